@@ -1,0 +1,26 @@
+"""Was this file delivered whole? A Faust stream application that answers it from access logs.
+
+    file ─replay─▶ weblogs ─tokenize_lines─▶ weblogs_tokens ─┬─store_raw─▶ each store: raw_weblogs
+                      │                                      └─merge_ranges─▶ weblogs_reduced ─store_reduced─▶
+                      └─▶ weblogs_rejects ─store_rejects─▶                       each store: reduced_weblogs
+
+`faust -A app worker` finds the Faust application as `app.app`. It is made on first use, so that importing a module
+below `app` (the client, the domain) costs nothing of Faust.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    root = str(Path(__file__).resolve().parent.parent)
+    if root not in sys.path:  # the faust command removes the working directory again after it imported `app`
+        sys.path.insert(0, root)
+    from app.worker import app
+
+    return app

@@ -1,0 +1,45 @@
+"""What every log format is: a name, an example, and a parser made from its head lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from app.domain.records import Parsed
+
+__all__ = ["BadLine", "Format", "FormatOptions", "LineParser"]
+
+LineParser = Callable[[str], "Parsed | tuple | None"]
+"""From one line without its line end to a tuple in the order of Parsed, or None for a head line. Raises BadLine."""
+
+
+class BadLine(ValueError):
+    """A line that is no hit."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class FormatOptions(NamedTuple):
+    """What a parser needs to know beyond the line; each value is the text of its setting."""
+
+    json_fields: str = ""
+    realtime_fields: str = ""
+
+
+class Format(NamedTuple):
+    """One log format."""
+
+    name: str
+    title: str
+    """One sentence for the list of formats."""
+    example: str
+    """Real-looking lines, head lines included, joined by newlines."""
+    make_parser: Callable[[Sequence[str], FormatOptions], LineParser]
+    """From the head lines seen so far and the options to a parser. The parser may keep what later head lines say."""
+    header_row: bool = False
+    """The first line of a source may name the columns: where it is no hit there, it is a head line."""
+    head_prefix: str = ""
+    """Lines that begin with it are head lines wherever they stand; they may change how the next lines are read."""

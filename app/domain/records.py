@@ -1,0 +1,203 @@
+"""The records that pass between the parts: hits, rejects, deliveries, and how they are named.
+
+Times are UTC seconds since 1970 as float. Byte positions are inclusive integers of any size.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import IntFlag
+from hashlib import blake2b
+from typing import NamedTuple
+
+__all__ = [
+    "REASONS",
+    "Delivery",
+    "Hit",
+    "HitFlag",
+    "Parsed",
+    "Reject",
+    "delivery_id",
+    "id_of_given",
+    "key_hash",
+    "key_text",
+    "raw_ids",
+    "short_id",
+]
+
+REASONS = ("bad_columns", "bad_range", "bad_status", "bad_time", "too_long")
+"""Why a line is rejected; a closed set."""
+
+
+class HitFlag(IntFlag):
+    """What a log line says beyond its columns."""
+
+    HEADERS_COUNTED = 1
+    """`bytes_sent` counts response headers, too: it is no proof of wholeness."""
+    ABORTED = 2
+    """The server saw the client go away before the end."""
+
+
+class Parsed(NamedTuple):
+    """What a format reads from one line. Formats return plain tuples in this order: it is the hot path."""
+
+    time: float
+    ip_address: str | None
+    user_agent: str | None
+    request: str | None
+    """As logged, without a trailing ` HTTP/…`; a bare path stays a bare path."""
+    method: str | None
+    """`GET` for a bare path; None where the request is broken or absent."""
+    status: int
+    lo: int | None
+    """First byte announced, or None where the line names no offsets."""
+    hi: int | None
+    """Last byte announced, inclusive."""
+    bytes_sent: int | None
+    """Body bytes, or None; see HitFlag.HEADERS_COUNTED."""
+    total_bytes: int | None
+    """Size of the whole file, or None."""
+    flags: int
+    """Sum of HitFlag."""
+
+
+class Hit(NamedTuple):
+    """One parsed line and where it stands. The first fields are those of Parsed."""
+
+    time: float
+    ip_address: str | None
+    user_agent: str | None
+    request: str | None
+    method: str | None
+    status: int
+    lo: int | None
+    hi: int | None
+    bytes_sent: int | None
+    total_bytes: int | None
+    flags: int
+    raw_id: str
+    """32 hex digits; the first 16 are the short id that a delivery's state keeps."""
+    source: str
+    """Id of the source: fingerprint of a file, or the topic partition of a message without one."""
+    position: int
+    """Byte offset of the line in the decompressed file, or (offset, line) of a message in one number."""
+
+
+class Reject(NamedTuple):
+    """One line that is no hit, kept with the reason."""
+
+    reason: str
+    detail: str
+    """One phrase for people: what was wrong with which value."""
+    line: str
+    """The line, bytes that are no UTF-8 escaped, cut to a bounded length."""
+    raw_id: str
+    source: str
+    position: int
+    time: float
+    """When it arrived (not an event time: that may be what is broken)."""
+
+
+class Delivery(NamedTuple):
+    """What is known of one file going to one client in one window."""
+
+    ip_address: str
+    user_agent: str
+    request: str
+    window_start: float
+    first: float
+    """Time of the earliest hit merged in."""
+    last: float
+    """Time of the latest hit merged in."""
+    ranges: list[list[int]]
+    """Sorted, disjoint, touching ones joined: [[lo, hi], …]."""
+    missing: list[list[int]]
+    """What lacks of 0..total-1, or before and between the ranges where the size is unknown."""
+    covered_bytes: int
+    total_bytes: int | None
+    size_known: bool
+    verdict: str
+    """complete, partial or unknown."""
+    evidence: str
+    """ranges or bytes."""
+    reason: str | None
+    hits: int
+    """Distinct hits merged in; a lower bound where reason is fragmented."""
+    bytes_sent: int | None
+    """Sum over the distinct hits, or None where no hit names it."""
+    flags: list[str]
+    """beyond_size, cut_off, fragmented, headers_counted; sorted."""
+    hit_ids: list[str]
+    """The smallest 100 short ids (16 hex digits) of the hits, sorted: raw ids begin with them."""
+    final: bool
+    version: int
+    """Grows with what is known and with nothing else; a store refuses an older one."""
+    superseded_by: float | None
+    """Window start of the delivery that took this one in; every read hides such a record."""
+
+
+def key_text(ip_address: str, user_agent: str, request: str) -> str:
+    """The key as people write it.
+
+    >>> key_text("10.0.0.1", "curl/8", "GET /a")
+    '10.0.0.1_curl/8_GET /a'
+    """
+    return f"{ip_address}_{user_agent}_{request}"
+
+
+def key_hash(text: str) -> str:
+    """32 hex digits of a joined key: finds it though agents contain `_`. Keys that join alike share it.
+
+    >>> key_hash("10.0.0.1_curl/8_GET /a")
+    '870741b7af200f9bad78c32ce7d0403c'
+    """
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def delivery_id(ip_address: str, user_agent: str, request: str, window_start: float) -> str:
+    """32 hex digits that name one reduced record in every store; no two keys share one."""
+    parts = json.dumps([ip_address, user_agent, request, float(window_start)], ensure_ascii=True)
+    return blake2b(parts.encode(), digest_size=16).hexdigest()
+
+
+_MASK_64 = (1 << 64) - 1
+
+
+def _constants(source: str) -> tuple[int, int, int, int]:
+    digest = blake2b(source.encode("utf-8", "surrogatepass"), digest_size=32).digest()
+    a, b, c, d = (int.from_bytes(digest[i : i + 8], "big") for i in (0, 8, 16, 24))
+    return a | 1, b, c | 1, d
+
+
+def short_id(source: str) -> Callable[[int], int]:
+    """The function from a position in `source` to the 64-bit id of the line there.
+
+    `(a * position + b) mod 2**64` with odd `a`, both drawn from the hash of the source: no two positions of one source
+    share an id, and lines of two sources meet with probability 2**-64 (Carter and Wegman's universal hashing). It is
+    one multiplication, where a cryptographic hash a line would cost as much as parsing the line.
+
+    >>> f = short_id("weblogs/0")
+    >>> len({f(position) for position in range(1000)})
+    1000
+    """
+    a, b, _, _ = _constants(source)
+    return lambda position: (a * position + b) & _MASK_64
+
+
+def raw_ids(source: str) -> Callable[[int], str]:
+    """The function from a position in `source` to the 128-bit raw id of the line there, as 32 hex digits.
+
+    The first 16 digits are the short id.
+
+    >>> raw_ids("weblogs/0")(7)[:16] == f'{short_id("weblogs/0")(7):016x}'
+    True
+    """
+    a, b, c, d = _constants(source)
+    # both halves in one number: the low one can not carry into the high one, because each is masked by itself
+    return lambda position: f"{(((a * position + b) & _MASK_64) << 64) | ((c * position + d) & _MASK_64):032x}"
+
+
+def id_of_given(text: str) -> str:
+    """The raw id of a line whose shipper gave it an id of its own."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=b"given id").hexdigest()

@@ -1,0 +1,74 @@
+"""The tree of errors. Each says what happened, where, and what to do next.
+
+    WeblogsError
+    ├── SettingsError        a setting has a bad value
+    ├── InputError           a file or stream can not be read as asked
+    │   └── UnknownFormat    no such log format, or none fits
+    ├── OutputError          a result can not be written
+    ├── LogError             the embedded log can not do what was asked
+    │   ├── LogFull          it holds as much as it may: producers wait
+    │   ├── LogLocked        another worker owns it
+    │   └── Fenced           a newer owner has taken the partition: this one must stop
+    └── StoreError           a store failed for this call; what it refused stays with the caller
+        └── StoreUnreachable the store is not there (yet)
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "Fenced",
+    "InputError",
+    "LogError",
+    "LogFull",
+    "LogLocked",
+    "OutputError",
+    "SettingsError",
+    "StoreError",
+    "StoreUnreachable",
+    "UnknownFormat",
+    "WeblogsError",
+]
+
+
+class WeblogsError(Exception):
+    """Base of every error of this project; its text is a sentence for the person at the terminal."""
+
+
+class SettingsError(WeblogsError):
+    """A setting has a bad value."""
+
+
+class InputError(WeblogsError):
+    """A file or stream can not be read as asked."""
+
+
+class UnknownFormat(InputError):
+    """No log format has this name, or none fits the first lines."""
+
+
+class OutputError(WeblogsError):
+    """A result can not be written."""
+
+
+class LogError(WeblogsError):
+    """The embedded log can not do what was asked."""
+
+
+class LogFull(LogError):
+    """The embedded log holds as much as it may; try again when consumers have caught up."""
+
+
+class LogLocked(LogError):
+    """Another worker owns the embedded log."""
+
+
+class Fenced(LogError):
+    """A newer owner has taken the partition; this process must write nothing more."""
+
+
+class StoreError(WeblogsError):
+    """A store failed for this call."""
+
+
+class StoreUnreachable(StoreError):
+    """The store does not answer."""

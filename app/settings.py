@@ -1,0 +1,153 @@
+"""Every setting: name, default, unit, one sentence. The only reader of the environment.
+
+A setting `web_port` is read from `WEBLOGS_WEB_PORT`, from the environment first, then from the file `.env` in the
+working directory. `python -m app settings` prints them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from dotenv import dotenv_values
+
+from app.errors import SettingsError
+
+__all__ = ["PREFIX", "Settings", "SettingRow", "load", "rows", "settings"]
+
+PREFIX = "WEBLOGS_"
+
+
+def _says(meaning: str, unit: str = "", **bounds: Any) -> msgspec.Meta:
+    return msgspec.Meta(description=meaning, extra={"unit": unit}, **bounds)
+
+
+Window = Literal["last_touch", "first_touch", "day", "all"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of one process, checked."""
+
+    # -- what runs
+    app_id: Annotated[str, _says("Name of the Faust app: its consumer groups and tables begin with it.", min_length=1)] = "weblogs"
+    broker: Annotated[str, _says("Where the topics live: sqlite:///FILE (embedded).")] = ""
+    stores: Annotated[str, _says("Stores to write to, comma-separated: sqlite.")] = "sqlite"
+    data_dir: Annotated[Path, _says("All state lives below this folder.")] = Path("var")
+    partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
+    # -- the web face
+    web_host: Annotated[str, _says("Address that the worker's HTTP server listens on.")] = "127.0.0.1"
+    web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
+    web_max_body_bytes: Annotated[int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)] = 32 << 20
+    # -- reading lines
+    format: Annotated[str, _says("Log format of lines that do not name theirs, or auto.")] = "auto"
+    sizes: Annotated[str, _says("File with the true sizes: request, tab, bytes a line; re-read when it changes.")] = ""
+    max_line_bytes: Annotated[int, _says("A longer line is rejected as too_long.", "bytes", ge=64)] = 64 << 10
+    json_fields: Annotated[str, _says("Field map of the json format: name=path pairs, comma-separated.")] = ""
+    realtime_fields: Annotated[str, _says("Columns of cloudfront_realtime, comma-separated, in the order configured there.")] = ""
+    # -- windows
+    window: Annotated[Window, _says("How hits are cut into deliveries: last_touch, first_touch, day or all.")] = "last_touch"
+    window_length: Annotated[float, _says("Length of last_touch and first_touch windows.", "s", gt=0)] = 86400.0
+    lateness: Annotated[float, _says("How long after a window's end, in event time, hits are still merged.", "s", ge=0)] = 86400.0
+    state_ttl: Annotated[float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)] = 172800.0
+    tick_interval: Annotated[float, _says("How often watermarks pass through the flow and the state is swept.", "s", gt=0)] = 10.0
+    # -- replay
+    replay: Annotated[str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")] = ""
+    rate: Annotated[float, _says("Lines a second that a replay sends; 0 is full speed.", "lines/s", ge=0)] = 0.0
+    chunk_bytes: Annotated[int, _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024)] = 512 << 10
+    # -- the embedded log
+    log_keep: Annotated[float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)] = 60.0
+    log_max_bytes: Annotated[int, _says("When the embedded log holds this much, producers wait and POST answers 503.", "bytes", ge=1 << 20)] = 2 << 30
+    # -- stores
+    store_raw: Annotated[Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")] = "all"
+    retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = "7,90"
+    # -- logging and health
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("How much the worker logs.")] = "info"
+    log_format: Annotated[Literal["text", "json"], _says("Log lines for people or for machines.")] = "text"
+    stall_after: Annotated[float, _says("/health/ fails when lag is above 0 and nothing was committed for this long.", "s", gt=0)] = 30.0
+    # -- tests
+    crash_at: Annotated[str, _says("Tests only: the process kills itself at this named point, point or point:n for the n-th time.")] = ""
+
+    def __post_init__(self) -> None:
+        if not self.broker:
+            msgspec.structs.force_setattr(self, "broker", f"sqlite:///{self.data_dir}/weblogs-log.db")
+        _ = self.retention_days
+
+    @property
+    def store_names(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in self.stores.split(",") if name.strip())
+
+    @property
+    def retention_days(self) -> tuple[float, float]:
+        """(raw, reduced)"""
+        try:
+            raw, reduced = (float(part) for part in self.retention.split(","))
+        except ValueError:
+            raise SettingsError(f"{PREFIX}RETENTION={self.retention!r}: write two numbers of days, raw,reduced, as in 7,90") from None
+        return raw, reduced
+
+    @property
+    def store_path(self) -> Path:
+        """The SQLite store's file."""
+        return self.data_dir / "weblogs.db"
+
+
+class SettingRow(NamedTuple):
+    """One setting, for the table that people read."""
+
+    name: str
+    default: str
+    unit: str
+    meaning: str
+
+
+def _meta(hint: Any) -> msgspec.Meta:
+    assert get_origin(hint) is Annotated
+    return next(part for part in get_args(hint)[1:] if isinstance(part, msgspec.Meta))
+
+
+def rows() -> list[SettingRow]:
+    """Every setting in the order of the flow."""
+    hints = get_type_hints(Settings, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(Settings):
+        meta = _meta(hints[field.name])
+        default = "sqlite:///DATA_DIR/weblogs-log.db" if field.name == "broker" else str(field.default)
+        found.append(SettingRow(PREFIX + field.name.upper(), default, meta.extra["unit"], meta.description))
+    return found
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from a mapping of WEBLOGS_ variables.
+
+    Raises SettingsError that names the variable, its value and what is allowed; unknown names count as mistakes.
+    """
+    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    values: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable[len(PREFIX) :].lower()
+        if name not in known:
+            raise SettingsError(f"{variable} is no setting; `python -m app settings` lists them")
+        if text != "":
+            values[name] = Path(text) if name == "data_dir" else text
+    hints = get_type_hints(Settings, include_extras=True)
+    checked = {}
+    for name, text in values.items():
+        try:
+            checked[name] = msgspec.convert(text, hints[name], strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {error}. {_meta(hints[name]).description}") from None
+    return Settings(**checked)
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once: environment before `.env`."""
+    merged = {name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)}
+    merged.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
+    return load(merged)
