@@ -1,0 +1,146 @@
+"""The verdict: was the file delivered whole? From what one tally holds and the size of the file, where it is known.
+
+By the first rule that fits:
+
+| # | known | verdict | reason | evidence |
+|---|---|---|---|---|
+| 0 | more hits came than are kept | unknown | fragmented | ranges |
+| 1 | hits name different totals | unknown | size_changed | ranges |
+| 2 | offsets and a total | all of 0..total-1 there: complete; else partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
+| 3 | offsets, no total | one range from 0: complete, size unknown; else partial | probe_only, cut_off, start_missing, gap | ranges |
+| 4 | byte counts, a total | sum < total: partial; else unknown | not_enough_bytes, no_offsets | bytes |
+| 5 | byte counts, no total | unknown | size_unknown | bytes |
+
+Where some hits name offsets and others only counts, complete is still proved by ranges; short of that the counts decide,
+because a response without offsets may have sent what the ranges lack.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.domain import byteranges
+from app.domain.byteranges import Ranges
+from app.domain.records import Delivery
+from app.domain.tallies import Mark, Tally
+
+__all__ = ["KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "superseded", "version"]
+
+KEPT_IDS = 100
+"""How many hit ids a delivery record lists."""
+PROBE_HI = 1
+"""Players ask for bytes 0-1 first, to see whether the server knows ranges: no sign of a delivery."""
+
+STAGE_OPEN, STAGE_FINAL, STAGE_SUPERSEDED = 0, 1, 7
+
+
+class Verdict(NamedTuple):
+    """One row of the table."""
+
+    verdict: str
+    reason: str | None
+    evidence: str
+
+
+def version(hits: int, stage: int) -> int:
+    """Of a reduced record: more knowledge is a higher version, and for the same knowledge the later stage is.
+
+    >>> version(3, STAGE_OPEN) < version(3, STAGE_FINAL) < version(3, STAGE_SUPERSEDED) < version(4, STAGE_OPEN)
+    True
+    """
+    return hits * 8 + stage
+
+
+def describe(key: tuple[str, str, str], tally: Tally, size: int | None, known_hits: int | None = None, stage: int = STAGE_OPEN) -> Delivery:
+    """The record of a delivery.
+
+    `size` is the size of the file in bytes from elsewhere; what the log names goes first. `known_hits` is what the
+    version counts where it is not the hits of this delivery alone.
+    """
+    marks = tally.marks
+    total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
+    ranges = tally.ranges if total is None else byteranges.clip(tally.ranges, total)
+    verdict = _judge(tally, ranges, total)
+    if total is not None:
+        missing = byteranges.missing(ranges, 0, total - 1)
+    else:
+        missing = byteranges.missing(ranges, 0, ranges[-1][1]) if ranges else ()
+    flags = []
+    if ranges is not tally.ranges:
+        flags.append("beyond_size")
+    if marks & Mark.CUT:
+        flags.append("cut_off")
+    if marks & Mark.FRAGMENTED:
+        flags.append("fragmented")
+    if marks & Mark.HEADERS_COUNTED:
+        flags.append("headers_counted")
+    hits = len(tally.ids)
+    known = (hits if known_hits is None else known_hits) + bool(marks & Mark.FRAGMENTED)
+    return Delivery(
+        *key,
+        window_start=tally.start,
+        first=tally.first,
+        last=tally.last,
+        ranges=[list(pair) for pair in ranges],
+        missing=[list(pair) for pair in missing],
+        covered_bytes=byteranges.covered(ranges),
+        total_bytes=total,
+        size_known=total is not None,
+        verdict=verdict.verdict,
+        evidence=verdict.evidence,
+        reason=verdict.reason,
+        hits=hits,
+        bytes_sent=tally.sent if marks & Mark.SENT else None,
+        flags=flags,
+        hit_ids=[f"{hit_id:016x}" for hit_id in tally.ids[:KEPT_IDS]],
+        final=stage == STAGE_FINAL,
+        version=version(known, stage),
+        superseded_by=None,
+    )
+
+
+def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
+    """The last version of a delivery that another one, starting at `by`, took in."""
+    return delivery._replace(superseded_by=by, version=version(known_hits, STAGE_SUPERSEDED), final=False)
+
+
+def _judge(tally: Tally, ranges: Ranges, total: int | None) -> Verdict:
+    marks = tally.marks
+    if marks & Mark.FRAGMENTED:
+        return Verdict("unknown", "fragmented", "ranges")
+    if tally.total_min != tally.total_max:
+        return Verdict("unknown", "size_changed", "ranges")
+    if marks & Mark.OFFSETS:
+        whole = len(ranges) == 1 and ranges[0][0] == 0 and (ranges[0][1] >= total - 1 if total is not None else _proves_end(tally))
+        if whole:
+            return Verdict("complete", None, "ranges")
+        if not marks & Mark.BYTES_ONLY:
+            return Verdict("partial", _what_lacks(tally, ranges, total), "ranges")
+    if total is None:
+        return Verdict("unknown", "size_unknown", "bytes")
+    if not marks & Mark.NO_COUNT and tally.sent < total:
+        return Verdict("partial", "not_enough_bytes", "bytes")
+    return Verdict("unknown", "no_offsets", "bytes")
+
+
+def _proves_end(tally: Tally) -> bool:
+    """Without a size: one range from 0 is the whole file, unless it is a probe or stops where a response was cut."""
+    hi = tally.ranges[0][1]
+    return hi > PROBE_HI and hi >= tally.cut_hi
+
+
+def _what_lacks(tally: Tally, ranges: Ranges, total: int | None) -> str:
+    if ranges and ranges[-1][1] <= PROBE_HI and tally.cut_hi < 0:
+        return "probe_only"
+    if tally.cut_hi >= 0 and not _mended(tally, ranges):
+        return "cut_off"
+    if total is None:
+        return "start_missing" if len(ranges) == 1 else "gap"
+    if not ranges or ranges[0][0] > 0:
+        return "start_missing"
+    return "gap" if len(ranges) > 1 else "end_missing"
+
+
+def _mended(tally: Tally, ranges: Ranges) -> bool:
+    """Whether later responses sent all that a cut one had announced, as a client that resumes asks for it."""
+    return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= tally.cut_hi

@@ -1,0 +1,147 @@
+"""The windows of one key: what the table keeps under a delivery key, and how hits are merged into it.
+
+An entry is changed by `merge` alone and is a function of the set of hits merged in and of what was evicted from it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+
+from app.domain import windows
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally
+from app.domain.windows import Rules
+
+__all__ = ["MAX_SOURCES", "Entry"]
+
+MAX_SOURCES = 16
+"""An entry fed by more sources than this is evicted by its age in the state alone."""
+
+_start = attrgetter("start")
+
+
+class Entry:
+    """All open windows of one key."""
+
+    __slots__ = ("evicted_hits", "floor", "parts", "sources", "tallies", "touched")
+
+    def __init__(self) -> None:
+        self.tallies: list[Tally] = []
+        """Sorted by start, none overlapping."""
+        self.parts: list[Part] = []
+        """first_touch only: the distinct hits, sorted by time and id, from which the tallies are cut."""
+        self.sources: tuple[int, ...] | None = ()
+        """Which sources fed it, by the numbers their clocks have; None when they were too many."""
+        self.touched = 0.0
+        """When a message last touched it: wall clock, carried by the message."""
+        self.evicted_hits = 0
+        """first_touch only: hits in windows that were evicted; versions count them."""
+        self.floor = float("-inf")
+        """first_touch only: the end of the last evicted window; hits before it are cut by themselves."""
+
+    def merge(self, parts: Iterable[Part], rules: Rules) -> set[float]:
+        """Merge hits in; gives the starts of the windows they fell into, whether they were new or known."""
+        if rules.window == "last_touch":
+            return {self._merge_session(part, rules.length_s) for part in parts} & {tally.start for tally in self.tallies}
+        if rules.window == "first_touch":
+            return self._merge_first_touch(parts, rules.length_s)
+        return {self._merge_bucket(part, rules.window) for part in parts}
+
+    def tally_at(self, start: float) -> Tally:
+        """The window that starts at `start`."""
+        return self.tallies[bisect_left(self.tallies, start, key=_start)]
+
+    def successor(self, start: float) -> float:
+        """Which window holds the time at which a window started that is gone now."""
+        return self.tallies[max(0, bisect_right(self.tallies, start, key=_start) - 1)].start
+
+    def known_hits(self, tally: Tally, rules: Rules) -> int:
+        """What the version of a window's record counts.
+
+        A window of first_touch can shrink when an earlier hit moves the cuts, so there all hits of the key count.
+        """
+        return self.evicted_hits + len(self.parts) if rules.window == "first_touch" else len(tally.ids)
+
+    def fed_by(self, source: int) -> None:
+        """Note that a source fed this entry."""
+        if self.sources is not None and source not in self.sources:
+            self.sources = (*self.sources, source) if len(self.sources) < MAX_SOURCES else None
+
+    def evict(self, before: float, rules: Rules) -> list[Tally]:
+        """Take out the windows that ended at `before` or earlier (event time).
+
+        Of first_touch only windows from the left: a later one is cut where the earlier ones end.
+        """
+        tallies = self.tallies
+        if rules.window == "first_touch":
+            count = 0
+            while count < len(tallies) and windows.end(rules, tallies[count].start, tallies[count].last) <= before:
+                count += 1
+            gone, self.tallies = tallies[:count], tallies[count:]
+            if gone:
+                self.floor = max(self.floor, gone[-1].start + rules.length_s)
+                kept = [part for part in self.parts if part.time >= self.floor]
+                self.evicted_hits += len(self.parts) - len(kept)
+                self.parts = kept
+            return gone
+        gone = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) <= before]
+        if gone:
+            self.tallies = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) > before]
+        return gone
+
+    # -- one way of merging a window mode
+
+    def _merge_session(self, part: Part, length_s: float) -> float:
+        """last_touch. At most two sessions are within reach: sessions lie at least a length apart."""
+        time, tallies = part.time, self.tallies
+        if len(tallies) == 1:
+            at = 0
+        else:
+            at = max(0, bisect_right(tallies, time, key=_start) - 1)
+            if at < len(tallies) and tallies[at].last + length_s <= time:
+                at += 1
+        if at >= len(tallies) or time + length_s <= tallies[at].first or tallies[at].last + length_s <= time:
+            fresh = Tally(time)
+            fresh.add(part)
+            tallies.insert(bisect_left(tallies, time, key=_start), fresh)
+            return time
+        tally = tallies[at]
+        tally.add(part)
+        tally.start = tally.first
+        if at + 1 < len(tallies) and tallies[at + 1].first < tally.last + length_s:
+            tally.join(tallies.pop(at + 1))
+        return tally.start
+
+    def _merge_bucket(self, part: Part, window: str) -> float:
+        """day and all."""
+        start = windows.bucket_start(window, part.time)
+        tallies = self.tallies
+        at = bisect_left(tallies, start, key=_start)
+        if at == len(tallies) or tallies[at].start != start:
+            tallies.insert(at, Tally(start))
+        tallies[at].add(part)
+        return start
+
+    def _merge_first_touch(self, parts: Iterable[Part], length_s: float) -> set[float]:
+        held, times = self.parts, []
+        for part in parts:
+            times.append(part.time)
+            at = bisect_left(held, part[:2])
+            if (at == len(held) or held[at][:2] != part[:2]) and len(held) <= MAX_HITS:
+                insort(held, part)
+        self.tallies = _cut(held, length_s, self.floor)
+        if len(held) > MAX_HITS:
+            for tally in self.tallies:
+                tally.marks |= Mark.FRAGMENTED
+        return {self.successor(time) for time in times}
+
+
+def _cut(parts: Sequence[Part], length_s: float, floor: float) -> list[Tally]:
+    """first_touch: the windows of sorted hits; those before `floor` never reach over it."""
+    tallies: list[Tally] = []
+    for part in parts:
+        if not tallies or part.time >= tallies[-1].start + length_s or tallies[-1].start < floor <= part.time:
+            tallies.append(Tally(part.time))
+        tallies[-1].add(part)
+    return tallies
