@@ -1,0 +1,176 @@
+"""The true deliveries of a simulated log, by brute force from the definitions.
+
+It shares no code with the product's domain on purpose: bytes are marked one elementary interval after another, windows
+are cut by reading the definitions aloud. It is slow for one delivery of very many hits, and fast enough for a log of many.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+__all__ = ["Shot", "WindowRule", "answers", "marked_ranges", "windows_of"]
+
+_DAY_S = 86_400
+_PROBE_HI = 1
+
+
+class Shot(NamedTuple):
+    """One response that counts: GET, status 200 or 206."""
+
+    time: int
+    lo: int
+    """First byte announced, or -1 where the line names no range."""
+    hi: int
+    sent: int
+    """Body bytes as logged, or -1 where the log has no such column."""
+    total: int
+    """Whole size as logged, or -1."""
+
+
+class WindowRule(NamedTuple):
+    """How a key's hits are cut into deliveries."""
+
+    window: str = "last_touch"
+    length_s: float = 86_400.0
+
+
+def windows_of(shots: list[Shot], rule: WindowRule) -> list[tuple[float, list[Shot]]]:
+    """(window start, its hits) in order of time."""
+    by_time = sorted(shots)
+    if not by_time:
+        return []
+    if rule.window == "all":
+        return [(0.0, by_time)]
+    found: list[tuple[float, list[Shot]]] = []
+    for shot in by_time:
+        if rule.window == "day":
+            start = float(shot.time // _DAY_S * _DAY_S)
+            belongs = bool(found) and found[-1][0] == start
+        elif rule.window == "first_touch":
+            start = float(shot.time)
+            belongs = bool(found) and shot.time < found[-1][0] + rule.length_s
+        elif rule.window == "last_touch":
+            start = float(shot.time)
+            belongs = bool(found) and shot.time - found[-1][1][-1].time < rule.length_s
+        else:
+            raise ValueError(f"no window is named {rule.window!r}")
+        if belongs:
+            found[-1][1].append(shot)
+        else:
+            found.append((start, [shot]))
+    return found
+
+
+def marked_ranges(spans: list[tuple[int, int]]) -> list[list[int]]:
+    """Which bytes the spans (inclusive) cover, as sorted runs: every elementary interval between their ends is marked."""
+    ends = sorted({end for lo, hi in spans for end in (lo, hi + 1)})
+    place = {end: number for number, end in enumerate(ends)}
+    marks = bytearray(len(ends))
+    for lo, hi in spans:
+        first, behind = place[lo], place[hi + 1]
+        marks[first:behind] = b"\1" * (behind - first)
+    runs: list[list[int]] = []
+    at = marks.find(1)
+    while at >= 0:
+        behind = marks.find(0, at)  # the last mark is never set: nothing begins at the greatest end
+        runs.append([ends[at], ends[behind] - 1])
+        at = marks.find(1, behind)
+    return runs
+
+
+def _holes(runs: list[list[int]], size: int) -> list[list[int]]:
+    """What the runs leave out of 0..size-1."""
+    holes = []
+    expected = 0
+    for lo, hi in runs:
+        if lo > expected:
+            holes.append([expected, lo - 1])
+        expected = hi + 1
+    if expected < size:
+        holes.append([expected, size - 1])
+    return holes
+
+
+def answers(key: tuple[str, str, str], shots: list[Shot], rule: WindowRule, size: int = -1) -> list[dict[str, Any]]:
+    """Every delivery of one key. `size`: bytes of the whole file known from elsewhere, or -1; what the log names goes first."""
+    return [_answer(key, start, inside, size) for start, inside in windows_of(shots, rule)]
+
+
+def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: int) -> dict[str, Any]:
+    spans: list[tuple[int, int]] = []
+    sent_sum = 0
+    cut_hi = -1
+    counted_only = False
+    for _, lo, hi, sent, _ in shots:
+        if lo < 0:
+            counted_only = True
+            sent_sum += sent
+            continue
+        announced = hi - lo + 1
+        sent_sum += announced if sent < 0 else sent
+        if 0 <= sent < announced:
+            cut_hi = max(cut_hi, hi)
+            hi = lo + sent - 1
+        if hi >= lo:
+            spans.append((lo, hi))
+    totals = {shot.total for shot in shots if shot.total >= 0}
+    total = size if not totals else totals.pop() if len(totals) == 1 else -1
+    changed = bool(totals)
+    if total >= 0:
+        spans = [(lo, min(hi, total - 1)) for lo, hi in spans if lo < total]
+    runs = marked_ranges(spans) if spans else []
+    whole = -1 if total < 0 else total
+    verdict, reason, evidence = (
+        ("unknown", "size_changed", "ranges")
+        if changed
+        else _judge(runs, whole, cut_hi, any(shot.lo >= 0 for shot in shots), counted_only, sent_sum)
+    )
+    end = total if total >= 0 else runs[-1][1] + 1 if runs else 0
+    return {
+        "ip_address": key[0],
+        "user_agent": key[1],
+        "request": key[2],
+        "window_start": start,
+        "ranges": runs,
+        "missing": _holes(runs, end),
+        "covered_bytes": sum(hi - lo + 1 for lo, hi in runs),
+        "total_bytes": total if total >= 0 else None,
+        "size_known": total >= 0,
+        "verdict": verdict,
+        "evidence": evidence,
+        "reason": reason,
+        "hits": len(shots),
+        "bytes_sent": sent_sum,
+        "first": float(shots[0].time),
+        "last": float(shots[-1].time),
+    }
+
+
+def _judge(
+    runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int
+) -> tuple[str, str | None, str]:
+    """Verdict, reason, evidence for hits that do not contradict each other about the size (-1: not known)."""
+    from_start_to = runs[0][1] if len(runs) == 1 and runs[0][0] == 0 else -1
+    if offsets:
+        enough = total - 1 if total >= 0 else max(_PROBE_HI + 1, cut_hi)
+        if from_start_to >= enough and from_start_to >= 0:
+            return "complete", None, "ranges"
+        if not counted_only:
+            return "partial", _reason(runs, total, cut_hi, from_start_to), "ranges"
+    if total < 0:
+        return "unknown", "size_unknown", "bytes"
+    return ("partial", "not_enough_bytes", "bytes") if sent_sum < total else ("unknown", "no_offsets", "bytes")
+
+
+def _reason(runs: list[list[int]], total: int, cut_hi: int, from_start_to: int) -> str:
+    highest = runs[-1][1] if runs else math.inf
+    if cut_hi < 0 and highest <= _PROBE_HI:
+        return "probe_only"
+    if 0 <= cut_hi and from_start_to < cut_hi:
+        return "cut_off"
+    if total < 0:
+        return "start_missing" if len(runs) == 1 else "gap"
+    if not runs or runs[0][0] > 0:
+        return "start_missing"
+    return "gap" if len(runs) > 1 else "end_missing"
