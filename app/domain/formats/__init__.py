@@ -1,0 +1,55 @@
+"""Log formats: one module each, listed here in the order in which they are shown and tried.
+
+A parser takes one line and returns a plain tuple in the order of records.Parsed, or None for a head line, or raises
+BadLine. A client that names no agent has the agent `-`; a line that names no client at all has nulls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+from app.domain.formats import cdn_tsv, cloudfront, cloudfront_realtime, combined, json_lines, s3, w3c, weblog_tsv
+from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.detection import best_format
+
+__all__ = ["FORMATS", "BadLine", "Format", "FormatOptions", "LineParser", "detect", "get"]
+
+FORMATS: dict[str, Format] = {
+    log_format.name: log_format
+    for log_format in (
+        weblog_tsv.FORMAT,
+        combined.COMMON,
+        combined.COMBINED_RANGE,
+        combined.COMBINED,
+        combined.VHOST_COMBINED,
+        cloudfront.FORMAT,
+        cloudfront_realtime.FORMAT,
+        s3.FORMAT,
+        w3c.FORMAT,
+        json_lines.FORMAT,
+        cdn_tsv.FORMAT,
+    )
+}
+"""Name to format. combined_range stands before combined, which reads its lines, too, and passes the range over."""
+
+
+def get(name: str) -> Format:
+    """The format of this name. Raises LookupError with a sentence that names what comes close."""
+    try:
+        return FORMATS[name]
+    except KeyError:
+        near = get_close_matches(name.lower(), FORMATS, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the formats are {', '.join(FORMATS)}"
+        raise LookupError(f"there is no log format {name[:60]!r}; {hint}") from None
+
+
+def detect(lines: Sequence[str], options: FormatOptions = FormatOptions()) -> Format | None:  # noqa: B008
+    """The format of a log's first lines (up to 50 count), or None where none fits.
+
+    One line is enough, and bad lines among them do no harm.
+
+    >>> detect(['203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET / HTTP/1.1" 200 5']).name
+    'common'
+    """
+    return best_format(FORMATS.values(), lines, options)

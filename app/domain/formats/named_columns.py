@@ -1,0 +1,119 @@
+"""Lines whose columns have names in the W3C manner (`cs-method`, `sc-bytes`, …): CloudFront, IIS and others.
+
+Bytes sent (`sc-bytes`) count the response headers, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from app.domain.formats.base import BadLine
+from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
+from app.domain.formats.values import STATUSES, byte_range, content_range, count, joined_request, shown
+from app.domain.records import HitFlag
+
+__all__ = ["ColumnReader"]
+
+_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+_ABORTED = int(HitFlag.ABORTED)
+_CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
+_FIRST_OF = {
+    "date": ("date",),
+    "time": ("time",),
+    "timestamp": ("timestamp", "timestamp(ms)"),
+    "ip_address": ("c-ip",),
+    "user_agent": ("cs(user-agent)", "cs-user-agent"),
+    "method": ("cs-method",),
+    "target": ("cs-uri-stem", "cs-uri"),
+    "query": ("cs-uri-query",),
+    "status": ("sc-status",),
+    "sent": ("sc-bytes", "bytes"),
+    "length": ("sc-content-len",),
+    "first": ("sc-range-start",),
+    "last": ("sc-range-end",),
+    "content_range": ("x-content-range", "sc(content-range)", "sc-content-range"),
+    "result": ("x-edge-result-type",),
+    "response_result": ("x-edge-response-result-type",),
+    "detailed_result": ("x-edge-detailed-result-type",),
+}
+"""What is read, and the names of columns that hold it, in order of preference."""
+
+
+class ColumnReader:
+    """Reads hits from the columns of lines, given the columns' names.
+
+    `agents` makes the client's user agent of the column's text; `query_in_target`: the target has its query already.
+    A column that the log does not have reads as `-`; without a status column the status is 200.
+    """
+
+    def __init__(
+        self, names: Sequence[str], agents: Mapping[str, str], query_in_target: bool = False, plain: Callable[[str], str] = str
+    ) -> None:
+        at = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
+        self._at = {part: next((at[name] for name in choices if name in at), -1) for part, choices in _FIRST_OF.items()}
+        if query_in_target:
+            self._at["query"] = -1
+        self._agents = agents
+        self._plain = plain
+        self._any_result = any(self._at[part] >= 0 for part in ("result", "response_result", "detailed_result"))
+        self.date = ""
+        """The date of lines that have a time only, `2020-07-31`; from a `#Date` directive."""
+
+    @property
+    def has_time(self) -> bool:
+        return self._at["timestamp"] >= 0 or self._at["time"] >= 0
+
+    def hit(self, columns: list[str]) -> tuple:
+        """The hit of one line's columns, which get a `-` appended. Raises BadLine."""
+        columns.append("-")
+        at = self._at
+        time = self._time(columns)
+        ip_address = columns[at["ip_address"]] if at["ip_address"] >= 0 else None
+        user_agent = self._agents[columns[at["user_agent"]]] if at["user_agent"] >= 0 else None
+        if user_agent is None and ip_address is not None:
+            user_agent = "-"
+        query = columns[at["query"]]
+        target = columns[at["target"]]
+        if query not in ("-", ""):
+            target = f"{target}?{query}"
+        request, method = joined_request(columns[at["method"]], target)
+        if at["method"] < 0 and target.startswith("/"):
+            method = "GET"
+        status = STATUSES[columns[at["status"]]] if at["status"] >= 0 else 200
+        lo, hi, total = self._range(columns)
+        if total is None and status == 200:
+            # on 206 it is the length of the part
+            total = count(columns[at["length"]], "sc-content-len")
+        sent = count(columns[at["sent"]], "sc-bytes")
+        flags = 0 if sent is None else _HEADERS_COUNTED
+        if self._any_result and self._aborted(columns, status):
+            flags |= _ABORTED
+        return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags
+
+    def _time(self, columns: list[str]) -> float:
+        at = self._at
+        if at["timestamp"] >= 0:
+            return epoch_time(columns[at["timestamp"]])
+        date = columns[at["date"]] if at["date"] >= 0 else self.date
+        text = f"{date} {columns[at['time']]}"
+        return ISO_MINUTES[text[:16]] + ISO_SECONDS[text[16:]]
+
+    def _range(self, columns: list[str]) -> tuple[int | None, int | None, int | None]:
+        at = self._at
+        if at["content_range"] >= 0:
+            return content_range(self._plain(columns[at["content_range"]]))
+        first, last = columns[at["first"]], columns[at["last"]]
+        if first in ("-", "") and last in ("-", ""):
+            return None, None, None
+        if first in ("-", "") or last in ("-", ""):
+            raise BadLine("bad_range", f"only one end of the range: {shown(first)}, {shown(last)}")
+        return *byte_range(f"{first}-{last}"), None
+
+    def _aborted(self, columns: list[str], status: int) -> bool:
+        """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
+        at = self._at
+        if columns[at["detailed_result"]] in _CLIENT_WENT:
+            return True
+        if columns[at["result"]] != "Error":
+            return False
+        return status in (200, 206) or columns[at["response_result"]] not in ("Error", "-")

@@ -1,0 +1,61 @@
+"""Amazon S3 server access logs: space-separated in a fixed order, more columns may follow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
+from app.domain.formats.values import REQUESTS, STATUSES, count, shown
+
+__all__ = ["FORMAT"]
+
+_OWNER = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
+_EXAMPLE = f"""\
+{_OWNER} films [31/Jul/2020:16:46:07 +0000] 203.0.113.9 - 3E57427F3EXAMPLE REST.GET.OBJECT 1.mp4 "GET /films/1.mp4 HTTP/1.1" 206 - 290 579 7 6 "-" "curl/8.5.0" -
+{_OWNER} films [31/Jul/2020:16:46:09 +0000] 203.0.113.9 - 891CE47D2EXAMPLE REST.GET.OBJECT 1.mp4 "GET /films/1.mp4 HTTP/1.1" 206 - 289 579 9 8 "-" "curl/8.5.0" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuN= - - - films.s3.amazonaws.com TLSv1.2"""
+
+# owner bucket [time] ip requester request-id operation key "uri" status error sent size total-ms turn-around-ms, referer and agent behind
+_UNTIL_REFERER = re.compile(r'\S+ \S+ \[([^\]\[]{0,64})\] (\S+) \S+ \S+ \S+ \S+ (?:"([^"]*)"|(-)) (\S+) \S+ (\S+) (\S+) \S+ \S+ ')
+_NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
+_AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
+
+
+def _agent_of(rest: str) -> str:
+    """The agent behind the referer; S3 does not escape quotes, so it may reach to the last one of the line."""
+    found = _AGENT.match(rest)
+    if found and rest.count('"', found.end()) == 0:
+        return found[2] or found[1]
+    referer_end = rest.find('" "') + 2 if rest.startswith('"') else 2 if rest.startswith('- "') else 1
+    last = rest.rfind('"')
+    if referer_end < 2 or last <= referer_end:
+        raise BadLine("bad_columns", f"no quoted referer and agent: {shown(rest)}")
+    return rest[referer_end + 1 : last]
+
+
+def parse(line: str) -> tuple:
+    """One line."""
+    found = _UNTIL_REFERER.match(line)
+    if found is None:
+        if _NO_TIME.match(line):
+            raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
+        raise BadLine("bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line")
+    when, ip_address, quoted, _, status, sent, size = found.groups()
+    user_agent = _agent_of(line[found.end() :])
+    time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
+    request, method = REQUESTS["-" if quoted is None else quoted]
+    code = STATUSES[status]
+    return time, ip_address, user_agent, request, method, code, None, None, count(sent, "bytes sent"), count(size, "object size"), 0
+
+
+def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
+    return parse
+
+
+FORMAT = Format(
+    name="s3",
+    title="Amazon S3 server access log: bytes sent and object size.",
+    example=_EXAMPLE,
+    make_parser=make_parser,
+)

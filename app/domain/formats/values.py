@@ -1,0 +1,133 @@
+"""The values that formats share: counts, statuses, byte ranges, requests, agents.
+
+Everything takes text as it stands in a column and raises BadLine with the reason. Numbers are ASCII digits of any
+length that Python turns into an integer; longer ones are bad_range.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from app.domain.formats.base import BadLine
+from app.domain.formats.remembered import Remembered
+
+__all__ = ["AGENTS", "REQUESTS", "STATUSES", "byte_range", "content_range", "count", "joined_request", "number", "shown"]
+
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_PROTOCOL = re.compile(r" HTTP/[0-9](?:\.[0-9]+)?\Z")
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
+_METHOD_AND_TARGET = re.compile(r"([A-Z][A-Z0-9_-]*) \S")
+_BARE_TARGET = re.compile(r"/|[a-z][a-z0-9+.-]*://")
+_CONTENT_RANGE = re.compile(r"bytes[ =+]?(?:([0-9]+)-([0-9]+)|\*)/(?:([0-9]+)|\*)")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+
+
+def shown(text: str) -> str:
+    """A value as a reject's detail quotes it, cut to 60 characters."""
+    return repr(text) if len(text) <= 60 else f"{text[:60]!r}… ({len(text)} characters)"
+
+
+def number(text: str, what: str) -> int:
+    """A non-negative integer.
+
+    >>> number("10", "bytes")
+    10
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise BadLine("bad_range", f"{what} is no number: {shown(text)}")
+    try:
+        return int(text)
+    except ValueError:
+        raise BadLine("bad_range", f"{what} has {len(text)} digits") from None
+
+
+def count(text: str, what: str) -> int | None:
+    """A number of bytes; None for `-` or nothing. What is no number is bad_columns.
+
+    >>> count("10", "bytes"), count("-", "bytes")
+    (10, None)
+    """
+    if text in ("-", ""):
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise BadLine("bad_columns", f"{what} is no number: {shown(text)}")
+    return number(text, what)
+
+
+def _status(text: str) -> int:
+    if _STATUS.fullmatch(text):
+        return int(text)
+    if text in ("000", "0"):
+        return 0
+    raise BadLine("bad_status", f"no status from 100 to 599: {shown(text)}")
+
+
+STATUSES = Remembered(_status, longest=3)
+"""`206` to 206; `000`, the client left before any answer, to 0; anything else is bad_status."""
+
+
+def byte_range(text: str) -> tuple[int | None, int | None]:
+    """`lo-hi`, both inclusive; (None, None) for `-` or nothing.
+
+    >>> byte_range("0-499"), byte_range("-")
+    ((0, 499), (None, None))
+    """
+    if text in ("-", ""):
+        return None, None
+    first, _, last = text.partition("-")
+    lo, hi = number(first, "the first byte"), number(last, "the last byte")
+    if hi < lo:
+        raise BadLine("bad_range", f"ends before it begins: {shown(text)}")
+    return lo, hi
+
+
+def content_range(text: str) -> tuple[int | None, int | None, int | None]:
+    """A response's Content-Range (RFC 9110, 14.4) as (lo, hi, total); None for what it does not name.
+
+    >>> content_range("bytes 0-499/1234"), content_range("bytes 0-499/*"), content_range("bytes */1234")
+    ((0, 499, 1234), (0, 499, None), (None, None, 1234))
+    """
+    if text in ("-", ""):
+        return None, None, None
+    found = _CONTENT_RANGE.fullmatch(text)
+    if found is None:
+        raise BadLine("bad_range", f"no Content-Range: {shown(text)}")
+    first, last, whole = found.groups()
+    lo, hi = byte_range(f"{first}-{last}") if first else (None, None)
+    return lo, hi, None if whole is None else number(whole, "the size")
+
+
+def _request(text: str) -> tuple[str, str | None]:
+    request = _PROTOCOL.sub("", text)
+    found = _METHOD_AND_TARGET.match(request)
+    if found:
+        return request, found[1]
+    return request, "GET" if _BARE_TARGET.match(request) else None
+
+
+REQUESTS = Remembered(_request)
+"""A logged request to (request without ` HTTP/…`, method); method None where it is neither `METHOD target` nor a bare
+path or URL: `-`, empty or broken requests keep their text and never count."""
+
+
+def joined_request(method: str, target: str) -> tuple[str, str | None]:
+    """(request, method) from columns of their own.
+
+    >>> joined_request("GET", "/a"), joined_request("-", "/a"), joined_request("-", "-")
+    (('GET /a', 'GET'), ('/a', None), ('-', None))
+    """
+    if method in ("-", ""):
+        return target, None
+    if target in ("-", ""):
+        return method, None
+    return f"{method} {target}", method if _METHOD.fullmatch(method) else None
+
+
+def _agent(text: str) -> str:
+    once = unquote(text, errors="backslashreplace")
+    return unquote(once, errors="backslashreplace") if _ESCAPE.search(once) else once
+
+
+AGENTS = Remembered(_agent, longest=1024)
+"""A percent-encoded user agent, encoded once or twice, to what the client sent."""
