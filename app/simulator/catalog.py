@@ -49,7 +49,7 @@ class File(NamedTuple):
 
 def make_clients(rng: Random, count: int) -> list[Client]:
     """`count` distinct clients; every twentieth shares the address of the one before it, with another agent."""
-    clients = []
+    clients: list[Client] = []
     for number in range(count):
         shared = number % 20 == 19
         agent = AGENTS[(number * 7 + number // len(AGENTS)) % len(AGENTS)].format(60 + int(rng.random() * 30))

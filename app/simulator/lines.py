@@ -39,7 +39,8 @@ def _quoted(text: str) -> str:
 
 def _weblog_line(time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int) -> str:
     day, second = divmod(time, 86_400)
-    return f"{_iso_day(day)}\t{_CLOCK[second]}\t{ip_address}\t{agent}\t{request}\t{status}\t{lo}-{hi}\n"
+    date = _iso_day(day)
+    return f"{date}\t{date} {_CLOCK[second]}\t{ip_address}\t{agent}\t{request}\t{status}\t{lo}-{hi}\n"
 
 
 def _combined_line(time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int) -> str:

@@ -147,9 +147,7 @@ def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: in
     }
 
 
-def _judge(
-    runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int
-) -> tuple[str, str | None, str]:
+def _judge(runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int) -> tuple[str, str | None, str]:
     """Verdict, reason, evidence for hits that do not contradict each other about the size (-1: not known)."""
     from_start_to = runs[0][1] if len(runs) == 1 and runs[0][0] == 0 else -1
     if offsets:
@@ -167,7 +165,7 @@ def _reason(runs: list[list[int]], total: int, cut_hi: int, from_start_to: int) 
     highest = runs[-1][1] if runs else math.inf
     if cut_hi < 0 and highest <= _PROBE_HI:
         return "probe_only"
-    if 0 <= cut_hi and from_start_to < cut_hi:
+    if cut_hi >= 0 and from_start_to < cut_hi:
         return "cut_off"
     if total < 0:
         return "start_missing" if len(runs) == 1 else "gap"

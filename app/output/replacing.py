@@ -1,0 +1,65 @@
+"""Files that appear whole or not at all: written under a temporary name beside the target, renamed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.errors import OutputError
+
+__all__ = ["Replacement", "explained"]
+
+_NEW_FILE_MODE = 0o666
+
+
+@contextlib.contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Turns an error of the system while `target` is written into an OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"{target}: can not be written: {error.strerror or error}; free the place or name another file") from error
+
+
+class Replacement:
+    """A temporary file that takes the target's place on `commit` and goes away on `discard`.
+
+    OutputError at once where the target is no regular file, may not be written, or its folder takes no file.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = Path(os.path.realpath(target))  # a link stays a link: what it points to is replaced
+        with explained(target):
+            mode = self._mode()
+            handle, name = tempfile.mkstemp(prefix=f".{self.target.name[:100]}.", suffix=".part", dir=self.target.parent)
+            os.fchmod(handle, mode)
+            os.close(handle)
+        self.path = Path(name)
+
+    def _mode(self) -> int:
+        try:
+            mode = self.target.stat().st_mode
+        except FileNotFoundError:
+            umask = os.umask(0)
+            os.umask(umask)
+            return _NEW_FILE_MODE & ~umask
+        if not stat.S_ISREG(mode):
+            raise OutputError(f"{self.target} is no regular file; name a file to write")
+        if not os.access(self.target, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+        return stat.S_IMODE(mode)
+
+    def commit(self) -> None:
+        """The file is complete: put it, durably, in the target's place."""
+        with explained(self.target):
+            with self.path.open("rb") as written:
+                os.fsync(written.fileno())
+            self.path.replace(self.target)
+
+    def discard(self) -> None:
+        """The file will not be complete: leave nothing of it."""
+        self.path.unlink(missing_ok=True)

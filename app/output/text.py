@@ -1,0 +1,77 @@
+r"""Deliveries as text files: .tsv, .csv and .jsonl, UTF-8.
+
+The data stay true: a text that begins with `=` or `@` is written as it is (.csv quotes every text that could be misread;
+open such a file in a spreadsheet as text, or take .xlsx, where no text becomes a formula). Numbers have all their digits.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from app.domain.records import Delivery, key_hash, key_text
+from app.output.columns import COLUMNS, TIMES, iso_time, values
+
+__all__ = ["CsvTable", "JsonLines", "TsvTable"]
+
+_TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
+_TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _texts(delivery: Delivery) -> list[Any]:
+    row = values(delivery)
+    for column in _TIME_COLUMNS:
+        row[column] = iso_time(row[column])
+    return ["" if value is None else ("true" if value else "false") if isinstance(value, bool) else value for value in row]
+
+
+class _TextFile:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="", buffering=1 << 18)
+
+    def finish(self) -> None:
+        self._file.close()
+
+    def abandon(self) -> None:
+        try:
+            self._file.close()
+        except OSError:  # what is still in the buffer finds no place either; the file goes away in any case
+            return
+
+
+class TsvTable(_TextFile):
+    r"""Tab-separated, one head line; inside a field tab, line ends and backslash stand as `\t`, `\n`, `\r`, `\\`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file.write("\t".join(COLUMNS) + "\n")
+
+    def write(self, delivery: Delivery) -> None:
+        self._file.write("\t".join([str(value).translate(_TSV_ESCAPES) for value in _texts(delivery)]) + "\n")
+
+
+class CsvTable(_TextFile):
+    """Comma-separated by RFC 4180 with quotes around every text, one head line, lines end with CR LF."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._rows = csv.writer(self._file, quoting=csv.QUOTE_NONNUMERIC)
+        self._rows.writerow(COLUMNS)
+
+    def write(self, delivery: Delivery) -> None:
+        self._rows.writerow(_texts(delivery))
+
+
+class JsonLines(_TextFile):
+    """One JSON object a line with every field of a delivery and its `key_hash`; times are UTC seconds since 1970."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+
+    def write(self, delivery: Delivery) -> None:
+        fields = delivery._asdict()
+        fields["key_hash"] = key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request))
+        self._file.write(self._encode(fields) + "\n")
