@@ -48,6 +48,10 @@ class Entry:
             return self._merge_first_touch(parts, rules.length_s)
         return {self._merge_bucket(part, rules.window) for part in parts}
 
+    def recut(self, rules: Rules) -> None:
+        """first_touch: make the windows anew from the hits."""
+        self._recut(rules.length_s)
+
     def tally_at(self, start: float) -> Tally:
         """The window that starts at `start`."""
         return self.tallies[bisect_left(self.tallies, start, key=_start)]
@@ -130,11 +134,14 @@ class Entry:
             at = bisect_left(held, part[:2])
             if (at == len(held) or held[at][:2] != part[:2]) and len(held) <= MAX_HITS:
                 insort(held, part)
-        self.tallies = _cut(held, length_s, self.floor)
-        if len(held) > MAX_HITS:
+        self._recut(length_s)
+        return {self.successor(time) for time in times}
+
+    def _recut(self, length_s: float) -> None:
+        self.tallies = _cut(self.parts, length_s, self.floor)
+        if len(self.parts) > MAX_HITS:
             for tally in self.tallies:
                 tally.marks |= Mark.FRAGMENTED
-        return {self.successor(time) for time in times}
 
 
 def _cut(parts: Sequence[Part], length_s: float, floor: float) -> list[Tally]:

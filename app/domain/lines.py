@@ -63,7 +63,7 @@ def read_lines(
     """Read whole lines with a format's parser.
 
     `position` is the byte offset of the data in its source, `positions` that of each line where they are not in a row.
-    `header_row`: a first line of the source that is no hit is a head line. `arrived`: wall clock, UTC seconds.
+    `header_row`: where the first of these lines is no hit, it is a head line. `arrived`: wall clock, UTC seconds.
     """
     lines, starts = _split(data, position, positions)
     hits: list[tuple] = []
@@ -76,7 +76,8 @@ def read_lines(
         try:
             hit = parse(line)
         except BadLine as bad:
-            if start == 0 and header_row:
+            if header_row and not hits and not rejects:
+                header_row = False
                 heads += 1
             else:
                 rejects.append(BadAt(bad.reason, bad.detail, line[:KEPT_LINE_CHARS], start))

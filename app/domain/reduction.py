@@ -5,20 +5,17 @@ Memory grows with the open deliveries, not with the lines: `sweep` takes out tho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from app.domain import deliveries
 from app.domain.entries import Entry
+from app.domain.merging import Key, SizeOf, evict
 from app.domain.records import Delivery
 from app.domain.tallies import part_of
 from app.domain.watermarks import Advance, Clocks
 from app.domain.windows import Rules
 
-__all__ = ["Reduction", "SizeOf"]
-
-SizeOf = Callable[[str], int | None]
-"""From a request to the size in bytes of the file asked for, or None."""
-Key = tuple[str, str, str]
+__all__ = ["Reduction", "no_sizes"]
 
 
 def no_sizes(request: str) -> int | None:
@@ -65,8 +62,7 @@ class Reduction:
             before = passed.get(entry.sources)
             if before is None:
                 before = passed[entry.sources] = self.clocks.passed(entry.sources, rules.lateness_s)
-            for tally in entry.evict(before, rules):
-                final.append(self._describe(key, entry, tally, deliveries.STAGE_FINAL))
+            final += evict(key, entry, before, rules, self.size_of)
             if not entry.tallies:
                 empty.append(key)
         for key in empty:
@@ -78,7 +74,4 @@ class Reduction:
         for key in list(self.open):
             entry = self.open.pop(key)
             for tally in entry.tallies:
-                yield self._describe(key, entry, tally, deliveries.STAGE_OPEN)
-
-    def _describe(self, key: Key, entry: Entry, tally, stage: int) -> Delivery:
-        return deliveries.describe(key, tally, self.size_of(key[2]), entry.known_hits(tally, self.rules), stage)
+                yield deliveries.describe(key, tally, self.size_of(key[2]), entry.known_hits(tally, self.rules))

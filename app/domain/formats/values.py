@@ -20,6 +20,8 @@ _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _METHOD_AND_TARGET = re.compile(r"([A-Z][A-Z0-9_-]*) \S")
 _BARE_TARGET = re.compile(r"/|[a-z][a-z0-9+.-]*://")
 _CONTENT_RANGE = re.compile(r"bytes[ =+]?(?:([0-9]+)-([0-9]+)|\*)/(?:([0-9]+)|\*)")
+_SHORT = 1000
+"""Characters below which digits surely make an integer (Python refuses them from 4,300 on)."""
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -94,8 +96,15 @@ def content_range(text: str) -> tuple[int | None, int | None, int | None]:
     if found is None:
         raise BadLine("bad_range", f"no Content-Range: {shown(text)}")
     first, last, whole = found.groups()
-    lo, hi = byte_range(f"{first}-{last}") if first else (None, None)
-    return lo, hi, None if whole is None else number(whole, "the size")
+    if len(text) < _SHORT:
+        total = None if whole is None else int(whole)
+        if first is None:
+            return None, None, total
+        lo, hi = int(first), int(last)
+        if lo <= hi:
+            return lo, hi, total
+    # too many digits, or the wrong way round: say so
+    return *byte_range("-" if first is None else f"{first}-{last}"), None if whole is None else number(whole, "the size")
 
 
 def _request(text: str) -> tuple[str, str | None]:

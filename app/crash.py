@@ -1,0 +1,40 @@
+"""Named points at which tests kill the process, as a power cut would.
+
+`WEBLOGS_CRASH_AT=NAME` kills at the first pass, `NAME:3` at the third.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from app.settings import settings
+
+__all__ = ["POINTS", "crash_point"]
+
+POINTS = (
+    "replay_sent",  # the replay: the log has acknowledged, the checkpoint is not written
+    "replay_checkpoint",  # the replay: the checkpoint is written
+    "tokens_sent",  # the tokenizer: tokens and rejects are durable, nothing acked
+    "outputs",  # the reducer: reduced records are durable, the changelog is not
+    "changelog",  # the reducer: the changelog is durable, the local state is not
+    "applied",  # the reducer: the local state is changed, nothing acked
+    "acked",  # the reducer: acked, not yet committed
+    "slice",  # the reducer: between two slices of one message
+    "recovery",  # the table: half of the changelog is read
+    "store_written",  # a sink: the store has acknowledged, nothing acked
+)
+
+_passes: dict[str, int] = {}
+
+
+def crash_point(name: str) -> None:
+    """Kill this process if the setting says so; otherwise nothing."""
+    wanted = settings().crash_at
+    if not wanted:
+        return
+    point, _, nth = wanted.partition(":")
+    if point == name:
+        _passes[name] = _passes.get(name, 0) + 1
+        if _passes[name] >= int(nth or 1):
+            os.kill(os.getpid(), signal.SIGKILL)

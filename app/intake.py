@@ -1,0 +1,74 @@
+"""How agents read: whole batches, in turn, none skipped.
+
+Faust may skip messages at the start of a generation (its queues are cleared after a rebalance), and would then commit
+past them. So every agent checks that offsets follow on one another from the committed one, and ends the process where
+they do not: the next start reads them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+from app.ending import die
+
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "still_ours"]
+
+MAX_BATCH_MESSAGES = 2000
+MAX_BATCH_BYTES = 4 << 20
+
+
+class Turns:
+    """Which offset must come next, for each topic partition and generation."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._next: dict[Any, tuple[int, int]] = {}
+
+    async def is_ours(self, event: Any) -> bool:
+        """False for an event of an older generation: it will be read again. Ends the process at a hole."""
+        message, app = event.message, self._app
+        while app.rebalancing and message.generation_id == app.consumer_generation_id:
+            await asyncio.sleep(0.02)
+        generation = message.generation_id
+        if generation != app.consumer_generation_id:
+            return False
+        seen, expected = self._next.get(message.tp, (None, 0))
+        if seen != generation:
+            expected = app.consumer._committed_offset.get(message.tp) or 0
+            trimmed = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
+            expected = max(expected, trimmed)
+        if message.offset > expected:
+            die(f"messages {expected} to {message.offset - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again")
+        self._next[message.tp] = (generation, message.offset + 1)
+        return True
+
+
+async def batches(app: Any, stream: Any) -> AsyncIterator[list[Any]]:
+    """Events that wait together: all of one topic partition, in order, bounded in number and bytes.
+
+    One message a batch when they are large or come slowly, many when a shipper sends line by line: one append to the log
+    and one write to the state then serve them all. The caller acks each event by hand, last.
+    """
+    turns = Turns(app)
+    quiet = stream.noack()
+    queue = stream.channel.queue
+    events = quiet.events().__aiter__()
+    held: list[Any] = []
+    size = 0
+    async for event in events:
+        if await turns.is_ours(event):
+            if held and (held[0].message.tp != event.message.tp or len(held) >= MAX_BATCH_MESSAGES):
+                yield held
+                held, size = [], 0
+            held.append(event)
+            size += len(event.message.value or b"")
+        if held and (queue.empty() or size >= MAX_BATCH_BYTES):
+            yield held
+            held, size = [], 0
+
+
+def still_ours(app: Any, event: Any) -> bool:
+    """Whether the generation in which the event was read is still the present one."""
+    return not app.rebalancing and event.message.generation_id == app.consumer_generation_id

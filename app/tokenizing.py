@@ -1,0 +1,226 @@
+"""From messages of lines to messages of hits: the work of the agent tokenize_lines, apart from Faust.
+
+What it gives depends on the messages alone: read again after a crash they give the same hits with the same ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from app import wire
+from app.domain import formats
+from app.domain.formats import Format, FormatOptions
+from app.domain.lines import ReadLines, decode, read_lines, read_too_long
+from app.domain.records import Reject, raw_ids
+from app.domain.watermarks import Advance, Clocks, source_number
+from app.wire import Group, Headers, TokenMessage
+
+__all__ = ["Lines", "Tokenized", "Tokenizer", "encode_tokens", "headers_of", "partition_of"]
+
+LINES_A_MESSAGE_BITS = 24
+"""A line of a message without a source has the position (offset of the message, number of the line) in one number."""
+DETECT_LINES = 50
+
+
+class Lines(NamedTuple):
+    """One message of `weblogs`."""
+
+    topic: str
+    """With the incarnation of the topic: `weblogs@3f…`. A topic created again has new offsets."""
+    partition: int
+    offset: int
+    timestamp: float
+    """When the log took it: what stands for its arrival."""
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+class Tokenized(NamedTuple):
+    """What some messages of one partition give."""
+
+    tokens: dict[int, TokenMessage]
+    """By partition of weblogs_tokens."""
+    rejects: list[Reject]
+    lines: int
+    hits: int
+
+
+class _Origin(NamedTuple):
+    """Where lines come from."""
+
+    source: str
+    clock: str
+    name: str
+    position: int
+    positions: Sequence[int] | None
+
+
+def partition_of(ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int) -> int:
+    """Where the hits of a key meet; hits without a key go anywhere, always the same way."""
+    if ip_address is None or user_agent is None or request is None:
+        return crc32(raw_id.encode()) % partitions
+    return crc32(f"{ip_address}\t{user_agent}\t{request}".encode("utf-8", "surrogatepass")) % partitions
+
+
+class Tokenizer:
+    """Keeps the watermark of each source it read, and the format of sources that do not name theirs."""
+
+    def __init__(self, partitions: int, format_name: str = "auto", options: FormatOptions = FormatOptions()) -> None:  # noqa: B008
+        self._partitions = partitions
+        self._format_name = format_name
+        self._options = options
+        self._found: dict[str, str] = {}
+        self.clocks = Clocks()
+        self.names: dict[int, str] = {}
+        """Number of a clock -> name of its source, for people."""
+
+    def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
+        """The hits and rejects of messages of one partition."""
+        groups: dict[int, dict[str, Group]] = {}
+        rejects: list[Reject] = []
+        lines = hits = 0
+        now = 0.0
+        for message in messages:
+            now = max(now, message.timestamp)
+            origin = _origin_of(message)
+            read = self._read(message, origin)
+            lines, hits = lines + read.lines, hits + len(read.hits)
+            identify = raw_ids(origin.source)
+            rejects += [
+                Reject(bad.reason, bad.detail, _clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
+                for bad in read.rejects
+            ]
+            self._spread(message, origin, read, identify, groups)
+        tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
+        return Tokenized(tokens, rejects, lines, hits)
+
+    def tick(self, now: float, forget_before: float) -> TokenMessage:
+        """The time and the watermark of every source; sources not heard of since `forget_before` are forgotten."""
+        for number in self.clocks.forget(forget_before):
+            self.names.pop(number, None)
+        groups = [
+            Group.of("", number, self.names.get(number, ""), Advance(clock.highest, clock.highest, clock.disorder_s, clock.ended, clock.unordered), [])
+            for number, clock in self.clocks.of.items()
+        ]
+        return TokenMessage(now, groups, tick=True)
+
+    def _read(self, message: Lines, origin: _Origin) -> ReadLines:
+        headers = message.headers
+        if Headers.TOO_LONG in headers:
+            return read_too_long(message.value, _number(headers, Headers.TOO_LONG, 0), origin.position)
+        log_format = self._format_of(message, origin)
+        head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
+        parse = log_format.make_parser(head, self._options)
+        return read_lines(
+            message.value,
+            parse,
+            message.timestamp,
+            origin.position,
+            origin.positions,
+            header_row=log_format.header_row and _may_begin_with_header(message, origin),
+        )
+
+    def _format_of(self, message: Lines, origin: _Origin) -> Format:
+        named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
+        if named in formats.FORMATS:
+            return formats.FORMATS[named]
+        known = self._found.get(origin.clock)
+        if known is None:
+            first = [decode(line).removesuffix("\r") for line in message.value[: 256 << 10].split(b"\n")[:DETECT_LINES]]
+            found = formats.detect(first, self._options)
+            if found is None:
+                return formats.FORMATS["combined"]  # every line will be rejected, with its reason
+            if len(self._found) > 10_000:
+                self._found.clear()
+            known = self._found[origin.clock] = found.name
+        return formats.FORMATS[known]
+
+    def _spread(
+        self, message: Lines, origin: _Origin, read: ReadLines, identify: Callable[[int], str], groups: dict[int, dict[str, Group]]
+    ) -> None:
+        ended, unordered = Headers.END in message.headers, Headers.UNORDERED in message.headers
+        number = source_number(origin.clock)
+        advance = Advance(read.lowest, read.highest, read.disorder_s, ended, unordered)
+        clock = self.clocks.observe(number, advance, message.timestamp)
+        self.names[number] = origin.name
+        known = Advance(read.lowest, clock.highest, clock.disorder_s, ended, unordered)
+
+        def group_for(partition: int) -> Group:
+            held = groups.setdefault(partition, {})
+            group = held.get(origin.source)
+            if group is None:
+                group = held[origin.source] = Group.of(origin.source, number, origin.name, known, [])
+            else:
+                group.advance_to(known)
+            return group
+
+        rows: dict[int, list[tuple]] = {}
+        partitions = self._partitions
+        for hit, position in zip(read.hits, read.positions, strict=True):
+            raw_id = identify(position)
+            partition = partition_of(hit[1], hit[2], hit[3], raw_id, partitions)
+            row = (*hit, raw_id, position)
+            if partition in rows:
+                rows[partition].append(row)
+            else:
+                rows[partition] = [row]
+        for partition, found in rows.items():
+            group_for(partition).rows += found
+        if ended:
+            for partition in range(partitions):
+                group_for(partition)
+
+
+def _origin_of(message: Lines) -> _Origin:
+    headers = message.headers
+    here = f"{message.topic}/{message.partition}"
+    if Headers.SOURCE in headers:
+        source = decode(headers[Headers.SOURCE])
+        name = decode(headers.get(Headers.NAME, b""))
+        positions = wire.unpack_positions(headers[Headers.POSITIONS]) if Headers.POSITIONS in headers else None
+        position = _number(headers, Headers.POSITION, 0)
+        # A source that names itself lives long enough to have a clock; one that is a single POST does not.
+        return _Origin(source, source if name else here, name or here, position, positions)
+    if Headers.ID in headers:
+        return _Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
+    first = message.offset << LINES_A_MESSAGE_BITS
+    count = message.value.count(b"\n") + (not message.value.endswith(b"\n"))
+    return _Origin(here, here, here, first, range(first, first + count))
+
+
+def _may_begin_with_header(message: Lines, origin: _Origin) -> bool:
+    """A source may at its beginning; a message without a source where its first line has no digit."""
+    if origin.positions is None:
+        return origin.position == 0
+    if isinstance(origin.positions, range):
+        return not any(48 <= byte <= 57 for byte in message.value.partition(b"\n")[0])
+    return False
+
+
+def _number(headers: Mapping[str, bytes], name: str, default: int) -> int:
+    try:
+        return int(headers[name])
+    except (KeyError, ValueError):
+        return default
+
+
+def _clean(text: str) -> str:
+    """Without lone surrogates, which no message can carry."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def encode_tokens(message: TokenMessage) -> bytes:
+    """As it stands in the topic; lone surrogates in fields (from JSON escapes) are written as escapes."""
+    try:
+        return wire.encode(message)
+    except UnicodeEncodeError:
+        for group in message.groups:
+            group.rows = [tuple(_clean(field) if isinstance(field, str) else field for field in row) for row in group.rows]
+        return wire.encode(message)
+
+
+def headers_of(pairs: Any) -> dict[str, bytes]:
+    """Headers as a message carries them, by name."""
+    return {name: value if isinstance(value, bytes) else str(value).encode() for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())}

@@ -1,0 +1,214 @@
+"""What the messages between the agents look like: JSON, because it holds integers of any size and people can read it.
+
+    weblogs          lines as they are; headers say where they come from (class Headers)
+    weblogs_tokens   TokenMessage: the hits of one or more batches of lines for one partition, or a tick
+    weblogs_rejects  list of Reject
+    weblogs_reduced  list of Delivery
+    changelog        key: JSON list of the three key fields, or a name that begins with NUL; value: the packed entry
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from app.domain.entries import Entry
+from app.domain.records import Delivery, Hit, Reject
+from app.domain.tallies import Part, Tally
+from app.domain.watermarks import Advance, Clock
+from app.domain.windows import Rules
+
+__all__ = [
+    "Group",
+    "Headers",
+    "TokenMessage",
+    "decode_deliveries",
+    "decode_rejects",
+    "decode_tokens",
+    "encode",
+    "hits_of",
+    "key_bytes",
+    "pack_clock",
+    "pack_entry",
+    "pack_positions",
+    "unpack_clock",
+    "unpack_entry",
+    "unpack_positions",
+]
+
+
+class Headers:
+    """Names of the headers of `weblogs`; every one may be absent."""
+
+    SOURCE = "source"
+    """Id of the source the lines come from, 32 hex digits."""
+    NAME = "name"
+    """The source for people: a file name."""
+    POSITION = "position"
+    """Byte offset of the first line, decimal."""
+    POSITIONS = "positions"
+    """Byte offset of each line, packed little-endian 64 bits, where they are not in a row."""
+    FORMAT = "format"
+    HEAD = "head"
+    """Head lines in force, joined by newlines."""
+    UNORDERED = "unordered"
+    """1: the lines come in an order of somebody's choice; no watermark."""
+    TOO_LONG = "too_long"
+    """The value is the beginning of one line of so many bytes."""
+    END = "end"
+    """1: the source is read to its end."""
+    ID = "id"
+    """An id that the shipper gave the message: sent again it counts once."""
+
+
+class Group(msgspec.Struct, array_like=True):
+    """The hits of one source in one message."""
+
+    source: str
+    """What the raw ids were made from."""
+    clock: int
+    """Number of the source whose time they advance."""
+    name: str
+    lowest: float | None
+    highest: float | None
+    disorder_s: float
+    ended: bool
+    unordered: bool
+    rows: list[tuple] = []
+    """Tuples in the order of Hit, without source: position comes right after raw_id."""
+
+    @property
+    def advance(self) -> Advance:
+        return Advance(
+            math.inf if self.lowest is None else self.lowest,
+            -math.inf if self.highest is None else self.highest,
+            self.disorder_s,
+            self.ended,
+            self.unordered,
+        )
+
+    def advance_to(self, later: Advance) -> None:
+        """Take in what the next lines of the same source tell of its time."""
+        both = self.advance
+        lowest, highest = min(both.lowest, later.lowest), max(both.highest, later.highest)
+        self.lowest = None if math.isinf(lowest) else lowest
+        self.highest = None if math.isinf(highest) else highest
+        self.disorder_s = max(self.disorder_s, later.disorder_s)
+        self.ended, self.unordered = later.ended, self.unordered or later.unordered
+
+    @classmethod
+    def of(cls, source: str, clock: int, name: str, advance: Advance, rows: list[tuple]) -> Group:
+        lowest = None if math.isinf(advance.lowest) else advance.lowest
+        highest = None if math.isinf(advance.highest) else advance.highest
+        return cls(source, clock, name, lowest, highest, advance.disorder_s, advance.ended, advance.unordered, rows)
+
+
+class TokenMessage(msgspec.Struct, array_like=True):
+    """One message of `weblogs_tokens`."""
+
+    now: float
+    """Wall clock of the worker that sent it, UTC seconds: the only clock that the agents behind it know."""
+    groups: list[Group]
+    tick: bool = False
+    """Nothing but the time and the watermarks: the moment to sweep the state."""
+
+
+encode = msgspec.json.Encoder().encode
+decode_tokens = msgspec.json.Decoder(TokenMessage).decode
+_decode_rows = msgspec.json.Decoder(list[tuple]).decode
+
+
+def hits_of(message: TokenMessage) -> list[Hit]:
+    """All hits of a message."""
+    return [Hit(*row[:12], group.source, row[12]) for group in message.groups for row in group.rows]
+
+
+def decode_rejects(value: bytes) -> list[Reject]:
+    """From a message of `weblogs_rejects`."""
+    return [Reject(*row) for row in _decode_rows(value)]
+
+
+def decode_deliveries(value: bytes) -> list[Delivery]:
+    """From a message of `weblogs_reduced`."""
+    return [Delivery(*row) for row in _decode_rows(value)]
+
+
+def key_bytes(key: Sequence[str]) -> bytes:
+    """The changelog key of a delivery key; no two keys share one."""
+    return encode(tuple(key))
+
+
+_PackedTally = tuple[float, float, float, list[int], bytes, int, int, int, int, int]
+_PackedEntry = tuple[float, int, float | None, list[int] | None, list[_PackedTally], list[Part]]
+_decode_entry = msgspec.json.Decoder(_PackedEntry).decode
+
+
+def pack_entry(entry: Entry) -> bytes:
+    """An entry as the changelog holds it."""
+    return encode(
+        (
+            entry.touched,
+            entry.evicted_hits,
+            None if math.isinf(entry.floor) else entry.floor,
+            entry.sources,
+            [tally.pack() for tally in entry.tallies] if not entry.parts else [],
+            entry.parts,
+        )
+    )
+
+
+def unpack_entry(value: bytes, rules: Rules) -> Entry:
+    """From what pack_entry gave, under the same rules."""
+    entry = Entry()
+    touched, evicted, floor, sources, tallies, parts = _decode_entry(value)
+    entry.touched, entry.evicted_hits = touched, evicted
+    entry.floor = -math.inf if floor is None else floor
+    entry.sources = None if sources is None else tuple(sources)
+    if parts:
+        entry.parts = parts
+        entry.recut(rules)
+    else:
+        entry.tallies = [Tally.unpack(tally) for tally in tallies]
+    return entry
+
+
+_PackedClock = tuple[float | None, float, bool, bool, float]
+_decode_clock = msgspec.json.Decoder(_PackedClock).decode
+
+
+def pack_clock(clock: Clock) -> bytes:
+    """A source's clock as the changelog holds it."""
+    highest = None if math.isinf(clock.highest) else clock.highest
+    return encode((highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched))
+
+
+def unpack_clock(value: bytes) -> Clock:
+    """From what pack_clock gave."""
+    clock = Clock()
+    highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched = _decode_clock(value)
+    clock.highest = -math.inf if highest is None else highest
+    return clock
+
+
+def unpack_positions(packed: bytes) -> array:
+    """From the header `positions`.
+
+    Raises ValueError where its length is no multiple of eight bytes.
+    """
+    positions = array("Q")
+    positions.frombytes(packed)
+    if sys.byteorder == "big":
+        positions.byteswap()
+    return positions
+
+
+def pack_positions(positions: Iterable[int]) -> bytes:
+    """For the header `positions`."""
+    packed = array("Q", positions)
+    if sys.byteorder == "big":
+        packed.byteswap()
+    return packed.tobytes()
