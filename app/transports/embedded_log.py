@@ -1,0 +1,370 @@
+"""The embedded log: topics, partitions, records and the progress of consumer groups in one SQLite file.
+
+One worker process, any number of producer processes. What a call has returned for is on disk. Blocking and thread-safe;
+knows nothing of Faust or asyncio.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from app.errors import LogError, LogFull, LogLocked
+from app.transports import log_housekeeping
+from app.transports.log_file import OFFSET_BITS, connect, in_words, prepare
+from app.transports.log_transaction import Topic, Transaction, load_topics
+from app.transports.messages import Message, Pair, Record, unpack_pairs
+
+__all__ = ["EmbeddedLog"]
+
+T = TypeVar("T")
+Operation = Callable[[Transaction], Any]
+
+_OFFSETS = (1 << OFFSET_BITS) - 1
+_COLUMNS = "id, count, timestamp, key, value, headers"
+
+
+class EmbeddedLog:
+    """The log in the file `path`.
+
+    `max_bytes`: external producers are refused above it. `keep_s`: consumed messages stay this many seconds.
+    Every method raises LogError in words when the file or its disk fails.
+    """
+
+    def __init__(self, path: Path | str, max_bytes: int = 2 << 30, keep_s: float = 60.0) -> None:
+        self.path = Path(path)
+        self.max_bytes = max_bytes
+        self.keep_s = keep_s
+        self._write_lock = threading.Lock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._readers_lock = threading.Lock()
+        self._worker_lock: int | None = None
+        self._closed = False
+        self._writer = prepare(self.path)
+        with in_words(self.path):
+            self._topics = load_topics(self._writer)
+
+    # -- topics
+
+    def create_topic(self, name: str, partitions: int, compacted: bool = False) -> None:
+        """Idempotent; a different number of partitions than the topic has raises LogError."""
+        known = self._topics.get(name)
+        if known is None or known.partitions != partitions or (compacted and not known.compacted):
+            self._alone(lambda tx: tx.create_topic(name, partitions, compacted))
+
+    @property
+    def topics(self) -> dict[str, int]:
+        """The number of partitions of every topic, by name."""
+        self._refresh()
+        return {topic.name: topic.partitions for topic in self._topics.values()}
+
+    def partitions(self, topic: str) -> int:
+        return self._topic(topic).partitions
+
+    def incarnation(self, topic: str) -> str:
+        """Random hex made when the topic was created."""
+        return self._topic(topic).incarnation
+
+    def is_compacted(self, topic: str) -> bool:
+        return self._topic(topic).compacted
+
+    # -- writing
+
+    def append(self, messages: Sequence[Message], external: bool = False) -> list[int]:
+        """Append all in one transaction, or none; returns their offsets once they are on disk.
+
+        external: a producer that can wait; it gets LogFull while the log holds max_bytes or more.
+        """
+        if external:
+            self._refuse_when_full()
+        return self._alone(lambda tx: tx.append(messages))
+
+    def append_batch(self, topic: str, partition: int, pairs: Sequence[Pair], epoch: int) -> int:
+        """Append a changelog's batch whole or not at all; returns the offset after it. Raises Fenced: see Transaction."""
+        return self._alone(lambda tx: tx.append_batch(topic, partition, pairs, epoch))
+
+    def take_ownership(self, topic: str, partition: int) -> int:
+        """Become the partition's owner; returns the epoch, and fences every older one."""
+        return self._alone(lambda tx: tx.take_ownership(topic, partition))
+
+    def commit(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Note by (topic, partition) the offset that the group reads next."""
+        self._alone(lambda tx: tx.commit(group, offsets))
+
+    def register_group(self, group: str, topics: Iterable[str]) -> None:
+        """The group reads these topics and no others: trimming waits for it there."""
+        names = list(topics)
+        self._alone(lambda tx: tx.register_group(group, names))
+
+    def forget_group(self, group: str) -> None:
+        """Nothing is kept for this group any more."""
+        self._alone(lambda tx: tx.forget_group(group))
+
+    def transact(self, operations: Sequence[Operation]) -> tuple[list[Any], dict[tuple[str, int], int]]:
+        """Run all in one transaction; returns their results, a refused one's LogError among them, and the new ends."""
+        with self._writing() as tx:
+            results = [_outcome(operation, tx) for operation in operations]
+        return results, tx.ends
+
+    def _alone(self, operation: Callable[[Transaction], T]) -> T:
+        with self._writing() as tx:
+            return operation(tx)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Transaction]:
+        with self._write_lock, in_words(self.path):
+            db = self._writer
+            if self._closed:
+                raise LogError(f"the log {self.path} is closed")
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                tx = Transaction(db, self._topics)
+                yield tx
+                tx.finish()
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:  # SQLite has rolled back by itself where the disk is full
+                    db.execute("ROLLBACK")
+                raise
+            if tx.topics_changed:
+                self._topics = tx.topics
+
+    # -- reading
+
+    def read(self, topic: str, partition: int, from_offset: int, max_records: int = 1000, max_bytes: int = 8 << 20) -> list[Record]:
+        """Rows from the offset on, at least one where there is one, then as many as both bounds allow."""
+        base = self._topic(topic).number(partition) << OFFSET_BITS
+        found: list[Record] = []
+        size = 0
+        with in_words(self.path), closing(self._reader().cursor()) as cursor:
+            start = _row_that_holds(cursor, base, from_offset)
+            for row in cursor.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (start, base | _OFFSETS, max_records)
+            ):
+                found.append(Record(row[0] & _OFFSETS, *row[1:]))
+                size += len(row[4] or b"")
+                if size >= max_bytes:
+                    break
+        return found
+
+    def read_changelog(self, topic: str, partition: int, from_offset: int = 0, page_bytes: int = 4 << 20) -> Iterator[list[Pair]]:
+        """All pairs from the offset to the end, in order, a few MB at a time, as the log stands at the first step.
+
+        Raises LogError where 0 < from_offset lies in a part that was compacted since: deletions are dropped there, so a
+        reader that has state from before must start over.
+        """
+        number = self._topic(topic).number(partition)
+        base = number << OFFSET_BITS
+        with in_words(self.path), closing(connect(self.path)) as db:
+            db.execute("BEGIN")  # one snapshot for all pages: compaction may run beside
+            compacted_to = db.execute("SELECT compacted_to FROM partitions WHERE no = ?", (number,)).fetchone()[0]
+            if 0 < from_offset < compacted_to:
+                raise LogError(
+                    f"{topic} partition {partition} was compacted up to offset {compacted_to}: read it from 0, not {from_offset}"
+                )
+            start = _row_that_holds(db, base, from_offset)
+            cursor = db.execute(f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id", (start, base | _OFFSETS))
+            yield from _pages(cursor, from_offset, page_bytes)
+
+    def end_offset(self, topic: str, partition: int) -> int:
+        """The offset that the next message gets."""
+        return self._partition_value("next_offset", topic, partition)
+
+    def earliest_offset(self, topic: str, partition: int) -> int:
+        """The lowest offset that was not trimmed."""
+        return self._partition_value("first_offset", topic, partition)
+
+    def ends(self) -> dict[tuple[str, int], int]:
+        """The end offset of every partition."""
+        return {key: end for key, (_, end) in self.bounds().items()}
+
+    def bounds(self) -> dict[tuple[str, int], tuple[int, int]]:
+        """(earliest, end) of every partition, by (topic, partition)."""
+        rows = self._query("SELECT name, partition, first_offset, next_offset FROM partitions JOIN topics ON topics.no = topic_no")
+        return {(name, partition): (first, end) for name, partition, first, end in rows}
+
+    def committed(self, group: str) -> dict[tuple[str, int], int]:
+        """What the group has committed, by (topic, partition); a partition without commit is absent."""
+        rows = self._query(
+            "SELECT name, partition, committed.next_offset FROM committed JOIN partitions ON partitions.no = partition_no"
+            " JOIN topics ON topics.no = topic_no WHERE consumer_group = ?",
+            (group,),
+        )
+        return {(name, partition): offset for name, partition, offset in rows}
+
+    def groups(self) -> dict[str, list[str]]:
+        """The topics that every registered group reads."""
+        found: dict[str, list[str]] = {}
+        for group, name in self._query("SELECT consumer_group, name FROM subscriptions JOIN topics ON no = topic_no ORDER BY 1, 2"):
+            found.setdefault(group, []).append(name)
+        return found
+
+    def lag(self) -> dict[tuple[str, str, int], int]:
+        """Messages not yet consumed, by (group, topic, partition); compacted topics are no queues and left out."""
+        rows = self._query(
+            "SELECT s.consumer_group, name, partition, p.next_offset - max(p.first_offset, coalesce(c.next_offset, 0))"
+            " FROM subscriptions s JOIN topics ON topics.no = s.topic_no JOIN partitions p ON p.topic_no = s.topic_no"
+            " LEFT JOIN committed c ON c.consumer_group = s.consumer_group AND c.partition_no = p.no WHERE NOT compacted"
+        )
+        return {(group, name, partition): lag for group, name, partition, lag in rows}
+
+    def size_bytes(self) -> int:
+        """What the log holds: pages in use, not the file's size, which only ever grows to its high-water mark."""
+        with in_words(self.path):
+            db = self._reader()
+            return int(
+                db.execute(
+                    "SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+                ).fetchone()[0]
+            )
+
+    def is_full(self) -> bool:
+        return self.size_bytes() >= self.max_bytes
+
+    def data_version(self) -> int:
+        """Changes whenever another connection has committed. To be asked from one and the same thread."""
+        return int(self._query("PRAGMA data_version")[0][0])
+
+    # -- housekeeping
+
+    def trim(self, now: float) -> int:
+        """Delete messages that every subscribed group has consumed and that are older than keep_s, or all consumed ones
+        while the log is full. A topic that no group has subscribed to keeps everything. Returns how many were deleted."""
+        before = now if self.is_full() else now - self.keep_s
+        return self._housekeep(lambda db: log_housekeeping.trim(db, before))
+
+    def compact(self, topic: str, partition: int, at_least_bytes: int = 16 << 20) -> bool:
+        """Rewrite a changelog partition with the last value of each key, if it has grown by enough since the last time.
+
+        Order and end offset stay; deleted keys go. Returns whether it was rewritten.
+        """
+        number = self._topic(topic).number(partition)
+        with in_words(self.path), closing(connect(self.path)) as snapshot:
+            return self._housekeep(lambda db: log_housekeeping.compact(db, snapshot, number, at_least_bytes))
+
+    def bound_journal(self, max_bytes: int = 128 << 20) -> None:
+        """Cut the write-ahead file where a long read has let it grow."""
+        journal = Path(f"{self.path}-wal")
+        if journal.exists() and journal.stat().st_size > max_bytes:
+            self._housekeep(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+
+    def _housekeep(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._write_lock, in_words(self.path):
+            if self._closed:
+                raise LogError(f"the log {self.path} is closed")
+            return work(self._writer)
+
+    # -- one worker
+
+    def lock_worker(self) -> None:
+        """Make this process the log's only worker until it ends. Raises LogLocked with the pid of the other."""
+        if self._worker_lock is not None:
+            return
+        place = Path(f"{self.path}.worker")
+        with in_words(self.path):
+            handle = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(handle)
+            raise LogLocked(
+                f"another worker (process {pid}) uses the log {self.path}: stop it first, or give this one another WEBLOGS_DATA_DIR"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.write(handle, str(os.getpid()).encode())
+        self._worker_lock = handle
+
+    def close(self) -> None:
+        """Close all connections and give the worker's lock back. Not while another thread is inside a call."""
+        with self._write_lock, self._readers_lock:
+            self._closed = True
+            for db in (self._writer, *self._readers):
+                db.close()
+            self._readers.clear()
+            if self._worker_lock is not None:
+                os.close(self._worker_lock)
+                self._worker_lock = None
+
+    # -- inside
+
+    def _topic(self, name: str) -> Topic:
+        if name not in self._topics:
+            self._refresh()
+        try:
+            return self._topics[name]
+        except KeyError:
+            raise LogError(f"the log {self.path} has no topic {name}: start the worker once, which creates them") from None
+
+    def _refresh(self) -> None:
+        with in_words(self.path):
+            db = self._reader()
+            db.execute("BEGIN")  # topics and partitions of one snapshot
+            try:
+                self._topics = load_topics(db)
+            finally:
+                db.execute("COMMIT")
+
+    def _reader(self) -> sqlite3.Connection:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            with self._readers_lock:
+                if self._closed:
+                    raise LogError(f"the log {self.path} is closed")
+                db = self._local.db = connect(self.path)
+                self._readers.append(db)
+        return db
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with in_words(self.path):
+            return self._reader().execute(sql, values).fetchall()
+
+    def _partition_value(self, column: str, topic: str, partition: int) -> int:
+        number = self._topic(topic).number(partition)
+        return int(self._query(f"SELECT {column} FROM partitions WHERE no = ?", (number,))[0][0])
+
+    def _refuse_when_full(self) -> None:
+        if self.is_full():
+            raise LogFull(
+                f"the log {self.path} holds {self.size_bytes()} bytes, the most that WEBLOGS_LOG_MAX_BYTES={self.max_bytes} allows:"
+                " wait until the worker has consumed, start it if it does not run, or raise the limit"
+            )
+
+
+def _outcome(operation: Operation, tx: Transaction) -> Any:
+    try:
+        return operation(tx)
+    except LogError as error:
+        return error
+
+
+def _row_that_holds(db: sqlite3.Connection | sqlite3.Cursor, base: int, offset: int) -> int:
+    """Id of the row with this offset; a batch that began before it may hold it."""
+    row = db.execute("SELECT id, count FROM records WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (base, base + offset)).fetchone()
+    if row is not None and row[0] + (row[1] or 1) > base + offset:
+        return int(row[0])
+    return base + offset
+
+
+def _pages(cursor: sqlite3.Cursor, from_offset: int, page_bytes: int) -> Iterator[list[Pair]]:
+    page: list[Pair] = []
+    size = 0
+    for row_id, count, _, key, value, _ in cursor:
+        if count is None:
+            page.append((key, value))
+        else:
+            pairs = unpack_pairs(value)
+            page += pairs[max(0, from_offset - (row_id & _OFFSETS)) :]
+        size += len(value or b"")
+        if size >= page_bytes:
+            yield page
+            page, size = [], 0
+    if page:
+        yield page

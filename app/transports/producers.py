@@ -1,0 +1,58 @@
+"""Producers outside the worker: replay, POST and tests. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from app.errors import SettingsError
+from app.transports.embedded_log import EmbeddedLog
+from app.transports.log_file import log_path
+from app.transports.messages import Message
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+__all__ = ["Message", "Producer", "open_producer"]
+
+
+class Producer(Protocol):
+    """Sends messages to a broker."""
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; it is created where it lacks."""
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Returns when all are durable: one transaction.
+
+        Raises LogFull, before anything was written, while the log holds as much as it may; LogError otherwise.
+        """
+
+    def close(self) -> None: ...
+
+
+class SqliteProducer:
+    """Producer to the embedded log; any number of processes may have one."""
+
+    def __init__(self, log: EmbeddedLog, partitions: int) -> None:
+        self._log = log
+        self._partitions = partitions
+
+    def partitions(self, topic: str) -> int:
+        if topic not in self._log.topics:
+            self._log.create_topic(topic, self._partitions)
+        return self._log.partitions(topic)
+
+    def append(self, messages: Sequence[Message]) -> None:
+        self._log.append(messages, external=True)
+
+    def close(self) -> None:
+        self._log.close()
+
+
+def open_producer(settings: Settings) -> Producer:
+    """A producer to WEBLOGS_BROKER. Raises SettingsError for a broker that is not supported, LogError for a broken log."""
+    scheme = settings.broker.partition(":")[0]
+    if scheme == "sqlite":
+        return SqliteProducer(EmbeddedLog(log_path(settings.broker), settings.log_max_bytes, settings.log_keep), settings.partitions)
+    raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE")

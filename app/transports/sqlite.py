@@ -1,0 +1,37 @@
+"""A Faust transport on the embedded log: broker URLs `sqlite:///relative.db` and `sqlite:////absolute.db`.
+
+Call register() before a faust.App is made. All apps of one process share one log; each is a consumer group of its own.
+"""
+
+from __future__ import annotations
+
+import faust
+from faust.transport import base
+from faust.transport.drivers import TRANSPORTS
+
+from app.settings import settings
+from app.transports.log_file import log_path
+from app.transports.shared_log import SharedLog, shared_log
+from app.transports.sqlite_consumer import Consumer
+from app.transports.sqlite_producer import Producer
+
+__all__ = ["Consumer", "Producer", "Transport", "register"]
+
+
+class Transport(base.Transport):
+    """Transport to the embedded log."""
+
+    Consumer = Consumer
+    Producer = Producer
+    default_port = 0
+    driver_version = f"sqlite faust={faust.__version__}"
+
+    def open_log(self) -> SharedLog:
+        """The log of this process; who opens it releases it."""
+        bounds = settings()
+        return shared_log(log_path(str(self.url[0])), bounds.log_max_bytes, bounds.log_keep)
+
+
+def register() -> None:
+    """Teach Faust the scheme `sqlite`."""
+    TRANSPORTS.aliases["sqlite"] = "app.transports.sqlite:Transport"
