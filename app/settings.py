@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from urllib.parse import quote
 
 import msgspec
 from dotenv import dotenv_values
 
 from app.errors import SettingsError
 
-__all__ = ["PREFIX", "Settings", "SettingRow", "load", "rows", "settings"]
+__all__ = ["PREFIX", "SettingRow", "Settings", "load", "rows", "settings"]
 
 PREFIX = "WEBLOGS_"
 
@@ -73,7 +74,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.broker:
-            msgspec.structs.force_setattr(self, "broker", f"sqlite:///{self.data_dir}/weblogs-log.db")
+            msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         _ = self.retention_days
 
     @property
