@@ -1,0 +1,236 @@
+"""`python -m app replay FILE…`: sends log files to the running worker, from where the last replay came to."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from app.errors import UnknownFormat, WeblogsError
+from app.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from app.sources.replay import Progress, ReplayOptions, ReplayResult
+
+__all__ = ["command"]
+
+_STATUS_EVERY_S = 5.0
+
+
+@click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
+@click.option("--rate", type=click.FloatRange(min=0), help="Lines a second, evenly spaced; 0 is full speed.  [default: WEBLOGS_RATE]")
+@click.option("--order", type=click.Choice(("file", "reverse", "random", "sample")), default="file", show_default=True, help="Order of the lines, for trials: always from the beginning, no checkpoint.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="For --order random and sample: the same seed gives the same order.")
+@click.option("--line-by-line", is_flag=True, help="One line a message, as plain shippers send.")
+@click.option("--chunk-bytes", type=click.IntRange(min=1024), help="Size of a message.  [default: WEBLOGS_CHUNK_BYTES]")
+@click.option("--follow", is_flag=True, help="Go on as the files grow, through rotations, until stopped.")
+@click.option("--as", "name", default="", metavar="NAME", help="A source of its own on purpose: its lines count beside those sent before.")
+@click.option("--again", is_flag=True, help="From the beginning, though it was sent before; repeats are absorbed.")
+@click.option("--quiet", "-q", is_flag=True, help="Only what went wrong.")
+def command(
+    files: tuple[str, ...],
+    format_name: str | None,
+    rate: float | None,
+    order: str,
+    seed: int,
+    line_by_line: bool,
+    chunk_bytes: int | None,
+    follow: bool,
+    name: str,
+    again: bool,
+    quiet: bool,
+) -> None:
+    """Send log FILEs to the worker: plain, gzip, bzip2, xz or zstd, or - for standard input.
+
+    A replay that was interrupted goes on where it stood; a file that was sent is not sent again, whatever its name is now.
+    """
+    if follow and (order != "file" or "-" in files or again):
+        raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")
+    from app.sources.identity import Identifier
+    from app.sources.replay import ReplayOptions, registry_of
+
+    show = _shown(quiet)
+    try:
+        configured = settings()
+        options = ReplayOptions.of(configured)
+        options.identifier = Identifier(registry_of(configured), name)
+        options.read = _read_options(options, format_name, chunk_bytes)
+        options.rate = configured.rate if rate is None else rate
+        options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
+        options.say = show.say
+        with _stopping(options.stop), _logged(show.say), show:
+            result = _run(files, options, configured, show.progress, follow)
+    except UnknownFormat as error:
+        raise click.BadParameter(str(error), param_hint="--format") from None
+    except WeblogsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    if not quiet:
+        click.echo(_summary(result, follow), err=True)
+    sys.exit(result.exit_code)
+
+
+def _read_options(options: ReplayOptions, format_name: str | None, chunk_bytes: int | None):
+    from app.sources.beginning import AUTO, form_of
+
+    read = options.read
+    if format_name:
+        read = read._replace(format=format_name)
+    if read.format != AUTO:
+        form_of(read.format)
+    return read._replace(chunk_bytes=chunk_bytes or read.chunk_bytes)
+
+
+def _run(
+    files: tuple[str, ...], options: ReplayOptions, configured: Settings, on_progress: Callable[[Progress], None], follow: bool
+) -> ReplayResult:
+    from app.sources.follow import follow_files
+    from app.sources.replay import replay_files
+    from app.transports.producers import open_producer
+
+    producer = open_producer(configured)
+    try:
+        send = follow_files if follow else replay_files
+        return send(files, producer, options, on_progress)
+    finally:
+        producer.close()
+
+
+@contextmanager
+def _stopping(stop: Event) -> Iterator[None]:
+    """SIGINT and SIGTERM ask for a clean stop; a second SIGINT does not wait for it."""
+
+    def ask(number: int, _frame: object) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Says(logging.Handler):
+    """Warnings of the sources as sentences for the person at the terminal."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(record.getMessage())
+
+
+@contextmanager
+def _logged(say: Callable[[str], None]) -> Iterator[None]:
+    sources, handler = logging.getLogger("app.sources"), _Says(say)
+    sources.addHandler(handler)
+    sources.propagate = False
+    try:
+        yield
+    finally:
+        sources.removeHandler(handler)
+        sources.propagate = True
+
+
+def _summary(result: ReplayResult, follow: bool) -> str:
+    seconds = max(result.seconds, 1e-9)
+    text = f"{result.lines:,} lines, {result.bytes:,} bytes in {result.seconds:.1f} s: {result.lines / seconds:,.0f} lines/s"
+    if result.stopped and not follow:
+        text += "; stopped before the end, the same command goes on from there"
+    if result.errors:
+        text += f"; {len(result.errors)} could not be read or sent whole"
+    return text
+
+
+class _Shown(Protocol):
+    """What the person at the terminal sees during a replay. A context manager."""
+
+    def say(self, text: str) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+    def __enter__(self) -> object: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class _Plain:
+    """A line every few seconds, for logs and pipes."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._quiet = quiet
+        self._started = self._said = time.monotonic()
+
+    def say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._quiet or now - self._said < _STATUS_EVERY_S:
+            return
+        self._said = now
+        share = f" of {progress.size_bytes:,}" if progress.size_bytes else ""
+        rate = progress.lines / (now - self._started)
+        click.echo(
+            f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent, {rate:,.0f} lines/s", err=True
+        )
+
+    def __enter__(self) -> _Plain:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class _Bar:
+    """A progress bar: bytes, lines a second, time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as RichProgress
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            DownloadColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        self._bar = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=5)
+        self._tasks: dict[str, object] = {}
+        self._started = time.monotonic()
+
+    def say(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def progress(self, progress: Progress) -> None:
+        task = self._tasks.get(progress.path)
+        if task is None:
+            task = self._tasks[progress.path] = self._bar.add_task(progress.path, total=progress.size_bytes, rate="")
+        rate = f"{progress.lines / max(time.monotonic() - self._started, 1e-9):,.0f} lines/s"
+        self._bar.update(task, completed=progress.consumed_bytes, total=progress.size_bytes, rate=rate)  # type: ignore[arg-type]
+
+    def __enter__(self) -> _Bar:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+
+def _shown(quiet: bool) -> _Shown:
+    return _Bar() if sys.stderr.isatty() and not quiet else _Plain(quiet)
