@@ -5,12 +5,15 @@ A batch is appended whole or not at all, and only by the newest owner of the par
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Protocol
 
 from app.errors import Fenced, SettingsError
+from app.transports.log_transaction import Transaction
 from app.transports.messages import Pair
+from app.transports.shared_log import SharedLog
 
 __all__ = ["Changelog", "SqliteChangelog", "open_changelog"]
 
@@ -39,13 +42,18 @@ class Changelog(Protocol):
 class SqliteChangelog:
     """A changelog topic of the embedded log."""
 
-    def __init__(self, shared: Any, topic: str) -> None:
+    def __init__(self, shared: SharedLog, topic: str, partitions: int) -> None:
         self._shared = shared
         self._topic = topic
+        self._partitions = partitions
         self._epochs: dict[int, int] = {}
 
     async def take(self, partition: int) -> None:
-        self._epochs[partition] = await self._shared.submit(lambda tx: tx.take_ownership(self._topic, partition))
+        def take(tx: Transaction) -> int:
+            tx.create_topic(self._topic, self._partitions, compacted=True)
+            return tx.take_ownership(self._topic, partition)
+
+        self._epochs[partition] = await self._shared.submit(take)
 
     async def append(self, partition: int, pairs: Sequence[Pair]) -> int:
         epoch = self._epochs.get(partition)
@@ -59,8 +67,17 @@ class SqliteChangelog:
     async def read(self, partition: int, from_offset: int = 0) -> AsyncIterator[list[Pair]]:
         pages: Iterator[list[Pair]] = self._shared.log.read_changelog(self._topic, partition, from_offset)
         with closing(pages):  # type: ignore[type-var]
-            while (page := await self._shared.run(next, pages, None)) is not None:
+            while (page := await self._next(pages)) is not None:
                 yield page
+
+    async def _next(self, pages: Iterator[list[Pair]]) -> list[Pair] | None:
+        step = asyncio.ensure_future(self._shared.run(next, pages, None))
+        try:
+            page: list[Pair] | None = await asyncio.shield(step)
+        except asyncio.CancelledError:
+            await asyncio.wait([step])  # the thread is still inside: nobody may close the pages under it
+            raise
+        return page
 
     async def end_offset(self, partition: int) -> int:
         end: int = await self._shared.run(self._shared.log.end_offset, self._topic, partition)
@@ -70,11 +87,9 @@ class SqliteChangelog:
         await self._shared.release()
 
 
-async def open_changelog(app: Any, topic: str, partitions: int) -> Changelog:
-    """The changelog on the broker of a Faust app; its topic is created where it lacks. Raises SettingsError for other brokers."""
+def open_changelog(app: Any, topic: str, partitions: int) -> Changelog:
+    """The changelog on the broker of a Faust app; take() creates its topic where it lacks. Raises SettingsError for other brokers."""
     open_log = getattr(app.transport, "open_log", None)
     if open_log is None:
         raise SettingsError(f"WEBLOGS_BROKER={str(app.conf.broker[0])!r}: changelogs can be kept on sqlite:///FILE only")
-    shared = open_log()
-    await shared.submit(lambda tx: tx.create_topic(topic, partitions, True))
-    return SqliteChangelog(shared, topic)
+    return SqliteChangelog(open_log(), topic, partitions)

@@ -65,15 +65,15 @@ class EmbeddedLog:
         self._refresh()
         return {topic.name: topic.partitions for topic in self._topics.values()}
 
+    def has_topic(self, name: str) -> bool:
+        return name in self._topics or name in self.topics
+
     def partitions(self, topic: str) -> int:
         return self._topic(topic).partitions
 
     def incarnation(self, topic: str) -> str:
         """Random hex made when the topic was created."""
         return self._topic(topic).incarnation
-
-    def is_compacted(self, topic: str) -> bool:
-        return self._topic(topic).compacted
 
     # -- writing
 
@@ -245,9 +245,21 @@ class EmbeddedLog:
 
         Order and end offset stay; deleted keys go. Returns whether it was rewritten.
         """
+        if (topic, partition) not in self.compactable(at_least_bytes):
+            return False
         number = self._topic(topic).number(partition)
         with in_words(self.path), closing(connect(self.path)) as snapshot:
-            return self._housekeep(lambda db: log_housekeeping.compact(db, snapshot, number, at_least_bytes))
+            self._housekeep(lambda db: log_housekeeping.compact(db, snapshot, number))
+        return True
+
+    def compactable(self, at_least_bytes: int = 16 << 20) -> list[tuple[str, int]]:
+        """The changelog partitions (topic, partition) that have grown by enough to be worth rewriting."""
+        rows = self._query(
+            "SELECT name, partition FROM partitions JOIN topics ON topics.no = topic_no"
+            " WHERE compacted AND bytes >= ? AND bytes > 2 * kept_bytes",
+            (at_least_bytes,),
+        )
+        return [(name, partition) for name, partition in rows]
 
     def bound_journal(self, max_bytes: int = 128 << 20) -> None:
         """Cut the write-ahead file where a long read has let it grow."""

@@ -78,25 +78,19 @@ class _transaction:
             self._db.execute("ROLLBACK")
 
 
-def compact(db: sqlite3.Connection, snapshot: sqlite3.Connection, number: int, at_least_bytes: int) -> bool:
+def compact(db: sqlite3.Connection, snapshot: sqlite3.Connection, number: int) -> None:
     """Rewrite one changelog partition; see EmbeddedLog.compact.
 
     The keys are gathered from a snapshot before the transaction, so that producers wait for the rewriting alone.
     Survivors move up to the end: a reader that stands at any offset meets every pair that was behind it, or a newer one.
     """
     snapshot.execute("BEGIN")
-    size, kept, end, compacted = snapshot.execute(
-        "SELECT bytes, kept_bytes, next_offset, compacted FROM partitions JOIN topics ON topics.no = topic_no WHERE partitions.no = ?",
-        (number,),
-    ).fetchone()
-    if not compacted or size < at_least_bytes or size <= 2 * kept:
-        return False
+    end: int = snapshot.execute("SELECT next_offset FROM partitions WHERE no = ?", (number,)).fetchone()[0]
     base = number << OFFSET_BITS
     if snapshot.execute("SELECT 1 FROM records WHERE id >= ? AND id < ? AND count IS NULL", (base, base + end)).fetchone():
         _compact_messages(db, number, end)
     else:
         _compact_batches(db, snapshot, number, end)
-    return True
 
 
 def _rows(db: sqlite3.Connection, number: int, end: int) -> Iterator[list[Pair]]:
@@ -179,6 +173,6 @@ def _note_compacted(db: sqlite3.Connection, number: int, end: int, kept: int) ->
         "SELECT coalesce(sum(length(value)), 0) FROM records WHERE id >= ? AND id < ?", (base + end, (number + 1) << OFFSET_BITS)
     ).fetchone()[0]
     db.execute(
-        "UPDATE partitions SET bytes = ?, kept_bytes = ?, compacted_to = ?, first_offset = 0 WHERE no = ?",
+        "UPDATE partitions SET bytes = ?, kept_bytes = ?, compacted_to = ? WHERE no = ?",
         (kept + newer, kept, end, number),
     )

@@ -14,6 +14,7 @@ from app.transports.messages import Message, Pair, pack_headers, pack_pairs
 
 __all__ = ["Topic", "Transaction", "load_topics"]
 
+_BYTES = (bytes, bytearray, memoryview, type(None))
 _ROOM_FOR_ROW = 4096  # bytes of a row beside its key, value and headers, rounded up
 
 
@@ -118,6 +119,8 @@ class Transaction:
         number = topic.number(message.partition)
         if topic.compacted and message.key is None:
             raise LogError(f"topic {topic.name} is compacted: a message without key can not be kept there")
+        if not isinstance(message.key, _BYTES) or not isinstance(message.value, _BYTES):
+            raise LogError(f"key and value of a message for {topic.name} must be bytes, not {message.key!r:.40}, {message.value!r:.40}")
         headers = pack_headers(message.headers)
         size = len(message.key or b"") + len(message.value or b"") + len(headers or b"")
         self._check_size(topic, message.partition, size)

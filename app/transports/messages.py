@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from app.errors import LogError
+
 __all__ = ["Message", "Pair", "Record", "pack_headers", "pack_pairs", "unpack_headers", "unpack_pairs"]
 
 
@@ -45,15 +47,18 @@ _decode_pairs = msgspec.msgpack.Decoder(list[tuple[bytes, bytes | None]]).decode
 
 
 def pack_headers(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> bytes | None:
-    """Headers as one blob; None where there are none. A name may occur twice.
+    """Headers as one blob; None where there are none. A name may occur twice. Raises LogError for other types.
 
     >>> unpack_headers(pack_headers({"source": b"a"}))
     [('source', b'a')]
     """
     if not headers:
         return None
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
-    return _encode(list(pairs)) or None
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    for name, value in pairs:
+        if not isinstance(name, str) or not isinstance(value, bytes):
+            raise LogError(f"a header is a text and bytes, not {name!r:.40} and {value!r:.40}")
+    return _encode(pairs)
 
 
 def unpack_headers(blob: bytes | None) -> list[tuple[str, bytes]]:

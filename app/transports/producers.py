@@ -39,7 +39,7 @@ class SqliteProducer:
         self._partitions = partitions
 
     def partitions(self, topic: str) -> int:
-        if topic not in self._log.topics:
+        if not self._log.has_topic(topic):
             self._log.create_topic(topic, self._partitions)
         return self._log.partitions(topic)
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 WATCH_INTERVAL_S = 0.02
-HOUSEKEEPING_INTERVAL_S = 5.0
+HOUSEKEEPING_INTERVAL_S = 1.0
 GROUP_OPERATIONS = 5000
 GROUP_BYTES = 32 << 20
 READERS = 4
@@ -44,6 +44,9 @@ class SharedLog:
         self.log = EmbeddedLog(path, max_bytes, keep_s)
         self.ends: dict[tuple[str, int], int] = self.log.ends()
         """End offset of every partition, as far as this process has heard; never ahead of what is on disk."""
+        self.transactions = 0
+        """How many transactions the writer has committed, for how many operations: group commit at work."""
+        self.operations = 0
         self._users = 0
         self._listeners: dict[Callable[[], None], asyncio.AbstractEventLoop] = {}
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -140,6 +143,8 @@ class SharedLog:
     def _commit(self, group: list[_Request]) -> None:
         try:
             results, ends = self.log.transact([request.operation for request in group])
+            self.transactions += 1
+            self.operations += len(group)
         except Exception as error:  # whatever it is, those who wait must hear of it
             results, ends = [error] * len(group), {}
         settled: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
@@ -155,10 +160,8 @@ class SharedLog:
         log = self.log
         try:
             log.trim(time())
-            for topic, partitions in log.topics.items():
-                if log.is_compacted(topic):
-                    for partition in range(partitions):
-                        log.compact(topic, partition)
+            for topic, partition in log.compactable():
+                log.compact(topic, partition)
             log.bound_journal()
         except LogError as error:
             logger.warning("housekeeping of the log failed and will be tried again: %s", error)

@@ -41,8 +41,11 @@ class Producer(base.Producer):
         await super().on_start()
 
     async def on_stop(self) -> None:
-        await self.flush()
-        if self._shared is not None:
+        if self._shared is None:
+            return
+        try:
+            await self.flush()
+        finally:
             shared, self._shared = self._shared, None
             await shared.release()
 
