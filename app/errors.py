@@ -1,16 +1,16 @@
 """The tree of errors. Each says what happened, where, and what to do next.
 
-    WeblogsError
-    ├── SettingsError        a setting has a bad value
-    ├── InputError           a file or stream can not be read as asked
-    │   └── UnknownFormat    no such log format, or none fits
-    ├── OutputError          a result can not be written
-    ├── LogError             the embedded log can not do what was asked
-    │   ├── LogFull          it holds as much as it may: producers wait
-    │   ├── LogLocked        another worker owns it
-    │   └── Fenced           a newer owner has taken the partition: this one must stop
-    └── StoreError           a store failed for this call; what it refused stays with the caller
-        └── StoreUnreachable the store is not there (yet)
+WeblogsError
+├── SettingsError        a setting has a bad value
+├── InputError           a file or stream can not be read as asked
+│   └── UnknownFormat    no such log format, or none fits
+├── OutputError          a result can not be written
+├── LogError             the embedded log can not do what was asked
+│   ├── LogFull          it holds as much as it may: producers wait
+│   ├── LogLocked        another worker owns it
+│   └── Fenced           a newer owner has taken the partition: this one must stop
+└── StoreError           a store failed for this call; what it refused stays with the caller
+    └── StoreUnreachable the store is not there (yet)
 """
 
 from __future__ import annotations

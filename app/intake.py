@@ -40,7 +40,9 @@ class Turns:
             trimmed = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
             expected = max(expected, trimmed)
         if message.offset > expected:
-            die(f"messages {expected} to {message.offset - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again")
+            die(
+                f"messages {expected} to {message.offset - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
+            )
         self._next[message.tp] = (generation, message.offset + 1)
         return True
 

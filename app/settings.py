@@ -58,10 +58,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # -- replay
     replay: Annotated[str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")] = ""
     rate: Annotated[float, _says("Lines a second that a replay sends; 0 is full speed.", "lines/s", ge=0)] = 0.0
-    chunk_bytes: Annotated[int, _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024)] = 512 << 10
+    chunk_bytes: Annotated[
+        int, _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024)
+    ] = 512 << 10
     # -- the embedded log
     log_keep: Annotated[float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)] = 60.0
-    log_max_bytes: Annotated[int, _says("When the embedded log holds this much, producers wait and POST answers 503.", "bytes", ge=1 << 20)] = 2 << 30
+    log_max_bytes: Annotated[
+        int, _says("When the embedded log holds this much, producers wait and POST answers 503.", "bytes", ge=1 << 20)
+    ] = 2 << 30
     # -- stores
     store_raw: Annotated[Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")] = "all"
     retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = "7,90"

@@ -5,6 +5,7 @@ What it gives depends on the messages alone: read again after a crash they give 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -101,7 +102,9 @@ class Tokenizer:
         for number in self.clocks.forget(forget_before):
             self.names.pop(number, None)
         groups = [
-            Group.of("", number, self.names.get(number, ""), Advance(clock.highest, clock.highest, clock.disorder_s, clock.ended, clock.unordered), [])
+            Group.of(
+                "", number, self.names.get(number, ""), Advance(math.inf, clock.highest, clock.disorder_s, clock.ended, clock.unordered), []
+            )
             for number, clock in self.clocks.of.items()
         ]
         return TokenMessage(now, groups, tick=True)
@@ -223,4 +226,7 @@ def encode_tokens(message: TokenMessage) -> bytes:
 
 def headers_of(pairs: Any) -> dict[str, bytes]:
     """Headers as a message carries them, by name."""
-    return {name: value if isinstance(value, bytes) else str(value).encode() for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())}
+    return {
+        name: value if isinstance(value, bytes) else str(value).encode()
+        for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())
+    }

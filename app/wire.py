@@ -1,10 +1,10 @@
 """What the messages between the agents look like: JSON, because it holds integers of any size and people can read it.
 
-    weblogs          lines as they are; headers say where they come from (class Headers)
-    weblogs_tokens   TokenMessage: the hits of one or more batches of lines for one partition, or a tick
-    weblogs_rejects  list of Reject
-    weblogs_reduced  list of Delivery
-    changelog        key: JSON list of the three key fields, or a name that begins with NUL; value: the packed entry
+weblogs          lines as they are; headers say where they come from (class Headers)
+weblogs_tokens   TokenMessage: the hits of one or more batches of lines for one partition, or a tick
+weblogs_rejects  list of Reject
+weblogs_reduced  list of Delivery
+changelog        key: JSON list of the three key fields, or a name that begins with NUL; value: the packed entry
 """
 
 from __future__ import annotations

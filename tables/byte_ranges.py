@@ -1,6 +1,6 @@
 """byte_ranges: delivery key -> its open windows, and source -> its clock. Partitioned like `weblogs_tokens`.
 
-Keys that begin with NUL are no delivery keys: `\\0clock|<source number>`.
+Keys that begin with NUL are no delivery keys: see app.merge.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 from app.state import BatchTable
 from app.topology import app
 
-__all__ = ["CLOCK", "byte_ranges"]
-
-CLOCK = b"\0clock|"
+__all__ = ["byte_ranges"]
 
 byte_ranges: BatchTable = app.tables.add(
     BatchTable(app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)

@@ -1,0 +1,58 @@
+"""weblogs_tokens -> [byte_ranges] -> weblogs_reduced: merge hits into deliveries.
+
+For each message: compute the new values aside, send the records, append the changelog, change the local state, ack.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from app import wire
+from app.crash import crash_point
+from app.domain.reduction import no_sizes
+from app.domain.windows import Rules
+from app.intake import batches
+from app.merge import Merger, Step
+from app.outbox import send_all
+from app.settings import settings
+from app.sources.sizes import Sizes
+from app.topology import app, weblogs_tokens
+from app.transports.messages import Message
+from tables.byte_ranges import byte_ranges
+
+log = logging.getLogger(__name__)
+_settings = settings()
+_rules = Rules(_settings.window, _settings.window_length, _settings.lateness)
+sizes = Sizes(Path(_settings.sizes)) if _settings.sizes else None
+merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl)
+
+
+@app.agent(weblogs_tokens, name="merge_ranges")
+async def merge_ranges(stream):
+    async for batch in batches(app, stream):
+        if sizes is not None and (problem := sizes.refresh()) is not None:
+            log.error("%s; the sizes known before stay", problem)
+        partition = batch[0].message.partition
+        state = byte_ranges.parts.get(partition, {})
+        if await _apply(batch[-1], merger.steps(partition, state, [wire.decode_tokens(event.value) for event in batch])):
+            for event in batch:
+                await stream.ack(event)
+            crash_point("acked")
+
+
+async def _apply(event, steps: Iterator[Step]) -> bool:
+    """False: the partition is not ours any more; the rest will come again, to whoever owns it."""
+    first = True
+    for step in steps:
+        if not first:
+            crash_point("slice")
+        first = False
+        if step.records:
+            await send_all(app, [Message("weblogs_reduced", event.message.partition, None, wire.encode(step.records), {}, time.time())])
+            crash_point("outputs")
+        if step.changes and not await byte_ranges.write(event, step.changes):
+            return False
+    return True

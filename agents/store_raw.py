@@ -1,0 +1,25 @@
+"""weblogs_tokens -> each store's raw_weblogs: every hit, counted for a delivery or not."""
+
+from __future__ import annotations
+
+from app import wire
+from app.intake import batches
+from app.settings import settings
+from app.sink import stores, write_until_taken
+from app.topology import Sink, sinks
+
+_keep = settings().store_raw == "all"
+
+
+def _store_raw(name: str, sink: Sink) -> None:
+    @sink.app.agent(sink.tokens, name="store_raw")
+    async def store_raw(stream):
+        async for batch in batches(sink.app, stream):
+            hits = [hit for event in batch for hit in wire.hits_of(wire.decode_tokens(event.value))] if _keep else []
+            await write_until_taken(sink.app, name, stores[name].write_hits, hits)
+            for event in batch:
+                await stream.ack(event)
+
+
+for _name, _sink in sinks.items():
+    _store_raw(_name, _sink)

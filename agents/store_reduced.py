@@ -1,0 +1,27 @@
+"""weblogs_reduced -> each store's reduced_weblogs: the newest version of each delivery."""
+
+from __future__ import annotations
+
+from app import wire
+from app.intake import batches
+from app.sink import stores, write_until_taken
+from app.topology import Sink, sinks
+
+
+def _store_reduced(name: str, sink: Sink) -> None:
+    @sink.app.agent(sink.reduced, name="store_reduced")
+    async def store_reduced(stream):
+        async for batch in batches(sink.app, stream):
+            newest = {}
+            for event in batch:
+                for record in wire.decode_deliveries(event.value):
+                    known = newest.get(record[:4])
+                    if known is None or known.version < record.version:
+                        newest[record[:4]] = record
+            await write_until_taken(sink.app, name, stores[name].write_deliveries, list(newest.values()))
+            for event in batch:
+                await stream.ack(event)
+
+
+for _name, _sink in sinks.items():
+    _store_reduced(_name, _sink)

@@ -1,0 +1,25 @@
+"""weblogs_rejects -> each store's weblogs_rejects: every line that is no hit, with its reason and place."""
+
+from __future__ import annotations
+
+from app import wire
+from app.intake import batches
+from app.settings import settings
+from app.sink import stores, write_until_taken
+from app.topology import Sink, sinks
+
+_keep = settings().store_raw != "none"
+
+
+def _store_rejects(name: str, sink: Sink) -> None:
+    @sink.app.agent(sink.rejects, name="store_rejects")
+    async def store_rejects(stream):
+        async for batch in batches(sink.app, stream):
+            rejects = [reject for event in batch for reject in wire.decode_rejects(event.value)] if _keep else []
+            await write_until_taken(sink.app, name, stores[name].write_rejects, rejects)
+            for event in batch:
+                await stream.ack(event)
+
+
+for _name, _sink in sinks.items():
+    _store_rejects(_name, _sink)

@@ -1,0 +1,54 @@
+"""weblogs -> weblogs_tokens, weblogs_rejects: read the lines, spread the hits by delivery key."""
+
+from __future__ import annotations
+
+import time
+
+from app import wire
+from app.counters import counters
+from app.crash import crash_point
+from app.domain.formats import FormatOptions
+from app.intake import batches
+from app.outbox import send_all
+from app.settings import settings
+from app.tokenizing import Lines, Tokenizer, encode_tokens, headers_of
+from app.topology import app, weblogs
+from app.transports.messages import Message
+
+_settings = settings()
+_options = FormatOptions(_settings.json_fields, _settings.realtime_fields)
+tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
+
+
+@app.agent(weblogs, name="tokenize_lines")
+async def tokenize_lines(stream):
+    topic = f"weblogs@{await app.transport.incarnation('weblogs')}"
+    async for batch in batches(app, stream):
+        found = tokenizer.tokenize(
+            Lines(
+                topic, event.message.partition, event.message.offset, event.message.timestamp, event.value or b"", headers_of(event.headers)
+            )
+            for event in batch
+        )
+        now = time.time()
+        messages = [
+            Message("weblogs_tokens", partition, None, encode_tokens(tokens), {}, now) for partition, tokens in found.tokens.items()
+        ]
+        if found.rejects:
+            messages.append(Message("weblogs_rejects", batch[0].message.partition, None, wire.encode(found.rejects), {}, now))
+        await send_all(app, messages)
+        crash_point("tokens_sent")
+        for event in batch:
+            await stream.ack(event)
+        counters.lines += found.lines
+        counters.hits += found.hits
+        counters.rejects.update(reject.reason for reject in found.rejects)
+        counters.watermarks = {tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()}
+
+
+@app.timer(interval=_settings.tick_interval, name="tick")
+async def tick():
+    """The time and the watermarks, through the topic: the agents behind it never read a clock."""
+    now = time.time()
+    message = wire.encode(tokenizer.tick(now, now - _settings.state_ttl))
+    await send_all(app, [Message("weblogs_tokens", partition, None, message, {}, now) for partition in range(_settings.partitions)])

@@ -1,0 +1,23 @@
+"""What this process did since it started: plain numbers that agents add to and the web face reads."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+__all__ = ["Counters", "counters"]
+
+
+class Counters:
+    """Counts of one worker process."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.hits = 0
+        self.rejects: Counter[str] = Counter()
+        self.watermarks: dict[str, float] = {}
+        """Source name -> highest event time seen."""
+        self.store_problems: dict[str, str] = {}
+        """Store -> why its last write failed; empty where it succeeded."""
+
+
+counters = Counters()

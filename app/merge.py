@@ -1,0 +1,171 @@
+"""What token messages do to the state of one partition, in steps that each fit one changelog batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from app import wire
+from app.domain.entries import Entry
+from app.domain.merging import Changes, Key, SizeOf, evict
+from app.domain.records import Delivery
+from app.domain.tallies import Part, part_of
+from app.domain.watermarks import Clocks
+from app.domain.windows import Rules
+from app.errors import SettingsError
+from app.wire import TokenMessage
+
+__all__ = ["CLOCK", "MAX_STEP_BYTES", "RULES", "Merger", "Step"]
+
+CLOCK = b"\0clock|"
+"""Key of a source's clock: its number in decimal follows."""
+RULES = b"\0rules"
+"""Key of the rules by which the state was cut: another window mode can not go on with it."""
+MAX_STEP_BYTES = 4 << 20
+"""A step's changes and its records stay below this, where a single key does not need more."""
+SWEEPS_A_TTL = 24
+State = Mapping[bytes, bytes]
+_decode_key = msgspec.json.Decoder(tuple[str, str, str]).decode
+
+
+class Step(NamedTuple):
+    """Records to send, then changes to write."""
+
+    records: list[Delivery]
+    changes: dict[bytes, bytes | None]
+
+
+class Merger:
+    """The rules, and when each partition was last swept. All else is in the state."""
+
+    def __init__(self, rules: Rules, size_of: SizeOf, state_ttl_s: float, max_step_bytes: int = MAX_STEP_BYTES) -> None:
+        self._rules, self._size_of, self._ttl = rules, size_of, state_ttl_s
+        self._max = max_step_bytes
+        self._rules_value = wire.encode((rules.window, rules.length_s))
+        self._swept: dict[int, tuple[float, float]] = {}
+
+    def steps(self, partition: int, state: State, messages: Sequence[TokenMessage]) -> Iterator[Step]:
+        """The steps of some messages of one partition, in turn; each is to be applied before the next is asked for.
+
+        Raises SettingsError where the state was made by another window mode.
+        """
+        head: dict[bytes, bytes | None] = {}
+        self._check_rules(state, head)
+        clocks = Clocks()
+        for message in messages:
+            for group in message.groups:
+                _know(clocks, state, (group.clock,))
+                clock = clocks.observe(group.clock, group.advance, message.now)
+                head[CLOCK + b"%d" % group.clock] = wire.pack_clock(clock)
+        changes = Changes(self._rules, self._size_of, lambda key: self._load(state, key))
+        for message in messages:
+            for group in message.groups:
+                for key, parts in _parts_by_key(group.rows).items():
+                    changes.merge(key, parts, group.clock, message.now)
+        yield from self._sliced(changes, head)
+        if any(message.tick for message in messages):
+            yield from self._sweep(partition, state, clocks, max(message.now for message in messages))
+
+    def _load(self, state: State, key: Key) -> Entry | None:
+        value = state.get(wire.key_bytes(key))
+        return None if value is None else wire.unpack_entry(value, self._rules)
+
+    def _check_rules(self, state: State, head: dict[bytes, bytes | None]) -> None:
+        held = state.get(RULES)
+        if held is None:
+            head[RULES] = self._rules_value
+        elif held != self._rules_value:
+            window, length_s = msgspec.json.decode(held)
+            raise SettingsError(
+                f"the state was cut by WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}, and these deliveries stand in the "
+                "stores: go back to that, or take another WEBLOGS_DATA_DIR (and replay the logs into it)"
+            )
+
+    def _sliced(self, changes: Changes, head: dict[bytes, bytes | None]) -> Iterator[Step]:
+        """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
+        slices = _Slices(self._max)
+        for key, entry in changes.entries.items():
+            yield from slices.add(wire.key_bytes(key), wire.pack_entry(entry), changes.records(key))
+        slices.values |= head
+        yield from slices.rest()
+
+    def _sweep(self, partition: int, state: State, clocks: Clocks, now: float) -> Iterator[Step]:
+        """Evict what is over, or was not touched for the time to live."""
+        reached = max((clock.passed(self._rules.lateness_s) for clock in clocks.of.values()), default=float("-inf"))
+        event_step = (self._rules.length_s + self._rules.lateness_s) / SWEEPS_A_TTL
+        swept_reach, swept_now = self._swept.get(partition, (float("-inf"), float("-inf")))
+        if reached < swept_reach + event_step and now < swept_now + self._ttl / SWEEPS_A_TTL:
+            return
+        self._swept[partition] = (reached, now)
+        expired = now - self._ttl
+        slices = _Slices(self._max)
+        for name, value in list(state.items()):
+            if name.startswith(CLOCK):
+                if wire.unpack_clock(value).touched < expired:
+                    slices.values[name] = None
+            elif not name.startswith(b"\0"):
+                yield from slices.add(name, *self._evicted(name, value, state, clocks, expired))
+        yield from slices.rest()
+
+    def _evicted(self, name: bytes, value: bytes, state: State, clocks: Clocks, expired: float) -> tuple[bytes | None, list[Delivery]]:
+        entry = wire.unpack_entry(value, self._rules)
+        _know(clocks, state, entry.sources or ())
+        before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
+        key = _decode_key(name)
+        final = evict(key, entry, before, self._rules, self._size_of)
+        return (wire.pack_entry(entry) if entry.tallies else None), final
+
+
+class _Slices:
+    """Gathers values and records of whole keys until a step is full."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._size = 0
+        self.records: list[Delivery] = []
+        self.values: dict[bytes, bytes | None] = {}
+
+    def add(self, name: bytes, value: bytes | None, records: list[Delivery]) -> Iterator[Step]:
+        """Nothing where there are no records: then nothing changed. Gives a step when this key would overfill it."""
+        if not records:
+            return
+        weight = len(name) + len(value or b"") + sum(_weight(record) for record in records)
+        if self.records and self._size + weight > self._max:
+            yield from self.rest()
+        self.records += records
+        self.values[name] = value
+        self._size += weight
+
+    def rest(self) -> Iterator[Step]:
+        if self.records or self.values:
+            yield Step(self.records, self.values)
+        self.records, self.values, self._size = [], {}, 0
+
+
+def _weight(record: Delivery) -> int:
+    """Bytes of a record in its message, about."""
+    return 400 + len(record.user_agent) + len(record.request) + 24 * (len(record.ranges) + len(record.missing) + len(record.hit_ids))
+
+
+def _know(clocks: Clocks, state: State, numbers: Iterable[int]) -> None:
+    """Load these sources' clocks from the state."""
+    for number in numbers:
+        if number not in clocks.of:
+            value = state.get(CLOCK + b"%d" % number)
+            if value is not None:
+                clocks.of[number] = wire.unpack_clock(value)
+
+
+def _parts_by_key(rows: Iterable[tuple]) -> dict[Key, list[Part]]:
+    by_key: dict[Key, list[Part]] = {}
+    for row in rows:
+        part = part_of(row, int(row[11][:16], 16))
+        if part is not None:
+            key = row[1:4]
+            if key in by_key:
+                by_key[key].append(part)
+            else:
+                by_key[key] = [part]
+    return by_key

@@ -1,0 +1,69 @@
+"""How a store's agents write: until the store has it, and acknowledged only then."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from app import wire
+from app.counters import counters
+from app.crash import crash_point
+from app.domain.records import Hit, Reject, raw_ids
+from app.ending import die
+from app.errors import StoreError
+from app.outbox import send_all
+from app.settings import settings
+from app.stores import open_store
+from app.transports.messages import Message
+
+__all__ = ["LONGEST_PAUSE_S", "stores", "write_until_taken"]
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE_S = 10.0
+Record = TypeVar("Record")
+
+stores = {name: open_store(name, settings()) for name in settings().store_names}
+"""The stores of the settings, not opened yet."""
+
+
+async def write_until_taken(
+    app: Any, store: str, write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]], records: Sequence[Record]
+) -> None:
+    """Write a batch; while the store fails, wait and write it again: writes are idempotent, and the flow waits in its topic.
+
+    What the store refuses for good goes to weblogs_rejects with the store's reason. Any other error ends the process.
+    """
+    if not records:
+        return
+    pause = 0.1
+    while True:
+        try:
+            refused = await write(records)
+            break
+        except StoreError as error:
+            counters.store_problems[store] = str(error)
+            log.warning("%s took nothing, again in %.1f s: %s", store, pause, error)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            die(f"{store} failed in a way that waiting does not mend", error)
+    counters.store_problems.pop(store, None)
+    crash_point("store_written")
+    if refused:
+        rejects = [_as_reject(store, record, reason) for record, reason in refused if not isinstance(record, Reject)]
+        await send_all(app, [Message("weblogs_rejects", 0, None, wire.encode(rejects), {}, time.time())] if rejects else [])
+        log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])
+
+
+def _as_reject(store: str, record: Any, reason: str) -> Reject:
+    line = wire.encode(record)[:4096].decode("utf-8", "replace")
+    if isinstance(record, Hit):
+        return Reject(f"refused_by_{store}", reason, line, record.raw_id, record.source, record.position, time.time())
+    source = f"weblogs_reduced/{store}"
+    return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, time.time())

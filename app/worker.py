@@ -1,0 +1,115 @@
+"""The worker: tables, agents and the web face, imported in the order of the flow, and what runs beside them.
+
+`faust -A app worker` imports this. A part that can not be imported stops the start.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import Any
+
+import mode
+
+from app.counters import counters
+from app.ending import EXIT_REFUSED, die
+from app.errors import WeblogsError
+from app.logs import configure_logging
+from app.settings import settings
+from app.sink import stores
+from app.status import StatusService
+from app.topology import app, sinks
+
+# isort: split
+from tables.byte_ranges import byte_ranges
+
+# isort: split
+import agents.merge_ranges
+import agents.store_raw
+import agents.store_reduced
+import agents.store_rejects
+import agents.tokenize_lines  # noqa: F401
+
+__all__ = ["app"]
+
+log = logging.getLogger(__name__)
+RETAIN_INTERVAL_S = 3600.0
+
+
+@app.on_worker_init.connect
+def only_worker(*_: Any, **__: Any) -> None:
+    """The embedded log is for one worker process: a second one ends here."""
+    configure_logging(settings())
+    try:
+        for each in (app, *(sink.app for sink in sinks.values())):
+            each.conf.datadir.mkdir(parents=True, exist_ok=True)
+        app.transport.open_log().log.lock_worker()
+    except WeblogsError as error:
+        die(str(error), code=EXIT_REFUSED)
+    except OSError as error:
+        die(f"the data folder {settings().data_dir} can not be made: {error.strerror}", code=EXIT_REFUSED)
+
+
+@app.service
+class Beside(mode.Service):
+    """What runs beside the flow: the stores' apps, the web face, housekeeping, a replay."""
+
+    async def on_start(self) -> None:
+        from app.transports.producers import open_producer
+        from app.web.intake import LogIntake
+        from app.web.server import WebService, make_web_app
+
+        own = settings()
+        groups = {app.conf.id: ""} | {sink.app.conf.id: name for name, sink in sinks.items()}
+        status = StatusService(app, byte_ranges, groups, counters, loop=self.loop, beacon=self.beacon)
+        try:
+            for store in stores.values():
+                await store.open()
+            self._producer = open_producer(own)
+            self._intake = LogIntake(self._producer, own)
+            page = make_web_app(next(iter(stores.values())), status, self._intake, own)
+            await self.add_runtime_dependency(status)
+            for sink in sinks.values():
+                await self.add_runtime_dependency(sink.app)
+            await self.add_runtime_dependency(WebService(page, own, loop=self.loop, beacon=self.beacon))
+        except WeblogsError as error:
+            die(str(error), code=EXIT_REFUSED)
+        status.ready()
+        if own.replay:
+            threading.Thread(target=_replay, args=(own.replay.split(os.pathsep),), name="replay", daemon=True).start()
+
+    @mode.Service.task
+    async def _retain(self) -> None:
+        """Delete from the stores what is older than the retention."""
+        import time
+
+        while not self.should_stop:
+            for name, store in stores.items():
+                try:
+                    gone = await store.retain(time.time(), *settings().retention_days)
+                    if any(gone):
+                        log.info("%s: %d raw and %d reduced records were past their retention", name, *gone)
+                except WeblogsError as error:
+                    log.warning("%s: nothing deleted for now: %s", name, error)
+            await self.sleep(RETAIN_INTERVAL_S)
+
+    async def on_stop(self) -> None:
+        for store in stores.values():
+            await store.close()
+
+
+def _replay(paths: list[str]) -> None:
+    from app.sources.replay import ReplayOptions, replay_files
+    from app.transports.producers import open_producer
+
+    producer = open_producer(settings())
+    try:
+        options = ReplayOptions.of(settings())
+        options.say = log.info
+        result = replay_files([path for path in paths if path], producer, options)
+        log.info("replay: %d lines of %d files sent in %.1f s", result.lines, result.files, result.seconds)
+    except WeblogsError as error:
+        log.error("replay: %s", error)
+    finally:
+        producer.close()
