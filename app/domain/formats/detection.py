@@ -19,7 +19,7 @@ _HEAD_OF_TSV = re.compile(r"date\t[^\t]*time[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t
 def best_format(formats: Iterable[Format], lines: Sequence[str], options: FormatOptions) -> Format | None:
     """The format that reads most of the first 50 lines; of equals the one listed first.
 
-    Where no line is a hit: the format whose columns fit though a value is wrong, then the one that the head lines tell.
+    Where no line is a hit: the format whose columns and times fit though a value is wrong, then the one that the head lines tell.
     None where nothing fits.
     """
     sample = [line.rstrip("\r\n") for line in lines[:_LINES]]
@@ -34,7 +34,7 @@ def best_format(formats: Iterable[Format], lines: Sequence[str], options: Format
 
 
 def _score(log_format: Format, sample: Sequence[str], options: FormatOptions) -> tuple[int, int]:
-    """(hits, lines with fitting columns but a bad value)."""
+    """(hits, lines with fitting columns and time but a bad value)."""
     if log_format.name in ("cloudfront", "w3c") and _names_of_cloudfront(sample) is (log_format.name == "w3c"):
         return 0, 0
     try:
@@ -47,7 +47,8 @@ def _score(log_format: Format, sample: Sequence[str], options: FormatOptions) ->
         try:
             hits += parse(line) is not None
         except BadLine as error:
-            fitting += error.reason != "bad_columns"
+            # a bad time is no sign: any seven columns of text have one
+            fitting += error.reason not in ("bad_columns", "bad_time")
     return hits, fitting
 
 

@@ -1,0 +1,169 @@
+"""`python -m app parse FILE…`: what a format makes of every line, as JSON; the way to try one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from itertools import chain
+from typing import Any, BinaryIO, NamedTuple
+
+import click
+
+from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
+from app.domain.records import Parsed
+from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
+from app.settings import Settings, settings
+from app.sources.chunks import Chunker
+from app.sources.files import STDIN, InputStream, open_input
+from app.sources.heads import text_of
+
+__all__ = ["command"]
+
+_DETECT_LINES = 50
+_AUTO = "auto"
+
+
+class _Line(NamedTuple):
+    """One line of an input."""
+
+    position: int
+    """Byte offset in the decompressed input."""
+    text: str
+    too_long: int
+    """Above 0: text is the beginning of a line of so many bytes."""
+
+
+@click.command("parse", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, metavar="[FILE]…")
+@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
+def command(files: tuple[str, ...], format_name: str | None) -> None:
+    """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
+
+    {"hit": …} for a line that counts, {"reject": …} with the reason for one that is no hit, {"header": …} for a head line.
+    """
+    try:
+        configured = settings()
+        name = format_name or configured.format
+        chosen = None if name == _AUTO else _named(name)
+        codes = [_parse_or_say(path, chosen, configured) for path in files or (STDIN,)]
+    except BrokenPipeError:
+        # the reader has seen enough; what Python still wants to flush at its end goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    except WeblogsError as error:
+        codes = [_say(error)]
+    sys.exit(max(codes))
+
+
+def _parse_or_say(path: str, chosen: Format | None, configured: Settings) -> int:
+    """The exit code for one input; the next one is read whatever became of it."""
+    try:
+        _parse_input(path, chosen, configured, click.get_binary_stream("stdout"))
+    except WeblogsError as error:
+        return _say(error)
+    return 0
+
+
+def _say(error: WeblogsError) -> int:
+    click.echo(str(error), err=True)
+    return 2 if isinstance(error, UnknownFormat | SettingsError) else 1
+
+
+def _named(name: str) -> Format:
+    try:
+        return get(name)
+    except LookupError as error:
+        raise UnknownFormat(f"{error.args[0]}; `python -m app formats` shows an example of each") from None
+
+
+def _parse_input(path: str, chosen: Format | None, configured: Settings, out: BinaryIO) -> None:
+    """Writes one object a line. Raises InputError where the input can not be read (to its end), after what was good."""
+    options = FormatOptions(json_fields=configured.json_fields, realtime_fields=configured.realtime_fields)
+    with open_input(path) as stream:
+        blocks = _blocks(stream, configured)
+        if chosen is None:
+            first, failure = _first_blocks(blocks)
+            if not first:
+                if failure:
+                    raise failure
+                return
+            chosen = _detected(stream.name, first, options)
+            blocks = chain(first, blocks) if failure is None else _then_raise(first, failure)
+        parser = _parser(chosen, options)
+        describe = _describer(parser, stream.name, chosen.header_row)
+        for block in blocks:
+            out.writelines(describe(line) for line in block)
+            out.flush()
+
+
+def _parser(chosen: Format, options: FormatOptions) -> LineParser:
+    try:
+        return chosen.make_parser((), options)
+    except ValueError as error:
+        raise SettingsError(f"{error}; correct WEBLOGS_{'JSON' if chosen.name == 'json' else 'REALTIME'}_FIELDS") from None
+
+
+def _blocks(stream: InputStream, configured: Settings) -> Iterator[list[_Line]]:
+    """The lines, in lists of what was read at once: at most a chunk of them is held."""
+    for chunk in Chunker(configured.chunk_bytes, configured.max_line_bytes).cut(stream):
+        if chunk.too_long:
+            yield [_Line(chunk.position, text_of(chunk.data), chunk.too_long)]
+            continue
+        lines, position = [], chunk.position
+        for raw in BytesIO(chunk.data):
+            lines.append(_Line(position, text_of(raw), 0))
+            position += len(raw)
+        yield lines
+
+
+def _first_blocks(blocks: Iterator[list[_Line]]) -> tuple[list[list[_Line]], InputError | None]:
+    """Blocks until there are lines enough to tell the format, and the error that ended them, if one did."""
+    first: list[list[_Line]] = []
+    try:
+        for block in blocks:
+            first.append(block)
+            if sum(map(len, first)) >= _DETECT_LINES or detect([line.text for part in first for line in part if not line.too_long]):
+                break
+    except InputError as error:
+        return first, error
+    return first, None
+
+
+def _then_raise(blocks: list[list[_Line]], failure: InputError) -> Iterator[list[_Line]]:
+    yield from blocks
+    raise failure
+
+
+def _detected(name: str, blocks: list[list[_Line]], options: FormatOptions) -> Format:
+    lines = [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
+    found = detect(lines, options)
+    if found is None:
+        seen = f"its first lines fit none, as in {lines[0][:60]!r}" if lines else "no line of it is short enough to tell"
+        raise UnknownFormat(f"the log format of {name} is not known: {seen}; choose one with --format, `python -m app formats` lists them")
+    return found
+
+
+def _describer(parser: LineParser, name: str, header_row: bool) -> Callable[[_Line], bytes]:
+    """From a line to its JSON object with a newline."""
+
+    def described(line: _Line) -> dict[str, Any]:
+        if line.too_long:
+            return _rejected(line, name, "too_long", f"{line.too_long} bytes")
+        try:
+            values = parser(line.text)
+        except BadLine as error:
+            if header_row and line.position == 0:
+                return {"header": line.text}
+            return _rejected(line, name, error.reason, error.detail)
+        if values is None:
+            return {"header": line.text}
+        return {"hit": {**dict(zip(Parsed._fields, values, strict=True)), "file": name, "position": line.position}}
+
+    return lambda line: json.dumps(described(line), ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _rejected(line: _Line, name: str, reason: str, detail: str) -> dict[str, Any]:
+    return {"reject": {"reason": reason, "detail": detail, "file": name, "position": line.position, "line": line.text}}

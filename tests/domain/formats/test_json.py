@@ -1,0 +1,152 @@
+"""JSON lines have no vendor of their own: the lines are the example of Caddy's documentation, the Elastic Common Schema's documented
+fields, nginx's documented variables in `escape=json` manner, the fields that Logstash's Apache pattern fills, and Traefik's."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from app.domain.formats import FORMATS, FormatOptions
+from tests.domain.formats.reading import hit, read, reject
+
+TIME = 1596213967.0  # 2020-07-31 16:46:07
+CADDY = (
+    '{"level":"info","ts":1646861401.5241024,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"127.0.0.1",'
+    '"remote_port":"41342","client_ip":"127.0.0.1","proto":"HTTP/2.0","method":"GET","host":"localhost","uri":"/","headers":{'
+    '"User-Agent":["curl/7.82.0"],"Accept":["*/*"]}},"bytes_read":0,"user_id":"","duration":0.000929675,"size":10900,"status":200,'
+    '"resp_headers":{"Server":["Caddy"],"Content-Type":["text/html; charset=utf-8"]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (CADDY, hit(1646861401.5241024, "127.0.0.1", "curl/7.82.0", "GET /", "GET", 200, bytes_sent=10900)),
+        (
+            '{"ts":"2020-07-31T16:46:07Z","request":{"remote_ip":"10.0.0.1","method":"GET","uri":"/a.mp4","headers":{}},"status":206,'
+            '"size":290,"resp_headers":{"Content-Range":["bytes 0-289/579"]}}',
+            hit(TIME, "10.0.0.1", "-", "GET /a.mp4", "GET", 206, 0, 289, 290, 579),
+        ),
+        (
+            '{"@timestamp":"2020-07-31T18:46:07.500+02:00","source":{"ip":"10.0.0.1"},"user_agent":{"original":"curl/8"},"http":{"request":'
+            '{"method":"GET"},"response":{"status_code":200,"body":{"bytes":887}}},"url":{"path":"/a","query":"x=1"}}',
+            hit(TIME + 0.5, "10.0.0.1", "curl/8", "GET /a?x=1", "GET", 200, bytes_sent=887),
+        ),
+        (
+            '{"time_iso8601":"2020-07-31T16:46:07+00:00","remote_addr":"10.0.0.1","request":"GET /a HTTP/1.1","status":"206",'
+            '"body_bytes_sent":"290","bytes_sent":"700","http_user_agent":"curl/8","sent_http_content_range":"bytes 0-289/*"}',
+            hit(TIME, "10.0.0.1", "curl/8", "GET /a", "GET", 206, 0, 289, 290),
+        ),
+        (
+            '{"timestamp":"31/Jul/2020:16:46:07 +0000","clientip":"10.0.0.1","verb":"GET","request":"/a","httpversion":"1.1",'
+            '"response":"200","bytes":"5","agent":"curl/8"}',
+            hit(TIME, "10.0.0.1", "curl/8", "GET /a", "GET", 200, bytes_sent=5),
+        ),
+        (
+            '{"StartUTC":"2020-07-31T16:46:07.25Z","ClientHost":"10.0.0.1","RequestMethod":"HEAD","RequestPath":"/a",'
+            '"DownstreamStatus":200,"DownstreamContentSize":0,"request_User-Agent":"curl/8"}',
+            hit(TIME + 0.25, "10.0.0.1", "curl/8", "HEAD /a", "HEAD", 200, bytes_sent=0),
+        ),
+        (
+            '{"time":1596213967000,"ip":"10.0.0.1","user_agent":"-","request":"/a","status":206,"range":"0-289","bytes_sent":732,'
+            '"total_bytes":"579"}',
+            hit(TIME, "10.0.0.1", "-", "/a", "GET", 206, 0, 289, 732, 579, 1),
+        ),
+    ],
+)
+def test_known_names_read_in_all_fields(line: str, expected) -> None:
+    assert read("json", line) == expected
+
+
+def record(**changes) -> str:
+    fields = {"time": "2020-07-31 16:46:07", "ip_address": "10.0.0.1", "user_agent": "x", "request": "GET /a", "status": 206}
+    return json.dumps({name: value for name, value in {**fields, **changes}.items() if value is not None})
+
+
+def test_a_field_map_names_the_paths() -> None:
+    options = FormatOptions(
+        json_fields="time=when.at, ip_address=who,ip_address=who2,user_agent=ua,method=m,path=p,status=code,"
+        "lo=r.from,hi=r.to,bytes_sent=n,total_bytes=all"
+    )
+    line = '{"when":{"at":"1596213967"},"who2":"10.0.0.1","ua":"x","m":"GET","p":"/a","code":"206","r":{"from":5,"to":"9"},"n":5,"all":10}'
+    assert read("json", line, (), options) == hit(TIME, "10.0.0.1", "x", "GET /a", "GET", 206, 5, 9, 5, 10)
+    assert reject("json", record(), (), options) == "bad_time"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("tme=a", "'tme' in the field map of json is no field; did you mean time"),
+        ("qqqq=a", "the names are time, ip_address"),
+        ("time", "'time' in the field map of json is not name=path"),
+        ("time=", "is not name=path"),
+    ],
+)
+def test_a_wrong_field_map_is_refused_at_once(setting: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FORMATS["json"].make_parser((), FormatOptions(json_fields=setting))
+
+
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [
+        ("2020-07-31T16:46:07Z", TIME),
+        ("2020-07-31T16:46:07.125Z", TIME + 0.125),
+        ("2020-07-31T22:16:07+05:30", TIME),
+        ("2020-07-31T12:46:07-0400", TIME),
+        ("2020-07-31 16:46:07", TIME),
+        (1596213967, TIME),
+        (1596213967.5, TIME + 0.5),
+        ("1596213967", TIME),
+        (1596213967500, TIME + 0.5),
+        (1596213967500000, TIME + 0.5),
+        (1596213967500000000, TIME + 0.5),
+        ([1596213967], TIME),
+    ],
+)
+def test_times_are_iso_or_epochs(time, seconds: float) -> None:
+    assert read("json", record(time=time)).time == seconds
+
+
+def test_a_line_without_client_has_nulls_and_one_without_agent_a_hyphen() -> None:
+    assert read("json", record(ip_address=None, user_agent=None))[1:3] == (None, None)
+    assert read("json", record(user_agent=None))[1:3] == ("10.0.0.1", "-")
+    assert read("json", record(request=None))[3:5] == (None, None)
+    assert read("json", record(status=None)).status == 200
+
+
+def test_numbers_of_any_size_keep_every_digit() -> None:
+    assert read("json", record(lo=10**30, hi=10**31, total_bytes=10**32))[6:10] == (10**30, 10**31, None, 10**32)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"time": None}, "bad_time"),
+        ({"time": True}, "bad_time"),
+        ({"time": {"a": 1}}, "bad_time"),
+        ({"time": "soon"}, "bad_time"),
+        ({"time": "9" * 100}, "bad_time"),
+        ({"status": "x"}, "bad_status"),
+        ({"status": 206.5}, "bad_status"),
+        ({"range": "9-1"}, "bad_range"),
+        ({"range": "bytes=0-5"}, "bad_range"),
+        ({"lo": 1}, "bad_range"),
+        ({"lo": -1, "hi": 5}, "bad_range"),
+        ({"content_range": "bytes 1"}, "bad_range"),
+        ({"bytes_sent": 1.5}, "bad_columns"),
+    ],
+)
+def test_a_wrong_value_is_rejected_with_its_reason(change: dict, reason: str) -> None:
+    assert reject("json", record(**change)) == reason
+
+
+@pytest.mark.parametrize("line", ["", " ", "{", "[]", "5", "null", '"text"', "{}x", "[" * 100_000, '{"a":' * 100_000, "NaN"])
+def test_what_is_no_json_object_is_bad_columns(line: str) -> None:
+    assert reject("json", line) == "bad_columns"
+
+
+def test_an_integer_too_long_for_python_is_bad_range() -> None:
+    line = record(lo=0).removesuffix("}") + ', "hi": ' + "9" * 5000 + "}"
+    assert reject("json", line) == "bad_range"
