@@ -86,4 +86,5 @@ def _harden(response: web.StreamResponse) -> None:
     response.headers["Content-Security-Policy"] = content_security_policy()
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Server"] = "weblogs"
     response.headers.setdefault("Cache-Control", "no-store")

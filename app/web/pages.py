@@ -90,6 +90,8 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         stored=stored,
         stack=stack_parts(stored.counts.deliveries) if stored else [],
         reasons=reason_rows(stored.counts.reasons) if stored else [],
+        rejects=stored.counts.rejects if stored and stored.counts.rejects else snapshot.rejects,
+        rejects_since_start=bool(stored and not stored.counts.rejects and snapshot.rejects),
         sources=heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]),
         host=request.host,
         text=text,
@@ -110,7 +112,7 @@ async def answer_delivery(request: web.Request) -> web.Response:
         hits, hit_count = await parts.store.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
     if not deliveries and not hits:
         raise ApiError(404, "Nothing is known of this key.")
-    return html_answer("delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits, deliveries), hit_count=hit_count)
+    return html_answer("delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits), hit_count=hit_count)
 
 
 def _delivery_values(key: Key, deliveries: Sequence[Delivery]) -> dict[str, Any]:

@@ -53,6 +53,7 @@ def _environment() -> Environment:
         age=wording.age_text,
         bytes=wording.bytes_text,
         count=wording.count_text,
+        counted=wording.counted_text,
         excerpt=wording.excerpt,
         reject=wording.reject_text,
         time=wording.time_text,

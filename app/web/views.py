@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from app.domain.records import Delivery, Hit, key_hash, key_text
+from app.domain.tallies import part_of
 from app.web.bar import CELLS, Piece, coverage_pieces
 from app.web.wording import VERDICTS, bytes_text, count_text, reason_text
 
@@ -54,8 +55,8 @@ class DeliveryView(NamedTuple):
 class HitView(NamedTuple):
     hit: Hit
     range: str
-    counted: str
-    """`yes`, `no`, or `?` where the delivery keeps too few ids to tell."""
+    counts: bool
+    """Whether it counts for a delivery; other hits are only kept."""
 
 
 def delivery_link(ip_address: str, user_agent: str, request: str, full: bool = False) -> str:
@@ -80,9 +81,13 @@ def _bar(delivery: Delivery) -> Bar | None:
 
 
 def _ranges_text(ranges: Sequence[Sequence[int]]) -> str:
-    shown = ", ".join(f"{_position(lo)}–{_position(hi)}" for lo, hi in ranges[:MAX_LISTED_RANGES])
+    shown = ", ".join(_range_text(lo, hi) for lo, hi in ranges[:MAX_LISTED_RANGES])
     more = len(ranges) - MAX_LISTED_RANGES
     return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def _range_text(lo: int, hi: int) -> str:
+    return _position(lo) if lo == hi else f"{_position(lo)}–{_position(hi)}"
 
 
 def _position(number: int) -> str:
@@ -96,24 +101,22 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         delivery,
         delivery_link(*key),
         key_hash(key_text(*key)),
-        reason_text(delivery.verdict, delivery.reason),
+        reason_text(delivery.verdict, delivery.reason, delivery.size_known),
         _bar(delivery),
         _ranges_text(delivery.ranges),
         _ranges_text(delivery.missing),
     )
 
 
-def hit_views(hits: Sequence[Hit], deliveries: Sequence[Delivery]) -> list[HitView]:
-    """Each hit with its range as text, and whether one of `deliveries` counts it."""
-    merged = {short for delivery in deliveries for short in delivery.hit_ids}
-    told_all = all(len(delivery.hit_ids) >= delivery.hits for delivery in deliveries)
-    return [HitView(hit, _hit_range(hit), "yes" if hit.raw_id[:16] in merged else "no" if told_all else "?") for hit in hits]
+def hit_views(hits: Sequence[Hit]) -> list[HitView]:
+    """Each hit with its range as text, and whether it counts."""
+    return [HitView(hit, _hit_range(hit), part_of(hit, int(hit.raw_id[:16], 16)) is not None) for hit in hits]
 
 
 def _hit_range(hit: Hit) -> str:
     if hit.lo is None or hit.hi is None:
         return "–"
-    return f"{_position(hit.lo)}–{_position(hit.hi)}"
+    return _range_text(hit.lo, hit.hi)
 
 
 class StackPart(NamedTuple):

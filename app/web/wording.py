@@ -10,6 +10,7 @@ __all__ = [
     "age_text",
     "bytes_text",
     "count_text",
+    "counted_text",
     "excerpt",
     "reason_text",
     "reject_text",
@@ -109,6 +110,15 @@ def count_text(number: float | None) -> str:
     return "–" if number is None else f"{int(number):,}"
 
 
+def counted_text(number: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted_text(1, "message"), counted_text(2000, "message")
+    ('1 message', '2,000 messages')
+    """
+    return f"{count_text(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def share_text(part: int, whole: int) -> str:
     """Percent: 100 % and 0 % are said only of all and of none.
 
@@ -152,12 +162,14 @@ def age_text(seconds: float) -> str:
     raise AssertionError(left)
 
 
-def reason_text(verdict: str, reason: str | None) -> str:
+def reason_text(verdict: str, reason: str | None, size_known: bool = True) -> str:
     """Why a delivery has its verdict.
 
     >>> reason_text("complete", None), reason_text("partial", "gap")
     ('the whole file was delivered', 'bytes in the middle are missing')
     """
+    if verdict == "complete" and not size_known:
+        return "from the first byte without a gap; the size is unknown"
     if reason is None:
         return VERDICTS.get(verdict, verdict)
     return _REASONS.get(reason, reason)

@@ -1,4 +1,4 @@
-// Fetches the page anew and puts its live part in place. Without JavaScript the page reloads itself instead.
+// Fetches the page anew and puts its live parts in place. Without JavaScript the page reloads itself instead.
 (function () {
   "use strict";
   var every = 5000;
@@ -8,17 +8,20 @@
   }
   function busy(live) {
     var selection = document.getSelection();
-    return document.hidden || live.contains(document.activeElement) || (selection && !selection.isCollapsed);
+    var selecting = selection && !selection.isCollapsed && live.contains(selection.anchorNode);
+    return selecting || live.contains(document.activeElement);
   }
   function swap(text) {
-    var live = document.getElementById("live");
-    var fresh = new DOMParser().parseFromString(text, "text/html").getElementById("live");
-    if (!fresh || busy(live)) { return; }
-    opened(live).forEach(function (id) {
-      var same = fresh.querySelector("#" + CSS.escape(id));
-      if (same) { same.open = true; }
+    var page = new DOMParser().parseFromString(text, "text/html");
+    document.querySelectorAll("[data-live]").forEach(function (live) {
+      var fresh = page.getElementById(live.id);
+      if (!fresh || busy(live)) { return; }
+      opened(live).forEach(function (id) {
+        var same = page.getElementById(id);
+        if (same) { same.open = true; }
+      });
+      live.replaceWith(document.adoptNode(fresh));
     });
-    live.replaceWith(document.adoptNode(fresh));
   }
   function tick() {
     if (document.hidden) { return; }

@@ -1,0 +1,84 @@
+"""The web application on real parts: the SQLite store, the embedded log and its producer, each in a fresh folder."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from app.settings import Settings
+from app.stores import open_store
+from app.stores.contract import Store
+from app.transports.producers import Producer, open_producer
+from app.web.intake import LogIntake
+from app.web.server import SERVER_OPTIONS, make_web_app
+from app.web.status import Snapshot
+
+NOW = 1_600_000_000.0
+
+
+class ToldStatus:
+    """A worker that says what the test wants it to say."""
+
+    def __init__(self) -> None:
+        self.told = Snapshot(started=NOW - 100, now=NOW, committed_at=NOW - 1)
+
+    def snapshot(self) -> Snapshot:
+        return self.told
+
+    def say(self, **changes: object) -> None:
+        self.told = self.told._replace(**changes)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "var", web_port=0)
+
+
+@pytest.fixture
+async def store(settings: Settings) -> AsyncIterator[Store]:
+    store = open_store("sqlite", settings)
+    await store.open()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def status() -> ToldStatus:
+    return ToldStatus()
+
+
+@pytest.fixture
+def producer(settings: Settings) -> Iterator[Producer]:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    producer = open_producer(settings)
+    yield producer
+    producer.close()
+
+
+@asynccontextmanager
+async def served(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+    """A client of a server on these parts."""
+    intake = LogIntake(producer, settings)
+    server = TestServer(make_web_app(store, status, intake, settings))
+    await server.start_server(**SERVER_OPTIONS)
+    async with TestClient(server) as client:
+        yield client
+    await intake.close()
+
+
+@pytest.fixture
+async def client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+    async with served(store, status, producer, settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def small_client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+    """Takes bodies of at most 100,000 bytes."""
+    async with served(store, status, producer, msgspec.structs.replace(settings, web_max_body_bytes=100_000)) as client:
+        yield client
