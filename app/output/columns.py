@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -33,8 +32,6 @@ COLUMNS = (
 )
 NUMBERS = ("covered_bytes", "total_bytes", "hits", "bytes_sent")
 TIMES = ("first", "last", "window_start")
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def ranges_text(ranges: Sequence[Sequence[int]]) -> str:
@@ -92,9 +89,16 @@ def writable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""For a terminal: control characters and those that turn the direction of writing are escaped.
+    r"""For a terminal: control characters, those that turn the direction of writing, and whatever else shows nothing are escaped.
 
     >>> one_line("a\tb\x1b[2J")
     'a\\x09b\\x1b[2J'
     """
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}" if found[0] < "\u0100" else f"\\u{ord(found[0]):04x}", writable(text))
+    if text.isprintable():
+        return text
+    return "".join([character if character.isprintable() else _escape(character) for character in text])
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

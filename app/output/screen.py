@@ -61,7 +61,7 @@ class ScreenTable:
         from rich.text import Text
 
         rows = [_cells(delivery) for delivery in self._kept]
-        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
         for name, size in zip(_HEADS, _widths(rows, width - len(_HEADS)), strict=True):
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=size, justify="right" if name in _NUMBERS else "left")
         for row in rows:

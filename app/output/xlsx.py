@@ -109,10 +109,10 @@ def cell_text(text: str, limit: int = CELL_CHARACTERS, ranges: int | None = None
     if _units(clean) <= limit:
         return clean
     note = f" … ({ranges:,} ranges)" if ranges is not None else f" … ({len(text):,} characters)"
-    kept = clean.encode("utf-16-le")[: 2 * (limit - len(note))].decode("utf-16-le", "ignore")
+    room = limit - len(note)
     if ranges is not None:
-        kept = kept.rpartition(", ")[0]
-    return kept + note
+        return clean[: clean.rfind(", ", 0, room + 2)] + note
+    return clean.encode("utf-16-le")[: 2 * room].decode("utf-16-le", "ignore") + note
 
 
 def _units(text: str) -> int:

@@ -1,0 +1,142 @@
+"""`python -m app reduce FILE…`: deliveries straight from log files, without a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+
+from app.cli.reduce_report import report_lines
+from app.cli.reducing import Job, Statistics, deliveries_of
+from app.domain.lines import BadAt
+from app.domain.reduction import SizeOf, no_sizes
+from app.domain.windows import WINDOWS, Rules
+from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.output import ENDINGS, check_ending, open_writer
+from app.output.columns import one_line
+from app.settings import Settings, settings
+from app.sources.beginning import AUTO, ReadOptions, form_of
+from app.sources.orders import ORDERS
+from app.sources.sizes import Sizes
+
+__all__ = ["command", "failing_in_words", "reject_line", "size_function"]
+
+
+@click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
+@click.option(
+    "--order", type=click.Choice(ORDERS), default="file", show_default=True, help="Read the lines of each file in this order, for trials."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="For --order random and sample.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]")
+@click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]")
+@click.option("--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]")
+@click.option("--lateness", type=click.FloatRange(min=0), help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write all deliveries to a file: {', '.join(ENDINGS)}.")
+@click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
+def command(
+    files: tuple[str, ...],
+    format_name: str | None,
+    order: str,
+    seed: int,
+    sizes: Path | None,
+    window: str | None,
+    window_length: float | None,
+    lateness: float | None,
+    output: Path | None,
+    debug: bool,
+    quiet: bool,
+) -> None:
+    """Read log FILEs (- is standard input; gzip, bzip2, xz and zstd are unpacked) and say what was delivered whole.
+
+    Prints a table, or writes every delivery to OUTPUT, then statistics. Exit code 1 when an input could not be read to its
+    end: what was good in it still counts.
+    """
+    with failing_in_words():
+        if output:
+            check_ending(output)
+        configured = settings()
+        rules = Rules(
+            window or configured.window,
+            window_length if window_length is not None else configured.window_length,
+            lateness if lateness is not None else configured.lateness,
+        )
+        job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
+        statistics = Statistics()
+        with open_writer(output) as writer, _progress(not quiet) as on_progress:
+            on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
+            for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
+                writer.write(delivery)
+            if statistics.errors and not statistics.lines:
+                raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
+    if not quiet:
+        click.echo("\n".join(report_lines(statistics)))
+        if output:
+            click.echo(f"{writer.rows:,} deliveries in {output}")
+    for sentence in statistics.errors:
+        click.echo(f"Error: {sentence}", err=True)
+    sys.exit(1 if statistics.errors else 0)
+
+
+@contextlib.contextmanager
+def failing_in_words() -> Iterator[None]:
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, else 1."""
+    try:
+        yield
+    except (OutputError, SettingsError, UnknownFormat) as error:
+        raise _said(error, 2) from error
+    except WeblogsError as error:
+        raise _said(error, 1) from error
+
+
+def _said(error: WeblogsError, code: int) -> click.ClickException:
+    said = click.ClickException(str(error))
+    said.exit_code = code
+    return said
+
+
+def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
+    """From the option, else the setting; SettingsError where the file can not be used."""
+    path = sizes or (Path(configured.sizes) if configured.sizes else None)
+    try:
+        return Sizes(path) if path else no_sizes
+    except InputError as error:
+        raise SettingsError(str(error)) from error
+
+
+def reject_line(name: str, bad: BadAt) -> str:
+    """One rejected line for people."""
+    return one_line(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
+
+
+def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
+    options = ReadOptions.of(configured)
+    if format_name is not None:
+        options = options._replace(format=format_name)
+    if options.format != AUTO:
+        form = form_of(options.format)
+        try:
+            form.make_parser((), options.format_options)
+        except ValueError as error:
+            raise SettingsError(f"{error}; correct the setting of the {form.name} format") from None
+    return options
+
+
+@contextlib.contextmanager
+def _progress(wanted: bool) -> Iterator[Callable[[str, int, int | None], object]]:
+    """A function that shows how far a file is read; on a terminal only."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda path, done, size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda path, done, size: bar.update(task, description=one_line(path), completed=done, total=size)

@@ -1,0 +1,69 @@
+"""What a reduction tells people at its end."""
+
+from __future__ import annotations
+
+from app.cli.reducing import Statistics
+
+__all__ = ["REASON_WORDS", "report_lines"]
+
+REASON_WORDS = {
+    "start_missing": "start missing",
+    "gap": "middle missing (gap)",
+    "end_missing": "end missing",
+    "probe_only": "probe only",
+    "cut_off": "cut off",
+    "not_enough_bytes": "not enough bytes",
+    "no_offsets": "no offsets in the log",
+    "size_unknown": "size unknown, no offsets",
+    "size_changed": "size changed meanwhile",
+    "fragmented": "too many pieces",
+}
+_ALWAYS = ("start_missing", "gap")
+
+
+def report_lines(statistics: Statistics) -> list[str]:
+    """The lines, the hits, the deliveries, the bytes, the rate: a name and a number a line, details indented."""
+    told: list[tuple[str, str]] = [
+        ("lines", f"{statistics.lines:,}"),
+        ("  head lines", f"{statistics.heads:,}"),
+        ("  hits", f"{statistics.hits:,}"),
+        ("    not counted", f"{statistics.hits - statistics.counted:,}"),
+    ]
+    if statistics.counted > statistics.merged:
+        told.append(("    repeated, or beyond a limit", f"{statistics.counted - statistics.merged:,}"))
+    told.append(("  rejects", f"{statistics.rejects.total():,}"))
+    told += [(f"    {reason}", f"{count:,}") for reason, count in sorted(statistics.rejects.items())]
+    told += _delivery_rows(statistics)
+    told += [
+        ("covered bytes", f"{statistics.covered_bytes:,}"),
+        ("sent bytes", f"{statistics.sent_bytes:,}"),
+        ("seconds", f"{statistics.seconds:.2f}"),
+        ("lines/s", f"{statistics.lines / statistics.seconds:,.0f}" if statistics.seconds > 0 else "-"),
+    ]
+    name_width = max(len(name) for name, _ in told)
+    number_width = max(len(number) for _, number in told)
+    return [f"{name:<{name_width}}  {number:>{number_width}}" for name, number in told]
+
+
+def _delivery_rows(statistics: Statistics) -> list[tuple[str, str]]:
+    found = statistics.deliveries
+    by_verdict = {
+        verdict: sum(count for (one, _), count in found.items() if one == verdict) for verdict in ("complete", "partial", "unknown")
+    }
+    rows = [
+        ("deliveries", f"{found.total():,}"),
+        ("  complete", f"{by_verdict['complete']:,}"),
+        ("  partial", f"{by_verdict['partial']:,}"),
+    ]
+    rows += _reason_rows(statistics, "partial", _ALWAYS)
+    if by_verdict["unknown"]:
+        rows.append(("  unknown", f"{by_verdict['unknown']:,}"))
+        rows += _reason_rows(statistics, "unknown", ())
+    return rows
+
+
+def _reason_rows(statistics: Statistics, verdict: str, always: tuple[str, ...]) -> list[tuple[str, str]]:
+    found = {reason: count for (one, reason), count in statistics.deliveries.items() if one == verdict and reason}
+    named = [reason for reason in REASON_WORDS if reason in found or reason in always]
+    named += sorted(set(found) - set(REASON_WORDS))
+    return [(f"    {REASON_WORDS.get(reason, reason)}", f"{found.get(reason, 0):,}") for reason in named]

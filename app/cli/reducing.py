@@ -1,0 +1,153 @@
+"""From files to deliveries in this process: what the flow does, at the end of its sources."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from app.domain.formats import LineParser
+from app.domain.lines import BadAt, ReadLines, read_lines, read_too_long
+from app.domain.records import Delivery, short_id
+from app.domain.reduction import Reduction, SizeOf, no_sizes
+from app.domain.watermarks import Advance, source_number
+from app.domain.windows import Rules
+from app.errors import InputError
+from app.sources.beginning import ReadOptions
+from app.sources.chunks import Chunk
+from app.sources.identity import Identifier
+from app.sources.orders import FILE_ORDER, ordered_chunks
+from app.sources.reading import Input, Source, open_source
+
+__all__ = ["Job", "Statistics", "deliveries_of"]
+
+_SWEEP_HITS = 200_000
+"""So many hits between two looks for deliveries that are over; more where more are open, so that looking stays cheap."""
+
+
+class Job(NamedTuple):
+    """What is to be reduced, and how."""
+
+    paths: Sequence[str]
+    read: ReadOptions = ReadOptions()
+    rules: Rules = Rules()
+    order: str = FILE_ORDER
+    seed: int = 0
+    size_of: SizeOf = no_sizes
+    sweep: bool = True
+    """Give deliveries out as soon as they are over, instead of all at the end."""
+    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
+    """Takes a file, the bytes consumed of it, and its bytes where they are known."""
+    on_reject: Callable[[str, BadAt], object] | None = None
+    """Takes the name of a file and a line rejected there."""
+
+
+@dataclass
+class Statistics:
+    """What came out."""
+
+    lines: int = 0
+    heads: int = 0
+    hits: int = 0
+    counted: int = 0
+    """Hits that count for a delivery, repeats included."""
+    merged: int = 0
+    """Distinct hits in deliveries."""
+    rejects: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    """By verdict and reason."""
+    covered_bytes: int = 0
+    sent_bytes: int = 0
+    most_open: int = 0
+    seconds: float = 0.0
+    errors: list[str] = field(default_factory=list)
+    """One sentence for each input that could not be read, or not to its end."""
+
+    def count(self, delivery: Delivery) -> None:
+        self.deliveries[delivery.verdict, delivery.reason] += 1
+        self.covered_bytes += delivery.covered_bytes
+        self.sent_bytes += delivery.bytes_sent or 0
+        self.merged += delivery.hits
+
+
+def deliveries_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
+    """Every delivery once, as soon as it is over; `statistics` is complete after the last one.
+
+    An input that can not be read (to its end) is noted there; what was good before counts, and the others are read.
+    """
+    started = time.perf_counter()
+    for delivery in _all_of(job, statistics):
+        statistics.count(delivery)
+        yield delivery
+    statistics.seconds = time.perf_counter() - started
+
+
+def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
+    reduction = Reduction(job.rules, job.size_of)
+    identifier = Identifier()
+    next_sweep = _SWEEP_HITS
+    for path in job.paths:
+        try:
+            with open_source(path, identifier, job.read) as opened:
+                for _ in _merged(opened, reduction, job, statistics):
+                    if statistics.hits >= next_sweep and job.sweep:
+                        statistics.most_open = max(statistics.most_open, len(reduction.open))
+                        yield from reduction.sweep()
+                        next_sweep = statistics.hits + max(_SWEEP_HITS, 2 * len(reduction.open))
+        except InputError as error:
+            statistics.errors.append(str(error))
+    statistics.counted = reduction.counted
+    statistics.most_open = max(statistics.most_open, len(reduction.open))
+    yield from reduction.finish()
+
+
+def _merged(opened: Input, reduction: Reduction, job: Job, statistics: Statistics) -> Iterator[None]:
+    """Merges an input chunk by chunk; stops after each one."""
+    source = opened.source
+    if source is None or opened.already_sent:
+        return
+    number = source_number(source.id)
+    identify = short_id(source.id)
+    ordered = job.order != FILE_ORDER
+    lines_of = _reader(source, job)
+    chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
+    for chunk in chunks:
+        read = lines_of(chunk)
+        statistics.lines += read.lines
+        statistics.heads += read.heads
+        statistics.hits += len(read.hits)
+        _tell_rejects(source.name, read.rejects, job, statistics)
+        advance = Advance(read.lowest, read.highest, read.disorder_s, False, ordered)
+        reduction.add(read.hits, map(identify, read.positions), number, advance)
+        job.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
+        yield
+    reduction.add((), (), number, Advance(ended=True, unordered=ordered))
+
+
+def _reader(source: Source, job: Job) -> Callable[[Chunk], ReadLines]:
+    """From a chunk to its hits; a parser lives as long as the same head lines are in force."""
+    form, options = source.format, job.read.format_options
+    arrived = time.time()
+    head: tuple[str, ...] = ()
+    parse: LineParser = form.make_parser(head, options)
+
+    def lines_of(chunk: Chunk) -> ReadLines:
+        nonlocal head, parse
+        if chunk.too_long:
+            return read_too_long(chunk.data, chunk.too_long, chunk.position)
+        if chunk.head != head:
+            head = chunk.head
+            parse = form.make_parser(head, options)
+        may_begin_with_header = form.header_row and chunk.position == 0 and chunk.positions is None
+        return read_lines(chunk.data, parse, arrived, chunk.position, chunk.positions, may_begin_with_header)
+
+    return lines_of
+
+
+def _tell_rejects(name: str, rejects: Sequence[BadAt], job: Job, statistics: Statistics) -> None:
+    for bad in rejects:
+        statistics.rejects[bad.reason] += 1
+        if job.on_reject:
+            job.on_reject(name, bad)
