@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
+from typing import Any
 
 import msgspec
 
 from app.settings import Settings
 
-__all__ = ["configure_logging"]
+__all__ = ["logging_config"]
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,13 +32,15 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
 
-def configure_logging(settings: Settings) -> None:
-    """Our own lines at the level of the settings; the engine's chatter from warnings on."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    level = getattr(logging, settings.log_level.upper())
-    for name in ("app", "agents", "tables"):
-        logging.getLogger(name).setLevel(level)
-    if level == logging.DEBUG:
-        logging.getLogger("faust").setLevel(logging.INFO)
+def logging_config(settings: Settings) -> dict[str, Any]:
+    """For logging.config.dictConfig: our own lines at the level of the settings, the engine's chatter from warnings on."""
+    level = settings.log_level.upper()
+    ours = {name: {"level": level} for name in ("app", "agents", "tables")}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"own": {"()": JsonFormatter if settings.log_format == "json" else TextFormatter}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own"}},
+        "root": {"level": "WARNING", "handlers": ["stderr"]},
+        "loggers": ours | ({"faust": {"level": "INFO"}} if level == "DEBUG" else {}),
+    }

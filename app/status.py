@@ -30,12 +30,12 @@ class StatusService(mode.Service):
         self._committed: dict[str, Any] = {}
         self._lag: dict[LagKey, int] = {}
         self._lines: deque[tuple[float, int]] = deque()
-        self._started: float | None = None
+        self._ready_at: float | None = None
         self._problem = ""
 
     def ready(self) -> None:
         """The worker takes messages from now on."""
-        self._started = time.time()
+        self._ready_at = time.time()
 
     def snapshot(self) -> Snapshot:
         """The numbers now."""
@@ -47,7 +47,7 @@ class StatusService(mode.Service):
                 backlog[store] += lag
         problems = tuple(f"{store}: {problem}" for store, problem in counters.store_problems.items())
         return Snapshot(
-            started=self._started,
+            started=self._ready_at,
             now=now,
             lines=counters.lines,
             hits=counters.hits,

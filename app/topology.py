@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import faust
 
+from app.logs import logging_config
 from app.settings import settings
 from app.transports import sqlite as sqlite_transport
 
@@ -42,7 +43,8 @@ def _make_app(name: str) -> faust.App:
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,
         web_enabled=False,
-        logging_config=None,
+        logging_config=logging_config(_settings),
+        worker_redirect_stdouts=False,
     )
 
 

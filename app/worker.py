@@ -15,7 +15,6 @@ import mode
 from app.counters import counters
 from app.ending import EXIT_REFUSED, die
 from app.errors import WeblogsError
-from app.logs import configure_logging
 from app.settings import settings
 from app.sink import stores
 from app.status import StatusService
@@ -40,7 +39,6 @@ RETAIN_INTERVAL_S = 3600.0
 @app.on_worker_init.connect
 def only_worker(*_: Any, **__: Any) -> None:
     """The embedded log is for one worker process: a second one ends here."""
-    configure_logging(settings())
     try:
         for each in (app, *(sink.app for sink in sinks.values())):
             each.conf.datadir.mkdir(parents=True, exist_ok=True)
