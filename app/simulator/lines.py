@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 
-__all__ = ["FORMATS", "HEADS", "LineWriter", "line_writer"]
+__all__ = ["FORMATS", "HEADS", "LineWriter", "agent_as_written", "line_writer"]
 
 LineWriter = Callable[[int, str, str, str, int, int, int, int, int], str]
 """(time, ip_address, user_agent, request, status, lo, hi, sent, total) to a line with its newline; -1 is an absent number."""
@@ -30,6 +30,11 @@ def _iso_day(day: int) -> str:
 @cache
 def _apache_day(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%d/%b/%Y")
+
+
+def agent_as_written(name: str, agent: str) -> str:
+    """A user agent as a format writes it: inside quotes, quotes and backslashes are escaped; readers keep it so."""
+    return _quoted(agent) if name == "combined_range" else agent
 
 
 @cache

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from app.simulator.catalog import Client, File, make_clients, make_files
-from app.simulator.lines import HEADS, line_writer
+from app.simulator.lines import HEADS, agent_as_written, line_writer
 from app.simulator.stories import Request, pause_before_session, tell
 from app.simulator.truth import Shot, WindowRule, answers
 
@@ -119,7 +119,8 @@ class SimulatedLog:
             shots = [self._shot(time, request) for time, request in hits if request[1] in (200, 206) and not request[6]]
             who, what = self.clients[client], self.files[file]
             size = what.size_bytes if self._sizes_known else -1
-            for answer in answers((who.ip_address, who.user_agent, self.request_of(what)), shots, self._rule, size):
+            key = (who.ip_address, agent_as_written(self.plan.format, who.user_agent), self.request_of(what))
+            for answer in answers(key, shots, self._rule, size):
                 self._tell_answer(answer)
 
     def _shot(self, time: int, request: Request) -> Shot:

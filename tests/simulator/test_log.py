@@ -125,7 +125,7 @@ def _read_back(text, form):
     for line in text.splitlines():
         ip, request, status, sent, agent, lo, hi = pattern.fullmatch(line).groups()
         span = (None, None) if lo is None else (int(lo), min(int(hi), int(lo) + int(sent) - 1))
-        yield ip, re.sub(r"\\(.)", r"\1", agent), request, status, *span
+        yield ip, agent, request, status, *span
 
 
 def _merged(spans):
