@@ -74,7 +74,10 @@ def command(
     except WeblogsError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    if not quiet:
+    if quiet:
+        for sentence in result.errors:
+            click.echo(sentence, err=True)
+    else:
         click.echo(_summary(result, follow), err=True)
     sys.exit(result.exit_code)
 
@@ -175,7 +178,8 @@ class _Plain:
         self._started = self._said = time.monotonic()
 
     def say(self, text: str) -> None:
-        click.echo(text, err=True)
+        if not self._quiet:
+            click.echo(text, err=True)
 
     def progress(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -11,21 +11,30 @@ import logging
 import os
 from collections.abc import Callable, Collection
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.errors import InputError
 from app.sources.chunks import ReadStream
 from app.sources.digest import content_matches
-from app.sources.files import STDIN, InputStream, open_input
-from app.sources.pipes import PipeReader
+from app.sources.files import STDIN, open_input
 from app.sources.registry import MemoryRegistry, Record, Registry
 
-__all__ = ["FINGERPRINT_BYTES", "Identifier", "Seen", "fingerprint"]
+__all__ = ["FINGERPRINT_BYTES", "Identifier", "Restarted", "Seen", "fingerprint"]
 
 FINGERPRINT_BYTES = 1024
 _BLOCK_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
+
+
+class Restarted(Protocol):
+    """The content of an input from its beginning, to be closed after use."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def __enter__(self) -> ReadStream: ...
+
+    def __exit__(self, *error: object) -> None: ...
 
 
 class Seen(NamedTuple):
@@ -35,7 +44,7 @@ class Seen(NamedTuple):
     """As it was named, or `-`."""
     body: bytes
     """The beginning of its lines after the head lines: 1 KiB, or the whole lines there are."""
-    restart: Callable[[], InputStream | PipeReader]
+    restart: Callable[[], Restarted]
     """Gives its decompressed content from the beginning; may be called several times."""
     inode: tuple[int, int] | None = None
     changed_s: float = 0.0
@@ -61,12 +70,15 @@ class Identifier:
     def identify(self, seen: Seen, *, exclude: Collection[str] = (), only: Collection[str] | None = None) -> Record | None:
         """The record of the source that `seen` is; a new one is saved at position 0.
 
-        `exclude`: ids that it can not be. `only`: ids that it may be, otherwise None is returned and nothing saved.
+        `exclude`: ids of sources known to be other files, as long as less than 1 KiB of them was sent: more than that
+        does not come twice by chance, and a log that was put back from a copy is the same one. `only`: ids that it may be, otherwise None is returned and nothing saved.
         """
         if not seen.body:
             raise ValueError("a source without lines has no identity")
         with self.registry.locked():
-            candidates = [record for record in self._candidates(seen.body) if record.id not in exclude]
+            candidates = [
+                record for record in self._candidates(seen.body) if record.id not in exclude or record.position >= FINGERPRINT_BYTES
+            ]
             if only is not None:
                 candidates = [record for record in candidates if record.id in only]
             matching = self._matching(seen, candidates)
@@ -98,6 +110,9 @@ class Identifier:
         try:
             if _inode(record.path) != record.inode:
                 return False
+            with open_input(record.path) as other:
+                if not content_matches(other, {record.digest}):
+                    return False  # it was cut or written anew since: it is no witness
             with open_input(record.path) as other, seen.restart() as stream:
                 return not _agree(stream, other)
         except (OSError, InputError):

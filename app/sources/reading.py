@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple, Self
 
@@ -88,6 +88,16 @@ class Source:
         record.digest, record.head, record.lines, record.unended = mark.digest, mark.head, mark.lines, mark.unended
         record.ended, record.format = False, self.format.name
         self._registry.save(record)
+
+    def acknowledging(self, mark: Mark, *, ended: bool = False) -> Callable[[], None]:
+        """What to call once everything up to `mark` (and the end message) is durable."""
+
+        def acknowledge() -> None:
+            self.acknowledge(mark)
+            if ended:
+                self.end()
+
+        return acknowledge
 
     def end(self) -> None:
         """Its end was announced."""

@@ -6,15 +6,16 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from app.errors import InputError, OutputError
 from app.sources.digest import DigestValue
 
-__all__ = ["FolderRegistry", "MemoryRegistry", "Record", "Registry", "write_file"]
+__all__ = ["FolderRegistry", "Followed", "Key", "MemoryRegistry", "Record", "Registry", "write_file"]
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -48,6 +49,24 @@ class Record(msgspec.Struct, kw_only=True):
     def position(self) -> int:
         return self.digest.length
 
+    @property
+    def key(self) -> Key:
+        return self.fingerprint_bytes, self.fingerprint, self.number
+
+
+Key = tuple[int, str, int]
+"""Fingerprint length, fingerprint, number."""
+
+
+class Followed(msgspec.Struct):
+    """A path that is followed through rotations."""
+
+    path: str
+    since_s: float
+    """Files that were changed before were seen."""
+    unfinished: list[Key]
+    """Sources that were read at this path and whose end was not announced."""
+
 
 class Registry(Protocol):
     """Records by fingerprint."""
@@ -62,6 +81,14 @@ class Registry(Protocol):
 
     def save(self, record: Record) -> None: ...
 
+    def load(self, key: Key) -> Record | None: ...
+
+    def followed(self, path: str) -> Followed | None:
+        """What the last run that followed `path` had not finished."""
+        ...
+
+    def save_followed(self, followed: Followed) -> None: ...
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else names a source meanwhile."""
@@ -73,6 +100,7 @@ class MemoryRegistry:
 
     def __init__(self) -> None:
         self._records: dict[tuple[int, str], list[Record]] = {}
+        self._followed: dict[str, Followed] = {}
 
     def lengths(self) -> Iterable[int]:
         return {length for length, _ in self._records}
@@ -83,6 +111,16 @@ class MemoryRegistry:
     def save(self, record: Record) -> None:
         group = self._records.setdefault((record.fingerprint_bytes, record.fingerprint), [])
         group[record.number : record.number + 1] = [record]
+
+    def load(self, key: Key) -> Record | None:
+        group = self._records.get(key[:2], [])
+        return group[key[2]] if key[2] < len(group) else None
+
+    def followed(self, path: str) -> Followed | None:
+        return self._followed.get(path)
+
+    def save_followed(self, followed: Followed) -> None:
+        self._followed[followed.path] = followed
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -103,12 +141,24 @@ class FolderRegistry:
 
     def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[Record]:
         found: list[Record] = []
-        while (record := self._load(self._path(fingerprint_bytes, fingerprint, len(found)))) is not None:
+        while (record := self.load((fingerprint_bytes, fingerprint, len(found)))) is not None:
             found.append(record)
         return found
 
     def save(self, record: Record) -> None:
-        write_file(self._path(record.fingerprint_bytes, record.fingerprint, record.number), msgspec.json.encode(record))
+        write_file(self._path(record.key), msgspec.json.encode(record))
+
+    def load(self, key: Key) -> Record | None:
+        return _load(self._path(key), Record)
+
+    def followed(self, path: str) -> Followed | None:
+        return _load(self._followed_path(path), Followed)
+
+    def save_followed(self, followed: Followed) -> None:
+        write_file(self._followed_path(followed.path), msgspec.json.encode(followed))
+
+    def _followed_path(self, path: str) -> Path:
+        return self.folder / "followed" / f"{blake2b(os.fsencode(path), digest_size=16).hexdigest()}.json"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -125,16 +175,20 @@ class FolderRegistry:
         finally:
             os.close(fd)
 
-    def _path(self, fingerprint_bytes: int, fingerprint: str, number: int) -> Path:
-        return self.folder / str(fingerprint_bytes) / f"{fingerprint}-{number}.json"
+    def _path(self, key: Key) -> Path:
+        return self.folder / str(key[0]) / f"{key[1]}-{key[2]}.json"
 
-    def _load(self, path: Path) -> Record | None:
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Record)
-        except FileNotFoundError:
-            return None
-        except (OSError, msgspec.DecodeError) as error:
-            raise InputError(f"the checkpoint {path} can not be read: {error}; move it away to read its file from the beginning") from None
+
+Stored = TypeVar("Stored", Record, Followed)
+
+
+def _load(path: Path, kind: type[Stored]) -> Stored | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(f"the checkpoint {path} can not be read: {error}; move it away to read its file from the beginning") from None
 
 
 def write_file(path: Path, data: bytes) -> None:

@@ -1,0 +1,284 @@
+"""One followed path: the file that stands there now, and those that stood there before and may still be written to."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import time
+from contextlib import suppress
+
+from app.errors import InputError
+from app.sources.beginning import AUTO, ReadOptions
+from app.sources.decompress import MAGIC_BYTES, compression_of
+from app.sources.files import reading_error
+from app.sources.growing import GrowingFile, Truncated
+from app.sources.reading import Input
+from app.sources.registry import Followed, Key
+from app.sources.run import Run
+from app.sources.siblings import Sibling, siblings_of
+
+__all__ = ["FollowedPath", "NotGrowing"]
+
+_LINGER_S = 5.0
+"""A writer may hold on to a rotated file for a while; its end is announced after so much silence."""
+_MOST_OLD = 64
+_CLOCK_SLACK_S = 2.0
+"""Some file systems tell times in steps of so much."""
+
+log = logging.getLogger(__name__)
+
+
+class NotGrowing(Exception):
+    """The path is a pipe or an archive: it is read once."""
+
+
+class FollowedPath:
+    """Follows one path through rotations, as `tail -F` does, and over restarts of the replay.
+
+    A rotated file is found again among its siblings by its content; so is the copy that copytruncate leaves, which holds what
+    was not read before the cut. Lines that are written between that copy and the cut are lost by copytruncate itself.
+    """
+
+    def __init__(self, path: str, run: Run, options: ReadOptions, linger_s: float = _LINGER_S) -> None:
+        self.path = os.path.abspath(path)
+        self.is_given_up = False
+        self._shown = path
+        self._run = run
+        self._options = options
+        self._linger_s = linger_s
+        self._identifier = run.options.identifier
+        self._current: GrowingFile | None = None
+        self._old: list[tuple[GrowingFile, frozenset[str] | None]] = []
+        self._used: set[str] = set()
+        self._finished: set[str] = set()
+        self._known: dict[tuple[int, int], tuple[int, float]] = {}
+        self._complaint = ""
+        self._noted: list[Key] = []
+        self._since_s = time.time()
+        self._take_up()
+
+    # -- one turn
+
+    def turn(self) -> bool:
+        """Sends what is new. True if something was. Raises NotGrowing, LogError, Stopped."""
+        try:
+            return self._turn()
+        except InputError as error:
+            self._complain(error)
+            return False
+        except OSError as error:
+            self._complain(reading_error(self._shown, error))
+            return False
+
+    def _turn(self) -> bool:
+        status = self._status()
+        moved = False
+        if self._current is not None:
+            moved = self._send_current()
+            if status is not None and self._current is not None and self._current.inode != (status.st_dev, status.st_ino):
+                while self._current is not None and self._send_current():
+                    moved = True
+                self._rotate()
+        if self._current is None and status is not None:
+            self._open()
+            if self._current is not None:
+                moved = self._send_current() or moved
+        return self._tend_old() or moved
+
+    def _status(self) -> os.stat_result | None:
+        try:
+            status = os.stat(self.path)
+        except FileNotFoundError:
+            if not self._complaint:
+                self._complaint = f"{self._shown} is not there: waiting for it"
+                self._run.options.say(self._complaint)
+            return None
+        if stat.S_ISDIR(status.st_mode):
+            self.is_given_up = True
+            raise reading_error(self._shown, IsADirectoryError())
+        return status
+
+    def _open(self) -> None:
+        if not stat.S_ISREG(os.stat(self.path).st_mode):
+            raise NotGrowing
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if compression_of(os.pread(fd, MAGIC_BYTES, 0)):
+                raise NotGrowing
+            self._current = GrowingFile(self.path, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._run.result.errors = [error for error in self._run.result.errors if error != self._complaint]
+        self._complaint = ""
+
+    def _complain(self, error: InputError) -> None:
+        if str(error) != self._complaint:
+            self._complaint = str(error)
+            self._run.result.errors.append(self._complaint)
+            self._run.options.say(self._complaint)
+
+    def _send_current(self) -> bool:
+        current = self._current
+        assert current is not None
+        if current.is_unreadable:
+            return False
+        try:
+            moved = current.send_new(self._run, self._identifier, self._options, self._used)
+        except Truncated:
+            self._cut(current)
+            return True
+        if current.source is not None and current.source.id not in self._used:
+            self._adopt(current)
+        if moved:
+            self._run.tell(self._shown, current.position, os.fstat(current.fd).st_size)
+        return moved
+
+    def _adopt(self, file: GrowingFile) -> None:
+        assert file.source is not None
+        self._used.add(file.source.id)
+        if self._options.format == AUTO:
+            self._options = self._options._replace(format=file.source.format.name)
+        self._note()
+
+    # -- rotation
+
+    def _rotate(self) -> None:
+        """Another file stands at the path: the old one may still be written to for a while."""
+        current, self._current = self._current, None
+        if current is None:
+            return
+        self._old.append((current, None))
+        self._look_beside(frozenset())
+
+    def _cut(self, current: GrowingFile) -> None:
+        """The file was cut and is written anew; its copy may hold what was not read."""
+        self._run.sender.flush()
+        source = current.source
+        fresh = GrowingFile(self.path, os.dup(current.fd))
+        current.close()
+        self._current = fresh
+        if source is None:
+            return
+        self._look_beside(frozenset([source.id]))
+        if not self._holds(source.id) and source.id not in self._finished:
+            log.warning(
+                "%s was cut at byte %d or before, and no copy of it was found: it is read from its beginning", self._shown, source.position
+            )
+
+    def _holds(self, source_id: str) -> bool:
+        return any(file.source is not None and file.source.id == source_id for file, _ in self._old)
+
+    def _look_beside(self, lost: frozenset[str]) -> None:
+        """Takes up siblings that were not seen: those that came and went between two looks, and those of `lost` sources."""
+        held = {file.inode for file, _ in self._old} | ({self._current.inode} if self._current else set())
+        for sibling in siblings_of(self.path):
+            if sibling.inode in held or self._known.get(sibling.inode) == sibling.state:
+                continue
+            if sibling.packed:
+                if lost:
+                    self._read_packed(sibling, lost)
+            elif sibling.changed_s >= self._since_s - _CLOCK_SLACK_S:
+                self._take_old(sibling, None)
+            elif lost:
+                self._take_old(sibling, lost)
+
+    def _take_old(self, sibling: Sibling, only: frozenset[str] | None) -> None:
+        with suppress(FileNotFoundError):  # rotated on: it is found again under its next name
+            file = GrowingFile(sibling.path, os.open(sibling.path, os.O_RDONLY | os.O_CLOEXEC))
+            self._old.append((file, only))
+            self._send_old(file, only)
+
+    def _read_packed(self, sibling: Sibling, lost: frozenset[str]) -> None:
+        self._run.sender.flush()
+        try:
+            with Input(sibling.path, self._identifier, self._options, only=lost) as opened:
+                if opened.source is not None and not opened.already_sent:
+                    self._run.options.say(f"{sibling.path}: going on after {opened.source.lines:,} lines")
+                    self._run.send_rest(opened)
+                    self._finished.add(opened.source.id)
+        except InputError as error:
+            self._run.options.say(str(error))
+        self._known[sibling.inode] = sibling.state
+
+    # -- files that stood here before
+
+    def _tend_old(self) -> bool:
+        moved = False
+        crowd = len(self._old) - _MOST_OLD
+        for number, (file, only) in enumerate(list(self._old)):
+            try:
+                moved = self._send_old(file, only) or moved
+                if time.monotonic() - file.grown_at >= self._linger_s or number < crowd or file.is_unreadable:
+                    self._finish_old(file, only)
+            except Truncated:
+                log.warning("%s was cut after its rotation: what followed byte %d of it is gone", file.path, file.position)
+                self._let_go(file)
+        return moved
+
+    def _send_old(self, file: GrowingFile, only: frozenset[str] | None) -> bool:
+        if file.is_unreadable:
+            return False
+        moved = file.send_new(self._run, self._identifier, self._options, set(), only)
+        if file.source is not None and file.source.id not in self._used:
+            self._adopt(file)
+        return moved
+
+    def _finish_old(self, file: GrowingFile, only: frozenset[str] | None) -> None:
+        if not file.is_unreadable:
+            file.finish(self._run, self._identifier, self._options, set(), only)
+        self._let_go(file)
+
+    def _let_go(self, file: GrowingFile) -> None:
+        self._known[file.inode] = file.state
+        self._old = [entry for entry in self._old if entry[0] is not file]
+        file.close()
+        self._note()
+        self._look_beside(frozenset())  # the first look may have come in the middle of a rotation
+
+    # -- over restarts
+
+    def _take_up(self) -> None:
+        """Where the last run stopped: sources that it had not finished may stand beside the path by now."""
+        registry = self._identifier.registry
+        followed = registry.followed(self.path)
+        lost: set[str] = set()
+        if followed is not None:
+            self._since_s = followed.since_s
+            self._noted = list(followed.unfinished)
+            records = [record for key in followed.unfinished if (record := registry.load(key)) is not None and not record.ended]
+            lost = {record.id for record in records}
+            self._since_s = min([self._since_s, *(record.changed_s for record in records if record.changed_s)])
+            formats = {record.format for record in records if record.format}
+            if self._options.format == AUTO and len(formats) == 1:
+                self._options = self._options._replace(format=formats.pop())
+        if lost:
+            self._take_up_lost(lost)
+        self._known.update({s.inode: s.state for s in siblings_of(self.path) if s.inode not in {file.inode for file, _ in self._old}})
+
+    def _take_up_lost(self, lost: set[str]) -> None:
+        with suppress(OSError, NotGrowing):  # the next turn opens it again and says what is wrong
+            self._open()
+        if self._current is not None:
+            self._send_current()
+        if self._current is not None and self._current.source is not None:
+            lost.discard(self._current.source.id)
+        if lost:
+            self._look_beside(frozenset(lost))
+        for source_id in sorted(lost):
+            if not self._holds(source_id) and source_id not in self._finished:
+                log.warning("%s: the file that was read here last is not beside it any more; what was not sent of it is gone", self._shown)
+
+    def _note(self) -> None:
+        """Keeps in the registry what is unfinished here."""
+        files = [file for file, _ in self._old] + ([self._current] if self._current else [])
+        keys = [file.source.record.key for file in files if file.source is not None and not file.source.record.ended]
+        if keys != self._noted:
+            self._noted = keys
+            self._identifier.registry.save_followed(Followed(self.path, time.time(), keys))
+
+    def close(self) -> None:
+        for file in [*(file for file, _ in self._old), *([self._current] if self._current else [])]:
+            file.close()
+        self._old, self._current = [], None
