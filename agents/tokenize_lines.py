@@ -22,8 +22,9 @@ tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
 
 @app.agent(weblogs, name="tokenize_lines")
 async def tokenize_lines(stream):
-    topic = f"weblogs@{await app.transport.incarnation('weblogs')}"
+    topic = ""
     async for batch in batches(app, stream):
+        topic = topic or f"weblogs@{await app.transport.incarnation('weblogs')}"
         found = tokenizer.tokenize(
             Lines(
                 topic, event.message.partition, event.message.offset, event.message.timestamp, event.value or b"", headers_of(event.headers)

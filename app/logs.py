@@ -35,12 +35,15 @@ class TextFormatter(logging.Formatter):
 def logging_config(settings: Settings) -> dict[str, Any]:
     """For logging.config.dictConfig: our own lines at the level of the settings, the engine's chatter from warnings on."""
     level = settings.log_level.upper()
-    ours = {name: {"level": level} for name in ("app", "agents", "tables")}
+    # A handler of their own: Faust's worker raises the level of the root's first handler to its --loglevel, a warning.
+    ours = {name: {"level": level, "handlers": ["own"], "propagate": False} for name in ("app", "agents", "tables")}
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own"}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"own": {"()": JsonFormatter if settings.log_format == "json" else TextFormatter}},
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own"}},
-        "root": {"level": "WARNING", "handlers": ["stderr"]},
-        "loggers": ours | ({"faust": {"level": "INFO"}} if level == "DEBUG" else {}),
+        "handlers": {"root": handler, "own": handler},
+        "root": {"level": "WARNING", "handlers": ["root"]},
+        # Faust's timers complain of every tick that comes late under load.
+        "loggers": ours | {"mode.timers": {"level": "ERROR"}} | ({"faust": {"level": "INFO"}} if level == "DEBUG" else {}),
     }

@@ -37,6 +37,8 @@ class BatchTable(faust.Table):
         self._next: dict[int, int] = {}
         """partition -> offset after the last changelog record in the state"""
         self._ends: dict[int, int] = {}
+        self._named: dict[int, set[bytes]] = {}
+        """partition -> keys that begin with NUL: names of the state's own, not of what it counts"""
         self._lock = asyncio.Lock()
         self._changelog: Any = None
         self.recovered = 0
@@ -64,12 +66,15 @@ class BatchTable(faust.Table):
             return True
 
     def _apply(self, partition: int, pairs: Any) -> None:
-        state = self.parts[partition]
+        state, named = self.parts.setdefault(partition, {}), self._named.setdefault(partition, set())
         for key, value in pairs:
             if value is None:
                 state.pop(key, None)
+                named.discard(key)
             else:
                 state[key] = value
+                if key[0] == 0:
+                    named.add(key)
 
     # -- what Faust calls
 
@@ -80,6 +85,7 @@ class BatchTable(faust.Table):
         mine = {tp.partition for tp in ours}
         for partition in [partition for partition in self._next if partition not in mine]:
             self.parts.pop(partition, None)
+            self._named.pop(partition, None)
             del self._next[partition]
         if ours:
             self._ends = {tp.partition: end or 0 for tp, end in (await self.app.consumer.highwaters(*ours)).items()}
@@ -115,14 +121,10 @@ class BatchTable(faust.Table):
         for partition in partitions:
             await self._changelog.take(partition)
         for partition in partitions:
-            state = self.parts.setdefault(partition, {})
+            self._apply(partition, ())
             async for pairs in self._changelog.read(partition, self._next.get(partition, 0)):
                 self.recovered += len(pairs)
-                for key, value in pairs:
-                    if value is None:
-                        state.pop(key, None)
-                    else:
-                        state[key] = value
+                self._apply(partition, pairs)
                 crash_point("recovery")
             self._next[partition] = await self._changelog.end_offset(partition)
         if partitions:
@@ -135,5 +137,5 @@ class BatchTable(faust.Table):
 
     @property
     def entries(self) -> int:
-        """Keys held, over all partitions."""
-        return sum(map(len, self.parts.values()))
+        """Keys held, over all partitions, those that begin with NUL left out."""
+        return sum(map(len, self.parts.values())) - sum(map(len, self._named.values()))
