@@ -1,14 +1,13 @@
 """Two Faust apps in one worker process, on one embedded log: a flow, and a sink that is a consumer group of its own.
 
-    python -m tests.transports.two_apps FOLDER SECONDS [hang]
+    python -m tests.transports.two_apps FOLDER [hang]
 
-Counts to FOLDER/flow.txt and FOLDER/sink.txt, one offset a line. `hang`: the sink stops at its third message for good.
+Both note every message of two topics in FOLDER/flow.txt and FOLDER/sink.txt. `hang`: the sink stops for good at its third one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ register()
 
 
 def make_app(name: str, folder: Path) -> faust.App:
+    """The settings that matter on the embedded log; the worker's own web server is off."""
     return faust.App(
         name,
         broker=f"sqlite:///{folder}/log.db",
@@ -38,43 +38,38 @@ def make_app(name: str, folder: Path) -> faust.App:
     )
 
 
-def record_into(app: faust.App, path: Path, stop_at: int | None = None) -> None:
-    """An agent that notes each message and acks by hand, last."""
+def note_into(app: faust.App, path: Path, hang_at: int | None = None) -> None:
+    """Two agents that write each message down and ack it by hand, last."""
 
     async def note(stream: Any) -> None:
         handled = 0
         unacked = stream.noack()
         async for event in unacked.events():
             handled += 1
-            if handled == stop_at:
+            if handled == hang_at:
                 await asyncio.Event().wait()
+            message = event.message
             with path.open("a") as out:
-                out.write(f"{event.message.topic}/{event.message.partition}/{event.message.offset} {event.value.decode()}\n")
+                out.write(f"{message.topic} {message.partition} {message.offset} {event.value.decode()} {event.headers}\n")
             await unacked.ack(event)
 
     for topic in ("first", "second"):
         app.agent(app.topic(topic, value_serializer="raw"), name=f"note-{topic}")(note)
 
 
-def main(folder: Path, seconds: float, hang: bool) -> None:
+def main(folder: Path, hang: bool) -> None:
     flow, sink = make_app("flow", folder), make_app("flow-sink", folder)
-    record_into(flow, folder / "flow.txt")
-    record_into(sink, folder / "sink.txt", stop_at=3 if hang else None)
-
-    @flow.on_worker_init.connect
-    def finalize(*_: Any, **__: Any) -> None:
-        sink.finalize()
+    note_into(flow, folder / "flow.txt")
+    note_into(sink, folder / "sink.txt", hang_at=3 if hang else None)
 
     @flow.task
-    async def run() -> None:
+    async def start_sink() -> None:
         sink.finalize()
         await flow.add_runtime_dependency(sink)
-        await asyncio.sleep(seconds)
-        raise SystemExit
 
     flow.finalize()
-    faust.Worker(flow, loglevel=logging.INFO).execute_from_commandline()
+    faust.Worker(flow, loglevel="WARN").execute_from_commandline()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:] == ["hang"])
+    main(Path(sys.argv[1]), sys.argv[2:] == ["hang"])
