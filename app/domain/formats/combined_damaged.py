@@ -37,8 +37,7 @@ class Parts(NamedTuple):
 
 
 _GAP = r"[ \t]+"
-_UNTIL_TIME = re.compile(rf"(\S+){_GAP}(\S+){_GAP}(\S[^\[]*?)??{_GAP}\[([^\]\[]{{0,64}})\]{_GAP}\"")
-_UNTIL_REQUEST = re.compile(rf"(\S+){_GAP}\S+{_GAP}[^\"\[]*\"")
+_TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\]{_GAP}\"")
 _VHOST = re.compile(rf"\S+{_GAP}")
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
@@ -52,16 +51,24 @@ def read_damaged(line: str, shape: Shape) -> Parts:
     if shape is Shape.VHOST:
         vhost = _VHOST.match(line)
         start = vhost.end() if vhost else 0
-    head = _UNTIL_TIME.match(line, start)
-    if head is None:
+    time = _TIME.search(line, start)
+    # a bracket behind the first quote belongs to the request
+    if time is None or 0 <= line.find('"', start) < time.start():
         raise _without_time(line, start)
-    if (head[3] or "").startswith("- "):
+    before = _columns(line[start : time.start()])
+    if len(before) < 3:
+        raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(line)}")
+    if before[2:3] == ["-"] and len(before) > 3:
         raise BadLine("bad_columns", f"four columns stand before the time, as in vhost_combined: {shown(line)}")
-    after = _end_of_request(line, head.end() - 1)
+    after = _end_of_request(line, time.end() - 1)
     if after is None:
         raise BadLine("bad_columns", f"no quoted request with status and bytes: {shown(line)}")
     user_agent, content_range = _agent_and_range(line[after.end() :].strip(" \t"), shape)
-    return Parts(head[1], head[4], line[head.end() : after.start()], after[1], after[2], user_agent, content_range)
+    return Parts(before[0], time[1], line[time.end() : after.start()], after[1], after[2], user_agent, content_range)
+
+
+def _columns(text: str) -> list[str]:
+    return [column for column in text.replace("\t", " ").split(" ") if column]
 
 
 def _end_of_request(line: str, start: int) -> re.Match[str] | None:
@@ -78,10 +85,11 @@ def _end_of_request(line: str, start: int) -> re.Match[str] | None:
 
 
 def _without_time(line: str, start: int) -> BadLine:
-    head = _UNTIL_REQUEST.match(line, start)
-    after = _end_of_request(line, head.end() - 1) if head else None
-    if after is not None and _is_status(after[1]):
-        return BadLine("bad_time", f"no time in brackets before the request: {shown(line)}")
+    quote = line.find('"', start)
+    if quote >= 0 and len(_columns(line[start:quote])) >= 3:
+        after = _end_of_request(line, quote)
+        if after is not None and _is_status(after[1]):
+            return BadLine("bad_time", f"no time in brackets before the request: {shown(line)}")
     return BadLine("bad_columns", f'not host, ident, user, [time], "request": {shown(line)}')
 
 

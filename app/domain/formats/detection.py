@@ -12,8 +12,8 @@ __all__ = ["best_format"]
 _LINES = 50
 _LONGEST = 16_384
 """A longer line decides nothing: no log has it, and trying every parser on it would take its time."""
-_DATA_OF_W3C = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} (?:\S+ )+[1-5][0-9]{2}(?: \S+)*")
-_HEAD_OF_TSV = re.compile(r"date\t[^\t]*time[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*", re.IGNORECASE)
+_DATA_OF_W3C = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} .* [1-5][0-9]{2}(?: |\Z)")
+_HEAD_OF_TSV = re.compile(r"date\t[^\t]{0,20}time[^\t]{0,20}(?:\t[^\t]*){5}", re.IGNORECASE)
 
 
 def best_format(formats: Iterable[Format], lines: Sequence[str], options: FormatOptions) -> Format | None:
@@ -74,6 +74,6 @@ def _shape(line: str) -> str | None:
         return "cloudfront" if "x-edge-" in line else "w3c"
     if line.startswith("# date\t"):
         return "cdn_tsv"
-    if line.startswith(("#Software:", "#Version:", "#Date:")) or _DATA_OF_W3C.fullmatch(line):
+    if line.startswith(("#Software:", "#Version:", "#Date:")) or _DATA_OF_W3C.match(line):
         return "w3c"
     return "weblog_tsv" if _HEAD_OF_TSV.fullmatch(line) else None
