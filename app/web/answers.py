@@ -64,6 +64,8 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
         response = await handler(request)
     except ApiError as error:
         response = _refusal(request, error)
+    except web.HTTPRedirection as error:
+        response = web.Response(status=error.status, headers={"Location": error.headers["Location"]})
     except web.HTTPException as error:
         kept = {name: value for name, value in error.headers.items() if name == "Allow"}
         response = _refusal(request, ApiError(error.status, _WORDS.get(error.status, error.reason), kept))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aiohttp import web
+from yarl import URL
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.errors import StoreError
@@ -56,7 +57,7 @@ async def _search(parts: Parts, text: str) -> list[Key]:
     if not exact and _HASH.fullmatch(text):
         exact = await parts.store.keys_by_hash(text.lower())
     if len(exact) == 1:
-        raise web.HTTPSeeOther(delivery_link(*exact[0]))
+        raise web.HTTPSeeOther(URL(delivery_link(*exact[0]), encoded=True))  # as it is: yarl would rewrite some of the key
     return exact or await parts.store.keys_by_text_part(text, MAX_FOUND_KEYS)
 
 

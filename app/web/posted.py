@@ -37,6 +37,8 @@ def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[
     form = _format(body, settings.format, options) if len(body) > settings.chunk_bytes else None
     rule = head_rule(form, options) if form else HeadRule()
     source = None if key is None else source_of_key(key)
+    if not body.endswith(b"\n"):
+        body += b"\n"  # a last line without its end is a line all the same, and needs no message of its own
     for chunk in chunks(BytesIO(body), settings.chunk_bytes, settings.max_line_bytes, head_rule=rule):
         yield chunk.data, _headers(chunk, source, form)
 

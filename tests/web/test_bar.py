@@ -22,7 +22,7 @@ def test_the_examples_in_the_docstrings_hold(module):
 
 @given(st.sets(st.integers(0, 260)), st.integers(1, 240), st.integers(1, 50))
 def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered, total, cells):
-    ranges = byteranges.union(*[[(byte, byte)] for byte in sorted(covered)]) if covered else []
+    ranges = byteranges.normalise((byte, byte) for byte in covered)
     cells = min(cells, total)
     looks = [""] * cells
     for piece in coverage_pieces(ranges, total, cells):
@@ -57,7 +57,6 @@ def test_bytes_beyond_the_size_are_left_out():
 @given(st.text())
 def test_visible_text_holds_no_character_that_hides_or_reorders(text):
     shown = wording.visible(text)
-    assert shown.isprintable() or any(not char.isprintable() and char not in "\x00\u202e\u2066\ud800" for char in shown)
     assert not {"\x00", "\x1b", "\n", "\u202e", "\u2066", "\ud800"} & set(shown)
     shown.encode("utf-8")
 

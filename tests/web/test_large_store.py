@@ -1,0 +1,48 @@
+"""The page with very many deliveries: it asks for figures and for a bounded number of records, never for all."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.web.pages import NEWEST
+from tests.web.records import deliveries, pieces
+
+
+class Watched:
+    """A store that notes how many deliveries each read returned."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self.reads: dict[str, int] = {}
+
+    def __getattr__(self, name):
+        attribute = getattr(self._store, name)
+        if name == "name":
+            return attribute
+
+        async def read(*args, **kwargs):
+            result = await attribute(*args, **kwargs)
+            self.reads[name] = len(result)
+            return result
+
+        return read
+
+
+@pytest.mark.long
+async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(store, status, producer, settings):
+    from tests.web.conftest import served
+
+    [one] = deliveries(pieces([(0, 9), (50, 99)], 100))
+    for start in range(0, 100_000, 10_000):
+        many = [one._replace(request=f"GET /{n}", last=one.last + n) for n in range(start, start + 10_000)]
+        assert await store.write_deliveries(many) == []
+    watched = Watched(store)
+    async with served(watched, status, producer, settings) as client:
+        text = await (await client.get("/")).text()
+        assert "100,000" in text
+        assert set(watched.reads) == {"counts", "newest_deliveries"}
+        assert watched.reads["newest_deliveries"] == NEWEST
+        assert len(text) < 100_000
+        found = await (await client.get("/?q=GET /9999")).text()
+        assert "GET /99999" in found
+        assert watched.reads["keys_by_text_part"] <= 50

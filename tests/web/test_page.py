@@ -1,0 +1,249 @@
+"""The pages for people, on a real store."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from app.domain.records import Reject, key_hash, key_text
+from app.stores import open_store
+from app.web.status import Snapshot
+from app.web.views import delivery_link
+from app.web.wording import visible
+from tests.web.conftest import NOW, served
+from tests.web.records import NOON, SOURCE, deliveries, pieces
+
+
+class Page(HTMLParser):
+    """The elements, the text and the links of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[str] = []
+        self.text = ""
+        self.links: list[str] = []
+        self.handlers: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag in ("td", "th", "div", "dd", "dt", "span"):
+            self.text += " "
+        self.handlers += [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        self.links += [value for name, value in attrs if name == "href"]
+
+    def handle_data(self, data):
+        if self.tags and self.tags[-1] not in ("style", "script"):
+            self.text += data
+
+
+async def page_of(client, path: str, status: int = 200) -> Page:
+    answer = await client.get(path)
+    assert answer.status == status, await answer.text()
+    assert answer.content_type == "text/html"
+    return Page(await answer.text())
+
+
+async def fill(store, *parts):
+    hits = [hit for part in parts for hit in part]
+    await store.write_hits(hits)
+    await store.write_deliveries(deliveries(hits))
+
+
+async def test_an_empty_store_is_said_in_words_with_the_command_that_fills_it(client):
+    page = await page_of(client, "/")
+    assert "The store is empty" in page.text
+    assert "python -m app replay" in page.text
+    assert "/weblogs/" in page.text
+
+
+async def test_hits_without_a_delivery_are_said_to_be_no_delivery_yet(client, store):
+    await store.write_hits(pieces([(0, 9)], status=404))
+    page = await page_of(client, "/")
+    assert "No delivery yet" in page.text
+    assert "The store is empty" not in page.text
+
+
+async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reason(client, store):
+    await fill(
+        store,
+        pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")),
+        pieces([(0, 9), (50, 99)], 100, ("192.0.2.2", "a", "GET /gap"), start=10),
+        pieces([(0, 9), (40, 99)], 100, ("192.0.2.3", "a", "GET /gap"), start=20),
+    )
+    await store.write_rejects([Reject("bad_time", "no date", "x", f"{n:032x}", SOURCE, n, NOW) for n in range(7)])
+    page = await page_of(client, "/")
+    flat = " ".join(page.text.split())
+    assert re.search(r"complete 1 33\.3 %", flat)
+    assert re.search(r"partial 2 66\.6 %", flat)
+    assert re.search(r"unknown 0 0 %", flat)
+    assert "partial bytes in the middle are missing 2 66.6 %" in flat
+    assert re.search(r"bad_time\s*no date, or more than a day ahead\s*7", flat)
+
+
+async def test_rejects_that_the_store_does_not_keep_are_those_of_the_running_worker(client, store, status):
+    await fill(store, pieces([(0, 99)], 100))
+    status.say(rejects={"too_long": 3})
+    page = await page_of(client, "/")
+    assert "since the worker started" in page.text
+    assert "too_long" in page.text
+
+
+async def test_one_verdict_can_be_asked_for_and_an_unknown_one_is_refused(client, store):
+    await fill(
+        store, pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")), pieces([(5, 9)], 100, ("192.0.2.2", "a", "GET /part"), start=5)
+    )
+    page = await page_of(client, "/?verdict=partial")
+    assert "GET /part" in page.text
+    assert "GET /whole" not in page.text
+    await page_of(client, "/?verdict=maybe", status=400)
+
+
+HOSTILE = {
+    "script": ("203.0.113.9", "<script>alert('x')</script>", "GET /</title><img src=x onerror=alert(1)>"),
+    "quotes": ("203.0.113.9", "\"'`><svg onload=alert(1)>", "GET /a?b=\"c\"&d='e'"),
+    "nul": ("2001:db8::1", "nul\x00tab\tbell\x07esc\x1b[31m", "GET /nul\x00.mp4"),
+    "right to left": ("203.0.113.9", "عامل \u202egnp.exe\u202c", "GET /ملف.mp4"),
+    "8 kB": ("203.0.113.9", "A" * 8192, "GET /" + "é" * 4096),
+    "underscores": ("203.0.113.9", "a_b_c", "GET /_d_"),
+    "empty": ("", "", ""),
+    "newline": ("203.0.113.9", "two\nlines\r\n", "GET /{{ 7 * 7 }}"),
+}
+
+
+@pytest.mark.parametrize("key", HOSTILE.values(), ids=HOSTILE.keys())
+async def test_a_hostile_key_is_shown_as_text_and_found_by_search_and_link(client, store, key):
+    await fill(store, pieces([(0, 9), (50, 99)], 100, key))
+    plain = Page(await (await client.get("/")).text())
+    link = next(link for link in plain.links if link.startswith("/delivery?"))
+    for path in ("/", link):
+        page = await page_of(client, path)
+        assert not page.handlers
+        assert page.tags.count("script") <= 1  # the page's own
+        assert "img" not in page.tags
+        assert not {"\x00", "\x1b", "\u202e"} & set(page.text)
+    assert visible(key[1]) in page.text
+    assert visible(key[2]) in page.text
+    assert "50–99" in page.text
+    if part := key[2][2:30].strip():
+        found = await client.get("/", params={"q": part})
+        assert link in Page(await found.text()).links
+
+
+async def test_a_search_that_fits_one_key_exactly_goes_to_its_page(client, store):
+    key = ("192.0.2.1", "agent_with_lines", "GET /a_b")
+    await fill(store, pieces([(0, 99)], 100, key))
+    for text in (key_text(*key), key_hash(key_text(*key)), key_hash(key_text(*key)).upper()):
+        answer = await client.get("/", params={"q": text}, allow_redirects=False)
+        assert answer.status == 303
+        assert answer.headers["Location"] == delivery_link(*key)
+
+
+async def test_a_search_lists_no_more_than_its_limit_and_says_so(client, store):
+    await fill(store, *(pieces([(0, 99)], 100, (f"192.0.2.{n}", "a", "GET /many"), start=n) for n in range(60)))
+    page = await page_of(client, "/?q=/many")
+    assert "50 keys or more" in page.text
+
+
+async def test_a_search_without_result_says_so(client, store):
+    await fill(store, pieces([(0, 99)], 100))
+    page = await page_of(client, "/?q=nowhere")
+    assert "Nothing is known of it" in page.text
+
+
+async def test_keys_that_are_written_alike_are_listed_to_choose_from(client, store):
+    keys = [("a", "b_c", "d"), ("a_b", "c", "d")]
+    await fill(store, pieces([(0, 99)], 100, keys[0]), pieces([(0, 9)], 100, keys[1], start=5))
+    page = await page_of(client, f"/delivery?key_hash={key_hash('a_b_c_d')}", status=409)
+    links = [link for link in page.links if link.startswith("/delivery?")]
+    assert sorted(links) == sorted(delivery_link(*key, full=True) for key in keys)
+    for link in links:
+        await page_of(client, link)
+
+
+async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(client, store):
+    later = 3 * 86400
+    hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, start=later), *pieces([(10, 99)], 100, start=later + 1, status=500)]
+    await fill(store, hits)
+    page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
+    flat = " ".join(page.text.split())
+    assert flat.index("partial: the end is missing") < flat.index("complete: the whole file was delivered")
+    assert "Bytes missing 10–99" in flat
+    assert "Log lines 3" in flat
+    assert re.search(r"GET 500 10–99 90 B 100 B no", flat)
+    assert re.search(r"GET 206 0–9 10 B 100 B yes", flat)
+
+
+async def test_hits_alone_have_a_page_that_says_that_none_counts(client, store):
+    await store.write_hits(pieces([(0, 9)], status=404))
+    page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
+    assert "none of them counts" in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/delivery?ip=a&ua=b&request=c", 404),
+        ("/delivery?ip=a", 400),
+        ("/delivery?key_hash=xyz", 400),
+        ("/nothing", 404),
+        ("/delivery", 400),
+    ],
+)
+async def test_a_page_that_can_not_be_given_says_why_in_html(client, path, status):
+    page = await page_of(client, path, status)
+    assert "h2" in page.tags
+
+
+async def test_bars_have_at_most_200_pieces_however_many_ranges_there_are(client, store):
+    await fill(store, pieces([(n * 3, n * 3 + 1) for n in range(2000)], 6000))
+    page = await page_of(client, "/")
+    assert 1 <= page.tags.count("rect") <= 203
+
+
+async def test_huge_numbers_are_shown(client, store):
+    size = 10**1000
+    await fill(store, pieces([(0, size - 1)], size))
+    page = await page_of(client, "/")
+    assert "1e1000 B" in page.text
+    await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
+
+
+async def test_an_unreachable_store_leaves_a_page_that_says_so(status, producer, settings):
+    store = open_store("sqlite", settings, read_only=True)  # its file was never made
+    async with served(store, status, producer, settings) as client:
+        page = await page_of(client, "/")
+        assert "The store sqlite is unreachable" in page.text
+        assert "needs attention" in page.text
+        searched = await page_of(client, "/?q=something")
+        assert "The store does not answer" in searched.text
+        await page_of(client, "/delivery?ip=a&ua=b&request=c", status=503)
+    await store.close()
+
+
+async def test_a_stalled_worker_is_said_in_words(client, status):
+    status.say(lag={("weblogs", "weblogs", 0): 12}, committed_at=NOW - 95)
+    page = await page_of(client, "/")
+    assert "Group weblogs is stalled: 12 messages wait and nothing was committed for 1 min 35 s." in page.text
+
+
+async def test_a_worker_that_has_not_started_is_said_in_words(client, status):
+    status.told = Snapshot(started=None, now=NOW)
+    page = await page_of(client, "/")
+    assert "has not started" in page.text
+
+
+async def test_the_page_is_whole_without_anything_from_elsewhere(client, store):
+    await fill(store, pieces([(0, 99)], 100))
+    answer = await client.get("/")
+    html = await answer.text()
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http://" not in html and "https://" not in html
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert f"{NOON:.0f}" not in html
+    assert "2020-07-31 12:00:00" in html

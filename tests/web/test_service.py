@@ -1,0 +1,83 @@
+"""The service that runs the server in the worker, and what holds for every answer."""
+
+from __future__ import annotations
+
+import socket
+
+import aiohttp
+import msgspec
+import pytest
+
+from app.errors import SettingsError
+from app.web.intake import LogIntake
+from app.web.server import WebService, make_web_app
+from tests.web.conftest import served
+
+
+async def test_port_0_takes_a_free_port_and_tells_it(store, status, producer, settings):
+    service = WebService(make_web_app(store, status, LogIntake(producer, settings), settings), settings)
+    await service.start()
+    assert service.port > 0
+    async with aiohttp.ClientSession() as session, session.get(service.url) as answer:
+        assert answer.status == 200
+    await service.stop()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", service.port)) != 0
+
+
+async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(store, status, producer, settings):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = msgspec.structs.replace(settings, web_port=other.getsockname()[1])
+        service = WebService(make_web_app(store, status, LogIntake(producer, taken), taken), taken)
+        with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{taken.web_port}.*WEBLOGS_WEB_PORT"):
+            await service.start()
+
+
+async def test_an_address_that_is_not_ours_is_one_sentence(store, status, producer, settings):
+    elsewhere = msgspec.structs.replace(settings, web_host="192.0.2.1")
+    service = WebService(make_web_app(store, status, LogIntake(producer, elsewhere), elsewhere), elsewhere)
+    with pytest.raises(SettingsError, match=r"192\.0\.2\.1"):
+        await service.start()
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "content_type"),
+    [
+        ("/nothing", "text/html,*/*", "text/html"),
+        ("/nothing", "application/json", "application/json"),
+        ("/deliveries/a/b", "text/html", "application/json"),
+        ("/weblogs/more", "text/html", "application/json"),
+        ("/weblogsmore", "*/*", "text/html"),
+    ],
+)
+async def test_an_unknown_path_is_404_in_the_form_that_the_client_reads(client, path, accept, content_type):
+    answer = await client.get(path, headers={"Accept": accept})
+    assert answer.status == 404
+    assert answer.content_type == content_type
+
+
+@pytest.mark.parametrize("path", ["/", "/deliveries/", "/health/", "/metrics", "/nothing", "/delivery", "/weblogs/"])
+async def test_every_answer_carries_the_security_headers(client, path):
+    answer = await client.get(path)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "aiohttp" not in answer.headers["Server"]
+
+
+async def test_an_error_inside_is_500_in_json_without_a_traceback_and_is_logged(store, producer, settings, caplog):
+    class Broken:
+        def snapshot(self):
+            raise RuntimeError("secret detail")
+
+    async with served(store, Broken(), producer, settings) as client:
+        answer = await client.get("/health/")
+        text = await answer.text()
+        assert answer.status == 500
+        assert answer.content_type == "application/json"
+        assert "secret" not in text and "Traceback" not in text
+        page = await client.get("/")
+        assert page.status == 500
+        assert "secret" not in await page.text()
+    assert "secret detail" in caplog.text

@@ -1,0 +1,280 @@
+"""`POST /weblogs/`: what is answered, and what then stands in a real embedded log."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.records import raw_ids
+from app.errors import LogError, LogFull
+from app.settings import Settings
+from app.transports.embedded_log import EmbeddedLog
+from app.transports.log_file import log_path
+from app.transports.messages import unpack_headers
+from app.transports.producers import open_producer
+from app.web.body import MAX_GZIP_MEMBERS
+from app.web.intake import TOPIC, LogIntake
+from app.web.posted import posted_values, source_of_key
+from tests.web.conftest import served
+
+LINES = b"one\ntwo\nthree"
+
+
+def logged(settings: Settings) -> list[tuple[dict[str, bytes], bytes]]:
+    """Headers and value of every message in the topic, as they are on disk."""
+    log = EmbeddedLog(log_path(settings.broker))
+    try:
+        partitions = log.partitions(TOPIC) if TOPIC in log.topics else 0
+        records = [record for partition in range(partitions) for record in log.read(TOPIC, partition, 0)]
+        return [(dict(unpack_headers(record.headers)), record.value or b"") for record in records]
+    finally:
+        log.close()
+
+
+async def posted(client, status: int, data, **headers: str) -> dict:
+    answer = await client.post("/weblogs/", data=data, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    payload = await answer.json()
+    assert answer.status == status, payload
+    assert payload["success"] is (status == 200)
+    if status != 200:
+        assert payload["error_message"]
+    if status == 503:
+        assert int(answer.headers["Retry-After"]) > 0
+    return payload
+
+
+async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(client, settings):
+    payload = await posted(client, 200, LINES)
+    assert payload == {"success": True, "lines": 3, "bytes": 13}
+    assert logged(settings) == [({}, LINES + b"\n")]
+
+
+async def test_gzip_is_taken_in_one_member_or_several(client, settings):
+    body = gzip.compress(b"one\n") + gzip.compress(b"two\n") + bytes(17)
+    assert (await posted(client, 200, body, Content_Encoding="gzip"))["lines"] == 2
+    assert logged(settings) == [({}, b"one\ntwo\n")]
+
+
+async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client, settings):
+    await posted(client, 200, LINES, Idempotency_Key="order 1")
+    await posted(client, 200, LINES, Idempotency_Key="order 1")
+    await posted(client, 200, LINES, Idempotency_Key="order 2")
+    messages = logged(settings)
+    ids = {raw_ids(headers["source"].decode())(int(headers["position"])) for headers, _ in messages}
+    assert len(messages) == 3
+    assert len(ids) == 2
+    assert {headers["source"].decode() for headers, _ in messages} == {source_of_key("order 1"), source_of_key("order 2")}
+
+
+@pytest.mark.parametrize("key", ["", "k" * 257])
+async def test_a_key_that_is_empty_or_too_long_is_400(client, settings, key):
+    await posted(client, 400, LINES, Idempotency_Key=key)
+    assert logged(settings) == []
+
+
+async def test_a_key_of_256_characters_is_taken(client):
+    await posted(client, 200, LINES, Idempotency_Key="k" * 256)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [(b"", "identity"), (b"", "gzip"), (gzip.compress(b""), "gzip"), (b"plain text", "gzip"), (gzip.compress(LINES)[:-5], "gzip")],
+    ids=["empty", "empty gzip", "gzip of nothing", "no gzip", "cut off"],
+)
+async def test_an_empty_body_and_broken_gzip_are_400_and_write_nothing(client, settings, data, encoding):
+    await posted(client, 400, data, Content_Encoding=encoding)
+    assert logged(settings) == []
+
+
+async def test_broken_gzip_is_400_even_where_the_first_member_is_good(client, settings):
+    await posted(client, 400, gzip.compress(LINES) + b"garbage", Content_Encoding="gzip")
+    damaged = bytearray(gzip.compress(LINES * 1000))
+    damaged[-6] ^= 1  # in the checksum
+    await posted(client, 400, bytes(damaged), Content_Encoding="gzip")
+    assert logged(settings) == []
+
+
+async def test_many_thousand_gzip_members_are_400(client, settings):
+    await posted(client, 400, gzip.compress(b"") * (MAX_GZIP_MEMBERS + 1), Content_Encoding="gzip")
+    assert logged(settings) == []
+
+
+@pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x" * 500])
+async def test_another_encoding_is_415(client, encoding):
+    await posted(client, 415, LINES, Content_Encoding=encoding)
+
+
+async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_413(small_client, settings):
+    lines = b"x" * 49 + b"\n"
+    await posted(small_client, 200, lines * 2000)
+    await posted(small_client, 413, lines * 2000 + b"y")
+    await posted(small_client, 413, gzip.compress(lines * 2000 + b"y"), Content_Encoding="gzip")
+    assert b"".join(value for _, value in logged(settings)) == lines * 2000
+
+
+async def test_a_body_without_a_length_is_bounded_all_the_same(small_client, settings):
+    async def endless():
+        for _ in range(100):
+            yield b"z" * 9_999 + b"\n"
+
+    answer = await small_client.post("/weblogs/", data=endless())
+    assert answer.status == 413
+    assert logged(settings) == []
+
+
+async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client, settings):
+    squeeze = zlib.compressobj(9, wbits=31)
+    bomb = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(64)) + squeeze.flush()
+    assert len(bomb) < 100_000
+    for _ in range(6):  # more often than the budget of bodies in flight would allow if it leaked
+        await posted(small_client, 413, bomb, Content_Encoding="gzip")
+    await posted(small_client, 200, LINES)
+    assert logged(settings) == [({}, LINES + b"\n")]
+
+
+async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(store, status, settings):
+    small = msgspec.structs.replace(settings, log_max_bytes=1 << 20)
+    small.data_dir.mkdir(parents=True, exist_ok=True)
+    producer = open_producer(small)
+    taken = 0
+    body = (b"r" * 1023 + b"\n") * 400
+    async with served(store, status, producer, small) as client:
+        for _ in range(10):
+            answer = await client.post("/weblogs/", data=body)
+            if answer.status == 503:
+                break
+            taken += 1
+        await posted(client, 503, LINES)
+    producer.close()
+    assert 1 <= taken < 10
+    assert sum(len(value) for _, value in logged(settings)) == taken * len(body)
+
+
+async def test_a_log_that_can_not_be_written_is_503(client, producer):
+    producer.close()
+    await posted(client, 503, LINES)
+
+
+async def test_another_sites_page_can_not_post_lines(client, settings):
+    await posted(client, 403, LINES, Sec_Fetch_Site="cross-site")
+    assert logged(settings) == []
+
+
+async def test_reading_the_path_is_405_with_what_is_allowed(client):
+    answer = await client.get("/weblogs/")
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "POST"
+    assert (await answer.json())["success"] is False
+
+
+async def test_requests_at_once_are_all_durable_and_each_is_whole(client, settings):
+    bodies = [f"client {n} first\nclient {n} second\n".encode() for n in range(30)]
+    answers = await asyncio.gather(*(client.post("/weblogs/", data=body) for body in bodies))
+    assert {answer.status for answer in answers} == {200}
+    assert sorted(value for _, value in logged(settings)) == sorted(bodies)
+
+
+class Recorder:
+    """Counts the writes of a producer."""
+
+    def __init__(self, producer) -> None:
+        self.producer = producer
+        self.writes: list[int] = []
+
+    def partitions(self, topic):
+        return self.producer.partitions(topic)
+
+    def append(self, messages):
+        self.producer.append(messages)
+        self.writes.append(len(messages))
+
+
+async def test_requests_that_arrive_during_a_write_share_the_next(producer, settings):
+    recorder = Recorder(producer)
+    intake = LogIntake(recorder, settings)
+    await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(50)))
+    await intake.close()
+    assert sum(recorder.writes) == 50
+    assert len(recorder.writes) <= 2
+
+
+async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer, settings):
+    intake = LogIntake(producer, settings)
+    gone = asyncio.create_task(intake.append(b"gone\n", None))
+    stays = asyncio.create_task(intake.append(b"stays\n", None))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await stays
+    await intake.close()
+    assert b"stays\n" in [value for _, value in logged(settings)]
+
+
+async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(producer, settings):
+    class FailsOnce(Recorder):
+        def append(self, messages):
+            if not self.writes:
+                self.writes.append(0)
+                raise LogFull("the log is full")
+            super().append(messages)
+
+    intake = LogIntake(FailsOnce(producer), settings)
+    outcomes = await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [LogFull] * 3
+    await intake.append(b"later\n", None)
+    await intake.close()
+    assert logged(settings) == [({}, b"later\n")]
+
+
+async def test_after_close_nothing_is_accepted(producer, settings):
+    intake = LogIntake(producer, settings)
+    await intake.append(LINES, None)
+    await intake.close()
+    with pytest.raises(LogError):
+        await intake.append(LINES, None)
+
+
+async def test_posts_without_key_take_the_partitions_in_turn(client, settings):
+    for _ in range(settings.partitions):
+        await posted(client, 200, LINES)
+    log = EmbeddedLog(log_path(settings.broker))
+    assert [log.end_offset(TOPIC, partition) for partition in range(settings.partitions)] == [1] * settings.partitions
+    log.close()
+
+
+@given(st.binary(max_size=3000), st.integers(1024, 2048), st.integers(64, 512))
+def test_the_values_of_a_body_are_the_body_cut_at_line_ends(body, chunk_bytes, max_line_bytes):
+    settings = Settings(chunk_bytes=chunk_bytes, max_line_bytes=max_line_bytes)
+    whole = body if body.endswith(b"\n") else body + b"\n"
+    at = 0
+    for value, headers in posted_values(body, "key", settings):
+        assert int(headers["position"]) == at
+        if "too_long" in headers:
+            length = int(headers["too_long"])
+            assert length > max_line_bytes
+            assert value == whole[at : at + min(length, 1024)] and b"\n" not in value
+            at += length + whole.startswith(b"\n", at + length)
+        else:
+            assert whole.startswith(value, at)
+            at += len(value)
+            assert value.endswith(b"\n")
+    assert at == len(whole)
+
+
+def test_a_body_of_many_messages_names_format_and_head_lines_in_each():
+    head = "#Version: 1.0\n#Fields: date time c-ip cs(User-Agent) cs-method cs-uri-stem sc-status sc-bytes\n"
+    body = (head + "2020-07-31 16:46:07 192.0.2.7 Player/1 GET /film 200 100\n" * 100).encode()
+    values = list(posted_values(body, None, Settings(chunk_bytes=1024)))
+    assert len(values) > 2
+    assert b"".join(value for value, _ in values) == body
+    assert {headers["format"] for _, headers in values} == {b"w3c"}
+    assert {headers["head"].decode() for _, headers in values} == {head.rstrip("\n")}
+
+
+def test_a_body_of_one_message_is_left_as_it_is():
+    assert list(posted_values(LINES, None, Settings())) == [(LINES + b"\n", {})]
