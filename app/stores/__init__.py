@@ -1,1 +1,42 @@
+"""The stores: where raw hits, rejects and reduced deliveries are kept. One contract, one file an engine."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from app.errors import SettingsError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+    from app.stores.contract import Store
+
+__all__ = ["STORES", "open_store"]
+
+
+def _sqlite(settings: Settings, read_only: bool) -> Store:
+    from app.stores.sqlite import SqliteStore
+
+    return SqliteStore(settings.store_path, read_only=read_only)
+
+
+STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite}
+"""By name: each imports its driver only when it is asked for."""
+
+
+def open_store(name: str, settings: Settings, *, read_only: bool = False) -> Store:
+    """The store of that name, not opened yet. A read-only one creates nothing.
+
+    Raises SettingsError that names the stores there are.
+    """
+    make = STORES.get(name)
+    if make is None:
+        close = get_close_matches(name, STORES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise SettingsError(
+            f"there is no store {name!r}{hint} There are: {', '.join(STORES)}"
+            if hint
+            else f"there is no store {name!r}; there are: {', '.join(STORES)}"
+        )
+    return make(settings, read_only)

@@ -1,0 +1,87 @@
+"""What every store can do, whatever engine is behind it.
+
+A write returns when the store has acknowledged durably. Writes are idempotent: the same raw id again changes nothing, an
+older or equal version of a delivery is refused silently and counts as done. What a write returns are the records that the
+store refuses for good, each with the reason; a StoreError instead means that nothing of the batch was taken, and the very
+same call may be repeated. Superseded deliveries are kept, but hidden by every read unless `superseded=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
+
+from app.domain.records import Delivery, Hit, Reject
+
+__all__ = ["Counts", "Key", "Store"]
+
+Key = tuple[str, str, str]
+"""ip_address, user_agent, request"""
+
+
+class Counts(NamedTuple):
+    """What a store holds. Deliveries are the visible ones; sums are exact, integers of any size."""
+
+    hits: int
+    rejects: dict[str, int]
+    """By reason."""
+    deliveries: dict[str, int]
+    """By verdict."""
+    reasons: dict[tuple[str, str | None], int]
+    """Deliveries by (verdict, reason)."""
+    covered_bytes: int
+    bytes_sent: int
+    """Sum over the deliveries that know theirs."""
+
+
+class Store(Protocol):
+    """One store. All calls may raise StoreError, or StoreUnreachable where the engine is not there."""
+
+    name: str
+
+    async def open(self) -> None:
+        """Creates what is missing, never drops."""
+
+    async def close(self) -> None:
+        """Waits for the writes under way; `open` may follow."""
+
+    async def ping(self) -> None:
+        """Returns when the store answers."""
+
+    async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        """By raw id. Plain tuples in the order of Hit are welcome."""
+
+    async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        """By raw id."""
+
+    async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        """By key and window start, the highest version wins; a batch may hold one several times."""
+
+    async def keys_by_hash(self, key_hash: str) -> list[Key]:
+        """The keys whose joined text has this hash (32 hex digits): more than one where they join alike."""
+
+    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
+        """At most `limit` keys whose joined text has `part` in it, newest first; a-z as A-Z."""
+
+    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+        """Newest window first."""
+
+    async def hits_of(
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
+    ) -> tuple[list[Hit], int]:
+        """At most `limit` hits by time, and how many there are in all."""
+
+    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+        """By the time of their latest hit, newest first."""
+
+    async def counts(self) -> Counts:
+        """Answers as fast for millions of deliveries as for none."""
+
+    def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
+        """Every delivery once, in the store's own order, in slices: memory is bounded."""
+
+    def all_hits(self) -> AsyncIterator[Hit]:
+        """Every hit once, in the store's own order, in slices."""
+
+    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
+        """Deletes what was ingested more than so many days before `now` (UTC seconds); how many raw (hits and rejects) and reduced."""

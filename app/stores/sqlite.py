@@ -1,0 +1,134 @@
+"""The embedded store: one SQLite file, written by one thread, read by another; the event loop never waits for the disk.
+
+Many processes may read and write one file at a time: SQLite's write-ahead log lets readers go on beside a writer, and writers
+wait for one another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from app.domain.records import Delivery, Hit, Reject
+from app.errors import StoreError
+from app.stores.contract import Counts, Key
+from app.stores.sqlite_reads import Reader
+from app.stores.sqlite_retention import delete_deliveries, delete_raw
+from app.stores.sqlite_writes import Writer
+
+__all__ = ["SqliteStore"]
+
+_DAY_S = 86400.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """The Store protocol on one SQLite file.
+
+    `clock` tells the time of ingest (UTC seconds); a write waits up to `busy_s` seconds for other processes' writes.
+    """
+
+    name = "sqlite"
+
+    def __init__(self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time, busy_s: float = 10.0) -> None:
+        self.path = path
+        self._reader = Reader(path, busy_s)
+        self._writer = None if read_only else Writer(path, clock, busy_s)
+        self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
+
+    async def open(self) -> None:
+        if self._writer is None:
+            await self._read(self._reader.ping)
+        else:
+            await self._write(Writer.open)
+
+    async def close(self) -> None:
+        if self._threads is None:
+            return
+        await self._read(self._reader.close)
+        if self._writer is not None:
+            await self._write(Writer.close)
+        threads, self._threads = self._threads, None
+        for thread in threads:
+            thread.shutdown(wait=False)  # both are idle now
+
+    async def ping(self) -> None:
+        await self._read(self._reader.ping)
+
+    async def _read(self, work: Callable[P, T], *args: P.args, **_: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._started()[0], work, *args)
+
+    async def _write(self, work: Callable[..., T], *args: object) -> T:
+        """Calls with the writer first."""
+        if self._writer is None:
+            raise StoreError(f"the store {self.path} was opened for reading only")
+        return await asyncio.get_running_loop().run_in_executor(self._started()[1], work, self._writer, *args)
+
+    def _started(self) -> tuple[ThreadPoolExecutor, ThreadPoolExecutor]:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(1, "store-read"), ThreadPoolExecutor(1, "store-write")
+        return self._threads
+
+    async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        return await self._write(Writer.write_hits, hits)
+
+    async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        return await self._write(Writer.write_rejects, rejects)
+
+    async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        return await self._write(Writer.write_deliveries, deliveries)
+
+    async def keys_by_hash(self, key_hash: str) -> list[Key]:
+        return await self._read(self._reader.keys_by_hash, key_hash)
+
+    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
+        return await self._read(self._reader.keys_by_text_part, part, limit)
+
+    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+        return await self._read(self._reader.deliveries_of, ip_address, user_agent, request, superseded)
+
+    async def hits_of(
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
+    ) -> tuple[list[Hit], int]:
+        return await self._read(self._reader.hits_of, ip_address, user_agent, request, limit)
+
+    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+        return await self._read(self._reader.newest_deliveries, limit, verdict, superseded)
+
+    async def counts(self) -> Counts:
+        return await self._read(self._reader.counts)
+
+    async def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
+        after: int | None = 0
+        while after is not None:
+            found, after = await self._read(self._reader.deliveries_after, after, superseded)
+            for delivery in found:
+                yield delivery
+
+    async def all_hits(self) -> AsyncIterator[Hit]:
+        after: int | None = 0
+        while after is not None:
+            found, after = await self._read(self._reader.hits_after, after)
+            for hit in found:
+                yield hit
+
+    async def all_rejects(self) -> AsyncIterator[Reject]:
+        after: int | None = 0
+        while after is not None:
+            found, after = await self._read(self._reader.rejects_after, after)
+            for reject in found:
+                yield reject
+
+    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
+        raw = reduced = 0
+        while (gone := await self._write(delete_raw, now - raw_days * _DAY_S)) is not None:
+            raw += gone
+        while (gone := await self._write(delete_deliveries, now - reduced_days * _DAY_S)) is not None:
+            reduced += gone
+        return raw, reduced

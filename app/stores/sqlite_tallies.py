@@ -1,0 +1,56 @@
+"""How many records there are, kept in the transaction that writes or deletes them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from app.stores.contract import Counts
+from app.stores.sqlite_rows import number, stored, text
+
+__all__ = ["Tallies", "read_counts"]
+
+
+class Tallies:
+    """Changes gathered during one transaction, then added to the table `tallies`."""
+
+    def __init__(self) -> None:
+        self._changes: dict[tuple[str, str, str], list[int]] = {}
+
+    def add(self, kind: str, verdict: str, reason: str | None, records: int, covered_bytes: int = 0, bytes_sent: int = 0) -> None:
+        change = self._changes.setdefault((kind, verdict, reason or ""), [0, 0, 0])
+        change[0] += records
+        change[1] += covered_bytes
+        change[2] += bytes_sent
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Adds in Python, where integers do not overflow."""
+        for name, change in self._changes.items():
+            where = tuple(map(stored, name))
+            row = connection.execute(
+                "SELECT records, covered_bytes, bytes_sent FROM tallies WHERE kind = ? AND verdict = ? AND reason = ?", where
+            ).fetchone() or (0, 0, 0)
+            sums = [stored(number(old) + new) for old, new in zip(row, change, strict=True)]
+            connection.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?)", (*where, *sums))
+
+
+def read_counts(rows: Iterable[tuple]) -> Counts:
+    """From all rows of the table."""
+    hits, covered, sent = 0, 0, 0
+    rejects: dict[str, int] = {}
+    deliveries: dict[str, int] = {}
+    reasons: dict[tuple[str, str | None], int] = {}
+    for kind, stored_verdict, stored_reason, stored_records, covered_bytes, bytes_sent in rows:
+        verdict, reason, records = text(stored_verdict), text(stored_reason), number(stored_records)
+        if not records:
+            continue
+        if kind == "hits":
+            hits = records
+        elif kind == "rejects":
+            rejects[reason] = records
+        else:
+            deliveries[verdict] = deliveries.get(verdict, 0) + records
+            reasons[verdict, reason or None] = records
+            covered += number(covered_bytes)
+            sent += number(bytes_sent)
+    return Counts(hits, rejects, deliveries, reasons, covered, sent)
