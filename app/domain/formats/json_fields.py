@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
-__all__ = ["FIELDS", "Lookup", "lookups"]
+__all__ = ["FIELDS", "Find", "Lookups", "lookups"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
@@ -51,36 +53,78 @@ the body's own bytes are not there. With a map of one's own, `bytes_sent` is wha
 """
 
 
-class Lookup:
-    """Finds the text of one field in a parsed line."""
+Find = Callable[[dict[str, Any]], "str | None"]
+"""From a parsed line to one field's text; None where the line does not have it."""
 
-    __slots__ = ("_paths",)
-
-    def __init__(self, paths: tuple[str, ...]) -> None:
-        self._paths = [(path, path.split(".") if "." in path else None) for path in paths]
-
-    def __call__(self, record: dict[str, Any]) -> str | None:
-        """The first path that holds a text or number, as text; of a list its first element. None where there is none."""
-        for path, steps in self._paths:
-            value = record.get(path)
-            if value is None and steps:
-                value = _nested(record, steps)
-            if isinstance(value, list) and value:
-                value = value[0]
-            if isinstance(value, str):
-                return value
-        return None
+_PLANS = 1000
+_WIDEST = 100
 
 
-def _nested(record: Any, steps: list[str]) -> Any:
-    for step in steps:
-        if not isinstance(record, dict):
-            return None
-        record = record.get(step)
-    return record
+class Lookups:
+    """Finds the fields of lines. Lines with the same keys share a plan, which leaves out the paths that can not be there."""
+
+    def __init__(self, paths: dict[str, tuple[str, ...]]) -> None:
+        self._paths = paths
+        self._plans: dict[tuple[str, ...], dict[str, Find]] = {}
+
+    def of(self, record: dict[str, Any]) -> dict[str, Find]:
+        """Field name to its function, for this line's keys. At most 1,000 plans are kept."""
+        keys = tuple(record)
+        plan = self._plans.get(keys)
+        if plan is None:
+            plan = {name: _find(paths, record) for name, paths in self._paths.items()}
+            if len(keys) <= _WIDEST:
+                if len(self._plans) >= _PLANS:
+                    self._plans.clear()
+                self._plans[keys] = plan
+        return plan
 
 
-def lookups(setting: str) -> dict[str, Lookup]:
+def _find(paths: tuple[str, ...], keys: Container[str]) -> Find:
+    """The first path that holds a text or number, as text; of a list its first element."""
+    steps: list[tuple[str, ...]] = []
+    for path in paths:
+        if path in keys:
+            steps.append((path,))
+        first, *others = path.split(".")
+        if others and first in keys:
+            steps.append((first, *others))
+    if not steps:
+        return _absent
+    if len(steps) == 1 and len(steps[0]) == 1:
+        return partial(_flat, steps[0][0])
+    return partial(_first, steps)
+
+
+def _absent(record: dict[str, Any]) -> str | None:
+    return None
+
+
+def _flat(key: str, record: dict[str, Any]) -> str | None:
+    return _text(record[key])
+
+
+def _first(paths: list[tuple[str, ...]], record: dict[str, Any]) -> str | None:
+    for path in paths:
+        value: Any = record
+        for step in path:
+            if not isinstance(value, dict):
+                value = None
+                break
+            value = value.get(step)
+        text = _text(value)
+        if text is not None:
+            return text
+    return None
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, list) and value:
+        value = value[0]
+    return value if isinstance(value, str) else None
+
+
+def lookups(setting: str) -> Lookups:
     """The lookups of every field, given the setting's text `name=path,name=path`.
 
     A name may come twice: its paths are tried in order. Names that the setting leaves out keep their usual paths.
@@ -96,4 +140,4 @@ def lookups(setting: str) -> dict[str, Lookup]:
             hint = f"did you mean {near[0]}" if near else f"the names are {', '.join(FIELDS)}"
             raise ValueError(f"{name!r} in the field map of json is no field; {hint}")
         chosen[name] = (*chosen.get(name, ()), path)
-    return {name: Lookup(chosen.get(name, paths)) for name, paths in FIELDS.items()}
+    return Lookups({name: chosen.get(name, paths) for name, paths in FIELDS.items()})

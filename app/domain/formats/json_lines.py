@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.json_fields import Lookup, lookups
+from app.domain.formats.json_fields import Find, Lookups, lookups
 from app.domain.formats.times import clf_time, epoch_time, iso_time
 from app.domain.formats.values import REQUESTS, STATUSES, byte_range, content_range, count, joined_request, shown
 from app.domain.records import HitFlag
@@ -45,72 +46,67 @@ def _time(text: str | None) -> float:
     return clf_time(text) if text[2:3] == "/" else epoch_time(text)
 
 
-class _Parser:
-    """Reads lines by the lookups of a field map."""
+def _parse(fields: Lookups, line: str) -> tuple:
+    record = _record(line)
+    find = fields.of(record)
+    time = _time(find["time"](record))
+    ip_address = find["ip_address"](record)
+    user_agent = find["user_agent"](record)
+    if user_agent is None and ip_address is not None:
+        user_agent = "-"
+    request, method = _request(find, record)
+    status = find["status"](record)
+    code = 200 if status is None else STATUSES[status]
+    lo, hi, total = _range(find, record)
+    sent, flags = _sent(find, record)
+    size = find["total_bytes"](record)
+    if size is not None:
+        total = count(size, "the size")
+    return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags
 
-    def __init__(self, find: dict[str, Lookup]) -> None:
-        self._find = find
 
-    def __call__(self, line: str) -> tuple:
-        find, record = self._find, _record(line)
-        time = _time(find["time"](record))
-        ip_address = find["ip_address"](record)
-        user_agent = find["user_agent"](record)
-        if user_agent is None and ip_address is not None:
-            user_agent = "-"
-        request, method = self._request(record)
-        status = find["status"](record)
-        code = 200 if status is None else STATUSES[status]
-        lo, hi, total = self._range(record)
-        sent, flags = self._sent(record)
-        size = find["total_bytes"](record)
-        if size is not None:
-            total = count(size, "the size")
-        return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags
-
-    def _request(self, record: dict[str, Any]) -> tuple[str | None, str | None]:
-        """A whole request line, or one made of method, path and query."""
-        find = self._find
-        whole = find["request"](record)
-        method = find["method"](record)
+def _request(find: dict[str, Find], record: dict[str, Any]) -> tuple[str | None, str | None]:
+    """A whole request line, or one made of method, path and query."""
+    whole = find["request"](record)
+    if whole is not None and not whole.startswith("/"):
+        return REQUESTS[whole]
+    method = find["method"](record)
+    if whole is None:
+        whole = find["path"](record)
         if whole is None:
-            path = find["path"](record)
-            if path is None:
-                return None, None
-            query = find["query"](record)
-            if query and query != "-" and "?" not in path:
-                path = f"{path}?{query.removeprefix('?')}"
-            whole = path
-        elif not whole.startswith("/"):
-            return REQUESTS[whole]
-        return joined_request(method, REQUESTS[whole][0]) if method else REQUESTS[whole]
+            return None, None
+        query = find["query"](record)
+        if query and query != "-" and "?" not in whole:
+            whole = f"{whole}?{query.removeprefix('?')}"
+    return joined_request(method, REQUESTS[whole][0]) if method else REQUESTS[whole]
 
-    def _range(self, record: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
-        find = self._find
-        text = find["content_range"](record)
-        if text is not None and text not in ("-", ""):
-            return content_range(text)
-        text = find["range"](record)
-        if text is not None and text not in ("-", ""):
-            return content_range(text) if "/" in text else (*byte_range(text), None)
-        first, last = (find[end](record) or "-" for end in ("lo", "hi"))
-        if first == last == "-":
-            return None, None, None
-        if "-" in (first, last):
-            raise BadLine("bad_range", f"only one end of the range: {shown(first)}, {shown(last)}")
-        return *byte_range(f"{first}-{last}"), None
 
-    def _sent(self, record: dict[str, Any]) -> tuple[int | None, int]:
-        body = self._find["bytes_sent"](record)
-        if body is not None:
-            return count(body, "bytes sent"), 0
-        sent = count(self._find["all_bytes_sent"](record) or "-", "bytes sent")
-        return sent, 0 if sent is None else _HEADERS_COUNTED
+def _range(find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
+    text = find["content_range"](record)
+    if text is not None and text not in ("-", ""):
+        return content_range(text)
+    text = find["range"](record)
+    if text is not None and text not in ("-", ""):
+        return content_range(text) if "/" in text else (*byte_range(text), None)
+    first, last = find["lo"](record) or "-", find["hi"](record) or "-"
+    if first == last == "-":
+        return None, None, None
+    if "-" in (first, last):
+        raise BadLine("bad_range", f"only one end of the range: {shown(first)}, {shown(last)}")
+    return *byte_range(f"{first}-{last}"), None
+
+
+def _sent(find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int]:
+    body = find["bytes_sent"](record)
+    if body is not None:
+        return count(body, "bytes sent"), 0
+    sent = count(find["all_bytes_sent"](record) or "-", "bytes sent")
+    return sent, 0 if sent is None else _HEADERS_COUNTED
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return _Parser(lookups(options.json_fields))
+    return partial(_parse, lookups(options.json_fields))
 
 
 FORMAT = Format(

@@ -16,6 +16,7 @@ __all__ = ["AGENTS", "REQUESTS", "STATUSES", "byte_range", "content_range", "cou
 
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r" HTTP/[0-9](?:\.[0-9]+)?\Z")
+_USUAL_PROTOCOLS = frozenset({" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"})
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _METHOD_AND_TARGET = re.compile(r"([A-Z][A-Z0-9_-]*) \S")
 _BARE_TARGET = re.compile(r"/|[a-z][a-z0-9+.-]*://")
@@ -108,7 +109,9 @@ def content_range(text: str) -> tuple[int | None, int | None, int | None]:
 
 
 def _request(text: str) -> tuple[str, str | None]:
-    request = _PROTOCOL.sub("", text)
+    request = text[:-9] if text[-9:] in _USUAL_PROTOCOLS else _PROTOCOL.sub("", text)
+    if request.startswith(("GET /", "/")):
+        return request, "GET"
     found = _METHOD_AND_TARGET.match(request)
     if found:
         return request, found[1]
