@@ -14,7 +14,7 @@ from app import wire
 from app.crash import crash_point
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.intake import batches
+from app.intake import batches, or_end
 from app.merge import Merger, Step
 from app.outbox import send_all
 from app.settings import settings
@@ -31,6 +31,7 @@ merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl)
 
 
 @app.agent(weblogs_tokens, name="merge_ranges")
+@or_end
 async def merge_ranges(stream):
     async for batch in batches(app, stream):
         if sizes is not None and (problem := sizes.refresh()) is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import wire
-from app.intake import batches
+from app.intake import batches, or_end
 from app.settings import settings
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
@@ -13,6 +13,7 @@ _keep = settings().store_raw == "all"
 
 def _store_raw(name: str, sink: Sink) -> None:
     @sink.app.agent(sink.tokens, name="store_raw")
+    @or_end
     async def store_raw(stream):
         async for batch in batches(sink.app, stream):
             hits = [hit for event in batch for hit in wire.hits_of(wire.decode_tokens(event.value))] if _keep else []

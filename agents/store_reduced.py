@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from app import wire
-from app.intake import batches
+from app.intake import batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
 
 
 def _store_reduced(name: str, sink: Sink) -> None:
     @sink.app.agent(sink.reduced, name="store_reduced")
+    @or_end
     async def store_reduced(stream):
         async for batch in batches(sink.app, stream):
             newest = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import wire
-from app.intake import batches
+from app.intake import batches, or_end
 from app.settings import settings
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
@@ -13,6 +13,7 @@ _keep = settings().store_raw != "none"
 
 def _store_rejects(name: str, sink: Sink) -> None:
     @sink.app.agent(sink.rejects, name="store_rejects")
+    @or_end
     async def store_rejects(stream):
         async for batch in batches(sink.app, stream):
             rejects = [reject for event in batch for reject in wire.decode_rejects(event.value)] if _keep else []

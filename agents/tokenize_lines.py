@@ -8,7 +8,7 @@ from app import wire
 from app.counters import counters
 from app.crash import crash_point
 from app.domain.formats import FormatOptions
-from app.intake import batches
+from app.intake import batches, or_end
 from app.outbox import send_all
 from app.settings import settings
 from app.tokenizing import Lines, Tokenizer, encode_tokens, headers_of
@@ -21,6 +21,7 @@ tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
 
 
 @app.agent(weblogs, name="tokenize_lines")
+@or_end
 async def tokenize_lines(stream):
     topic = ""
     async for batch in batches(app, stream):

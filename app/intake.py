@@ -8,12 +8,14 @@ they do not: the next start reads them again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
 from typing import Any
 
-from app.ending import die
+from app.ending import EXIT_REFUSED, die
+from app.errors import SettingsError
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "still_ours"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "or_end", "still_ours"]
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
@@ -30,7 +32,7 @@ class Turns:
         """False for an event of an older generation: it will be read again. Ends the process at a hole."""
         message, app = event.message, self._app
         while app.rebalancing and message.generation_id == app.consumer_generation_id:
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # noqa: ASYNC110 - Faust has no event for it
         generation = message.generation_id
         if generation != app.consumer_generation_id:
             return False
@@ -74,3 +76,23 @@ async def batches(app: Any, stream: Any) -> AsyncIterator[list[Any]]:
 def still_ours(app: Any, event: Any) -> bool:
     """Whether the generation in which the event was read is still the present one."""
     return not app.rebalancing and event.message.generation_id == app.consumer_generation_id
+
+
+def or_end(agent: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """An agent that ends the process with whatever error gets out of it.
+
+    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again.
+    """
+
+    @wraps(agent)
+    async def guarded(stream: Any) -> None:
+        try:
+            await agent(stream)
+        except SettingsError as error:
+            die(str(error), code=EXIT_REFUSED)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            die(f"the agent {agent.__name__} failed", error)
+
+    return guarded

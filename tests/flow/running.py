@@ -1,0 +1,140 @@
+"""A worker and its replay as processes of their own, in a data folder of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+
+from app.errors import LogError
+from app.transports.embedded_log import EmbeddedLog
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLED = -signal.SIGKILL
+WAIT_S = 100.0
+
+
+class Flow:
+    """One data folder and the processes on it."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        self.folder = folder
+        self.options = {"TICK_INTERVAL": 0.5, "WEB_PORT": 0, "PARTITIONS": 4} | options
+        self.worker: subprocess.Popen[bytes] | None = None
+        self._replays: list[subprocess.Popen[bytes]] = []
+
+    def environment(self, **more: object) -> dict[str, str]:
+        own = {"DATA_DIR": self.folder, **self.options, **more}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEBLOGS_")}
+        return inherited | {f"WEBLOGS_{name}": str(value) for name, value in own.items()}
+
+    # -- processes
+
+    def start_worker(self, **more: object) -> subprocess.Popen[bytes]:
+        with (self.folder / "worker.log").open("ab") as log:
+            command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
+            self.worker = subprocess.Popen(command, cwd=ROOT, env=self.environment(**more), stdout=log, stderr=log)
+        return self.worker
+
+    def replay(self, *arguments: object, **more: object) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "app", "replay", "--quiet", *map(str, arguments)]
+        with (self.folder / "replay.log").open("ab") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=self.environment(**more), stdout=log, stderr=log)
+        self._replays.append(process)
+        return process
+
+    def replay_all(self, *arguments: object) -> None:
+        process = self.replay(*arguments)
+        assert process.wait(WAIT_S * 6) == 0, (self.folder / "replay.log").read_text()
+
+    def kill_worker(self) -> None:
+        assert self.worker is not None
+        self.worker.kill()
+        self.worker.wait()
+
+    def stop_worker(self) -> None:
+        """As an operator does it."""
+        assert self.worker is not None
+        self.worker.send_signal(signal.SIGTERM)
+        self.worker.wait(WAIT_S)
+
+    # -- waiting
+
+    def wait_started(self) -> None:
+        self._wait_for(lambda: self.log_text().count("listening on") > 0, "the worker to start")
+
+    def wait_drained(self, patience_s: float = WAIT_S) -> None:
+        """Until every group has committed all that its topics hold."""
+        self._wait_for(self.drained, "all groups to read everything", patience_s)
+
+    def drained(self) -> bool:
+        path = self.folder / "weblogs-log.db"
+        if not path.exists():
+            return False
+        try:
+            log = EmbeddedLog(path)
+        except LogError:
+            return False
+        try:
+            lag = log.lag()
+        finally:
+            log.close()
+        topics = {topic for _, topic, _ in lag}
+        return "weblogs" in topics and "weblogs_reduced" in topics and not any(lag.values())
+
+    def _wait_for(self, condition, what: str, patience_s: float = WAIT_S) -> None:
+        deadline = time.monotonic() + patience_s
+        while not condition():
+            assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.log_text()[-3000:]}"
+            assert self.worker is None or self.worker.poll() is None, f"the worker ended:\n{self.log_text()[-3000:]}"
+            time.sleep(0.1)
+
+    def log_text(self) -> str:
+        path = self.folder / "worker.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def url(self) -> str:
+        return self.log_text().rpartition("listening on ")[2].split()[0]
+
+    def get(self, path: str) -> dict:
+        with urllib.request.urlopen(self.url() + path, timeout=10) as answer:
+            return json.load(answer)
+
+    # -- context
+
+    def __enter__(self) -> Flow:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for process in (self.worker, *self._replays):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def kill_at_random(flow: Flow, kills: int, seed: int, log: Path, *arguments: object, within_s: float = 8.0) -> None:
+    """Kill worker and replay at random moments while the log goes through; start them again each time."""
+    rng = random.Random(seed)
+    flow.start_worker()
+    replay = flow.replay(*arguments, log)
+    for _ in range(kills):
+        time.sleep(rng.uniform(0.2, within_s))
+        if rng.random() < 0.4 and replay.poll() is None:
+            replay.kill()
+            replay.wait()
+        else:
+            flow.kill_worker()
+            flow.start_worker()
+        if replay.poll() is not None and replay.returncode != 0:
+            replay = flow.replay(*arguments, log)
+    while replay.wait() != 0:
+        assert replay.returncode == KILLED, (flow.folder / "replay.log").read_text()
+        replay = flow.replay(*arguments, log)
