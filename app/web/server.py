@@ -33,6 +33,9 @@ SERVER_OPTIONS: dict[str, Any] = {
 }
 """What a runner of this application needs; a TestServer takes them as keyword arguments of start_server."""
 
+SHUTDOWN_TIMEOUT_S = 5.0
+"""So long requests under way may still take when the worker stops."""
+
 BODIES_AT_ONCE = 4
 """So many bodies of the largest size may be in flight together."""
 
@@ -71,7 +74,7 @@ class WebService(mode.Service):
 
     async def on_start(self) -> None:
         """Raises SettingsError when the address can not be listened on; mode then ends the worker with an error."""
-        runner = web.AppRunner(self._web_app, access_log=None, **SERVER_OPTIONS)
+        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._settings.web_host, self._settings.web_port).start()
