@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 from app.errors import LogError, LogFull, LogLocked
 from app.transports import log_housekeeping
-from app.transports.log_file import OFFSET_BITS, connect, in_words, prepare
+from app.transports.log_file import OFFSET_BITS, connect, in_words
 from app.transports.log_transaction import Topic, Transaction, load_topics
+from app.transports.log_writer import LogWriter
 from app.transports.messages import Message, Pair, Record, unpack_pairs
 
 __all__ = ["EmbeddedLog"]
@@ -47,9 +48,9 @@ class EmbeddedLog:
         self._readers_lock = threading.Lock()
         self._worker_lock: int | None = None
         self._closed = False
-        self._writer = prepare(self.path)
         with in_words(self.path):
-            self._topics = load_topics(self._writer)
+            self._writer = LogWriter(self.path)
+            self._topics = load_topics(self._writer.db)
 
     # -- topics
 
@@ -120,19 +121,12 @@ class EmbeddedLog:
     @contextmanager
     def _writing(self) -> Iterator[Transaction]:
         with self._write_lock, in_words(self.path):
-            db = self._writer
             if self._closed:
                 raise LogError(f"the log {self.path} is closed")
-            db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._writer.transaction() as db:
                 tx = Transaction(db, self._topics)
                 yield tx
                 tx.finish()
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # SQLite has rolled back by itself where the disk is full
-                    db.execute("ROLLBACK")
-                raise
             if tx.topics_changed:
                 self._topics = tx.topics
 
@@ -238,7 +232,7 @@ class EmbeddedLog:
         """Delete messages that every subscribed group has consumed and that are older than keep_s, or all consumed ones
         while the log is full. A topic that no group has subscribed to keeps everything. Returns how many were deleted."""
         before = now if self.is_full() else now - self.keep_s
-        return self._housekeep(lambda db: log_housekeeping.trim(db, before))
+        return self._housekeep(lambda writer: log_housekeeping.trim(writer, before))
 
     def compact(self, topic: str, partition: int, at_least_bytes: int = 16 << 20) -> bool:
         """Rewrite a changelog partition with the last value of each key, if it has grown by enough since the last time.
@@ -249,7 +243,7 @@ class EmbeddedLog:
             return False
         number = self._topic(topic).number(partition)
         with in_words(self.path), closing(connect(self.path)) as snapshot:
-            self._housekeep(lambda db: log_housekeeping.compact(db, snapshot, number))
+            self._housekeep(lambda writer: log_housekeeping.compact(writer, snapshot, number))
         return True
 
     def compactable(self, at_least_bytes: int = 16 << 20) -> list[tuple[str, int]]:
@@ -265,9 +259,9 @@ class EmbeddedLog:
         """Cut the write-ahead file where a long read has let it grow."""
         journal = Path(f"{self.path}-wal")
         if journal.exists() and journal.stat().st_size > max_bytes:
-            self._housekeep(lambda db: db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+            self._housekeep(lambda writer: writer.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
 
-    def _housekeep(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _housekeep(self, work: Callable[[LogWriter], T]) -> T:
         with self._write_lock, in_words(self.path):
             if self._closed:
                 raise LogError(f"the log {self.path} is closed")
@@ -297,8 +291,11 @@ class EmbeddedLog:
     def close(self) -> None:
         """Close all connections and give the worker's lock back. Not while another thread is inside a call."""
         with self._write_lock, self._readers_lock:
+            if self._closed:
+                return
             self._closed = True
-            for db in (self._writer, *self._readers):
+            self._writer.close()
+            for db in self._readers:
                 db.close()
             self._readers.clear()
             if self._worker_lock is not None:

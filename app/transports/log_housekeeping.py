@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from time import time
 
 from app.transports.log_file import OFFSET_BITS
+from app.transports.log_writer import LogWriter
 from app.transports.messages import Pair, pack_pairs, unpack_pairs
 
 __all__ = ["compact", "trim"]
@@ -27,19 +28,20 @@ HAVING min(coalesce(c.next_offset, 0)) > p.first_offset
 """
 
 
-def trim(db: sqlite3.Connection, before: float) -> int:
+def trim(writer: LogWriter, before: float) -> int:
     """Delete what every subscribed group has consumed and what was stored before this time; returns how many messages.
 
     Short transactions: producers get their turn in between.
     """
-    return sum(_trim_partition(db, number, first, consumed, before) for number, first, consumed in db.execute(_CONSUMED).fetchall())
+    consumed = writer.db.execute(_CONSUMED).fetchall()
+    return sum(_trim_partition(writer, number, first, end, before) for number, first, end in consumed)
 
 
-def _trim_partition(db: sqlite3.Connection, number: int, first: int, consumed: int, before: float) -> int:
+def _trim_partition(writer: LogWriter, number: int, first: int, consumed: int, before: float) -> int:
     base = number << OFFSET_BITS
     deleted = 0
     while first < consumed:
-        rows = db.execute(
+        rows = writer.db.execute(
             "SELECT id & ?, stored FROM records WHERE id >= ? AND id < ? ORDER BY id LIMIT ?",
             (_OFFSETS, base + first, base + consumed, _ROWS_AT_ONCE),
         ).fetchall()
@@ -47,7 +49,7 @@ def _trim_partition(db: sqlite3.Connection, number: int, first: int, consumed: i
         upto = kept if kept is not None else (rows[-1][0] + 1 if rows else first)
         if upto <= first:
             break
-        _delete_before(db, number, first, upto)
+        _delete_before(writer, number, first, upto)
         deleted += upto - first
         first = upto
         if kept is not None:
@@ -55,30 +57,14 @@ def _trim_partition(db: sqlite3.Connection, number: int, first: int, consumed: i
     return deleted
 
 
-def _delete_before(db: sqlite3.Connection, number: int, first: int, upto: int) -> None:
+def _delete_before(writer: LogWriter, number: int, first: int, upto: int) -> None:
     base = number << OFFSET_BITS
-    with _transaction(db):
+    with writer.transaction() as db:
         db.execute("DELETE FROM records WHERE id >= ? AND id < ?", (base + first, base + upto))
         db.execute("UPDATE partitions SET first_offset = ? WHERE no = ?", (upto, number))
 
 
-class _transaction:
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK where the body raises."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._db.execute("COMMIT")
-        elif self._db.in_transaction:
-            self._db.execute("ROLLBACK")
-
-
-def compact(db: sqlite3.Connection, snapshot: sqlite3.Connection, number: int) -> None:
+def compact(writer: LogWriter, snapshot: sqlite3.Connection, number: int) -> None:
     """Rewrite one changelog partition; see EmbeddedLog.compact.
 
     The keys are gathered from a snapshot before the transaction, so that producers wait for the rewriting alone.
@@ -88,9 +74,9 @@ def compact(db: sqlite3.Connection, snapshot: sqlite3.Connection, number: int) -
     end: int = snapshot.execute("SELECT next_offset FROM partitions WHERE no = ?", (number,)).fetchone()[0]
     base = number << OFFSET_BITS
     if snapshot.execute("SELECT 1 FROM records WHERE id >= ? AND id < ? AND count IS NULL", (base, base + end)).fetchone():
-        _compact_messages(db, number, end)
+        _compact_messages(writer, number, end)
     else:
-        _compact_batches(db, snapshot, number, end)
+        _compact_batches(writer, snapshot, number, end)
 
 
 def _rows(db: sqlite3.Connection, number: int, end: int) -> Iterator[list[Pair]]:
@@ -130,13 +116,13 @@ def _survivors(db: sqlite3.Connection, number: int, end: int, last: dict[bytes, 
         yield batch
 
 
-def _compact_batches(db: sqlite3.Connection, snapshot: sqlite3.Connection, number: int, end: int) -> None:
+def _compact_batches(writer: LogWriter, snapshot: sqlite3.Connection, number: int, end: int) -> None:
     base = number << OFFSET_BITS
     last = _last_places(snapshot, number, end)
     offset = end - len(last)
     kept = 0
     now = time()
-    with _transaction(db):
+    with writer.transaction() as db:
         db.execute("DELETE FROM records WHERE id >= ? AND id < ?", (base, base + end))
         for batch in _survivors(snapshot, number, end, last):
             value = pack_pairs(batch)
@@ -149,12 +135,12 @@ def _compact_batches(db: sqlite3.Connection, snapshot: sqlite3.Connection, numbe
         _note_compacted(db, number, end, kept)
 
 
-def _compact_messages(db: sqlite3.Connection, number: int, end: int) -> None:
+def _compact_messages(writer: LogWriter, number: int, end: int) -> None:
     """A changelog that Faust's own tables write, one message a key. The last message stays even where it deletes a key:
     Faust's recovery waits for it."""
     base = number << OFFSET_BITS
     bounds = (base, base + end)
-    with _transaction(db):
+    with writer.transaction() as db:
         db.execute(
             "DELETE FROM records WHERE id >= ? AND id < ? - 1 AND count IS NULL AND (value IS NULL OR id NOT IN"
             " (SELECT max(id) FROM records WHERE id >= ? AND id < ? AND count IS NULL GROUP BY key))",

@@ -112,6 +112,6 @@ def test_the_file_stays_bounded_while_a_changelog_is_rewritten_for_ever(log: Emb
     for number in range(60):
         log.append_batch("changes", 0, [(b"key-%d" % i, b"%d" % number * 50) for i in range(500)], epoch)
         log.compact("changes", 0, at_least_bytes=100_000)
-        pages.append(log._writer.execute("PRAGMA page_count").fetchone()[0])
+        pages.append(log._writer.db.execute("PRAGMA page_count").fetchone()[0])
     assert pages[-1] <= max(pages[:20])
     assert len(fold(log.read_changelog("changes", 0))) == 500

@@ -43,8 +43,8 @@ def test_a_message_comes_back_as_it_was_sent(log: EmbeddedLog) -> None:
 
 
 def test_what_append_has_returned_for_is_synced_to_disk(log: EmbeddedLog) -> None:
-    assert log._writer.execute("PRAGMA synchronous").fetchone() == (2,)
-    assert log._writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert log._writer.db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert log._writer.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_another_number_of_partitions_for_a_topic_is_an_error_that_names_both(log: EmbeddedLog) -> None:
@@ -180,7 +180,7 @@ def test_the_file_does_not_grow_when_as_much_is_trimmed_as_appended(log: Embedde
         log.append([message(b"x" * 100_000) for _ in range(10)])
         log.commit("g", {("lines", 0): log.end_offset("lines", 0)})
         log.trim(time.time() + 1)
-        sizes.append(log._writer.execute("PRAGMA page_count").fetchone()[0])
+        sizes.append(log._writer.db.execute("PRAGMA page_count").fetchone()[0])
     assert sizes[-1] <= sizes[2]
 
 
@@ -279,6 +279,6 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_log_of_a_newer_version_is_refused(log: EmbeddedLog) -> None:
-    log._writer.execute("PRAGMA user_version=99")
+    log._writer.db.execute("PRAGMA user_version=99")
     with pytest.raises(LogError, match=r"newer version \(schema 99, this one knows 1\)"):
         EmbeddedLog(log.path)

@@ -22,7 +22,7 @@ def line(size: int = 50_000) -> Message:
 
 def limit_pages(log: EmbeddedLog, pages: int) -> None:
     """SQLite then answers as on a full disk."""
-    log._writer.execute(f"PRAGMA max_page_count={pages}")
+    log._writer.db.execute(f"PRAGMA max_page_count={pages}")
 
 
 def test_a_full_disk_is_one_sentence_and_the_log_goes_on_when_there_is_room(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_log_locked_for_too_long_is_one_sentence(tmp_path: Path) -> None:
     log.create_topic("lines", 1)
     other = sqlite3.connect(log.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    log._writer.execute("PRAGMA busy_timeout=50")
+    log._writer.busy_s = 0.05
     with pytest.raises(LogError, match="was locked by another process"):
         log.append([line(10)])
     other.execute("ROLLBACK")
