@@ -88,7 +88,7 @@ class Chunker:
             if end:
                 yield from self._whole(rest, end)
                 rest = rest[end:]
-            if len(rest) > self._max_line_bytes:
+            while len(rest) > self._max_line_bytes:
                 chunk, rest = self._long_line(rest, stream)
                 yield chunk
                 if end := rest.rfind(b"\n") + 1:
@@ -109,7 +109,7 @@ class Chunker:
             if at > start:
                 yield from self._by_head(data[start:at])
             start = data.index(b"\n", at + limit) + 1
-            yield self._too_long(data[at : at + KEPT_BYTES], start - at - 1, data[at:start])
+            yield self._too_long(data[at : start - 1][:KEPT_BYTES], start - at - 1, data[at:start])
             at = start
         if start < end:
             yield from self._by_head(data[start:end])
@@ -128,6 +128,7 @@ class Chunker:
         behind = b""
         while block := stream.read(self._chunk_bytes):
             end = block.find(b"\n")
+            kept += block[: end if end >= 0 else None][: KEPT_BYTES - len(kept)]
             if end >= 0:
                 length += end
                 digest.feed(block[: end + 1])

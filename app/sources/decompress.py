@@ -22,8 +22,8 @@ MAGIC_BYTES = 6
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _INPUT_BYTES = 32 << 10
-_ZSTD_INPUT_BYTES = 1 << 10
-"""Four input bytes can mean a block of 128 KiB: a piece of this size unpacks to 32 MiB at worst."""
+_ZSTD_INPUT_BYTES = 256
+"""Four input bytes can mean a block of 128 KiB: a piece of this size unpacks to 8 MiB at worst."""
 _XZ_MEMORY_BYTES = 256 << 20
 _ZSTD_WINDOW_BYTES = 128 << 20
 

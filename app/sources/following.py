@@ -20,8 +20,6 @@ from app.sources.siblings import Sibling, siblings_of
 
 __all__ = ["FollowedPath", "NotGrowing"]
 
-_LINGER_S = 5.0
-"""A writer may hold on to a rotated file for a while; its end is announced after so much silence."""
 _MOST_OLD = 64
 _CLOCK_SLACK_S = 2.0
 """Some file systems tell times in steps of so much."""
@@ -40,13 +38,12 @@ class FollowedPath:
     was not read before the cut. Lines that are written between that copy and the cut are lost by copytruncate itself.
     """
 
-    def __init__(self, path: str, run: Run, options: ReadOptions, linger_s: float = _LINGER_S) -> None:
+    def __init__(self, path: str, run: Run, options: ReadOptions) -> None:
         self.path = os.path.abspath(path)
         self.is_given_up = False
         self._shown = path
         self._run = run
         self._options = options
-        self._linger_s = linger_s
         self._identifier = run.options.identifier
         self._current: GrowingFile | None = None
         self._old: list[tuple[GrowingFile, frozenset[str] | None]] = []
@@ -210,7 +207,7 @@ class FollowedPath:
         for number, (file, only) in enumerate(list(self._old)):
             try:
                 moved = self._send_old(file, only) or moved
-                if time.monotonic() - file.grown_at >= self._linger_s or number < crowd or file.is_unreadable:
+                if time.monotonic() - file.grown_at >= self._run.options.linger_s or number < crowd or file.is_unreadable:
                     self._finish_old(file, only)
             except Truncated:
                 log.warning("%s was cut after its rotation: what followed byte %d of it is gone", file.path, file.position)

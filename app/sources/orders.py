@@ -45,9 +45,7 @@ class _Lines:
 
     def take(self, chunk: Chunk, heads: int) -> None:
         """Notes the lines of a chunk, of which the first `heads` are head lines."""
-        if not self.changes or self.heads[-1] != chunk.head:
-            self.changes.append(chunk.position)
-            self.heads.append(chunk.head)
+        self._note_head(chunk)
         at, data = 0, chunk.data
         for _ in range(heads):
             at = data.find(b"\n", at) + 1 or len(data)
@@ -60,8 +58,14 @@ class _Lines:
             at = end
 
     def take_too_long(self, chunk: Chunk) -> None:
+        self._note_head(chunk)
         self.starts.append(chunk.position)
         self.lengths.append(chunk.too_long + 1)
+
+    def _note_head(self, chunk: Chunk) -> None:
+        if not self.changes or self.heads[-1] != chunk.head:
+            self.changes.append(chunk.position)
+            self.heads.append(chunk.head)
 
     def head_at(self, offset: int) -> tuple[str, ...]:
         return self.heads[max(0, bisect_right(self.changes, offset) - 1)]

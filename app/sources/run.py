@@ -38,6 +38,8 @@ class ReplayOptions:
     seed: int = 0
     line_by_line: bool = False
     again: bool = False
+    linger_s: float = 5.0
+    """A writer may hold on to a rotated file for a while: its end is announced after so much silence."""
     stop: Event = field(default_factory=Event)
     """Set by somebody else: the replay stops after what is acknowledged."""
     say: Callable[[str], None] = lambda _: None
