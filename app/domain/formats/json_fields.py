@@ -121,7 +121,10 @@ def _first(paths: list[tuple[str, ...]], record: dict[str, Any]) -> str | None:
 def _text(value: Any) -> str | None:
     if isinstance(value, list) and value:
         value = value[0]
-    return value if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    # half a surrogate pair can be escaped in JSON, but no store can take it
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
 def lookups(setting: str) -> Lookups:

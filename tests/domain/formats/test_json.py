@@ -8,6 +8,7 @@ import json
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
+from app.domain.formats.json_fields import lookups
 from tests.domain.formats.reading import hit, read, reject
 
 TIME = 1596213967.0  # 2020-07-31 16:46:07
@@ -150,3 +151,27 @@ def test_what_is_no_json_object_is_bad_columns(line: str) -> None:
 def test_an_integer_too_long_for_python_is_bad_range() -> None:
     line = record(lo=0).removesuffix("}") + ', "hi": ' + "9" * 5000 + "}"
     assert reject("json", line) == "bad_range"
+
+
+def test_half_a_surrogate_pair_is_kept_escaped() -> None:
+    found = read("json", r'{"time": 0, "ip_address": "\ud800é", "user_agent": "\ud83d\ude00", "path": "/\udfff"}')
+    assert found[1:4] == ("\\ud800é", "😀", "/\\udfff")
+
+
+def test_the_paths_of_a_name_are_tried_in_order_whatever_keys_a_line_has() -> None:
+    options = FormatOptions(json_fields="time=a.b.c,time=d,ip_address=x,ip_address=y")
+    parse = FORMATS["json"].make_parser((), options)
+    assert parse('{"a": {"b": {"c": 1}}, "d": 2, "x": {}, "y": ["10.0.0.1"]}')[:2] == (1.0, "10.0.0.1")
+    assert parse('{"a": {"b": 5}, "d": 2, "x": [], "y": null}')[:2] == (2.0, None)
+    assert parse('{"a.b.c": 3, "a": {"b": {"c": 1}}, "d": 2}')[:2] == (3.0, None)
+
+
+def test_lines_of_ever_new_keys_take_no_ever_growing_memory() -> None:
+    fields = lookups("")
+    for at in range(2500):
+        fields.of({"time": "0", f"key{at}": "x"})
+    assert len(fields._plans) <= 1000
+    wide = {f"key{at}": "x" for at in range(101)} | {"time": "0"}
+    before = len(fields._plans)
+    assert fields.of(wide)["time"](wide) == "0"
+    assert len(fields._plans) == before

@@ -113,3 +113,12 @@ def test_a_later_fields_line_changes_the_columns() -> None:
 )
 def test_other_lines_are_rejected_with_their_reason(line: str, head: tuple[str, ...], reason: str) -> None:
     assert reject("w3c", line, head) == reason
+
+
+def test_a_later_date_directive_dates_the_times_behind_it() -> None:
+    parse = FORMATS["w3c"].make_parser(("#Date: 1970-01-01", "#Fields: time cs-method cs-uri-stem"), FormatOptions())
+    assert parse("00:00:01 GET /a")[0] == 1.0
+    assert parse("#Date: 1970-01-02 00:00:00") is None
+    assert parse("00:00:01 GET -")[0:5] == (86401.0, None, None, "GET", None)
+    assert parse("#Date: some day") is None
+    assert parse("00:00:02 - /a")[0:5] == (86402.0, None, None, "/a", None)
