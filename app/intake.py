@@ -31,8 +31,8 @@ class Turns:
     async def is_ours(self, event: Any) -> bool:
         """False for an event of an older generation: it will be read again. Ends the process at a hole."""
         message, app = event.message, self._app
-        while app.rebalancing and message.generation_id == app.consumer_generation_id:
-            await asyncio.sleep(0.02)  # noqa: ASYNC110 - Faust has no event for it
+        while app.rebalancing and message.generation_id == app.consumer_generation_id:  # noqa: ASYNC110 - Faust has no event for it
+            await asyncio.sleep(0.02)
         generation = message.generation_id
         if generation != app.consumer_generation_id:
             return False

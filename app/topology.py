@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import faust
+from faust.app.base import BootStrategy
 
 from app.logs import logging_config
 from app.settings import settings
@@ -21,8 +22,20 @@ sqlite_transport.register()
 _settings = settings()
 
 
-def _make_app(name: str) -> faust.App:
-    return faust.App(
+class _NoWeb(BootStrategy):
+    """Faust's worker command turns its own web server on, whatever the settings say; the web face is ours."""
+
+    enable_web = False
+
+
+class App(faust.App):
+    """A Faust app without a web server of Faust's."""
+
+    BootStrategy = _NoWeb
+
+
+def _make_app(name: str) -> App:
+    return App(
         name,
         broker=_settings.broker,
         store="memory://",
@@ -31,6 +44,9 @@ def _make_app(name: str) -> faust.App:
         key_serializer="raw",
         topic_partitions=_settings.partitions,
         topic_replication_factor=1,
+        # Only shown in the banner: see _NoWeb.
+        web_host=_settings.web_host,
+        web_port=_settings.web_port or 5000,
         topic_disable_leader=True,
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
@@ -42,7 +58,6 @@ def _make_app(name: str) -> faust.App:
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,
-        web_enabled=False,
         logging_config=logging_config(_settings),
         worker_redirect_stdouts=False,
     )
