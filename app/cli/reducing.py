@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from app.domain.bulk import BulkReduction
 from app.domain.formats import LineParser
 from app.domain.lines import BadAt, ReadLines, read_lines, read_too_long
 from app.domain.records import Delivery, short_id
@@ -85,7 +86,7 @@ def deliveries_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
 
 
 def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
-    reduction = Reduction(job.rules, job.size_of)
+    reduction = BulkReduction(job.rules, job.size_of)
     identifier = Identifier()
     next_sweep = _SWEEP_HITS
     for path in job.paths:
@@ -98,6 +99,7 @@ def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
                         next_sweep = statistics.hits + max(_SWEEP_HITS, 2 * len(reduction.open))
         except InputError as error:
             statistics.errors.append(str(error))
+    reduction.flush()
     statistics.counted = reduction.counted
     statistics.most_open = max(statistics.most_open, len(reduction.open))
     yield from reduction.finish()
