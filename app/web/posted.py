@@ -36,11 +36,11 @@ def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[
     options = FormatOptions(settings.json_fields, settings.realtime_fields)
     form = _format(body, settings.format, options) if len(body) > settings.chunk_bytes else None
     rule = head_rule(form, options) if form else HeadRule()
-    source = None if key is None else source_of_key(key)
     if not body.endswith(b"\n"):
         body += b"\n"  # a last line without its end is a line all the same, and needs no message of its own
+    given = {} if key is None else {"source": source_of_key(key).encode(), "name": _name(key)}
     for chunk in chunks(BytesIO(body), settings.chunk_bytes, settings.max_line_bytes, head_rule=rule):
-        yield chunk.data, _headers(chunk, source, form)
+        yield chunk.data, given | _headers(chunk, form, bool(given))
 
 
 def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
@@ -50,10 +50,14 @@ def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
     return formats.detect([text_of(line) for line in lines], options)
 
 
-def _headers(chunk: Chunk, source: str | None, form: Format | None) -> dict[str, bytes]:
+def _name(key: str) -> bytes:
+    """What people see as the name of the source."""
+    return b"post:" + key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").encode()
+
+
+def _headers(chunk: Chunk, form: Format | None, placed: bool) -> dict[str, bytes]:
     headers = {}
-    if source is not None:
-        headers["source"] = source.encode()
+    if placed:
         headers["position"] = str(chunk.position).encode()
     if form is not None:
         headers["format"] = form.name.encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import Any
 
 import mode
@@ -87,7 +88,7 @@ class WebService(mode.Service):
 
     def _not_bound(self, error: OSError) -> SettingsError:
         address = f"{self._settings.web_host}:{self._settings.web_port}"
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
         return SettingsError(
             f"The web server can not listen on {address}: {reason}; stop what listens there or set WEBLOGS_WEB_HOST and WEBLOGS_WEB_PORT."
         )

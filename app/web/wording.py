@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 VERDICTS = {
-    "complete": "the whole file was delivered",
+    "complete": "no byte is known to be missing",
     "partial": "bytes are missing",
     "unknown": "the log does not say",
 }
@@ -162,14 +162,14 @@ def age_text(seconds: float) -> str:
     raise AssertionError(left)
 
 
-def reason_text(verdict: str, reason: str | None, size_known: bool = True) -> str:
-    """Why a delivery has its verdict.
+def reason_text(verdict: str, reason: str | None, size_known: bool | None = None) -> str:
+    """Why a delivery has its verdict; `size_known` None: of several deliveries.
 
-    >>> reason_text("complete", None), reason_text("partial", "gap")
+    >>> reason_text("complete", None, True), reason_text("partial", "gap")
     ('the whole file was delivered', 'bytes in the middle are missing')
     """
-    if verdict == "complete" and not size_known:
-        return "from the first byte without a gap; the size is unknown"
+    if verdict == "complete" and size_known is not None:
+        return "the whole file was delivered" if size_known else "from the first byte without a gap; the size is unknown"
     if reason is None:
         return VERDICTS.get(verdict, verdict)
     return _REASONS.get(reason, reason)

@@ -207,6 +207,16 @@ async def test_bars_have_at_most_200_pieces_however_many_ranges_there_are(client
     assert 1 <= page.tags.count("rect") <= 203
 
 
+async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client, store):
+    [hit] = pieces([(0, 9)])
+    await fill(store, [hit._replace(lo=None, hi=None, status=200, bytes_sent=123_456_789)])
+    page = await page_of(client, "/")
+    assert "the log names no offsets" in page.text
+    assert "123 MB sent" in " ".join(page.text.split())
+    whole = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
+    assert "only byte counts, and no size to compare them with" in whole.text
+
+
 async def test_huge_numbers_are_shown(client, store):
     size = 10**1000
     await fill(store, pieces([(0, size - 1)], size))

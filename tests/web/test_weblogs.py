@@ -20,6 +20,7 @@ from app.transports.messages import unpack_headers
 from app.transports.producers import open_producer
 from app.web.body import MAX_GZIP_MEMBERS
 from app.web.intake import TOPIC, LogIntake
+from app.web.parts import PARTS
 from app.web.posted import posted_values, source_of_key
 from tests.web.conftest import served
 
@@ -69,6 +70,7 @@ async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client
     ids = {raw_ids(headers["source"].decode())(int(headers["position"])) for headers, _ in messages}
     assert len(messages) == 3
     assert len(ids) == 2
+    assert {headers["name"] for headers, _ in messages} == {b"post:order 1", b"post:order 2"}
     assert {headers["source"].decode() for headers, _ in messages} == {source_of_key("order 1"), source_of_key("order 2")}
 
 
@@ -136,6 +138,23 @@ async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client, sett
         await posted(small_client, 413, bomb, Content_Encoding="gzip")
     await posted(small_client, 200, LINES)
     assert logged(settings) == [({}, LINES + b"\n")]
+
+
+async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_come_again(small_client, settings):
+    go_on = asyncio.Event()
+
+    async def slow():
+        yield b"s" * 89_999 + b"\n"
+        await go_on.wait()
+
+    waiting = [asyncio.create_task(small_client.post("/weblogs/", data=slow())) for _ in range(4)]
+    budget = small_client.app[PARTS].budget
+    while budget.left_bytes > 40_000:
+        await asyncio.sleep(0.01)
+    await posted(small_client, 503, b"t" * 90_000)
+    go_on.set()
+    assert [(await answer).status for answer in waiting] == [200] * 4
+    assert budget.left_bytes == 400_000
 
 
 async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(store, status, settings):
