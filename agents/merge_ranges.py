@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _settings = settings()
 _rules = Rules(_settings.window, _settings.window_length, _settings.lateness)
 sizes = Sizes(Path(_settings.sizes)) if _settings.sizes else None
-merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl)
+merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl, _settings.changelog_batch_bytes)
 
 
 @app.agent(weblogs_tokens, name="merge_ranges")

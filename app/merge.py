@@ -17,14 +17,12 @@ from app.domain.windows import Rules
 from app.errors import SettingsError
 from app.wire import TokenMessage
 
-__all__ = ["CLOCK", "MAX_STEP_BYTES", "RULES", "Merger", "Step"]
+__all__ = ["CLOCK", "RULES", "Merger", "Step"]
 
 CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
 """Key of the rules by which the state was cut: another window mode can not go on with it."""
-MAX_STEP_BYTES = 4 << 20
-"""A step's changes and its records stay below this, where a single key does not need more."""
 SWEEPS_A_TTL = 24
 State = Mapping[bytes, bytes]
 _decode_key = msgspec.json.Decoder(tuple[str, str, str]).decode
@@ -40,7 +38,8 @@ class Step(NamedTuple):
 class Merger:
     """The rules, and when each partition was last swept. All else is in the state."""
 
-    def __init__(self, rules: Rules, size_of: SizeOf, state_ttl_s: float, max_step_bytes: int = MAX_STEP_BYTES) -> None:
+    def __init__(self, rules: Rules, size_of: SizeOf, state_ttl_s: float, max_step_bytes: int = 4 << 20) -> None:
+        """A step's changes and its records stay below `max_step_bytes`, where a single key does not need more."""
         self._rules, self._size_of, self._ttl = rules, size_of, state_ttl_s
         self._max = max_step_bytes
         self._rules_value = wire.encode((rules.window, rules.length_s))

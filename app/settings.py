@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 
 from app.errors import SettingsError
 
-__all__ = ["PREFIX", "SettingRow", "Settings", "load", "rows", "settings"]
+__all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
 
 PREFIX = "WEBLOGS_"
 
@@ -55,6 +55,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lateness: Annotated[float, _says("How long after a window's end, in event time, hits are still merged.", "s", ge=0)] = 86400.0
     state_ttl: Annotated[float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)] = 172800.0
     tick_interval: Annotated[float, _says("How often watermarks pass through the flow and the state is swept.", "s", gt=0)] = 10.0
+    changelog_batch_bytes: Annotated[
+        int, _says("Changes beyond this are written in slices; Kafka must take batches of it.", "bytes", ge=1024)
+    ] = 4 << 20
     # -- replay
     replay: Annotated[str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")] = ""
     rate: Annotated[float, _says("Lines a second that a replay sends; 0 is full speed.", "lines/s", ge=0)] = 0.0
@@ -156,3 +159,8 @@ def settings() -> Settings:
     merged = {name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)}
     merged.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
     return load(merged)
+
+
+def child_environment(**changed: object) -> dict[str, str]:
+    """This process' environment for a child of it, with some settings changed, named as the fields of Settings."""
+    return {**os.environ, **{PREFIX + name.upper(): str(value) for name, value in changed.items()}}
