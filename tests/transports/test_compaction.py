@@ -115,3 +115,19 @@ def test_the_file_stays_bounded_while_a_changelog_is_rewritten_for_ever(log: Emb
         pages.append(log._writer.db.execute("PRAGMA page_count").fetchone()[0])
     assert pages[-1] <= max(pages[:20])
     assert len(fold(log.read_changelog("changes", 0))) == 500
+
+
+def test_the_journal_that_a_long_read_has_let_grow_is_cut_afterwards(log: EmbeddedLog) -> None:
+    journal = Path(f"{log.path}-wal")
+    epoch = log.take_ownership("changes", 0)
+    log.append_batch("changes", 0, [(b"first", b"1")], epoch)
+    pages = log.read_changelog("changes", 0, page_bytes=1)
+    next(pages)
+    for _ in range(30):
+        log.append_batch("changes", 0, [(b"k", b"x" * 1_000_000)], epoch)
+    log.bound_journal(max_bytes=1 << 20)
+    assert journal.stat().st_size > 16 << 20  # the reader still needs it
+    assert list(pages) == []
+    log.bound_journal(max_bytes=1 << 20)
+    assert journal.stat().st_size == 0
+    assert len(fold(log.read_changelog("changes", 0))) == 2
