@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -68,7 +69,7 @@ def command(
         )
         job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
         statistics = Statistics()
-        with open_writer(output) as writer, _progress(not quiet) as on_progress:
+        with open_writer(output) as writer, _progress(not quiet) as on_progress, _rare_collection():
             on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
             for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
                 writer.write(delivery)
@@ -81,6 +82,17 @@ def command(
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
+
+
+@contextlib.contextmanager
+def _rare_collection() -> Iterator[None]:
+    """Looks for reference cycles rarely: a reduction makes none, and each look costs a walk over all open deliveries."""
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from app.output.columns import COLUMNS, TIMES, iso_time, values
 __all__ = ["CsvTable", "JsonLines", "TsvTable"]
 
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
+_KEY_COLUMNS = 3
+"""The first columns hold texts from the log; all others are made here and need no escapes."""
+_UNSAFE = re.compile(r"[\\\t\n\r]")
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -49,7 +53,9 @@ class TsvTable(_TextFile):
         self._file.write("\t".join(COLUMNS) + "\n")
 
     def write(self, delivery: Delivery) -> None:
-        self._file.write("\t".join([str(value).translate(_TSV_ESCAPES) for value in _texts(delivery)]) + "\n")
+        row = [str(value) for value in _texts(delivery)]
+        row[:_KEY_COLUMNS] = [text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]]
+        self._file.write("\t".join(row) + "\n")
 
 
 class CsvTable(_TextFile):

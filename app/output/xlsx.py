@@ -105,15 +105,13 @@ def cell_text(text: str, limit: int = CELL_CHARACTERS, ranges: int | None = None
     >>> cell_text("a\\x00b"), cell_text("0-1, 3-4, 6-7, 9-9", 16, ranges=4)
     ('a\\\\x00b', '0-1 … (4 ranges)')
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     clean = _NO_XML.sub(lambda found: f"\\x{ord(found[0]):02x}", writable(text))
-    if _units(clean) <= limit:
+    if len(clean.encode("utf-16-le")) // 2 <= limit:
         return clean
     note = f" … ({ranges:,} ranges)" if ranges is not None else f" … ({len(text):,} characters)"
     room = limit - len(note)
     if ranges is not None:
         return clean[: clean.rfind(", ", 0, room + 2)] + note
     return clean.encode("utf-16-le")[: 2 * room].decode("utf-16-le", "ignore") + note
-
-
-def _units(text: str) -> int:
-    return len(text) if len(text) < 1000 and text.isascii() else len(text.encode("utf-16-le")) // 2
