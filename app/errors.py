@@ -9,8 +9,9 @@ WeblogsError
 │   ├── LogFull          it holds as much as it may: producers wait
 │   ├── LogLocked        another worker owns it
 │   └── Fenced           a newer owner has taken the partition: this one must stop
-└── StoreError           a store failed for this call; what it refused stays with the caller
-    └── StoreUnreachable the store is not there (yet)
+├── StoreError           a store failed for this call; what it refused stays with the caller
+│   └── StoreUnreachable the store is not there (yet)
+└── WorkerError          the worker that a command started does not run
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = [
     "StoreUnreachable",
     "UnknownFormat",
     "WeblogsError",
+    "WorkerError",
 ]
 
 
@@ -72,3 +74,7 @@ class StoreError(WeblogsError):
 
 class StoreUnreachable(StoreError):
     """The store does not answer."""
+
+
+class WorkerError(WeblogsError):
+    """The worker that a command started does not run, or makes no progress."""

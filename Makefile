@@ -1,0 +1,51 @@
+# Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-long coverage bench lint run-standalone-app run-standalone-app-debug clean
+
+PY := .venv/bin/python
+READY := .venv/.ready
+PYTEST := $(PY) -m pytest
+N ?= 100000
+
+help: ## Print this help
+	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
+	/^[a-z-]+:.*## / { printf "  %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## Make .venv with everything in requirements.txt; nothing to do when it is up to date
+
+$(READY): requirements.txt init.sh
+	@sh ./init.sh
+
+run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for your own, ONCE=1 to end when it is stored
+	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
+
+test: $(READY) ## The fast tests, on all cores
+	$(PYTEST) -m "not long" -n auto
+
+test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
+	N=$(N) $(PYTEST) -m long --durations=10
+
+coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
+	@rm -f .coverage .coverage.*
+	$(PYTEST) -m "not long" -n auto --cov --cov-report=
+	@$(PY) -m coverage html --quiet
+	$(PY) -m coverage report --skip-covered --fail-under=85
+	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
+
+bench: $(READY) ## Rates of reduce and of the running flow, results checked; QUICK=1 for a short one
+	$(PY) -m bench $(if $(QUICK),--quick)
+
+lint: $(READY) ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy app agents tables
+
+run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: in order, reversed, shuffled, drawn; tables in out/
+	@$(PY) -m app playbacks
+
+run-standalone-app-debug: $(READY) ## The same, with every delivery that is not complete and every rejected line
+	@$(PY) -m app playbacks --debug
+
+clean: ## Remove what tests and tools leave behind; .venv, var/ and .env stay
+	rm -rf htmlcov out .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find app agents tables tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
