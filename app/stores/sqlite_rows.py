@@ -43,7 +43,10 @@ def stored(value: Any) -> Any:
     ('9223372036854775808', b'a\\xed\\xa0\\x80')
     """
     if isinstance(value, int) and not _INT_MIN <= value <= _INT_MAX:
-        return str(int(value))
+        try:
+            return str(int(value))
+        except ValueError:  # beyond 4,300 digits Python writes decimals no more
+            return hex(value)
     if isinstance(value, str):
         try:
             value.encode()
@@ -54,7 +57,7 @@ def stored(value: Any) -> Any:
 
 def number(value: int | str | None) -> Any:
     """The integer, or None, that `stored` put away."""
-    return int(value) if isinstance(value, str) else value
+    return int(value, 0) if isinstance(value, str) else value
 
 
 def text(value: str | bytes | None) -> Any:

@@ -122,7 +122,7 @@ class Writer:
         return refused
 
     def _hit_rows(self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list) -> tuple[list[tuple], Sequence[Hit]]:
-        numbers = self._names.key_numbers(connection, {hit[1:4] for hit in hits})
+        numbers = self._names.key_numbers(connection, dict.fromkeys([hit[1:4] for hit in hits]))
         kept: list[Hit] = []
         rows: list[tuple] = []
         last: str | None = None
@@ -222,7 +222,7 @@ class Writer:
 
     def _best(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list) -> dict[tuple[int, float], Delivery]:
         """The highest version of each delivery of the batch, by (key_no, window_start)."""
-        numbers = self._names.key_numbers(connection, {delivery[0:3] for delivery in deliveries})
+        numbers = self._names.key_numbers(connection, dict.fromkeys([delivery[0:3] for delivery in deliveries]))
         best: dict[tuple[int, float], Delivery] = {}
         for delivery in deliveries:
             start = float(delivery.window_start)

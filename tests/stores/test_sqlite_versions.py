@@ -1,0 +1,113 @@
+"""Repeats change nothing, the highest version wins, superseded deliveries are hidden."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.stores.sqlite import SqliteStore
+from tests.stores import records
+from tests.stores.records import delivery, dump, hit, reject, with_store
+
+LIFE = [
+    delivery(8, verdict="partial", reason="gap", covered_bytes=10),
+    delivery(16, verdict="unknown", reason="size_changed", covered_bytes=20),
+    delivery(23, superseded_by=5.0, covered_bytes=20),
+    delivery(24, covered_bytes=30, bytes_sent=None),
+    delivery(25, covered_bytes=30, bytes_sent=2**70, final=True),
+]
+"""One delivery as it grows: superseded once, and opened again by a hit that came later."""
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
+def test_in_any_order_and_any_batches_the_highest_version_wins(tmp_path_factory, versions, rnd: random.Random):
+    batches: list[list] = [[]]
+    for one in versions:
+        if rnd.random() < 0.5:
+            batches.append([])
+        batches[-1].append(one)
+    best = max(versions, key=lambda one: one.version)
+
+    async def work(store: SqliteStore):
+        for batch in batches:
+            assert await store.write_deliveries(batch) == []
+        assert [one async for one in store.all_deliveries(superseded=True)] == [best]
+        visible = [] if best.superseded_by is not None else [best]
+        assert await store.deliveries_of(*best[:3]) == visible
+        assert await store.newest_deliveries(5) == visible
+        assert await store.deliveries_of(*best[:3], superseded=True) == [best]
+        assert await store.counts() == await records.counted(store)
+
+    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
+
+
+async def test_an_equal_version_is_refused_silently(tmp_path: Path):
+    store = SqliteStore(tmp_path / "s.db")
+    await store.open()
+    await store.write_deliveries([delivery(8, covered_bytes=1), delivery(8, covered_bytes=2)])
+    assert await store.write_deliveries([delivery(8, covered_bytes=3)]) == []
+    assert [one.covered_bytes for one in await store.deliveries_of(*delivery()[:3])] == [1]
+    await store.close()
+
+
+async def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(tmp_path: Path):
+    store = SqliteStore(tmp_path / "s.db")
+    await store.open()
+    seen = []
+    for one in LIFE:
+        await store.write_deliveries([one])
+        seen.append((len(await store.newest_deliveries(9)), sum((await store.counts()).deliveries.values())))
+    assert seen == [(1, 1), (1, 1), (0, 0), (1, 1), (1, 1)]
+    assert (await store.counts()).bytes_sent == 2**70
+    await store.close()
+
+
+async def test_windows_of_a_key_come_newest_first(tmp_path: Path):
+    store = SqliteStore(tmp_path / "s.db")
+    await store.open()
+    await store.write_deliveries([delivery(window_start=start) for start in (2.0, 3.0, 1.0)])
+    assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [3.0, 2.0, 1.0]
+    await store.close()
+
+
+def test_the_same_batches_again_leave_every_byte_of_the_tables_as_it_was(tmp_path: Path):
+    rnd = random.Random(7)
+    hits = [hit(position, user_agent=f"agent {rnd.randrange(50)}") for position in range(700)]
+    rejects = [reject(position, reason=rnd.choice(["bad_time", "bad_range"])) for position in range(90)]
+    deliveries = [delivery(rnd.randrange(1, 5) * 8, window_start=float(rnd.randrange(40))) for _ in range(300)]
+
+    async def write(store: SqliteStore):
+        await store.write_hits(hits)
+        await store.write_rejects(rejects)
+        await store.write_deliveries(deliveries)
+
+    path = tmp_path / "s.db"
+    with_store(path, write)
+    before = dump(path)
+    assert len(before["hits"]) == 700 and len(before["rejects"]) == 90
+
+    async def write_again(store: SqliteStore):
+        await write(store)
+        rnd.shuffle(hits)
+        await store.write_hits(hits[:300])
+        await write(store)
+
+    with_store(path, write_again)
+    assert dump(path) == before
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=30))
+def test_counts_equal_what_reading_every_record_counts(tmp_path_factory, writes):
+    async def work(store: SqliteStore):
+        for position, (key, window, one) in enumerate(writes):
+            await store.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
+            await store.write_hits([hit(position % 7, request=f"GET /{key}")])
+            await store.write_rejects([reject(position % 5, reason=f"bad_{position % 2}")])
+        assert await store.counts() == await records.counted(store)
+
+    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
