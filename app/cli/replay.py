@@ -78,7 +78,7 @@ def command(
         for sentence in result.errors:
             click.echo(sentence, err=True)
     else:
-        click.echo(_summary(result, follow), err=True)
+        click.echo(_summary(result, resumes=not again and order == "file", follow=follow), err=True)
     sys.exit(result.exit_code)
 
 
@@ -148,11 +148,11 @@ def _logged(say: Callable[[str], None]) -> Iterator[None]:
         sources.propagate = True
 
 
-def _summary(result: ReplayResult, follow: bool) -> str:
+def _summary(result: ReplayResult, *, resumes: bool, follow: bool) -> str:
     seconds = max(result.seconds, 1e-9)
     text = f"{result.lines:,} lines, {result.bytes:,} bytes in {result.seconds:.1f} s: {result.lines / seconds:,.0f} lines/s"
     if result.stopped and not follow:
-        text += "; stopped before the end, the same command goes on from there"
+        text += "; stopped before the end" + (", the same command goes on from there" if resumes else "")
     if result.errors:
         text += f"; {len(result.errors)} could not be read or sent whole"
     return text

@@ -85,17 +85,21 @@ class InputStream:
 
     def __init__(self, fd: int, path: str, *, owned: bool) -> None:
         self.path = path
-        self.name = "stdin" if path == STDIN else os.path.basename(path)
+        self.shown = "stdin" if path == STDIN else path
+        """The path for people."""
+        self.name = os.path.basename(self.shown)
         self._fd = fd
         self._owned = owned
         status = os.fstat(fd)
-        self.regular = stat.S_ISREG(status.st_mode)
-        """False: a pipe, which can be read only once."""
-        self.size_bytes = status.st_size if self.regular else None
+        is_file = stat.S_ISREG(status.st_mode)
+        self.regular = is_file and path != STDIN
+        """False: it can be read only once."""
+        self.size_bytes = status.st_size if is_file else None
         self.inode = (status.st_dev, status.st_ino) if self.regular else None
-        self._raw = _File(fd, path) if self.regular else _Pipe(fd, path)
+        self.changed_s = status.st_mtime if self.regular else 0.0
+        self._raw = _File(fd, path) if is_file else _Pipe(fd, path)
         self.compression = compression_of(self._raw.peek(MAGIC_BYTES))
-        self._stream: RawStream = Decompressed(self._raw, self.compression, path) if self.compression else self._raw
+        self._stream: RawStream = Decompressed(self._raw, self.compression, self.shown) if self.compression else self._raw
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` decompressed bytes, b"" at the end.
@@ -107,7 +111,6 @@ class InputStream:
     def skip(self, count: int) -> None:
         """Goes `count` bytes on from the beginning; only before the first read."""
         if self.regular and self.compression is None:
-            assert isinstance(self._raw, _File)
             self._raw.seek(count)
             return
         while count:

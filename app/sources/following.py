@@ -53,13 +53,16 @@ class FollowedPath:
         self._complaint = ""
         self._noted: list[Key] = []
         self._since_s = time.time()
-        self._take_up()
+        self._is_taken_up = False
 
     # -- one turn
 
     def turn(self) -> bool:
         """Sends what is new. True if something was. Raises NotGrowing, LogError, Stopped."""
         try:
+            if not self._is_taken_up:
+                self._is_taken_up = True
+                self._take_up()
             return self._turn()
         except InputError as error:
             self._complain(error)
@@ -170,7 +173,10 @@ class FollowedPath:
     def _look_beside(self, lost: frozenset[str]) -> None:
         """Takes up siblings that were not seen: those that came and went between two looks, and those of `lost` sources."""
         held = {file.inode for file, _ in self._old} | ({self._current.inode} if self._current else set())
-        for sibling in siblings_of(self.path):
+        siblings = siblings_of(self.path)
+        present = {sibling.inode for sibling in siblings}
+        self._known = {inode: state for inode, state in self._known.items() if inode in present}
+        for sibling in siblings:
             if sibling.inode in held or self._known.get(sibling.inode) == sibling.state:
                 continue
             if sibling.packed:
@@ -205,27 +211,34 @@ class FollowedPath:
         moved = False
         crowd = len(self._old) - _MOST_OLD
         for number, (file, only) in enumerate(list(self._old)):
-            try:
-                moved = self._send_old(file, only) or moved
-                if time.monotonic() - file.grown_at >= self._run.options.linger_s or number < crowd or file.is_unreadable:
-                    self._finish_old(file, only)
-            except Truncated:
-                log.warning("%s was cut after its rotation: what followed byte %d of it is gone", file.path, file.position)
-                self._let_go(file)
+            moved = self._send_old(file, only) or moved
+            if time.monotonic() - file.grown_at >= self._run.options.linger_s or number < crowd or file.is_unreadable:
+                self._finish_old(file, only)
         return moved
 
     def _send_old(self, file: GrowingFile, only: frozenset[str] | None) -> bool:
         if file.is_unreadable:
             return False
-        moved = file.send_new(self._run, self._identifier, self._options, set(), only)
+        try:
+            moved = file.send_new(self._run, self._identifier, self._options, set(), only)
+        except Truncated:
+            self._give_up(file)
+            return False
         if file.source is not None and file.source.id not in self._used:
             self._adopt(file)
         return moved
 
     def _finish_old(self, file: GrowingFile, only: frozenset[str] | None) -> None:
         if not file.is_unreadable:
-            file.finish(self._run, self._identifier, self._options, set(), only)
+            try:
+                file.finish(self._run, self._identifier, self._options, set(), only)
+            except Truncated:
+                self._give_up(file)
         self._let_go(file)
+
+    def _give_up(self, file: GrowingFile) -> None:
+        log.warning("%s was cut after its rotation: what followed byte %d of it is gone", file.path, file.position)
+        file.is_unreadable = True
 
     def _let_go(self, file: GrowingFile) -> None:
         self._known[file.inode] = file.state

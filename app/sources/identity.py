@@ -125,7 +125,9 @@ class Identifier:
         id_ = print_ if number == 0 else blake2b(f"{print_} {number}".encode(), digest_size=16).hexdigest()
         if number:
             log.warning(
-                "%s begins like a source that was seen before and goes on differently: it is a source of its own, %s", seen.path, id_
+                "%s begins like a source that was seen before but does not hold what was sent of that: it is a source of its own, %s",
+                seen.path,
+                id_,
             )
         return self._at(Record(id=id_, fingerprint=print_, fingerprint_bytes=len(body), number=number, path=""), seen)
 

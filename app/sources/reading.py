@@ -131,12 +131,11 @@ class Input:
             self._stack = stack.pop_all()
 
     def _identify(self, identifier: Identifier, options: ReadOptions, again: bool, only: frozenset[str] | None) -> None:
-        beginning = read_beginning(self.stream, self.path, options)
+        beginning = read_beginning(self.stream, self.file.shown, options)
         if beginning is None or not beginning.body:
             self.is_empty = True
             return
-        status = os.stat(self.path) if self.file.regular else None
-        seen = Seen(self.path, beginning.body, self._restart, self.file.inode, status.st_mtime if status else 0.0)
+        seen = Seen(self.path, beginning.body, self._restart, self.file.inode, self.file.changed_s)
         record = identifier.identify(seen, only=only)
         if record is None:
             return
@@ -177,6 +176,8 @@ class Input:
     @property
     def consumed_bytes(self) -> int:
         """Of the input as it stands, compressed as it is: beside size_bytes it tells how far reading has come."""
+        if self.file.compression is None and self.source is not None:
+            return self.source.position
         return self.stream.consumed_bytes if isinstance(self.stream, InputStream) else self.file.consumed_bytes
 
     @property

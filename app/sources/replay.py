@@ -48,16 +48,16 @@ def replay_file(path: str, run: Run) -> None:
     options = run.options
     ordered = options.order != FILE_ORDER
     with open_source(path, options.identifier, run.read_options, again=options.again or ordered) as opened:
-        source = opened.source
+        source, shown = opened.source, opened.file.shown
         if source is None:
-            options.say(f"{path} holds no lines: nothing to send")
+            options.say(f"{shown} holds no lines: nothing to send")
         elif ordered:
             _send_ordered(opened, run)
         elif opened.already_sent and not options.again:
-            options.say(f"{path} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)")
+            options.say(f"{shown} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)")
         else:
             if source.position:
-                options.say(f"{path}: going on after {source.lines:,} lines, at byte {source.position:,}")
+                options.say(f"{shown}: going on after {source.lines:,} lines, at byte {source.position:,}")
             run.send_rest(opened)
 
 

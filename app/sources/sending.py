@@ -85,7 +85,7 @@ class Sender:
                 self.producer.append(group)
             except LogFull as full:
                 if time.monotonic() >= say_at:
-                    self._say(f"{full}: waiting until it is taken off")
+                    self._say(f"waiting: {full}")
                     say_at += _FULL_SAID_EVERY_S
             else:
                 break

@@ -128,7 +128,7 @@ def test_a_full_log_is_waited_for_and_said(path):
     to.full_for = 3
     result, said = replay(path, to)
     assert result.exit_code == 0 and sent_once(to, CONTENT)
-    assert said[0] == "the log is full: waiting until it is taken off"
+    assert said[0] == "waiting: the log is full"
     assert said[1].startswith("the log takes messages again after")
 
 

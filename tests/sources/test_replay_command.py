@@ -1,0 +1,144 @@
+"""`python -m app replay` sends to the real log, says what it did, and ends with a code that tells."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from app.transports.embedded_log import EmbeddedLog
+from app.transports.messages import unpack_headers
+from app.transports.producers import Message
+from tests.sources.logs import MemoryLog, log, sent_once
+
+ROOT = Path(__file__).parents[2]
+CONTENT = log(3000)
+
+
+def command(folder: Path, *arguments: str, stdin: bytes | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("WEBLOGS_")}
+    environ |= {"WEBLOGS_DATA_DIR": str(folder / "var"), **settings}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "replay", *arguments], cwd=ROOT, env=environ, input=stdin, capture_output=True, check=False
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def received(folder: Path) -> MemoryLog:
+    """What stands in the real log, as a log in memory."""
+    found, real = MemoryLog(), EmbeddedLog(folder / "var" / "weblogs-log.db")
+    for partition in range(real.partitions("weblogs")):
+        for record in real.read("weblogs", partition, 0, 1 << 30):
+            headers = dict(unpack_headers(record.headers))
+            found.messages.append(Message("weblogs", partition, record.key, record.value, headers, record.timestamp))
+    real.close()
+    return found
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    file = tmp_path / "access.log"
+    file.write_bytes(CONTENT)
+    return file
+
+
+def test_a_file_and_its_archive_are_sent_once(tmp_path, path):
+    done = command(tmp_path, str(path))
+    assert (done.returncode, done.stdout) == (0, "")
+    assert f"3,000 lines, {len(CONTENT):,} bytes in " in done.stderr
+    packed = tmp_path / "copy.gz"
+    packed.write_bytes(gzip.compress(CONTENT))
+    done = command(tmp_path, str(packed), "--line-by-line")
+    assert done.returncode == 0 and f"{packed} was already sent: 3,000 lines" in done.stderr
+    assert sent_once(received(tmp_path), CONTENT)
+
+
+def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path, path):
+    assert command(tmp_path, "-", stdin=gzip.compress(CONTENT)).returncode == 0
+    done = command(tmp_path, "-", stdin=CONTENT)
+    assert "stdin was already sent" in done.stderr
+    with path.open("rb") as file:
+        environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
+        again = subprocess.run(
+            [sys.executable, "-m", "app", "replay", "-"], cwd=ROOT, env=environ, stdin=file, capture_output=True, check=False
+        )
+    assert again.returncode == 0 and b"stdin was already sent" in again.stderr
+    assert sent_once(received(tmp_path), CONTENT)
+
+
+def test_other_lines_from_standard_input_are_another_source(tmp_path):
+    command(tmp_path, "-", stdin=CONTENT)
+    other = CONTENT[:-100] + log(5, 9000)
+    assert command(tmp_path, "-", stdin=other).returncode == 0
+    assert len(received(tmp_path).sources()) == 2
+    assert Counter(received(tmp_path).texts()) == Counter(CONTENT.splitlines() + other.splitlines())
+
+
+def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path, path):
+    done = command(tmp_path, str(tmp_path / "none.log"), str(path), "--quiet")
+    assert done.returncode == 1
+    assert done.stderr == f"{tmp_path}/none.log does not exist: check the name, or use --follow to wait for it\n"
+    assert sent_once(received(tmp_path), CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Missing argument"),
+        (["--format", "comon", "x.log"], "there is no log format 'comon'; did you mean common"),
+        (["--order", "up", "x.log"], "'up' is not one of"),
+        (["--follow", "--order", "random", "x.log"], "--follow reads files as they grow"),
+        (["--rate", "-1", "x.log"], "--rate"),
+    ],
+)
+def test_a_command_that_makes_no_sense_ends_with_2(tmp_path, arguments, said):
+    done = command(tmp_path, *arguments)
+    assert done.returncode == 2 and said in done.stderr
+
+
+def test_a_broker_that_is_not_known_is_one_sentence(tmp_path, path):
+    done = command(tmp_path, str(path), WEBLOGS_BROKER="carrier-pigeon://x")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "carrier-pigeon" in done.stderr
+
+
+def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path, path):
+    environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
+    running = subprocess.Popen(
+        [sys.executable, "-m", "app", "replay", "--rate", "500", str(path)], cwd=ROOT, env=environ, stderr=subprocess.PIPE
+    )
+    while not list(tmp_path.glob("var/sources/1024/*.json")):
+        assert running.poll() is None
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=20)
+    assert running.returncode == 1 and b"stopped before the end, the same command goes on from there" in said
+    assert command(tmp_path, str(path)).returncode == 0
+    assert sent_once(received(tmp_path), CONTENT)
+
+
+@pytest.mark.long
+def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path, path):
+    rng = random.Random(3)
+    path.write_bytes(log(40_000))
+    environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var"), "WEBLOGS_CHUNK_BYTES": "2048"}
+    for _ in range(10):
+        running = subprocess.Popen(
+            [sys.executable, "-m", "app", "replay", "--rate", "20000", str(path)], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL
+        )
+        try:
+            running.wait(rng.uniform(0.2, 0.9))
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+    assert command(tmp_path, str(path)).returncode == 0
+    lines = set(received(tmp_path).lines())
+    assert len({source for source, _, _ in lines}) == 1
+    assert sorted(text for _, _, text in lines) == sorted(log(40_000).splitlines())
