@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def ranges_of(model: set[int]) -> Ranges:
 
 
 def is_normal(ranges: Ranges) -> bool:
-    return all(0 <= lo <= hi for lo, hi in ranges) and all(a[1] + 1 < b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    return all(0 <= lo <= hi for lo, hi in ranges) and all(a[1] + 1 < b[0] for a, b in pairwise(ranges))
 
 
 @FAST
@@ -121,7 +123,7 @@ def test_what_is_printed_is_read_back_in_any_order(held: Ranges, random) -> None
 def test_integers_may_have_any_size(some: list[tuple[int, int]], asked: tuple[int, int]) -> None:
     """The model of sets again, on the elementary intervals between all ends."""
     ends = sorted({end for lo, hi in [*some, asked] for end in (lo, hi + 1)})
-    cells = [(lo, hi - 1) for lo, hi in zip(ends, ends[1:], strict=False)]
+    cells = [(lo, hi - 1) for lo, hi in pairwise(ends)]
     held = br.normalise(some)
     inside = [cell for cell in cells if any(lo <= cell[0] and cell[1] <= hi for lo, hi in some)]
     asked_cells = [cell for cell in cells if asked[0] <= cell[0] and cell[1] <= asked[1]]
