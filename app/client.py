@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -67,9 +68,12 @@ def _byte(text: str) -> int:
     return value
 
 
+_PROTOCOL = re.compile(r" HTTP/[0-9](\.[0-9]+)?\Z")
+
+
 def _as_logged(text: str | None) -> str | None:
-    """The argument as the log's reader decodes it: bytes that are no UTF-8 become \\xNN."""
-    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
+    """The argument as the log's reader has it: bytes that are no UTF-8 become \\xNN, and a request ends before its protocol."""
+    return None if text is None else _PROTOCOL.sub("", os.fsencode(text).decode("utf-8", "backslashreplace"))
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
