@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app import wire
+from app.domain.records import Delivery
 from app.intake import batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
@@ -13,7 +14,7 @@ def _store_reduced(name: str, sink: Sink) -> None:
     @or_end
     async def store_reduced(stream):
         async for batch in batches(sink.app, stream):
-            newest = {}
+            newest: dict[tuple, Delivery] = {}
             for event in batch:
                 for record in wire.decode_deliveries(event.value):
                     known = newest.get(record[:4])

@@ -25,7 +25,7 @@ tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
 async def tokenize_lines(stream):
     topic = ""
     async for batch in batches(app, stream):
-        topic = topic or f"weblogs@{await app.transport.incarnation('weblogs')}"
+        topic = topic or f"weblogs@{await app.topics_log.incarnation('weblogs')}"
         found = tokenizer.tokenize(
             Lines(
                 topic, event.message.partition, event.message.offset, event.message.timestamp, event.value or b"", headers_of(event.headers)

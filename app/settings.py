@@ -124,7 +124,7 @@ def rows() -> list[SettingRow]:
     for field in msgspec.structs.fields(Settings):
         meta = _meta(hints[field.name])
         default = "sqlite:///DATA_DIR/weblogs-log.db" if field.name == "broker" else str(field.default)
-        found.append(SettingRow(PREFIX + field.name.upper(), default, meta.extra["unit"], meta.description))
+        found.append(SettingRow(PREFIX + field.name.upper(), default, (meta.extra or {})["unit"], meta.description or ""))
     return found
 
 

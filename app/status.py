@@ -76,7 +76,7 @@ class StatusService(mode.Service):
             while self._lines[0][0] < now - RATE_OVER_S:
                 self._lines.popleft()
             try:
-                standing = await self._flow.transport.standing(self._groups)
+                standing = await self._flow.topics_log.standing(self._groups)
             except Exception as error:  # the log may fail for a while; the page says so, and health turns bad
                 self._problem = f"the log does not tell where the groups stand: {error}"
                 log.warning("%s", self._problem)

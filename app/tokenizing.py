@@ -16,6 +16,7 @@ from app.domain.formats import Format, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
+from app.errors import SettingsError
 from app.wire import Group, Headers, TokenMessage
 
 __all__ = ["Lines", "Tokenized", "Tokenizer", "encode_tokens", "headers_of", "partition_of"]
@@ -69,6 +70,11 @@ class Tokenizer:
     """Keeps the watermark of each source it read, and the format of sources that do not name theirs."""
 
     def __init__(self, partitions: int, format_name: str = "auto", options: FormatOptions = FormatOptions()) -> None:  # noqa: B008
+        for each in formats.FORMATS.values():
+            try:
+                each.make_parser((), options)
+            except ValueError as error:
+                raise SettingsError(f"the columns or fields of the log format {each.name} can not be read so: {error}") from None
         self._partitions = partitions
         self._format_name = format_name
         self._options = options
@@ -184,8 +190,9 @@ def _origin_of(message: Lines) -> _Origin:
         name = decode(headers.get(Headers.NAME, b""))
         positions = wire.unpack_positions(headers[Headers.POSITIONS]) if Headers.POSITIONS in headers else None
         position = _number(headers, Headers.POSITION, 0)
-        # A source that names itself lives long enough to have a clock; one that is a single POST does not.
-        return _Origin(source, source if name else here, name or here, position, positions)
+        # A file lives long enough to have a clock of its own; a single POST does not.
+        lasting = bool(name) and not headers[Headers.NAME].startswith(Headers.POSTED)
+        return _Origin(source, source if lasting else here, name if lasting else here, position, positions)
     if Headers.ID in headers:
         return _Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
     first = message.offset << LINES_A_MESSAGE_BITS

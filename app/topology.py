@@ -6,7 +6,7 @@ neither the flow nor another store: within one app a single stalled agent stops 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import faust
 from faust.app.base import BootStrategy
@@ -32,6 +32,11 @@ class App(faust.App):
     """A Faust app without a web server of Faust's."""
 
     BootStrategy = _NoWeb
+
+    @property
+    def topics_log(self) -> sqlite_transport.Transport:
+        """The broker's transport with what ours can do beyond Faust's."""
+        return cast(sqlite_transport.Transport, self.transport)
 
 
 def _make_app(name: str) -> App:

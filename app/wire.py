@@ -47,7 +47,8 @@ class Headers:
     SOURCE = "source"
     """Id of the source the lines come from, 32 hex digits."""
     NAME = "name"
-    """The source for people: a file name."""
+    """The source for people: a file name, or POSTED and the key of a request."""
+    POSTED = b"post:"
     POSITION = "position"
     """Byte offset of the first line, decimal."""
     POSITIONS = "positions"
@@ -124,7 +125,7 @@ _decode_rows = msgspec.json.Decoder(list[tuple]).decode
 
 def hits_of(message: TokenMessage) -> list[Hit]:
     """All hits of a message."""
-    return [Hit(*row[:12], group.source, row[12]) for group in message.groups for row in group.rows]
+    return [Hit._make((*row[:12], group.source, row[12])) for group in message.groups for row in group.rows]
 
 
 def decode_rejects(value: bytes) -> list[Reject]:

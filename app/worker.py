@@ -42,7 +42,12 @@ def only_worker(*_: Any, **__: Any) -> None:
     try:
         for each in (app, *(sink.app for sink in sinks.values())):
             each.conf.datadir.mkdir(parents=True, exist_ok=True)
-        app.transport.open_log().log.lock_worker()
+        log_of_all = app.topics_log.open_log().log
+        log_of_all.lock_worker()
+        for group in log_of_all.groups():
+            if group.startswith(f"{app.conf.id}-") and group not in {sink.app.conf.id for sink in sinks.values()}:
+                log_of_all.forget_group(group)
+                log.warning("the log waits no longer for %s: that store is not among WEBLOGS_STORES any more", group)
     except WeblogsError as error:
         die(str(error), code=EXIT_REFUSED)
     except OSError as error:
@@ -67,10 +72,11 @@ class Beside(mode.Service):
             self._producer = open_producer(own)
             self._intake = LogIntake(self._producer, own)
             page = make_web_app(next(iter(stores.values())), status, self._intake, own)
+            self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)
             for sink in sinks.values():
                 await self.add_runtime_dependency(sink.app)
-            await self.add_runtime_dependency(WebService(page, own, loop=self.loop, beacon=self.beacon))
+            await self.add_runtime_dependency(self._web)
         except WeblogsError as error:
             die(str(error), code=EXIT_REFUSED)
         status.ready()
@@ -93,6 +99,12 @@ class Beside(mode.Service):
             await self.sleep(RETAIN_INTERVAL_S)
 
     async def on_stop(self) -> None:
+        """Who feeds and asks goes first, the stores last."""
+        await self._web.stop()
+        await self._intake.close()
+        self._producer.close()
+        for sink in sinks.values():
+            await sink.app.stop()
         for store in stores.values():
             await store.close()
 

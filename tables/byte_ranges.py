@@ -10,6 +10,5 @@ from app.topology import app
 
 __all__ = ["byte_ranges"]
 
-byte_ranges: BatchTable = app.tables.add(
-    BatchTable(app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)
-)
+byte_ranges = BatchTable(app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)
+app.tables.add(byte_ranges)

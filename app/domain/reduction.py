@@ -56,7 +56,8 @@ class Reduction:
 
     def sweep(self) -> list[Delivery]:
         """Take out the deliveries that are over, as final records."""
-        rules, passed = self.rules, {}
+        rules = self.rules
+        passed: dict[tuple[int, ...] | None, float] = {}
         final, empty = [], []
         for key, entry in self.open.items():
             before = passed.get(entry.sources)
