@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import stat
 import time
@@ -21,6 +22,7 @@ from app.sources.siblings import Sibling, siblings_of
 __all__ = ["FollowedPath", "NotGrowing"]
 
 _MOST_OLD = 64
+_SECOND_LOOK_S = 1.0
 _CLOCK_SLACK_S = 2.0
 """Some file systems tell times in steps of so much."""
 
@@ -48,7 +50,9 @@ class FollowedPath:
         self._current: GrowingFile | None = None
         self._old: list[tuple[GrowingFile, frozenset[str] | None]] = []
         self._used: set[str] = set()
-        self._finished: set[str] = set()
+        self._lost: set[str] = set()
+        """Sources of which more may be found beside the path."""
+        self._look_again_at = math.inf
         self._known: dict[tuple[int, int], tuple[int, float]] = {}
         self._complaint = ""
         self._noted: list[Key] = []
@@ -84,6 +88,8 @@ class FollowedPath:
             self._open()
             if self._current is not None:
                 moved = self._send_current() or moved
+        if time.monotonic() >= self._look_again_at:
+            self._look_beside(again=True)
         return self._tend_old() or moved
 
     def _status(self) -> os.stat_result | None:
@@ -138,6 +144,7 @@ class FollowedPath:
     def _adopt(self, file: GrowingFile) -> None:
         assert file.source is not None
         self._used.add(file.source.id)
+        self._lost.discard(file.source.id)
         if self._options.format == AUTO:
             self._options = self._options._replace(format=file.source.format.name)
         self._note()
@@ -147,31 +154,25 @@ class FollowedPath:
     def _rotate(self) -> None:
         """Another file stands at the path: the old one may still be written to for a while."""
         current, self._current = self._current, None
-        if current is None:
-            return
-        self._old.append((current, None))
-        self._look_beside(frozenset())
+        if current is not None:
+            self._old.append((current, None))
+            self._look_beside()
 
     def _cut(self, current: GrowingFile) -> None:
         """The file was cut and is written anew; its copy may hold what was not read."""
         self._run.sender.flush()
-        source = current.source
-        fresh = GrowingFile(self.path, os.dup(current.fd))
+        self._current = GrowingFile(self.path, os.dup(current.fd))
         current.close()
-        self._current = fresh
-        if source is None:
-            return
-        self._look_beside(frozenset([source.id]))
-        if not self._holds(source.id) and source.id not in self._finished:
-            log.warning(
-                "%s was cut at byte %d or before, and no copy of it was found: it is read from its beginning", self._shown, source.position
-            )
+        if current.source is not None:
+            self._lost.add(current.source.id)
+            self._look_beside()
 
-    def _holds(self, source_id: str) -> bool:
-        return any(file.source is not None and file.source.id == source_id for file, _ in self._old)
+    def _look_beside(self, *, again: bool = False) -> None:
+        """Takes up siblings that were not seen: those that came and went between two looks, and those of lost sources.
 
-    def _look_beside(self, lost: frozenset[str]) -> None:
-        """Takes up siblings that were not seen: those that came and went between two looks, and those of `lost` sources."""
+        A look into the middle of a rotation can miss a file, so there is a second one.
+        """
+        self._look_again_at = math.inf if again else time.monotonic() + _SECOND_LOOK_S
         held = {file.inode for file, _ in self._old} | ({self._current.inode} if self._current else set())
         siblings = siblings_of(self.path)
         present = {sibling.inode for sibling in siblings}
@@ -180,12 +181,14 @@ class FollowedPath:
             if sibling.inode in held or self._known.get(sibling.inode) == sibling.state:
                 continue
             if sibling.packed:
-                if lost:
-                    self._read_packed(sibling, lost)
+                if self._lost:
+                    self._read_packed(sibling, frozenset(self._lost))
             elif sibling.changed_s >= self._since_s - _CLOCK_SLACK_S:
                 self._take_old(sibling, None)
-            elif lost:
-                self._take_old(sibling, lost)
+            elif self._lost:
+                self._take_old(sibling, frozenset(self._lost))
+        if again:
+            self._warn_of_lost()
 
     def _take_old(self, sibling: Sibling, only: frozenset[str] | None) -> None:
         with suppress(FileNotFoundError):  # rotated on: it is found again under its next name
@@ -200,7 +203,8 @@ class FollowedPath:
                 if opened.source is not None and not opened.already_sent:
                     self._run.options.say(f"{sibling.path}: going on after {opened.source.lines:,} lines")
                     self._run.send_rest(opened)
-                    self._finished.add(opened.source.id)
+                if opened.source is not None:
+                    self._lost.discard(opened.source.id)
         except InputError as error:
             self._run.options.say(str(error))
         self._known[sibling.inode] = sibling.state
@@ -224,7 +228,7 @@ class FollowedPath:
         except Truncated:
             self._give_up(file)
             return False
-        if file.source is not None and file.source.id not in self._used:
+        if file.source is not None and (file.source.id not in self._used or file.source.id in self._lost):
             self._adopt(file)
         return moved
 
@@ -245,7 +249,6 @@ class FollowedPath:
         self._old = [entry for entry in self._old if entry[0] is not file]
         file.close()
         self._note()
-        self._look_beside(frozenset())  # the first look may have come in the middle of a rotation
 
     # -- over restarts
 
@@ -253,32 +256,27 @@ class FollowedPath:
         """Where the last run stopped: sources that it had not finished may stand beside the path by now."""
         registry = self._identifier.registry
         followed = registry.followed(self.path)
-        lost: set[str] = set()
-        if followed is not None:
-            self._since_s = followed.since_s
-            self._noted = list(followed.unfinished)
-            records = [record for key in followed.unfinished if (record := registry.load(key)) is not None and not record.ended]
-            lost = {record.id for record in records}
-            self._since_s = min([self._since_s, *(record.changed_s for record in records if record.changed_s)])
-            formats = {record.format for record in records if record.format}
-            if self._options.format == AUTO and len(formats) == 1:
-                self._options = self._options._replace(format=formats.pop())
-        if lost:
-            self._take_up_lost(lost)
-        self._known.update({s.inode: s.state for s in siblings_of(self.path) if s.inode not in {file.inode for file, _ in self._old}})
-
-    def _take_up_lost(self, lost: set[str]) -> None:
+        if followed is None:
+            self._known = {sibling.inode: sibling.state for sibling in siblings_of(self.path)}
+            registry.save_followed(Followed(self.path, self._since_s, []))
+            return
+        self._noted = list(followed.unfinished)
+        records = [record for key in followed.unfinished if (record := registry.load(key)) is not None and not record.ended]
+        self._since_s = min([followed.since_s, *(record.changed_s for record in records if record.changed_s)])
+        formats = {record.format for record in records if record.format}
+        if self._options.format == AUTO and len(formats) == 1:
+            self._options = self._options._replace(format=formats.pop())
         with suppress(OSError, NotGrowing):  # the next turn opens it again and says what is wrong
             self._open()
         if self._current is not None:
             self._send_current()
-        if self._current is not None and self._current.source is not None:
-            lost.discard(self._current.source.id)
-        if lost:
-            self._look_beside(frozenset(lost))
-        for source_id in sorted(lost):
-            if not self._holds(source_id) and source_id not in self._finished:
-                log.warning("%s: the file that was read here last is not beside it any more; what was not sent of it is gone", self._shown)
+        self._lost = {record.id for record in records} - self._used
+        self._look_beside()
+
+    def _warn_of_lost(self) -> None:
+        for source_id in sorted(self._lost):
+            log.warning("%s: no file beside it holds what was read of source %s: what was not sent of that is gone", self._shown, source_id)
+        self._lost.clear()
 
     def _note(self) -> None:
         """Keeps in the registry what is unfinished here."""

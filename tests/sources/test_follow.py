@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -376,3 +377,72 @@ def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path):
     found = siblings_of(str(tmp_path / "access.log"))
     assert [Path(sibling.path).name for sibling in found] == names[::-1]
     assert {Path(sibling.path).suffix for sibling in found if sibling.packed} == {".gz", ".zst", ".xz"}
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from app.sources.beginning import ReadOptions
+from app.sources.follow import follow_files
+from app.sources.identity import Identifier
+from app.sources.registry import FolderRegistry
+from app.sources.replay import ReplayOptions
+from tests.sources.logs import MemoryLog, lines_of
+
+class Printed(MemoryLog):
+    def append(self, messages):
+        rows = [row for message in messages for row in lines_of(message)]
+        sys.stdout.buffer.write(b"".join(b"%s %d %s\\n" % (source.encode(), position, text) for source, position, text in rows))
+        sys.stdout.flush()
+
+path = Path(sys.argv[1])
+options = ReplayOptions(Identifier(FolderRegistry(path.parent / "sources")), ReadOptions(chunk_bytes=1024), linger_s=0.3)
+follow_files([str(path)], Printed(), options)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("way", ["rename", "copytruncate"])
+def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line_and_gives_none_two_places(path, way):
+    rng = random.Random(5)
+    done = Event()
+    written = 0
+
+    def write() -> None:
+        nonlocal written
+        while not done.is_set():
+            for _ in range(rng.randrange(1, 30)):
+                append(path, line(written))
+                written += 1
+                time.sleep(0.0005)
+            for number in range(40, 0, -1):
+                old = path.with_name(f"access.log.{number}")
+                if old.exists():
+                    old.rename(path.with_name(f"access.log.{number + 1}"))
+            if way == "rename":
+                path.rename(path.with_name("access.log.1"))
+                path.write_bytes(b"")
+            else:
+                shutil.copyfile(path, path.with_name("access.log.1"))
+                os.truncate(path, 0)
+            time.sleep(rng.uniform(0.05, 0.3))
+
+    path.write_bytes(b"")
+    writer = Thread(target=write)
+    writer.start()
+    output = b""
+    for round_ in range(13):
+        command = [sys.executable, "-c", KILLED, str(path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        if round_ == 12:
+            done.set()
+            writer.join()
+        time.sleep(3.0 if round_ == 12 else rng.uniform(0.4, 1.2))
+        process.kill()
+        output += process.communicate()[0]
+    places: dict[bytes, set[bytes]] = {}
+    for row in output.splitlines():
+        source, position, text = row.split(b" ", 2)
+        places.setdefault(text, set()).add(source + b" " + position)
+    assert set(places) == set(log(written).splitlines())
+    assert [text for text, found in places.items() if len(found) > 1] == []
