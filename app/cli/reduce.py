@@ -13,11 +13,13 @@ import click
 from app.cli.reduce_report import report_lines
 from app.cli.reducing import Job, Statistics, deliveries_of
 from app.domain.lines import BadAt
-from app.domain.reduction import SizeOf, no_sizes
+from app.domain.merging import SizeOf
+from app.domain.reduction import no_sizes
 from app.domain.windows import WINDOWS, Rules
 from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.columns import one_line
+from app.output.replacing import STDOUT, explained
 from app.settings import Settings, settings
 from app.sources.beginning import AUTO, ReadOptions, form_of
 from app.sources.orders import ORDERS
@@ -68,17 +70,19 @@ def command(
             lateness if lateness is not None else configured.lateness,
         )
         job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
-        statistics = Statistics()
-        with open_writer(output) as writer, _progress(not quiet) as on_progress, _rare_collection():
-            on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
-            for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
-                writer.write(delivery)
-            if statistics.errors and not statistics.lines:
-                raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
-    if not quiet:
-        click.echo("\n".join(report_lines(statistics)))
-        if output:
-            click.echo(f"{writer.rows:,} deliveries in {output}")
+        opened = open_writer(output)
+    statistics = Statistics()
+    with failing_in_words(output_code=1), opened as writer, _progress(not quiet) as on_progress, _rare_collection():
+        on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
+        for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
+            writer.write(delivery)
+        if statistics.errors and not statistics.lines:
+            raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
+    with failing_in_words(output_code=1), explained(STDOUT):
+        if not quiet:
+            click.echo("\n".join(report_lines(statistics)))
+            if output:
+                click.echo(f"{writer.rows:,} deliveries in {output}")
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
@@ -96,12 +100,17 @@ def _rare_collection() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def failing_in_words() -> Iterator[None]:
-    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, else 1."""
+def failing_in_words(output_code: int = 2) -> Iterator[None]:
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, else 1.
+
+    `output_code`: 2 while outputs are opened, 1 when they fail later.
+    """
     try:
         yield
-    except (OutputError, SettingsError, UnknownFormat) as error:
+    except (SettingsError, UnknownFormat) as error:
         raise _said(error, 2) from error
+    except OutputError as error:
+        raise _said(error, output_code) from error
     except WeblogsError as error:
         raise _said(error, 1) from error
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from app.domain.bulk import BulkReduction
 from app.domain.formats import LineParser
 from app.domain.lines import BadAt, ReadLines, read_lines, read_too_long
+from app.domain.merging import SizeOf
 from app.domain.records import Delivery, short_id
-from app.domain.reduction import Reduction, SizeOf, no_sizes
+from app.domain.reduction import no_sizes
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.errors import InputError

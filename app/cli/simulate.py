@@ -6,7 +6,6 @@ import contextlib
 import gzip
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 import click
 
 from app.errors import WeblogsError
-from app.output.replacing import Replacement, explained
+from app.output.replacing import STDOUT, Replacement, explained
 from app.simulator.lines import FORMATS
 from app.simulator.log import SHAPES, Plan, SimulatedLog
 from app.simulator.truth import WindowRule
@@ -69,7 +68,7 @@ def weblogs(
     plan = Plan(lines, seed, shape, format_name)
     try:
         with contextlib.ExitStack() as stack:
-            log_file = stack.enter_context(_opened(output)) if output else sys.stdout
+            log_file = stack.enter_context(_opened(output)) if output else click.get_text_stream("stdout", encoding="utf-8")
             truth_file = stack.enter_context(_opened(truth)) if truth else None
             sizes_file = stack.enter_context(_opened(sizes)) if sizes else None
             advance = stack.enter_context(_progress(2 * lines, output is not None and not quiet))
@@ -78,7 +77,7 @@ def weblogs(
             if sizes_file and sizes:
                 _write(sizes_file, sizes, "".join(f"{request}\t{size}\n" for request, size in log.sizes()))
             _write_log(log, log_file, output, advance)
-            if isinstance(log_file, io.TextIOWrapper) and not output:
+            with explained(output or STDOUT):
                 log_file.flush()
     except WeblogsError as error:
         raise click.ClickException(str(error)) from error
@@ -101,10 +100,7 @@ class _Truth:
 
 
 def _write(file: TextIO, path: Path | None, text: str) -> None:
-    if path is None:
-        file.write(text)
-        return
-    with explained(path):
+    with explained(path or STDOUT):
         file.write(text)
 
 

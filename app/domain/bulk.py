@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain import windows
 from app.domain.entries import Entry
+from app.domain.merging import Key, SizeOf
 from app.domain.records import Delivery
-from app.domain.reduction import Key, Reduction, SizeOf, no_sizes
+from app.domain.reduction import Reduction, no_sizes
 from app.domain.tallies import MAX_HITS, Mark, Part, Tally, part_of
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules

@@ -11,16 +11,19 @@ from pathlib import Path
 
 from app.errors import OutputError
 
-__all__ = ["Replacement", "explained"]
+__all__ = ["STDOUT", "Replacement", "explained"]
 
+STDOUT = "standard output"
 _NEW_FILE_MODE = 0o666
 
 
 @contextlib.contextmanager
-def explained(target: Path) -> Iterator[None]:
-    """Turns an error of the system while `target` is written into an OutputError."""
+def explained(target: Path | str) -> Iterator[None]:
+    """Turns an error of the system while `target` is written into an OutputError; a reader of a pipe who left is no error."""
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise OutputError(f"{target}: can not be written: {error.strerror or error}; free the place or name another file") from error
 

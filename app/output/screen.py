@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -48,7 +47,7 @@ class ScreenTable:
         from rich.console import Console
 
         file = self._file or sys.stdout
-        width = self._width or _width_of(file)
+        width = self._width or _width_of()
         console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
         if self._kept:
             console.print(self._table(width))
@@ -97,8 +96,6 @@ def _some_ranges(delivery: Delivery) -> str:
     return ranges_text(delivery.ranges[:20]) + (", …" if len(delivery.ranges) > 20 else "")
 
 
-def _width_of(file: TextIO) -> int:
+def _width_of() -> int:
     """Of the terminal; of a pipe what COLUMNS says, else wide enough to read."""
-    if file.isatty() or os.environ.get("COLUMNS", "").isdigit():
-        return max(40, shutil.get_terminal_size().columns)
-    return _PIPE_WIDTH
+    return max(40, shutil.get_terminal_size((_PIPE_WIDTH, 24)).columns)

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from app.domain.records import Delivery
 from app.errors import OutputError
-from app.output.replacing import Replacement, explained
+from app.output.replacing import STDOUT, Replacement, explained
 
 __all__ = ["ENDINGS", "Writer", "check_ending", "open_writer"]
 
@@ -53,7 +53,7 @@ class Writer:
             self._give_up()
             return
         try:
-            with explained(self._name or Path("the screen")):
+            with explained(self._name or STDOUT):
                 self._sheet.finish()
             if self._replacement:
                 self._replacement.commit()

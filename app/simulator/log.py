@@ -104,17 +104,12 @@ class SimulatedLog:
         return told
 
     def _keep(self, client: int, file: int, hits: list[tuple[int, Request]]) -> None:
-        times, clients, files, statuses, los, his, sents, totals, heads = self._visits
-        for time, (_, status, lo, hi, sent, total, head) in hits:
-            times.append(time)
-            clients.append(client)
-            files.append(file)
-            statuses.append(status)
-            los.append(lo)
-            his.append(hi)
-            sents.append(sent)
-            totals.append(total)
-            heads.append(head)
+        if not hits:
+            return
+        times, requests = zip(*hits, strict=True)
+        _, *columns = zip(*requests, strict=True)
+        for column, values in zip(self._visits, (times, [client] * len(hits), [file] * len(hits), *columns), strict=True):
+            column.extend(values)
         if self._tell_answer:
             shots = [self._shot(time, request) for time, request in hits if request[1] in (200, 206) and not request[6]]
             who, what = self.clients[client], self.files[file]

@@ -7,7 +7,6 @@ import gzip
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -269,6 +268,25 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said):
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments", [["reduce", "samples/nine-lines.tsv"], ["reduce", "-o", "{}.tsv", "samples/nine-lines.tsv"], ["simulate", "weblogs"]]
+)
+def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, arguments):
+    command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith("Error: standard output: can not be written: No space left")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_reader_of_the_pipe_who_leaves_is_no_error():
+    command = f"{sys.executable} -m app reduce samples/weblogs.tsv | head -1; {sys.executable} -m app simulate weblogs -n 50000 | head -1"
+    result = subprocess.run(command, shell=True, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
+    assert len(result.stdout.splitlines()) == 2
+    assert result.stderr == ""
+
+
 def test_a_bad_line_in_the_sizes_is_named():
     Path("sizes").write_text("/a\t12\n/b twelve\n")
     assert "sizes, line 2" in run(SAMPLES / "nine-lines.tsv", "--sizes", "sizes", code=2).stderr
@@ -285,12 +303,30 @@ def test_an_empty_file_gives_no_deliveries_and_no_error():
     assert _numbers(run("empty.tsv").stdout)["deliveries"] == 0
 
 
-def test_memory_does_not_grow_with_the_lines_of_one_delivery():
-    line = "2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{}-{}\n"
-    with open("log.tsv", "w") as file:
-        for number in range(30_000):
-            file.write(line.format(number * 10, number * 10 + 4))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def _write_pieces(path, lines):
+    """One client that fetches ever new pieces of one file, none touching."""
+    with open(path, "w") as file:
+        for number in range(lines):
+            file.write(f"2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{number * 10}-{number * 10 + 4}\n")
+
+
+def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented():
+    _write_pieces("log.tsv", 10_200)
     (found,) = deliveries("log.tsv")
     assert (found["verdict"], found["reason"], found["hits"]) == ("unknown", "fragmented", 10_000)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150_000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
+def test_memory_does_not_grow_with_the_lines_of_one_delivery(window):
+    script = "import resource, sys; from app.cli.reduce import command; command(standalone_mode=False)"
+    code = f"import atexit\natexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr))\n{script}"
+    peaks = []
+    for lines in (100_000, 400_000):
+        _write_pieces("log.tsv", lines)
+        command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window]
+        result = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
+        assert "too many pieces" in result.stdout
+        peaks.append(int(result.stderr.split()[-1]))
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 250_000
