@@ -106,7 +106,7 @@ def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
     yield from reduction.finish()
 
 
-def _merged(opened: Input, reduction: Reduction, job: Job, statistics: Statistics) -> Iterator[None]:
+def _merged(opened: Input, reduction: BulkReduction, job: Job, statistics: Statistics) -> Iterator[None]:
     """Merges an input chunk by chunk; stops after each one."""
     source = opened.source
     if source is None or opened.already_sent:
