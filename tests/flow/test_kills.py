@@ -1,4 +1,4 @@
-"""Killed at any moment and at every named point, nothing is lost and nothing counts twice. Sizes: LINES (100,000)."""
+"""Killed at any moment and at every named point, nothing is lost and nothing counts twice. Lines: N (100,000)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.flow.content import TRUE_FIELDS, differences, reduced, stored, stored
 from tests.flow.running import KILLED, Flow, kill_at_random
 from tests.flow.test_flow import simulate
 
-LINES = int(os.environ.get("LINES", "100000"))
+LINES = int(os.environ.get("N", "100000"))
 REPLAY_POINTS = {"replay_sent", "replay_checkpoint"}
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 

@@ -1,0 +1,1 @@
+"""Rates, side by side in one run, each result checked against the simulator's truth: `make bench`."""
