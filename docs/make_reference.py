@@ -1,0 +1,112 @@
+"""Writes docs/reference/commands.md and settings.md from the code: `python docs/make_reference.py`, or --check to compare only."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from app.__main__ import main as commands  # noqa: E402
+from app.settings import PREFIX, child_environment, rows  # noqa: E402
+
+__all__ = ["PAGES", "commands_page", "pages", "settings_page"]
+
+WIDTH = 110
+_MADE = "<!-- Made by docs/make_reference.py from the code: change the code, then run it. -->"
+_COMMANDS = """\
+# Commands
+
+Everything runs in place, from the folder of the clone, with the Python of `.venv`: `.venv/bin/python -m app COMMAND`.
+Commands that read log files take `-` for standard input and unpack gzip, bzip2, xz and zstd.
+
+Exit codes: 0 done; 1 it could not do its job, or not all of it, and a sentence on standard error says why; 2 a wrong option or
+setting. Where a command has others, its text says so. Standard output carries results, standard error everything else.
+
+The worker is Faust's: `.venv/bin/faust -A app worker`. It ends with 70 where it must be started again (nothing is lost by that)
+and with 78 where a person has to change something first; the last line of its log says what.
+"""
+_SETTINGS = """\
+# Settings
+
+A setting is read from the environment first, then from the file `.env` in the working directory; an empty value counts as not
+set. An unknown `WEBLOGS_` name is an error, so that a misspelt one is not ignored. `python -m app settings` prints this table
+with the values that are in force. Sizes are in bytes, times in seconds.
+"""
+
+
+def _all_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, group
+    with click.Context(group, info_name=name) as context:
+        for inner in group.list_commands(context):
+            command = group.get_command(context, inner)
+            assert command is not None
+            if isinstance(command, click.Group):
+                yield from _all_commands(command, f"{name} {inner}")
+            else:
+                yield f"{name} {inner}", command
+
+
+def _help(name: str, command: click.Command) -> str:
+    with click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH, **command.context_settings) as context:
+        return command.get_help(context)
+
+
+def _client_help() -> str:
+    environment = {**child_environment(), "COLUMNS": str(WIDTH)}
+    asked = [sys.executable, "-m", "app.client", "--help"]
+    return subprocess.run(asked, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def commands_page() -> str:
+    """The help of every command, and of the client."""
+    parts = [_COMMANDS]
+    parts += [f"## `{name}`\n\n```text\n{_help(name, command)}\n```\n" for name, command in _all_commands(commands, "python -m app")]
+    parts.append(f"## `python -m app.client`\n\nIts exit codes and answers: [client.md](client.md).\n\n```text\n{_client_help()}\n```\n")
+    return _page("\n".join(parts))
+
+
+def settings_page() -> str:
+    """The table of settings."""
+    table = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+    for row in rows():
+        table.append(f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.unit} | {row.meaning} |")
+    assert all(row.name.startswith(PREFIX) for row in rows())
+    return _page(_SETTINGS + "\n" + "\n".join(table) + "\n")
+
+
+def _page(text: str) -> str:
+    return _MADE + "\n" + "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
+
+
+PAGES = {"docs/reference/commands.md": commands_page, "docs/reference/settings.md": settings_page}
+
+
+def pages() -> dict[str, str]:
+    """What each generated page should be."""
+    return {path: make() for path, make in PAGES.items()}
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the pages; with --check compares and returns 1 where one differs."""
+    outdated = 0
+    for path, text in pages().items():
+        place = ROOT / path
+        if place.exists() and place.read_text() == text:
+            continue
+        outdated += 1
+        if "--check" not in arguments:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+        print(f"{path} {'is out of date' if '--check' in arguments else 'written'}")
+    return 1 if outdated and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,161 @@
+"""Who may import whom: the order of the layers, checked in the source and in running processes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted(path for folder in ("app", "agents", "tables") for path in (ROOT / folder).rglob("*.py"))
+LAYERS = (
+    {"app.domain", "app.errors"},
+    {"app.settings"},
+    {"app.counters", "app.crash", "app.ending", "app.logs", "app.wire"},
+    {"app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
+    {"app.intake", "app.merge", "app.outbox", "app.sink", "app.state", "app.tokenizing", "app.topology"},
+    {"tables"},
+    {"agents", "app.web"},
+    {"app.status"},
+    {"app.worker"},
+    {"app.__main__", "app.cli", "app.client", "app.client_answer", "app.client_view", "app"},
+)
+"""From the bottom up: a part imports from its own layer and from those below."""
+RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
+WORKER_PARTS = {"agents", "tables", "app.worker", "app.topology", "app.state", "app.sink", "app.intake", "app.web", "app.status"}
+"""What makes a Faust app or a web server when it is imported."""
+CLOCKS = {
+    "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "localtime", "sleep"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def part_of(module: str) -> str:
+    """app.sources.chunks -> app.sources, agents.store_raw -> agents"""
+    words = module.split(".")
+    return ".".join(words[:2]) if words[0] == "app" else words[0]
+
+
+def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but what stands under `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        yield from runtime_nodes(node)
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in runtime_nodes(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            for name in node.names:
+                inner = f"{node.module}.{name.name}"
+                yield inner if node.module in ("app", "agents", "tables") else str(node.module)
+
+
+def own_imports(path: Path) -> Iterator[str]:
+    return (module for module in imports_of(path) if module.split(".")[0] in ("app", "agents", "tables"))
+
+
+def test_every_part_stands_in_a_layer() -> None:
+    assert {part_of(module_of(path)) for path in FILES} <= set(RANK)
+
+
+def test_a_part_imports_only_from_its_own_layer_and_those_below() -> None:
+    wrong = [
+        f"{module_of(path)} imports {module}"
+        for path in FILES
+        for module in own_imports(path)
+        if RANK[part_of(module)] > RANK[part_of(module_of(path))] and module_of(path) != "app"
+    ]
+    assert wrong == []
+
+
+def test_the_domain_imports_only_the_standard_library_and_itself() -> None:
+    outside = [
+        f"{module_of(path)} imports {module}"
+        for path in FILES
+        if part_of(module_of(path)) == "app.domain"
+        for module in imports_of(path)
+        if part_of(module) != "app.domain" and module.split(".")[0] not in sys.stdlib_module_names
+    ]
+    assert outside == []
+
+
+def test_agents_never_import_one_another() -> None:
+    wrong = [
+        f"{module_of(path)} imports {module}" for path in FILES for module in own_imports(path)
+        if part_of(module) == "agents" and module_of(path) != "app.worker"
+    ]  # fmt: skip
+    assert wrong == []
+
+
+def test_commands_import_nothing_that_makes_a_worker() -> None:
+    wrong = [
+        f"{module_of(path)} imports {module}"
+        for path in FILES
+        if part_of(module_of(path)) in ("app.cli", "app.__main__", "app.client", "app.client_answer", "app.client_view")
+        for module in own_imports(path)
+        if part_of(module) in WORKER_PARTS
+    ]
+    assert wrong == []
+
+
+def test_only_the_settings_read_the_environment() -> None:
+    reading = {
+        module_of(path)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "getenvb"))
+        or (isinstance(node, ast.ImportFrom) and node.module == "os" and {"environ", "getenv"} & {name.name for name in node.names})
+    }
+    assert reading == {"app.settings"}
+
+
+def test_the_domain_reads_no_clock() -> None:
+    reading = []
+    for path in FILES:
+        if part_of(module_of(path)) != "app.domain":
+            continue
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in CLOCKS.get(node.value.id, ()):
+                reading.append(f"{module_of(path)}:{node.lineno} {node.value.id}.{node.attr}")
+            if isinstance(node, ast.ImportFrom) and node.module == "time":
+                reading += [f"{module_of(path)}: time.{name.name}" for name in node.names if name.name in CLOCKS["time"]]
+    assert reading == []
+
+
+def modules_after(statement: str) -> set[str]:
+    """What a fresh process has imported after a statement."""
+    program = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+HEAVY = {"faust", "aiohttp", "aiokafka", "rich", "pyarrow", "xlsxwriter", "jinja2", "prometheus_client", "cassandra", "elasticsearch"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "may_not"),
+    [
+        ("import app.client", HEAVY | {"click"}),
+        ("import app.domain.reduction, app.domain.formats", HEAVY | {"click", "msgspec"}),
+        ("import app.__main__", HEAVY),
+        ("import app.cli.replay, app.cli.reduce, app.cli.parse, app.cli.run", HEAVY),
+    ],
+)
+def test_what_need_not_be_heavy_imports_nothing_heavy(statement: str, may_not: set[str]) -> None:
+    assert {module.split(".")[0] for module in modules_after(statement)} & may_not == set()
