@@ -12,10 +12,10 @@ from app.domain.entries import Entry
 from app.domain.merging import Changes, Key, SizeOf, evict
 from app.domain.records import Delivery
 from app.domain.tallies import Part, part_of
-from app.domain.watermarks import Clocks
+from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
 from app.errors import SettingsError
-from app.wire import TokenMessage
+from app.wire import Group, TokenMessage
 
 __all__ = ["CLOCK", "RULES", "Merger", "Step"]
 
@@ -53,16 +53,14 @@ class Merger:
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
         clocks = Clocks()
+        changes = Changes(self._rules, self._size_of, lambda key: self._load(state, key))
         for message in messages:
             for group in message.groups:
                 _know(clocks, state, (group.clock,))
                 clock = clocks.observe(group.clock, group.advance, message.now)
-                head[CLOCK + b"%d" % group.clock] = wire.pack_clock(clock)
-        changes = Changes(self._rules, self._size_of, lambda key: self._load(state, key))
-        for message in messages:
-            for group in message.groups:
-                for key, parts in _parts_by_key(group.rows).items():
+                for key, parts in _parts_by_key(_not_merged_before(group, clock)).items():
                     changes.merge(key, parts, group.clock, message.now)
+        head |= {_clock_key(number): wire.pack_clock(clock) for number, clock in clocks.of.items()}
         yield from self._sliced(changes, head)
         if any(message.tick for message in messages):
             yield from self._sweep(partition, state, clocks, max(message.now for message in messages))
@@ -105,16 +103,16 @@ class Merger:
                 if wire.unpack_clock(value).touched < expired:
                     slices.values[name] = None
             elif not name.startswith(b"\0"):
-                yield from slices.add(name, *self._evicted(name, value, state, clocks, expired))
+                entry = wire.unpack_entry(value, self._rules)
+                final = self._evicted(name, entry, state, clocks, expired)
+                yield from slices.add(name, wire.pack_entry(entry) if entry.tallies else None, final)
+                slices.values |= _closed(entry, final, clocks, expired)
         yield from slices.rest()
 
-    def _evicted(self, name: bytes, value: bytes, state: State, clocks: Clocks, expired: float) -> tuple[bytes | None, list[Delivery]]:
-        entry = wire.unpack_entry(value, self._rules)
+    def _evicted(self, name: bytes, entry: Entry, state: State, clocks: Clocks, expired: float) -> list[Delivery]:
         _know(clocks, state, entry.sources or ())
         before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
-        key = _decode_key(name)
-        final = evict(key, entry, before, self._rules, self._size_of)
-        return (wire.pack_entry(entry) if entry.tallies else None), final
+        return evict(_decode_key(name), entry, before, self._rules, self._size_of)
 
 
 class _Slices:
@@ -152,9 +150,41 @@ def _know(clocks: Clocks, state: State, numbers: Iterable[int]) -> None:
     """Load these sources' clocks from the state."""
     for number in numbers:
         if number not in clocks.of:
-            value = state.get(CLOCK + b"%d" % number)
+            value = state.get(_clock_key(number))
             if value is not None:
                 clocks.of[number] = wire.unpack_clock(value)
+
+
+def _clock_key(number: int) -> bytes:
+    return CLOCK + b"%d" % number
+
+
+def _not_merged_before(group: Group, clock: Clock) -> list[tuple]:
+    """The rows of a group without those that a crash repeats after their windows were evicted.
+
+    Only a source with a clock of its own and in its own order has its lines come by position.
+    """
+    rows = group.rows
+    if not rows or group.unordered or group.clock != source_number(group.source):
+        return rows
+    if clock.closed > float("-inf"):
+        rows = [row for row in rows if not clock.was_merged(row[12], row[0])]
+    clock.position = max(clock.position, max(row[12] for row in group.rows))
+    return rows
+
+
+def _closed(entry: Entry, final: list[Delivery], clocks: Clocks, expired: float) -> dict[bytes, bytes | None]:
+    """The clocks of the sources that fed windows which are evicted now; to be written with them."""
+    if not final:
+        return {}
+    last = max(delivery.last for delivery in final)
+    changed: dict[bytes, bytes | None] = {}
+    for number in entry.sources or ():
+        clock = clocks.of.get(number)
+        if clock is not None and clock.touched >= expired:
+            clock.closed = max(clock.closed, last)
+            changed[_clock_key(number)] = wire.pack_clock(clock)
+    return changed
 
 
 def _parts_by_key(rows: Iterable[tuple]) -> dict[Key, list[Part]]:

@@ -177,21 +177,23 @@ def unpack_entry(value: bytes, rules: Rules) -> Entry:
     return entry
 
 
-_PackedClock = tuple[float | None, float, bool, bool, float]
+_PackedClock = tuple[float | None, float, bool, bool, float, int, float | None]
 _decode_clock = msgspec.json.Decoder(_PackedClock).decode
 
 
 def pack_clock(clock: Clock) -> bytes:
     """A source's clock as the changelog holds it."""
     highest = None if math.isinf(clock.highest) else clock.highest
-    return encode((highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched))
+    closed = None if math.isinf(clock.closed) else clock.closed
+    return encode((highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed))
 
 
 def unpack_clock(value: bytes) -> Clock:
     """From what pack_clock gave."""
     clock = Clock()
-    highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched = _decode_clock(value)
+    highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed = _decode_clock(value)
     clock.highest = -math.inf if highest is None else highest
+    clock.closed = -math.inf if closed is None else closed
     return clock
 
 

@@ -31,7 +31,7 @@ class Advance(NamedTuple):
 class Clock:
     """One source's time."""
 
-    __slots__ = ("disorder_s", "ended", "highest", "touched", "unordered")
+    __slots__ = ("closed", "disorder_s", "ended", "highest", "position", "touched", "unordered")
 
     def __init__(self) -> None:
         self.highest = -math.inf
@@ -39,6 +39,10 @@ class Clock:
         self.ended = self.unordered = False
         self.touched = 0.0
         """When it was last heard of: wall clock, carried by the message."""
+        self.position = -1
+        """How far its lines are merged: none before this position is still to come for the first time."""
+        self.closed = -math.inf
+        """The latest event time in the windows it fed that were evicted."""
 
     def observe(self, advance: Advance, now: float) -> None:
         """Take in a batch; the same batch again changes nothing but `touched`."""
@@ -47,6 +51,10 @@ class Clock:
         self.unordered = self.unordered or advance.unordered
         self.ended = advance.ended
         self.touched = max(self.touched, now)
+
+    def was_merged(self, position: int, time: float) -> bool:
+        """Whether a line was merged into a window that may be evicted by now: merged again, it would open another one."""
+        return position <= self.position and time <= self.closed
 
     def passed(self, lateness_s: float) -> float:
         """The event time before which windows are over."""
