@@ -41,7 +41,8 @@ class Transport(base.Transport):
     def open_log(self) -> SharedLog:
         """The log of this process; who opens it releases it."""
         bounds = settings()
-        return shared_log(log_path(str(self.url[0])), bounds.log_max_bytes, bounds.log_keep)
+        # from its path: as text, a URL object loses the two slashes before an empty host
+        return shared_log(log_path(f"sqlite://{self.url[0].raw_path}"), bounds.log_max_bytes, bounds.log_keep)
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
