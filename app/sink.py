@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from app import wire
 from app.counters import counters
 from app.crash import crash_point
-from app.domain.records import Hit, Reject, raw_ids
+from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.ending import die
 from app.errors import StoreError
 from app.outbox import send_all
@@ -63,7 +63,8 @@ async def write_until_taken(
 
 def _as_reject(store: str, record: Any, reason: str) -> Reject:
     line = wire.encode(record)[:4096].decode("utf-8", "replace")
-    if isinstance(record, Hit):
+    if not isinstance(record, Delivery):
+        record = Hit._make(record)
         return Reject(f"refused_by_{store}", reason, line, record.raw_id, record.source, record.position, time.time())
     source = f"weblogs_reduced/{store}"
     return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, time.time())

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from app.domain.entries import Entry
-from app.domain.records import Delivery, Hit, Reject
+from app.domain.records import Delivery, Reject
 from app.domain.tallies import Part, Tally
 from app.domain.watermarks import Advance, Clock
 from app.domain.windows import Rules
@@ -123,19 +123,19 @@ decode_tokens = msgspec.json.Decoder(TokenMessage).decode
 _decode_rows = msgspec.json.Decoder(list[tuple]).decode
 
 
-def hits_of(message: TokenMessage) -> list[Hit]:
-    """All hits of a message."""
-    return [Hit._make((*row[:12], group.source, row[12])) for group in message.groups for row in group.rows]
+def hits_of(message: TokenMessage) -> list[tuple]:
+    """All hits of a message, as plain tuples in the order of Hit: thousands a message."""
+    return [(*row[:12], group.source, row[12]) for group in message.groups for row in group.rows]
 
 
 def decode_rejects(value: bytes) -> list[Reject]:
     """From a message of `weblogs_rejects`."""
-    return [Reject(*row) for row in _decode_rows(value)]
+    return list(map(Reject._make, _decode_rows(value)))
 
 
 def decode_deliveries(value: bytes) -> list[Delivery]:
     """From a message of `weblogs_reduced`."""
-    return [Delivery(*row) for row in _decode_rows(value)]
+    return list(map(Delivery._make, _decode_rows(value)))
 
 
 def key_bytes(key: Sequence[str]) -> bytes:
@@ -143,8 +143,18 @@ def key_bytes(key: Sequence[str]) -> bytes:
     return encode(tuple(key))
 
 
+def _finite(time: float) -> float | None:
+    """JSON has no infinity."""
+    return None if math.isinf(time) else time
+
+
+def _or_before_all(time: float | None) -> float:
+    return -math.inf if time is None else time
+
+
 _PackedTally = tuple[float, float, float, list[int], bytes, int, int, int, int, int]
-_PackedEntry = tuple[float, int, float | None, list[int] | None, list[_PackedTally], list[Part]]
+_PackedCut = tuple[float | None, int, float | None, float | None]
+_PackedEntry = tuple[float, _PackedCut, list[int] | None, list[_PackedTally], list[Part]]
 _decode_entry = msgspec.json.Decoder(_PackedEntry).decode
 
 
@@ -153,8 +163,7 @@ def pack_entry(entry: Entry) -> bytes:
     return encode(
         (
             entry.touched,
-            entry.evicted_hits,
-            None if math.isinf(entry.floor) else entry.floor,
+            (_finite(entry.floor), entry.evicted_hits, _finite(entry.evicted_last), _finite(entry.lost)),
             entry.sources,
             [tally.pack() for tally in entry.tallies] if not entry.parts else [],
             entry.parts,
@@ -165,9 +174,9 @@ def pack_entry(entry: Entry) -> bytes:
 def unpack_entry(value: bytes, rules: Rules) -> Entry:
     """From what pack_entry gave, under the same rules."""
     entry = Entry()
-    touched, evicted, floor, sources, tallies, parts = _decode_entry(value)
-    entry.touched, entry.evicted_hits = touched, evicted
-    entry.floor = -math.inf if floor is None else floor
+    entry.touched, cut, sources, tallies, parts = _decode_entry(value)
+    floor, entry.evicted_hits, evicted_last, lost = cut
+    entry.floor, entry.evicted_last, entry.lost = _or_before_all(floor), _or_before_all(evicted_last), _or_before_all(lost)
     entry.sources = None if sources is None else tuple(sources)
     if parts:
         entry.parts = parts
@@ -183,17 +192,15 @@ _decode_clock = msgspec.json.Decoder(_PackedClock).decode
 
 def pack_clock(clock: Clock) -> bytes:
     """A source's clock as the changelog holds it."""
-    highest = None if math.isinf(clock.highest) else clock.highest
-    closed = None if math.isinf(clock.closed) else clock.closed
-    return encode((highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed))
+    times = _finite(clock.highest), clock.disorder_s, clock.ended, clock.unordered, clock.touched
+    return encode((*times, clock.position, _finite(clock.closed)))
 
 
 def unpack_clock(value: bytes) -> Clock:
     """From what pack_clock gave."""
     clock = Clock()
     highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed = _decode_clock(value)
-    clock.highest = -math.inf if highest is None else highest
-    clock.closed = -math.inf if closed is None else closed
+    clock.highest, clock.closed = _or_before_all(highest), _or_before_all(closed)
     return clock
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import threading
@@ -18,7 +19,7 @@ from app.errors import WeblogsError
 from app.settings import settings
 from app.sink import stores
 from app.status import StatusService
-from app.topology import app, sinks
+from app.topology import app, flow, sinks
 
 # isort: split
 from tables.byte_ranges import byte_ranges
@@ -36,6 +37,11 @@ log = logging.getLogger(__name__)
 RETAIN_INTERVAL_S = 3600.0
 
 
+# Collecting garbage looks through all that lives: with a state of millions of entries and batches of thousands of tuples that is
+# most of the work, and little of it is ever found in cycles.
+gc.set_threshold(100_000, 20, 100)
+
+
 @app.on_worker_init.connect
 def only_worker(*_: Any, **__: Any) -> None:
     """The embedded log is for one worker process: a second one ends here."""
@@ -44,6 +50,8 @@ def only_worker(*_: Any, **__: Any) -> None:
             each.conf.datadir.mkdir(parents=True, exist_ok=True)
         log_of_all = app.topics_log.open_log().log
         log_of_all.lock_worker()
+        for topic in flow:  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
+            log_of_all.create_topic(topic.get_topic_name(), settings().partitions)
         for group in log_of_all.groups():
             if group.startswith(f"{app.conf.id}-") and group not in {sink.app.conf.id for sink in sinks.values()}:
                 log_of_all.forget_group(group)

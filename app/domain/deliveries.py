@@ -51,12 +51,8 @@ def version(hits: int, stage: int) -> int:
     return hits * 8 + stage
 
 
-def describe(key: tuple[str, str, str], tally: Tally, size: int | None, known_hits: int | None = None, stage: int = STAGE_OPEN) -> Delivery:
-    """The record of a delivery.
-
-    `size` is the size of the file in bytes from elsewhere; what the log names goes first. `known_hits` is what the
-    version counts where it is not the hits of this delivery alone.
-    """
+def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: int = STAGE_OPEN) -> Delivery:
+    """The record of a delivery. `size` is the size of the file in bytes from elsewhere; what the log names goes first."""
     marks = tally.marks
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
     ranges = tally.ranges if total is None else byteranges.clip(tally.ranges, total)
@@ -74,8 +70,6 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, known_hi
         flags.append("fragmented")
     if marks & Mark.HEADERS_COUNTED:
         flags.append("headers_counted")
-    hits = len(tally.ids)
-    known = (hits if known_hits is None else known_hits) + bool(marks & Mark.FRAGMENTED)
     return Delivery(
         *key,
         window_start=tally.start,
@@ -89,12 +83,12 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, known_hi
         verdict=verdict.verdict,
         evidence=verdict.evidence,
         reason=verdict.reason,
-        hits=hits,
+        hits=len(tally.ids),
         bytes_sent=tally.sent if marks & Mark.SENT else None,
         flags=flags,
         hit_ids=[f"{hit_id:016x}" for hit_id in tally.ids[:KEPT_IDS]],
         final=stage == STAGE_FINAL,
-        version=version(known, stage),
+        version=version(tally.known, stage),
         superseded_by=None,
     )
 

@@ -6,7 +6,7 @@ An entry is changed by `merge` alone and is a function of the set of hits merged
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from operator import attrgetter
 
 from app.domain import windows
@@ -24,7 +24,7 @@ _start = attrgetter("start")
 class Entry:
     """All open windows of one key."""
 
-    __slots__ = ("evicted_hits", "floor", "parts", "sources", "tallies", "touched")
+    __slots__ = ("evicted_hits", "evicted_last", "floor", "lost", "parts", "sources", "tallies", "touched")
 
     def __init__(self) -> None:
         self.tallies: list[Tally] = []
@@ -35,10 +35,19 @@ class Entry:
         """Which sources fed it, by the numbers their clocks have; None when they were too many."""
         self.touched = 0.0
         """When a message last touched it: wall clock, carried by the message."""
-        self.evicted_hits = 0
-        """first_touch only: hits in windows that were evicted; versions count them."""
         self.floor = float("-inf")
         """first_touch only: the end of the last evicted window; hits before it are cut by themselves."""
+        self.evicted_hits = 0
+        """first_touch only: evicted hits that led up to the floor, each less than a length after the one before it."""
+        self.evicted_last = float("-inf")
+        """first_touch only: time of the latest evicted hit."""
+        self.lost = float("-inf")
+        """first_touch only: time of the latest hit not taken in because there were too many."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is left that a hit could still meet."""
+        return not self.tallies and not self.evicted_hits
 
     def merge(self, parts: Iterable[Part], rules: Rules) -> set[float]:
         """Merge hits in; gives the starts of the windows they fell into, whether they were new or known."""
@@ -60,12 +69,11 @@ class Entry:
         """Which window holds the time at which a window started that is gone now."""
         return self.tallies[max(0, bisect_right(self.tallies, start, key=_start) - 1)].start
 
-    def known_hits(self, tally: Tally, rules: Rules) -> int:
-        """What the version of a window's record counts.
-
-        A window of first_touch can shrink when an earlier hit moves the cuts, so there all hits of the key count.
-        """
-        return self.evicted_hits + len(self.parts) if rules.window == "first_touch" else len(tally.ids)
+    def known_at(self, start: float, rules: Rules) -> int:
+        """first_touch: what the version of a window counts that would start at the time of a hit, but does not any more."""
+        holder = self.tally_at(self.successor(start))
+        first, behind = (bisect_left(self.parts, (time,)) for time in (holder.start, start + rules.length_s))
+        return holder.before + behind - first
 
     def fed_by(self, source: int) -> None:
         """Note that a source fed this entry."""
@@ -77,21 +85,31 @@ class Entry:
 
         Of first_touch only windows from the left: a later one is cut where the earlier ones end.
         """
-        tallies = self.tallies
         if rules.window == "first_touch":
-            count = 0
-            while count < len(tallies) and windows.end(rules, tallies[count].start, tallies[count].last) <= before:
-                count += 1
-            gone, self.tallies = tallies[:count], tallies[count:]
-            if gone:
-                self.floor = max(self.floor, gone[-1].start + rules.length_s)
-                kept = [part for part in self.parts if part.time >= self.floor]
-                self.evicted_hits += len(self.parts) - len(kept)
-                self.parts = kept
-            return gone
+            return self._evict_first_touch(before, rules)
+        tallies = self.tallies
         gone = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) <= before]
         if gone:
             self.tallies = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) > before]
+        return gone
+
+    def _evict_first_touch(self, before: float, rules: Rules) -> list[Tally]:
+        """A later window is cut where the earlier ones end: they are remembered as long as a hit may come that they lead up to."""
+        tallies, length_s = self.tallies, rules.length_s
+        count = 0
+        while count < len(tallies) and tallies[count].start + length_s <= before:
+            count += 1
+        gone, self.tallies = tallies[:count], tallies[count:]
+        if gone:
+            if gone[-1].start >= self.floor:
+                self.floor = gone[-1].start + length_s
+            at = bisect_left(self.parts, (self.tallies[0].start,)) if self.tallies else len(self.parts)
+            for part in self.parts[:at]:
+                self.evicted_hits = self.evicted_hits + 1 if part.time < self.evicted_last + length_s else 1
+                self.evicted_last = max(self.evicted_last, part.time)
+            self.parts = self.parts[at:]
+        if not self.tallies and self.evicted_last + length_s <= before:
+            self.evicted_hits = 0
         return gone
 
     # -- one way of merging a window mode
@@ -129,26 +147,39 @@ class Entry:
 
     def _merge_first_touch(self, parts: Iterable[Part], length_s: float) -> set[float]:
         held, times = self.parts, []
+        lost, count = self.lost, len(held)
         for part in parts:
             times.append(part.time)
             at = bisect_left(held, part[:2])
-            if (at == len(held) or held[at][:2] != part[:2]) and len(held) <= MAX_HITS:
+            if at < len(held) and held[at][:2] == part[:2]:
+                continue
+            if len(held) < MAX_HITS:
                 insort(held, part)
-        self._recut(length_s)
+            else:
+                self.lost = max(self.lost, part.time)
+        if len(held) > count or self.lost > lost:
+            self._recut(length_s)
         return {self.successor(time) for time in times}
 
     def _recut(self, length_s: float) -> None:
-        self.tallies = _cut(self.parts, length_s, self.floor)
-        if len(self.parts) > MAX_HITS:
-            for tally in self.tallies:
-                tally.marks |= Mark.FRAGMENTED
+        """What was lost may have belonged to any window that starts less than a length after it."""
+        self.tallies = tallies = self._cut(length_s)
+        for tally in tallies:
+            if tally.start >= self.lost + length_s:
+                break
+            tally.marks |= Mark.FRAGMENTED
 
-
-def _cut(parts: Sequence[Part], length_s: float, floor: float) -> list[Tally]:
-    """first_touch: the windows of sorted hits; those before `floor` never reach over it."""
-    tallies: list[Tally] = []
-    for part in parts:
-        if not tallies or part.time >= tallies[-1].start + length_s or tallies[-1].start < floor <= part.time:
-            tallies.append(Tally(part.time))
-        tallies[-1].add(part)
-    return tallies
+    def _cut(self, length_s: float) -> list[Tally]:
+        """first_touch: the windows of sorted hits; those before the floor never reach over it."""
+        tallies: list[Tally] = []
+        floor, led, last = self.floor, self.evicted_hits, self.evicted_last
+        for part in self.parts:
+            time = part.time
+            if time >= last + length_s:
+                led = 0
+            if not tallies or time >= tallies[-1].start + length_s or tallies[-1].start < floor <= time:
+                tallies.append(Tally(time))
+                tallies[-1].before = led
+            tallies[-1].add(part)
+            led, last = led + 1, time
+        return tallies

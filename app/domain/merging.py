@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import NamedTuple
 
 from app.domain import deliveries
 from app.domain.entries import Entry
+from app.domain.gathering import entry_of
 from app.domain.records import Delivery
 from app.domain.tallies import Part
 from app.domain.windows import Rules
@@ -38,25 +39,33 @@ class Changes:
         self._touched: dict[Key, set[float]] = {}
         self._gone: dict[Key, dict[float, Gone]] = {}
 
-    def merge(self, key: Key, parts: Iterable[Part], source: int, now: float) -> None:
+    def merge(self, key: Key, parts: list[Part], source: int, now: float) -> None:
         """Take in the hits that one message has for a key."""
-        entry = self.entries.get(key)
+        entry, rules = self.entries.get(key), self._rules
         if entry is None:
-            entry = self.entries[key] = self._load(key) or Entry()
             self._touched[key] = set()
-        rules = self._rules
-        before = {tally.start: entry.known_hits(tally, rules) for tally in entry.tallies}
+            entry = self._load(key)
+            if entry is None:
+                self._merge_new(key, entry_of(parts, rules), source, now)
+                return
+            self.entries[key] = entry
+        before = {tally.start: tally.known for tally in entry.tallies}
         self._touched[key] |= entry.merge(parts, rules)
         entry.touched = max(entry.touched, now)
         entry.fed_by(source)
         if before:
             self._note_gone(key, entry, before)
 
+    def _merge_new(self, key: Key, entry: Entry, source: int, now: float) -> None:
+        self.entries[key] = entry
+        self._touched[key].update(tally.start for tally in entry.tallies)
+        entry.touched, entry.sources = now, (source,)
+
     def _note_gone(self, key: Key, entry: Entry, before: dict[float, int]) -> None:
         left = before.keys() - {tally.start for tally in entry.tallies}
         for start in left:
             by = entry.successor(start)
-            known = before[start] if self._rules.window != "first_touch" else entry.known_hits(entry.tallies[0], self._rules)
+            known = before[start] if self._rules.window != "first_touch" else entry.known_at(start, self._rules)
             self._gone.setdefault(key, {})[start] = Gone(by, known)
             self._touched[key].add(by)
 
@@ -70,8 +79,7 @@ class Changes:
         if rules.window == "first_touch":
             touched = touched | starts.keys()  # a cut that moves changes its neighbours, too
         for start in sorted(touched & starts.keys()):
-            tally = starts[start]
-            found.append(deliveries.describe(key, tally, size, entry.known_hits(tally, rules)))
+            found.append(deliveries.describe(key, starts[start], size))
         for start, gone in sorted(self._gone.get(key, {}).items()):
             if start not in starts:
                 by = entry.successor(gone.by)
@@ -84,4 +92,4 @@ def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) 
     """Take the windows that are over out of an entry; gives their final records."""
     size = size_of(key[2])
     gone = entry.evict(before, rules)
-    return [deliveries.describe(key, tally, size, entry.known_hits(tally, rules), deliveries.STAGE_FINAL) for tally in gone]
+    return [deliveries.describe(key, tally, size, deliveries.STAGE_FINAL) for tally in gone]

@@ -64,7 +64,7 @@ class Reduction:
             if before is None:
                 before = passed[entry.sources] = self.clocks.passed(entry.sources, rules.lateness_s)
             final += evict(key, entry, before, rules, self.size_of)
-            if not entry.tallies:
+            if entry.is_empty:
                 empty.append(key)
         for key in empty:
             del self.open[key]
@@ -75,4 +75,4 @@ class Reduction:
         for key in list(self.open):
             entry = self.open.pop(key)
             for tally in entry.tallies:
-                yield deliveries.describe(key, tally, self.size_of(key[2]), entry.known_hits(tally, self.rules))
+                yield deliveries.describe(key, tally, self.size_of(key[2]))

@@ -61,6 +61,7 @@ class Part(NamedTuple):
 _ABORTED = int(HitFlag.ABORTED)
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _WHOLE = Mark.OFFSETS | Mark.SENT
+_make = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
 def part_of(hit: tuple, hit_id: int) -> Part | None:
@@ -78,12 +79,12 @@ def part_of(hit: tuple, hit_id: int) -> Part | None:
     if lo is not None and hi is not None:
         length = hi - lo + 1
         if not flags and (sent is None or sent >= length):
-            return Part(time, hit_id, lo, hi, length if sent is None else sent, total, _WHOLE, -1)
+            return _make(Part, (time, hit_id, lo, hi, length if sent is None else sent, total, _WHOLE, -1))
         return _cut_part(time, hit_id, lo, length, sent, total, flags)
     marks = Mark.BYTES_ONLY | (Mark.CUT if flags & _ABORTED else 0) | (Mark.HEADERS_COUNTED if flags & _HEADERS_COUNTED else 0)
     if sent is None:
-        return Part(time, hit_id, 0, -1, 0, total, marks | Mark.NO_COUNT, -1)
-    return Part(time, hit_id, 0, -1, sent, total, marks | Mark.SENT, -1)
+        return _make(Part, (time, hit_id, 0, -1, 0, total, marks | Mark.NO_COUNT, -1))
+    return _make(Part, (time, hit_id, 0, -1, sent, total, marks | Mark.SENT, -1))
 
 
 def _cut_part(time: float, hit_id: int, lo: int, length: int, sent: int | None, total: int, flags: int) -> Part:
@@ -93,14 +94,14 @@ def _cut_part(time: float, hit_id: int, lo: int, length: int, sent: int | None, 
     if flags & _ABORTED or (kept < length and flags & _HEADERS_COUNTED):
         kept = max(0, kept - HEADER_ALLOWANCE_BYTES)
     if flags & _ABORTED or kept < length:
-        return Part(time, hit_id, lo, lo + kept - 1, kept if sent is None else sent, total, marks | Mark.CUT, lo + length - 1)
-    return Part(time, hit_id, lo, lo + length - 1, length if sent is None else sent, total, marks, -1)
+        return _make(Part, (time, hit_id, lo, lo + kept - 1, kept if sent is None else sent, total, marks | Mark.CUT, lo + length - 1))
+    return _make(Part, (time, hit_id, lo, lo + length - 1, length if sent is None else sent, total, marks, -1))
 
 
 class Tally:
     """One window of one key, gathered hit by hit."""
 
-    __slots__ = ("cut_hi", "first", "ids", "last", "marks", "ranges", "sent", "start", "total_max", "total_min")
+    __slots__ = ("before", "cut_hi", "first", "ids", "last", "marks", "ranges", "sent", "start", "total_max", "total_min")
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -113,9 +114,16 @@ class Tally:
         self.total_min = self.total_max = -1
         self.marks = 0
         self.cut_hi = -1
+        self.before = 0
+        """first_touch only: how many hits before the window decided where it starts."""
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def known(self) -> int:
+        """What the version of the window's record counts: it grows with every hit that can change the record."""
+        return self.before + len(self.ids) + bool(self.marks & Mark.FRAGMENTED)
 
     def add(self, part: Part) -> bool:
         """Take in one hit; False where it was in already, or where no more is taken in."""
@@ -192,7 +200,7 @@ class Tally:
     @classmethod
     def unpack(cls, values: Iterable) -> Tally:
         """From what `pack` gave."""
-        tally = cls.__new__(cls)
+        tally = cls(0.0)
         (
             tally.start, tally.first, tally.last, flat, ids,
             tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi,

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.bulk import BulkReduction, entry_of
+from app.domain.bulk import BulkReduction
+from app.domain.gathering import entry_of
 from app.domain.entries import Entry
 from app.domain.records import HitFlag
 from app.domain.reduction import Reduction
