@@ -134,7 +134,6 @@ def _run(asked: argparse.Namespace) -> tuple[int, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    sys.set_int_max_str_digits(0)  # positions are integers of any size, a line bounds their digits
     asked = _arguments(argv)
     code, text = _run(asked)
     try:
@@ -147,4 +146,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.set_int_max_str_digits(0)  # positions are integers of any size; the length of a line bounds their digits
     sys.exit(main())

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.client import main
 from app.client_answer import Exit, Part, answer
 from app.client_view import answer_text, coverage_bar, printable
 from app.domain import byteranges
@@ -36,7 +37,7 @@ ONLY_HITS = ("10.0.0.4", "player/1", "GET /film")
 def _hits() -> list[Hit]:
     first = [(60367, 206, 0, 289), (46111, 206, 289, 578), (51848, 206, 578, 867), (54320, 206, 867, 1156)]
     second = [(100, 500, 0, 359), (200, 500, 359, 718), (300, 206, 718, 1077), (400, 206, 1077, 1436), (500, 206, 1436, 1795)]
-    made = []
+    made: list[Hit] = []
     for key, lines in ((FIREFOX, first), (CHROME, second)):
         for second_of_day, status, lo, hi in lines:
             made.append(_hit(len(made), key, time=NOON + second_of_day, status=status, lo=lo, hi=hi, bytes_sent=None))
@@ -211,14 +212,21 @@ def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path)
         (("-k", "a", "-l", "6", "-h", "5"), "-h 5 lies before -l 6"),
         (("-k", "a", "-l", "-1", "-h", "5"), "'-1' is no byte position"),
         (("-k", "a", "-l", "x", "-h", "5"), "'x' is no byte position"),
-        (("-k", "a", "--store", "nowhere"), "there is no store 'nowhere'; there are: sqlite"),
         (("-k", "a", "--jso"), "unrecognized arguments: --jso"),
     ],
 )
-def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, arguments: tuple, says: str):
-    done = run(data_dir, *arguments)
+def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys, arguments: tuple, says: str):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert ended.value.code == Exit.USAGE
+    assert says in err and err.count("\n") == 1 and out == ""
+
+
+def test_a_store_of_another_name_is_a_wrong_question(data_dir: Path):
+    done = run(data_dir, "-k", "a", "--store", "nowhere")
     assert done.returncode == Exit.USAGE
-    assert says in done.stderr and done.stderr.count("\n") == 1 and done.stdout == ""
+    assert done.stderr == "client: there is no store 'nowhere'; there are: sqlite\n"
 
 
 def test_help_tells_the_exit_codes(data_dir: Path):

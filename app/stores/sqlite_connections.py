@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from app.errors import StoreError, StoreUnreachable
 
-__all__ = ["MIN_SQLITE", "failure", "open_for_reading", "open_for_writing"]
+__all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
 
 MIN_SQLITE = (3, 24, 0)
 """The first that knows ON CONFLICT DO UPDATE."""
@@ -89,10 +89,20 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
         )
 
 
+def look(path: Path) -> None:
+    """Raises StoreUnreachable where there is no file, or none that may be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        sentence = f"the store {path} is not there; start the worker, which makes it, or set WEBLOGS_DATA_DIR to the folder it writes to"
+        raise StoreUnreachable(sentence) from None
+    except OSError as error:
+        raise failure(error, path, "open", StoreUnreachable) from error
+
+
 def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
     """A connection that can not write; works while others write. Raises StoreUnreachable where there is no store (yet)."""
-    if not path.exists():
-        raise StoreUnreachable(f"there is no store at {path} yet; start the worker, or set WEBLOGS_DATA_DIR to the folder it writes to")
+    look(path)
     try:
         connection = _connect_for_reading(path, busy_s, "mode=ro")
     except sqlite3.OperationalError as error:

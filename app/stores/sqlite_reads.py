@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreUnreachable
 from app.stores.contract import Counts, Key
-from app.stores.sqlite_connections import failure, open_for_reading
+from app.stores.sqlite_connections import failure, look, open_for_reading
 from app.stores.sqlite_names import RawIds
 from app.stores.sqlite_rows import (
     DELIVERY_COLUMNS,
@@ -67,9 +67,11 @@ class Reader:
             raise failure(error, self.path, "read") from error
 
     def ping(self) -> None:
-        if not self.path.exists():  # an open connection would go on reading a file that was removed
+        try:
+            look(self.path)
+        except StoreUnreachable:  # an open connection would go on reading a file that was removed
             self.close()
-            raise StoreUnreachable(f"the store {self.path} is not there; start the worker, which makes it")
+            raise
         self._rows("SELECT count(*) FROM sqlite_master")
 
     def keys_by_hash(self, key_hash: str) -> list[Key]:

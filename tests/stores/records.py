@@ -135,14 +135,20 @@ def hits(draw: st.DrawFn) -> Hit:
     position = draw(positions)
     given_id = draw(st.none() | st.binary(min_size=16, max_size=16))
     return Hit(
-        draw(times),
-        *(draw(st.none() | texts) for _ in range(4)),
-        draw(st.integers(0, 999)),
-        *(draw(st.none() | integers) for _ in range(4)),
-        draw(st.integers(0, 3)),
-        raw_ids(source)(position) if given_id is None else given_id.hex(),
-        source,
-        position,
+        time=draw(times),
+        ip_address=draw(st.none() | texts),
+        user_agent=draw(st.none() | texts),
+        request=draw(st.none() | texts),
+        method=draw(st.none() | texts),
+        status=draw(st.integers(0, 999)),
+        lo=draw(st.none() | integers),
+        hi=draw(st.none() | integers),
+        bytes_sent=draw(st.none() | integers),
+        total_bytes=draw(st.none() | integers),
+        flags=draw(st.integers(0, 3)),
+        raw_id=raw_ids(source)(position) if given_id is None else given_id.hex(),
+        source=source,
+        position=position,
     )
 
 

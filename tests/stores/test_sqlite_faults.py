@@ -164,7 +164,9 @@ async def test_ping_notices_a_file_that_was_removed(tmp_path: Path):
 
 
 def test_the_store_of_a_setting_is_the_file_in_the_data_folder(tmp_path: Path):
-    assert open_store("sqlite", Settings(data_dir=tmp_path)).path == tmp_path / "weblogs.db"
+    store = open_store("sqlite", Settings(data_dir=tmp_path))
+    assert isinstance(store, SqliteStore)
+    assert store.path == tmp_path / "weblogs.db"
 
 
 def test_an_unknown_store_is_refused_with_the_names_there_are():

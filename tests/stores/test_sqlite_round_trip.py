@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import key_hash, key_text, raw_ids
+from app.domain.records import Delivery, Hit, Reject, key_hash, key_text, raw_ids
 from app.stores.sqlite import SqliteStore
 from app.stores.sqlite_rows import key_name
 from tests.stores import records
@@ -18,7 +18,7 @@ from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
 def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits):
-    expected = {}
+    expected: dict[str, Hit] = {}
     for one in given_hits:
         expected.setdefault(one.raw_id, one)
 
@@ -35,7 +35,7 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
 def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects):
-    expected = {}
+    expected: dict[str, Reject] = {}
     for one in given_rejects:
         expected.setdefault(one.raw_id, one)
 
@@ -62,7 +62,7 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries):
-    expected = {}
+    expected: dict[tuple, Delivery] = {}
     for one in given_deliveries:
         known = expected.get(one[:4])
         if known is None or known.version < one.version:

@@ -39,7 +39,7 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(tmp_path_factory,
         visible = [] if best.superseded_by is not None else [best]
         assert await store.deliveries_of(*best[:3]) == visible
         assert await store.newest_deliveries(5) == visible
-        assert await store.deliveries_of(*best[:3], superseded=True) == [best]
+        assert await store.deliveries_of(best.ip_address, best.user_agent, best.request, superseded=True) == [best]
         assert await store.counts() == await records.counted(store)
 
     with_store(tmp_path_factory.mktemp("store") / "s.db", work)
