@@ -13,11 +13,12 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import msgspec
 
 from app.domain.entries import Entry
-from app.domain.records import Delivery, Reject
+from app.domain.records import Delivery, Hit, Reject
 from app.domain.tallies import Part, Tally
 from app.domain.watermarks import Advance, Clock
 from app.domain.windows import Rules
@@ -123,9 +124,9 @@ decode_tokens = msgspec.json.Decoder(TokenMessage).decode
 _decode_rows = msgspec.json.Decoder(list[tuple]).decode
 
 
-def hits_of(message: TokenMessage) -> list[tuple]:
+def hits_of(message: TokenMessage) -> list[Hit]:
     """All hits of a message, as plain tuples in the order of Hit: thousands a message."""
-    return [(*row[:12], group.source, row[12]) for group in message.groups for row in group.rows]
+    return cast(list[Hit], [(*row[:12], group.source, row[12]) for group in message.groups for row in group.rows])
 
 
 def decode_rejects(value: bytes) -> list[Reject]:
