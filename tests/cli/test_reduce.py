@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.cli import reducing
 from app.cli.playbacks import command as playbacks
 from app.cli.reduce import command as reduce
 from app.cli.simulate import command as simulate
@@ -161,8 +162,9 @@ def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes():
 @pytest.mark.long
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
-def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window):
-    arguments = ["weblogs", "-n", 500_000, "-s", 13, "--format", form, "--window", window]
+def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window, monkeypatch):
+    monkeypatch.setattr(reducing, "_SWEEP_HITS", 10_000)
+    arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
     run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
     found = deliveries("log", "--window", window)
@@ -322,7 +324,7 @@ def test_memory_does_not_grow_with_the_lines_of_one_delivery(window):
     script = "import resource, sys; from app.cli.reduce import command; command(standalone_mode=False)"
     code = f"import atexit\natexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr))\n{script}"
     peaks = []
-    for lines in (100_000, 400_000):
+    for lines in (80_000, 240_000):
         _write_pieces("log.tsv", lines)
         command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window]
         result = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
