@@ -187,14 +187,22 @@ class FollowedPath:
                 self._take_old(sibling, None)
             elif self._lost:
                 self._take_old(sibling, frozenset(self._lost))
-        if again:
+        if again and self._look_again_at == math.inf:
             self._warn_of_lost()
 
     def _take_old(self, sibling: Sibling, only: frozenset[str] | None) -> None:
-        with suppress(FileNotFoundError):  # rotated on: it is found again under its next name
+        """Opens a sibling, unless it was rotated on meanwhile: then another look finds it under its next name."""
+        try:
             file = GrowingFile(sibling.path, os.open(sibling.path, os.O_RDONLY | os.O_CLOEXEC))
-            self._old.append((file, only))
-            self._send_old(file, only)
+        except FileNotFoundError:
+            self._look_again_at = time.monotonic()
+            return
+        if file.inode != sibling.inode:
+            file.close()
+            self._look_again_at = time.monotonic()
+            return
+        self._old.append((file, only))
+        self._send_old(file, only)
 
     def _read_packed(self, sibling: Sibling, lost: frozenset[str]) -> None:
         self._run.sender.flush()
