@@ -105,8 +105,9 @@ class Merger:
             elif not name.startswith(b"\0"):
                 entry = wire.unpack_entry(value, self._rules)
                 final = self._evicted(name, entry, state, clocks, expired)
-                yield from slices.add(name, wire.pack_entry(entry) if entry.tallies else None, final)
-                slices.values |= _closed(entry, final, clocks, expired)
+                if final or entry.is_empty:
+                    yield from slices.add(name, None if entry.is_empty else wire.pack_entry(entry), final)
+                    slices.values |= _closed(entry, final, clocks, expired)
         yield from slices.rest()
 
     def _evicted(self, name: bytes, entry: Entry, state: State, clocks: Clocks, expired: float) -> list[Delivery]:
@@ -125,11 +126,9 @@ class _Slices:
         self.values: dict[bytes, bytes | None] = {}
 
     def add(self, name: bytes, value: bytes | None, records: list[Delivery]) -> Iterator[Step]:
-        """Nothing where there are no records: then nothing changed. Gives a step when this key would overfill it."""
-        if not records:
-            return
+        """Gives a step when this key would overfill it."""
         weight = len(name) + len(value or b"") + sum(_weight(record) for record in records)
-        if self.records and self._size + weight > self._max:
+        if self.values and self._size + weight > self._max:
             yield from self.rest()
         self.records += records
         self.values[name] = value

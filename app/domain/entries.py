@@ -181,5 +181,5 @@ class Entry:
                 tallies.append(Tally(time))
                 tallies[-1].before = led
             tallies[-1].add(part)
-            led, last = led + 1, time
+            led, last = led + 1, max(last, time)
         return tallies

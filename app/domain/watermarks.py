@@ -45,7 +45,7 @@ class Clock:
         """The latest event time in the windows it fed that were evicted."""
 
     def observe(self, advance: Advance, now: float) -> None:
-        """Take in a batch; the same batch again changes nothing but `touched`."""
+        """Take in a batch; the same batch again can hold the watermark back, never set it forward."""
         self.disorder_s = max(self.disorder_s, advance.disorder_s, self.highest - advance.lowest)
         self.highest = max(self.highest, advance.highest)
         self.unordered = self.unordered or advance.unordered

@@ -138,11 +138,11 @@ class NewestVersions:
             if old is None or record.version > old.version:
                 self.held[record[:4]] = record
 
-    def visible(self) -> dict[Key, list[tuple]]:
+    def visible(self) -> dict[Key, list[Delivery]]:
         return visible(self.held.values())
 
 
-def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, list[tuple]]:
+def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, list[Delivery]]:
     """The deliveries of a set of lines, by the standalone reduction."""
     reduction = Reduction(rules, size_of)
     for line in lines:
@@ -150,10 +150,10 @@ def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, 
     return visible(reduction.finish())
 
 
-def visible(records: Iterable[Delivery]) -> dict[Key, list[tuple]]:
+def visible(records: Iterable[Delivery]) -> dict[Key, list[Delivery]]:
     """By key, what a reader sees of them, in order of their starts: all fields but those that tell how they came about."""
-    found: dict[Key, list[tuple]] = {}
+    found: dict[Key, list[Delivery]] = {}
     for record in records:
         if record.superseded_by is None:
-            found.setdefault(record[:3], []).append(tuple(record._replace(version=0, final=False)))
-    return {key: sorted(some, key=lambda values: values[3]) for key, some in found.items()}
+            found.setdefault(record[:3], []).append(record._replace(version=0, final=False))
+    return {key: sorted(some, key=lambda record: record.window_start) for key, some in found.items()}

@@ -34,7 +34,7 @@ def key_of(number: int) -> Key:
     return (KEY[0], f"agent {number}", KEY[2])
 
 
-async def written_in_order(path, batches: Iterable[Sequence[Delivery]]) -> dict[Key, list[tuple]]:
+async def written_in_order(path, batches: Iterable[Sequence[Delivery]]) -> dict[Key, list[Delivery]]:
     """What a real store shows in the end."""
     store = SqliteStore(path)
     await store.open()
