@@ -7,8 +7,11 @@ import gzip
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import defaultdict
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,11 @@ from app.cli.playbacks import command as playbacks
 from app.cli.reduce import command as reduce
 from app.cli.simulate import command as simulate
 from app.settings import settings
+from app.simulator.truth import Shot, WindowRule, answers
+from app.sources.beginning import ReadOptions
+from app.sources.identity import Identifier
+from app.sources.orders import ordered_chunks
+from app.sources.reading import open_source
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 FIREFOX = "/6d8a9754-e8c7-4193-8491-58b2122c1c10"
@@ -187,6 +195,23 @@ def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_
     assert "complete" in result.output
     assert "start missing" in result.output
     assert "middle missing" in result.output
+
+
+def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn():
+    drawn = {}
+    with open_source(SAMPLES / "weblogs.tsv", Identifier(), ReadOptions()) as opened:
+        for chunk in ordered_chunks(opened.stream, "sample", 1, ReadOptions(), opened.source.rule):
+            for position, line in zip(chunk.positions or (), chunk.data.decode().splitlines(), strict=False):
+                drawn[position] = line.split("\t")
+    assert 1000 < len(drawn) < 1500  # of 2,000 lines drawn 2,000 times
+    shots = defaultdict(list)
+    for _, when, ip_address, agent, request, status, span in drawn.values():
+        if status in ("200", "206") and not request.startswith("HEAD "):
+            lo, hi = map(int, span.split("-"))
+            time = int(datetime.fromisoformat(when + "+00:00").timestamp())
+            shots[ip_address, agent, re.sub(r" HTTP/\d\.\d$", "", request)].append(Shot(time, lo, hi, -1, -1))
+    truth = [answer for key, found in shots.items() for answer in answers(key, found, WindowRule())]
+    assert comparable(deliveries(SAMPLES / "weblogs.tsv", "--order", "sample", "--seed", "1")) == comparable(truth)
 
 
 def test_playbacks_tell_what_is_incomplete_when_asked():
