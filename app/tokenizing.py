@@ -185,19 +185,36 @@ class Tokenizer:
 def _origin_of(message: Lines) -> _Origin:
     headers = message.headers
     here = f"{message.topic}/{message.partition}"
-    if Headers.SOURCE in headers:
+    place = _place_of(message) if Headers.SOURCE in headers else None
+    if place is not None:
         source = decode(headers[Headers.SOURCE])
         name = decode(headers.get(Headers.NAME, b""))
-        positions = wire.unpack_positions(headers[Headers.POSITIONS]) if Headers.POSITIONS in headers else None
-        position = _number(headers, Headers.POSITION, 0)
-        # A file lives long enough to have a clock of its own; a single POST does not.
-        lasting = bool(name) and not headers[Headers.NAME].startswith(Headers.POSTED)
-        return _Origin(source, source if lasting else here, name if lasting else here, position, positions)
+        # A source that names itself lives long enough to have a clock; one that is a single POST does not.
+        return _Origin(source, source if name else here, name or here, *place)
     if Headers.ID in headers:
         return _Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
     first = message.offset << LINES_A_MESSAGE_BITS
-    count = message.value.count(b"\n") + (not message.value.endswith(b"\n"))
-    return _Origin(here, here, here, first, range(first, first + count))
+    return _Origin(here, here, here, first, range(first, first + _count_of_lines(message.value)))
+
+
+def _place_of(message: Lines) -> tuple[int, Sequence[int] | None] | None:
+    """The position of the first line and, where they are not in a row, of each line in the source that the headers name.
+
+    None where they do not tell: ids made from a wrong place would be those of other lines, which then count as repeats.
+    """
+    headers = message.headers
+    position = _number(headers, Headers.POSITION, -1 if message.value else 0)
+    if Headers.POSITIONS not in headers:
+        return (position, None) if position >= 0 else None
+    try:
+        positions = wire.unpack_positions(headers[Headers.POSITIONS])
+    except ValueError:
+        return None
+    return (position, positions) if position >= 0 and len(positions) == _count_of_lines(message.value) else None
+
+
+def _count_of_lines(value: bytes) -> int:
+    return value.count(b"\n") + (value[-1:] not in (b"\n", b""))
 
 
 def _may_begin_with_header(message: Lines, origin: _Origin) -> bool:
