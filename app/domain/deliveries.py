@@ -124,9 +124,10 @@ def _proves_end(tally: Tally) -> bool:
 
 
 def _what_lacks(tally: Tally, ranges: Ranges, total: int | None) -> str:
-    if ranges and ranges[-1][1] <= PROBE_HI and tally.cut_hi < 0:
+    cut = tally.cut_hi >= 0 and not _mended(tally, ranges)
+    if ranges and ranges[-1][1] <= PROBE_HI and not cut:
         return "probe_only"
-    if tally.cut_hi >= 0 and not _mended(tally, ranges):
+    if cut:
         return "cut_off"
     if total is None:
         return "start_missing" if len(ranges) == 1 else "gap"
