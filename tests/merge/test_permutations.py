@@ -9,6 +9,7 @@ from itertools import permutations
 import pytest
 
 from app.domain.records import Delivery
+from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
 from app.stores.sqlite import SqliteStore
 from tests.merge.flow import BASE_S, HOUR_S, KEY, Key, Line, NewestVersions, Worker, message, reduced, run_with_crashes, visible
@@ -200,3 +201,16 @@ async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of
             places[number] = end if chance.random() < 0.8 or end >= len(stream) else places[number]
         batches.append(batch)
     assert await written_in_order(tmp_path / "store.db", batches) == expected
+
+
+@pytest.mark.parametrize("window", ["last_touch", "first_touch"])
+def test_a_delivery_of_too_many_hits_whose_start_moves_leaves_none_behind(window: str) -> None:
+    store = NewestVersions()
+    worker = Worker(Rules(window), store.write)
+    lines = [Line(BASE_S + at / 1000, 3 * at, 3 * at, at) for at in range(MAX_HITS + 5)]
+    worker.take(message(lines))
+    assert [delivery.reason for delivery in store.visible()[KEY]] == ["fragmented"]
+    worker.take(message([Line(BASE_S - HOUR_S, 0, 9, 10**6)]))
+    (delivery,) = store.visible()[KEY]
+    assert (delivery.reason, delivery.hits) == ("fragmented", MAX_HITS)
+    assert delivery.window_start == BASE_S - (HOUR_S if window == "last_touch" else 0)
