@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.bulk import BulkReduction
-from app.domain.gathering import entry_of
 from app.domain.entries import Entry
+from app.domain.gathering import entry_of
 from app.domain.records import HitFlag
 from app.domain.reduction import Reduction
 from app.domain.tallies import MAX_HITS, Part, part_of

@@ -1,0 +1,219 @@
+"""How records are named, and that the wire gives back what it was given."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app import wire
+from app.domain.entries import Entry
+from app.domain.records import Delivery, Hit, Reject, delivery_id, id_of_given, key_hash, key_text, raw_ids, short_id
+from app.domain.tallies import Mark, Part
+from app.domain.watermarks import Advance, Clock, source_number
+from app.domain.windows import WINDOWS, Rules
+from app.wire import Group, TokenMessage
+from tests.domain.hits import delivery_of, hit
+
+FAST = settings(deadline=None, max_examples=80)
+HUGE = 10**40
+
+SOURCES = st.text(max_size=40)
+HOSTILE = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        ["", "-", '"', "\\", "<script>", "\0", "\x7f", "a_b", "\u2028", "\\ud800", "'; DROP TABLE keys; --", "\U0001f600", "﷽" * 50]
+    ),
+).filter(lambda text: not any("\ud800" <= letter <= "\udfff" for letter in text))
+TIMES = st.floats(-1e11, 1e12, allow_nan=False)
+NUMBERS = st.one_of(st.integers(0, 2**70), st.integers(0, HUGE), st.sampled_from([0, 2**63 - 1, 2**63, 2**64, HUGE]))
+MAYBE = st.one_of(st.none(), NUMBERS)
+
+
+@FAST
+@given(SOURCES, st.lists(st.integers(0, 2**64 - 1), unique=True, max_size=60))
+def test_no_two_positions_of_a_source_share_an_id(source: str, positions: list[int]) -> None:
+    short, raw = short_id(source), raw_ids(source)
+    assert len({short(position) for position in positions}) == len(positions)
+    assert len({raw(position) for position in positions}) == len(positions)
+
+
+@FAST
+@given(SOURCES, st.integers(0, HUGE))
+def test_a_raw_id_is_32_hex_digits_that_begin_with_the_short_id(source: str, position: int) -> None:
+    raw = raw_ids(source)(position)
+    assert len(raw) == 32 and raw == raw.lower()
+    assert int(raw, 16) < 2**128
+    assert int(raw[:16], 16) == short_id(source)(position)
+
+
+def test_the_ids_of_a_source_are_fixed_for_ever() -> None:
+    """Stores hold them: another function would count every line of a log read again twice."""
+    assert raw_ids("0123456789abcdef0123456789abcdef")(0) == "bd9e45bdde650b4fc6248b18ab237609"
+    assert raw_ids("weblogs@1/0")(83886080)[:8] == "a6d89068"
+
+
+def test_lines_of_many_sources_do_not_meet() -> None:
+    ids = {short_id(f"source {source}")(position) for source in range(300) for position in range(0, 10_000, 100)}
+    assert len(ids) == 300 * 100
+
+
+def test_consecutive_positions_spread_over_the_whole_range() -> None:
+    short = short_id("a log")
+    high = {short(position) >> 60 for position in range(0, 100_000, 97)}
+    assert len(high) == 16
+
+
+@FAST
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_given_ids_are_told_apart_from_one_another_and_from_key_hashes(one: str, other: str) -> None:
+    assert (id_of_given(one) == id_of_given(other)) == (one == other)
+    assert id_of_given(one) != key_hash(one)
+
+
+@FAST
+@given(st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES), st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES))
+def test_no_two_deliveries_share_an_id(one: tuple, other: tuple) -> None:
+    assert (delivery_id(*one) == delivery_id(*other)) == (one == other)
+
+
+def test_keys_that_join_alike_share_a_hash_and_no_id() -> None:
+    one, other = ("a_b", "c", "d"), ("a", "b_c", "d")
+    assert key_hash(key_text(*one)) == key_hash(key_text(*other))
+    assert delivery_id(*one, 0.0) != delivery_id(*other, 0.0)
+    assert wire.key_bytes(one) != wire.key_bytes(other)
+
+
+def test_a_window_start_is_one_number_however_it_is_written() -> None:
+    assert delivery_id("a", "b", "c", 5) == delivery_id("a", "b", "c", 5.0)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_lone_surrogates_have_names_too(text: str) -> None:
+    assert len({key_hash(text), delivery_id(text, text, text, 0.0), id_of_given(text), raw_ids(text)(0)}) == 4
+    assert 0 <= source_number(text) < 2**63
+
+
+# -- through the wire
+
+ROWS = st.tuples(
+    TIMES, HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), st.integers(0, 599), MAYBE, MAYBE, MAYBE, MAYBE,
+    st.integers(0, 3), st.just("0" * 32), NUMBERS,
+)  # fmt: skip
+ADVANCES = st.builds(Advance, TIMES | st.just(math.inf), TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans())
+
+
+@FAST
+@given(
+    TIMES, st.lists(st.tuples(HOSTILE, st.integers(0, 2**63 - 1), HOSTILE, ADVANCES, st.lists(ROWS, max_size=3)), max_size=3), st.booleans()
+)
+def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple], tick: bool) -> None:
+    message = TokenMessage(now, [Group.of(*group) for group in groups], tick)
+    again = wire.decode_tokens(wire.encode(message))
+    assert again == message
+    assert [group.advance for group in again.groups] == [group[3] for group in groups]
+    hits = [Hit._make(one) for one in wire.hits_of(again)]
+    rows = [(source, row) for source, _, _, _, some in groups for row in some]
+    assert [(one.source, (*one[:12], one.position)) for one in hits] == rows
+
+
+@FAST
+@given(ADVANCES, ADVANCES)
+def test_a_group_that_goes_on_tells_of_both_parts(first: Advance, later: Advance) -> None:
+    group = Group.of("", 1, "", first, [])
+    group.advance_to(later)
+    assert group.advance == Advance(
+        min(first.lowest, later.lowest),
+        max(first.highest, later.highest),
+        max(first.disorder_s, later.disorder_s),
+        later.ended,
+        first.unordered or later.unordered,
+    )
+
+
+@FAST
+@given(st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, st.just("0" * 32), HOSTILE, NUMBERS, TIMES), max_size=3))
+def test_rejects_come_back_as_they_were(rows: list[tuple]) -> None:
+    rejects = [Reject(*row) for row in rows]
+    assert wire.decode_rejects(wire.encode(rejects)) == rejects
+
+
+@FAST
+@given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.lists(st.tuples(NUMBERS, NUMBERS).map(sorted), min_size=1, max_size=4), MAYBE, TIMES)
+def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], size: int | None, time: float) -> None:
+    found = delivery_of(*(hit(*pair, time=time) for pair in ends), size=size)._replace(ip_address=key[0], user_agent=key[1], request=key[2])
+    again = wire.decode_deliveries(wire.encode([found, found._replace(superseded_by=time, reason=None)]))
+    assert again[0] == found
+    assert type(again[0]) is Delivery
+    assert again[1].superseded_by == time
+
+
+@FAST
+@given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.tuples(HOSTILE, HOSTILE, HOSTILE))
+def test_no_two_keys_share_their_bytes(one: tuple, other: tuple) -> None:
+    assert (wire.key_bytes(one) == wire.key_bytes(other)) == (one == other)
+    assert not wire.key_bytes(one).startswith(b"\0")
+
+
+PARTS = st.builds(
+    lambda time, hit_id, lo, more, sent, total, marks, cut: Part(time, hit_id, lo, lo + more, sent, total, marks, cut),
+    st.floats(0, 1e9), st.integers(0, 2**64 - 1), NUMBERS, NUMBERS, NUMBERS, NUMBERS | st.just(-1), st.integers(0, 63), NUMBERS | st.just(-1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@FAST
+@given(
+    parts=st.lists(PARTS, min_size=1, max_size=6, unique_by=lambda part: part.hit_id),
+    sources=st.none() | st.lists(st.integers(0, 2**63)),
+    now=TIMES,
+)
+def test_entries_come_back_from_the_changelog_as_they_were(window: str, parts: list[Part], sources: list[int] | None, now: float) -> None:
+    rules = Rules(window)
+    entry = Entry()
+    entry.merge(parts, rules)
+    entry.touched, entry.sources = now, None if sources is None else tuple(sources)
+    entry.floor, entry.evicted_last, entry.evicted_hits = min(part.time for part in parts), -5.5, 3
+    entry.recut(rules) if window == "first_touch" else None
+    again = wire.unpack_entry(wire.pack_entry(entry), rules)
+    for name in set(Entry.__slots__) - {"tallies"}:
+        assert getattr(again, name) == getattr(entry, name), name
+    assert [(tally.pack(), tally.known) for tally in again.tallies] == [(tally.pack(), tally.known) for tally in entry.tallies]
+    assert wire.pack_entry(again) == wire.pack_entry(entry)
+    again.merge(parts, rules)
+    assert wire.pack_entry(again) == wire.pack_entry(entry), "and takes in the same hits as known"
+
+
+@FAST
+@given(
+    TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans(), TIMES, st.integers(-1, 2**63), TIMES | st.just(-math.inf)
+)
+def test_clocks_come_back_as_they_were(highest, disorder, ended, unordered, touched, position, closed) -> None:
+    clock = Clock()
+    values = {"highest": highest, "disorder_s": disorder, "ended": ended, "unordered": unordered}
+    values |= {"touched": touched, "position": position, "closed": closed}
+    assert values.keys() == set(Clock.__slots__)
+    for name, value in values.items():
+        setattr(clock, name, value)
+    again = wire.unpack_clock(wire.pack_clock(clock))
+    assert {name: getattr(again, name) for name in values} == values
+
+
+@FAST
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
+def test_positions_come_back_from_their_header(positions: list[int]) -> None:
+    assert list(wire.unpack_positions(wire.pack_positions(positions))) == positions
+    assert wire.pack_positions(positions) == b"".join(position.to_bytes(8, "little") for position in positions)
+
+
+@pytest.mark.parametrize("length", [1, 7, 9])
+def test_positions_of_a_broken_length_are_refused(length: int) -> None:
+    with pytest.raises(ValueError, match="multiple"):
+        wire.unpack_positions(b"x" * length)
+
+
+def test_marks_are_bits_of_their_own() -> None:
+    bits = [value for name, value in vars(Mark).items() if name.isupper()]
+    assert sum(bits) == 2 ** len(bits) - 1
