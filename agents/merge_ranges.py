@@ -5,17 +5,17 @@ For each message: compute the new values aside, send the records, append the cha
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from app import wire
 from app.crash import crash_point
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.intake import batches, or_end
-from app.merge import Merger, Step
+from app.intake import batches, by_partition, or_end
+from app.merge import Merger
 from app.outbox import send_all
 from app.settings import settings
 from app.sources.sizes import Sizes
@@ -23,6 +23,7 @@ from app.topology import app, weblogs_tokens
 from app.transports.messages import Message
 from tables.byte_ranges import byte_ranges
 
+MAX_BATCH_BYTES = 2 << 20
 log = logging.getLogger(__name__)
 _settings = settings()
 _rules = Rules(_settings.window, _settings.window_length, _settings.lateness)
@@ -33,21 +34,25 @@ merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl, _settings.change
 @app.agent(weblogs_tokens, name="merge_ranges")
 @or_end
 async def merge_ranges(stream):
-    async for batch in batches(app, stream):
+    async for batch in batches(app, stream, MAX_BATCH_BYTES):
         if sizes is not None and (problem := sizes.refresh()) is not None:
             log.error("%s; the sizes known before stay", problem)
-        partition = batch[0].message.partition
-        state = byte_ranges.parts.get(partition, {})
-        if await _apply(batch[-1], merger.steps(partition, state, [wire.decode_tokens(event.value) for event in batch])):
-            for event in batch:
-                await stream.ack(event)
-            crash_point("acked")
+        # The partitions side by side: while one waits for the disk, the next is computed, and one sync serves them all.
+        parts = by_partition(batch).values()
+        for part, done in zip(parts, await asyncio.gather(*map(_merge, parts)), strict=True):
+            if done:
+                for event in part:
+                    await stream.ack(event)
+        crash_point("acked")
 
 
-async def _apply(event, steps: Iterator[Step]) -> bool:
-    """False: the partition is not ours any more; the rest will come again, to whoever owns it."""
+async def _merge(part: list) -> bool:
+    """Events of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
+    event = part[-1]
+    partition = event.message.partition
+    state = byte_ranges.parts.get(partition, {})
     first = True
-    for step in steps:
+    for step in merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
         if not first:
             crash_point("slice")
         first = False

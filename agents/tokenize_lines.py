@@ -15,6 +15,8 @@ from app.tokenizing import Lines, Tokenizer, encode_tokens, headers_of
 from app.topology import app, weblogs
 from app.transports.messages import Message
 
+MAX_BATCH_BYTES = 1 << 20
+"""Reading this much blocks the event loop for some tens of milliseconds."""
 _settings = settings()
 _options = FormatOptions(_settings.json_fields, _settings.realtime_fields)
 tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
@@ -24,7 +26,7 @@ tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
 @or_end
 async def tokenize_lines(stream):
     topic = ""
-    async for batch in batches(app, stream):
+    async for batch in batches(app, stream, MAX_BATCH_BYTES):
         topic = topic or f"weblogs@{await app.topics_log.incarnation('weblogs')}"
         found = tokenizer.tokenize(
             Lines(

@@ -8,14 +8,14 @@ they do not: the next start reads them again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import wraps
 from typing import Any
 
 from app.ending import EXIT_REFUSED, die
 from app.errors import SettingsError
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "or_end", "still_ours"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "by_partition", "or_end", "still_ours"]
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
@@ -49,11 +49,11 @@ class Turns:
         return True
 
 
-async def batches(app: Any, stream: Any) -> AsyncIterator[list[Any]]:
-    """Events that wait together: all of one topic partition, in order, bounded in number and bytes.
+async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[Any]]:
+    """Events that wait together, of whatever partitions, in order within each; bounded in number and bytes.
 
-    One message a batch when they are large or come slowly, many when a shipper sends line by line: one append to the log
-    and one write to the state then serve them all. The caller acks each event by hand, last.
+    One message a batch when they come slowly, many when they come fast: one append to the log and one write to the state
+    then serve them all. The caller acks each event by hand, last.
     """
     turns = Turns(app)
     quiet = stream.noack()
@@ -63,14 +63,19 @@ async def batches(app: Any, stream: Any) -> AsyncIterator[list[Any]]:
     size = 0
     async for event in events:
         if await turns.is_ours(event):
-            if held and (held[0].message.tp != event.message.tp or len(held) >= MAX_BATCH_MESSAGES):
-                yield held
-                held, size = [], 0
             held.append(event)
             size += len(event.message.value or b"")
-        if held and (queue.empty() or size >= MAX_BATCH_BYTES):
+        if held and (queue.empty() or size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
             yield held
             held, size = [], 0
+
+
+def by_partition(batch: Iterable[Any]) -> dict[int, list[Any]]:
+    """The events of a batch by partition, in order within each."""
+    found: dict[int, list[Any]] = {}
+    for event in batch:
+        found.setdefault(event.message.partition, []).append(event)
+    return found
 
 
 def still_ours(app: Any, event: Any) -> bool:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 import faust
@@ -39,7 +41,8 @@ class BatchTable(faust.Table):
         self._ends: dict[int, int] = {}
         self._named: dict[int, set[bytes]] = {}
         """partition -> keys that begin with NUL: names of the state's own, not of what it counts"""
-        self._lock = asyncio.Lock()
+        self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """partition -> held while it is written or recovered"""
         self._changelog: Any = None
         self.recovered = 0
         """Changelog records read by all recoveries of this process."""
@@ -51,7 +54,7 @@ class BatchTable(faust.Table):
         append ends the process, for only a fresh recovery tells whether it took place.
         """
         partition = event.message.partition
-        async with self._lock:
+        async with self._locks[partition]:
             if not still_ours(self.app, event) or partition not in self._next:
                 return False
             try:
@@ -104,9 +107,12 @@ class BatchTable(faust.Table):
         """Fence and read the partitions that are ours now. Faust swallows exceptions here, so none gets out."""
         generation = self.app.consumer_generation_id
         try:
-            async with self._lock:
+            mine = sorted(tp.partition for tp in active_tps if tp.topic == self.changelog_topic_name)
+            async with AsyncExitStack() as held:
+                for partition in mine:
+                    await held.enter_async_context(self._locks[partition])
                 if generation == self.app.consumer_generation_id:  # a late call would fence the new owner
-                    await self._recover(sorted(tp.partition for tp in active_tps if tp.topic == self.changelog_topic_name))
+                    await self._recover(mine)
             # Faust now seeks and clears the queues of its streams. Nothing may be fetched until then: it would be lost.
             self.app.consumer.stop_flow()
         except asyncio.CancelledError:
