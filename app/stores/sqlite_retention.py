@@ -10,7 +10,7 @@ from typing import Any
 from app.stores.sqlite_bulk import slices
 from app.stores.sqlite_rows import text
 from app.stores.sqlite_tallies import Tallies
-from app.stores.sqlite_writes import Writer, standing_of_row
+from app.stores.sqlite_writes import Writer
 
 __all__ = ["SLICE_ROWS", "delete_deliveries", "delete_raw"]
 
@@ -55,7 +55,7 @@ def delete_deliveries(writer: Writer, before: float) -> int | None:
     """One slice of the deliveries last written before that time: how many went, or None where there are none left."""
     with writer.transaction("delete old records from") as (connection, tallies):
         old = connection.execute(
-            "SELECT key_no, delivery_no, version, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent "
+            "SELECT key_no, delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent "
             "FROM deliveries WHERE ingested < ? ORDER BY ingested LIMIT ?",
             (before, SLICE_ROWS),
         ).fetchall()
@@ -65,7 +65,7 @@ def delete_deliveries(writer: Writer, before: float) -> int | None:
             marks = ",".join("?" * (end - begin))
             connection.execute(f"DELETE FROM deliveries WHERE delivery_no IN ({marks})", [row[1] for row in old[begin:end]])
         for row in old:
-            standing_of_row(row[2:]).enter(tallies, -1)
+            tallies.add_row(row[2:], -1)
         _delete_lone_keys(connection, sorted({row[0] for row in old}))
     writer.forget_names()
     return len(old)

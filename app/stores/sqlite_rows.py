@@ -127,7 +127,7 @@ def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple:
         d.first,
         d.last,
         text_of_ranges(d.ranges),
-        text_of_ranges(d.missing),
+        text_of_ranges(d.missing) if d.missing else "",
         d.covered_bytes,
         d.total_bytes,
         d.size_known,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from app.stores.contract import Counts
 from app.stores.sqlite_rows import number, stored, text
@@ -18,10 +19,19 @@ class Tallies:
         self._changes: dict[tuple[str, str, str], list[int]] = {}
 
     def add(self, kind: str, verdict: str, reason: str | None, records: int, covered_bytes: int = 0, bytes_sent: int = 0) -> None:
-        change = self._changes.setdefault((kind, verdict, reason or ""), [0, 0, 0])
+        name = (kind, verdict, reason or "")
+        change = self._changes.get(name)
+        if change is None:
+            change = self._changes[name] = [0, 0, 0]
         change[0] += records
         change[1] += covered_bytes
         change[2] += bytes_sent
+
+    def add_row(self, row: Sequence[Any], records: int) -> None:
+        """A delivery as it is stored: visible, verdict, reason, covered_bytes, bytes_sent; `records` is 1 or -1."""
+        visible, verdict, reason, covered_bytes, bytes_sent = row
+        if visible:
+            self.add("deliveries", verdict, reason, records, records * number(covered_bytes), records * (number(bytes_sent) or 0))
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Adds in Python, where integers do not overflow."""

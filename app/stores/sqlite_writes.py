@@ -7,16 +7,16 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.sqlite_bulk import Insert, lookup
 from app.stores.sqlite_connections import failure, open_for_writing
 from app.stores.sqlite_names import Names, RawIds
-from app.stores.sqlite_rows import DELIVERY_COLUMNS, HIT_COLUMNS, REJECT_COLUMNS, delivery_row, given_id, number, text
+from app.stores.sqlite_rows import DELIVERY_COLUMNS, HIT_COLUMNS, REJECT_COLUMNS, delivery_row, given_id, number
 from app.stores.sqlite_tallies import Tallies
 
-__all__ = ["INGEST_GRAIN_S", "Standing", "Transaction", "Writer", "standing_of_row"]
+__all__ = ["INGEST_GRAIN_S", "Transaction", "Writer"]
 
 INGEST_GRAIN_S = 60.0
 """What came in within this time shares one row that tells when."""
@@ -30,6 +30,8 @@ _UPSERT_DELIVERIES = Insert(
     "ON CONFLICT (key_no, window_start) DO UPDATE SET " + ", ".join(f"{column} = excluded.{column}" for column in _CHANGED),
 )
 _STANDING = ("t.version", "t.superseded_by IS NULL", "t.verdict", "t.reason", "t.covered_bytes", "t.bytes_sent")
+_Name = tuple[int, float]
+"""key_no and window_start"""
 
 
 class Transaction(NamedTuple):
@@ -37,21 +39,6 @@ class Transaction(NamedTuple):
 
     connection: sqlite3.Connection
     tallies: Tallies
-
-
-class Standing(NamedTuple):
-    """A delivery as it counts."""
-
-    version: int
-    visible: bool
-    verdict: str
-    reason: str | None
-    covered_bytes: int
-    bytes_sent: int
-
-    def enter(self, tallies: Tallies, records: int) -> None:
-        if self.visible:
-            tallies.add("deliveries", self.verdict, self.reason, records, records * self.covered_bytes, records * self.bytes_sent)
 
 
 class Writer:
@@ -197,33 +184,25 @@ class Writer:
         with self.transaction("write deliveries to") as (connection, tallies):
             refused: list[tuple[Delivery, str]] = []
             best = self._best(connection, deliveries, refused)
-            current = _current(connection, list(best))
-            now = self._clock()
-            rows, kept = [], []
-            for name, delivery in best.items():
-                old = current.get(name)
-                if old is not None and old.version >= delivery.version:
-                    continue
-                try:
-                    rows.append(delivery_row(delivery, name[0], now))
-                except ValueError as error:
-                    refused.append((delivery, str(error)))
-                    continue
-                kept.append((name, delivery))
+            names = list(best)
+            current = {names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)}
+            rows, kept = self._newer(best, current, refused)
             bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
-            for index, (name, delivery) in enumerate(kept):
+            for index, name in enumerate(kept):
+                delivery = best[name]
                 if index in bad:
                     refused.append((delivery, bad[index]))
                     continue
-                if (old := current.get(name)) is not None:
-                    old.enter(tallies, -1)
-                _standing(delivery).enter(tallies, 1)
+                if name in current:
+                    tallies.add_row(current[name][2:], -1)
+                if delivery.superseded_by is None:
+                    tallies.add("deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0)
         return refused
 
-    def _best(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list) -> dict[tuple[int, float], Delivery]:
-        """The highest version of each delivery of the batch, by (key_no, window_start)."""
+    def _best(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list) -> dict[_Name, Delivery]:
+        """The highest version of each delivery of the batch."""
         numbers = self._names.key_numbers(connection, dict.fromkeys([delivery[0:3] for delivery in deliveries]))
-        best: dict[tuple[int, float], Delivery] = {}
+        best: dict[_Name, Delivery] = {}
         for delivery in deliveries:
             start = float(delivery.window_start)
             if math.isnan(start):
@@ -235,18 +214,19 @@ class Writer:
                 best[name] = delivery
         return best
 
-
-def _standing(delivery: Delivery) -> Standing:
-    d = delivery
-    return Standing(d.version, d.superseded_by is None, d.verdict, d.reason, d.covered_bytes, d.bytes_sent or 0)
-
-
-def _current(connection: sqlite3.Connection, names: list[tuple[int, float]]) -> dict[tuple[int, float], Standing]:
-    found = lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)
-    return {names[row[0]]: standing_of_row(row[1:]) for row in found}
-
-
-def standing_of_row(row: Sequence[Any]) -> Standing:
-    """From version, visible, verdict, reason, covered_bytes, bytes_sent as they are stored."""
-    version, visible, verdict, reason, covered_bytes, bytes_sent = row
-    return Standing(number(version), bool(visible), text(verdict), text(reason), number(covered_bytes), number(bytes_sent) or 0)
+    def _newer(self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list) -> tuple[list[tuple], list[_Name]]:
+        """Rows of those that are newer than what is stored, and their names."""
+        now = self._clock()
+        rows: list[tuple] = []
+        kept: list[_Name] = []
+        for name, delivery in best.items():
+            old = current.get(name)
+            if old is not None and number(old[1]) >= delivery.version:
+                continue
+            try:
+                rows.append(delivery_row(delivery, name[0], now))
+            except ValueError as error:
+                refused.append((delivery, str(error)))
+                continue
+            kept.append(name)
+        return rows, kept
