@@ -35,7 +35,7 @@ class Screen(Protocol):
 
 class _Plain:
     def __init__(self) -> None:
-        self._told = time.monotonic()
+        self._told: float | None = None
 
     def say(self, text: str) -> None:
         click.echo(text, err=True)
@@ -49,7 +49,9 @@ class _Plain:
 
     def _sometimes(self, text: str) -> None:
         now = time.monotonic()
-        if now - self._told >= _STATUS_EVERY_S:
+        if self._told is None:
+            self._told = now
+        elif now - self._told >= _STATUS_EVERY_S:
             self._told = now
             self.say(text)
 
