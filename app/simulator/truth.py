@@ -6,7 +6,6 @@ are cut by reading the definitions aloud. It is slow for one delivery of very ma
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 __all__ = ["Shot", "WindowRule", "answers", "marked_ranges", "windows_of"]
@@ -162,11 +161,10 @@ def _judge(runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counte
 
 
 def _reason(runs: list[list[int]], total: int, cut_hi: int, from_start_to: int) -> str:
-    highest = runs[-1][1] if runs else math.inf
-    if cut_hi < 0 and highest <= _PROBE_HI:
-        return "probe_only"
-    if cut_hi >= 0 and from_start_to < cut_hi:
+    if from_start_to < cut_hi:  # a cut answer's rest never came
         return "cut_off"
+    if runs and runs[-1][1] <= _PROBE_HI:
+        return "probe_only"
     if total < 0:
         return "start_missing" if len(runs) == 1 else "gap"
     if not runs or runs[0][0] > 0:

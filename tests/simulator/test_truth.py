@@ -77,6 +77,7 @@ def test_verdicts_without_a_size():
     assert _one([Shot(1, 0, 1, -1, -1)]) == ("partial", "probe_only", [[0, 1]], [])
     assert _one([Shot(1, 0, 9, 4, -1)]) == ("partial", "cut_off", [[0, 3]], [])
     assert _one([Shot(1, 0, 9, 4, -1), Shot(2, 4, 9, 6, -1)]) == ("complete", None, [[0, 9]], [])
+    assert _one([Shot(1, 0, 1, 1, -1), Shot(2, 0, 1, 2, -1)]) == ("partial", "probe_only", [[0, 1]], [])
     assert _one([Shot(1, 0, 9, 0, -1)]) == ("partial", "cut_off", [], [])
 
 

@@ -1,0 +1,43 @@
+"""The simulator's truth and the domain, written apart from each other, give one answer for any hits."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.reduction import Reduction
+from app.domain.watermarks import Advance
+from app.domain.windows import WINDOWS, Rules
+from app.simulator.truth import Shot, WindowRule, answers
+
+_KEY = ("10.0.0.1", "agent", "GET /a")
+_SHOTS = st.builds(
+    lambda time, lo, length, sent, total, counted_only: (
+        Shot(time, -1, -1, max(sent, 0), total) if counted_only else Shot(time, lo, lo + length, sent, total)
+    ),
+    st.integers(0, 200_000),
+    st.integers(0, 12),
+    st.integers(0, 8),
+    st.integers(-1, 9),
+    st.sampled_from([-1, -1, 12, 12, 13]),
+    st.sampled_from([False, False, False, False, True]),
+)
+
+
+def _hit(shot):
+    """The tuple of Parsed that a log line with these numbers gives."""
+    numbers = [None if number < 0 else number for number in (shot.lo, shot.hi, shot.sent, shot.total)]
+    return (float(shot.time), *_KEY, "GET", 206, *numbers, 0)
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(_SHOTS, min_size=1, max_size=10),
+    st.sampled_from(WINDOWS),
+    st.sampled_from([60.0, 40_000.0, 86_400.0]),
+    st.sampled_from([-1, 12, 2]),
+)
+def test_truth_and_domain_agree_on_every_field(shots, window, length_s, size):
+    reduction = Reduction(Rules(window, length_s), lambda request: size if size >= 0 else None)
+    reduction.add([_hit(shot) for shot in shots], range(len(shots)), 0, Advance(unordered=True))
+    found = {delivery.window_start: delivery._asdict() for delivery in reduction.finish()}
+    truth = {answer["window_start"]: answer for answer in answers(_KEY, shots, WindowRule(window, length_s), size)}
+    assert {start: {name: fields[name] for name in truth[start]} for start, fields in found.items()} == truth
