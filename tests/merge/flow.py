@@ -130,16 +130,24 @@ class NewestVersions:
     """What a store holds: the highest version of each delivery, superseded ones hidden."""
 
     def __init__(self) -> None:
-        self.held: dict[tuple, Delivery] = {}
+        self.held: dict[Key, dict[float, Delivery]] = {}
 
     def write(self, records: Iterable[Delivery]) -> None:
         for record in records:
-            old = self.held.get(record[:4])
+            windows = self.held.setdefault(record[:3], {})
+            old = windows.get(record.window_start)
             if old is None or record.version > old.version:
-                self.held[record[:4]] = record
+                windows[record.window_start] = record
+
+    def visible_of(self, key: Key) -> list[Delivery]:
+        """The records of a key as they are, in order of their starts."""
+        return [record for _, record in sorted(self.held.get(key, {}).items()) if record.superseded_by is None]
 
     def visible(self) -> dict[Key, list[Delivery]]:
-        return visible(self.held.values())
+        return visible(record for windows in self.held.values() for record in windows.values())
+
+    def forget(self, key: Key) -> None:
+        self.held.pop(key, None)
 
 
 def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, list[Delivery]]:

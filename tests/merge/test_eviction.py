@@ -284,7 +284,7 @@ def test_what_a_crash_repeats_after_its_eviction_changes_nothing(window: str) ->
             log += [message(group, unordered=False), TICK][: chance.randint(1, 2)]
         store = NewestVersions()
         crashes += run_with_crashes(Worker(rules, store.write, max_step_bytes=chance.choice((1, 1500, 4 << 20))), log, chance)
-        finals += sum(record.final for record in store.held.values())
+        finals += sum(record.final for windows in store.held.values() for record in windows.values())
         assert store.visible() == reduced(lines, rules), seed
     assert crashes > 150
     assert finals > 100 or window == "all"
