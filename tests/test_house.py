@@ -1,0 +1,100 @@
+"""What stands around the code: the Makefile, the requirements, the scripts, and what must not be in a file."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+GIT = shutil.which("git")
+TEXT = {".py", ".md", ".sql", ".html", ".css", ".js", ".toml", ".txt", ".sh", ".tsv", ".example", ""}
+
+
+def tracked() -> list[Path]:
+    """The project's files."""
+    assert GIT, "git is needed"
+    told = subprocess.run([GIT, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [ROOT / name for name in told.split("\0") if name and (ROOT / name).is_file()]
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_requirements_are_pinned() -> None:
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not re.match(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]* *(#.+)?$", line)] == []
+
+
+def test_every_requirement_says_why() -> None:
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    assert [line for line in lines if not line.partition("#")[2].strip()] == []
+
+
+def test_no_file_names_a_place_of_one_machine() -> None:
+    places = re.compile(r"(?<![\w.])/(?:work|root|home/[a-z]+|Users/[a-z]+)/")
+    named = []
+    for path in tracked():
+        if path.suffix in TEXT and path != Path(__file__):
+            text = path.read_text(errors="replace")
+            named += [f"{path.relative_to(ROOT)}: {match[0]}" for match in places.finditer(text)]
+    assert named == []
+
+
+def test_make_alone_prints_help_for_every_target() -> None:
+    done = make()
+    assert done.returncode == 0, done.stderr
+    text = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+    told = set(re.findall(r"^  ([a-z-]+) +\S", done.stdout, re.MULTILINE))
+    phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    assert phony
+    assert targets == told == set(phony[1].split())
+
+
+@pytest.mark.parametrize(
+    "target", ["setup", "run", "test", "test-long", "coverage", "bench", "lint", "run-standalone-app", "run-standalone-app-debug"]
+)
+def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: str, tmp_path: Path) -> None:
+    told = make("-n", target, f"READY={tmp_path}/never")
+    assert told.returncode != 0 or "./init.sh" in told.stdout  # a stamp that can not be made asks for the set-up
+    commands = [line.removeprefix("N=100000 ") for line in make("-n", target).stdout.splitlines() if "Nothing to be done" not in line]
+    assert {line.split()[0] for line in commands} <= {".venv/bin/python", "sh", "rm"}
+
+
+def test_the_scripts_are_valid_and_can_be_executed() -> None:
+    for script, shell in (("init.sh", "sh"), (".ci/run", "bash")):
+        assert (ROOT / script).stat().st_mode & 0o111, script
+        subprocess.run([shell, "-n", script], cwd=ROOT, check=True)
+
+
+def test_ci_runs_what_it_must() -> None:
+    text = (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"^step make (\S+)", text, re.MULTILINE)[:5] == ["setup", "lint", "test", "test-long", "coverage"]
+    assert "set -euo pipefail" in text
+
+
+def test_init_refuses_without_a_python_in_one_sentence(tmp_path: Path) -> None:
+    for name in ("init.sh", "requirements.txt", ".env.example"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for tool in ("sh", "dirname"):
+        found = shutil.which(tool)
+        assert found
+        (tools / tool).symlink_to(found)
+    script = (tmp_path / "init.sh").read_text().replace("/usr/bin/python3.11", "/nosuch/python3.11")
+    (tmp_path / "init.sh").write_text(script)
+    done = subprocess.run(["sh", "init.sh"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no Python 3.11 found" in done.stderr and "PYTHON=" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_no_file_is_so_long_that_nobody_reads_it() -> None:
+    code = [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("app", "agents", "tables")]
+    assert {str(path.relative_to(ROOT)) for path in code if path.stat().st_size > 16_000} == set()
