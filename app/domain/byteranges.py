@@ -88,7 +88,7 @@ def covered(ranges: Ranges) -> int:
     >>> covered(((0, 1156),))
     1157
     """
-    return sum(hi - lo + 1 for lo, hi in ranges)
+    return sum([hi - lo + 1 for lo, hi in ranges])
 
 
 def missing(ranges: Ranges, lo: int, hi: int) -> Ranges:

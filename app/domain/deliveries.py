@@ -17,6 +17,8 @@ because a response without offsets may have sent what the ranges lack.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from typing import NamedTuple
 
 from app.domain import byteranges
@@ -75,8 +77,8 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: i
         window_start=tally.start,
         first=tally.first,
         last=tally.last,
-        ranges=[list(pair) for pair in ranges],
-        missing=[list(pair) for pair in missing],
+        ranges=list(map(list, ranges)),
+        missing=list(map(list, missing)),
         covered_bytes=byteranges.covered(ranges),
         total_bytes=total,
         size_known=total is not None,
@@ -86,11 +88,19 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: i
         hits=len(tally.ids),
         bytes_sent=tally.sent if marks & Mark.SENT else None,
         flags=flags,
-        hit_ids=[f"{hit_id:016x}" for hit_id in tally.ids[:KEPT_IDS]],
+        hit_ids=_hex(tally.ids[:KEPT_IDS]),
         final=stage == STAGE_FINAL,
         version=version(tally.known, stage),
         superseded_by=None,
     )
+
+
+def _hex(ids: array[int]) -> list[str]:
+    """Each as 16 hex digits; all at once, because records are made by the thousand."""
+    if sys.byteorder == "little":
+        ids.byteswap()
+    digits = ids.tobytes().hex()
+    return [digits[at : at + 16] for at in range(0, len(digits), 16)]
 
 
 def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from operator import itemgetter, sub
 from typing import NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser
@@ -18,6 +20,9 @@ FUTURE_S = 86400.0
 """A line dated later than its arrival by more than this is rejected: one such line would close every window."""
 KEPT_LINE_CHARS = 1024
 """How much of a rejected line is kept."""
+_BLOCK = 256
+"""So many lines are read again one by one where one of them is no hit."""
+_time = itemgetter(0)
 
 
 class BadAt(NamedTuple):
@@ -66,38 +71,67 @@ def read_lines(
     `header_row`: where the first of these lines is no hit, it is a head line. `arrived`: wall clock, UTC seconds.
     """
     lines, starts = _split(data, position, positions)
-    hits: list[tuple] = []
-    places: list[int] = []
-    rejects: list[BadAt] = []
-    heads = 0
-    latest = arrived + FUTURE_S
-    lowest, highest, disorder = math.inf, -math.inf, 0.0
-    for line, start in zip(lines, starts, strict=True):
+    read = _Reading(parse, arrived + FUTURE_S, header_row)
+    # A head line may change how the parser reads the lines behind it: then no line may be read twice.
+    read_block = read.one_by_one if b"\n#" in data or data.startswith(b"#") else read.block
+    for at in range(0, len(lines), _BLOCK):
+        read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
+    return ReadLines(read.hits, read.positions, read.rejects, read.heads, read.lowest, read.highest, read.disorder_s)
+
+
+class _Reading:
+    """What was read so far. Blocks in which every line is a hit, nearly all, are read without looking at each line."""
+
+    def __init__(self, parse: LineParser, latest: float, header_row: bool) -> None:
+        self._parse, self._latest, self._header_row = parse, latest, header_row
+        self.hits: list[tuple] = []
+        self.positions: list[int] = []
+        self.rejects: list[BadAt] = []
+        self.heads = 0
+        self.lowest, self.highest, self.disorder_s = math.inf, -math.inf, 0.0
+
+    def block(self, lines: list[str], starts: Sequence[int]) -> None:
+        """Read some lines."""
         try:
-            hit = parse(line)
-        except BadLine as bad:
-            if header_row and not hits and not rejects:
-                header_row = False
-                heads += 1
-            else:
-                rejects.append(BadAt(bad.reason, bad.detail, line[:KEPT_LINE_CHARS], start))
-            continue
-        if hit is None:
-            heads += 1
-            continue
-        time = hit[0]
-        if time >= highest:
-            if time > latest:
-                rejects.append(BadAt("bad_time", "dated more than a day ahead of its arrival", line[:KEPT_LINE_CHARS], start))
+            hits = list(map(self._parse, lines))
+            if None in hits:
+                raise BadLine("bad_columns", "a head line")
+            times = list(map(_time, hits))  # type: ignore[arg-type]
+            highest = max(times)
+            if highest > self._latest:
+                raise BadLine("bad_time", "in the future")
+        except BadLine:
+            self.one_by_one(lines, starts)
+            return
+        running = list(accumulate(times, max, initial=self.highest))
+        self.disorder_s = max(self.disorder_s, max(map(sub, running, times)))
+        self.lowest, self.highest = min(self.lowest, *times), running[-1]
+        self.hits += hits  # type: ignore[arg-type]
+        self.positions += starts
+        self._header_row = False
+
+    def one_by_one(self, lines: list[str], starts: Sequence[int]) -> None:
+        """Read some lines, hits or not."""
+        for line, start in zip(lines, starts, strict=True):
+            try:
+                hit = self._parse(line)
+                if hit is None:
+                    self.heads += 1
+                    continue
+                if hit[0] > self._latest:
+                    raise BadLine("bad_time", "dated more than a day ahead of its arrival")
+            except BadLine as bad:
+                if self._header_row:
+                    self._header_row = False
+                    self.heads += 1
+                else:
+                    self.rejects.append(BadAt(bad.reason, bad.detail, line[:KEPT_LINE_CHARS], start))
                 continue
-            highest = time
-        elif highest - time > disorder:
-            disorder = highest - time
-        if time < lowest:
-            lowest = time
-        hits.append(hit)
-        places.append(start)
-    return ReadLines(hits, places, rejects, heads, lowest, highest, disorder)
+            self._header_row = False
+            self.disorder_s = max(self.disorder_s, self.highest - hit[0])
+            self.lowest, self.highest = min(self.lowest, hit[0]), max(self.highest, hit[0])
+            self.hits.append(hit)
+            self.positions.append(start)
 
 
 def read_too_long(data: bytes, length: int, position: int) -> ReadLines:
@@ -106,7 +140,7 @@ def read_too_long(data: bytes, length: int, position: int) -> ReadLines:
     return ReadLines([], [], [bad], 0, math.inf, -math.inf, 0.0)
 
 
-def _split(data: bytes, position: int, positions: Sequence[int] | None) -> tuple[list[str], Iterable[int]]:
+def _split(data: bytes, position: int, positions: Sequence[int] | None) -> tuple[list[str], Sequence[int]]:
     lines: list[str]
     if data.isascii():
         lines = data.decode("ascii").split("\n")

@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from app.domain.records import Delivery, key_hash, key_text
 from app.output.columns import COLUMNS, TIMES, iso_time, values
 
@@ -75,9 +77,14 @@ class JsonLines(_TextFile):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
+        self._encode = msgspec.json.Encoder().encode
+        self._encode_slowly = json.JSONEncoder(check_circular=False).encode
 
     def write(self, delivery: Delivery) -> None:
         fields = delivery._asdict()
         fields["key_hash"] = key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request))
-        self._file.write(self._encode(fields) + "\n")
+        try:
+            line = self._encode(fields).decode()
+        except UnicodeEncodeError:  # a lone surrogate, from an escape in a JSON log: written as an escape again
+            line = self._encode_slowly(fields)
+        self._file.write(line + "\n")
