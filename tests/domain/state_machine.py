@@ -193,7 +193,7 @@ class Machine:
         self.event_s += self.chance.choice((0, 1, 6)) * HOUR_S
         self.wall_s += 5.0
         self.worker.merger = self.worker._make()
-        passed = self.highest - max(LATENESS_S, self.disorder)
+        passed = self._watermark()
         self._deliver([TokenMessage(self.wall_s, [], tick=True)])
         for key in list(self.shots):
             over = self.over.setdefault(key, set())
@@ -251,6 +251,16 @@ class Machine:
             assert sum(hi - lo + 1 for lo, hi in record.missing) == (max(held) + 1 - len(held) if held else 0)
             whole = bool(held) and max(held) + 1 == len(held) and max(held) >= max(2, cut_hi)
         assert (record.verdict == "complete") == whole
+
+    def _watermark(self) -> float:
+        """What has passed for certain; messages read again after a crash may look out of order, and hold it back."""
+        value = self.worker.state.get(CLOCK + b"%d" % source_number(SOURCE))
+        if value is None:
+            return -math.inf
+        clock = wire.unpack_clock(value)
+        assert clock.highest == self.highest
+        assert self.disorder <= clock.disorder_s <= 8 * LENGTH_S
+        return self.highest - max(LATENESS_S, clock.disorder_s)
 
     def _check_state_keys(self) -> None:
         held = {name for name in self.worker.state if not name.startswith(b"\0")}
