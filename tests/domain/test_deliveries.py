@@ -130,7 +130,7 @@ def sent_bytes(one: Parsed) -> set[int]:
     return set(range(one.lo, one.lo + kept))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(HITS, st.one_of(st.none(), st.integers(0, 40)), st.randoms(use_true_random=False))
 def test_what_a_delivery_says_is_true_of_the_bytes_of_its_hits(hits: list[Parsed], size: int | None, random) -> None:
     found = delivery_of(*hits, size=size)

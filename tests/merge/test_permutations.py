@@ -127,7 +127,7 @@ def with_repeats(lines: Sequence[Line], chance: random.Random) -> list[list[Line
 @pytest.mark.parametrize("arrange", [grouped, with_repeats])
 def test_any_grouping_and_any_repetition_gives_the_same_visible_deliveries(window: str, arrange) -> None:
     rules = Rules(window)
-    for seed in range(150):
+    for seed in range(60):
         chance = random.Random(seed)
         lines = lines_at(chance.choice(list(NASTY_HOURS.values())))
         chance.shuffle(lines)
@@ -162,19 +162,29 @@ def crashed_log(chance: random.Random, keys: Sequence[Key]) -> list[Line]:
     return random_lines(chance, keys, chance.randint(3, 16))
 
 
-@pytest.mark.parametrize("window", WINDOWS)
-def test_after_any_crashes_the_visible_deliveries_are_those_of_the_set_of_lines(window: str) -> None:
-    """Records of states that were lost again have reached the store; what comes after them must not leave them there."""
+def check_crashes(window: str, seeds: range) -> None:
     rules = Rules(window)
     crashes = 0
-    for seed in range(300):
+    for seed in seeds:
         chance = random.Random(seed)
         lines = crashed_log(chance, [key_of(1), key_of(2)])
         store = NewestVersions()
         worker = Worker(rules, store.write, max_step_bytes=chance.choice((1, 1500, 4 << 20)))
         crashes += run_with_crashes(worker, [message(group) for group in with_repeats(lines, chance)], chance)
         assert store.visible() == reduced(lines, rules), seed
-    assert crashes > 300
+    assert crashes > len(seeds)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_after_any_crashes_the_visible_deliveries_are_those_of_the_set_of_lines(window: str) -> None:
+    """Records of states that were lost again have reached the store; what comes after them must not leave them there."""
+    check_crashes(window, range(120))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("window", WINDOWS)
+def test_after_very_many_crashes_the_visible_deliveries_are_those_of_the_set_of_lines(window: str) -> None:
+    check_crashes(window, range(1000, 4000))
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -182,8 +192,8 @@ async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of
     """Its writer crashes, too: batches of any size, some written again."""
     rules = Rules(window)
     streams: list[list[Delivery]] = []
-    expected = {}
-    for seed in range(60):
+    expected: dict[Key, list[Delivery]] = {}
+    for seed in range(40):
         chance = random.Random(seed)
         lines = crashed_log(chance, [key_of(2 * seed), key_of(2 * seed + 1)])
         streams.append([])

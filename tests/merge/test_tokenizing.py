@@ -30,7 +30,7 @@ def tsv(second: int, ip: str = "203.0.113.9", path: str = "/a", status: str = "2
     return f"-\t2020-08-24 10:{second // 60:02}:{second % 60:02}\t{ip}\tcurl/8\t{path}\t{status}\t{second}-{second + 9}"
 
 
-def message(value: bytes | str, offset: int = 0, partition: int = 0, **headers: str | bytes) -> Lines:
+def message(value: bytes | str, offset: int = 0, partition: int = 0, /, **headers: str | bytes) -> Lines:
     data = value.encode() if isinstance(value, str) else value
     return Lines(
         TOPIC, partition, offset, NOW, data, {name: text.encode() if isinstance(text, str) else text for name, text in headers.items()}
@@ -61,7 +61,7 @@ LINES_OF_A_LOG = st.lists(
     st.one_of(
         st.builds(tsv, st.integers(0, 3599), st.sampled_from(["203.0.113.9", "2001:db8::7"]), st.sampled_from(["/a", "/ü", "/a_b"])),
         st.sampled_from(["", "nonsense", tsv(5, status="999"), tsv(7) + "\r", "café\t"]),
-        st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\n"), max_size=12),
+        st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=12),
     ),
     min_size=1,
     max_size=12,
