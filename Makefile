@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long coverage bench lint run-standalone-app run-standalone-app-debug clean
+.PHONY: help setup run test test-long test-real-logs coverage bench lint run-standalone-app run-standalone-app-debug clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -20,14 +20,17 @@ run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for yo
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
 test: $(READY) ## The fast tests, on all cores
-	$(PYTEST) -m "not long" -n auto
+	$(PYTEST) -m "not long and not real_logs" -n auto
 
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
 	N=$(N) $(PYTEST) -m long --durations=10
 
+test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
+	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs
+
 coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -m "not long" -n auto --cov --cov-report=
+	$(PYTEST) -m "not long and not real_logs" -n auto --cov --cov-report=
 	@$(PY) -m coverage html --quiet
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95

@@ -1,0 +1,63 @@
+"""Real public logs, named by REAL_LOGS (a folder); `make test-real-logs`. They are not part of this project."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from app.domain.windows import Rules
+from tests.flow.content import reduced
+
+pytestmark = pytest.mark.real_logs
+FIELDS = ("bytes_sent", "hits", "verdict", "evidence", "reason")
+
+
+def real(name: str) -> Path:
+    folder = os.environ.get("REAL_LOGS", "")
+    assert folder, "set REAL_LOGS to a folder with apache_logs and the NASA heads"
+    return Path(folder) / name
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "rejects"),
+    [
+        ("apache_logs", 10_000, {"bad_columns": 1}),
+        ("nasa_jul95_head.log", 4000, {}),
+        ("nasa_aug95_head.log", 1930, {"bad_columns": 89}),
+        ("s3_sample.log", 6, {}),
+        ("cloudfront_sample.log", 4, {}),
+    ],
+)
+def test_every_line_is_accounted_for(name: str, lines: int, rejects: dict[str, int]) -> None:
+    _, statistics = reduced(real(name))
+    assert statistics.lines == lines == real(name).read_bytes().count(b"\n") + (not real(name).read_bytes().endswith(b"\n"))
+    assert statistics.hits + statistics.rejects.total() + statistics.heads == lines
+    assert statistics.rejects == Counter(rejects)
+
+
+def test_no_delivery_of_the_apache_log_is_complete_on_byte_counts_alone() -> None:
+    found, _ = reduced(real("apache_logs"), fields=FIELDS)
+    assert len(found) > 5000
+    assert {row[2:4] for row in found.values()} == {("unknown", "bytes")}
+
+
+def test_the_sums_of_the_fourteen_groups_with_a_206_are_right() -> None:
+    """Summed here by a pattern of its own."""
+    pattern = re.compile(r'(\S+) \S+ \S+ \[[^]]+\] "(GET \S+) HTTP/1\.\d" (200|206) (\d+) ".*?" "(.*)"$')
+    sums: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    partial: dict[tuple[str, str, str], int] = defaultdict(int)
+    for line in real("apache_logs").read_text().splitlines():
+        if match := pattern.fullmatch(line):
+            key = (match[1], match[5], match[2])
+            sums[key].append(int(match[4]))
+            if match[3] == "206":
+                partial.add(key)
+    assert len(partial) == 14
+    found, _ = reduced(real("apache_logs"), rules=Rules("all"), fields=FIELDS)
+    for key in partial:
+        assert found[(*key, 0.0)][:2] == (sum(sums[key]), len(sums[key]))
+    assert 1_693_678 in partial.values()  # one document that came in pieces, whole
