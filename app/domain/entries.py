@@ -69,12 +69,6 @@ class Entry:
         """Which window holds the time at which a window started that is gone now."""
         return self.tallies[max(0, bisect_right(self.tallies, start, key=_start) - 1)].start
 
-    def known_at(self, start: float, rules: Rules) -> int:
-        """first_touch: what the version of a window counts that would start at the time of a hit, but does not any more."""
-        holder = self.tally_at(self.successor(start))
-        first, behind = (bisect_left(self.parts, (time,)) for time in (holder.start, start + rules.length_s))
-        return holder.before + behind - first
-
     def fed_by(self, source: int) -> None:
         """Note that a source fed this entry."""
         if self.sources is not None and source not in self.sources:

@@ -65,8 +65,7 @@ class Changes:
         left = before.keys() - {tally.start for tally in entry.tallies}
         for start in left:
             by = entry.successor(start)
-            known = before[start] if self._rules.window != "first_touch" else entry.known_at(start, self._rules)
-            self._gone.setdefault(key, {})[start] = Gone(by, known)
+            self._gone.setdefault(key, {})[start] = Gone(by, before[start])
             self._touched[key].add(by)
 
     def records(self, key: Key) -> list[Delivery]:
