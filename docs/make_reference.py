@@ -16,7 +16,7 @@ if str(ROOT) not in sys.path:
 from app.__main__ import main as commands  # noqa: E402
 from app.settings import PREFIX, child_environment, rows  # noqa: E402
 
-__all__ = ["PAGES", "commands_page", "pages", "settings_page"]
+__all__ = ["PAGES", "commands_page", "contexts", "pages", "settings_page"]
 
 WIDTH = 110
 _MADE = "<!-- Made by docs/make_reference.py from the code: change the code, then run it. -->"
@@ -41,21 +41,16 @@ with the values that are in force. Sizes are in bytes, times in seconds.
 """
 
 
-def _all_commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    yield name, group
-    with click.Context(group, info_name=name) as context:
-        for inner in group.list_commands(context):
-            command = group.get_command(context, inner)
-            assert command is not None
-            if isinstance(command, click.Group):
-                yield from _all_commands(command, f"{name} {inner}")
-            else:
-                yield f"{name} {inner}", command
-
-
-def _help(name: str, command: click.Command) -> str:
-    with click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH, **command.context_settings) as context:
-        return command.get_help(context)
+def contexts(command: click.Command, name: str, parent: click.Context | None = None) -> Iterator[click.Context]:
+    """A context for each command, with its group's as parent: what a command inherits, it takes from there."""
+    sizes = {"terminal_width": WIDTH, "max_content_width": WIDTH}
+    with click.Context(command, info_name=name, parent=parent, **{**command.context_settings, **sizes}) as context:
+        yield context
+        if isinstance(command, click.Group):
+            for inner in command.list_commands(context):
+                found = command.get_command(context, inner)
+                assert found is not None
+                yield from contexts(found, inner, context)
 
 
 def _client_help() -> str:
@@ -67,7 +62,7 @@ def _client_help() -> str:
 def commands_page() -> str:
     """The help of every command, and of the client."""
     parts = [_COMMANDS]
-    parts += [f"## `{name}`\n\n```text\n{_help(name, command)}\n```\n" for name, command in _all_commands(commands, "python -m app")]
+    parts += [f"## `{each.command_path}`\n\n```text\n{each.get_help()}\n```\n" for each in contexts(commands, "python -m app")]
     parts.append(f"## `python -m app.client`\n\nIts exit codes and answers: [client.md](client.md).\n\n```text\n{_client_help()}\n```\n")
     return _page("\n".join(parts))
 

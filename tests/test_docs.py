@@ -47,22 +47,11 @@ def anchors(page: Path) -> frozenset[str]:
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
 
-def all_commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
-    with click.Context(group) as context:
-        for name in group.list_commands(context):
-            command = group.get_command(context, name)
-            assert command is not None
-            yield name, command
-            if isinstance(command, click.Group):
-                yield from ((f"{name} {inner}", each) for inner, each in all_commands(command))
+CONTEXTS = {each.command_path.removeprefix("app "): each for each in make_reference.contexts(commands, "app") if each.parent}
 
 
-COMMANDS = dict(all_commands(commands))
-
-
-def options_of(command: click.Command) -> set[str]:
-    with click.Context(command, **command.context_settings) as context:
-        return {option for parameter in command.get_params(context) for option in parameter.opts if option.startswith("-")}
+def options_of(context: click.Context) -> set[str]:
+    return {option for parameter in context.command.get_params(context) for option in parameter.opts if option.startswith("-")}
 
 
 def shown_commands(page: Path) -> Iterator[list[str]]:
@@ -85,21 +74,21 @@ def test_a_generated_page_is_what_the_code_says(page: str) -> None:
 
 def test_every_command_and_option_stands_on_the_page_of_commands() -> None:
     text = (ROOT / "docs/reference/commands.md").read_text()
-    for name, command in COMMANDS.items():
+    for name, context in CONTEXTS.items():
         _, heading, rest = text.partition(f"\n## `python -m app {name}`\n")
         assert heading, f"{name} is not documented"
         missing = {
             option
-            for option in options_of(command)
+            for option in options_of(context)
             if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", rest.partition("\n## ")[0])
         }
         assert missing == set(), f"options of {name}"
 
 
 def test_every_option_and_command_has_a_help_text() -> None:
-    for name, command in COMMANDS.items():
-        assert command.help, name
-        for parameter in command.params:
+    for name, context in CONTEXTS.items():
+        assert context.command.help, name
+        for parameter in context.command.params:
             assert isinstance(parameter, click.Argument) or parameter.help, f"{name} {parameter.name}"  # type: ignore[attr-defined]
 
 
@@ -165,10 +154,10 @@ def _check_python(words: list[str]) -> None:
         assert {word for word in words[2:] if word.startswith("-") and f"{word} " not in text} == set()
         return
     assert words[1] == "app", words
-    name = next((known for known in sorted(COMMANDS, key=len, reverse=True) if words[2 : 2 + len(known.split())] == known.split()), None)
+    name = next((known for known in sorted(CONTEXTS, key=len, reverse=True) if words[2 : 2 + len(known.split())] == known.split()), None)
     assert name is not None, words
     used = {word.partition("=")[0] for word in words[2:] if word.startswith("-") and word != "-"}
-    assert used <= options_of(COMMANDS[name]), words
+    assert used <= options_of(CONTEXTS[name]), words
 
 
 @pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/README.md", "docs/tutorial.md"])
@@ -176,4 +165,4 @@ def test_commands_named_in_the_text_exist(page: str) -> None:
     text = (ROOT / page).read_text()
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
-    assert set(re.findall(r"python -m app ([a-z]+)", text)) <= set(COMMANDS)
+    assert set(re.findall(r"python -m app ([a-z]+)", text)) <= set(CONTEXTS)
