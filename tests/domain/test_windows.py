@@ -88,8 +88,18 @@ def test_when_a_window_is_over(window: str, expected: float) -> None:
 
 TIMES = st.lists(st.integers(-30, 90).map(float), min_size=1, max_size=14)
 HITS = st.lists(
-    st.tuples(st.integers(-30, 90).map(lambda half: half / 2), st.integers(0, 60), st.integers(0, 30)), min_size=1, max_size=14
-).map(lambda some: [part(time, number, lo, lo + more) for number, (time, lo, more) in enumerate(some)])
+    st.builds(
+        lambda time, lo, more, cut, total, marks: part(time / 2, 0, lo, lo + more)._replace(cut_hi=cut, total=total, marks=marks),
+        st.integers(-30, 90),
+        st.integers(0, 60),
+        st.integers(0, 30),
+        st.sampled_from((-1, 20, 90)),
+        st.sampled_from((-1, -1, 100, 200)),
+        st.integers(0, 63),
+    ),
+    min_size=1,
+    max_size=14,
+).map(lambda some: [one._replace(hit_id=number) for number, one in enumerate(some)])
 
 
 @FAST
@@ -114,13 +124,17 @@ def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(window: 
     assert [(tally.start, tally.first, tally.last, len(tally)) for tally in entry.tallies] == [
         (start, times[0], times[-1], len(times)) for start, times in expected
     ]
-    for tally in entry.tallies:
+    for tally in (*entry.tallies, *at_once.tallies):
         inside = [one for one in hits if tally.first <= one.time <= tally.last]
         assert list(tally.ids) == sorted(one.hit_id for one in inside)
         assert {byte for lo, hi in tally.ranges for byte in range(lo, hi + 1)} == {
             byte for one in inside for byte in range(one.lo, one.hi + 1)
         }
+        totals = [one.total for one in inside if one.total >= 0] or [-1]
         assert tally.sent == sum(one.sent for one in inside)
+        assert (tally.total_min, tally.total_max) == (min(totals), max(totals))
+        assert tally.cut_hi == max(one.cut_hi for one in inside)
+        assert {bit for bit in range(6) if tally.marks >> bit & 1} == {bit for bit in range(6) for one in inside if one.marks >> bit & 1}
     assert seen(entry) == seen(at_once) == seen(entry_of(given_hits, rules))
     assert seen(wire.unpack_entry(wire.pack_entry(entry), rules)) == seen(entry)
 
