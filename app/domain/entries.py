@@ -61,10 +61,6 @@ class Entry:
         """first_touch: make the windows anew from the hits."""
         self._recut(rules.length_s)
 
-    def tally_at(self, start: float) -> Tally:
-        """The window that starts at `start`."""
-        return self.tallies[bisect_left(self.tallies, start, key=_start)]
-
     def successor(self, start: float) -> float:
         """Which window holds the time at which a window started that is gone now."""
         return self.tallies[max(0, bisect_right(self.tallies, start, key=_start) - 1)].start

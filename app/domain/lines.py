@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser
 
-__all__ = ["FUTURE_S", "KEPT_LINE_CHARS", "BadAt", "ReadLines", "decode", "read_lines", "read_too_long"]
+__all__ = ["FUTURE_S", "KEPT_LINE_CHARS", "BadAt", "ReadLines", "decode", "names_columns", "read_lines", "read_too_long"]
 
 FUTURE_S = 86400.0
 """A line dated later than its arrival by more than this is rejected: one such line would close every window."""
@@ -69,6 +69,7 @@ def read_lines(
 
     `position` is the byte offset of the data in its source, `positions` that of each line where they are not in a row.
     `header_row`: where the first of these lines is no hit, it is a head line. `arrived`: wall clock, UTC seconds.
+    Raises ValueError where `positions` are not one a line.
     """
     lines, starts = _split(data, position, positions)
     read = _Reading(parse, arrived + FUTURE_S, header_row)
@@ -121,17 +122,22 @@ class _Reading:
                 if hit[0] > self._latest:
                     raise BadLine("bad_time", "dated more than a day ahead of its arrival")
             except BadLine as bad:
-                if self._header_row:
-                    self._header_row = False
+                if self._header_row and names_columns(bad):
                     self.heads += 1
                 else:
                     self.rejects.append(BadAt(bad.reason, bad.detail, line[:KEPT_LINE_CHARS], start))
+                self._header_row = False
                 continue
             self._header_row = False
             self.disorder_s = max(self.disorder_s, self.highest - hit[0])
             self.lowest, self.highest = min(self.lowest, hit[0]), max(self.highest, hit[0])
             self.hits.append(hit)
             self.positions.append(start)
+
+
+def names_columns(bad: BadLine) -> bool:
+    """Whether a first line that is no hit for this reason is a header: it has the right number of columns, whatever they say."""
+    return bad.reason != "bad_columns"
 
 
 def read_too_long(data: bytes, length: int, position: int) -> ReadLines:
@@ -152,6 +158,8 @@ def _split(data: bytes, position: int, positions: Sequence[int] | None) -> tuple
     if not lines[-1]:
         lines.pop()
     starts = positions if positions is not None else _running(lengths, position, len(lines))
+    if len(starts) != len(lines):
+        raise ValueError(f"{len(starts)} positions for {len(lines)} lines")
     if b"\r" in data:
         lines = [line.removesuffix("\r") for line in lines]
     return lines, starts
