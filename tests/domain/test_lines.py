@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import accumulate
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, FormatOptions
+from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.lines import FUTURE_S, KEPT_LINE_CHARS, ReadLines, decode, read_lines, read_too_long
 from app.domain.records import REASONS
 
@@ -70,6 +71,38 @@ def test_every_line_is_a_hit_a_reject_or_a_head_line_at_its_place(name: str, dat
     times = [hit[0] for hit in found.hits]
     assert (found.lowest, found.highest) == (min(times, default=math.inf), max(times, default=-math.inf))
     assert found.disorder_s == max((max(times[: at + 1]) - time for at, time in enumerate(times)), default=0.0)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@FAST
+@given(
+    some=st.lists(st.one_of(st.sampled_from(EXAMPLE_LINES), st.integers(0, 9), st.just(b"bad")), min_size=1, max_size=12),
+    times=st.integers(1, 40),
+    late=st.integers(0, 3),
+)
+def test_many_lines_at_a_time_are_read_as_one_by_one(name: str, some: list[bytes | int], times: int, late: int) -> None:
+    """Whole blocks of hits take another way than lines among which some are none; a head line may change what comes behind it."""
+    own = FORMATS[name].example.encode().split(b"\n")
+    lines = [own[one % len(own)] if isinstance(one, int) else one for one in some * times]
+    arrived = ARRIVED if late else 1_596_213_968.0 - FUTURE_S
+    found = read(b"\n".join(lines), name, arrived=arrived)
+    parse = FORMATS[name].make_parser((), FormatOptions())
+    hits, bad, heads = [], [], 0
+    for line in lines:
+        try:
+            hit = parse(line.decode())
+        except BadLine as error:
+            bad.append((error.reason, line.decode()))
+            continue
+        if hit is None:
+            heads += 1
+        elif hit[0] > arrived + FUTURE_S:
+            bad.append(("bad_time", line.decode()))
+        else:
+            hits.append(hit)
+    assert (found.hits, [(one.reason, one.line) for one in found.rejects], found.heads) == (hits, bad, heads)
+    highest = list(accumulate((hit[0] for hit in hits), max))
+    assert found.disorder_s == max((most - hit[0] for most, hit in zip(highest, hits, strict=True)), default=0.0)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -153,8 +186,8 @@ def test_lines_that_are_not_in_a_row_have_the_positions_given() -> None:
 
 
 def test_positions_that_do_not_fit_the_lines_are_refused() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        read(b"a\nb\n", positions=[1])
+    with pytest.raises(ValueError, match="1 positions for 2 lines"):
+        read(f"{tsv('/a')}\n{tsv('/b')}\n".encode(), positions=[1])
 
 
 def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app import wire
-from app.domain.formats import FORMATS
+from app.domain.formats import FORMATS, FormatOptions
 from app.domain.records import Hit, id_of_given, raw_ids
 from app.domain.watermarks import source_number
+from app.errors import SettingsError
 from app.tokenizing import Lines, Tokenized, Tokenizer, encode_tokens, headers_of, partition_of
 from app.wire import pack_positions
 
@@ -282,3 +283,16 @@ def test_disorder_is_seen_over_messages() -> None:
 def test_headers_may_be_pairs_or_a_mapping_of_text_or_bytes() -> None:
     assert headers_of([("a", b"1"), ("b", "ü")]) == headers_of({"a": b"1", "b": "ü"}) == {"a": b"1", "b": "ü".encode()}
     assert headers_of(None) == headers_of([]) == {}
+
+
+def test_lone_surrogates_of_any_parser_become_escapes() -> None:
+    row = (NOW, "203.0.113.9", "\ud800", "/ü", "GET", 206, 0, 9, None, None, 0, raw_ids(SOURCE)(7), 7)
+    tokens = wire.TokenMessage(NOW, [wire.Group(SOURCE, 1, "a", NOW, NOW, 0.0, False, False, [row])])
+    ((hit,),) = [wire.hits_of(wire.decode_tokens(encode_tokens(tokens)))]
+    assert tuple(hit) == (*row[:2], "\\ud800", *row[3:12], SOURCE, 7)
+
+
+@pytest.mark.parametrize("options", [FormatOptions(json_fields="no such field"), FormatOptions(realtime_fields="nothing")])
+def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions) -> None:
+    with pytest.raises(SettingsError, match="can not be read so"):
+        Tokenizer(1, options=options)
