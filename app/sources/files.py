@@ -21,7 +21,7 @@ _IDLE_S = 0.05
 def reading_error(path: str, error: OSError) -> InputError:
     """The sentence for a path that can not be read."""
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{path} does not exist: check the name, or use --follow to wait for it")
+        return InputError(f"{path} does not exist: check the name (`replay --follow` waits for a file that is yet to come)")
     if isinstance(error, IsADirectoryError):
         return InputError(f"{path} is a directory: name the files in it, as in {path.rstrip('/')}/*")
     if isinstance(error, PermissionError):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from app.domain.formats.base import BadLine, Format, FormatOptions
+from app.domain.lines import names_columns
 
 __all__ = ["MAX_HEAD_BYTES", "MAX_HEAD_LINES", "HeadRule", "Heads", "head_rule", "text_of"]
 
@@ -34,13 +35,13 @@ def text_of(line: bytes) -> str:
 
 
 def head_rule(form: Format, options: FormatOptions) -> HeadRule:
-    """The rule of a format. Where its first line may be a header, it is one if it is no hit."""
+    """The rule of a format. Where its first line may be a header, it is one if it is no hit and has as many columns."""
 
     def is_header(line: str) -> bool:
         try:
             return form.make_parser((), options)(line) is None
-        except BadLine:
-            return True
+        except BadLine as bad:
+            return names_columns(bad)
 
     return HeadRule(form.head_prefix.encode(), is_header if form.header_row else None)
 

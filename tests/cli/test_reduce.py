@@ -223,7 +223,8 @@ def test_playbacks_tell_what_is_incomplete_when_asked():
 # -- what it says
 
 
-def test_the_table_and_the_statistics_account_for_every_line():
+def test_the_table_and_the_statistics_account_for_every_line(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
     Path("log.tsv").write_text(
         (SAMPLES / "nine-lines.tsv").read_text() + "one\ttwo\n2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\ta\t/x\t206\t9-1\n\n"
     )
