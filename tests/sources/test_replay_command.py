@@ -85,7 +85,7 @@ def test_other_lines_from_standard_input_are_another_source(tmp_path):
 def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path, path):
     done = command(tmp_path, str(tmp_path / "none.log"), str(path), "--quiet")
     assert done.returncode == 1
-    assert done.stderr == f"{tmp_path}/none.log does not exist: check the name, or use --follow to wait for it\n"
+    assert done.stderr == f"{tmp_path}/none.log does not exist: check the name (`replay --follow` waits for a file that is yet to come)\n"
     assert sent_once(received(tmp_path), CONTENT)
 
 
