@@ -41,6 +41,7 @@ _TRUTH_FIELDS = (
 def plain_settings(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith("WEBLOGS_")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "160")  # parallel runs of the tests set a narrow one
     monkeypatch.chdir(tmp_path)
     settings.cache_clear()
     yield
