@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from app import wire
@@ -19,6 +20,7 @@ BASE_S = 1_596_153_600.0
 """A midnight: 31 July 2020."""
 TTL_S = 172_800.0
 Key = tuple[str, str, str]
+_ids_of = cache(raw_ids)
 KEY: Key = ("203.0.113.9", "curl/8", "GET /a")
 
 
@@ -40,7 +42,7 @@ class Line(NamedTuple):
 
     @property
     def raw_id(self) -> str:
-        return raw_ids(self.source)(self.position)
+        return _ids_of(self.source)(self.position)
 
 
 def message(lines: Iterable[Line], now: float = 0.0, *, unordered: bool = True, ended: bool = False, tick: bool = False) -> TokenMessage:
