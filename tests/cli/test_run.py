@@ -160,3 +160,29 @@ def test_another_broker_is_refused_in_words(run: Run) -> None:
     done = run("--once", WEBLOGS_BROKER="kafka://localhost:9092")
     assert done.returncode == 2
     assert "kafka://localhost:9092" in done.stderr and "faust -A app worker" in done.stderr
+
+
+@pytest.mark.long
+def test_workers_killed_in_the_middle_are_started_again_and_the_numbers_are_those_of_reduce(run: Run) -> None:
+    log = run.folder / "log.tsv"
+    app = [sys.executable, "-m", "app"]
+    made = [*app, "simulate", "weblogs", "--lines", "100000", "--seed", "3", "--quiet", "-o", str(log)]
+    subprocess.run(made, cwd=run.folder, env=run.environment, check=True)
+    reduced = subprocess.run([*app, "reduce", str(log)], cwd=run.folder, env=run.environment, capture_output=True, text=True, check=True)
+    process = run.start("--once", str(log), WEBLOGS_CHUNK_BYTES="16384", WEBLOGS_RATE="30000")
+    killed = 0
+    for turn in (1, 2):
+        if turn == 2:
+            run.told("(1 of 5)")
+        deadline = time.monotonic() + WAIT_S
+        while (not (run.folder / "var" / "weblogs-log.db.worker").exists() or run.worker_pid() == killed) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(4)  # it reads the log by now
+        killed = run.worker_pid()
+        os.kill(killed, signal.SIGKILL)
+    assert process.wait(WAIT_S) == 0, (run.folder / "told").read_text()
+    told = (run.folder / "told").read_text()
+    assert "(2 of 5)" in told
+    same = ("hits", "rejects", "deliveries", "complete", "partial", "start missing", "middle missing (gap)", "covered bytes", "sent bytes")
+    found, wanted = numbers(told), numbers(reduced.stdout)
+    assert [found.get(name) for name in same] == [wanted.get(name) for name in same]
