@@ -16,7 +16,7 @@ LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings"},
     {"app.counters", "app.crash", "app.ending", "app.logs", "app.wire"},
-    {"app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
+    {"app.kernels", "app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
     {"app.intake", "app.merge", "app.outbox", "app.sink", "app.state", "app.tokenizing", "app.topology"},
     {"tables"},
     {"agents", "app.web"},
@@ -145,7 +145,19 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-HEAVY = {"faust", "aiohttp", "aiokafka", "rich", "pyarrow", "xlsxwriter", "jinja2", "prometheus_client", "cassandra", "elasticsearch"}
+HEAVY = {
+    "faust",
+    "numpy",
+    "aiohttp",
+    "aiokafka",
+    "rich",
+    "pyarrow",
+    "xlsxwriter",
+    "jinja2",
+    "prometheus_client",
+    "cassandra",
+    "elasticsearch",
+}
 
 
 @pytest.mark.parametrize(
