@@ -6,27 +6,35 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.bulk import BulkReduction
 from app.domain.formats import LineParser
+from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 from app.domain.lines import BadAt, ReadLines, read_lines, read_too_long
 from app.domain.merging import SizeOf
-from app.domain.records import Delivery, short_id
+from app.domain.records import Delivery
 from app.domain.reduction import no_sizes
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.errors import InputError
+from app.kernels.reduction import ColumnReduction
 from app.sources.beginning import ReadOptions
 from app.sources.chunks import Chunk
 from app.sources.identity import Identifier
 from app.sources.orders import FILE_ORDER, ordered_chunks
 from app.sources.reading import Input, Source, open_source
 
+if TYPE_CHECKING:
+    from app.kernels.weblog_tsv import Columns
+
 __all__ = ["Job", "Statistics", "deliveries_of"]
 
 _SWEEP_HITS = 200_000
 """So many hits between two looks for deliveries that are over; more where more are open, so that looking stays cheap."""
+
+
+_COLUMNS_FROM_BYTES = 4 << 20
+"""Smaller inputs are read line by line: it takes less than to load what reads columns."""
 
 
 class Job(NamedTuple):
@@ -42,6 +50,8 @@ class Job(NamedTuple):
     """Give deliveries out as soon as they are over, instead of all at the end."""
     on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
     """Takes a file, the bytes consumed of it, and its bytes where they are known."""
+    columns_from_bytes: int = _COLUMNS_FROM_BYTES
+    """Inputs of this size are read as columns, others from there on, where there is a kernel for their format."""
     on_reject: Callable[[str, BadAt], object] | None = None
     """Takes the name of a file and a line rejected there."""
 
@@ -87,7 +97,7 @@ def deliveries_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
 
 
 def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
-    reduction = BulkReduction(job.rules, job.size_of)
+    reduction = ColumnReduction(job.rules, job.size_of)
     identifier = Identifier()
     next_sweep = _SWEEP_HITS
     for path in job.paths:
@@ -106,47 +116,58 @@ def _all_of(job: Job, statistics: Statistics) -> Iterator[Delivery]:
     yield from reduction.finish()
 
 
-def _merged(opened: Input, reduction: BulkReduction, job: Job, statistics: Statistics) -> Iterator[None]:
+def _merged(opened: Input, reduction: ColumnReduction, job: Job, statistics: Statistics) -> Iterator[None]:
     """Merges an input chunk by chunk; stops after each one."""
     source = opened.source
     if source is None or opened.already_sent:
         return
     number = source_number(source.id)
-    identify = short_id(source.id)
     ordered = job.order != FILE_ORDER
-    lines_of = _reader(source, job)
+    read_chunk = _reader(opened, source, job)
     chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
     for chunk in chunks:
-        read = lines_of(chunk)
-        statistics.lines += read.lines
-        statistics.heads += read.heads
-        statistics.hits += len(read.hits)
-        _tell_rejects(source.name, read.rejects, job, statistics)
+        read = read_chunk(chunk)
         advance = Advance(read.lowest, read.highest, read.disorder_s, False, ordered)
-        reduction.add(read.hits, map(identify, read.positions), number, advance)
+        if isinstance(read, ReadLines):
+            by_line, hits = read, len(read.hits)
+            reduction.add_lines(read.hits, read.positions, source.id, number, advance)
+        else:
+            by_line, hits = read.other, read.hits
+            reduction.add_columns(read, source.id, number, advance)
+        statistics.lines += read.lines
+        statistics.heads += by_line.heads
+        statistics.hits += hits
+        _tell_rejects(source.name, by_line.rejects, job, statistics)
         job.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
         yield
-    reduction.add((), (), number, Advance(ended=True, unordered=ordered))
+    reduction.add_lines((), (), source.id, number, Advance(ended=True, unordered=ordered))
 
 
-def _reader(source: Source, job: Job) -> Callable[[Chunk], ReadLines]:
+def _reader(opened: Input, source: Source, job: Job) -> Callable[[Chunk], ReadLines | Columns]:
     """From a chunk to its hits; a parser lives as long as the same head lines are in force."""
     form, options = source.format, job.read.format_options
     arrived = time.time()
     head: tuple[str, ...] = ()
     parse: LineParser = form.make_parser(head, options)
+    has_kernel = form is WEBLOG_TSV and job.order == FILE_ORDER
 
-    def lines_of(chunk: Chunk) -> ReadLines:
+    def read_chunk(chunk: Chunk) -> ReadLines | Columns:
         nonlocal head, parse
         if chunk.too_long:
             return read_too_long(chunk.data, chunk.too_long, chunk.position)
+        may_begin_with_header = form.header_row and chunk.position == 0 and chunk.positions is None
+        if has_kernel and max(chunk.position, opened.size_bytes or 0) >= job.columns_from_bytes:
+            from app.kernels.weblog_tsv import read_block
+
+            block = read_block(chunk.data, arrived, chunk.position, may_begin_with_header)
+            if block is not None:
+                return block
         if chunk.head != head:
             head = chunk.head
             parse = form.make_parser(head, options)
-        may_begin_with_header = form.header_row and chunk.position == 0 and chunk.positions is None
         return read_lines(chunk.data, parse, arrived, chunk.position, chunk.positions, may_begin_with_header)
 
-    return lines_of
+    return read_chunk
 
 
 def _tell_rejects(name: str, rejects: Sequence[BadAt], job: Job, statistics: Statistics) -> None:

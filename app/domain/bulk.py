@@ -6,7 +6,7 @@ one each hit would be searched for and inserted. The result is that of Reduction
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain.gathering import entry_of
 from app.domain.merging import Key, SizeOf
@@ -33,11 +33,13 @@ class BulkReduction(Reduction):
         self._waiting_count = 0
         self._source = -1
 
-    def add(self, hits: Iterable[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
+    def add(self, hits: Sequence[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
         """As Reduction.add; the hits may wait."""
-        if source != self._source or self._waiting_count >= self._waiting_hits:
-            self.flush()
-            self._source = source
+        self._make_room(source, len(hits))
+        self._wait(hits, hit_ids)
+        self.clocks.observe(source, advance, 0.0)
+
+    def _wait(self, hits: Sequence[tuple], hit_ids: Iterable[int]) -> None:
         waiting = self._waiting
         make = tuple.__new__
         counted = 0
@@ -60,22 +62,29 @@ class BulkReduction(Reduction):
             else:
                 waiting[key] = [part]
         self.counted += counted
-        self._waiting_count += counted
-        self.clocks.observe(source, advance, 0.0)
+
+    def _make_room(self, source: int, hits: int) -> None:
+        """Before so many hits wait, counting or not; the hits of one source wait at a time."""
+        if source != self._source or self._waiting_count >= self._waiting_hits:
+            self.flush()
+            self._source = source
+            self._waiting_count = 0
+        self._waiting_count += hits
 
     def flush(self) -> None:
         """Merge what waits."""
-        entries, rules, source = self.open, self.rules, self._source
-        for key, parts in self._waiting.items():
-            entry = entries.get(key)
-            if entry is None:
-                entry = entries[key] = entry_of(parts, rules)
-                entry.sources = (source,)
-            else:
-                entry.fed_by(source)
-                entry.merge(parts, rules)
-        self._waiting = {}
-        self._waiting_count = 0
+        waiting, self._waiting = self._waiting, {}
+        for key, parts in waiting.items():
+            self._merge(key, parts)
+
+    def _merge(self, key: Key, parts: list[Part]) -> None:
+        entry = self.open.get(key)
+        if entry is None:
+            entry = self.open[key] = entry_of(parts, self.rules)
+            entry.sources = (self._source,)
+        else:
+            entry.fed_by(self._source)
+            entry.merge(parts, self.rules)
 
     def sweep(self) -> list[Delivery]:
         """As Reduction.sweep."""

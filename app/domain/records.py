@@ -24,6 +24,7 @@ __all__ = [
     "key_text",
     "raw_ids",
     "short_id",
+    "short_id_factors",
 ]
 
 REASONS = ("bad_columns", "bad_range", "bad_status", "bad_time", "too_long")
@@ -183,6 +184,17 @@ def short_id(source: str) -> Callable[[int], int]:
     """
     a, b, _, _ = _constants(source)
     return lambda position: (a * position + b) & _MASK_64
+
+
+def short_id_factors(source: str) -> tuple[int, int]:
+    """The a and b of `short_id`, for arithmetic on columns of positions, which wraps around at 2**64 by itself.
+
+    >>> a, b = short_id_factors("weblogs/0")
+    >>> (a * 7 + b) % 2**64 == short_id("weblogs/0")(7)
+    True
+    """
+    a, b, _, _ = _constants(source)
+    return a, b
 
 
 def raw_ids(source: str) -> Callable[[int], str]:

@@ -5,7 +5,7 @@ Memory grows with the open deliveries, not with the lines: `sweep` takes out tho
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain import deliveries
 from app.domain.entries import Entry
@@ -34,7 +34,7 @@ class Reduction:
         self.counted = 0
         """Hits that count for a delivery, repeats included."""
 
-    def add(self, hits: Iterable[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
+    def add(self, hits: Sequence[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
         """Merge the hits of one batch of a source; `hit_ids` are their short ids in the same order."""
         entries, rules = self.open, self.rules
         counted = 0

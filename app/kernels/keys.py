@@ -1,0 +1,64 @@
+"""The delivery keys of hits in columns, as numbers: equal for what the domain reads as the same key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from app.domain.formats.values import REQUESTS
+from app.domain.lines import decode
+from app.domain.merging import Key
+
+__all__ = ["Keys"]
+
+Ints = NDArray[np.int64]
+
+
+class Keys:
+    """The keys of the hits whose three columns stand in these arrays."""
+
+    def __init__(self, addresses: Sequence[pa.Array], agents: Sequence[pa.Array], requests: Sequence[pa.Array]) -> None:
+        address, self._addresses = _coded(addresses)
+        agent, self._agents = _coded(agents)
+        request, logged = _coded(requests)
+        request, self._requests = _asked(request, logged)
+        self.codes = (address * len(self._agents) + agent) * len(self._requests) + request
+        """A number for each hit; -1 where its request does not count."""
+        self.codes[request < 0] = -1
+
+    def named(self, codes: Ints) -> list[Key]:
+        """The keys that stand for some codes."""
+        addresses, agents, requests = self._addresses, self._agents, self._requests
+        rest, request = np.divmod(codes, max(1, len(requests)))
+        address, agent = np.divmod(rest, max(1, len(agents)))
+        triples = zip(address.tolist(), agent.tolist(), request.tolist(), strict=True)
+        return [(addresses[i], agents[j], requests[k]) for i, j, k in triples]
+
+
+def _coded(columns: Sequence[pa.Array]) -> tuple[Ints, list[str]]:
+    """For each value the number of its text; the texts. Bytes that are no UTF-8 may make two values one text."""
+    encoded = pa.concat_arrays(columns).dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int64)
+    return _one_number_a_text(codes, [decode(value) for value in encoded.dictionary.to_pylist()])
+
+
+def _asked(codes: Ints, logged: list[str]) -> tuple[Ints, list[str]]:
+    """Of logged requests, the requests and their numbers; -1 for those that are no GET."""
+    read = [REQUESTS[text] for text in logged]
+    codes, texts = _one_number_a_text(codes, [request for request, _ in read])
+    if all(method == "GET" for _, method in read):
+        return codes, texts
+    # one request text has one method, however its protocol was logged
+    counts = {request: method == "GET" for request, method in read}
+    return np.where(np.array([counts[text] for text in texts])[codes], codes, -1), texts
+
+
+def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:
+    numbers: dict[str, int] = {}
+    number_of = [numbers.setdefault(text, len(numbers)) for text in texts]
+    if len(numbers) == len(texts):
+        return codes, texts
+    return np.array(number_of)[codes], list(numbers)

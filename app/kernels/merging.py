@@ -1,0 +1,82 @@
+"""How the hits of one key that came as columns get into its entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import NamedTuple, Protocol
+
+from app.domain.entries import Entry
+from app.domain.merging import Key
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally
+from app.domain.windows import Rules
+
+__all__ = ["Group", "Grouped", "PlacedPart", "joined", "mixed"]
+
+PlacedPart = tuple[int, Part]
+"""With the position of its line."""
+_position = itemgetter(0)
+
+
+class Group(NamedTuple):
+    """The hits of one key."""
+
+    position: int
+    """Of the first of them."""
+    key: Key
+    number: int
+    tally: Tally | None
+    """None where they may belong to several windows, or are more than a tally takes: to be merged one by one."""
+
+
+class Grouped(Protocol):
+    """Groups in the order of the log."""
+
+    def __iter__(self) -> Iterator[Group]: ...
+    def parts(self, number: int, /) -> list[Part]:
+        """The hits of a group in the order of the log."""
+
+    def placed_parts(self, number: int, /) -> list[PlacedPart]:
+        """The same with their positions."""
+
+
+def mixed(groups: Grouped, waiting: dict[Key, list[Part]], placed: dict[Key, list[PlacedPart]]) -> list[Group]:
+    """The groups in order, with those of keys that came line by line: all their hits stand in `placed` then.
+
+    What is in `waiting` came before all others.
+    """
+    found = []
+    for group in groups:
+        if group.key in waiting or group.key in placed:
+            placed.setdefault(group.key, []).extend(groups.placed_parts(group.number))
+        else:
+            found.append(group)
+    for parts in placed.values():
+        parts.sort(key=_position)
+    for number, key in enumerate(waiting, -len(waiting)):
+        placed.setdefault(key, [])
+        found.append(Group(number, key, -1, None))
+    found += [Group(parts[0][0], key, -1, None) for key, parts in placed.items() if key not in waiting]
+    found.sort(key=_position)
+    return found
+
+
+def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
+    """Takes a tally into the one window of an entry, where merging its hits one by one surely comes to the same."""
+    if len(entry.tallies) != 1:
+        return False
+    known = entry.tallies[0]
+    if len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED:
+        return False
+    if rules.window == "last_touch":
+        # by sums, as the merging does
+        if known.last + rules.length_s <= tally.first or tally.last + rules.length_s <= known.first:
+            return False
+    elif known.start != tally.start:
+        return False
+    if not set(tally.ids).isdisjoint(known.ids):
+        return False
+    known.join(tally)
+    if rules.window == "last_touch":
+        known.start = known.first
+    return True
