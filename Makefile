@@ -6,6 +6,8 @@ PY := .venv/bin/python
 READY := .venv/.ready
 PYTEST := $(PY) -m pytest
 N ?= 100000
+# Test processes at once: more than cores, because many tests wait for a worker.
+AT_ONCE ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
 
 help: ## Print this help
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
@@ -19,8 +21,8 @@ $(READY): requirements.txt init.sh
 run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for your own, ONCE=1 to end when it is stored
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
-test: $(READY) ## The fast tests, on all cores
-	$(PYTEST) -m "not long and not real_logs" -n auto
+test: $(READY) ## The fast tests, on all cores (AT_ONCE=1: one by one)
+	$(PYTEST) -m "not long and not real_logs" -n $(AT_ONCE) --dist worksteal
 
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
 	N=$(N) $(PYTEST) -m long --durations=10
@@ -30,7 +32,7 @@ test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs
 
 coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -m "not long and not real_logs" -n auto --cov --cov-report=
+	$(PYTEST) -m "not long and not real_logs" -n $(AT_ONCE) --dist worksteal --cov --cov-report=
 	@$(PY) -m coverage html --quiet
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
