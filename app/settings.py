@@ -67,7 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # -- the embedded log
     log_keep: Annotated[float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)] = 60.0
     log_max_bytes: Annotated[
-        int, _says("When the embedded log holds this much, producers wait and POST answers 503.", "bytes", ge=1 << 20)
+        int, _says("When the embedded log holds this much beside its changelogs, producers wait and POST answers 503.", "bytes", ge=1 << 20)
     ] = 2 << 30
     # -- stores
     store_raw: Annotated[Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")] = "all"

@@ -153,12 +153,13 @@ class EmbeddedLog(LogReader):
                 self._worker_lock.release()
 
     def is_full(self) -> bool:
-        return self.size_bytes() >= self.max_bytes
+        """Whether messages that wait for consumers take up the room there is for them."""
+        return self.queued_bytes() >= self.max_bytes
 
     def _refuse_when_full(self) -> None:
         if self.is_full():
             raise LogFull(
-                f"the log {self.path} holds {self.size_bytes()} bytes, the most that WEBLOGS_LOG_MAX_BYTES={self.max_bytes} allows:"
+                f"the log {self.path} holds {self.queued_bytes()} bytes of messages, the most that WEBLOGS_LOG_MAX_BYTES={self.max_bytes} allows:"
                 " wait until the worker has consumed, start it if it does not run, or raise the limit"
             )
 

@@ -138,6 +138,11 @@ class LogReader:
                 ).fetchone()[0]
             )
 
+    def queued_bytes(self) -> int:
+        """What the log holds beside the changelogs: those are as large as the state is, and no consumer makes them smaller."""
+        changelogs = self._query("SELECT coalesce(sum(bytes), 0) FROM partitions JOIN topics ON topics.no = topic_no WHERE compacted")
+        return max(0, self.size_bytes() - int(changelogs[0][0]))
+
     def data_version(self) -> int:
         """Changes whenever another connection has committed. To be asked from one and the same thread."""
         return int(self._query("PRAGMA data_version")[0][0])
