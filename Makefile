@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-real-logs coverage bench lint run-standalone-app run-standalone-app-debug clean
+.PHONY: help setup run test test-long test-real-logs coverage bench lint run-standalone-app run-standalone-app-debug docs clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -50,6 +50,9 @@ run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: i
 
 run-standalone-app-debug: $(READY) ## The same, with every delivery that is not complete and every rejected line
 	@$(PY) -m app playbacks --debug
+
+docs: $(READY) ## Write docs/reference/commands.md and settings.md anew from the code
+	@$(PY) docs/make_reference.py
 
 clean: ## Remove what tests and tools leave behind; .venv, var/ and .env stay
 	rm -rf htmlcov out .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

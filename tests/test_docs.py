@@ -69,7 +69,7 @@ def shown_commands(page: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", make_reference.PAGES)
 def test_a_generated_page_is_what_the_code_says(page: str) -> None:
-    assert (ROOT / page).read_text() == make_reference.PAGES[page](), "run python docs/make_reference.py"
+    assert (ROOT / page).read_text() == make_reference.PAGES[page](), "run make docs"
 
 
 def test_every_command_and_option_stands_on_the_page_of_commands() -> None:
