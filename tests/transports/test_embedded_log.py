@@ -119,6 +119,15 @@ def test_a_full_log_refuses_external_producers_alone_and_goes_on_when_it_was_con
     assert [row.value for row in log.read("lines", 0, 0)] == [b"goes on"]
 
 
+def test_a_changelog_larger_than_the_limit_does_not_make_the_log_full(log: EmbeddedLog) -> None:
+    log.create_topic("state", 1, compacted=True)
+    epoch = log.take_ownership("state", 0)
+    for number in range(20):
+        log.append_batch("state", 0, [(b"%d" % number, bytes(200_000))], epoch)
+    assert log.size_bytes() > 2 * log.max_bytes
+    log.append([message(b"still taken")], external=True)
+
+
 def test_trimming_waits_for_the_slowest_group(log: EmbeddedLog) -> None:
     log.append([message(b"%d" % i) for i in range(10)])
     log.register_group("fast", ["lines"])
