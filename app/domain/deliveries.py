@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import sys
 from array import array
-from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
@@ -36,12 +35,12 @@ PROBE_HI = 1
 STAGE_OPEN, STAGE_FINAL, STAGE_SUPERSEDED = 0, 1, 7
 
 
-class Verdict(NamedTuple):
-    """One row of the table."""
-
-    verdict: str
-    reason: str | None
-    evidence: str
+Verdict = tuple[str, str | None, str]
+"""Verdict, reason, evidence: one row of the table."""
+_COMPLETE: Verdict = ("complete", None, "ranges")
+_FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEADERS_COUNTED, "headers_counted"))
+_FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
+_make = tuple.__new__
 
 
 def version(hits: int, stage: int) -> int:
@@ -55,52 +54,54 @@ def version(hits: int, stage: int) -> int:
 
 def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: int = STAGE_OPEN) -> Delivery:
     """The record of a delivery. `size` is the size of the file in bytes from elsewhere; what the log names goes first."""
-    marks = tally.marks
+    marks, kept = tally.marks, tally.ranges
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
-    ranges = tally.ranges if total is None else byteranges.clip(tally.ranges, total)
-    verdict = _judge(tally, ranges, total)
+    ranges = kept if total is None else byteranges.clip(kept, total)
+    verdict, reason, evidence = _judge(tally, ranges, total)
+    missing: Ranges = ()
     if total is not None:
         missing = byteranges.missing(ranges, 0, total - 1)
-    else:
-        missing = byteranges.missing(ranges, 0, ranges[-1][1]) if ranges else ()
-    flags = []
-    if ranges is not tally.ranges:
-        flags.append("beyond_size")
-    if marks & Mark.CUT:
-        flags.append("cut_off")
-    if marks & Mark.FRAGMENTED:
-        flags.append("fragmented")
-    if marks & Mark.HEADERS_COUNTED:
-        flags.append("headers_counted")
-    return Delivery(
-        *key,
-        window_start=tally.start,
-        first=tally.first,
-        last=tally.last,
-        ranges=list(map(list, ranges)),
-        missing=list(map(list, missing)),
-        covered_bytes=byteranges.covered(ranges),
-        total_bytes=total,
-        size_known=total is not None,
-        verdict=verdict.verdict,
-        evidence=verdict.evidence,
-        reason=verdict.reason,
-        hits=len(tally.ids),
-        bytes_sent=tally.sent if marks & Mark.SENT else None,
-        flags=flags,
-        hit_ids=_hex(tally.ids[:KEPT_IDS]),
-        final=stage == STAGE_FINAL,
-        version=version(tally.known, stage),
-        superseded_by=None,
+    elif len(ranges) > 1:
+        missing = byteranges.missing(ranges, 0, ranges[-1][1])
+    elif ranges and ranges[0][0]:
+        missing = ((0, ranges[0][0] - 1),)
+    # in the order of the fields and past the constructor: records are made by the thousand
+    return _make(
+        Delivery,
+        (
+            *key,
+            tally.start,
+            tally.first,
+            tally.last,
+            list(map(list, ranges)),
+            list(map(list, missing)),
+            byteranges.covered(ranges),
+            total,
+            total is not None,
+            verdict,
+            evidence,
+            reason,
+            len(tally.ids),
+            tally.sent if marks & Mark.SENT else None,
+            _flags(marks, ranges is not kept) if marks & _FLAGGED or ranges is not kept else [],
+            _hex(tally.ids[:KEPT_IDS]),
+            stage == STAGE_FINAL,
+            version(tally.known, stage),
+            None,
+        ),
     )
+
+
+def _flags(marks: int, beyond_size: bool) -> list[str]:
+    flags = ["beyond_size"] if beyond_size else []
+    return flags + [name for mark, name in _FLAG_NAMES if marks & mark]
 
 
 def _hex(ids: array[int]) -> list[str]:
     """Each as 16 hex digits; all at once, because records are made by the thousand."""
     if sys.byteorder == "little":
         ids.byteswap()
-    digits = ids.tobytes().hex()
-    return [digits[at : at + 16] for at in range(0, len(digits), 16)]
+    return ids.tobytes().hex(",", ids.itemsize).split(",") if ids else []
 
 
 def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
@@ -111,20 +112,20 @@ def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
 def _judge(tally: Tally, ranges: Ranges, total: int | None) -> Verdict:
     marks = tally.marks
     if marks & Mark.FRAGMENTED:
-        return Verdict("unknown", "fragmented", "ranges")
+        return "unknown", "fragmented", "ranges"
     if tally.total_min != tally.total_max:
-        return Verdict("unknown", "size_changed", "ranges")
+        return "unknown", "size_changed", "ranges"
     if marks & Mark.OFFSETS:
         whole = len(ranges) == 1 and ranges[0][0] == 0 and (ranges[0][1] >= total - 1 if total is not None else _proves_end(tally))
         if whole:
-            return Verdict("complete", None, "ranges")
+            return _COMPLETE
         if not marks & Mark.BYTES_ONLY:
-            return Verdict("partial", _what_lacks(tally, ranges, total), "ranges")
+            return "partial", _what_lacks(tally, ranges, total), "ranges"
     if total is None:
-        return Verdict("unknown", "size_unknown", "bytes")
+        return "unknown", "size_unknown", "bytes"
     if not marks & Mark.NO_COUNT and tally.sent < total:
-        return Verdict("partial", "not_enough_bytes", "bytes")
-    return Verdict("unknown", "no_offsets", "bytes")
+        return "partial", "not_enough_bytes", "bytes"
+    return "unknown", "no_offsets", "bytes"
 
 
 def _proves_end(tally: Tally) -> bool:

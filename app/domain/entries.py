@@ -78,6 +78,11 @@ class Entry:
         if rules.window == "first_touch":
             return self._evict_first_touch(before, rules)
         tallies = self.tallies
+        if len(tallies) == 1:  # nearly all
+            if windows.end(rules, tallies[0].start, tallies[0].last) > before:
+                return []
+            self.tallies = []
+            return tallies
         gone = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) <= before]
         if gone:
             self.tallies = [tally for tally in tallies if windows.end(rules, tally.start, tally.last) > before]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from app.domain import deliveries
 from app.domain.entries import Entry
-from app.domain.merging import Key, SizeOf, evict
+from app.domain.merging import Key, SizeOf
 from app.domain.records import Delivery
 from app.domain.tallies import part_of
 from app.domain.watermarks import Advance, Clocks
@@ -63,8 +63,11 @@ class Reduction:
             before = passed.get(entry.sources)
             if before is None:
                 before = passed[entry.sources] = self.clocks.passed(entry.sources, rules.lateness_s)
-            final += evict(key, entry, before, rules, self.size_of)
-            if entry.is_empty:
+            gone = entry.evict(before, rules)
+            if gone:
+                size = self.size_of(key[2])
+                final += [deliveries.describe(key, tally, size, deliveries.STAGE_FINAL) for tally in gone]
+            if not entry.tallies and entry.is_empty:
                 empty.append(key)
         for key in empty:
             del self.open[key]

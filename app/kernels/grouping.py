@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -34,7 +35,7 @@ class Groups:
 
     def __init__(self, blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> None:
         self._rules = rules
-        self._keys = Keys([one.ip_address for one in blocks], [one.user_agent for one in blocks], [one.request for one in blocks])
+        self._keys = Keys(blocks)
         codes = self._keys.codes
         rows = np.flatnonzero(codes >= 0)
         rows = rows[np.argsort(codes[rows], kind="stable")]
@@ -113,7 +114,7 @@ class Groups:
 def _tally(start: float, first: float, last: float, sent: int, marks: int, ids: bytes, ranges: tuple[tuple[int, int], ...]) -> Tally:
     tally = Tally(start)
     tally.first, tally.last, tally.sent, tally.marks, tally.ranges = first, last, sent, marks, ranges
-    tally.ids.frombytes(ids)
+    tally.ids = array("Q", ids)
     return tally
 
 

@@ -11,19 +11,22 @@ from numpy.typing import NDArray
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import decode
 from app.domain.merging import Key
+from app.kernels.weblog_tsv import Columns
 
 __all__ = ["Keys"]
 
+Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
 class Keys:
-    """The keys of the hits whose three columns stand in these arrays."""
+    """The keys of the hits in some blocks."""
 
-    def __init__(self, addresses: Sequence[pa.Array], agents: Sequence[pa.Array], requests: Sequence[pa.Array]) -> None:
-        address, self._addresses = _coded(addresses)
-        agent, self._agents = _coded(agents)
-        request, logged = _coded(requests)
+    def __init__(self, blocks: Sequence[Columns]) -> None:
+        counts = np.concatenate([block.counts for block in blocks])
+        address, self._addresses = _coded([block.ip_address for block in blocks], counts)
+        agent, self._agents = _coded([block.user_agent for block in blocks], counts)
+        request, logged = _coded([block.request for block in blocks], counts)
         request, self._requests = _asked(request, logged)
         self.codes = (address * len(self._agents) + agent) * len(self._requests) + request
         """A number for each hit; -1 where its request does not count."""
@@ -38,11 +41,11 @@ class Keys:
         return [(addresses[i], agents[j], requests[k]) for i, j, k in triples]
 
 
-def _coded(columns: Sequence[pa.Array]) -> tuple[Ints, list[str]]:
-    """For each value the number of its text; the texts. Bytes that are no UTF-8 may make two values one text."""
-    encoded = pa.concat_arrays(columns).dictionary_encode()
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    return _one_number_a_text(codes, [decode(value) for value in encoded.dictionary.to_pylist()])
+def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:
+    """For each value that counts the number of its text; the texts. Bytes that are no UTF-8 may make two values one text."""
+    encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks]).dictionary_encode().chunks
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded])[counts].astype(np.int64)
+    return _one_number_a_text(codes, [decode(value) for value in encoded[-1].dictionary.to_pylist()])
 
 
 def _asked(codes: Ints, logged: list[str]) -> tuple[Ints, list[str]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterator
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple, Protocol
 
 from app.domain.entries import Entry
@@ -16,6 +17,7 @@ __all__ = ["Group", "Grouped", "PlacedPart", "joined", "mixed"]
 PlacedPart = tuple[int, Part]
 """With the position of its line."""
 _position = itemgetter(0)
+_start = attrgetter("start")
 
 
 class Group(NamedTuple):
@@ -62,21 +64,22 @@ def mixed(groups: Grouped, waiting: dict[Key, list[Part]], placed: dict[Key, lis
 
 
 def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
-    """Takes a tally into the one window of an entry, where merging its hits one by one surely comes to the same."""
-    if len(entry.tallies) != 1:
-        return False
-    known = entry.tallies[0]
-    if len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED:
-        return False
-    if rules.window == "last_touch":
-        # by sums, as the merging does
-        if known.last + rules.length_s <= tally.first or tally.last + rules.length_s <= known.first:
-            return False
-    elif known.start != tally.start:
-        return False
-    if not set(tally.ids).isdisjoint(known.ids):
+    """Takes the tally of one window into an entry, where merging its hits one by one surely comes to the same."""
+    met = [known for known in entry.tallies if _meet(known, tally, rules)]
+    if not met:
+        insort(entry.tallies, tally, key=_start)
+        return True
+    known = met[0]
+    if len(met) > 1 or len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED or not set(tally.ids).isdisjoint(known.ids):
         return False
     known.join(tally)
     if rules.window == "last_touch":
         known.start = known.first
     return True
+
+
+def _meet(a: Tally, b: Tally, rules: Rules) -> bool:
+    """Whether two tallies are of one window."""
+    if rules.window == "last_touch":  # by sums, as the merging does
+        return a.last + rules.length_s > b.first and b.last + rules.length_s > a.first
+    return a.start == b.start

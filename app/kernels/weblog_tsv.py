@@ -27,7 +27,7 @@ MAX_BYTE = 1 << 44
 
 _TIME_BYTES, _MINUTE_BYTES, _STATUS_BYTES = 19, 16, 3
 _DIGITS_OF_MAX_BYTE = 14
-_ZERO, _DASH, _COLON = b"0-:"
+_TAB, _ZERO, _DASH, _COLON = b"\t0-:"
 _NAMES = ["date", "time", "ip_address", "user_agent", "request", "status", "byte_range"]
 
 Bytes = NDArray[np.uint8]
@@ -44,9 +44,11 @@ class Columns(NamedTuple):
     lo: Ints
     hi: Ints
     """lo 0 and hi -1 where the line names no range."""
-    ip_address: pa.BinaryArray
-    user_agent: pa.BinaryArray
-    request: pa.BinaryArray
+    counts: Bools
+    """Which lines of the next three these are."""
+    ip_address: pa.ChunkedArray
+    user_agent: pa.ChunkedArray
+    request: pa.ChunkedArray
     """As it stands in the line, with ` HTTP/…`."""
     other: ReadLines
     """The lines that the parser read."""
@@ -70,7 +72,7 @@ def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool 
     if text is None:
         return None
     starts, ends = _bounds(data)
-    split = _split(text, len(starts))
+    split = _split(data, text, starts, ends)
     if split is None:
         return None
     table, at = split
@@ -82,16 +84,15 @@ def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool 
     positions = starts + np.int64(position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     counts = plain & ((codes == 206) | (codes == 200))
-    chosen = pa.array(counts)
-    address, agent, request = (_column(table, name).filter(chosen) for name in _NAMES[2:5])
     return Columns(
         times[counts],
         positions[at[counts]].astype(np.uint64),
         lo[counts],
         hi[counts],
-        address,
-        agent,
-        request,
+        counts,
+        table.column("ip_address"),
+        table.column("user_agent"),
+        table.column("request"),
         other,
         int(plain.sum()) + len(other.hits),
         lowest,
@@ -102,10 +103,9 @@ def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool 
 
 def _plain_line_ends(data: bytes) -> bytes | None:
     """With newlines only; None where a carriage return stands elsewhere."""
-    returns = data.count(b"\r")
-    if not returns:
+    if b"\r" not in data:
         return data
-    return data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == returns else None
+    return data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\r") else None
 
 
 def _bounds(data: bytes) -> tuple[Ints, Ints]:
@@ -116,26 +116,32 @@ def _bounds(data: bytes) -> tuple[Ints, Ints]:
     return np.concatenate(([0], ends[:-1] + 1)), ends
 
 
-def _split(text: bytes, lines: int) -> tuple[pa.Table, Ints] | None:
-    """The columns of the lines that have seven, and which lines these are."""
-    wrong: list[int] = []
+def _split(data: bytes, text: bytes, starts: Ints, ends: Ints) -> tuple[pa.Table, Ints] | None:
+    """The columns of the lines that have seven, and which lines these are. `text` is `data` with plain line ends."""
+    table, at = _table(text), np.arange(len(starts))
+    if table is None:  # some line has more or fewer
+        tabs = np.flatnonzero(np.frombuffer(data, np.uint8) == _TAB)
+        at = np.flatnonzero(np.searchsorted(tabs, ends) - np.searchsorted(tabs, starts) == len(_NAMES) - 1)
+        table = _table(_lines(data, starts[at], ends[at]).replace(b"\r\n", b"\n"))
+    return (table, at) if table is not None and table.num_rows == len(at) else None
 
-    def skip(row: csv.InvalidRow) -> str:
-        wrong.append(row.number - 1)
-        return "skip"
 
+def _table(text: bytes) -> pa.Table | None:
+    """None where a line has not seven columns, or nothing is there."""
     try:
-        table = csv.read_csv(
+        return csv.read_csv(
             pa.BufferReader(text),
             csv.ReadOptions(use_threads=False, column_names=_NAMES, block_size=len(text) + 1),
-            csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False, invalid_row_handler=skip),
+            csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
             csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(_NAMES, pa.binary()), include_columns=_NAMES[1:]),
         )
     except pa.ArrowInvalid:
         return None
-    if not table.num_rows or table.num_rows + len(wrong) != lines:
-        return None
-    return table, np.delete(np.arange(lines), wrong) if wrong else np.arange(lines)
+
+
+def _lines(data: bytes, starts: Ints, ends: Ints) -> bytes:
+    """Some lines, each with a newline."""
+    return b"".join([data[start:end] + b"\n" for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
 
 
 def _column(table: pa.Table, name: str) -> pa.BinaryArray:
@@ -165,7 +171,7 @@ def _times(column: pa.BinaryArray) -> Floats:
     found = np.full(len(fits), np.nan)
     digits = rows[:, 17:] - np.uint8(_ZERO)
     seconds = _SECONDS[digits[:, 0].astype(np.intp) * 10 + digits[:, 1]]
-    seconds[(rows[:, 16] != _COLON) | (digits > 9).any(1)] = np.nan
+    seconds[(rows[:, 16] != _COLON) | (digits[:, 0] > 9) | (digits[:, 1] > 9)] = np.nan
     found[fits] = _minutes(rows) + seconds
     return found
 
@@ -176,7 +182,8 @@ def _minutes(rows: Bytes) -> Floats:
         return np.empty(0)
     texts = np.ascontiguousarray(rows[:, :_MINUTE_BYTES])
     words = texts.view(np.uint64)
-    first = np.concatenate(([True], (words[1:] != words[:-1]).any(1)))
+    first = np.ones(len(words), np.bool_)
+    first[1:] = (words[1:, 0] != words[:-1, 0]) | (words[1:, 1] != words[:-1, 1])
     minutes = [_minute(text) for text in texts[first].view(f"S{_MINUTE_BYTES}").ravel().tolist()]
     return np.array(minutes)[np.cumsum(first) - 1]
 
@@ -203,9 +210,9 @@ def _statuses(column: pa.BinaryArray) -> Ints:
     """-1 for what is not in the plain form, or no status."""
     fits, rows = _of_length(column, _STATUS_BYTES)
     found = np.full(len(fits), -1, np.int64)
-    digits = (rows - np.uint8(_ZERO)).astype(np.intp)
-    codes = _STATUSES[np.minimum(digits @ np.array([100, 10, 1]), 999)]
-    codes[(digits > 9).any(1)] = -1
+    hundreds, tens, ones = (rows - np.uint8(_ZERO)).astype(np.intp).T
+    codes = _STATUSES[np.minimum(hundreds * 100 + tens * 10 + ones, 999)]
+    codes[(hundreds > 9) | (tens > 9) | (ones > 9)] = -1
     found[fits] = codes
     return found
 
@@ -274,9 +281,8 @@ def _read_others(data: bytes, starts: Ints, ends: Ints, plain: Ints, arrived: fl
     left = np.ones(len(starts), np.bool_)
     left[plain] = False
     numbers = np.flatnonzero(left)
-    lines = [data[start:end] for start, end in zip(starts[numbers].tolist(), ends[numbers].tolist(), strict=True)]
-    joined = b"".join([line + b"\n" for line in lines])
-    return read_lines(joined, parse, arrived, 0, (starts[numbers] + position).tolist(), header_row and bool(left[0]))
+    lines = _lines(data, starts[numbers], ends[numbers])
+    return read_lines(lines, parse, arrived, 0, (starts[numbers] + position).tolist(), header_row and bool(left[0]))
 
 
 def _span(positions: Ints, times: Floats, other: ReadLines) -> tuple[float, float, float]:

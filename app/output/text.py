@@ -72,19 +72,43 @@ class CsvTable(_TextFile):
         self._rows.writerow(_texts(delivery))
 
 
-class JsonLines(_TextFile):
+_FIELDS = (*Delivery._fields, "key_hash")
+_Row = msgspec.defstruct("_Row", _FIELDS, gc=False)
+_BUFFER_BYTES = 1 << 18
+
+
+class JsonLines:
     """One JSON object a line with every field of a delivery and its `key_hash`; times are UTC seconds since 1970."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._encode = msgspec.json.Encoder().encode
+        self._file = path.open("wb", buffering=0)
+        self._encode_into = msgspec.json.Encoder().encode_into
         self._encode_slowly = json.JSONEncoder(check_circular=False).encode
+        self._buffer = bytearray()
 
     def write(self, delivery: Delivery) -> None:
-        fields = delivery._asdict()
-        fields["key_hash"] = key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request))
+        row = (*delivery, key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request)))
+        buffer = self._buffer
+        end = len(buffer)
         try:
-            line = self._encode(fields).decode()
+            self._encode_into(_Row(*row), buffer, -1)
         except UnicodeEncodeError:  # a lone surrogate, from an escape in a JSON log: written as an escape again
-            line = self._encode_slowly(fields)
-        self._file.write(line + "\n")
+            del buffer[end:]
+            buffer += self._encode_slowly(dict(zip(_FIELDS, row, strict=True))).encode()
+        buffer += b"\n"
+        if len(buffer) >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        """Raw files may take a part at a time."""
+        rest = memoryview(self._buffer)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._buffer = bytearray()
+
+    def finish(self) -> None:
+        self._flush()
+        self._file.close()
+
+    def abandon(self) -> None:
+        self._file.close()

@@ -44,8 +44,11 @@ class Writer:
         if self._name is None:
             self._sheet.write(delivery)
         else:
-            with explained(self._name):
+            try:
                 self._sheet.write(delivery)
+            except OSError:
+                with explained(self._name):
+                    raise
         self.rows += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
