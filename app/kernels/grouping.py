@@ -28,7 +28,7 @@ Floats = NDArray[np.float64]
 
 
 class Groups:
-    """What some blocks of one source hold for each key; the positions rise from block to block.
+    """What some blocks of one source hold for each key. Where their positions do not rise, hits may come twice: then no tally is made.
 
     `factors` are those of the short ids of the source.
     """
@@ -51,13 +51,15 @@ class Groups:
         self._times = np.concatenate([one.times for one in blocks])[rows]
         self._lo = np.concatenate([one.lo for one in blocks])[rows]
         self._hi = np.concatenate([one.hi for one in blocks])[rows]
-        self._positions = np.concatenate([one.positions for one in blocks])[rows]
+        positions = np.concatenate([one.positions for one in blocks])
+        self._positions = positions[rows]
+        self._distinct = bool((positions[1:] > positions[:-1]).all())
         self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
 
     def __iter__(self) -> Iterator[Group]:
         """In the order of the log."""
         keys = self._keys.named(self._codes)
-        tallies = self._tallies() if 0 < self.counted <= MAX_ROWS else [None] * len(keys)
+        tallies = self._tallies() if self._distinct and 0 < self.counted <= MAX_ROWS else [None] * len(keys)
         first = self._positions[self._begins]
         groups = list(map(Group, first.tolist(), keys, range(len(keys)), tallies))
         return map(groups.__getitem__, np.argsort(first).tolist())

@@ -23,10 +23,7 @@ __all__ = ["ColumnReduction"]
 
 
 class ColumnReduction(BulkReduction):
-    """Columns wait as BulkReduction's hits do, then are merged key by key.
-
-    The positions of the lines given for one source rise, and none comes twice: then no hit can be known already.
-    """
+    """Columns wait as BulkReduction's hits do, then are merged key by key."""
 
     _blocks: list[Columns]
 

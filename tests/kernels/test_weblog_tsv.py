@@ -50,7 +50,7 @@ def assert_same_facts(data: bytes, position: int = 0, header_row: bool = False) 
     return block
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(logs(), st.sampled_from([0, 1, 2**40, 2**62]), st.booleans())
 def test_any_log_gives_the_same_facts(data: bytes, position: int, header_row: bool) -> None:
     assert_same_facts(data, position, header_row)
