@@ -149,3 +149,13 @@ def test_a_simulated_log_gives_the_same_deliveries(simulated: Path, window: str,
     monkeypatch.setattr("app.cli.reducing._SWEEP_HITS", 5000)
     rules = Rules(window, 3600.0, 600.0)
     assert reduced([simulated], rules, 1 << 17, True) == reduced([simulated], rules, 1 << 17, False)
+
+
+@pytest.mark.parametrize("seconds", [(10, 30, 20), (30, 10, 20), (10, 30, 50, 20), (10, 30, 50, 40, 20)])
+def test_hits_between_two_known_sessions_join_them(seconds: tuple[int, ...]) -> None:
+    both = Both(Rules("last_touch", 15.0), 1)
+    line = b"2020-07-31\t2020-07-31 16:46:%02d\t10.0.0.1\tcurl\tGET /a\t206\t%d-%d\n"
+    for number, second in enumerate(seconds):
+        data = line % (second, second, second + number)
+        both.add(data, number * len(data), 0, False)
+    both.assert_same_end()
