@@ -72,7 +72,7 @@ def command(
         job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
     statistics = Statistics()
-    with failing_in_words(output_code=1), opened as writer, _progress(not quiet) as on_progress, _rare_collection():
+    with failing_in_words(output_code=1), opened as writer, _progress(not quiet) as on_progress, _no_collection():
         on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
         for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
             writer.write(delivery)
@@ -89,14 +89,13 @@ def command(
 
 
 @contextlib.contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Looks for reference cycles rarely: a reduction makes none, and each look costs a walk over all open deliveries."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 50, 100)
+def _no_collection() -> Iterator[None]:
+    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries."""
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        gc.enable()
 
 
 @contextlib.contextmanager
