@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from app.cli.run_screen import Screen
     from app.cli.run_worker import Worker
     from app.sources.replay import ReplayResult
-    from app.transports.embedded_log import EmbeddedLog
 
 __all__ = ["command"]
 
@@ -173,14 +172,16 @@ def _replay(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...]
 
 
 def _wait_until_stored(worker: Worker, screen: Screen, asked: Event) -> None:
-    """Returns when every group has consumed everything, in one look at the log. Raises WorkerError when nothing moves."""
+    """Returns when every group has consumed what was sent and what came of it. Raises WorkerError when nothing moves."""
+    from app.transports.drain import Drain
     from app.transports.embedded_log import EmbeddedLog
     from app.transports.log_file import log_path
 
     configured = settings()
     with closing(EmbeddedLog(log_path(configured.broker))) as log:
+        drain = Drain(log)
         before, moved = -1, time.monotonic()
-        while (waiting := _waiting(log, configured)) != 0:
+        while (waiting := drain.waiting()) != 0:
             screen.waiting(waiting)
             if waiting != before:
                 before, moved = waiting, time.monotonic()
@@ -193,13 +194,6 @@ def _wait_until_stored(worker: Worker, screen: Screen, asked: Event) -> None:
             if asked.wait(LOOK_EVERY_S):
                 raise _Interrupted
         screen.waiting(0)
-
-
-def _waiting(log: EmbeddedLog, configured: Settings) -> int:
-    """Messages between the source and the stores; a group that has not come yet counts as one."""
-    lag = log.lag()
-    groups = {configured.app_id, *(f"{configured.app_id}-{store}" for store in configured.store_names)}
-    return sum(lag.values()) + len(groups - {group for group, _, _ in lag})
 
 
 def _serve(worker: Worker, asked: Event) -> None:

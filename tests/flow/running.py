@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 
-from app.errors import LogError
+from app.transports.drain import Drain
 from app.transports.embedded_log import EmbeddedLog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,23 +72,12 @@ class Flow:
         self._wait_for(lambda: self.log_text().count("listening on") > 0, "the worker to start")
 
     def wait_drained(self, patience_s: float = WAIT_S) -> None:
-        """Until every group has committed all that its topics hold."""
-        self._wait_for(self.drained, "all groups to read everything", patience_s)
-
-    def drained(self) -> bool:
-        path = self.folder / "weblogs-log.db"
-        if not path.exists():
-            return False
-        try:
-            log = EmbeddedLog(path)
-        except LogError:
-            return False
-        try:
-            lag = log.lag()
-        finally:
-            log.close()
-        topics = {topic for _, topic, _ in lag}
-        return "weblogs" in topics and "weblogs_reduced" in topics and not any(lag.values())
+        """Until every group has committed what its topics hold now (a replay by the worker itself included), and what comes of it."""
+        if "REPLAY" in self.options:
+            self._wait_for(lambda: " files sent in " in self.log_text(), "the worker's replay", patience_s)
+        with closing(EmbeddedLog(self.folder / "weblogs-log.db")) as log:
+            drain = Drain(log)
+            self._wait_for(lambda: drain.waiting() == 0, "all groups to read everything", patience_s)
 
     def _wait_for(self, condition, what: str, patience_s: float = WAIT_S) -> None:
         deadline = time.monotonic() + patience_s
