@@ -33,8 +33,11 @@ _SWEEP_HITS = 200_000
 """So many hits between two looks for deliveries that are over; more where more are open, so that looking stays cheap."""
 
 
-_COLUMNS_FROM_BYTES = 4 << 20
+_COLUMNS_FROM_BYTES = 8 << 20
 """Smaller inputs are read line by line: it takes less than to load what reads columns."""
+
+_REST_CHUNKS = 15
+"""So many chunks are read line by line after one of which columns hold less than half: the next ones will be alike."""
 
 
 class Job(NamedTuple):
@@ -149,19 +152,23 @@ def _reader(opened: Input, source: Source, job: Job) -> Callable[[Chunk], ReadLi
     arrived = time.time()
     head: tuple[str, ...] = ()
     parse: LineParser = form.make_parser(head, options)
+    resting = 0
     has_kernel = form is WEBLOG_TSV and job.order == FILE_ORDER
 
     def read_chunk(chunk: Chunk) -> ReadLines | Columns:
-        nonlocal head, parse
+        nonlocal head, parse, resting
         if chunk.too_long:
             return read_too_long(chunk.data, chunk.too_long, chunk.position)
         may_begin_with_header = form.header_row and chunk.position == 0 and chunk.positions is None
-        if has_kernel and max(chunk.position, opened.size_bytes or 0) >= job.columns_from_bytes:
+        if has_kernel and not resting and max(chunk.position, opened.size_bytes or 0) >= job.columns_from_bytes:
             from app.kernels.weblog_tsv import read_block
 
             block = read_block(chunk.data, arrived, chunk.position, may_begin_with_header)
+            if block is None or 2 * block.other.lines > block.lines:
+                resting = _REST_CHUNKS
             if block is not None:
                 return block
+        resting = max(0, resting - 1)
         if chunk.head != head:
             head = chunk.head
             parse = form.make_parser(head, options)
