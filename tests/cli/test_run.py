@@ -62,7 +62,12 @@ class Run:
         raise AssertionError(f"{text!r} was not told within {WAIT_S} s: {told}")
 
     def worker_pid(self) -> int:
-        return int((self.folder / "var" / "weblogs-log.db.worker").read_text())
+        """The process that holds the log; a worker that has just started may not have written its number yet."""
+        place = self.folder / "var" / "weblogs-log.db.worker"
+        deadline = time.monotonic() + WAIT_S
+        while not (text := place.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return int(text)
 
     @staticmethod
     def _command(arguments: tuple[str, ...]) -> list[str]:

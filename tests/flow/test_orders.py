@@ -92,6 +92,7 @@ def test_deliveries_are_final_once_the_watermark_has_passed_them(crossing: tuple
     assert (False,) in final.values()  # the newest hours stay open
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("window", "starts"), [("day", [0, 1, 3]), ("first_touch", [0, 2, 3]), ("last_touch", [0, 3]), ("all", [0])])
 def test_the_four_requests_of_the_podcast_guideline_are_cut_by_each_window(tmp_path: Path, window: str, starts: list[int]) -> None:
     log = ROOT / "samples" / "windows.tsv"
@@ -107,6 +108,7 @@ def test_the_four_requests_of_the_podcast_guideline_are_cut_by_each_window(tmp_p
     assert len(json.loads(answer.stdout)["deliveries"]) == len(starts)
 
 
+@pytest.mark.long
 def test_four_playbacks_through_the_worker_agree_with_reduce(tmp_path: Path) -> None:
     log = tmp_path / "log.tsv"
     run([sys.executable, "-m", "app", "simulate", "weblogs", "-n", "600", "-o", str(log), "-q"], cwd=ROOT, check=True)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from app.transports.embedded_log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
 
@@ -99,6 +101,7 @@ def test_two_apps_in_one_worker_keep_their_own_offsets_over_a_hang_a_kill_and_a_
     log.close()
 
 
+@pytest.mark.long
 def test_fausts_own_table_take_and_sends_work_and_a_restart_goes_on_where_it_stopped(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.db")
     log.create_topic("words", 2)
