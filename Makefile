@@ -21,7 +21,7 @@ $(READY): requirements.txt init.sh
 run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for your own, ONCE=1 to end when it is stored
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
-test: $(READY) ## The fast tests, three at a time: many wait for a worker (AT_ONCE=1: one by one)
+test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one)
 	$(PYTEST) -m "not long and not real_logs" -n $(AT_ONCE) --dist worksteal
 
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)

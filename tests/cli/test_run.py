@@ -174,7 +174,7 @@ def test_workers_killed_in_the_middle_are_started_again_and_the_numbers_are_thos
     made = [*app, "simulate", "weblogs", "--lines", "100000", "--seed", "3", "--quiet", "-o", str(log)]
     subprocess.run(made, cwd=run.folder, env=run.environment, check=True)
     reduced = subprocess.run([*app, "reduce", str(log)], cwd=run.folder, env=run.environment, capture_output=True, text=True, check=True)
-    process = run.start("--once", str(log), WEBLOGS_CHUNK_BYTES="16384", WEBLOGS_RATE="30000")
+    process = run.start("--once", str(log), WEBLOGS_CHUNK_BYTES="16384", WEBLOGS_RATE="8000")
     killed = 0
     for turn in (1, 2):
         if turn == 2:
