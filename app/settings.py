@@ -35,8 +35,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # -- what runs
     app_id: Annotated[str, _says("Name of the Faust app: its consumer groups and tables begin with it.", min_length=1)] = "weblogs"
-    broker: Annotated[str, _says("Where the topics live: sqlite:///FILE (embedded).")] = ""
-    stores: Annotated[str, _says("Stores to write to, comma-separated: sqlite.")] = "sqlite"
+    broker: Annotated[str, _says("Where the topics live: sqlite:///FILE (embedded) or kafka://HOST:PORT, several separated by commas.")] = (
+        ""
+    )
+    stores: Annotated[str, _says("Stores to write to, comma-separated: sqlite, elasticsearch, cassandra.")] = "sqlite"
+    roles: Annotated[str, _says("What this worker does, comma-separated: flow and names of stores; empty is flow and all stores.")] = ""
     data_dir: Annotated[Path, _says("All state lives below this folder.")] = Path("var")
     partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
     # -- the web face
@@ -69,7 +72,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_max_bytes: Annotated[
         int, _says("When the embedded log holds this much beside its changelogs, producers wait and POST answers 503.", "bytes", ge=1 << 20)
     ] = 2 << 30
+    # -- Kafka
+    kafka_security: Annotated[Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], _says("Protocol to the brokers.")] = "plaintext"
+    kafka_sasl: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], _says("SASL mechanism of sasl_*.")] = "SCRAM-SHA-512"
+    kafka_user: Annotated[str, _says("User of sasl_*.")] = ""
+    kafka_password: Annotated[str, _says("Password of sasl_*.")] = ""
+    kafka_ca: Annotated[str, _says("File with the CA certificates that the brokers are checked against; empty takes the system's.")] = ""
+    kafka_cert: Annotated[str, _says("File with this client's certificate, where the brokers ask for one.")] = ""
+    kafka_key: Annotated[str, _says("File with the key of that certificate.")] = ""
+    kafka_replication: Annotated[int, _says("Copies of each topic that `init` creates.", ge=1)] = 1
+    kafka_retention: Annotated[
+        float, _says("How long topics that `init` creates keep messages; changelogs keep the last of each key.", "s", gt=0)
+    ] = 604800.0
+    kafka_session: Annotated[float, _says("A worker not heard of for this long loses its partitions.", "s", ge=1)] = 6.0
+    table_store: Annotated[
+        Literal["auto", "memory", "rocksdb"], _says("Where a table's state lives: memory, rocksdb (on disk), or auto: rocksdb on Kafka.")
+    ] = "auto"
+    standbys: Annotated[int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)] = 0
+    # -- Elasticsearch
+    elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.")] = "http://127.0.0.1:9200"
+    elasticsearch_user: Annotated[str, _says("User, with the password.")] = ""
+    elasticsearch_password: Annotated[str, _says("Password of that user.")] = ""
+    elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.")] = ""
+    elasticsearch_ca: Annotated[str, _says("File with the CA certificates that https nodes are checked against.")] = ""
+    elasticsearch_shards: Annotated[int, _says("Shards of an index that is created.", ge=1)] = 1
+    elasticsearch_replicas: Annotated[int, _says("Replicas of each shard; 0 on a single node.", ge=0)] = 0
+    elasticsearch_bulk_bytes: Annotated[int, _says("Size of a bulk request.", "bytes", ge=1024)] = 4 << 20
+    elasticsearch_in_flight: Annotated[int, _says("Bulk requests under way at a time.", ge=1)] = 4
+    # -- Cassandra
+    cassandra_hosts: Annotated[str, _says("Contact points, comma-separated.")] = "127.0.0.1"
+    cassandra_port: Annotated[int, _says("Port of the native protocol.", ge=1, le=65535)] = 9042
+    cassandra_user: Annotated[str, _says("User, with the password.")] = ""
+    cassandra_password: Annotated[str, _says("Password of that user.")] = ""
+    cassandra_ca: Annotated[str, _says("File with the CA certificates of the nodes; naming one turns TLS on.")] = ""
+    cassandra_keyspace: Annotated[str, _says("Keyspace of the tables.", pattern="^[a-z][a-z0-9_]{0,47}$")] = "weblogs"
+    cassandra_datacenter: Annotated[str, _says("Data centre to talk to; empty takes that of the contact points.")] = ""
+    cassandra_replication: Annotated[int, _says("Copies of each row in a keyspace that is created.", ge=1)] = 1
+    cassandra_consistency: Annotated[
+        Literal["ONE", "LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"], _says("Nodes that must have acknowledged a write or answered a read.")
+    ] = "LOCAL_QUORUM"
+    cassandra_in_flight: Annotated[int, _says("Batches under way at a time.", ge=1)] = 32
     # -- stores
+    store_rate: Annotated[float, _says("Records a second that each store takes at most; 0 is no limit.", "records/s", ge=0)] = 0.0
     store_raw: Annotated[Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")] = "all"
     retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = "7,90"
     # -- logging and health
@@ -82,11 +126,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
-        _ = self.retention_days
+        _ = self.retention_days, self.role_names
 
     @property
     def store_names(self) -> tuple[str, ...]:
-        return tuple(name.strip() for name in self.stores.split(",") if name.strip())
+        return _names(self.stores)
+
+    @property
+    def role_names(self) -> tuple[str, ...]:
+        """flow and stores. Raises SettingsError for a role that is neither."""
+        asked = _names(self.roles)
+        if wrong := [role for role in asked if role not in ("flow", *self.store_names)]:
+            raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: {wrong[0]!r} is neither flow nor among {PREFIX}STORES={self.stores!r}")
+        return asked or ("flow", *self.store_names)
+
+    @property
+    def on_kafka(self) -> bool:
+        return self.broker.startswith("kafka:")
 
     @property
     def retention_days(self) -> tuple[float, float]:
@@ -110,6 +166,10 @@ class SettingRow(NamedTuple):
     default: str
     unit: str
     meaning: str
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 def _meta(hint: Any) -> msgspec.Meta:

@@ -28,6 +28,8 @@ def command(markdown: bool) -> None:
     now = settings()
     for row in rows():
         value = str(getattr(now, row.name.removeprefix(PREFIX).lower()))
+        if row.name.endswith(("_PASSWORD", "_API_KEY")) and value:
+            value = "(set)"
         own = value != row.default and row.name != f"{PREFIX}BROKER"
         table.add_row(row.name, f"{value} *" if own else value, row.default, row.unit, row.meaning)
     Console(width=None if Console().is_terminal else 200).print(table)
