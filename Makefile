@@ -22,17 +22,17 @@ run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for yo
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
 test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one)
-	$(PYTEST) -m "not long and not real_logs" -n $(AT_ONCE) --dist worksteal
+	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal
 
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
-	N=$(N) $(PYTEST) -m long --durations=10
+	N=$(N) $(PYTEST) -m "long and not live" --durations=10
 
 test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
 	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs
 
 coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
 	@rm -f .coverage .coverage.*
-	$(PYTEST) -m "not long and not real_logs" -n $(AT_ONCE) --dist worksteal --cov --cov-report=
+	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal --cov --cov-report=
 	@$(PY) -m coverage html --quiet
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
