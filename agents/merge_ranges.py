@@ -17,6 +17,7 @@ from app.domain.windows import Rules
 from app.intake import batches, by_partition, or_end
 from app.merge import Merger
 from app.outbox import send_all
+from app.parts import MemoryPart
 from app.settings import settings
 from app.sources.sizes import Sizes
 from app.topology import app, weblogs_tokens
@@ -50,7 +51,7 @@ async def _merge(part: list) -> bool:
     """Events of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
     event = part[-1]
     partition = event.message.partition
-    state = byte_ranges.parts.get(partition, {})
+    state = byte_ranges.parts.get(partition, MemoryPart())
     first = True
     for step in merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
         if not first:

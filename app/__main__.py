@@ -12,6 +12,7 @@ from app.errors import SettingsError, WeblogsError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "init": "Create the topics, indices and tables that are lacking.",
     "run": "Start a worker, replay a log into it, print what was found, serve until Ctrl-C.",
     "replay": "Send files to the running worker.",
     "reduce": "The same deliveries straight from files, without a worker.",
@@ -19,6 +20,7 @@ COMMANDS = {
     "formats": "List the log formats with an example each.",
     "simulate": "Write a log of many clients fetching files in pieces, and the true answers.",
     "playbacks": "Reduce one log in four orders and compare.",
+    "topics": "Look at the topics on Kafka, or delete them.",
     "settings": "Print every setting with default, unit and meaning.",
 }
 """Name -> what the list of commands says of it. The module is imported when the command is asked for."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -24,7 +24,16 @@ CLOCK = b"\0clock|"
 RULES = b"\0rules"
 """Key of the rules by which the state was cut: another window mode can not go on with it."""
 SWEEPS_A_TTL = 24
-State = Mapping[bytes, bytes]
+
+
+class State(Protocol):
+    """What a dict and a part on disk have in common."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+
 _decode_key = msgspec.json.Decoder(tuple[str, str, str]).decode
 
 
@@ -98,7 +107,8 @@ class Merger:
         self._swept[partition] = (reached, now)
         expired = now - self._ttl
         slices = _Slices(self._max)
-        for name, value in list(state.items()):
+        # a dict changes between the steps; what is on disk is gone through as it stood
+        for name, value in list(state.items()) if isinstance(state, dict) else state.items():
             if name.startswith(CLOCK):
                 if wire.unpack_clock(value).touched < expired:
                     slices.values[name] = None

@@ -86,7 +86,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 604800.0
     kafka_session: Annotated[float, _says("A worker not heard of for this long loses its partitions.", "s", ge=1)] = 6.0
     table_store: Annotated[
-        Literal["auto", "memory", "rocksdb"], _says("Where a table's state lives: memory, rocksdb (on disk), or auto: rocksdb on Kafka.")
+        Literal["auto", "memory", "rocksdb"],
+        _says("Where a table's state lives: memory, rocksdb (on disk, with Kafka only), or auto: rocksdb on Kafka, else memory."),
     ] = "auto"
     standbys: Annotated[int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)] = 0
     # -- Elasticsearch
@@ -127,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         _ = self.retention_days, self.role_names
+        if self.table_store == "rocksdb" and not self.on_kafka:
+            raise SettingsError(f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps its tables in memory")
 
     @property
     def store_names(self) -> tuple[str, ...]:

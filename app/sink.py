@@ -14,20 +14,43 @@ from app.counters import counters
 from app.crash import crash_point
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.ending import die
-from app.errors import StoreError
+from app.errors import StoreError, StoreUnreachable
 from app.outbox import send_all
 from app.settings import settings
 from app.stores import open_store
 from app.transports.messages import Message
 
-__all__ = ["LONGEST_PAUSE_S", "stores", "write_until_taken"]
+__all__ = ["LONGEST_PAUSE_S", "open_until_there", "stores", "write_until_taken"]
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 10.0
 Record = TypeVar("Record")
 
-stores = {name: open_store(name, settings()) for name in settings().store_names}
-"""The stores of the settings, not opened yet."""
+stores = {name: open_store(name, settings()) for name in settings().store_names if name in settings().role_names}
+"""The stores that this worker feeds, not opened yet."""
+_opened: dict[str, asyncio.Event] = {name: asyncio.Event() for name in stores}
+
+
+async def open_until_there(name: str, once: bool = False) -> bool:
+    """Open a store; while it is not reachable, wait and try again, unless only `once` is asked for.
+
+    Other errors than StoreUnreachable are raised.
+    """
+    pause = 0.5
+    while True:
+        try:
+            await stores[name].open()
+        except StoreUnreachable as error:
+            counters.store_problems[name] = str(error)
+            if once:
+                return False
+            log.warning("%s can not be opened, again in %.1f s: %s", name, pause, error)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+        else:
+            counters.store_problems.pop(name, None)
+            _opened[name].set()
+            return True
 
 
 async def write_until_taken(
@@ -39,6 +62,7 @@ async def write_until_taken(
     """
     if not records:
         return
+    await _opened[store].wait()
     pause = 0.1
     while True:
         try:

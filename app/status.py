@@ -57,7 +57,7 @@ class StatusService(mode.Service):
             committed_at=self._progress.committed_at,
             waiting_since=self._progress.waiting_since,
             watermarks=counters.watermarks,
-            state_entries=self._table.entries,
+            state_entries=self._table.entries if self._table is not None else 0,
             backlog=backlog,
             problems=(*problems, self._problem) if self._problem else problems,
         )

@@ -6,20 +6,24 @@ neither the flow nor another store: within one app a single stalled agent stops 
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import faust
 from faust.app.base import BootStrategy
 
 from app.logs import logging_config
 from app.settings import settings
-from app.transports import sqlite as sqlite_transport
+from app.transports.kafka_options import MAX_MESSAGE_BYTES, faust_credentials, servers
+from app.transports.worker_id import worker_id
 
-__all__ = ["Sink", "app", "flow", "sinks", "weblogs", "weblogs_reduced", "weblogs_rejects", "weblogs_tokens"]
-
-sqlite_transport.register()
+__all__ = ["Sink", "app", "flow", "runs_flow", "sinks", "weblogs", "weblogs_reduced", "weblogs_rejects", "weblogs_tokens"]
 
 _settings = settings()
+if _settings.on_kafka:
+    from app.transports import kafka as transport
+else:
+    from app.transports import sqlite as transport  # type: ignore[no-redef]
+transport.register()
 
 
 class _NoWeb(BootStrategy):
@@ -34,29 +38,53 @@ class App(faust.App):
     BootStrategy = _NoWeb
 
     @property
-    def topics_log(self) -> sqlite_transport.Transport:
+    def topics_log(self) -> transport.Transport:
         """The broker's transport with what ours can do beyond Faust's."""
-        return cast(sqlite_transport.Transport, self.transport)
+        return cast(transport.Transport, self.transport)
+
+
+def _broker_options() -> dict[str, Any]:
+    if not _settings.on_kafka:
+        # Commit soon: what is not committed is read again after a crash.
+        return {"broker": _settings.broker, "broker_commit_interval": 0.25, "topic_replication_factor": 1}
+    session_s = _settings.kafka_session
+    return {
+        "broker": [f"kafka://{server}" for server in servers(_settings.broker)],
+        "broker_credentials": faust_credentials(_settings),
+        "broker_commit_interval": 1.0,
+        "broker_session_timeout": session_s,
+        "broker_heartbeat_interval": min(1.0, session_s / 3),
+        "broker_request_timeout": max(30.0, session_s),
+        "broker_rebalance_timeout": max(20.0, session_s),
+        # A store that is down holds its consumer still; it is not to lose its partitions for that.
+        "broker_max_poll_interval": 86_400.0,
+        # One id for each data folder: a worker that is back within its session gets its partitions without a rebalance.
+        "consumer_group_instance_id": worker_id(_settings.data_dir),
+        "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
+        "producer_acks": -1,
+        "producer_linger_ms": 0,
+        "producer_max_batch_size": MAX_MESSAGE_BYTES,
+        "producer_max_request_size": MAX_MESSAGE_BYTES,
+        "producer_request_timeout": 30.0,
+        "topic_allow_declare": False,  # `python -m app init` creates topics
+        "topic_replication_factor": _settings.kafka_replication,
+    }
 
 
 def _make_app(name: str) -> App:
-    return App(
+    own = App(
         name,
-        broker=_settings.broker,
         store="memory://",
         datadir=str(_settings.data_dir / "faust" / name),
         value_serializer="raw",
         key_serializer="raw",
         topic_partitions=_settings.partitions,
-        topic_replication_factor=1,
         # Only shown in the banner: see _NoWeb.
         web_host=_settings.web_host,
         web_port=_settings.web_port or 5000,
         topic_disable_leader=True,
-        table_standby_replicas=0,
+        table_standby_replicas=_settings.standbys if _settings.on_kafka else 0,
         consumer_auto_offset_reset="earliest",
-        # Commit soon: what is not committed is read again after a crash.
-        broker_commit_interval=0.25,
         broker_commit_every=1000,
         # Messages are large: a few of them fill the memory that small ones would need thousands for.
         stream_buffer_maxsize=64,
@@ -65,14 +93,24 @@ def _make_app(name: str) -> App:
         recovery_consistency_check=False,
         logging_config=logging_config(_settings),
         worker_redirect_stdouts=False,
+        **_broker_options(),
     )
+    if _settings.on_kafka:
+        own.on_rebalance_complete.connect(cast(Any, _hold_flow), weak=False)
+    return own
+
+
+async def _hold_flow(sender: faust.App, *_: Any, **__: Any) -> None:
+    """Faust resumes the partitions, then clears the queues of the streams: what is fetched in between would be lost."""
+    sender.consumer.stop_flow()
 
 
 def _topic(on: faust.App, name: str) -> faust.TopicT:
     return on.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", partitions=_settings.partitions)
 
 
-app = _make_app(_settings.app_id)
+runs_flow = "flow" in _settings.role_names
+app = _make_app(_settings.app_id if runs_flow else f"{_settings.app_id}-no-flow")
 
 weblogs = _topic(app, "weblogs")
 """Lines as they come; headers in app.wire.Headers."""
@@ -101,4 +139,5 @@ def _sink(store: str) -> Sink:
     return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in (weblogs_tokens, weblogs_rejects, weblogs_reduced)))
 
 
-sinks = {store: _sink(store) for store in _settings.store_names}
+sinks = {store: _sink(store) for store in _settings.store_names if store in _settings.role_names}
+"""By name of the store: those that this worker feeds."""

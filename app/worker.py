@@ -14,22 +14,25 @@ from typing import Any
 import mode
 
 from app.counters import counters
-from app.ending import EXIT_REFUSED, die
-from app.errors import WeblogsError
+from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
+from app.errors import LogError, LogLocked, WeblogsError
 from app.settings import settings
-from app.sink import stores
+from app.sink import open_until_there, stores
 from app.status import StatusService
-from app.topology import app, flow, sinks
+from app.stores import open_store
+from app.topology import app, flow, runs_flow, sinks
+
+# ruff: noqa: F401
+if runs_flow:
+    import agents.tokenize_lines
+
+    # isort: split
+    import agents.merge_ranges
 
 # isort: split
-from tables.byte_ranges import byte_ranges
-
-# isort: split
-import agents.merge_ranges
 import agents.store_raw
 import agents.store_reduced
 import agents.store_rejects
-import agents.tokenize_lines  # noqa: F401
 
 __all__ = ["app"]
 
@@ -43,19 +46,17 @@ gc.set_threshold(100_000, 20, 100)
 
 
 @app.on_worker_init.connect
-def only_worker(*_: Any, **__: Any) -> None:
-    """The embedded log is for one worker process: a second one ends here."""
+def prepare(*_: Any, **__: Any) -> None:
+    """The broker is there, and this worker may use it and its data folder; otherwise it ends here."""
+    apps = (app, *(sink.app for sink in sinks.values()))
     try:
-        for each in (app, *(sink.app for sink in sinks.values())):
+        for each in apps:
             each.conf.datadir.mkdir(parents=True, exist_ok=True)
-        log_of_all = app.topics_log.open_log().log
-        log_of_all.lock_worker()
-        for topic in flow:  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
-            log_of_all.create_topic(topic.get_topic_name(), settings().partitions)
-        for group in log_of_all.groups():
-            if group.startswith(f"{app.conf.id}-") and group not in {sink.app.conf.id for sink in sinks.values()}:
-                log_of_all.forget_group(group)
-                log.warning("the log waits no longer for %s: that store is not among WEBLOGS_STORES any more", group)
+        app.topics_log.prepare([topic.get_topic_name() for topic in flow], [each.conf.id for each in apps])
+    except LogLocked as error:
+        die(str(error), code=EXIT_REFUSED)
+    except LogError as error:
+        die(str(error), code=EXIT_CANNOT_GO_ON if settings().on_kafka else EXIT_REFUSED)  # a broker may come back
     except WeblogsError as error:
         die(str(error), code=EXIT_REFUSED)
     except OSError as error:
@@ -72,14 +73,17 @@ class Beside(mode.Service):
         from app.web.server import WebService, make_web_app
 
         own = settings()
-        groups = {app.conf.id: ""} | {sink.app.conf.id: name for name, sink in sinks.items()}
-        status = StatusService(app, byte_ranges, groups, counters, loop=self.loop, beacon=self.beacon)
+        # the lag of every group of the settings, also of those that other workers serve
+        groups = {own.app_id: ""} | {f"{own.app_id}-{name}": name for name in own.store_names}
+        status = StatusService(app, app.tables.data.get("byte_ranges"), groups, counters, loop=self.loop, beacon=self.beacon)
         try:
-            for store in stores.values():
-                await store.open()
+            for name in stores:
+                if not await open_until_there(name, once=True):
+                    self.add_future(self._open_late(name))
+            self._page_store = next(iter(stores.values()), None) or open_store(own.store_names[0], own, read_only=True)
             self._producer = open_producer(own)
             self._intake = LogIntake(self._producer, own)
-            page = make_web_app(next(iter(stores.values())), status, self._intake, own)
+            page = make_web_app(self._page_store, status, self._intake, own)
             self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)
             for sink in sinks.values():
@@ -90,6 +94,13 @@ class Beside(mode.Service):
         status.ready()
         if own.replay:
             threading.Thread(target=_replay, args=(own.replay.split(os.pathsep),), name="replay", daemon=True).start()
+
+    async def _open_late(self, name: str) -> None:
+        """A store that was not there when the worker started: the flow runs on meanwhile."""
+        try:
+            await open_until_there(name)
+        except WeblogsError as error:
+            die(str(error), code=EXIT_REFUSED)
 
     @mode.Service.task
     async def _retain(self) -> None:
@@ -113,7 +124,7 @@ class Beside(mode.Service):
         self._producer.close()
         for sink in sinks.values():
             await sink.app.stop()
-        for store in stores.values():
+        for store in {id(store): store for store in (*stores.values(), self._page_store)}.values():
             await store.close()
 
 

@@ -5,10 +5,23 @@ Keys that begin with NUL are no delivery keys: see app.merge.
 
 from __future__ import annotations
 
+from app.parts import MemoryPart, Part, RocksPart
+from app.settings import settings
 from app.state import BatchTable
 from app.topology import app
+from app.transports.kafka_topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 __all__ = ["byte_ranges"]
 
-byte_ranges = BatchTable(app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions)
+
+def _make_part(partition: int, log: str) -> Part:
+    own = settings()
+    if own.table_store == "memory" or not own.on_kafka:
+        return MemoryPart()
+    return RocksPart(own.data_dir / "tables" / f"byte_ranges-{partition}", log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S)
+
+
+byte_ranges = BatchTable(
+    app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions, make_part=_make_part
+)
 app.tables.add(byte_ranges)

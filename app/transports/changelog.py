@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
-from typing import Any, Protocol
+from typing import Protocol
 
-from app.errors import Fenced, SettingsError
+from app.errors import Fenced
 from app.transports.log_transaction import Transaction
 from app.transports.messages import Pair
 from app.transports.shared_log import SharedLog
 
-__all__ = ["Changelog", "SqliteChangelog", "open_changelog"]
+__all__ = ["Changelog", "SqliteChangelog"]
 
 
 class Changelog(Protocol):
@@ -33,8 +33,14 @@ class Changelog(Protocol):
     def read(self, partition: int, from_offset: int = 0) -> AsyncIterator[list[Pair]]:
         """All pairs from the offset to the end, in order, a few MB at a time. A later pair of a key replaces an earlier one."""
 
+    async def leave(self, partition: int) -> None:
+        """Owner no more: this process appends nothing to it until it takes the partition again."""
+
     async def end_offset(self, partition: int) -> int:
         """The offset that the next pair gets."""
+
+    async def incarnation(self) -> str:
+        """What tells this changelog from an earlier one of the same name."""
 
     async def close(self) -> None: ...
 
@@ -79,17 +85,16 @@ class SqliteChangelog:
             raise
         return page
 
+    async def leave(self, partition: int) -> None:
+        self._epochs.pop(partition, None)
+
     async def end_offset(self, partition: int) -> int:
         end: int = await self._shared.run(self._shared.log.end_offset, self._topic, partition)
         return end
 
+    async def incarnation(self) -> str:
+        found: str = await self._shared.run(self._shared.log.incarnation, self._topic)
+        return found
+
     async def close(self) -> None:
         await self._shared.release()
-
-
-def open_changelog(app: Any, topic: str, partitions: int) -> Changelog:
-    """The changelog on the broker of a Faust app; take() creates its topic where it lacks. Raises SettingsError for other brokers."""
-    open_log = getattr(app.transport, "open_log", None)
-    if open_log is None:
-        raise SettingsError(f"WEBLOGS_BROKER={str(app.conf.broker[0])!r}: changelogs can be kept on sqlite:///FILE only")
-    return SqliteChangelog(open_log(), topic, partitions)

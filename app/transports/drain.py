@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from app.transports.embedded_log import EmbeddedLog
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 __all__ = ["FLOW", "Drain"]
 
 FLOW = (("weblogs",), ("weblogs_tokens", "weblogs_rejects"), ("weblogs_reduced",))
 """The topics, stage by stage: reading one fills the next."""
+
+
+class Groups(Protocol):
+    """What a broker tells of its groups: the embedded log and app.transports.standing.KafkaStanding do."""
+
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Group -> the topics that it reads."""
+
+    def ends(self) -> Mapping[tuple[str, int], int]:
+        """(topic, partition) -> end offset."""
+
+    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
+        """(topic, partition) -> offset of the next message."""
 
 
 class Drain:
@@ -19,7 +31,7 @@ class Drain:
     stands in a stage must be consumed by every group that reads it; then what stands in the next, where its outcome is, and so on.
     """
 
-    def __init__(self, log: EmbeddedLog, stages: Sequence[Sequence[str]] = FLOW) -> None:
+    def __init__(self, log: Groups, stages: Sequence[Sequence[str]] = FLOW) -> None:
         self._log = log
         self._stages = [set(stage) for stage in stages]
         self._goals: dict[tuple[str, int], int] = {}

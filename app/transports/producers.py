@@ -55,4 +55,8 @@ def open_producer(settings: Settings) -> Producer:
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":
         return SqliteProducer(EmbeddedLog(log_path(settings.broker), settings.log_max_bytes, settings.log_keep), settings.partitions)
-    raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE")
+    if scheme == "kafka":
+        from app.transports.kafka_producer import KafkaProducer
+
+        return KafkaProducer(settings)
+    raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT")

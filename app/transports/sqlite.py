@@ -5,29 +5,24 @@ Call register() before a faust.App is made. All apps of one process share one lo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import faust
 from faust.transport import base
 from faust.transport.drivers import TRANSPORTS
 
 from app.settings import settings
+from app.transports.changelog import Changelog, SqliteChangelog
 from app.transports.log_file import log_path
 from app.transports.shared_log import SharedLog, shared_log
 from app.transports.sqlite_consumer import Consumer
 from app.transports.sqlite_producer import Producer
+from app.transports.standing import Standing
 
-__all__ = ["Consumer", "Producer", "Standing", "Transport", "register"]
+__all__ = ["Consumer", "Producer", "Transport", "register"]
 
-
-class Standing(NamedTuple):
-    """How far consumer groups are. Offsets are those of the next message to read."""
-
-    lag: dict[tuple[str, str, int], int]
-    """(group, topic, partition) -> messages not committed"""
-    committed: dict[str, dict[tuple[str, int], int]]
-    """group -> (topic, partition) -> offset"""
+log = logging.getLogger(__name__)
 
 
 class Transport(base.Transport):
@@ -43,6 +38,25 @@ class Transport(base.Transport):
         bounds = settings()
         # from its path: as text, a URL object loses the two slashes before an empty host
         return shared_log(log_path(f"sqlite://{self.url[0].raw_path}"), bounds.log_max_bytes, bounds.log_keep)
+
+    def prepare(self, topics: Iterable[str], groups: Iterable[str]) -> None:
+        """Before the worker starts: it is the only one on this log, the topics are there, and nobody waits for groups that are gone.
+
+        `groups`: those of this worker's apps, the flow's first. Raises LogLocked, LogError.
+        """
+        log_of_all = self.open_log().log
+        log_of_all.lock_worker()
+        for topic in topics:  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
+            log_of_all.create_topic(topic, settings().partitions)
+        flow, *stores = groups
+        for group in log_of_all.groups():
+            if group.startswith(f"{flow}-") and group not in stores:
+                log_of_all.forget_group(group)
+                log.warning("the log waits no longer for %s: that store is not among WEBLOGS_STORES any more", group)
+
+    def open_changelog(self, topic: str, partitions: int) -> Changelog:
+        """A table's changelog; take() creates its topic where it lacks."""
+        return SqliteChangelog(self.open_log(), topic, partitions)
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""

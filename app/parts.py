@@ -1,0 +1,159 @@
+"""The state of one partition of a table: in memory, or on disk in RocksDB where it may be larger than memory.
+
+A part on disk remembers up to which offset of the changelog it holds, written in one batch with the changes: it is always what some
+beginning of the changelog gives, and only the rest is read after a restart.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+if TYPE_CHECKING:
+    from rocksdict import Cache, Rdict
+
+    from app.transports.messages import Pair
+
+__all__ = ["MemoryPart", "Part", "RocksPart"]
+
+_PLACE = b"\0\0place"
+"""Key under which a part on disk keeps where it stands; not part of the state."""
+_encode = msgspec.json.Encoder().encode
+_decode_place = msgspec.json.Decoder(tuple[str, int, float]).decode
+
+
+class Part(Protocol):
+    """Keys and values are bytes. Keys that begin with NUL are names of the state's own, not of what it counts."""
+
+    next_offset: int
+    """Offset after the last changelog record in it."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def items(self) -> Iterable[tuple[bytes, bytes]]: ...
+
+    def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
+        """Take in changes of the changelog, up to an offset. None deletes."""
+
+    def wipe(self) -> None:
+        """Begin with nothing: all is to be read from the changelog."""
+
+    @property
+    def entries(self) -> int:
+        """Keys that do not begin with NUL, about."""
+
+    def close(self) -> None: ...
+
+
+class MemoryPart(dict[bytes, bytes]):
+    """A dict."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.next_offset = 0
+        self._named: set[bytes] = set()
+
+    def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
+        named = self._named
+        for key, value in pairs:
+            if value is None:
+                self.pop(key, None)
+                named.discard(key)
+            else:
+                self[key] = value
+                if key[0] == 0:
+                    named.add(key)
+        self.next_offset = next_offset
+
+    def wipe(self) -> None:
+        self.clear()
+        self._named.clear()
+        self.next_offset = 0
+
+    @property
+    def entries(self) -> int:
+        return len(self) - len(self._named)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class RocksPart:
+    """A RocksDB folder. Only one process can have it open."""
+
+    def __init__(self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None) -> None:
+        """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
+        written for `max_age_s`: by then the log may have forgotten that keys are gone."""
+        from rocksdict import Cache
+
+        self._folder, self._log = folder, log
+        self._cache = cache or Cache(64 << 20)
+        self._db = self._open()
+        self.next_offset = 0
+        place = self._db.get(_PLACE)
+        if place is not None:
+            known_log, offset, written = _decode_place(place)
+            if known_log == log and written > time.time() - max_age_s:
+                self.next_offset = offset
+            else:
+                self.wipe()
+
+    def _open(self) -> Rdict:
+        from rocksdict import BlockBasedOptions, Options, Rdict
+
+        blocks = BlockBasedOptions()
+        blocks.set_block_cache(self._cache)
+        blocks.set_bloom_filter(10, False)
+        options = Options(raw_mode=True)
+        options.create_if_missing(True)
+        options.set_block_based_table_factory(blocks)
+        options.set_write_buffer_size(16 << 20)
+        options.set_max_write_buffer_number(2)
+        options.set_max_open_files(200)
+        options.set_keep_log_file_num(2)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return Rdict(str(self._folder), options=options)
+
+    def wipe(self) -> None:
+        """Begin with nothing: all is to be read from the changelog."""
+        self._db.close()
+        shutil.rmtree(self._folder)
+        self._db = self._open()
+        self.next_offset = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        value: bytes | None = self._db.get(key)
+        return value
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """As they are now: what changes meanwhile is not seen."""
+        pairs: Iterable[tuple[Any, Any]] = self._db.items()
+        for key, value in pairs:
+            if key != _PLACE:
+                yield key, value
+
+    def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
+        from rocksdict import WriteBatch
+
+        batch = WriteBatch(raw_mode=True)
+        for key, value in pairs:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        batch.put(_PLACE, _encode((self._log, next_offset, time.time())))
+        self._db.write(batch)
+        self.next_offset = next_offset
+
+    @property
+    def entries(self) -> int:
+        """RocksDB's estimate, those that begin with NUL included."""
+        return int(self._db.property_value("rocksdb.estimate-num-keys") or 0)
+
+    def close(self) -> None:
+        self._db.close()

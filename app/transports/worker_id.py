@@ -1,0 +1,31 @@
+"""A name for this worker that outlives its process: one for each data folder."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+
+from app.errors import SettingsError
+
+__all__ = ["worker_id"]
+
+
+def worker_id(data_dir: Path) -> str:
+    """32 hex digits, made once and kept in `data_dir/worker-id`. Raises SettingsError where it can not be written."""
+    path = data_dir / "worker-id"
+    try:
+        if path.exists() and (known := path.read_text().strip()):
+            return known
+        data_dir.mkdir(parents=True, exist_ok=True)
+        fresh = uuid.uuid4().hex
+        beside = path.with_name(f"worker-id.{os.getpid()}")
+        beside.write_text(fresh)
+        try:
+            os.link(beside, path)  # fails where another process was faster, and leaves no half file
+        except FileExistsError:
+            fresh = path.read_text().strip()
+        beside.unlink()
+    except OSError as error:
+        raise SettingsError(f"the data folder {data_dir} can not be written to ({error.strerror}): set WEBLOGS_DATA_DIR") from None
+    return fresh
