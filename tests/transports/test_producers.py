@@ -40,7 +40,7 @@ def test_a_producer_is_told_to_wait_while_the_log_is_full(tmp_path: Path) -> Non
     producer.close()
 
 
-@pytest.mark.parametrize("broker", ["kafka://localhost:9092", "sqlite", "nothing"])
+@pytest.mark.parametrize("broker", ["amqp://localhost", "sqlite", "nothing"])
 def test_a_broker_that_is_not_supported_is_named(broker: str) -> None:
     with pytest.raises(SettingsError, match=broker):
         open_producer(load({"WEBLOGS_BROKER": broker}))
