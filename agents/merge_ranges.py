@@ -58,7 +58,10 @@ async def _merge(part: list) -> bool:
             crash_point("slice")
         first = False
         if step.records:
-            await send_all(app, [Message("weblogs_reduced", event.message.partition, None, wire.encode(step.records), {}, time.time())])
+            now = time.time()
+            await send_all(
+                app, [Message("weblogs_reduced", partition, None, each, {}, now) for each in wire.encode_in_pieces(step.records)]
+            )
             crash_point("outputs")
         if step.changes and not await byte_ranges.write(event, step.changes):
             return False

@@ -36,10 +36,12 @@ async def tokenize_lines(stream):
         )
         now = time.time()
         messages = [
-            Message("weblogs_tokens", partition, None, encode_tokens(tokens), {}, now) for partition, tokens in found.tokens.items()
+            Message("weblogs_tokens", partition, None, value, {}, now)
+            for partition, tokens in found.tokens.items()
+            for value in encode_tokens(tokens)
         ]
-        if found.rejects:
-            messages.append(Message("weblogs_rejects", batch[0].message.partition, None, wire.encode(found.rejects), {}, now))
+        rejects = wire.encode_in_pieces(found.rejects) if found.rejects else []
+        messages += [Message("weblogs_rejects", batch[0].message.partition, None, value, {}, now) for value in rejects]
         await send_all(app, messages)
         crash_point("tokens_sent")
         for event in batch:
@@ -54,5 +56,6 @@ async def tokenize_lines(stream):
 async def tick():
     """The time and the watermarks, through the topic: the agents behind it never read a clock."""
     now = time.time()
-    message = wire.encode(tokenizer.tick(now, now - _settings.state_ttl))
-    await send_all(app, [Message("weblogs_tokens", partition, None, message, {}, now) for partition in range(_settings.partitions)])
+    values = encode_tokens(tokenizer.tick(now, now - _settings.state_ttl))
+    places = range(_settings.partitions)
+    await send_all(app, [Message("weblogs_tokens", partition, None, value, {}, now) for partition in places for value in values])

@@ -32,16 +32,38 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
 
+class Seldom(logging.Filter):
+    """Lets a Kafka client say the same once in ten seconds: while a broker is away they write some 35 lines a second."""
+
+    EVERY_S = 10.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name.partition(".")[0] not in ("aiokafka", "kafka") or record.levelno < logging.WARNING:
+            return True
+        key, now = (record.name, str(record.msg)), record.created
+        if now - self._said.get(key, 0.0) < self.EVERY_S:
+            return False
+        if len(self._said) > 1000:
+            self._said.clear()
+        self._said[key] = now
+        return True
+
+
 def logging_config(settings: Settings) -> dict[str, Any]:
     """For logging.config.dictConfig: our own lines at the level of the settings, the engine's chatter from warnings on."""
     level = settings.log_level.upper()
     # A handler of their own: Faust's worker raises the level of the root's first handler to its --loglevel, a warning.
     ours = {name: {"level": level, "handlers": ["own"], "propagate": False} for name in ("app", "agents", "tables")}
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own"}
+    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own", "filters": ["seldom"]}
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {"own": {"()": JsonFormatter if settings.log_format == "json" else TextFormatter}},
+        "filters": {"seldom": {"()": Seldom}},
         "handlers": {"root": handler, "own": handler},
         "root": {"level": "WARNING", "handlers": ["root"]},
         # Faust's timers complain of every tick that comes late under load.

@@ -81,7 +81,8 @@ async def write_until_taken(
     crash_point("store_written")
     if refused:
         rejects = [_as_reject(store, record, reason) for record, reason in refused if not isinstance(record, Reject)]
-        await send_all(app, [Message("weblogs_rejects", 0, None, wire.encode(rejects), {}, time.time())] if rejects else [])
+        values = wire.encode_in_pieces(rejects) if rejects else []
+        await send_all(app, [Message("weblogs_rejects", 0, None, value, {}, time.time()) for value in values])
         log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])
 
 

@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from app import wire
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
+from app.envelope import unwrap
 from app.errors import SettingsError
 from app.wire import Group, Headers, TokenMessage
 
@@ -89,7 +92,7 @@ class Tokenizer:
         rejects: list[Reject] = []
         lines = hits = 0
         now = 0.0
-        for message in messages:
+        for message in map(_unwrapped, messages):
             now = max(now, message.timestamp)
             origin = _origin_of(message)
             read = self._read(message, origin)
@@ -182,6 +185,17 @@ class Tokenizer:
                 group_for(partition)
 
 
+def _unwrapped(message: Lines) -> Lines:
+    """The line of a JSON envelope with its id as the header that other shippers set."""
+    if message.value[:1] != b"{" or Headers.SOURCE in message.headers:
+        return message
+    envelope = unwrap(message.value)
+    if envelope is None:
+        return message
+    given = {} if envelope.id is None else {Headers.ID: envelope.id.encode("utf-8", "surrogatepass")}
+    return message._replace(value=envelope.line.encode("utf-8", "surrogatepass"), headers={**message.headers, **given})
+
+
 def _origin_of(message: Lines) -> _Origin:
     headers = message.headers
     here = f"{message.topic}/{message.partition}"
@@ -238,14 +252,41 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def encode_tokens(message: TokenMessage) -> bytes:
-    """As it stands in the topic; lone surrogates in fields (from JSON escapes) are written as escapes."""
+def encode_tokens(message: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES) -> list[bytes]:
+    """As they stand in the topic, in order: one message, or several where one would be larger than `max_bytes`.
+
+    Lone surrogates in fields (from JSON escapes) are written as escapes.
+    """
     try:
-        return wire.encode(message)
+        whole = wire.encode(message)
     except UnicodeEncodeError:
         for group in message.groups:
             group.rows = [tuple(_clean(field) if isinstance(field, str) else field for field in row) for row in group.rows]
-        return wire.encode(message)
+        whole = wire.encode(message)
+    if len(whole) <= max_bytes or sum(map(_weight, message.groups)) < 2:
+        return [whole]
+    return [piece for half in _halves(message) for piece in encode_tokens(half, max_bytes)]
+
+
+def _weight(group: Group) -> int:
+    return max(1, len(group.rows))
+
+
+def _halves(message: TokenMessage) -> tuple[TokenMessage, TokenMessage]:
+    """The rows in two messages; what is said of a source's time goes with each."""
+    left = sum(map(_weight, message.groups)) // 2
+    first: list[Group] = []
+    second: list[Group] = []
+    for group in message.groups:
+        if left >= _weight(group):
+            first.append(group)
+        elif left <= 0:
+            second.append(group)
+        else:
+            first.append(msgspec.structs.replace(group, rows=group.rows[:left]))
+            second.append(msgspec.structs.replace(group, rows=group.rows[left:]))
+        left -= _weight(group)
+    return TokenMessage(message.now, first, message.tick), TokenMessage(message.now, second, message.tick)
 
 
 def headers_of(pairs: Any) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ from app.domain.watermarks import Advance, Clock
 from app.domain.windows import Rules
 
 __all__ = [
+    "MAX_MESSAGE_BYTES",
     "Group",
     "Headers",
     "TokenMessage",
@@ -31,6 +32,7 @@ __all__ = [
     "decode_rejects",
     "decode_tokens",
     "encode",
+    "encode_in_pieces",
     "hits_of",
     "key_bytes",
     "pack_clock",
@@ -119,7 +121,21 @@ class TokenMessage(msgspec.Struct, array_like=True):
     """Nothing but the time and the watermarks: the moment to sweep the state."""
 
 
+MAX_MESSAGE_BYTES = 4 << 20
+"""What the agents send is cut to messages of this size: a broker takes no batch above 8 MiB."""
+
 encode = msgspec.json.Encoder().encode
+
+
+def encode_in_pieces(records: Sequence[object], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
+    """A list as the values of one message, or of several in order where one would be larger than `max_bytes`."""
+    whole = encode(records)
+    if len(whole) <= max_bytes or len(records) < 2:
+        return [whole]
+    middle = len(records) // 2
+    return [piece for half in (records[:middle], records[middle:]) for piece in encode_in_pieces(half, max_bytes)]
+
+
 decode_tokens = msgspec.json.Decoder(TokenMessage).decode
 _decode_rows = msgspec.json.Decoder(list[tuple]).decode
 

@@ -15,7 +15,7 @@ FILES = sorted(path for folder in ("app", "agents", "tables") for path in (ROOT 
 LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings"},
-    {"app.counters", "app.crash", "app.ending", "app.logs", "app.wire"},
+    {"app.counters", "app.crash", "app.ending", "app.envelope", "app.logs", "app.wire"},
     {"app.kernels", "app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
     {"app.intake", "app.merge", "app.outbox", "app.parts", "app.sink", "app.state", "app.tokenizing", "app.topology"},
     {"tables"},

@@ -15,9 +15,10 @@ from app import wire
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.records import Hit, id_of_given, raw_ids
 from app.domain.watermarks import source_number
+from app.envelope import unwrap
 from app.errors import SettingsError
 from app.tokenizing import Lines, Tokenized, Tokenizer, encode_tokens, headers_of, partition_of
-from app.wire import pack_positions
+from app.wire import TokenMessage, pack_positions
 
 FAST = settings(deadline=None, max_examples=60)
 NOW = datetime(2020, 8, 25, tzinfo=UTC).timestamp()
@@ -38,9 +39,14 @@ def message(value: bytes | str, offset: int = 0, partition: int = 0, /, **header
     )
 
 
+def decoded_tokens(tokens: TokenMessage) -> TokenMessage:
+    (value,) = encode_tokens(tokens)
+    return wire.decode_tokens(value)
+
+
 def found_in(tokenized: Tokenized) -> Hits:
     """raw id -> partition and hit, through the wire."""
-    decoded = {partition: wire.decode_tokens(encode_tokens(tokens)) for partition, tokens in tokenized.tokens.items()}
+    decoded = {partition: decoded_tokens(tokens) for partition, tokens in tokenized.tokens.items()}
     hits = [(partition, Hit._make(hit)) for partition, tokens in decoded.items() for hit in wire.hits_of(tokens)]
     by_id = {hit.raw_id: (partition, hit) for partition, hit in hits}
     assert len(by_id) == len(hits) == tokenized.hits
@@ -251,7 +257,7 @@ def test_the_end_of_a_source_is_told_to_every_partition() -> None:
     tokens = tokenizer.tokenize([end]).tokens
     assert set(tokens) == {0, 1, 2, 3}
     for one in tokens.values():
-        (group,) = wire.decode_tokens(encode_tokens(one)).groups
+        (group,) = decoded_tokens(one).groups
         assert (group.ended, group.clock, group.rows) == (True, source_number(SOURCE), [])
         assert group.highest == before.tokens[next(iter(before.tokens))].groups[0].highest
     together = Tokenizer(4).tokenize([message(tsv(1) + "\n", position="0", **labels), end]).tokens
@@ -288,7 +294,7 @@ def test_headers_may_be_pairs_or_a_mapping_of_text_or_bytes() -> None:
 def test_lone_surrogates_of_any_parser_become_escapes() -> None:
     row = (NOW, "203.0.113.9", "\ud800", "/ü", "GET", 206, 0, 9, None, None, 0, raw_ids(SOURCE)(7), 7)
     tokens = wire.TokenMessage(NOW, [wire.Group(SOURCE, 1, "a", NOW, NOW, 0.0, False, False, [row])])
-    ((hit,),) = [wire.hits_of(wire.decode_tokens(encode_tokens(tokens)))]
+    ((hit,),) = [wire.hits_of(decoded_tokens(tokens))]
     assert tuple(hit) == (*row[:2], "\\ud800", *row[3:12], SOURCE, 7)
 
 
@@ -296,3 +302,32 @@ def test_lone_surrogates_of_any_parser_become_escapes() -> None:
 def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions) -> None:
     with pytest.raises(SettingsError, match="can not be read so"):
         Tokenizer(1, options=options)
+
+
+@FAST
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12), st.integers(1, 400))
+def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_and_times(shape, max_bytes) -> None:
+    tokenizer = Tokenizer(1)
+    sent = [
+        message("".join(tsv(second) + "\n" for second in range(count)), 0, 0, source=name, position=str(1000 * at), name=name)
+        for at, (name, count) in enumerate(shape)
+    ]
+    for tokens in (*tokenizer.tokenize(sent).tokens.values(), tokenizer.tick(NOW, 0.0)):
+        pieces = [wire.decode_tokens(value) for value in encode_tokens(tokens, max_bytes)]
+        assert [hit for piece in pieces for hit in wire.hits_of(piece)] == wire.hits_of(decoded_tokens(tokens))
+        assert {group.clock for piece in pieces for group in piece.groups} == {group.clock for group in tokens.groups}
+        assert {(piece.now, piece.tick) for piece in pieces} == {(tokens.now, tokens.tick)}
+        assert all(len(wire.encode(piece)) <= max_bytes or sum(max(1, len(g.rows)) for g in piece.groups) <= 1 for piece in pieces)
+
+
+def test_a_line_in_a_json_envelope_is_that_line_under_its_id_wherever_it_comes_again() -> None:
+    line = tsv(3)
+    plain = all_of(Tokenizer(1), [[message(line, 0, 0, id="7")]])[0]
+    for name in ("line", "message"):
+        wrapped = message(json.dumps({"id": "7", name: line}), 5, 0)
+        assert all_of(Tokenizer(1), [[wrapped]])[0] == plain
+
+
+def test_a_json_log_line_is_no_envelope() -> None:
+    for value in ('{"line": "x", "status": 200}', '{"line": 1}', '{"line": "x", "message": "y"}', "{", '{"id": "x"}'):
+        assert unwrap(value.encode()) is None
