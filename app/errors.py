@@ -7,6 +7,7 @@ WeblogsError
 ├── OutputError          a result can not be written
 ├── LogError             the embedded log can not do what was asked
 │   ├── LogFull          it holds as much as it may: producers wait
+│   ├── LogUnreachable   the broker does not answer: what was sent may or may not have arrived
 │   ├── LogLocked        another worker owns it
 │   └── Fenced           a newer owner has taken the partition: this one must stop
 ├── StoreError           a store failed for this call; what it refused stays with the caller
@@ -22,6 +23,7 @@ __all__ = [
     "LogError",
     "LogFull",
     "LogLocked",
+    "LogUnreachable",
     "OutputError",
     "SettingsError",
     "StoreError",
@@ -58,6 +60,10 @@ class LogError(WeblogsError):
 
 class LogFull(LogError):
     """The embedded log holds as much as it may; try again when consumers have caught up."""
+
+
+class LogUnreachable(LogError):
+    """The broker does not answer; what was under way may have arrived or not, and may be sent again."""
 
 
 class LogLocked(LogError):

@@ -8,7 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from app.crash import crash_point
-from app.errors import LogFull
+from app.errors import LogFull, LogUnreachable
 from app.transports.producers import Message
 
 __all__ = ["Appends", "Pace", "Sender", "Stopped"]
@@ -27,7 +27,7 @@ class Appends(Protocol):
     def partitions(self, topic: str) -> int: ...
 
     def append(self, messages: Sequence[Message]) -> None:
-        """Returns when all are durable. Raises LogFull, where nothing was taken, or LogError."""
+        """Returns when all are durable. Raises LogFull, where nothing was taken, LogUnreachable or another LogError."""
         ...
 
 
@@ -83,10 +83,10 @@ class Sender:
         while True:
             try:
                 self.producer.append(group)
-            except LogFull as full:
+            except (LogFull, LogUnreachable) as trouble:  # lines that arrived all the same are repeats, which count once
                 if time.monotonic() >= say_at:
-                    self._say(f"waiting: {full}")
-                    say_at += _FULL_SAID_EVERY_S
+                    self._say(f"waiting: {trouble}")
+                    say_at = time.monotonic() + _FULL_SAID_EVERY_S
             else:
                 break
             if self._stop.wait(wait_s):

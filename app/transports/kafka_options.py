@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from app.errors import SettingsError
+from app.errors import LogUnreachable, SettingsError, WeblogsError
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -14,6 +14,8 @@ __all__ = ["MAX_MESSAGE_BYTES", "aiokafka_options", "client_options", "faust_cre
 
 MAX_MESSAGE_BYTES = 8 << 20
 """Largest message, batch and request: topics and producers are set to the same."""
+
+BOOTSTRAP_TIMEOUT_MS = 5_000
 
 
 def servers(broker: str) -> list[str]:
@@ -28,16 +30,19 @@ def servers(broker: str) -> list[str]:
     return [host if ":" in host.rpartition("]")[2] else f"{host}:9092" for host in hosts]
 
 
-def unreachable(settings: Settings, error: BaseException) -> str:
-    """One sentence for a broker that does not answer or does not let us in."""
+def unreachable(settings: Settings, error: BaseException) -> WeblogsError:
+    """What to raise for a broker that does not answer (LogUnreachable) or does not let us in (SettingsError)."""
     where = ", ".join(servers(settings.broker))
     name = type(error).__name__
+    told = str(error) if str(error).startswith(name) else f"{name}: {error}"
     if "Authentication" in name or "Sasl" in name:
-        return f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
+        return SettingsError(
+            f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
+        )
     if "SSL" in name or "Certificate" in f"{name}{error}":
-        return f"Kafka at {where} shows a certificate that is not trusted ({error}): check WEBLOGS_KAFKA_CA and WEBLOGS_KAFKA_SECURITY"
-    return (
-        f"Kafka at {where} does not answer ({name}: {error}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
+        return SettingsError(f"Kafka at {where} shows a certificate that is not trusted ({error}): check WEBLOGS_KAFKA_CA")
+    return LogUnreachable(
+        f"Kafka at {where} does not answer ({told}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
     )
 
 
@@ -69,7 +74,7 @@ def _security(settings: Settings) -> dict[str, Any]:
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of kafka-python's clients. Raises SettingsError."""
-    return {"bootstrap_servers": servers(settings.broker), **_security(settings)}
+    return {"bootstrap_servers": servers(settings.broker), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS, **_security(settings)}
 
 
 def aiokafka_options(settings: Settings) -> dict[str, Any]:

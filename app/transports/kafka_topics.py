@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.errors import LogError, SettingsError
+from app.errors import SettingsError
 from app.transports.kafka_options import MAX_MESSAGE_BYTES, client_options, unreachable
 
 if TYPE_CHECKING:
@@ -59,18 +59,18 @@ def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
 
 @contextmanager
 def admin(settings: Settings) -> Iterator[Any]:
-    """An admin client. Raises LogError in one sentence where the brokers do not answer."""
+    """An admin client. Raises LogUnreachable where the brokers do not answer, SettingsError where they let nobody in."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
     try:
         client = KafkaAdminClient(**client_options(settings), request_timeout_ms=20_000)
     except (KafkaError, OSError) as error:
-        raise LogError(unreachable(settings, error)) from error
+        raise unreachable(settings, error) from error
     try:
         yield client
     except (KafkaError, OSError) as error:
-        raise LogError(unreachable(settings, error)) from error
+        raise unreachable(settings, error) from error
     finally:
         client.close()
 

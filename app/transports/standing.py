@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.errors import LogError
 from app.transports.kafka_options import client_options, unreachable
 from app.transports.kafka_topics import FLOW_TOPICS
 
@@ -51,7 +50,7 @@ class KafkaStanding:
                 return self._look(groups)
             except (KafkaError, OSError) as error:
                 self.close()
-                raise LogError(unreachable(self._settings, error)) from error
+                raise unreachable(self._settings, error) from error
 
     def ends(self) -> dict[tuple[str, int], int]:
         """(topic, partition) -> end offset, of the flow's topics. Raises LogError."""
@@ -62,7 +61,7 @@ class KafkaStanding:
                 return self._bounds()[1]
             except (KafkaError, OSError) as error:
                 self.close()
-                raise LogError(unreachable(self._settings, error)) from error
+                raise unreachable(self._settings, error) from error
 
     def groups(self) -> dict[str, list[str]]:
         """The groups of the flow and of the settings' stores, with the topics that they read."""
