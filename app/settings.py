@@ -128,6 +128,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         _ = self.retention_days, self.role_names
+        if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
+            raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka")
         if self.table_store == "rocksdb" and not self.on_kafka:
             raise SettingsError(f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps its tables in memory")
 

@@ -110,7 +110,8 @@ def _topic(on: faust.App, name: str) -> faust.TopicT:
 
 
 runs_flow = "flow" in _settings.role_names
-app = _make_app(_settings.app_id if runs_flow else f"{_settings.app_id}-no-flow")
+app = _make_app(_settings.app_id if runs_flow else f"{_settings.app_id}-{_settings.role_names[0]}")
+"""The worker's main app: the flow's, or without the flow that of the first store."""
 
 weblogs = _topic(app, "weblogs")
 """Lines as they come; headers in app.wire.Headers."""
@@ -134,8 +135,10 @@ class Sink(NamedTuple):
 
 
 def _sink(store: str) -> Sink:
-    own = _make_app(f"{_settings.app_id}-{store}")
-    own.finalize()  # the worker starts it as a dependency: no command line will do it
+    name = f"{_settings.app_id}-{store}"
+    own = app if name == app.conf.id else _make_app(name)
+    if own is not app:
+        own.finalize()  # the worker starts it as a dependency: no command line will do it
     return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in (weblogs_tokens, weblogs_rejects, weblogs_reduced)))
 
 

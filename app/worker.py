@@ -87,7 +87,8 @@ class Beside(mode.Service):
             self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)
             for sink in sinks.values():
-                await self.add_runtime_dependency(sink.app)
+                if sink.app is not app:
+                    await self.add_runtime_dependency(sink.app)
             await self.add_runtime_dependency(self._web)
         except WeblogsError as error:
             die(str(error), code=EXIT_REFUSED)
@@ -123,7 +124,8 @@ class Beside(mode.Service):
         await self._intake.close()
         self._producer.close()
         for sink in sinks.values():
-            await sink.app.stop()
+            if sink.app is not app:
+                await sink.app.stop()
         for store in {id(store): store for store in (*stores.values(), self._page_store)}.values():
             await store.close()
 
