@@ -89,9 +89,12 @@ class KafkaChangelog:
             if begin >= end:
                 return
             consumer.seek(at, begin)
-            while (await consumer.position(at)) < end:
-                for records in (await consumer.getmany(at, timeout_ms=1000, max_records=READ_RECORDS)).values():
-                    yield [(record.key, record.value) for record in records]
+            try:
+                while (await consumer.position(at)) < end:
+                    for records in (await consumer.getmany(at, timeout_ms=1000, max_records=READ_RECORDS)).values():
+                        yield [(record.key, record.value) for record in records]
+            finally:
+                consumer.unsubscribe()  # or it would go on fetching
 
     async def end_offset(self, partition: int) -> int:
         at = TopicPartition(self._topic, partition)
@@ -100,7 +103,12 @@ class KafkaChangelog:
 
     async def _started(self) -> Any:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(**self._options, max_partition_fetch_bytes=MAX_MESSAGE_BYTES, fetch_max_bytes=8 * MAX_MESSAGE_BYTES)
+            consumer = AIOKafkaConsumer(
+                **self._options,
+                max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
+                fetch_max_bytes=8 * MAX_MESSAGE_BYTES,
+                fetch_max_wait_ms=20,  # a fetch at the end of one partition holds up the next one for so long
+            )
             await consumer.start()
             self._consumer = consumer
         return self._consumer

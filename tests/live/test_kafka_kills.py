@@ -85,13 +85,13 @@ def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, point: s
         file.write(BAD)
     with Live(tmp_path / "live", CHANGELOG_BATCH_BYTES=8192) as live:
         if point == "recovery":  # there must be something to recover
-            live.start_worker().wait  # noqa: B018
+            live.start_worker()
             live.replay(log).wait()
             live.wait_drained()
             live.workers["worker"].stop()
             live.options["WEBLOGS_TABLE_STORE"] = "memory"
         worker = live.start_worker(CRASH_AT=f"{point}:2")
-        live.replay("--chunk-bytes", 16 << 10, log).wait()
+        live.replay("--rate", 1500, "--chunk-bytes", 16 << 10, log).wait()
         live.wait_until(lambda: worker.exits[:1] == [KILLED], f"the point {point}")
         assert_nothing_lost(live, [log], [answers])
 
