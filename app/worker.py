@@ -18,6 +18,7 @@ from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
 from app.errors import LogError, LogLocked, WeblogsError
 from app.settings import settings
 from app.sink import open_until_there, stores
+from app.standstill import watch_standstill
 from app.status import StatusService
 from app.stores import open_store
 from app.topology import app, flow, runs_flow, sinks
@@ -61,6 +62,8 @@ def prepare(*_: Any, **__: Any) -> None:
         die(str(error), code=EXIT_REFUSED)
     except OSError as error:
         die(f"the data folder {settings().data_dir} can not be made: {error.strerror}", code=EXIT_REFUSED)
+    if settings().on_kafka:
+        watch_standstill(settings().kafka_session)
 
 
 @app.service

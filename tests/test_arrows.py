@@ -17,7 +17,7 @@ LAYERS = (
     {"app.settings"},
     {"app.counters", "app.crash", "app.ending", "app.envelope", "app.logs", "app.wire"},
     {"app.kernels", "app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
-    {"app.intake", "app.merge", "app.outbox", "app.parts", "app.sink", "app.state", "app.tokenizing", "app.topology"},
+    {"app.intake", "app.merge", "app.outbox", "app.parts", "app.sink", "app.standstill", "app.state", "app.tokenizing", "app.topology"},
     {"tables"},
     {"agents", "app.web"},
     {"app.status"},
@@ -26,7 +26,18 @@ LAYERS = (
 )
 """From the bottom up: a part imports from its own layer and from those below."""
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
-WORKER_PARTS = {"agents", "tables", "app.worker", "app.topology", "app.state", "app.sink", "app.intake", "app.web", "app.status"}
+WORKER_PARTS = {
+    "agents",
+    "tables",
+    "app.worker",
+    "app.topology",
+    "app.state",
+    "app.sink",
+    "app.standstill",
+    "app.intake",
+    "app.web",
+    "app.status",
+}
 """What makes a Faust app or a web server when it is imported."""
 CLOCKS = {
     "time": {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "localtime", "sleep"},

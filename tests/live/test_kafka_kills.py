@@ -55,9 +55,9 @@ def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, logs,
     rng = random.Random(table_store)
     with Live(tmp_path, TABLE_STORE=table_store) as live:
         worker = live.start_worker()
-        replay = live.replay(*pace(40), *logs[0])
+        replay = live.replay(*pace(30), *logs[0])
         for _ in range(10):
-            time.sleep(rng.uniform(2, 6))
+            time.sleep(rng.uniform(1.5, 4))
             worker.kill()
         replay.wait()
         assert_nothing_lost(live, *logs)
@@ -69,9 +69,9 @@ def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, logs,
     rng = random.Random(table_store)
     with Live(tmp_path, TABLE_STORE=table_store) as live:
         workers = [live.start_worker(name) for name in ("one", "two")]
-        replay = live.replay(*pace(50), *logs[0])
+        replay = live.replay(*pace(35), *logs[0])
         for _ in range(10):
-            time.sleep(rng.uniform(2, 8))
+            time.sleep(rng.uniform(1.5, 5))
             rng.choice(workers).kill()
         replay.wait()
         assert_nothing_lost(live, *logs)
@@ -114,8 +114,8 @@ def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_p
         one, two = live.start_worker("one"), live.start_worker("two")
         live.wait_started("one")
         live.wait_started("two")
-        replay = live.replay(*pace(45), *logs[0])
-        for worker in (one, two, one):
+        replay = live.replay(*pace(30), *logs[0])
+        for worker in (one, two):
             time.sleep(4)
             exits = len(worker.exits)
             worker.signal(signal.SIGSTOP)
@@ -131,7 +131,7 @@ def test_a_second_worker_that_comes_and_goes_changes_nothing(tmp_path: Path, log
     with Live(tmp_path, TABLE_STORE=table_store) as live:
         live.start_worker("one")
         live.wait_started("one")
-        replay = live.replay(*pace(40), *logs[0])
+        replay = live.replay(*pace(30), *logs[0])
         time.sleep(6)
         two = live.start_worker("two")
         live.wait_started("two")
