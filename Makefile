@@ -1,11 +1,10 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-real-logs coverage bench lint run-standalone-app run-standalone-app-debug docs clean
+.PHONY: help setup run test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug docs clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
 PYTEST := $(PY) -m pytest
-N ?= 100000
 # Test processes at once: more than cores, because many tests wait for a worker.
 AT_ONCE ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
 
@@ -24,8 +23,22 @@ run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for yo
 test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one)
 	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal
 
+test-long: N ?= 100000
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
 	N=$(N) $(PYTEST) -m "long and not live" --durations=10
+
+# Beside servers of `make services` on the standard ports, never against them: their data would be deleted.
+LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live --kafka-port 19092 --elasticsearch-port 19200 --cassandra-port 19042
+
+test-live: N ?= 50000
+test-live: $(READY) ## The tests on real Kafka, Elasticsearch and Cassandra, started for them and stopped after; N=500000 for more lines
+	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live --durations=20
+
+services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports, without Docker: needs Java 17 and Maven
+	@$(PY) -m tests.services start
+
+services-stop: $(READY) ## Stop them; their data stay
+	@$(PY) -m tests.services stop
 
 test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
 	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs

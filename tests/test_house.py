@@ -57,12 +57,16 @@ def test_make_alone_prints_help_for_every_target() -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["setup", "run", "test", "test-long", "coverage", "bench", "lint", "run-standalone-app", "run-standalone-app-debug"]
+    "target",
+    ["setup", "run", "test", "test-long", "test-live", "coverage", "bench", "lint", "services", "services-stop"]
+    + ["run-standalone-app", "run-standalone-app-debug"],
 )
 def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: str, tmp_path: Path) -> None:
     told = make("-n", target, f"READY={tmp_path}/never")
     assert told.returncode != 0 or "./init.sh" in told.stdout  # a stamp that can not be made asks for the set-up
-    commands = [line.removeprefix("N=100000 ") for line in make("-n", target).stdout.splitlines() if "Nothing to be done" not in line]
+    commands = [
+        re.sub(r"^([A-Z_]+=\S+ )+", "", line) for line in make("-n", target).stdout.splitlines() if "Nothing to be done" not in line
+    ]
     assert {line.split()[0] for line in commands} <= {".venv/bin/python", "sh", "rm"}
 
 
@@ -74,7 +78,7 @@ def test_the_scripts_are_valid_and_can_be_executed() -> None:
 
 def test_ci_runs_what_it_must() -> None:
     text = (ROOT / ".ci" / "run").read_text()
-    assert re.findall(r"^step make (\S+)", text, re.MULTILINE)[:5] == ["setup", "lint", "test", "test-long", "coverage"]
+    assert re.findall(r"^step make (\S+)", text, re.MULTILINE)[:6] == ["setup", "lint", "test", "test-long", "test-live", "coverage"]
     assert "set -euo pipefail" in text
 
 
