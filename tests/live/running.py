@@ -25,6 +25,7 @@ from app.transports.kafka_options import client_options
 from app.transports.kafka_topics import create_topics, drop_topics
 from app.transports.standing import KafkaStanding
 from tests.flow.content import COMPARED, Content
+from tests.services.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 180.0
@@ -33,8 +34,7 @@ RESTART_AFTER_S = 0.3
 
 def servers() -> dict[str, str]:
     """The WEBLOGS_ settings of this process' environment: where the real servers are."""
-    named = {name: value for name, value in os.environ.items() if name.startswith("WEBLOGS_")}
-    return {"WEBLOGS_BROKER": "kafka://127.0.0.1:9092"} | named
+    return {name: value for name, value in os.environ.items() if name.startswith("WEBLOGS_")}
 
 
 class Supervised:
@@ -107,12 +107,12 @@ class Supervised:
 class Live:
     """Fresh topics, and the workers and replays on them."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path, broker: Server, **options: object) -> None:
         """`options`: settings by name, without WEBLOGS_."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         own = {"APP_ID": f"live-{uuid.uuid4().hex[:8]}", "WEB_PORT": 0, "TICK_INTERVAL": 1, "PARTITIONS": 4, "CHUNK_BYTES": 64 << 10}
-        self.options = servers() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
+        self.options = servers() | broker.settings() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
         self.settings: Settings = load(self.options | {"WEBLOGS_DATA_DIR": str(folder / "asking")})
         self.standing = KafkaStanding(self.settings)
         self.running: list[Supervised] = []

@@ -15,6 +15,7 @@ from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
 from tests.live.running import Live
+from tests.services.server import Server
 
 LINES = int(os.environ.get("N", "50000"))
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
@@ -51,9 +52,9 @@ def pace(seconds: float) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, logs, table_store: str) -> None:
+def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
     rng = random.Random(table_store)
-    with Live(tmp_path, TABLE_STORE=table_store) as live:
+    with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         worker = live.start_worker()
         replay = live.replay(*pace(30), *logs[0])
         for _ in range(10):
@@ -65,9 +66,9 @@ def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, logs,
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, logs, table_store: str) -> None:
+def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
     rng = random.Random(table_store)
-    with Live(tmp_path, TABLE_STORE=table_store) as live:
+    with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         workers = [live.start_worker(name) for name in ("one", "two")]
         replay = live.replay(*pace(35), *logs[0])
         for _ in range(10):
@@ -79,11 +80,11 @@ def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, logs,
 
 
 @pytest.mark.parametrize("point", FLOW_POINTS)
-def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, point: str) -> None:
+def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, broker: Server, point: str) -> None:
     log, answers = simulate(tmp_path, 6000)
     with log.open("ab") as file:
         file.write(BAD)
-    with Live(tmp_path / "live", CHANGELOG_BATCH_BYTES=8192) as live:
+    with Live(tmp_path / "live", broker, CHANGELOG_BATCH_BYTES=8192) as live:
         if point == "recovery":  # there must be something to recover
             live.start_worker()
             live.replay(log).wait()
@@ -96,9 +97,9 @@ def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, point: s
         assert_nothing_lost(live, [log], [answers])
 
 
-def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, logs) -> None:
+def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, broker: Server, logs) -> None:
     rng = random.Random(3)
-    with Live(tmp_path) as live:
+    with Live(tmp_path, broker) as live:
         live.start_worker()
         replay = live.replay(*pace(25), *logs[0])
         for _ in range(10):
@@ -109,8 +110,8 @@ def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, log
         assert_nothing_lost(live, *logs)
 
 
-def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_path: Path, logs) -> None:
-    with Live(tmp_path, KAFKA_SESSION=6) as live:
+def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_path: Path, broker: Server, logs) -> None:
+    with Live(tmp_path, broker, KAFKA_SESSION=6) as live:
         one, two = live.start_worker("one"), live.start_worker("two")
         live.wait_started("one")
         live.wait_started("two")
@@ -127,8 +128,8 @@ def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_p
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_second_worker_that_comes_and_goes_changes_nothing(tmp_path: Path, logs, table_store: str) -> None:
-    with Live(tmp_path, TABLE_STORE=table_store) as live:
+def test_a_second_worker_that_comes_and_goes_changes_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+    with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         live.start_worker("one")
         live.wait_started("one")
         replay = live.replay(*pace(30), *logs[0])
@@ -142,8 +143,8 @@ def test_a_second_worker_that_comes_and_goes_changes_nothing(tmp_path: Path, log
         assert_nothing_lost(live, *logs)
 
 
-def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, logs) -> None:
-    with Live(tmp_path, STANDBYS=1) as live:
+def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, broker: Server, logs) -> None:
+    with Live(tmp_path, broker, STANDBYS=1) as live:
         one = live.start_worker("one")
         live.start_worker("two")
         live.wait_started("one")
@@ -152,4 +153,26 @@ def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, logs) -
         time.sleep(10)
         one.end()
         replay.wait()
+        assert_nothing_lost(live, *logs)
+
+
+@pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
+def test_a_broker_killed_loses_nothing_and_the_flow_goes_on_within_a_minute(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+    rng = random.Random(table_store)
+    with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
+        for name in ("one", "two"):
+            live.start_worker(name)
+            live.wait_started(name)
+        replay = live.replay(*pace(60), *logs[0])
+        for down_s in (0, 2, 8, 0, 15):
+            time.sleep(rng.uniform(2, 5))
+            broker.kill()
+            time.sleep(down_s)
+            broker.start()
+            broker.wait_ready()
+            answered = time.monotonic()
+            before = live.committed()
+            live.wait_until(lambda before=before: live.committed() > before, "progress after the broker is back", 60)
+            print(f"broker down for {down_s} s more than its start; progress {time.monotonic() - answered:.1f} s after it answered")
+        replay.wait(300)
         assert_nothing_lost(live, *logs)
