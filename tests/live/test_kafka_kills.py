@@ -166,12 +166,12 @@ def test_a_broker_killed_loses_nothing_and_the_flow_goes_on_within_a_minute(tmp_
         replay = live.replay(*pace(60), *logs[0])
         for down_s in (0, 2, 8, 0, 15):
             time.sleep(rng.uniform(2, 5))
+            before = live.committed()
             broker.kill()
             time.sleep(down_s)
             broker.start()
             broker.wait_ready()
             answered = time.monotonic()
-            before = live.committed()
             live.wait_until(lambda before=before: live.committed() > before, "progress after the broker is back", 60)
             print(f"broker down for {down_s} s more than its start; progress {time.monotonic() - answered:.1f} s after it answered")
         replay.wait(300)
