@@ -18,6 +18,7 @@ from app.errors import StoreError
 from app.outbox import send_all
 from app.settings import settings
 from app.stores import open_store
+from app.stores.pacing import Pace
 from app.transports.messages import Message
 
 __all__ = ["LONGEST_PAUSE_S", "stores", "write_until_taken"]
@@ -28,6 +29,7 @@ Record = TypeVar("Record")
 
 stores = {name: open_store(name, settings()) for name in settings().store_names}
 """The stores of the settings, not opened yet."""
+_paces = {name: Pace(settings().store_rate) for name in stores}
 
 
 async def write_until_taken(
@@ -37,8 +39,15 @@ async def write_until_taken(
 
     What the store refuses for good goes to weblogs_rejects with the store's reason. Any other error ends the process.
     """
-    if not records:
-        return
+    pace = _paces[store]
+    for portion in pace.portions(records):
+        await asyncio.sleep(pace.pause_s(len(portion), time.monotonic()))
+        await _write_portion(app, store, write, portion)
+
+
+async def _write_portion(
+    app: Any, store: str, write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]], records: Sequence[Record]
+) -> None:
     pause = 0.1
     while True:
         try:
