@@ -21,6 +21,7 @@ COMMANDS = {
     "simulate": "Write a log of many clients fetching files in pieces, and the true answers.",
     "playbacks": "Reduce one log in four orders and compare.",
     "topics": "Look at the topics on Kafka, or delete them.",
+    "stores": "Make a store's tables or indices, delete them, or delete what is past its retention.",
     "settings": "Print every setting with default, unit and meaning.",
 }
 """Name -> what the list of commands says of it. The module is imported when the command is asked for."""

@@ -11,7 +11,8 @@ WeblogsError
 │   ├── LogLocked        another worker owns it
 │   └── Fenced           a newer owner has taken the partition: this one must stop
 ├── StoreError           a store failed for this call; what it refused stays with the caller
-│   └── StoreUnreachable the store is not there (yet)
+│   ├── StoreUnreachable the store is not there (yet)
+│   └── StoreRefused     it does not let us in: waiting does not mend it
 └── WorkerError          the worker that a command started does not run
 """
 
@@ -27,6 +28,7 @@ __all__ = [
     "OutputError",
     "SettingsError",
     "StoreError",
+    "StoreRefused",
     "StoreUnreachable",
     "UnknownFormat",
     "WeblogsError",
@@ -80,6 +82,10 @@ class StoreError(WeblogsError):
 
 class StoreUnreachable(StoreError):
     """The store does not answer."""
+
+
+class StoreRefused(StoreError):
+    """The store does not let us in, or is no such store: a person has to change something."""
 
 
 class WorkerError(WeblogsError):

@@ -96,6 +96,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_password: Annotated[str, _says("Password of that user.")] = ""
     elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.")] = ""
     elasticsearch_ca: Annotated[str, _says("File with the CA certificates that https nodes are checked against.")] = ""
+    elasticsearch_prefix: Annotated[
+        str, _says("All its names begin with this: several flows can share a server.", pattern="^([a-z0-9][a-z0-9_.-]{0,99})?$")
+    ] = ""
     elasticsearch_shards: Annotated[int, _says("Shards of an index that is created.", ge=1)] = 1
     elasticsearch_replicas: Annotated[int, _says("Replicas of each shard; 0 on a single node.", ge=0)] = 0
     elasticsearch_bulk_bytes: Annotated[int, _says("Size of a bulk request.", "bytes", ge=1024)] = 4 << 20

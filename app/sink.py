@@ -18,6 +18,7 @@ from app.errors import StoreError, StoreUnreachable
 from app.outbox import send_all
 from app.settings import settings
 from app.stores import open_store
+from app.stores.pacing import Pace
 from app.transports.messages import Message
 
 __all__ = ["LONGEST_PAUSE_S", "open_until_there", "stores", "write_until_taken"]
@@ -29,6 +30,7 @@ Record = TypeVar("Record")
 stores = {name: open_store(name, settings()) for name in settings().store_names if name in settings().role_names}
 """The stores that this worker feeds, not opened yet."""
 _opened: dict[str, asyncio.Event] = {name: asyncio.Event() for name in stores}
+_paces = {name: Pace(settings().store_rate) for name in stores}
 
 
 async def open_until_there(name: str, once: bool = False) -> bool:
@@ -63,6 +65,15 @@ async def write_until_taken(
     if not records:
         return
     await _opened[store].wait()
+    pace = _paces[store]
+    for portion in pace.portions(records):
+        await asyncio.sleep(pace.pause_s(len(portion), time.monotonic()))
+        await _write_portion(app, store, write, portion)
+
+
+async def _write_portion(
+    app: Any, store: str, write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]], records: Sequence[Record]
+) -> None:
     pause = 0.1
     while True:
         try:

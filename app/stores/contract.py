@@ -1,19 +1,22 @@
 """What every store can do, whatever engine is behind it.
 
 A write returns when the store has acknowledged durably. Writes are idempotent: the same raw id again changes nothing, an
-older or equal version of a delivery is refused silently and counts as done. What a write returns are the records that the
-store refuses for good, each with the reason; a StoreError instead means that nothing of the batch was taken, and the very
-same call may be repeated. Superseded deliveries are kept, but hidden by every read unless `superseded=True`.
+older version of a delivery is refused silently and counts as done, an equal one is the same record. What a write returns are
+the records that the store refuses for good, each with the reason; a StoreError instead means that not all of the batch was
+taken, and the very same call may be repeated. Superseded deliveries are kept, but hidden by every read unless `superseded=True`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from app.domain.records import Delivery, Hit, Reject
 
-__all__ = ["Counts", "Key", "Store"]
+__all__ = ["KINDS", "Counts", "Key", "Store"]
+
+KINDS = ("raw", "reduced", "rejects")
+"""What a store keeps, each apart from the others."""
 
 Key = tuple[str, str, str]
 """ip_address, user_agent, request"""
@@ -82,6 +85,15 @@ class Store(Protocol):
 
     def all_hits(self) -> AsyncIterator[Hit]:
         """Every hit once, in the store's own order, in slices."""
+
+    def all_rejects(self) -> AsyncIterator[Reject]:
+        """Every reject once, in the store's own order, in slices."""
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds fields that they lack."""
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Deletes what was ingested more than so many days before `now` (UTC seconds); how many raw (hits and rejects) and reduced."""

@@ -7,8 +7,9 @@ wait for one another.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -132,3 +133,15 @@ class SqliteStore:
         while (gone := await self._write(delete_deliveries, now - reduced_days * _DAY_S)) is not None:
             reduced += gone
         return raw, reduced
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """All tables are made together."""
+        await self._write(Writer.open)
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Deletes the rows, a slice at a time; the tables and the file stay."""
+        for kind, rows in (("raw", "hits"), ("rejects", "rejects")):
+            while kind in kinds and await self._write(delete_raw, math.inf, (rows,)) is not None:
+                pass
+        while "reduced" in kinds and await self._write(delete_deliveries, math.inf) is not None:
+            pass

@@ -18,10 +18,13 @@ SLICE_ROWS = 10_000
 _AT_ONCE = 4096
 
 
-def delete_raw(writer: Writer, before: float) -> int | None:
+def delete_raw(writer: Writer, before: float, kinds: tuple[str, ...] = ("hits", "rejects")) -> int | None:
     """One slice of the hits or rejects ingested before that time: how many rows went, or None where there are none left."""
     with writer.transaction("delete old records from") as (connection, tallies):
-        oldest = connection.execute("SELECT kind, first_no, last_no FROM ingests WHERE time < ? LIMIT 1", (before,)).fetchone()
+        oldest = connection.execute(
+            f"SELECT kind, first_no, last_no FROM ingests WHERE time < ? AND kind IN ({','.join('?' * len(kinds))}) LIMIT 1",
+            (before, *kinds),
+        ).fetchone()
         if oldest is None:
             return None
         kind, first, last = oldest

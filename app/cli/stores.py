@@ -1,0 +1,79 @@
+"""`python -m app stores`: what a store is made of: make it, delete it, delete what is old."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import click
+
+from app.settings import settings
+from app.stores import STORES, open_store
+from app.stores.contract import KINDS, Store
+
+__all__ = ["command"]
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+_store = click.option("--store", "name", type=click.Choice(list(STORES)), required=True, help="Which store.")
+_raw = click.option("--raw", is_flag=True, help="Raw hits and rejects only.")
+_reduced = click.option("--reduced", is_flag=True, help="Reduced deliveries only.")
+
+
+def _kinds(raw: bool, reduced: bool) -> list[str]:
+    """Those asked for; all where none is."""
+    return [kind for kind in KINDS if raw == reduced or (kind == "reduced") == reduced]
+
+
+def _on(name: str, work: Callable[[Store], Awaitable[Any]], *, create: bool) -> Any:
+    """What `work` returns on that store. Without `create` nothing is made that is not there."""
+
+    async def run() -> Any:
+        store = open_store(name, settings())
+        try:
+            await (store.open() if create else store.ping())
+            return await work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+@click.group("stores", context_settings=_HELP)
+def command() -> None:
+    """What the stores are made of. A worker makes what is missing when it starts; nothing but `drop` and `retain` ever deletes."""
+
+
+@command.command("map", context_settings=_HELP)
+@_store
+@_raw
+@_reduced
+def map_(name: str, raw: bool, reduced: bool) -> None:
+    """Make tables or indices where they are missing, and add fields that they lack."""
+    kinds = _kinds(raw, reduced)
+    _on(name, lambda store: store.map(kinds), create=True)
+    click.echo(f"{name}: {', '.join(kinds)} mapped")
+
+
+@command.command("drop", context_settings=_HELP)
+@_store
+@_raw
+@_reduced
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def drop(name: str, raw: bool, reduced: bool, yes: bool) -> None:
+    """Delete all records, with their tables or indices. Asks first. Stop the workers that write to the store before."""
+    kinds = _kinds(raw, reduced)
+    if not yes:
+        click.confirm(f"Delete {', '.join(kinds)} of {name} for good?", abort=True)
+    _on(name, lambda store: store.drop(kinds), create=False)
+    click.echo(f"{name}: {', '.join(kinds)} dropped")
+
+
+@command.command("retain", context_settings=_HELP)
+@click.option("--store", "names", type=click.Choice(list(STORES)), multiple=True, help="Which stores; all of WEBLOGS_STORES by default.")
+def retain(names: tuple[str, ...]) -> None:
+    """Delete what was ingested longer ago than WEBLOGS_RETENTION says. The worker does it every hour."""
+    for name in names or settings().store_names:
+        raw, reduced = _on(name, lambda store: store.retain(time.time(), *settings().retention_days), create=True)
+        click.echo(f"{name}: {raw:,} raw and {reduced:,} reduced records were past their retention")
