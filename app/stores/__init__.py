@@ -21,7 +21,13 @@ def _sqlite(settings: Settings, read_only: bool) -> Store:
     return SqliteStore(settings.store_path, read_only=read_only)
 
 
-STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite}
+def _cassandra(settings: Settings, read_only: bool) -> Store:
+    from app.stores.cassandra import CassandraStore
+
+    return CassandraStore(settings, read_only=read_only)
+
+
+STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite, "cassandra": _cassandra}
 """By name: each imports its driver only when it is asked for."""
 
 
