@@ -27,7 +27,13 @@ def _elasticsearch(settings: Settings, read_only: bool) -> Store:
     return ElasticsearchStore(settings, read_only=read_only)
 
 
-STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite, "elasticsearch": _elasticsearch}
+def _cassandra(settings: Settings, read_only: bool) -> Store:
+    from app.stores.cassandra import CassandraStore
+
+    return CassandraStore(settings, read_only=read_only)
+
+
+STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite, "elasticsearch": _elasticsearch, "cassandra": _cassandra}
 """By name: each imports its driver only when it is asked for."""
 
 
