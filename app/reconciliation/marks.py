@@ -19,7 +19,8 @@ _LAST_HOUR = 1 << 21
 """Times beyond the year 2209 share their hour: the number of buckets is bounded, whatever times a log names."""
 Bucket = tuple[int, int]
 """Hours since 1970 and partition."""
-_FINAL_AT, _CONTENT = 18, slice(3, 18)
+_CONTENT = slice(3, 18)
+"""The fields of a Delivery between its key and `final`, which its version tells."""
 
 
 class Mark(NamedTuple):
@@ -107,7 +108,7 @@ def mark_of(delivery: Delivery) -> Mark:
     """The mark of a record."""
     d = delivery
     superseded = d.superseded_by is not None
-    content = () if superseded else (*map(_plain, d[_CONTENT]), bool(d.final))
+    content: Iterable[Any] = () if superseded else [_plain(value) for value in tuple(d)[_CONTENT]]
     return Mark(d.version, superseded, d.reason == "fragmented", d.first, d.last, d.hits, _digest(content), _is_sound(d, superseded))
 
 

@@ -26,8 +26,10 @@ class KafkaTopics:
         from app.transports.kafka_options import client_options
 
         self._broker = settings.broker
-        self._reads = {settings.app_id: ("weblogs", "weblogs_tokens")}
-        self._reads |= {f"{settings.app_id}-{name}": ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced") for name in settings.store_names}
+        self._reads: dict[str, tuple[str, ...]] = {settings.app_id: ("weblogs", "weblogs_tokens")}
+        self._reads |= {
+            f"{settings.app_id}-{name}": ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced") for name in settings.store_names
+        }
         with self._in_words():
             from kafka import KafkaAdminClient, KafkaConsumer
 
@@ -91,11 +93,7 @@ class KafkaTopics:
     def committed(self, group: str, topic: str) -> dict[int, int]:
         with self._in_words():
             found = self._admin.list_group_offsets({group: None})
-        return {
-            place.partition: held.offset
-            for place, held in found.get(group, {}).items()
-            if place.topic == topic and held.offset >= 0
-        }
+        return {place.partition: held.offset for place, held in found.get(group, {}).items() if place.topic == topic and held.offset >= 0}
 
     def lag(self) -> dict[tuple[str, str], int]:
         topics = {topic for names in self._reads.values() for topic in names}
