@@ -19,6 +19,8 @@ COMMANDS = {
     "formats": "List the log formats with an example each.",
     "simulate": "Write a log of many clients fetching files in pieces, and the true answers.",
     "playbacks": "Reduce one log in four orders and compare.",
+    "check": "Compare topics and stores; say what differs.",
+    "repair": "Make a store level again.",
     "settings": "Print every setting with default, unit and meaning.",
 }
 """Name -> what the list of commands says of it. The module is imported when the command is asked for."""

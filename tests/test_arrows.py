@@ -17,7 +17,7 @@ LAYERS = (
     {"app.settings"},
     {"app.counters", "app.crash", "app.ending", "app.logs", "app.wire"},
     {"app.kernels", "app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
-    {"app.intake", "app.merge", "app.outbox", "app.sink", "app.state", "app.tokenizing", "app.topology"},
+    {"app.intake", "app.merge", "app.outbox", "app.reconciliation", "app.sink", "app.state", "app.tokenizing", "app.topology"},
     {"tables"},
     {"agents", "app.web"},
     {"app.status"},

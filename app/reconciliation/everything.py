@@ -34,7 +34,7 @@ class Run(NamedTuple):
     on_progress: Callable[[str, int], object] = lambda what, count: None
 
     def view_of(self, store: Store) -> TopicView | None:
-        if self.reader is None or not self.topic:
+        if self.reader is None:
             return None
         own = self.settings.app_id
         return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
@@ -50,15 +50,14 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
     else:
         if waiting := view.waiting():
             report.waiting[store.name] = waiting
-        refused = await _refused(view, store.name)
-        if kept == "all":
-            await compare_raw(HITS, store, view, settings.partitions, refused, report, mender)
-        if kept != "none":
+        if kept == "all" and run.topic:
+            await compare_raw(HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender)
+        if kept != "none" and run.topic:
             await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender)
     if kept != "all" and run.raw:
         report.skipped.append(f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be")
     rules = Rules(settings.window, settings.window_length, settings.lateness)
-    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw)
+    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender)
     return view
 

@@ -40,6 +40,7 @@ class Basis(NamedTuple):
     raw: bool
     """The store keeps raw hits."""
     topic: bool = True
+    """What the topic has counts."""
 
 
 class _Known:
@@ -57,7 +58,7 @@ async def compare_reduced(store: Store, view: TopicView | None, basis: Basis, re
 
     Raises SettingsError where the stored deliveries were cut by another window mode.
     """
-    comparison = _Comparison(store, view if basis.topic else None, basis, report, mender)
+    comparison = _Comparison(store, view, basis, report, mender)
     async for _ in by_shares(comparison.compare):
         pass
     report.compared["store", store.name, "delivery"] += comparison.sums.records
@@ -89,7 +90,7 @@ class _Comparison:
             await self._mend(self.mender, findings)
 
     async def _read_topic(self, share: Share, known: dict[Key, _Known]) -> None:
-        if self.view is None:
+        if self.view is None or not self.basis.topic:
             return
         async for records in self.view.deliveries():
             for record in records:
@@ -152,7 +153,7 @@ class _Comparison:
             raise TooMany
 
     def _judge(self, known: dict[Key, _Known], reduction: BulkReduction) -> dict[Key, list[Finding]]:
-        whole = self.view is not None and self.view.knows_all_deliveries
+        whole = self.view is not None and self.basis.topic and self.view.knows_all_deliveries
         counts_before = self.basis.rules.window == "first_touch"
         findings: dict[Key, list[Finding]] = {}
         count = 0

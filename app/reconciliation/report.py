@@ -31,6 +31,7 @@ class Report:
 
     def __init__(self, on_difference: Callable[[Difference], object] = lambda difference: None) -> None:
         self._on_difference = on_difference
+        self._doubled: set[tuple[str, ...]] = set()
         self.found: Counter[tuple[str, str, str]] = Counter()
         """By (store, record, kind)."""
         self.compared: Counter[tuple[str, str, str]] = Counter()
@@ -47,6 +48,11 @@ class Report:
         """By (store, record, what was done: written or removed)."""
 
     def add(self, difference: Difference) -> None:
+        """Count it and tell it; what stands doubled is found in two ways and counts once."""
+        if difference.kind == "doubled":
+            if difference[:4] in self._doubled:
+                return
+            self._doubled.add(difference[:4])
         self.found[difference[:3]] += 1
         self._on_difference(difference)
 
