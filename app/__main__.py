@@ -22,6 +22,8 @@ COMMANDS = {
     "playbacks": "Reduce one log in four orders and compare.",
     "topics": "Look at the topics on Kafka, or delete them.",
     "stores": "Make a store's tables or indices, delete them, or delete what is past its retention.",
+    "check": "Compare topics and stores; say what differs.",
+    "repair": "Make a store level again.",
     "settings": "Print every setting with default, unit and meaning.",
 }
 """Name -> what the list of commands says of it. The module is imported when the command is asked for."""

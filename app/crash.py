@@ -23,6 +23,7 @@ POINTS = (
     "slice",  # the reducer: between two slices of one message
     "recovery",  # the table: half of the changelog is read
     "store_written",  # a sink: the store has acknowledged, nothing acked
+    "mended",  # repair: a batch is mended in the store, others are not
 )
 
 _passes: dict[str, int] = {}

@@ -95,5 +95,26 @@ class Store(Protocol):
     async def drop(self, kinds: Collection[str]) -> None:
         """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""
 
+    async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Make the stored records exactly these, by key and window start, whatever stands there, whatever its version.
+
+        For `repair` alone: the flow writes by version. A record that the store can not hold is a StoreError, and nothing is written.
+        """
+
+    async def mend_hits(self, hits: Sequence[Hit]) -> None:
+        """Make the stored hits exactly these, by raw id, whatever stands there. A hit that the store can not hold is a StoreError."""
+
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        """The same for rejects."""
+
+    async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
+        """By key and window start; one that is not there is no error, and a later write is not hidden by it."""
+
+    async def remove_hits(self, hits: Sequence[Hit]) -> None:
+        """Remove these stored copies, as `all_hits` gave them: of a hit that stands twice, too. May remove all copies of a raw id."""
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        """The same for rejects."""
+
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Deletes what was ingested more than so many days before `now` (UTC seconds); how many raw (hits and rejects) and reduced."""

@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
+from app.stores import sqlite_mending
 from app.stores.contract import Counts, Key
 from app.stores.sqlite_reads import Reader
 from app.stores.sqlite_retention import delete_deliveries, delete_raw
@@ -36,6 +37,8 @@ class SqliteStore:
     """
 
     name = "sqlite"
+    holds_no_doubles = True
+    """Raw ids are unique by the schema: nothing to look for."""
 
     def __init__(self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time, busy_s: float = 10.0) -> None:
         self.path = path
@@ -125,6 +128,24 @@ class SqliteStore:
             found, after = await self._read(self._reader.rejects_after, after)
             for reject in found:
                 yield reject
+
+    async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        await self._write(sqlite_mending.mend_deliveries, deliveries)
+
+    async def mend_hits(self, hits: Sequence[Hit]) -> None:
+        await self._write(sqlite_mending.mend_hits, hits)
+
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        await self._write(sqlite_mending.mend_rejects, rejects)
+
+    async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
+        await self._write(sqlite_mending.remove_deliveries, names)
+
+    async def remove_hits(self, hits: Sequence[Hit]) -> None:
+        await self._write(sqlite_mending.remove_hits, hits)
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        await self._write(sqlite_mending.remove_rejects, rejects)
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw = reduced = 0

@@ -101,11 +101,16 @@ class Writer:
         self._names.forget()
 
     def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
-        with self.transaction("write hits to") as (connection, tallies):
-            refused: list[tuple[Hit, str]] = []
-            rows, kept = self._hit_rows(connection, hits, refused)
-            added = self._insert(connection, "hits", "hit_no", _INSERT_HITS, rows, kept, refused)
-            tallies.add("hits", "", "", added)
+        with self.transaction("write hits to") as inside:
+            return self.put_hits(inside, hits)
+
+    def put_hits(self, inside: Transaction, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        """Within a transaction."""
+        connection, tallies = inside
+        refused: list[tuple[Hit, str]] = []
+        rows, kept = self._hit_rows(connection, hits, refused)
+        added = self._insert(connection, "hits", "hit_no", _INSERT_HITS, rows, kept, refused)
+        tallies.add("hits", "", "", added)
         return refused
 
     def _hit_rows(self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list) -> tuple[list[tuple], Sequence[Hit]]:
@@ -131,15 +136,20 @@ class Writer:
         return rows, kept
 
     def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
-        with self.transaction("write rejects to") as (connection, tallies):
-            refused: list[tuple[Reject, str]] = []
-            by_reason: dict[str, list[Reject]] = {}
-            for reject in rejects:
-                by_reason.setdefault(reject[0], []).append(reject)
-            for reason, same in by_reason.items():
-                rows, kept = self._reject_rows(connection, same, refused)
-                added = self._insert(connection, "rejects", "reject_no", _INSERT_REJECTS, rows, kept, refused)
-                tallies.add("rejects", "", reason, added)
+        with self.transaction("write rejects to") as inside:
+            return self.put_rejects(inside, rejects)
+
+    def put_rejects(self, inside: Transaction, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        """Within a transaction."""
+        connection, tallies = inside
+        refused: list[tuple[Reject, str]] = []
+        by_reason: dict[str, list[Reject]] = {}
+        for reject in rejects:
+            by_reason.setdefault(reject[0], []).append(reject)
+        for reason, same in by_reason.items():
+            rows, kept = self._reject_rows(connection, same, refused)
+            added = self._insert(connection, "rejects", "reject_no", _INSERT_REJECTS, rows, kept, refused)
+            tallies.add("rejects", "", reason, added)
         return refused
 
     def _reject_rows(
@@ -178,25 +188,30 @@ class Writer:
         if newest is not None and newest[1] == first - 1 and newest[2] <= now < newest[2] + INGEST_GRAIN_S:
             connection.execute("UPDATE ingests SET last_no = ? WHERE kind = ? AND first_no = ?", (last, kind, newest[0]))
         else:
-            connection.execute("INSERT INTO ingests VALUES (?, ?, ?, ?)", (kind, first, last, now))
+            connection.execute("INSERT OR REPLACE INTO ingests VALUES (?, ?, ?, ?)", (kind, first, last, now))
 
     def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
-        with self.transaction("write deliveries to") as (connection, tallies):
-            refused: list[tuple[Delivery, str]] = []
-            best = self._best(connection, deliveries, refused)
-            names = list(best)
-            current = {names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)}
-            rows, kept = self._newer(best, current, refused)
-            bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
-            for index, name in enumerate(kept):
-                delivery = best[name]
-                if index in bad:
-                    refused.append((delivery, bad[index]))
-                    continue
-                if name in current:
-                    tallies.add_row(current[name][2:], -1)
-                if delivery.superseded_by is None:
-                    tallies.add("deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0)
+        with self.transaction("write deliveries to") as inside:
+            return self.put_deliveries(inside, deliveries)
+
+    def put_deliveries(self, inside: Transaction, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        """Within a transaction."""
+        connection, tallies = inside
+        refused: list[tuple[Delivery, str]] = []
+        best = self._best(connection, deliveries, refused)
+        names = list(best)
+        current = {names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)}
+        rows, kept = self._newer(best, current, refused)
+        bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
+        for index, name in enumerate(kept):
+            delivery = best[name]
+            if index in bad:
+                refused.append((delivery, bad[index]))
+                continue
+            if name in current:
+                tallies.add_row(current[name][2:], -1)
+            if delivery.superseded_by is None:
+                tallies.add("deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0)
         return refused
 
     def _best(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list) -> dict[_Name, Delivery]:

@@ -1,0 +1,81 @@
+"""All comparisons of a run, in their order: hits, rejects, deliveries of each store, then the stores among one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from app.domain.merging import SizeOf
+from app.domain.reduction import no_sizes
+from app.domain.windows import Rules
+from app.reconciliation.mending import Mender
+from app.reconciliation.raw import HITS, REJECTS, compare_raw
+from app.reconciliation.reduced import Basis, compare_reduced
+from app.reconciliation.report import Report
+from app.reconciliation.stores import DELIVERY, HIT, REJECT, compare_stores, find_doubles
+from app.reconciliation.topics import TopicView
+from app.settings import Settings
+from app.stores.contract import Store
+from app.transports.reading import TopicReader
+
+__all__ = ["Run", "check_stores", "reconcile"]
+
+
+class Run(NamedTuple):
+    """What a run compares with."""
+
+    settings: Settings
+    reader: TopicReader | None
+    size_of: SizeOf = no_sizes
+    topic: bool = True
+    """Compare with what the topics hold."""
+    raw: bool = True
+    """Compare deliveries with what the stored raw hits make."""
+    on_progress: Callable[[str, int], object] = lambda what, count: None
+
+    def view_of(self, store: Store) -> TopicView | None:
+        if self.reader is None:
+            return None
+        own = self.settings.app_id
+        return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
+
+
+async def reconcile(run: Run, store: Store, report: Report, mender: Mender | None = None) -> TopicView | None:
+    """One store against the topics and against itself; with a mender, what differs is mended on the way. Returns the view taken."""
+    settings, view = run.settings, run.view_of(store)
+    kept = settings.store_raw
+    if view is None:
+        if run.topic:
+            report.skipped.append(f"{store.name}: there is no log, so it is compared with its own raw hits alone")
+    else:
+        if waiting := view.waiting():
+            report.waiting[store.name] = waiting
+        if kept == "all" and run.topic:
+            await compare_raw(HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender)
+        if kept != "none" and run.topic:
+            await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender)
+    if kept != "all" and run.raw:
+        report.skipped.append(f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be")
+    rules = Rules(settings.window, settings.window_length, settings.lateness)
+    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
+    await compare_reduced(store, view, basis, report, mender)
+    return view
+
+
+async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:
+    """Every store by itself, then each against the first one."""
+    views = [await reconcile(run, store, report) for store in stores]
+    for store in stores:
+        if not getattr(store, "holds_no_doubles", False):
+            await find_doubles(HIT, store, report)
+            await find_doubles(REJECT, store, report)
+    taken = [view for view in views if view is not None]
+    for other in stores[1:]:
+        for kind in (HIT, REJECT, DELIVERY):
+            await compare_stores(kind, stores[0], other, run.settings.partitions, report, taken)
+
+
+async def _refused(view: TopicView, store: str) -> set[str]:
+    """Raw ids of what the store refused for good, as the topic of rejects tells."""
+    reason = f"refused_by_{store}"
+    return {reject.raw_id async for rejects in view.rejects() for reject in rejects if reject.reason == reason}
