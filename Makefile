@@ -1,6 +1,8 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug docs clean
+.PHONY: help setup run test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
+	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
+	kafka-elk kafka-elk-down docs clean
 
 PY := .venv/bin/python
 READY := .venv/.ready
@@ -63,6 +65,48 @@ run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: i
 
 run-standalone-app-debug: $(READY) ## The same, with every delivery that is not complete and every rejected line
 	@$(PY) -m app playbacks --debug
+
+# On the servers of `make services` or `make kafka-elk`; what is set in the environment goes before.
+ON_ES := WEBLOGS_BROKER=$(or $(WEBLOGS_BROKER),kafka://127.0.0.1:9092) WEBLOGS_STORES=elasticsearch
+
+run-es-app: $(READY) ## Worker on Kafka and Elasticsearch: makes topics and indices that lack, then runs until Ctrl-C
+	$(ON_ES) $(PY) -m app init
+	$(ON_ES) $(PY) -m faust -A app worker
+
+run-es-app-debug: $(READY) ## The same, logging all it does
+	$(ON_ES) $(PY) -m app init
+	WEBLOGS_LOG_LEVEL=debug $(ON_ES) $(PY) -m faust -A app worker
+
+manual-map-raw-es: $(READY) ## Make the template and the alias raw_weblogs in Elasticsearch; deletes nothing
+	$(PY) -m app stores map --store elasticsearch --raw
+
+manual-map-reduced-es: $(READY) ## Make the template and the alias reduced_weblogs in Elasticsearch; deletes nothing
+	$(PY) -m app stores map --store elasticsearch --reduced
+
+manual-load-raw-es: $(READY) ## Reduce LOG=file (default: the sample) and put its raw lines into Elasticsearch
+	WEBLOGS_STORE_RAW=all $(PY) -m app reduce "$(or $(LOG),samples/weblogs.tsv)" --stores elasticsearch
+
+manual-load-reduced-es: $(READY) ## Reduce LOG=file (default: the sample) and put its deliveries alone into Elasticsearch
+	WEBLOGS_STORE_RAW=none $(PY) -m app reduce "$(or $(LOG),samples/weblogs.tsv)" --stores elasticsearch
+
+manual-drop-raw-es: $(READY) ## Delete all raw lines in Elasticsearch; asks first, YES=1 does not
+	$(PY) -m app stores drop --store elasticsearch --raw $(if $(YES),--yes)
+
+manual-drop-reduced-es: $(READY) ## Delete all deliveries in Elasticsearch; asks first, YES=1 does not
+	$(PY) -m app stores drop --store elasticsearch --reduced $(if $(YES),--yes)
+
+DOCKER := docker
+COMPOSE := $(DOCKER) compose -f docker/compose.yml
+NEEDS_DOCKER = $(DOCKER) compose version >/dev/null 2>&1 || \
+	{ echo "make $@: docker compose is not there; install Docker, or use make services and make run-es-app" >&2; exit 1; }
+
+kafka-elk: ## Kafka, Elasticsearch, Kibana, Logstash, Cassandra and workers in Docker, in the background; page on 5000, Kibana on 5601
+	@$(NEEDS_DOCKER)
+	$(COMPOSE) up -d --build
+
+kafka-elk-down: ## Stop and remove those containers; their volumes stay
+	@$(NEEDS_DOCKER)
+	$(COMPOSE) down
 
 docs: $(READY) ## Write docs/reference/commands.md and settings.md anew from the code
 	@$(PY) docs/make_reference.py

@@ -11,6 +11,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GIT = shutil.which("git")
+SCRIPTS = (
+    ("init.sh", "sh"),
+    (".ci/run", "bash"),
+    *((f"tests/services/{kind}/start.sh", "bash") for kind in ("kafka", "elasticsearch", "cassandra")),
+)
 TEXT = {".py", ".md", ".sql", ".html", ".css", ".js", ".toml", ".txt", ".sh", ".tsv", ".example", ""}
 
 
@@ -48,7 +53,7 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 def test_make_alone_prints_help_for_every_target() -> None:
     done = make()
     assert done.returncode == 0, done.stderr
-    text = (ROOT / "Makefile").read_text()
+    text = (ROOT / "Makefile").read_text().replace("\\\n", " ")
     targets = set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
     told = set(re.findall(r"^  ([a-z-]+) +\S", done.stdout, re.MULTILINE))
     phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
@@ -59,7 +64,8 @@ def test_make_alone_prints_help_for_every_target() -> None:
 @pytest.mark.parametrize(
     "target",
     ["setup", "run", "test", "test-long", "test-live", "coverage", "bench", "lint", "services", "services-stop"]
-    + ["run-standalone-app", "run-standalone-app-debug"],
+    + ["run-standalone-app", "run-standalone-app-debug", "run-es-app", "run-es-app-debug"]
+    + [f"manual-{verb}-{kind}-es" for verb in ("map", "load", "drop") for kind in ("raw", "reduced")],
 )
 def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: str, tmp_path: Path) -> None:
     told = make("-n", target, f"READY={tmp_path}/never")
@@ -70,8 +76,22 @@ def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: s
     assert {line.split()[0] for line in commands} <= {".venv/bin/python", "sh", "rm"}
 
 
+@pytest.mark.parametrize("target", ["kafka-elk", "kafka-elk-down"])
+def test_the_targets_for_docker_say_in_one_sentence_that_it_is_not_there(target: str) -> None:
+    told = make(target, "DOCKER=/nosuch/docker")
+    assert told.returncode != 0 and told.stdout == ""
+    sentence = f"make {target}: docker compose is not there; install Docker, or use make services and make run-es-app"
+    assert told.stderr.splitlines()[0] == sentence
+
+
+def test_only_a_yes_lets_the_dropping_targets_go_without_asking() -> None:
+    for kind in ("raw", "reduced"):
+        assert "--yes" not in make("-n", f"manual-drop-{kind}-es").stdout
+        assert make("-n", f"manual-drop-{kind}-es", "YES=1").stdout.rstrip().endswith("--yes")
+
+
 def test_the_scripts_are_valid_and_can_be_executed() -> None:
-    for script, shell in (("init.sh", "sh"), (".ci/run", "bash")):
+    for script, shell in SCRIPTS:
         assert (ROOT / script).stat().st_mode & 0o111, script
         subprocess.run([shell, "-n", script], cwd=ROOT, check=True)
 
