@@ -1,0 +1,286 @@
+"""From Kafka into Elasticsearch and Cassandra at once, with the stores and the worker killed on the way. Lines: N (50,000)."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.records import Delivery, Hit
+from app.domain.windows import Rules
+from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
+from tests.flow.running import KILLED
+from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
+from tests.live.contents import STORES, ask_store, stored, stored_raw
+from tests.live.running import ROOT, Live
+from tests.services.server import Server
+
+LINES = int(os.environ.get("N", "50000"))
+BAD = b"no hit at all\n\n31.12.1999\tx\n"
+# one after another: the stores are shared, and these tests kill them
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.xdist_group("stores")]
+
+
+@pytest.fixture
+def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
+    """Topics, indices and a keyspace of its own."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    options = {"STORES": ",".join(STORES), "ELASTICSEARCH_PREFIX": f"{name}-", "CASSANDRA_KEYSPACE": name}
+    with Live(tmp_path / "live", broker, **options) as made:
+        yield made
+        for server in map(Server.beside, STORES):
+            server.start()
+            server.wait_ready()
+        for store in STORES:
+            ask_store(store, made.settings, lambda each: each.drop({"raw", "reduced", "rejects"}), read_only=False)
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    folder = tmp_path_factory.mktemp("logs")
+    made = [simulate(folder, LINES // 4, seed=seed) for seed in range(11, 15)]
+    with made[0][0].open("ab") as file:
+        file.write(BAD)
+    return [log for log, _ in made], [answers for _, answers in made]
+
+
+def run(live: Live, *words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", *map(str, words)]
+    return subprocess.run(command, cwd=ROOT, env=live.environment("asking"), capture_output=True, text=True, check=False)
+
+
+def assert_check_is_clean(live: Live) -> None:
+    done = run(live, "app", "check", "--quiet")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+def assert_stores_are_right(live: Live, logs: list[Path], answers: list[Path] = (), rules: Rules = Rules()) -> None:  # type: ignore[assignment] # noqa: B008
+    live.wait_drained(400)
+    content, statistics = reduced(*logs, rules=rules)
+    wanted = {key: row for path in answers for key, row in truth(path).items()}
+    for name in STORES:
+        assert differences(stored(name, live.settings), content) == "", name
+        if wanted:
+            assert differences(stored(name, live.settings, TRUE_FIELDS), wanted) == "", name
+        hits, rejects = stored_raw(name, live.settings)
+        assert hits.total() == len(hits) == statistics.hits, name
+        assert rejects.total() == len(rejects) == statistics.rejects.total(), name
+        assert statistics.lines == hits.total() + rejects.total() + statistics.heads
+    assert_check_is_clean(live)
+
+
+def ask(live: Live, store: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return run(live, "app.client", "--store", store, *words)
+
+
+def test_simulated_lines_give_the_deliveries_of_reduce_in_both_stores(live: Live, logs) -> None:
+    live.start_worker()
+    live.wait_started()
+    live.replay(*logs[0]).wait(300)
+    assert_stores_are_right(live, *logs)
+    for key in list(reduced(logs[0][0])[0])[:3]:
+        answers = [ask(live, store, "-i", key[0], "-u", key[1], "-r", key[2], "--json") for store in STORES]
+        assert answers[0].returncode == answers[1].returncode, answers[0].stderr + answers[1].stderr
+        assert answers[0].stdout == answers[1].stdout
+
+
+def test_the_nine_lines_are_answered_alike_by_both_stores(live: Live) -> None:
+    live.start_worker()
+    live.replay(NINE).wait()
+    assert_stores_are_right(live, [NINE])
+    for store in STORES:
+        keys = {key[0]: key for key in stored(store, live.settings)}
+        for address, part, code in (
+            (FIREFOX, ("-l", 0, "-h", 1156), 0),
+            (FIREFOX, ("-l", 0, "-h", 1157), 1),
+            (CHROME, ("-l", 0, "-h", 1795), 1),
+            (CHROME, ("-l", 718, "-h", 1795), 0),
+        ):
+            _, agent, request, _ = keys[address]
+            assert ask(live, store, "-i", address, "-u", agent, "-r", request, *part).returncode == code
+            assert ask(live, store, "-k", f"{address}_{agent}_{request}", *part).returncode == code
+        assert ask(live, store, "-i", "192.0.2.1", "-u", "x", "-r", "/y").returncode == 3
+
+
+@pytest.mark.parametrize(("window", "starts"), [("day", 3), ("first_touch", 3), ("last_touch", 2), ("all", 1)])
+def test_each_window_mode_cuts_the_four_requests_alike_in_both_stores(live: Live, window: str, starts: int) -> None:
+    log = ROOT / "samples" / "windows.tsv"
+    live.options["WEBLOGS_WINDOW"] = window
+    live.start_worker()
+    live.replay(log).wait()
+    live.wait_drained()
+    content, _ = reduced(log, rules=Rules(window))
+    assert len(content) == starts
+    for store in STORES:
+        assert differences(stored(store, live.settings), content) == ""
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_a_store_killed_five_times_holds_everything_afterwards(live: Live, logs, kind: str) -> None:
+    rng = random.Random(kind)
+    server = Server.beside(kind)
+    live.start_worker()
+    live.wait_started()
+    replay = live.replay("--rate", LINES / 60, "--chunk-bytes", 16 << 10, *logs[0])
+    for _ in range(5):
+        time.sleep(rng.uniform(2, 6))
+        server.kill()
+        server.start()
+        server.wait_ready()
+    replay.wait(400)
+    assert_stores_are_right(live, *logs)
+
+
+def test_the_worker_killed_ten_times_leaves_both_stores_right(live: Live, logs) -> None:
+    rng = random.Random(5)
+    worker = live.start_worker()
+    replay = live.replay("--rate", LINES / 30, "--chunk-bytes", 16 << 10, *logs[0])
+    for _ in range(10):
+        time.sleep(rng.uniform(1.5, 5))
+        worker.kill()
+    replay.wait(300)
+    assert_stores_are_right(live, *logs)
+    assert worker.exits.count(KILLED) == 10
+
+
+def get(live: Live, path: str) -> dict[str, Any]:
+    """The worker's answer in JSON, whatever its status."""
+    url = live.workers["worker"].text().rpartition("listening on ")[2].split()[0]
+    try:
+        with urllib.request.urlopen(url + path, timeout=20) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
+def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arrives(live: Live, logs) -> None:
+    away_s = float(os.environ.get("AWAY_S", "20"))
+    elasticsearch, cassandra = map(Server.beside, STORES)
+    worker = live.start_worker(STALL_AFTER=5)
+    live.wait_started()
+    cassandra.stop()
+    live.replay(logs[0][0]).wait()
+    lagging = live.settings.app_id + "-cassandra"
+    live.wait_until(lambda: get(live, "health/")["lag_messages"].get(lagging, 0) > 0, "the lag to be seen", 30)
+    live.wait_until(lambda: any("cassandra" in each.lower() for each in get(live, "health/")["problems"]), "health to tell", 60)
+    content, _ = reduced(logs[0][0])
+    live.wait_until(lambda: len(stored("elasticsearch", live.settings)) == len(content), "the other store to have everything", 120)
+    elasticsearch.stop()
+    live.replay(logs[0][1]).wait()
+    time.sleep(away_s)
+    peak_kb = int(Path(f"/proc/{worker.process.pid}/status").read_text().partition("VmHWM:")[2].split()[0])
+    assert peak_kb < 900 << 10
+    cassandra.start()
+    elasticsearch.start()
+    for server in (cassandra, elasticsearch):
+        server.wait_ready()
+    live.replay(*logs[0][2:]).wait()
+    assert_stores_are_right(live, *logs)
+    live.wait_until(lambda: get(live, "health/")["healthy"], "health to be well again", 60)
+    assert worker.exits == []
+
+
+def test_a_topic_created_anew_and_a_wiped_data_folder_leave_old_documents_right(live: Live, logs) -> None:
+    worker = live.start_worker()
+    live.replay(logs[0][0]).wait()
+    live.wait_drained()
+    worker.stop()
+    live.fresh_topics()
+    shutil.rmtree(live.folder / "worker")
+    live.start_worker()
+    live.replay(logs[0][1]).wait()
+    live.wait_drained()
+    content, statistics = reduced(*logs[0][:2])
+    for name in STORES:
+        assert differences(stored(name, live.settings), content) == "", name
+        assert stored_raw(name, live.settings)[0].total() == statistics.hits
+    live.replay("--again", logs[0][0]).wait()  # the wiped state learns it once more, and the documents are the same
+    assert_stores_are_right(live, logs[0][:2], logs[1][:2])
+
+
+HOSTILE = """'"; DROP TABLE weblogs.raw_weblogs; -- {"query": {"match_all": {}}} AND (a:b* OR ~c)\\ <script>é😀"""
+
+
+def test_hostile_agents_and_requests_of_8_kb_are_stored_and_found_as_they_are(live: Live, tmp_path: Path) -> None:
+    agent = (HOSTILE * 90)[: 8 << 10]
+    request = "/" + (HOSTILE * 90)[: 8 << 10]
+    log = tmp_path / "hostile.tsv"
+    log.write_text(
+        f"date\ttime\tip\tagent\trequest\tstatus\trange\n2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\t{agent}\t{request}\t206\t0-9\n"
+    )
+    live.start_worker()
+    live.replay("--format", "weblog_tsv", log).wait()
+    assert_stores_are_right(live, [log])
+    for store in STORES:
+        answer = ask(live, store, "-k", f"10.0.0.1_{agent}_{request}", "--json")
+        assert answer.returncode == 0, answer.stderr
+        assert json.loads(answer.stdout)["deliveries"][0]["user_agent"] == agent
+
+
+async def _first_hit(store) -> Hit:
+    return await anext(store.all_hits())
+
+
+async def _first_delivery(store) -> Delivery:
+    return await anext(store.all_deliveries())
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_check_names_what_is_lacking_altered_or_extra_and_repair_mends_it(live: Live, logs, name: str) -> None:
+    live.start_worker()
+    live.replay(logs[0][0]).wait()
+    live.wait_drained()
+    hit: Hit = ask_store(name, live.settings, _first_hit)
+    delivery: Delivery = ask_store(name, live.settings, _first_delivery)
+    other = hit._replace(raw_id="ab" * 16, source="elsewhere", position=7)
+
+    async def damage(store) -> None:
+        await store.remove_hits([hit])
+        await store.mend_deliveries([delivery._replace(covered_bytes=delivery.covered_bytes + 1)])
+        await store.write_hits([other])
+
+    ask_store(name, live.settings, damage, read_only=False)
+    told = run(live, "app", "check", "--quiet", "--json")
+    assert told.returncode == 1, told.stdout + told.stderr
+    for named in (hit.raw_id, other.raw_id, delivery.request):
+        assert json.dumps(named)[1:-1] in told.stdout
+    mended = run(live, "app", "repair", "--quiet", "--store", name)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert_stores_are_right(live, logs[0][:1], logs[1][:1])
+    again = run(live, "app", "repair", "--quiet", "--store", name, "--dry-run")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_two_workers_by_roles_feed_both_stores(live: Live, logs) -> None:
+    live.start_worker("flow", ROLES="flow")
+    for store in STORES:
+        live.start_worker(store, ROLES=store)
+    live.replay(*logs[0]).wait(300)
+    assert_stores_are_right(live, *logs)
+
+
+def test_reduce_writes_into_the_stores_what_the_worker_writes(live: Live, logs) -> None:
+    done = run(live, "app", "reduce", "--quiet", "--stores", ",".join(STORES), *logs[0])
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    content, statistics = reduced(*logs[0])
+    for name in STORES:
+        assert differences(stored(name, live.settings), content) == "", name
+        assert stored_raw(name, live.settings)[0].total() == statistics.hits
+    live.start_worker()
+    live.replay(*logs[0]).wait(300)
+    live.wait_drained(400)
+    for name in STORES:
+        assert differences(stored(name, live.settings, COMPARED), content) == "", name
+        assert stored_raw(name, live.settings)[0].total() == statistics.hits
