@@ -35,12 +35,17 @@ def unreachable(settings: Settings, error: BaseException) -> WeblogsError:
     where = ", ".join(servers(settings.broker))
     name = type(error).__name__
     told = str(error) if str(error).startswith(name) else f"{name}: {error}"
-    if "Authentication" in name or "Sasl" in name:
+    why = told
+    if "bootstrap" in told:
+        from app.transports.kafka_diagnosis import why_unreachable
+
+        why = why_unreachable(settings)
+    if "Authentication" in why or "Sasl" in why:
         return SettingsError(
             f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
         )
-    if "SSL" in name or "Certificate" in f"{name}{error}":
-        return SettingsError(f"Kafka at {where} shows a certificate that is not trusted ({error}): check WEBLOGS_KAFKA_CA")
+    if "CERTIFICATE" in why or "SSL" in why:
+        return SettingsError(f"Kafka at {where} shows a certificate that is not trusted, or speaks no TLS: check WEBLOGS_KAFKA_CA")
     return LogUnreachable(
         f"Kafka at {where} does not answer ({told}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
     )
