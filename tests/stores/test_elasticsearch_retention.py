@@ -52,7 +52,7 @@ async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_som
         assert await store.retain(8 * DAY, raw_days=7, reduced_days=90) == (150, 0)
         left = await store.connection.call("GET", pattern)
         assert names[0] not in left and names[1] in left
-        assert sorted([one async for one in store.all_hits()]) == second[50:]
+        assert sorted([one async for one in store.all_hits()]) == sorted(second[50:])
         assert await store.write_hits(first[:1]) == []  # the index comes again with its mapping
         again = await store.connection.call("GET", f"/{names[0]}/_mapping")
         assert again[names[0]]["mappings"]["properties"]["ip_address"]["fields"]["ip"]["type"] == "ip"
@@ -75,7 +75,7 @@ async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost():
                 await store.retain(30 * DAY, raw_days=7, reduced_days=90)
 
         await asyncio.gather(write(), retain())
-        assert sorted([one async for one in store.all_hits()]) == late
+        assert sorted([one async for one in store.all_hits()]) == sorted(late)
 
 
 async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away():

@@ -13,7 +13,7 @@ from tests.stores.records import delivery, hit, reject
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 HOSTILE = [
-    "'; DROP TABLE raw_weblogs; -- \"quoted\" \\ $$ /* CQL */ ",
+    '\'; DROP TABLE raw_weblogs; -- "quoted" \\ $$ /* CQL */ ',
     '{"query": {"match_all": {}}, "x": [1, {"y": "\\u0000"}]}\n{"delete": {"_id": "1"}}\n',
     'a AND (b OR NOT c) +d -e "f g"~2 h* i? j^2 k:[1 TO 9] l:{1 TO 2} && || ! \\: /regex.*/ ',
 ]
@@ -166,7 +166,9 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
 async def test_sums_stay_exact_beyond_doubles_and_beyond_64_bits():
     async with elastic.opened() as store:
         sizes = [2**53 - 1, 2**53 - 3, 2**53, 2**63, 2**70 + 1, 10**4000 + 7, 3, 5]
-        await store.write_deliveries([delivery(window_start=float(n), covered_bytes=size, bytes_sent=size + 1) for n, size in enumerate(sizes)])
+        await store.write_deliveries(
+            [delivery(window_start=float(n), covered_bytes=size, bytes_sent=size + 1) for n, size in enumerate(sizes)]
+        )
         await store.write_deliveries([delivery(window_start=99.0, covered_bytes=2**70, superseded_by=1.0)])
         counts = await store.counts()
         assert counts.covered_bytes == sum(sizes) and counts.bytes_sent == sum(sizes) + len(sizes)
