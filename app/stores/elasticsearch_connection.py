@@ -40,13 +40,20 @@ class _Json:
         return data if isinstance(data, bytes) else msgspec.json.encode(data)
 
 
+class _Body(io.BytesIO):
+    """A body that the driver may try to write into a log."""
+
+    def decode(self, *_: str) -> str:
+        return f"({len(self.getbuffer())} bytes)"
+
+
 class _Ndjson(_Json):
     """Bodies as files: the HTTP client sends those in pieces, where it would copy several megabytes at once. Read once: no retries."""
 
     mimetype = "application/x-ndjson"
 
     def dumps(self, data: Any) -> Any:
-        return io.BytesIO(data)
+        return _Body(data)
 
 
 class _Client:
@@ -67,8 +74,14 @@ class _Client:
         from elasticsearch import AsyncElasticsearch
 
         logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it tells of each request
+        logging.getLogger("elastic_transport.node").propagate = False  # else it writes down each body, for whatever level
         own = self._settings
         options: dict[str, Any] = {}
+        serializers: dict[str, Any] = {
+            "application/json": _Json(),
+            "application/vnd.elasticsearch+json": _Json(),
+            "application/vnd.elasticsearch+x-ndjson": _Ndjson(),
+        }
         if own.elasticsearch_api_key:
             options["api_key"] = own.elasticsearch_api_key
         elif self.user:
@@ -82,11 +95,7 @@ class _Client:
                 max_retries=0,
                 retry_on_status=(),
                 connections_per_node=own.elasticsearch_in_flight + 8,
-                serializers={  # type: ignore[dict-item]
-                    "application/json": _Json(),
-                    "application/vnd.elasticsearch+json": _Json(),
-                    "application/vnd.elasticsearch+x-ndjson": _Ndjson(),
-                },
+                serializers=serializers,
                 **options,
             )
         except (ValueError, OSError) as error:

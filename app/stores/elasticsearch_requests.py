@@ -56,6 +56,8 @@ class Verdicts(NamedTuple, Generic[Record]):
 
 
 _RETRIED = frozenset({429, 500, 502, 503, 504})
+_OF_THE_DOCUMENT = "fail_processor_exception"
+"""An ingest pipeline of the server's operator refuses it, on purpose, with status 500."""
 _OF_THE_INDEX = frozenset(
     {"index_closed_exception", "validation_exception", "invalid_index_name_exception", "unavailable_shards_exception"}
 )
@@ -87,6 +89,8 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
         kind = error.get("type", "") if isinstance(error, Mapping) else ""
         if status == 409:
             verdicts.conflicts.append(item)
+        elif kind == _OF_THE_DOCUMENT:
+            verdicts.refused.append((item.record, said(error)))
         elif status in _RETRIED or kind == "cluster_block_exception":
             verdicts.again.append(item)
             why = said(error)

@@ -38,6 +38,8 @@ class Retention:
             for index in await self._schema.indices("raw"):
                 if index != self._names.first("raw"):
                     gone += await self._drop_old(index, query, before_ms)
+        maybe = {"ignore_unavailable": "true"}
+        await self._connection.call("POST", f"/{self._names.pattern(kind)}/_refresh", params=maybe, doing="delete from")
         while True:
             params = {
                 "conflicts": "proceed",

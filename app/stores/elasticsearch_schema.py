@@ -47,7 +47,7 @@ class Schema:
         settings: dict[str, Any] = dict(self._settings)
         alias: dict[str, Any] = {}
         if kind == "reduced":
-            settings["gc_deletes"] = "0s"  # a deleted record's version must not refuse the same record written anew
+            settings["gc_deletes"] = "-1"  # a deleted record's version must not refuse the same record written anew
             alias = {"filter": VISIBLE, "is_write_index": True}
         return {"settings": {"index": settings}, "mappings": mapping(kind), "aliases": {self._names.alias(kind): alias}}
 

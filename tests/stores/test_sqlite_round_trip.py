@@ -8,45 +8,23 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import Delivery, Hit, Reject, key_hash, key_text, raw_ids
+from app.domain.records import key_hash, key_text, raw_ids
 from app.stores.sqlite import SqliteStore
 from app.stores.sqlite_rows import key_name
-from tests.stores import records
+from tests.stores import contract_rules, records
 from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
 def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits):
-    expected: dict[str, Hit] = {}
-    for one in given_hits:
-        expected.setdefault(one.raw_id, one)
-
-    async def work(store: SqliteStore):
-        assert await store.write_hits(given_hits) == []
-        assert {one.raw_id: one async for one in store.all_hits()} == expected
-        for one in expected.values():
-            found, count = await store.hits_of(one.ip_address, one.user_agent, one.request)
-            assert one in found and count == len(found)
-
-    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
+    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits))
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
 def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects):
-    expected: dict[str, Reject] = {}
-    for one in given_rejects:
-        expected.setdefault(one.raw_id, one)
-
-    async def work(store: SqliteStore):
-        assert await store.write_rejects(given_rejects) == []
-        found = {one.raw_id: one async for one in store.all_rejects()}
-        assert found.keys() == expected.keys()
-        assert all(one in given_rejects for one in found.values())
-        assert sum((await store.counts()).rejects.values()) == len(expected)
-
-    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
+    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects))
 
 
 def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
@@ -62,24 +40,7 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries):
-    expected: dict[tuple, Delivery] = {}
-    for one in given_deliveries:
-        known = expected.get(one[:4])
-        if known is None or known.version < one.version:
-            expected[one[:4]] = one
-    visible = [one for one in expected.values() if one.superseded_by is None]
-
-    async def work(store: SqliteStore):
-        assert await store.write_deliveries(given_deliveries) == []
-        assert {one[:4]: one async for one in store.all_deliveries(superseded=True)} == expected
-        assert await store.counts() == await records.counted(store)
-        newest = await store.newest_deliveries(100)
-        assert len(newest) == len(visible) and all(one in newest for one in visible)
-        for one in visible:
-            assert one in await store.deliveries_of(*one[:3])
-            assert one[:3] in await store.keys_by_hash(key_hash(key_text(*one[:3])))
-
-    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
+    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.deliveries_come_back(store, given_deliveries))
 
 
 @given(st.lists(st.tuples(*[st.none() | records.texts] * 3), unique=True, max_size=5))

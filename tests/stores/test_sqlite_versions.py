@@ -9,17 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.stores.sqlite import SqliteStore
-from tests.stores import records
+from tests.stores import contract_rules, records
+from tests.stores.contract_rules import LIFE
 from tests.stores.records import delivery, dump, hit, reject, with_store
-
-LIFE = [
-    delivery(8, verdict="partial", reason="gap", covered_bytes=10),
-    delivery(16, verdict="unknown", reason="size_changed", covered_bytes=20),
-    delivery(23, superseded_by=5.0, covered_bytes=20),
-    delivery(24, covered_bytes=30, bytes_sent=None),
-    delivery(25, covered_bytes=30, bytes_sent=2**70, final=True),
-]
-"""One delivery as it grows: superseded once, and opened again by a hit that came later."""
 
 
 @settings(max_examples=25, deadline=None)
@@ -30,19 +22,8 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(tmp_path_factory,
         if rnd.random() < 0.5:
             batches.append([])
         batches[-1].append(one)
-    best = max(versions, key=lambda one: one.version)
 
-    async def work(store: SqliteStore):
-        for batch in batches:
-            assert await store.write_deliveries(batch) == []
-        assert [one async for one in store.all_deliveries(superseded=True)] == [best]
-        visible = [] if best.superseded_by is not None else [best]
-        assert await store.deliveries_of(*best[:3]) == visible
-        assert await store.newest_deliveries(5) == visible
-        assert await store.deliveries_of(best.ip_address, best.user_agent, best.request, superseded=True) == [best]
-        assert await store.counts() == await records.counted(store)
-
-    with_store(tmp_path_factory.mktemp("store") / "s.db", work)
+    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.the_highest_version_wins(store, batches))
 
 
 async def test_an_equal_version_is_refused_silently(tmp_path: Path):

@@ -1,0 +1,73 @@
+"""What holds for every store, whatever engine is behind it: each rule is checked on a store that is open and empty."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.records import Delivery, Hit, Reject, key_hash, key_text
+from app.stores.contract import Store
+from tests.stores import records
+from tests.stores.records import delivery
+
+LIFE = [
+    delivery(8, verdict="partial", reason="gap", covered_bytes=10),
+    delivery(16, verdict="unknown", reason="size_changed", covered_bytes=20),
+    delivery(23, superseded_by=5.0, covered_bytes=20),
+    delivery(24, covered_bytes=30, bytes_sent=None),
+    delivery(25, covered_bytes=30, bytes_sent=2**70, final=True),
+]
+"""One delivery as it grows: superseded once, and opened again by a hit that came later."""
+
+
+async def hits_come_back(store: Store, given: Sequence[Hit]) -> None:
+    """Exactly, once for each raw id, and are found by their key."""
+    expected: dict[str, Hit] = {}
+    for one in given:
+        expected.setdefault(one.raw_id, one)
+    assert await store.write_hits(given) == []
+    assert {one.raw_id: one async for one in store.all_hits()} == expected
+    for one in expected.values():
+        found, count = await store.hits_of(one.ip_address, one.user_agent, one.request)
+        assert one in found and count == len(found)
+
+
+async def rejects_come_back(store: Store, given: Sequence[Reject]) -> None:
+    expected: dict[str, Reject] = {}
+    for one in given:
+        expected.setdefault(one.raw_id, one)
+    assert await store.write_rejects(given) == []
+    found = {one.raw_id: one async for one in store.all_rejects()}
+    assert found.keys() == expected.keys()
+    assert all(one in given for one in found.values())
+    assert sum((await store.counts()).rejects.values()) == len(expected)
+
+
+async def deliveries_come_back(store: Store, given: Sequence[Delivery]) -> None:
+    """Exactly, the highest version of each; the counts are what counting gives; visible ones are found by key and hash."""
+    expected: dict[tuple, Delivery] = {}
+    for one in given:
+        known = expected.get(one[:4])
+        if known is None or known.version < one.version:
+            expected[one[:4]] = one
+    visible = [one for one in expected.values() if one.superseded_by is None]
+    assert await store.write_deliveries(given) == []
+    assert {one[:4]: one async for one in store.all_deliveries(superseded=True)} == expected
+    assert await store.counts() == await records.counted(store)
+    newest = await store.newest_deliveries(100)
+    assert len(newest) == len(visible) and all(one in newest for one in visible)
+    for one in visible:
+        assert one in await store.deliveries_of(*one[:3])
+        assert one[:3] in await store.keys_by_hash(key_hash(key_text(*one[:3])))
+
+
+async def the_highest_version_wins(store: Store, batches: Sequence[Sequence[Delivery]]) -> None:
+    """`batches`: versions of one delivery."""
+    best = max((one for batch in batches for one in batch), key=lambda one: one.version)
+    for batch in batches:
+        assert await store.write_deliveries(batch) == []
+    assert [one async for one in store.all_deliveries(superseded=True)] == [best]
+    visible = [] if best.superseded_by is not None else [best]
+    assert await store.deliveries_of(*best[:3]) == visible
+    assert await store.newest_deliveries(5) == visible
+    assert await store.deliveries_of(best.ip_address, best.user_agent, best.request, superseded=True) == [best]
+    assert await store.counts() == await records.counted(store)
