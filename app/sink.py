@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 from app import wire
 from app.counters import counters
 from app.crash import crash_point
-from app.domain.records import Delivery, Hit, Reject, raw_ids
+from app.domain.records import Reject
 from app.ending import die
 from app.errors import StoreError
 from app.outbox import send_all
 from app.settings import settings
 from app.stores import open_store
+from app.stores.refused import as_reject
 from app.transports.messages import Message
 
 __all__ = ["LONGEST_PAUSE_S", "stores", "write_until_taken"]
@@ -56,15 +57,6 @@ async def write_until_taken(
     counters.store_problems.pop(store, None)
     crash_point("store_written")
     if refused:
-        rejects = [_as_reject(store, record, reason) for record, reason in refused if not isinstance(record, Reject)]
+        rejects = [as_reject(store, record, reason, time.time()) for record, reason in refused if not isinstance(record, Reject)]
         await send_all(app, [Message("weblogs_rejects", 0, None, wire.encode(rejects), {}, time.time())] if rejects else [])
         log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])
-
-
-def _as_reject(store: str, record: Any, reason: str) -> Reject:
-    line = wire.encode(record)[:4096].decode("utf-8", "replace")
-    if not isinstance(record, Delivery):
-        record = Hit._make(record)
-        return Reject(f"refused_by_{store}", reason, line, record.raw_id, record.source, record.position, time.time())
-    source = f"weblogs_reduced/{store}"
-    return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, time.time())

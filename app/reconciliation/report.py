@@ -17,7 +17,7 @@ class Difference(NamedTuple):
 
     store: str
     record: str
-    """hit, reject or delivery."""
+    """hit, reject, delivery, or count."""
     kind: str
     """lacking, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
     differ), unsupported."""
