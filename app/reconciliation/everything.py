@@ -44,6 +44,8 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
     """One store against the topics and against itself; with a mender, what differs is mended on the way. Returns the view taken."""
     settings, view = run.settings, run.view_of(store)
     kept = settings.store_raw
+    counts = await store.counts()
+    report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
         if run.topic:
             report.skipped.append(f"{store.name}: there is no log, so it is compared with its own raw hits alone")
