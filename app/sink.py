@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 from app import wire
 from app.counters import counters
 from app.crash import crash_point
-from app.domain.records import Delivery, Hit, Reject, raw_ids
+from app.domain.records import Reject
 from app.ending import die
 from app.errors import StoreError, StoreUnreachable
 from app.outbox import send_all
 from app.settings import settings
 from app.stores import open_store
 from app.stores.pacing import Pace
+from app.stores.refused import as_reject
 from app.transports.messages import Message
 
 __all__ = ["LONGEST_PAUSE_S", "open_until_there", "stores", "write_until_taken"]
@@ -91,16 +92,7 @@ async def _write_portion(
     counters.store_problems.pop(store, None)
     crash_point("store_written")
     if refused:
-        rejects = [_as_reject(store, record, reason) for record, reason in refused if not isinstance(record, Reject)]
+        rejects = [as_reject(store, record, reason, time.time()) for record, reason in refused if not isinstance(record, Reject)]
         values = wire.encode_in_pieces(rejects) if rejects else []
         await send_all(app, [Message("weblogs_rejects", 0, None, value, {}, time.time()) for value in values])
         log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])
-
-
-def _as_reject(store: str, record: Any, reason: str) -> Reject:
-    line = wire.encode(record)[:4096].decode("utf-8", "replace")
-    if not isinstance(record, Delivery):
-        record = Hit._make(record)
-        return Reject(f"refused_by_{store}", reason, line, record.raw_id, record.source, record.position, time.time())
-    source = f"weblogs_reduced/{store}"
-    return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, time.time())

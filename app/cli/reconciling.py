@@ -155,6 +155,8 @@ def tell(report: Report, listing: Listing, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_summary(report)))
         return
+    for store, (hits, rejects) in report.lines.items():
+        click.echo(f"{store}: {_counted(hits + rejects, 'line')}: {_counted(hits, 'hit')} and {_counted(rejects, 'reject')}")
     for (where, store, record), count in sorted(report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])):
         click.echo(f"{store}: {_counted(count, record)} in the {where}")
     for store, waiting in report.waiting.items():
@@ -175,6 +177,7 @@ def _summary(report: Report) -> dict[str, Any]:
     return {
         "differences": report.differences,
         "found": named(report.found),
+        "lines": {store: {"hits": hits, "rejects": rejects} for store, (hits, rejects) in report.lines.items()},
         "compared": named(report.compared),
         "mended": named(report.mended),
         "waiting": report.waiting,

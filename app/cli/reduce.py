@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -25,6 +26,9 @@ from app.sources.beginning import AUTO, ReadOptions, form_of
 from app.sources.orders import ORDERS
 from app.sources.sizes import Sizes
 
+if TYPE_CHECKING:
+    from app.cli.reduce_stores import StoreWriter
+
 __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 
 
@@ -40,6 +44,9 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 @click.option("--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]")
 @click.option("--lateness", type=click.FloatRange(min=0), help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write all deliveries to a file: {', '.join(ENDINGS)}.")
+@click.option(
+    "--stores", metavar="NAMES", help="Write raw hits, rejects and deliveries to these stores, too, comma-separated, as the worker does."
+)
 @click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
 def command(
@@ -52,12 +59,14 @@ def command(
     window_length: float | None,
     lateness: float | None,
     output: Path | None,
+    stores: str | None,
     debug: bool,
     quiet: bool,
 ) -> None:
     """Read log FILEs (- is standard input; gzip, bzip2, xz and zstd are unpacked) and say what was delivered whole.
 
-    Prints a table, or writes every delivery to OUTPUT, then statistics. Exit code 1 when an input could not be read to its
+    Prints a table, or writes every delivery to OUTPUT, then statistics. With --stores the same records go to the stores that a
+    worker would write for these lines. Exit code 1 when an input could not be read to its
     end: what was good in it still counts.
     """
     with failing_in_words():
@@ -71,11 +80,16 @@ def command(
         )
         job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
+        storing = _storing(stores, configured)
     statistics = Statistics()
-    with failing_in_words(output_code=1), opened as writer, _progress(not quiet) as on_progress, _no_collection():
+    with failing_in_words(output_code=1), storing as store, opened as writer, _progress(not quiet) as on_progress, _no_collection():
+        if store is not None:
+            job = job._replace(on_lines=store.take_lines)
         on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
         for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
             writer.write(delivery)
+            if store is not None:
+                store.take_delivery(delivery)
         if statistics.errors and not statistics.lines:
             raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
     with failing_in_words(output_code=1), explained(STDOUT):
@@ -83,9 +97,24 @@ def command(
             click.echo("\n".join(report_lines(statistics)))
             if output:
                 click.echo(f"{writer.rows:,} deliveries in {output}")
+            if store is not None:
+                click.echo(f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written")
+    for name, count in store.refused.items() if store is not None else ():
+        statistics.errors.append(f"{name} refused {count:,} records for good; they stand among the rejects with its reason")
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
+
+
+def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractContextManager[StoreWriter | None]:
+    if stores is None:
+        return contextlib.nullcontext()
+    from app.cli.reduce_stores import StoreWriter
+
+    names = list(dict.fromkeys(name.strip() for name in stores.split(",") if name.strip()))
+    if not names:
+        raise SettingsError("--stores names no store: write one or more of those that `WEBLOGS_STORES` takes, comma-separated")
+    return StoreWriter(names, configured)
 
 
 @contextlib.contextmanager

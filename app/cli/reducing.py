@@ -57,6 +57,8 @@ class Job(NamedTuple):
     """Inputs of this size are read as columns, others from there on, where there is a kernel for their format."""
     on_reject: Callable[[str, BadAt], object] | None = None
     """Takes the name of a file and a line rejected there."""
+    on_lines: Callable[[str, ReadLines], ReadLines] | None = None
+    """Takes the id of a source and its lines, read one by one; gives those that are merged."""
 
 
 @dataclass
@@ -130,6 +132,8 @@ def _merged(opened: Input, reduction: ColumnReduction, job: Job, statistics: Sta
     chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
     for chunk in chunks:
         read = read_chunk(chunk)
+        if job.on_lines is not None and isinstance(read, ReadLines):
+            read = job.on_lines(source.id, read)
         advance = Advance(read.lowest, read.highest, read.disorder_s, False, ordered)
         if isinstance(read, ReadLines):
             by_line, hits = read, len(read.hits)
@@ -153,7 +157,7 @@ def _reader(opened: Input, source: Source, job: Job) -> Callable[[Chunk], ReadLi
     head: tuple[str, ...] = ()
     parse: LineParser = form.make_parser(head, options)
     resting = 0
-    has_kernel = form is WEBLOG_TSV and job.order == FILE_ORDER
+    has_kernel = form is WEBLOG_TSV and job.order == FILE_ORDER and job.on_lines is None
 
     def read_chunk(chunk: Chunk) -> ReadLines | Columns:
         nonlocal head, parse, resting

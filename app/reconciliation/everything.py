@@ -11,7 +11,7 @@ from app.domain.windows import Rules
 from app.reconciliation.mending import Mender
 from app.reconciliation.raw import HITS, REJECTS, compare_raw
 from app.reconciliation.reduced import Basis, compare_reduced
-from app.reconciliation.report import Report
+from app.reconciliation.report import Difference, Report
 from app.reconciliation.stores import DELIVERY, HIT, REJECT, compare_stores, find_doubles
 from app.reconciliation.topics import TopicView
 from app.settings import Settings
@@ -44,6 +44,8 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
     """One store against the topics and against itself; with a mender, what differs is mended on the way. Returns the view taken."""
     settings, view = run.settings, run.view_of(store)
     kept = settings.store_raw
+    counts = await store.counts()
+    report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
         if run.topic:
             report.skipped.append(f"{store.name}: there is no log, so it is compared with its own raw hits alone")
@@ -59,7 +61,17 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
     rules = Rules(settings.window, settings.window_length, settings.lateness)
     basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender)
+    await _compare_counts(store, report, mender)
     return view
+
+
+async def _compare_counts(store: Store, report: Report, mender: Mender | None) -> None:
+    """A store that keeps its counts beside the records can be asked whether they agree."""
+    miscounted = getattr(store, "miscounted", None)
+    if miscounted is not None and await miscounted():
+        report.add(Difference(store.name, "count", "altered", "counts", "they are not those of the records"))
+        if mender is not None:
+            await mender.recount()
 
 
 async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:

@@ -73,7 +73,7 @@ def _judge_made(
     others = {at: mark for at, mark in (*stored.items(), *((at, each.mark) for at, each in topic.items())) if mark.sound}
     if (held is None or held.superseded) and any(at not in starts and _takes_in(mark, made) for at, mark in others.items()):
         return  # raw hits of it are past their retention: it begins earlier than they tell
-    final = any(mark.final and _takes_in_time(made, mark) for mark in _all_sound(stored, topic))
+    final = any(mark.final and mark.known <= made.known and _takes_in_time(made, mark) for mark in _all_sound(stored, topic))
     wanted = record._replace(final=True, version=version(made.known, STAGE_FINAL)) if final else record
     if held is None:
         yield Finding("lacking", start, f"{made.hits} raw hits make it", wanted)
@@ -144,8 +144,8 @@ def _judge_other(
             yield Finding("extra", start, "neither the topic nor the raw hits know it")
         elif not shown.sound:
             yield Finding("altered", start, "it contradicts itself, and neither topic nor raw hits tell what is right")
-        else:
-            yield Finding("unsupported", start, "neither the topic nor raw hits know it any more")
+        elif topic_is_whole:  # else it merely outlived topic and raw hits, as it should
+            yield Finding("unsupported", start, "neither the topic nor raw hits know it: of an earlier topic, or written by hand")
 
 
 def _hide(start: float, shown: Mark, latest: Latest | None, by: Delivery, removable: bool) -> Finding:

@@ -38,6 +38,12 @@ class Mender:
         """Hits and rejects as they stand there; deliveries by (key, window start)."""
         await self._in_batches("removed", record, self._remove[record], records)
 
+    async def recount(self) -> None:
+        """Of a store that keeps its counts beside the records."""
+        if not self._dry_run:
+            await self._store.recount()  # type: ignore[attr-defined]
+        self._report.mended[self._store.name, "count", "written"] += 1
+
     async def _in_batches(self, what: str, record: str, call: Callable[[Sequence[Any]], Awaitable[None]], records: Sequence[Any]) -> None:
         for at in range(0, len(records), _AT_ONCE):
             batch = records[at : at + _AT_ONCE]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.domain.bulk import BulkReduction
 from app.domain.merging import Key, SizeOf
-from app.domain.records import Delivery
+from app.domain.records import Delivery, delivery_id
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules, bucket_start
 from app.errors import SettingsError
@@ -141,7 +141,8 @@ class _Comparison:
             if record.superseded_by is None:
                 visible += 1
                 foreign += not _cut_by(self.basis.rules, record)
-                sums.append((delivery_bucket(record, self.basis.partitions), mark.digest, mark.version))
+                number = int(delivery_id(*key, record.window_start), 16)
+                sums.append((delivery_bucket(record, self.basis.partitions), number, mark.digest ^ mark.version))
         if foreign > visible * _OTHER_RULES:
             raise SettingsError(
                 f"the deliveries in {self.store.name} were not cut by WEBLOGS_WINDOW={self.basis.rules.window}: set what the worker runs with"

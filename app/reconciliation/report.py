@@ -17,7 +17,7 @@ class Difference(NamedTuple):
 
     store: str
     record: str
-    """hit, reject or delivery."""
+    """hit, reject, delivery, or count."""
     kind: str
     """lacking, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
     differ), unsupported."""
@@ -34,6 +34,8 @@ class Report:
         self._doubled: set[tuple[str, ...]] = set()
         self.found: Counter[tuple[str, str, str]] = Counter()
         """By (store, record, kind)."""
+        self.lines: dict[str, tuple[int, int]] = {}
+        """Hits and rejects by store: together the lines that reached it."""
         self.compared: Counter[tuple[str, str, str]] = Counter()
         """Records by (topic or store, of which store, record)."""
         self.waiting: dict[str, dict[str, int]] = {}

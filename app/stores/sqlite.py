@@ -147,6 +147,14 @@ class SqliteStore:
     async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
         await self._write(sqlite_mending.remove_rejects, rejects)
 
+    async def miscounted(self) -> bool:
+        """Whether `counts` says anything else than the records do: somebody wrote past this module."""
+        return await self._read(self._reader.miscounted)
+
+    async def recount(self) -> bool:
+        """Make `counts` right; whether it was not."""
+        return await self._write(sqlite_mending.recount)
+
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw = reduced = 0
         while (gone := await self._write(delete_raw, now - raw_days * _DAY_S)) is not None:

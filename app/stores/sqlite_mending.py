@@ -10,9 +10,10 @@ from app.errors import StoreError
 from app.stores.contract import Key
 from app.stores.sqlite_bulk import BAD_ROW, slices
 from app.stores.sqlite_rows import given_id, key_name, stored, text
+from app.stores.sqlite_tallies import tallies_differ, write_tallies
 from app.stores.sqlite_writes import Transaction, Writer
 
-__all__ = ["mend_deliveries", "mend_hits", "mend_rejects", "remove_deliveries", "remove_hits", "remove_rejects"]
+__all__ = ["mend_deliveries", "mend_hits", "mend_rejects", "recount", "remove_deliveries", "remove_hits", "remove_rejects"]
 
 _AT_ONCE = 256
 _STANDING = "delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent"
@@ -55,6 +56,15 @@ def remove_rejects(writer: Writer, rejects: Sequence[Reject]) -> None:
     """In one transaction."""
     with writer.transaction("remove rejects from") as inside:
         _delete_raw(inside, "rejects", rejects)
+
+
+def recount(writer: Writer) -> bool:
+    """Make the tallies what the records say; whether they were not."""
+    with writer.transaction("recount") as (connection, _):
+        wrong = tallies_differ(connection)
+        if wrong:
+            write_tallies(connection)
+    return wrong
 
 
 def _all_taken(refused: list) -> None:

@@ -22,7 +22,7 @@ from app.stores.sqlite_rows import (
     stored,
     text,
 )
-from app.stores.sqlite_tallies import read_counts
+from app.stores.sqlite_tallies import read_counts, tallies_differ
 
 __all__ = ["SEARCHED_KEYS", "SLICE_ROWS", "Reader"]
 
@@ -129,6 +129,21 @@ class Reader:
 
     def counts(self) -> Counts:
         return read_counts(self._rows("SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies"))
+
+    def miscounted(self) -> bool:
+        """Whether `counts` says anything else than the records do; looks at all of them."""
+        self.ping()
+        connection = self._connection
+        assert connection is not None
+        try:
+            connection.execute("BEGIN")
+            try:
+                return tallies_differ(connection)
+            finally:
+                connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.close()
+            raise failure(error, self.path, "read") from error
 
     def deliveries_after(self, after: int, superseded: bool) -> tuple[list[Delivery], int | None]:
         """The next slice of all deliveries, and the number of its last (None: that was the end)."""

@@ -9,7 +9,7 @@ from typing import Any
 from app.stores.contract import Counts
 from app.stores.sqlite_rows import number, stored, text
 
-__all__ = ["Tallies", "read_counts"]
+__all__ = ["Tallies", "counted_tallies", "read_counts", "tallies_differ", "write_tallies"]
 
 
 class Tallies:
@@ -64,3 +64,33 @@ def read_counts(rows: Iterable[tuple]) -> Counts:
             covered += number(covered_bytes)
             sent += number(bytes_sent)
     return Counts(hits, rejects, deliveries, reasons, covered, sent)
+
+
+def counted_tallies(connection: sqlite3.Connection) -> dict[tuple, list[int]]:
+    """The rows of the table as they must be, by (kind, verdict, reason), from looking at every record."""
+    found: dict[tuple, list[int]] = {("hits", "", ""): [connection.execute("SELECT count(*) FROM hits").fetchone()[0], 0, 0]}
+    for reason, count in connection.execute("SELECT reason, count(*) FROM rejects GROUP BY reason"):
+        found["rejects", "", text(reason)] = [count, 0, 0]
+    rows = connection.execute("SELECT verdict, reason, covered_bytes, bytes_sent FROM deliveries WHERE superseded_by IS NULL")
+    for verdict, reason, covered_bytes, bytes_sent in rows:
+        sums = found.setdefault(("deliveries", text(verdict), text(reason) or ""), [0, 0, 0])
+        sums[0] += 1
+        sums[1] += number(covered_bytes)
+        sums[2] += number(bytes_sent) or 0
+    return {name: sums for name, sums in found.items() if sums[0]}
+
+
+def tallies_differ(connection: sqlite3.Connection) -> bool:
+    """Whether the table says anything else than the records do. Within one transaction."""
+    rows = connection.execute("SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies")
+    held = {tuple(map(text, row[:3])): list(map(number, row[3:])) for row in rows}
+    return {name: sums for name, sums in held.items() if any(sums)} != counted_tallies(connection)
+
+
+def write_tallies(connection: sqlite3.Connection) -> None:
+    """Make the table what the records say. Within one transaction."""
+    right = counted_tallies(connection)
+    connection.execute("DELETE FROM tallies")
+    connection.executemany(
+        "INSERT INTO tallies VALUES (?, ?, ?, ?, ?, ?)", [tuple(map(stored, (*name, *sums))) for name, sums in right.items()]
+    )
