@@ -20,7 +20,7 @@ HOSTILE = [
     "'; DROP KEYSPACE weblogs; --",
     'INSERT INTO raw_weblogs JSON \'{"a": "\\u0000"}\' USING TTL 1;',
     '{"query": {"match_all": {}}}, "$where": "1", \\" \\\\ \\/ \n\r\t',
-    "+status:206 AND (agent:\"curl*\" OR ip:[* TO *]) ~2 ^4 !x /re.*/ \\",
+    '+status:206 AND (agent:"curl*" OR ip:[* TO *]) ~2 ^4 !x /re.*/ \\',
     "${jndi:ldap://x} %s %n {0} ? :name $1 \u2028 \ufeff é😀",
 ]
 
