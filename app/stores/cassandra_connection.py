@@ -6,6 +6,7 @@ The driver answers in a thread of its own (the libev reactor); answers pass to t
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -80,16 +81,22 @@ class Connection:
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             connection_class=LibevConnection,
             reconnection_policy=ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
+            protocol_version=5,  # Cassandra 4.0 and newer; to try from above costs a connection each, and a warning
             connect_timeout=CONNECT_S,
             control_connection_timeout=CONNECT_S,
         )
         assert cluster.connection_class.__name__ == "LibevConnection"
+        driver_log = logging.getLogger("cassandra")
+        level = driver_log.level
+        driver_log.setLevel(logging.CRITICAL)  # it prints stacks for what is told here in one sentence
         try:
             self.session = cluster.connect()
         except Exception as error:
             centres = sorted({str(host.datacenter) for host in cluster.metadata.all_hosts() if host.datacenter})
             cluster.shutdown()
             raise self._why_not(error, centres) from error
+        finally:
+            driver_log.setLevel(level)
         self._cluster, self.unset = cluster, UNSET_VALUE
 
     def _tls(self) -> ssl.SSLContext | None:
@@ -107,13 +114,14 @@ class Connection:
         from cassandra import AuthenticationFailed
 
         own = self._settings
-        causes = list(getattr(error, "errors", {}).values()) or [error]
+        told = getattr(error, "errors", None)  # a list of nodes where none was tried
+        causes = list(told.values()) if told and isinstance(told, dict) else [error]
         if any(isinstance(cause, AuthenticationFailed) for cause in causes):
             who = f"refuses the user {own.cassandra_user!r} or the password" if own.cassandra_user else "asks for a user and a password"
             return SettingsError(f"{self.where} {who}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD")
         if own.cassandra_datacenter and centres and own.cassandra_datacenter not in centres:
             return SettingsError(f"WEBLOGS_CASSANDRA_DATACENTER={own.cassandra_datacenter!r}: {self.where} has only {', '.join(centres)}")
-        if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        if any("CERTIFICATE_VERIFY_FAILED" in str(cause) for cause in causes):
             return SettingsError(
                 f"{self.where} shows a certificate that WEBLOGS_CASSANDRA_CA={own.cassandra_ca!r} does not cover: {causes[0]}"
             )

@@ -52,9 +52,17 @@ class Work:
     """Rows to send, what was refused before, and what to remember once they are written."""
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.records: list[Row] = []
+        self.others: dict[tuple[str, bytes], list[Row]] = {}
+        """Rows of index and lookup tables, by table and partition."""
         self.refused: dict[int, str] = {}
         self.names: dict[Hashable, None] = {}
+        """Rows to remember once all is written."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order they are sent: rows of one partition side by side, because the server takes them in one step."""
+        return self.records + [row for name in sorted(self.others) for row in self.others[name]]
 
 
 class Encoder:
@@ -149,7 +157,8 @@ class Encoder:
             if floors:
                 at += floors.get(name_id, 0)
             self._row(work, "delivery", [*values, self._reduced, bigint(at)], index)
-            self._row(work, "by_last", [*index_values(delivery, encoded, name_id, self._unset), self._reduced], index)
+            entry = index_values(delivery, encoded, name_id, self._unset)
+            self._row(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
             self._bucket(work, class_of(delivery), hour_of(delivery.last), index, all_rows)
             self._lookups(work, encoded, day, index, all_rows)
         return work
@@ -162,8 +171,9 @@ class Encoder:
         key_hash = key.digest.hex().encode()
         full = self._unset if key.full is None else key.full
         written = bigint(int(time.time() * 1000))
-        self._row(work, "by_hash", [key_hash, *key.parts, day, full, self._lookup], index)
-        self._row(work, "by_day", [day, int32(key.digest[0] % SHARDS), key_hash, *key.parts, written, full, self._lookup], index)
+        shard = int32(key.digest[0] % SHARDS)
+        self._row(work, "by_hash", [key_hash, *key.parts, day, full, self._lookup], index, b"")
+        self._row(work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard)
         self._bucket(work, "keys", int.from_bytes(day, "big"), index, all_rows)
 
     def _bucket(self, work: Work, kind: str, bucket: int, index: int, all_rows: bool) -> None:
@@ -171,12 +181,13 @@ class Encoder:
         if name in work.names or (name in self._written and not all_rows):
             return
         work.names[name] = None
-        self._row(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index)
+        self._row(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
 
-    def _row(self, work: Work, statement: str, values: list[Any], index: int) -> None:
+    def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
         unset = self._unset
         size = sum([_COLUMN if value is None or value is unset else len(value) + _COLUMN for value in values])
-        work.rows.append(Row(statement, values, size, index))
+        rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
+        rows.append(Row(statement, values, size, index))
 
 
 def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:

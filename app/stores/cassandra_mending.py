@@ -23,8 +23,8 @@ from app.stores.contract import Key
 
 __all__ = ["Mender"]
 
-_STEPS_US = (1_000_000, 86_400_000_000, 10 * 365 * 86_400_000_000)
-"""How far above the clock and what is seen: a deletion can not be seen, and was perhaps written by a clock that is ahead."""
+_STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
+"""How far above the clock and what is seen: a deletion can not be seen, and was perhaps written by a clock that is ahead, or in ns."""
 _FLOOR_END = 1 << 62
 _AT_ONCE = 200
 

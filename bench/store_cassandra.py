@@ -1,0 +1,155 @@
+"""`python -m bench.store_cassandra`: rows a second of the store beside those of a bare bulk loader, on one server in one run.
+
+The bare loader executes rows that were prepared and encoded before the clock started: the same statements in batches of the same
+size, with as many under way, and nothing else. It comes in two kinds: all rows that the store writes (lookup and index rows, too),
+and the rows of the two record tables alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from app.domain.records import Delivery, Hit, raw_ids
+from app.settings import settings
+from app.stores.cassandra import CassandraStore
+from app.stores.cassandra_batches import cut
+from app.stores.cassandra_encoding import Encoder
+from app.stores.cassandra_memory import Written
+from app.stores.cassandra_rows import Row
+
+CALL = 10_000
+"""Records of one write call: about what a message of the flow holds."""
+START = 1_596_200_000.0
+_AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0" for n in range(60, 100)]
+
+
+def make_hits(count: int, source: str) -> list[Hit]:
+    """Eight hits a key, those of a key near one another, as players ask."""
+    ids = raw_ids(source)
+    hits = []
+    for n in range(count):
+        key = n // 64 * 8 + n % 8
+        place = key * 2654435761 % 2**32
+        address = f"{place >> 24}.{place >> 16 & 255}.{place >> 8 & 255}.{key % 255}"
+        lo = n % 64 // 8 * 500_000
+        request = f"GET /media/{source[:6]}/{key}.mp4"
+        hits.append(
+            Hit(
+                START + n / 50, address, _AGENTS[key % 40], request, "GET", 206, lo, lo + 499_999, 500_000, None, 0, ids(n), source, n * 200
+            )
+        )
+    return hits
+
+
+def make_deliveries(count: int, source: str) -> list[Delivery]:
+    """One a key, as eight hits make them."""
+    made = []
+    for n in range(count):
+        first = make_hits_key(n, source)
+        made.append(
+            Delivery(
+                *first, START + n / 6, START + n / 6, START + n / 6 + 300, [[0, 3_999_999]], [], 4_000_000, None, False, "complete",
+                "ranges", None, 8, 4_000_000, [], [f"{(n * 8 + i) * 0x9E3779B97F4A7C15 % 2**64:016x}" for i in range(8)], False, 64, None,
+            )
+        )  # fmt: skip
+    return made
+
+
+def make_hits_key(key: int, source: str) -> tuple[str, str, str]:
+    place = key * 2654435761 % 2**32
+    address = f"{place >> 24}.{place >> 16 & 255}.{place >> 8 & 255}.{key % 255}"
+    return address, _AGENTS[key % 40], f"GET /media/{source[:6]}/{key}.mp4"
+
+
+def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int) -> float:
+    """Seconds that the bare loader takes: driver calls and nothing else."""
+    from cassandra.query import BatchStatement, BatchType
+
+    connection = store._connection
+    free = threading.Semaphore(in_flight)
+    failed: list[Exception] = []
+
+    def broke(error: Exception) -> None:
+        failed.append(error)
+        free.release()
+
+    began = time.perf_counter()
+    for batch in batches:
+        statement = BatchStatement(BatchType.UNLOGGED)
+        for row in batch:
+            statement.add(connection.bound(row.statement, row.values))
+        free.acquire()
+        connection.session.execute_async(statement).add_callbacks(lambda _: free.release(), broke)
+    for _ in range(in_flight):
+        free.acquire()
+    if failed:
+        raise failed[0]
+    return time.perf_counter() - began
+
+
+def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[Row]]:
+    """The batches that the store would send of these records; `only` those of one statement."""
+    encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store._connection.unset)
+    more = ({},) if encode == "deliveries" else ()
+    batches: list[list[Row]] = []
+    for start in range(0, len(records), CALL):
+        rows = getattr(encoder, encode)(records[start : start + CALL], *more).rows
+        batches += cut([row for row in rows if only is None or row.statement == only])
+    return batches
+
+
+async def store_seconds(write: Callable[[Sequence[Any]], Any], records: Sequence[Any]) -> float:
+    began = time.perf_counter()
+    for start in range(0, len(records), CALL):
+        refused = await write(records[start : start + CALL])
+        assert not refused, refused[0]
+    return time.perf_counter() - began
+
+
+@click.command()
+@click.option("--hits", "hit_count", default=100_000, show_default=True, help="Hits of one run.")
+@click.option("--deliveries", "delivery_count", default=30_000, show_default=True, help="Deliveries of one run.")
+@click.option("--runs", default=3, show_default=True, help="Runs of each; the middle one counts.")
+def main(hit_count: int, delivery_count: int, runs: int) -> None:
+    """Rates of the Cassandra store and of a bare bulk loader, on the server that the settings name, in a keyspace that is dropped."""
+    asyncio.run(measure(hit_count, delivery_count, runs))
+
+
+async def measure(hit_count: int, delivery_count: int, runs: int) -> None:
+    keyspace = f"bench_{uuid.uuid4().hex[:12]}"
+    own = msgspec.structs.replace(settings(), cassandra_keyspace=keyspace)
+    store = CassandraStore(own)
+    await store.open()
+    try:
+        for kind, count, make, write, main_row in (
+            ("hits", hit_count, make_hits, store.write_hits, "hit"),
+            ("deliveries", delivery_count, make_deliveries, store.write_deliveries, "delivery"),
+        ):
+            warm = make(CALL, uuid.uuid4().hex)
+            await store_seconds(write, warm)
+            rates: dict[str, list[float]] = {"store": [], "bare, all its rows": [], "bare, records alone": []}
+            for _ in range(runs):  # in turn, so that a slow minute of the machine hits all
+                rates["store"].append(count / await store_seconds(write, make(count, uuid.uuid4().hex)))
+                for name, only in (("bare, all its rows", None), ("bare, records alone", main_row)):
+                    batches = encoded(store, kind, make(count, uuid.uuid4().hex), only)
+                    rates[name].append(count / await asyncio.to_thread(load, store, batches, own.cassandra_in_flight))
+            bare = statistics.median(rates["bare, all its rows"])
+            for name, found in rates.items():
+                middle = statistics.median(found)
+                click.echo(f"{kind:<11} {name:<20} {middle:>8,.0f}/s  {min(found):>8,.0f} to {max(found):,.0f}  {middle / bare:>5.0%}")
+    finally:
+        await asyncio.to_thread(store._connection.execute, f"DROP KEYSPACE {keyspace}", None, 60.0)
+        await store.close()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.store_cassandra")
