@@ -42,4 +42,17 @@ data_dir=$(.venv/bin/python -c 'from app.settings import settings; print(setting
 mkdir -p "$data_dir" || fail "the data folder $data_dir can not be made: set WEBLOGS_DATA_DIR"
 [ -w "$data_dir" ] || fail "the data folder $data_dir can not be written to: set WEBLOGS_DATA_DIR"
 say "data folder: $data_dir"
+
+# 6. What the brokers and stores of the settings lack. It waits until each answers, and deletes nothing. On the embedded default: nothing.
+engines=$(.venv/bin/python -c 'from app.settings import settings; s = settings()
+print(*[n for n, on in (("Kafka", s.on_kafka), *((n, n in s.store_names) for n in ("elasticsearch", "cassandra"))) if on])')
+if [ -n "$engines" ]; then
+    say "preparing: $engines"
+    .venv/bin/python -m app init || fail "not everything could be prepared: see above; run this again when that is mended"
+else
+    say "embedded log and store: the worker makes their files"
+fi
+
+# 7. Data views and saved searches, where Kibana is named. It is waited for, too.
+if [ -n "${KIBANA_URL:-}" ]; then sh docker/kibana/import.sh || fail "Kibana was not prepared: see above"; fi
 say "ready: make run"

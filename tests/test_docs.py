@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import dropwhile
 from pathlib import Path
 
 import click
@@ -60,6 +61,7 @@ def shown_commands(page: Path) -> Iterator[list[str]]:
         for line in block.splitlines():
             if line.lstrip().startswith("$ "):
                 words = shlex.split(line.lstrip()[2:], comments=True)
+                words = list(dropwhile(lambda word: re.match(r"[A-Z_]+=", word), words))  # settings before a command
                 words = words[: next((at for at, word in enumerate(words) if word in ("<<X", ">")), len(words))]
                 while words:
                     end = words.index("|") if "|" in words else len(words)
