@@ -226,7 +226,7 @@ def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys
 def test_a_store_of_another_name_is_a_wrong_question(data_dir: Path):
     done = run(data_dir, "-k", "a", "--store", "nowhere")
     assert done.returncode == Exit.USAGE
-    assert done.stderr == "client: there is no store 'nowhere'; there are: sqlite\n"
+    assert done.stderr == "client: there is no store 'nowhere'; there are: sqlite, elasticsearch, cassandra\n"
 
 
 def test_help_tells_the_exit_codes(data_dir: Path):

@@ -196,6 +196,14 @@ class CassandraStore:
 
     # -- reads
 
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Each stands as given afterwards."""
+        await (await self._mender()).mend_rejects(rejects)
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        """These rows are gone afterwards; they may be written again."""
+        await (await self._mender()).remove_rejects(rejects)
+
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         return await (await self._reading()).keys_by_hash(key_hash)
 

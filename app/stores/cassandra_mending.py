@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from app.domain.records import Delivery, Hit, delivery_id
+from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.errors import StoreError
 from app.stores.cassandra_batches import Sender
 from app.stores.cassandra_connection import Connection
 from app.stores.cassandra_encoding import Encoder, Work
 from app.stores.cassandra_floors import Floors
 from app.stores.cassandra_reads import Reader
-from app.stores.cassandra_rows import Row, day_bytes, delivery_values, hit_of_row, hit_values, id_bytes, key_bytes, stamp
+from app.stores.cassandra_rows import Row, day_bytes, delivery_values, hit_of_row, hit_values, id_bytes, key_bytes, reject_values, stamp
 from app.stores.cassandra_values import bigint, double
 from app.stores.contract import Key
 
@@ -154,6 +154,15 @@ class Mender:
             key = key_bytes(hit[1:4])
             values = [*key.parts, day_bytes(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
             rows.append(Row("remove_hit", values, 200 + sum(map(len, values)), number))
+        await self._send_rows(rows)
+
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Each stands as given afterwards: written by the clock, all columns of it."""
+        await self._send(self._encoder.rejects(rejects))
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        """These rows, named by reason and raw id, are gone afterwards; they may be written again."""
+        rows = [Row("remove_reject", reject_values(reject)[:3], 200, number) for number, reject in enumerate(rejects)]
         await self._send_rows(rows)
 
     async def _send(self, work: Work) -> None:

@@ -40,6 +40,7 @@ def writes(keyspace: str) -> dict[str, str]:
         "floor": _insert(f"{k}.reduced_floors", "delivery_id, floor", "USING TIMESTAMP ?"),
         "counts": _insert(f"{k}.counts_taken", "name, taken", ""),
         "remove_delivery": f"DELETE FROM {k}.reduced_weblogs USING TIMESTAMP ? WHERE {_KEY} AND window_start = ?",
+        "remove_reject": f"DELETE FROM {k}.rejects WHERE reason = ? AND bucket = ? AND raw_id = ?",
         "remove_hit": f"DELETE FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
     }
 

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.stores.contract import Counts, Key
 from app.stores.elasticsearch_connection import PING_TIMEOUT_S, Connection
 from app.stores.elasticsearch_documents import delivery_of
+from app.stores.elasticsearch_mending import Mender
 from app.stores.elasticsearch_names import Names
 from app.stores.elasticsearch_reads import Reader
 from app.stores.elasticsearch_requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
@@ -93,6 +94,27 @@ class ElasticsearchStore:
                 if stands.get("found") and stands["_version"] == one[1].version and delivery_of(stands["_source"]) != one[1]:
                     altered.append(one)
         return altered
+
+    def _mender(self) -> Mender:
+        return Mender(self.connection, self.names, self._schema, self._sender, self._may_write())
+
+    async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        await self._mender().deliveries(deliveries)
+
+    async def mend_hits(self, hits: Sequence[Hit]) -> None:
+        await self._mender().hits(hits)
+
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        await self._mender().rejects(rejects)
+
+    async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
+        await self._mender().remove_deliveries(names)
+
+    async def remove_hits(self, hits: Sequence[Hit]) -> None:
+        await self._mender().remove_raw(self.names.raw, [hit.raw_id for hit in hits])
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        await self._mender().remove_raw(self.names.rejects, [reject.raw_id for reject in rejects])
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         return await self._reader.keys_by_hash(key_hash)

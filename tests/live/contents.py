@@ -23,8 +23,8 @@ def ask_store(name: str, settings: Settings, work: Callable[[Store], Awaitable[T
 
     async def run() -> T:
         store = open_store(name, settings, read_only=read_only)
-        await store.open()
         try:
+            await store.open()
             return await work(store)
         finally:
             await store.close()

@@ -119,6 +119,7 @@ class Server:
         if self.running():
             return
         check_needs(self.kind, fetched=(self.cache / self.kind / FETCHED[self.kind]).exists())
+        self._wait_free()
         for name, port in self.ports.items():
             if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port):
                 raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
@@ -184,6 +185,12 @@ class Server:
             shutil.rmtree(self.folder)
 
     # -- inside
+
+    def _wait_free(self) -> None:
+        """A killed process is gone from the list before the last of its threads has closed its sockets."""
+        deadline = time.monotonic() + 10.0
+        while _is_taken(self.port) and time.monotonic() < deadline:
+            time.sleep(POLL_S)
 
     @property
     def _state_file(self) -> Path:
