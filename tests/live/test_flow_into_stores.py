@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -229,32 +230,33 @@ def test_hostile_agents_and_requests_of_8_kb_are_stored_and_found_as_they_are(li
         assert json.loads(answer.stdout)["deliveries"][0]["user_agent"] == agent
 
 
-async def _first_hit(store) -> Hit:
-    return await anext(store.all_hits())
+async def _two_hits(store) -> list[Hit]:
+    async with aclosing(store.all_hits()) as hits:
+        return [await anext(hits), await anext(hits)]
 
 
 async def _first_delivery(store) -> Delivery:
-    return await anext(store.all_deliveries())
+    async with aclosing(store.all_deliveries()) as deliveries:
+        return await anext(deliveries)
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_check_names_what_is_lacking_altered_or_extra_and_repair_mends_it(live: Live, logs, name: str) -> None:
+def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live: Live, logs, name: str) -> None:
     live.start_worker()
     live.replay(logs[0][0]).wait()
     live.wait_drained()
-    hit: Hit = ask_store(name, live.settings, _first_hit)
-    delivery: Delivery = ask_store(name, live.settings, _first_delivery)
-    other = hit._replace(raw_id="ab" * 16, source="elsewhere", position=7)
+    lost, doubled = ask_store(name, live.settings, _two_hits)
+    altered: Delivery = ask_store(name, live.settings, _first_delivery)
 
     async def damage(store) -> None:
-        await store.remove_hits([hit])
-        await store.mend_deliveries([delivery._replace(covered_bytes=delivery.covered_bytes + 1)])
-        await store.write_hits([other])
+        await store.remove_hits([lost])
+        await store.mend_deliveries([altered._replace(covered_bytes=altered.covered_bytes + 1)])
+        assert await store.write_hits([doubled._replace(time=doubled.time + 86400)]) == []
 
     ask_store(name, live.settings, damage, read_only=False)
     told = run(live, "app", "check", "--quiet", "--json")
     assert told.returncode == 1, told.stdout + told.stderr
-    for named in (hit.raw_id, other.raw_id, delivery.request):
+    for named in (lost.raw_id, doubled.raw_id, altered.request):
         assert json.dumps(named)[1:-1] in told.stdout
     mended = run(live, "app", "repair", "--quiet", "--store", name)
     assert mended.returncode == 0, mended.stdout + mended.stderr
