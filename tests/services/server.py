@@ -59,6 +59,15 @@ class Server:
             return cls(kind, Path(base))
         raise ServiceError("no servers stand beside this process: start it by `python -m tests.services run -- COMMAND`")
 
+    @classmethod
+    def on_free_ports(cls, kind: str, base: Path, *, password: str = "", cache: Path = DEFAULT_CACHE) -> Server:
+        """A server beside any other that may run on this machine: from 10,000 above the standard port on, where nobody listens."""
+        for port in range(KINDS[kind] + 10_000, KINDS[kind] + 20_000, 10):
+            made = cls(kind, base, port, password=password, cache=cache)
+            if not made._taken():
+                return made
+        raise ServiceError(f"no free ports for {kind}")
+
     # -- where things are
 
     @property
@@ -119,9 +128,9 @@ class Server:
         if self.running():
             return
         check_needs(self.kind, fetched=(self.cache / self.kind / FETCHED[self.kind]).exists())
-        for name, port in self.ports.items():
-            if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port):
-                raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
+        for name in self._taken():
+            port = self.ports[name]
+            raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
         for folder in (self.base, self.cache, self.folder):
             make_folder(folder)
         # Through a shell that ends at once: the server is nobody's child, as a daemon, and nobody has to wait for it.
@@ -184,6 +193,10 @@ class Server:
             shutil.rmtree(self.folder)
 
     # -- inside
+
+    def _taken(self) -> list[str]:
+        """Names of the ports where somebody listens."""
+        return [name for name, port in self.ports.items() if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port)]
 
     @property
     def _state_file(self) -> Path:
