@@ -241,8 +241,9 @@ class Server:
         return pid if f"{MARK}={self.folder}".encode() in environment and state != "Z" else None
 
     def _wait_gone(self, patience_s: float) -> bool:
+        """Until it has ended and nobody listens on its ports: the last of its threads closes them, some moments after the first is gone."""
         deadline = time.monotonic() + patience_s
-        while self._server_pid() or self._launcher_pid():
+        while self._server_pid() or self._launcher_pid() or self._taken():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
