@@ -29,8 +29,8 @@ test-long: N ?= 100000
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
 	N=$(N) $(PYTEST) -m "long and not live" --durations=10
 
-# Beside servers of `make services` on the standard ports, never against them: their data would be deleted.
-LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live --kafka-port 19092 --elasticsearch-port 19200 --cassandra-port 19042
+# Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
+LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 
 test-live: N ?= 50000
 test-live: $(READY) ## The tests on real Kafka, Elasticsearch and Cassandra, started for them and stopped after; N=500000 for more lines

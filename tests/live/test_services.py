@@ -13,10 +13,9 @@ from kafka.errors import KafkaError
 
 from tests.services.errors import ServiceError
 from tests.services.probes import PROBES
-from tests.services.server import CASSANDRA_PASSWORD, Server
+from tests.services.server import CASSANDRA_PASSWORD, KINDS, Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
-PORTS = {"kafka": 18092, "elasticsearch": 18200, "cassandra": 18042}
 PASSWORD = "right-secret"
 
 
@@ -29,10 +28,10 @@ def base() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module", params=list(PORTS))
+@pytest.fixture(scope="module", params=list(KINDS))
 def server(request: pytest.FixtureRequest, base: Path) -> Iterator[Server]:
     """Each kind once, with logins."""
-    made = Server(request.param, base, PORTS[request.param], password=PASSWORD)
+    made = Server.on_free_ports(request.param, base, password=PASSWORD)
     try:
         made.start()
         made.wait_ready()

@@ -1,7 +1,8 @@
 """`python -m tests.services start|stop|status [kafka|elasticsearch|cassandra …]`, and `run -- COMMAND` for a command beside them.
 
 `start` fetches what is not there yet, starts in the background, waits until each answers. `run` starts all three with no data of
-earlier runs, gives the command the settings that lead to them, stops them and ends with the command's exit code.
+earlier runs, on free ports where none is named, gives the command the settings that lead to them, stops them and ends with the
+command's exit code.
 """
 
 from __future__ import annotations
@@ -92,15 +93,26 @@ def _alone(base: Path) -> Iterator[None]:
         yield
 
 
-def _run(servers: list[Server], command: list[str]) -> int:
-    for server in servers:
+def _fresh(options: argparse.Namespace) -> list[Server]:
+    """No data of earlier runs; where no port is given, one that is free."""
+    for server in _servers(options, []):
         server.remove()
+    return [
+        Server(kind, options.base, port, cache=options.cache)
+        if (port := getattr(options, f"{kind}_port"))
+        else Server.on_free_ports(kind, options.base, cache=options.cache)
+        for kind in KINDS
+    ]
+
+
+def _run(options: argparse.Namespace) -> int:
+    servers = _fresh(options)
     try:
         _start(servers)
         environment = {**os.environ, "SERVICES_BASE": str(servers[0].base), "SERVICES_CACHE": str(servers[0].cache)}
         for server in servers:
             environment |= server.settings()
-        return subprocess.run(command, env=environment, check=False).returncode
+        return subprocess.run(options.command, env=environment, check=False).returncode
     finally:
         _stop(servers)
 
@@ -109,10 +121,10 @@ def main(arguments: list[str]) -> int:
     """Returns the exit code; 1 with a sentence on standard error when a server can not be had."""
     options = _parser().parse_args(arguments)
     try:
-        servers = _servers(options, getattr(options, "kinds", []))
         if options.verb == "run":
             with _alone(options.base):
-                return _run(servers, options.command)
+                return _run(options)
+        servers = _servers(options, options.kinds)
         if options.verb == "status":
             return _status(servers)
         {"start": _start, "stop": _stop}[options.verb](servers)

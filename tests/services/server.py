@@ -59,6 +59,15 @@ class Server:
             return cls(kind, Path(base))
         raise ServiceError("no servers stand beside this process: start it by `python -m tests.services run -- COMMAND`")
 
+    @classmethod
+    def on_free_ports(cls, kind: str, base: Path, *, password: str = "", cache: Path = DEFAULT_CACHE) -> Server:
+        """A server beside any other that may run on this machine: from 10,000 above the standard port on, where nobody listens."""
+        for port in range(KINDS[kind] + 10_000, KINDS[kind] + 20_000, 10):
+            made = cls(kind, base, port, password=password, cache=cache)
+            if not made._taken():
+                return made
+        raise ServiceError(f"no free ports for {kind}")
+
     # -- where things are
 
     @property
@@ -119,10 +128,9 @@ class Server:
         if self.running():
             return
         check_needs(self.kind, fetched=(self.cache / self.kind / FETCHED[self.kind]).exists())
-        self._wait_free()
-        for name, port in self.ports.items():
-            if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port):
-                raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
+        for name in self._taken():
+            port = self.ports[name]
+            raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
         for folder in (self.base, self.cache, self.folder):
             make_folder(folder)
         # Through a shell that ends at once: the server is nobody's child, as a daemon, and nobody has to wait for it.
@@ -186,11 +194,9 @@ class Server:
 
     # -- inside
 
-    def _wait_free(self) -> None:
-        """A killed process is gone from the list before the last of its threads has closed its sockets."""
-        deadline = time.monotonic() + 10.0
-        while _is_taken(self.port) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+    def _taken(self) -> list[str]:
+        """Names of the ports where somebody listens."""
+        return [name for name, port in self.ports.items() if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port)]
 
     @property
     def _state_file(self) -> Path:
@@ -235,8 +241,9 @@ class Server:
         return pid if f"{MARK}={self.folder}".encode() in environment and state != "Z" else None
 
     def _wait_gone(self, patience_s: float) -> bool:
+        """Until it has ended and nobody listens on its ports: the last of its threads closes them, some moments after the first is gone."""
         deadline = time.monotonic() + patience_s
-        while self._server_pid() or self._launcher_pid():
+        while self._server_pid() or self._launcher_pid() or self._taken():
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
