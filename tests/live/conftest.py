@@ -14,10 +14,10 @@ from tests.services.server import Server
 def broker() -> Iterator[Server]:
     """A Kafka that no other test uses meanwhile."""
     beside = Server.beside("kafka")
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    if number == 0:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
         yield beside
         return
+    number = 1 + int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
     own = Server("kafka", beside.base / f"kafka-{number}", beside.port + 10 * number, cache=beside.cache)
     try:
         own.start()

@@ -30,8 +30,7 @@ from tests.services.server import Server
 
 LINES = int(os.environ.get("N", "50000"))
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
-# one after another: the stores are shared, and these tests kill them
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900), pytest.mark.xdist_group("stores")]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
