@@ -10,11 +10,13 @@ import signal
 
 from app.settings import settings
 
-__all__ = ["POINTS", "crash_point"]
+__all__ = ["POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
 
-POINTS = (
-    "replay_sent",  # the replay: the log has acknowledged, the checkpoint is not written
-    "replay_checkpoint",  # the replay: the checkpoint is written
+REPLAY_POINTS = (
+    "replay_sent",  # the log has acknowledged, the checkpoint is not written
+    "replay_checkpoint",  # the checkpoint is written
+)
+WORKER_POINTS = (
     "tokens_sent",  # the tokenizer: tokens and rejects are durable, nothing acked
     "outputs",  # the reducer: reduced records are durable, the changelog is not
     "changelog",  # the reducer: the changelog is durable, the local state is not
@@ -23,8 +25,11 @@ POINTS = (
     "slice",  # the reducer: between two slices of one message
     "recovery",  # the table: half of the changelog is read
     "store_written",  # a sink: the store has acknowledged, nothing acked
-    "mended",  # repair: a batch is mended in the store, others are not
 )
+REPAIR_POINTS = (
+    "mended",  # a batch is mended in the store, others are not
+)
+POINTS = REPLAY_POINTS + WORKER_POINTS + REPAIR_POINTS
 
 _passes: dict[str, int] = {}
 

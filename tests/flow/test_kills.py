@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from app.crash import POINTS
+from app.crash import REPLAY_POINTS, WORKER_POINTS
 from app.domain.windows import Rules
 from tests.flow.content import TRUE_FIELDS, differences, reduced, stored, stored_raw, truth
 from tests.flow.running import KILLED, Flow, kill_at_random
 from tests.flow.test_flow import simulate
 
 LINES = int(os.environ.get("N", "100000"))
-REPLAY_POINTS = {"replay_sent", "replay_checkpoint"}
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 
 
@@ -59,7 +58,7 @@ def test_ten_kills_at_random_change_nothing(flow: Flow, log_and_truth: tuple[Pat
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("point", [point for point in POINTS if point not in REPLAY_POINTS])
+@pytest.mark.parametrize("point", WORKER_POINTS)
 def test_a_worker_killed_at_a_named_point_loses_nothing(flow: Flow, tmp_path: Path, point: str) -> None:
     """Each point is passed at the first and at the third time; every kill is seen to happen."""
     log, answers = simulate(tmp_path, 20_000)
@@ -85,7 +84,7 @@ def test_a_worker_killed_at_a_named_point_loses_nothing(flow: Flow, tmp_path: Pa
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("point", sorted(REPLAY_POINTS))
+@pytest.mark.parametrize("point", REPLAY_POINTS)
 def test_a_replay_killed_at_a_named_point_goes_on_without_loss(flow: Flow, tmp_path: Path, point: str) -> None:
     log, answers = simulate(tmp_path, 20_000)
     with log.open("ab") as file:

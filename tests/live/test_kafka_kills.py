@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.crash import POINTS
+from app.crash import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
@@ -19,7 +19,6 @@ from tests.services.server import Server
 
 LINES = int(os.environ.get("N", "50000"))
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
-FLOW_POINTS = [point for point in POINTS if not point.startswith("replay_")]
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
@@ -79,7 +78,7 @@ def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, broke
         assert sum(worker.exits.count(KILLED) for worker in workers) == 10
 
 
-@pytest.mark.parametrize("point", FLOW_POINTS)
+@pytest.mark.parametrize("point", WORKER_POINTS)
 def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, broker: Server, point: str) -> None:
     log, answers = simulate(tmp_path, 6000)
     with log.open("ab") as file:
