@@ -80,7 +80,13 @@ def partition_of(ip_address: str | None, user_agent: str | None, request: str | 
 class Tokenizer:
     """Keeps the watermark of each source it read, and the format of sources that do not name theirs."""
 
-    def __init__(self, partitions: int, format_name: str = "auto", options: FormatOptions = FormatOptions()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        partitions: int,
+        format_name: str = "auto",
+        options: FormatOptions = FormatOptions(),  # noqa: B008
+        columns_from_bytes: int = COLUMNS_FROM_BYTES,
+    ) -> None:
         for each in formats.FORMATS.values():
             try:
                 each.make_parser((), options)
@@ -89,6 +95,7 @@ class Tokenizer:
         self._partitions = partitions
         self._format_name = format_name
         self._options = options
+        self._columns_from_bytes = columns_from_bytes
         self._found: dict[str, str] = {}
         self._resting = 0
         self.clocks = Clocks()
@@ -134,7 +141,7 @@ class Tokenizer:
             return read_too_long(message.value, _number(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
         header_row = log_format.header_row and _may_begin_with_header(message, origin)
-        if log_format is WEBLOG_TSV and origin.positions is None and len(message.value) >= COLUMNS_FROM_BYTES:
+        if log_format is WEBLOG_TSV and origin.positions is None and len(message.value) >= self._columns_from_bytes:
             block = self._block(message, origin, header_row)
             if block is not None:
                 return block

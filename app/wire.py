@@ -1,4 +1,5 @@
-"""What the messages between the agents look like: JSON, because it holds integers of any size and people can read it.
+"""What the messages between the agents look like: JSON, because it holds integers of any size and people can read it. Hits that
+are alike stand in it as packed columns (class Columns): they are most of all hits, and most of the work.
 
 weblogs          lines as they are; headers say where they come from (class Headers)
 weblogs_tokens   TokenMessage: the hits of one or more batches of lines for one partition, or a tick
