@@ -47,8 +47,8 @@ class Watch:
         self.looks: list[Look] = []
         self.peak_bytes = 0
 
-    def until(self, done: Callable[[], bool], patience_s: float, begin_at: int = 1, slow_s: float = 0.5) -> Run:
-        """Until `done`, asked each `slow_s`; work begins when `begin_at` messages are there.
+    def until(self, done: Callable[[], bool], patience_s: float, slow_s: float = 0.5) -> Run:
+        """Until `done`, asked each `slow_s`.
 
         Raises BenchError where a worker ends before, or patience does.
         """
@@ -59,7 +59,7 @@ class Watch:
                 asked = time.monotonic()
                 if done():
                     self._look()
-                    return self._run(begin_at)
+                    return self._run()
             if asked > deadline:
                 raise BenchError(f"not done after {patience_s:.0f} s; {self.looks[-1]}; the end of the log:\n{self._end()}")
             time.sleep(_LOOK_S)
@@ -75,8 +75,8 @@ class Watch:
         self.looks.append(Look(time.perf_counter(), cpu, broker, begun, written))
         self.peak_bytes = sum(peak_bytes(process.pid) for process in processes)
 
-    def _run(self, begin_at: int) -> Run:
-        first = next((number for number, look in enumerate(self.looks) if look.begun >= begin_at), 0)
+    def _run(self) -> Run:
+        first = next((number for number, look in enumerate(self.looks) if look.begun), 0)
         begin = self.looks[max(0, first - 1)]
         end = next(look for look in self.looks if look.written == self.looks[-1].written)
         return Run(end.at - begin.at, end.cpu_seconds - begin.cpu_seconds, self.peak_bytes, end.broker_seconds - begin.broker_seconds)

@@ -42,19 +42,18 @@ def worker_run(folder: Path, broker: Server, log: Log, *, how: tuple[str, ...] =
     with open_live(folder, broker, **options) as live, Topics(broker.port, live.settings.partitions) as topics:
         send(live, log, *how)
         worker = live.start_worker()
-        run = watch(live, [worker], broker, topics).until(drained(live), PATIENCE_S, begin_at=live.settings.partitions)
+        run = watch(live, [worker], broker, topics).until(drained(live), PATIENCE_S)
         worker.stop()
         check("our worker", live.deliveries(TRUE_FIELDS), log.wanted)
         return run
 
 
 def watch(live: Live, workers: list[Supervised], broker: Server, topics: Topics) -> Watch:
-    """Work begins when every partition of the changelog has its owner's first record."""
-    changelog = changelog_of(live)
+    """Work begins with the first message of tokens, which the first chunk of lines gives."""
     return Watch(
         lambda: [worker.process for worker in workers],
         broker.pid,
-        lambda: topics.count(changelog),
+        lambda: topics.count("weblogs_tokens"),
         lambda: topics.count("weblogs_reduced"),
         workers[0].log,
     )
