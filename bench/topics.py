@@ -60,6 +60,8 @@ class Topics:
     def records(self, name: str) -> Iterator[Any]:
         """What a topic holds now, each partition in order."""
         ends = {at: end for at, end in self._ends([name]).items() if end}
+        if not ends:
+            return
         self._reader.assign(list(ends))
         self._reader.seek_to_beginning(*ends)
         while any(self._reader.position(at) < end for at, end in ends.items()):
