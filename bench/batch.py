@@ -7,6 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,10 +31,10 @@ def run(context: Context) -> list[Figure]:
     for form, goal in _GOALS.items():
         log = context.log if form == "weblog_tsv" else simulated(context.folder, context.lines, form)
         works: dict[str, Callable[[], Run]] = {
-            "reduce": lambda log=log: reduce_run(context, log),
-            "DuckDB": lambda log=log, form=form: _peer_run(context, "duckdb", log, form, str(len(os.sched_getaffinity(0)))),
-            "Polars": lambda log=log, form=form: _peer_run(context, "polars", log, form),
-            "GoAccess": lambda log=log, form=form: _goaccess_run(context, log, form),
+            "reduce": partial(reduce_run, context, log),
+            "DuckDB": partial(_peer_run, context, "duckdb", log, form, str(len(os.sched_getaffinity(0)))),
+            "Polars": partial(_peer_run, context, "polars", log, form),
+            "GoAccess": partial(_goaccess_run, context, log, form),
         }
         found = dict(zip(works, context.repeat([(f"{name}, {form}", work) for name, work in works.items()]), strict=True))
         rates = {name: tuple(log.lines / run.seconds for run in runs) for name, runs in found.items()}
@@ -41,7 +42,9 @@ def run(context: Context) -> list[Figure]:
             cpu = sorted(run.cpu_seconds for run in runs)[len(runs) // 2] / log.lines * 1e6
             memory = max(run.rss_bytes for run in runs) / 2**20
             note = f"{log.told}; {cpu:.2f} µs CPU a line; {memory:,.0f} MiB at most"
-            figures.append(Figure(PART, f"{name}, {form}", rates[name], "lines/s", note, Goal(AT_LEAST, goal) if name == "reduce" else None))
+            figures.append(
+                Figure(PART, f"{name}, {form}", rates[name], "lines/s", note, Goal(AT_LEAST, goal) if name == "reduce" else None)
+            )
         for name, times in (("GoAccess", 10), ("DuckDB", 3), ("Polars", None)):
             want = None if times is None else Goal(AT_LEAST, times)
             figures.append(between(PART, f"reduce beside {name}, {form}", rates["reduce"], rates[name], "x", goal=want))

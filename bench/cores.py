@@ -57,7 +57,10 @@ def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
     broker = context.server("kafka")
     before = os.sched_getaffinity(0)
     # frozen workers keep their partitions for a session
-    with open_live(context.fresh("cores"), broker, KAFKA_SESSION=300) as live, Topics(broker.port, live.settings.partitions) as topics:
+    with (
+        open_live(context.fresh("cores"), broker, KAFKA_SESSION=300, TICK_INTERVAL=context.tick_s) as live,
+        Topics(broker.port, live.settings.partitions) as topics,
+    ):
         workers = [live.start_worker(f"worker-{core}") for core in cores]
         names = {worker.process.pid: core for worker, core in zip(workers, cores, strict=True)}
         live.wait_until(lambda: set(_owners(topics, changelog_of(live))) == set(names), "every worker to have partitions")

@@ -45,7 +45,7 @@ def run(context: Context) -> list[Figure]:
 
 def open_flow(context: Context, **options: object) -> Flow:
     """A data folder of its own with the product's own tick, where the tests have another."""
-    return Flow(context.fresh("embedded"), TICK_INTERVAL=10, **({"PARTITIONS": PARTITIONS} | options))
+    return Flow(context.fresh("embedded"), TICK_INTERVAL=context.tick_s, **({"PARTITIONS": PARTITIONS} | options))
 
 
 def embedded_run(context: Context, log: Log, **options: object) -> tuple[Run, float]:

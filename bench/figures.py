@@ -53,7 +53,9 @@ class Figure(NamedTuple):
         return f"{self.goal.sense} {number(self.goal.value)}{stretch}"
 
 
-def between(part: str, what: str, above: Sequence[float], below: Sequence[float], unit: str, note: str = "", goal: Goal | None = None) -> Figure:
+def between(
+    part: str, what: str, above: Sequence[float], below: Sequence[float], unit: str, note: str = "", goal: Goal | None = None
+) -> Figure:
     """How many times `above` is `below`: median to median; least and greatest are what the extremes of both allow.
 
     >>> between("p", "w", (40.0, 44.0, 42.0), (2.0, 2.0, 2.1), "x").values

@@ -95,5 +95,3 @@ def check(what: str, found: Content | dict[tuple, tuple[Any, ...]], wanted: Cont
     """Raises BenchError where a result is not what it should be."""
     if wrong := differences(found, wanted):  # type: ignore[arg-type]
         raise BenchError(f"{what}: the result is wrong: {wrong}")
-
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from bench.context import Context
 from bench.embedded import open_flow
@@ -30,9 +31,7 @@ def run(context: Context) -> list[Figure]:
     often = made(folder / "often.log", _periods(keys, 10))
     runs = min(2, context.runs)
     found = context.repeat(
-        [
-            (f"{log.lines:,} lines of {log.keys:,} keys", lambda log=log: _resident(context, log)) for log in (small, large, once, often)
-        ],
+        [(f"{log.lines:,} lines of {log.keys:,} keys", partial(_resident, context, log)) for log in (small, large, once, often)],
         runs,
     )  # fmt: skip
     own = sum(len(address) + len(request) for address, _, request, _ in large.wanted) / len(large.wanted)
@@ -73,5 +72,3 @@ def _periods(keys: int, periods: int) -> Iterator[tuple[float, int, int, int, in
         for hit in range(5):
             for number in range(keys):
                 yield 1.6e9 + period * _PERIOD_S + hit * 60, number, number // 7, hit * 1000, hit * 1000 + 999
-
-

@@ -71,7 +71,14 @@ def versions() -> dict[str, str]:
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
     jars = sorted(path.name for path in _jars().glob("kafka-clients-*.jar"))
     kafka = jars[-1].removeprefix("kafka-clients-").removesuffix(".jar") if jars else "not fetched"
-    return {"Python": sys.version.split()[0], **ours, **pinned(), "goaccess": goaccess.split("- ")[-1].rstrip("."), "Java": java, "Kafka": kafka}
+    return {
+        "Python": sys.version.split()[0],
+        **ours,
+        **pinned(),
+        "goaccess": goaccess.split("- ")[-1].rstrip("."),
+        "Java": java,
+        "Kafka": kafka,
+    }
 
 
 def _jars() -> Path:

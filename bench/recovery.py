@@ -41,7 +41,7 @@ def run(context: Context) -> list[Figure]:
     folder = context.fresh("recovery")
     lines = _write(folder / "keys.log", range(keys), 0)
     again = _write(folder / "again.log", range(0, keys, max(1, keys // _SECOND_HITS)), 1)
-    with open_live(folder, broker) as live, Topics(broker.port, live.settings.partitions) as topics:
+    with open_live(folder, broker, TICK_INTERVAL=context.tick_s) as live, Topics(broker.port, live.settings.partitions) as topics:
         context.say(f"filling a table with {keys:,} keys")
         worker = live.start_worker("memory", TABLE_STORE="memory")
         _through(live, folder / "keys.log")

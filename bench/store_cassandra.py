@@ -99,7 +99,7 @@ def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int
 def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[Row]]:
     """The batches that the store would send of these records; `only` those of one statement."""
     encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store._connection.unset)
-    more = ({},) if encode == "deliveries" else ()
+    more: tuple[Any, ...] = ({},) if encode == "deliveries" else ()
     batches: list[list[Row]] = []
     for start in range(0, len(records), CALL):
         rows = getattr(encoder, encode)(records[start : start + CALL], *more).rows

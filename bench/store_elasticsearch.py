@@ -85,7 +85,7 @@ async def _bare(own: Settings, hits: Sequence[Hit], kind: str) -> float:
         def load(actions: Iterator[dict[str, Any]]) -> float:
             with Elasticsearch(own.elasticsearch_url, request_timeout=60, connections_per_node=own.elasticsearch_in_flight) as client:
                 began = time.perf_counter()
-                sizes = {"chunk_size": 5000, "max_chunk_bytes": own.elasticsearch_bulk_bytes}
+                sizes: dict[str, Any] = {"chunk_size": 5000, "max_chunk_bytes": own.elasticsearch_bulk_bytes}
                 for taken, told in parallel_bulk(client, actions, thread_count=own.elasticsearch_in_flight, **sizes):
                     assert taken, told
                 return time.perf_counter() - began

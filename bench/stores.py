@@ -41,6 +41,8 @@ def _cassandra(context: Context) -> list[Figure]:
     figures = []
     for kind, rates in measured.items():
         count = hits if kind == "hits" else deliveries
-        figures += [Figure(PART, f"Cassandra {kind}, {way}", tuple(found), f"{kind}/s", f"{count:,} {kind}") for way, found in rates.items()]
+        figures += [
+            Figure(PART, f"Cassandra {kind}, {way}", tuple(found), f"{kind}/s", f"{count:,} {kind}") for way, found in rates.items()
+        ]
         figures.append(between(PART, f"Cassandra {kind}, the store, times bare", rates["store"], rates["bare, all its rows"], "x"))
     return figures

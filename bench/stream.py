@@ -34,10 +34,10 @@ def run(context: Context) -> list[Figure]:
         topics.fill(source, few.path)
         off, on, same, by_line = context.repeat(
             [
-                ("our worker, stores off", lambda: worker_run(context.fresh("worker"), broker, log)),
-                ("our worker, stores on", lambda: worker_run(context.fresh("worker"), broker, log, ROLES="flow,sqlite")),
-                ("our worker, the peers' lines", lambda: worker_run(context.fresh("worker"), broker, few)),
-                ("our worker, one line a message", lambda: worker_run(context.fresh("worker"), broker, few, how=("--line-by-line",))),
+                ("our worker, stores off", lambda: worker_run(context, log)),
+                ("our worker, stores on", lambda: worker_run(context, log, ROLES="flow,sqlite")),
+                ("our worker, the peers' lines", lambda: worker_run(context, few)),
+                ("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",))),
             ]
         )
         peers = {
@@ -118,7 +118,9 @@ def _pair(what: str, runs: list[Run], log: Log, goals: tuple[Goal | None, Goal |
     memory = max(run.rss_bytes for run in runs) / 2**20
     return [
         Figure(PART, what, _rates(runs, log.lines), "lines/s", log.told, goals[0]),
-        Figure(PART, f"{what}: CPU", _cost(runs, log.lines), "µs a line", f"broker {broker:.1f} µs apart; {memory:,.0f} MiB at most", goals[1]),
+        Figure(
+            PART, f"{what}: CPU", _cost(runs, log.lines), "µs a line", f"broker {broker:.1f} µs apart; {memory:,.0f} MiB at most", goals[1]
+        ),
     ]
 
 
@@ -143,5 +145,3 @@ def _peers(found: dict[str, list[Run]], same: list[Run], by_line: list[Run], few
         figures.append(ratio("ours", same, goals.get(name)))
         figures.append(ratio("ours, one line a message", by_line, None))
     return figures
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,10 @@ class Topics:
 
     def count(self, *names: str) -> int:
         """Messages ever written to those of the topics that exist."""
-        return sum(self._ends(names).values())
+        return sum(self.ends(*names).values())
 
-    def _ends(self, names: Sequence[str]) -> dict[Any, int]:
+    def ends(self, *names: str) -> dict[Any, int]:
+        """Partition -> offset of the next message, of those of the topics that exist."""
         from kafka import TopicPartition
         from kafka.admin import OffsetSpec
         from kafka.errors import UnknownTopicOrPartitionError
@@ -57,13 +58,15 @@ class Topics:
             found.update({at: end.offset for at, end in told.items()})
         return found
 
-    def records(self, name: str) -> Iterator[Any]:
-        """What a topic holds now, each partition in order."""
-        ends = {at: end for at, end in self._ends([name]).items() if end}
+    def records(self, name: str, since: Mapping[Any, int] | None = None) -> Iterator[Any]:
+        """What a topic holds now, each partition in order; `since`: an answer of `ends`, to begin there."""
+        begins = since or {}
+        ends = {at: end for at, end in self.ends(name).items() if end > begins.get(at, 0)}
         if not ends:
             return
         self._reader.assign(list(ends))
-        self._reader.seek_to_beginning(*ends)
+        for at in ends:
+            self._reader.seek(at, begins.get(at, 0))
         while any(self._reader.position(at) < end for at, end in ends.items()):
             for records in self._reader.poll(timeout_ms=1000).values():
                 yield from records

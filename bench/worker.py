@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.errors import LogError
 from app.transports.drain import FLOW, Drain
-from bench.context import PARTITIONS
+from bench.context import PARTITIONS, Context
 from bench.logs import Log, check
 from bench.processes import Run
 from bench.topics import Topics
@@ -37,9 +37,13 @@ def changelog_of(live: Live) -> str:
     return f"{live.settings.app_id}-byte_ranges-changelog"
 
 
-def worker_run(folder: Path, broker: Server, log: Log, *, how: tuple[str, ...] = (), **options: object) -> Run:
+def worker_run(context: Context, log: Log, *, how: tuple[str, ...] = (), **options: object) -> Run:
     """One worker takes a log that stands in its topic: to `weblogs_reduced` acknowledged, compared with the oracle."""
-    with open_live(folder, broker, **options) as live, Topics(broker.port, live.settings.partitions) as topics:
+    broker = context.server("kafka")
+    with (
+        open_live(context.fresh("worker"), broker, TICK_INTERVAL=context.tick_s, **options) as live,
+        Topics(broker.port, live.settings.partitions) as topics,
+    ):
         send(live, log, *how)
         worker = live.start_worker()
         run = watch(live, [worker], broker, topics).until(drained(live), PATIENCE_S)

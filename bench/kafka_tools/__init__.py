@@ -35,7 +35,13 @@ def _run(tool: str, *options: str) -> str:
 
 def producer_rate(server: str, topic: str, count: int, size_bytes: int) -> float:
     """Records a second, acknowledged by all."""
-    props = [f"bootstrap.servers={server}", "acks=all", f"max.request.size={8 << 20}", f"batch.size={256 << 10}", f"buffer.memory={128 << 20}"]
+    props = [
+        f"bootstrap.servers={server}",
+        "acks=all",
+        f"max.request.size={8 << 20}",
+        f"batch.size={256 << 10}",
+        f"buffer.memory={128 << 20}",
+    ]
     told = _run(
         "ProducerPerformance", "--topic", topic, "--num-records", str(count), "--record-size", str(size_bytes),
         "--throughput", "-1", "--producer-props", *props,

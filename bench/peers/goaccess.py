@@ -17,7 +17,18 @@ def command(log: Path, out: Path, form: str) -> list[str]:
     """What runs it on one log."""
     lines, date, time = _FORMATS[form]
     formats = ["--log-format", lines, "--date-format", date, "--time-format", time]
-    return ["goaccess", str(log), "-o", str(out), *formats, "--no-progress", "--no-global-config", "--max-items", "100000", "--json-pretty-print"]
+    return [
+        "goaccess",
+        str(log),
+        "-o",
+        str(out),
+        *formats,
+        "--no-progress",
+        "--no-global-config",
+        "--max-items",
+        "100000",
+        "--json-pretty-print",
+    ]
 
 
 def hits_of(report: dict[str, Any]) -> dict[str, int]:

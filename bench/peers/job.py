@@ -35,8 +35,8 @@ class Place(NamedTuple):
 
 def place() -> Place:
     """From the variables that the benchmark sets."""
-    names = ("SERVER", "SOURCE", "TARGET", "GROUP", "FOLDER")
-    return Place(*(os.environ[f"BENCH_{name}"] for name in names), int(os.environ["BENCH_PARTITIONS"]))
+    server, source, target, group, folder = (os.environ[f"BENCH_{name}"] for name in ("SERVER", "SOURCE", "TARGET", "GROUP", "FOLDER"))
+    return Place(server, source, target, group, folder, int(os.environ["BENCH_PARTITIONS"]))
 
 
 def parse(line: str) -> tuple[list[str], Hit] | None:
