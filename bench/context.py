@@ -29,6 +29,8 @@ class Context:
         self.folder, self.quick = folder, quick
         self.runs = runs or (1 if quick else 3)
         self.lines = lines or (20_000 if quick else 1_000_000)
+        self.few_runs = min(2, self.runs)
+        """Of what takes longest."""
         self.tick_s = 1 if quick else 10
         """WEBLOGS_TICK_INTERVAL: the product's own, but a quick benchmark has no time to wait for it."""
         self._servers: dict[str, Server] = {}

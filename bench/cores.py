@@ -34,7 +34,8 @@ def run(context: Context) -> list[Figure]:
         [
             ("one worker on one core", lambda: _run(context, [cores[0]], {cores[1]})),
             ("two workers on two cores", lambda: _run(context, cores, set(cores))),
-        ]
+        ],
+        context.few_runs,
     )
     rates_one = [log.lines / run.seconds for run in one]
     rates_two = [log.lines / run.seconds for run in two]

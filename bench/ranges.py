@@ -20,6 +20,13 @@ ONE_BY_ONE = ("ours", "portion", "intervaltree", "pyroaring", "bitmap")
 AT_ONCE = ("ours at once", "portion at once", "intervaltree at once", "numpy at once")
 _SLOW = {"portion": 500, "portion at once": 2_000}
 """Ways whose cost grows with the square of the ranges get no more than these."""
+_WIDE = {"pyroaring": 1_000, "bitmap": 1_000}
+"""Ways whose cost grows with the bytes of a range get no more than these where ranges are no single bytes."""
+
+
+def _most(case: str, way: str, count: int) -> int:
+    """How many ranges a way gets."""
+    return min(count, (_SLOW if case == "one-byte" else _SLOW | _WIDE).get(way, count))
 
 
 def run(context: Context) -> list[Figure]:
@@ -31,7 +38,7 @@ def run(context: Context) -> list[Figure]:
         for ways in (ONE_BY_ONE, AT_ONCE):
             ours = ways[0]
             for way in ways:
-                size = min(count, _SLOW.get(way, count))
+                size = _most(case, way, count)
                 values = [run[way, size] / size * 1e9 for run in runs]
                 if way == ours:
                     figures.append(Figure(PART, f"{case}: {way}", tuple(values), "ns a range", f"{size:,} ranges"))
@@ -44,10 +51,10 @@ def run(context: Context) -> list[Figure]:
 
 def _measured(case: str, count: int) -> dict[tuple[str, int], float]:
     """(way, ranges) -> seconds. Raises BenchError where two ways give other ranges."""
-    sizes = {min(count, size) for size in (count, *_SLOW.values())}
+    sizes = {_most(case, way, count) for way in (*ONE_BY_ONE, *AT_ONCE)}
     found: dict[tuple[str, int], float] = {}
     for size in sorted(sizes):
-        ways = [way for way in (*ONE_BY_ONE, *AT_ONCE) if size == min(count, _SLOW.get(way, count)) or way.startswith("ours")]
+        ways = [way for way in (*ONE_BY_ONE, *AT_ONCE) if size == _most(case, way, count) or way.startswith("ours")]
         command = [str(PEER_PYTHON), "-W", "ignore", "-m", "bench.peers.union", case, str(size), *ways]
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if told.returncode != 0:
