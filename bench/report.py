@@ -58,7 +58,7 @@ def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Se
     """The table with what it was measured on."""
     cores = len(os.sched_getaffinity(0))
     about = [
-        ("machine", f"{_processor()}, {cores} cores, {_memory_gib():.0f} GiB, Linux {platform.release()}, {platform.platform()}"),
+        ("machine", f"{_processor()}, {cores} cores, {_memory_gib():.0f} GiB, {platform.platform()}"),
         ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
         ("commit", _commit()),
         ("command", f"`python -m bench {shlex.join(arguments)}`"),
