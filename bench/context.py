@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from bench.failing import BenchError
 from bench.logs import Log, simulated, sparse
+from bench.processes import Run
 from tests.services.errors import ServiceError
 from tests.services.server import KINDS, Server
 
@@ -52,6 +53,8 @@ class Context:
             for (name, run), results in zip(work, found, strict=True):
                 self.say(f"{name}, run {number + 1} of {runs}")
                 results.append(run())
+                if isinstance(results[-1], Run):
+                    self.say(f"  {results[-1].seconds:.2f} s, {results[-1].cpu_seconds:.2f} s of CPU")
         return found
 
     @cached_property
