@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ def main(quick: bool, parts: tuple[str, ...], runs: int | None, lines: int | Non
     Ends with exit code 1 and a sentence where a peer is missing or a result is wrong; a goal that is not reached is no failure.
     """
     figures: list[Figure] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
     try:
         check()
         with tempfile.TemporaryDirectory(prefix="bench-") as name, Context(Path(name), quick, runs, lines) as context:
