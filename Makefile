@@ -52,8 +52,9 @@ coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/i
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
 
-bench: $(READY) ## Rates of reduce and of the running flow, results checked; QUICK=1 for a short one
-	$(PY) -m bench $(if $(QUICK),--quick)
+bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md: 30 minutes; QUICK=1: 3; PART=stream: one part
+	$(PY) -m bench.needs
+	$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(QUICK)$(PART),,--page docs/benchmarks.md)
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .

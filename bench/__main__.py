@@ -1,71 +1,55 @@
-"""`python -m bench`: how fast are `reduce` and the flow, and are they right?"""
+"""`python -m bench`: how fast is it, beside what a user would pick instead and beside what the machine can do, and is it right?"""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
-import statistics
+import importlib
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
-from bench.measure import Run, flow_run, reduce_run, simulate
-from tests.flow.content import TRUE_FIELDS, Content, differences, truth
+from bench.context import Context
+from bench.failing import BenchError
+from bench.figures import Figure
+from bench.needs import check
+from bench.report import print_table, write_page
 
-QUICK_LINES, FULL_LINES = 50_000, 1_000_000
+PARTS = ("batch", "ranges", "limits", "stream", "cores", "embedded", "recovery", "memory", "latency", "growth", "stores")
+"""In this order: each is the module of this name, with a function `run`."""
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="50,000 lines, one run each: for the equality of results, not for rates.")
-@click.option("--lines", type=int, help="Another number of lines.")
-@click.option("--runs", type=int, help="Runs of each, 3 by default; the table shows the median, least and greatest.")
-def main(quick: bool, lines: int | None, runs: int | None) -> None:
-    """Rates of reduce and of the running flow on one simulated log; every result is compared with the truth."""
-    lines = lines or (QUICK_LINES if quick else FULL_LINES)
-    runs = runs or (1 if quick else 3)
-    with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        log, answers = simulate(folder, lines)
-        wanted = truth(answers)
-        click.echo(
-            f"{lines:,} lines, {log.stat().st_size:,} bytes, {len(wanted):,} deliveries; "
-            f"{os.cpu_count()} cores, Python {platform.python_version()}, {runs} run{'s' * (runs > 1)} each"
-        )
-        reduces, flows = [], []
-        for number in range(runs):  # in turn, so that a slow minute of the machine hits both
-            reduces.append(_checked_reduce(log, folder / "out.jsonl", wanted))
-            flows.append(flow_run(log, folder / f"var-{number}", wanted))
-    table = Table("what", "lines/s", "least", "greatest", "CPU µs a line", "memory at most", box=None)
-    _row(table, "reduce, one core, start and result file included", lines, reduces)
-    _row(table, "flow: log to embedded store, raw hits kept", lines, flows)
-    Console(width=120).print(table)
-    click.echo("every result equals the simulator's truth")
+@click.option("--quick", is_flag=True, help="Everything small, one run each: for the equality of results, never for time.")
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be given several times.")
+@click.option("--runs", type=click.IntRange(min=1), help="Runs of each, 3 by default; the table shows the median, least and greatest.")
+@click.option("--lines", type=click.IntRange(min=1000), help="Lines of the main log, 1,000,000 by default.")
+@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the table here, with machine, versions and commit.")
+def main(quick: bool, parts: tuple[str, ...], runs: int | None, lines: int | None, page: Path | None) -> None:
+    """Measure, compare every result with its oracle, print one table of figures, ratios and goals.
 
-
-def _checked_reduce(log: Path, out: Path, wanted: Content) -> Run:
-    run = reduce_run(log, out)
-    found = {}
-    with out.open() as file:
-        for line in file:
-            record = json.loads(line)
-            key = (record["ip_address"], record["user_agent"], record["request"], record["window_start"])
-            found[key] = tuple(record[name] for name in TRUE_FIELDS)
-    if wrong := differences(found, wanted):
-        raise SystemExit(f"reduce is wrong: {wrong}")
-    return run
-
-
-def _row(table: Table, what: str, lines: int, runs: list[Run]) -> None:
-    rates = sorted(lines / run.seconds for run in runs)
-    cpu = statistics.median(run.cpu_seconds for run in runs) / lines * 1e6
-    memory = max(run.rss_bytes for run in runs)
-    table.add_row(
-        what, f"{statistics.median(rates):,.0f}", f"{rates[0]:,.0f}", f"{rates[-1]:,.0f}", f"{cpu:.1f}", f"{memory / 2**20:,.0f} MiB"
-    )
+    Ends with exit code 1 and a sentence where a peer is missing or a result is wrong; a goal that is not reached is no failure.
+    """
+    figures: list[Figure] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
+    try:
+        check()
+        with tempfile.TemporaryDirectory(prefix="bench-") as name, Context(Path(name), quick, runs, lines) as context:
+            Path(name).chmod(0o755)  # Elasticsearch runs as another user, below it
+            for part in parts or PARTS:
+                context.say(f"part {part}")
+                figures += importlib.import_module(f"bench.{part}").run(context)
+            context.say("done: every result equals its oracle")
+    except BenchError as error:
+        if figures:
+            print_table(figures)
+        sys.exit(f"bench: {error}")
+    if quick:  # small and alone on a machine that does other things: a goal would be missed or reached by chance
+        figures = [figure._replace(goal=None) for figure in figures]
+    print_table(figures)
+    if page is not None:
+        write_page(page, figures, quick, sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import click
 import msgspec
 
 from app.domain.records import Delivery, Hit, raw_ids
-from app.settings import settings
+from app.settings import Settings, settings
 from app.stores.cassandra import CassandraStore
 from app.stores.cassandra_batches import cut
 from app.stores.cassandra_encoding import Encoder
@@ -99,7 +99,7 @@ def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int
 def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[Row]]:
     """The batches that the store would send of these records; `only` those of one statement."""
     encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store._connection.unset)
-    more = ({},) if encode == "deliveries" else ()
+    more: tuple[Any, ...] = ({},) if encode == "deliveries" else ()
     batches: list[list[Row]] = []
     for start in range(0, len(records), CALL):
         rows = getattr(encoder, encode)(records[start : start + CALL], *more).rows
@@ -121,12 +121,18 @@ async def store_seconds(write: Callable[[Sequence[Any]], Any], records: Sequence
 @click.option("--runs", default=3, show_default=True, help="Runs of each; the middle one counts.")
 def main(hit_count: int, delivery_count: int, runs: int) -> None:
     """Rates of the Cassandra store and of a bare bulk loader, on the server that the settings name, in a keyspace that is dropped."""
-    asyncio.run(measure(hit_count, delivery_count, runs))
+    for kind, rates in asyncio.run(measure(settings(), hit_count, delivery_count, runs)).items():
+        bare = statistics.median(rates["bare, all its rows"])
+        for name, found in rates.items():
+            middle = statistics.median(found)
+            click.echo(f"{kind:<11} {name:<20} {middle:>8,.0f}/s  {min(found):>8,.0f} to {max(found):,.0f}  {middle / bare:>5.0%}")
 
 
-async def measure(hit_count: int, delivery_count: int, runs: int) -> None:
+async def measure(given: Settings, hit_count: int, delivery_count: int, runs: int) -> dict[str, dict[str, list[float]]]:
+    """Kind of record -> way -> records a second of each run; in a keyspace that is dropped."""
+    measured = {}
     keyspace = f"bench_{uuid.uuid4().hex[:12]}"
-    own = msgspec.structs.replace(settings(), cassandra_keyspace=keyspace)
+    own = msgspec.structs.replace(given, cassandra_keyspace=keyspace)
     store = CassandraStore(own)
     await store.open()
     try:
@@ -142,13 +148,11 @@ async def measure(hit_count: int, delivery_count: int, runs: int) -> None:
                 for name, only in (("bare, all its rows", None), ("bare, records alone", main_row)):
                     batches = encoded(store, kind, make(count, uuid.uuid4().hex), only)
                     rates[name].append(count / await asyncio.to_thread(load, store, batches, own.cassandra_in_flight))
-            bare = statistics.median(rates["bare, all its rows"])
-            for name, found in rates.items():
-                middle = statistics.median(found)
-                click.echo(f"{kind:<11} {name:<20} {middle:>8,.0f}/s  {min(found):>8,.0f} to {max(found):,.0f}  {middle / bare:>5.0%}")
+            measured[kind] = rates
     finally:
         await asyncio.to_thread(store._connection.execute, f"DROP KEYSPACE {keyspace}", None, 60.0)
         await store.close()
+    return measured
 
 
 if __name__ == "__main__":

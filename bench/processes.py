@@ -1,0 +1,69 @@
+"""What a process used: CPU seconds and memory, of one that runs and of one that has ended. Linux only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from bench.failing import BenchError
+
+__all__ = ["ROOT", "Run", "cpu_seconds", "peak_bytes", "pin", "resident_bytes", "run_to_end"]
+
+ROOT = Path(__file__).resolve().parents[1]
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Run(NamedTuple):
+    """What one run took."""
+
+    seconds: float
+    cpu_seconds: float
+    rss_bytes: int
+    broker_seconds: float = 0.0
+    """CPU seconds of the broker meanwhile."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, all its threads, its children left out."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def peak_bytes(pid: int) -> int:
+    """Most memory that a running process has had resident."""
+    return _status(pid, "VmHWM:")
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory that a running process has resident now."""
+    return _status(pid, "VmRSS:")
+
+
+def _status(pid: int, name: str) -> int:
+    return int(Path(f"/proc/{pid}/status").read_text().partition(name)[2].split()[0]) * 1024
+
+
+def pin(pid: int, cores: set[int]) -> None:
+    """Let a process, threads that it has already included, run on these cores only, as `taskset -a` does."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
+
+
+def run_to_end(command: Sequence[str], log: Path, *, environment: dict[str, str] | None = None, output: Path | None = None) -> Run:
+    """Run a command from its start to its end, what it prints into `log`, or what goes to standard output into `output`.
+
+    Raises BenchError with the end of what it printed where it fails.
+    """
+    with log.open("ab") as errors, (output or log).open("ab" if output is None else "wb") as told:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=errors)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise BenchError(f"{' '.join(command)} ended with exit code {process.returncode}:\n{log.read_text(errors='replace')[-2000:]}")
+    return Run(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
