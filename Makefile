@@ -59,7 +59,7 @@ bench: $(READY) ## All beside its peers and limits, results checked, into docs/b
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy app agents tables
+	$(PY) -m mypy app agents tables bench
 
 run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: in order, reversed, shuffled, drawn; tables in out/
 	@$(PY) -m app playbacks
