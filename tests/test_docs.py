@@ -24,7 +24,9 @@ finally:
     sys.path.remove(str(ROOT / "docs"))
 
 PAGES = sorted(
-    path for path in ROOT.rglob("*.md") if not {".venv", ".venv-bench", ".git", ".pytest_cache", "node_modules"} & set(path.relative_to(ROOT).parts)
+    path
+    for path in ROOT.rglob("*.md")
+    if not {".venv", ".venv-bench", ".git", ".pytest_cache", "node_modules"} & set(path.relative_to(ROOT).parts)
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
