@@ -34,7 +34,7 @@ LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 
 test-live: N ?= 50000
 test-live: $(READY) ## The tests on real Kafka, Elasticsearch and Cassandra, started for them and stopped after; N=500000 for more lines
-	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadgroup --durations=25
+	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25
 
 services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports, without Docker: needs Java 17 and Maven
 	@$(PY) -m tests.services start
