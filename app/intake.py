@@ -14,11 +14,14 @@ from typing import Any
 
 from app.ending import EXIT_REFUSED, die
 from app.errors import SettingsError
+from app.settings import settings
 
 __all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "by_partition", "or_end", "still_ours"]
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
+LITTLE_BYTES = 64 << 10
+"""With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
 
 
 class Turns:
@@ -56,6 +59,8 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
     then serve them all. The caller acks each event by hand, last.
     """
     turns = Turns(app)
+    linger_s = settings().linger
+    waited = False
     quiet = stream.noack()
     queue = stream.channel.queue
     events = quiet.events().__aiter__()
@@ -65,9 +70,12 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
         if await turns.is_ours(event):
             held.append(event)
             size += len(event.message.value or b"")
+        if held and queue.empty() and size < LITTLE_BYTES and not waited and linger_s:
+            await asyncio.sleep(linger_s)
+            waited = True
         if held and (queue.empty() or size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
             yield held
-            held, size = [], 0
+            held, size, waited = [], 0, False
 
 
 def by_partition(batch: Iterable[Any]) -> dict[int, list[Any]]:

@@ -67,6 +67,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     chunk_bytes: Annotated[
         int, _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024)
     ] = 512 << 10
+    linger: Annotated[
+        float,
+        _says("An agent waits so long for more while it has little: longer costs less for each line, shorter is sooner.", "s", ge=0, le=10),
+    ] = 0.005
     # -- the embedded log
     log_keep: Annotated[float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)] = 60.0
     log_max_bytes: Annotated[
