@@ -106,14 +106,15 @@ def test_any_log_makes_the_same_state_and_records(data, rules, sizes, ticks, in_
 
 @FAST
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.integers(0, 2**32))
-def test_after_crashes_anywhere_the_columns_make_the_same_deliveries(data, rules, size, seed) -> None:
-    by_line, as_columns = both(1)
-    whole, crashed = NewestVersions(), NewestVersions()
-    worker = Worker(rules, whole.write)
-    for message in tokens_of(by_line, data, [size], True):
-        worker.take(message)
-    run_with_crashes(Worker(rules, crashed.write), tokens_of(as_columns, data, [size], True), random.Random(seed))
-    assert crashed.visible() == whole.visible()
+def test_after_the_same_crashes_state_and_deliveries_are_the_same(data, rules, size, seed) -> None:
+    """What comes later than the lateness allows may be cut elsewhere after a crash, but by columns as by lines."""
+    found = []
+    for tokenizer in both(1):
+        store = NewestVersions()
+        worker = Worker(rules, store.write)
+        crashes = run_with_crashes(worker, tokens_of(tokenizer, data, [size], True), random.Random(seed))
+        found.append((crashes, worker.state, store.held))
+    assert found[1] == found[0]
 
 
 def test_a_delivery_of_more_hits_than_are_kept_is_the_same() -> None:
