@@ -30,10 +30,16 @@ if runs_flow:
     # isort: split
     import agents.merge_ranges
 
+    # isort: split
+    import agents.count_votes
+    import agents.sum_spend
+
 # isort: split
 import agents.store_raw
 import agents.store_reduced
 import agents.store_rejects
+import agents.store_spend
+import agents.store_votes
 
 __all__ = ["app"]
 

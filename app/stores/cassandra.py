@@ -39,6 +39,7 @@ class CassandraStore:
         self._settings = settings
         self._read_only = read_only
         self._connection = Connection(settings)
+        self.ledgers: Any = None
         self._sender = Sender(self._connection, settings.cassandra_in_flight)
         self._reader = Reader(self._connection)
         self._floors = Floors(self._connection, floor_age_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
@@ -40,6 +41,7 @@ class ElasticsearchStore:
         self._reader = Reader(self.connection, self.names)
         self._sender = Sender(self.connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore)
         self._retention = Retention(self.connection, self.names, self._schema)
+        self.ledgers: Any = None
 
     async def open(self) -> None:
         await self.ping()
