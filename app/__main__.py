@@ -20,6 +20,7 @@ COMMANDS = {
     "formats": "List the log formats with an example each.",
     "simulate": "Write a log of many clients fetching files in pieces, and the true answers.",
     "playbacks": "Reduce one log in four orders and compare.",
+    "candidates": "Add candidates for votes, or list them.",
     "topics": "Look at the topics on Kafka, or delete them.",
     "stores": "Make a store's tables or indices, delete them, or delete what is past its retention.",
     "check": "Compare topics and stores; say what differs.",

@@ -36,7 +36,7 @@ def content_security_policy() -> str:
             f"style-src {_source('style.css')}",
             f"script-src {_source('live.js')}",
             "connect-src 'self'",
-            "img-src data:",
+            "img-src 'self' data:",
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",

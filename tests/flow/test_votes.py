@@ -1,0 +1,108 @@
+"""Votes on a worker of the embedded default: the examples by curl, and everything up to the store."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flow.running import ROOT, Flow
+from tests.flow.voting import call, get, post
+
+
+@pytest.fixture
+def flow(tmp_path: Path) -> Iterator[Flow]:
+    with Flow(tmp_path / "var", ADMIN_TOKEN="secret") as flow:
+        flow.start_worker()
+        flow.wait_started()
+        yield flow
+
+
+def shown_calls() -> list[list[str]]:
+    """The curl calls of the how-to page, in order."""
+    text = (ROOT / "docs" / "how-to" / "collect-votes.md").read_text()
+    section = text.partition("## Vote, and see the result")[2].partition("\n## ")[0]
+    return [line.removeprefix("$ ") for line in section.splitlines() if line.startswith("$ curl ")]
+
+
+def test_the_calls_of_the_docs_give_their_answers_on_a_fresh_worker(flow: Flow) -> None:
+    answers = []
+    for shown in shown_calls():
+        command = shown.replace("http://127.0.0.1:5000/", flow.url())
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True)
+        answers.append(json.loads(done.stdout))
+    assert [answer.get("success") for answer in answers[:3]] == [True, True, False]
+    assert answers[2] == {"success": False, "error_message": "candidate_id is required!"}
+    assert answers[3] == [[{"candidate_id": 2, "num_vote": 2}], [{"total_vote_10_min": 2}]]
+
+
+def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flow: Flow) -> None:
+    url, now = flow.url(), time.time()
+    votes = [{"candidate_id": 1 + i % 3, "vote_id": f"v{i}", "kiosk_id": f"k{i % 7}", "vote_time": now - i * 60} for i in range(120)]
+    for _ in range(2):
+        status, body = post(url, "/votes/", votes)
+        assert (status, body["votes"]) == (200, 120)
+    for vote in votes[:10]:
+        assert post(url, "/vote/", vote | {"candidate_id": 3, "vote_time": now})[0] == 200
+    flow.wait_drained()
+    result = json.loads(call(url, "/result/", headers={"Cache-Control": "no-cache"})[2])
+    assert result[0] == [{"candidate_id": candidate, "num_vote": 40} for candidate in (1, 2, 3)]
+    shown = get(url, "/voting_distribution")
+    assert (shown["total_vote"], shown["repeats"]) == (120, 130)
+    expected: dict[tuple[int, int], int] = {}
+    for vote in votes:
+        at = (int(vote["vote_time"]) // 600 * 600, vote["candidate_id"])
+        expected[at] = expected.get(at, 0) + 1
+    windows = get(url, f"/voting_distribution?from={now - 9000}&to={now + 600}")["windows"]
+    assert sorted(row["num_vote"] for row in windows) == sorted(expected.values())
+
+
+def test_a_restart_keeps_every_count_and_knows_every_id(flow: Flow) -> None:
+    votes = [{"candidate_id": 2, "vote_id": f"v{i}"} for i in range(50)]
+    assert post(flow.url(), "/votes/", votes)[0] == 200
+    flow.wait_drained()
+    flow.kill_worker()
+    (flow.folder / "worker.log").unlink()
+    flow.start_worker()
+    flow.wait_started()
+    assert post(flow.url(), "/votes/", [*votes, {"candidate_id": 2, "vote_id": "new"}])[0] == 200
+    assert get(flow.url(), "/result/")[0] == [{"candidate_id": 2, "num_vote": 51}]
+    flow.kill_worker()
+    worker = flow.start_worker(VOTE_WINDOW=300)
+    assert post_one_and_wait(flow, worker) == 78
+    assert "WEBLOGS_VOTE_WINDOW" in flow.log_text()
+
+
+def post_one_and_wait(flow: Flow, worker: subprocess.Popen[bytes]) -> int:
+    """A vote makes the worker look at the state."""
+    deadline = time.monotonic() + 30
+    while worker.poll() is None and time.monotonic() < deadline:
+        try:
+            post(flow.url(), "/vote/", {"candidate_id": 2})
+        except OSError:
+            pass
+        time.sleep(0.2)
+    return worker.wait(30)
+
+
+def test_candidates_come_from_the_command_line_and_from_a_file(flow: Flow, tmp_path: Path) -> None:
+    file = tmp_path / "candidates.csv"
+    file.write_text('id,name\n10,"Ada, Countess"\n11,Grace\n')
+
+    def candidates(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / ".venv/bin/python"), "-m", "app", "candidates", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, env=flow.environment(), capture_output=True, text=True, timeout=60, check=False)
+
+    assert "demo list 1 to 3" in candidates("list").stderr
+    assert candidates("import", file).returncode == candidates("add", 12, "Linus").returncode == 0
+    assert candidates("list").stdout == "10\tAda, Countess\n11\tGrace\n12\tLinus\n"
+    assert candidates("add", "x", "Ada").returncode == 1
+    file.write_text("10\n")
+    assert "needs an id and a name" in candidates("import", file).stderr
+    assert post(flow.url(), "/vote/", {"candidate_id": 12})[0] == 200
+    time.sleep(5)
+    assert post(flow.url(), "/vote/", {"candidate_id": 2})[0] == 400
