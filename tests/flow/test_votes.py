@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.flow.running import ROOT, Flow
-from tests.flow.voting import call, get, post
+from tests.flow.voting import call, free_port, get, post, stored_votes
 
 
 @pytest.fixture
@@ -106,3 +106,26 @@ def test_candidates_come_from_the_command_line_and_from_a_file(flow: Flow, tmp_p
     assert post(flow.url(), "/vote/", {"candidate_id": 12})[0] == 200
     time.sleep(5)
     assert post(flow.url(), "/vote/", {"candidate_id": 2})[0] == 400
+
+
+def test_the_sample_clients_lose_no_vote_while_the_worker_is_away(tmp_path: Path) -> None:
+    with Flow(tmp_path / "var", WEB_PORT=free_port()) as flow:
+        url = f"http://127.0.0.1:{flow.options['WEB_PORT']}"
+        shell = [str(ROOT / "samples/vote_client.sh")]
+        python = [str(ROOT / ".venv/bin/python"), str(ROOT / "samples/vote_client.py"), "--url", url, "--spool", str(tmp_path / "py.spool")]
+
+        def run(*command: str) -> subprocess.CompletedProcess[str]:
+            environment = {"PATH": "/usr/bin:/bin", "VOTES_URL": url, "SPOOL": str(tmp_path / "sh.spool"), "KIOSK": "hall"}
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+        assert run(*shell, "2", "a & b").returncode == 1
+        assert run(*python, "--candidate", "3", "--opinion", "ü", "--tries", "1").returncode == 1
+        flow.start_worker()
+        flow.wait_started()
+        assert run(*shell, "2").returncode == 0
+        assert run(*shell).returncode == 0
+        assert run(*python, "--candidate", "3").returncode == 0
+        flow.wait_drained()
+        votes, counts = stored_votes(flow.folder)
+    assert counts["total"] == {("2", 0): 2, ("3", 0): 2}
+    assert sorted(vote.opinion or "" for vote in votes.values()) == ["", "", "a & b", "ü"]
