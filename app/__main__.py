@@ -18,7 +18,7 @@ COMMANDS = {
     "reduce": "The same deliveries straight from files, without a worker.",
     "parse": "Print what each line of a log is: the way to try a format.",
     "formats": "List the log formats with an example each.",
-    "simulate": "Write a log of many clients fetching files in pieces, and the true answers.",
+    "simulate": "Make up a log, votes or payments, and the true answers.",
     "playbacks": "Reduce one log in four orders and compare.",
     "candidates": "Add candidates for votes, or list them.",
     "topics": "Look at the topics on Kafka, or delete them.",

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import click
 
+from app.cli.simulate_spend import spend
 from app.cli.simulate_votes import votes
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
@@ -27,10 +28,11 @@ _PATH = click.Path(path_type=Path, dir_okay=True)
 
 @click.group("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Make up a log or votes, the same for the same seed, with the true answers to compare with."""
+    """Make up a log, votes or payments, the same for the same seed, with the true answers to compare with."""
 
 
 command.add_command(votes)
+command.add_command(spend)
 
 
 @command.command("weblogs")

@@ -16,7 +16,7 @@ from app.cli.posting import PostPlan, post_all, worker_url
 from app.output.replacing import Replacement, explained
 from app.simulator.votes import SimulatedVotes, VotePlan
 
-__all__ = ["votes"]
+__all__ = ["votes", "written"]
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
@@ -81,7 +81,7 @@ def votes(
     plan = VotePlan(number, seed, end, span, kiosks, chosen, repeats, late, users, one_per_user, own.vote_window)
     simulated = SimulatedVotes(plan)
     if output is not None:
-        with _written(output) as file:
+        with written(output) as file:
             for vote in simulated.sends():
                 file.write(json.dumps(vote) + "\n")
         said = f"{simulated.sent:,} votes in {output}"
@@ -99,7 +99,7 @@ def votes(
             done = post_all(simulated.sends(), ("/vote/", "/votes/"), lambda vote: crc32(vote[by].encode()), post, accepted)
         said = f"{done.events:,} votes taken in {done.seconds:.1f} s, {done.tries_again} requests sent again"
     if truth is not None:
-        with _written(truth) as file:
+        with written(truth) as file:
             json.dump(simulated.truth(), file, indent=1)
     if not quiet:
         found = simulated.truth()
@@ -107,7 +107,7 @@ def votes(
 
 
 @contextlib.contextmanager
-def _written(path: Path) -> Any:
+def written(path: Path) -> Any:
     """A text file that appears whole or not at all."""
     replacement = Replacement(path)
     try:

@@ -42,8 +42,8 @@ class Results:
     def __init__(self, store: Store, events: Events, settings: Settings, shared: Shared | None = None, settled: Settled = _at_once) -> None:
         self._store, self._events, self._settings, self._shared, self._settled = store, events, settings, shared, settled
         self._times = Times(min(settings.cache_refresh, settings.cache_max_age), settings.cache_max_age)
-        self._shown = 0
-        """So many accepted votes are in the cached result for sure."""
+        self._settled_to: dict[str, int] = {}
+        """topic -> so many accepted events are in the store for sure"""
         self._votes = Cached("votes", self._make_votes, self._times, shared)
         self._others: OrderedDict[str, Cached] = OrderedDict()
 
@@ -60,14 +60,18 @@ class Results:
 
     async def votes(self, force: bool = False) -> Entry:
         """The distribution of all votes, of the windows since a day ago. Raises StoreError, TimeoutError."""
-        accepted = self._events.accepted["votes"]
-        if force or (accepted > self._shown and self._events.recent("votes") <= _FEW):
-            asked = time.time()
-            await self._settled(("votes", "votes_reduced"))
-            entry = await self._votes.get(newer_than=asked)
-            self._shown = max(self._shown, accepted)
-            return entry
+        if await self.settle("votes") or force:
+            return await self._votes.get(newer_than=time.time())
         return await self._votes.get()
+
+    async def settle(self, topic: str) -> bool:
+        """Wait until the few events that this worker accepted last can be seen; whether there were any."""
+        accepted = self._events.accepted[topic]
+        if accepted == self._settled_to.get(topic, 0) or self._events.recent(topic) > _FEW:
+            return False
+        await self._settled((topic, f"{topic}_reduced"))
+        self._settled_to[topic] = max(accepted, self._settled_to.get(topic, 0))
+        return True
 
     async def votes_between(self, begin: float, end: float, force: bool = False) -> Entry:
         """The windows that begin in this range, and their totals."""
@@ -77,7 +81,8 @@ class Results:
     async def top(self, limit: int, force: bool = False) -> Entry:
         """[[user, cents, transactions]…], most first."""
         cached = self._other(f"top:{limit}", lambda: self._make_top(limit))
-        return await cached.get(newer_than=time.time() if force else None)
+        renew = await self.settle("spend") or force
+        return await cached.get(newer_than=time.time() if renew else None)
 
     def _other(self, name: str, make: Callable[[], Awaitable[Any]]) -> Cached:
         cached = self._others.get(name)

@@ -24,6 +24,7 @@ from app.web.names import Names
 from app.web.pages import answer_dashboard, answer_delivery
 from app.web.parts import PARTS, Parts
 from app.web.results import Results
+from app.web.spending import answer_buckets, answer_spend, answer_sum, answer_top, answer_transactions
 from app.web.status import Status
 from app.web.vote_results import answer_distribution, answer_result
 from app.web.votes import answer_vote, answer_vote_page, answer_votes
@@ -65,6 +66,7 @@ def make_web_app(
     for path in ("/weblogs", "/weblogs/"):
         app.router.add_post(path, answer_weblogs)
     add_votes(app.router)
+    add_spending(app.router)
     return app
 
 
@@ -81,6 +83,17 @@ def add_votes(router: web.UrlDispatcher) -> None:
         router.add_post("/users" + end, answer_put_users)
     for end in _DISTRIBUTION:
         router.add_get("/voting_distribution" + end, answer_distribution)
+
+
+def add_spending(router: web.UrlDispatcher) -> None:
+    """The routes of spending. A user called top has `/spending/top/buckets`."""
+    for end in ("", "/"):
+        router.add_post("/spending" + end, answer_spend)
+        router.add_get("/spending/top" + end, answer_top)
+        router.add_get("/spending/{user_id:[^/]+}" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/buckets" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/transactions" + end, answer_transactions)
+        router.add_get("/spending/{user_id:[^/]+}/sum" + end, answer_sum)
 
 
 class WebService(mode.Service):
