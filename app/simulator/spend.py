@@ -44,7 +44,7 @@ class SpendPlan(NamedTuple):
         )
         for name, whole, low, high in bounds:
             value: Any = values.get(name, getattr(SpendPlan(), name))
-            good = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+            good = isinstance(value, int | float) and not isinstance(value, bool) and low <= float(value) <= high
             if not good or (whole and not isinstance(value, int)):
                 return f"{name} is {value!r}: {'an integer' if whole else 'a number'} from {low:g} to {high:g}"
         if values.get("min_cents", 0) > values.get("max_cents", 10**12):
@@ -72,7 +72,7 @@ class SimulatedSpend:
         while due and due[0][0] < plan.end:
             time, number, count = due[0]
             heapq.heapreplace(due, (time + rng.expovariate(1 / plan.mean_gap_s), number, count + 1))
-            paid = {
+            paid: dict[str, Any] = {
                 "transaction_id": f"{plan.seed:x}-{count}",
                 "user_id": f"{plan.prefix}{number}",
                 "time": round(time, 3),
