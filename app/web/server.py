@@ -21,9 +21,11 @@ from app.web.health import answer_health
 from app.web.intake import Intake
 from app.web.metrics import answer_metrics
 from app.web.names import Names
+from app.web.openapi import answer_openapi
 from app.web.pages import answer_dashboard, answer_delivery
 from app.web.parts import PARTS, Parts
 from app.web.results import Results
+from app.web.spender import answer_spender
 from app.web.spending import answer_buckets, answer_spend, answer_sum, answer_top, answer_transactions
 from app.web.status import Status
 from app.web.vote_results import answer_distribution, answer_result
@@ -65,6 +67,7 @@ def make_web_app(
         app.router.add_get(path + "/", handler)
     for path in ("/weblogs", "/weblogs/"):
         app.router.add_post(path, answer_weblogs)
+    app.router.add_get("/openapi.json", answer_openapi)
     add_votes(app.router)
     add_spending(app.router)
     return app
@@ -87,6 +90,7 @@ def add_votes(router: web.UrlDispatcher) -> None:
 
 def add_spending(router: web.UrlDispatcher) -> None:
     """The routes of spending. A user called top has `/spending/top/buckets`."""
+    router.add_get("/spender", answer_spender)
     for end in ("", "/"):
         router.add_post("/spending" + end, answer_spend)
         router.add_get("/spending/top" + end, answer_top)
