@@ -52,8 +52,9 @@ coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/i
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
 
-bench: $(READY) ## Rates of reduce and of the running flow, results checked; QUICK=1 for a short one
+bench: $(READY) ## Rates of reduce, of the running flow and of votes (by wrk), results checked; QUICK=1 for a short one
 	$(PY) -m bench $(if $(QUICK),--quick)
+	$(PY) -m bench.votes $(if $(QUICK),--quick)
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .

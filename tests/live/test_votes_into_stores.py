@@ -124,7 +124,7 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(live: L
 @pytest.mark.parametrize("point", [*COUNT_POINTS, "changelog", "applied", "store_written"])
 def test_a_worker_killed_at_a_named_point_counts_every_vote_once(live: Live, tmp_path: Path, point: str) -> None:
     truth, port = tmp_path / "truth.json", free_port()
-    live.start_worker("one", WEB_PORT=port, CRASH_AT=f"{point}:5", CHANGELOG_BATCH_BYTES=8192)
+    live.start_worker("one", WEB_PORT=port, CRASH_AT=f"{point}:2", CHANGELOG_BATCH_BYTES=8192)
     live.start_worker("two", CHANGELOG_BATCH_BYTES=8192)
     live.wait_started("one")
     client = simulate(
