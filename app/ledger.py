@@ -205,7 +205,10 @@ class _Batch(Generic[Event]):
         if not counting.take(identities, rules.buckets(event), rules.amount(event), now):
             return _SUM_BYTES * (len(counting.sums) - sums)
         self._events.append(event)
-        texts = sum(len(field) for field in event if isinstance(field, str))
+        texts = 0
+        for field in event:
+            if field.__class__ is str:
+                texts += len(field)
         return _ID_BYTES * (1 + len(identities)) + texts + _SUM_BYTES * (len(counting.sums) - sums)
 
     def step(self) -> Step[Event]:

@@ -103,7 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_session: Annotated[float, _says("A worker not heard of for this long loses its partitions.", "s", ge=1)] = 6.0
     table_store: Annotated[
         Literal["auto", "memory", "rocksdb"],
-        _says("Where a table's state lives: memory, rocksdb (on disk, with Kafka only), or auto: rocksdb on Kafka, else memory."),
+        _says("Where state lives: memory, rocksdb (on disk, Kafka only), or auto: deliveries by the broker, votes and spending on disk."),
     ] = "auto"
     standbys: Annotated[int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)] = 0
     # -- Elasticsearch
@@ -150,7 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka")
         if self.table_store == "rocksdb" and not self.on_kafka:
-            raise SettingsError(f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps its tables in memory")
+            raise SettingsError(
+                f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps the table of deliveries in memory"
+            )
 
     @property
     def store_names(self) -> tuple[str, ...]:

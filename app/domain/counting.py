@@ -77,12 +77,13 @@ class Counting:
 
     def _add(self, buckets: Sequence[Bucket], more: Counts, now: int) -> None:
         sums, horizon_s = self.sums, self._horizon
+        events, cents, repeats = more
         for resolution, group, start, end in buckets:
             key = (resolution, group, start, 0 if now < end + horizon_s else share_of(end, now, horizon_s))
             known = sums.get(key)
             if known is None:
                 known = self._counts_of(key) or (0, 0, 0)
-            sums[key] = (known[0] + more[0], known[1] + more[1], known[2] + more[2])
+            sums[key] = (known[0] + events, known[1] + cents, known[2] + repeats)
 
 
 def end_of(resolution: str, start: int, lengths_s: Mapping[str, int]) -> float:

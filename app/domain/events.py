@@ -58,15 +58,9 @@ class Transaction(NamedTuple):
     cents: int
 
 
-class Bucket(NamedTuple):
-    """Where an event counts: a group's stretch of event time."""
-
-    resolution: str
-    group: str
-    start: int
-    """First second in it; 0 for a total."""
-    end: float
-    """First second after it; infinite for a total."""
+Bucket = tuple[str, str, int, float]
+"""Where an event counts: resolution, group, first second (0 for a total), first second after it (infinite for a total). A plain tuple:
+four are made for each event."""
 
 
 class Sum(NamedTuple):
@@ -141,10 +135,10 @@ def vote_buckets(vote: Vote, rules: VoteRules) -> tuple[Bucket, ...]:
     end = start + rules.window_s
     candidate = str(vote.candidate_id)
     return (
-        Bucket("kiosk", f"{candidate}/{vote.kiosk_id or ''}", start, end),
-        Bucket("window", candidate, start, end),
-        Bucket("total", candidate, 0, math.inf),
-        Bucket("second", "", second, second + 1),
+        ("kiosk", f"{candidate}/{vote.kiosk_id or ''}", start, end),
+        ("window", candidate, start, end),
+        ("total", candidate, 0, math.inf),
+        ("second", "", second, second + 1),
     )
 
 
@@ -172,10 +166,10 @@ def spend_buckets(transaction: Transaction) -> tuple[Bucket, ...]:
     second, user = math.floor(transaction.time), transaction.user_id
     minute, hour, day = second - second % _MINUTE, second - second % _HOUR, second - second % _DAY
     return (
-        Bucket("minute", user, minute, minute + _MINUTE),
-        Bucket("hour", user, hour, hour + _HOUR),
-        Bucket("day", user, day, day + _DAY),
-        Bucket("total", user, 0, math.inf),
+        ("minute", user, minute, minute + _MINUTE),
+        ("hour", user, hour, hour + _HOUR),
+        ("day", user, day, day + _DAY),
+        ("total", user, 0, math.inf),
     )
 
 
