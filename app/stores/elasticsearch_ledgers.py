@@ -78,9 +78,16 @@ class ElasticsearchLedgers:
         await self._sender.close()
 
     async def drop(self) -> None:
-        for index in INDICES[:-1]:
+        """The next write makes the indices again."""
+        await self._remove(INDICES[:-1])
+
+    async def remove(self) -> None:
+        """All indices, that of the candidates and users among them."""
+        await self._remove(INDICES)
+
+    async def _remove(self, indices: Sequence[str]) -> None:
+        for index in indices:
             await self._connection.call("DELETE", f"/{self._prefix}{index}-1", doing="drop indices of", ignore=(404,))
-        await self.create()
 
     # -- writes
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from app.domain.events import Sum, Transaction, Vote
-from app.stores.contract import KINDS, Store
+from app.stores.contract import Store
 from app.stores.elasticsearch import ElasticsearchStore
-from app.stores.elasticsearch_ledgers import INDICES
 from tests.stores import elastic, ledger_rules
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -20,12 +18,6 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 async def store():
     async with elastic.opened() as store:
         yield store
-        await remove(store)
-
-
-async def remove(store: ElasticsearchStore) -> None:
-    for index in INDICES:
-        await store.connection.call("DELETE", f"/{store.names.prefix}{index}-1", ignore=(404,))
 
 
 @pytest.mark.parametrize("rule", ledger_rules.RULES, ids=lambda rule: rule.__name__)
@@ -34,7 +26,7 @@ async def test_elasticsearch_keeps(rule: Callable[[Store], Awaitable[None]], sto
 
 
 async def test_indices_that_are_gone_are_made_again_by_the_next_write(store: ElasticsearchStore) -> None:
-    await remove(store)
+    await elastic.remove_ledgers(store)
     await ledger_rules.votes_come_back_once(store)
 
 
@@ -50,5 +42,3 @@ async def test_what_is_past_its_retention_goes_and_totals_stay() -> None:
         assert await store.retain(now[0] + 100 * 86400, 7, 90) == (1, 3)
         left = [each.resolution for ledger in ("votes", "spend") for each in [one async for one in ledgers.all_sums(ledger)]]
         assert left == ["total", "total"]
-        await remove(store)
-        assert time.time() > now[0] and KINDS
