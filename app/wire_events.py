@@ -7,7 +7,7 @@ votes_reduced, spend_reduced  Counted: those events of one or more messages that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -125,12 +125,12 @@ def encode_counted(events: Sequence[tuple], sums: Sequence[Sum], max_bytes: int 
     whole = _encode((events, sums))
     if len(whole) <= max_bytes or len(events) + len(sums) < 2:
         return [whole]
-    if len(events) > 1:
-        middle = len(events) // 2
-        halves = ((events[:middle], sums), (events[middle:], cast(Sequence[Sum], ())))
+    if events and sums:
+        halves: tuple[tuple[Sequence[tuple], Sequence[Sum]], ...] = ((events, ()), ((), sums))
+    elif events:
+        halves = ((events[: len(events) // 2], ()), (events[len(events) // 2 :], ()))
     else:
-        middle = (len(sums) + 1) // 2
-        halves = ((events, sums[:middle]), (cast(Sequence[tuple], ()), sums[middle:]))
+        halves = (((), sums[: len(sums) // 2]), ((), sums[len(sums) // 2 :]))
     return [piece for half in halves for piece in encode_counted(*half, max_bytes)]
 
 
