@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
@@ -11,11 +12,15 @@ from app import wire
 from app.domain.entries import Entry
 from app.domain.merging import Changes, Key, SizeOf, evict
 from app.domain.records import Delivery
-from app.domain.tallies import Part, part_of
+from app.domain.tallies import part_of
 from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
 from app.errors import SettingsError
+from app.kernels.merging import PlacedPart, mixed
 from app.wire import Group, TokenMessage
+
+if TYPE_CHECKING:
+    from app.kernels.tokens import Gathered
 
 __all__ = ["CLOCK", "RULES", "Merger", "Step"]
 
@@ -67,12 +72,26 @@ class Merger:
             for group in message.groups:
                 _know(clocks, state, (group.clock,))
                 clock = clocks.observe(group.clock, group.advance, message.now)
-                for key, parts in _parts_by_key(_not_merged_before(group, clock)).items():
-                    changes.merge(key, parts, group.clock, message.now)
+                self._merge(changes, group, clock, message.now)
         head |= {_clock_key(number): wire.pack_clock(clock) for number, clock in clocks.of.items()}
         yield from self._sliced(changes, head)
         if any(message.tick for message in messages):
             yield from self._sweep(partition, state, clocks, max(message.now for message in messages))
+
+    def _merge(self, changes: Changes, group: Group, clock: Clock, now: float) -> None:
+        rows, gathered = _not_merged_before(group, clock)
+        if gathered is None:
+            for key, parts in _parts_by_key(rows).items():
+                changes.merge(key, [part for _, part in parts], group.clock, now)
+            return
+        groups, placed = gathered.groups(self._rules), _parts_by_key(rows)
+        for one in mixed(groups, {}, placed) if placed else groups:
+            if one.key in placed:
+                changes.merge(one.key, [part for _, part in placed[one.key]], group.clock, now)
+            elif one.tally is None:
+                changes.merge(one.key, groups.parts(one.number), group.clock, now)
+            else:
+                changes.merge_tally(one.key, one.tally, partial(groups.parts, one.number), group.clock, now)
 
     def _load(self, state: State, key: Key) -> Entry | None:
         value = state.get(wire.key_bytes(key))
@@ -168,18 +187,27 @@ def _clock_key(number: int) -> bytes:
     return CLOCK + b"%d" % number
 
 
-def _not_merged_before(group: Group, clock: Clock) -> list[tuple]:
-    """The rows of a group without those that a crash repeats after their windows were evicted.
+def _not_merged_before(group: Group, clock: Clock) -> tuple[list[tuple], Gathered | None]:
+    """The hits of a group, as rows and as columns, without those that a crash repeats after their windows were evicted.
 
     Only a source with a clock of its own and in its own order has its lines come by position.
     """
-    rows = group.rows
-    if not rows or group.unordered or group.clock != source_number(group.source):
-        return rows
+    rows, gathered = group.rows, None
+    if group.columns:
+        from app.kernels.tokens import Gathered
+
+        gathered = Gathered(group.columns, group.source)
+    if not group.count or group.unordered or group.clock != source_number(group.source):
+        return rows, gathered
     if clock.closed > float("-inf"):
         rows = [row for row in rows if not clock.was_merged(row[12], row[0])]
-    clock.position = max(clock.position, max(row[12] for row in group.rows))
-    return rows
+        if gathered is not None:
+            gathered.leave_out(clock.position, clock.closed)
+    ends = [max(row[12] for row in group.rows)] if group.rows else []
+    if gathered is not None:
+        ends.append(gathered.end)
+    clock.position = max(clock.position, *ends)
+    return rows, gathered
 
 
 def _closed(entry: Entry, final: list[Delivery], clocks: Clocks, expired: float) -> dict[bytes, bytes | None]:
@@ -196,14 +224,15 @@ def _closed(entry: Entry, final: list[Delivery], clocks: Clocks, expired: float)
     return changed
 
 
-def _parts_by_key(rows: Iterable[tuple]) -> dict[Key, list[Part]]:
-    by_key: dict[Key, list[Part]] = {}
+def _parts_by_key(rows: Iterable[tuple]) -> dict[Key, list[PlacedPart]]:
+    """In the order of the log, each with the position of its line."""
+    by_key: dict[Key, list[PlacedPart]] = {}
     for row in rows:
         part = part_of(row, int(row[11][:16], 16))
         if part is not None:
             key = row[1:4]
             if key in by_key:
-                by_key[key].append(part)
+                by_key[key].append((row[12], part))
             else:
-                by_key[key] = [part]
+                by_key[key] = [(row[12], part)]
     return by_key

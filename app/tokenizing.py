@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from app import wire
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
+from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
@@ -22,11 +23,18 @@ from app.envelope import unwrap
 from app.errors import SettingsError
 from app.wire import Group, Headers, TokenMessage
 
+if TYPE_CHECKING:
+    from app.kernels.weblog_tsv import Columns
+
 __all__ = ["Lines", "Tokenized", "Tokenizer", "encode_tokens", "headers_of", "partition_of"]
 
+_REST_MESSAGES = 32
+"""So many messages after one with mostly odd lines are read line by line at once."""
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
 DETECT_LINES = 50
+COLUMNS_FROM_BYTES = 128 << 10
+"""A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
 
 
 class Lines(NamedTuple):
@@ -72,7 +80,13 @@ def partition_of(ip_address: str | None, user_agent: str | None, request: str | 
 class Tokenizer:
     """Keeps the watermark of each source it read, and the format of sources that do not name theirs."""
 
-    def __init__(self, partitions: int, format_name: str = "auto", options: FormatOptions = FormatOptions()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        partitions: int,
+        format_name: str = "auto",
+        options: FormatOptions = FormatOptions(),  # noqa: B008
+        columns_from_bytes: int = COLUMNS_FROM_BYTES,
+    ) -> None:
         for each in formats.FORMATS.values():
             try:
                 each.make_parser((), options)
@@ -81,7 +95,9 @@ class Tokenizer:
         self._partitions = partitions
         self._format_name = format_name
         self._options = options
+        self._columns_from_bytes = columns_from_bytes
         self._found: dict[str, str] = {}
+        self._resting = 0
         self.clocks = Clocks()
         self.names: dict[int, str] = {}
         """Number of a clock -> name of its source, for people."""
@@ -96,11 +112,12 @@ class Tokenizer:
             now = max(now, message.timestamp)
             origin = _origin_of(message)
             read = self._read(message, origin)
-            lines, hits = lines + read.lines, hits + len(read.hits)
+            by_line = read if isinstance(read, ReadLines) else read.other
+            lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
             identify = raw_ids(origin.source)
             rejects += [
                 Reject(bad.reason, bad.detail, _clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
-                for bad in read.rejects
+                for bad in by_line.rejects
             ]
             self._spread(message, origin, read, identify, groups)
         tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
@@ -118,11 +135,16 @@ class Tokenizer:
         ]
         return TokenMessage(now, groups, tick=True)
 
-    def _read(self, message: Lines, origin: _Origin) -> ReadLines:
+    def _read(self, message: Lines, origin: _Origin) -> ReadLines | Columns:
         headers = message.headers
         if Headers.TOO_LONG in headers:
             return read_too_long(message.value, _number(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
+        header_row = log_format.header_row and _may_begin_with_header(message, origin)
+        if log_format is WEBLOG_TSV and origin.positions is None and len(message.value) >= self._columns_from_bytes:
+            block = self._block(message, origin, header_row)
+            if block is not None:
+                return block
         head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
         parse = log_format.make_parser(head, self._options)
         return read_lines(
@@ -131,8 +153,20 @@ class Tokenizer:
             message.timestamp,
             origin.position,
             origin.positions,
-            header_row=log_format.header_row and _may_begin_with_header(message, origin),
+            header_row=header_row,
         )
+
+    def _block(self, message: Lines, origin: _Origin, header_row: bool) -> Columns | None:
+        """The lines as columns, where most of them are plain."""
+        if self._resting:
+            self._resting -= 1
+            return None
+        from app.kernels.weblog_tsv import read_block
+
+        block = read_block(message.value, message.timestamp, origin.position, header_row, every_status=True)
+        if block is None or 2 * block.other.lines > block.lines:
+            self._resting = _REST_MESSAGES
+        return block
 
     def _format_of(self, message: Lines, origin: _Origin) -> Format:
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
@@ -150,7 +184,12 @@ class Tokenizer:
         return formats.FORMATS[known]
 
     def _spread(
-        self, message: Lines, origin: _Origin, read: ReadLines, identify: Callable[[int], str], groups: dict[int, dict[str, Group]]
+        self,
+        message: Lines,
+        origin: _Origin,
+        read: ReadLines | Columns,
+        identify: Callable[[int], str],
+        groups: dict[int, dict[str, Group]],
     ) -> None:
         ended, unordered = Headers.END in message.headers, Headers.UNORDERED in message.headers
         number = source_number(origin.clock)
@@ -170,7 +209,8 @@ class Tokenizer:
 
         rows: dict[int, list[tuple]] = {}
         partitions = self._partitions
-        for hit, position in zip(read.hits, read.positions, strict=True):
+        by_line = read if isinstance(read, ReadLines) else read.other
+        for hit, position in zip(by_line.hits, by_line.positions, strict=True):
             raw_id = identify(position)
             partition = partition_of(hit[1], hit[2], hit[3], raw_id, partitions)
             row = (*hit, raw_id, position)
@@ -180,6 +220,11 @@ class Tokenizer:
                 rows[partition] = [row]
         for partition, found in rows.items():
             group_for(partition).rows += found
+        if not isinstance(read, ReadLines):
+            from app.kernels.tokens import spread
+
+            for partition, block in spread(read, lambda key: partition_of(*key, "", partitions)).items():
+                group_for(partition).columns.append(block)
         if ended:
             for partition in range(partitions):
                 group_for(partition)
@@ -269,11 +314,11 @@ def encode_tokens(message: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES
 
 
 def _weight(group: Group) -> int:
-    return max(1, len(group.rows))
+    return max(1, group.count)
 
 
 def _halves(message: TokenMessage) -> tuple[TokenMessage, TokenMessage]:
-    """The rows in two messages; what is said of a source's time goes with each."""
+    """The hits in two messages; what is said of a source's time goes with each."""
     left = sum(map(_weight, message.groups)) // 2
     first: list[Group] = []
     second: list[Group] = []
@@ -283,10 +328,24 @@ def _halves(message: TokenMessage) -> tuple[TokenMessage, TokenMessage]:
         elif left <= 0:
             second.append(group)
         else:
-            first.append(msgspec.structs.replace(group, rows=group.rows[:left]))
-            second.append(msgspec.structs.replace(group, rows=group.rows[left:]))
+            head, tail = _cut(group, left)
+            first.append(head)
+            second.append(tail)
         left -= _weight(group)
     return TokenMessage(message.now, first, message.tick), TokenMessage(message.now, second, message.tick)
+
+
+def _cut(group: Group, count: int) -> tuple[Group, Group]:
+    """So many hits of a group, and the others."""
+    head = msgspec.structs.replace(group, rows=group.rows[:count], columns=[])
+    tail = msgspec.structs.replace(group, rows=group.rows[count:], columns=[])
+    left = max(0, count - len(group.rows))
+    for block in group.columns:
+        for part, into in ((block.part(0, left), head), (block.part(left, len(block)), tail)):
+            if len(part):
+                into.columns.append(part)
+        left = max(0, left - len(block))
+    return head, tail
 
 
 def headers_of(pairs: Any) -> dict[str, bytes]:

@@ -10,6 +10,7 @@ OWN_SERVERS = ("test_kafka_", "test_services")
 """Tests with a broker of their own each."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Elasticsearch and Cassandra are shared, and some tests kill them: what uses them runs in one process."""
     for item in items:

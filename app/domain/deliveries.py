@@ -25,7 +25,7 @@ from app.domain.byteranges import Ranges
 from app.domain.records import Delivery
 from app.domain.tallies import Mark, Tally
 
-__all__ = ["KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "superseded", "version"]
+__all__ = ["KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "holes", "superseded", "version"]
 
 KEPT_IDS = 100
 """How many hit ids a delivery record lists."""
@@ -58,13 +58,7 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: i
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
     ranges = kept if total is None else byteranges.clip(kept, total)
     verdict, reason, evidence = _judge(tally, ranges, total)
-    missing: Ranges = ()
-    if total is not None:
-        missing = byteranges.missing(ranges, 0, total - 1)
-    elif len(ranges) > 1:
-        missing = byteranges.missing(ranges, 0, ranges[-1][1])
-    elif ranges and ranges[0][0]:
-        missing = ((0, ranges[0][0] - 1),)
+    missing = holes(ranges, total)
     # in the order of the fields and past the constructor: records are made by the thousand
     return _make(
         Delivery,
@@ -90,6 +84,15 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: i
             None,
         ),
     )
+
+
+def holes(ranges: Ranges, total: int | None) -> Ranges:
+    """What lacks of a file of `total` bytes; where that is not known, up to the last byte that was sent."""
+    if total is not None:
+        return byteranges.missing(ranges, 0, total - 1)
+    if len(ranges) > 1:
+        return byteranges.missing(ranges, 0, ranges[-1][1])
+    return ((0, ranges[0][0] - 1),) if ranges and ranges[0][0] else ()
 
 
 def _flags(marks: int, beyond_size: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""The entry that many hits of one key make, built in one go where merging one by one would search and insert for each.
+"""Many hits of one key merged in one go, where merging one by one would search and insert for each.
 
 The result is that of Entry.merge for the same hits.
 """
@@ -6,14 +6,18 @@ The result is that of Entry.merge for the same hits.
 from __future__ import annotations
 
 from array import array
+from bisect import insort
 from collections.abc import Sequence
+from operator import attrgetter
 
 from app.domain import windows
 from app.domain.entries import Entry
-from app.domain.tallies import MAX_HITS, Part, Tally
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally
 from app.domain.windows import Rules
 
-__all__ = ["entry_of", "tally_of"]
+__all__ = ["entry_of", "joined", "tally_of"]
+
+_start = attrgetter("start")
 
 
 def entry_of(parts: list[Part], rules: Rules) -> Entry:
@@ -105,3 +109,25 @@ def _union(pairs: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
             begin, end = lo, hi
     joined.append((begin, end))
     return tuple(joined)
+
+
+def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
+    """Takes the tally of one window into an entry, where merging its hits one by one surely comes to the same."""
+    met = [known for known in entry.tallies if _meet(known, tally, rules)]
+    if not met:
+        insort(entry.tallies, tally, key=_start)
+        return True
+    known = met[0]
+    if len(met) > 1 or len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED or not set(tally.ids).isdisjoint(known.ids):
+        return False
+    known.join(tally)
+    if rules.window == "last_touch":
+        known.start = known.first
+    return True
+
+
+def _meet(a: Tally, b: Tally, rules: Rules) -> bool:
+    """Whether two tallies are of one window."""
+    if rules.window == "last_touch":  # by sums, as the merging does
+        return a.last + rules.length_s > b.first and b.last + rules.length_s > a.first
+    return a.start == b.start

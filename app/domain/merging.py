@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from app.domain import deliveries
 from app.domain.entries import Entry
-from app.domain.gathering import entry_of
+from app.domain.gathering import entry_of, joined
 from app.domain.records import Delivery
-from app.domain.tallies import Part
+from app.domain.tallies import Part, Tally
 from app.domain.windows import Rules
 
 __all__ = ["Changes", "Key", "SizeOf", "evict"]
@@ -41,16 +41,41 @@ class Changes:
 
     def merge(self, key: Key, parts: list[Part], source: int, now: float) -> None:
         """Take in the hits that one message has for a key."""
-        entry, rules = self.entries.get(key), self._rules
+        entry = self._entry(key)
+        if entry is None:
+            self._merge_new(key, entry_of(parts, self._rules), source, now)
+            return
+        before = {tally.start: tally.known for tally in entry.tallies}
+        self._touched[key] |= entry.merge(parts, self._rules)
+        self._merged(key, entry, before, source, now)
+
+    def merge_tally(self, key: Key, tally: Tally, parts: Callable[[], list[Part]], source: int, now: float) -> None:
+        """The same for hits that surely are one window, gathered already; `parts` gives them one by one where that is not enough."""
+        entry = self._entry(key)
+        if entry is None:
+            entry = Entry()
+            entry.tallies = [tally]
+            self._merge_new(key, entry, source, now)
+            return
+        before = {tally.start: tally.known for tally in entry.tallies}
+        first = tally.first
+        if joined(entry, tally, self._rules):
+            self._touched[key].add(entry.successor(first))
+        else:
+            self._touched[key] |= entry.merge(parts(), self._rules)
+        self._merged(key, entry, before, source, now)
+
+    def _entry(self, key: Key) -> Entry | None:
+        """As it is so far; None for a new key."""
+        entry = self.entries.get(key)
         if entry is None:
             self._touched[key] = set()
             entry = self._load(key)
-            if entry is None:
-                self._merge_new(key, entry_of(parts, rules), source, now)
-                return
-            self.entries[key] = entry
-        before = {tally.start: tally.known for tally in entry.tallies}
-        self._touched[key] |= entry.merge(parts, rules)
+            if entry is not None:
+                self.entries[key] = entry
+        return entry
+
+    def _merged(self, key: Key, entry: Entry, before: dict[float, int], source: int, now: float) -> None:
         entry.touched = max(entry.touched, now)
         entry.fed_by(source)
         if before:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import windows
+from app.domain.merging import Key
 from app.domain.tallies import MAX_HITS, Mark, Part, Tally
 from app.domain.windows import DAY_S, Rules
 from app.kernels.keys import Keys
@@ -27,16 +29,35 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Groups:
-    """What some blocks of one source hold for each key. Where their positions do not rise, hits may come twice: then no tally is made.
+class Named(Protocol):
+    """Which key each hit has."""
 
-    `factors` are those of the short ids of the source.
+    codes: Ints
+    """A number for each hit; -1 where it does not count."""
+
+    def named(self, codes: Ints, /) -> list[Key]:
+        """The keys that stand for some codes."""
+
+
+class Groups:
+    """What hits of one source are for each key. Where their positions do not rise, hits may come twice: then no tally is made.
+
+    `lo` and `hi` are 0 and -1 where a hit names no range; `factors` are those of the short ids of the source.
     """
 
-    def __init__(self, blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> None:
+    def __init__(
+        self,
+        keys: Named,
+        times: Floats,
+        positions: NDArray[np.uint64],
+        lo: Ints,
+        hi: Ints,
+        factors: tuple[int, int],
+        rules: Rules,
+    ) -> None:
         self._rules = rules
-        self._keys = Keys(blocks)
-        codes = self._keys.codes
+        self._keys = keys
+        codes = keys.codes
         rows = np.flatnonzero(codes >= 0)
         rows = rows[np.argsort(codes[rows], kind="stable")]
         codes = codes[rows]
@@ -48,13 +69,18 @@ class Groups:
         self._begins = np.flatnonzero(fresh)
         self._bounds = np.append(self._begins, len(rows)).tolist()
         self._group = np.cumsum(fresh) - 1
-        self._times = np.concatenate([one.times for one in blocks])[rows]
-        self._lo = np.concatenate([one.lo for one in blocks])[rows]
-        self._hi = np.concatenate([one.hi for one in blocks])[rows]
-        positions = np.concatenate([one.positions for one in blocks])
+        self._times = times[rows]
+        self._lo = lo[rows]
+        self._hi = hi[rows]
         self._positions = positions[rows]
         self._distinct = bool((positions[1:] > positions[:-1]).all())
         self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
+
+    @classmethod
+    def of_blocks(cls, blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> Groups:
+        """Of blocks of lines with status 200 and 206 alone."""
+        times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
+        return cls(Keys(blocks), times, positions, lo, hi, factors, rules)
 
     def __iter__(self) -> Iterator[Group]:
         """In the order of the log."""

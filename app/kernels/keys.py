@@ -20,17 +20,23 @@ Ints = NDArray[np.int64]
 
 
 class Keys:
-    """The keys of the hits in some blocks."""
+    """The keys of the hits in some blocks; unless `every_method`, those that are no GET have none."""
 
-    def __init__(self, blocks: Sequence[Columns]) -> None:
+    def __init__(self, blocks: Sequence[Columns], every_method: bool = False) -> None:
         counts = np.concatenate([block.counts for block in blocks])
         address, self._addresses = _coded([block.ip_address for block in blocks], counts)
         agent, self._agents = _coded([block.user_agent for block in blocks], counts)
         request, logged = _coded([block.request for block in blocks], counts)
-        request, self._requests = _asked(request, logged)
+        read = [REQUESTS[text] for text in logged]
+        request, self._requests = _one_number_a_text(request, [text for text, _ in read])
+        # one request text has one method, however its protocol was logged
+        self.methods = dict(read)
+        """By request."""
         self.codes = (address * len(self._agents) + agent) * len(self._requests) + request
         """A number for each hit; -1 where its request does not count."""
-        self.codes[request < 0] = -1
+        if not every_method and any(method != "GET" for _, method in read):
+            counts = np.array([self.methods[text] == "GET" for text in self._requests])
+            self.codes[~counts[request]] = -1
 
     def named(self, codes: Ints) -> list[Key]:
         """The keys that stand for some codes."""
@@ -46,17 +52,6 @@ def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, lis
     encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks]).dictionary_encode().chunks
     codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded])[counts].astype(np.int64)
     return _one_number_a_text(codes, [decode(value) for value in encoded[-1].dictionary.to_pylist()])
-
-
-def _asked(codes: Ints, logged: list[str]) -> tuple[Ints, list[str]]:
-    """Of logged requests, the requests and their numbers; -1 for those that are no GET."""
-    read = [REQUESTS[text] for text in logged]
-    codes, texts = _one_number_a_text(codes, [request for request, _ in read])
-    if all(method == "GET" for _, method in read):
-        return codes, texts
-    # one request text has one method, however its protocol was logged
-    counts = {request: method == "GET" for request, method in read}
-    return np.where(np.array([counts[text] for text in texts])[codes], codes, -1), texts
 
 
 def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:

@@ -1,23 +1,19 @@
-"""How the hits of one key that came as columns get into its entry."""
+"""The hits of one key that came as columns, beside those that came line by line."""
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterator
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from app.domain.entries import Entry
 from app.domain.merging import Key
-from app.domain.tallies import MAX_HITS, Mark, Part, Tally
-from app.domain.windows import Rules
+from app.domain.tallies import Part, Tally
 
-__all__ = ["Group", "Grouped", "PlacedPart", "joined", "mixed"]
+__all__ = ["Group", "Grouped", "PlacedPart", "mixed"]
 
 PlacedPart = tuple[int, Part]
 """With the position of its line."""
 _position = itemgetter(0)
-_start = attrgetter("start")
 
 
 class Group(NamedTuple):
@@ -61,25 +57,3 @@ def mixed(groups: Grouped, waiting: dict[Key, list[Part]], placed: dict[Key, lis
     found += [Group(parts[0][0], key, -1, None) for key, parts in placed.items() if key not in waiting]
     found.sort(key=_position)
     return found
-
-
-def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
-    """Takes the tally of one window into an entry, where merging its hits one by one surely comes to the same."""
-    met = [known for known in entry.tallies if _meet(known, tally, rules)]
-    if not met:
-        insort(entry.tallies, tally, key=_start)
-        return True
-    known = met[0]
-    if len(met) > 1 or len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED or not set(tally.ids).isdisjoint(known.ids):
-        return False
-    known.join(tally)
-    if rules.window == "last_touch":
-        known.start = known.first
-    return True
-
-
-def _meet(a: Tally, b: Tally, rules: Rules) -> bool:
-    """Whether two tallies are of one window."""
-    if rules.window == "last_touch":  # by sums, as the merging does
-        return a.last + rules.length_s > b.first and b.last + rules.length_s > a.first
-    return a.start == b.start

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from app.domain.bulk import BulkReduction
 from app.domain.entries import Entry
+from app.domain.gathering import joined
 from app.domain.merging import Key
 from app.domain.records import short_id, short_id_factors
 from app.domain.tallies import Part, part_of
 from app.domain.watermarks import Advance
-from app.kernels.merging import Group, Grouped, PlacedPart, joined, mixed
+from app.kernels.merging import Group, Grouped, PlacedPart, mixed
 
 if TYPE_CHECKING:
     from app.kernels.weblog_tsv import Columns
@@ -66,7 +67,7 @@ class ColumnReduction(BulkReduction):
             return
         from app.kernels.grouping import Groups
 
-        groups = Groups(self._blocks, self._factors, self.rules)
+        groups = Groups.of_blocks(self._blocks, self._factors, self.rules)
         waiting, placed = self._waiting, self._placed
         self._blocks, self._waiting, self._placed = [], {}, {}
         self.counted += groups.counted

@@ -37,13 +37,14 @@ Floats = NDArray[np.float64]
 
 
 class Columns(NamedTuple):
-    """A chunk of lines. The arrays hold, line by line, the hits with status 200 or 206 that were read here."""
+    """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
 
     times: Floats
     positions: NDArray[np.uint64]
     lo: Ints
     hi: Ints
     """lo 0 and hi -1 where the line names no range."""
+    statuses: Ints
     counts: Bools
     """Which lines of the next three these are."""
     ip_address: pa.ChunkedArray
@@ -63,10 +64,10 @@ class Columns(NamedTuple):
         return self.hits + len(self.other.rejects) + self.other.heads
 
 
-def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool = False) -> Columns | None:
+def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False) -> Columns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where carriage returns stand inside lines.
 
-    `position`, `arrived` and `header_row` are those of read_lines.
+    `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
     """
     text = _plain_line_ends(data)
     if text is None:
@@ -83,12 +84,13 @@ def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool 
     other = _read_others(data, starts, ends, at[plain], arrived, position, header_row)
     positions = starts + np.int64(position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
-    counts = plain & ((codes == 206) | (codes == 200))
+    counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return Columns(
         times[counts],
         positions[at[counts]].astype(np.uint64),
         lo[counts],
         hi[counts],
+        codes[counts],
         counts,
         table.column("ip_address"),
         table.column("user_agent"),

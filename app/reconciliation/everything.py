@@ -16,6 +16,7 @@ from app.reconciliation.stores import DELIVERY, HIT, REJECT, compare_stores, fin
 from app.reconciliation.topics import TopicView
 from app.settings import Settings
 from app.stores.contract import Store
+from app.stores.refused import refusal_id
 from app.transports.reading import TopicReader
 
 __all__ = ["Run", "check_stores", "reconcile"]
@@ -90,4 +91,4 @@ async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> Non
 async def _refused(view: TopicView, store: str) -> set[str]:
     """Raw ids of what the store refused for good, as the topic of rejects tells."""
     reason = f"refused_by_{store}"
-    return {reject.raw_id async for rejects in view.rejects() for reject in rejects if reject.reason == reason}
+    return {refusal_id(store, reject.raw_id) async for rejects in view.rejects() for reject in rejects if reject.reason == reason}

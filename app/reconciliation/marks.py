@@ -8,7 +8,8 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED
+from app.domain.byteranges import Ranges
+from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED, holes
 from app.domain.records import Delivery, Hit, Reject
 from app.tokenizing import partition_of
 
@@ -129,4 +130,9 @@ def _is_sound(d: Delivery, superseded: bool) -> bool:
         and len(d.hit_ids) == min(d.hits, KEPT_IDS)
         and d.first <= d.last
         and d.covered_bytes == sum(hi - lo + 1 for lo, hi in d.ranges)
+        and _plain(d.missing) == _plain(holes(_pairs(d.ranges), d.total_bytes))
     )
+
+
+def _pairs(ranges: Iterable[Any]) -> Ranges:
+    return tuple((lo, hi) for lo, hi in ranges)

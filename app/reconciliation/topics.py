@@ -48,7 +48,7 @@ class TopicView:
     async def tokens(self) -> AsyncIterator[list[Group]]:
         async for value in self._values(TOKENS):
             groups = wire.decode_tokens(value).groups
-            self._on_progress(TOKENS, sum(len(group.rows) for group in groups))
+            self._on_progress(TOKENS, sum(group.count for group in groups))
             yield groups
 
     async def hits(self) -> AsyncIterator[list[Hit]]:
@@ -93,7 +93,7 @@ class TopicView:
 
 def hits_of_groups(groups: list[Group]) -> list[Hit]:
     """As Hit, source before position."""
-    return [Hit._make((*row[:12], group.source, row[12])) for group in groups for row in group.rows]
+    return [Hit._make(hit) for group in groups for hit in group.hits()]
 
 
 async def _in_thread(start: Callable[[], Iterator[tuple[int, int, bytes]]]) -> AsyncIterator[bytes]:

@@ -1,7 +1,7 @@
 """Floors of mended deliveries: what is added to the timestamps of all their later writes.
 
 A person who alters or deletes a row of reduced_weblogs does it by the clock, and no version would ever show above that. A mended
-delivery is therefore written above a floor, and every writer adds it from then on. See docs/decisions for why.
+delivery is therefore written above a floor, and every writer adds it from then on. Why: docs/decisions/0011-versions-are-timestamps.md.
 """
 
 from __future__ import annotations

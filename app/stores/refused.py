@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from functools import cache
+from hashlib import blake2b
 from typing import Any
 
 from app import wire
 from app.domain.events import Sum, Transaction, Vote
-from app.domain.records import Delivery, Hit, Reject, raw_ids
+from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
 
-__all__ = ["as_reject"]
+__all__ = ["as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
+
+
+@cache
+def _mark(store: str) -> int:
+    return int.from_bytes(blake2b(store.encode(), digest_size=16, person=b"refused by").digest(), "big")
+
+
+def refusal_id(store: str, raw_id: str) -> str:
+    """The raw id of the reject that tells of a refused hit; of that id, the hit's again.
+
+    It is another one than the hit's, because several stores may refuse one hit, and each tells why.
+
+    >>> refusal_id("cassandra", refusal_id("cassandra", "0" * 31 + "7"))[-1]
+    '7'
+    """
+    try:
+        return f"{int(raw_id, 16) ^ _mark(store):032x}"[:32]
+    except ValueError:  # not one of ours: from somebody who writes into our topics
+        return id_of_given(f"{store} {raw_id}")
 
 
 def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
@@ -21,6 +42,6 @@ def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
         return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)
     if not isinstance(record, Delivery):
         record = Hit._make(record)
-        return Reject(f"refused_by_{store}", reason, line, record.raw_id, record.source, record.position, now)
+        return Reject(f"refused_by_{store}", reason, line, refusal_id(store, record.raw_id), record.source, record.position, now)
     source = f"weblogs_reduced/{store}"
     return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, now)

@@ -17,10 +17,13 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from app import wire
 from app.domain.records import Delivery, Hit
 from app.domain.windows import Rules
+from app.stores.refused import refusal_id
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
@@ -128,14 +131,14 @@ def test_each_window_mode_cuts_the_four_requests_alike_in_both_stores(live: Live
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_store_killed_five_times_holds_everything_afterwards(live: Live, logs, kind: str) -> None:
+def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs, kind: str) -> None:
     rng = random.Random(kind)
     server = Server.beside(kind)
     live.start_worker()
     live.wait_started()
-    replay = live.replay("--rate", LINES / 60, "--chunk-bytes", 16 << 10, *logs[0])
-    for _ in range(5):
-        time.sleep(rng.uniform(2, 6))
+    replay = live.replay("--rate", LINES / 120, "--chunk-bytes", 16 << 10, *logs[0])
+    for _ in range(10):
+        time.sleep(rng.uniform(0.5, 5))
         server.kill()
         server.start()
         server.wait_ready()
@@ -208,6 +211,47 @@ def test_a_topic_created_anew_and_a_wiped_data_folder_leave_old_documents_right(
         assert stored_raw(name, live.settings)[0].total() == statistics.hits
     live.replay("--again", logs[0][0]).wait()  # the wiped state learns it once more, and the documents are the same
     assert_stores_are_right(live, logs[0][:2], logs[1][:2])
+
+
+TOO_LARGE = 10**12
+"""A status that Cassandra's column does not hold."""
+
+
+def refuse_in_elasticsearch(live: Live) -> None:
+    """As an operator's own ingest pipeline does it."""
+    server = live.settings.elasticsearch_url
+    pipeline = {"processors": [{"fail": {"if": f"ctx.status == {TOO_LARGE}L", "message": "this is poison"}}]}
+    name = f"{live.settings.elasticsearch_prefix}poison"
+    settings = {"index.final_pipeline": name}
+    for path, body in ((f"/_ingest/pipeline/{name}", pipeline), (f"/{live.settings.elasticsearch_prefix}raw_weblogs/_settings", settings)):
+        request = urllib.request.Request(server + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
+        assert json.load(urllib.request.urlopen(request, timeout=30))["acknowledged"]
+
+
+def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_nothing_up(live: Live, logs) -> None:
+    worker = live.start_worker()
+    live.replay(logs[0][0]).wait()
+    live.wait_drained()
+    refuse_in_elasticsearch(live)
+    message = next(each for each in map(wire.decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows)
+    group = message.groups[0]
+    poison = group.rows[0][:5] + (TOO_LARGE,) + group.rows[0][6:11] + ("0" * 31 + "7",) + group.rows[0][12:]
+    message.groups = [msgspec.structs.replace(group, rows=[poison])]
+    live.send("weblogs_tokens", 0, wire.encode(message))
+    live.replay(logs[0][1]).wait()
+    live.wait_drained()
+    content, statistics = reduced(*logs[0][:2])
+    for name in STORES:
+        hits, rejects = stored_raw(name, live.settings)
+        assert hits.total() == len(hits) == statistics.hits, name
+        assert rejects.total() == statistics.rejects.total() + len(STORES), "each store tells why it refused"
+        for store in STORES:
+            assert rejects[refusal_id(store, poison[11])] == 1
+        assert not set(content) - set(stored(name, live.settings))
+    for reason in ("this is poison", "does not fit its column"):
+        assert any(reason in reject.detail for value in live.values("weblogs_rejects") for reject in wire.decode_rejects(value))
+    assert worker.exits == []
+    assert_check_is_clean(live)
 
 
 HOSTILE = """'"; DROP TABLE weblogs.raw_weblogs; -- {"query": {"match_all": {}}} AND (a:b* OR ~c)\\ <script>é😀"""

@@ -109,8 +109,9 @@ def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, bro
         assert_nothing_lost(live, *logs)
 
 
-def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_path: Path, broker: Server, logs) -> None:
-    with Live(tmp_path, broker, KAFKA_SESSION=6) as live:
+@pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
+def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+    with Live(tmp_path, broker, KAFKA_SESSION=6, TABLE_STORE=table_store) as live:
         one, two = live.start_worker("one"), live.start_worker("two")
         live.wait_started("one")
         live.wait_started("two")
@@ -156,15 +157,17 @@ def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, broker:
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_broker_killed_loses_nothing_and_the_flow_goes_on_within_a_minute(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+def test_a_broker_killed_ten_times_loses_nothing_and_the_flow_goes_on_within_a_minute(
+    tmp_path: Path, broker: Server, logs, table_store: str
+) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         for name in ("one", "two"):
             live.start_worker(name)
             live.wait_started(name)
-        replay = live.replay(*pace(60), *logs[0])
-        for down_s in (0, 2, 8, 0, 15):
-            time.sleep(rng.uniform(2, 5))
+        replay = live.replay(*pace(90), *logs[0])
+        for down_s in (0, 2, 8, 0, 15, 0, 1, 4, 0, 0):
+            time.sleep(rng.uniform(1, 4))
             before = live.committed()
             broker.kill()
             time.sleep(down_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import urllib.request
@@ -42,11 +43,15 @@ def names_of(properties: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def mapped() -> None:
+def mapped() -> None:
     """Templates and indices are there, as `init` makes them."""
-    store = open_store("elasticsearch", settings())
-    await store.open()
-    await store.close()
+
+    async def make() -> None:
+        store = open_store("elasticsearch", settings())
+        await store.open()
+        await store.close()
+
+    asyncio.run(make())
 
 
 @pytest.mark.parametrize("view", VIEWS)

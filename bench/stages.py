@@ -1,0 +1,116 @@
+"""`python -m bench.stages`: CPU a line in each stage between the topics, in one process, without a broker or a store."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from app import wire
+from app.domain.reduction import no_sizes
+from app.domain.windows import Rules
+from app.merge import Merger
+from app.parts import MemoryPart
+from app.settings import settings
+from app.tokenizing import Lines, Tokenizer, encode_tokens
+from bench.measure import simulate
+
+NEVER = 1 << 62
+BATCH_BYTES = 1 << 20
+"""Tokens that are merged at a time."""
+
+
+class Stages:
+    """Seconds of CPU by name of the stage."""
+
+    def __init__(self) -> None:
+        self.cpu_s: defaultdict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        began = time.process_time()
+        yield
+        self.cpu_s[name] += time.process_time() - began
+
+
+def chunks(data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
+    """Whole lines, about `size` bytes at a time, each with its position."""
+    at = 0
+    while at < len(data):
+        end = data.rfind(b"\n", at, at + size) + 1 if at + size < len(data) else len(data)
+        yield at, data[at:end]
+        at = end
+
+
+def run(data: bytes, chunk_bytes: int, partitions: int, columns: bool) -> tuple[int, int, dict[str, float]]:
+    """Lines, distinct keys and the seconds of CPU of each stage."""
+    own, stages = settings(), Stages()
+    stage = stages.stage
+    tokenizer = Tokenizer(partitions, "weblog_tsv", columns_from_bytes=0 if columns else NEVER)
+    merger = Merger(Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes)
+    states = [MemoryPart() for _ in range(partitions)]
+    waiting: list[list[bytes]] = [[] for _ in range(partitions)]
+    lines = 0
+
+    def merge(partition: int) -> None:
+        values, waiting[partition] = waiting[partition], []
+        with stage("tokens read"):
+            messages = [wire.decode_tokens(value) for value in values]
+        steps = merger.steps(partition, states[partition], messages)
+        while True:
+            with stage("merged"):
+                step = next(steps, None)
+            if step is None:
+                return
+            with stage("records written"):
+                wire.encode_in_pieces(step.records)
+            with stage("state changed"):
+                states[partition].apply(list(step.changes.items()), 0)
+
+    for number, (position, chunk) in enumerate(chunks(data, chunk_bytes)):
+        headers = {"source": b"0" * 32, "name": b"bench", "position": b"%d" % position}
+        with stage("lines read"):
+            found = tokenizer.tokenize([Lines("weblogs@1", 0, number, time.time(), chunk, headers)])
+        lines += found.lines
+        with stage("tokens written"):
+            values = {partition: encode_tokens(tokens) for partition, tokens in found.tokens.items()}
+        for partition, some in values.items():
+            waiting[partition] += some
+            if sum(map(len, waiting[partition])) >= BATCH_BYTES:
+                merge(partition)
+    for partition in range(partitions):
+        if waiting[partition]:
+            merge(partition)
+    return lines, sum(state.entries for state in states), dict(stages.cpu_s)
+
+
+@click.command()
+@click.option("--lines", default=400_000, show_default=True, help="Simulated lines.")
+@click.option("--chunk-bytes", default=512 << 10, show_default=True, help="Size of a message of lines.")
+@click.option("--partitions", default=8, show_default=True)
+def main(lines: int, chunk_bytes: int, partitions: int) -> None:
+    """CPU of each stage, lines as rows beside lines as columns."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        log, _ = simulate(Path(name), lines)
+        data = log.read_bytes()
+    run(data[: 1 << 20], chunk_bytes, partitions, True)  # loads the libraries
+    counted, keys, rows = run(data, chunk_bytes, partitions, False)
+    counted_too, keys_too, columns = run(data, chunk_bytes, partitions, True)
+    assert (counted, keys) == (counted_too, keys_too)
+    click.echo(f"{counted:,} lines, {keys:,} keys; CPU in µs a line")
+    table = Table("stage", "rows", "columns", box=None)
+    for stage in rows:
+        table.add_row(stage, f"{rows[stage] / counted * 1e6:.2f}", f"{columns[stage] / counted * 1e6:.2f}")
+    table.add_row("all", f"{sum(rows.values()) / counted * 1e6:.2f}", f"{sum(columns.values()) / counted * 1e6:.2f}")
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
