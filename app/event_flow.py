@@ -17,7 +17,6 @@ from app.domain.records import Reject, raw_ids
 from app.intake import batches, by_partition
 from app.ledger import Arrived, Ledger
 from app.outbox import send_all
-from app.parts import MemoryPart
 from app.state import BatchTable
 from app.transports.messages import Message
 from app.wire_events import Read, encode_counted
@@ -62,10 +61,12 @@ class EventFlow(NamedTuple, Generic[Event]):
         last = part[-1]
         partition = last.message.partition
         state = self.table.parts.get(partition)
+        if state is None:
+            return False
         messages, rejects = self._arrived(topic, part)
         await self._send_rejects(rejects, partition)
         first = True
-        for step in self.ledger.steps(topic, partition, MemoryPart() if state is None else state, messages):
+        for step in self.ledger.steps(topic, partition, state, messages):
             if not first:
                 crash_point("count_slice")
             first = False
