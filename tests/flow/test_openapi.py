@@ -24,6 +24,8 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
         flow.start_worker()
         flow.wait_started()
         yield flow
+        if flow.worker is not None and flow.worker.poll() is None:
+            flow.stop_worker()
 
 
 def test_the_description_is_served_and_every_path_in_it_is_answered(flow: Flow) -> None:

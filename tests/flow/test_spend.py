@@ -29,6 +29,8 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
         flow.start_worker()
         flow.wait_started()
         yield flow
+        if flow.worker is not None and flow.worker.poll() is None:
+            flow.stop_worker()
 
 
 async def stored(store: Store) -> tuple[list[Transaction], dict[str, dict[tuple[str, int], tuple[int, int]]]]:

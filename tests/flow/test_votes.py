@@ -6,12 +6,19 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from app.cli.simulate import command as simulate_command
+from app.errors import WorkerError
+from app.settings import Settings
+from app.transports.producers import Message, open_producer
+from tests.flow.content import stored_raw
 from tests.flow.running import ROOT, Flow
-from tests.flow.voting import call, free_port, get, post, stored_votes
+from tests.flow.voting import assert_votes_are_true, call, free_port, get, post, simulate, stored_votes
 
 
 @pytest.fixture
@@ -20,6 +27,8 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
         flow.start_worker()
         flow.wait_started()
         yield flow
+        if flow.worker is not None and flow.worker.poll() is None:
+            flow.stop_worker()
 
 
 def shown_calls() -> list[list[str]]:
@@ -129,3 +138,48 @@ def test_the_sample_clients_lose_no_vote_while_the_worker_is_away(tmp_path: Path
         votes, counts = stored_votes(flow.folder)
     assert counts["total"] == {("2", 0): 2, ("3", 0): 2}
     assert sorted(vote.opinion or "" for vote in votes.values()) == ["", "", "a & b", "ü"]
+
+
+def test_simulated_votes_come_out_as_their_truth_in_small_slices_and_bad_messages_are_rejected(tmp_path: Path) -> None:
+    truth, journal = tmp_path / "truth.json", tmp_path / "journal"
+    with Flow(tmp_path / "var", WEB_PORT=free_port(), CHANGELOG_BATCH_BYTES=4096) as flow:
+        flow.start_worker()
+        flow.wait_started()
+        with closing(open_producer(Settings(data_dir=flow.folder))) as producer:
+            values = (b"no JSON", b'[["good", 3, 1.0], ["bad"]]', b"", b"\xff")
+            producer.append([Message("votes", at, None, value, {}, time.time()) for at, value in enumerate(values)])
+        client = simulate(flow, "votes", "-n", 1500, "--truth", truth, "--journal", journal, "--batch", 100, "--seed", 5)
+        assert client.wait(60) == 0, (flow.folder / "simulate.log").read_text()
+        flow.wait_drained()
+        votes, counts = stored_votes(flow.folder)
+        rejects = stored_raw(flow.folder)[1]
+        flow.stop_worker()
+    good = votes.pop("good")
+    assert good.candidate_id == 3 and good.time == 1.0
+    counts["total"]["3", 0] -= 1
+    del counts["window"]["3", 0], counts["kiosk"]["3/", 0], counts["second"]["", 1]
+    assert_votes_are_true(votes, counts, json.loads(truth.read_text()))
+    assert set(journal.read_text().split()) == set(votes)
+    assert rejects.total() == 4
+
+
+def test_simulated_votes_can_be_written_down_instead(tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    out, truth = tmp_path / "votes.jsonl", tmp_path / "truth.json"
+    asked = ["votes", "-n", "200", "--until", "2026-01-01T00:00:00Z", "-o", str(out), "--truth", str(truth), "--users", "20"]
+    done = run(simulate_command, asked)
+    assert done.exit_code == 0, done.output
+    votes = [json.loads(line) for line in out.read_text().splitlines()]
+    true = json.loads(truth.read_text())
+    assert len(votes) == true["sent"] and len({vote["vote_id"] for vote in votes}) == true["votes"] == 200
+    assert {vote["user_id"][0] for vote in votes} == {"u"}
+    for wrong in (["--one-per-user"], ["--until", "x"], ["--candidates", "x"]):
+        assert run(simulate_command, ["votes", "-n", "1", "-o", str(out), *wrong]).exit_code == 2
+
+
+def test_a_client_gives_up_a_worker_that_is_not_there_and_tells_what_a_worker_refuses(flow: Flow) -> None:
+    run = CliRunner().invoke
+    nobody = run(simulate_command, ["votes", "-n", "3", "--url", f"http://127.0.0.1:{free_port()}", "--patience", "0.2", "--batch", "1"])
+    assert isinstance(nobody.exception, WorkerError) and "took nothing for 0.2 s" in str(nobody.exception)
+    refused = run(simulate_command, ["votes", "-n", "3", "--url", flow.url(), "--candidates", "77"])
+    assert isinstance(refused.exception, WorkerError) and "There is no candidate 77" in str(refused.exception)
