@@ -20,7 +20,7 @@ from app.stores.cassandra_rows import Row
 from app.stores.cassandra_values import bigint, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 
-__all__ = ["CassandraLedgers", "create_tables", "statements"]
+__all__ = ["CassandraLedgers", "create_tables", "spend_sum_rows", "statements", "transaction_row", "vote_row", "vote_sum_row"]
 
 SHARDS = 16
 """Partitions that hold the totals of all users."""
@@ -33,6 +33,8 @@ _DDL_S = 60.0
 _FILE = Path(__file__).parent / "schema" / "cassandra_ledgers.cql"
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+) .*?;$", re.MULTILINE | re.DOTALL)
 _ROW_BYTES = 60
+_FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
+"""Times to live."""
 _UP = "USING TIMESTAMP ? AND TTL ?"
 Record = TypeVar("Record")
 
@@ -104,7 +106,6 @@ class CassandraLedgers:
     ) -> None:
         self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
         self._raw_ttl, self._reduced_ttl = (int32(seconds) for seconds in ttls_s)
-        self._short_ttl = int32(int(SHORT_DAYS * _DAY_S))
 
     # -- writes
 
@@ -119,50 +120,17 @@ class CassandraLedgers:
 
     async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
         stamp = bigint(_LATEST_US - int(time.time() * 1e6))
-
-        def rows(vote: Vote, number: int) -> Iterable[Row]:
-            texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
-            values = [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, self._raw_ttl]
-            yield _row("ledger_vote", values, number)
-
-        return await self._send(votes, rows)
+        return await self._send(votes, lambda vote, number: [vote_row(vote, stamp, self._raw_ttl, number)])
 
     async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
         stamp = bigint(_LATEST_US - int(time.time() * 1e6))
-
-        def rows(each: Transaction, number: int) -> Iterable[Row]:
-            values = [text(each.transaction_id), text(each.user_id), double(each.time), bigint(each.cents), stamp, self._reduced_ttl]
-            yield _row("ledger_transaction", values, number)
-
-        return await self._send(transactions, rows)
+        return await self._send(transactions, lambda each, number: [transaction_row(each, stamp, self._reduced_ttl, number)])
 
     async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        def rows(each: Sum, number: int) -> Iterable[Row]:
-            day = bigint(each.start // _DAY_S)
-            place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
-            if each.resolution == "kiosk":
-                candidate_id, kiosk_id = candidate_and_kiosk(each.group)
-                values = [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, self._reduced_ttl]
-                yield _row("ledger_count", values, number)
-            else:
-                ttl = {"total": int32(0), "second": self._short_ttl}.get(each.resolution, self._reduced_ttl)
-                values = [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl]
-                yield _row("ledger_vote_sum", values, number)
-
-        return await self._send(sums, rows)
+        return await self._send(sums, lambda each, number: [vote_sum_row(each, self._reduced_ttl, number)])
 
     async def write_spend_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        def rows(each: Sum, number: int) -> Iterable[Row]:
-            user, version = text(each.group), bigint(each.version)
-            ttl = int32(0) if each.resolution == "total" else self._reduced_ttl
-            place = [int32(each.partition), bigint(each.share)]
-            known = [varint(each.amount), bigint(each.events)]
-            values = [user, text(each.resolution), bigint(each.start), *place, *known, bigint(each.repeats), version, ttl]
-            yield _row("ledger_spend_sum", values, number)
-            if each.resolution == "total":
-                yield _row("ledger_spend_user", [int32(_shard(each.group)), user, *place, *known, version, ttl], number)
-
-        return await self._send(sums, rows)
+        return await self._send(sums, lambda each, number: spend_sum_rows(each, self._reduced_ttl, number))
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         rows = list(names.items())
@@ -254,6 +222,40 @@ class CassandraLedgers:
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Nothing to do: rows were written with their time to live."""
         return 0, 0
+
+
+def vote_row(vote: Vote, stamp: bytes, ttl: bytes, number: int) -> Row:
+    """Of the `number`-th record of a call."""
+    texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
+    return _row("ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number)
+
+
+def transaction_row(each: Transaction, stamp: bytes, ttl: bytes, number: int) -> Row:
+    values = [text(each.transaction_id), text(each.user_id), double(each.time), bigint(each.cents), stamp, ttl]
+    return _row("ledger_transaction", values, number)
+
+
+def vote_sum_row(each: Sum, ttl: bytes, number: int) -> Row:
+    """Sums by kiosk have a table of their own; totals live for ever, counts by second for two days."""
+    day = bigint(each.start // _DAY_S)
+    place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
+    if each.resolution == "kiosk":
+        candidate_id, kiosk_id = candidate_and_kiosk(each.group)
+        return _row("ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number)
+    ttl = {"total": _FOR_EVER, "second": _SHORT}.get(each.resolution, ttl)
+    return _row("ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number)
+
+
+def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:
+    """A total stands once more among those of all users."""
+    total = each.resolution == "total"
+    user, place = text(each.group), [int32(each.partition), bigint(each.share)]
+    known, end = [varint(each.amount), bigint(each.events)], [bigint(each.version), _FOR_EVER if total else ttl]
+    values = [user, text(each.resolution), bigint(each.start), *place, *known, bigint(each.repeats), *end]
+    rows = [_row("ledger_spend_sum", values, number)]
+    if total:
+        rows.append(_row("ledger_spend_user", [int32(_shard(each.group)), user, *place, *known, *end], number))
+    return rows
 
 
 def _row(statement: str, values: list[Any], record: int) -> Row:
