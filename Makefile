@@ -55,6 +55,7 @@ coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/i
 bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md: 30 minutes; QUICK=1: 3; PART=stream: one part
 	$(PY) -m bench.needs
 	$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(QUICK)$(PART),,--page docs/benchmarks.md)
+	$(if $(PART),,$(PY) -m bench.votes $(if $(QUICK),--quick))
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .

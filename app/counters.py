@@ -14,6 +14,8 @@ class Counters:
         self.lines = 0
         self.hits = 0
         self.rejects: Counter[str] = Counter()
+        self.events: Counter[tuple[str, str]] = Counter()
+        """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}
         """Source name -> highest event time seen."""
         self.store_problems: dict[str, str] = {}

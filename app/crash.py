@@ -10,7 +10,7 @@ import signal
 
 from app.settings import settings
 
-__all__ = ["POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
+__all__ = ["COUNT_POINTS", "POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
 
 REPLAY_POINTS = (
     "replay_sent",  # the log has acknowledged, the checkpoint is not written
@@ -26,10 +26,12 @@ WORKER_POINTS = (
     "recovery",  # the table: half of the changelog is read
     "store_written",  # a sink: the store has acknowledged, nothing acked
 )
+COUNT_POINTS = ("count_outputs", "count_written", "count_slice", "count_acked")
+"""The agents that count votes and spending: outputs durable; state changed; between two slices of a batch; acked, not committed."""
 REPAIR_POINTS = (
     "mended",  # a batch is mended in the store, others are not
 )
-POINTS = REPLAY_POINTS + WORKER_POINTS + REPAIR_POINTS
+POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS
 
 _passes: dict[str, int] = {}
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
+
+from app.settings import settings
+from app.transports.kafka_topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 if TYPE_CHECKING:
     from rocksdict import Cache, Rdict
 
     from app.transports.messages import Pair
 
-__all__ = ["MemoryPart", "Part", "RocksPart"]
+__all__ = ["MemoryPart", "Part", "RocksPart", "counting_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
@@ -86,12 +89,12 @@ class MemoryPart(dict[bytes, bytes]):
 class RocksPart:
     """A RocksDB folder. Only one process can have it open."""
 
-    def __init__(self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None) -> None:
+    def __init__(self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20) -> None:
         """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
         written for `max_age_s`: by then the log may have forgotten that keys are gone."""
         from rocksdict import Cache
 
-        self._folder, self._log = folder, log
+        self._folder, self._log, self._buffer_bytes = folder, log, buffer_bytes
         self._cache = cache or Cache(64 << 20)
         self._db = self._open()
         self.next_offset = 0
@@ -112,7 +115,7 @@ class RocksPart:
         options = Options(raw_mode=True)
         options.create_if_missing(True)
         options.set_block_based_table_factory(blocks)
-        options.set_write_buffer_size(16 << 20)
+        options.set_write_buffer_size(self._buffer_bytes)
         options.set_max_write_buffer_number(2)
         options.set_max_open_files(200)
         options.set_keep_log_file_num(2)
@@ -157,3 +160,19 @@ class RocksPart:
 
     def close(self) -> None:
         self._db.close()
+
+
+def counting_parts(table: str) -> Callable[[int, str], Part]:
+    """Makes the parts of a table that counts events: on disk on either broker, unless WEBLOGS_TABLE_STORE is memory.
+
+    Its entries are never read once they are over, so that one whose end was missed does no harm: see app.domain.counting.
+    """
+
+    def make(partition: int, log: str) -> Part:
+        own = settings()
+        if own.table_store == "memory":
+            return MemoryPart()
+        folder = own.data_dir / "tables" / f"{table}-{partition}"
+        return RocksPart(folder, log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S, buffer_bytes=4 << 20)
+
+    return make

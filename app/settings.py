@@ -61,6 +61,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     changelog_batch_bytes: Annotated[
         int, _says("Changes beyond this are written in slices; Kafka must take batches of it.", "bytes", ge=1024)
     ] = 4 << 20
+    # -- votes and spending
+    event_horizon: Annotated[
+        int, _says("So long the id of a vote or transaction is remembered: sent again within it, it counts once.", "s", ge=60)
+    ] = 172800
+    vote_window: Annotated[int, _says("Length of the windows in which votes are counted.", "s", ge=1, le=86400)] = 600
+    vote_one_per_user: Annotated[bool, _says("One vote a user over all candidates; every vote must name its user then.")] = False
+    vote_future: Annotated[float, _says("A vote dated further ahead of the server's clock is refused.", "s", ge=0)] = 300.0
+    admin_token: Annotated[str, _says("Who sends it as a bearer token may change candidates and users over HTTP; empty: nobody.")] = ""
+    cache: Annotated[
+        str, _says("Where results of votes and spending are cached: memory, or redis://HOST:PORT/NUMBER for several workers.")
+    ] = "memory"
+    cache_refresh: Annotated[float, _says("Results that are asked for are made anew this often.", "s", gt=0)] = 1.0
+    cache_max_age: Annotated[float, _says("No cached result is older than this.", "s", gt=0)] = 10.0
+    overload_after: Annotated[
+        float, _says("When a posted vote has waited for this long to be written, others are told 503.", "s", gt=0)
+    ] = 2.0
     # -- replay
     replay: Annotated[str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")] = ""
     rate: Annotated[float, _says("Lines a second that a replay sends; 0 is full speed.", "lines/s", ge=0)] = 0.0
@@ -91,7 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_session: Annotated[float, _says("A worker not heard of for this long loses its partitions.", "s", ge=1)] = 6.0
     table_store: Annotated[
         Literal["auto", "memory", "rocksdb"],
-        _says("Where a table's state lives: memory, rocksdb (on disk, with Kafka only), or auto: rocksdb on Kafka, else memory."),
+        _says("Where state lives: memory, rocksdb (on disk, Kafka only), or auto: deliveries by the broker, votes and spending on disk."),
     ] = "auto"
     standbys: Annotated[int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)] = 0
     # -- Elasticsearch
@@ -138,7 +154,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka")
         if self.table_store == "rocksdb" and not self.on_kafka:
-            raise SettingsError(f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps its tables in memory")
+            raise SettingsError(
+                f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps the table of deliveries in memory"
+            )
 
     @property
     def store_names(self) -> tuple[str, ...]:

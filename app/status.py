@@ -58,6 +58,7 @@ class StatusService(mode.Service):
             waiting_since=self._progress.waiting_since,
             watermarks=counters.watermarks,
             state_entries=self._table.entries if self._table is not None else 0,
+            events=dict(counters.events),
             backlog=backlog,
             problems=(*problems, self._problem) if self._problem else problems,
         )

@@ -16,7 +16,21 @@ from app.settings import settings
 from app.transports.kafka_options import MAX_MESSAGE_BYTES, faust_credentials, servers
 from app.transports.worker_id import worker_id
 
-__all__ = ["Sink", "app", "flow", "runs_flow", "sinks", "weblogs", "weblogs_reduced", "weblogs_rejects", "weblogs_tokens"]
+__all__ = [
+    "Sink",
+    "app",
+    "flow",
+    "runs_flow",
+    "sinks",
+    "spend",
+    "spend_reduced",
+    "votes",
+    "votes_reduced",
+    "weblogs",
+    "weblogs_reduced",
+    "weblogs_rejects",
+    "weblogs_tokens",
+]
 
 _settings = settings()
 if _settings.on_kafka:
@@ -122,7 +136,16 @@ weblogs_rejects = _topic(app, "weblogs_rejects")
 weblogs_reduced = _topic(app, "weblogs_reduced")
 """Deliveries."""
 
-flow = (weblogs, weblogs_tokens, weblogs_rejects, weblogs_reduced)
+votes = _topic(app, "votes")
+"""Votes, many a message, by vote id or user."""
+votes_reduced = _topic(app, "votes_reduced")
+"""The votes that count, and how many there are of them."""
+spend = _topic(app, "spend")
+"""Transactions, many a message, by user."""
+spend_reduced = _topic(app, "spend_reduced")
+"""The transactions that count, and their sums."""
+
+flow = (weblogs, weblogs_tokens, weblogs_rejects, weblogs_reduced, votes, votes_reduced, spend, spend_reduced)
 
 
 class Sink(NamedTuple):
@@ -132,6 +155,8 @@ class Sink(NamedTuple):
     tokens: faust.TopicT
     rejects: faust.TopicT
     reduced: faust.TopicT
+    votes: faust.TopicT
+    spend: faust.TopicT
 
 
 def _sink(store: str) -> Sink:
@@ -139,7 +164,8 @@ def _sink(store: str) -> Sink:
     own = app if name == app.conf.id else _make_app(name)
     if own is not app:
         own.finalize()  # the worker starts it as a dependency: no command line will do it
-    return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in (weblogs_tokens, weblogs_rejects, weblogs_reduced)))
+    read = (weblogs_tokens, weblogs_rejects, weblogs_reduced, votes_reduced, spend_reduced)
+    return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in read))
 
 
 sinks = {store: _sink(store) for store in _settings.store_names if store in _settings.role_names}

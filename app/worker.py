@@ -17,6 +17,7 @@ from app.counters import counters
 from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
 from app.errors import LogError, LogLocked, WeblogsError
 from app.settings import settings
+from app.settling import Settling
 from app.sink import open_until_there, stores
 from app.standstill import watch_standstill
 from app.status import StatusService
@@ -30,10 +31,16 @@ if runs_flow:
     # isort: split
     import agents.merge_ranges
 
+    # isort: split
+    import agents.count_votes
+    import agents.sum_spend
+
 # isort: split
 import agents.store_raw
 import agents.store_reduced
 import agents.store_rejects
+import agents.store_spend
+import agents.store_votes
 
 __all__ = ["app"]
 
@@ -72,7 +79,11 @@ class Beside(mode.Service):
 
     async def on_start(self) -> None:
         from app.transports.producers import open_producer
+        from app.web.cache_redis import open_cache
+        from app.web.event_intake import EventIntake
         from app.web.intake import LogIntake
+        from app.web.names import Names
+        from app.web.results import Results
         from app.web.server import WebService, make_web_app
 
         own = settings()
@@ -86,7 +97,13 @@ class Beside(mode.Service):
             self._page_store = next(iter(stores.values()), None) or open_store(own.store_names[0], own, read_only=True)
             self._producer = open_producer(own)
             self._intake = LogIntake(self._producer, own)
-            page = make_web_app(self._page_store, status, self._intake, own)
+            self._event_producer = open_producer(own)
+            self._events = EventIntake(self._event_producer, own.overload_after)
+            self._cache = open_cache(own)
+            names = Names(self._page_store, list(stores.values()))
+            settled = Settling(app.topics_log.standing, [own.app_id, f"{own.app_id}-{self._page_store.name}"])
+            results = Results(self._page_store, self._events, own, self._cache, settled)
+            page = make_web_app(self._page_store, status, self._intake, own, self._events, names, results)
             self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)
             for sink in sinks.values():
@@ -125,7 +142,11 @@ class Beside(mode.Service):
         """Who feeds and asks goes first, the stores last."""
         await self._web.stop()
         await self._intake.close()
+        await self._events.close()
         self._producer.close()
+        self._event_producer.close()
+        if self._cache is not None:
+            await self._cache.close()
         for sink in sinks.values():
             if sink.app is not app:
                 await sink.app.stop()

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 import click
 
+from app.cli.simulate_spend import spend
+from app.cli.simulate_votes import votes
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
 from app.simulator.lines import FORMATS
@@ -26,7 +28,11 @@ _PATH = click.Path(path_type=Path, dir_okay=True)
 
 @click.group("simulate", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Make up a log, the same for the same seed, with the true answers to compare with."""
+    """Make up a log, votes or payments, the same for the same seed, with the true answers to compare with."""
+
+
+command.add_command(votes)
+command.add_command(spend)
 
 
 @command.command("weblogs")

@@ -16,6 +16,7 @@ from app.stores.contract import KINDS, Store
 __all__ = ["command"]
 
 _HELP = {"help_option_names": ["-h", "--help"]}
+_events = click.option("--events", is_flag=True, help="Votes, transactions and their sums only; candidates and users stay.")
 _store = click.option("--store", "name", type=click.Choice(list(STORES)), required=True, help="Which store.")
 _raw = click.option("--raw", is_flag=True, help="Raw hits and rejects only.")
 _reduced = click.option("--reduced", is_flag=True, help="Reduced deliveries only.")
@@ -60,14 +61,24 @@ def map_(name: str, raw: bool, reduced: bool) -> None:
 @_store
 @_raw
 @_reduced
+@_events
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def drop(name: str, raw: bool, reduced: bool, yes: bool) -> None:
+def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
     """Delete all records, with their tables or indices. Asks first. Stop the workers that write to the store before."""
-    kinds = _kinds(raw, reduced)
+    kinds = _kinds(raw, reduced) if raw or reduced or not events else []
+    events = events or not (raw or reduced)
+    said = ", ".join([*kinds, "votes and spending"] if events else kinds)
     if not yes:
-        click.confirm(f"Delete {', '.join(kinds)} of {name} for good?", abort=True)
-    _on(name, lambda store: store.drop(kinds), create=False)
-    click.echo(f"{name}: {', '.join(kinds)} dropped")
+        click.confirm(f"Delete {said} of {name} for good?", abort=True)
+
+    async def work(store: Store) -> None:
+        if events:
+            await store.ledgers.drop()
+        if kinds:
+            await store.drop(kinds)
+
+    _on(name, work, create=False)
+    click.echo(f"{name}: {said} dropped")
 
 
 @command.command("retain", context_settings=_HELP)

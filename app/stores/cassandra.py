@@ -17,12 +17,14 @@ from app.stores.cassandra_connection import Connection
 from app.stores.cassandra_counts import Counter
 from app.stores.cassandra_encoding import Encoder, Work, refusals, ttl_s
 from app.stores.cassandra_floors import FLOOR_AGE_S, Floors
+from app.stores.cassandra_ledgers import CassandraLedgers, create_tables, statements
 from app.stores.cassandra_memory import Written
 from app.stores.cassandra_mending import Mender
 from app.stores.cassandra_reads import Reader
 from app.stores.cassandra_schema import KINDS, create, drop, missing
 from app.stores.cassandra_statements import reads, writes
 from app.stores.contract import Counts, Key
+from app.stores.ledger_contract import Ledgers
 
 __all__ = ["CassandraStore"]
 
@@ -44,6 +46,13 @@ class CassandraStore:
         self._floors = Floors(self._connection, floor_age_s)
         raw_days, reduced_days = settings.retention_days
         self._ttls = ttl_s(raw_days), ttl_s(reduced_days)
+        self.ledgers: Ledgers = CassandraLedgers(
+            self._connection,
+            self._sender,
+            settings.cassandra_keyspace,
+            self._ttls,
+            lambda write: self._writer() if write else self._reading(),
+        )
         self._age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self._ttls if seconds]])
         self._written = Written(self._age_s)
         self._counter = Counter(self._connection, lambda: self._writes, keeps=not read_only)
@@ -80,8 +89,10 @@ class CassandraStore:
             self._connection.connect()
         if not self._read_only:
             create(self._connection, keyspace, self._settings.cassandra_replication)
+            create_tables(self._connection, keyspace)
             self._connection.prepare(writes(keyspace))
         self._connection.prepare(reads(keyspace))
+        self._connection.prepare(statements(keyspace, self._read_only))
 
     async def close(self) -> None:
         if self._idle is not None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Protocol
 
 from app.domain.records import Delivery, Hit, Reject
+from app.stores.ledger_contract import Ledgers
 
 __all__ = ["KINDS", "Counts", "Key", "Store"]
 
@@ -41,6 +42,8 @@ class Store(Protocol):
     """One store. All calls may raise StoreError, or StoreUnreachable where the engine is not there."""
 
     name: str
+    ledgers: Ledgers
+    """Votes and spending."""
 
     async def open(self) -> None:
         """Creates what is missing, never drops."""

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.stores.contract import Counts, Key
 from app.stores.elasticsearch_connection import PING_TIMEOUT_S, Connection
 from app.stores.elasticsearch_documents import delivery_of
+from app.stores.elasticsearch_ledgers import ElasticsearchLedgers
 from app.stores.elasticsearch_mending import Mender
 from app.stores.elasticsearch_names import Names
 from app.stores.elasticsearch_reads import Reader
@@ -18,6 +19,7 @@ from app.stores.elasticsearch_requests import NamedDelivery, delivery_item, hit_
 from app.stores.elasticsearch_retention import Retention
 from app.stores.elasticsearch_schema import Schema
 from app.stores.elasticsearch_sending import Sender
+from app.stores.ledger_contract import Ledgers
 
 __all__ = ["ElasticsearchStore"]
 
@@ -40,14 +42,18 @@ class ElasticsearchStore:
         self._reader = Reader(self.connection, self.names)
         self._sender = Sender(self.connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore)
         self._retention = Retention(self.connection, self.names, self._schema)
+        self._ledgers = ElasticsearchLedgers(self.connection, settings, self._may_write)
+        self.ledgers: Ledgers = self._ledgers
 
     async def open(self) -> None:
         await self.ping()
         if not self._read_only:
             await self._schema.create()
+            await self._ledgers.create()
 
     async def close(self) -> None:
         await self._sender.close()
+        await self._ledgers.close()
         self._schema.forget()
         await self.connection.close()
 
@@ -150,7 +156,9 @@ class ElasticsearchStore:
         raw = await self._retention.delete("raw", now - raw_days * _DAY_S) + await self._retention.delete(
             "rejects", now - raw_days * _DAY_S
         )
-        return raw, await self._retention.delete("reduced", now - reduced_days * _DAY_S)
+        reduced = await self._retention.delete("reduced", now - reduced_days * _DAY_S)
+        more_raw, more_reduced = await self.ledgers.retain(now, raw_days, reduced_days)
+        return raw + more_raw, reduced + more_reduced
 
     async def map(self, kinds: Collection[str]) -> None:
         await self._schema.map(kinds)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from app import wire
+from app.domain.events import Sum, Transaction, Vote
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
 
 __all__ = ["as_reject", "refusal_id"]
@@ -34,8 +35,11 @@ def refusal_id(store: str, raw_id: str) -> str:
 
 
 def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
-    """Of a hit or a delivery; `now` is when it was refused, UTC seconds."""
+    """Of a hit, a delivery, an event or a sum; `now` is when it was refused, UTC seconds."""
     line = wire.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
+    if isinstance(record, Vote | Transaction | Sum):
+        source = f"{type(record).__name__.lower()}/{store}"
+        return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)
     if not isinstance(record, Delivery):
         record = Hit._make(record)
         return Reject(f"refused_by_{store}", reason, line, refusal_id(store, record.raw_id), record.source, record.position, now)

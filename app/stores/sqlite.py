@@ -18,6 +18,8 @@ from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.stores import sqlite_mending
 from app.stores.contract import Counts, Key
+from app.stores.ledger_contract import Ledgers
+from app.stores.sqlite_ledgers import SqliteLedgers
 from app.stores.sqlite_reads import Reader
 from app.stores.sqlite_retention import delete_deliveries, delete_raw
 from app.stores.sqlite_writes import Writer
@@ -45,6 +47,7 @@ class SqliteStore:
         self._reader = Reader(path, busy_s)
         self._writer = None if read_only else Writer(path, clock, busy_s)
         self._threads: tuple[ThreadPoolExecutor, ThreadPoolExecutor] | None = None
+        self.ledgers: Ledgers = SqliteLedgers(self._read, self._write, self._reader, clock)
 
     async def open(self) -> None:
         if self._writer is None:
@@ -161,7 +164,8 @@ class SqliteStore:
             raw += gone
         while (gone := await self._write(delete_deliveries, now - reduced_days * _DAY_S)) is not None:
             reduced += gone
-        return raw, reduced
+        more_raw, more_reduced = await self.ledgers.retain(now, raw_days, reduced_days)
+        return raw + more_raw, reduced + more_reduced
 
     async def map(self, kinds: Collection[str]) -> None:
         """All tables are made together."""

@@ -15,6 +15,7 @@ MIN_SQLITE = (3, 24, 0)
 """The first that knows ON CONFLICT DO UPDATE."""
 SCHEMA_VERSION = 1
 _SCHEMA = Path(__file__).parent / "schema" / "sqlite.sql"
+_LEDGERS = Path(__file__).parent / "schema" / "sqlite_ledgers.sql"
 _CACHE_KIB = 64 << 10
 _CHECKPOINT_PAGES = 8000
 """About 32 MiB of write-ahead log: pages that are written again and again go to the file once."""
@@ -38,6 +39,7 @@ def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
     try:
         _prepare(connection, busy_s)
         _check_version(connection, path)
+        _add_ledgers(connection)
     except sqlite3.Error as error:
         connection.close()
         raise failure(error, path, "open", StoreUnreachable) from error
@@ -64,13 +66,21 @@ def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
     if _version(connection) == 0:
         connection.execute("BEGIN IMMEDIATE")
         if _version(connection) == 0:  # still: nobody else was first
-            _create(connection)
+            _create(connection, _SCHEMA)
         connection.execute("COMMIT")
 
 
-def _create(connection: sqlite3.Connection) -> None:
+def _add_ledgers(connection: sqlite3.Connection) -> None:
+    """Tables that an older store lacks; the last thing in their file tells whether it was applied."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'spending'").fetchone():
+        connection.execute("BEGIN IMMEDIATE")
+        _create(connection, _LEDGERS)
+        connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection, schema: Path) -> None:
     statement = ""
-    for line in _SCHEMA.read_text(encoding="utf-8").splitlines(keepends=True):
+    for line in schema.read_text(encoding="utf-8").splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             connection.execute(statement)

@@ -57,7 +57,8 @@ class Reader:
         if connection is not None:
             connection.close()
 
-    def _rows(self, statement: str, parameters: tuple = ()) -> list[tuple]:
+    def rows(self, statement: str, parameters: tuple = ()) -> list[tuple]:
+        """What a SELECT gives. Raises StoreError."""
         try:
             if self._connection is None:
                 self._connection = open_for_reading(self.path, self._busy_s)
@@ -72,14 +73,14 @@ class Reader:
         except StoreUnreachable:  # an open connection would go on reading a file that was removed
             self.close()
             raise
-        self._rows("SELECT count(*) FROM sqlite_master")
+        self.rows("SELECT count(*) FROM sqlite_master")
 
     def keys_by_hash(self, key_hash: str) -> list[Key]:
         try:
             begin = bytes.fromhex(key_hash)
         except ValueError:
             return []
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT {_KEY} FROM keys WHERE name BETWEEN ? AND ? AND ip_address IS NOT NULL AND user_agent IS NOT NULL "
             "AND request IS NOT NULL ORDER BY key_no",
             (begin, begin + b"\xff" * 12),
@@ -87,7 +88,7 @@ class Reader:
         return [_key(row) for row in rows] if len(begin) == 16 else []
 
     def keys_by_text_part(self, part: str, limit: int) -> list[Key]:
-        rows = self._rows(
+        rows = self.rows(
             f"SELECT {_KEY} FROM (SELECT * FROM keys ORDER BY key_no DESC LIMIT {SEARCHED_KEYS}) AS keys "
             "WHERE instr(lower(ip_address || '_' || user_agent || '_' || request), lower(CAST(? AS TEXT))) ORDER BY key_no DESC LIMIT ?",
             (part, limit),
@@ -95,40 +96,40 @@ class Reader:
         return [_key(row) for row in rows]
 
     def _key_no(self, *key: str | None) -> int | None:
-        rows = self._rows("SELECT key_no FROM keys WHERE name = ?", (key_name(*key),))
+        rows = self.rows("SELECT key_no FROM keys WHERE name = ?", (key_name(*key),))
         return rows[0][0] if rows else None
 
     def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool) -> list[Delivery]:
         key_no = self._key_no(ip_address, user_agent, request)
         if key_no is None:
             return []
-        rows = self._rows(f"{_DELIVERY} WHERE d.key_no = ?{_shown(superseded)} ORDER BY d.window_start DESC", (key_no,))
+        rows = self.rows(f"{_DELIVERY} WHERE d.key_no = ?{_shown(superseded)} ORDER BY d.window_start DESC", (key_no,))
         return [delivery_of_row(row) for row in rows]
 
     def hits_of(self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int) -> tuple[list[Hit], int]:
         key_no = self._key_no(ip_address, user_agent, request)
         if key_no is None:
             return [], 0
-        rows = self._rows(f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, hits.source_no, hits.position LIMIT ?", (key_no, limit))
-        count = self._rows("SELECT count(*) FROM hits WHERE key_no = ?", (key_no,))[0][0]
+        rows = self.rows(f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, hits.source_no, hits.position LIMIT ?", (key_no, limit))
+        count = self.rows("SELECT count(*) FROM hits WHERE key_no = ?", (key_no,))[0][0]
         return [hit_of_row(row, self._raw_ids) for row in rows], count
 
     def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
         if superseded:
             chosen = "" if verdict is None else " WHERE d.verdict = ?"
-            rows = self._rows(f"{_DELIVERY}{chosen} ORDER BY d.last DESC LIMIT ?", (*(() if verdict is None else (verdict,)), limit))
+            rows = self.rows(f"{_DELIVERY}{chosen} ORDER BY d.last DESC LIMIT ?", (*(() if verdict is None else (verdict,)), limit))
             return [delivery_of_row(row) for row in rows]
         # one search in the index for each verdict: a rare one is found as fast as a frequent one
         verdicts = list(self.counts().deliveries) if verdict is None else [verdict]
         found: list[Delivery] = []
         for one in verdicts:
             statement = f"{_DELIVERY} WHERE d.verdict = ? AND d.superseded_by IS NULL ORDER BY d.last DESC LIMIT ?"
-            found.extend(delivery_of_row(row) for row in self._rows(statement, (one, limit)))
+            found.extend(delivery_of_row(row) for row in self.rows(statement, (one, limit)))
         found.sort(key=lambda delivery: delivery.last, reverse=True)
         return found[:limit]
 
     def counts(self) -> Counts:
-        return read_counts(self._rows("SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies"))
+        return read_counts(self.rows("SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies"))
 
     def miscounted(self) -> bool:
         """Whether `counts` says anything else than the records do; looks at all of them."""
@@ -147,17 +148,17 @@ class Reader:
 
     def deliveries_after(self, after: int, superseded: bool) -> tuple[list[Delivery], int | None]:
         """The next slice of all deliveries, and the number of its last (None: that was the end)."""
-        rows = self._rows(f"{_DELIVERY} WHERE d.delivery_no > ?{_shown(superseded)} ORDER BY d.delivery_no LIMIT {SLICE_ROWS}", (after,))
+        rows = self.rows(f"{_DELIVERY} WHERE d.delivery_no > ?{_shown(superseded)} ORDER BY d.delivery_no LIMIT {SLICE_ROWS}", (after,))
         return [delivery_of_row(row) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
 
     def hits_after(self, after: int) -> tuple[list[Hit], int | None]:
         """The next slice of all hits, and the number of its last (None: that was the end)."""
-        rows = self._rows(f"{_HIT} WHERE hits.hit_no > ? ORDER BY hits.hit_no LIMIT {SLICE_ROWS}", (after,))
+        rows = self.rows(f"{_HIT} WHERE hits.hit_no > ? ORDER BY hits.hit_no LIMIT {SLICE_ROWS}", (after,))
         return [hit_of_row(row, self._raw_ids) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
 
     def rejects_after(self, after: int) -> tuple[list[Reject], int | None]:
         """The next slice of all rejects, and the number of its last (None: that was the end)."""
-        rows = self._rows(f"{_REJECT} WHERE rejects.reject_no > ? ORDER BY rejects.reject_no LIMIT {SLICE_ROWS}", (after,))
+        rows = self.rows(f"{_REJECT} WHERE rejects.reject_no > ? ORDER BY rejects.reject_no LIMIT {SLICE_ROWS}", (after,))
         return [self._reject(row) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
 
     def _reject(self, row: tuple[Any, ...]) -> Reject:

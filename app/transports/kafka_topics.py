@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGELOG_KEEPS_TOMBSTONES_S",
     "FLOW_TOPICS",
+    "READ_BY_FLOW",
+    "READ_BY_STORES",
     "Topic",
     "admin",
     "changelog_topic",
@@ -23,8 +25,10 @@ __all__ = [
     "drop_topics",
 ]
 
-FLOW_TOPICS = ("weblogs", "weblogs_tokens", "weblogs_rejects", "weblogs_reduced")
-TABLES = ("byte_ranges",)
+READ_BY_FLOW = ("weblogs", "weblogs_tokens", "votes", "spend")
+READ_BY_STORES = ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced", "votes_reduced", "spend_reduced")
+FLOW_TOPICS = tuple(dict.fromkeys(READ_BY_FLOW + READ_BY_STORES))
+TABLES = ("byte_ranges", "vote_counts", "spend_totals")
 CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
 """A copy of the state that was away for longer may have missed that a key is gone."""
 

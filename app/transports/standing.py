@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.transports.kafka_options import client_options, unreachable
-from app.transports.kafka_topics import FLOW_TOPICS
+from app.transports.kafka_topics import FLOW_TOPICS, READ_BY_FLOW, READ_BY_STORES
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -25,12 +25,14 @@ class Standing(NamedTuple):
 
 
 def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
-    """What a group reads: the flow the first two topics, a store the rest.
+    """What a group reads: the flow what comes in, a store what comes out.
 
-    >>> topics_of_group("weblogs", "weblogs"), topics_of_group("weblogs-cassandra", "weblogs")
-    (('weblogs', 'weblogs_tokens'), ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced'))
+    >>> topics_of_group("weblogs", "weblogs")
+    ('weblogs', 'weblogs_tokens', 'votes', 'spend')
+    >>> topics_of_group("weblogs-cassandra", "weblogs")
+    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced')
     """
-    return FLOW_TOPICS[:2] if group == app_id else FLOW_TOPICS[1:]
+    return READ_BY_FLOW if group == app_id else READ_BY_STORES
 
 
 class KafkaStanding:

@@ -18,9 +18,12 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_JSON_PATHS = ("/deliveries", "/weblogs", "/health", "/metrics")
+_JSON_PATHS = (
+    *("/deliveries", "/weblogs", "/health", "/metrics"),
+    *("/vote", "/votes", "/result", "/voting_distribution", "/candidates", "/users", "/spending", "/openapi.json"),
+)
 
-_TITLES = {400: "Not understood", 404: "Not found", 409: "Several fit", 503: "Not now"}
+_TITLES = {400: "Not understood", 401: "Who are you?", 403: "Not allowed", 404: "Not found", 409: "Several fit", 503: "Not now"}
 
 _WORDS = {
     404: "Nothing is served at this path.",
@@ -85,7 +88,7 @@ def store_trouble(error: Exception) -> str:
 
 
 def _harden(response: web.StreamResponse) -> None:
-    response.headers["Content-Security-Policy"] = content_security_policy()
+    response.headers.setdefault("Content-Security-Policy", content_security_policy())
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["Server"] = "weblogs"

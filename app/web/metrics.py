@@ -33,6 +33,10 @@ def _flow(snapshot: Snapshot) -> Iterable[Metric]:
     yield CounterMetricFamily("weblogs_lines", "Lines tokenized: hits, rejects and head lines.", value=snapshot.lines)
     yield CounterMetricFamily("weblogs_hits", "Lines that are hits.", value=snapshot.hits)
     yield _labelled(CounterMetricFamily("weblogs_rejects", "Lines that are no hit, by reason.", labels=["reason"]), snapshot.rejects)
+    events = CounterMetricFamily("weblogs_events", "Votes and transactions that came.", labels=["topic", "outcome"])
+    for (topic, outcome), number in sorted(snapshot.events.items()):
+        events.add_metric([topic, outcome], number)
+    yield events
     yield GaugeMetricFamily("weblogs_state_entries", "Keys held in the table of byte ranges.", value=snapshot.state_entries)
     lag = GaugeMetricFamily("weblogs_lag_messages", "Messages not yet committed.", labels=["group", "topic", "partition"])
     for (group, topic, partition), messages in sorted(snapshot.lag.items()):

@@ -16,6 +16,7 @@ from app.errors import StoreError
 from app.stores.contract import Counts, Key
 from app.web.answers import ApiError, store_trouble
 from app.web.deliveries import keys_of_text
+from app.web.event_views import VotesView, votes_view
 from app.web.health import lag_by_group, progress_problems
 from app.web.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.web.rendering import html_answer
@@ -28,6 +29,7 @@ NEWEST = 25
 MAX_FOUND_KEYS = 50
 MAX_HITS = 200
 MAX_SOURCES = 20
+TOP_SPENDERS = 10
 
 _HASH = re.compile("[0-9a-fA-F]{32}")
 
@@ -45,6 +47,8 @@ class _Stored(NamedTuple):
     counts: Counts
     newest: list[DeliveryView]
     found: list[_FoundKey]
+    votes: VotesView | None
+    top: list[tuple[str, int, int]]
 
 
 def _found(keys: Sequence[Key], full: bool = False) -> list[_FoundKey]:
@@ -66,7 +70,9 @@ async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
         keys = await _search(parts, text) if text else []
         counts = await parts.store.counts()
         newest = await parts.store.newest_deliveries(NEWEST, verdict)
-    return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys))
+        votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
+        top = (await parts.results.top(TOP_SPENDERS)).value
+    return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys), votes, top)
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:

@@ -9,7 +9,10 @@ from aiohttp import web
 from app.settings import Settings
 from app.stores.contract import Store
 from app.web.body import BodyBudget
+from app.web.event_intake import Events
 from app.web.intake import Intake
+from app.web.names import Names
+from app.web.results import Results
 from app.web.status import Status
 
 __all__ = ["PARTS", "STORE_TIMEOUT_S", "Parts"]
@@ -24,6 +27,10 @@ class Parts(NamedTuple):
     intake: Intake
     settings: Settings
     budget: BodyBudget
+    events: Events
+    """Where posted votes and transactions go."""
+    names: Names
+    results: Results
 
 
 PARTS = web.AppKey("parts", Parts)

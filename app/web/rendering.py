@@ -12,6 +12,7 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from app.web import wording
+from app.web.event_views import money_text
 
 __all__ = ["content_security_policy", "html_answer"]
 
@@ -36,7 +37,7 @@ def content_security_policy() -> str:
             f"style-src {_source('style.css')}",
             f"script-src {_source('live.js')}",
             "connect-src 'self'",
-            "img-src data:",
+            "img-src 'self' data:",
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
@@ -55,6 +56,7 @@ def _environment() -> Environment:
         count=wording.count_text,
         counted=wording.counted_text,
         excerpt=wording.excerpt,
+        money=money_text,
         reject=wording.reject_text,
         time=wording.time_text,
         visible=wording.visible,

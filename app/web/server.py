@@ -14,15 +14,25 @@ from app.settings import Settings
 from app.stores.contract import Store
 from app.web.answers import errors_in_words
 from app.web.body import BodyBudget
+from app.web.candidates import answer_candidates, answer_put_candidates, answer_put_users, answer_users
 from app.web.deliveries import answer_deliveries, answer_key_hash
+from app.web.event_intake import Events
 from app.web.health import answer_health
 from app.web.intake import Intake
 from app.web.metrics import answer_metrics
+from app.web.names import Names
+from app.web.openapi import answer_openapi
 from app.web.pages import answer_dashboard, answer_delivery
 from app.web.parts import PARTS, Parts
+from app.web.results import Results
+from app.web.spender import answer_spender
+from app.web.spending import answer_buckets, answer_spend, answer_sum, answer_top, answer_transactions
 from app.web.status import Status
+from app.web.vote_results import answer_distribution, answer_result
+from app.web.votes import answer_vote, answer_vote_page, answer_votes
 from app.web.weblogs import answer_weblogs
 
+_DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
 __all__ = ["SERVER_OPTIONS", "WebService", "make_web_app"]
 
 log = logging.getLogger(__name__)
@@ -41,10 +51,14 @@ BODIES_AT_ONCE = 4
 """So many bodies of the largest size may be in flight together."""
 
 
-def make_web_app(store: Store, status: Status, intake: Intake, settings: Settings) -> web.Application:
+def make_web_app(
+    store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
+) -> web.Application:
     """The application on its parts; it opens and closes none of them."""
     app = web.Application(middlewares=[errors_in_words])
-    app[PARTS] = Parts(store, status, intake, settings, BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes))
+    budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
+    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
+    app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)
     app.router.add_get("/deliveries/{key_hash:[^/]+}", answer_key_hash)
@@ -53,7 +67,37 @@ def make_web_app(store: Store, status: Status, intake: Intake, settings: Setting
         app.router.add_get(path + "/", handler)
     for path in ("/weblogs", "/weblogs/"):
         app.router.add_post(path, answer_weblogs)
+    app.router.add_get("/openapi.json", answer_openapi)
+    add_votes(app.router)
+    add_spending(app.router)
     return app
+
+
+def add_votes(router: web.UrlDispatcher) -> None:
+    """The routes of votes."""
+    router.add_get("/vote_to_{candidate_id:[^/]+}", answer_vote_page)
+    for end in ("", "/"):
+        router.add_post("/vote" + end, answer_vote)
+        router.add_post("/votes" + end, answer_votes)
+        router.add_get("/result" + end, answer_result)
+        router.add_get("/candidates" + end, answer_candidates)
+        router.add_post("/candidates" + end, answer_put_candidates)
+        router.add_get("/users" + end, answer_users)
+        router.add_post("/users" + end, answer_put_users)
+    for end in _DISTRIBUTION:
+        router.add_get("/voting_distribution" + end, answer_distribution)
+
+
+def add_spending(router: web.UrlDispatcher) -> None:
+    """The routes of spending. A user called top has `/spending/top/buckets`."""
+    router.add_get("/spender", answer_spender)
+    for end in ("", "/"):
+        router.add_post("/spending" + end, answer_spend)
+        router.add_get("/spending/top" + end, answer_top)
+        router.add_get("/spending/{user_id:[^/]+}" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/buckets" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/transactions" + end, answer_transactions)
+        router.add_get("/spending/{user_id:[^/]+}/sum" + end, answer_sum)
 
 
 class WebService(mode.Service):

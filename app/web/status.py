@@ -34,6 +34,8 @@ class Snapshot(NamedTuple):
     """Source name -> highest event time seen in it."""
     state_entries: int = 0
     """Keys held in the table of byte ranges."""
+    events: Mapping[tuple[str, str], int] = {}
+    """(votes or spend, counted, repeats or bad) -> how many came."""
     backlog: Mapping[str, int] = {}
     """Store name -> messages that wait for it."""
     problems: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from app.web.answers import ApiError, json_answer
 from app.web.body import HeldBody, read_body
 from app.web.parts import PARTS
 
-__all__ = ["MAX_KEY_CHARS", "answer_weblogs"]
+__all__ = ["MAX_KEY_CHARS", "answer_weblogs", "refuse_other_sites"]
 
 MAX_KEY_CHARS = 256
 
@@ -23,15 +23,16 @@ def _idempotency_key(request: web.Request) -> str | None:
     return keys[0]
 
 
-def _refuse_other_sites(request: web.Request) -> None:
+def refuse_other_sites(request: web.Request) -> None:
+    """Raises ApiError where a browser says that another site's page sends this."""
     if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise ApiError(403, "Lines are not taken from another site's page.")
+        raise ApiError(403, "Nothing is taken from another site's page.")
 
 
 async def answer_weblogs(request: web.Request) -> web.Response:
     """200 with the number of lines and bytes, once they are durable; see read_body for what else may be answered."""
     parts = request.app[PARTS]
-    _refuse_other_sites(request)
+    refuse_other_sites(request)
     key = _idempotency_key(request)
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         lines = await read_body(request, held, parts.settings.web_max_body_bytes)

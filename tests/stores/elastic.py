@@ -13,6 +13,7 @@ import msgspec
 from app.settings import Settings, settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch import ElasticsearchStore
+from app.stores.elasticsearch_ledgers import ElasticsearchLedgers
 
 Work = Callable[[ElasticsearchStore], Coroutine[Any, Any, Any]]
 
@@ -30,6 +31,7 @@ async def opened(own: Settings | None = None, **options: Any) -> AsyncIterator[E
         await store.open()
         yield store
         await store.drop(KINDS)
+        await remove_ledgers(store)
     finally:
         await store.close()
 
@@ -51,11 +53,18 @@ def for_each(examples: Callable[[Callable[[Work], Any]], None]) -> None:
         store = ElasticsearchStore(own)
         try:
             await store.drop(KINDS)
+            await remove_ledgers(store)
         finally:
             await store.close()
 
     examples(lambda work: asyncio.run(once(work)))
     asyncio.run(drop())
+
+
+async def remove_ledgers(store: ElasticsearchStore) -> None:
+    """The server has room for so many indices only."""
+    assert isinstance(store.ledgers, ElasticsearchLedgers)
+    await store.ledgers.remove()
 
 
 async def clear(store: ElasticsearchStore) -> None:

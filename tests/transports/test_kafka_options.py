@@ -62,8 +62,8 @@ def test_a_broker_that_is_not_there_is_unreachable_in_one_sentence() -> None:
 
 
 def test_groups_read_what_the_flow_says() -> None:
-    assert topics_of_group("w", "w") == ("weblogs", "weblogs_tokens")
-    assert topics_of_group("w-sqlite", "w") == ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced")
+    assert topics_of_group("w", "w") == ("weblogs", "weblogs_tokens", "votes", "spend")
+    assert topics_of_group("w-sqlite", "w") == ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced", "votes_reduced", "spend_reduced")
     assert changelog_topic("w", "byte_ranges") == "w-byte_ranges-changelog"
 
 

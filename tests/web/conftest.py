@@ -8,13 +8,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import Producer, open_producer
+from app.web.event_intake import EventIntake
 from app.web.intake import LogIntake
+from app.web.names import Names
+from app.web.parts import PARTS
+from app.web.results import Results
 from app.web.server import SERVER_OPTIONS, make_web_app
 from app.web.status import Snapshot
 
@@ -60,15 +65,22 @@ def producer(settings: Settings) -> Iterator[Producer]:
     producer.close()
 
 
+def application(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> web.Application:
+    """The web application on these parts."""
+    events = EventIntake(producer, settings.overload_after)
+    return make_web_app(store, status, LogIntake(producer, settings), settings, events, Names(store), Results(store, events, settings))
+
+
 @asynccontextmanager
 async def served(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
     """A client of a server on these parts."""
-    intake = LogIntake(producer, settings)
-    server = TestServer(make_web_app(store, status, intake, settings))
+    app = application(store, status, producer, settings)
+    server = TestServer(app)
     await server.start_server(**SERVER_OPTIONS)
     async with TestClient(server) as client:
         yield client
-    await intake.close()
+    await app[PARTS].intake.close()
+    await app[PARTS].events.close()
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ import msgspec
 import pytest
 
 from app.errors import SettingsError
-from app.web.intake import LogIntake
-from app.web.server import WebService, make_web_app
-from tests.web.conftest import served
+from app.web.server import WebService
+from tests.web.conftest import application, served
 
 
 async def test_port_0_takes_a_free_port_and_tells_it(store, status, producer, settings):
-    service = WebService(make_web_app(store, status, LogIntake(producer, settings), settings), settings)
+    service = WebService(application(store, status, producer, settings), settings)
     await service.start()
     assert service.port > 0
     async with aiohttp.ClientSession() as session, session.get(service.url) as answer:
@@ -30,7 +29,7 @@ async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = msgspec.structs.replace(settings, web_port=other.getsockname()[1])
-        service = WebService(make_web_app(store, status, LogIntake(producer, taken), taken), taken)
+        service = WebService(application(store, status, producer, taken), taken)
         with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{taken.web_port}: address already in use; .*WEBLOGS_WEB_PORT"):
             await service.start()
 
@@ -38,7 +37,7 @@ async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
 async def test_an_address_that_is_not_ours_is_one_sentence(store, status, producer, settings):
     for host in ("192.0.2.1", "no such host"):
         elsewhere = msgspec.structs.replace(settings, web_host=host)
-        service = WebService(make_web_app(store, status, LogIntake(producer, elsewhere), elsewhere), elsewhere)
+        service = WebService(application(store, status, producer, elsewhere), elsewhere)
         with pytest.raises(SettingsError, match=rf"{host}:0: .*WEBLOGS_WEB_HOST"):
             await service.start()
 

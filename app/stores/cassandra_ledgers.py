@@ -1,0 +1,290 @@
+"""Votes and spending in Cassandra: reads that name their partitions, writes that may be repeated."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+from zlib import crc32
+
+from app.domain.events import Sum, Transaction, Vote, added, candidate_and_kiosk
+from app.errors import StoreError
+from app.stores.cassandra_batches import Sender
+from app.stores.cassandra_connection import Connection
+from app.stores.cassandra_rows import Row
+from app.stores.cassandra_values import bigint, double, int32, text, text_of, varint
+from app.stores.ledger_contract import SHORT_DAYS, Named, Top
+
+__all__ = ["CassandraLedgers", "create_tables", "spend_sum_rows", "statements", "transaction_row", "vote_row", "vote_sum_row"]
+
+SHARDS = 16
+"""Partitions that hold the totals of all users."""
+PAGE_ROWS = 5000
+_DAY_S = 86400
+_LATEST_US = 4_000_000_000_000_000
+"""The year 2096 in microseconds: what is written first has the highest timestamp, and stays."""
+_FIRST, _LAST = -(1 << 62), (1 << 62)
+_DDL_S = 60.0
+_FILE = Path(__file__).parent / "schema" / "cassandra_ledgers.cql"
+_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+) .*?;$", re.MULTILINE | re.DOTALL)
+_ROW_BYTES = 60
+_FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
+"""Times to live."""
+_UP = "USING TIMESTAMP ? AND TTL ?"
+Record = TypeVar("Record")
+
+
+def create_tables(connection: Connection, keyspace: str) -> None:
+    """Those that lack, in a keyspace that is there. Blocks."""
+    there = {row[0] for row in connection.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))}
+    lacking = [found for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8")) if found[1] not in there]
+    for found in lacking:
+        connection.execute(found[0].rstrip(";").replace(f"EXISTS {found[1]}", f"EXISTS {keyspace}.{found[1]}"), timeout_s=_DDL_S)
+    if lacking:
+        connection.agree()
+
+
+def _insert(table: str, columns: str, using: str = _UP) -> str:
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' for _ in columns.split(','))}) {using}"
+
+
+_COUNTS = "candidate_id, day, window_start, kiosk_id, partition, share, votes, repeats"
+_VOTE_SUMS = "resolution, day, start, candidate_id, partition, share, votes, repeats"
+_SPEND_SUMS = "user_id, resolution, start, partition, share, cents, transactions, repeats"
+_SPEND_USERS = "shard, user_id, partition, share, cents, transactions"
+_TRANSACTIONS = "transaction_id, user_id, time, cents"
+_VOTES = "vote_id, candidate_id, time, kiosk_id, user_id, opinion"
+
+
+def statements(keyspace: str, read_only: bool) -> dict[str, str]:
+    """Name → CQL."""
+    k = keyspace
+    reads = {
+        "ledger_counts_of": f"SELECT {_COUNTS} FROM {k}.vote_counts WHERE candidate_id = ? AND day = ? AND window_start >= ? AND window_start < ?",
+        "ledger_votes_of": f"SELECT {_VOTE_SUMS} FROM {k}.vote_sums WHERE resolution = ? AND day = ? AND start >= ? AND start < ?",
+        "ledger_spend_of": f"SELECT {_SPEND_SUMS} FROM {k}.spend_sums WHERE user_id = ? AND resolution = ? AND start >= ? AND start < ?",
+        "ledger_users": f"SELECT {_SPEND_USERS} FROM {k}.spend_users WHERE shard = ?",
+        "ledger_paid": f"SELECT {_TRANSACTIONS} FROM {k}.transactions WHERE user_id = ? AND time >= ? AND time < ? LIMIT ?",
+        "ledger_paid_sum": f"SELECT sum(CAST(cents AS varint)), count(*) FROM {k}.transactions WHERE user_id = ? AND time >= ? AND time < ?",
+        "ledger_names": f"SELECT id, name FROM {k}.names WHERE kind = ?",
+        "ledger_all_votes": f"SELECT {_VOTES} FROM {k}.votes",
+        "ledger_all_paid": f"SELECT {_TRANSACTIONS} FROM {k}.transactions",
+        "ledger_all_counts": f"SELECT {_COUNTS} FROM {k}.vote_counts",
+        "ledger_all_vote_sums": f"SELECT {_VOTE_SUMS} FROM {k}.vote_sums",
+        "ledger_all_spend_sums": f"SELECT {_SPEND_SUMS} FROM {k}.spend_sums",
+    }
+    writes = {
+        "ledger_vote": _insert(f"{k}.votes", _VOTES),
+        "ledger_count": _insert(f"{k}.vote_counts", _COUNTS),
+        "ledger_vote_sum": _insert(f"{k}.vote_sums", _VOTE_SUMS),
+        "ledger_transaction": _insert(f"{k}.transactions", _TRANSACTIONS),
+        "ledger_spend_sum": _insert(f"{k}.spend_sums", _SPEND_SUMS),
+        "ledger_spend_user": _insert(f"{k}.spend_users", _SPEND_USERS),
+        "ledger_name": _insert(f"{k}.names", "kind, id, name", ""),
+    }
+    return reads if read_only else reads | writes
+
+
+def _text(value: str | None) -> bytes | None:
+    return None if value is None else text(value)
+
+
+def _shard(user_id: str) -> int:
+    return crc32(user_id.encode("utf-8", "surrogatepass")) % SHARDS
+
+
+class CassandraLedgers:
+    """The Ledgers protocol. `ready(write)` opens the store where it is not, and raises StoreError where it may not write."""
+
+    def __init__(
+        self, connection: Connection, sender: Sender, keyspace: str, ttls_s: tuple[int, int], ready: Callable[[bool], Awaitable[object]]
+    ) -> None:
+        self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
+        self._raw_ttl, self._reduced_ttl = (int32(seconds) for seconds in ttls_s)
+
+    # -- writes
+
+    async def _send(self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[Row]]) -> list[tuple[Record, str]]:
+        await self._ready(True)
+
+        def encode() -> list[Row]:
+            return [row for number, record in enumerate(records) for row in rows_of(record, number)]
+
+        refused = await self._sender.send(await asyncio.to_thread(encode))
+        return [(records[number], reason) for number, reason in sorted(refused.items())]
+
+    async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
+        stamp = bigint(_LATEST_US - int(time.time() * 1e6))
+        return await self._send(votes, lambda vote, number: [vote_row(vote, stamp, self._raw_ttl, number)])
+
+    async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
+        stamp = bigint(_LATEST_US - int(time.time() * 1e6))
+        return await self._send(transactions, lambda each, number: [transaction_row(each, stamp, self._reduced_ttl, number)])
+
+    async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        return await self._send(sums, lambda each, number: [vote_sum_row(each, self._reduced_ttl, number)])
+
+    async def write_spend_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        return await self._send(sums, lambda each, number: spend_sum_rows(each, self._reduced_ttl, number))
+
+    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
+        rows = list(names.items())
+        refused = await self._send(rows, lambda row, number: [_row("ledger_name", [text(kind), text(row[0]), text(row[1])], number)])
+        if refused:
+            raise StoreError(f"{self._connection.where} refuses {kind}: {refused[0][1]}")
+
+    # -- reads
+
+    async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[tuple]:
+        await self._ready(False)
+        async for page in self._connection.pages(self._connection.bound(statement, values, PAGE_ROWS)):
+            for row in page:
+                yield row
+
+    async def _rows(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple]:
+        return [row async for row in self._pages(statement, values)]
+
+    async def vote_sums(self, resolution: str, begin: float, end: float) -> list[Sum]:
+        first, last = _bounds(begin, end)
+        asked = [(text(resolution), bigint(day), bigint(first), bigint(last)) for day in _days(first, last)]
+        return [_vote_sum(row) for rows in await self._each_day("ledger_votes_of", asked) for row in rows]
+
+    async def kiosk_sums(self, candidate_id: int, begin: float, end: float) -> list[Sum]:
+        first, last = _bounds(begin, end)
+        asked = [(bigint(candidate_id), bigint(day), bigint(first), bigint(last)) for day in _days(first, last)]
+        return [_count(row) for rows in await self._each_day("ledger_counts_of", asked) for row in rows]
+
+    async def _each_day(self, statement: str, asked: Sequence[tuple[bytes, ...]]) -> list[list[tuple]]:
+        """The rows of some partitions, a few asked for at a time."""
+        room = asyncio.Semaphore(16)
+
+        async def one(values: tuple[bytes, ...]) -> list[tuple]:
+            async with room:
+                return await self._rows(statement, values)
+
+        return await asyncio.gather(*map(one, asked))
+
+    async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
+        first, last = _bounds(begin, end)
+        rows = await self._rows("ledger_spend_of", [text(user_id), text(resolution), bigint(first), bigint(last)])
+        return [_spend_sum(row) for row in rows]
+
+    async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
+        return [_transaction(row) for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])]
+
+    async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
+        rows = await self._rows("ledger_paid_sum", [text(user_id), double(begin), double(end)])
+        return int(rows[0][0] or 0), rows[0][1]
+
+    async def top(self, limit: int) -> list[Top]:
+        best: list[tuple[int, Top]] = []
+        for shard in range(SHARDS):  # a user is in one of them
+            sums = [
+                Sum("total", text_of(user), 0, partition, share, events, int(cents), 0)
+                async for _, user, partition, share, cents, events in self._pages("ledger_users", [int32(shard)])
+            ]
+            found = [Top(user, cents, events) for (user, _), (events, cents, _) in added(sums).items() if events]
+            best += [(each.cents, each) for each in heapq.nsmallest(limit, found, key=lambda each: (-each.cents, each.user_id))]
+        return sorted((each for _, each in best), key=lambda each: (-each.cents, each.user_id))[:limit]
+
+    async def names(self, kind: Named) -> dict[str, str]:
+        return {text_of(one): text_of(name) for one, name in await self._rows("ledger_names", [text(kind)])}
+
+    async def all_votes(self) -> AsyncIterator[Vote]:
+        async for vote_id, candidate_id, cast, kiosk_id, user_id, opinion in self._pages("ledger_all_votes"):
+            yield Vote(text_of(vote_id), candidate_id, cast, text_of(kiosk_id), text_of(user_id), text_of(opinion))
+
+    async def all_transactions(self) -> AsyncIterator[Transaction]:
+        async for row in self._pages("ledger_all_paid"):
+            yield _transaction(row)
+
+    async def all_sums(self, ledger: str) -> AsyncIterator[Sum]:
+        if ledger == "spend":
+            async for row in self._pages("ledger_all_spend_sums"):
+                yield _spend_sum(row)
+            return
+        async for row in self._pages("ledger_all_counts"):
+            yield _count(row)
+        async for row in self._pages("ledger_all_vote_sums"):
+            yield _vote_sum(row)
+
+    async def drop(self) -> None:
+        await self._ready(True)
+        for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8")):
+            if found[1] != "names":
+                await asyncio.to_thread(self._connection.execute, f"TRUNCATE {self._keyspace}.{found[1]}", None, _DDL_S)
+
+    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
+        """Nothing to do: rows were written with their time to live."""
+        return 0, 0
+
+
+def vote_row(vote: Vote, stamp: bytes, ttl: bytes, number: int) -> Row:
+    """Of the `number`-th record of a call."""
+    texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
+    return _row("ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number)
+
+
+def transaction_row(each: Transaction, stamp: bytes, ttl: bytes, number: int) -> Row:
+    values = [text(each.transaction_id), text(each.user_id), double(each.time), bigint(each.cents), stamp, ttl]
+    return _row("ledger_transaction", values, number)
+
+
+def vote_sum_row(each: Sum, ttl: bytes, number: int) -> Row:
+    """Sums by kiosk have a table of their own; totals live for ever, counts by second for two days."""
+    day = bigint(each.start // _DAY_S)
+    place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
+    if each.resolution == "kiosk":
+        candidate_id, kiosk_id = candidate_and_kiosk(each.group)
+        return _row("ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number)
+    ttl = {"total": _FOR_EVER, "second": _SHORT}.get(each.resolution, ttl)
+    return _row("ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number)
+
+
+def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:
+    """A total stands once more among those of all users."""
+    total = each.resolution == "total"
+    user, place = text(each.group), [int32(each.partition), bigint(each.share)]
+    known, end = [varint(each.amount), bigint(each.events)], [bigint(each.version), _FOR_EVER if total else ttl]
+    values = [user, text(each.resolution), bigint(each.start), *place, *known, bigint(each.repeats), *end]
+    rows = [_row("ledger_spend_sum", values, number)]
+    if total:
+        rows.append(_row("ledger_spend_user", [int32(_shard(each.group)), user, *place, *known, *end], number))
+    return rows
+
+
+def _row(statement: str, values: list[Any], record: int) -> Row:
+    return Row(statement, values, _ROW_BYTES + sum(len(value) for value in values if value), record)
+
+
+def _bounds(begin: float, end: float) -> tuple[int, int]:
+    """As whole seconds that a bucket may start at."""
+    return max(_FIRST, math.ceil(begin)), min(_LAST, math.ceil(end))
+
+
+def _days(first: int, last: int) -> range:
+    return range(first // _DAY_S, (last - 1) // _DAY_S + 1) if first < last else range(0)
+
+
+def _count(row: tuple) -> Sum:
+    candidate_id, _, start, kiosk_id, partition, share, votes, repeats = row
+    return Sum("kiosk", f"{candidate_id}/{text_of(kiosk_id)}", start, partition, share, votes, 0, repeats)
+
+
+def _vote_sum(row: tuple) -> Sum:
+    resolution, _, start, candidate_id, partition, share, votes, repeats = row
+    return Sum(resolution, candidate_id, start, partition, share, votes, 0, repeats)
+
+
+def _spend_sum(row: tuple) -> Sum:
+    user_id, resolution, start, partition, share, cents, transactions, repeats = row
+    return Sum(resolution, text_of(user_id), start, partition, share, transactions, int(cents), repeats)
+
+
+def _transaction(row: tuple) -> Transaction:
+    return Transaction(text_of(row[0]), text_of(row[1]), *row[2:4])

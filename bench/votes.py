@@ -1,0 +1,93 @@
+"""`python -m bench.votes`: how fast are votes taken, results given out, and batches counted? By wrk, against a worker of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from tests.flow.running import Flow
+from tests.flow.voting import assert_votes_are_true, call, free_port, simulate, stored_votes
+
+CONNECTIONS = 500
+_POST = """
+wrk.method = "POST"
+wrk.body = '{"candidate_id": 2, "opinion": "test"}'
+wrk.headers["Content-Type"] = "application/json"
+"""
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used since its start."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(flow: Flow, path: str, seconds: int, script: Path | None = None) -> int:
+    """Runs wrk, prints what it measured; how many requests were answered."""
+    assert flow.worker is not None
+    before = cpu_seconds(flow.worker.pid)
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
+    command += ["-s", str(script)] if script else []
+    told = subprocess.run([*command, flow.url().rstrip("/") + path], capture_output=True, text=True, check=True).stdout
+    answered = int(re.search(r"(\d+) requests in", told)[1])  # type: ignore[index]
+    if (bad := re.search(r"Non-2xx or 3xx responses: (\d+)", told)) is not None:
+        raise SystemExit(f"{path}: {bad[1]} of {answered} answers were no success")
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])  # type: ignore[index]
+    slowest = re.search(r"99%\s+(\S+)", told)[1]  # type: ignore[index]
+    cpu = (cpu_seconds(flow.worker.pid) - before) / max(answered, 1) * 1e6
+    click.echo(f"{path:10} {rate:>9,.0f} a second, p99 {slowest}, {cpu:.0f} µs of the worker's CPU each")
+    return answered
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Two seconds each and 20,000 votes: for the equality of results, not for rates.")
+@click.option("--votes", type=int, help="Votes in batches; default 500,000.")
+def main(quick: bool, votes: int | None) -> None:
+    """Votes one by one from 500 connections, results from the cache, votes in batches; the counts are compared."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is not there: apt-get install wrk")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    seconds, votes = (2, votes or 20_000) if quick else (10, votes or 500_000)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        script = folder / "post.lua"
+        script.write_text(_POST)
+        with Flow(folder / "one", WEB_PORT=free_port()) as flow:
+            flow.start_worker()
+            flow.wait_started()
+            answered = load(flow, "/vote/", seconds, script)
+            flow.wait_drained()
+            load(flow, "/result/", seconds)
+            ((candidate,), _) = json.loads(call(flow.url(), "/result/", headers={"Cache-Control": "no-cache"})[2])
+            # wrk leaves at most one request of each connection without having seen its answer
+            if not answered <= candidate["num_vote"] <= answered + CONNECTIONS:
+                raise SystemExit(f"{answered} votes were answered with success, {candidate['num_vote']} are counted")
+        with Flow(folder / "many", WEB_PORT=free_port(), PARTITIONS=8) as flow:
+            flow.start_worker()
+            flow.wait_started()
+            assert flow.worker is not None
+            before, began = cpu_seconds(flow.worker.pid), time.monotonic()
+            truth = folder / "truth.json"
+            client = simulate(flow, "votes", "-n", votes, "--batch", 5000, "--truth", truth)
+            if client.wait() != 0:
+                raise SystemExit((flow.folder / "simulate.log").read_text())
+            flow.wait_drained(600)
+            true = json.loads(truth.read_text())
+            took, used = time.monotonic() - began, cpu_seconds(flow.worker.pid) - before
+            each = f"{used / true['sent'] * 1e6:.1f} µs of the worker's CPU each"
+            click.echo(f"{'/votes/':10} {true['sent'] / took:>9,.0f} a second into the store, the simulating client included, {each}")
+            assert_votes_are_true(*stored_votes(flow.folder), true)
+    click.echo("every count equals the truth")
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m bench.votes")

@@ -1,0 +1,19 @@
+"""spend_totals: cents by user, minute, hour and day, and the ids in them. Partitioned like `spend`; keys and values: see app.ledger."""
+
+from __future__ import annotations
+
+from app.parts import counting_parts
+from app.state import BatchTable
+from app.topology import app
+
+__all__ = ["spend_totals"]
+
+spend_totals = BatchTable(
+    app,
+    name="spend_totals",
+    key_type=bytes,
+    value_type=bytes,
+    partitions=app.conf.topic_partitions,
+    make_part=counting_parts("spend_totals"),
+)
+app.tables.add(spend_totals)

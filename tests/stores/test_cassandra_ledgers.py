@@ -1,0 +1,45 @@
+"""Votes and spending in Cassandra."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from app.domain.events import Sum
+from app.stores.cassandra import CassandraStore
+from app.stores.contract import Store
+from tests.stores import ledger_rules
+from tests.stores.cassandra_stores import cql, fresh_keyspace, with_cassandra
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def keyspace() -> Iterator[str]:
+    with fresh_keyspace() as keyspace:
+        yield keyspace
+
+
+@pytest.mark.parametrize("rule", ledger_rules.RULES, ids=lambda rule: rule.__name__)
+def test_cassandra_keeps(rule: Callable[[Store], Awaitable[None]], keyspace: str) -> None:
+    async def work(store: CassandraStore) -> None:
+        await store.ledgers.drop()
+        await rule(store)
+
+    with_cassandra(keyspace, work)
+    cql(keyspace, "TRUNCATE KS.names")
+
+
+def test_a_users_range_and_a_candidates_day_are_one_partition_each(keyspace: str) -> None:
+    async def work(store: CassandraStore) -> None:
+        await store.ledgers.write_spend_sums([Sum("hour", "u1", start, 0, 0, 1, 5, 0) for start in range(0, 36_000, 3600)])
+        await store.ledgers.write_vote_sums([Sum("kiosk", f"2/k{kiosk}", 600, 0, 0, 1, 0, 0) for kiosk in range(5)])
+
+    with_cassandra(keyspace, work)
+    spend, votes = cql(
+        keyspace,
+        "SELECT count(*) FROM KS.spend_sums WHERE user_id = 'u1' AND resolution = 'hour' AND start >= 3600 AND start < 18000",
+        "SELECT count(*) FROM KS.vote_counts WHERE candidate_id = 2 AND day = 0 AND window_start >= 0",
+    )
+    assert (spend, votes) == ([(4,)], [(5,)])
