@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -37,6 +38,11 @@ def servers() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("WEBLOGS_")}
 
 
+def _end_with_parent() -> None:
+    """In a child: no test process that is killed leaves workers behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 class Supervised:
     """A process that is started again whenever it ends, until it ends well or is stopped; its exit codes are kept."""
 
@@ -51,7 +57,7 @@ class Supervised:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            return subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
+            return subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, preexec_fn=_end_with_parent)
 
     def _watch(self) -> None:
         while True:
