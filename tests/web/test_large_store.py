@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from app.web.pages import NEWEST
@@ -17,7 +19,7 @@ class Watched:
 
     def __getattr__(self, name):
         attribute = getattr(self._store, name)
-        if name == "name":
+        if not inspect.iscoroutinefunction(attribute):
             return attribute
 
         async def read(*args, **kwargs):
