@@ -1,25 +1,51 @@
-"""Which live tests may run beside one another."""
+"""Live tests side by side: each process of theirs has servers of its own."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-OWN_SERVERS = ("test_kafka_", "test_services")
-"""Files of tests with a broker of their own each."""
+from tests.services.server import KINDS, Server
+
+BY_THEMSELVES = ("test_kafka_kills", "test_flow_into_stores")
+"""Files whose tests share nothing with one another: each may run in another process."""
+_own: list[Server] = []
 
 
-class StoresInOneProcess(LoadScopeScheduling):
-    """Elasticsearch and Cassandra are shared, and some tests kill them: what uses them runs in one process, in turn."""
+class FilesTogether(LoadScopeScheduling):
+    """The tests of a file run in one process, but for those that share nothing."""
 
     def _split_scope(self, nodeid: str) -> str:
-        """The scope of a test: tests of one scope run in one process."""
         file = nodeid.partition("::")[0].rpartition("/")[2]
-        return nodeid if file.startswith(OWN_SERVERS) else "stores"
+        return nodeid if file.startswith(BY_THEMSELVES) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """For `--dist loadscope`; xdist's own groups do not work with this pytest."""
-    return StoresInOneProcess(config, log) if config.getvalue("dist") == "loadscope" else None
+    """For `--dist loadscope`, which goes by modules otherwise."""
+    return FilesTogether(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_configure() -> None:
+    """Start the servers of this process: those that `python -m tests.services run` started belong to the first one."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    if number == 0 or "SERVICES_BASE" not in os.environ:
+        return
+    beside = [Server.beside(kind) for kind in KINDS]
+    base = Path(os.environ["SERVICES_BASE"]) / f"process-{number}"
+    _own.extend(Server(each.kind, base, each.port + 10 * number, cache=each.cache) for each in beside)
+    for server in _own:
+        server.start()
+    for server in _own:
+        server.wait_ready()
+        os.environ |= server.settings()
+    os.environ["SERVICES_BASE"] = str(base)
+
+
+def pytest_unconfigure() -> None:
+    """Stop them."""
+    for server in _own:
+        server.remove()
