@@ -27,7 +27,7 @@ test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one
 
 test-long: N ?= 100000
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
-	N=$(N) $(PYTEST) -m "long and not live" -n 3 --dist worksteal --durations=10
+	N=$(N) $(PYTEST) -m "long and not live" --durations=10
 
 # Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
