@@ -52,7 +52,7 @@ coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/i
 	$(PY) -m coverage report --skip-covered --fail-under=85
 	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
 
-bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md: 30 minutes; QUICK=1: 3; PART=stream: one part
+bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; long; QUICK=1: small, for equality alone; PART=stream: one part
 	$(PY) -m bench.needs
 	$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(QUICK)$(PART),,--page docs/benchmarks.md)
 	$(if $(PART),,$(PY) -m bench.votes $(if $(QUICK),--quick))
