@@ -15,6 +15,7 @@ from faust.transport.drivers import aiokafka as driver
 from app.settings import settings
 from app.transports.changelog import Changelog
 from app.transports.kafka_changelog import KafkaChangelog
+from app.transports.kafka_consumer import Consumer
 from app.transports.kafka_topics import check_topics
 from app.transports.messages import Message
 from app.transports.standing import KafkaStanding, Standing
@@ -54,6 +55,7 @@ class Producer(driver.Producer):
 class Transport(driver.Transport):
     """Transport to Kafka."""
 
+    Consumer: ClassVar[type] = Consumer
     Producer: ClassVar[type] = Producer
     _standing: KafkaStanding | None = None
     _lock: WorkerLock | None = None

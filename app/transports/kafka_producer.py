@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import SettingsError
@@ -52,7 +53,8 @@ class KafkaProducer:
         except (KafkaError, OSError) as error:
             client, self._client = self._client, None  # after a failure its sequence numbers may be out of step: the next call begins anew
             if client is not None:
-                client.close(timeout=0)
+                with suppress(KafkaError, OSError):  # it says once more what it could not send
+                    client.close(timeout=0)
             raise unreachable(self._settings, error) from error
 
     def _connected(self) -> Any:

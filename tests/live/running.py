@@ -68,7 +68,8 @@ class Supervised:
             time.sleep(RESTART_AFTER_S)
             if not self._wanted:
                 return
-            self._environment.pop("WEBLOGS_CRASH_AT", None)  # a named point kills once
+            if code == -signal.SIGKILL:
+                self._environment.pop("WEBLOGS_CRASH_AT", None)  # a named point kills once
             self.process = self._start()
 
     def kill(self) -> None:
