@@ -22,8 +22,12 @@ $(READY): requirements.txt init.sh
 run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for your own, ONCE=1 to end when it is stored
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
-test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one)
-	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal
+test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one); COV=1 for the branch coverage, too
+	$(if $(COV),@rm -f .coverage .coverage.*)
+	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal $(if $(COV),--cov --cov-report=)
+	$(if $(COV),@$(PY) -m coverage html --quiet)
+	$(if $(COV),$(PY) -m coverage report --skip-covered --fail-under=85)
+	$(if $(COV),$(PY) -m coverage report --include="app/domain/*" --fail-under=95)
 
 test-long: N ?= 100000
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
@@ -45,12 +49,8 @@ services-stop: $(READY) ## Stop them; their data stay
 test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
 	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs
 
-coverage: $(READY) ## The fast tests with branch coverage: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
-	@rm -f .coverage .coverage.*
-	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal --cov --cov-report=
-	@$(PY) -m coverage html --quiet
-	$(PY) -m coverage report --skip-covered --fail-under=85
-	$(PY) -m coverage report --include="app/domain/*" --fail-under=95
+coverage: ## `make test COV=1`: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
+	@$(MAKE) --no-print-directory test COV=1
 
 bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; long; QUICK=1: small, for equality alone; PART=stream: one part
 	$(PY) -m bench.needs

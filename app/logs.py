@@ -67,5 +67,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         "handlers": {"root": handler, "own": handler},
         "root": {"level": "WARNING", "handlers": ["root"]},
         # Faust's timers complain of every tick that comes late under load.
-        "loggers": ours | {"mode.timers": {"level": "ERROR"}} | ({"faust": {"level": "INFO"}} if level == "DEBUG" else {}),
+        "loggers": ours
+        | {"mode.timers": {"level": "ERROR"}}
+        | ({"faust": {"level": "INFO", "handlers": ["own"], "propagate": False}} if level == "DEBUG" else {}),
     }

@@ -19,6 +19,7 @@ from app.errors import LogError, LogLocked, WeblogsError
 from app.settings import settings
 from app.settling import Settling
 from app.sink import open_until_there, stores
+from app.stacks import watch_signal
 from app.standstill import watch_standstill
 from app.status import StatusService
 from app.stores import open_store
@@ -87,6 +88,7 @@ class Beside(mode.Service):
         from app.web.server import WebService, make_web_app
 
         own = settings()
+        watch_signal(self.loop)
         # the lag of every group of the settings, also of those that other workers serve
         groups = {own.app_id: ""} | {f"{own.app_id}-{name}": name for name in own.store_names}
         status = StatusService(app, app.tables.data.get("byte_ranges"), groups, counters, loop=self.loop, beacon=self.beacon)

@@ -30,7 +30,8 @@ Exit codes: 0 done; 1 it could not do its job, or not all of it, and a sentence 
 setting. Where a command has others, its text says so. Standard output carries results, standard error everything else.
 
 The worker is Faust's: `.venv/bin/faust -A app worker`. It ends with 70 where it must be started again (nothing is lost by that)
-and with 78 where a person has to change something first; the last line of its log says what.
+and with 78 where a person has to change something first; the last line of its log says what. `kill -USR1` makes it log what each of its
+tasks waits for.
 """
 _SETTINGS = """\
 # Settings

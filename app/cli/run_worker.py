@@ -83,35 +83,41 @@ class Worker:
     def start(self) -> None:
         """Returns when it takes messages. Raises WorkerError with the end of its log."""
         self._spawn()
-        deadline = time.monotonic() + START_S
-        while not self._ready():
-            assert self._process is not None
-            if (code := self._process.poll()) is not None:
-                raise WorkerError(f"the worker did not start (exit code {code}). {self._last_words()}")
-            if time.monotonic() > deadline:
-                raise WorkerError(f"the worker was not ready after {START_S:.0f} s. {self._last_words()}")
-            if self._asked.wait(0.1):
-                return
-        self.show_problems()
+        self._await_ready()
 
     def watch(self) -> None:
         """Call often: shows its problems; starts it again where it ended and may be. Raises WorkerError where not."""
         self.show_problems()
         assert self._process is not None
         code = self._process.poll()
-        if code is None:
-            if self._restarts and time.monotonic() - self._started > FORGIVEN_AFTER_S:
-                self._restarts = 0
-            return
+        if code is not None:
+            self._spawn_again(code, "ended")
+            self._await_ready()
+        elif self._restarts and time.monotonic() - self._started > FORGIVEN_AFTER_S:
+            self._restarts = 0
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + START_S
+        while not self._asked.is_set() and not self._ready():
+            assert self._process is not None
+            if (code := self._process.poll()) is not None:
+                self._spawn_again(code, "did not start")
+                deadline = time.monotonic() + START_S
+            if time.monotonic() > deadline:
+                raise WorkerError(f"the worker was not ready after {START_S:.0f} s. {self._last_words()}")
+            self._asked.wait(0.1)
+        self.show_problems()
+
+    def _spawn_again(self, code: int, what: str) -> None:
         if code != EXIT_CANNOT_GO_ON and code >= 0:
-            raise WorkerError(f"the worker ended (exit code {code}). {self._last_words()}")
+            raise WorkerError(f"the worker {what} (exit code {code}). {self._last_words()}")
         how = f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
         if self._restarts == RESTARTS:
-            raise WorkerError(f"the worker ended again ({how}) after {RESTARTS} new starts. {self._last_words()}")
+            raise WorkerError(f"the worker {what} again ({how}) after {RESTARTS} new starts. {self._last_words()}")
         self._restarts += 1
-        self._say(f"The worker ended ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood.")
+        self._say(f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood.")
         if not self._asked.wait(0.2 * 2**self._restarts):
-            self.start()
+            self._spawn()
 
     def stop(self) -> None:
         """Asks it to end and waits; it loses nothing either way."""

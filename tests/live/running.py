@@ -164,7 +164,8 @@ class Live:
         while not condition():
             refused = [one for one in self.running if one.exits[-1:] == [EXIT_REFUSED]]
             assert not refused, refused[0].text()[-3000:]
-            assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.logs()}"
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited in vain for {what}:\n{self.logs()}")
             time.sleep(0.2)
 
     def wait_started(self, name: str = "worker") -> None:
@@ -190,6 +191,11 @@ class Live:
             return 0
 
     def logs(self) -> str:
+        """The end of each; of workers that run, what each of their tasks waits for."""
+        for worker in self.workers.values():
+            if worker.process.poll() is None:
+                worker.signal(signal.SIGUSR1)
+        time.sleep(1)
         return "\n".join(f"--- {one.log.name} {one.exits}\n{one.text()[-3000:]}" for one in self.running)
 
     # -- what is in the topics
