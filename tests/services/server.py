@@ -142,7 +142,9 @@ class Server:
             start_new_session=True,
             check=True,
         )
-        self._state_file.write_text(json.dumps({"pid": int(begun.stdout), "port": self.port}))
+        known = self._state_file.with_suffix(".new")
+        known.write_text(json.dumps({"pid": int(begun.stdout), "port": self.port}))
+        known.replace(self._state_file)
 
     def wait_ready(self, patience_s: float = 900.0) -> None:
         """Until it answers. The first start fetches it: that takes as long as the network does.
@@ -151,7 +153,7 @@ class Server:
         """
         deadline = time.monotonic() + patience_s
         while not self.ready():
-            if not self.running():
+            if not self.running() and not self._runs_after(POLL_S):
                 raise ServiceError(f"{self.kind} ended while it started; the end of {self.log}:\n{self._end_of_log()}")
             if time.monotonic() > deadline:
                 raise ServiceError(f"{self.kind} did not answer for {patience_s:.0f} s; the end of {self.log}:\n{self._end_of_log()}")
@@ -193,6 +195,11 @@ class Server:
             shutil.rmtree(self.folder)
 
     # -- inside
+
+    def _runs_after(self, seconds: float) -> bool:
+        """Looks again later: while one program becomes another by exec, its environment reads as empty."""
+        time.sleep(seconds)
+        return self.running()
 
     def _taken(self) -> list[str]:
         """Names of the ports where somebody listens."""
