@@ -97,6 +97,7 @@ def _make_app(name: str) -> App:
         web_host=_settings.web_host,
         web_port=_settings.web_port or 5000,
         topic_disable_leader=True,
+        TableManager="app.recovery:Tables",
         table_standby_replicas=_settings.standbys if _settings.on_kafka else 0,
         consumer_auto_offset_reset="earliest",
         broker_commit_every=1000,
