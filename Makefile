@@ -31,7 +31,7 @@ test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one
 
 test-long: N ?= 100000
 test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
-	N=$(N) $(PYTEST) -m "long and not live" --durations=10
+	N=$(N) $(PYTEST) -m "long and not live" -n 3 --dist worksteal --durations=10
 
 # Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
@@ -49,8 +49,8 @@ services-stop: $(READY) ## Stop them; their data stay
 test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
 	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs
 
-coverage: ## `make test COV=1`: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
-	@$(MAKE) --no-print-directory test COV=1
+coverage: COV := 1
+coverage: test ## `make test COV=1`: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
 
 bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; long; QUICK=1: small, for equality alone; PART=stream: one part
 	$(PY) -m bench.needs

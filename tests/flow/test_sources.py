@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.flow.content import differences, reduced, stored, stored_raw
 from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
@@ -34,6 +36,7 @@ def wait_for_hits(flow: Flow, count: int) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_a_file_followed_while_it_is_rotated_a_hundred_times_loses_and_doubles_no_line(tmp_path: Path) -> None:
     log, _ = simulate(tmp_path, 2000)
     head, *lines = log.read_bytes().splitlines(keepends=True)

@@ -98,6 +98,7 @@ def test_every_resolution_is_what_the_simulator_says_and_a_second_batch_of_the_s
     assert tops == sorted(expected.items(), key=lambda item: (-item[1], item[0]))
 
 
+@pytest.mark.long
 def test_the_canary_sees_its_own_sums_and_tells_them_as_metrics(flow: Flow, tmp_path: Path) -> None:
     port = free_port()
     file = config(tmp_path, users=5, mean_gap_s=0.2)

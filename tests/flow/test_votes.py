@@ -70,6 +70,7 @@ def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flo
     assert sorted(row["num_vote"] for row in windows) == sorted(expected.values())
 
 
+@pytest.mark.long
 def test_a_restart_keeps_every_count_and_knows_every_id(flow: Flow) -> None:
     votes = [{"candidate_id": 2, "vote_id": f"v{i}"} for i in range(50)]
     assert post(flow.url(), "/votes/", votes)[0] == 200

@@ -113,6 +113,7 @@ def content(folder: Path) -> tuple[list, list, dict[tuple, tuple[Delivery, int]]
 
 
 @pytest.mark.parametrize("window", ["last_touch", "first_touch"])
+@pytest.mark.long
 def test_reduce_fills_a_store_as_a_worker_does_and_each_after_the_other_changes_nothing(tmp_path: Path, window: str) -> None:
     log, _ = simulate(tmp_path, 3000, "--window", window)
     log.write_bytes(log.read_bytes() + b"no line at all\n" + b"\t".join(log.read_bytes().splitlines()[5].split(b"\t")[:3]) + b"\n")

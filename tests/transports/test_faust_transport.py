@@ -66,6 +66,7 @@ def expected(numbers: range) -> set[tuple[str, int, int, str]]:
     return {(topic, n % 2, n // 2, str(n)) for topic in ("first", "second") for n in numbers}
 
 
+@pytest.mark.long
 def test_two_apps_in_one_worker_keep_their_own_offsets_over_a_hang_a_kill_and_a_restart(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.db")
     for topic in ("first", "second"):
