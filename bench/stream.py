@@ -17,7 +17,8 @@ from bench.needs import PEER_PYTHON
 from bench.processes import ROOT, Run
 from bench.topics import Topics
 from bench.watching import Watch
-from bench.worker import worker_run
+from bench.worker import bytes_in_topics, changelog_of, worker_run
+from tests.live.running import Live
 
 __all__ = ["run"]
 
@@ -28,13 +29,19 @@ _PATIENCE_S = 900.0
 def run(context: Context) -> list[Figure]:
     """Our worker with the stores' groups off and on; plain Faust, Quix Streams and Bytewax on fewer lines of as many keys."""
     log, few, broker = context.log, context.sparse, context.server("kafka")
+    sizes: list[dict[str, int]] = []
+
+    def look(live: Live) -> None:
+        found = bytes_in_topics(live, broker)
+        sizes.append({name.replace(changelog_of(live), "the changelog of byte_ranges"): size for name, size in found.items()})
+
     with Topics(broker.port, PARTITIONS) as topics:
         source = f"bench-lines-{uuid.uuid4().hex[:8]}"
         topics.make(source)
         topics.fill(source, few.path)
         off, on, same, by_line = context.repeat(
             [
-                ("our worker, stores off", lambda: worker_run(context, log)),
+                ("our worker, stores off", lambda: worker_run(context, log, look=look)),
                 ("our worker, stores on", lambda: worker_run(context, log, ROLES="flow,sqlite")),
                 ("our worker, the peers' lines", lambda: worker_run(context, few)),
                 ("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",))),
@@ -48,7 +55,7 @@ def run(context: Context) -> list[Figure]:
         quick = context.repeat(list(peers.items()))
         topics.drop(source)
     found = {"plain Faust": slow[0], **dict(zip(peers, quick, strict=True))}
-    return [*_ours(off, on, log), *_same(same, by_line, few), *_peers(found, same, by_line, few)]
+    return [*_ours(off, on, log), *_bytes(sizes, log), *_same(same, by_line, few), *_peers(found, same, by_line, few)]
 
 
 def _commands() -> dict[str, list[str]]:
@@ -127,6 +134,14 @@ def _pair(what: str, runs: list[Run], log: Log, goals: tuple[Goal | None, Goal |
 def _ours(off: list[Run], on: list[Run], log: Log) -> list[Figure]:
     goals = (Goal(AT_LEAST, 60_000, 100_000), Goal(AT_MOST, 14, 9))
     return [*_pair("our worker, stores' groups off", off, log, goals), *_pair("our worker, stores' groups on (sqlite)", on, log, goals)]
+
+
+def _bytes(sizes: list[dict[str, int]], log: Log) -> list[Figure]:
+    """On the broker's disk, one replica."""
+    return [
+        Figure(PART, f"our worker: {name}", tuple(found[name] / log.lines for found in sizes), "bytes a line", f"{log.told}; one replica")
+        for name in sizes[0]
+    ]
 
 
 def _same(same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:

@@ -16,7 +16,7 @@ from tests.flow.content import TRUE_FIELDS
 from tests.live.running import Live, Supervised
 from tests.services.server import Server
 
-__all__ = ["PATIENCE_S", "changelog_of", "open_live", "send", "worker_run"]
+__all__ = ["PATIENCE_S", "bytes_in_topics", "changelog_of", "open_live", "send", "worker_run"]
 
 PATIENCE_S = 1200.0
 
@@ -37,8 +37,20 @@ def changelog_of(live: Live) -> str:
     return f"{live.settings.app_id}-byte_ranges-changelog"
 
 
-def worker_run(context: Context, log: Log, *, how: tuple[str, ...] = (), **options: object) -> Run:
-    """One worker takes a log that stands in its topic: to `weblogs_reduced` acknowledged, compared with the oracle."""
+def bytes_in_topics(live: Live, broker: Server) -> dict[str, int]:
+    """Bytes that each step's topic takes on the broker's disk, without its indices; of the changelog before it is compacted."""
+    names = ("weblogs", "weblogs_tokens", "weblogs_reduced", changelog_of(live))
+    data = broker.folder / "data"
+    return {name: sum(file.stat().st_size for file in data.glob(f"{name}-[0-9]*/*.log")) for name in names}
+
+
+def worker_run(
+    context: Context, log: Log, *, how: tuple[str, ...] = (), look: Callable[[Live], object] | None = None, **options: object
+) -> Run:
+    """One worker takes a log that stands in its topic: to `weblogs_reduced` acknowledged, compared with the oracle.
+
+    `look` is called with the topics as they are then.
+    """
     broker = context.server("kafka")
     with (
         open_live(context.fresh("worker"), broker, TICK_INTERVAL=context.tick_s, **options) as live,
@@ -49,6 +61,8 @@ def worker_run(context: Context, log: Log, *, how: tuple[str, ...] = (), **optio
         run = watch(live, [worker], broker, topics).until(drained(live), PATIENCE_S)
         worker.stop()
         check("our worker", live.deliveries(TRUE_FIELDS), log.wanted)
+        if look is not None:
+            look(live)
         return run
 
 
