@@ -14,7 +14,7 @@ from app import wire
 from app.crash import crash_point
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.intake import batches, by_partition, or_end
+from app.intake import Taken, acknowledge, batches, by_partition, or_end
 from app.merge import Merger
 from app.outbox import send_all
 from app.parts import MemoryPart
@@ -42,15 +42,13 @@ async def merge_ranges(stream):
         parts = by_partition(batch).values()
         for part, done in zip(parts, await asyncio.gather(*map(_merge, parts)), strict=True):
             if done:
-                for event in part:
-                    await stream.ack(event)
+                await acknowledge(stream, part)
         crash_point("acked")
 
 
-async def _merge(part: list) -> bool:
-    """Events of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
-    event = part[-1]
-    partition = event.message.partition
+async def _merge(part: list[Taken]) -> bool:
+    """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
+    partition = part[-1].partition
     state = byte_ranges.parts.get(partition, MemoryPart())
     first = True
     for step in merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
@@ -63,6 +61,6 @@ async def _merge(part: list) -> bool:
                 app, [Message("weblogs_reduced", partition, None, each, {}, now) for each in wire.encode_in_pieces(step.records)]
             )
             crash_point("outputs")
-        if step.changes and not await byte_ranges.write(event, step.changes):
+        if step.changes and not await byte_ranges.write(part[-1].event, step.changes):
             return False
     return True

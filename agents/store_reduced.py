@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app import wire
 from app.domain.records import Delivery
-from app.intake import batches, or_end
+from app.intake import acknowledge, batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
 
@@ -15,14 +15,13 @@ def _store_reduced(name: str, sink: Sink) -> None:
     async def store_reduced(stream):
         async for batch in batches(sink.app, stream):
             newest: dict[tuple, Delivery] = {}
-            for event in batch:
-                for record in wire.decode_deliveries(event.value):
+            for taken in batch:
+                for record in wire.decode_deliveries(taken.value):
                     known = newest.get(record[:4])
                     if known is None or known.version < record.version:
                         newest[record[:4]] = record
             await write_until_taken(sink.app, name, stores[name].write_deliveries, list(newest.values()))
-            for event in batch:
-                await stream.ack(event)
+            await acknowledge(stream, batch)
 
 
 for _name, _sink in sinks.items():

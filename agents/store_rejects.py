@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app import wire
-from app.intake import batches, or_end
+from app.intake import acknowledge, batches, or_end
 from app.settings import settings
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
@@ -16,10 +16,9 @@ def _store_rejects(name: str, sink: Sink) -> None:
     @or_end
     async def store_rejects(stream):
         async for batch in batches(sink.app, stream):
-            rejects = [reject for event in batch for reject in wire.decode_rejects(event.value)] if _keep else []
+            rejects = [reject for taken in batch for reject in wire.decode_rejects(taken.value)] if _keep else []
             await write_until_taken(sink.app, name, stores[name].write_rejects, rejects)
-            for event in batch:
-                await stream.ack(event)
+            await acknowledge(stream, batch)
 
 
 for _name, _sink in sinks.items():

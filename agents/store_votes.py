@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.intake import batches, or_end
+from app.intake import acknowledge, batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
 from app.wire_events import decode_counted_votes, gathered
@@ -13,12 +13,11 @@ def _store_votes(name: str, sink: Sink) -> None:
     @or_end
     async def store_votes(stream):
         async for batch in batches(sink.app, stream):
-            votes, sums = gathered(decode_counted_votes(event.value) for event in batch)
+            votes, sums = gathered(decode_counted_votes(taken.value) for taken in batch)
             ledgers = stores[name].ledgers
             await write_until_taken(sink.app, name, ledgers.write_votes, votes)
             await write_until_taken(sink.app, name, ledgers.write_vote_sums, sums)
-            for event in batch:
-                await stream.ack(event)
+            await acknowledge(stream, batch)
 
 
 for _name, _sink in sinks.items():

@@ -8,7 +8,7 @@ from app import wire
 from app.counters import counters
 from app.crash import crash_point
 from app.domain.formats import FormatOptions
-from app.intake import batches, or_end
+from app.intake import acknowledge, batches, or_end
 from app.outbox import send_all
 from app.settings import settings
 from app.tokenizing import Lines, Tokenizer, encode_tokens, headers_of
@@ -29,10 +29,7 @@ async def tokenize_lines(stream):
     async for batch in batches(app, stream, MAX_BATCH_BYTES):
         topic = topic or f"weblogs@{await app.topics_log.incarnation('weblogs')}"
         found = tokenizer.tokenize(
-            Lines(
-                topic, event.message.partition, event.message.offset, event.message.timestamp, event.value or b"", headers_of(event.headers)
-            )
-            for event in batch
+            Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers)) for taken in batch
         )
         now = time.time()
         messages = [
@@ -41,11 +38,10 @@ async def tokenize_lines(stream):
             for value in encode_tokens(tokens)
         ]
         rejects = wire.encode_in_pieces(found.rejects) if found.rejects else []
-        messages += [Message("weblogs_rejects", batch[0].message.partition, None, value, {}, now) for value in rejects]
+        messages += [Message("weblogs_rejects", batch[0].partition, None, value, {}, now) for value in rejects]
         await send_all(app, messages)
         crash_point("tokens_sent")
-        for event in batch:
-            await stream.ack(event)
+        await acknowledge(stream, batch)
         counters.lines += found.lines
         counters.hits += found.hits
         counters.rejects.update(reject.reason for reject in found.rejects)

@@ -14,7 +14,7 @@ from app import wire
 from app.counters import counters
 from app.crash import crash_point
 from app.domain.records import Reject, raw_ids
-from app.intake import batches, by_partition
+from app.intake import Taken, acknowledge, batches, by_partition
 from app.ledger import Arrived, Ledger
 from app.outbox import send_all
 from app.state import BatchTable
@@ -52,14 +52,12 @@ class EventFlow(NamedTuple, Generic[Event]):
             parts = by_partition(batch).values()
             for part, done in zip(parts, await asyncio.gather(*(self._count(topic, part) for part in parts)), strict=True):
                 if done:
-                    for event in part:
-                        await stream.ack(event)
+                    await acknowledge(stream, part)
             crash_point("count_acked")
 
-    async def _count(self, topic: str, part: list[Any]) -> bool:
+    async def _count(self, topic: str, part: list[Taken]) -> bool:
         """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
-        last = part[-1]
-        partition = last.message.partition
+        partition = part[-1].partition
         state = self.table.parts.get(partition)
         if state is None:
             return False
@@ -75,19 +73,18 @@ class EventFlow(NamedTuple, Generic[Event]):
                 values = encode_counted(step.events, step.sums)
                 await send_all(self.app, [Message(self.target, partition, None, value, {}, now) for value in values])
                 crash_point("count_outputs")
-            if not await self.table.write(last, step.changes):
+            if not await self.table.write(part[-1].event, step.changes):
                 return False
             crash_point("count_written")
             counters.events[self.source, "counted"] += len(step.events)
             counters.events[self.source, "repeats"] += step.repeats
         return True
 
-    def _arrived(self, topic: str, part: list[Any]) -> tuple[list[Arrived[Event]], list[Reject]]:
+    def _arrived(self, topic: str, part: list[Taken]) -> tuple[list[Arrived[Event]], list[Reject]]:
         messages: list[Arrived[Event]] = []
         rejects: list[Reject] = []
-        for each in part:
-            message = each.message
-            events, bad = self.read(message.value or b"")
+        for message in part:
+            events, bad = self.read(message.value)
             messages.append(Arrived(message.offset, message.timestamp, events))
             if bad:
                 source = f"{topic}/{message.partition}"

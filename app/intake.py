@@ -1,4 +1,4 @@
-"""How agents read: whole batches, in turn, none skipped.
+"""How agents read: whole batches, in turn, none skipped. What the transport bundled is taken apart here.
 
 Faust may skip messages at the start of a generation (its queues are cleared after a rebalance), and would then commit
 past them. So every agent checks that offsets follow on one another from the committed one, and ends the process where
@@ -10,18 +10,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.ending import EXIT_REFUSED, die
 from app.errors import SettingsError
 from app.settings import settings
+from app.transports.bundles import Bundle
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Turns", "batches", "by_partition", "or_end", "still_ours"]
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Taken", "Turns", "acknowledge", "batches", "by_partition", "or_end", "still_ours"]
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
 LITTLE_BYTES = 64 << 10
 """With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
+
+
+class Taken(NamedTuple):
+    """One message."""
+
+    partition: int
+    offset: int
+    timestamp: float
+    """When the log took it, UTC seconds."""
+    value: bytes
+    headers: Any
+    """As the transport carries them."""
+    event: Any
+    """Faust's, that brought it; maybe others with it."""
+    is_last: bool
+    """Of its event."""
 
 
 class Turns:
@@ -39,24 +56,23 @@ class Turns:
         generation = message.generation_id
         if generation != app.consumer_generation_id:
             return False
+        first = message.value[0].offset if isinstance(message.value, Bundle) else message.offset
         seen, expected = self._next.get(message.tp, (None, 0))
         if seen != generation:
             expected = app.consumer._committed_offset.get(message.tp) or 0
-            if message.offset > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
+            if first > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
                 expected = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
-        if message.offset > expected:
-            die(
-                f"messages {expected} to {message.offset - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
-            )
+        if first > expected:
+            die(f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again")
         self._next[message.tp] = (generation, message.offset + 1)
         return True
 
 
-async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[Any]]:
-    """Events that wait together, of whatever partitions, in order within each; bounded in number and bytes.
+async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[Taken]]:
+    """Messages that wait together, of whatever partitions, in order within each; bounded in number and bytes.
 
     One message a batch when they come slowly, many when they come fast: one append to the log and one write to the state
-    then serve them all. The caller acks each event by hand, last.
+    then serve them all. The caller acknowledges what it is done with, last.
     """
     turns = Turns(app)
     linger_s = settings().linger
@@ -64,12 +80,16 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
     quiet = stream.noack()
     queue = stream.channel.queue
     events = quiet.events().__aiter__()
-    held: list[Any] = []
+    held: list[Taken] = []
     size = 0
     async for event in events:
         if await turns.is_ours(event):
-            held.append(event)
-            size += len(event.message.value or b"")
+            for taken in _taken(event):
+                held.append(taken)
+                size += len(taken.value)
+                if not taken.is_last and (size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
+                    yield held
+                    held, size, waited = [], 0, False
         if held and queue.empty() and size < LITTLE_BYTES and not waited and linger_s:
             await asyncio.sleep(linger_s)
             waited = True
@@ -78,11 +98,30 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
             held, size, waited = [], 0, False
 
 
-def by_partition(batch: Iterable[Any]) -> dict[int, list[Any]]:
-    """The events of a batch by partition, in order within each."""
-    found: dict[int, list[Any]] = {}
-    for event in batch:
-        found.setdefault(event.message.partition, []).append(event)
+def _taken(event: Any) -> Iterable[Taken]:
+    message = event.message
+    value, partition = message.value, message.partition
+    if not isinstance(value, Bundle):
+        return (Taken(partition, message.offset, message.timestamp, value or b"", message.headers, event, True),)
+    last = len(value) - 1
+    return [
+        Taken(partition, offset, timestamp, single or b"", headers, event, number == last)
+        for number, (offset, timestamp, single, headers) in enumerate(value)
+    ]
+
+
+async def acknowledge(stream: Any, done: Iterable[Taken]) -> None:
+    """In order. An event that brought several messages counts as done with the last of them."""
+    for taken in done:
+        if taken.is_last:
+            await stream.ack(taken.event)
+
+
+def by_partition(batch: Iterable[Taken]) -> dict[int, list[Taken]]:
+    """The messages of a batch by partition, in order within each."""
+    found: dict[int, list[Taken]] = {}
+    for taken in batch:
+        found.setdefault(taken.partition, []).append(taken)
     return found
 
 

@@ -50,6 +50,8 @@ class App(faust.App):
     """A Faust app without a web server of Faust's."""
 
     BootStrategy = _NoWeb
+    takes_bundles = True
+    """Its agents read by app.intake, which takes apart what the transport bundled."""
 
     @property
     def topics_log(self) -> transport.Transport:

@@ -1,4 +1,4 @@
-"""Faust's consumer of Kafka, which forgets what it fetched from before a seek.
+"""Faust's consumer of Kafka, which bundles small messages, and forgets what it fetched from before a seek.
 
 After a rebalance Faust seeks to the committed offsets and sets its flow going again, while a fetch from the positions
 before may still be under way. What that fetch brings would be taken for what follows the committed offset, and the
@@ -8,16 +8,20 @@ messages between the two would be passed by.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
+from aiokafka import ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
+
+from app.transports.bundles import Bundle, Bundled, InOrder, bundled
 
 __all__ = ["Consumer"]
 
 log = logging.getLogger(__name__)
 
 
-class Consumer(driver.Consumer):
+class Consumer(InOrder, driver.Consumer):
     """A fetch counts only if no seek went on meanwhile."""
 
     def __post_init__(self) -> None:
@@ -36,7 +40,7 @@ class Consumer(driver.Consumer):
         ended = self._seeks_ended
         records = await super()._getmany(active_partitions, timeout)
         if self._seeks_ended == ended and not self._seeks_under_way:
-            return records
+            return {tp: bundled(found, _single, _bundle) if self._takes_bundles(tp) else found for tp, found in (records or {}).items()}
         if records:
             # Nobody knows whether they are from before the seek or after it, and the next fetch goes on behind them.
             try:
@@ -44,3 +48,11 @@ class Consumer(driver.Consumer):
             except Exception as error:  # a rebalance: its end seeks once more; if not, the agents see the hole
                 log.warning("the consumer could not seek back: %s", error)
         return {}
+
+
+def _single(record: ConsumerRecord) -> Bundled:
+    return Bundled(record.offset, record.timestamp / 1000, record.value, record.headers)
+
+
+def _bundle(last: ConsumerRecord, bundle: Bundle) -> ConsumerRecord:
+    return replace(last, key=None, value=bundle, headers=())

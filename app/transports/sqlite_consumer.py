@@ -11,6 +11,7 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ensure_TPset
 from faust.types import TP, ConsumerMessage
 
+from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.messages import Record, unpack_headers, unpack_pairs
 from app.transports.shared_log import SharedLog
 from app.transports.sqlite_producer import partition_of
@@ -21,7 +22,7 @@ FETCH_BYTES = 8 << 20
 """A fetch brings about this much, shared by the partitions that have news; a larger message comes alone."""
 
 
-class Consumer(BaseConsumer):
+class Consumer(InOrder, BaseConsumer):
     """Reads all partitions of the subscribed topics: there is one worker, so there is nobody to share them with."""
 
     consumer_stopped_errors: ClassVar[tuple[type[BaseException], ...]] = ()
@@ -165,11 +166,16 @@ class Consumer(BaseConsumer):
         for tp, position in wanted:
             # no more than the queue takes: what does not fit would hold up the other partitions
             most = max(1, self.app.conf.stream_buffer_maxsize // self._partitions.get(tp.topic, 1))
-            rows = log.read(tp.topic, tp.partition, position, most, share)
+            if self._takes_bundles(tp):
+                rows = log.read(tp.topic, tp.partition, position, most * MAX_MESSAGES, min(share, most * MAX_BYTES))
+                records = rows = bundled(rows, _single, _bundle)[:most]
+            else:
+                rows = log.read(tp.topic, tp.partition, position, most, share)
+                records = _single_records(rows, position)
             if rows:
                 last = rows[-1]
                 following = last.offset + (1 if last.packed is None else last.packed)
-                found.append((tp, position, _single_records(rows, position), following))
+                found.append((tp, position, records, following))
         return found
 
     def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
@@ -257,6 +263,14 @@ class Consumer(BaseConsumer):
 
     def verify_recovery_event_path(self, now: float, tp: TP) -> None:
         """Nothing to verify, as above."""
+
+
+def _single(row: Record) -> Bundled:
+    return Bundled(row.offset, row.timestamp, row.value, unpack_headers(row.headers))
+
+
+def _bundle(last: Record, bundle: Bundle) -> Record:
+    return last._replace(key=None, value=bundle, headers=None)  # type: ignore[arg-type]
 
 
 def _single_records(rows: list[Record], position: int) -> list[Record]:
