@@ -7,6 +7,7 @@ then, and at the next rebalance the worker keeps its partitions and reads nothin
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from faust.tables.manager import TableManager
@@ -22,6 +23,8 @@ PATIENCE_S = 120.0
 
 class PatientRecovery(Recovery):
     """Waits through an outage of the broker, and ends the process where that takes too long."""
+
+    logger = logging.getLogger("faust.tables.recovery")
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
         """`timeout`: Faust gives one with all that asks the broker; a rebalance ends the waiting in any case."""
@@ -40,6 +43,8 @@ class PatientRecovery(Recovery):
 
 class Tables(TableManager):
     """Faust's, with the recovery above."""
+
+    logger = logging.getLogger("faust.tables.manager")
 
     @property
     def recovery(self) -> Recovery:

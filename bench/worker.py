@@ -99,4 +99,4 @@ class _FlowAlone:
         self._group = live.settings.app_id
 
     def groups(self) -> dict[str, list[str]]:
-        return {self._group: ["weblogs", "weblogs_tokens", "weblogs_rejects"]}
+        return {self._group: [topic for stage in FLOW[:2] for topic in stage]}
