@@ -24,7 +24,7 @@ PATIENCE_S = 120.0
 class PatientRecovery(Recovery):
     """Waits through an outage of the broker, and ends the process where that takes too long."""
 
-    logger = logging.getLogger("faust.tables.recovery")
+    logger = logging.getLogger("faust.tables.recovery.patient")
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
         """`timeout`: Faust gives one with all that asks the broker; a rebalance ends the waiting in any case."""
@@ -44,7 +44,7 @@ class PatientRecovery(Recovery):
 class Tables(TableManager):
     """Faust's, with the recovery above."""
 
-    logger = logging.getLogger("faust.tables.manager")
+    logger = logging.getLogger("faust.tables.manager.patient")
 
     @property
     def recovery(self) -> Recovery:

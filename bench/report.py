@@ -54,8 +54,8 @@ def _commit() -> str:
     return f"{git('rev-parse', '--short=12', 'HEAD') or 'unknown'}{', with changes not committed' if changed else ''}"
 
 
-def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Sequence[str]) -> None:
-    """The table with what it was measured on."""
+def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Sequence[str], failed: Sequence[str] = ()) -> None:
+    """The table with what it was measured on. `failed`: a text for each part that came to no figures; its first line is shown."""
     cores = len(os.sched_getaffinity(0))
     about = [
         ("machine", f"{_processor()}, {cores} cores, {_memory_gib():.0f} GiB, {platform.platform()}"),
@@ -68,8 +68,10 @@ def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Se
     if quick:
         lines += ["**A quick run, for the equality of results: its times say nothing.**", ""]
     lines += [f"- {name}: {text}" for name, text in about]
-    lines += ["", "Median, least and greatest of the runs. A ratio is that of the medians, its least and greatest what the extremes allow."]
+    lines += ["", *(f"**Failed: {text.splitlines()[0]}**\n" for text in failed)]
+    lines += ["Median, least and greatest of the runs. A ratio is that of the medians, its least and greatest what the extremes allow."]
     lines += ["`x` is times as much. CPU is that of the worker's process, the broker's apart. What each part does: `bench/`.", ""]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _row(figure)) + " |" for figure in figures]
+    lines += ["", "What stands in the way of the goals that are not reached: [What is not fast enough yet](explanation/speed.md)."]
     page.write_text("\n".join(lines) + "\n")
