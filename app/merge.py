@@ -85,7 +85,7 @@ class Merger:
                 changes.merge(key, [part for _, part in parts], group.clock, now)
             return
         groups, placed = gathered.groups(self._rules), _parts_by_key(rows)
-        for one in mixed(groups, {}, placed) if placed else groups:
+        for one in mixed(groups, placed) if placed else groups:
             if one.key in placed:
                 changes.merge(one.key, [part for _, part in placed[one.key]], group.clock, now)
             elif one.tally is None:

@@ -26,6 +26,7 @@ LAYERS = (
         "app.parts",
         "app.reconciliation",
         "app.recovery",
+        "app.reducing",
         "app.settling",
         "app.sink",
         "app.stacks",

@@ -10,12 +10,13 @@ import click
 
 from app.cli.reduce import failing_in_words, reject_line, size_function
 from app.cli.reduce_report import REASON_WORDS
-from app.cli.reducing import Job, Statistics, deliveries_of
 from app.domain.records import Delivery
 from app.domain.windows import Rules
 from app.errors import OutputError
 from app.output import open_writer
 from app.output.columns import one_line
+from app.reducing.job import Job, Statistics
+from app.reducing.run import deliveries_of
 from app.settings import settings
 from app.sources.beginning import ReadOptions
 from app.sources.orders import ORDERS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.reduce_report import report_lines
-from app.cli.reducing import Job, Statistics, deliveries_of
 from app.domain.lines import BadAt
 from app.domain.merging import SizeOf
 from app.domain.reduction import no_sizes
@@ -21,6 +21,9 @@ from app.errors import InputError, OutputError, SettingsError, UnknownFormat, We
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.columns import one_line
 from app.output.replacing import STDOUT, explained
+from app.reducing.job import Job, Statistics
+from app.reducing.readers import Readers, cores
+from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
 from app.sources.beginning import AUTO, ReadOptions, form_of
 from app.sources.orders import ORDERS
@@ -28,6 +31,9 @@ from app.sources.sizes import Sizes
 
 if TYPE_CHECKING:
     from app.cli.reduce_stores import StoreWriter
+
+_READERS_FROM_BYTES = 1 << 20
+"""As they are, compressed or not."""
 
 __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 
@@ -47,6 +53,11 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 @click.option(
     "--stores", metavar="NAMES", help="Write raw hits, rejects and deliveries to these stores, too, comma-separated, as the worker does."
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="So many processes read lines beside the one that merges them; 1: it reads itself.  [default: cores]",
+)
 @click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
 def command(
@@ -60,6 +71,7 @@ def command(
     lateness: float | None,
     output: Path | None,
     stores: str | None,
+    processes: int | None,
     debug: bool,
     quiet: bool,
 ) -> None:
@@ -82,11 +94,19 @@ def command(
         opened = open_writer(output)
         storing = _storing(stores, configured)
     statistics = Statistics()
-    with failing_in_words(output_code=1), storing as store, opened as writer, _progress(not quiet) as on_progress, _no_collection():
+    reading = Readers(rules, _readers(files, processes) if stores is None else 0)
+    with (
+        failing_in_words(output_code=1),
+        reading,
+        storing as store,
+        opened as writer,
+        _progress(not quiet) as on_progress,
+        _no_collection(),
+    ):
         if store is not None:
             job = job._replace(on_lines=store.take_lines)
         on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
-        for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics):
+        for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics, reading):
             writer.write(delivery)
             if store is not None:
                 store.take_delivery(delivery)
@@ -104,6 +124,14 @@ def command(
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
+
+
+def _readers(files: tuple[str, ...], wanted: int | None) -> int:
+    """How many processes read for this one: none where little is to be read."""
+    if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
+        return 0
+    count = wanted or cores()
+    return count if count > 1 else 0
 
 
 def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractContextManager[StoreWriter | None]:

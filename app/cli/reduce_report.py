@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cli.reducing import Statistics
+from app.reducing.job import Statistics
 
 __all__ = ["REASON_WORDS", "report_lines"]
 

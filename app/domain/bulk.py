@@ -16,7 +16,7 @@ from app.domain.tallies import Mark, Part, part_of
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules
 
-__all__ = ["BulkReduction"]
+__all__ = ["BulkReduction", "take_parts"]
 
 _WAITING_HITS = 60_000
 """So many hits wait at most: about 20 MB."""
@@ -36,32 +36,8 @@ class BulkReduction(Reduction):
     def add(self, hits: Sequence[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
         """As Reduction.add; the hits may wait."""
         self._make_room(source, len(hits))
-        self._wait(hits, hit_ids)
+        self.counted += take_parts(self._waiting, hits, hit_ids)
         self.clocks.observe(source, advance, 0.0)
-
-    def _wait(self, hits: Sequence[tuple], hit_ids: Iterable[int]) -> None:
-        waiting = self._waiting
-        make = tuple.__new__
-        counted = 0
-        for hit, hit_id in zip(hits, hit_ids, strict=True):
-            time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags = hit
-            if (
-                sent is None and lo is not None and hi is not None and (status == 206 or status == 200) and method == "GET"
-                and not flags and ip_address is not None and user_agent is not None and request is not None
-            ):  # fmt: skip
-                part = make(Part, (time, hit_id, lo, hi, hi - lo + 1, -1 if total is None else total, _WHOLE, -1))
-            else:
-                other = part_of(hit, hit_id)
-                if other is None:
-                    continue
-                part = other
-            counted += 1
-            key = (ip_address, user_agent, request)
-            if key in waiting:
-                waiting[key].append(part)
-            else:
-                waiting[key] = [part]
-        self.counted += counted
 
     def _make_room(self, source: int, hits: int) -> None:
         """Before so many hits wait, counting or not; the hits of one source wait at a time."""
@@ -95,3 +71,28 @@ class BulkReduction(Reduction):
         """As Reduction.finish."""
         self.flush()
         return super().finish()
+
+
+def take_parts(by_key: dict[Key, list[Part]], hits: Sequence[tuple], hit_ids: Iterable[int]) -> int:
+    """Adds what each hit that counts adds to a delivery, under its key; gives how many count. `hit_ids`: the short ids."""
+    make = tuple.__new__
+    counted = 0
+    for hit, hit_id in zip(hits, hit_ids, strict=True):
+        time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags = hit
+        if (
+            sent is None and lo is not None and hi is not None and (status == 206 or status == 200) and method == "GET"
+            and not flags and ip_address is not None and user_agent is not None and request is not None
+        ):  # fmt: skip
+            part = make(Part, (time, hit_id, lo, hi, hi - lo + 1, -1 if total is None else total, _WHOLE, -1))
+        else:
+            other = part_of(hit, hit_id)
+            if other is None:
+                continue
+            part = other
+        counted += 1
+        key = (ip_address, user_agent, request)
+        if key in by_key:
+            by_key[key].append(part)
+        else:
+            by_key[key] = [part]
+    return counted

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.domain import windows
 from app.domain.merging import Key
-from app.domain.tallies import MAX_HITS, Mark, Part, Tally
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
-from app.kernels.keys import Keys
 from app.kernels.merging import Group, PlacedPart
-from app.kernels.weblog_tsv import MAX_BYTE, Columns
 
-__all__ = ["MAX_ROWS", "Groups"]
+__all__ = ["MAX_BYTE", "MAX_ROWS", "Details", "Groups"]
+
+MAX_BYTE = 1 << 44
+"""Byte positions and counts below this (17 TB) are gathered here: sums over a batch, and a position beside a key, then fit 64 bits."""
 
 MAX_ROWS = (1 << 63) // MAX_BYTE
 """Beyond so many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
@@ -39,10 +40,21 @@ class Named(Protocol):
         """The keys that stand for some codes."""
 
 
+class Details(NamedTuple):
+    """What else a hit adds to a delivery, a column for each of these fields of Part."""
+
+    sent: Ints
+    total: Ints
+    marks: Ints
+    cut_hi: Ints
+
+
 class Groups:
     """What hits of one source are for each key. Where their positions do not rise, hits may come twice: then no tally is made.
 
-    `lo` and `hi` are 0 and -1 where a hit names no range; `factors` are those of the short ids of the source.
+    `lo` and `hi` are 0 and -1 where a hit names no range; without `details` the hits name ranges or nothing. `factors` are
+    those of the short ids of the source. All work on columns is done when it is made; it can be pickled, and objects are made
+    where it is gone through.
     """
 
     def __init__(
@@ -54,9 +66,8 @@ class Groups:
         hi: Ints,
         factors: tuple[int, int],
         rules: Rules,
+        details: Details | None = None,
     ) -> None:
-        self._rules = rules
-        self._keys = keys
         codes = keys.codes
         rows = np.flatnonzero(codes >= 0)
         rows = rows[np.argsort(codes[rows], kind="stable")]
@@ -65,35 +76,33 @@ class Groups:
         """How many hits count for a delivery."""
         fresh = np.ones(len(rows), np.bool_)
         fresh[1:] = codes[1:] != codes[:-1]
-        self._codes = codes[fresh]
         self._begins = np.flatnonzero(fresh)
-        self._bounds = np.append(self._begins, len(rows)).tolist()
-        self._group = np.cumsum(fresh) - 1
+        self._keys = keys.named(codes[fresh])
         self._times = times[rows]
         self._lo = lo[rows]
         self._hi = hi[rows]
         self._positions = positions[rows]
-        self._distinct = bool((positions[1:] > positions[:-1]).all())
+        self._details = None if details is None else Details(*[column[rows] for column in details])
         self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
-
-    @classmethod
-    def of_blocks(cls, blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> Groups:
-        """Of blocks of lines with status 200 and 206 alone."""
-        times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
-        return cls(Keys(blocks), times, positions, lo, hi, factors, rules)
+        is_distinct = bool((positions[1:] > positions[:-1]).all())
+        self._tallies = self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
 
     def __iter__(self) -> Iterator[Group]:
         """In the order of the log."""
-        keys = self._keys.named(self._codes)
-        tallies = self._tallies() if self._distinct and 0 < self.counted <= MAX_ROWS else [None] * len(keys)
+        keys = self._keys
         first = self._positions[self._begins]
+        tallies = [None] * len(keys) if self._tallies is None else self._tallies.made()
         groups = list(map(Group, first.tolist(), keys, range(len(keys)), tallies))
         return map(groups.__getitem__, np.argsort(first).tolist())
 
     def placed_parts(self, number: int) -> list[PlacedPart]:
         """The hits of a group in the order of the log, each with its position."""
-        at = slice(self._bounds[number], self._bounds[number + 1])
-        columns = (one[at].tolist() for one in (self._positions, self._times, self._ids, self._lo, self._hi))
+        end = self._begins[number + 1] if number + 1 < len(self._begins) else self.counted
+        at = slice(self._begins[number], end)
+        columns = [one[at].tolist() for one in (self._positions, self._times, self._ids, self._lo, self._hi)]
+        if self._details is not None:
+            columns += [one[at].tolist() for one in self._details]
+            return [(position, Part(*fields)) for position, *fields in zip(*columns, strict=True)]
         return [
             (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, _OFFSETS if hi >= lo else _NOTHING, -1))
             for position, time, hit_id, lo, hi in zip(*columns, strict=True)
@@ -103,30 +112,39 @@ class Groups:
         """The same without positions."""
         return [part for _, part in self.placed_parts(number)]
 
-    def _tallies(self) -> list[Tally | None]:
+    def _tally_columns(self, group: Ints, rules: Rules) -> _Tallies:
+        """`group`: the number of each hit's group."""
         begins = self._begins
+        bounds = np.append(begins, self.counted)
         first, last = np.minimum.reduceat(self._times, begins), np.maximum.reduceat(self._times, begins)
         lengths = self._hi - self._lo + 1
         named = lengths > 0
-        all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
-        marks = np.where(any_named, _OFFSETS, 0) | np.where(all_named, 0, _NOTHING)
-        whole = _is_one_window(first, last, self._rules) & (np.diff(self._bounds) <= MAX_HITS)
-        starts = _window_starts(first, self._rules.window)
-        ids = self._ids[np.lexsort((self._ids, self._group))].tobytes()
-        pairs, pair_bounds = self._ranges(named)
-        columns = [one.tolist() for one in (whole, starts, first, last, np.add.reduceat(lengths, begins), marks)]
-        bounds = [8 * bound for bound in self._bounds]
-        id_slices = map(slice, bounds, bounds[1:])
-        pair_slices = map(slice, pair_bounds, pair_bounds[1:])
-        return [
-            _tally(start, earliest, latest, sent, mark, ids[its_ids], tuple(pairs[its_pairs])) if is_whole else None
-            for is_whole, start, earliest, latest, sent, mark, its_ids, its_pairs in zip(*columns, id_slices, pair_slices, strict=True)
-        ]
+        details = self._details
+        if details is None:
+            all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
+            sent, marks, totals = lengths, np.where(any_named, _OFFSETS, 0) | np.where(all_named, 0, _NOTHING), None
+        else:
+            sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
+            # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
+            least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
+            totals = _Totals(least, np.maximum.reduceat(details.total, begins), np.maximum.reduceat(details.cut_hi, begins))
+        return _Tallies(
+            _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS),
+            _window_starts(first, rules.window),
+            first,
+            last,
+            np.add.reduceat(sent, begins),
+            marks,
+            self._ids[np.lexsort((self._ids, group))],
+            bounds,
+            *self._ranges(group, named),
+            totals,
+        )
 
-    def _ranges(self, named: Bools) -> tuple[list[tuple[int, int]], list[int]]:
-        """The joined ranges of all groups, and where among them those of each group begin, with the end of the last."""
+    def _ranges(self, group: Ints, named: Bools) -> tuple[Ints, Ints, Ints]:
+        """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
         # a group's number above a position: one sort, and a running maximum that starts anew with each group
-        base = self._group[named] * MAX_BYTE
+        base = group[named] * MAX_BYTE
         lo, hi = base + self._lo[named], base + self._hi[named]
         order = np.argsort(lo, kind="stable")
         lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
@@ -135,15 +153,53 @@ class Groups:
         begins = np.flatnonzero(fresh)
         base = base[begins]
         ends = reach[np.append(begins, len(lo))[1:] - 1]
-        pairs = list(zip((lo[begins] - base).tolist(), (ends - base).tolist(), strict=True))
-        return pairs, np.searchsorted(base, np.arange(len(self._begins) + 1) * MAX_BYTE).tolist()
+        return lo[begins] - base, ends - base, np.searchsorted(base, np.arange(len(self._begins) + 1) * MAX_BYTE)
 
 
-def _tally(start: float, first: float, last: float, sent: int, marks: int, ids: bytes, ranges: tuple[tuple[int, int], ...]) -> Tally:
-    tally = Tally(start)
-    tally.first, tally.last, tally.sent, tally.marks, tally.ranges = first, last, sent, marks, ranges
-    tally.ids = array("Q", ids)
-    return tally
+class _Totals(NamedTuple):
+    """Of each group."""
+
+    least: Ints
+    greatest: Ints
+    cut_hi: Ints
+
+
+class _Tallies(NamedTuple):
+    """A tally for each group, as columns."""
+
+    whole: Bools
+    """Whether the group needs no cut; no tally where it may."""
+    starts: Floats
+    first: Floats
+    last: Floats
+    sent: Ints
+    marks: Ints
+    ids: NDArray[np.uint64]
+    """Of all groups, sorted in each."""
+    bounds: Ints
+    """Where the ids of each group begin, with the end of the last."""
+    lo: Ints
+    hi: Ints
+    """Joined ranges of all groups, sorted in each."""
+    range_bounds: Ints
+    totals: _Totals | None
+    """None where no hit names a total or was cut."""
+
+    def made(self) -> list[Tally | None]:
+        ids, pairs = self.ids.tobytes(), list(zip(self.lo.tolist(), self.hi.tolist(), strict=True))
+        bounds, range_bounds = (8 * self.bounds).tolist(), self.range_bounds.tolist()
+        columns = [one.tolist() for one in self[:6]]
+        id_slices = map(slice, bounds, bounds[1:])
+        pair_slices = map(slice, range_bounds, range_bounds[1:])
+        tallies = [
+            tally_from(start, earliest, latest, tuple(pairs[its_pairs]), array("Q", ids[its_ids]), sent, marks) if is_whole else None
+            for is_whole, start, earliest, latest, sent, marks, its_ids, its_pairs in zip(*columns, id_slices, pair_slices, strict=True)
+        ]
+        if self.totals is not None:
+            for tally, least, greatest, cut_hi in zip(tallies, *[one.tolist() for one in self.totals], strict=True):
+                if tally is not None:
+                    tally.total_min, tally.total_max, tally.cut_hi = least, greatest, cut_hi
+        return tallies
 
 
 def _is_one_window(first: Floats, last: Floats, rules: Rules) -> Bools:

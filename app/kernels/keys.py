@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import decode
 from app.domain.merging import Key
+from app.domain.windows import Rules
+from app.kernels.grouping import Groups
 from app.kernels.weblog_tsv import Columns
 
-__all__ = ["Keys"]
+__all__ = ["Keys", "groups_of_blocks"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -45,6 +47,12 @@ class Keys:
         address, agent = np.divmod(rest, max(1, len(agents)))
         triples = zip(address.tolist(), agent.tolist(), request.tolist(), strict=True)
         return [(addresses[i], agents[j], requests[k]) for i, j, k in triples]
+
+
+def groups_of_blocks(blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> Groups:
+    """The hits of some blocks of lines with status 200 and 206 alone, by key."""
+    times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
+    return Groups(Keys(blocks), times, positions, lo, hi, factors, rules)
 
 
 def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:

@@ -38,22 +38,16 @@ class Grouped(Protocol):
         """The same with their positions."""
 
 
-def mixed(groups: Grouped, waiting: dict[Key, list[Part]], placed: dict[Key, list[PlacedPart]]) -> list[Group]:
-    """The groups in order, with those of keys that came line by line: all their hits stand in `placed` then.
-
-    What is in `waiting` came before all others.
-    """
+def mixed(groups: Grouped, placed: dict[Key, list[PlacedPart]]) -> list[Group]:
+    """The groups in order, with those of keys that came line by line: all their hits stand in `placed` then."""
     found = []
     for group in groups:
-        if group.key in waiting or group.key in placed:
-            placed.setdefault(group.key, []).extend(groups.placed_parts(group.number))
+        if group.key in placed:
+            placed[group.key].extend(groups.placed_parts(group.number))
         else:
             found.append(group)
     for parts in placed.values():
         parts.sort(key=_position)
-    for number, key in enumerate(waiting, -len(waiting)):
-        placed.setdefault(key, [])
-        found.append(Group(number, key, -1, None))
-    found += [Group(parts[0][0], key, -1, None) for key, parts in placed.items() if key not in waiting]
+    found += [Group(parts[0][0], key, -1, None) for key, parts in placed.items()]
     found.sort(key=_position)
     return found

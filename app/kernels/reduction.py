@@ -1,84 +1,119 @@
-"""A reduction that takes hits as columns, too. The deliveries and their order are those of BulkReduction for the same lines.
+"""Lines of one source gathered by key, in whichever process, and the reduction that merges what was gathered.
 
-numpy and pyarrow are imported with the first columns: small inputs do without.
+The deliveries and their order are those of BulkReduction for the same lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from app.domain.bulk import BulkReduction
+from app.domain.bulk import BulkReduction, take_parts
 from app.domain.entries import Entry
 from app.domain.gathering import joined
+from app.domain.lines import BadAt, ReadLines
 from app.domain.merging import Key
 from app.domain.records import short_id, short_id_factors
 from app.domain.tallies import Part, part_of
 from app.domain.watermarks import Advance
+from app.domain.windows import Rules
 from app.kernels.merging import Group, Grouped, PlacedPart, mixed
 
 if TYPE_CHECKING:
+    from app.kernels.grouping import Groups
     from app.kernels.weblog_tsv import Columns
 
-__all__ = ["ColumnReduction"]
+__all__ = ["Gathered", "GatheredReduction", "gathered"]
 
 
-class ColumnReduction(BulkReduction):
-    """Columns wait as BulkReduction's hits do, then are merged key by key."""
+class Gathered(NamedTuple):
+    """What some lines of one source come to: all that merging and reporting need of them."""
 
-    _blocks: list[Columns]
+    lines: int
+    heads: int
+    hits: int
+    counted: int
+    """Hits that count for a delivery, repeats included."""
+    rejects: list[BadAt]
+    advances: list[Advance]
+    """Of each chunk, in turn."""
+    parts: dict[Key, list[Part]]
+    """Where nothing was read as columns: what each key has, in the order of the log."""
+    groups: Groups | None = None
+    """What was read as columns."""
+    placed: dict[Key, list[PlacedPart]] = {}
+    """What was read line by line beside columns."""
 
-    def __init__(self, *arguments, **named) -> None:
-        super().__init__(*arguments, **named)
-        self._blocks = []
-        self._placed: dict[Key, list[PlacedPart]] = {}
-        """Hits with their positions that came line by line among the blocks."""
-        self._factors = (1, 0)
 
-    def add_lines(self, hits: Sequence[tuple], positions: Sequence[int], source_id: str, source: int, advance: Advance) -> None:
-        """Lines read one by one."""
-        self._make_room(source, len(hits))
-        if self._blocks:
-            self._place(hits, positions, source_id)
+def gathered(
+    reads: Sequence[ReadLines | Columns], source_id: str, rules: Rules, unordered: bool = False, as_columns: bool = False
+) -> Gathered:
+    """From chunks of one source, in the order of the log, read line by line or as columns.
+
+    `as_columns`: rows are gathered as columns, too, which pays where there are thousands.
+    """
+    by_line = [read if isinstance(read, ReadLines) else read.other for read in reads]
+    blocks = [read for read in reads if not isinstance(read, ReadLines)]
+    facts = (
+        sum(read.lines for read in reads),
+        sum(rows.heads for rows in by_line),
+        sum(len(read.hits) if isinstance(read, ReadLines) else read.hits for read in reads),
+    )
+    rejects = [bad for rows in by_line for bad in rows.rejects]
+    advances = [Advance(read.lowest, read.highest, read.disorder_s, False, unordered) for read in reads]
+    # numpy and pyarrow are loaded with the first columns: small inputs do without
+    if blocks:
+        from app.kernels.keys import groups_of_blocks
+
+        placed: dict[Key, list[PlacedPart]] = {}
+        counted = sum(_place(placed, rows, source_id) for rows in by_line)
+        groups = groups_of_blocks(blocks, short_id_factors(source_id), rules)
+        return Gathered(*facts, counted + groups.counted, rejects, advances, {}, groups, placed)
+    if as_columns and not unordered:
+        from app.kernels.rows import groups_of_rows
+
+        rows_by_key = groups_of_rows(by_line, source_id, rules)
+        if rows_by_key is not None:
+            return Gathered(*facts, rows_by_key.counted, rejects, advances, {}, rows_by_key)
+    parts: dict[Key, list[Part]] = {}
+    identify = short_id(source_id)
+    counted = sum(take_parts(parts, rows.hits, map(identify, rows.positions)) for rows in by_line)
+    return Gathered(*facts, counted, rejects, advances, parts)
+
+
+def _place(placed: dict[Key, list[PlacedPart]], rows: ReadLines, source_id: str) -> int:
+    identify = short_id(source_id)
+    counted = 0
+    for hit, position in zip(rows.hits, rows.positions, strict=True):
+        part = part_of(hit, identify(position))
+        if part is not None:
+            counted += 1
+            placed.setdefault(hit[1:4], []).append((position, part))
+    return counted
+
+
+class GatheredReduction(BulkReduction):
+    """Merges what was gathered, key by key."""
+
+    def add_gathered(self, some: Gathered, source: int) -> None:
+        """Merge the next lines of a source, all before them merged already; what it was given changes."""
+        self.flush()
+        self._source = source
+        self.counted += some.counted
+        if some.groups is None:
+            for key, parts in some.parts.items():
+                self._merge(key, parts)
         else:
-            self._wait(hits, map(short_id(source_id), positions))
-        self.clocks.observe(source, advance, 0.0)
+            groups, placed = some.groups, some.placed
+            for group in mixed(groups, placed) if placed else groups:
+                self._merge_group(group, groups, placed)
+        for advance in some.advances:
+            self.clocks.observe(source, advance, 0.0)
 
-    def add_columns(self, block: Columns, source_id: str, source: int, advance: Advance) -> None:
-        """Lines read as columns."""
-        self._make_room(source, block.hits)
-        self._blocks.append(block)
-        self._factors = short_id_factors(source_id)
-        self._place(block.other.hits, block.other.positions, source_id)
-        self.clocks.observe(source, advance, 0.0)
-
-    def _place(self, hits: Sequence[tuple], positions: Sequence[int], source_id: str) -> None:
-        identify = short_id(source_id)
-        for hit, position in zip(hits, positions, strict=True):
-            part = part_of(hit, identify(position))
-            if part is not None:
-                self.counted += 1
-                self._placed.setdefault(hit[1:4], []).append((position, part))
-
-    def flush(self) -> None:
-        """Merge what waits, in the order of the log."""
-        if not self._blocks:
-            super().flush()
-            return
-        from app.kernels.grouping import Groups
-
-        groups = Groups.of_blocks(self._blocks, self._factors, self.rules)
-        waiting, placed = self._waiting, self._placed
-        self._blocks, self._waiting, self._placed = [], {}, {}
-        self.counted += groups.counted
-        for group in mixed(groups, waiting, placed) if waiting or placed else groups:
-            self._merge_group(group, groups, waiting, placed)
-
-    def _merge_group(self, group: Group, groups: Grouped, waiting: dict[Key, list[Part]], placed: dict[Key, list[PlacedPart]]) -> None:
+    def _merge_group(self, group: Group, groups: Grouped, placed: dict[Key, list[PlacedPart]]) -> None:
         key, tally = group.key, group.tally
         if tally is None:
-            parts = [part for _, part in placed[key]] if key in placed else groups.parts(group.number)
-            self._merge(key, [*waiting.get(key, ()), *parts])
+            self._merge(key, [part for _, part in placed[key]] if key in placed else groups.parts(group.number))
             return
         entry = self.open.get(key)
         if entry is None:

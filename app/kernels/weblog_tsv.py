@@ -19,11 +19,9 @@ from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS
 from app.domain.formats.values import STATUSES
 from app.domain.formats.weblog_tsv import parse
 from app.domain.lines import FUTURE_S, ReadLines, read_lines
+from app.kernels.grouping import MAX_BYTE
 
-__all__ = ["MAX_BYTE", "Columns", "read_block"]
-
-MAX_BYTE = 1 << 44
-"""Byte positions below this (17 TB) are read here: sums over a batch, and a position beside a key, then fit 64 bits."""
+__all__ = ["Columns", "read_block"]
 
 _TIME_BYTES, _MINUTE_BYTES, _STATUS_BYTES = 19, 16, 3
 _DIGITS_OF_MAX_BYTE = 14

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli import reducing
 from app.cli.playbacks import command as playbacks
 from app.cli.reduce import command as reduce
 from app.cli.simulate import command as simulate
@@ -172,7 +171,7 @@ def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes():
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
 def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window, monkeypatch):
-    monkeypatch.setattr(reducing, "_SWEEP_HITS", 10_000)
+    monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 10_000)
     arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
     run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
@@ -356,9 +355,9 @@ def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line):
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce import command\ncommand(standalone_mode=False)"
     peaks = []
-    for lines in (160_000, 480_000):  # both are long enough for columns, which take libraries that smaller files do not load
+    for lines in (160_000, 480_000):  # both are long enough for columns, and for readers that have all they may have at a time
         _write_pieces("log.tsv", lines, *line)
-        command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window]
+        command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window, "--processes", "2"]
         result = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
         assert "too many pieces" in result.stdout
         peaks.append(int(result.stderr.split()[-1]))

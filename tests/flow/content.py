@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from app.cli.reducing import Job, Statistics, deliveries_of
 from app.domain.records import Delivery
 from app.domain.windows import Rules
+from app.reducing.job import Job, Statistics
+from app.reducing.run import deliveries_of
 from app.settings import load
 from app.stores import open_store
 

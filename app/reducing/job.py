@@ -1,0 +1,74 @@
+"""What is to be reduced, and what came out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from app.domain.lines import BadAt, ReadLines
+from app.domain.merging import SizeOf
+from app.domain.records import Delivery
+from app.domain.reduction import no_sizes
+from app.domain.windows import Rules
+from app.sources.beginning import ReadOptions
+from app.sources.orders import FILE_ORDER
+
+__all__ = ["Job", "Statistics"]
+
+_STRETCH_BYTES = 2 << 20
+"""So much of a source is read and merged at a time."""
+_COLUMNS_FROM_BYTES = 8 << 20
+"""Smaller inputs are read line by line: it takes less than to load what reads columns."""
+
+
+class Job(NamedTuple):
+    """What is to be reduced, and how."""
+
+    paths: Sequence[str]
+    read: ReadOptions = ReadOptions()
+    rules: Rules = Rules()
+    order: str = FILE_ORDER
+    seed: int = 0
+    size_of: SizeOf = no_sizes
+    sweep: bool = True
+    """Give deliveries out as soon as they are over, instead of all at the end."""
+    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
+    """Takes a file, the bytes consumed of it, and its bytes where they are known."""
+    stretch_bytes: int = _STRETCH_BYTES
+    """Lines of so many bytes are merged at a time."""
+    columns_from_bytes: int = _COLUMNS_FROM_BYTES
+    """Hits of inputs of this size are gathered as columns, those of others from there on."""
+    on_reject: Callable[[str, BadAt], object] | None = None
+    """Takes the name of a file and a line rejected there."""
+    on_lines: Callable[[str, ReadLines], ReadLines] | None = None
+    """Takes the id of a source and its lines, read one by one in this process; gives those that are merged."""
+
+
+@dataclass
+class Statistics:
+    """What came out."""
+
+    lines: int = 0
+    heads: int = 0
+    hits: int = 0
+    counted: int = 0
+    """Hits that count for a delivery, repeats included."""
+    merged: int = 0
+    """Distinct hits in deliveries."""
+    rejects: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[tuple[str, str | None]] = field(default_factory=Counter)
+    """By verdict and reason."""
+    covered_bytes: int = 0
+    sent_bytes: int = 0
+    most_open: int = 0
+    seconds: float = 0.0
+    errors: list[str] = field(default_factory=list)
+    """One sentence for each input that could not be read, or not to its end."""
+
+    def count(self, delivery: Delivery) -> None:
+        self.deliveries[delivery.verdict, delivery.reason] += 1
+        self.covered_bytes += delivery.covered_bytes
+        self.sent_bytes += delivery.bytes_sent or 0
+        self.merged += delivery.hits

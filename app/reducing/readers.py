@@ -1,0 +1,166 @@
+"""Processes that read lines while this one merges what they read. What is merged, and in which order, does not depend on them.
+
+Each reader has one stretch at a time, in turn: memory is bounded by a stretch and its hits for each. A reader ends when this
+process does, however that ends, because its pipe breaks.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from app.domain.lines import ReadLines
+from app.domain.merging import Key
+from app.domain.tallies import Part
+from app.domain.windows import Rules
+from app.errors import WeblogsError
+from app.kernels.reduction import Gathered
+from app.reducing.stretches import Reader, Stretch
+
+__all__ = ["Readers", "cores"]
+
+_END_S = 5.0
+_make_part = tuple.__new__
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Readers:
+    """So many processes that read; with none, lines are read in this one. A context manager."""
+
+    def __init__(self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None) -> None:
+        self._here = Reader(rules, on_lines)
+        self._others: list[_Other] = []
+        # a fork is cheap; where it is not safe, a fresh interpreter is started
+        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        for _ in range(processes):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], rules), daemon=True)
+            process.start()
+            theirs.close()
+            self._others.append(_Other(process, ours))
+
+    @property
+    def pids(self) -> list[int]:
+        """The numbers of the processes that read."""
+        return [other.process.pid for other in self._others]
+
+    def gathered(self, stretches: Iterator[Stretch]) -> Iterator[Gathered]:
+        """What each stretch comes to, in their order. What came before an error of `stretches` comes before it."""
+        if not self._others:
+            yield from map(self._here.gathered, stretches)
+            return
+        busy: deque[_Other] = deque()
+        failed: Exception | None = None
+        for other in self._others:
+            failed = failed or _give(other, stretches, busy)
+        while busy:
+            other = busy.popleft()
+            some = other.receive()
+            failed = failed or _give(other, stretches, busy)
+            yield some
+        if failed is not None:
+            raise failed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for other in self._others:
+            other.pipe.close()
+        for other in self._others:
+            if error is not None:
+                other.process.terminate()
+            other.process.join(_END_S)
+
+
+def _give(other: _Other, stretches: Iterator[Stretch], busy: deque[_Other]) -> Exception | None:
+    """The next stretch, where there is one, to a reader that waits; the error where there is one instead."""
+    try:
+        stretch = next(stretches, None)
+    except Exception as error:
+        return error
+    if stretch is not None:
+        other.send(stretch)
+        busy.append(other)
+    return None
+
+
+class _Other(NamedTuple):
+    """Another process, as this one sees it."""
+
+    process: Any
+    pipe: Connection
+
+    def send(self, stretch: Stretch) -> None:
+        try:
+            self.pipe.send_bytes(pickle.dumps(stretch, 5))
+        except OSError as error:
+            raise self._ended() from error
+
+    def receive(self) -> Gathered:
+        try:
+            said = pickle.loads(self.pipe.recv_bytes())
+        except (OSError, EOFError) as error:
+            raise self._ended() from error
+        if isinstance(said, str):
+            raise RuntimeError(f"a reading process failed:\n{said}")
+        some, parts = said
+        return some._replace(parts=_unpacked(*parts))
+
+    def _ended(self) -> WeblogsError:
+        self.process.join(_END_S)
+        return WeblogsError(
+            f"a process that read lines for this one was ended from outside (code {self.process.exitcode}), perhaps for lack of memory; "
+            "--processes 1 reads in one process and takes less"
+        )
+
+
+def _serve(pipe: Connection, others: Sequence[Connection], rules: Rules) -> None:
+    """What a reading process does, until there is nobody to read for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
+    for other in others:  # a fork has them, too, and would hold them open
+        other.close()
+    gc.disable()
+    reader = Reader(rules)
+    while True:
+        try:
+            stretch = pickle.loads(pipe.recv_bytes())
+        except (EOFError, OSError):
+            return
+        try:
+            some = reader.gathered(stretch)
+            said: object = (some._replace(parts={}), _packed(some.parts))
+        except Exception:
+            said = traceback.format_exc()
+        try:
+            pipe.send_bytes(pickle.dumps(said, 5))
+        except OSError:
+            return
+
+
+_Packed = tuple[list[Key], list[int], list[tuple]]
+
+
+def _packed(parts: dict[Key, list[Part]]) -> _Packed:
+    """Keys, how many parts each has, and the columns of all parts: named tuples take several times as long to pickle."""
+    return list(parts), list(map(len, parts.values())), list(zip(*chain.from_iterable(parts.values()), strict=True))
+
+
+def _unpacked(keys: list[Key], counts: list[int], columns: list[tuple]) -> dict[Key, list[Part]]:
+    rows = zip(*columns, strict=True)
+    return {key: [_make_part(Part, next(rows)) for _ in range(count)] for key, count in zip(keys, counts, strict=True)}
