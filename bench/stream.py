@@ -16,7 +16,7 @@ from bench.logs import Log, check, narrowed
 from bench.needs import PEER_PYTHON
 from bench.processes import ROOT, Run
 from bench.topics import Topics
-from bench.watching import Watch
+from bench.watching import Watch, Watched
 from bench.worker import bytes_in_topics, changelog_of, worker_run
 from tests.live.running import Live
 
@@ -51,7 +51,7 @@ def run(context: Context) -> list[Figure]:
             name: (lambda name=name, command=command: _peer_run(context, topics, name, command, source, few))
             for name, command in _commands().items()
         }
-        slow = context.repeat([("plain Faust", peers.pop("plain Faust"))], context.pick(min(2, context.runs), 1))
+        slow = context.repeat([("plain Faust", peers.pop("plain Faust"))])
         quick = context.repeat(list(peers.items()))
         topics.drop(source)
     found = {"plain Faust": slow[0], **dict(zip(peers, quick, strict=True))}
@@ -84,11 +84,10 @@ def _peer_run(context: Context, topics: Topics, name: str, command: list[str], s
     begun = (target, f"{group}-hits", f"repartition__{group}--{source}--key")
     try:
         watch = Watch(
-            lambda: [process],
+            lambda: [Watched(process, printed)],
             context.server("kafka").pid,
             lambda: topics.count(*begun),
             lambda: topics.count(target),
-            printed,
         )
         # a result for each line that counts; more would be repeats
         run = watch.until(lambda: watch.looks[-1].written >= counted, _PATIENCE_S)
