@@ -15,7 +15,7 @@ from collections import Counter
 from bench.context import Context
 from bench.failing import BenchError
 from bench.figures import AT_LEAST, Figure, Goal, between
-from bench.logs import check
+from bench.logs import Log, check
 from bench.processes import Run, pin
 from bench.topics import Topics
 from bench.worker import PATIENCE_S, changelog_of, drained, open_live, send, watch
@@ -33,11 +33,11 @@ def run(context: Context) -> list[Figure]:
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise BenchError("two workers on two cores need two cores: this machine lets us use one")
-    log = context.log
+    log = context.half
     one, two = context.repeat(
         [
-            ("one worker on one core", lambda: _run(context, [cores[0]], {cores[1]})),
-            ("two workers on two cores", lambda: _run(context, cores, set(cores))),
+            ("one worker on one core", lambda: _run(context, log, [cores[0]], {cores[1]})),
+            ("two workers on two cores", lambda: _run(context, log, cores, set(cores))),
         ],
     )
     rates_one = [log.lines / run.seconds for run in one]
@@ -57,7 +57,7 @@ def run(context: Context) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
+def _run(context: Context, log: Log, cores: list[int], broker_cores: set[int]) -> Run:
     broker = context.server("kafka")
     before = os.sched_getaffinity(0)
     # frozen workers keep their partitions for a session
@@ -71,7 +71,7 @@ def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
         for worker in workers:
             worker.signal(signal.SIGSTOP)
         try:
-            send(live, context.log)
+            send(live, log)
             pin(_pid(broker.pid), broker_cores)
             for pid, core in names.items():
                 pin(pid, {core})
@@ -84,7 +84,7 @@ def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
             pin(_pid(broker.pid), before)
         for worker in workers:
             worker.stop()
-        check(f"{len(cores)} workers", live.deliveries(TRUE_FIELDS), context.log.wanted)
+        check(f"{len(cores)} workers", live.deliveries(TRUE_FIELDS), log.wanted)
         return run
 
 

@@ -20,7 +20,7 @@ from app.merge import Merger
 from app.parts import MemoryPart
 from app.settings import settings
 from app.tokenizing import Lines, Tokenizer, encode_tokens
-from bench.measure import simulate
+from bench.logs import simulated
 
 NEVER = 1 << 62
 BATCH_BYTES = 1 << 20
@@ -98,8 +98,7 @@ def run(data: bytes, chunk_bytes: int, partitions: int, columns: bool) -> tuple[
 def main(lines: int, chunk_bytes: int, partitions: int) -> None:
     """CPU of each stage, lines as rows beside lines as columns."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        log, _ = simulate(Path(name), lines)
-        data = log.read_bytes()
+        data = simulated(Path(name), lines).path.read_bytes()
     run(data[: 1 << 20], chunk_bytes, partitions, True)  # loads the libraries
     counted, keys, rows = run(data, chunk_bytes, partitions, False)
     counted_too, keys_too, columns = run(data, chunk_bytes, partitions, True)
