@@ -40,14 +40,14 @@ def run(context: Context) -> list[Figure]:
     with Topics(broker.port, PARTITIONS) as topics:
         peers = {name: (command, fewer if name == _SLOWEST else few) for name, command in _commands().items()}
         sources = {path: _source(topics, path) for path in (few.path, fewer.path)}
-        off, on, same, by_line = context.repeat(
+        off, on, same = context.repeat(
             [
                 ("our worker, stores off", lambda: worker_run(context, log, look=look)),
                 ("our worker, stores on", lambda: worker_run(context, log, ROLES="flow,sqlite")),
                 ("our worker, the peers' lines", lambda: worker_run(context, few)),
-                ("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",))),
             ]
         )
+        [by_line] = context.repeat([("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",)))], runs=1)
         found = context.repeat(
             [
                 (name, partial(_peer_run, context, topics, name, command, sources[lines.path], lines))
