@@ -16,17 +16,19 @@ from collections.abc import Sequence
 from bench.__main__ import PARTS, WITH_PEERS
 from bench.processes import ROOT
 
-__all__ = ["main"]
+__all__ = ["lanes", "main"]
 
 _ON_KAFKA = ("limits", "cores", "recovery", "growth")
 _ON_STORES = ("stores",)
+_STOPPING_S = 30.0
+"""A signal can get lost in what a library does with exceptions, and a second one too soon would cut the stopping of servers short."""
 
 
 def _parts(parts: Sequence[str]) -> list[str]:
     return ["bench", "--quick", *(word for part in parts for word in ("--part", part))]
 
 
-def _lanes() -> list[list[list[str]]]:
+def lanes() -> list[list[list[str]]]:
     """Modules with their options, row by row: every part in one of them."""
     peers = [part for part in PARTS if part in WITH_PEERS]
     rest = [part for part in PARTS if part not in (*peers, *_ON_KAFKA, *_ON_STORES)]
@@ -39,46 +41,48 @@ def _lanes() -> list[list[list[str]]]:
 
 
 class Lane(threading.Thread):
-    """Runs its modules one after the other, to the first that fails."""
+    """Runs its modules one after the other, those after one that fails, too."""
 
     def __init__(self, modules: list[list[str]]) -> None:
         super().__init__(daemon=True)
         self._modules = modules
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = False
-        self.failed = ""
+        self._wanted = True
+        self.failed: list[str] = []
 
     def run(self) -> None:
         for words in self._modules:
-            if self._ended:
-                return
-            self._process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL)
-            if (code := self._process.wait()) != 0:
-                self.failed = f"python -m {' '.join(words)} ended with exit code {code}"
-                return
+            if self._wanted:
+                # in a session of its own: Ctrl-C would reach it beside our SIGTERM, and cut the stopping of its servers short
+                self._process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+                if (code := self._process.wait()) != 0:
+                    self.failed.append(f"python -m {' '.join(words)} ended with exit code {code}")
 
     def end(self) -> None:
         """Its process stops the servers that it started."""
-        self._ended = True
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
-        self.join()
+        self._wanted = False
+        while self.is_alive():
+            if self._process is not None:
+                self._process.terminate()
+            self.join(_STOPPING_S)
 
 
 def main() -> None:
     """Ends with exit code 1 and a sentence for each module that failed; the others run to their ends."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
-    lanes = [Lane(modules) for modules in _lanes()]
+    running = [Lane(modules) for modules in lanes()]
     try:
-        for lane in lanes:
+        for lane in running:
             lane.start()
-        for lane in lanes:
-            lane.join()
+        while any(lane.is_alive() for lane in running):
+            time.sleep(0.2)  # Python 3.11 takes a thread for ended when a signal interrupts its join
     finally:
-        for lane in lanes:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # once is enough
+        for lane in running:
             lane.end()
-    if failed := [lane.failed for lane in lanes if lane.failed]:
+    if failed := [sentence for lane in running for sentence in lane.failed]:
         sys.exit("\n".join(f"bench: {sentence}: see above" for sentence in failed))
     print(f"bench: every result equals its oracle; {time.monotonic() - began:.0f} s")
 
