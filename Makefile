@@ -52,10 +52,12 @@ test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs
 coverage: COV := 1
 coverage: test ## `make test COV=1`: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
 
-bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; long; QUICK=1: small, for equality alone; PART=stream: one part
-	$(PY) -m bench.needs
-	$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(QUICK)$(PART),,--page docs/benchmarks.md)
-	$(if $(PART),,$(PY) -m bench.votes $(if $(QUICK),--quick))
+QUICK_BENCH := $(if $(PART),,$(QUICK))
+
+bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; half an hour; QUICK=1: small, for equality alone; PART=stream: one part
+	$(if $(QUICK_BENCH),$(PY) -m bench.quick,$(PY) -m bench.needs)
+	$(if $(QUICK_BENCH),,$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(PART),,--page docs/benchmarks.md))
+	$(if $(QUICK_BENCH)$(PART),,$(PY) -m bench.votes)
 
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .

@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -100,6 +100,7 @@ def _goaccess_run(context: Context, log: Log, form: str) -> Run:
     return run
 
 
+@cache
 def _hits_by_path(log: Path, form: str) -> Counter[str]:
     hits: Counter[str] = Counter()
     with log.open() as file:
@@ -128,7 +129,7 @@ def _days(context: Context, times: int) -> Log:
     """Deliveries that are over within an hour, each of eight hits; three days of them, or as many times that."""
     from bench.logs import made
 
-    keys = context.pick(12_000, 400) * times
+    keys = context.pick(6_000, 100) * times
     step = 3 * 86_400 * times / keys
     rows = (
         (1.6e9 + number * step + hit, number % 40_000, number, hit * 1000, hit * 1000 + 999) for number in range(keys) for hit in range(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -13,7 +14,7 @@ from bench.failing import BenchError
 from bench.logs import Log, simulated, sparse
 from bench.processes import Run
 from tests.services.errors import ServiceError
-from tests.services.server import KINDS, Server
+from tests.services.server import KINDS, START_FAST, Server
 
 __all__ = ["PARTITIONS", "Context"]
 
@@ -28,14 +29,15 @@ class Context:
 
     def __init__(self, folder: Path, quick: bool, runs: int | None = None, lines: int | None = None) -> None:
         self.folder, self.quick = folder, quick
-        self.runs = runs or (1 if quick else 3)
-        self.lines = lines or (20_000 if quick else 1_000_000)
-        self.few_runs = min(2, self.runs)
-        """Of what takes longest."""
+        self.runs = runs or (1 if quick else 2)
+        self.lines = lines or (10_000 if quick else 1_000_000)
         self.tick_s = 1 if quick else 10
         """WEBLOGS_TICK_INTERVAL: the product's own, but a quick benchmark has no time to wait for it."""
         self._servers: dict[str, Server] = {}
+        self._ready: set[str] = set()
         self._began = time.monotonic()
+        if quick:
+            os.environ.setdefault("SERVICES_JVM", START_FAST)
 
     def say(self, text: str) -> None:
         """A line about the present step, with the seconds since the start."""
@@ -64,26 +66,52 @@ class Context:
         return simulated(self.folder, self.lines)
 
     @cached_property
+    def half(self) -> Log:
+        """Half of the lines, for what would take long with all of them."""
+        if self.quick:
+            return self.log
+        lines = self.lines // 2
+        self.say(f"simulating {lines:,} lines")
+        return simulated(self.folder, lines)
+
+    @cached_property
     def sparse(self) -> Log:
         """As many keys in fewer lines, for peers that are slow."""
-        keys = self.pick(125_000, 2_000)
-        self.say(f"choosing lines of {keys:,} keys")
-        return sparse(self.log, self.folder, keys, self.pick(150_000, 2_500))
+        return self._sparse(*self.pick((125_000, 150_000), (1_000, 1_200)))
+
+    @cached_property
+    def sparser(self) -> Log:
+        """As many keys a line, for the peer that is slowest: what it does for a line does not depend on how many there are."""
+        return self._sparse(*self.pick((16_000, 20_000), (400, 500)))
+
+    def _sparse(self, keys: int, lines: int) -> Log:
+        self.say(f"choosing {lines:,} lines of {keys:,} keys")
+        return sparse(self.log, self.folder, keys, lines)
 
     def server(self, kind: str) -> Server:
         """A server of this kind that answers, started for this benchmark alone."""
-        if kind not in self._servers:
-            self.say(f"starting {kind}")
-            self._servers[kind] = self._started(kind)
+        self.begin(kind)
+        if kind not in self._ready:
+            try:
+                self._servers[kind].wait_ready()
+            except ServiceError as error:
+                raise BenchError(f"{kind} can not be had: {error}") from error
+            self._ready.add(kind)
         return self._servers[kind]
 
+    def begin(self, *kinds: str) -> None:
+        """Start servers that are needed soon, side by side, and wait for none."""
+        for kind in kinds:
+            if kind not in self._servers:
+                self.say(f"starting {kind}")
+                self._servers[kind] = self._started(kind)
+
     def _started(self, kind: str) -> Server:
-        first = KINDS[kind] + _PORTS_FROM
+        first = KINDS[kind] + _PORTS_FROM + os.getpid() % 40 * 20  # two that look for a port at the same moment find different ones
         for port in range(first, first + 1000, 10):
             made = Server(kind, self.folder / "servers", port)
             try:
                 made.start()
-                made.wait_ready()
                 return made
             except ServiceError as error:
                 if "is taken by another program" not in str(error):
@@ -93,6 +121,7 @@ class Context:
     def stop(self, kind: str) -> None:
         """Stop a server that is needed no more: two cores are all there is."""
         if kind in self._servers:
+            self._ready.discard(kind)
             self._servers.pop(kind).remove()
 
     def fresh(self, name: str) -> Path:

@@ -1,27 +1,31 @@
 """Part `cores`: two workers on two cores beside one on one core, on Kafka.
 
-The workers are stopped while the log goes into its topic, so that the replay takes none of their time. The broker runs on the core that
-the one worker does not use, and on both beside two: its share is measured and shown, and taken off the cores that the workers had.
+The workers are stopped while the log goes into its topic, so that the replay takes none of their time. They have their tables before: a
+worker that is stopped while it reads one runs into the time limits of what it asked the broker, and ends. The broker runs on the core
+that the one worker does not use, and on both beside two: its share is measured and shown, and taken off the cores that the workers had.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import Counter
 
 from bench.context import Context
 from bench.failing import BenchError
 from bench.figures import AT_LEAST, Figure, Goal, between
-from bench.logs import check
+from bench.logs import Log, check
 from bench.processes import Run, pin
 from bench.topics import Topics
 from bench.worker import PATIENCE_S, changelog_of, drained, open_live, send, watch
 from tests.flow.content import TRUE_FIELDS
+from tests.live.running import Live, Supervised
 
 __all__ = ["run"]
 
 PART = "cores"
+_READ = re.compile(r"(\w+): \d+ changelog records read")
 
 
 def run(context: Context) -> list[Figure]:
@@ -29,13 +33,12 @@ def run(context: Context) -> list[Figure]:
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise BenchError("two workers on two cores need two cores: this machine lets us use one")
-    log = context.log
+    log = context.half
     one, two = context.repeat(
         [
-            ("one worker on one core", lambda: _run(context, [cores[0]], {cores[1]})),
-            ("two workers on two cores", lambda: _run(context, cores, set(cores))),
+            ("one worker on one core", lambda: _run(context, log, [cores[0]], {cores[1]})),
+            ("two workers on two cores", lambda: _run(context, log, cores, set(cores))),
         ],
-        context.few_runs,
     )
     rates_one = [log.lines / run.seconds for run in one]
     rates_two = [log.lines / run.seconds for run in two]
@@ -54,7 +57,7 @@ def run(context: Context) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
+def _run(context: Context, log: Log, cores: list[int], broker_cores: set[int]) -> Run:
     broker = context.server("kafka")
     before = os.sched_getaffinity(0)
     # frozen workers keep their partitions for a session
@@ -62,13 +65,13 @@ def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
         open_live(context.fresh("cores"), broker, KAFKA_SESSION=300, TICK_INTERVAL=context.tick_s) as live,
         Topics(broker.port, live.settings.partitions) as topics,
     ):
-        workers = [live.start_worker(f"worker-{core}") for core in cores]
+        workers = _started(live, cores)
         names = {worker.process.pid: core for worker, core in zip(workers, cores, strict=True)}
         live.wait_until(lambda: set(_owners(topics, changelog_of(live))) == set(names), "every worker to have partitions")
         for worker in workers:
             worker.signal(signal.SIGSTOP)
         try:
-            send(live, context.log)
+            send(live, log)
             pin(_pid(broker.pid), broker_cores)
             for pid, core in names.items():
                 pin(pid, {core})
@@ -81,8 +84,30 @@ def _run(context: Context, cores: list[int], broker_cores: set[int]) -> Run:
             pin(_pid(broker.pid), before)
         for worker in workers:
             worker.stop()
-        check(f"{len(cores)} workers", live.deliveries(TRUE_FIELDS), context.log.wanted)
+        check(f"{len(cores)} workers", live.deliveries(TRUE_FIELDS), log.wanted)
         return run
+
+
+def _started(live: Live, cores: list[int]) -> list[Supervised]:
+    """A worker for each core, one after the other: each has read the tables of the partitions that the next one leaves to it."""
+    workers: list[Supervised] = []
+    for core in cores:
+        before = [_tables_read(worker) for worker in workers]
+        new = live.start_worker(f"worker-{core}")
+        live.wait_started(f"worker-{core}")
+        for worker, was in zip(workers, before, strict=True):
+            live.wait_until(lambda worker=worker, was=was: _all_read_again(worker, was), "a worker to read its tables again")  # type: ignore[misc]
+        workers.append(new)
+    return workers
+
+
+def _all_read_again(worker: Supervised, was: Counter[str]) -> bool:
+    return all(_tables_read(worker)[table] > times for table, times in was.items())
+
+
+def _tables_read(worker: Supervised) -> Counter[str]:
+    """Table -> how often the worker has read its changelog: one more with each change of its partitions."""
+    return Counter(_READ.findall(worker.text()))
 
 
 def _pid(pid: int | None) -> int:

@@ -59,8 +59,8 @@ def run(context: Context) -> list[Figure]:
                 costs.append(measured(made(path, _apart(dimension.rows(size), log_number))))
                 path.unlink()
             figures += _figures(name, dimension.unit, dimension.sizes, costs)
-    sizes, costs = context.pick((1, 10, 100), (1, 4)), []
-    log = made(context.folder / "growth-partitions.log", _spread(context.pick(80_000, 800), context.pick(10_000, 100)))
+    sizes, costs = context.pick((1, 10, 100), (1, 2)), []
+    log = made(context.folder / "growth-partitions.log", _spread(context.pick(40_000, 400), context.pick(5_000, 50)))
     for partitions in sizes:
         context.say(f"partitions: {partitions}")
         with _worker(context, partitions) as measured:
@@ -88,9 +88,9 @@ def _slope(sizes: Sequence[int], costs: Sequence[float]) -> float:
 
 
 def _dimensions(context: Context) -> dict[str, Dimension]:
-    least = context.pick(8_000, 80)  # lines of the smallest log: below, the clock of a process is too coarse
-    same = context.pick(80_000, 800)  # lines where their number stays
-    keys = context.pick(400, 4)
+    least = context.pick(4_000, 80)  # lines of the smallest log: below, the clock of a process is too coarse
+    same = context.pick(40_000, 400)  # lines where their number stays
+    keys = context.pick(200, 4)
     deep = context.pick(100, 10)
 
     def sizes(first: int) -> tuple[int, ...]:

@@ -28,7 +28,7 @@ _LOOK_S = 0.005
 
 def run(context: Context) -> list[Figure]:
     """p50 and p99 of all lines of a run; every line is a delivery of its own."""
-    seconds = context.pick(20, 3)
+    seconds = context.pick(10, 1)
     [runs] = context.repeat([(f"{RATE} lines a second", lambda: _run(context, seconds))])
     note = f"{RATE * seconds:,} lines, {EACH} a POST, each a delivery of its own"
     return [

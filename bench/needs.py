@@ -34,9 +34,9 @@ def prepare() -> None:
     stamp = REQUIREMENTS.read_text()
     if not (_READY.exists() and _READY.read_text() == stamp and PEER_PYTHON.exists()):
         print("bench: making .venv-bench from bench/requirements.txt (a minute or so) …", flush=True)
-        venv.EnvBuilder(with_pip=True, clear=FOLDER.exists()).create(FOLDER)
-        pip = [str(PEER_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "-r", str(REQUIREMENTS)]
-        if subprocess.run(pip, check=False).returncode != 0:
+        venv.EnvBuilder(with_pip=False, clear=FOLDER.exists()).create(FOLDER)  # the project's pip can fill it
+        pip = [sys.executable, "-m", "pip", "--python", str(PEER_PYTHON), "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+        if subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=False).returncode != 0:
             raise BenchError("pip could not install bench/requirements.txt into .venv-bench: see above; run `make bench` again then")
         _READY.write_text(stamp)
     if shutil.which("goaccess") is None and os.geteuid() == 0 and shutil.which("apt-get"):

@@ -44,7 +44,10 @@ def resident_bytes(pid: int) -> int:
 
 
 def _status(pid: int, name: str) -> int:
-    return int(Path(f"/proc/{pid}/status").read_text().partition(name)[2].split()[0]) * 1024
+    words = Path(f"/proc/{pid}/status").read_text().partition(name)[2].split()
+    if not words:
+        raise ProcessLookupError(f"process {pid} has ended")
+    return int(words[0]) * 1024
 
 
 def pin(pid: int, cores: set[int]) -> None:

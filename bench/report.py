@@ -6,7 +6,7 @@ import os
 import platform
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from bench.figures import Figure, number
 from bench.needs import versions
 from bench.processes import ROOT
 
-__all__ = ["print_table", "write_page"]
+__all__ = ["print_table", "told_seconds", "write_page"]
 
 COLUMNS = ("part", "what", "median", "least", "greatest", "unit", "goal", "reached", "with")
 
@@ -37,6 +37,15 @@ def print_table(figures: Sequence[Figure]) -> None:
     Console(width=200, highlight=False).print(table)
 
 
+def told_seconds(seconds: Mapping[str, float]) -> str:
+    """How long each part took; what several need, a log or a server, counts for the first of them.
+
+    >>> told_seconds({"batch": 270.4, "ranges": 39.6})
+    'batch 270, ranges 40; 310 in all'
+    """
+    return f"{', '.join(f'{part} {took:.0f}' for part, took in seconds.items())}; {sum(seconds.values()):.0f} in all"
+
+
 def _memory_gib() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
@@ -54,7 +63,14 @@ def _commit() -> str:
     return f"{git('rev-parse', '--short=12', 'HEAD') or 'unknown'}{', with changes not committed' if changed else ''}"
 
 
-def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Sequence[str], failed: Sequence[str] = ()) -> None:
+def write_page(
+    page: Path,
+    figures: Sequence[Figure],
+    seconds: Mapping[str, float],
+    quick: bool,
+    arguments: Sequence[str],
+    failed: Sequence[str] = (),
+) -> None:
     """The table with what it was measured on. `failed`: a text for each part that came to no figures; its first line is shown."""
     cores = len(os.sched_getaffinity(0))
     about = [
@@ -62,6 +78,7 @@ def write_page(page: Path, figures: Sequence[Figure], quick: bool, arguments: Se
         ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
         ("commit", _commit()),
         ("command", f"`python -m bench {shlex.join(arguments)}`"),
+        ("seconds a part", told_seconds(seconds)),
         ("measured", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
     lines = ["# Benchmarks", "", "Written by `make bench`. Every result in it was compared with its oracle, and was equal.", ""]

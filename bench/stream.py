@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 from bench.context import PARTITIONS, Context
 from bench.failing import BenchError
@@ -16,7 +17,7 @@ from bench.logs import Log, check, narrowed
 from bench.needs import PEER_PYTHON
 from bench.processes import ROOT, Run
 from bench.topics import Topics
-from bench.watching import Watch
+from bench.watching import Watch, Watched
 from bench.worker import bytes_in_topics, changelog_of, worker_run
 from tests.live.running import Live
 
@@ -24,11 +25,12 @@ __all__ = ["run"]
 
 PART = "stream"
 _PATIENCE_S = 900.0
+_SLOWEST = "plain Faust"
 
 
 def run(context: Context) -> list[Figure]:
-    """Our worker with the stores' groups off and on; plain Faust, Quix Streams and Bytewax on fewer lines of as many keys."""
-    log, few, broker = context.log, context.sparse, context.server("kafka")
+    """Our worker with the stores' groups off and on; Quix Streams, Bytewax and ours on fewer lines of as many keys; plain Faust on fewer yet."""
+    log, few, fewer, broker = context.log, context.sparse, context.sparser, context.server("kafka")
     sizes: list[dict[str, int]] = []
 
     def look(live: Live) -> None:
@@ -36,33 +38,41 @@ def run(context: Context) -> list[Figure]:
         sizes.append({name.replace(changelog_of(live), "the changelog of byte_ranges"): size for name, size in found.items()})
 
     with Topics(broker.port, PARTITIONS) as topics:
-        source = f"bench-lines-{uuid.uuid4().hex[:8]}"
-        topics.make(source)
-        topics.fill(source, few.path)
-        off, on, same, by_line = context.repeat(
+        peers = {name: (command, fewer if name == _SLOWEST else few) for name, command in _commands().items()}
+        sources = {path: _source(topics, path) for path in (few.path, fewer.path)}
+        off, on, same = context.repeat(
             [
                 ("our worker, stores off", lambda: worker_run(context, log, look=look)),
                 ("our worker, stores on", lambda: worker_run(context, log, ROLES="flow,sqlite")),
                 ("our worker, the peers' lines", lambda: worker_run(context, few)),
-                ("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",))),
             ]
         )
-        peers = {
-            name: (lambda name=name, command=command: _peer_run(context, topics, name, command, source, few))
-            for name, command in _commands().items()
-        }
-        slow = context.repeat([("plain Faust", peers.pop("plain Faust"))], context.pick(min(2, context.runs), 1))
-        quick = context.repeat(list(peers.items()))
-        topics.drop(source)
-    found = {"plain Faust": slow[0], **dict(zip(peers, quick, strict=True))}
-    return [*_ours(off, on, log), *_bytes(sizes, log), *_same(same, by_line, few), *_peers(found, same, by_line, few)]
+        [by_line] = context.repeat([("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",)))], runs=1)
+        found = context.repeat(
+            [
+                (name, partial(_peer_run, context, topics, name, command, sources[lines.path], lines))
+                for name, (command, lines) in peers.items()
+            ]
+        )
+        for source in sources.values():
+            topics.drop(source)
+    taken = {name: (runs, lines) for (name, (_, lines)), runs in zip(peers.items(), found, strict=True)}
+    return [*_ours(off, on, log), *_bytes(sizes, log), *_same(same, by_line, few), *_peers(taken, same, by_line, few)]
+
+
+def _source(topics: Topics, path: Path) -> str:
+    """A topic with the lines of a log, one a message."""
+    name = f"bench-lines-{uuid.uuid4().hex[:8]}"
+    topics.make(name)
+    topics.fill(name, path)
+    return name
 
 
 def _commands() -> dict[str, list[str]]:
     """Name -> what runs it in the folder of its state."""
     peer = str(PEER_PYTHON)
     return {
-        "plain Faust": [sys.executable, "-m", "faust", "-A", "bench.peers.stream_faust", "worker", "--without-web", "-l", "warn"],
+        _SLOWEST: [sys.executable, "-m", "faust", "-A", "bench.peers.stream_faust", "worker", "--without-web", "-l", "warn"],
         "Quix Streams": [peer, "-m", "bench.peers.stream_quix"],
         "Bytewax": [peer, "-m", "bytewax.run", "bench.peers.stream_bytewax", "-r", "FOLDER", "-s", "5", "-b", "0"],
     }
@@ -71,7 +81,7 @@ def _commands() -> dict[str, list[str]]:
 def _peer_run(context: Context, topics: Topics, name: str, command: list[str], source: str, log: Log) -> Run:
     group, folder = f"bench-{uuid.uuid4().hex[:8]}", context.fresh("peer")
     target = f"{group}-results"
-    topics.make(target, *([f"{group}-hits"] if name == "plain Faust" else []))
+    topics.make(target, *([f"{group}-hits"] if name == _SLOWEST else []))
     if name == "Bytewax":
         subprocess.run([str(PEER_PYTHON), "-m", "bytewax.recovery", str(folder), "1"], check=True, cwd=ROOT)
     own = {"SERVER": topics.server, "SOURCE": source, "TARGET": target, "GROUP": group, "FOLDER": folder, "PARTITIONS": topics.partitions}
@@ -84,11 +94,10 @@ def _peer_run(context: Context, topics: Topics, name: str, command: list[str], s
     begun = (target, f"{group}-hits", f"repartition__{group}--{source}--key")
     try:
         watch = Watch(
-            lambda: [process],
+            lambda: [Watched(process, printed)],
             context.server("kafka").pid,
             lambda: topics.count(*begun),
             lambda: topics.count(target),
-            printed,
         )
         # a result for each line that counts; more would be repeats
         run = watch.until(lambda: watch.looks[-1].written >= counted, _PATIENCE_S)
@@ -148,15 +157,13 @@ def _same(same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
     return [*_pair("our worker, the peers' lines", same, few), *_pair("our worker, the peers' lines, one a message", by_line, few)]
 
 
-def _peers(found: dict[str, list[Run]], same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
-    goals = {"plain Faust": Goal(AT_LEAST, 40, 60), "Quix Streams": Goal(AT_LEAST, 4, 6)}
+def _peers(found: dict[str, tuple[list[Run], Log]], same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
+    goals = {_SLOWEST: Goal(AT_LEAST, 40, 60), "Quix Streams": Goal(AT_LEAST, 4, 6)}
     figures = []
-    for name, runs in found.items():
-        figures += _pair(f"{name}, one line a message", runs, few)
-        peer = _cost(runs, few.lines)
-        ratio: Callable[..., Figure] = lambda what, ours, goal, peer=peer, name=name: between(  # noqa: E731
-            PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", few.told, goal
-        )
-        figures.append(ratio("ours", same, goals.get(name)))
-        figures.append(ratio("ours, one line a message", by_line, None))
+    for name, (runs, lines) in found.items():
+        figures += _pair(f"{name}, one line a message", runs, lines)
+        peer = _cost(runs, lines.lines)
+        note = few.told if lines is few else f"{lines.told}; ours {few.told}"
+        for what, ours, goal in (("ours", same, goals.get(name)), ("ours, one line a message", by_line, None)):
+            figures.append(between(PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", note, goal))
     return figures

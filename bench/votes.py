@@ -49,14 +49,14 @@ def load(flow: Flow, path: str, seconds: int, script: Path | None = None) -> int
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Two seconds each and 20,000 votes: for the equality of results, not for rates.")
-@click.option("--votes", type=int, help="Votes in batches; default 500,000.")
+@click.option("--quick", is_flag=True, help="Two seconds each and 10,000 votes: for the equality of results, not for rates.")
+@click.option("--votes", type=int, help="Votes in batches; default 200,000.")
 def main(quick: bool, votes: int | None) -> None:
     """Votes one by one from 500 connections, results from the cache, votes in batches; the counts are compared."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not there: apt-get install wrk")
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    seconds, votes = (2, votes or 20_000) if quick else (10, votes or 500_000)
+    seconds, votes = (2, votes or 10_000) if quick else (5, votes or 200_000)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         script = folder / "post.lua"

@@ -8,16 +8,33 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bench.failing import BenchError
 from bench.processes import Run, cpu_seconds, peak_bytes
 
-__all__ = ["Look", "Watch"]
+__all__ = ["Look", "Watch", "Watched"]
 
 _LOOK_S = 0.05
+
+
+class Watched(NamedTuple):
+    """A process that works, and where it says what it does."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def end_of_log(self) -> str:
+        return f"--- {self.log.name}\n" + (self.log.read_text(errors="replace")[-3000:] if self.log.exists() else "")
+
+
+def _check_running(workers: Sequence[Watched]) -> None:
+    """Raises BenchError with the log of one that has ended."""
+    for worker in workers:
+        if (code := worker.process.poll()) is not None:
+            raise BenchError(f"a worker ended with code {code} before its work was done; the end of its log:\n{worker.end_of_log()}")
 
 
 class Look(NamedTuple):
@@ -33,17 +50,16 @@ class Look(NamedTuple):
 
 
 class Watch:
-    """Looks at workers and broker until the work is done. `workers`: their process ids, which may change."""
+    """Looks at workers and broker until the work is done. `workers`: asked anew at each look."""
 
     def __init__(
         self,
-        workers: Callable[[], list[subprocess.Popen[bytes]]],
+        workers: Callable[[], list[Watched]],
         broker_pid: int | None,
         begun: Callable[[], int],
         written: Callable[[], int],
-        log: Path,
     ) -> None:
-        self._workers, self._broker_pid, self._begun, self._written, self._log = workers, broker_pid, begun, written, log
+        self._workers, self._broker_pid, self._begun, self._written = workers, broker_pid, begun, written
         self.looks: list[Look] = []
         self.peak_bytes = 0
 
@@ -61,25 +77,27 @@ class Watch:
                     self._look()
                     return self._run()
             if asked > deadline:
-                raise BenchError(f"not done after {patience_s:.0f} s; {self.looks[-1]}; the end of the log:\n{self._end()}")
+                logs = "\n".join(worker.end_of_log() for worker in self._workers())
+                raise BenchError(f"not done after {patience_s:.0f} s; {self.looks[-1]}; the end of each log:\n{logs}")
             time.sleep(_LOOK_S)
 
     def _look(self) -> None:
-        processes = self._workers()
-        if any(process.poll() is not None for process in processes):
-            raise BenchError(f"a worker ended before its work was done; the end of its log:\n{self._end()}")
+        workers = self._workers()
+        _check_running(workers)
+        processes = [worker.process for worker in workers]
         # counts first: a look must not know less CPU than the counts in it took
         begun, written = self._begun(), self._written()
-        cpu = sum(cpu_seconds(process.pid) for process in processes)
+        try:
+            cpu = sum(cpu_seconds(process.pid) for process in processes)
+            self.peak_bytes = sum(peak_bytes(process.pid) for process in processes)
+        except OSError:  # one has just ended
+            _check_running(workers)
+            raise
         broker = cpu_seconds(self._broker_pid) if self._broker_pid else 0.0
         self.looks.append(Look(time.perf_counter(), cpu, broker, begun, written))
-        self.peak_bytes = sum(peak_bytes(process.pid) for process in processes)
 
     def _run(self) -> Run:
         first = next((number for number, look in enumerate(self.looks) if look.begun), 0)
         begin = self.looks[max(0, first - 1)]
         end = next(look for look in self.looks if look.written == self.looks[-1].written)
         return Run(end.at - begin.at, end.cpu_seconds - begin.cpu_seconds, self.peak_bytes, end.broker_seconds - begin.broker_seconds)
-
-    def _end(self) -> str:
-        return self._log.read_text(errors="replace")[-3000:] if self._log.exists() else ""

@@ -11,7 +11,7 @@ from bench.context import PARTITIONS, Context
 from bench.logs import Log, check
 from bench.processes import Run
 from bench.topics import Topics
-from bench.watching import Watch
+from bench.watching import Watch, Watched
 from tests.flow.content import TRUE_FIELDS
 from tests.live.running import Live, Supervised
 from tests.services.server import Server
@@ -69,11 +69,10 @@ def worker_run(
 def watch(live: Live, workers: list[Supervised], broker: Server, topics: Topics) -> Watch:
     """Work begins with the first message of tokens, which the first chunk of lines gives."""
     return Watch(
-        lambda: [worker.process for worker in workers],
+        lambda: [Watched(worker.process, worker.log) for worker in workers],
         broker.pid,
         lambda: topics.count("weblogs_tokens"),
         lambda: topics.count("weblogs_reduced"),
-        workers[0].log,
     )
 
 

@@ -98,7 +98,8 @@ def test_the_scripts_are_valid_and_can_be_executed() -> None:
 
 def test_ci_runs_what_it_must() -> None:
     text = (ROOT / ".ci" / "run").read_text()
-    assert re.findall(r"^step make (.+)", text, re.MULTILINE)[:5] == ["setup", "lint", "test COV=1", "test-long", "test-live"]
+    steps = ["setup", "lint", "test COV=1", "test-long", "test-live", "bench QUICK=1"]
+    assert re.findall(r"^step make (.+)", text, re.MULTILINE) == steps
     assert "set -euo pipefail" in text
 
 

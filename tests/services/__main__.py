@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.services.errors import ServiceError
-from tests.services.server import DEFAULT_BASE, DEFAULT_CACHE, KINDS, Server, make_folder
+from tests.services.server import DEFAULT_BASE, DEFAULT_CACHE, KINDS, START_FAST, Server, make_folder
 
 __all__ = ["main"]
 
@@ -57,10 +57,6 @@ def _start(servers: list[Server]) -> None:
         server.wait_ready()
         _say(f"{server.kind}: answers on 127.0.0.1:{server.port}, pid {server.pid}")
     _say("\n".join(f"{name}={value}" for server in servers for name, value in server.settings().items()))
-
-
-START_FAST = "-XX:TieredStopAtLevel=1"
-"""For tests that start servers again and again: half the CPU for it, less speed when warm."""
 
 
 def _stop(servers: list[Server]) -> None:

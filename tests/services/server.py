@@ -22,11 +22,13 @@ from tests.services.errors import ServiceError
 from tests.services.needs import check_needs
 from tests.services.probes import PROBES
 
-__all__ = ["CASSANDRA_PASSWORD", "DEFAULT_BASE", "DEFAULT_CACHE", "KINDS", "Server", "make_folder"]
+__all__ = ["CASSANDRA_PASSWORD", "DEFAULT_BASE", "DEFAULT_CACHE", "KINDS", "START_FAST", "Server", "make_folder"]
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_BASE = Path(tempfile.gettempdir()) / "weblogs-services"
 DEFAULT_CACHE = Path(os.environ.get("SERVICES_CACHE") or DEFAULT_BASE / "cache")
+START_FAST = "-XX:TieredStopAtLevel=1"
+"""SERVICES_JVM for tests that start servers again and again: half the CPU for it, less speed when warm."""
 KINDS = {"kafka": 9092, "elasticsearch": 9200, "cassandra": 9042}
 """Kind -> its standard port."""
 CASSANDRA_PASSWORD = "cassandra"
