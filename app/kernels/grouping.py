@@ -122,7 +122,7 @@ class Groups:
         details = self._details
         if details is None:
             all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
-            sent, marks, totals = lengths, np.where(any_named, _OFFSETS, 0) | np.where(all_named, 0, _NOTHING), None
+            sent, marks, totals = lengths, (_OFFSETS * any_named + _NOTHING * ~all_named).astype(np.int64), None
         else:
             sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
             # the least of the totals that are named: none is -1, which as an unsigned number is the greatest

@@ -46,7 +46,7 @@ class Readers:
         self._here = Reader(rules, on_lines)
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
-        context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         for _ in range(processes):
             ours, theirs = context.Pipe()
             process = context.Process(target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], rules), daemon=True)

@@ -29,6 +29,10 @@ from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
+LINES = int(os.environ.get("N", "50000"))
+"""How much passes through the larger tests."""
+SCALE = max(1.0, LINES / 50_000)
+"""More lines may take longer; how soon something happens at all does not depend on them."""
 WAIT_S = 180.0
 RESTART_AFTER_S = 0.3
 
@@ -84,9 +88,9 @@ class Supervised:
         return not self._thread.is_alive()
 
     def wait(self, patience_s: float = WAIT_S) -> None:
-        """Until it ended well."""
-        self._thread.join(patience_s)
-        assert self.ended, f"not done after {patience_s:.0f} s: {self.text()[-2000:]}"
+        """Until it ended well; more lines may take longer."""
+        self._thread.join(patience_s * SCALE)
+        assert self.ended, f"not done after {patience_s * SCALE:.0f} s: {self.text()[-2000:]}"
         assert self.exits[-1] == 0, self.text()[-2000:]
 
     def stop(self) -> None:
@@ -172,7 +176,7 @@ class Live:
         self.wait_until(lambda: "listening on" in self.workers[name].text(), f"{name} to start")
 
     def wait_drained(self, patience_s: float = WAIT_S) -> None:
-        """Until every group has committed what its topics hold now, and what comes of it."""
+        """Until every group has committed what its topics hold now, and what comes of it; more lines may take longer."""
         drain = Drain(self.standing)
 
         def drained() -> bool:
@@ -181,7 +185,7 @@ class Live:
             except LogError:
                 return False  # the broker is starting
 
-        self.wait_until(drained, "all groups to read everything", patience_s)
+        self.wait_until(drained, "all groups to read everything", patience_s * SCALE)
 
     def committed(self) -> int:
         """Sum of the offsets of the flow's group: grows with progress."""

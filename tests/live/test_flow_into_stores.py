@@ -28,10 +28,9 @@ from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, trut
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
 from tests.live.contents import STORES, ask_store, stored, stored_raw
-from tests.live.running import ROOT, Live
+from tests.live.running import LINES, ROOT, SCALE, Live
 from tests.services.server import Server
 
-LINES = int(os.environ.get("N", "50000"))
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
@@ -179,7 +178,7 @@ def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arriv
     live.wait_until(lambda: get(live, "health/")["lag_messages"].get(lagging, 0) > 0, "the lag to be seen", 30)
     live.wait_until(lambda: any("cassandra" in each.lower() for each in get(live, "health/")["problems"]), "health to tell", 60)
     content, _ = reduced(logs[0][0])
-    live.wait_until(lambda: len(stored("elasticsearch", live.settings)) == len(content), "the other store to have everything", 120)
+    live.wait_until(lambda: len(stored("elasticsearch", live.settings)) == len(content), "the other store to have everything", 120 * SCALE)
     elasticsearch.stop()
     live.replay(logs[0][1]).wait()
     time.sleep(away_s)

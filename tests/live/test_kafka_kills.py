@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import time
@@ -14,10 +13,9 @@ from app.crash import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
-from tests.live.running import Live
+from tests.live.running import LINES, Live
 from tests.services.server import Server
 
-LINES = int(os.environ.get("N", "50000"))
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import sys
 import time
@@ -21,10 +20,10 @@ from tests.flow.running import KILLED
 from tests.flow.test_spend import assert_spending_is_true, stored
 from tests.flow.voting import assert_votes_are_true, free_port, get
 from tests.live.contents import STORES, ask_store
+from tests.live.running import LINES as EVENTS
 from tests.live.running import Live, Supervised
 from tests.services.server import Server
 
-EVENTS = int(os.environ.get("N", "50000"))
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
 
 
