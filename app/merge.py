@@ -112,9 +112,14 @@ class Merger:
         """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
         slices = _Slices(self._max)
         for key, entry in changes.entries.items():
-            yield from slices.add(wire.key_bytes(key), wire.pack_entry(entry), changes.records(key))
+            name, value, records = wire.key_bytes(key), wire.pack_entry(entry), changes.records(key)
+            weight = _weight(name, value, records)
+            if slices.would_overflow(weight):
+                yield slices.taken()
+            slices.add(name, value, records, weight)
         slices.values |= head
-        yield from slices.rest()
+        if not slices.is_empty:
+            yield slices.taken()
 
     def _sweep(self, partition: int, state: State, clocks: Clocks, now: float) -> Iterator[Step]:
         """Evict what is over, or was not touched for the time to live."""
@@ -135,9 +140,14 @@ class Merger:
                 entry = wire.unpack_entry(value, self._rules)
                 final = self._evicted(name, entry, state, clocks, expired)
                 if final or entry.is_empty:
-                    yield from slices.add(name, None if entry.is_empty else wire.pack_entry(entry), final)
+                    rest = None if entry.is_empty else wire.pack_entry(entry)
+                    weight = _weight(name, rest, final)
+                    if slices.would_overflow(weight):
+                        yield slices.taken()
+                    slices.add(name, rest, final, weight)
                     slices.values |= _closed(entry, final, clocks, expired)
-        yield from slices.rest()
+        if not slices.is_empty:
+            yield slices.taken()
 
     def _evicted(self, name: bytes, entry: Entry, state: State, clocks: Clocks, expired: float) -> list[Delivery]:
         _know(clocks, state, entry.sources or ())
@@ -154,24 +164,32 @@ class _Slices:
         self.records: list[Delivery] = []
         self.values: dict[bytes, bytes | None] = {}
 
-    def add(self, name: bytes, value: bytes | None, records: list[Delivery]) -> Iterator[Step]:
-        """Gives a step when this key would overfill it."""
-        weight = len(name) + len(value or b"") + sum(_weight(record) for record in records)
-        if self.values and self._size + weight > self._max:
-            yield from self.rest()
+    @property
+    def is_empty(self) -> bool:
+        return not self.records and not self.values
+
+    def would_overflow(self, weight: int) -> bool:
+        """Whether a key of this weight belongs into another step."""
+        return bool(self.values) and self._size + weight > self._max
+
+    def add(self, name: bytes, value: bytes | None, records: list[Delivery], weight: int) -> None:
         self.records += records
         self.values[name] = value
         self._size += weight
 
-    def rest(self) -> Iterator[Step]:
-        if self.records or self.values:
-            yield Step(self.records, self.values)
+    def taken(self) -> Step:
+        """What is gathered; none of it stays."""
+        step = Step(self.records, self.values)
         self.records, self.values, self._size = [], {}, 0
+        return step
 
 
-def _weight(record: Delivery) -> int:
-    """Bytes of a record in its message, about."""
-    return 400 + len(record.user_agent) + len(record.request) + 24 * (len(record.ranges) + len(record.missing) + len(record.hit_ids))
+def _weight(name: bytes, value: bytes | None, records: list[Delivery]) -> int:
+    """Bytes of a key with its value and its records in their message, about."""
+    weight = len(name) + len(value or b"")
+    for record in records:
+        weight += 400 + len(record[1]) + len(record[2]) + 24 * (len(record[6]) + len(record[7]) + len(record[17]))
+    return weight
 
 
 def _know(clocks: Clocks, state: State, numbers: Iterable[int]) -> None:

@@ -83,7 +83,9 @@ class Changes:
 
     def _merge_new(self, key: Key, entry: Entry, source: int, now: float) -> None:
         self.entries[key] = entry
-        self._touched[key].update(tally.start for tally in entry.tallies)
+        touched = self._touched[key]
+        for tally in entry.tallies:
+            touched.add(tally.start)
         entry.touched, entry.sources = now, (source,)
 
     def _note_gone(self, key: Key, entry: Entry, before: dict[float, int]) -> None:
@@ -96,6 +98,9 @@ class Changes:
     def records(self, key: Key) -> list[Delivery]:
         """The records of a key that go out: its windows touched, and those that are no more."""
         entry, rules = self.entries[key], self._rules
+        if len(entry.tallies) == 1 and key not in self._gone and rules.window != "first_touch":  # nearly all
+            (tally,) = entry.tallies
+            return [deliveries.describe(key, tally, self._size_of(key[2]))] if tally.start in self._touched[key] else []
         starts = {tally.start: tally for tally in entry.tallies}
         size = self._size_of(key[2])
         found = []
