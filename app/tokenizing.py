@@ -24,7 +24,7 @@ from app.errors import SettingsError
 from app.wire import Group, Headers, TokenMessage
 
 if TYPE_CHECKING:
-    from app.kernels.weblog_tsv import Columns
+    from app.kernels.blocks import Columns
 
 __all__ = ["Lines", "Tokenized", "Tokenizer", "encode_tokens", "headers_of", "partition_of"]
 

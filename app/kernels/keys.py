@@ -12,8 +12,8 @@ from app.domain.formats.values import REQUESTS
 from app.domain.lines import decode
 from app.domain.merging import Key
 from app.domain.windows import Rules
-from app.kernels.grouping import Groups
-from app.kernels.weblog_tsv import Columns
+from app.kernels.blocks import Columns
+from app.kernels.grouping import Details, Groups
 
 __all__ = ["Keys", "groups_of_blocks"]
 
@@ -50,9 +50,12 @@ class Keys:
 
 
 def groups_of_blocks(blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> Groups:
-    """The hits of some blocks of lines with status 200 and 206 alone, by key."""
+    """The hits of some blocks of one format, with status 200 and 206 alone, by key."""
     times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
-    return Groups(Keys(blocks), times, positions, lo, hi, factors, rules)
+    details = None
+    if blocks[0].details is not None:
+        details = Details(*[np.concatenate(some) for some in zip(*[block.details for block in blocks if block.details], strict=True)])
+    return Groups(Keys(blocks), times, positions, lo, hi, factors, rules, details)
 
 
 def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:

@@ -20,8 +20,8 @@ from app.domain.windows import Rules
 from app.kernels.merging import Group, Grouped, PlacedPart, mixed
 
 if TYPE_CHECKING:
+    from app.kernels.blocks import Columns
     from app.kernels.grouping import Groups
-    from app.kernels.weblog_tsv import Columns
 
 __all__ = ["Gathered", "GatheredReduction", "gathered"]
 

@@ -11,9 +11,9 @@ from app import wire
 from app.domain.merging import Key
 from app.domain.records import short_id_factors
 from app.domain.windows import Rules
+from app.kernels.blocks import Columns
 from app.kernels.grouping import Groups
 from app.kernels.keys import Keys
-from app.kernels.weblog_tsv import Columns
 
 __all__ = ["Gathered", "spread"]
 

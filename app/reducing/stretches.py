@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
+from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 from app.domain.lines import ReadLines, read_lines, read_too_long
 from app.domain.windows import Rules
@@ -15,11 +16,11 @@ from app.sources.beginning import form_of
 from app.sources.chunks import Chunk
 
 if TYPE_CHECKING:
-    from app.kernels.weblog_tsv import Columns
+    from app.kernels.blocks import Columns
 
 __all__ = ["Reader", "Reading", "Stretch", "stretches"]
 
-_HAS_KERNEL = WEBLOG_TSV.name
+_KERNELS = (WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name)
 _REST_CHUNKS = 15
 """So many chunks are read line by line after one of which columns hold less than half: the next ones will be alike."""
 
@@ -90,10 +91,8 @@ class Reader:
         if chunk.too_long:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
-        if reading.format == _HAS_KERNEL and reading.as_columns(chunk) and not self._resting:
-            from app.kernels.weblog_tsv import read_block
-
-            block = read_block(chunk.data, reading.arrived, chunk.position, may_begin_with_header)
+        if reading.format in _KERNELS and reading.as_columns(chunk) and not self._resting:
+            block = _read_block(reading, chunk, may_begin_with_header)
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS
             if block is not None:
@@ -113,3 +112,13 @@ class Reader:
 
     def _shown(self, reading: Reading, rows: ReadLines) -> ReadLines:
         return rows if self._on_lines is None else self._on_lines(reading.source_id, rows)
+
+
+def _read_block(reading: Reading, chunk: Chunk, may_begin_with_header: bool) -> Columns | None:
+    if reading.format == WEBLOG_TSV.name:
+        from app.kernels.weblog_tsv import read_block
+
+        return read_block(chunk.data, reading.arrived, chunk.position, may_begin_with_header)
+    from app.kernels import combined
+
+    return combined.read_block(reading.format, chunk.data, reading.arrived, chunk.position)

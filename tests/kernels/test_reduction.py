@@ -17,8 +17,9 @@ from app.domain.records import Delivery, short_id
 from app.domain.tallies import MAX_HITS
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
+from app.kernels.blocks import Columns
 from app.kernels.reduction import GatheredReduction, gathered
-from app.kernels.weblog_tsv import Columns, read_block
+from app.kernels.weblog_tsv import read_block
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
 from app.simulator.log import SHAPES, Plan, SimulatedLog

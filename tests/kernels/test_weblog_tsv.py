@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from app.domain.formats.weblog_tsv import parse
 from app.domain.lines import ReadLines, decode, read_lines
 from app.domain.tallies import part_of
+from app.kernels.blocks import Columns
 from app.kernels.keys import Keys
-from app.kernels.weblog_tsv import Columns, read_block
+from app.kernels.weblog_tsv import read_block
 from tests.kernels.logs import _ODD_LINES, _ODD_RANGES, _ODD_REQUESTS, _ODD_STATUSES, _ODD_TEXTS, _ODD_TIMES, logs
 
 ARRIVED = 1_700_000_000.0

@@ -1,0 +1,205 @@
+"""Lines a chunk at a time as columns: what the kernels of all formats share.
+
+A kernel reads a line only where each of its columns has its plain form. Every other line goes through the format's own parser,
+which alone says what a line means; and so does each minute, second, status and request that differs from those before.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from app.domain.formats.base import BadLine, LineParser
+from app.domain.formats.values import STATUSES
+from app.domain.lines import ReadLines, read_lines
+from app.kernels.grouping import Details
+
+__all__ = [
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Columns", "Floats", "Ints", "assembled", "bytes_of", "column_of", "line_bounds",
+    "numbers_of", "of_length", "plain_line_ends", "statuses_of", "whole_lines",
+]  # fmt: skip
+
+_STATUS_BYTES = 3
+DIGITS_OF_MAX_BYTE = 14
+"""Numbers of fewer digits are below MAX_BYTE."""
+ZERO = ord("0")
+
+Bytes = NDArray[np.uint8]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Columns(NamedTuple):
+    """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
+
+    times: Floats
+    positions: NDArray[np.uint64]
+    lo: Ints
+    hi: Ints
+    """lo 0 and hi -1 where the line names no range."""
+    statuses: Ints
+    counts: Bools
+    """Which lines of the next three these are."""
+    ip_address: pa.ChunkedArray
+    user_agent: pa.ChunkedArray
+    request: pa.ChunkedArray
+    """As it stands in the line, with ` HTTP/…`."""
+    other: ReadLines
+    """The lines that the parser read."""
+    hits: int
+    """Of all lines, and so are the next three."""
+    lowest: float
+    highest: float
+    disorder_s: float
+    details: Details | None = None
+    """Where hits tell more than a range."""
+
+    @property
+    def lines(self) -> int:
+        return self.hits + len(self.other.rejects) + self.other.heads
+
+
+def plain_line_ends(data: bytes) -> bytes | None:
+    """With newlines only; None where a carriage return stands elsewhere."""
+    if b"\r" not in data:
+        return data
+    return data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\r") else None
+
+
+def line_bounds(data: bytes) -> tuple[Ints, Ints]:
+    """Where each line begins and ends, its newline not counted."""
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    return np.concatenate(([0], ends[:-1] + 1)), ends
+
+
+def whole_lines(data: bytes, starts: Ints, ends: Ints) -> bytes:
+    """Some lines, each with a newline."""
+    return b"".join([data[start:end] + b"\n" for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+
+
+def column_of(table: pa.Table, name: str) -> pa.BinaryArray:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def bytes_of(column: pa.BinaryArray) -> tuple[Bytes, Ints]:
+    """The bytes of all values, and where in them each value begins, with the end of the last."""
+    _, offsets, values = column.buffers()
+    bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    return np.frombuffer(values, np.uint8) if values is not None and values.size else np.empty(0, np.uint8), bounds
+
+
+def of_length(column: pa.BinaryArray, length: int) -> tuple[Bools, Bytes]:
+    """Which values have so many bytes, and these values as rows of bytes."""
+    values, bounds = bytes_of(column)
+    fits = np.diff(bounds) == length
+    if fits.all():
+        return fits, values[bounds[0] : bounds[-1]].reshape(-1, length)
+    return fits, values[bounds[:-1][fits, None] + np.arange(length)]
+
+
+def statuses_of(column: pa.BinaryArray) -> Ints:
+    """-1 for what is not in the plain form, or no status."""
+    fits, rows = of_length(column, _STATUS_BYTES)
+    found = np.full(len(fits), -1, np.int64)
+    hundreds, tens, ones = (rows - np.uint8(ZERO)).astype(np.intp).T
+    codes = _STATUSES[np.minimum(hundreds * 100 + tens * 10 + ones, 999)]
+    codes[(hundreds > 9) | (tens > 9) | (ones > 9)] = -1
+    found[fits] = codes
+    return found
+
+
+def _status(number: int) -> int:
+    try:
+        return STATUSES[f"{number:03}"]
+    except BadLine:
+        return -1
+
+
+_STATUSES = np.array([_status(number) for number in range(1000)])
+
+
+def numbers_of(digits: Bytes, lengths: Ints) -> Ints:
+    """Numbers of so many digits each that stand one behind the other."""
+    bounds = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=bounds[1:])
+    texts = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(bounds), pa.py_buffer(digits))
+    return texts.cast(pa.int64()).to_numpy()
+
+
+class Block(NamedTuple):
+    """A chunk before its lines are read."""
+
+    data: bytes
+    starts: Ints
+    ends: Ints
+    """Where each line begins and ends, its newline not counted."""
+    position: int
+    """Byte offset of the data in its source."""
+    arrived: float
+    header_row: bool
+    """Where the first line is no hit, it is a head line."""
+
+
+def assembled(
+    block: Block,
+    parse: LineParser,
+    table: pa.Table,
+    at: Ints,
+    plain: Bools,
+    times: Floats,
+    codes: Ints,
+    lo: Ints,
+    hi: Ints,
+    details: Details | None = None,
+    every_status: bool = False,
+) -> Columns:
+    """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads."""
+    other = _read_others(block, at[plain], parse)
+    positions = block.starts + np.int64(block.position)
+    lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
+    counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
+    return Columns(
+        times[counts],
+        positions[at[counts]].astype(np.uint64),
+        lo[counts],
+        hi[counts],
+        codes[counts],
+        counts,
+        table.column("ip_address"),
+        table.column("user_agent"),
+        table.column("request"),
+        other,
+        int(plain.sum()) + len(other.hits),
+        lowest,
+        highest,
+        disorder_s,
+        None if details is None else Details(*[one[counts] for one in details]),
+    )
+
+
+def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:
+    """All lines but the plain ones, through the parser."""
+    left = np.ones(len(block.starts), np.bool_)
+    left[plain] = False
+    places = np.flatnonzero(left)
+    lines = whole_lines(block.data, block.starts[places], block.ends[places])
+    header_row = block.header_row and bool(left[0])
+    return read_lines(lines, parse, block.arrived, 0, (block.starts[places] + block.position).tolist(), header_row)
+
+
+def _span(positions: Ints, times: Floats, other: ReadLines) -> tuple[float, float, float]:
+    """Lowest and highest time and disorder of all hits, as read_lines tells them."""
+    if other.hits:
+        positions = np.concatenate((positions, np.array(other.positions, np.int64)))
+        times = np.concatenate((times, np.array([hit[0] for hit in other.hits])))[np.argsort(positions)]
+    if not len(times):
+        return other.lowest, other.highest, other.disorder_s
+    running = np.maximum.accumulate(times)
+    return float(times.min()), float(running[-1]), float((running - times).max())
