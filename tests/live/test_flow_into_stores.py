@@ -32,7 +32,7 @@ from tests.live.running import LINES, ROOT, SCALE, Live
 from tests.services.server import Server
 
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
 
 
 @pytest.fixture

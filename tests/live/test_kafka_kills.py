@@ -13,12 +13,12 @@ from app.crash import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
-from tests.live.running import LINES, Live
+from tests.live.running import LINES, SCALE, Live
 from tests.services.server import Server
 
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,11 @@ from tests.flow.running import KILLED
 from tests.flow.test_spend import assert_spending_is_true, stored
 from tests.flow.voting import assert_votes_are_true, free_port, get
 from tests.live.contents import STORES, ask_store
-from tests.live.running import LINES as EVENTS
-from tests.live.running import Live, Supervised
+from tests.live.running import LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
+VOTES = 2 * LINES
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(live: L
     options: list[object] = []
     if rule == "one a user":
         live.options["WEBLOGS_VOTE_ONE_PER_USER"] = "true"
-        options = ["--users", EVENTS // 3, "--one-per-user"]
+        options = ["--users", VOTES // 3, "--one-per-user"]
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     live.start_worker("one", WEB_PORT=port)
@@ -93,8 +93,8 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(live: L
     live.wait_started("one")
     live.wait_started("two")
     config = tmp_path / "spend.toml"
-    config.write_text(f"users = 50\nmean_gap_s = {50 * 86400 / (EVENTS / 2)}\nrepeats = 0.2\nrate = {EVENTS / 80}\n")
-    voting = simulate(live, "votes", "-n", EVENTS, "--seed", 7, "--truth", votes_truth, "--rate", EVENTS / 40, "--url", url, *options)
+    config.write_text(f"users = 50\nmean_gap_s = {50 * 86400 / (LINES / 2)}\nrepeats = 0.2\nrate = {LINES / 80}\n")
+    voting = simulate(live, "votes", "-n", VOTES, "--seed", 7, "--truth", votes_truth, "--rate", VOTES / 40, "--url", url, *options)
     paying = simulate(live, "spend", "--config", config, "--truth", spend_truth, "--url", url)
     kills = 0
     while not (voting.ended and paying.ended) and kills < 12:
