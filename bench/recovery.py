@@ -36,7 +36,7 @@ class Recovery(NamedTuple):
 
 def run(context: Context) -> list[Figure]:
     """With the state in memory: all keys from the changelog. With RocksDB: only what came since its last write."""
-    keys = context.pick(500_000, 2_000)
+    keys = context.pick(1_000_000, 2_000)
     broker = context.server("kafka")
     folder = context.fresh("recovery")
     lines = _write(folder / "keys.log", range(keys), 0)
