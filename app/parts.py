@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from app.domain.shortkeys import ShortKeys
 from app.settings import settings
 from app.transports.kafka_topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from app.transports.messages import Pair
 
-__all__ = ["MemoryPart", "Part", "RocksPart", "counting_parts"]
+__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
@@ -81,6 +82,55 @@ class MemoryPart(dict[bytes, bytes]):
     @property
     def entries(self) -> int:
         return len(self) - len(self._named)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class DeliveriesPart:
+    """In memory, for keys of deliveries: see ShortKeys."""
+
+    def __init__(self) -> None:
+        self.next_offset = 0
+        self._keys = ShortKeys()
+        self._values: dict[bytes, bytes] = {}
+        self._named = 0
+
+    def get(self, key: bytes) -> bytes | None:
+        short = self._keys.find(key)
+        return None if short is None else self._values.get(short)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """What changes meanwhile may be seen or not; what is gone is not."""
+        values, whole = self._values, self._keys.whole
+        for short in list(values):
+            value = values.get(short)
+            if value is not None:
+                yield whole(short), value
+
+    def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
+        values, keys = self._values, self._keys
+        for key, value in pairs:
+            short = keys.find(key)
+            if short is not None and short in values:
+                if value is not None:
+                    values[short] = value
+                    continue
+                del values[short]
+                keys.release(short)
+                self._named -= key[0] == 0
+            elif value is not None:
+                values[keys.hold(key)] = value
+                self._named += key[0] == 0
+        self.next_offset = next_offset
+
+    def wipe(self) -> None:
+        self._keys, self._values = ShortKeys(), {}
+        self.next_offset = self._named = 0
+
+    @property
+    def entries(self) -> int:
+        return len(self._values) - self._named
 
     def close(self) -> None:
         """Nothing to close."""
