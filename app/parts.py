@@ -27,6 +27,8 @@ __all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
+_AGENTS = 1000
+"""So many user agents more than twice those in use may be remembered before unused ones are looked for."""
 _encode = msgspec.json.Encoder().encode
 _decode_place = msgspec.json.Decoder(tuple[str, int, float]).decode
 
@@ -94,7 +96,8 @@ class DeliveriesPart:
         self.next_offset = 0
         self._keys = ShortKeys()
         self._values: dict[bytes, bytes] = {}
-        self._named = 0
+        self._named: set[bytes] = set()
+        self._most_agents = _AGENTS
 
     def get(self, key: bytes) -> bytes | None:
         short = self._keys.find(key)
@@ -111,26 +114,25 @@ class DeliveriesPart:
     def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
         values, keys = self._values, self._keys
         for key, value in pairs:
-            short = keys.find(key)
-            if short is not None and short in values:
-                if value is not None:
-                    values[short] = value
-                    continue
-                del values[short]
-                keys.release(short)
-                self._named -= key[0] == 0
-            elif value is not None:
-                values[keys.hold(key)] = value
-                self._named += key[0] == 0
+            if value is not None:
+                values[keys.make(key)] = value
+            elif (short := keys.find(key)) is not None:
+                values.pop(short, None)
+            if key[0] == 0:
+                (self._named.discard if value is None else self._named.add)(key)
+        if len(keys) > self._most_agents:
+            keys.keep_only(values)
+            self._most_agents = 2 * len(keys) + _AGENTS
         self.next_offset = next_offset
 
     def wipe(self) -> None:
         self._keys, self._values = ShortKeys(), {}
-        self.next_offset = self._named = 0
+        self._named.clear()
+        self.next_offset = 0
 
     @property
     def entries(self) -> int:
-        return len(self._values) - self._named
+        return len(self._values) - len(self._named)
 
     def close(self) -> None:
         """Nothing to close."""

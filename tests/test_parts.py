@@ -77,6 +77,16 @@ def test_the_one_for_deliveries_may_change_while_it_is_gone_through() -> None:
     assert part.entries == 100
 
 
+def test_the_one_for_deliveries_forgets_agents_that_are_gone() -> None:
+    part = DeliveriesPart()
+    part.apply([(b'["1","stays","GET /"]', b"v")], 1)
+    for number in range(10_000):
+        part.apply([(b'["1","agent %d","GET /"]' % number, b"v")], 1)
+        part.apply([(b'["1","agent %d","GET /"]' % number, None)], 1)
+    assert len(part._keys) < 2 * parts._AGENTS
+    assert dict(part.items()) == {b'["1","stays","GET /"]': b"v"}
+
+
 def test_a_part_on_disk_of_another_topic_or_too_old_begins_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def opened(log: str, age_s: float = AGE_S) -> tuple[dict[bytes, bytes], int]:
         part = RocksPart(tmp_path / "p", log, age_s)

@@ -14,26 +14,26 @@ KEYS = st.tuples(TEXTS, TEXTS, TEXTS).map(wire.key_bytes) | st.sampled_from([b"\
 
 @settings(deadline=None)
 @given(st.lists(KEYS, unique=True, max_size=12), st.data())
-def test_keys_that_are_held_are_found_and_come_back_whole(keys: list[bytes], data: st.DataObject) -> None:
+def test_keys_are_found_and_come_back_whole(keys: list[bytes], data: st.DataObject) -> None:
     short_keys = ShortKeys()
-    held = {key: short_keys.hold(key) for key in keys}
-    gone = data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else []
-    for key in gone:
-        short_keys.release(held.pop(key))
-    assert len(set(held.values())) == len(held), "no two keys share one"
-    for key, short in held.items():
-        assert (short_keys.find(key), short_keys.whole(short)) == (short, key)
-    for key in gone:
-        assert short_keys.find(key) not in held.values()
-    again = {key: short_keys.hold(key) for key in gone}
-    assert len({*held.values(), *again.values()}) == len(keys)
-    for short in (*held.values(), *again.values()):
-        short_keys.release(short)
-    assert len(short_keys) == 0
+    shorts = {key: short_keys.make(key) for key in keys}
+    assert len(set(shorts.values())) == len(keys), "no two keys share one"
+    kept = data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else []
+    short_keys.keep_only([shorts[key] for key in kept])
+    for key in kept:
+        assert (short_keys.find(key), short_keys.make(key), short_keys.whole(shorts[key])) == (shorts[key], shorts[key], key)
+    assert len(short_keys) == len({key.split(b'","')[1] for key in kept if key[0]})
+    again = {key: short_keys.make(key) for key in keys}
+    assert len(set(again.values())) == len(keys)
+    assert [short_keys.whole(short) for short in again.values()] == keys
 
 
 def test_an_agent_takes_its_room_once() -> None:
     short_keys, agent = ShortKeys(), "Mozilla/5.0 " * 20
-    shorts = [short_keys.hold(wire.key_bytes((f"10.0.0.{number}", agent, "GET /a"))) for number in range(200)]
+    shorts = [short_keys.make(wire.key_bytes((f"10.0.0.{number}", agent, "GET /a"))) for number in range(200)]
     assert len(short_keys) == 1
     assert max(map(len, shorts)) < 24
+
+
+def test_a_key_that_was_never_made_is_not_found() -> None:
+    assert ShortKeys().find(wire.key_bytes(("10.0.0.1", "curl/8", "GET /a"))) is None
