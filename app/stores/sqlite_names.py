@@ -61,11 +61,11 @@ class Names:
         """A number for each key (no key twice), new ones entered."""
         numbers: dict[AnyKey, int] = {}
         unknown: dict[bytes, AnyKey] = {}
-        young, old = self._young.get, self._old.get
+        young, old = self._young.get, self._old.pop
         for key in keys:
             number = young(key)
             if number is None:
-                number = old(key)
+                number = old(key, None)
                 if number is None:
                     unknown[key_name(*key)] = key
                     continue
