@@ -240,7 +240,6 @@ def _or_before_all(time: float | None) -> float:
 _PackedTally = tuple[float, float | None, float | None, list[int], bytes, int, int, int, int, int]
 _PackedCut = tuple[float | None, int, float | None, float | None]
 _PackedEntry = tuple[float, list[int] | None, list[_PackedTally], _PackedCut | None, list[Part]]
-_NOT_CUT: _PackedCut = (None, 0, None, None)
 _pack = msgspec.msgpack.Encoder().encode
 _decode_entry = msgspec.msgpack.Decoder(_PackedEntry).decode
 _decode_large_entry = msgspec.json.Decoder(_PackedEntry).decode
@@ -250,13 +249,17 @@ _JSON = b"["[0]
 
 def pack_entry(entry: Entry) -> bytes:
     """An entry as the changelog and the state hold it: MessagePack, or JSON where an integer has more than 64 bits."""
-    cut = (_finite(entry.floor), entry.evicted_hits, _finite(entry.evicted_last), _finite(entry.lost))
+    cut: _PackedCut | None = None
+    if entry.evicted_hits or not entry.floor == entry.evicted_last == entry.lost == -math.inf:
+        cut = (_finite(entry.floor), entry.evicted_hits, _finite(entry.evicted_last), _finite(entry.lost))
     tallies = [tally.pack() for tally in entry.tallies] if not entry.parts else ()
-    packed = (entry.touched, entry.sources, tallies, None if cut == _NOT_CUT else cut, entry.parts)
+    packed = (entry.touched, entry.sources, tallies, cut, entry.parts)
     try:
-        return _pack(packed)
+        value = _pack(packed)
     except OverflowError:
-        return encode(packed)
+        value = encode(packed)
+    # a copy: msgspec's own keeps the rest of the buffer that it was made in, a quarter more than it shows
+    return bytes(memoryview(value))
 
 
 def unpack_entry(value: bytes, rules: Rules) -> Entry:

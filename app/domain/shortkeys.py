@@ -39,13 +39,15 @@ class ShortKeys:
 
     def make(self, key: bytes) -> bytes:
         """The short form of a key, its agent numbered where it is new."""
-        short = self.find(key)
-        if short is not None:
-            return short
-        agent, number = key.split(_BETWEEN)[1], b"%d" % self._next
-        self._numbers[agent], self._agents[number] = number, agent
-        self._next += 1
-        return self.make(key)
+        if key[0] == 0:
+            return key
+        address, agent, request = key.split(_BETWEEN)
+        number = self._numbers.get(agent)
+        if number is None:
+            number = self._numbers[agent] = b"%d" % self._next
+            self._agents[number] = agent
+            self._next += 1
+        return _SEPARATOR.join((number, address[2:], request[:-2]))
 
     def whole(self, short: bytes) -> bytes:
         """The key with this short form."""
