@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from random import Random
 
+from app import wire
+from app.domain.entries import Entry
+from app.domain.gathering import entry_of
+from app.domain.tallies import Mark, Part
+from app.domain.windows import Rules
 from app.heap import GIVE_BACK_INTERVAL_S
+from app.parts import DeliveriesPart
 from bench.context import Context
 from bench.embedded import open_flow
 from bench.failing import BenchError
@@ -20,6 +28,8 @@ __all__ = ["run"]
 
 PART = "memory"
 HITS = 8
+_LENGTH = 1000
+"""Bytes of a hit."""
 _CHUNK_BYTES = 64 << 10
 """Small messages: what is under way is little beside what is kept."""
 _PERIOD_S = 4 * 86_400
@@ -49,11 +59,43 @@ def run(context: Context) -> list[Figure]:
         return tuple((b - a) / more - own for a, b in zip(found[0], found[1], strict=True))
 
     return [
+        *(_in_table(hits, step) for hits, step in ((HITS, 2000), (2 * HITS, 1000), (2 * HITS, 2000))),
         Figure(PART, "a delivery, beyond its own strings", each(flow), "bytes", note, Goal(AT_MOST, 300)),
         Figure(PART, "a delivery, with the SQLite store's caches", each(embedded), "bytes", note),
         between(PART, "ten times the lines, same keys, evicted", flow[3], flow[2], "x", periods, Goal(AT_MOST, 1.1)),
         between(PART, "the same with the SQLite store's caches", embedded[3], embedded[2], "x", periods),
     ]
+
+
+def _in_table(hits: int, step: int) -> Figure:
+    """What the table's part in memory allocates for each delivery more, without what the worker needs meanwhile."""
+    rules, counts = Rules("last_touch"), (2_000, 10_000)
+    taken = []
+    for deliveries in counts:
+        keys = [(f"10.0.{number >> 8}.{number & 255}", "Mozilla/5.0", f"GET /media/film-{number}.mp4") for number in range(deliveries)]
+        tracemalloc.start()
+        part = DeliveriesPart()
+        for number, key in enumerate(keys):
+            part.apply([(wire.key_bytes(key), wire.pack_entry(_entry(number, hits, step, rules)))], 0)
+        taken.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    own = sum(len(key[0]) + len(key[2]) for key in keys) / len(keys)
+    what = "apart" if step > _LENGTH else "in a row"
+    each = (taken[1] - taken[0]) / (counts[1] - counts[0]) - own
+    return Figure(
+        PART, f"the table, {hits} hits {what}", (each,), "bytes", f"{own:.0f} bytes of address and request off", Goal(AT_MOST, 300)
+    )
+
+
+def _entry(number: int, hits: int, step: int, rules: Rules) -> Entry:
+    short_ids = Random(number)
+    parts = [
+        Part(1.6e9 + 600 * hit, short_ids.getrandbits(64), at, at + _LENGTH - 1, _LENGTH, -1, Mark.OFFSETS | Mark.SENT, -1)
+        for hit, at in enumerate(range(0, hits * step, step))
+    ]
+    entry = entry_of(parts, rules)
+    entry.touched, entry.sources = 1.7e9 + 0.125, (short_ids.getrandbits(63),)
+    return entry
 
 
 def _measured(context: Context, name: str, resident: Callable[[Context, Log], int], logs: Sequence[Log]) -> list[list[int]]:
