@@ -44,6 +44,7 @@ async def merge_ranges(stream):
             if done:
                 await acknowledge(stream, part)
         crash_point("acked")
+        del batch, parts, part  # nothing of them is kept until the next
 
 
 async def _merge(part: list[Taken]) -> bool:

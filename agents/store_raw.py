@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app import wire
-from app.intake import acknowledge, batches, or_end
+from app.domain.records import Hit
+from app.intake import Taken, acknowledge, batches, or_end
 from app.settings import settings
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
@@ -16,9 +19,14 @@ def _store_raw(name: str, sink: Sink) -> None:
     @or_end
     async def store_raw(stream):
         async for batch in batches(sink.app, stream):
-            hits = [hit for taken in batch for hit in wire.hits_of(wire.decode_tokens(taken.value))] if _keep else []
-            await write_until_taken(sink.app, name, stores[name].write_hits, hits)
+            # no name for the hits: it would keep them until the next batch
+            await write_until_taken(sink.app, name, stores[name].write_hits, _hits(batch) if _keep else [])
             await acknowledge(stream, batch)
+            del batch
+
+
+def _hits(batch: Iterable[Taken]) -> list[Hit]:
+    return [hit for taken in batch for hit in wire.hits_of(wire.decode_tokens(taken.value))]
 
 
 for _name, _sink in sinks.items():

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app import wire
 from app.domain.records import Delivery
-from app.intake import acknowledge, batches, or_end
+from app.intake import Taken, acknowledge, batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
+
+MAX_BATCH_BYTES = 1 << 20
+"""The records in it take some twenty times as much memory."""
 
 
 def _store_reduced(name: str, sink: Sink) -> None:
     @sink.app.agent(sink.reduced, name="store_reduced")
     @or_end
     async def store_reduced(stream):
-        async for batch in batches(sink.app, stream):
-            newest: dict[tuple, Delivery] = {}
-            for taken in batch:
-                for record in wire.decode_deliveries(taken.value):
-                    known = newest.get(record[:4])
-                    if known is None or known.version < record.version:
-                        newest[record[:4]] = record
-            await write_until_taken(sink.app, name, stores[name].write_deliveries, list(newest.values()))
+        async for batch in batches(sink.app, stream, MAX_BATCH_BYTES):
+            # no name for the records: it would keep them until the next batch
+            await write_until_taken(sink.app, name, stores[name].write_deliveries, _newest(batch))
             await acknowledge(stream, batch)
+            del batch
+
+
+def _newest(batch: Iterable[Taken]) -> list[Delivery]:
+    newest: dict[tuple, Delivery] = {}
+    for taken in batch:
+        for record in wire.decode_deliveries(taken.value):
+            known = newest.get(record[:4])
+            if known is None or known.version < record.version:
+                newest[record[:4]] = record
+    return list(newest.values())
 
 
 for _name, _sink in sinks.items():

@@ -46,6 +46,7 @@ async def tokenize_lines(stream):
         counters.hits += found.hits
         counters.rejects.update(reject.reason for reject in found.rejects)
         counters.watermarks = {tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()}
+        del batch, found, messages, rejects  # nothing of them is kept until the next
 
 
 @app.timer(interval=_settings.tick_interval, name="tick")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from app.domain.shortkeys import ShortKeys
 from app.settings import settings
 from app.transports.kafka_topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
     from app.transports.messages import Pair
 
-__all__ = ["MemoryPart", "Part", "RocksPart", "counting_parts"]
+__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
+_AGENTS = 1000
+"""So many user agents more than twice those in use may be remembered before unused ones are looked for."""
 _encode = msgspec.json.Encoder().encode
 _decode_place = msgspec.json.Decoder(tuple[str, int, float]).decode
 
@@ -81,6 +84,55 @@ class MemoryPart(dict[bytes, bytes]):
     @property
     def entries(self) -> int:
         return len(self) - len(self._named)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class DeliveriesPart:
+    """In memory, for keys of deliveries: see ShortKeys."""
+
+    def __init__(self) -> None:
+        self.next_offset = 0
+        self._keys = ShortKeys()
+        self._values: dict[bytes, bytes] = {}
+        self._named: set[bytes] = set()
+        self._most_agents = _AGENTS
+
+    def get(self, key: bytes) -> bytes | None:
+        short = self._keys.find(key)
+        return None if short is None else self._values.get(short)
+
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """What changes meanwhile may be seen or not; what is gone is not."""
+        values, whole = self._values, self._keys.whole
+        for short in list(values):
+            value = values.get(short)
+            if value is not None:
+                yield whole(short), value
+
+    def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
+        values, keys = self._values, self._keys
+        for key, value in pairs:
+            if value is not None:
+                values[keys.make(key)] = value
+            elif (short := keys.find(key)) is not None:
+                values.pop(short, None)
+            if key[0] == 0:
+                (self._named.discard if value is None else self._named.add)(key)
+        if len(keys) > self._most_agents:
+            keys.keep_only(values)
+            self._most_agents = 2 * len(keys) + _AGENTS
+        self.next_offset = next_offset
+
+    def wipe(self) -> None:
+        self._keys, self._values = ShortKeys(), {}
+        self._named.clear()
+        self.next_offset = 0
+
+    @property
+    def entries(self) -> int:
+        return len(self._values) - len(self._named)
 
     def close(self) -> None:
         """Nothing to close."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -16,6 +17,7 @@ import mode
 from app.counters import counters
 from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
 from app.errors import LogError, LogLocked, WeblogsError
+from app.heap import GIVE_BACK_INTERVAL_S, give_back, share_arenas
 from app.settings import settings
 from app.settling import Settling
 from app.sink import open_until_there, stores
@@ -52,6 +54,7 @@ RETAIN_INTERVAL_S = 3600.0
 # Collecting garbage looks through all that lives: with a state of millions of entries and batches of thousands of tuples that is
 # most of the work, and little of it is ever found in cycles.
 gc.set_threshold(100_000, 20, 100)
+share_arenas()
 
 
 @app.on_worker_init.connect
@@ -139,6 +142,12 @@ class Beside(mode.Service):
                 except WeblogsError as error:
                     log.warning("%s: nothing deleted for now: %s", name, error)
             await self.sleep(RETAIN_INTERVAL_S)
+
+    @mode.Service.task
+    async def _give_back(self) -> None:
+        while not self.should_stop:
+            await self.sleep(GIVE_BACK_INTERVAL_S)
+            await asyncio.to_thread(give_back)
 
     async def on_stop(self) -> None:
         """Who feeds and asks goes first, the stores last."""

@@ -5,7 +5,7 @@ Keys that begin with NUL are no delivery keys: see app.merge.
 
 from __future__ import annotations
 
-from app.parts import MemoryPart, Part, RocksPart
+from app.parts import DeliveriesPart, Part, RocksPart
 from app.settings import settings
 from app.state import BatchTable
 from app.topology import app
@@ -17,7 +17,7 @@ __all__ = ["byte_ranges"]
 def _make_part(partition: int, log: str) -> Part:
     own = settings()
     if own.table_store == "memory" or not own.on_kafka:
-        return MemoryPart()
+        return DeliveriesPart()
     return RocksPart(own.data_dir / "tables" / f"byte_ranges-{partition}", log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S)
 
 

@@ -15,7 +15,7 @@ FILES = sorted(path for folder in ("app", "agents", "tables") for path in (ROOT 
 LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings"},
-    {"app.counters", "app.crash", "app.ending", "app.envelope", "app.logs", "app.people", "app.wire", "app.wire_events"},
+    {"app.counters", "app.crash", "app.ending", "app.envelope", "app.heap", "app.logs", "app.people", "app.wire", "app.wire_events"},
     {"app.kernels", "app.sources", "app.transports", "app.stores", "app.output", "app.simulator"},
     {
         "app.event_flow",

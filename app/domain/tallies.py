@@ -190,25 +190,30 @@ class Tally:
         del self.ids[MAX_HITS:]
         self.ranges = self.ranges[:MAX_HITS]
 
-    def pack(self) -> list:
-        """As plain values, for the changelog."""
-        flat = [end for pair in self.ranges for end in pair]
-        return [
-            self.start, self.first, self.last, flat, self.ids.tobytes(),
+    def pack(self) -> tuple:
+        """As plain values, for the changelog; a time equal to the start is None, whole seconds are an integer: both take less."""
+        start, first, last = self.start, self.first, self.last
+        return (
+            _shortest(start), None if first == start else _shortest(first), None if last == start else _shortest(last),
+            [end for pair in self.ranges for end in pair], self.ids.tobytes(),
             self.sent, self.total_min, self.total_max, self.marks, self.cut_hi,
-        ]  # fmt: skip
+        )  # fmt: skip
 
     @classmethod
     def unpack(cls, values: Iterable) -> Tally:
-        """From what `pack` gave."""
-        tally = cls(0.0)
+        """From what `pack` gave, with times that are floats again."""
         (
-            tally.start, tally.first, tally.last, flat, ids,
-            tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi,
+            start, first, last, flat, ids,
+            sent, total_min, total_max, marks, cut_hi,
         ) = values  # fmt: skip
+        tally = cls(start)
+        if first is not None:
+            tally.first = first
+        if last is not None:
+            tally.last = last
         tally.ranges = tuple(zip(flat[::2], flat[1::2], strict=True))
-        tally.ids = array("Q")
         tally.ids.frombytes(ids)
+        tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi = sent, total_min, total_max, marks, cut_hi
         return tally
 
 
@@ -219,3 +224,7 @@ def tally_from(start: float, first: float, last: float, ranges: Ranges, ids: arr
     tally.total_min = tally.total_max = tally.cut_hi = -1
     tally.before = 0
     return tally
+
+
+def _shortest(time: float) -> float | int:
+    return int(time) if time.is_integer() else time

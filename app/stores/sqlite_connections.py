@@ -16,7 +16,8 @@ MIN_SQLITE = (3, 24, 0)
 SCHEMA_VERSION = 1
 _SCHEMA = Path(__file__).parent / "schema" / "sqlite.sql"
 _LEDGERS = Path(__file__).parent / "schema" / "sqlite_ledgers.sql"
-_CACHE_KIB = 64 << 10
+_CACHE_KIB = 16 << 10
+"""Of pages that the writer keeps; the system keeps the others, in memory that it can take back."""
 _CHECKPOINT_PAGES = 8000
 """About 32 MiB of write-ahead log: pages that are written again and again go to the file once."""
 _KEPT_STATEMENTS = 64

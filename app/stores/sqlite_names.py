@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from sys import intern
 
 from app.domain.records import raw_ids
 from app.stores.sqlite_bulk import Insert, lookup
@@ -60,11 +61,11 @@ class Names:
         """A number for each key (no key twice), new ones entered."""
         numbers: dict[AnyKey, int] = {}
         unknown: dict[bytes, AnyKey] = {}
-        young, old = self._young.get, self._old.get
+        young, old = self._young.get, self._old.pop
         for key in keys:
             number = young(key)
             if number is None:
-                number = old(key)
+                number = old(key, None)
                 if number is None:
                     unknown[key_name(*key)] = key
                     continue
@@ -80,7 +81,8 @@ class Names:
         return numbers
 
     def _remember(self, key: AnyKey, number: int) -> None:
-        self._young[key] = number
+        agent = key[1] and intern(key[1])  # one text for all keys that have it
+        self._young[key[0], agent, key[2]] = number
         self._young_chars += len(key[0] or "") + len(key[1] or "") + len(key[2] or "")
 
     def _enter(self, connection: sqlite3.Connection, unknown: dict[bytes, AnyKey]) -> list[tuple[bytes, int]]:

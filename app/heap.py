@@ -1,0 +1,32 @@
+"""Memory that was freed goes back to the system: glibc keeps it, in an arena for each thread, as long as anything behind it lives."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+__all__ = ["GIVE_BACK_INTERVAL_S", "give_back", "share_arenas"]
+
+GIVE_BACK_INTERVAL_S = 10.0
+_ARENAS = 2
+_M_ARENA_MAX = -8
+"""As malloc.h has it."""
+
+
+def share_arenas() -> None:
+    """Have the threads use few arenas: what one of them frees, another can use. At the start; does nothing without glibc."""
+    if libc := _glibc():
+        libc.mallopt(_M_ARENA_MAX, _ARENAS)
+
+
+def give_back() -> None:
+    """Return whole free pages, from the middle of the heap, too: some milliseconds. Does nothing without glibc."""
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None)
+    return libc if hasattr(libc, "malloc_trim") and hasattr(libc, "mallopt") else None
