@@ -15,12 +15,12 @@ import msgspec
 from app import wire
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
-from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
 from app.envelope import unwrap
 from app.errors import SettingsError
+from app.kernels import reading as kernels
 from app.wire import Group, Headers, TokenMessage
 
 if TYPE_CHECKING:
@@ -141,8 +141,8 @@ class Tokenizer:
             return read_too_long(message.value, _number(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
         header_row = log_format.header_row and _may_begin_with_header(message, origin)
-        if log_format is WEBLOG_TSV and origin.positions is None and len(message.value) >= self._columns_from_bytes:
-            block = self._block(message, origin, header_row)
+        if log_format.name in kernels.FORMATS and origin.positions is None and len(message.value) >= self._columns_from_bytes:
+            block = self._block(message, origin, log_format.name, header_row)
             if block is not None:
                 return block
         head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
@@ -156,14 +156,12 @@ class Tokenizer:
             header_row=header_row,
         )
 
-    def _block(self, message: Lines, origin: _Origin, header_row: bool) -> Columns | None:
+    def _block(self, message: Lines, origin: _Origin, form: str, header_row: bool) -> Columns | None:
         """The lines as columns, where most of them are plain."""
         if self._resting:
             self._resting -= 1
             return None
-        from app.kernels.weblog_tsv import read_block
-
-        block = read_block(message.value, message.timestamp, origin.position, header_row, every_status=True)
+        block = kernels.read_block(form, message.value, message.timestamp, origin.position, header_row, every_status=True)
         if block is None or 2 * block.other.lines > block.lines:
             self._resting = _REST_MESSAGES
         return block

@@ -15,6 +15,7 @@ import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import cast
 
 import msgspec
@@ -73,8 +74,7 @@ class Headers:
 
 
 class Columns(msgspec.Struct, array_like=True):
-    """Hits that are alike, as columns: none has a count of bytes sent, a size of the whole or a flag. A message of them is
-    a third as large, and needs no work for each line.
+    """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
 
     Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
     """
@@ -93,6 +93,10 @@ class Columns(msgspec.Struct, array_like=True):
     lo: bytes
     """64 bits; lo 0 and hi -1 are no range."""
     hi: bytes
+    sent: bytes = b""
+    """Bytes of the body, 64 bits, -1 where a hit names none; nothing at all where none of them does. So is the next."""
+    total: bytes = b""
+    """Size of the whole file."""
 
     def __len__(self) -> int:
         return len(self.key) // 4
@@ -102,9 +106,10 @@ class Columns(msgspec.Struct, array_like=True):
         identify = raw_ids(source)
         keys = [(*key, method) for key, method in zip(self.keys, self.methods, strict=True)]
         columns = map(_numbers, "IdQHqq", (self.key, self.times, self.positions, self.statuses, self.lo, self.hi))
-        for number, time, position, status, lo, hi in zip(*columns, strict=True):
-            sent = (lo, hi) if lo <= hi else (None, None)
-            yield time, *keys[number], status, *sent, None, None, 0, identify(position), source, position
+        told = zip(_numbers("q", self.sent), _numbers("q", self.total), strict=True) if self.sent else repeat((-1, -1), len(self))
+        for (number, time, position, status, lo, hi), (sent, total) in zip(zip(*columns, strict=True), told, strict=True):
+            sizes = None if sent < 0 else sent, None if total < 0 else total
+            yield time, *keys[number], status, *((lo, hi) if lo <= hi else (None, None)), *sizes, 0, identify(position), source, position
 
     def part(self, begin: int, end: int) -> Columns:
         """The hits from `begin` up to, not including, `end`."""
@@ -119,6 +124,8 @@ class Columns(msgspec.Struct, array_like=True):
             self.statuses[2 * begin : 2 * end],
             self.lo[8 * begin : 8 * end],
             self.hi[8 * begin : 8 * end],
+            self.sent[8 * begin : 8 * end],
+            self.total[8 * begin : 8 * end],
         )
 
 

@@ -19,6 +19,7 @@ from app.domain.windows import Rules
 from app.merge import Merger
 from app.parts import MemoryPart
 from app.settings import settings
+from app.simulator.lines import FORMATS
 from app.tokenizing import Lines, Tokenizer, encode_tokens
 from bench.logs import simulated
 
@@ -49,11 +50,11 @@ def chunks(data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
         at = end
 
 
-def run(data: bytes, chunk_bytes: int, partitions: int, columns: bool) -> tuple[int, int, dict[str, float]]:
+def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool) -> tuple[int, int, dict[str, float]]:
     """Lines, distinct keys and the seconds of CPU of each stage."""
     own, stages = settings(), Stages()
     stage = stages.stage
-    tokenizer = Tokenizer(partitions, "weblog_tsv", columns_from_bytes=0 if columns else NEVER)
+    tokenizer = Tokenizer(partitions, form, columns_from_bytes=0 if columns else NEVER)
     merger = Merger(Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes)
     states = [MemoryPart() for _ in range(partitions)]
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
@@ -95,13 +96,14 @@ def run(data: bytes, chunk_bytes: int, partitions: int, columns: bool) -> tuple[
 @click.option("--lines", default=400_000, show_default=True, help="Simulated lines.")
 @click.option("--chunk-bytes", default=512 << 10, show_default=True, help="Size of a message of lines.")
 @click.option("--partitions", default=8, show_default=True)
-def main(lines: int, chunk_bytes: int, partitions: int) -> None:
+@click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
+def main(lines: int, chunk_bytes: int, partitions: int, form: str) -> None:
     """CPU of each stage, lines as rows beside lines as columns."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        data = simulated(Path(name), lines).path.read_bytes()
-    run(data[: 1 << 20], chunk_bytes, partitions, True)  # loads the libraries
-    counted, keys, rows = run(data, chunk_bytes, partitions, False)
-    counted_too, keys_too, columns = run(data, chunk_bytes, partitions, True)
+        data = simulated(Path(name), lines, form).path.read_bytes()
+    run(data[: 1 << 20], form, chunk_bytes, partitions, True)  # loads the libraries
+    counted, keys, rows = run(data, form, chunk_bytes, partitions, False)
+    counted_too, keys_too, columns = run(data, form, chunk_bytes, partitions, True)
     assert (counted, keys) == (counted_too, keys_too)
     click.echo(f"{counted:,} lines, {keys:,} keys; CPU in µs a line")
     table = Table("stage", "rows", "columns", box=None)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from app.domain.formats.base import BadLine, LineParser
 from app.domain.formats.values import STATUSES
 from app.domain.lines import ReadLines, read_lines
-from app.kernels.grouping import Details
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Columns", "Floats", "Ints", "assembled", "bytes_of", "column_of", "line_bounds",
@@ -55,8 +54,10 @@ class Columns(NamedTuple):
     lowest: float
     highest: float
     disorder_s: float
-    details: Details | None = None
-    """Where hits tell more than a range."""
+    sent: Ints | None = None
+    """Bytes of each hit's body, -1 where it names none; None where none does. So is the next."""
+    total: Ints | None = None
+    """Size of the whole file."""
 
     @property
     def lines(self) -> int:
@@ -157,7 +158,8 @@ def assembled(
     codes: Ints,
     lo: Ints,
     hi: Ints,
-    details: Details | None = None,
+    sent: Ints | None = None,
+    total: Ints | None = None,
     every_status: bool = False,
 ) -> Columns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads."""
@@ -180,7 +182,8 @@ def assembled(
         lowest,
         highest,
         disorder_s,
-        None if details is None else Details(*[one[counts] for one in details]),
+        None if sent is None else sent[counts],
+        None if total is None else total[counts],
     )
 
 

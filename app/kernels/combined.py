@@ -19,7 +19,6 @@ from app.domain.formats.base import BadLine, LineParser
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
 from app.domain.lines import FUTURE_S
-from app.domain.tallies import Mark
 from app.kernels.blocks import (
     DIGITS_OF_MAX_BYTE,
     ZERO,
@@ -38,7 +37,7 @@ from app.kernels.blocks import (
     statuses_of,
     whole_lines,
 )
-from app.kernels.grouping import MAX_BYTE, Details
+from app.kernels.grouping import MAX_BYTE
 
 __all__ = ["read_block"]
 
@@ -49,7 +48,6 @@ _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
 _WORD = rb"[!#-Z^-~]+"
 _LINE = rb'%s %s %s \[[^\s"\\\]\[]{20} [+-][0-9]{4}\] "[^"\\\r]*" [0-9]{3} (?:[0-9]{1,14}|-) "[^"\\\r]*" "[^"\\\r]*"'
 _RANGE = rf"\Abytes (?P<lo>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})-(?P<hi>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})/(?P<total>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}|\*)\z"
-_WHOLE = Mark.OFFSETS | Mark.SENT
 
 
 class _Shape(NamedTuple):
@@ -69,11 +67,11 @@ def _shape(more: int, parse: LineParser) -> _Shape:
 _SHAPES = {form.name: _shape(form is COMBINED_RANGE, form.make_parser((), None)) for form in (COMBINED, COMBINED_RANGE)}  # type: ignore[arg-type]
 
 
-def read_block(form: str, data: bytes, arrived: float, position: int = 0) -> Columns | None:
-    """Whole lines with the facts that read_lines gives, those with status 200 or 206 as columns.
+def read_block(form: str, data: bytes, arrived: float, position: int = 0, every_status: bool = False) -> Columns | None:
+    """Whole lines as columns, with the facts that read_lines gives; None where no line is plain, or carriage returns stand inside lines.
 
-    None where carriage returns stand inside lines. `form` is `combined` or `combined_range`; `position` and `arrived` are those
-    of read_lines.
+    `form` is `combined` or `combined_range`; `position` and `arrived` are those of read_lines. Unless `every_status`, the columns
+    hold 200 and 206 alone.
     """
     text = plain_line_ends(data)
     if text is None:
@@ -86,28 +84,16 @@ def read_block(form: str, data: bytes, arrived: float, position: int = 0) -> Col
     table, at = split
     times = _times(column_of(table, "time"), column_of(table, "zone"))
     codes = statuses_of(column_of(table, "status"))
-    sent, has_sent, is_read = _counts(column_of(table, "sent"))
+    sent, is_read = _counts(column_of(table, "sent"))
     if "content_range" in shape.names:
         lo, hi, total, is_range = _content_ranges(column_of(table, "content_range"))
         # `-` beside an announced range is how no byte at all is written
-        sent, has_sent = np.where(has_sent, sent, 0), has_sent | (hi >= 0)
+        sent = np.where((sent < 0) & (hi >= 0), 0, sent)
         is_read &= is_range
     else:
         lo, hi, total = np.zeros(len(at), np.int64), np.full(len(at), -1, np.int64), np.full(len(at), -1, np.int64)
     plain = is_read & (times <= arrived + FUTURE_S) & (codes >= 0)
-    return assembled(block, shape.parse, table, at, plain, times, codes, lo, *_added(lo, hi, sent, has_sent, total))
-
-
-def _added(lo: Ints, hi: Ints, sent: Ints, has_sent: Bools, total: Ints) -> tuple[Ints, Details]:
-    """What hits add to a delivery, as tallies.part_of says: the last byte that surely was sent, and the rest."""
-    named = hi >= 0
-    kept = np.minimum(hi - lo + 1, sent)
-    cut = named & (kept < hi - lo + 1)
-    marks = np.where(
-        named, np.where(cut, _WHOLE | Mark.CUT, _WHOLE), np.where(has_sent, Mark.BYTES_ONLY | Mark.SENT, Mark.BYTES_ONLY | Mark.NO_COUNT)
-    )
-    details = Details(np.where(named & ~has_sent, kept, sent), total, marks.astype(np.int64), np.where(cut, hi, -1))
-    return np.where(named, lo + kept - 1, -1), details
+    return assembled(block, shape.parse, table, at, plain, times, codes, lo, hi, sent, total, every_status)
 
 
 # -- lines to columns
@@ -231,12 +217,12 @@ def _second(text: str) -> float:
         return np.nan
 
 
-def _counts(column: pa.BinaryArray) -> tuple[Ints, Bools, Bools]:
-    """Numbers; which values are one; and which are one or `-`."""
+def _counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
+    """Numbers, -1 for `-`; and which values are one of both."""
     is_dash = pc.equal(column, b"-").to_numpy(zero_copy_only=False)
     texts = pc.if_else(pc.match_substring_regex(column, rf"\A[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}\z"), column, b"0")
     is_number = pc.equal(texts, column).to_numpy(zero_copy_only=False)
-    return texts.cast(pa.string()).cast(pa.int64()).to_numpy(), is_number, is_number | is_dash
+    return np.where(is_number, texts.cast(pa.string()).cast(pa.int64()).to_numpy(), -1), is_number | is_dash
 
 
 def _content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:

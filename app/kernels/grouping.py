@@ -15,7 +15,7 @@ from app.domain.tallies import MAX_HITS, Mark, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
 from app.kernels.merging import Group, PlacedPart
 
-__all__ = ["MAX_BYTE", "MAX_ROWS", "Details", "Groups"]
+__all__ = ["MAX_BYTE", "MAX_ROWS", "Details", "Groups", "added"]
 
 MAX_BYTE = 1 << 44
 """Byte positions and counts below this (17 TB) are gathered here: sums over a batch, and a position beside a key, then fit 64 bits."""
@@ -47,6 +47,20 @@ class Details(NamedTuple):
     total: Ints
     marks: Ints
     cut_hi: Ints
+
+
+def added(lo: Ints, hi: Ints, sent: Ints, total: Ints) -> tuple[Ints, Details]:
+    """What hits without flags add, as tallies.part_of says: the last byte that surely was sent, and the rest.
+
+    `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 where they are not named.
+    """
+    named, counted = hi >= 0, sent >= 0
+    length = hi - lo + 1
+    kept = np.where(counted, np.minimum(length, sent), length)
+    cut = named & (kept < length)
+    ranged = np.where(cut, _OFFSETS | Mark.CUT, _OFFSETS)
+    marks = np.where(named, ranged, np.where(counted, Mark.BYTES_ONLY | Mark.SENT, _NOTHING))
+    return np.where(named, lo + kept - 1, -1), Details(np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1))
 
 
 class Groups:

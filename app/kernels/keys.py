@@ -13,7 +13,7 @@ from app.domain.lines import decode
 from app.domain.merging import Key
 from app.domain.windows import Rules
 from app.kernels.blocks import Columns
-from app.kernels.grouping import Details, Groups
+from app.kernels.grouping import Groups, added
 
 __all__ = ["Keys", "groups_of_blocks"]
 
@@ -53,8 +53,9 @@ def groups_of_blocks(blocks: Sequence[Columns], factors: tuple[int, int], rules:
     """The hits of some blocks of one format, with status 200 and 206 alone, by key."""
     times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
     details = None
-    if blocks[0].details is not None:
-        details = Details(*[np.concatenate(some) for some in zip(*[block.details for block in blocks if block.details], strict=True)])
+    told = [(block.sent, block.total) for block in blocks if block.sent is not None and block.total is not None]
+    if told:
+        hi, details = added(lo, hi, *(np.concatenate(some) for some in zip(*told, strict=True)))
     return Groups(Keys(blocks), times, positions, lo, hi, factors, rules, details)
 
 

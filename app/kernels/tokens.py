@@ -12,7 +12,7 @@ from app.domain.merging import Key
 from app.domain.records import short_id_factors
 from app.domain.windows import Rules
 from app.kernels.blocks import Columns
-from app.kernels.grouping import Groups
+from app.kernels.grouping import Groups, added
 from app.kernels.keys import Keys
 
 __all__ = ["Gathered", "spread"]
@@ -43,6 +43,8 @@ def spread(block: Columns, partition_of: Callable[[Key], int]) -> dict[int, wire
             block.statuses[rows].astype("<u2").tobytes(),
             block.lo[rows].astype("<i8").tobytes(),
             block.hi[rows].astype("<i8").tobytes(),
+            b"" if block.sent is None else block.sent[rows].astype("<i8").tobytes(),
+            b"" if block.total is None else block.total[rows].astype("<i8").tobytes(),
         )
     return found
 
@@ -76,6 +78,9 @@ class Gathered:
         self.times = _column(blocks, "times", "<f8")
         self.positions = _column(blocks, "positions", "<u8")
         self._lo, self._hi = _column(blocks, "lo", "<i8"), _column(blocks, "hi", "<i8")
+        self._details = None
+        if any(block.sent for block in blocks):
+            self._hi, self._details = added(self._lo, self._hi, _told(blocks, "sent"), _told(blocks, "total"))
 
     @property
     def end(self) -> int:
@@ -88,8 +93,13 @@ class Gathered:
 
     def groups(self, rules: Rules) -> Groups:
         """By key, what counts."""
-        return Groups(self._keys, self.times, self.positions, self._lo, self._hi, self._factors, rules)
+        return Groups(self._keys, self.times, self.positions, self._lo, self._hi, self._factors, rules, self._details)
 
 
 def _column(blocks: Sequence[wire.Columns], name: str, of: str) -> NDArray:
     return np.concatenate([np.frombuffer(getattr(block, name), of) for block in blocks])
+
+
+def _told(blocks: Sequence[wire.Columns], name: str) -> NDArray[np.int64]:
+    """A column that some blocks may lack."""
+    return np.concatenate([np.frombuffer(getattr(block, name), "<i8") if block.sent else np.full(len(block), -1) for block in blocks])

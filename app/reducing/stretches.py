@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
-from app.domain.formats.combined import COMBINED, COMBINED_RANGE
-from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 from app.domain.lines import ReadLines, read_lines, read_too_long
 from app.domain.windows import Rules
+from app.kernels import reading as kernels
 from app.kernels.reduction import Gathered, gathered
 from app.sources.beginning import form_of
 from app.sources.chunks import Chunk
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader", "Reading", "Stretch", "stretches"]
 
-_KERNELS = (WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name)
 _REST_CHUNKS = 15
 """So many chunks are read line by line after one of which columns hold less than half: the next ones will be alike."""
 
@@ -91,8 +89,8 @@ class Reader:
         if chunk.too_long:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
-        if reading.format in _KERNELS and reading.as_columns(chunk) and not self._resting:
-            block = _read_block(reading, chunk, may_begin_with_header)
+        if reading.format in kernels.FORMATS and reading.as_columns(chunk) and not self._resting:
+            block = kernels.read_block(reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header)
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS
             if block is not None:
@@ -112,13 +110,3 @@ class Reader:
 
     def _shown(self, reading: Reading, rows: ReadLines) -> ReadLines:
         return rows if self._on_lines is None else self._on_lines(reading.source_id, rows)
-
-
-def _read_block(reading: Reading, chunk: Chunk, may_begin_with_header: bool) -> Columns | None:
-    if reading.format == WEBLOG_TSV.name:
-        from app.kernels.weblog_tsv import read_block
-
-        return read_block(chunk.data, reading.arrived, chunk.position, may_begin_with_header)
-    from app.kernels import combined
-
-    return combined.read_block(reading.format, chunk.data, reading.arrived, chunk.position)

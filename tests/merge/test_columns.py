@@ -14,21 +14,25 @@ from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
 from app.tokenizing import Lines, Tokenizer, encode_tokens
 from app.wire import TokenMessage
+from tests.kernels import combined_logs
 from tests.kernels.logs import logs
 from tests.merge.flow import NewestVersions, Worker, run_with_crashes
 
 NOW = 1_700_000_000.0
 NEVER = 1 << 62
 RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 10.0, 45.0, 86400.0]), st.sampled_from([0.0, 20.0, 86400.0]))
+FORMS = {"weblog_tsv": logs(), "combined": combined_logs.logs("combined"), "combined_range": combined_logs.logs("combined_range")}
+LOGS = st.sampled_from(sorted(FORMS)).flatmap(lambda form: st.tuples(st.just(form), FORMS[form]))
+"""Format and content."""
 FAST = settings(deadline=None, max_examples=80)
 
 
-def messages(data: bytes, sizes: list[int], source: str = "0" * 32) -> list[Lines]:
+def messages(data: bytes, sizes: list[int], form: str = "weblog_tsv") -> list[Lines]:
     """Cut into messages of so many lines each, the sizes again and again."""
     lines = [line + b"\n" for line in data.split(b"\n") if line]
     cuts = [0, *accumulate(sizes[number % len(sizes)] for number in range(len(lines)))]
     chunks = [b"".join(lines[begin:end]) for begin, end in pairwise(cuts)]
-    headers = {"source": source.encode(), "name": b"a.log", "format": b"weblog_tsv"}
+    headers = {"source": b"0" * 32, "name": b"a.log", "format": form.encode()}
     found, position = [], 0
     for offset, chunk in enumerate(filter(None, chunks)):
         found.append(Lines("weblogs@1", 0, offset, NOW + offset, chunk, headers | {"position": b"%d" % position}))
@@ -46,10 +50,11 @@ def sent(tokens: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES) -> list[
 
 
 @FAST
-@given(logs(), st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(1, 3), st.integers(1, 5), st.sampled_from([300, 4 << 20]))
-def test_any_log_gives_the_same_hits_rejects_and_clocks(data, sizes, in_a_batch, partitions, max_bytes) -> None:
+@given(LOGS, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(1, 3), st.integers(1, 5), st.sampled_from([300, 4 << 20]))
+def test_any_log_gives_the_same_hits_rejects_and_clocks(log_of_form, sizes, in_a_batch, partitions, max_bytes) -> None:
     by_line, as_columns = both(partitions)
-    log = messages(data, sizes)
+    form, data = log_of_form
+    log = messages(data, sizes, form)
     for at in range(0, len(log), in_a_batch):
         batch = log[at : at + in_a_batch]
         one, other = by_line.tokenize(batch), as_columns.tokenize(batch)
@@ -76,14 +81,24 @@ def test_plain_lines_go_as_columns_and_odd_ones_as_rows() -> None:
     assert group.count == 7
 
 
+def test_plain_lines_with_counts_and_sizes_go_as_columns_too() -> None:
+    line = b'10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 %b "-" "curl/8" "%b"\n'
+    told = [(b"10", b"bytes 0-9/20"), (b"4", b"bytes 10-19/*"), (b"-", b"-"), (b"-", b"bytes 10-19/20")]
+    (message,) = messages(b"".join(line % one for one in told), [4], "combined_range")
+    (tokens,) = Tokenizer(1, columns_from_bytes=0).tokenize([message]).tokens.values()
+    (group,) = tokens.groups
+    assert [len(block) for block in group.columns] == [4]
+    assert [hit[6:10] for hit in group.hits()] == [(0, 9, 10, 20), (10, 19, 4, None), (None, None, None, None), (10, 19, 0, 20)]
+
+
 def vars_of(clock: object) -> dict[str, object]:
     return {name: getattr(clock, name) for name in clock.__slots__}  # type: ignore[attr-defined]
 
 
-def tokens_of(tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool) -> list[TokenMessage]:
+def tokens_of(tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool, form: str = "weblog_tsv") -> list[TokenMessage]:
     """What partition 0 gets."""
     found = []
-    for message in messages(data, sizes):
+    for message in messages(data, sizes, form):
         found += [piece for tokens in tokenizer.tokenize([message]).tokens.values() for piece in sent(tokens)]
         if ticks:
             found += sent(tokenizer.tick(message.timestamp, 0.0))
@@ -91,13 +106,14 @@ def tokens_of(tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool) 
 
 
 @FAST
-@given(logs(), RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3))
-def test_any_log_makes_the_same_state_and_records(data, rules, sizes, ticks, in_a_batch) -> None:
+@given(LOGS, RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3))
+def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, ticks, in_a_batch) -> None:
+    form, data = log_of_form
     made: list[tuple[dict[bytes, bytes], dict]] = []
     for tokenizer in both(1):
         records: dict[tuple, list[Delivery]] = {}
         worker = Worker(rules, lambda some, records=records: [records.setdefault(one[:4], []).append(one) for one in some])
-        tokens = tokens_of(tokenizer, data, sizes, ticks)
+        tokens = tokens_of(tokenizer, data, sizes, ticks, form)
         for at in range(0, len(tokens), in_a_batch):
             worker.take(*tokens[at : at + in_a_batch])
         made.append((worker.state, records))
