@@ -10,15 +10,12 @@ from app.intake import Taken, acknowledge, batches, or_end
 from app.sink import stores, write_until_taken
 from app.topology import Sink, sinks
 
-MAX_BATCH_BYTES = 1 << 20
-"""The records in it take some twenty times as much memory."""
-
 
 def _store_reduced(name: str, sink: Sink) -> None:
     @sink.app.agent(sink.reduced, name="store_reduced")
     @or_end
     async def store_reduced(stream):
-        async for batch in batches(sink.app, stream, MAX_BATCH_BYTES):
+        async for batch in batches(sink.app, stream):
             # no name for the records: it would keep them until the next batch
             await write_until_taken(sink.app, name, stores[name].write_deliveries, _newest(batch))
             await acknowledge(stream, batch)
