@@ -22,7 +22,7 @@ from app.stores.cassandra_rows import (
     reject_of_row,
 )
 from app.stores.cassandra_values import big, bigint, double, int32, text_of
-from app.stores.contract import Key
+from app.stores.contract import Key, place
 
 __all__ = ["SEARCHED_KEYS", "SEARCH_S", "Reader"]
 
@@ -95,7 +95,10 @@ class Reader:
             if count and len(hits) < limit:
                 rows = await self._ask("hits_of_day", *encoded.parts, day, int32(min(limit - len(hits), 2**31 - 1)))
                 hits.extend(map(hit_of_row, rows))
-        return hits, sum(count for ((count,),) in counted)
+                if len(hits) == limit:  # the rows of one time come by their ids: all of them, to take the first
+                    rows = await self._ask("hits_at", *encoded.parts, day, double(hits[-1].time))
+                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(hit_of_row, rows))
+        return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
 
     async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
         classes = [name for name in VERDICTS if verdict in (None, name)]

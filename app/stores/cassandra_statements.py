@@ -63,6 +63,7 @@ def reads(keyspace: str) -> dict[str, str]:
             f"SELECT last, delivery_id, {KEY_COLUMNS}, window_start FROM {k}.deliveries_by_last WHERE class = ? AND hour = ? AND shard = ?"
         ),
         "hits_of_day": f"SELECT {HIT_COLUMNS} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? LIMIT ?",
+        "hits_at": f"SELECT {HIT_COLUMNS} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ?",
         "count_of_day": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {_KEY} AND day = ?",
         "hit_of": f"SELECT {HIT_COLUMNS} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
         "all_deliveries": f"SELECT {DELIVERY_COLUMNS} FROM {k}.reduced_weblogs",

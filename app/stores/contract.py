@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.ledger_contract import Ledgers
 
-__all__ = ["KINDS", "Counts", "Key", "Store"]
+__all__ = ["KINDS", "Counts", "Key", "Store", "place"]
 
 KINDS = ("raw", "reduced", "rejects")
 """What a store keeps, each apart from the others."""
@@ -36,6 +36,11 @@ class Counts(NamedTuple):
     covered_bytes: int
     bytes_sent: int
     """Sum over the deliveries that know theirs."""
+
+
+def place(hit: Hit) -> tuple[float, str, int]:
+    """What the hits of a key are ordered by, in every store alike: many have the same time."""
+    return hit.time, hit.source, hit.position
 
 
 class Store(Protocol):
@@ -75,7 +80,7 @@ class Store(Protocol):
     async def hits_of(
         self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
     ) -> tuple[list[Hit], int]:
-        """At most `limit` hits by time, and how many there are in all."""
+        """The first `limit` hits by `place`, and how many there are in all."""
 
     async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
         """By the time of their latest hit, newest first."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.errors import StoreRefused
 from app.stores import elasticsearch_queries as queries
-from app.stores.contract import Counts, Key
+from app.stores.contract import Counts, Key, place
 from app.stores.elasticsearch_connection import Connection
 from app.stores.elasticsearch_documents import delivery_of, hit_of, key_of, reject_of
 from app.stores.elasticsearch_names import Names
@@ -97,7 +97,7 @@ class Reader:
                 found.append(one)
                 if len(found) == limit:
                     break
-        return found, total
+        return sorted(found, key=place), total
 
     async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
         sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreUnreachable
-from app.stores.contract import Counts, Key
+from app.stores.contract import Counts, Key, place
 from app.stores.sqlite_connections import failure, look, open_for_reading
 from app.stores.sqlite_names import RawIds
 from app.stores.sqlite_rows import (
@@ -110,9 +110,9 @@ class Reader:
         key_no = self._key_no(ip_address, user_agent, request)
         if key_no is None:
             return [], 0
-        rows = self.rows(f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, hits.source_no, hits.position LIMIT ?", (key_no, limit))
+        rows = self.rows(f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, sources.source, hits.position LIMIT ?", (key_no, limit))
         count = self.rows("SELECT count(*) FROM hits WHERE key_no = ?", (key_no,))[0][0]
-        return [hit_of_row(row, self._raw_ids) for row in rows], count
+        return sorted([hit_of_row(row, self._raw_ids) for row in rows], key=place), count
 
     def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
         if superseded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 from app.domain.records import Delivery, Hit, Reject, key_hash, key_text
@@ -29,6 +30,17 @@ async def hits_come_back(store: Store, given: Sequence[Hit]) -> None:
     for one in expected.values():
         found, count = await store.hits_of(one.ip_address, one.user_agent, one.request)
         assert one in found and count == len(found)
+
+
+async def hits_of_a_key_come_by_time_source_and_position(store: Store) -> None:
+    """However they were written, and the first of them alike where not all are asked for."""
+    sources = [records.SOURCE, "0" * 32, "f" * 32]
+    given = [records.hit(at, source=source, time=1.6e9 + at // 4) for at in range(10) for source in sources]
+    random.Random(1).shuffle(given)
+    assert await store.write_hits(given[:20]) == await store.write_hits(given[20:]) == []
+    wanted = sorted(given, key=lambda hit: (hit.time, hit.source, hit.position))
+    for limit in (1, 2, 11, 12, 13, 29, 30, 31):
+        assert await store.hits_of(*given[0][1:4], limit=limit) == (wanted[:limit], len(wanted))
 
 
 async def rejects_come_back(store: Store, given: Sequence[Reject]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.records import Delivery, key_hash, key_text
-from tests.stores import records
+from tests.stores import contract_rules, records
 from tests.stores.cassandra_stores import Bench, fresh_keyspace
 from tests.stores.records import SOURCE, delivery, hit, reject
 
@@ -53,6 +53,11 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, give
         assert (await store.counts()).hits == len(expected)
 
     bench.run(work())
+
+
+def test_hits_of_a_key_come_by_time_source_and_position(bench: Bench):
+    bench.empty()
+    bench.run(contract_rules.hits_of_a_key_come_by_time_source_and_position(bench.store))
 
 
 @few

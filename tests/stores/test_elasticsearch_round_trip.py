@@ -31,6 +31,10 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly():
     elastic.for_each(examples)
 
 
+def test_hits_of_a_key_come_by_time_source_and_position():
+    elastic.for_each(lambda run: run(contract_rules.hits_of_a_key_come_by_time_source_and_position))
+
+
 def test_rejects_with_any_text_come_back_exactly():
     def examples(run):
         @settings(max_examples=25, deadline=None)

@@ -27,6 +27,10 @@ def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects
     with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects))
 
 
+def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path):
+    with_store(tmp_path / "s.db", contract_rules.hits_of_a_key_come_by_time_source_and_position)
+
+
 def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
     hostile = reject(7, line="\x1b[31m\0\ud800", detail="'x'", time=5.25)
 
