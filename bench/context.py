@@ -76,15 +76,8 @@ class Context:
 
     @cached_property
     def sparse(self) -> Log:
-        """As many keys in fewer lines, for peers that are slow."""
-        return self._sparse(*self.pick((125_000, 150_000), (1_000, 1_200)))
-
-    @cached_property
-    def sparser(self) -> Log:
-        """As many keys a line, for the peer that is slowest: what it does for a line does not depend on how many there are."""
-        return self._sparse(*self.pick((16_000, 20_000), (400, 500)))
-
-    def _sparse(self, keys: int, lines: int) -> Log:
+        """More than 125,000 keys in fewer lines, for peers that are slow."""
+        keys, lines = self.pick((130_000, 156_000), (1_000, 1_200))
         self.say(f"choosing {lines:,} lines of {keys:,} keys")
         return sparse(self.log, self.folder, keys, lines)
 

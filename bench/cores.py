@@ -33,7 +33,7 @@ def run(context: Context) -> list[Figure]:
     cores = sorted(os.sched_getaffinity(0))[:2]
     if len(cores) < 2:
         raise BenchError("two workers on two cores need two cores: this machine lets us use one")
-    log = context.half
+    log = context.log
     one, two = context.repeat(
         [
             ("one worker on one core", lambda: _run(context, log, [cores[0]], {cores[1]})),

@@ -25,12 +25,12 @@ __all__ = ["run"]
 
 PART = "stream"
 _PATIENCE_S = 900.0
-_SLOWEST = "plain Faust"
+_FAUST = "plain Faust"
 
 
 def run(context: Context) -> list[Figure]:
-    """Our worker with the stores' groups off and on; Quix Streams, Bytewax and ours on fewer lines of as many keys; plain Faust on fewer yet."""
-    log, few, fewer, broker = context.log, context.sparse, context.sparser, context.server("kafka")
+    """Our worker with the stores' groups off and on; the peers and ours on fewer lines of as many keys."""
+    log, few, broker = context.log, context.sparse, context.server("kafka")
     sizes: list[dict[str, int]] = []
 
     def look(live: Live) -> None:
@@ -38,8 +38,7 @@ def run(context: Context) -> list[Figure]:
         sizes.append({name.replace(changelog_of(live), "the changelog of byte_ranges"): size for name, size in found.items()})
 
     with Topics(broker.port, PARTITIONS) as topics:
-        peers = {name: (command, fewer if name == _SLOWEST else few) for name, command in _commands().items()}
-        sources = {path: _source(topics, path) for path in (few.path, fewer.path)}
+        source = _source(topics, few.path)
         off, on, same = context.repeat(
             [
                 ("our worker, stores off", lambda: worker_run(context, log, look=look)),
@@ -48,15 +47,10 @@ def run(context: Context) -> list[Figure]:
             ]
         )
         [by_line] = context.repeat([("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",)))], runs=1)
-        found = context.repeat(
-            [
-                (name, partial(_peer_run, context, topics, name, command, sources[lines.path], lines))
-                for name, (command, lines) in peers.items()
-            ]
-        )
-        for source in sources.values():
-            topics.drop(source)
-    taken = {name: (runs, lines) for (name, (_, lines)), runs in zip(peers.items(), found, strict=True)}
+        peers = _commands()
+        found = context.repeat([(name, partial(_peer_run, context, topics, name, peers[name], source, few)) for name in peers])
+        topics.drop(source)
+    taken = dict(zip(peers, found, strict=True))
     return [*_ours(off, on, log), *_bytes(sizes, log), *_same(same, by_line, few), *_peers(taken, same, by_line, few)]
 
 
@@ -72,7 +66,7 @@ def _commands() -> dict[str, list[str]]:
     """Name -> what runs it in the folder of its state."""
     peer = str(PEER_PYTHON)
     return {
-        _SLOWEST: [sys.executable, "-m", "faust", "-A", "bench.peers.stream_faust", "worker", "--without-web", "-l", "warn"],
+        _FAUST: [sys.executable, "-m", "faust", "-A", "bench.peers.stream_faust", "worker", "--without-web", "-l", "warn"],
         "Quix Streams": [peer, "-m", "bench.peers.stream_quix"],
         "Bytewax": [peer, "-m", "bytewax.run", "bench.peers.stream_bytewax", "-r", "FOLDER", "-s", "5", "-b", "0"],
     }
@@ -81,7 +75,7 @@ def _commands() -> dict[str, list[str]]:
 def _peer_run(context: Context, topics: Topics, name: str, command: list[str], source: str, log: Log) -> Run:
     group, folder = f"bench-{uuid.uuid4().hex[:8]}", context.fresh("peer")
     target = f"{group}-results"
-    topics.make(target, *([f"{group}-hits"] if name == _SLOWEST else []))
+    topics.make(target, *([f"{group}-hits"] if name == _FAUST else []))
     if name == "Bytewax":
         subprocess.run([str(PEER_PYTHON), "-m", "bytewax.recovery", str(folder), "1"], check=True, cwd=ROOT)
     own = {"SERVER": topics.server, "SOURCE": source, "TARGET": target, "GROUP": group, "FOLDER": folder, "PARTITIONS": topics.partitions}
@@ -157,13 +151,12 @@ def _same(same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
     return [*_pair("our worker, the peers' lines", same, few), *_pair("our worker, the peers' lines, one a message", by_line, few)]
 
 
-def _peers(found: dict[str, tuple[list[Run], Log]], same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
-    goals = {_SLOWEST: Goal(AT_LEAST, 40, 60), "Quix Streams": Goal(AT_LEAST, 4, 6)}
+def _peers(found: dict[str, list[Run]], same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
+    goals = {_FAUST: Goal(AT_LEAST, 40, 60), "Quix Streams": Goal(AT_LEAST, 4, 6)}
     figures = []
-    for name, (runs, lines) in found.items():
-        figures += _pair(f"{name}, one line a message", runs, lines)
-        peer = _cost(runs, lines.lines)
-        note = few.told if lines is few else f"{lines.told}; ours {few.told}"
+    for name, runs in found.items():
+        figures += _pair(f"{name}, one line a message", runs, few)
+        peer = _cost(runs, few.lines)
         for what, ours, goal in (("ours", same, goals.get(name)), ("ours, one line a message", by_line, None)):
-            figures.append(between(PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", note, goal))
+            figures.append(between(PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", few.told, goal))
     return figures
