@@ -43,7 +43,19 @@ def test_no_request_gets_an_answer_outside_the_description(flow: Flow) -> None:
     assert post(flow.url(), "/votes/", [{"candidate_id": 1 + i % 3} for i in range(30)])[0] == 200
     assert post(flow.url(), "/spending/", [{"user_id": f"u{i % 3}", "cents": 100 + i} for i in range(30)])[0] == 200
     command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{flow.url()}openapi.json", "--url", flow.url().rstrip("/")]
-    command += ["--checks", CHECKS, "--max-examples", "25", "--seed", "1", "--header", "Authorization: Bearer secret", "--no-color"]
+    command += [
+        "--request-timeout",
+        "60",
+        "--checks",
+        CHECKS,
+        "--max-examples",
+        "25",
+        "--seed",
+        "1",
+        "--header",
+        "Authorization: Bearer secret",
+        "--no-color",
+    ]
     done = subprocess.run(command, cwd=flow.folder, capture_output=True, text=True, timeout=550, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert "error while answering" not in flow.log_text()
