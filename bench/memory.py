@@ -115,7 +115,7 @@ def _flow(context: Context, log: Log) -> int:
             if time.monotonic() > deadline:
                 raise BenchError(f"the flow was not done after {PATIENCE_S:.0f} s: {worker.text()[-2000:]}")
             time.sleep(0.5)
-        resident = _settled(worker.process.pid)
+        resident = _settled(context, worker.process.pid)
         worker.stop()
         check("our worker", live.deliveries(TRUE_FIELDS), log.wanted)
         return resident
@@ -127,15 +127,15 @@ def _embedded(context: Context, log: Log) -> int:
         flow.wait_started()
         flow.replay_all(log.path)
         flow.wait_drained(PATIENCE_S)
-        resident = _settled(worker.pid)
+        resident = _settled(context, worker.pid)
         flow.stop_worker()
         check("the embedded store", stored(flow.folder, TRUE_FIELDS), log.wanted)
         return resident
 
 
-def _settled(pid: int) -> int:
+def _settled(context: Context, pid: int) -> int:
     """What is resident once the worker had its turn to give freed memory back."""
-    time.sleep(1.5 * GIVE_BACK_INTERVAL_S)
+    time.sleep(context.pick(1.5 * GIVE_BACK_INTERVAL_S, 0.0))
     return resident_bytes(pid)
 
 

@@ -26,6 +26,9 @@ wrk.method = "POST"
 wrk.body = '{"candidate_id": 2, "opinion": "test"}'
 wrk.headers["Content-Type"] = "application/json"
 """
+_PACED_MS = 230
+_PACED = f"{_POST}function delay() return math.random(0, {2 * _PACED_MS}) end\n"
+"""Each connection waits so long on average before each vote: some 2,000 a second of all, below what a worker can take."""
 
 
 def cpu_seconds(pid: int) -> float:
@@ -34,8 +37,8 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def load(pid: int, url: str, path: str, seconds: int, script: Path | None = None) -> int:
-    """Runs wrk against a worker, prints what it measured; how many requests were answered."""
+def load(pid: int, url: str, path: str, seconds: int, script: Path | None = None, name: str = "") -> int:
+    """Runs wrk against a worker, prints what it measured under a name; how many requests were answered."""
     before = cpu_seconds(pid)
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "--timeout", "20s"]
     command += ["-s", str(script)] if script else []
@@ -46,31 +49,35 @@ def load(pid: int, url: str, path: str, seconds: int, script: Path | None = None
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])  # type: ignore[index]
     slowest = re.search(r"99%\s+(\S+)", told)[1]  # type: ignore[index]
     cpu = (cpu_seconds(pid) - before) / max(answered, 1) * 1e6
-    click.echo(f"{path:10} {rate:>9,.0f} a second, p99 {slowest}, {cpu:.0f} µs of the worker's CPU each")
+    click.echo(f"{name or path:14} {rate:>9,.0f} a second, p99 {slowest}, {cpu:.0f} µs of the worker's CPU each")
     return answered
 
 
-def one_by_one(pid: int, url: str, seconds: int, script: Path, wait_drained: Callable[[], None]) -> None:
-    """Votes and results; raises SystemExit where a vote was answered with success and is not counted."""
-    answered = load(pid, url, "/vote/", seconds, script)
+def one_by_one(pid: int, url: str, seconds: int, folder: Path, wait_drained: Callable[[], None]) -> None:
+    """Votes, the first of a fresh worker and broker apart, and results; raises SystemExit where a vote that was taken is not counted."""
+    answered, loads = 0, {"/vote/, first": _PACED, "/vote/, paced": _PACED, "/vote/": _POST}
+    for name, lua in loads.items():
+        script = folder / "post.lua"
+        script.write_text(lua)
+        answered += load(pid, url, "/vote/", seconds, script, name)
     wait_drained()
     load(pid, url, "/result/", seconds)
     ((candidate,), _) = json.loads(call(url, "/result/", headers={"Cache-Control": "no-cache"})[2])
     # wrk leaves at most one request of each connection without having seen its answer
-    if not answered <= candidate["num_vote"] <= answered + CONNECTIONS:
+    if not answered <= candidate["num_vote"] <= answered + len(loads) * CONNECTIONS:
         raise SystemExit(f"{answered} votes were answered with success, {candidate['num_vote']} are counted")
 
 
-def on_kafka(folder: Path, seconds: int, script: Path) -> None:
+def on_kafka(folder: Path, seconds: int) -> None:
     """The same with the topics on a Kafka that is started for it."""
-    broker, port = Server("kafka", folder / "servers", free_port(), cache=Server.beside("kafka").cache), free_port()
+    broker, port = Server.on_free_ports("kafka", folder / "servers"), free_port()
     broker.start()
     try:
         broker.wait_ready()
         with open_live(folder / "kafka", broker, WEB_PORT=port, ROLES="flow,sqlite") as live:
             worker = live.start_worker()
             live.wait_started()
-            one_by_one(worker.process.pid, f"http://127.0.0.1:{port}/", seconds, script, live.wait_drained)
+            one_by_one(worker.process.pid, f"http://127.0.0.1:{port}/", seconds, folder, live.wait_drained)
     finally:
         broker.remove()
 
@@ -87,16 +94,15 @@ def main(quick: bool, kafka: bool, votes: int | None) -> None:
     seconds, votes = (2, votes or 10_000) if quick else (5, votes or 200_000)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        script = folder / "post.lua"
-        script.write_text(_POST)
+        folder.chmod(0o755)  # servers that do not run as root look into it
         if kafka:
-            on_kafka(folder, seconds, script)
+            on_kafka(folder, seconds)
         else:
             with Flow(folder / "one", WEB_PORT=free_port()) as flow:
                 flow.start_worker()
                 flow.wait_started()
                 assert flow.worker is not None
-                one_by_one(flow.worker.pid, flow.url(), seconds, script, flow.wait_drained)
+                one_by_one(flow.worker.pid, flow.url(), seconds, folder, flow.wait_drained)
             in_batches(folder, votes)
     click.echo("every count equals the truth")
 
@@ -116,7 +122,7 @@ def in_batches(folder: Path, votes: int) -> None:
         true = json.loads(truth.read_text())
         took, used = time.monotonic() - began, cpu_seconds(flow.worker.pid) - before
         each = f"{used / true['sent'] * 1e6:.1f} µs of the worker's CPU each"
-        click.echo(f"{'/votes/':10} {true['sent'] / took:>9,.0f} a second into the store, the simulating client included, {each}")
+        click.echo(f"{'/votes/':14} {true['sent'] / took:>9,.0f} a second into the store, the simulating client included, {each}")
         assert_votes_are_true(*stored_votes(flow.folder), true)
 
 
