@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hypothesis import strategies as st
+
 from app.domain.deliveries import describe
 from app.domain.records import Delivery, HitFlag, Parsed
 from app.domain.tallies import Tally, part_of
@@ -40,3 +42,25 @@ def tally_of(hits: Sequence[Parsed]) -> Tally:
 def delivery_of(*hits: Parsed, size: int | None = None) -> Delivery:
     """The delivery that hits of one window make."""
     return describe(KEY, tally_of(hits), size)
+
+
+def few_clients(
+    numbers: st.SearchStrategy[int], lengths: st.SearchStrategy[int], totals: st.SearchStrategy[int]
+) -> st.SearchStrategy[tuple]:
+    """Hits of two clients and one file within 90 seconds; `numbers` are first bytes and bytes sent. Not all count."""
+    return st.builds(
+        lambda time, client, status, method, lo, length, has_range, sent, total, flags: (
+            float(time), client, "agent", "GET /a" if method else None, method, status,
+            lo if has_range else None, lo + length if has_range else None, sent, total, flags,
+        ),
+        st.integers(0, 90),
+        st.sampled_from(["10.0.0.1", "10.0.0.2", None]),
+        st.sampled_from([200, 206, 206, 404]),
+        st.sampled_from(["GET", "GET", "HEAD", None]),
+        numbers,
+        lengths,
+        st.booleans(),
+        st.one_of(st.none(), numbers),
+        st.one_of(st.none(), totals),
+        st.sampled_from([0, 0, int(HitFlag.ABORTED), int(HitFlag.HEADERS_COUNTED)]),
+    )  # fmt: skip

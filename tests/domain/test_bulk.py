@@ -6,29 +6,14 @@ from hypothesis import strategies as st
 from app.domain.bulk import BulkReduction
 from app.domain.entries import Entry
 from app.domain.gathering import entry_of
-from app.domain.records import HitFlag
 from app.domain.reduction import Reduction
 from app.domain.tallies import MAX_HITS, Part, part_of
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
+from tests.domain.hits import few_clients
 
 _NUMBERS = st.integers(0, 40)
-_HITS = st.builds(
-    lambda time, client, status, method, lo, length, has_range, sent, total, flags: (
-        float(time), client, "agent", "GET /a" if method else None, method, status,
-        lo if has_range else None, lo + length if has_range else None, sent, total, flags,
-    ),
-    st.integers(0, 90),
-    st.sampled_from(["10.0.0.1", "10.0.0.2", None]),
-    st.sampled_from([200, 206, 206, 404]),
-    st.sampled_from(["GET", "GET", "HEAD", None]),
-    _NUMBERS,
-    _NUMBERS,
-    st.booleans(),
-    st.one_of(st.none(), _NUMBERS),
-    st.one_of(st.none(), st.integers(30, 32)),
-    st.sampled_from([0, 0, int(HitFlag.ABORTED), int(HitFlag.HEADERS_COUNTED)]),
-)  # fmt: skip
+_HITS = few_clients(_NUMBERS, _NUMBERS, st.integers(30, 32))
 _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 30.0]), st.sampled_from([0.0, 5.0]))
 
 

@@ -8,31 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.lines import ReadLines
-from app.domain.records import HitFlag, short_id
+from app.domain.records import short_id
 from app.domain.reduction import Reduction
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from app.kernels.grouping import MAX_BYTE
 from app.kernels.reduction import Gathered, GatheredReduction, gathered
+from tests.domain.hits import few_clients
 
 SOURCE = "a source"
 NUMBERS = st.one_of(st.integers(0, 40), st.integers(0, 40), st.sampled_from([MAX_BYTE - 1, MAX_BYTE, 1 << 62, 1 << 70]))
-HITS = st.builds(
-    lambda time, client, status, method, lo, length, has_range, sent, total, flags: (
-        float(time), client, "agent", "GET /a" if method else None, method, status,
-        lo if has_range else None, lo + length if has_range else None, sent, total, flags,
-    ),
-    st.integers(0, 90),
-    st.sampled_from(["10.0.0.1", "10.0.0.2", None]),
-    st.sampled_from([200, 206, 206, 404]),
-    st.sampled_from(["GET", "GET", "HEAD", None]),
-    NUMBERS,
-    st.integers(0, 40),
-    st.booleans(),
-    st.one_of(st.none(), NUMBERS),
-    st.one_of(st.none(), NUMBERS),
-    st.sampled_from([0, 0, int(HitFlag.ABORTED), int(HitFlag.HEADERS_COUNTED)]),
-)  # fmt: skip
+HITS = few_clients(NUMBERS, st.integers(0, 40), NUMBERS)
 RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 30.0, 86400.0]), st.sampled_from([0.0, 5.0]))
 
 
