@@ -9,9 +9,11 @@ from app.counters import counters
 from app.crash import crash_point
 from app.domain.formats import FormatOptions
 from app.intake import acknowledge, batches, or_end
+from app.origins import Lines, headers_of
 from app.outbox import send_all
 from app.settings import settings
-from app.tokenizing import Lines, Tokenizer, encode_tokens, headers_of
+from app.token_pieces import encode_tokens
+from app.tokenizing import Tokenizer
 from app.topology import app, weblogs
 from app.transports.messages import Message
 

@@ -6,48 +6,31 @@ What it gives depends on the messages alone: read again after a crash they give 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
-import msgspec
-
-from app import wire
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
-from app.envelope import unwrap
 from app.errors import SettingsError
 from app.kernels import reading as kernels
+from app.origins import Lines, Origin, may_begin_with_header, number_in, origin_of, unwrapped
+from app.token_pieces import clean
 from app.wire import Group, Headers, TokenMessage
 
 if TYPE_CHECKING:
     from app.kernels.blocks import Columns
 
-__all__ = ["Lines", "Tokenized", "Tokenizer", "encode_tokens", "headers_of", "partition_of"]
+__all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
 _REST_MESSAGES = 32
 """So many messages after one with mostly odd lines are read line by line at once."""
-LINES_A_MESSAGE_BITS = 24
-"""A line of a message without a source has the position (offset of the message, number of the line) in one number."""
 DETECT_LINES = 50
 COLUMNS_FROM_BYTES = 128 << 10
 """A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
-
-
-class Lines(NamedTuple):
-    """One message of `weblogs`."""
-
-    topic: str
-    """With the incarnation of the topic: `weblogs@3f…`. A topic created again has new offsets."""
-    partition: int
-    offset: int
-    timestamp: float
-    """When the log took it: what stands for its arrival."""
-    value: bytes
-    headers: Mapping[str, bytes]
 
 
 class Tokenized(NamedTuple):
@@ -58,16 +41,6 @@ class Tokenized(NamedTuple):
     rejects: list[Reject]
     lines: int
     hits: int
-
-
-class _Origin(NamedTuple):
-    """Where lines come from."""
-
-    source: str
-    clock: str
-    name: str
-    position: int
-    positions: Sequence[int] | None
 
 
 def partition_of(ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int) -> int:
@@ -108,15 +81,15 @@ class Tokenizer:
         rejects: list[Reject] = []
         lines = hits = 0
         now = 0.0
-        for message in map(_unwrapped, messages):
+        for message in map(unwrapped, messages):
             now = max(now, message.timestamp)
-            origin = _origin_of(message)
+            origin = origin_of(message)
             read = self._read(message, origin)
             by_line = read if isinstance(read, ReadLines) else read.other
             lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
             identify = raw_ids(origin.source)
             rejects += [
-                Reject(bad.reason, bad.detail, _clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
+                Reject(bad.reason, bad.detail, clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
                 for bad in by_line.rejects
             ]
             self._spread(message, origin, read, identify, groups)
@@ -135,12 +108,12 @@ class Tokenizer:
         ]
         return TokenMessage(now, groups, tick=True)
 
-    def _read(self, message: Lines, origin: _Origin) -> ReadLines | Columns:
+    def _read(self, message: Lines, origin: Origin) -> ReadLines | Columns:
         headers = message.headers
         if Headers.TOO_LONG in headers:
-            return read_too_long(message.value, _number(headers, Headers.TOO_LONG, 0), origin.position)
+            return read_too_long(message.value, number_in(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
-        header_row = log_format.header_row and _may_begin_with_header(message, origin)
+        header_row = log_format.header_row and may_begin_with_header(message, origin)
         if log_format.name in kernels.FORMATS and origin.positions is None and len(message.value) >= self._columns_from_bytes:
             block = self._block(message, origin, log_format.name, header_row)
             if block is not None:
@@ -156,7 +129,7 @@ class Tokenizer:
             header_row=header_row,
         )
 
-    def _block(self, message: Lines, origin: _Origin, form: str, header_row: bool) -> Columns | None:
+    def _block(self, message: Lines, origin: Origin, form: str, header_row: bool) -> Columns | None:
         """The lines as columns, where most of them are plain."""
         if self._resting:
             self._resting -= 1
@@ -166,7 +139,7 @@ class Tokenizer:
             self._resting = _REST_MESSAGES
         return block
 
-    def _format_of(self, message: Lines, origin: _Origin) -> Format:
+    def _format_of(self, message: Lines, origin: Origin) -> Format:
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
         if named in formats.FORMATS:
             return formats.FORMATS[named]
@@ -184,7 +157,7 @@ class Tokenizer:
     def _spread(
         self,
         message: Lines,
-        origin: _Origin,
+        origin: Origin,
         read: ReadLines | Columns,
         identify: Callable[[int], str],
         groups: dict[int, dict[str, Group]],
@@ -226,129 +199,3 @@ class Tokenizer:
         if ended:
             for partition in range(partitions):
                 group_for(partition)
-
-
-def _unwrapped(message: Lines) -> Lines:
-    """The line of a JSON envelope with its id as the header that other shippers set."""
-    if message.value[:1] != b"{" or Headers.SOURCE in message.headers:
-        return message
-    envelope = unwrap(message.value)
-    if envelope is None:
-        return message
-    given = {} if envelope.id is None else {Headers.ID: envelope.id.encode("utf-8", "surrogatepass")}
-    return message._replace(value=envelope.line.encode("utf-8", "surrogatepass"), headers={**message.headers, **given})
-
-
-def _origin_of(message: Lines) -> _Origin:
-    headers = message.headers
-    here = f"{message.topic}/{message.partition}"
-    place = _place_of(message) if Headers.SOURCE in headers else None
-    if place is not None:
-        source = decode(headers[Headers.SOURCE])
-        name = decode(headers.get(Headers.NAME, b""))
-        # A source that names itself lives long enough to have a clock; one that is a single POST does not.
-        return _Origin(source, source if name else here, name or here, *place)
-    if Headers.ID in headers:
-        return _Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
-    first = message.offset << LINES_A_MESSAGE_BITS
-    return _Origin(here, here, here, first, range(first, first + _count_of_lines(message.value)))
-
-
-def _place_of(message: Lines) -> tuple[int, Sequence[int] | None] | None:
-    """The position of the first line and, where they are not in a row, of each line in the source that the headers name.
-
-    None where they do not tell: ids made from a wrong place would be those of other lines, which then count as repeats.
-    """
-    headers = message.headers
-    position = _number(headers, Headers.POSITION, -1 if message.value else 0)
-    if Headers.POSITIONS not in headers:
-        return (position, None) if position >= 0 else None
-    try:
-        positions = wire.unpack_positions(headers[Headers.POSITIONS])
-    except ValueError:
-        return None
-    return (position, positions) if position >= 0 and len(positions) == _count_of_lines(message.value) else None
-
-
-def _count_of_lines(value: bytes) -> int:
-    return value.count(b"\n") + (value[-1:] not in (b"\n", b""))
-
-
-def _may_begin_with_header(message: Lines, origin: _Origin) -> bool:
-    """A source may at its beginning; a message without a source where its first line has no digit."""
-    if origin.positions is None:
-        return origin.position == 0
-    if isinstance(origin.positions, range):
-        return not any(48 <= byte <= 57 for byte in message.value.partition(b"\n")[0])
-    return False
-
-
-def _number(headers: Mapping[str, bytes], name: str, default: int) -> int:
-    try:
-        return int(headers[name])
-    except (KeyError, ValueError):
-        return default
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no message can carry."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def encode_tokens(message: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES) -> list[bytes]:
-    """As they stand in the topic, in order: one message, or several where one would be larger than `max_bytes`.
-
-    Lone surrogates in fields (from JSON escapes) are written as escapes.
-    """
-    try:
-        whole = wire.encode(message)
-    except UnicodeEncodeError:
-        for group in message.groups:
-            group.rows = [tuple(_clean(field) if isinstance(field, str) else field for field in row) for row in group.rows]
-        whole = wire.encode(message)
-    if len(whole) <= max_bytes or sum(map(_weight, message.groups)) < 2:
-        return [whole]
-    return [piece for half in _halves(message) for piece in encode_tokens(half, max_bytes)]
-
-
-def _weight(group: Group) -> int:
-    return max(1, group.count)
-
-
-def _halves(message: TokenMessage) -> tuple[TokenMessage, TokenMessage]:
-    """The hits in two messages; what is said of a source's time goes with each."""
-    left = sum(map(_weight, message.groups)) // 2
-    first: list[Group] = []
-    second: list[Group] = []
-    for group in message.groups:
-        if left >= _weight(group):
-            first.append(group)
-        elif left <= 0:
-            second.append(group)
-        else:
-            head, tail = _cut(group, left)
-            first.append(head)
-            second.append(tail)
-        left -= _weight(group)
-    return TokenMessage(message.now, first, message.tick), TokenMessage(message.now, second, message.tick)
-
-
-def _cut(group: Group, count: int) -> tuple[Group, Group]:
-    """So many hits of a group, and the others."""
-    head = msgspec.structs.replace(group, rows=group.rows[:count], columns=[])
-    tail = msgspec.structs.replace(group, rows=group.rows[count:], columns=[])
-    left = max(0, count - len(group.rows))
-    for block in group.columns:
-        for part, into in ((block.part(0, left), head), (block.part(left, len(block)), tail)):
-            if len(part):
-                into.columns.append(part)
-        left = max(0, left - len(block))
-    return head, tail
-
-
-def headers_of(pairs: Any) -> dict[str, bytes]:
-    """Headers as a message carries them, by name."""
-    return {
-        name: value if isinstance(value, bytes) else str(value).encode()
-        for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())
-    }

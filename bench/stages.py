@@ -17,10 +17,12 @@ from app import wire
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
 from app.merge import Merger
+from app.origins import Lines
 from app.parts import MemoryPart
 from app.settings import settings
 from app.simulator.lines import FORMATS
-from app.tokenizing import Lines, Tokenizer, encode_tokens
+from app.token_pieces import encode_tokens
+from app.tokenizing import Tokenizer
 from bench.logs import simulated
 
 NEVER = 1 << 62

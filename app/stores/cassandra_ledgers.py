@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import math
 import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from zlib import crc32
+from typing import TypeVar
 
-from app.domain.events import Sum, Transaction, Vote, added, candidate_and_kiosk
+from app.domain.events import Sum, Transaction, Vote, added
 from app.errors import StoreError
 from app.stores.cassandra_batches import Sender
 from app.stores.cassandra_connection import Connection
+from app.stores.cassandra_ledger_rows import (
+    SHARDS,
+    bounds,
+    count_of,
+    days,
+    name_row,
+    spend_sum_of,
+    spend_sum_rows,
+    transaction_of,
+    transaction_row,
+    vote_row,
+    vote_sum_of,
+    vote_sum_row,
+)
 from app.stores.cassandra_rows import Row
-from app.stores.cassandra_values import bigint, double, int32, text, text_of, varint
-from app.stores.ledger_contract import SHORT_DAYS, Named, Top
+from app.stores.cassandra_values import bigint, double, int32, text, text_of
+from app.stores.ledger_contract import Named, Top
 
-__all__ = ["CassandraLedgers", "create_tables", "spend_sum_rows", "statements", "transaction_row", "vote_row", "vote_sum_row"]
+__all__ = ["CassandraLedgers", "create_tables", "statements"]
 
-SHARDS = 16
-"""Partitions that hold the totals of all users."""
 PAGE_ROWS = 5000
-_DAY_S = 86400
 _LATEST_US = 4_000_000_000_000_000
 """The year 2096 in microseconds: what is written first has the highest timestamp, and stays."""
-_FIRST, _LAST = -(1 << 62), (1 << 62)
 _DDL_S = 60.0
 _FILE = Path(__file__).parent / "schema" / "cassandra_ledgers.cql"
 _TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+) .*?;$", re.MULTILINE | re.DOTALL)
-_ROW_BYTES = 60
-_FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
-"""Times to live."""
 _UP = "USING TIMESTAMP ? AND TTL ?"
 Record = TypeVar("Record")
 
@@ -90,14 +95,6 @@ def statements(keyspace: str, read_only: bool) -> dict[str, str]:
     return reads if read_only else reads | writes
 
 
-def _text(value: str | None) -> bytes | None:
-    return None if value is None else text(value)
-
-
-def _shard(user_id: str) -> int:
-    return crc32(user_id.encode("utf-8", "surrogatepass")) % SHARDS
-
-
 class CassandraLedgers:
     """The Ledgers protocol. `ready(write)` opens the store where it is not, and raises StoreError where it may not write."""
 
@@ -134,7 +131,7 @@ class CassandraLedgers:
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         rows = list(names.items())
-        refused = await self._send(rows, lambda row, number: [_row("ledger_name", [text(kind), text(row[0]), text(row[1])], number)])
+        refused = await self._send(rows, lambda row, number: [name_row(kind, *row, number)])
         if refused:
             raise StoreError(f"{self._connection.where} refuses {kind}: {refused[0][1]}")
 
@@ -150,14 +147,14 @@ class CassandraLedgers:
         return [row async for row in self._pages(statement, values)]
 
     async def vote_sums(self, resolution: str, begin: float, end: float) -> list[Sum]:
-        first, last = _bounds(begin, end)
-        asked = [(text(resolution), bigint(day), bigint(first), bigint(last)) for day in _days(first, last)]
-        return [_vote_sum(row) for rows in await self._each_day("ledger_votes_of", asked) for row in rows]
+        first, last = bounds(begin, end)
+        asked = [(text(resolution), bigint(day), bigint(first), bigint(last)) for day in days(first, last)]
+        return [vote_sum_of(row) for rows in await self._each_day("ledger_votes_of", asked) for row in rows]
 
     async def kiosk_sums(self, candidate_id: int, begin: float, end: float) -> list[Sum]:
-        first, last = _bounds(begin, end)
-        asked = [(bigint(candidate_id), bigint(day), bigint(first), bigint(last)) for day in _days(first, last)]
-        return [_count(row) for rows in await self._each_day("ledger_counts_of", asked) for row in rows]
+        first, last = bounds(begin, end)
+        asked = [(bigint(candidate_id), bigint(day), bigint(first), bigint(last)) for day in days(first, last)]
+        return [count_of(row) for rows in await self._each_day("ledger_counts_of", asked) for row in rows]
 
     async def _each_day(self, statement: str, asked: Sequence[tuple[bytes, ...]]) -> list[list[tuple]]:
         """The rows of some partitions, a few asked for at a time."""
@@ -170,12 +167,12 @@ class CassandraLedgers:
         return await asyncio.gather(*map(one, asked))
 
     async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
-        first, last = _bounds(begin, end)
+        first, last = bounds(begin, end)
         rows = await self._rows("ledger_spend_of", [text(user_id), text(resolution), bigint(first), bigint(last)])
-        return [_spend_sum(row) for row in rows]
+        return [spend_sum_of(row) for row in rows]
 
     async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
-        return [_transaction(row) for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])]
+        return [transaction_of(row) for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])]
 
     async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
         rows = await self._rows("ledger_paid_sum", [text(user_id), double(begin), double(end)])
@@ -201,17 +198,17 @@ class CassandraLedgers:
 
     async def all_transactions(self) -> AsyncIterator[Transaction]:
         async for row in self._pages("ledger_all_paid"):
-            yield _transaction(row)
+            yield transaction_of(row)
 
     async def all_sums(self, ledger: str) -> AsyncIterator[Sum]:
         if ledger == "spend":
             async for row in self._pages("ledger_all_spend_sums"):
-                yield _spend_sum(row)
+                yield spend_sum_of(row)
             return
         async for row in self._pages("ledger_all_counts"):
-            yield _count(row)
+            yield count_of(row)
         async for row in self._pages("ledger_all_vote_sums"):
-            yield _vote_sum(row)
+            yield vote_sum_of(row)
 
     async def drop(self) -> None:
         await self._ready(True)
@@ -222,69 +219,3 @@ class CassandraLedgers:
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Nothing to do: rows were written with their time to live."""
         return 0, 0
-
-
-def vote_row(vote: Vote, stamp: bytes, ttl: bytes, number: int) -> Row:
-    """Of the `number`-th record of a call."""
-    texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
-    return _row("ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number)
-
-
-def transaction_row(each: Transaction, stamp: bytes, ttl: bytes, number: int) -> Row:
-    values = [text(each.transaction_id), text(each.user_id), double(each.time), bigint(each.cents), stamp, ttl]
-    return _row("ledger_transaction", values, number)
-
-
-def vote_sum_row(each: Sum, ttl: bytes, number: int) -> Row:
-    """Sums by kiosk have a table of their own; totals live for ever, counts by second for two days."""
-    day = bigint(each.start // _DAY_S)
-    place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
-    if each.resolution == "kiosk":
-        candidate_id, kiosk_id = candidate_and_kiosk(each.group)
-        return _row("ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number)
-    ttl = {"total": _FOR_EVER, "second": _SHORT}.get(each.resolution, ttl)
-    return _row("ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number)
-
-
-def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:
-    """A total stands once more among those of all users."""
-    total = each.resolution == "total"
-    user, place = text(each.group), [int32(each.partition), bigint(each.share)]
-    known, end = [varint(each.amount), bigint(each.events)], [bigint(each.version), _FOR_EVER if total else ttl]
-    values = [user, text(each.resolution), bigint(each.start), *place, *known, bigint(each.repeats), *end]
-    rows = [_row("ledger_spend_sum", values, number)]
-    if total:
-        rows.append(_row("ledger_spend_user", [int32(_shard(each.group)), user, *place, *known, *end], number))
-    return rows
-
-
-def _row(statement: str, values: list[Any], record: int) -> Row:
-    return Row(statement, values, _ROW_BYTES + sum(len(value) for value in values if value), record)
-
-
-def _bounds(begin: float, end: float) -> tuple[int, int]:
-    """As whole seconds that a bucket may start at."""
-    return max(_FIRST, math.ceil(begin)), min(_LAST, math.ceil(end))
-
-
-def _days(first: int, last: int) -> range:
-    return range(first // _DAY_S, (last - 1) // _DAY_S + 1) if first < last else range(0)
-
-
-def _count(row: tuple) -> Sum:
-    candidate_id, _, start, kiosk_id, partition, share, votes, repeats = row
-    return Sum("kiosk", f"{candidate_id}/{text_of(kiosk_id)}", start, partition, share, votes, 0, repeats)
-
-
-def _vote_sum(row: tuple) -> Sum:
-    resolution, _, start, candidate_id, partition, share, votes, repeats = row
-    return Sum(resolution, candidate_id, start, partition, share, votes, 0, repeats)
-
-
-def _spend_sum(row: tuple) -> Sum:
-    user_id, resolution, start, partition, share, cents, transactions, repeats = row
-    return Sum(resolution, text_of(user_id), start, partition, share, transactions, int(cents), repeats)
-
-
-def _transaction(row: tuple) -> Transaction:
-    return Transaction(text_of(row[0]), text_of(row[1]), *row[2:4])

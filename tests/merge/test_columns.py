@@ -12,7 +12,9 @@ from app import wire
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
-from app.tokenizing import Lines, Tokenizer, encode_tokens
+from app.origins import Lines
+from app.token_pieces import encode_tokens
+from app.tokenizing import Tokenizer
 from app.wire import TokenMessage
 from tests.kernels import combined_logs
 from tests.kernels.logs import logs

@@ -17,7 +17,9 @@ from app.domain.records import Hit, id_of_given, raw_ids
 from app.domain.watermarks import source_number
 from app.envelope import unwrap
 from app.errors import SettingsError
-from app.tokenizing import Lines, Tokenized, Tokenizer, encode_tokens, headers_of, partition_of
+from app.origins import Lines, headers_of
+from app.token_pieces import encode_tokens
+from app.tokenizing import Tokenized, Tokenizer, partition_of
 from app.wire import TokenMessage, pack_positions
 
 FAST = settings(deadline=None, max_examples=60)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from app.domain.events import Sum, Transaction, Vote
-from app.stores.cassandra_ledgers import (
+from app.stores.cassandra_ledger_rows import (
     SHARDS,
-    _bounds,
-    _days,
+    bounds,
+    days,
     spend_sum_rows,
-    statements,
     transaction_row,
     vote_row,
     vote_sum_row,
 )
+from app.stores.cassandra_ledgers import statements
 from app.stores.cassandra_values import bigint, int32, text, varint
 
 TTL, STAMP = int32(77), bigint(5)
@@ -62,6 +62,6 @@ def test_a_total_stands_once_more_in_one_of_the_shards_of_all_users() -> None:
 
 
 def test_a_range_asks_for_the_days_that_it_touches() -> None:
-    assert list(_days(*_bounds(0.5, 86400.0))) == [0]
-    assert list(_days(*_bounds(-1.0, 86400.5))) == [-1, 0, 1]
-    assert list(_days(*_bounds(5.0, 5.0))) == []
+    assert list(days(*bounds(0.5, 86400.0))) == [0]
+    assert list(days(*bounds(-1.0, 86400.5))) == [-1, 0, 1]
+    assert list(days(*bounds(5.0, 5.0))) == []
