@@ -96,9 +96,9 @@ class Watched:
 
 
 async def totals(stores: list[Store]) -> int:
-    """Records that one look at these stores reads: hits twice, once for themselves and once for the deliveries they make."""
+    """Records that are in these stores."""
     counts = [await store.counts() for store in stores]
-    return sum(2 * each.hits + sum(each.rejects.values()) + sum(each.deliveries.values()) for each in counts)
+    return sum(each.hits + sum(each.rejects.values()) + sum(each.deliveries.values()) for each in counts)
 
 
 @contextlib.contextmanager

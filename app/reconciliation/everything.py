@@ -9,10 +9,12 @@ from app.domain.merging import SizeOf
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
 from app.reconciliation.mending import Mender
+from app.reconciliation.merged import Merged
 from app.reconciliation.raw import HITS, REJECTS, compare_raw
 from app.reconciliation.reduced import Basis, compare_reduced
 from app.reconciliation.report import Difference, Report
-from app.reconciliation.stores import DELIVERY, HIT, REJECT, compare_stores, find_doubles
+from app.reconciliation.seen import Seen
+from app.reconciliation.stores import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.reconciliation.topics import TopicView
 from app.settings import Settings
 from app.stores.contract import Store
@@ -41,10 +43,16 @@ class Run(NamedTuple):
         return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
 
 
-async def reconcile(run: Run, store: Store, report: Report, mender: Mender | None = None) -> TopicView | None:
-    """One store against the topics and against itself; with a mender, what differs is mended on the way. Returns the view taken."""
+async def reconcile(run: Run, store: Store, report: Report, mender: Mender | None = None) -> tuple[TopicView | None, Seen]:
+    """One store against the topics and against itself; with a mender, what differs is mended on the way.
+
+    Returns the view taken of the topics, and what was learnt of the store, as it was before anything was mended.
+    """
     settings, view = run.settings, run.view_of(store)
     kept = settings.store_raw
+    rules = Rules(settings.window, settings.window_length, settings.lateness)
+    # hits that are mended must be read again, to be merged as they are then
+    seen = Seen(Merged(rules, run.size_of) if mender is None and run.raw else None)
     counts = await store.counts()
     report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
@@ -54,16 +62,15 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
         if waiting := view.waiting():
             report.waiting[store.name] = waiting
         if kept == "all" and run.topic:
-            await compare_raw(HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender)
+            await compare_raw(HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen)
         if kept != "none" and run.topic:
-            await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender)
+            await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender, seen)
     if kept != "all" and run.raw:
         report.skipped.append(f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be")
-    rules = Rules(settings.window, settings.window_length, settings.lateness)
     basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
-    await compare_reduced(store, view, basis, report, mender)
+    await compare_reduced(store, view, basis, report, mender, seen)
     await _compare_counts(store, report, mender)
-    return view
+    return view, seen
 
 
 async def _compare_counts(store: Store, report: Report, mender: Mender | None) -> None:
@@ -77,15 +84,15 @@ async def _compare_counts(store: Store, report: Report, mender: Mender | None) -
 
 async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:
     """Every store by itself, then each against the first one."""
-    views = [await reconcile(run, store, report) for store in stores]
-    for store in stores:
+    looks = [await reconcile(run, store, report) for store in stores]
+    for store, (_, seen) in zip(stores, looks, strict=True):
         if not getattr(store, "holds_no_doubles", False):
-            await find_doubles(HIT, store, report)
-            await find_doubles(REJECT, store, report)
-    taken = [view for view in views if view is not None]
-    for other in stores[1:]:
-        for kind in (HIT, REJECT, DELIVERY):
-            await compare_stores(kind, stores[0], other, run.settings.partitions, report, taken)
+            await find_doubles(HIT, store, report, seen)
+            await find_doubles(REJECT, store, report, seen)
+    views = [view for view, _ in looks if view is not None]
+    for other, (_, seen) in zip(stores[1:], looks[1:], strict=True):
+        for kind in ALL_KINDS:
+            await compare_stores(kind, stores[0], other, run.settings.partitions, report, views, (looks[0][1], seen))
 
 
 async def _refused(view: TopicView, store: str) -> set[str]:

@@ -11,6 +11,7 @@ from app.reconciliation.held import Held
 from app.reconciliation.marks import Bucket, hit_bucket, hit_digest, reject_bucket, reject_digest
 from app.reconciliation.mending import Mender
 from app.reconciliation.report import Difference, Report
+from app.reconciliation.seen import Seen
 from app.reconciliation.shares import Share, TooMany, by_shares
 from app.reconciliation.topics import TopicView
 from app.stores.contract import Store
@@ -84,11 +85,18 @@ def number_of(raw_id: str) -> int:
 
 
 async def compare_raw(
-    kind: RawKind, store: Store, view: TopicView, partitions: int, refused: Collection[str], report: Report, mender: Mender | None
+    kind: RawKind,
+    store: Store,
+    view: TopicView,
+    partitions: int,
+    refused: Collection[str],
+    report: Report,
+    mender: Mender | None,
+    seen: Seen,
 ) -> None:
     """What the topic holds and the store has read must stand there once and as it is. `refused`: raw ids that it refused for good."""
     comparison = _Comparison(kind, store, view, partitions, refused, report, mender)
-    await comparison.sum_up()
+    await comparison.sum_up(seen)
     if comparison.differing:
         async for _ in by_shares(comparison.compare):
             pass
@@ -103,7 +111,7 @@ class _Comparison:
         self.held = Held()
         self.differing: set[Bucket] = set()
 
-    async def sum_up(self) -> None:
+    async def sum_up(self, seen: Seen) -> None:
         """Checksums of both sides. Of the store only where the topic still is."""
         kind, partitions, name = self.kind, self.partitions, self.store.name
         sent, stored, all_stored = Buckets(), Buckets(), Buckets()
@@ -113,8 +121,10 @@ class _Comparison:
         async for record in kind.stored(self.store):
             bucket, digest, number = kind.bucket(record, partitions), kind.digest(record), number_of(record.raw_id)
             all_stored.add(bucket, number, digest)
-            if self.held.covers(record.source, kind.bucket(record, partitions)[1], record.position):
+            seen.add(kind.record, record, number)
+            if self.held.covers(record.source, bucket[1], record.position):
                 stored.add(bucket, number, digest)
+        seen.sums[kind.record] = all_stored
         self.differing = sent.differing(stored)
         self.report.compared["topic", name, kind.record] += sent.records
         self.report.compared["store", name, kind.record] += all_stored.records

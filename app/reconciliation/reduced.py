@@ -9,24 +9,22 @@ from typing import NamedTuple
 from app.domain.bulk import BulkReduction
 from app.domain.merging import Key, SizeOf
 from app.domain.records import Delivery, delivery_id
-from app.domain.watermarks import Advance
 from app.domain.windows import Rules, bucket_start
 from app.errors import SettingsError
 from app.reconciliation.buckets import Buckets
 from app.reconciliation.judging import Finding, Latest, judge
 from app.reconciliation.marks import Mark, delivery_bucket, key_number, mark_of
 from app.reconciliation.mending import Mender
+from app.reconciliation.merged import MOST_KEYS, Merged
 from app.reconciliation.report import Difference, Report
+from app.reconciliation.seen import Seen
 from app.reconciliation.shares import WHOLE, Share, TooMany, by_shares
 from app.reconciliation.topics import TopicView
 from app.stores.contract import Store
 
 __all__ = ["Basis", "compare_reduced"]
 
-MOST_KEYS = 100_000
-"""Keys whose marks and merged hits are kept at a time: about 200 MB."""
 MOST_FINDINGS = 20_000
-_BATCH_HITS = 2000
 _OTHER_RULES = 0.5
 """Where more than this share of the deliveries can not have been cut by the rules of the settings, these rules are wrong."""
 
@@ -53,28 +51,29 @@ class _Known:
         self.topic: dict[float, Latest] = {}
 
 
-async def compare_reduced(store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None) -> None:
+async def compare_reduced(store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen) -> None:
     """Every delivery must be what the topic's highest version says, or what the raw hits make where they know more.
 
     Raises SettingsError where the stored deliveries were cut by another window mode.
     """
-    comparison = _Comparison(store, view, basis, report, mender)
+    comparison = _Comparison(store, view, basis, report, mender, seen)
     async for _ in by_shares(comparison.compare):
         pass
+    seen.sums["delivery"] = comparison.sums
     report.compared["store", store.name, "delivery"] += comparison.sums.records
     report.checksums.setdefault(store.name, {})["delivery"] = comparison.sums.checksum
 
 
 class _Comparison:
-    def __init__(self, store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None) -> None:
-        self.store, self.view, self.basis, self.report, self.mender = store, view, basis, report, mender
+    def __init__(self, store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen) -> None:
+        self.store, self.view, self.basis, self.report, self.mender, self.seen = store, view, basis, report, mender, seen
         self.sums = Buckets()
 
     async def compare(self, share: Share) -> None:
         """The keys of one share."""
         known: dict[Key, _Known] = {}
         await self._read_topic(share, known)
-        reduction = await self._merge_raw(share, known)
+        reduction = await self._merge_raw(share)
         sums = await self._read_store(share, known, reduction)
         findings = self._judge(known, reduction)
         on_the_way = await self._on_the_way(findings.keys())
@@ -103,28 +102,17 @@ class _Comparison:
                     held.topic[record.window_start] = Latest(mark, frozenset((mark.digest,))) if before is None else before.then(mark)
             self._bound(len(known))
 
-    async def _merge_raw(self, share: Share, known: dict[Key, _Known]) -> BulkReduction:
-        """The deliveries that the stored hits make, none of them evicted: late hits join."""
-        reduction = BulkReduction(self.basis.rules, self.basis.size_of)
-        if not self.basis.raw:
-            return reduction
-        hits: list[tuple] = []
-        ids: list[int] = []
+    async def _merge_raw(self, share: Share) -> BulkReduction:
+        """The deliveries that the stored hits make."""
+        basis = self.basis
+        if not basis.raw:
+            return BulkReduction(basis.rules, basis.size_of)
+        if share is WHOLE and (made := self.seen.take_reduction()) is not None:
+            return made
+        merged = Merged(basis.rules, basis.size_of, share)
         async for hit in self.store.all_hits():
-            ip_address, user_agent, request = hit[1:4]
-            if ip_address is None or user_agent is None or request is None:
-                continue
-            if share is WHOLE or share.takes(key_number((ip_address, user_agent, request))):
-                hits.append(hit[:11])
-                ids.append(int(hit[11][:16], 16))
-                if len(hits) >= _BATCH_HITS:
-                    reduction.add(hits, ids, 0, Advance())
-                    hits, ids = [], []
-                    self._bound(len(reduction.open))
-        reduction.add(hits, ids, 0, Advance())
-        reduction.flush()
-        self._bound(len(reduction.open))
-        return reduction
+            merged.add(hit)
+        return merged.reduction()
 
     async def _read_store(self, share: Share, known: dict[Key, _Known], reduction: BulkReduction) -> list[tuple[tuple[int, int], int, int]]:
         sums = []

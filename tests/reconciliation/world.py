@@ -154,4 +154,4 @@ def some_lines(count: int = 40, first: int = 0, begin_s: float = BASE_S) -> list
     return [Line(begin_s + 60.0 * n, 10 * n, 10 * n + 9, 100 * (first + n), keys[n % 7], SOURCE) for n in range(count)]
 
 
-__all__ = ["BASE_S", "HOUR_S", "PARTITIONS", "SOURCE", "Line", "World", "some_lines"]
+__all__ = ["BASE_S", "HOUR_S", "PARTITIONS", "SOURCE", "TOPICS", "Line", "World", "some_lines"]
