@@ -30,6 +30,12 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+def test_checksums_of_kafka_python_are_made_in_c() -> None:
+    from kafka.record import util
+
+    assert util.crc32c_c is not None, "in Python they cost more than all else that a replay does"
+
+
 def test_requirements_are_pinned() -> None:
     lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
     assert [line for line in lines if not re.match(r"[A-Za-z0-9_.-]+==[0-9][0-9a-z.]* *(#.+)?$", line)] == []
