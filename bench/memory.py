@@ -40,7 +40,7 @@ def run(context: Context) -> list[Figure]:
     """Resident memory of a worker after it has read logs of different sizes: of the flow alone, on Kafka, with its table in memory; and on
     the embedded log, where the SQLite store shares the process and keeps pages and keys, up to bounds, that grow with its file."""
     few, many = context.pick((15_000, 75_000), (100, 300))
-    keys = context.pick(10_000, 50)
+    keys = context.pick(20_000, 50)
     folder = context.folder
     small = made(folder / "few.log", _open(few))
     large = made(folder / "many.log", _open(many))
