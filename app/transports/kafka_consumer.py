@@ -11,14 +11,27 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from faust.transport.drivers import aiokafka as driver
 
 from app.transports.bundles import Bundle, Bundled, InOrder, bundled
 
-__all__ = ["Consumer"]
+__all__ = ["FETCH_WAIT_MS", "Consumer"]
 
 log = logging.getLogger(__name__)
+
+FETCH_WAIT_MS = 50
+"""So long a broker keeps a fetch that finds nothing. One fetch is under way at a time: one of partitions at their end holds up those that
+have more. Faust has it wait for 1.5 s."""
+
+
+class _Thread(driver.AIOKafkaConsumerThread):
+    """Where the consumer is made."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
 
 
 class Consumer(InOrder, driver.Consumer):
@@ -27,6 +40,9 @@ class Consumer(InOrder, driver.Consumer):
     def __post_init__(self) -> None:
         self._seeks_ended = 0
         self._seeks_under_way = 0
+
+    def _new_consumer_thread(self) -> _Thread:
+        return _Thread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         self._seeks_under_way += 1
