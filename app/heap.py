@@ -1,16 +1,26 @@
-"""Memory that was freed goes back to the system: glibc keeps it, in an arena for each thread, as long as anything behind it lives."""
+"""What becomes of memory that is free: garbage is seldom looked for, and what was freed goes back to the system.
+
+glibc keeps it, in an arena for each thread, as long as anything behind it lives.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 
-__all__ = ["GIVE_BACK_INTERVAL_S", "give_back", "share_arenas"]
+__all__ = ["GIVE_BACK_INTERVAL_S", "collect_seldom", "give_back", "share_arenas"]
 
 GIVE_BACK_INTERVAL_S = 10.0
 _ARENAS = 2
 _M_ARENA_MAX = -8
 """As malloc.h has it."""
+
+
+def collect_seldom() -> None:
+    """For processes that hold many records. Looking for garbage goes through all that lives: with millions of entries and batches of
+    thousands of tuples that is most of the work, and little of it is ever found in cycles."""
+    gc.set_threshold(100_000, 20, 100)
 
 
 def share_arenas() -> None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import threading
@@ -17,7 +16,7 @@ import mode
 from app.counters import counters
 from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
 from app.errors import LogError, LogLocked, WeblogsError
-from app.heap import GIVE_BACK_INTERVAL_S, give_back, share_arenas
+from app.heap import GIVE_BACK_INTERVAL_S, collect_seldom, give_back, share_arenas
 from app.settings import settings
 from app.settling import Settling
 from app.sink import open_until_there, stores
@@ -51,9 +50,7 @@ log = logging.getLogger(__name__)
 RETAIN_INTERVAL_S = 3600.0
 
 
-# Collecting garbage looks through all that lives: with a state of millions of entries and batches of thousands of tuples that is
-# most of the work, and little of it is ever found in cycles.
-gc.set_threshold(100_000, 20, 100)
+collect_seldom()
 share_arenas()
 
 

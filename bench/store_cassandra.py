@@ -12,13 +12,15 @@ import statistics
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 import click
 import msgspec
 
 from app.domain.records import Delivery, Hit, raw_ids
+from app.heap import collect_seldom
 from app.settings import Settings, settings
 from app.stores.cassandra import CassandraStore
 from app.stores.cassandra_batches import cut
@@ -121,6 +123,7 @@ async def store_seconds(write: Callable[[Sequence[Any]], Any], records: Sequence
 @click.option("--runs", default=3, show_default=True, help="Runs of each; the middle one counts.")
 def main(hit_count: int, delivery_count: int, runs: int) -> None:
     """Rates of the Cassandra store and of a bare bulk loader, on the server that the settings name, in a keyspace that is dropped."""
+    collect_seldom()  # as a worker does, for all ways
     for kind, rates in asyncio.run(measure(settings(), hit_count, delivery_count, runs)).items():
         bare = statistics.median(rates["bare, all its rows"])
         for name, found in rates.items():
@@ -142,17 +145,32 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
         ):
             warm = make(CALL, uuid.uuid4().hex)
             await store_seconds(write, warm)
-            rates: dict[str, list[float]] = {"store": [], "bare, all its rows": [], "bare, records alone": []}
-            for _ in range(runs):  # in turn, so that a slow minute of the machine hits all
-                rates["store"].append(count / await store_seconds(write, make(count, uuid.uuid4().hex)))
-                for name, only in (("bare, all its rows", None), ("bare, records alone", main_row)):
-                    batches = encoded(store, kind, make(count, uuid.uuid4().hex), only)
-                    rates[name].append(count / await asyncio.to_thread(load, store, batches, own.cassandra_in_flight))
+            ways: dict[str, Callable[[], Awaitable[float]]] = {
+                "store": partial(_by_store, write, make, count),
+                "bare, all its rows": partial(_bare, store, kind, make, count, None, own.cassandra_in_flight),
+                "bare, records alone": partial(_bare, store, kind, make, count, main_row, own.cassandra_in_flight),
+            }
+            rates: dict[str, list[float]] = {way: [] for way in ways}
+            for run in range(
+                runs
+            ):  # in turn, so that a slow minute of the machine hits all; what one leaves to compact hits another each time
+                for way in [*ways][run % 3 :] + [*ways][: run % 3]:
+                    rates[way].append(count / await ways[way]())
             measured[kind] = rates
     finally:
         await asyncio.to_thread(store._connection.execute, f"DROP KEYSPACE {keyspace}", None, 60.0)
         await store.close()
     return measured
+
+
+async def _by_store(write: Callable[[Sequence[Any]], Any], make: Callable[[int, str], Sequence[Any]], count: int) -> float:
+    return await store_seconds(write, make(count, uuid.uuid4().hex))
+
+
+async def _bare(
+    store: CassandraStore, kind: str, make: Callable[[int, str], Sequence[Any]], count: int, only: str | None, in_flight: int
+) -> float:
+    return await asyncio.to_thread(load, store, encoded(store, kind, make(count, uuid.uuid4().hex), only), in_flight)
 
 
 if __name__ == "__main__":

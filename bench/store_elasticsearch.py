@@ -15,6 +15,7 @@ import click
 import msgspec
 
 from app.domain.records import Hit, raw_ids
+from app.heap import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch import ElasticsearchStore
@@ -113,6 +114,7 @@ def measure(own: Settings, count: int, runs: int) -> dict[str, list[float]]:
 @click.option("--runs", type=int, default=3, show_default=True, help="Runs of each, in turn.")
 def main(count: int, runs: int) -> None:
     """Hits a second into the store of the settings, and what a bare bulk loader reaches with the same documents."""
+    collect_seldom()  # as a worker does, for all ways
     rates = measure(settings(), count, runs)
     best = max(statistics.median(found) for kind, found in rates.items() if kind != "the store")
     for kind, found in rates.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from app.heap import collect_seldom
 from app.settings import load
 from bench import store_cassandra, store_elasticsearch
 from bench.context import Context
@@ -16,6 +17,7 @@ PART = "stores"
 
 def run(context: Context) -> list[Figure]:
     """Records a second, and the store's share of the bare loader's rate."""
+    collect_seldom()  # as a worker does, for all ways
     context.stop("kafka")  # its part of the two cores is theirs now
     context.begin("elasticsearch", "cassandra")
     for kind in ("elasticsearch", "cassandra"):

@@ -12,6 +12,7 @@ from typing import Any, cast
 import click
 
 from app.errors import LogError, SettingsError, StoreError, WeblogsError
+from app.heap import collect_seldom
 from app.output.columns import one_line
 from app.reconciliation.report import Difference, Report
 from app.settings import Settings, settings
@@ -26,6 +27,7 @@ SHOWN = 20
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
     """Ends the process with the exit code that `work` gives: 4 where a store or the broker is not there, 2 for a bad setting."""
+    collect_seldom()
     try:
         code = asyncio.run(work())
     except SettingsError as error:

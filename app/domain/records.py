@@ -9,6 +9,8 @@ import json
 from collections.abc import Callable
 from enum import IntFlag
 from hashlib import blake2b
+from json.encoder import encode_basestring_ascii as _quoted
+from math import isfinite
 from typing import NamedTuple
 
 __all__ = [
@@ -158,8 +160,12 @@ def key_hash(text: str) -> str:
 
 def delivery_id(ip_address: str, user_agent: str, request: str, window_start: float) -> str:
     """32 hex digits that name one reduced record in every store; no two keys share one."""
-    parts = json.dumps([ip_address, user_agent, request, float(window_start)], ensure_ascii=True)
-    return blake2b(parts.encode(), digest_size=16).hexdigest()
+    start = float(window_start)
+    if isfinite(start):  # what json.dumps writes, for a tenth of the time
+        written = f"[{_quoted(ip_address)}, {_quoted(user_agent)}, {_quoted(request)}, {start!r}]"
+    else:
+        written = json.dumps([ip_address, user_agent, request, start])
+    return blake2b(written.encode(), digest_size=16).hexdigest()
 
 
 _MASK_64 = (1 << 64) - 1

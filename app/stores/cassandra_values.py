@@ -74,7 +74,7 @@ def key_part(value: str | None) -> bytes:
 
 def long_key(parts: Sequence[bytes], key: Sequence[str | None]) -> bytes | None:
     """The full texts of those parts of a key that stand as their hash, as tuple<text, text, text>; None where none does."""
-    if not any(part[:2] == b"\0h" for part in parts):
+    if b"\0h" not in (parts[0][:2], parts[1][:2], parts[2][:2]):
         return None
     packed = b""
     for part, value in zip(parts, key, strict=True):

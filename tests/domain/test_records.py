@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +79,13 @@ def test_given_ids_are_told_apart_from_one_another_and_from_key_hashes(one: str,
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES), st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES))
 def test_no_two_deliveries_share_an_id(one: tuple, other: tuple) -> None:
     assert (delivery_id(*one) == delivery_id(*other)) == (one == other)
+
+
+@FAST
+@given(HOSTILE, HOSTILE, HOSTILE, st.floats())
+def test_an_id_is_the_hash_of_the_parts_as_json_whatever_is_in_them(address: str, agent: str, request: str, start: float) -> None:
+    written = json.dumps([address, agent, request, start])
+    assert delivery_id(address, agent, request, start) == blake2b(written.encode(), digest_size=16).hexdigest()
 
 
 def test_keys_that_join_alike_share_a_hash_and_no_id() -> None:
