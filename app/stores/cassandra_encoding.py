@@ -34,6 +34,7 @@ LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
 _COLUMN = 20
 """Bytes that a column takes beside its value."""
+_make_row = tuple.__new__
 _UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)
 """What encoding raises for a value that no column can hold."""
 
@@ -106,7 +107,7 @@ class Encoder:
             kept = None
             for index in indices:
                 try:
-                    values = hit_values(Hit._make(hits[index]), encoded, day, unset)
+                    values = hit_values(hits[index], encoded, day, unset)
                 except _UNKEPT as error:
                     work.refused[index] = _reason(error)
                     continue
@@ -185,9 +186,9 @@ class Encoder:
 
     def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
         unset = self._unset
-        size = sum([_COLUMN if value is None or value is unset else len(value) + _COLUMN for value in values])
+        size = _COLUMN * len(values) + sum([len(value) for value in values if value is not None and value is not unset])
         rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
-        rows.append(Row(statement, values, size, index))
+        rows.append(_make_row(Row, (statement, values, size, index)))
 
 
 def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -109,6 +110,10 @@ def key_bytes(key: AnyKey) -> KeyBytes:
     return KeyBytes(parts, long_key(parts, key), digest, digest + lengths)
 
 
+_short_text = lru_cache(maxsize=1024)(text)
+"""Of methods and sources, of which there are few."""
+
+
 def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
     """In the order of HIT_COLUMNS. Raises ValueError for what no row can hold; `unset` stands where a column is not written."""
     time, _, _, _, method, status, lo, hi, bytes_sent, total_bytes, flags, raw_id, source, position = hit
@@ -119,14 +124,14 @@ def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
         day,
         double(time + 0.0),  # -0.0 is 0.0: they would be two rows
         raw_id.encode(),
-        unset if method is None else text(method),
+        unset if method is None else _short_text(method),
         int32(status),
         unset if lo is None else varint(lo),
         unset if hi is None else varint(hi),
         unset if bytes_sent is None else varint(bytes_sent),
         unset if total_bytes is None else varint(total_bytes),
         int32(flags),
-        text(source),
+        _short_text(source),
         varint(position),
         unset if key.full is None else key.full,
     ]
