@@ -46,3 +46,47 @@ async def test_an_error_of_the_broker_gets_out(app: faust.App) -> None:
 
     with pytest.raises(TimeoutError, match="of its own"):
         await app.tables.recovery._wait(refused(), timeout=TIMEOUT_S)
+
+
+class Consumer:
+    """As much of a consumer as tells whether its flow stands still."""
+
+    def __init__(self, flow_active: bool = False, is_rejoining: bool = False, partitions: int = 2) -> None:
+        self.flow_active, self.is_rejoining = flow_active, is_rejoining
+        self._partitions = set(range(partitions))
+
+    def assignment(self) -> set[int]:
+        return self._partitions
+
+
+async def looks_of(app: faust.App, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, *, generation: int = 0) -> bool:
+    """Whether partitions are taken over once more, with the recovery waiting for a rebalance."""
+    monkeypatch.setattr("app.recovery._LOOK_EVERY_S", 0.001)
+    recovery = app.tables.recovery
+    app._consumer = consumer
+    app.consumer_generation_id = generation
+    waiting = asyncio.create_task(recovery.wait_for_stopped(recovery.signal_recovery_start))
+    looking = asyncio.create_task(PatientRecovery._take_up_again.fun(recovery))
+    done, _ = await asyncio.wait([waiting], timeout=0.5)
+    looking.cancel()
+    waiting.cancel()
+    await asyncio.gather(looking, waiting, return_exceptions=True)
+    app._consumer = None
+    return bool(done)
+
+
+async def test_partitions_that_stand_still_with_nobody_at_work_are_taken_over_once_more(
+    app: faust.App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await looks_of(app, Consumer(), monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("consumer", "generation"),
+    [(Consumer(flow_active=True), 0), (Consumer(is_rejoining=True), 0), (Consumer(partitions=0), 0), (Consumer(), 1)],
+    ids=["the flow goes on", "a rebalance is under way", "it has none", "a newer generation is about to come"],
+)
+async def test_partitions_are_not_taken_over_twice_where(
+    app: faust.App, monkeypatch: pytest.MonkeyPatch, consumer: Consumer, generation: int
+) -> None:
+    assert not await looks_of(app, consumer, monkeypatch, generation=generation)
