@@ -13,6 +13,7 @@ from typing import Any
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
+from faust.types import TP
 from mode import Service
 
 from app.ending import die
@@ -32,6 +33,8 @@ class PatientRecovery(Recovery):
     """Waits through an outage of the broker, and ends the process where that takes too long."""
 
     logger = logging.getLogger("faust.tables.recovery.patient")
+    taking_over = 0
+    """How many rebalances the tables are at work for."""
     _idle = False
 
     async def wait_for_stopped(self, *coros: Any, timeout: Any = None) -> bool:
@@ -51,13 +54,13 @@ class PatientRecovery(Recovery):
             looks = looks + 1 if self._is_left() else 0
             if looks == _LEFT_LOOKS:
                 log.warning("%s holds partitions and reads none of them: they are taken over once more", self.app.conf.id)
-                self.signal_recovery_start.set()
+                await self.on_rebalance(self.app.consumer.assignment(), set(), set(), self.app.consumer_generation_id)
                 looks = 0
 
     def _is_left(self) -> bool:
-        """Whether this generation's partitions stand still, and nobody is about to change that."""
+        """Whether partitions stand still, and nobody is about to change that."""
         consumer: Any = self.app.consumer
-        if not self._idle or consumer.flow_active or self._generation_id != self.app.consumer_generation_id:
+        if not self._idle or self.taking_over or consumer.flow_active:
             return False
         return not getattr(consumer, "is_rejoining", False) and bool(consumer.assignment())
 
@@ -86,3 +89,13 @@ class Tables(TableManager):
         if self._recovery is None:
             self._recovery = PatientRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
         return self._recovery
+
+    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+        """Tables may read for minutes."""
+        recovery = self.recovery
+        assert isinstance(recovery, PatientRecovery)
+        recovery.taking_over += 1
+        try:
+            await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
+        finally:
+            recovery.taking_over -= 1

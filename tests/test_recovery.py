@@ -59,12 +59,13 @@ class Consumer:
         return self._partitions
 
 
-async def looks_of(app: faust.App, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, *, generation: int = 0) -> bool:
+async def looks_of(app: faust.App, consumer: Consumer, monkeypatch: pytest.MonkeyPatch, *, at_work: int = 0) -> bool:
     """Whether partitions are taken over once more, with the recovery waiting for a rebalance."""
     monkeypatch.setattr("app.recovery._LOOK_EVERY_S", 0.001)
     recovery = app.tables.recovery
     app._consumer = consumer
-    app.consumer_generation_id = generation
+    app.consumer_generation_id = 7
+    recovery.taking_over = at_work
     waiting = asyncio.create_task(recovery.wait_for_stopped(recovery.signal_recovery_start))
     looking = asyncio.create_task(PatientRecovery._take_up_again.fun(recovery))
     done, _ = await asyncio.wait([waiting], timeout=0.5)
@@ -72,6 +73,7 @@ async def looks_of(app: faust.App, consumer: Consumer, monkeypatch: pytest.Monke
     waiting.cancel()
     await asyncio.gather(looking, waiting, return_exceptions=True)
     app._consumer = None
+    assert not done or recovery._generation_id == 7
     return bool(done)
 
 
@@ -82,11 +84,11 @@ async def test_partitions_that_stand_still_with_nobody_at_work_are_taken_over_on
 
 
 @pytest.mark.parametrize(
-    ("consumer", "generation"),
+    ("consumer", "at_work"),
     [(Consumer(flow_active=True), 0), (Consumer(is_rejoining=True), 0), (Consumer(partitions=0), 0), (Consumer(), 1)],
-    ids=["the flow goes on", "a rebalance is under way", "it has none", "a newer generation is about to come"],
+    ids=["the flow goes on", "a rebalance is under way", "it has none", "the tables are at work"],
 )
 async def test_partitions_are_not_taken_over_twice_where(
-    app: faust.App, monkeypatch: pytest.MonkeyPatch, consumer: Consumer, generation: int
+    app: faust.App, monkeypatch: pytest.MonkeyPatch, consumer: Consumer, at_work: int
 ) -> None:
-    assert not await looks_of(app, consumer, monkeypatch, generation=generation)
+    assert not await looks_of(app, consumer, monkeypatch, at_work=at_work)
