@@ -28,8 +28,8 @@ from app.stores.cassandra_encoding import Encoder
 from app.stores.cassandra_memory import Written
 from app.stores.cassandra_rows import Row
 
-CALL = 10_000
-"""Records of one write call: about what a message of the flow holds."""
+CALL = 40_000
+"""Records of one write call at most: a store that is behind takes 4 MB of tokens at once, some 50,000 hits, or 6,000 deliveries."""
 START = 1_596_200_000.0
 _AGENTS = [f"Mozilla/5.0 (X11; Linux x86_64; rv:{n}.0) Gecko/20100101 Firefox/{n}.0" for n in range(60, 100)]
 
