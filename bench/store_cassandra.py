@@ -143,7 +143,7 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
             ("hits", hit_count, make_hits, store.write_hits, "hit"),
             ("deliveries", delivery_count, make_deliveries, store.write_deliveries, "delivery"),
         ):
-            warm = make(CALL, uuid.uuid4().hex)
+            warm = make(min(CALL, count), uuid.uuid4().hex)
             await store_seconds(write, warm)
             ways: dict[str, Callable[[], Awaitable[float]]] = {
                 "store": partial(_by_store, write, make, count),
