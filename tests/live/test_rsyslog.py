@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import NewTopic
+from kafka import KafkaConsumer
 
-from tests.live.rsyslog import Rsyslog, feed
+from tests.live.rsyslog import Rsyslog, feed, read_until, reader
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = os.environ.get("WEBLOGS_BROKER", "kafka://127.0.0.1:9092").removeprefix("kafka://")
 LINES = 10_000
-WAIT_S = 120.0
 
 
 @pytest.fixture
@@ -37,32 +31,8 @@ def lines(tmp_path: Path) -> list[bytes]:
 
 @pytest.fixture
 def consumer() -> Iterator[KafkaConsumer]:
-    """Reads the topic from its present end on; the topic is made where there is none."""
-    with closing(KafkaAdminClient(bootstrap_servers=BROKER)) as admin:
-        if "weblogs" not in admin.list_topics():
-            admin.create_topics([NewTopic("weblogs", 4, 1)])
-            admin.wait_for_topics(["weblogs"], timeout_ms=30_000)
-    with closing(KafkaConsumer(bootstrap_servers=BROKER, enable_auto_commit=False)) as made:
-        places = [TopicPartition("weblogs", partition) for partition in sorted(made.partitions_for_topic("weblogs"))]
-        made.assign(places)
-        for place, end in made.end_offsets(places).items():
-            made.seek(place, end)
+    with reader(BROKER) as made:
         yield made
-
-
-def read_until(consumer: KafkaConsumer, wanted: int, found: dict[str, bytes]) -> int:
-    """Add id -> line of the messages until there are so many ids; how many messages it took."""
-    messages = 0
-    deadline = time.monotonic() + WAIT_S
-    while len(found) < wanted:
-        assert time.monotonic() < deadline, f"{len(found)} of {wanted} lines arrived in {messages} messages"
-        for records in consumer.poll(timeout_ms=500).values():
-            for record in records:
-                envelope: dict[str, Any] = json.loads(record.value)
-                assert set(envelope) == {"id", "line"}
-                messages += 1
-                assert found.setdefault(envelope["id"], envelope["line"].encode()) == envelope["line"].encode()
-    return messages
 
 
 def test_rsyslog_finds_nothing_wrong_with_the_configuration_of_the_page(tmp_path: Path) -> None:
