@@ -44,12 +44,6 @@ class Consumer(InOrder, driver.Consumer):
     def _new_consumer_thread(self) -> _Thread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 
-    @property
-    def is_rejoining(self) -> bool:
-        """Its partitions are given up, and those of the next generation not known yet."""
-        client = self._thread._consumer
-        return client is None or client._subscription.reassignment_in_progress
-
     async def perform_seek(self) -> None:
         self._seeks_under_way += 1
         try:

@@ -1,0 +1,57 @@
+"""A member of a group that asked for its topics while the broker was away."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+
+from tests.live.running import Live
+from tests.services.server import Server
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+ROOT = Path(__file__).resolve().parents[2]
+TOPICS = ("weblogs", "weblogs_tokens", "weblogs_rejects", "weblogs_reduced")
+PATIENCE_S = 40.0
+
+
+async def partitions_of_a_member_that_knew_no_topics(live: Live, broker: Server, metadata_age_ms: int, patience_s: float) -> int:
+    """How many it has at last. Its first question for topics is answered by nobody; then it leads its group, as the only member."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=f"127.0.0.1:{broker.port}",
+        group_id=uuid.uuid4().hex,
+        partition_assignment_strategy=[RoundRobinPartitionAssignor],
+        metadata_max_age_ms=metadata_age_ms,
+    )
+    await consumer.start()
+    try:
+        broker.kill()
+        consumer.subscribe(TOPICS)
+        await asyncio.sleep(1)
+        broker.start()
+        await asyncio.to_thread(broker.wait_ready)
+        async with asyncio.timeout(patience_s):
+            while not consumer.assignment():
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        pass
+    finally:
+        await consumer.stop()
+    return len(consumer.assignment())
+
+
+def test_a_worker_that_starts_while_the_broker_goes_away_gets_its_partitions_soon(tmp_path: Path, broker: Server) -> None:
+    with Live(tmp_path, broker) as live:
+        asked = "from app.topology import app; print(app.conf.consumer_metadata_max_age_ms)"
+        told = subprocess.run(
+            [sys.executable, "-c", asked], cwd=ROOT, env=os.environ | live.options, capture_output=True, text=True, check=True
+        )
+        found = asyncio.run(partitions_of_a_member_that_knew_no_topics(live, broker, int(told.stdout.split()[-1]), PATIENCE_S))
+        assert found == len(TOPICS) * live.settings.partitions
