@@ -17,7 +17,6 @@ from app.domain.windows import Rules
 from app.intake import Taken, acknowledge, batches, by_partition, or_end
 from app.merge import Merger
 from app.outbox import send_all
-from app.parts import MemoryPart
 from app.settings import settings
 from app.sources.sizes import Sizes
 from app.topology import app, weblogs_tokens
@@ -50,7 +49,9 @@ async def merge_ranges(stream):
 async def _merge(part: list[Taken]) -> bool:
     """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
     partition = part[-1].partition
-    state = byte_ranges.parts.get(partition, MemoryPart())
+    state = byte_ranges.state_for(part[-1].event)
+    if state is None:
+        return False
     first = True
     for step in merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
         if not first:

@@ -58,7 +58,7 @@ class EventFlow(NamedTuple, Generic[Event]):
     async def _count(self, topic: str, part: list[Taken]) -> bool:
         """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
         partition = part[-1].partition
-        state = self.table.parts.get(partition)
+        state = self.table.state_for(part[-1].event)
         if state is None:
             return False
         messages, rejects = self._arrived(topic, part)

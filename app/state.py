@@ -52,6 +52,14 @@ class BatchTable(faust.Table):
         """Changelog records read by all recoveries of this process."""
         self.app.on_partitions_revoked.connect(self._await_writes, weak=False)
 
+    def state_for(self, event: Any) -> Part | None:
+        """What the messages of an event are to be merged into.
+
+        None: the partition is not ours any more, or not yet; the messages will come again. What is computed from another
+        state, though it is never written, would be sent: deliveries that never were.
+        """
+        return self.parts.get(event.message.partition) if still_ours(self.app, event) else None
+
     async def write(self, event: Any, changes: Mapping[bytes, bytes | None]) -> bool:
         """Append the changes (None deletes) to the changelog of the event's partition, then apply them.
 
