@@ -11,15 +11,16 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
-__all__ = ["stacks", "watch_signal"]
+__all__ = ["ASKED", "stacks", "watch_signal"]
 
 log = logging.getLogger(__name__)
+ASKED = "asked what the worker waits for"
 
 
 def watch_signal(loop: asyncio.AbstractEventLoop) -> None:
     """From now on, instead of what the engine's `loop` does at this signal; in the main thread."""
     loop.remove_signal_handler(signal.SIGUSR1)
-    signal.signal(signal.SIGUSR1, lambda *_: log.warning("asked what the worker waits for:\n%s", stacks()))
+    signal.signal(signal.SIGUSR1, lambda *_: log.warning("%s:\n%s", ASKED, stacks()))
 
 
 def stacks() -> str:

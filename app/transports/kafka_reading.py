@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.errors import LogError
+from app.transports.kafka_admin import open_admin
+from app.transports.kafka_options import client_options
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -23,19 +25,16 @@ class KafkaTopics:
     """One consumer for all reading; made when it is first needed."""
 
     def __init__(self, settings: Settings) -> None:
-        from app.transports.kafka_options import client_options
-
         self._broker = settings.broker
         self._reads: dict[str, tuple[str, ...]] = {settings.app_id: ("weblogs", "weblogs_tokens")}
         self._reads |= {
             f"{settings.app_id}-{name}": ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced") for name in settings.store_names
         }
         with self._in_words():
-            from kafka import KafkaAdminClient, KafkaConsumer
+            from kafka import KafkaConsumer
 
-            options = client_options(settings)
-            self._consumer = KafkaConsumer(**options, enable_auto_commit=False, auto_offset_reset="earliest")
-            self._admin = KafkaAdminClient(**options)
+            self._consumer = KafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+            self._admin = open_admin(settings, request_timeout_ms=30_000)
 
     @contextmanager
     def _in_words(self) -> Iterator[None]:

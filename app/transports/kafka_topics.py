@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import SettingsError
-from app.transports.kafka_options import MAX_MESSAGE_BYTES, client_options, unreachable
+from app.transports.kafka_admin import open_admin
+from app.transports.kafka_options import MAX_MESSAGE_BYTES, unreachable
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -64,11 +65,10 @@ def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
 @contextmanager
 def admin(settings: Settings) -> Iterator[Any]:
     """An admin client. Raises LogUnreachable where the brokers do not answer, SettingsError where they let nobody in."""
-    from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
     try:
-        client = KafkaAdminClient(**client_options(settings), request_timeout_ms=20_000)
+        client = open_admin(settings, request_timeout_ms=20_000)
     except (KafkaError, OSError) as error:
         raise unreachable(settings, error) from error
     try:

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.transports.kafka_options import client_options, unreachable
+from app.transports.kafka_admin import open_admin
+from app.transports.kafka_options import unreachable
 from app.transports.kafka_topics import FLOW_TOPICS, READ_BY_FLOW, READ_BY_STORES
 
 if TYPE_CHECKING:
@@ -82,10 +83,8 @@ class KafkaStanding:
             client.close()
 
     def _client(self) -> Any:
-        from kafka import KafkaAdminClient
-
         if self._admin is None:
-            self._admin = KafkaAdminClient(**client_options(self._settings), request_timeout_ms=5_000)
+            self._admin = open_admin(self._settings, request_timeout_ms=5_000)
         return self._admin
 
     def _bounds(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:

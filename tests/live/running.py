@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from app.domain.records import Delivery
 from app.ending import EXIT_REFUSED
 from app.errors import LogError
 from app.settings import Settings, load
+from app.stacks import ASKED
 from app.transports.drain import Drain
 from app.transports.kafka_options import client_options
 from app.transports.kafka_topics import create_topics, drop_topics
@@ -115,6 +117,18 @@ class Supervised:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+def _told(log: str) -> str:
+    """The end of a log; of the stacks behind it, where there are some, the innermost place of each task."""
+    log, _, stacks = log.rpartition(ASKED) if ASKED in log else (log, "", "")
+    waiting = []
+    for block in re.split(r"\n(?=task |thread )", stacks):
+        if places := re.findall(r"^  File \"(?:.*?/)?([^/\"]+/[^/\"]+)\", line (\d+), in (\S+)", block, re.MULTILINE):
+            waiting.append(
+                f"{block.partition(chr(10))[0]}: " + " < ".join(f"{name} ({file}:{line})" for file, line, name in places[-3:][::-1])
+            )
+    return "\n".join((log[-2000:], *sorted(waiting)))
+
+
 class Live:
     """Fresh topics, and the workers and replays on them."""
 
@@ -169,7 +183,7 @@ class Live:
             refused = [one for one in self.running if one.exits[-1:] == [EXIT_REFUSED]]
             assert not refused, refused[0].text()[-3000:]
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited in vain for {what}:\n{self.logs()}")
+                raise AssertionError(f"waited in vain for {what}:\n{self.lag()}\n{self.logs()}")
             time.sleep(0.2)
 
     def wait_started(self, name: str = "worker") -> None:
@@ -194,13 +208,21 @@ class Live:
         except LogError:
             return 0
 
+    def lag(self) -> str:
+        """What each group has still to read, or why that is not known."""
+        try:
+            lag = self.standing.look(list(self.standing.groups())).lag
+        except LogError as error:
+            return str(error)
+        return "\n".join(f"{group} lacks {left} of {topic}/{number}" for (group, topic, number), left in lag.items() if left)
+
     def logs(self) -> str:
-        """The end of each; of workers that run, what each of their tasks waits for."""
+        """The end of each; of workers that run, where each of their tasks waits."""
         for worker in self.workers.values():
             if worker.process.poll() is None:
                 worker.signal(signal.SIGUSR1)
         time.sleep(1)
-        return "\n".join(f"--- {one.log.name} {one.exits}\n{one.text()[-3000:]}" for one in self.running)
+        return "\n".join(f"--- {one.log.name} {one.exits}\n{_told(one.text())}" for one in self.running)
 
     # -- what is in the topics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_a_broker_that_is_not_there_is_unreachable_in_one_sentence() -> None:
     with pytest.raises(LogUnreachable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
         KafkaStanding(own).look(["weblogs"])
     assert isinstance(unreachable(own, OSError("gone")), LogUnreachable)
+
+
+def test_asking_a_broker_that_is_not_there_again_and_again_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
+    standing = KafkaStanding(settings())
+    for _ in range(2):
+        with pytest.raises(LogUnreachable):
+            standing.look(["weblogs"])
+    assert not [thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("kafka-io")]
 
 
 def test_groups_read_what_the_flow_says() -> None:
