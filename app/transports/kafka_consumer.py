@@ -1,4 +1,4 @@
-"""Faust's consumer of Kafka, which bundles small messages, and forgets what it fetched from before a seek.
+"""Faust's consumer of Kafka, which bundles small messages, forgets what it fetched from before a seek, and knows what is committed.
 
 After a rebalance Faust seeks to the committed offsets and sets its flow going again, while a fetch from the positions
 before may still be under way. What that fetch brings would be taken for what follows the committed offset, and the
@@ -8,13 +8,17 @@ messages between the two would be passed by.
 from __future__ import annotations
 
 import logging
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
 
 from app.transports.bundles import Bundle, Bundled, InOrder, bundled
+from app.transports.kafka_commit import commit_once
 
 __all__ = ["FETCH_WAIT_MS", "Consumer"]
 
@@ -32,6 +36,16 @@ class _Thread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        now = time.monotonic()
+        self.tp_last_committed_at.update(dict.fromkeys(offsets, now))
+        try:
+            return await commit_once(self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()})
+        except Exception as error:
+            self.log.exception("what is done could not be committed")
+            await self.crash(error)
+            return False
 
 
 class Consumer(InOrder, driver.Consumer):
@@ -51,6 +65,16 @@ class Consumer(InOrder, driver.Consumer):
         finally:
             self._seeks_under_way -= 1
             self._seeks_ended += 1
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
+        """False: nothing is committed, and nothing is taken for it: the messages come again, and are acknowledged again."""
+        assigned = self.assignment()
+        ours = {tp: offset for tp, offset in offsets.items() if tp in assigned}
+        if not ours or not await self._commit(ours):
+            return False
+        self._committed_offset.update(ours)
+        self.app.monitor.on_tp_commit(ours)
+        return True
 
     async def _getmany(self, active_partitions: Any, timeout: float) -> Any:
         ended = self._seeks_ended

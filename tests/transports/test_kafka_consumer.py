@@ -1,4 +1,4 @@
-"""What the worker's consumer asks of a broker; it connects to none here."""
+"""What the worker's consumer asks of a broker and makes of its answers; it connects to none here."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 from app.transports.kafka_consumer import FETCH_WAIT_MS
 
-# In a process of its own: what Faust makes along with a consumer ends with it.
 MADE = """
 import asyncio, faust
+from faust.types import TP
 from yarl import URL
 from app.transports.kafka import Transport
 
@@ -17,12 +17,33 @@ async def make():
     app = faust.App("waits", broker="kafka://127.0.0.1:9", autodiscover=False)
     transport = Transport([URL("kafka://127.0.0.1:9")], app)
     consumer = transport.create_consumer(lambda message: None, on_partitions_revoked=None, on_partitions_assigned=None)
-    print(vars(consumer._new_consumer_thread()._create_worker_consumer(transport))["_fetch_max_wait_ms"])
+    {what}
 
 asyncio.run(make())
 """
+WAIT = 'print(vars(consumer._new_consumer_thread()._create_worker_consumer(transport))["_fetch_max_wait_ms"])'
+COMMITS = """
+    tp = TP("weblogs", 0)
+    consumer._committed_offset[tp] = 3
+    consumer.assignment = lambda: {tp}
+
+    async def answer(offsets):
+        return offsets[tp] != 7
+
+    consumer._commit = answer
+    for offset in (7, 8):
+        print(await consumer._commit_offsets({tp: offset, TP("weblogs", 1): 2}), consumer._committed_offset[tp], end=" ")
+"""
+
+
+def run(what: str) -> list[str]:
+    """In a process of its own: what Faust makes along with a consumer ends with it."""
+    return subprocess.run([sys.executable, "-c", MADE.replace("{what}", what)], capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_a_fetch_that_finds_nothing_holds_up_the_others_for_a_moment_only() -> None:
-    told = subprocess.run([sys.executable, "-c", MADE], capture_output=True, text=True, check=True).stdout
-    assert int(told.split()[-1]) == FETCH_WAIT_MS, "Faust's own is 1500"
+    assert int(run(WAIT)[-1]) == FETCH_WAIT_MS, "Faust's own is 1500"
+
+
+def test_offsets_that_were_refused_are_not_taken_for_committed() -> None:
+    assert run(COMMITS)[-4:] == ["False", "3", "True", "8"]

@@ -1,0 +1,47 @@
+"""Commits offsets to Kafka within one generation of the group.
+
+aiokafka tries a commit again and again while the broker is away, and takes the generation of each try for its own: offsets from
+before a rebalance are then committed after it, over those of the partition's new owner. And Faust takes offsets for committed that the
+broker refused. In both cases what is committed lags behind what is done until the partition's next message, which may never come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import IllegalGenerationError, KafkaError, RebalanceInProgressError, UnknownMemberIdError
+from aiokafka.structs import OffsetAndMetadata
+
+__all__ = ["commit_once"]
+
+RETRY_AFTER_S = 0.1
+_REBALANCED = (IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
+
+
+async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> bool:
+    """Commit the offsets of partitions that are assigned, once the broker answers; in the consumer's event loop.
+
+    False: the group was or is rebalanced, nothing is committed, and the partitions are read again from what was committed before.
+    Raises KafkaError where the broker refuses for another reason.
+    """
+    coordinator: Any = consumer._coordinator
+    generation = coordinator.generation
+    known = {at: OffsetAndMetadata(offset, "") for at, offset in offsets.items()}
+    while True:
+        await coordinator.ensure_coordinator_known()
+        try:
+            async with coordinator._commit_lock:
+                # The request takes its generation from the coordinator, without an await in between.
+                if coordinator.generation != generation or not known.keys() <= consumer.assignment():
+                    return False
+                await asyncio.shield(coordinator._do_commit_offsets(None, known))
+                return True
+        except _REBALANCED:
+            return False
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+        await asyncio.sleep(RETRY_AFTER_S)
