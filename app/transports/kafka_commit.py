@@ -34,8 +34,8 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
         await coordinator.ensure_coordinator_known()
         try:
             async with coordinator._commit_lock:
-                # The request takes its generation from the coordinator, without an await in between.
-                if coordinator.generation != generation or not known.keys() <= consumer.assignment():
+                # The request takes its generation from the coordinator, without an await in between; below 0 it is out of the group.
+                if not 0 <= generation == coordinator.generation or not known.keys() <= consumer.assignment():
                     return False
                 await asyncio.shield(coordinator._do_commit_offsets(None, known))
                 return True
