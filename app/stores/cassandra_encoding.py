@@ -11,6 +11,7 @@ from typing import Any
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra_memory import Written
 from app.stores.cassandra_rows import (
+    COLUMN_BYTES,
     SHARDS,
     AnyKey,
     KeyBytes,
@@ -32,8 +33,6 @@ __all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
 
 LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
-_COLUMN = 20
-"""Bytes that a column takes beside its value."""
 _make_row = tuple.__new__
 _UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)
 """What encoding raises for a value that no column can hold."""
@@ -186,7 +185,7 @@ class Encoder:
 
     def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
         unset = self._unset
-        size = _COLUMN * len(values) + sum([len(value) for value in values if value is not None and value is not unset])
+        size = COLUMN_BYTES * len(values) + sum([len(value) for value in values if value is not None and value is not unset])
         rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
         rows.append(_make_row(Row, (statement, values, size, index)))
 

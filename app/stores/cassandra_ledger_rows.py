@@ -7,7 +7,7 @@ from typing import Any
 from zlib import crc32
 
 from app.domain.events import Sum, Transaction, Vote, candidate_and_kiosk
-from app.stores.cassandra_rows import Row
+from app.stores.cassandra_rows import COLUMN_BYTES, Row
 from app.stores.cassandra_values import bigint, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
@@ -30,7 +30,6 @@ SHARDS = 16
 """Partitions that hold the totals of all users."""
 _DAY_S = 86400
 _FIRST, _LAST = -(1 << 62), (1 << 62)
-_ROW_BYTES = 60
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""
 
@@ -82,7 +81,7 @@ def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:
 
 
 def _row(statement: str, values: list[Any], record: int) -> Row:
-    return Row(statement, values, _ROW_BYTES + sum(len(value) for value in values if value), record)
+    return Row(statement, values, COLUMN_BYTES * len(values) + sum(len(value) for value in values if value), record)
 
 
 def bounds(begin: float, end: float) -> tuple[int, int]:

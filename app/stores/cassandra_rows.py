@@ -26,6 +26,7 @@ from app.stores.cassandra_values import (
 )
 
 __all__ = [
+    "COLUMN_BYTES",
     "DELIVERY_COLUMNS",
     "HIDDEN",
     "HIT_COLUMNS",
@@ -74,6 +75,8 @@ _HOURS_END = 1 << 50
 _TRUE, _FALSE = b"\1", b"\0"
 
 AnyKey = tuple[str | None, str | None, str | None]
+COLUMN_BYTES = 20
+"""What a column takes in a batch beside its value, about as the server counts it."""
 
 
 class Row(NamedTuple):
