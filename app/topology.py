@@ -77,8 +77,6 @@ def _broker_options() -> dict[str, Any]:
         # One id for each data folder: a worker that is back within its session gets its partitions without a rebalance.
         "consumer_group_instance_id": worker_id(_settings.data_dir),
         "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
-        # A member whose broker was gone when it asked for its topics deals out no partitions when it is the group's leader, until it asks again.
-        "consumer_metadata_max_age_ms": 10_000,
         "producer_acks": -1,
         "producer_linger_ms": 0,
         "producer_max_batch_size": MAX_MESSAGE_BYTES,

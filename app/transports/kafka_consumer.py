@@ -18,6 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from app.transports.bundles import Bundle, Bundled, InOrder, bundled
+from app.transports.kafka_assignor import KnownTopics
 from app.transports.kafka_commit import commit_once
 
 __all__ = ["FETCH_WAIT_MS", "Consumer"]
@@ -35,6 +36,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._partition_assignment_strategy = [KnownTopics(self._assignor, self.app.conf.topic_partitions)]
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
