@@ -1,7 +1,7 @@
 """Deals out the partitions of topics that the group's leader has not heard of yet.
 
 A leader that asked for its topics while the broker was away knows none, and would give every member nothing. A member with a fixed id
-that is started again then takes over its nothing without a rebalance, for good. How many partitions there are is a setting, which
+that is started again then takes over its nothing without a rebalance, and nobody asks again. How many partitions there are is a setting, which
 the worker compares with the broker when it starts, so nobody needs to be asked.
 """
 
