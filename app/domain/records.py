@@ -34,12 +34,24 @@ REASONS = ("bad_columns", "bad_range", "bad_status", "bad_time", "too_long")
 
 
 class HitFlag(IntFlag):
-    """What a log line says beyond its columns."""
+    """What a log line says beyond its columns: which bytes its byte column counts, and how the response ended."""
 
     HEADERS_COUNTED = 1
-    """`bytes_sent` counts response headers, too: it is no proof of wholeness."""
+    """`bytes_sent` counts response headers, too."""
     ABORTED = 2
-    """The server saw the client go away before the end."""
+    """The server saw the response break off."""
+    ENDED = 4
+    """The server saw the response end as it should."""
+    ANNOUNCED = 8
+    """`bytes_sent` is the size of the answer, whatever was sent of it."""
+    HTTP2 = 16
+    """HTTP/2 or later: a count with headers includes frame headers, too."""
+    ENCODED = 32
+    """The line names a content encoding other than identity."""
+    PLAIN = 64
+    """The line names the content encoding, and it is identity or none."""
+    MULTIPART = 128
+    """The response carries several ranges (multipart/byteranges)."""
 
 
 class Parsed(NamedTuple):
