@@ -62,7 +62,7 @@ bench: $(READY) ## All beside its peers and limits, results checked, into docs/b
 lint: $(READY) ## ruff and mypy
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy app agents tables bench
+	$(PY) -m mypy app agents tables simulator bench
 
 run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: in order, reversed, shuffled, drawn; tables in out/
 	@$(PY) -m app playbacks
@@ -117,4 +117,4 @@ docs: $(READY) ## Write docs/reference/commands.md and settings.md anew from the
 
 clean: ## Remove what tests and tools leave behind; .venv, var/ and .env stay
 	rm -rf htmlcov out .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	find app agents tables tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	find app agents tables simulator tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.domain.events import Vote, VoteRules, vote_buckets, vote_identities
-from app.event_flow import EventFlow
-from app.intake import or_end
-from app.ledger import Ledger, Rules
+from app.engine.batches import or_end
+from app.engine.counted_flow import EventFlow
+from app.engine.topology import app, votes
+from app.messages.events import read_votes
 from app.settings import settings
-from app.topology import app, votes
-from app.wire_events import read_votes
+from app.steps.ledger import Ledger, Rules
 from tables.vote_counts import vote_counts
 
 _settings = settings()

@@ -10,16 +10,16 @@ import logging
 import time
 from pathlib import Path
 
-from app import wire
-from app.crash import crash_point
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.intake import Taken, acknowledge, batches, by_partition, or_end
-from app.merge import Merger
-from app.outbox import send_all
+from app.engine.batches import Taken, acknowledge, batches, by_partition, or_end
+from app.engine.outputs import send_all
+from app.engine.topology import app, weblogs_tokens
+from app.messages import hits as wire
+from app.process.crash_points import crash_point
 from app.settings import settings
-from app.sources.sizes import Sizes
-from app.topology import app, weblogs_tokens
+from app.sources.identity.sizes import Sizes
+from app.steps.merger import Merger
 from app.transports.messages import Message
 from tables.byte_ranges import byte_ranges
 

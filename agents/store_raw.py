@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app import wire
 from app.domain.records import Hit
-from app.intake import Taken, acknowledge, batches, or_end
+from app.engine.batches import Taken, acknowledge, batches, or_end
+from app.engine.store_writes import stores, write_until_taken
+from app.engine.topology import Sink, sinks
+from app.messages import hits as wire
 from app.settings import settings
-from app.sink import stores, write_until_taken
-from app.topology import Sink, sinks
 
 _keep = settings().store_raw == "all"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app import wire
-from app.intake import acknowledge, batches, or_end
+from app.engine.batches import acknowledge, batches, or_end
+from app.engine.store_writes import stores, write_until_taken
+from app.engine.topology import Sink, sinks
+from app.messages import hits as wire
 from app.settings import settings
-from app.sink import stores, write_until_taken
-from app.topology import Sink, sinks
 
 _keep = settings().store_raw != "none"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.intake import acknowledge, batches, or_end
-from app.sink import stores, write_until_taken
-from app.topology import Sink, sinks
-from app.wire_events import decode_counted_votes, gathered
+from app.engine.batches import acknowledge, batches, or_end
+from app.engine.store_writes import stores, write_until_taken
+from app.engine.topology import Sink, sinks
+from app.messages.events import decode_counted_votes, gathered
 
 
 def _store_votes(name: str, sink: Sink) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from app.domain.events import SPEND_RESOLUTIONS, Transaction, spend_buckets, spend_identities
-from app.event_flow import EventFlow
-from app.intake import or_end
-from app.ledger import Ledger, Rules
+from app.engine.batches import or_end
+from app.engine.counted_flow import EventFlow
+from app.engine.topology import app, spend
+from app.messages.events import read_transactions
 from app.settings import settings
-from app.topology import app, spend
-from app.wire_events import read_transactions
+from app.steps.ledger import Ledger, Rules
 from tables.spend_totals import spend_totals
 
 _settings = settings()

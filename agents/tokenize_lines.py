@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
-from app import wire
-from app.counters import counters
-from app.crash import crash_point
 from app.domain.formats import FormatOptions
-from app.intake import acknowledge, batches, or_end
-from app.origins import Lines, headers_of
-from app.outbox import send_all
+from app.engine.batches import acknowledge, batches, or_end
+from app.engine.outputs import send_all
+from app.engine.topology import app, weblogs
+from app.messages import hits as wire
+from app.messages.origins import Lines, headers_of
+from app.messages.splitting import encode_tokens
+from app.process.counters import counters
+from app.process.crash_points import crash_point
 from app.settings import settings
-from app.token_pieces import encode_tokens
-from app.tokenizing import Tokenizer
-from app.topology import app, weblogs
+from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 
 MAX_BATCH_BYTES = 1 << 20

@@ -1,4 +1,4 @@
-"""The command line: `python -m app COMMAND`. Each command stands in a file of its own below app/cli."""
+"""The command line: `python -m app COMMAND`. Each command is a module or a package below app/cli or simulator/commands."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from app.errors import SettingsError, WeblogsError
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
-    "init": "Create the topics, indices and tables that are lacking.",
-    "run": "Start a worker, replay a log into it, print what was found, serve until Ctrl-C.",
-    "replay": "Send files to the running worker.",
-    "reduce": "The same deliveries straight from files, without a worker.",
-    "parse": "Print what each line of a log is: the way to try a format.",
-    "formats": "List the log formats with an example each.",
-    "simulate": "Make up a log, votes or payments, and the true answers.",
-    "playbacks": "Reduce one log in four orders and compare.",
-    "candidates": "Add candidates for votes, or list them.",
-    "topics": "Look at the topics on Kafka, or delete them.",
-    "stores": "Make a store's tables or indices, delete them, or delete what is past its retention.",
-    "check": "Compare topics and stores; say what differs.",
-    "repair": "Make a store level again.",
-    "settings": "Print every setting with default, unit and meaning.",
+    "init": ("app.cli.init", "Create missing topics, indices and tables."),
+    "run": ("app.cli.run.command", "Start a worker, replay a log into it, print what was found, serve until Ctrl-C."),
+    "replay": ("app.cli.replay", "Send files to the running worker."),
+    "reduce": ("app.cli.reduce.command", "Compute the same deliveries straight from files, without a worker."),
+    "parse": ("app.cli.parse", "Show how each line of a log is parsed. Use it to test a format."),
+    "formats": ("app.cli.formats", "List the log formats with an example of each."),
+    "simulate": ("simulator.commands.simulate", "Make up a log, votes or payments, and the true answers."),
+    "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
+    "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
+    "topics": ("app.cli.topics", "Show the topics on Kafka, or delete them."),
+    "stores": ("app.cli.stores", "Create a store's tables or indices, delete them, or delete what is past its retention."),
+    "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
+    "repair": ("app.cli.checking.repair", "Repair a store."),
+    "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
-"""Name -> what the list of commands says of it. The module is imported when the command is asked for."""
+"""Name -> its module, imported when the command is asked for, and its line in the list of commands."""
 
 
 class Lazy(click.Group):
@@ -37,11 +37,11 @@ class Lazy(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return import_module(f"app.cli.{name}").command if name in COMMANDS else None
+        return import_module(COMMANDS[name][0]).command if name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})

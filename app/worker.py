@@ -13,18 +13,18 @@ from typing import Any
 
 import mode
 
-from app.counters import counters
-from app.ending import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
+from app.engine.settlement import Settling
+from app.engine.store_writes import open_until_there, stores
+from app.engine.topology import app, flow, runs_flow, sinks
 from app.errors import LogError, LogLocked, WeblogsError
-from app.heap import GIVE_BACK_INTERVAL_S, collect_seldom, give_back, share_arenas
+from app.process.counters import counters
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
+from app.process.memory import GIVE_BACK_INTERVAL_S, collect_seldom, give_back, share_arenas
+from app.process.stack_dump import watch_signal
+from app.process.standstill import watch_standstill
 from app.settings import settings
-from app.settling import Settling
-from app.sink import open_until_there, stores
-from app.stacks import watch_signal
-from app.standstill import watch_standstill
-from app.status import StatusService
 from app.stores import open_store
-from app.topology import app, flow, runs_flow, sinks
+from app.web.measurements import StatusService
 
 # ruff: noqa: F401
 if runs_flow:
@@ -80,12 +80,12 @@ class Beside(mode.Service):
 
     async def on_start(self) -> None:
         from app.transports.producers import open_producer
-        from app.web.cache_redis import open_cache
-        from app.web.event_intake import EventIntake
-        from app.web.intake import LogIntake
-        from app.web.names import Names
-        from app.web.results import Results
-        from app.web.server import WebService, make_web_app
+        from app.web.counted.cache_redis import open_cache
+        from app.web.counted.event_intake import EventIntake
+        from app.web.counted.names import Names
+        from app.web.counted.results import Results
+        from app.web.deliveries.line_intake import LogIntake
+        from app.web.service.server import WebService, make_web_app
 
         own = settings()
         watch_signal(self.loop)
@@ -163,7 +163,7 @@ class Beside(mode.Service):
 
 
 def _replay(paths: list[str]) -> None:
-    from app.sources.replay import ReplayOptions, replay_files
+    from app.sources.replay.files import ReplayOptions, replay_files
     from app.transports.producers import open_producer
 
     producer = open_producer(settings())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from app.transports.drain import FLOW, Drain
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from bench.context import PARTITIONS, Context
 from bench.figures import AT_LEAST, Figure, Goal
 from bench.logs import Log, check

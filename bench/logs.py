@@ -73,7 +73,7 @@ def sparse(log: Log, folder: Path, keys: int, lines: int) -> Log:
 
 def made(path: Path, rows: Iterator[tuple[float, int, int, int, int]]) -> Log:
     """A log from rows of (time, client number, file number, lo, hi), written as weblog_tsv; its oracle is `reduce`."""
-    from app.simulator.lines import HEADS, line_writer
+    from simulator.lines import HEADS, line_writer
 
     write, lines = line_writer("weblog_tsv"), 0
     with path.open("w") as file:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
 
-from app import wire
 from app.domain.entries import Entry
 from app.domain.gathering import entry_of
 from app.domain.tallies import Mark, Part
 from app.domain.windows import Rules
-from app.heap import GIVE_BACK_INTERVAL_S
-from app.parts import DeliveriesPart
+from app.engine.partition import DeliveriesPart
+from app.messages import hits as wire
+from app.process.memory import GIVE_BACK_INTERVAL_S
 from bench.context import Context
 from bench.embedded import open_flow
 from bench.failing import BenchError

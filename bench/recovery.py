@@ -71,7 +71,7 @@ def run(context: Context) -> list[Figure]:
 
 def _write(path: Path, keys: range, number: int) -> int:
     """A line for each key, its hit number `number`."""
-    from app.simulator.lines import HEADS, line_writer
+    from simulator.lines import HEADS, line_writer
 
     write = line_writer("weblog_tsv")
 

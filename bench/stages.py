@@ -13,17 +13,17 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from app import wire
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.merge import Merger
-from app.origins import Lines
-from app.parts import MemoryPart
+from app.engine.partition import MemoryPart
+from app.messages import hits as wire
+from app.messages.origins import Lines
+from app.messages.splitting import encode_tokens
 from app.settings import settings
-from app.simulator.lines import FORMATS
-from app.token_pieces import encode_tokens
-from app.tokenizing import Tokenizer
+from app.steps.merger import Merger
+from app.steps.tokenizer import Tokenizer
 from bench.logs import simulated
+from simulator.lines import FORMATS
 
 NEVER = 1 << 62
 BATCH_BYTES = 1 << 20

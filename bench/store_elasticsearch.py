@@ -15,11 +15,11 @@ import click
 import msgspec
 
 from app.domain.records import Hit, raw_ids
-from app.heap import collect_seldom
+from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import KINDS
-from app.stores.elasticsearch import ElasticsearchStore
-from app.stores.elasticsearch_requests import hit_item
+from app.stores.elasticsearch.requests import hit_item
+from app.stores.elasticsearch.store import ElasticsearchStore
 
 _BATCH = 20_000
 """Hits that the flow hands over at a time."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from app.heap import collect_seldom
+from app.process.memory import collect_seldom
 from app.settings import load
 from bench import store_cassandra, store_elasticsearch
 from bench.context import Context

@@ -1,15 +1,15 @@
 """byte_ranges: delivery key -> its open windows, and source -> its clock. Partitioned like `weblogs_tokens`.
 
-Keys that begin with NUL are no delivery keys: see app.merge.
+Keys that begin with NUL are no delivery keys: see app.steps.merger.
 """
 
 from __future__ import annotations
 
-from app.parts import DeliveriesPart, Part, RocksPart
+from app.engine.partition import DeliveriesPart, Part, RocksPart
+from app.engine.table import BatchTable
+from app.engine.topology import app
 from app.settings import settings
-from app.state import BatchTable
-from app.topology import app
-from app.transports.kafka_topics import CHANGELOG_KEEPS_TOMBSTONES_S
+from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 __all__ = ["byte_ranges"]
 

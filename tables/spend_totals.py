@@ -1,10 +1,10 @@
-"""spend_totals: cents by user, minute, hour and day, and the ids in them. Partitioned like `spend`; keys and values: see app.ledger."""
+"""spend_totals: cents by user, minute, hour and day, and the ids in them. Partitioned like `spend`; keys and values: see app.steps.ledger."""
 
 from __future__ import annotations
 
-from app.parts import counting_parts
-from app.state import BatchTable
-from app.topology import app
+from app.engine.partition import counting_parts
+from app.engine.table import BatchTable
+from app.engine.topology import app
 
 __all__ = ["spend_totals"]
 

@@ -1,10 +1,10 @@
-"""vote_counts: votes by kiosk, window and candidate, and the ids in them. Partitioned like `votes`; keys and values: see app.ledger."""
+"""vote_counts: votes by kiosk, window and candidate, and the ids in them. Partitioned like `votes`; keys and values: see app.steps.ledger."""
 
 from __future__ import annotations
 
-from app.parts import counting_parts
-from app.state import BatchTable
-from app.topology import app
+from app.engine.partition import counting_parts
+from app.engine.table import BatchTable
+from app.engine.topology import app
 
 __all__ = ["vote_counts"]
 

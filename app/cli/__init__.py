@@ -1,1 +1,1 @@
-
+"""The commands of `python -m app`, one module or package each."""

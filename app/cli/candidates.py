@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from app.errors import InputError
-from app.people import checked_names
+from app.messages.names import checked_names
 from app.settings import settings
 from app.stores import open_store
 from app.stores.contract import Store

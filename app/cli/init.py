@@ -26,7 +26,7 @@ def command(wait_s: float) -> None:
 
     own = settings()
     if own.on_kafka:
-        from app.transports.kafka_topics import create_topics
+        from app.transports.kafka.topics import create_topics
 
         topics, created = until_there(lambda: create_topics(own), wait_s)
         for topic in topics:

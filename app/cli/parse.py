@@ -16,9 +16,9 @@ from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detec
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
-from app.sources.chunks import Chunker
-from app.sources.files import STDIN, InputStream, open_input
-from app.sources.heads import text_of
+from app.sources.files.chunks import Chunker
+from app.sources.files.inputs import STDIN, InputStream, open_input
+from app.sources.identity.heads import text_of
 
 __all__ = ["command"]
 

@@ -17,7 +17,7 @@ from app.errors import UnknownFormat, WeblogsError
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from app.sources.replay import Progress, ReplayOptions, ReplayResult
+    from app.sources.replay.files import Progress, ReplayOptions, ReplayResult
 
 __all__ = ["command"]
 
@@ -55,8 +55,8 @@ def command(
     """
     if follow and (order != "file" or "-" in files or again):
         raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")
-    from app.sources.identity import Identifier
-    from app.sources.replay import ReplayOptions, registry_of
+    from app.sources.identity.identifier import Identifier
+    from app.sources.replay.files import ReplayOptions, registry_of
 
     show = _shown(quiet)
     try:
@@ -83,7 +83,7 @@ def command(
 
 
 def _read_options(options: ReplayOptions, format_name: str | None, chunk_bytes: int | None):
-    from app.sources.beginning import AUTO, form_of
+    from app.sources.files.beginning import AUTO, form_of
 
     read = options.read
     if format_name:
@@ -96,8 +96,8 @@ def _read_options(options: ReplayOptions, format_name: str | None, chunk_bytes: 
 def _run(
     files: tuple[str, ...], options: ReplayOptions, configured: Settings, on_progress: Callable[[Progress], None], follow: bool
 ) -> ReplayResult:
-    from app.sources.follow import follow_files
-    from app.sources.replay import replay_files
+    from app.sources.following.follow import follow_files
+    from app.sources.replay.files import replay_files
     from app.transports.producers import open_producer
 
     producer = open_producer(configured)

@@ -16,7 +16,7 @@ def command() -> None:
 def show() -> None:
     """Print each topic with its messages, and how far each consumer group is."""
     from app.settings import settings
-    from app.transports.kafka_topics import check_topics
+    from app.transports.kafka.topics import check_topics
     from app.transports.standing import KafkaStanding
 
     own = settings()
@@ -37,7 +37,7 @@ def drop(yes: bool) -> None:
     Stop the workers first. Stores are not touched.
     """
     from app.settings import settings
-    from app.transports.kafka_topics import drop_topics
+    from app.transports.kafka.topics import drop_topics
 
     own = settings()
     _need_kafka(own)

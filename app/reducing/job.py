@@ -12,8 +12,8 @@ from app.domain.merging import SizeOf
 from app.domain.records import Delivery
 from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.sources.beginning import ReadOptions
-from app.sources.orders import FILE_ORDER
+from app.sources.files.beginning import ReadOptions
+from app.sources.files.orders import FILE_ORDER
 
 __all__ = ["Job", "Statistics"]
 

@@ -20,12 +20,12 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from app.columns.reduction import Gathered
 from app.domain.lines import ReadLines
 from app.domain.merging import Key
 from app.domain.tallies import Part
 from app.domain.windows import Rules
 from app.errors import WeblogsError
-from app.kernels.reduction import Gathered
 from app.reducing.stretches import Reader, Stretch
 
 __all__ = ["Readers", "cores"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from app.columns.reduction import GatheredReduction
 from app.domain.records import Delivery
 from app.domain.watermarks import Advance, source_number
 from app.errors import InputError
-from app.kernels.reduction import GatheredReduction
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import Readers
 from app.reducing.stretches import Reading, stretches
-from app.sources.identity import Identifier
-from app.sources.orders import FILE_ORDER, ordered_chunks
-from app.sources.reading import Input, Source, open_source
+from app.sources.files.orders import FILE_ORDER, ordered_chunks
+from app.sources.identity.identifier import Identifier
+from app.sources.replay.source import Input, Source, open_source
 
 __all__ = ["deliveries_of"]
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.columns import reading as kernels
+from app.columns.reduction import Gathered, gathered
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
 from app.domain.lines import ReadLines, read_lines, read_too_long
 from app.domain.windows import Rules
-from app.kernels import reading as kernels
-from app.kernels.reduction import Gathered, gathered
-from app.sources.beginning import form_of
-from app.sources.chunks import Chunk
+from app.sources.files.beginning import form_of
+from app.sources.files.chunks import Chunk
 
 if TYPE_CHECKING:
-    from app.kernels.blocks import Columns
+    from app.columns.blocks import Columns
 
 __all__ = ["Reader", "Reading", "Stretch", "stretches"]
 

@@ -1,1 +1,1 @@
-
+"""Log files and other inputs: opened, identified, followed, sent."""

@@ -16,19 +16,19 @@ __all__ = ["STORES", "open_store"]
 
 
 def _sqlite(settings: Settings, read_only: bool) -> Store:
-    from app.stores.sqlite import SqliteStore
+    from app.stores.sqlite.store import SqliteStore
 
     return SqliteStore(settings.store_path, read_only=read_only)
 
 
 def _elasticsearch(settings: Settings, read_only: bool) -> Store:
-    from app.stores.elasticsearch import ElasticsearchStore
+    from app.stores.elasticsearch.store import ElasticsearchStore
 
     return ElasticsearchStore(settings, read_only=read_only)
 
 
 def _cassandra(settings: Settings, read_only: bool) -> Store:
-    from app.stores.cassandra import CassandraStore
+    from app.stores.cassandra.store import CassandraStore
 
     return CassandraStore(settings, read_only=read_only)
 

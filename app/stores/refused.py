@@ -6,9 +6,9 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from app import wire
 from app.domain.events import Sum, Transaction, Vote
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
+from app.messages import hits as wire
 
 __all__ = ["as_reject", "refusal_id"]
 

@@ -1,1 +1,1 @@
-
+"""Brokers: the embedded log and Kafka, behind one contract."""

@@ -11,9 +11,9 @@ from contextlib import closing
 from typing import Protocol
 
 from app.errors import Fenced
-from app.transports.log_transaction import Transaction
+from app.transports.embedded.shared_log import SharedLog
+from app.transports.embedded.transaction import Transaction
 from app.transports.messages import Pair
-from app.transports.shared_log import SharedLog
 
 __all__ = ["Changelog", "SqliteChangelog"]
 

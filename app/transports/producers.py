@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from app.errors import SettingsError
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.log_file import log_path
+from app.transports.embedded.file import log_path
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def open_producer(settings: Settings) -> Producer:
     if scheme == "sqlite":
         return SqliteProducer(EmbeddedLog(log_path(settings.broker), settings.log_max_bytes, settings.log_keep), settings.partitions)
     if scheme == "kafka":
-        from app.transports.kafka_producer import KafkaProducer
+        from app.transports.kafka.producer import KafkaProducer
 
         return KafkaProducer(settings)
     raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT")

@@ -43,13 +43,13 @@ def open_reader(settings: Settings) -> TopicReader | None:
     """
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":
-        from app.transports.embedded_reading import EmbeddedTopics
-        from app.transports.log_file import log_path
+        from app.transports.embedded.file import log_path
+        from app.transports.embedded.reading import EmbeddedTopics
 
         path = log_path(settings.broker)
         return EmbeddedTopics(path) if path.exists() else None
     if scheme == "kafka":
-        from app.transports.kafka_reading import KafkaTopics
+        from app.transports.kafka.reading import KafkaTopics
 
         return KafkaTopics(settings)
     raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT")

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.transports.kafka_admin import open_admin
-from app.transports.kafka_options import unreachable
-from app.transports.kafka_topics import FLOW_TOPICS, READ_BY_FLOW, READ_BY_STORES
+from app.transports.kafka.admin import open_admin
+from app.transports.kafka.options import unreachable
+from app.transports.kafka.topics import FLOW_TOPICS, READ_BY_FLOW, READ_BY_STORES
 
 if TYPE_CHECKING:
     from app.settings import Settings

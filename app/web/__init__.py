@@ -1,1 +1,1 @@
-
+"""The web face of a worker."""

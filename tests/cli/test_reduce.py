@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli.playbacks import command as playbacks
-from app.cli.reduce import command as reduce
-from app.cli.simulate import command as simulate
+from app.cli.reduce.command import command as reduce
 from app.settings import settings
-from app.simulator.truth import Shot, WindowRule, answers
-from app.sources.beginning import ReadOptions
-from app.sources.identity import Identifier
-from app.sources.orders import ordered_chunks
-from app.sources.reading import open_source
+from app.sources.files.beginning import ReadOptions
+from app.sources.files.orders import ordered_chunks
+from app.sources.identity.identifier import Identifier
+from app.sources.replay.source import open_source
+from simulator.commands.playbacks import command as playbacks
+from simulator.commands.simulate import command as simulate
+from simulator.truth import Shot, WindowRule, answers
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 FIREFOX = "/6d8a9754-e8c7-4193-8491-58b2122c1c10"
@@ -353,7 +353,7 @@ def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented():
 def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line):
     # VmHWM, in kB, is this process' own: ru_maxrss begins with what the process had that started it
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
-    code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce import command\ncommand(standalone_mode=False)"
+    code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce.command import command\ncommand(standalone_mode=False)"
     peaks = []
     for lines in (160_000, 480_000):  # both are long enough for columns, and for readers that have all they may have at a time
         _write_pieces("log.tsv", lines, *line)

@@ -133,7 +133,7 @@ def test_a_busy_port_is_said_with_the_setting_to_change(run: Run) -> None:
 
 
 def test_a_second_worker_on_the_same_data_is_refused(run: Run) -> None:
-    from app.transports.embedded_log import EmbeddedLog
+    from app.transports.embedded.log import EmbeddedLog
 
     log = EmbeddedLog(run.folder / "var" / "weblogs-log.db")
     try:

@@ -6,7 +6,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from app.cli.simulate import command
+from simulator.commands.simulate import command
 
 
 def run(*arguments, code=0):

@@ -14,7 +14,7 @@ import logstash_pipeline_parser
 import pytest
 import yaml
 
-from app.ending import EXIT_REFUSED
+from app.process.exit import EXIT_REFUSED
 from app.settings import rows
 from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, variables_in
 
@@ -38,7 +38,7 @@ def test_the_pipeline_is_read_to_its_end_and_leads_from_files_and_beats_to_the_t
     assert [name for name, _ in parts["input"]] == ["file", "beats"]
     ((name, options),) = parts["output"]
     given = dict(options)
-    topic = re.search(r'^weblogs = _topic\(app, "(\w+)"\)$', (ROOT / "app" / "topology.py").read_text(), re.MULTILINE)
+    topic = re.search(r'^weblogs = _topic\(app, "(\w+)"\)$', (ROOT / "app" / "engine" / "topology.py").read_text(), re.MULTILINE)
     assert topic
     assert name == "kafka" and given["topic_id"] == [topic[1]] and given["acks"] == ["all"]
 
@@ -97,7 +97,7 @@ def test_the_import_asks_for_an_address_and_says_when_nobody_is_there() -> None:
 def exported() -> set[str]:
     """The names in app/web, as Prometheus sees them: a counter's ends in _total."""
     names = set()
-    for path in (ROOT / "app" / "web").glob("*.py"):
+    for path in (ROOT / "app" / "web").rglob("*.py"):
         for kind, name in re.findall(r'(Counter|Gauge)MetricFamily\(\s*"(weblogs_\w+)"', path.read_text()):
             names.add(f"{name}_total" if kind == "Counter" else name)
     return names

@@ -11,14 +11,14 @@ import math
 import random
 from typing import NamedTuple
 
-from app import wire
 from app.domain import byteranges
 from app.domain.records import Delivery, raw_ids
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import DAY_S, Rules
-from app.merge import CLOCK
-from app.wire import Group, TokenMessage
-from tests.merge.flow import BASE_S, HOUR_S, Key, NewestVersions, Worker
+from app.messages import hits as wire
+from app.messages.hits import Group, TokenMessage
+from app.steps.merger import CLOCK
+from tests.steps.flow import BASE_S, HOUR_S, Key, NewestVersions, Worker
 
 LENGTH_S, LATENESS_S = 10 * HOUR_S, 12 * HOUR_S
 GRID_S = HOUR_S / 2

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import wire
 from app.domain.entries import Entry
 from app.domain.tallies import Mark, Part, Tally
 from app.domain.windows import WINDOWS, Rules
+from app.messages import hits as wire
 
 DAY_S = 86_400.0
 SIZES = {"small": 2**16, "in 64 bits": 2**64 - 1, "beyond 64 bits": 10**40}

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import wire
 from app.domain.entries import Entry
 from app.domain.records import Delivery, Hit, Reject, delivery_id, id_of_given, key_hash, key_text, raw_ids, short_id
 from app.domain.tallies import Mark, Part
 from app.domain.watermarks import Advance, Clock, source_number
 from app.domain.windows import WINDOWS, Rules
-from app.wire import Group, TokenMessage
+from app.messages import hits as wire
+from app.messages.hits import Group, TokenMessage
 from tests.domain.hits import delivery_of, hit
 
 FAST = settings(deadline=None, max_examples=80)

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app import wire
 from app.domain.deliveries import describe
 from app.domain.entries import MAX_SOURCES, Entry
 from app.domain.gathering import entry_of
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS, Mark, Part
 from app.domain.windows import DAY_S, WINDOWS, Rules, bucket_start, cut_first_touch, end
+from app.messages import hits as wire
 from tests.domain.hits import KEY
 
 FAST = settings(deadline=None, max_examples=80)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from app.transports.drain import Drain
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL

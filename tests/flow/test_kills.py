@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.crash import REPLAY_POINTS, WORKER_POINTS
 from app.domain.windows import Rules
+from app.process.crash_points import REPLAY_POINTS, WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, stored, stored_raw, truth
 from tests.flow.running import KILLED, Flow, kill_at_random
 from tests.flow.test_flow import simulate

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web.openapi import document
+from app.web.service.openapi import document
 from tests.flow.running import ROOT, Flow
 from tests.flow.voting import get, post
 

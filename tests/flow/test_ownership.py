@@ -17,10 +17,10 @@ import asyncio, sys
 from types import SimpleNamespace
 from agents.merge_ranges import _merge, byte_ranges
 from agents.count_votes import flow
-from app import wire
-from app.intake import Taken
-from app.parts import MemoryPart
-from app.topology import app
+from app.messages import hits as wire
+from app.engine.batches import Taken
+from app.engine.partition import MemoryPart
+from app.engine.topology import app
 
 case = sys.argv[1]
 app.consumer_generation_id = 7

@@ -122,7 +122,7 @@ def test_the_canary_sees_its_own_sums_and_tells_them_as_metrics(flow: Flow, tmp_
 def test_the_sample_config_shows_the_defaults() -> None:
     import tomllib
 
-    from app.simulator.spend import SpendPlan
+    from simulator.spend import SpendPlan
 
     values = tomllib.loads((ROOT / "samples" / "spend.toml").read_text())
     defaults = SpendPlan()

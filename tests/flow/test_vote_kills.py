@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.crash import COUNT_POINTS
+from app.process.crash_points import COUNT_POINTS
 from tests.flow.running import KILLED, Flow
 from tests.flow.voting import assert_votes_are_true, free_port, kill_while, simulate, stored_votes
 

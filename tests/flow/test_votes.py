@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli.simulate import command as simulate_command
 from app.errors import WorkerError
 from app.settings import Settings
 from app.transports.producers import Message, open_producer
+from simulator.commands.simulate import command as simulate_command
 from tests.flow.content import stored_raw
 from tests.flow.running import ROOT, Flow
 from tests.flow.voting import assert_votes_are_true, call, free_port, get, post, simulate, stored_votes

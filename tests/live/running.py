@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from app import wire
 from app.domain.records import Delivery
-from app.ending import EXIT_REFUSED
 from app.errors import LogError
+from app.messages import hits as wire
+from app.process.exit import EXIT_REFUSED
+from app.process.stack_dump import ASKED
 from app.settings import Settings, load
-from app.stacks import ASKED
 from app.transports.drain import Drain
-from app.transports.kafka_options import client_options
-from app.transports.kafka_topics import create_topics, drop_topics
+from app.transports.kafka.options import client_options
+from app.transports.kafka.topics import create_topics, drop_topics
 from app.transports.standing import KafkaStanding
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server

@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from app import wire
 from app.domain.records import Delivery, Hit
 from app.domain.windows import Rules
+from app.messages import hits as wire
 from app.stores.refused import refusal_id
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED

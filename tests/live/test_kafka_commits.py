@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from app.transports.kafka_commit import commit_once
+from app.transports.kafka.commit import commit_once
 from tests.live.running import Live
 from tests.services.server import Server
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.crash import WORKER_POINTS
+from app.process.crash_points import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from app.transports.kafka_assignor import KnownTopics
+from app.transports.kafka.assignor import KnownTopics
 from tests.live.running import Live
 from tests.services.server import Server
 

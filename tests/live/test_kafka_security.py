@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.ending import EXIT_REFUSED
+from app.process.exit import EXIT_REFUSED
 from tests.flow.content import differences, reduced, stored
 from tests.flow.test_flow import NINE
 from tests.live.running import ROOT, Live

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.crash import COUNT_POINTS
 from app.domain.events import Vote, added
+from app.process.crash_points import COUNT_POINTS
 from app.stores.contract import Store
 from tests.flow.running import KILLED
 from tests.flow.test_spend import assert_spending_is_true, stored

@@ -19,8 +19,8 @@ from app.errors import WeblogsError
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import Readers
 from app.reducing.run import deliveries_of
-from app.simulator.log import Plan, SimulatedLog
-from app.sources.beginning import ReadOptions
+from app.sources.files.beginning import ReadOptions
+from simulator.log import Plan, SimulatedLog
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = Rules("last_touch", 3600.0, 600.0)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from app.domain.reduction import Reduction
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
-from app.simulator.truth import Shot, WindowRule, answers
+from simulator.truth import Shot, WindowRule, answers
 
 _KEY = ("10.0.0.1", "agent", "GET /a")
 _SHOTS = st.builds(

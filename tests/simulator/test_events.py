@@ -6,8 +6,8 @@ from collections import Counter
 
 import pytest
 
-from app.simulator.spend import SimulatedSpend, SpendPlan
-from app.simulator.votes import SimulatedVotes, VotePlan
+from simulator.spend import SimulatedSpend, SpendPlan
+from simulator.votes import SimulatedVotes, VotePlan
 
 PLAN = VotePlan(5000, 3, 1_600_000_000.0)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.simulator.truth import Shot, WindowRule, answers, marked_ranges, windows_of
+from simulator.truth import Shot, WindowRule, answers, marked_ranges, windows_of
 from tests.simulator.integers import bytes_delivered, runs_of, sessions_by_pairs
 
 _KEY = ("10.0.0.1", "agent", "GET /a")

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from app.errors import LogFull
-from app.sources.messages import TOPIC
+from app.messages.hits import Headers, unpack_positions
+from app.sources.replay.messages import TOPIC
 from app.transports.producers import Message
-from app.wire import Headers, unpack_positions
 
 
 def line(number: int) -> bytes:

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.sources.chunks import KEPT_BYTES, Chunker, chunks
-from app.sources.digest import ContentDigest
-from app.sources.heads import MAX_HEAD_BYTES, MAX_HEAD_LINES, HeadRule, Heads, text_of
+from app.sources.files.chunks import KEPT_BYTES, Chunker, chunks
+from app.sources.identity.digest import ContentDigest
+from app.sources.identity.heads import MAX_HEAD_BYTES, MAX_HEAD_LINES, HeadRule, Heads, text_of
 
 CONTENTS = st.lists(
     st.sampled_from([b"\n", b"\r\n", b"#", b"# h\n", b"a", b"bc\n", b"d" * 50, b"\x00\xff", b"e" * 90 + b"\n"]), max_size=60

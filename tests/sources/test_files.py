@@ -19,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.sources.decompress import Decompressed
-from app.sources.files import open_input
+from app.sources.files.decompress import Decompressed
+from app.sources.files.inputs import open_input
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -148,7 +148,7 @@ def test_a_file_that_may_not_be_read_gives_a_sentence(tmp_path):
     # root may read everything: ask as nobody
     program = f"""
 import os, sys
-from app.sources.files import open_input, InputError
+from app.sources.files.inputs import open_input, InputError
 if os.getuid() == 0:
     os.setuid(65534)
 try:
@@ -206,8 +206,8 @@ def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path):
 def _memory_of(path, expected_bytes: int) -> int:
     """Growth of the largest resident size, in bytes, while all chunks of `path` are read in a process of its own."""
     program = f"""
-from app.sources.files import open_input
-from app.sources.chunks import chunks
+from app.sources.files.inputs import open_input
+from app.sources.files.chunks import chunks
 def peak(): return next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
 import zstandard
 before, total = peak(), 0

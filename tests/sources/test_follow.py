@@ -17,12 +17,12 @@ from threading import Event, Thread
 
 import pytest
 
-from app.sources.beginning import ReadOptions
-from app.sources.follow import follow_files
-from app.sources.identity import Identifier
-from app.sources.registry import FolderRegistry
-from app.sources.replay import ReplayOptions, ReplayResult, replay_files
-from app.sources.siblings import siblings_of
+from app.sources.files.beginning import ReadOptions
+from app.sources.following.follow import follow_files
+from app.sources.following.siblings import siblings_of
+from app.sources.identity.identifier import Identifier
+from app.sources.identity.registry import FolderRegistry
+from app.sources.replay.files import ReplayOptions, ReplayResult, replay_files
 from tests.sources.logs import MemoryLog, line, log, sent_once
 
 WAIT_S = 20.0
@@ -382,11 +382,11 @@ def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from app.sources.beginning import ReadOptions
-from app.sources.follow import follow_files
-from app.sources.identity import Identifier
-from app.sources.registry import FolderRegistry
-from app.sources.replay import ReplayOptions
+from app.sources.files.beginning import ReadOptions
+from app.sources.following.follow import follow_files
+from app.sources.identity.identifier import Identifier
+from app.sources.identity.registry import FolderRegistry
+from app.sources.replay.files import ReplayOptions
 from tests.sources.logs import MemoryLog, lines_of
 
 class Printed(MemoryLog):

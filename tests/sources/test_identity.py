@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError, OutputError
-from app.sources.beginning import ReadOptions
-from app.sources.identity import Identifier, fingerprint
-from app.sources.reading import Input, open_source
-from app.sources.registry import FolderRegistry, MemoryRegistry
+from app.sources.files.beginning import ReadOptions
+from app.sources.identity.identifier import Identifier, fingerprint
+from app.sources.identity.registry import FolderRegistry, MemoryRegistry
+from app.sources.replay.source import Input, open_source
 from tests.sources.logs import log
 
 OPTIONS = ReadOptions(chunk_bytes=1000)

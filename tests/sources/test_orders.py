@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.sources.beginning import ReadOptions
-from app.sources.heads import HeadRule
-from app.sources.orders import ordered_chunks
+from app.sources.files.beginning import ReadOptions
+from app.sources.files.orders import ordered_chunks
+from app.sources.identity.heads import HeadRule
 
 CONTENTS = st.lists(
     st.sampled_from([b"\n", b"a\n", b"bb\n", b"#x\n", b"#y\n", b"c" * 30 + b"\n", b"d\r\n", b"e" * 300 + b"\n"]), max_size=40

@@ -13,12 +13,12 @@ from threading import Event, Timer
 import pytest
 
 from app.errors import LogError
-from app.sources.beginning import ReadOptions
-from app.sources.identity import Identifier
-from app.sources.messages import partition_of
-from app.sources.registry import FolderRegistry
-from app.sources.replay import ReplayOptions, ReplayResult, replay_files
-from app.wire import Headers
+from app.messages.hits import Headers
+from app.sources.files.beginning import ReadOptions
+from app.sources.identity.identifier import Identifier
+from app.sources.identity.registry import FolderRegistry
+from app.sources.replay.files import ReplayOptions, ReplayResult, replay_files
+from app.sources.replay.messages import partition_of
 from tests.sources.logs import MemoryLog, log, sent_once
 
 CONTENT = log(300)
@@ -214,10 +214,10 @@ def test_a_line_that_is_too_long_goes_with_its_length(tmp_path):
 KILLED = """
 import sys
 from pathlib import Path
-from app.sources.beginning import ReadOptions
-from app.sources.identity import Identifier
-from app.sources.registry import FolderRegistry
-from app.sources.replay import ReplayOptions, replay_files
+from app.sources.files.beginning import ReadOptions
+from app.sources.identity.identifier import Identifier
+from app.sources.identity.registry import FolderRegistry
+from app.sources.replay.files import ReplayOptions, replay_files
 from tests.sources.logs import MemoryLog
 
 class Printed(MemoryLog):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
 from app.transports.producers import Message
 from tests.sources.logs import MemoryLog, log, sent_once

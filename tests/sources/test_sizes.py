@@ -5,7 +5,7 @@ import os
 import pytest
 
 from app.errors import InputError
-from app.sources.sizes import Sizes, read_sizes
+from app.sources.identity.sizes import Sizes, read_sizes
 
 
 def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path):

@@ -11,8 +11,8 @@ from typing import Any
 import msgspec
 
 from app.settings import Settings, settings
-from app.stores.cassandra import CassandraStore
-from app.stores.cassandra_connection import Connection
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.store import CassandraStore
 
 FLOOR_AGE_S = 0.3
 TABLES = ("raw_weblogs", "reduced_weblogs", "deliveries_by_last", "reduced_floors", "rejects", "keys_by_hash", "keys_by_day", "buckets")

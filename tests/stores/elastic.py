@@ -12,8 +12,8 @@ import msgspec
 
 from app.settings import Settings, settings
 from app.stores.contract import KINDS
-from app.stores.elasticsearch import ElasticsearchStore
-from app.stores.elasticsearch_ledgers import ElasticsearchLedgers
+from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
+from app.stores.elasticsearch.store import ElasticsearchStore
 
 Work = Callable[[ElasticsearchStore], Coroutine[Any, Any, Any]]
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.stores.contract import Counts
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 
 SOURCE = "5f" * 16
 TIME = 1596213967.0

@@ -14,8 +14,8 @@ import pytest
 from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
-from app.stores.cassandra import CassandraStore
-from app.stores.cassandra_connection import Connection
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.store import CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
 from tests.stores import records
 from tests.stores.cassandra_stores import fresh_keyspace, own_settings, with_cassandra
@@ -284,7 +284,7 @@ def test_counts_that_take_long_are_answered_with_the_last_known(monkeypatch: pyt
             other = CassandraStore(own_settings(keyspace), read_only=True)
             await other.open()
             await store.write_hits([hit(n) for n in range(60)])
-            monkeypatch.setattr("app.stores.cassandra_counts.WAIT_S", 0.0)
+            monkeypatch.setattr("app.stores.cassandra.counts.WAIT_S", 0.0)
             assert (await store.counts()).hits == 50
             assert (await other.counts()).hits == 50  # what another process has counted last
             await other.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.events import Sum, Transaction, Vote
-from app.stores.cassandra_ledger_rows import (
+from app.stores.cassandra.ledger_rows import (
     SHARDS,
     bounds,
     days,
@@ -14,8 +14,8 @@ from app.stores.cassandra_ledger_rows import (
     vote_row,
     vote_sum_row,
 )
-from app.stores.cassandra_ledgers import statements
-from app.stores.cassandra_values import bigint, int32, text, varint
+from app.stores.cassandra.ledgers import statements
+from app.stores.cassandra.values import bigint, int32, text, varint
 
 TTL, STAMP = int32(77), bigint(5)
 

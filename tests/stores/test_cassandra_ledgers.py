@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from app.domain.events import Sum, Transaction, Vote
-from app.stores.cassandra import CassandraStore
+from app.stores.cassandra.store import CassandraStore
 from app.stores.contract import Store
 from tests.stores import ledger_rules
 from tests.stores.cassandra_stores import cql, fresh_keyspace, with_cassandra

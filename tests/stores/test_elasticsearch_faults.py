@@ -9,9 +9,11 @@ import pytest
 
 from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import Settings
-from app.stores import elasticsearch_schema, elasticsearch_sending, open_store
+from app.stores import open_store
 from app.stores.contract import KINDS
-from app.stores.elasticsearch import ElasticsearchStore
+from app.stores.elasticsearch import schema as elasticsearch_schema
+from app.stores.elasticsearch import sending as elasticsearch_sending
+from app.stores.elasticsearch.store import ElasticsearchStore
 from tests.stores import elastic, records
 from tests.stores.records import delivery, hit, reject
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.events import Sum, Transaction, Vote
 from app.stores.contract import Store
-from app.stores.elasticsearch import ElasticsearchStore
+from app.stores.elasticsearch.store import ElasticsearchStore
 from tests.stores import elastic, ledger_rules
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.stores import elasticsearch_retention
+from app.stores.elasticsearch import retention as elasticsearch_retention
 from tests.stores import elastic, records
 from tests.stores.records import delivery, hit, reject
 

@@ -22,7 +22,7 @@ import pytest
 from app.errors import StoreError, StoreRefused
 from app.settings import Settings
 from app.stores.contract import KINDS
-from app.stores.elasticsearch import ElasticsearchStore
+from app.stores.elasticsearch.store import ElasticsearchStore
 from tests.stores import elastic
 from tests.stores.records import delivery, hit
 

@@ -12,7 +12,7 @@ import pytest
 from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import records
 from tests.stores.records import delivery, hit, with_store
 

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.events import Sum, Transaction, Vote
 from app.stores.contract import Store
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import ledger_rules
 
 DAY_S = 86400.0

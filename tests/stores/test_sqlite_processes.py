@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import records
 from tests.stores.records import hit
 from tests.stores.writing import BATCH

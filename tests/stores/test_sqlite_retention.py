@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.stores import sqlite_retention
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite import retention as sqlite_retention
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import records
 from tests.stores.records import delivery, dump, hit, reject
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.records import key_hash, key_text, raw_ids
-from app.stores.sqlite import SqliteStore
-from app.stores.sqlite_rows import key_name
+from app.stores.sqlite.rows import key_name
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import contract_rules, records
 from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 

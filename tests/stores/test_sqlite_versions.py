@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 from tests.stores import contract_rules, records
 from tests.stores.contract_rules import LIFE
 from tests.stores.records import delivery, dump, hit, reject, with_store

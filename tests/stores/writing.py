@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from app.stores.sqlite import SqliteStore
+from app.stores.sqlite.store import SqliteStore
 from tests.stores.records import delivery, hit
 
 BATCH = 1000

@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from app.errors import LogError
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, Pair
 
 BATCH_PAIRS = 50

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.transports.drain import Drain
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 
 STAGES = (("lines",), ("hits",))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import Fenced, LogError, LogFull, LogLocked
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
 
 TIMEOUT_S = 60

@@ -6,7 +6,7 @@ import pytest
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 
-from app.transports.kafka_assignor import KnownTopics
+from app.transports.kafka.assignor import KnownTopics
 
 MEMBERS = {name: RoundRobinPartitionAssignor.metadata(["a", "b"]) for name in ("one", "two", "three")}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from app.transports.kafka_consumer import FETCH_WAIT_MS
+from app.transports.kafka.consumer import FETCH_WAIT_MS
 
 MADE = """
 import asyncio, faust
 from faust.types import TP
 from yarl import URL
-from app.transports.kafka import Transport
+from app.transports.kafka.transport import Transport
 
 async def make():
     app = faust.App("waits", broker="kafka://127.0.0.1:9", autodiscover=False)

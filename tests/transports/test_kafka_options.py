@@ -9,10 +9,10 @@ import pytest
 
 from app.errors import LogUnreachable, SettingsError
 from app.settings import load
-from app.transports.kafka_options import aiokafka_options, client_options, faust_credentials, servers, unreachable
-from app.transports.kafka_topics import changelog_topic
+from app.transports.kafka.options import aiokafka_options, client_options, faust_credentials, servers, unreachable
+from app.transports.kafka.topics import changelog_topic
+from app.transports.kafka.worker_id import worker_id
 from app.transports.standing import KafkaStanding, topics_of_group
-from app.transports.worker_id import worker_id
 
 
 def settings(**named: str):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import LogError
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 
 

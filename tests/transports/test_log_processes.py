@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
 from tests.transports.child import BATCH_PAIRS, batch_of
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from app.errors import LogFull, SettingsError
 from app.settings import load
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.log_file import log_path
+from app.transports.embedded.file import log_path
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.producers import Message, open_producer
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from app.errors import LogError, SettingsError
 from app.settings import load
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.embedded_reading import EmbeddedTopics
+from app.transports.embedded.log import EmbeddedLog
+from app.transports.embedded.reading import EmbeddedTopics
 from app.transports.messages import Message
 from app.transports.reading import open_reader
 

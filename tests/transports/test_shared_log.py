@@ -10,9 +10,9 @@ import pytest_asyncio
 
 from app.errors import Fenced, LogError
 from app.transports.changelog import SqliteChangelog
-from app.transports.embedded_log import EmbeddedLog
+from app.transports.embedded.log import EmbeddedLog
+from app.transports.embedded.shared_log import SharedLog, shared_log
 from app.transports.messages import Message
-from app.transports.shared_log import SharedLog, shared_log
 
 
 @pytest_asyncio.fixture

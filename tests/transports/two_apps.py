@@ -14,7 +14,7 @@ from typing import Any
 
 import faust
 
-from app.transports.sqlite import register
+from app.transports.embedded.transport import register
 
 register()
 

@@ -15,13 +15,13 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import Producer, open_producer
-from app.web.event_intake import EventIntake
-from app.web.intake import LogIntake
-from app.web.names import Names
-from app.web.parts import PARTS
-from app.web.results import Results
-from app.web.server import SERVER_OPTIONS, make_web_app
-from app.web.status import Snapshot
+from app.web.counted.event_intake import EventIntake
+from app.web.counted.names import Names
+from app.web.counted.results import Results
+from app.web.deliveries.line_intake import LogIntake
+from app.web.service.parts import PARTS
+from app.web.service.server import SERVER_OPTIONS, make_web_app
+from app.web.service.status import Snapshot
 
 NOW = 1_600_000_000.0
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain import byteranges
-from app.web import bar, health, posted, status, views, wording
-from app.web.bar import coverage_pieces
+from app.web.deliveries import bar, posted, views, wording
+from app.web.deliveries.bar import coverage_pieces
+from app.web.service import health, status
 
 
 @pytest.mark.parametrize("module", [bar, health, posted, status, views, wording])

@@ -10,8 +10,8 @@ import pytest
 
 from app.errors import SettingsError
 from app.settings import Settings
-from app.web.cache_redis import RedisCache, open_cache
-from app.web.cached import Cached, Found, Times
+from app.web.counted.cache_redis import RedisCache, open_cache
+from app.web.counted.cached import Cached, Found, Times
 from tests.flow.voting import free_port
 
 

@@ -7,8 +7,8 @@ import re
 import time
 
 from app.domain.events import Sum
-from app.web import distribution, event_views
-from app.web.event_views import spend_columns, votes_view
+from app.web.counted import distribution, event_views
+from app.web.counted.event_views import spend_columns, votes_view
 
 HOSTILE = '<script>alert(1)</script>"&\u202e'
 

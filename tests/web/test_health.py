@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.stores import open_store
-from app.web.health import progress_problems
-from app.web.metrics import MAX_SOURCES
-from app.web.status import Progress, Snapshot
+from app.web.service.health import progress_problems
+from app.web.service.metrics import MAX_SOURCES
+from app.web.service.status import Progress, Snapshot
 from tests.web.conftest import NOW, served
 from tests.web.records import deliveries, pieces
 

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 
-from app.web.pages import NEWEST
+from app.web.deliveries.pages import NEWEST
 from tests.web.records import deliveries, pieces
 
 

@@ -10,9 +10,9 @@ from yarl import URL
 
 from app.domain.records import Reject, key_hash, key_text
 from app.stores import open_store
-from app.web.status import Snapshot
-from app.web.views import delivery_link
-from app.web.wording import visible
+from app.web.deliveries.views import delivery_link
+from app.web.deliveries.wording import visible
+from app.web.service.status import Snapshot
 from tests.web.conftest import NOW, served
 from tests.web.records import NOON, SOURCE, deliveries, pieces
 

@@ -14,8 +14,8 @@ import pytest
 
 from app.domain.events import Sum
 from app.errors import StoreError
-from app.web.cached import Cached, Found, Times
-from app.web.parts import PARTS
+from app.web.counted.cached import Cached, Found, Times
+from app.web.service.parts import PARTS
 from tests.web.conftest import served
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.errors import SettingsError
-from app.web.server import WebService
+from app.web.service.server import WebService
 from tests.web.conftest import application, served
 
 

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from app.domain.events import Sum, Transaction, spend_buckets
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.log_file import log_path
-from app.wire_events import read_transactions
+from app.messages.events import read_transactions
+from app.transports.embedded.file import log_path
+from app.transports.embedded.log import EmbeddedLog
 
 
 def logged(settings) -> list[Transaction]:

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from app.domain.events import Vote, vote_id_of
 from app.errors import LogFull
+from app.messages.events import read_votes
 from app.settings import Settings
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.log_file import log_path
-from app.web.event_intake import EventIntake
-from app.web.parts import PARTS
-from app.web.vote_fields import BadVote, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
-from app.wire_events import read_votes
+from app.transports.embedded.file import log_path
+from app.transports.embedded.log import EmbeddedLog
+from app.web.counted.event_intake import EventIntake
+from app.web.counted.vote_fields import BadVote, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
+from app.web.service.parts import PARTS
 from tests.web.conftest import served
 
 

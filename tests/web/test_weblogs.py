@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
 from app.settings import Settings
-from app.transports.embedded_log import EmbeddedLog
-from app.transports.log_file import log_path
+from app.transports.embedded.file import log_path
+from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
 from app.transports.producers import open_producer
-from app.web.body import MAX_GZIP_MEMBERS
-from app.web.intake import TOPIC, LogIntake
-from app.web.parts import PARTS
-from app.web.posted import posted_values, source_of_key
+from app.web.deliveries.line_intake import TOPIC, LogIntake
+from app.web.deliveries.posted import posted_values, source_of_key
+from app.web.service.body import MAX_GZIP_MEMBERS
+from app.web.service.parts import PARTS
 from tests.web.conftest import served
 
 LINES = b"one\ntwo\nthree"

@@ -1,0 +1,86 @@
+"""`python -m app repair`: makes a store level again."""
+
+from __future__ import annotations
+
+import contextlib
+
+import click
+
+from app.cli.checking.screen import DIFFERENT, LEVEL, Listing, Watched, chosen, opened, progress, run, tell, totals
+from app.cli.reduce.command import size_function
+from app.settings import Settings
+from app.stores.contract import Store
+
+__all__ = ["command"]
+
+_LOOKS = 3
+"""Mending hits can change what deliveries must be; after so many looks what still differs is not to be mended."""
+
+
+@click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--store", "stores", multiple=True, metavar="NAME", help="Only this store; may be given again.  [default: WEBLOGS_STORES]")
+@click.option(
+    "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would be mended; write nothing. Exit code 1 where there is something.")
+@click.option("--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
+    """Make each store level again: from the topics what they still hold, and the deliveries from the store's own raw hits.
+
+    Joins deliveries whose late hits came after the eviction, and judges anew what another sizes file judges otherwise. May run beside the
+    worker and be interrupted; a second run changes nothing. Exit code 0 where all is level now, 1 where something could not be mended, 4
+    where a store or the broker is not there.
+    """
+    run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
+
+
+async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    from app.transports.reading import open_reader
+
+    own, wanted = chosen(names)
+    reader = open_reader(own)
+    left = 0
+    with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
+        async with opened(wanted, own, read_only=dry_run) as found:
+            for store in found:
+                left += await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
+    return DIFFERENT if left else LEVEL
+
+
+async def _repair_one(store: Store, own: Settings, reader, origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """How many differences are left."""
+    from app.checking.everything import Run, reconcile
+    from app.checking.mending import Mender
+    from app.checking.report import Report
+
+    listing = Listing(as_json)
+    first = report = Report(listing)
+    with progress(2 * await totals([store]), not quiet) as on_progress:
+        run_of = Run(own, reader, size_function(None, own), origin != "raw", origin != "topic", on_progress)
+        watched = Watched.all_of([store], on_progress)[0]
+        await reconcile(run_of, watched, report, Mender(watched, first, dry_run))
+        looks = 1
+        while report.differences and not dry_run and looks < _LOOKS:
+            looks += 1
+            report = Report()
+            await reconcile(run_of, watched, report, Mender(watched, first) if looks < _LOOKS else None)
+    tell(first, listing, as_json)
+    if not as_json:
+        _say(store.name, first, report, listing, dry_run)
+    return report.differences
+
+
+def _say(store: str, first, last, listing: Listing, dry_run: bool) -> None:
+    """What was mended, and what was not."""
+    done = "would be " if dry_run else ""
+    for (_, record, what), count in sorted(first.mended.items()):
+        click.echo(f"{store}: {count:,} {record} records {done}{what}")
+    if dry_run:
+        return
+    if last.differences:
+        click.echo(f"{store}: {last.differences:,} could not be mended: neither the topics nor the raw hits tell what is right", err=True)
+        for (_, record, kind), count in sorted(last.found.items()):
+            click.echo(f"{store}: still {count:,} of {record} {kind}", err=True)
+    else:
+        click.echo(f"{store}: level")

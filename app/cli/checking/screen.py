@@ -1,0 +1,194 @@
+"""What `check` and `repair` share: opening topics and stores, progress, what is printed, exit codes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, cast
+
+import click
+
+from app.checking.report import Difference, Report
+from app.errors import LogError, SettingsError, StoreError, WeblogsError
+from app.output.columns import one_line
+from app.process.memory import collect_seldom
+from app.settings import Settings, settings
+from app.stores.contract import Store
+
+__all__ = ["DIFFERENT", "LEVEL", "SHOWN", "UNREACHABLE", "Listing", "Watched", "chosen", "opened", "progress", "run", "tell", "totals"]
+
+LEVEL, DIFFERENT, UNREACHABLE = 0, 1, 4
+SHOWN = 20
+"""So many differences of each store and kind are named for people."""
+
+
+def run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
+    """Ends the process with the exit code that `work` gives: 4 where a store or the broker is not there, 2 for a bad setting."""
+    collect_seldom()
+    try:
+        code = asyncio.run(work())
+    except SettingsError as error:
+        code = _said(error, 2)
+    except (StoreError, LogError) as error:
+        code = _said(error, UNREACHABLE)
+    except WeblogsError as error:
+        code = _said(error, DIFFERENT)
+    sys.exit(code)
+
+
+def _said(error: WeblogsError, code: int) -> int:
+    click.echo(f"Error: {error}", err=True)
+    return code
+
+
+def chosen(names: tuple[str, ...]) -> tuple[Settings, tuple[str, ...]]:
+    """The settings, and the stores that were named, or all of WEBLOGS_STORES."""
+    own = settings()
+    return own, tuple(dict.fromkeys(names)) or own.store_names
+
+
+@contextlib.asynccontextmanager
+async def opened(names: tuple[str, ...], own: Settings, *, read_only: bool) -> AsyncIterator[list[Store]]:
+    """The stores of these names, closed in the end."""
+    from app.stores import open_store
+
+    stores = [open_store(name, own, read_only=read_only) for name in names]
+    async with contextlib.AsyncExitStack() as stack:
+        for store in stores:
+            stack.push_async_callback(store.close)
+            await store.open()
+        yield stores
+
+
+class Watched:
+    """A store that tells how many of its records are read; all else it does as the store does."""
+
+    def __init__(self, store: Store, on_progress: Callable[[str, int], object]) -> None:
+        self._store = store
+        self._on_progress = on_progress
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def all_hits(self) -> AsyncIterator[Any]:
+        return self._told(self._store.all_hits(), "hits")
+
+    def all_rejects(self) -> AsyncIterator[Any]:
+        return self._told(self._store.all_rejects(), "rejects")
+
+    def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Any]:
+        return self._told(self._store.all_deliveries(superseded), "deliveries")
+
+    async def _told(self, records: AsyncIterator[Any], what: str) -> AsyncIterator[Any]:
+        count = 0
+        async for record in records:
+            yield record
+            count += 1
+            if count == 2000:
+                self._on_progress(f"{what} in {self._store.name}", count)
+                count = 0
+        self._on_progress(f"{what} in {self._store.name}", count)
+
+    @classmethod
+    def all_of(cls, stores: list[Store], on_progress: Callable[[str, int], object]) -> list[Store]:
+        return [cast(Store, cls(store, on_progress)) for store in stores]
+
+
+async def totals(stores: list[Store]) -> int:
+    """Records that are in these stores."""
+    counts = [await store.counts() for store in stores]
+    return sum(each.hits + sum(each.rejects.values()) + sum(each.deliveries.values()) for each in counts)
+
+
+@contextlib.contextmanager
+def progress(total: int, wanted: bool) -> Iterator[Callable[[str, int], object]]:
+    """A function that takes what is read and how many records more; shown on a terminal only."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda what, count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading", total=total)
+
+        def show(what: str, count: int) -> None:
+            if what.startswith("weblogs_"):
+                bar.update(task, description=f"reading {what}")
+                return
+            done = bar.tasks[0].completed + count
+            # more than one look is taken where something differs
+            bar.update(task, description=f"reading {what}", completed=done, total=max(total, bar.tasks[0].total or 0, done))
+
+        yield show
+
+
+class Listing:
+    """Takes differences as they are found: all as JSON lines, or the first ones of each kind for people."""
+
+    def __init__(self, as_json: bool) -> None:
+        self._as_json = as_json
+        self._shown: dict[tuple[str, str, str], list[Difference]] = {}
+
+    def __call__(self, difference: Difference) -> None:
+        if self._as_json:
+            click.echo(json.dumps(difference._asdict()))
+            return
+        shown = self._shown.setdefault(difference[:3], [])
+        if len(shown) < SHOWN:
+            shown.append(difference)
+
+    def lines(self, report: Report) -> Iterator[str]:
+        """What was found, kind by kind, the first ones by name."""
+        for (store, record, kind), count in sorted(report.found.items()):
+            yield f"{store}: {_counted(count, record)} {kind}"
+            shown = self._shown.get((store, record, kind), [])
+            yield from (one_line(f"  {each.name}: {each.why}")[:600] for each in shown)
+            if count > len(shown):
+                yield f"  … and {count - len(shown):,} more; --json names all"
+
+
+def tell(report: Report, listing: Listing, as_json: bool) -> None:
+    """What was compared and what differs, for people or as one last JSON line."""
+    if as_json:
+        click.echo(json.dumps(_summary(report)))
+        return
+    for store, (hits, rejects) in report.lines.items():
+        click.echo(f"{store}: {_counted(hits + rejects, 'line')}: {_counted(hits, 'hit')} and {_counted(rejects, 'reject')}")
+    for (where, store, record), count in sorted(report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])):
+        click.echo(f"{store}: {_counted(count, record)} in the {where}")
+    for store, waiting in report.waiting.items():
+        click.echo(f"{store}: {_counted(sum(waiting.values()), 'message')} wait: " + ", ".join(f"{n:,} in {t}" for t, n in waiting.items()))
+    for store, count in report.on_the_way.items():
+        if count:
+            click.echo(f"{store}: {_counted(count, 'record')} on the way, not counted as different")
+    for sentence in report.skipped:
+        click.echo(sentence)
+    for line in listing.lines(report):
+        click.echo(line)
+
+
+def _summary(report: Report) -> dict[str, Any]:
+    def named(counter: Any) -> list[list[Any]]:
+        return [[*name, count] for name, count in sorted(counter.items()) if count]
+
+    return {
+        "differences": report.differences,
+        "found": named(report.found),
+        "lines": {store: {"hits": hits, "rejects": rejects} for store, (hits, rejects) in report.lines.items()},
+        "compared": named(report.compared),
+        "mended": named(report.mended),
+        "waiting": report.waiting,
+        "on_the_way": {store: count for store, count in report.on_the_way.items() if count},
+        "checksums": report.checksums,
+        "skipped": report.skipped,
+    }
+
+
+def _counted(count: int, what: str) -> str:
+    plural = "deliveries" if what == "delivery" else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"

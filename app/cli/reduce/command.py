@@ -1,0 +1,219 @@
+"""`python -m app reduce FILE…`: deliveries straight from log files, without a worker."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.reduce.report import report_lines
+from app.domain.lines import BadAt
+from app.domain.merging import SizeOf
+from app.domain.reduction import no_sizes
+from app.domain.windows import WINDOWS, Rules
+from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.output import ENDINGS, check_ending, open_writer
+from app.output.columns import one_line
+from app.output.replacing import STDOUT, explained
+from app.reducing.job import Job, Statistics
+from app.reducing.readers import Readers, cores
+from app.reducing.run import deliveries_of
+from app.settings import Settings, settings
+from app.sources.files.beginning import AUTO, ReadOptions, form_of
+from app.sources.files.orders import ORDERS
+from app.sources.identity.sizes import Sizes
+
+if TYPE_CHECKING:
+    from app.cli.reduce.stores import StoreWriter
+
+_READERS_FROM_BYTES = 1 << 20
+"""As they are, compressed or not."""
+
+__all__ = ["command", "failing_in_words", "reject_line", "size_function"]
+
+
+@click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
+@click.option(
+    "--order", type=click.Choice(ORDERS), default="file", show_default=True, help="Read the lines of each file in this order, for trials."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="For --order random and sample.")
+@click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]")
+@click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]")
+@click.option("--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]")
+@click.option("--lateness", type=click.FloatRange(min=0), help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write all deliveries to a file: {', '.join(ENDINGS)}.")
+@click.option(
+    "--stores", metavar="NAMES", help="Write raw hits, rejects and deliveries to these stores, too, comma-separated, as the worker does."
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    help="So many processes read lines beside the one that merges them; 1: it reads itself.  [default: cores]",
+)
+@click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
+def command(
+    files: tuple[str, ...],
+    format_name: str | None,
+    order: str,
+    seed: int,
+    sizes: Path | None,
+    window: str | None,
+    window_length: float | None,
+    lateness: float | None,
+    output: Path | None,
+    stores: str | None,
+    processes: int | None,
+    debug: bool,
+    quiet: bool,
+) -> None:
+    """Read log FILEs (- is standard input; gzip, bzip2, xz and zstd are unpacked) and say what was delivered whole.
+
+    Prints a table, or writes every delivery to OUTPUT, then statistics. With --stores the same records go to the stores that a
+    worker would write for these lines. Exit code 1 when an input could not be read to its
+    end: what was good in it still counts.
+    """
+    with failing_in_words():
+        if output:
+            check_ending(output)
+        configured = settings()
+        rules = Rules(
+            window or configured.window,
+            window_length if window_length is not None else configured.window_length,
+            lateness if lateness is not None else configured.lateness,
+        )
+        job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
+        opened = open_writer(output)
+        storing = _storing(stores, configured)
+    statistics = Statistics()
+    reading = Readers(rules, _readers(files, processes) if stores is None else 0)
+    with (
+        failing_in_words(output_code=1),
+        reading,
+        storing as store,
+        opened as writer,
+        _progress(not quiet) as on_progress,
+        _no_collection(),
+    ):
+        if store is not None:
+            job = job._replace(on_lines=store.take_lines)
+        on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
+        for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics, reading):
+            writer.write(delivery)
+            if store is not None:
+                store.take_delivery(delivery)
+        if statistics.errors and not statistics.lines:
+            raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
+    with failing_in_words(output_code=1), explained(STDOUT):
+        if not quiet:
+            click.echo("\n".join(report_lines(statistics)))
+            if output:
+                click.echo(f"{writer.rows:,} deliveries in {output}")
+            if store is not None:
+                click.echo(f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written")
+    for name, count in store.refused.items() if store is not None else ():
+        statistics.errors.append(f"{name} refused {count:,} records for good; they stand among the rejects with its reason")
+    for sentence in statistics.errors:
+        click.echo(f"Error: {sentence}", err=True)
+    sys.exit(1 if statistics.errors else 0)
+
+
+def _readers(files: tuple[str, ...], wanted: int | None) -> int:
+    """How many processes read for this one: none where little is to be read."""
+    if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
+        return 0
+    count = wanted or cores()
+    return count if count > 1 else 0
+
+
+def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractContextManager[StoreWriter | None]:
+    if stores is None:
+        return contextlib.nullcontext()
+    from app.cli.reduce.stores import StoreWriter
+
+    names = list(dict.fromkeys(name.strip() for name in stores.split(",") if name.strip()))
+    if not names:
+        raise SettingsError("--stores names no store: write one or more of those that `WEBLOGS_STORES` takes, comma-separated")
+    return StoreWriter(names, configured)
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextlib.contextmanager
+def failing_in_words(output_code: int = 2) -> Iterator[None]:
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, else 1.
+
+    `output_code`: 2 while outputs are opened, 1 when they fail later.
+    """
+    try:
+        yield
+    except (SettingsError, UnknownFormat) as error:
+        raise _said(error, 2) from error
+    except OutputError as error:
+        raise _said(error, output_code) from error
+    except WeblogsError as error:
+        raise _said(error, 1) from error
+
+
+def _said(error: WeblogsError, code: int) -> click.ClickException:
+    said = click.ClickException(str(error))
+    said.exit_code = code
+    return said
+
+
+def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
+    """From the option, else the setting; SettingsError where the file can not be used."""
+    path = sizes or (Path(configured.sizes) if configured.sizes else None)
+    try:
+        return Sizes(path) if path else no_sizes
+    except InputError as error:
+        raise SettingsError(str(error)) from error
+
+
+def reject_line(name: str, bad: BadAt) -> str:
+    """One rejected line for people."""
+    return one_line(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
+
+
+def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
+    options = ReadOptions.of(configured)
+    if format_name is not None:
+        options = options._replace(format=format_name)
+    if options.format != AUTO:
+        form = form_of(options.format)
+        try:
+            form.make_parser((), options.format_options)
+        except ValueError as error:
+            raise SettingsError(f"{error}; correct the setting of the {form.name} format") from None
+    return options
+
+
+@contextlib.contextmanager
+def _progress(wanted: bool) -> Iterator[Callable[[str, int, int | None], object]]:
+    """A function that shows how far a file is read; on a terminal only."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda path, done, size: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda path, done, size: bar.update(task, description=one_line(path), completed=done, total=size)

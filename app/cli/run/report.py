@@ -1,0 +1,111 @@
+"""What `python -m app run` tells at the end of a replay: what the store holds, and where to look."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.cli.reduce.report import REASON_WORDS
+from app.domain.records import Delivery
+from app.output.columns import iso_time, one_line, ranges_text
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.stores.contract import Counts
+
+__all__ = ["Findings", "findings", "found_lines", "where_lines"]
+
+_EXAMPLES = 3
+_VERDICTS = ("complete", "partial", "unknown")
+_RANGES_SHOWN = 5
+_WIDTH = 140
+
+
+class Findings(NamedTuple):
+    """What a store holds."""
+
+    counts: Counts
+    examples: list[Delivery]
+    """At most three, of different verdicts and reasons where there are such."""
+
+
+async def findings(configured: Settings) -> Findings:
+    """Reads the first store of the settings. Raises StoreError."""
+    from app.stores import open_store
+
+    store = open_store(configured.store_names[0], configured, read_only=True)
+    await store.open()
+    try:
+        newest = [delivery for verdict in _VERDICTS for delivery in await store.newest_deliveries(50, verdict)]
+        return Findings(await store.counts(), _different(newest))
+    finally:
+        await store.close()
+
+
+def _different(deliveries: list[Delivery]) -> list[Delivery]:
+    """One of each verdict and reason first, so that three examples show three things."""
+    kinds: dict[tuple[str, str | None], Delivery] = {}
+    for delivery in sorted(deliveries, key=lambda delivery: -delivery.hits):
+        kinds.setdefault((delivery.verdict, delivery.reason), delivery)
+    chosen = sorted(kinds.values(), key=lambda delivery: _VERDICTS.index(delivery.verdict))
+    rest = [delivery for delivery in deliveries if delivery not in chosen]
+    return (chosen + rest)[:_EXAMPLES]
+
+
+def found_lines(found: Findings) -> list[str]:
+    """Counts, then the examples."""
+    counts = found.counts
+    told = [("hits", counts.hits), ("rejects", sum(counts.rejects.values()))]
+    told += [(f"  {reason}", number) for reason, number in sorted(counts.rejects.items())]
+    told.append(("deliveries", sum(counts.deliveries.values())))
+    for verdict in _VERDICTS:
+        if number := counts.deliveries.get(verdict, 0):
+            told.append((f"  {verdict}", number))
+            reasons = {reason: n for (one, reason), n in counts.reasons.items() if one == verdict and reason and n}
+            told += [(f"    {REASON_WORDS.get(reason, reason)}", n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1])]
+    told += [("covered bytes", counts.covered_bytes), ("sent bytes", counts.bytes_sent)]
+    width = max(len(name) for name, _ in told)
+    number_width = max(len(f"{number:,}") for _, number in told)
+    lines = [f"{name:<{width}}  {number:>{number_width},}" for name, number in told]
+    for delivery in found.examples:
+        lines += ["", *_example(delivery)]
+    return lines
+
+
+def _example(delivery: Delivery) -> list[str]:
+    """Key, verdict, ranges: three lines."""
+    size = f" of {delivery.total_bytes:,}" if delivery.total_bytes is not None else ""
+    why = f", {REASON_WORDS.get(delivery.reason, delivery.reason)}" if delivery.reason else ""
+    told = f"bytes {_ranges(delivery.ranges)}" if delivery.ranges else "no byte ranges"
+    if delivery.missing:
+        told += f"; missing {_ranges(delivery.missing)}"
+    return [
+        one_line(f"{delivery.verdict}{why}: {delivery.request}")[:_WIDTH],
+        one_line(f"  to {delivery.ip_address}, {delivery.user_agent}")[:_WIDTH],
+        f"  {told}; {delivery.covered_bytes:,}{size} bytes covered by {delivery.hits:,} hits from {iso_time(delivery.first)} on",
+    ]
+
+
+def _ranges(ranges: list[list[int]]) -> str:
+    return ranges_text(ranges[:_RANGES_SHOWN]) + (f" and {len(ranges) - _RANGES_SHOWN:,} more" if len(ranges) > _RANGES_SHOWN else "")
+
+
+def where_lines(configured: Settings, found: Findings, page: str | None, log: Path) -> list[str]:
+    """The page (None: not served), the client, the SQL file, the worker's log."""
+    lines = [f"page    {page}"] if page else []
+    printable = [delivery for delivery in found.examples if "".join(delivery[:3]).isprintable()]
+    if printable:
+        lines.append(f"client  {_client_command(configured, printable[-1])}")
+    lines.append(f"SQL     {configured.store_path}: views reduced_weblogs, raw_weblogs, weblogs_rejects")
+    return [*lines, f"log     {log}"]
+
+
+def _client_command(configured: Settings, delivery: Delivery) -> str:
+    """To be pasted into a shell in this folder."""
+    python = Path(sys.executable)
+    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    words = [str(here), "-m", "app.client", "-i", delivery.ip_address, "-u", delivery.user_agent, "-r", delivery.request]
+    own = "" if configured.data_dir == Settings().data_dir else f"WEBLOGS_DATA_DIR={shlex.quote(str(configured.data_dir))} "
+    return own + shlex.join(words)

@@ -1,0 +1,1 @@
+"""`python -m app.client`: the answer to one delivery."""

@@ -1,0 +1,226 @@
+"""How the client prints its answer: for people and as JSON. Texts from logs come out with control characters escaped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from app.client.answer import Answer, Exit, Part, ranges_of
+from app.domain import byteranges
+from app.domain.byteranges import Ranges
+from app.domain.records import Delivery, Hit, key_text
+from app.stores.contract import Key
+
+__all__ = ["answer_json", "answer_text", "coverage_bar", "error_json", "keys_json", "keys_text", "printable"]
+
+BAR_CELLS = 50
+SHOWN_RANGES = 20
+SHOWN_KEYS = 20
+
+_WHY = {
+    "probe_only": "only a probe of the first bytes was answered",
+    "cut_off": "a response was cut off",
+    "start_missing": "the start is missing",
+    "gap": "there is a gap",
+    "end_missing": "the end is missing",
+    "not_enough_bytes": "fewer bytes were sent than the file has",
+    "size_changed": "the log names different sizes of the file",
+    "no_offsets": "the log counts bytes but does not say which",
+    "size_unknown": "the log counts bytes but neither says which nor names the size of the file",
+    "fragmented": "there were more requests than are kept; what is listed did arrive",
+}
+
+
+def printable(text: str) -> str:
+    """The text with everything escaped that could move a terminal's cursor, change its colours or turn its direction.
+
+    >>> printable("curl\\x1b[31m")
+    'curl\\\\x1b[31m'
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text)
+
+
+def coverage_bar(ranges: Ranges, lo: int, hi: int, cells: int = BAR_CELLS) -> str:
+    """One sign for each of at most `cells` equal parts of lo..hi: # all there, + some, . none.
+
+    >>> coverage_bar(((0, 49), (75, 80)), 0, 99, 4)
+    '##.+'
+    """
+    length = hi - lo + 1
+    cells = min(cells, length)
+    signs = []
+    for cell in range(cells):
+        begin, end = lo + cell * length // cells, lo + (cell + 1) * length // cells - 1
+        there = byteranges.covered(byteranges.intersect(ranges, ((begin, end),)))
+        signs.append("#" if there == end - begin + 1 else "+" if there else ".")
+    return "".join(signs)
+
+
+def _time(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ranges(ranges: Sequence[Sequence[int]]) -> str:
+    if not ranges:
+        return "none"
+    text = byteranges.to_text(ranges[:SHOWN_RANGES])
+    return text if len(ranges) <= SHOWN_RANGES else f"{text} and {len(ranges) - SHOWN_RANGES:,} more"
+
+
+def _bytes(count: int) -> str:
+    return f"{count:,} byte{'' if count == 1 else 's'}"
+
+
+def sentence(answer: Answer) -> str:
+    """The answer in one sentence."""
+    delivery = answer.decider
+    if delivery is None:
+        if answer.exit is Exit.NOTHING_KNOWN:
+            return "Nothing known: no log line and no delivery has this key."
+        return f"Unknown: {answer.hits_total:,} log lines have this key, but no delivery was made of them (yet)."
+    window = f" in the window that starts {_time(delivery.window_start)} UTC" if answer.older or len(answer.deliveries) > 1 else ""
+    if answer.part is not None:
+        return _sentence_of_part(answer, answer.part, delivery, window)
+    why = _why(delivery)
+    if answer.exit is Exit.WHOLE:
+        size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
+        return f"Whole: all {_bytes(delivery.covered_bytes)} of the file arrived{window}{size}."
+    lacks = f"; {_bytes(byteranges.covered(answer.missing))} missing" if answer.missing and delivery.evidence == "ranges" else ""
+    head = "Not whole" if answer.exit is Exit.NOT_WHOLE else "Unknown"
+    return f"{head}: {why}{window}{lacks}."
+
+
+def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: str) -> str:
+    name = f"bytes {part.lo}-{part.hi}"
+    if answer.exit is Exit.WHOLE:
+        return f"Whole: {name} arrived{window}."
+    if answer.exit is Exit.UNKNOWN:
+        return f"Unknown: whether {name} arrived can not be told{window}: {_why(delivery)}."
+    if delivery.total_bytes is not None and part.hi >= delivery.total_bytes:
+        return f"Not whole: {name} did not arrive{window}: the file ends with byte {delivery.total_bytes - 1}."
+    return f"Not whole: {_bytes(byteranges.covered(answer.missing))} of {name} did not arrive{window}."
+
+
+def _why(delivery: Delivery) -> str:
+    reason = delivery.reason or ""
+    return _WHY.get(reason) or printable(reason) or "no reason is given"
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)])
+
+
+def _hit_line(hit: Hit) -> str:
+    asked = "no range" if hit.lo is None else f"{hit.lo}-{hit.hi}"
+    sent = "" if hit.bytes_sent is None else f", {_bytes(hit.bytes_sent)} sent"
+    return f"{_time(hit.time)}  {hit.status}  {asked}{sent}"
+
+
+def _delivery_lines(delivery: Delivery) -> list[str]:
+    size = "size unknown" if delivery.total_bytes is None else f"of {_bytes(delivery.total_bytes)}"
+    reason = f", {printable(delivery.reason)}" if delivery.reason else ""
+    flags = f", {printable(', '.join(delivery.flags))}" if delivery.flags else ""
+    return [
+        f"{_time(delivery.first)} to {_time(delivery.last)}: {printable(delivery.verdict)}{reason} (by {printable(delivery.evidence)}{flags})",
+        f"  arrived {_ranges(delivery.ranges)}: {_bytes(delivery.covered_bytes)}, {size}, {delivery.hits:,} hits",
+    ]
+
+
+def answer_text(answer: Answer, given: str) -> str:
+    """For people."""
+    key = answer.key
+    if key is None:
+        return f"Key        {printable(given)}\n\n{sentence(answer)}\n"
+    blocks = [f"IP address {printable(key[0])}\nUser agent {printable(key[1])}\nRequest    {printable(key[2])}"]
+    more = answer.hits_total - len(answer.hits)
+    hits = [*map(_hit_line, answer.hits), *([f"… and {more:,} more"] if more > 0 else [])]
+    blocks.append(_section(f"Raw hits: {answer.hits_total:,}", hits))
+    older = f" (newest window; {answer.older:,} older: --all-windows)" if answer.older else ""
+    shown = [line for delivery in answer.deliveries for line in _delivery_lines(delivery)]
+    blocks.append(_section(f"Reduced deliveries: {len(answer.deliveries):,}{older}", shown))
+    what = "that are whole" if answer.part is None else f"that contain bytes {answer.part.lo}-{answer.part.hi}"
+    lines = [line for delivery in answer.containing for line in _delivery_lines(delivery)]
+    blocks.append(_section(f"Deliveries {what}: {len(answer.containing):,}", lines))
+    if answer.decider is not None:
+        blocks.append(_coverage(answer, answer.decider))
+    blocks.append(sentence(answer))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _coverage(answer: Answer, delivery: Delivery) -> str:
+    ranges = ranges_of(delivery)
+    if delivery.evidence == "bytes" and not ranges:
+        return f"Missing    not known; {_number(delivery.bytes_sent)} of {_number(delivery.total_bytes)} bytes sent"
+    lo, hi = answer.part or (0, (delivery.total_bytes or 0) - 1 if delivery.total_bytes else ranges[-1][1] if ranges else -1)
+    bar = f"Coverage   [{coverage_bar(ranges, lo, hi)}] {lo}-{hi}\n" if hi >= lo else ""
+    return f"{bar}Missing    {_ranges(answer.missing)}"
+
+
+def keys_text(keys: Sequence[Key]) -> str:
+    """The list where a joined key fits several."""
+    lines = [f"-i {printable(ip)!r} -u {printable(agent)!r} -r {printable(request)!r}" for ip, agent, request in keys[:SHOWN_KEYS]]
+    if len(keys) > SHOWN_KEYS:
+        lines.append(f"… and {len(keys) - SHOWN_KEYS:,} more")
+    return _section(f"{len(keys):,} keys are written like this when joined; ask for one of them:", lines) + "\n"
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: null stands for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return value
+
+
+def answer_json(answer: Answer, given: str) -> str:
+    """One object. `whole` is true, false or null: not known."""
+    whole = {Exit.WHOLE: True, Exit.NOT_WHOLE: False}.get(answer.exit)
+    delivery = answer.decider
+    names = dict(zip(("ip_address", "user_agent", "request"), answer.key or (None, None, None), strict=True))
+    return _dump(
+        {
+            "key": key_text(*answer.key) if answer.key else given,
+            **names,
+            "asked": answer.part._asdict() if answer.part else None,
+            "verdict": delivery.verdict if delivery else None,
+            "whole": whole,
+            "reason": delivery.reason if delivery else None,
+            "evidence": delivery.evidence if delivery else None,
+            "missing": answer.missing,
+            "sentence": sentence(answer),
+            "deliveries": [one._asdict() for one in answer.deliveries],
+            "older_deliveries": answer.older,
+            "containing": [one._asdict() for one in answer.containing],
+            "hits": [hit._asdict() for hit in answer.hits],
+            "hits_total": answer.hits_total,
+        }
+    )
+
+
+def keys_json(keys: Sequence[Key]) -> str:
+    """Where a joined key fits several: each in its parts."""
+    return _dump({"keys": [dict(zip(("ip_address", "user_agent", "request"), key, strict=True)) for key in keys]})
+
+
+def error_json(message: str) -> str:
+    """Where the store did not answer."""
+    return _dump({"error": message})

@@ -1,0 +1,1 @@
+"""Log formats read as columns: one kernel a format."""

@@ -1,0 +1,232 @@
+"""Hits in columns, gathered by delivery key: for each key that needs no cut its tally, made from slices of sorted arrays."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.columns.merging import Group, PlacedPart
+from app.domain import windows
+from app.domain.merging import Key
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally, tally_from
+from app.domain.windows import DAY_S, Rules
+
+__all__ = ["MAX_BYTE", "MAX_ROWS", "Details", "Groups", "added"]
+
+MAX_BYTE = 1 << 44
+"""Byte positions and counts below this (17 TB) are gathered here: sums over a batch, and a position beside a key, then fit 64 bits."""
+
+MAX_ROWS = (1 << 63) // MAX_BYTE
+"""Beyond so many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
+_OFFSETS = Mark.OFFSETS | Mark.SENT
+_NOTHING = Mark.BYTES_ONLY | Mark.NO_COUNT
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Named(Protocol):
+    """Which key each hit has."""
+
+    codes: Ints
+    """A number for each hit; -1 where it does not count."""
+
+    def named(self, codes: Ints, /) -> list[Key]:
+        """The keys that stand for some codes."""
+
+
+class Details(NamedTuple):
+    """What else a hit adds to a delivery, a column for each of these fields of Part."""
+
+    sent: Ints
+    total: Ints
+    marks: Ints
+    cut_hi: Ints
+
+
+def added(lo: Ints, hi: Ints, sent: Ints, total: Ints) -> tuple[Ints, Details]:
+    """What hits without flags add, as tallies.part_of says: the last byte that surely was sent, and the rest.
+
+    `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 where they are not named.
+    """
+    named, counted = hi >= 0, sent >= 0
+    length = hi - lo + 1
+    kept = np.where(counted, np.minimum(length, sent), length)
+    cut = named & (kept < length)
+    ranged = np.where(cut, _OFFSETS | Mark.CUT, _OFFSETS)
+    marks = np.where(named, ranged, np.where(counted, Mark.BYTES_ONLY | Mark.SENT, _NOTHING))
+    return np.where(named, lo + kept - 1, -1), Details(np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1))
+
+
+class Groups:
+    """What hits of one source are for each key. Where their positions do not rise, hits may come twice: then no tally is made.
+
+    `lo` and `hi` are 0 and -1 where a hit names no range; without `details` the hits name ranges or nothing. `factors` are
+    those of the short ids of the source. All work on columns is done when it is made; it can be pickled, and objects are made
+    where it is gone through.
+    """
+
+    def __init__(
+        self,
+        keys: Named,
+        times: Floats,
+        positions: NDArray[np.uint64],
+        lo: Ints,
+        hi: Ints,
+        factors: tuple[int, int],
+        rules: Rules,
+        details: Details | None = None,
+    ) -> None:
+        codes = keys.codes
+        rows = np.flatnonzero(codes >= 0)
+        rows = rows[np.argsort(codes[rows], kind="stable")]
+        codes = codes[rows]
+        self.counted = len(rows)
+        """How many hits count for a delivery."""
+        fresh = np.ones(len(rows), np.bool_)
+        fresh[1:] = codes[1:] != codes[:-1]
+        self._begins = np.flatnonzero(fresh)
+        self._keys = keys.named(codes[fresh])
+        self._times = times[rows]
+        self._lo = lo[rows]
+        self._hi = hi[rows]
+        self._positions = positions[rows]
+        self._details = None if details is None else Details(*[column[rows] for column in details])
+        self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
+        is_distinct = bool((positions[1:] > positions[:-1]).all())
+        self._tallies = self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
+
+    def __iter__(self) -> Iterator[Group]:
+        """In the order of the log."""
+        keys = self._keys
+        first = self._positions[self._begins]
+        tallies = [None] * len(keys) if self._tallies is None else self._tallies.made()
+        groups = list(map(Group, first.tolist(), keys, range(len(keys)), tallies))
+        return map(groups.__getitem__, np.argsort(first).tolist())
+
+    def placed_parts(self, number: int) -> list[PlacedPart]:
+        """The hits of a group in the order of the log, each with its position."""
+        end = self._begins[number + 1] if number + 1 < len(self._begins) else self.counted
+        at = slice(self._begins[number], end)
+        columns = [one[at].tolist() for one in (self._positions, self._times, self._ids, self._lo, self._hi)]
+        if self._details is not None:
+            columns += [one[at].tolist() for one in self._details]
+            return [(position, Part(*fields)) for position, *fields in zip(*columns, strict=True)]
+        return [
+            (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, _OFFSETS if hi >= lo else _NOTHING, -1))
+            for position, time, hit_id, lo, hi in zip(*columns, strict=True)
+        ]
+
+    def parts(self, number: int) -> list[Part]:
+        """The same without positions."""
+        return [part for _, part in self.placed_parts(number)]
+
+    def _tally_columns(self, group: Ints, rules: Rules) -> _Tallies:
+        """`group`: the number of each hit's group."""
+        begins = self._begins
+        bounds = np.append(begins, self.counted)
+        first, last = np.minimum.reduceat(self._times, begins), np.maximum.reduceat(self._times, begins)
+        lengths = self._hi - self._lo + 1
+        named = lengths > 0
+        details = self._details
+        if details is None:
+            all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
+            sent, marks, totals = lengths, (_OFFSETS * any_named + _NOTHING * ~all_named).astype(np.int64), None
+        else:
+            sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
+            # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
+            least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
+            totals = _Totals(least, np.maximum.reduceat(details.total, begins), np.maximum.reduceat(details.cut_hi, begins))
+        return _Tallies(
+            _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS),
+            _window_starts(first, rules.window),
+            first,
+            last,
+            np.add.reduceat(sent, begins),
+            marks,
+            self._ids[np.lexsort((self._ids, group))],
+            bounds,
+            *self._ranges(group, named),
+            totals,
+        )
+
+    def _ranges(self, group: Ints, named: Bools) -> tuple[Ints, Ints, Ints]:
+        """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
+        # a group's number above a position: one sort, and a running maximum that starts anew with each group
+        base = group[named] * MAX_BYTE
+        lo, hi = base + self._lo[named], base + self._hi[named]
+        order = np.argsort(lo, kind="stable")
+        lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
+        fresh = np.ones(len(lo), np.bool_)
+        fresh[1:] = (lo[1:] > reach[:-1] + 1) | (base[1:] != base[:-1])
+        begins = np.flatnonzero(fresh)
+        base = base[begins]
+        ends = reach[np.append(begins, len(lo))[1:] - 1]
+        return lo[begins] - base, ends - base, np.searchsorted(base, np.arange(len(self._begins) + 1) * MAX_BYTE)
+
+
+class _Totals(NamedTuple):
+    """Of each group."""
+
+    least: Ints
+    greatest: Ints
+    cut_hi: Ints
+
+
+class _Tallies(NamedTuple):
+    """A tally for each group, as columns."""
+
+    whole: Bools
+    """Whether the group needs no cut; no tally where it may."""
+    starts: Floats
+    first: Floats
+    last: Floats
+    sent: Ints
+    marks: Ints
+    ids: NDArray[np.uint64]
+    """Of all groups, sorted in each."""
+    bounds: Ints
+    """Where the ids of each group begin, with the end of the last."""
+    lo: Ints
+    hi: Ints
+    """Joined ranges of all groups, sorted in each."""
+    range_bounds: Ints
+    totals: _Totals | None
+    """None where no hit names a total or was cut."""
+
+    def made(self) -> list[Tally | None]:
+        ids, pairs = self.ids.tobytes(), list(zip(self.lo.tolist(), self.hi.tolist(), strict=True))
+        bounds, range_bounds = (8 * self.bounds).tolist(), self.range_bounds.tolist()
+        columns = [one.tolist() for one in self[:6]]
+        id_slices = map(slice, bounds, bounds[1:])
+        pair_slices = map(slice, range_bounds, range_bounds[1:])
+        tallies = [
+            tally_from(start, earliest, latest, tuple(pairs[its_pairs]), array("Q", ids[its_ids]), sent, marks) if is_whole else None
+            for is_whole, start, earliest, latest, sent, marks, its_ids, its_pairs in zip(*columns, id_slices, pair_slices, strict=True)
+        ]
+        if self.totals is not None:
+            for tally, least, greatest, cut_hi in zip(tallies, *[one.tolist() for one in self.totals], strict=True):
+                if tally is not None:
+                    tally.total_min, tally.total_max, tally.cut_hi = least, greatest, cut_hi
+        return tallies
+
+
+def _is_one_window(first: Floats, last: Floats, rules: Rules) -> Bools:
+    """Whether all between two times surely is one window, whatever else is in it."""
+    if rules.window == "last_touch":
+        return (last - first < rules.length_s) & (first + rules.length_s > last)
+    if rules.window == "day":
+        return np.floor(first / DAY_S) == np.floor(last / DAY_S)
+    return np.full(len(first), rules.window == "all")
+
+
+def _window_starts(first: Floats, window: str) -> Floats:
+    if window not in ("day", "all"):
+        return first
+    days, day = np.unique(np.floor(first / DAY_S), return_inverse=True)
+    return np.array([windows.bucket_start(window, one * DAY_S) for one in days.tolist()])[day]

@@ -1,0 +1,1 @@
+"""What is taken from Faust, and what replaces parts of it: topics, batches, tables, recovery, the worker."""

@@ -1,0 +1,150 @@
+"""How agents read: whole batches, in turn, none skipped. What the transport bundled is taken apart here.
+
+Faust may skip messages at the start of a generation (its queues are cleared after a rebalance), and would then commit
+past them. So every agent checks that offsets follow on one another from the committed one, and ends the process where
+they do not: the next start reads them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import wraps
+from typing import Any, NamedTuple
+
+from app.errors import SettingsError
+from app.process.exit import EXIT_REFUSED, die
+from app.settings import settings
+from app.transports.bundles import Bundle
+
+__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Taken", "Turns", "acknowledge", "batches", "by_partition", "or_end", "still_ours"]
+
+MAX_BATCH_MESSAGES = 2000
+MAX_BATCH_BYTES = 4 << 20
+LITTLE_BYTES = 64 << 10
+"""With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
+
+
+class Taken(NamedTuple):
+    """One message."""
+
+    partition: int
+    offset: int
+    timestamp: float
+    """When the log took it, UTC seconds."""
+    value: bytes
+    headers: Any
+    """As the transport carries them."""
+    event: Any
+    """Faust's, that brought it; maybe others with it."""
+    is_last: bool
+    """Of its event."""
+
+
+class Turns:
+    """Which offset must come next, for each topic partition and generation."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._next: dict[Any, tuple[int, int]] = {}
+
+    async def is_ours(self, event: Any) -> bool:
+        """False for an event of an older generation: it will be read again. Ends the process at a hole."""
+        message, app = event.message, self._app
+        while app.rebalancing and message.generation_id == app.consumer_generation_id:  # noqa: ASYNC110 - Faust has no event for it
+            await asyncio.sleep(0.02)
+        generation = message.generation_id
+        if generation != app.consumer_generation_id:
+            return False
+        first = message.value[0].offset if isinstance(message.value, Bundle) else message.offset
+        seen, expected = self._next.get(message.tp, (None, 0))
+        if seen != generation:
+            expected = app.consumer._committed_offset.get(message.tp) or 0
+            if first > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
+                expected = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
+        if first > expected:
+            die(f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again")
+        self._next[message.tp] = (generation, message.offset + 1)
+        return True
+
+
+async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[Taken]]:
+    """Messages that wait together, of whatever partitions, in order within each; bounded in number and bytes.
+
+    One message a batch when they come slowly, many when they come fast: one append to the log and one write to the state
+    then serve them all. The caller acknowledges what it is done with, last.
+    """
+    turns = Turns(app)
+    linger_s = settings().linger
+    waited = False
+    quiet = stream.noack()
+    queue = stream.channel.queue
+    events = quiet.events().__aiter__()
+    held: list[Taken] = []
+    size = 0
+    async for event in events:
+        if await turns.is_ours(event):
+            for taken in _taken(event):
+                held.append(taken)
+                size += len(taken.value)
+                if not taken.is_last and (size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
+                    yield held
+                    held, size, waited = [], 0, False
+        if held and queue.empty() and size < LITTLE_BYTES and not waited and linger_s:
+            await asyncio.sleep(linger_s)
+            waited = True
+        if held and (queue.empty() or size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
+            yield held
+            held, size, waited = [], 0, False
+
+
+def _taken(event: Any) -> Iterable[Taken]:
+    message = event.message
+    value, partition = message.value, message.partition
+    if not isinstance(value, Bundle):
+        return (Taken(partition, message.offset, message.timestamp, value or b"", message.headers, event, True),)
+    last = len(value) - 1
+    return [
+        Taken(partition, offset, timestamp, single or b"", headers, event, number == last)
+        for number, (offset, timestamp, single, headers) in enumerate(value)
+    ]
+
+
+async def acknowledge(stream: Any, done: Iterable[Taken]) -> None:
+    """In order. An event that brought several messages counts as done with the last of them."""
+    for taken in done:
+        if taken.is_last:
+            await stream.ack(taken.event)
+
+
+def by_partition(batch: Iterable[Taken]) -> dict[int, list[Taken]]:
+    """The messages of a batch by partition, in order within each."""
+    found: dict[int, list[Taken]] = {}
+    for taken in batch:
+        found.setdefault(taken.partition, []).append(taken)
+    return found
+
+
+def still_ours(app: Any, event: Any) -> bool:
+    """Whether the generation in which the event was read is still the present one."""
+    return not app.rebalancing and event.message.generation_id == app.consumer_generation_id
+
+
+def or_end(agent: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """An agent that ends the process with whatever error gets out of it.
+
+    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again.
+    """
+
+    @wraps(agent)
+    async def guarded(stream: Any) -> None:
+        try:
+            await agent(stream)
+        except SettingsError as error:
+            die(str(error), code=EXIT_REFUSED)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            die(f"the agent {agent.__name__} failed", error)
+
+    return guarded

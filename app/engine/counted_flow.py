@@ -1,0 +1,103 @@
+"""From a topic of events to their sums: what count_votes and sum_spend have in common.
+
+For each partition of a batch: compute aside, send the outputs, append the changelog, change the local state, ack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from app.domain.records import Reject, raw_ids
+from app.engine.batches import Taken, acknowledge, batches, by_partition
+from app.engine.outputs import send_all
+from app.engine.table import BatchTable
+from app.messages import hits as wire
+from app.messages.events import Read, encode_counted
+from app.process.counters import counters
+from app.process.crash_points import crash_point
+from app.steps.ledger import Arrived, Ledger
+from app.transports.messages import Message
+
+__all__ = ["EventFlow"]
+
+MAX_BATCH_BYTES = 1 << 20
+"""Counting this much blocks the event loop for some tens of milliseconds."""
+_INDEX_BITS = 24
+_MAX_SHOWN_CHARS = 4096
+
+Event = TypeVar("Event", bound=tuple[Any, ...])
+
+
+class EventFlow(NamedTuple, Generic[Event]):
+    """Where events come from and where their sums go."""
+
+    app: Any
+    source: str
+    """The topic of the events."""
+    target: str
+    """The topic of the sums."""
+    table: BatchTable
+    ledger: Ledger[Event]
+    read: Callable[[bytes], Read[Event]]
+
+    async def run(self, stream: Any) -> None:
+        """Count all that the stream brings."""
+        topic = ""
+        async for batch in batches(self.app, stream, MAX_BATCH_BYTES):
+            topic = topic or f"{self.source}@{await self.app.topics_log.incarnation(self.source)}"
+            # the partitions side by side: while one waits for the disk the next is computed, and one sync serves them all
+            parts = by_partition(batch).values()
+            for part, done in zip(parts, await asyncio.gather(*(self._count(topic, part) for part in parts)), strict=True):
+                if done:
+                    await acknowledge(stream, part)
+            crash_point("count_acked")
+
+    async def _count(self, topic: str, part: list[Taken]) -> bool:
+        """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
+        partition = part[-1].partition
+        state = self.table.state_for(part[-1].event)
+        if state is None:
+            return False
+        messages, rejects = self._arrived(topic, part)
+        await self._send_rejects(rejects, partition)
+        first = True
+        for step in self.ledger.steps(topic, partition, state, messages):
+            if not first:
+                crash_point("count_slice")
+            first = False
+            if step.events or step.sums:
+                now = time.time()
+                values = encode_counted(step.events, step.sums)
+                await send_all(self.app, [Message(self.target, partition, None, value, {}, now) for value in values])
+                crash_point("count_outputs")
+            if not await self.table.write(part[-1].event, step.changes):
+                return False
+            crash_point("count_written")
+            counters.events[self.source, "counted"] += len(step.events)
+            counters.events[self.source, "repeats"] += step.repeats
+        return True
+
+    def _arrived(self, topic: str, part: list[Taken]) -> tuple[list[Arrived[Event]], list[Reject]]:
+        messages: list[Arrived[Event]] = []
+        rejects: list[Reject] = []
+        for message in part:
+            events, bad = self.read(message.value)
+            messages.append(Arrived(message.offset, message.timestamp, events))
+            if bad:
+                source = f"{topic}/{message.partition}"
+                identify = raw_ids(source)
+                for index, why, text in bad:
+                    position = message.offset << _INDEX_BITS | index
+                    rejects.append(
+                        Reject("bad_columns", why, text[:_MAX_SHOWN_CHARS], identify(position), source, position, message.timestamp)
+                    )
+        return messages, rejects
+
+    async def _send_rejects(self, rejects: list[Reject], partition: int) -> None:
+        if rejects:
+            counters.events[self.source, "bad"] += len(rejects)
+            values = wire.encode_in_pieces(rejects)
+            await send_all(self.app, [Message("weblogs_rejects", partition, None, value, {}, time.time()) for value in values])

@@ -1,0 +1,109 @@
+"""Where the lines of a message come from: its source, its clock, and the position of each line, by its headers and its envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.domain.lines import decode
+from app.messages import hits as wire
+from app.messages.envelope import unwrap
+from app.messages.hits import Headers
+
+__all__ = ["Lines", "Origin", "headers_of", "may_begin_with_header", "number_in", "origin_of", "unwrapped"]
+
+LINES_A_MESSAGE_BITS = 24
+"""A line of a message without a source has the position (offset of the message, number of the line) in one number."""
+
+
+class Lines(NamedTuple):
+    """One message of `weblogs`."""
+
+    topic: str
+    """With the incarnation of the topic: `weblogs@3f…`. A topic created again has new offsets."""
+    partition: int
+    offset: int
+    timestamp: float
+    """When the log took it: what stands for its arrival."""
+    value: bytes
+    headers: Mapping[str, bytes]
+
+
+class Origin(NamedTuple):
+    """Where lines come from."""
+
+    source: str
+    clock: str
+    name: str
+    position: int
+    positions: Sequence[int] | None
+
+
+def headers_of(pairs: Any) -> dict[str, bytes]:
+    """Headers as a message carries them, by name."""
+    return {
+        name: value if isinstance(value, bytes) else str(value).encode()
+        for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())
+    }
+
+
+def unwrapped(message: Lines) -> Lines:
+    """The line of a JSON envelope with its id as the header that other shippers set."""
+    if message.value[:1] != b"{" or Headers.SOURCE in message.headers:
+        return message
+    envelope = unwrap(message.value)
+    if envelope is None:
+        return message
+    given = {} if envelope.id is None else {Headers.ID: envelope.id.encode("utf-8", "surrogatepass")}
+    return message._replace(value=envelope.line.encode("utf-8", "surrogatepass"), headers={**message.headers, **given})
+
+
+def origin_of(message: Lines) -> Origin:
+    headers = message.headers
+    here = f"{message.topic}/{message.partition}"
+    place = _place_of(message) if Headers.SOURCE in headers else None
+    if place is not None:
+        source = decode(headers[Headers.SOURCE])
+        name = decode(headers.get(Headers.NAME, b""))
+        # A source that names itself lives long enough to have a clock; one that is a single POST does not.
+        return Origin(source, source if name else here, name or here, *place)
+    if Headers.ID in headers:
+        return Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
+    first = message.offset << LINES_A_MESSAGE_BITS
+    return Origin(here, here, here, first, range(first, first + _count_of_lines(message.value)))
+
+
+def _place_of(message: Lines) -> tuple[int, Sequence[int] | None] | None:
+    """The position of the first line and, where they are not in a row, of each line in the source that the headers name.
+
+    None where they do not tell: ids made from a wrong place would be those of other lines, which then count as repeats.
+    """
+    headers = message.headers
+    position = number_in(headers, Headers.POSITION, -1 if message.value else 0)
+    if Headers.POSITIONS not in headers:
+        return (position, None) if position >= 0 else None
+    try:
+        positions = wire.unpack_positions(headers[Headers.POSITIONS])
+    except ValueError:
+        return None
+    return (position, positions) if position >= 0 and len(positions) == _count_of_lines(message.value) else None
+
+
+def _count_of_lines(value: bytes) -> int:
+    return value.count(b"\n") + (value[-1:] not in (b"\n", b""))
+
+
+def may_begin_with_header(message: Lines, origin: Origin) -> bool:
+    """A source may at its beginning; a message without a source where its first line has no digit."""
+    if origin.positions is None:
+        return origin.position == 0
+    if isinstance(origin.positions, range):
+        return not any(48 <= byte <= 57 for byte in message.value.partition(b"\n")[0])
+    return False
+
+
+def number_in(headers: Mapping[str, bytes], name: str, default: int) -> int:
+    try:
+        return int(headers[name])
+    except (KeyError, ValueError):
+        return default

@@ -1,0 +1,1 @@
+"""This process: exit codes, logs, memory, crash points, standstill."""

@@ -1,0 +1,1 @@
+"""Opening inputs and cutting them into chunks of whole lines."""

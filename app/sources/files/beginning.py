@@ -1,0 +1,117 @@
+"""What the beginning of an input tells: its format, its head lines, and the bytes that are fingerprinted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from app.domain import formats
+from app.domain.formats.base import Format, FormatOptions
+from app.errors import InputError, UnknownFormat
+from app.settings import Settings
+from app.sources.files.chunks import ReadStream
+from app.sources.identity.heads import HeadRule, Heads, head_rule, text_of
+from app.sources.identity.identifier import FINGERPRINT_BYTES
+
+__all__ = ["AUTO", "Beginning", "ReadOptions", "begin", "form_of", "read_beginning"]
+
+AUTO = "auto"
+_SAMPLE_BYTES = 64 << 10
+_MOST_BYTES = 1 << 20
+_DETECT_LINES = 100
+
+
+class ReadOptions(NamedTuple):
+    """How inputs are read."""
+
+    format: str = AUTO
+    chunk_bytes: int = 512 << 10
+    max_line_bytes: int = 64 << 10
+    lines_per_message: int = 0
+    """0: as many as fit in chunk_bytes."""
+    format_options: FormatOptions = FormatOptions()
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReadOptions:
+        """As the settings say."""
+        columns = FormatOptions(settings.json_fields, settings.realtime_fields)
+        return cls(settings.format, settings.chunk_bytes, settings.max_line_bytes, 0, columns)
+
+
+class Beginning(NamedTuple):
+    """The beginning of one input, read."""
+
+    format: Format
+    rule: HeadRule
+    body: bytes
+    """What is fingerprinted; empty where there are no lines after the head lines."""
+    head: tuple[str, ...] = ()
+    """The head lines before it."""
+
+
+def form_of(name: str) -> Format:
+    """The format of that name. Raises UnknownFormat, which lists what there is."""
+    try:
+        return formats.get(name)
+    except LookupError as error:
+        raise UnknownFormat(str(error.args[0]) if error.args else f"there is no log format {name!r}") from None
+
+
+def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginning | None:
+    """Reads a beginning; None where it is too short to tell. `whole`: the input ends with it.
+
+    Raises UnknownFormat where the input has lines that fit no format and none was named.
+    """
+    complete = sample if whole else sample[: sample.rfind(b"\n") + 1] or sample
+    form = form_of(options.format) if options.format != AUTO else formats.detect(_first_lines(complete), options.format_options)
+    if form is None:
+        if not whole and len(sample) < _SAMPLE_BYTES:
+            return None
+        raise UnknownFormat(
+            f"{path}: no log format fits its first lines; name one with --format, `python -m app formats` lists them with examples"
+        )
+    rule = head_rule(form, options.format_options)
+    start = _body_start(sample, rule)
+    body = sample[start:]
+    if len(body) < FINGERPRINT_BYTES:
+        if not whole and len(sample) < _MOST_BYTES:
+            return None
+        body = body[: body.rfind(b"\n") + 1] or body
+    heads = Heads()
+    for line in sample[:start].split(b"\n")[:-1]:
+        heads.add(text_of(line))
+    return Beginning(form, rule, body[:FINGERPRINT_BYTES], heads.lines)
+
+
+def read_beginning(stream: ReadStream, path: str, options: ReadOptions) -> Beginning | None:
+    """Reads as much as it takes; None for an empty input. An archive that is cut off ends where it is cut off."""
+    sample, whole, wanted = b"", False, _SAMPLE_BYTES
+    while not whole:
+        try:
+            data = stream.read(wanted)
+        except InputError:
+            if not sample:
+                raise
+            data = b""
+        sample += data
+        whole = not data
+        if not sample:
+            return None
+        found = begin(sample, whole, path, options)
+        if found is not None:
+            return found
+    return None
+
+
+def _first_lines(sample: bytes) -> list[str]:
+    lines = sample.split(b"\n", _DETECT_LINES)[:_DETECT_LINES]
+    return [text_of(line) for line in lines if line]
+
+
+def _body_start(sample: bytes, rule: HeadRule) -> int:
+    at = 0
+    end = sample.find(b"\n") + 1 or len(sample)
+    if rule.is_header is not None and rule.is_header(text_of(sample[:end])):
+        at = end
+    while rule.prefix and at < len(sample) and sample.startswith(rule.prefix, at):
+        at = sample.find(b"\n", at) + 1 or len(sample)
+    return at

@@ -1,0 +1,185 @@
+"""One file that somebody else writes to: what is new in it, in whole lines, and whether it is still the same content."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Self
+
+from app.errors import UnknownFormat
+from app.sources.files.beginning import Beginning, ReadOptions, begin
+from app.sources.identity.identifier import Identifier, Seen
+from app.sources.replay.messages import Labels
+from app.sources.replay.run import Run
+from app.sources.replay.source import Source
+
+__all__ = ["GrowingFile", "Truncated"]
+
+_REMEMBERED_BYTES = 1024
+_SAMPLE_BYTES = 64 << 10
+_SCAN_BYTES = 64 << 10
+_TELLING_LINES = 50
+"""A file with so many lines that fit no format will not come to fit one."""
+_TURN_BYTES = 8 << 20
+"""A file gives way to the others after this much."""
+
+
+class Truncated(Exception):
+    """The file no longer holds what was read of it: it was cut and is written anew."""
+
+
+class _Region:
+    """The bytes [position, end) of a growing file. Every block is checked against a cut that came in between."""
+
+    def __init__(self, file: GrowingFile, position: int, end: int) -> None:
+        self._file = file
+        self._position = position
+        self._end = end
+
+    def read(self, size: int, /) -> bytes:
+        wanted = min(size, self._end - self._position)
+        data = os.pread(self._file.fd, wanted, self._position) if wanted else b""
+        self._file.check()
+        if len(data) < wanted:
+            raise Truncated
+        self._position += wanted
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class GrowingFile:
+    """An open inode. Its source is known from its first whole line on, and stays."""
+
+    def __init__(self, path: str, fd: int) -> None:
+        self.path = path
+        self.fd = fd
+        status = os.fstat(fd)
+        self.inode = (status.st_dev, status.st_ino)
+        self.source: Source | None = None
+        self.grown_at = time.monotonic()
+        """When something new was last read."""
+        self.is_unreadable = False
+        self._labels: Labels | None = None
+        self._scanned = 0
+        self._line_end = 0
+        self._first = b""
+        self._before = b""
+
+    @property
+    def position(self) -> int:
+        return self.source.position if self.source else 0
+
+    @property
+    def state(self) -> tuple[int, float]:
+        status = os.fstat(self.fd)
+        return status.st_size, status.st_mtime
+
+    def check(self) -> None:
+        """Raises Truncated where what was read is no longer there."""
+        position = self.position
+        if os.fstat(self.fd).st_size < position:
+            raise Truncated
+        if self._before and os.pread(self.fd, len(self._before), position - len(self._before)) != self._before:
+            raise Truncated
+        if self._first and os.pread(self.fd, len(self._first), 0) != self._first:
+            raise Truncated
+
+    def send_new(
+        self, run: Run, identifier: Identifier, options: ReadOptions, exclude: set[str], only: frozenset[str] | None = None
+    ) -> bool:
+        """Sends whole lines that were added, up to some MiB. True if there were any. Raises Truncated, UnknownFormat."""
+        self.check()
+        end = self._complete_end()
+        if self.source is None and (not end or not self._identify(end, run, identifier, options, exclude, only)):
+            return False
+        return self._send(run, end)
+
+    def finish(self, run: Run, identifier: Identifier, options: ReadOptions, exclude: set[str], only: frozenset[str] | None = None) -> None:
+        """Nothing more will come: sends the rest, an unended last line, too, and the end message. Raises Truncated."""
+        end = os.fstat(self.fd).st_size
+        if self.source is None and (not end or not self._identify(end, run, identifier, options, exclude, only, final=True)):
+            return
+        while self._send(run, end):
+            pass
+        assert self.source is not None and self._labels is not None
+        run.send_end(self.source, self._labels)
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def _complete_end(self) -> int:
+        """The offset behind the last newline; each byte is looked at once."""
+        size = at = os.fstat(self.fd).st_size
+        low = max(self._scanned, self.position)
+        self._scanned = max(size, low)
+        while at > low:
+            start = max(low, at - _SCAN_BYTES)
+            found = os.pread(self.fd, at - start, start).rfind(b"\n")
+            if found >= 0:
+                self._line_end = start + found + 1
+                break
+            at = start
+        return max(self._line_end, self.position)
+
+    def _identify(
+        self,
+        end: int,
+        run: Run,
+        identifier: Identifier,
+        options: ReadOptions,
+        exclude: set[str],
+        only: frozenset[str] | None,
+        *,
+        final: bool = False,
+    ) -> bool:
+        sample = os.pread(self.fd, min(end, _SAMPLE_BYTES), 0)
+        beginning = self._beginning(sample, options, final)
+        if beginning is None or not beginning.body:
+            return False
+        changed_s = os.fstat(self.fd).st_mtime
+        seen = Seen(self.path, beginning.body, lambda: _Region(self, 0, end), self.inode, changed_s)
+        record = identifier.identify(seen, exclude=exclude, only=only)
+        if record is None:
+            self.is_unreadable = True
+            return False
+        self.source = Source(record, identifier.registry, os.path.basename(self.path), beginning, options)
+        self._labels = Labels(self.source, run.partitions)
+        self._first = sample[:_REMEMBERED_BYTES]
+        self._remember()
+        return True
+
+    def _beginning(self, sample: bytes, options: ReadOptions, final: bool) -> Beginning | None:
+        try:
+            return begin(sample, True, self.path, options)
+        except UnknownFormat:
+            if not final and sample.count(b"\n") < _TELLING_LINES and len(sample) < _SAMPLE_BYTES:
+                return None
+            self.is_unreadable = True
+            raise
+
+    def _remember(self) -> None:
+        length = min(_REMEMBERED_BYTES, self.position)
+        self._before = os.pread(self.fd, length, self.position - length)
+
+    def _send(self, run: Run, end: int) -> bool:
+        source, labels = self.source, self._labels
+        assert source is not None and labels is not None
+        begun = source.position
+        if begun >= end or source.mark.unended is not None:
+            return False
+        source.record.changed_s = os.fstat(self.fd).st_mtime
+        for chunk, mark in source.cut(_Region(self, begun, end)):
+            run.send(chunk, labels, source, source.acknowledging(mark))
+            if chunk.too_long:
+                self._remember()
+            elif mark.unended is None:
+                self._before = (self._before + chunk.data[-_REMEMBERED_BYTES:])[-_REMEMBERED_BYTES:]
+            if source.position - begun >= _TURN_BYTES:
+                break
+        self.grown_at = time.monotonic()
+        return True

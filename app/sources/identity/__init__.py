@@ -1,0 +1,1 @@
+"""Which source a file is, and what is kept about it."""

@@ -1,0 +1,1 @@
+"""Sending files to the topic of lines, from their checkpoints on."""

@@ -1,0 +1,131 @@
+"""One run of a replay or of following: what it is asked, what its parts share, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+from typing import NamedTuple
+
+from app.settings import Settings
+from app.sources.files.beginning import ReadOptions
+from app.sources.files.chunks import Chunk
+from app.sources.files.orders import FILE_ORDER
+from app.sources.identity.identifier import Identifier
+from app.sources.identity.registry import FolderRegistry
+from app.sources.replay.messages import TOPIC, Labels
+from app.sources.replay.sender import Appends, Pace, Sender, Stopped
+from app.sources.replay.source import Input, Source
+
+__all__ = ["Progress", "ReplayOptions", "ReplayResult", "Run", "registry_of"]
+
+
+def registry_of(settings: Settings) -> FolderRegistry:
+    """Where this data folder keeps its checkpoints."""
+    return FolderRegistry(Path(settings.data_dir) / "sources")
+
+
+@dataclass
+class ReplayOptions:
+    """What a replay is asked to do."""
+
+    identifier: Identifier
+    read: ReadOptions = field(default_factory=ReadOptions)
+    rate: float = 0.0
+    """Lines a second; 0 is full speed."""
+    order: str = FILE_ORDER
+    seed: int = 0
+    line_by_line: bool = False
+    again: bool = False
+    linger_s: float = 5.0
+    """A writer may hold on to a rotated file for a while: its end is announced after so much silence."""
+    stop: Event = field(default_factory=Event)
+    """Set by somebody else: the replay stops after what is acknowledged."""
+    say: Callable[[str], None] = lambda _: None
+    """Takes sentences for people."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> ReplayOptions:
+        """As the settings say, with the checkpoints of the data folder."""
+        return cls(Identifier(registry_of(settings)), ReadOptions.of(settings), settings.rate)
+
+
+class Progress(NamedTuple):
+    """How far a replay has come."""
+
+    path: str
+    consumed_bytes: int
+    """Of the file named, compressed as it is."""
+    size_bytes: int | None
+    lines: int
+    """Sent in this run, all files together."""
+    sent_bytes: int
+
+
+@dataclass
+class ReplayResult:
+    """What a replay did."""
+
+    lines: int = 0
+    """Sent in this run, head lines and lines that are too long included."""
+    bytes: int = 0
+    """Of these lines as they were sent."""
+    seconds: float = 0.0
+    files: int = 0
+    """Inputs that were read to their end, or were already."""
+    errors: list[str] = field(default_factory=list)
+    """One sentence for each input that could not be read or sent."""
+    stopped: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        return 1 if self.errors or self.stopped else 0
+
+
+class Run:
+    """One replay: what its parts share."""
+
+    def __init__(self, producer: Appends, options: ReplayOptions, on_progress: Callable[[Progress], None] | None) -> None:
+        self.options = options
+        self.pace = Pace(options.rate, options.stop)
+        self.sender = Sender(producer, options.stop, options.say)
+        self.partitions = producer.partitions(TOPIC)
+        self.result = ReplayResult()
+        self._on_progress = on_progress
+
+    @property
+    def read_options(self) -> ReadOptions:
+        count = 1 if self.options.line_by_line else self.pace.lines_per_message
+        return self.options.read._replace(lines_per_message=count)
+
+    def send(self, chunk: Chunk, labels: Labels, source: object, acknowledge: Callable[[], None]) -> bool:
+        """True if what was gathered went out with it."""
+        if self.options.stop.is_set():
+            raise Stopped
+        lines = chunk.lines
+        self.pace.wait(lines, self.sender)
+        sent = self.sender.add(labels.message(chunk), source, acknowledge)
+        self.result.lines += lines
+        self.result.bytes += len(chunk.data)
+        return sent
+
+    def send_rest(self, opened: Input) -> None:
+        """From the checkpoint of an opened input to its end, and the end message."""
+        source = opened.source
+        assert source is not None
+        labels = Labels(source, self.partitions)
+        for chunk, mark in source.cut(opened.stream):
+            if self.send(chunk, labels, source, source.acknowledging(mark)):
+                self.tell(opened.path, opened.consumed_bytes, opened.size_bytes)
+        self.send_end(source, labels)
+        self.tell(opened.path, opened.consumed_bytes, opened.size_bytes)
+
+    def send_end(self, source: Source, labels: Labels) -> None:
+        """Says that a source is read to its end, and waits until that is durable."""
+        self.sender.add(labels.end(source.position), source, source.acknowledging(source.mark, ended=True))
+        self.sender.flush()
+
+    def tell(self, path: str, consumed_bytes: int, size_bytes: int | None) -> None:
+        if self._on_progress is not None:
+            self._on_progress(Progress(path, consumed_bytes, size_bytes, self.result.lines, self.result.bytes))

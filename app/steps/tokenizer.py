@@ -1,0 +1,201 @@
+"""From messages of lines to messages of hits: the work of the agent tokenize_lines, apart from Faust.
+
+What it gives depends on the messages alone: read again after a crash they give the same hits with the same ids.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
+
+from app.columns import reading as kernels
+from app.domain import formats
+from app.domain.formats import Format, FormatOptions
+from app.domain.lines import ReadLines, decode, read_lines, read_too_long
+from app.domain.records import Reject, raw_ids
+from app.domain.watermarks import Advance, Clocks, source_number
+from app.errors import SettingsError
+from app.messages.hits import Group, Headers, TokenMessage
+from app.messages.origins import Lines, Origin, may_begin_with_header, number_in, origin_of, unwrapped
+from app.messages.splitting import clean
+
+if TYPE_CHECKING:
+    from app.columns.blocks import Columns
+
+__all__ = ["Tokenized", "Tokenizer", "partition_of"]
+
+_REST_MESSAGES = 32
+"""So many messages after one with mostly odd lines are read line by line at once."""
+DETECT_LINES = 50
+COLUMNS_FROM_BYTES = 128 << 10
+"""A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
+
+
+class Tokenized(NamedTuple):
+    """What some messages of one partition give."""
+
+    tokens: dict[int, TokenMessage]
+    """By partition of weblogs_tokens."""
+    rejects: list[Reject]
+    lines: int
+    hits: int
+
+
+def partition_of(ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int) -> int:
+    """Where the hits of a key meet; hits without a key go anywhere, always the same way."""
+    if ip_address is None or user_agent is None or request is None:
+        return crc32(raw_id.encode()) % partitions
+    return crc32(f"{ip_address}\t{user_agent}\t{request}".encode("utf-8", "surrogatepass")) % partitions
+
+
+class Tokenizer:
+    """Keeps the watermark of each source it read, and the format of sources that do not name theirs."""
+
+    def __init__(
+        self,
+        partitions: int,
+        format_name: str = "auto",
+        options: FormatOptions = FormatOptions(),  # noqa: B008
+        columns_from_bytes: int = COLUMNS_FROM_BYTES,
+    ) -> None:
+        for each in formats.FORMATS.values():
+            try:
+                each.make_parser((), options)
+            except ValueError as error:
+                raise SettingsError(f"the columns or fields of the log format {each.name} can not be read so: {error}") from None
+        self._partitions = partitions
+        self._format_name = format_name
+        self._options = options
+        self._columns_from_bytes = columns_from_bytes
+        self._found: dict[str, str] = {}
+        self._resting = 0
+        self.clocks = Clocks()
+        self.names: dict[int, str] = {}
+        """Number of a clock -> name of its source, for people."""
+
+    def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
+        """The hits and rejects of messages of one partition."""
+        groups: dict[int, dict[str, Group]] = {}
+        rejects: list[Reject] = []
+        lines = hits = 0
+        now = 0.0
+        for message in map(unwrapped, messages):
+            now = max(now, message.timestamp)
+            origin = origin_of(message)
+            read = self._read(message, origin)
+            by_line = read if isinstance(read, ReadLines) else read.other
+            lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
+            identify = raw_ids(origin.source)
+            rejects += [
+                Reject(bad.reason, bad.detail, clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
+                for bad in by_line.rejects
+            ]
+            self._spread(message, origin, read, identify, groups)
+        tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
+        return Tokenized(tokens, rejects, lines, hits)
+
+    def tick(self, now: float, forget_before: float) -> TokenMessage:
+        """The time and the watermark of every source; sources not heard of since `forget_before` are forgotten."""
+        for number in self.clocks.forget(forget_before):
+            self.names.pop(number, None)
+        groups = [
+            Group.of(
+                "", number, self.names.get(number, ""), Advance(math.inf, clock.highest, clock.disorder_s, clock.ended, clock.unordered), []
+            )
+            for number, clock in self.clocks.of.items()
+        ]
+        return TokenMessage(now, groups, tick=True)
+
+    def _read(self, message: Lines, origin: Origin) -> ReadLines | Columns:
+        headers = message.headers
+        if Headers.TOO_LONG in headers:
+            return read_too_long(message.value, number_in(headers, Headers.TOO_LONG, 0), origin.position)
+        log_format = self._format_of(message, origin)
+        header_row = log_format.header_row and may_begin_with_header(message, origin)
+        if log_format.name in kernels.FORMATS and origin.positions is None and len(message.value) >= self._columns_from_bytes:
+            block = self._block(message, origin, log_format.name, header_row)
+            if block is not None:
+                return block
+        head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
+        parse = log_format.make_parser(head, self._options)
+        return read_lines(
+            message.value,
+            parse,
+            message.timestamp,
+            origin.position,
+            origin.positions,
+            header_row=header_row,
+        )
+
+    def _block(self, message: Lines, origin: Origin, form: str, header_row: bool) -> Columns | None:
+        """The lines as columns, where most of them are plain."""
+        if self._resting:
+            self._resting -= 1
+            return None
+        block = kernels.read_block(form, message.value, message.timestamp, origin.position, header_row, every_status=True)
+        if block is None or 2 * block.other.lines > block.lines:
+            self._resting = _REST_MESSAGES
+        return block
+
+    def _format_of(self, message: Lines, origin: Origin) -> Format:
+        named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
+        if named in formats.FORMATS:
+            return formats.FORMATS[named]
+        known = self._found.get(origin.clock)
+        if known is None:
+            first = [decode(line).removesuffix("\r") for line in message.value[: 256 << 10].split(b"\n")[:DETECT_LINES]]
+            found = formats.detect(first, self._options)
+            if found is None:
+                return formats.FORMATS["combined"]  # every line will be rejected, with its reason
+            if len(self._found) > 10_000:
+                self._found.clear()
+            known = self._found[origin.clock] = found.name
+        return formats.FORMATS[known]
+
+    def _spread(
+        self,
+        message: Lines,
+        origin: Origin,
+        read: ReadLines | Columns,
+        identify: Callable[[int], str],
+        groups: dict[int, dict[str, Group]],
+    ) -> None:
+        ended, unordered = Headers.END in message.headers, Headers.UNORDERED in message.headers
+        number = source_number(origin.clock)
+        advance = Advance(read.lowest, read.highest, read.disorder_s, ended, unordered)
+        clock = self.clocks.observe(number, advance, message.timestamp)
+        self.names[number] = origin.name
+        known = Advance(read.lowest, clock.highest, clock.disorder_s, ended, unordered)
+
+        def group_for(partition: int) -> Group:
+            held = groups.setdefault(partition, {})
+            group = held.get(origin.source)
+            if group is None:
+                group = held[origin.source] = Group.of(origin.source, number, origin.name, known, [])
+            else:
+                group.advance_to(known)
+            return group
+
+        rows: dict[int, list[tuple]] = {}
+        partitions = self._partitions
+        by_line = read if isinstance(read, ReadLines) else read.other
+        for hit, position in zip(by_line.hits, by_line.positions, strict=True):
+            raw_id = identify(position)
+            partition = partition_of(hit[1], hit[2], hit[3], raw_id, partitions)
+            row = (*hit, raw_id, position)
+            if partition in rows:
+                rows[partition].append(row)
+            else:
+                rows[partition] = [row]
+        for partition, found in rows.items():
+            group_for(partition).rows += found
+        if not isinstance(read, ReadLines):
+            from app.columns.tokens import spread
+
+            for partition, block in spread(read, lambda key: partition_of(*key, "", partitions)).items():
+                group_for(partition).columns.append(block)
+        if ended:
+            for partition in range(partitions):
+                group_for(partition)

@@ -1,0 +1,154 @@
+"""Counts of the Cassandra store: taken by walking the ring, answered from the last ones where that takes long.
+
+There are no counters: a write that is repeated would count twice. So counting costs a walk through narrow columns, and what
+is known answers meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from app.errors import StoreError
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.values import bigint, text_of
+from app.stores.contract import Counts
+
+__all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
+
+WAIT_S = 2.0
+"""Who asks waits so long for new counts, then gets the last known ones."""
+COST_FACTOR = 10
+"""Counts are taken anew when they are older than so many times what taking them took: a tenth of the time at most goes into it."""
+SOON_S = 1.0
+"""Counts that take no longer are taken anew after every write of this process."""
+SLICES = 32
+"""Parts of the ring, so that one request stays small."""
+AT_ONCE = 4
+_PAGE_ROWS = 1000
+_RING = [-(1 << 63) + (1 << 64) * number // SLICES for number in range(SLICES)] + [(1 << 63) - 1]
+_NAME = b"counts"
+
+
+class Counter:
+    """Takes counts and keeps the last. `writes` tells how many writes this process has made."""
+
+    def __init__(self, connection: Connection, writes: Callable[[], int], keeps: bool) -> None:
+        self._connection = connection
+        self._writes = writes
+        self._keeps = keeps
+        self._known: Counts | None = None
+        self._taken_at = self._cost_s = 0.0
+        self._at_writes = -1
+        self._walk: asyncio.Task[Counts] | None = None
+
+    async def counts(self) -> Counts:
+        """New ones, or the last known where new ones take longer than WAIT_S; waits for the very first that nobody has taken yet."""
+        if self._known is not None and self._is_fresh():
+            return self._known
+        if self._walk is None or self._walk.done():
+            self._walk = asyncio.create_task(self._take())
+            self._walk.add_done_callback(_retrieved)
+        walk = self._walk
+        done, _ = await asyncio.wait({walk}, timeout=WAIT_S)
+        if done:
+            return walk.result()
+        known = self._known or await self._kept()
+        return known if known is not None else await asyncio.shield(walk)
+
+    async def close(self) -> None:
+        walk, self._walk = self._walk, None
+        if walk is not None:
+            walk.cancel()
+            await asyncio.wait({walk})
+
+    def _is_fresh(self) -> bool:
+        age_s = time.monotonic() - self._taken_at
+        return age_s < COST_FACTOR * self._cost_s and (self._cost_s > SOON_S or self._at_writes == self._writes())
+
+    async def _take(self) -> Counts:
+        begun, writes = time.monotonic(), self._writes()
+        hits = 0
+        rejects: dict[str, int] = {}
+        tally = _Deliveries()
+        free = asyncio.Semaphore(AT_ONCE)
+
+        async def count(lo: bytes, hi: bytes) -> None:
+            nonlocal hits
+            async with free:
+                for (number,) in await self._connection.ask(self._bound("count_hits", lo, hi)):
+                    hits += number
+                for reason, number in await self._connection.ask(self._bound("count_rejects", lo, hi)):
+                    name = text_of(reason)
+                    rejects[name] = rejects.get(name, 0) + number
+                async for rows in self._connection.pages(self._bound("count_deliveries", lo, hi)):
+                    tally.add(rows)
+
+        slices = [asyncio.ensure_future(count(bigint(lo), bigint(hi))) for lo, hi in pairwise(_RING)]
+        try:
+            await asyncio.gather(*slices)
+        except BaseException:
+            for one in slices:
+                one.cancel()
+            await asyncio.gather(*slices, return_exceptions=True)
+            raise
+        counts = Counts(hits, rejects, tally.verdicts, tally.reasons, tally.covered_bytes, tally.bytes_sent)
+        self._known, self._taken_at, self._cost_s = counts, time.monotonic(), time.monotonic() - begun
+        self._at_writes = writes
+        if self._keeps:
+            await self._keep(counts)
+        return counts
+
+    def _bound(self, name: str, lo: bytes, hi: bytes) -> Any:
+        return self._connection.bound(name, (lo, hi), _PAGE_ROWS)
+
+    async def _keep(self, counts: Counts) -> None:
+        """For other processes: a plain value, so that writing it twice is harmless."""
+        listed = [
+            *counts[:3],
+            [[*name, number] for name, number in counts.reasons.items()],
+            str(counts.covered_bytes),
+            str(counts.bytes_sent),
+        ]
+        try:
+            await self._connection.ask(self._connection.bound("counts", (_NAME, json.dumps(listed).encode())))
+        except (StoreError, ValueError):  # a convenience only; ValueError: sums beyond what Python writes as decimals
+            pass
+
+    async def _kept(self) -> Counts | None:
+        rows = await self._connection.ask(self._connection.bound("counts_taken", (_NAME,)))
+        if not rows or not rows[0][0]:
+            return None
+        hits, rejects, deliveries, reasons, covered, sent = json.loads(rows[0][0])
+        return Counts(hits, rejects, deliveries, {(one[0], one[1]): one[2] for one in reasons}, int(covered), int(sent))
+
+
+class _Deliveries:
+    """Sums over the visible deliveries."""
+
+    def __init__(self) -> None:
+        self.verdicts: dict[str, int] = {}
+        self.reasons: dict[tuple[str, str | None], int] = {}
+        self.covered_bytes = 0
+        self.bytes_sent = 0
+
+    def add(self, rows: list[tuple]) -> None:
+        for stored_verdict, stored_reason, covered, sent, superseded_by in rows:
+            if superseded_by is not None:
+                continue
+            verdict = stored_verdict or ""
+            name = (verdict, None if stored_reason is None else text_of(stored_reason))
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+            self.reasons[name] = self.reasons.get(name, 0) + 1
+            self.covered_bytes += covered or 0
+            self.bytes_sent += sent or 0
+
+
+def _retrieved(walk: asyncio.Task[Counts]) -> None:
+    """A walk that failed after nobody waited for it any more is no news: the next one will tell."""
+    if not walk.cancelled():
+        walk.exception()

@@ -1,0 +1,199 @@
+"""The rows that a batch of records becomes. Runs in a thread: it is the part that takes time."""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from app.domain.records import Delivery, Hit, Reject
+from app.stores.cassandra.memory import Written
+from app.stores.cassandra.rows import (
+    COLUMN_BYTES,
+    SHARDS,
+    AnyKey,
+    KeyBytes,
+    Row,
+    class_of,
+    day_bytes,
+    delivery_values,
+    hit_values,
+    hour_of,
+    id_bytes,
+    index_values,
+    key_bytes,
+    reject_values,
+    stamp,
+)
+from app.stores.cassandra.values import bigint, int32
+
+__all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
+
+LONGEST_TTL_S = 10 * 365 * 86400
+"""Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
+_make_row = tuple.__new__
+_UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)
+"""What encoding raises for a value that no column can hold."""
+
+
+def ttl_s(days: float) -> int:
+    """Seconds to live; 0 is for ever.
+
+    >>> ttl_s(7), ttl_s(0), ttl_s(float("inf"))
+    (604800, 1, 0)
+    """
+    seconds = days * 86400.0
+    return 0 if not seconds <= LONGEST_TTL_S else max(1, math.ceil(seconds))
+
+
+class Work:
+    """Rows to send, what was refused before, and what to remember once they are written."""
+
+    def __init__(self) -> None:
+        self.records: list[Row] = []
+        self.others: dict[tuple[str, bytes], list[Row]] = {}
+        """Rows of index and lookup tables, by table and partition."""
+        self.refused: dict[int, str] = {}
+        self.names: dict[Hashable, None] = {}
+        """Rows to remember once all is written."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """In the order they are sent: rows of one partition side by side, because the server takes them in one step."""
+        return self.records + [row for name in sorted(self.others) for row in self.others[name]]
+
+
+class Encoder:
+    """Makes rows. `raw_s` and `reduced_s` are the seconds to live (0 for ever) of raw and reduced rows."""
+
+    def __init__(self, raw_s: int, reduced_s: int, written: Written, age_s: float, unset: Any) -> None:
+        self._raw, self._reduced = int32(raw_s), int32(reduced_s)
+        # what is remembered as written is not written again for twice `age_s`, and must outlive the records that need it
+        lookup = 0 if 0 in (raw_s, reduced_s) else max(raw_s, reduced_s) + math.ceil(2 * age_s)
+        self._lookup = int32(lookup)
+        self._written = written
+        self._unset = unset
+
+    def hits(self, hits: Sequence[Hit], *, nulls: bool = False, stamp_us: int | None = None, all_rows: bool = False) -> Work:
+        """Rows of raw_weblogs by partition, and the lookup rows they need. `nulls` writes absent columns as null."""
+        work = Work()
+        unset = None if nulls else self._unset
+        using = [self._raw] if stamp_us is None else [self._raw, bigint(stamp_us)]
+        partitions: dict[tuple, tuple[KeyBytes, bytes, list[int]]] = {}
+        keys: dict[AnyKey, KeyBytes] = {}
+        seen: set[tuple] = set()
+        for index, hit in enumerate(hits):
+            key = (hit[1], hit[2], hit[3])
+            try:
+                name = (hit[11], hit[0], key)
+                if name in seen:
+                    continue
+                seen.add(name)
+                day = day_bytes(hit[0])
+                found = partitions.get((key, day))
+                if found is None:
+                    encoded = keys.get(key)
+                    if encoded is None:
+                        encoded = keys[key] = key_bytes(key)
+                    found = partitions[key, day] = (encoded, day, [])
+                found[2].append(index)
+            except _UNKEPT as error:
+                work.refused[index] = _reason(error)
+        statement = "hit" if stamp_us is None else "hit_at"
+        for encoded, day, indices in partitions.values():
+            kept = None
+            for index in indices:
+                try:
+                    values = hit_values(hits[index], encoded, day, unset)
+                except _UNKEPT as error:
+                    work.refused[index] = _reason(error)
+                    continue
+                self._row(work, statement, values + using, index)
+                kept = index
+            if kept is not None:
+                self._lookups(work, encoded, day, kept, all_rows)
+        return work
+
+    def rejects(self, rejects: Sequence[Reject]) -> Work:
+        """Rows of rejects; of several with one raw id and reason the first."""
+        work = Work()
+        seen: set[tuple[str, str]] = set()
+        for index, reject in enumerate(rejects):
+            if (reject[0], reject[3]) in seen:
+                continue
+            seen.add((reject[0], reject[3]))
+            try:
+                self._row(work, "reject", [*reject_values(reject), self._raw], index)
+            except _UNKEPT as error:
+                work.refused[index] = _reason(error)
+        return work
+
+    def deliveries(self, deliveries: Sequence[Delivery], floors: dict[bytes, int], *, all_rows: bool = False) -> Work:
+        """The highest version of each delivery as rows of reduced_weblogs, of its index, and the lookup rows they need."""
+        work = Work()
+        best: dict[tuple, tuple[int, int, list[Any], KeyBytes, bytes]] = {}
+        keys: dict[AnyKey, KeyBytes] = {}
+        for index, delivery in enumerate(deliveries):
+            try:
+                key = delivery[0:3]
+                encoded = keys.get(key)
+                if encoded is None:
+                    encoded = keys[key] = key_bytes(key)
+                values = delivery_values(delivery, encoded, self._unset)
+                at = stamp(delivery, values)
+                day = day_bytes(delivery.last)
+            except _UNKEPT as error:
+                work.refused[index] = _reason(error)
+                continue
+            name = (key, values[3])
+            other = best.get(name)
+            if other is None or other[0] < at:
+                best[name] = (at, index, values, encoded, day)
+        for at, index, values, encoded, day in best.values():
+            delivery = deliveries[index]
+            name_id = id_bytes(delivery)
+            if floors:
+                at += floors.get(name_id, 0)
+            self._row(work, "delivery", [*values, self._reduced, bigint(at)], index)
+            entry = index_values(delivery, encoded, name_id, self._unset)
+            self._row(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
+            self._bucket(work, class_of(delivery), hour_of(delivery.last), index, all_rows)
+            self._lookups(work, encoded, day, index, all_rows)
+        return work
+
+    def _lookups(self, work: Work, key: KeyBytes, day: bytes, index: int, all_rows: bool) -> None:
+        name = (key.name, day)
+        if name in work.names or (name in self._written and not all_rows):
+            return
+        work.names[name] = None
+        key_hash = key.digest.hex().encode()
+        full = self._unset if key.full is None else key.full
+        written = bigint(int(time.time() * 1000))
+        shard = int32(key.digest[0] % SHARDS)
+        self._row(work, "by_hash", [key_hash, *key.parts, day, full, self._lookup], index, b"")
+        self._row(work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard)
+        self._bucket(work, "keys", int.from_bytes(day, "big"), index, all_rows)
+
+    def _bucket(self, work: Work, kind: str, bucket: int, index: int, all_rows: bool) -> None:
+        name = (kind, bucket)
+        if name in work.names or (name in self._written and not all_rows):
+            return
+        work.names[name] = None
+        self._row(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
+
+    def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
+        unset = self._unset
+        size = COLUMN_BYTES * len(values) + sum([len(value) for value in values if value is not None and value is not unset])
+        rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
+        rows.append(_make_row(Row, (statement, values, size, index)))
+
+
+def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:
+    """The refused records in their order, each with its reason."""
+    return [(records[index], reasons[index]) for index in sorted(reasons)]
+
+
+def _reason(error: BaseException) -> str:
+    return f"a value does not fit its column: {error}" if isinstance(error, (struct.error, OverflowError)) else str(error)

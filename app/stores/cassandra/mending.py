@@ -1,0 +1,180 @@
+"""Making stored records what they should be, whatever a person did to them with a CQL shell.
+
+A person writes and deletes by the clock: microseconds since 1970, far above the timestamps of deliveries, which are made of their
+versions. So a mended delivery gets a floor (see cassandra_floors) above what stands in its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from app.domain.records import Delivery, Hit, Reject, delivery_id
+from app.errors import StoreError
+from app.stores.cassandra.batches import Sender
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.encoding import Encoder, Work
+from app.stores.cassandra.floors import Floors
+from app.stores.cassandra.reads import Reader
+from app.stores.cassandra.rows import Row, day_bytes, delivery_values, hit_of_row, hit_values, id_bytes, key_bytes, reject_values, stamp
+from app.stores.cassandra.values import bigint, double
+from app.stores.contract import Key
+
+__all__ = ["Mender"]
+
+_STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
+"""How far above the clock and what is seen: a deletion can not be seen, and was perhaps written by a clock that is ahead, or in ns."""
+_FLOOR_END = 1 << 62
+_AT_ONCE = 200
+
+
+class Mender:
+    """Mends on one connection."""
+
+    def __init__(self, connection: Connection, encoder: Encoder, sender: Sender, reader: Reader, floors: Floors) -> None:
+        self._connection = connection
+        self._encoder = encoder
+        self._sender = sender
+        self._reader = reader
+        self._floors = floors
+
+    async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
+        left = list(deliveries)
+        for step_us in (0, *_STEPS_US):
+            if step_us:
+                await self._raise_floors(left, step_us)
+            self._floors.forget()
+            floors = await self._floors.fresh()
+            await self._send(self._encoder.deliveries(left, floors, all_rows=True))
+            left = await self._off(left, floors)
+            if not left:
+                return
+        raise StoreError(f"{self._connection.where}: the delivery {left[0][:4]!r:.300} can not be mended: something newer hides it")
+
+    async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
+        """Those that do not stand as given, or with cells that would hide the next version."""
+        off: list[Delivery] = []
+        for start in range(0, len(deliveries), _AT_ONCE):
+            slice_ = deliveries[start : start + _AT_ONCE]
+            stands = await asyncio.gather(*[self._stands(one, floors) for one in slice_])
+            off += [one for one, good in zip(slice_, stands, strict=True) if not good]
+        return off
+
+    async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
+        key = key_bytes(delivery[:3])
+        stored = await self._reader.delivery_of(key.parts, delivery.window_start + 0.0)
+        wanted = delivery_values(delivery, key, None)
+        try:
+            if stored is None or delivery_values(stored, key, None) != wanted:
+                return False
+        except ValueError:  # what stands there could never have been written
+            return False
+        at = floors.get(id_bytes(delivery), 0) + stamp(delivery, wanted)
+        return await self._highest_stamp(key.parts, wanted[3]) == at
+
+    async def _highest_stamp(self, parts: Sequence[bytes], window_start: bytes) -> int | None:
+        """When the row's newest cell was written, by its own account; None where there is no row with cells."""
+        rows = await self._connection.ask(self._connection.bound("stamps_of", (*parts, window_start)))
+        return max((one for one in rows[0] if one is not None), default=None) if rows else None
+
+    async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
+        """Floors above the clock and above all that is seen, and known to every writer when this returns."""
+        ids = [(key_bytes(one[:3]).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
+        await self._set_floors(ids, step_us, _now_us())
+        await asyncio.sleep(2 * self._floors.age_s)  # every writer has read the floors, and its batch of before is through
+
+    async def _set_floors(self, ids: Sequence[tuple[Sequence[bytes], bytes, bytes]], step_us: int, least_us: int) -> None:
+        floors = await self._floors.fresh()
+        rows = []
+        for number, (parts, window_start, name) in enumerate(ids):
+            seen = await self._highest_stamp(parts, window_start)
+            floor = max(least_us, seen or 0, floors.get(name, 0)) + step_us
+            if floor >= _FLOOR_END:
+                raise StoreError(
+                    f"{self._connection.where}: the delivery {name.hex()} was written by hand with timestamp {seen}: none is above it"
+                )
+            rows.append(Row("floor", [name, bigint(floor), bigint(floor)], 100, number))  # of two that mend, the higher floor stays
+        await self._sender.send(rows)
+        self._floors.forget()
+
+    async def remove_deliveries(self, ids: Sequence[tuple[Key, float]]) -> None:
+        """Each is gone afterwards, and may be written again. Raises StoreError that names the first that stays."""
+        left = [(key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start) for key, start in ids]
+        for step_us in (1, *_STEPS_US):
+            rows: list[Row] = []
+            there = []
+            least_us = 0 if step_us == 1 else _now_us()
+            for one in left:
+                parts, window_start, _, start = one
+                if await self._reader.delivery_of(parts, start + 0.0) is None:
+                    continue
+                there.append(one)
+                # a row without any cell, as a person can write it, does not tell its time
+                seen = await self._highest_stamp(parts, window_start)
+                at = (max(seen, least_us) if seen is not None else _now_us()) + (step_us if step_us > 1 else 0)
+                rows.append(Row("remove_delivery", [bigint(at), *parts, window_start], 200, len(rows)))
+                # first the floor, so that whoever writes it again writes above the deletion
+                await self._set_floors([one[:3]], 1, at)
+            if not there:
+                return
+            await self._sender.send(rows)
+            left = there
+        remaining = [one for one in left if await self._reader.delivery_of(one[0], one[3] + 0.0) is not None]
+        if remaining:
+            raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} can not be removed")
+
+    async def mend_hits(self, hits: Sequence[Hit]) -> None:
+        """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
+        left = list(hits)
+        for step_us in (0, *_STEPS_US):
+            at = _now_us() + step_us if step_us else None
+            await self._send(self._encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
+            off: list[Hit] = []
+            for start in range(0, len(left), _AT_ONCE):
+                slice_ = left[start : start + _AT_ONCE]
+                stands = await asyncio.gather(*[self._hit_stands(one) for one in slice_])
+                off += [one for one, good in zip(slice_, stands, strict=True) if not good]
+            left = off
+            if not left:
+                return
+        raise StoreError(f"{self._connection.where}: the hit {left[0].raw_id} can not be mended: something newer hides it")
+
+    async def _hit_stands(self, hit: Hit) -> bool:
+        key = key_bytes(hit[1:4])
+        values = hit_values(hit, key, day_bytes(hit.time), None)
+        rows = await self._connection.ask(self._connection.bound("hit_of", (*key.parts, values[3], values[4], values[5])))
+        return bool(rows) and hit_values(hit_of_row(rows[0]), key, values[3], None) == values
+
+    async def remove_hits(self, hits: Sequence[Hit]) -> None:
+        """These rows, named by key, time and raw id, are gone afterwards; they may be written again."""
+        rows = []
+        for number, hit in enumerate(hits):
+            key = key_bytes(hit[1:4])
+            values = [*key.parts, day_bytes(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
+            rows.append(Row("remove_hit", values, 200 + sum(map(len, values)), number))
+        await self._send_rows(rows)
+
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        """Each stands as given afterwards: written by the clock, all columns of it."""
+        await self._send(self._encoder.rejects(rejects))
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        """These rows, named by reason and raw id, are gone afterwards; they may be written again."""
+        rows = [Row("remove_reject", reject_values(reject)[:3], 200, number) for number, reject in enumerate(rejects)]
+        await self._send_rows(rows)
+
+    async def _send(self, work: Work) -> None:
+        if work.refused:
+            raise StoreError(f"{self._connection.where} can not be mended: {next(iter(work.refused.values()))}")
+        await self._send_rows(work.rows)
+
+    async def _send_rows(self, rows: Sequence[Row]) -> None:
+        refused = await self._sender.send(rows)
+        if refused:
+            raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")
+
+
+def _now_us() -> int:
+    return int(time.time() * 1_000_000)

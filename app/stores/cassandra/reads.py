@@ -1,0 +1,208 @@
+"""Reading the Cassandra store: every read goes to partitions it can name, or is bounded in rows and time."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from app.domain.records import Delivery, Hit, Reject
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.rows import (
+    HIDDEN,
+    SHARDS,
+    VERDICTS,
+    AnyKey,
+    class_of,
+    delivery_of_row,
+    hit_of_row,
+    key_bytes,
+    reject_of_row,
+)
+from app.stores.cassandra.values import big, bigint, double, int32, text_of
+from app.stores.contract import Key, place
+
+__all__ = ["SEARCHED_KEYS", "SEARCH_S", "Reader"]
+
+SEARCHED_KEYS = 100_000
+"""A search by a part of the key looks at so many of the keys, newest day first,"""
+SEARCH_S = 3.0
+"""and for so many seconds."""
+PAGE_ROWS = 1000
+DELIVERY_PAGE_ROWS = 250
+"""A delivery has up to four nulls, and a server complains of more than 1,000 in one page."""
+STALE_FACTOR = 50
+"""newest_deliveries looks at so many entries of the index for each record asked, and some more."""
+
+
+class Reader:
+    """Reads on one connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def _ask(self, name: str, *values: bytes) -> list[tuple]:
+        return await self._connection.ask(self._connection.bound(name, values, PAGE_ROWS))
+
+    def _pages(self, name: str, page_rows: int, *values: bytes) -> AsyncIterator[list[tuple]]:
+        return self._connection.pages(self._connection.bound(name, values, page_rows))
+
+    async def ping(self) -> None:
+        await self._connection.ask(self._connection.bound("ping", ()), timeout_s=5.0)
+
+    async def keys_by_hash(self, key_hash: str) -> list[Key]:
+        if len(key_hash) != 32 or not key_hash.isalnum() or not key_hash.isascii():
+            return []
+        found = [_key_of(row[:3], row[3]) for row in await self._ask("keys_of_hash", key_hash.encode())]
+        return [key for key in found if None not in key]
+
+    async def keys_by_text_part(self, part: str, limit: int) -> list[Key]:
+        sought = part.encode("utf-8", "surrogatepass").lower()  # of bytes: a-z only
+        found: dict[Key, None] = {}
+        give_up = time.monotonic() + SEARCH_S
+        left = SEARCHED_KEYS
+        async for days in self._pages("buckets", PAGE_ROWS, b"keys"):
+            for (day,) in days:
+                matching = []
+                for shard in range(SHARDS):
+                    async for rows in self._pages("keys_of_day", PAGE_ROWS, big(day), int32(shard)):
+                        left -= len(rows)
+                        for row in rows:
+                            key = _key_of(row[:3], row[3])
+                            if None not in key and sought in "_".join(key).encode("utf-8", "surrogatepass").lower():
+                                matching.append((row[4], key))
+                        if left <= 0 or time.monotonic() > give_up:
+                            break
+                matching.sort(key=lambda one: one[0], reverse=True)
+                found.update(dict.fromkeys([key for _, key in matching]))
+                if len(found) >= limit or left <= 0 or time.monotonic() > give_up:
+                    return list(found)[:limit]
+        return list(found)[:limit]
+
+    async def deliveries_of(self, key: Key, superseded: bool) -> list[Delivery]:
+        rows = self._pages("deliveries_of", DELIVERY_PAGE_ROWS, *key_bytes(key).parts)
+        return [one async for one in _deliveries(rows, superseded)]
+
+    async def hits_of(self, key: AnyKey, limit: int) -> tuple[list[Hit], int]:
+        encoded = key_bytes(key)
+        rows = await self._ask("days_of_key", encoded.digest.hex().encode(), *encoded.parts)
+        days = sorted(_date_bytes(row[0]) for row in rows)
+        counted = await asyncio.gather(*[self._ask("count_of_day", *encoded.parts, day) for day in days])
+        hits: list[Hit] = []
+        for day, ((count,),) in zip(days, counted, strict=True):
+            if count and len(hits) < limit:
+                rows = await self._ask("hits_of_day", *encoded.parts, day, int32(min(limit - len(hits), 2**31 - 1)))
+                hits.extend(map(hit_of_row, rows))
+                if len(hits) == limit:  # the rows of one time come by their ids: all of them, to take the first
+                    rows = await self._ask("hits_at", *encoded.parts, day, double(hits[-1].time))
+                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(hit_of_row, rows))
+        return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
+
+    async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
+        classes = [name for name in VERDICTS if verdict in (None, name)]
+        if superseded:
+            classes.append(HIDDEN)
+        found: list[Delivery] = []
+        seen: set[bytes] = set()
+        known: dict[bytes, Delivery | None] = {}
+        left = limit * STALE_FACTOR + 2000
+        entries = self._entries(classes, min(max(limit, 1), PAGE_ROWS))
+        while len(found) < limit and left > 0:
+            asked = []
+            async for entry in entries:
+                left -= 1
+                if entry[2] not in seen:
+                    asked.append(entry)
+                    if len(asked) >= limit - len(found):
+                        break
+                if left <= 0:
+                    break
+            if not asked:
+                break
+            # an entry counts while the delivery is still of that class and was last touched then
+            unknown = {entry[2]: entry for entry in asked if entry[2] not in known}
+            read = await asyncio.gather(*[self.delivery_of(entry[3], entry[4]) for entry in unknown.values()])
+            known.update(zip(unknown, read, strict=True))
+            for name, last, delivery_id, _, _ in asked:
+                delivery = known[delivery_id]
+                stands = delivery is not None and delivery.last == last and class_of(delivery) == name and delivery_id not in seen
+                if delivery is not None and stands and verdict in (None, delivery.verdict):
+                    found.append(delivery)
+                    seen.add(delivery_id)
+        return found[:limit]
+
+    async def delivery_of(self, parts: Sequence[bytes], window_start: float) -> Delivery | None:
+        """The stored record of a key, as the bytes of its parts, in one window, superseded or not."""
+        rows = await self._ask("delivery_of", *parts, double(window_start))
+        return delivery_of_row(rows[0]) if rows else None
+
+    async def _entries(self, classes: Sequence[str], page_rows: int) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
+        """(class, last, delivery_id, key parts, window_start) of the index, latest first."""
+        hours = [self._hours(name) for name in classes]
+        async for hour, name_group in _grouped(hours, classes):
+            streams = [self._shard(name, hour, shard, page_rows) for name in name_group for shard in range(SHARDS)]
+            heads = await asyncio.gather(*[anext(stream, None) for stream in streams])
+            heap = [(-head[1], head[2], number, head) for number, head in enumerate(heads) if head is not None]
+            heapq.heapify(heap)
+            while heap:
+                _, _, number, head = heap[0]
+                yield head
+                following = await anext(streams[number], None)
+                if following is None:
+                    heapq.heappop(heap)
+                else:
+                    heapq.heapreplace(heap, (-following[1], following[2], number, following))
+
+    async def _hours(self, name: str) -> AsyncIterator[int]:
+        async for rows in self._pages("buckets", PAGE_ROWS, name.encode()):
+            for (hour,) in rows:
+                yield hour
+
+    async def _shard(self, name: str, hour: int, shard: int, page_rows: int) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
+        async for rows in self._pages("newest", page_rows, name.encode(), bigint(hour), int32(shard)):
+            for row in rows:
+                yield name, row[0], row[1], [row[2].encode(), row[3].encode(), row[4].encode()], row[5]
+
+    async def all_deliveries(self, superseded: bool) -> AsyncIterator[Delivery]:
+        async for one in _deliveries(self._pages("all_deliveries", DELIVERY_PAGE_ROWS), superseded):
+            yield one
+
+    async def all_hits(self) -> AsyncIterator[Hit]:
+        async for rows in self._pages("all_hits", PAGE_ROWS):
+            for row in rows:
+                yield hit_of_row(row)
+
+    async def all_rejects(self) -> AsyncIterator[Reject]:
+        async for rows in self._pages("all_rejects", PAGE_ROWS):
+            for row in rows:
+                yield reject_of_row(row)
+
+
+async def _deliveries(pages: AsyncIterator[list[tuple]], superseded: bool) -> AsyncIterator[Delivery]:
+    async for rows in pages:
+        for row in rows:
+            delivery = delivery_of_row(row)
+            if superseded or delivery.superseded_by is None:
+                yield delivery
+
+
+async def _grouped(streams: Sequence[AsyncIterator[int]], names: Sequence[str]) -> AsyncIterator[tuple[int, list[str]]]:
+    """Merges falling numbers: each once, with the names of the streams that have it."""
+    heads = [await anext(stream, None) for stream in streams]
+    while any(head is not None for head in heads):
+        highest = max(head for head in heads if head is not None)
+        having = [number for number, head in enumerate(heads) if head == highest]
+        yield highest, [names[number] for number in having]
+        for number in having:
+            heads[number] = await anext(streams[number], None)
+
+
+def _key_of(parts: Sequence[Any], full: Sequence[str | None] | None) -> Key:
+    whole = full or (None, None, None)
+    return text_of(parts[0], whole[0]), text_of(parts[1], whole[1]), text_of(parts[2], whole[2])
+
+
+def _date_bytes(date: Any) -> bytes:
+    return big(date.days_from_epoch + (1 << 31))

@@ -1,0 +1,185 @@
+"""The connection to Elasticsearch: who we are, and its failures as sentences."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
+from app.settings import PREFIX, Settings
+from app.stores.elasticsearch.requests import said
+
+if TYPE_CHECKING:
+    from elasticsearch import ApiError, AsyncElasticsearch
+
+__all__ = ["BULK_TIMEOUT_S", "PING_TIMEOUT_S", "TIMEOUT_S", "Connection"]
+
+TIMEOUT_S = 30.0
+BULK_TIMEOUT_S = 60.0
+PING_TIMEOUT_S = 5.0
+_JSON = {"accept": "application/json", "content-type": "application/json"}
+_NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
+_NAME = f"{PREFIX}ELASTICSEARCH_"
+
+
+class _Json:
+    """The client's (de)serializer by msgspec: several times as fast as the standard library's."""
+
+    mimetype = "application/json"
+
+    def loads(self, data: bytes) -> Any:
+        return msgspec.json.decode(data) if data else None
+
+    def dumps(self, data: Any) -> bytes:
+        return data if isinstance(data, bytes) else msgspec.json.encode(data)
+
+
+class _Body(io.BytesIO):
+    """A body that the driver may try to write into a log."""
+
+    def decode(self, *_: str) -> str:
+        return f"({len(self.getbuffer())} bytes)"
+
+
+class _Ndjson(_Json):
+    """Bodies as files: the HTTP client sends those in pieces, where it would copy several megabytes at once. Read once: no retries."""
+
+    mimetype = "application/x-ndjson"
+
+    def dumps(self, data: Any) -> Any:
+        return _Body(data)
+
+
+class _Client:
+    """Makes the driver's client from the settings. Raises SettingsError for settings that it can not use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.hosts = [host.strip() for host in settings.elasticsearch_url.split(",") if host.strip()]
+        self.user = settings.elasticsearch_user
+        self._settings = settings
+        if not self.hosts or any(urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname for host in self.hosts):
+            raise SettingsError(f"{_NAME}URL={settings.elasticsearch_url!r}: write http://HOST:PORT or https://HOST:PORT, commas between")
+        if self.user and settings.elasticsearch_api_key:
+            raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
+        if settings.elasticsearch_ca and not Path(settings.elasticsearch_ca).is_file():
+            raise SettingsError(f"{_NAME}CA={settings.elasticsearch_ca!r}: there is no such file")
+
+    def make(self) -> AsyncElasticsearch:
+        from elasticsearch import AsyncElasticsearch
+
+        logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it tells of each request
+        logging.getLogger("elastic_transport.node").propagate = False  # else it writes down each body, for whatever level
+        own = self._settings
+        options: dict[str, Any] = {}
+        serializers: dict[str, Any] = {
+            "application/json": _Json(),
+            "application/vnd.elasticsearch+json": _Json(),
+            "application/vnd.elasticsearch+x-ndjson": _Ndjson(),
+        }
+        if own.elasticsearch_api_key:
+            options["api_key"] = own.elasticsearch_api_key
+        elif self.user:
+            options["basic_auth"] = (self.user, own.elasticsearch_password)
+        if own.elasticsearch_ca and any(host.startswith("https:") for host in self.hosts):
+            options["ca_certs"] = own.elasticsearch_ca
+        try:
+            return AsyncElasticsearch(
+                [host if urlsplit(host).port else f"{host.rstrip('/')}:9200" for host in self.hosts],
+                request_timeout=TIMEOUT_S,
+                max_retries=0,
+                retry_on_status=(),
+                connections_per_node=own.elasticsearch_in_flight + 8,
+                serializers=serializers,
+                **options,
+            )
+        except (ValueError, OSError) as error:
+            raise SettingsError(f"Elasticsearch can not be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}") from error
+
+
+class Connection:
+    """Requests to the nodes of the settings; connects with the first one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._maker = _Client(settings)
+        self.where = ", ".join(self._maker.hosts)
+        self._client: AsyncElasticsearch | None = None
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
+        """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
+        return await self._perform("POST", "/_bulk", params, _NDJSON, body, BULK_TIMEOUT_S, "write to")
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        doing: str = "read",
+        timeout_s: float = TIMEOUT_S,
+        ignore: Collection[int] = (),
+    ) -> Any:
+        """The answer. A status of 400 or more that is not to be ignored raises StoreError with the server's reason."""
+        status, answer = await self._perform(method, path, params or {}, _JSON, body, timeout_s, doing)
+        if status >= 400 and status not in ignore:
+            raise StoreError(f"can not {doing} Elasticsearch at {self.where}: {self.reason(answer)}")
+        return answer
+
+    @staticmethod
+    def reason(answer: Any) -> str:
+        """What the server said went wrong."""
+        return said(answer.get("error", answer) if isinstance(answer, Mapping) else answer)
+
+    async def _perform(
+        self, method: str, path: str, params: Mapping[str, str], headers: dict, body: Any, timeout_s: float, doing: str
+    ) -> tuple[int, Any]:
+        from elasticsearch import ApiError, ConnectionTimeout, TransportError
+
+        if self._client is None:
+            self._client = self._maker.make()
+        client = self._client.options(request_timeout=timeout_s)
+        for nodes_left in range(len(self._maker.hosts) - 1, -1, -1):
+            try:
+                response = await client.perform_request(method, path, params=params, headers=headers, body=body)
+                break
+            except ApiError as error:
+                return self._refused(error, doing)
+            except ConnectionTimeout:
+                raise StoreUnreachable(f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?") from None
+            except TransportError as error:
+                if not nodes_left:
+                    raise StoreUnreachable(
+                        f"Elasticsearch at {self.where} is not reachable ({str(error.message)[:300]}); "
+                        f"start it, or set {_NAME}URL or, for https, {_NAME}CA"
+                    ) from None
+        return response.meta.status, response.body
+
+    def _refused(self, error: ApiError, doing: str) -> tuple[int, Any]:
+        from elasticsearch import UnsupportedProductError
+
+        if isinstance(error, UnsupportedProductError):
+            raise StoreRefused(f"what answers at {self.where} is not Elasticsearch; set {_NAME}URL")
+        status = error.meta.status
+        if status == 401:
+            who = f"the user {self._maker.user!r}" if self._maker.user else "the API key" if self._has_key else "a request without a user"
+            raise StoreRefused(
+                f"Elasticsearch at {self.where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
+            )
+        if status == 403 and self.reason(error.body).startswith("security_exception"):
+            raise StoreRefused(f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it")
+        return status, error.body
+
+    @property
+    def _has_key(self) -> bool:
+        return bool(self._maker._settings.elasticsearch_api_key)

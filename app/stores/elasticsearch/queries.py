@@ -1,0 +1,111 @@
+"""Searches as Elasticsearch writes them. No network here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.stores.contract import Counts, Key
+from app.stores.elasticsearch.documents import SUM_SHIFT, key_id
+from app.stores.elasticsearch.schema import VISIBLE
+
+__all__ = [
+    "SEARCHED_CHARS",
+    "UNSUMMED",
+    "counting",
+    "counts_of",
+    "holding_text",
+    "newest",
+    "of_hash",
+    "of_key",
+    "of_key_and_visibility",
+    "rejects_by_reason",
+]
+
+SEARCHED_CHARS = 200
+"""So much of a longer part is searched for; the rest is compared afterwards."""
+_MOST_CUTS = 12
+_MOST_NAMES = 10_000
+UNSUMMED: dict[str, Any] = {"bool": {"filter": [{"term": {"unsummed": True}}, VISIBLE]}}
+"""Deliveries whose bytes are too many for sums of doubles."""
+_SUMS = ("covered_high", "covered_low", "sent_high", "sent_low")
+
+
+def of_key(ip_address: str | None, user_agent: str | None, request: str | None) -> dict[str, Any]:
+    """Records of one key, whatever is in it and however long it is."""
+    return {"term": {"key_id": key_id(ip_address, user_agent, request)[1]}}
+
+
+def of_key_and_visibility(key: Key, superseded: bool) -> dict[str, Any]:
+    return {"bool": {"filter": [of_key(*key)] if superseded else [of_key(*key), VISIBLE]}}
+
+
+def newest(verdict: str | None, superseded: bool) -> dict[str, Any]:
+    filters = [] if superseded else [VISIBLE]
+    if verdict is not None:
+        filters.append({"term": {"verdict": verdict}})
+    return {"bool": {"filter": filters}}
+
+
+def of_hash(hashed: str) -> dict[str, Any]:
+    return {"term": {"key_hash": hashed}}
+
+
+def _wildcard(field: str, pattern: str) -> dict[str, Any]:
+    return {"wildcard": {field: {"value": pattern, "case_insensitive": True}}}
+
+
+def _literal(text: str) -> str:
+    """The text within a wildcard pattern; what is no valid Unicode stands there as one character or another."""
+    return "".join("?" if "\ud800" <= char <= "\udfff" else "\\" + char if char in "*?\\" else char for char in text)
+
+
+def holding_text(part: str) -> dict[str, Any]:
+    """Records whose joined key has `part` in it: within a field, or across the `_` between fields.
+
+    A part of more than SEARCHED_CHARS characters is cut: compare again what is found.
+    """
+    part = part[:SEARCHED_CHARS]
+    return {"bool": {"filter": [{"bool": {"should": list(_ways(part)), "minimum_should_match": 1}}]}}
+
+
+def _ways(part: str) -> Iterator[dict[str, Any]]:
+    for field in ("ip_address", "user_agent", "request"):
+        yield _wildcard(field, f"*{_literal(part)}*")
+    cuts = [at for at, char in enumerate(part) if char == "_"]
+    cuts = cuts[: _MOST_CUTS // 2] + cuts[-(_MOST_CUTS // 2) :] if len(cuts) > _MOST_CUTS else cuts
+    for at in cuts:
+        before, after = _literal(part[:at]), _literal(part[at + 1 :])
+        yield {"bool": {"filter": [_wildcard("ip_address", f"*{before}"), _wildcard("user_agent", f"{after}*")]}}
+        yield {"bool": {"filter": [_wildcard("user_agent", f"*{before}"), _wildcard("request", f"{after}*")]}}
+        for end in cuts:
+            if end > at:
+                ends = [_wildcard("ip_address", f"*{before}"), _wildcard("user_agent", _literal(part[at + 1 : end]))]
+                yield {"bool": {"filter": [*ends, _wildcard("request", f"{_literal(part[end + 1 :])}*")]}}
+
+
+def rejects_by_reason() -> dict[str, Any]:
+    return {"size": 0, "aggs": {"reasons": {"terms": {"field": "reason", "size": _MOST_NAMES}}}}
+
+
+def counting() -> dict[str, Any]:
+    """Visible deliveries by verdict and reason, with sums of their bytes in two halves."""
+    sums = {name: {"sum": {"field": f"sums.{name}"}} for name in _SUMS}
+    reasons = {"terms": {"field": "reason", "missing": "", "size": 1000}}
+    verdicts = {"terms": {"field": "verdict", "size": 1000}, "aggs": {"reasons": reasons}}
+    beyond = {"filter": {"term": {"unsummed": True}}}
+    return {"size": 0, "query": {"bool": {"filter": [VISIBLE]}}, "aggs": {"verdicts": verdicts, "unsummed": beyond, **sums}}
+
+
+def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, Any]) -> Counts:
+    """From the number of hits and the answers to the two searches above; without what is UNSUMMED."""
+    by_reject = {bucket["key"]: bucket["doc_count"] for bucket in rejects.get("reasons", {}).get("buckets", ())}
+    by_verdict: dict[str, int] = {}
+    reasons: dict[tuple[str, str | None], int] = {}
+    for verdict in deliveries.get("verdicts", {}).get("buckets", ()):
+        by_verdict[verdict["key"]] = verdict["doc_count"]
+        for reason in verdict["reasons"]["buckets"]:
+            reasons[verdict["key"], reason["key"] or None] = reason["doc_count"]
+    sums = [int(deliveries[name]["value"]) if name in deliveries else 0 for name in _SUMS]
+    covered, sent = ((sums[at] << SUM_SHIFT) + sums[at + 1] for at in (0, 2))
+    return Counts(hits, by_reject, by_verdict, reasons, covered, sent)

@@ -1,0 +1,166 @@
+"""Reading Elasticsearch. Each read refreshes first, so that it sees all that was acknowledged; where nothing was written yet it is empty."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from app.domain.records import Delivery, Hit, Reject, key_text
+from app.errors import StoreRefused
+from app.stores.contract import Counts, Key, place
+from app.stores.elasticsearch import queries
+from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.documents import delivery_of, hit_of, key_of, reject_of
+from app.stores.elasticsearch.names import Names
+
+__all__ = ["LARGEST_SLICE", "Reader"]
+
+LARGEST_SLICE, SMALLEST_SLICE = 1000, 20
+"""Records that one step of a walk reads: fewer where they are large."""
+SLICE_CHARS = 8 << 20
+_KEEP_ALIVE = "5m"
+_MOST_AT_ONCE = 10_000
+_MOST_KEYS = 100
+_MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+_KEY_FIELDS = ["ip_address", "user_agent", "request", "exact"]
+_BY_TIME = [
+    {"time": {"order": "asc", "unmapped_type": "double"}},
+    {"source": {"order": "asc", "unmapped_type": "keyword"}},
+    {"position": {"order": "asc", "unmapped_type": "long"}},
+]
+Record = TypeVar("Record")
+Parse = Callable[[Mapping[str, Any]], Record]
+
+
+def _delivery(found: Mapping[str, Any]) -> Delivery:
+    return delivery_of(found["_source"])
+
+
+def _hit(found: Mapping[str, Any]) -> Hit:
+    return hit_of(found["_id"], found["_source"])
+
+
+def _reject(found: Mapping[str, Any]) -> Reject:
+    return reject_of(found["_id"], found["_source"])
+
+
+class Reader:
+    """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
+
+    def __init__(self, connection: Connection, names: Names) -> None:
+        self._connection = connection
+        self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))
+
+    async def _search(self, pattern: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        await self.refresh(pattern)
+        return await self._connection.call("POST", f"/{pattern}/_search", body, params=_MAYBE)
+
+    async def refresh(self, pattern: str) -> None:
+        """Makes visible what was written. A user who may only read goes without: then the last second may lack."""
+        with suppress(StoreRefused):
+            await self._connection.call("POST", f"/{pattern}/_refresh", params=_MAYBE)
+
+    async def keys_by_hash(self, key_hash: str) -> list[Key]:
+        body = {"query": queries.of_hash(key_hash), "collapse": {"field": "key_id"}, "size": _MOST_KEYS, "_source": _KEY_FIELDS}
+        found: set[Key] = set()
+        for pattern in (self._reduced, self._raw):
+            answer = await self._search(pattern, body)
+            found.update(key for one in answer["hits"]["hits"] if (key := _whole(one)))
+        return sorted(found)
+
+    async def keys_by_text_part(self, part: str, limit: int) -> list[Key]:
+        newest: dict[Key, float] = {}
+        for pattern, field in ((self._reduced, "last"), (self._raw, "time")):
+            sort = [{field: {"order": "desc", "unmapped_type": "double"}}]
+            collapse = {"collapse": {"field": "key_id"}, "size": min(limit, _MOST_AT_ONCE), "_source": _KEY_FIELDS}
+            answer = await self._search(pattern, {"query": queries.holding_text(part), "sort": sort, **collapse})
+            for one in answer["hits"]["hits"]:
+                key = _whole(one)
+                if key and part.lower() in key_text(*key).lower():
+                    newest[key] = max(_number(one["sort"][0]), newest.get(key, float("-inf")))
+        return sorted(newest, key=newest.__getitem__, reverse=True)[:limit]
+
+    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool) -> list[Delivery]:
+        query = queries.of_key_and_visibility((ip_address, user_agent, request), superseded)
+        found = [one async for one in self._walk(self._reduced, query, _delivery)]
+        return sorted(found, key=lambda delivery: delivery.window_start, reverse=True)
+
+    async def hits_of(self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int) -> tuple[list[Hit], int]:
+        query = queries.of_key(ip_address, user_agent, request)
+        body = {"query": query, "sort": _BY_TIME, "size": min(limit, _MOST_AT_ONCE), "track_total_hits": True}
+        answer = (await self._search(self._raw, body))["hits"]
+        found, total = [_hit(one) for one in answer["hits"]], answer["total"]["value"]
+        if len(found) < min(limit, total):
+            found = []
+            async for one in self._walk(self._raw, query, _hit, _BY_TIME):
+                found.append(one)
+                if len(found) == limit:
+                    break
+        return sorted(found, key=place), total
+
+    async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
+        sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]
+        body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
+        return [_delivery(one) for one in (await self._search(self._reduced, body))["hits"]["hits"]]
+
+    async def counts(self) -> Counts:
+        hits = (await self._search(self._raw, {"size": 0, "track_total_hits": True}))["hits"]["total"]["value"]
+        rejects = (await self._search(self._rejects, queries.rejects_by_reason())).get("aggregations", {})
+        deliveries = (await self._search(self._reduced, queries.counting())).get("aggregations", {})
+        counts = queries.counts_of(hits, rejects, deliveries)
+        covered, sent = counts.covered_bytes, counts.bytes_sent
+        if deliveries.get("unsummed", {}).get("doc_count"):
+            async for one in self._walk(self._reduced, queries.UNSUMMED, _delivery):
+                covered += one.covered_bytes
+                sent += one.bytes_sent or 0
+        return counts._replace(covered_bytes=covered, bytes_sent=sent)
+
+    def all_deliveries(self, superseded: bool) -> AsyncIterator[Delivery]:
+        return self._walk(self._reduced, queries.newest(None, superseded), _delivery)
+
+    def all_hits(self) -> AsyncIterator[Hit]:
+        return self._walk(self._raw, {"match_all": {}}, _hit)
+
+    def all_rejects(self) -> AsyncIterator[Reject]:
+        return self._walk(self._rejects, {"match_all": {}}, _reject)
+
+    async def _walk(
+        self, pattern: str, query: Mapping[str, Any], parse: Parse[Record], sort: Sequence[Mapping] = ({"_shard_doc": "asc"},)
+    ) -> AsyncIterator[Record]:
+        """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
+        await self.refresh(pattern)
+        pit = (await self._connection.call("POST", f"/{pattern}/_pit", params={"keep_alive": _KEEP_ALIVE, **_MAYBE}))["id"]
+        try:
+            body: dict[str, Any] = {"query": query, "sort": list(sort), "size": SMALLEST_SLICE, "track_total_hits": False}
+            while True:
+                body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
+                answer = await self._connection.call("POST", "/_search", body)
+                pit, found = answer.get("pit_id", pit), answer["hits"]["hits"]
+                for one in found:
+                    yield parse(one)
+                if len(found) < body["size"]:
+                    return
+                body["search_after"] = found[-1]["sort"]
+                largest = max(_chars(one["_source"]) for one in found)
+                body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
+        finally:
+            await self._connection.call("DELETE", "/_pit", {"id": pit}, ignore=(404,))
+
+
+def _whole(found: Mapping[str, Any]) -> Key | None:
+    """The key of a document, where it has all three parts."""
+    ip_address, user_agent, request = key_of(found["_source"])
+    return None if ip_address is None or user_agent is None or request is None else (ip_address, user_agent, request)
+
+
+def _number(value: Any) -> float:
+    """A sort value; where there is none Elasticsearch writes an infinity as text."""
+    return float(value) if isinstance(value, (int, float, str)) else float("-inf")
+
+
+def _chars(source: Mapping[str, Any]) -> int:
+    """About how large a document is."""
+    many = 50 * (len(source.get("byte_ranges", ())) + len(source.get("missing", ())))
+    texts = sum(len(value) for value in source.values() if isinstance(value, str))
+    return 500 + many + texts

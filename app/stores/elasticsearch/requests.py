@@ -1,0 +1,196 @@
+"""Bulk requests, and what their answers mean. No network here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from app.domain.records import Delivery, Hit, Reject, delivery_id
+from app.stores.elasticsearch.documents import LONGEST, delivery_document, hit_document, reject_document
+
+__all__ = [
+    "BULK_DOCUMENTS",
+    "FILTER_PATH",
+    "Item",
+    "NamedDelivery",
+    "Portions",
+    "Verdicts",
+    "delivery_item",
+    "delivery_name",
+    "hit_item",
+    "joined",
+    "judge",
+    "newest_of_each",
+    "reject_item",
+    "said",
+]
+
+BULK_DOCUMENTS = 5000
+"""Documents in a bulk request at most."""
+FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+Record = TypeVar("Record")
+
+
+class Item(NamedTuple, Generic[Record]):
+    """One document on its way."""
+
+    record: Record
+    lines: bytes
+    """Action and document, each with its newline."""
+
+
+class Verdicts(NamedTuple, Generic[Record]):
+    """What became of the items of one request; those not named were taken."""
+
+    again: list[Item[Record]]
+    """The server had no room, or a node failed: worth another try."""
+    conflicts: list[Item[Record]]
+    """It stands there already, in this version or a newer one."""
+    lost: list[Item[Record]]
+    """Their index is not there."""
+    refused: list[tuple[Record, str]]
+    """For good, with the server's reason."""
+    blame: str
+    """Why the server takes nothing more, whatever the record: empty where it does."""
+    why_again: str
+
+
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+_OF_THE_DOCUMENT = "fail_processor_exception"
+"""An ingest pipeline of the server's operator refuses it, on purpose, with status 500."""
+_OF_THE_INDEX = frozenset(
+    {"index_closed_exception", "validation_exception", "invalid_index_name_exception", "unavailable_shards_exception"}
+)
+"""Refusals with status 400 that are no fault of the document: a closed index, too many shards in the cluster."""
+
+
+def said(error: Mapping[str, Any] | str | None) -> str:
+    """A server's error in one line: type, reason, and the innermost cause."""
+    if not isinstance(error, Mapping):
+        return str(error)[:500] or "no reason given"
+    text = f"{error.get('type')}: {error.get('reason')}"
+    cause = error.get("caused_by")
+    while isinstance(cause, Mapping) and isinstance(cause.get("caused_by"), Mapping):
+        cause = cause["caused_by"]
+    return (f"{text} ({cause.get('reason')})" if isinstance(cause, Mapping) else text)[:1000]
+
+
+def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[Record]:
+    """Sorts the items of a bulk request by what the server says of each."""
+    verdicts = Verdicts[Record]([], [], [], [], "", "")
+    if not answer["errors"]:
+        return verdicts
+    blame = why = ""
+    for item, told in zip(items, answer["items"], strict=True):
+        (result,) = told.values()
+        status, error = result["status"], result.get("error")
+        if status < 300:
+            continue
+        kind = error.get("type", "") if isinstance(error, Mapping) else ""
+        if status == 409:
+            verdicts.conflicts.append(item)
+        elif kind == _OF_THE_DOCUMENT:
+            verdicts.refused.append((item.record, said(error)))
+        elif status in _RETRIED or kind == "cluster_block_exception":
+            verdicts.again.append(item)
+            why = said(error)
+        elif status == 404:
+            verdicts.lost.append(item)
+            why = said(error)
+        elif status in (401, 403) or kind in _OF_THE_INDEX:
+            blame = said(error)
+        else:
+            verdicts.refused.append((item.record, said(error)))
+    return verdicts._replace(blame=blame, why_again=why)
+
+
+def joined(first: Verdicts[Record], second: Verdicts[Record]) -> Verdicts[Record]:
+    """Those of two requests as those of one."""
+    return Verdicts(
+        first.again + second.again,
+        first.conflicts + second.conflicts,
+        first.lost + second.lost,
+        first.refused + second.refused,
+        first.blame or second.blame,
+        first.why_again or second.why_again,
+    )
+
+
+class Portions(Generic[Record]):
+    """Puts items together to requests of at most so many bytes (one item may have more) and BULK_DOCUMENTS documents."""
+
+    def __init__(self, largest_bytes: int) -> None:
+        self._largest_bytes = largest_bytes
+        self._items: list[Item[Record]] = []
+        self._bytes = 0
+
+    def add(self, item: Item[Record]) -> list[Item[Record]]:
+        """The request that is full, without this item; empty while there is room."""
+        full: list[Item[Record]] = []
+        if self._items and (self._bytes + len(item.lines) > self._largest_bytes or len(self._items) >= BULK_DOCUMENTS):
+            full = self.rest()
+        self._items.append(item)
+        self._bytes += len(item.lines)
+        return full
+
+    def rest(self) -> list[Item[Record]]:
+        """What is there; empty afterwards."""
+        items, self._items, self._bytes = self._items, [], 0
+        return items
+
+
+def _named(raw_id: str) -> str:
+    """Raises ValueError for anything but 32 lower-case hex digits: it is written into the action as it is."""
+    if len(raw_id) != 32 or bytes.fromhex(raw_id).hex() != raw_id:
+        raise ValueError(f"raw_id {raw_id[:80]!r} is not 32 hex digits")
+    return raw_id
+
+
+def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
+    """Created once, in the index of its day. Raises ValueError for a hit that can not be kept."""
+    document = hit_document(hit, ingested_ms)
+    action = f'{{"create":{{"_index":"{index_of(hit[0])}","_id":"{_named(hit[11])}"}}}}\n'
+    return Item(hit, action.encode() + document + b"\n")
+
+
+def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
+    """Created once. Raises ValueError for a reject that can not be kept."""
+    document = reject_document(reject, ingested_ms)
+    action = f'{{"create":{{"_index":"{index}","_id":"{_named(reject[3])}","require_alias":true}}}}\n'
+    return Item(reject, action.encode() + document + b"\n")
+
+
+def delivery_name(delivery: Delivery) -> str:
+    """Its `_id`; -0.0 and 0.0 are one time."""
+    return delivery_id(*delivery[:3], delivery[3] + 0.0)
+
+
+NamedDelivery = tuple[str, Delivery]
+"""`_id` and record."""
+
+
+def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_type: str) -> Item[NamedDelivery]:
+    """Written where it is newer (`external`), or not older (`external_gte`). Raises ValueError for one that can not be kept."""
+    name, delivery = named
+    if not 0 <= delivery.version <= LONGEST:
+        raise ValueError(f"version {str(delivery.version)[:30]} is not within 0..2**63-1")
+    document = delivery_document(delivery, ingested_ms)
+    action = (
+        f'{{"index":{{"_index":"{index}","_id":"{name}","version":{delivery.version},"version_type":"{version_type}",'
+        '"require_alias":true}}\n'
+    )
+    return Item(named, action.encode() + document + b"\n")
+
+
+def newest_of_each(deliveries: Iterable[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
+    """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
+    best: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        if delivery.window_start != delivery.window_start:
+            refused.append((delivery, "window_start is no number"))
+            continue
+        name = delivery_name(delivery)
+        other = best.get(name)
+        if other is None or other.version < delivery.version:
+            best[name] = delivery
+    return best

@@ -1,0 +1,95 @@
+"""Deleting what was kept long enough, by the time of ingest: whole daily indices where all is old, else by query. No ILM needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.schema import Schema
+
+__all__ = ["AT_ONCE", "Retention"]
+
+AT_ONCE = 20_000
+"""Documents that one request deletes: it answers within seconds, and writes get in between."""
+_EARLIEST_MS = -8_640_000_000_000_000
+_TIMEOUT_S = 300.0
+_WRITE_BLOCK = "index.blocks.write"
+
+log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Safe while others write, and from several workers at once."""
+
+    def __init__(self, connection: Connection, names: Names, schema: Schema) -> None:
+        self._connection = connection
+        self._names = names
+        self._schema = schema
+
+    async def delete(self, kind: str, before: float) -> int:
+        """Documents of a kind that were ingested before that time (UTC seconds); how many went."""
+        before_ms = round(max(_EARLIEST_MS, min(-_EARLIEST_MS, before * 1000)))
+        query = {"range": {"ingested": {"lt": before_ms}}}
+        gone = 0
+        if kind == "raw":
+            for index in await self._schema.indices("raw"):
+                if index != self._names.first("raw"):
+                    gone += await self._drop_old(index, query, before_ms)
+        maybe = {"ignore_unavailable": "true"}
+        await self._connection.call("POST", f"/{self._names.pattern(kind)}/_refresh", params=maybe, doing="delete from")
+        while True:
+            params = {
+                "conflicts": "proceed",
+                "refresh": "true",
+                "slices": "auto",
+                "max_docs": str(AT_ONCE),
+                "ignore_unavailable": "true",
+                "scroll_size": "5000",
+            }
+            path = f"/{self._names.pattern(kind)}/_delete_by_query"
+            answer = await self._connection.call("POST", path, {"query": query}, params=params, doing="delete from", timeout_s=_TIMEOUT_S)
+            gone += answer["deleted"]
+            if answer["deleted"] == 0:  # what is left was written anew meanwhile, or is blocked: it has time
+                return gone
+
+    async def _drop_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int:
+        """Drops the index where all in it is old, or it is old itself and empty; how many documents went.
+
+        Writes are blocked before it is looked at again: what comes in between the look and the end would be lost though it was
+        acknowledged. Writers wait, and find the index gone.
+        """
+        if await self._documents_all_old(index, query, before_ms) is None:
+            await self._unblock(index)
+            return 0
+        await self._connection.call("PUT", f"/{index}/_settings", {_WRITE_BLOCK: True}, doing="delete from", ignore=(404,))
+        documents = await self._documents_all_old(index, query, before_ms)
+        if documents is None:
+            await self._unblock(index)
+            return 0
+        await self._connection.call("DELETE", f"/{index}", doing="delete from", ignore=(404,))
+        self._schema.forget()
+        log.info("the Elasticsearch index %s was past its retention: dropped, with %d documents", index, documents)
+        return documents
+
+    async def _unblock(self, index: str) -> None:
+        """Takes the block away that this, or a process that died here, has set."""
+        answer = await self._connection.call("GET", f"/{index}/_settings/{_WRITE_BLOCK}", ignore=(404,))
+        if any(isinstance(one, Mapping) and one.get("settings") for one in answer.values()):
+            await self._connection.call("PUT", f"/{index}/_settings", {_WRITE_BLOCK: None}, doing="delete from", ignore=(404,))
+
+    async def _documents_all_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int | None:
+        """How many documents it has, or None where not all are old."""
+        await self._connection.call("POST", f"/{index}/_refresh", ignore=(404,))
+        body = {"size": 0, "track_total_hits": True, "aggs": {"old": {"filter": query}}}
+        answer = await self._connection.call("POST", f"/{index}/_search", body, ignore=(404,))
+        if "hits" not in answer:
+            return None
+        documents = answer["hits"]["total"]["value"]
+        if documents:
+            return documents if documents == answer["aggregations"]["old"]["doc_count"] else None
+        settings = await self._connection.call("GET", f"/{index}/_settings/index.creation_date", ignore=(404,))
+        made = int(settings[index]["settings"]["index"]["creation_date"]) if index in settings else before_ms
+        return 0 if made < before_ms else None

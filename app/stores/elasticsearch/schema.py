@@ -1,0 +1,152 @@
+"""Templates, indices and aliases: made where they are missing, by as many workers at once as there are; dropped on demand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+from app.errors import StoreError
+from app.settings import Settings
+from app.stores.contract import KINDS
+from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.names import Names
+
+__all__ = ["DAILY_INDICES", "VISIBLE", "Schema", "mapping"]
+
+DAILY_INDICES = 366
+"""Daily raw indices at a time; a day beyond that becomes an alias of the index `other`, so that hostile dates do not fill the cluster."""
+VISIBLE: dict[str, Any] = {"bool": {"must_not": {"term": {"superseded": True}}}}
+"""The filter of the alias reduced_weblogs."""
+_FOLDER = Path(__file__).with_name("schema")
+_THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
+"""What the server says where another worker was faster: there is an index, or an alias, of that name."""
+
+
+def mapping(kind: str) -> dict[str, Any]:
+    """The mapping of a kind of index."""
+    return json.loads((_FOLDER / f"{kind}.json").read_text())
+
+
+class Schema:
+    """What stands on the server, and what this process knows of it."""
+
+    def __init__(self, connection: Connection, names: Names, settings: Settings) -> None:
+        self._connection = connection
+        self._names = names
+        self._settings = {"number_of_shards": settings.elasticsearch_shards, "number_of_replicas": settings.elasticsearch_replicas}
+        self._days: set[str] = set()
+
+    def forget(self) -> None:
+        """Indices may be gone: look again."""
+        self._days.clear()
+
+    def _index(self, kind: str) -> dict[str, Any]:
+        """Settings, mapping and alias of an index of that kind."""
+        settings: dict[str, Any] = dict(self._settings)
+        alias: dict[str, Any] = {}
+        if kind == "reduced":
+            settings["gc_deletes"] = "-1"  # a deleted record's version must not refuse the same record written anew
+            alias = {"filter": VISIBLE, "is_write_index": True}
+        return {"settings": {"index": settings}, "mappings": mapping(kind), "aliases": {self._names.alias(kind): alias}}
+
+    async def create(self) -> None:
+        """All that is missing. What is there stays as it is."""
+        for kind in KINDS:
+            await self._put_template(kind)
+            if not await self._aliased(self._names.alias(kind)):
+                await self._create_alias(kind)
+
+    async def _create_alias(self, kind: str) -> None:
+        alias, first = self._names.alias(kind), self._names.first(kind)
+        await self._create_index(first, kind)
+        if await self._aliased(alias):
+            return
+        add = {"index": first, "alias": alias, **self._index(kind)["aliases"][alias]}
+        answer = await self._connection.call("POST", "/_aliases", {"actions": [{"add": add}]}, doing="map", ignore=(400,))
+        if "error" in answer:
+            raise StoreError(
+                f"Elasticsearch at {self._connection.where} lets {alias} be no alias: {self._connection.reason(answer)}; "
+                "reindex and delete the index of that name"
+            )
+
+    async def _aliased(self, alias: str) -> bool:
+        answer = await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
+        return "error" not in answer
+
+    async def _put_template(self, kind: str, anew: bool = False) -> None:
+        path = f"/_index_template/{self._names.alias(kind)}"
+        if not anew and (await self._connection.call("GET", path, ignore=(404,))).get("index_templates"):
+            return
+        index = self._index(kind)
+        if kind != "raw":  # there the one index carries the alias by itself, and no other may be the one that is written to
+            del index["aliases"]
+        template = {"index_patterns": [self._names.pattern(kind)], "priority": 200, "template": index}
+        await self._connection.call("PUT", path, template, doing="map")
+
+    async def _create_index(self, index: str, kind: str) -> bool:
+        """False where the server has no room for another one."""
+        answer = await self._connection.call("PUT", f"/{index}", self._index(kind), doing="map", ignore=(400,))
+        error = answer.get("error")
+        if error is None or error["type"] in _THERE:
+            return True
+        if error["type"] == "validation_exception":
+            return False
+        raise StoreError(
+            f"can not create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
+        )
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """Templates anew, fields that are missing added to the indices there are."""
+        for kind in kinds:
+            await self._put_template(kind, anew=True)
+        await self.create()
+        for kind in kinds:
+            await self._connection.call("PUT", f"/{self._names.pattern(kind)}/_mapping", mapping(kind), doing="map")
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Indices and templates, with all that is in them."""
+        for kind in kinds:
+            await self._connection.call("DELETE", f"/_index_template/{self._names.alias(kind)}", doing="drop indices of", ignore=(404,))
+            for index in await self.indices(kind):
+                await self._connection.call("DELETE", f"/{index}", doing="drop indices of", ignore=(404,))
+        self.forget()
+
+    async def indices(self, kind: str) -> list[str]:
+        """The concrete indices of a kind."""
+        return sorted(await self._listed(kind))
+
+    async def _listed(self, kind: str) -> dict[str, Any]:
+        return await self._connection.call("GET", f"/{self._names.pattern(kind)}/_alias")
+
+    async def ensure_days(self, indices: Iterable[str]) -> None:
+        """Those of the raw indices that are missing."""
+        for _ in range(2):
+            wanted = sorted(set(indices) - self._days)
+            if not wanted:
+                return
+            standing = await self._listed("raw")
+            self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
+            room = DAILY_INDICES + 1 - len(standing)
+            for_other = []
+            for index in wanted:
+                if index in self._days:
+                    continue
+                if room > 0 and await self._create_index(index, "raw"):
+                    room -= 1
+                else:
+                    for_other.append(index)
+            if for_other:
+                await self._add_to_other(for_other)
+        standing = await self._listed("raw")
+        self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
+        if lacking := sorted(set(indices) - self._days):
+            raise StoreError(f"Elasticsearch at {self._connection.where} has no index {lacking[0]} and did not let us create it")
+
+    async def _add_to_other(self, indices: list[str]) -> None:
+        """Aliases for days that get no index of their own: once a day is there, it stays there."""
+        other = self._names.first("raw")
+        await self._create_index(other, "raw")
+        actions = [{"add": {"index": other, "alias": index, "is_write_index": True}} for index in indices]
+        await self._connection.call("POST", "/_aliases", {"actions": actions}, doing="map", ignore=(400,))

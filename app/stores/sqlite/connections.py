@@ -1,0 +1,175 @@
+"""Opening the embedded store's file, and what its errors mean to people."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from app.errors import StoreError, StoreUnreachable
+
+__all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
+
+MIN_SQLITE = (3, 24, 0)
+"""The first that knows ON CONFLICT DO UPDATE."""
+SCHEMA_VERSION = 1
+_SCHEMA = Path(__file__).with_name("schema.sql")
+_LEDGERS = Path(__file__).with_name("ledgers.sql")
+_CACHE_KIB = 16 << 10
+"""Of pages that the writer keeps; the system keeps the others, in memory that it can take back."""
+_CHECKPOINT_PAGES = 8000
+"""About 32 MiB of write-ahead log: pages that are written again and again go to the file once."""
+_KEPT_STATEMENTS = 64
+
+
+def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A connection whose commits are on disk when they return; creates the file, its folder and the tables where they lack.
+
+    Waits up to `busy_s` seconds for other writers. Raises StoreUnreachable, or StoreError for a file that is no store of ours.
+    """
+    if sqlite3.sqlite_version_info < MIN_SQLITE:
+        raise StoreUnreachable(
+            f"this Python's SQLite is {sqlite3.sqlite_version}; the store needs {'.'.join(map(str, MIN_SQLITE))} or newer"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
+    except (OSError, sqlite3.Error) as error:
+        raise failure(error, path, "open", StoreUnreachable) from error
+    try:
+        _prepare(connection, busy_s)
+        _check_version(connection, path)
+        _add_ledgers(connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise failure(error, path, "open", StoreUnreachable) from error
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
+    give_up = time.monotonic() + busy_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = wal")
+            break
+        except sqlite3.OperationalError as error:  # two processes create the file at once: SQLite does not wait by itself here
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+    connection.execute("PRAGMA synchronous = full")
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    if _version(connection) == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection) == 0:  # still: nobody else was first
+            _create(connection, _SCHEMA)
+        connection.execute("COMMIT")
+
+
+def _add_ledgers(connection: sqlite3.Connection) -> None:
+    """Tables that an older store lacks; the last thing in their file tells whether it was applied."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'spending'").fetchone():
+        connection.execute("BEGIN IMMEDIATE")
+        _create(connection, _LEDGERS)
+        connection.execute("COMMIT")
+
+
+def _create(connection: sqlite3.Connection, schema: Path) -> None:
+    statement = ""
+    for line in schema.read_text(encoding="utf-8").splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    found = _version(connection)
+    if found != SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has schema version {found}, this program knows {SCHEMA_VERSION}; take the program that wrote it, or another file"
+        )
+
+
+def look(path: Path) -> None:
+    """Raises StoreUnreachable where there is no file, or none that may be seen."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        sentence = f"the store {path} is not there; start the worker, which makes it, or set WEBLOGS_DATA_DIR to the folder it writes to"
+        raise StoreUnreachable(sentence) from None
+    except OSError as error:
+        raise failure(error, path, "open", StoreUnreachable) from error
+
+
+def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
+    """A connection that can not write; works while others write. Raises StoreUnreachable where there is no store (yet)."""
+    look(path)
+    try:
+        connection = _connect_for_reading(path, busy_s, "mode=ro")
+    except sqlite3.OperationalError as error:
+        # a closed store in a folder where we may not write has no shared-memory file, and needs none
+        if Path(f"{path}-wal").exists():
+            raise failure(error, path, "open", StoreUnreachable) from error
+        try:
+            connection = _connect_for_reading(path, busy_s, "immutable=1")
+        except sqlite3.Error as again:
+            raise failure(again, path, "open", StoreUnreachable) from again
+    except sqlite3.Error as error:
+        raise failure(error, path, "open", StoreUnreachable) from error
+    if _version(connection) == 0:
+        connection.close()
+        raise StoreUnreachable(f"{path} is no store yet: it has no tables; start the worker first")
+    try:
+        _check_version(connection, path)
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+def _connect_for_reading(path: Path, busy_s: float, mode: str) -> sqlite3.Connection:
+    address = f"file:{quote(str(path.absolute()))}?{mode}"
+    connection = sqlite3.connect(address, uri=True, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+_MEANINGS = {
+    sqlite3.SQLITE_FULL: "the disk is full; free some space, the write is repeated",
+    sqlite3.SQLITE_BUSY: "another program holds its lock; close the tool that has a transaction open",
+    sqlite3.SQLITE_LOCKED: "another program holds its lock; close the tool that has a transaction open",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away and replay the logs, the worker makes a new one",
+    sqlite3.SQLITE_NOTADB: "the file is no SQLite database; move it away or set WEBLOGS_DATA_DIR to another folder",
+    sqlite3.SQLITE_READONLY: "the file or its folder is not writable for this user; give the right to write, or set WEBLOGS_DATA_DIR",
+    sqlite3.SQLITE_CANTOPEN: "the file can not be opened; see that it is a file and that this user may read and write it and its folder",
+    sqlite3.SQLITE_PERM: "this user may not open it; give the right to read and write it",
+    sqlite3.SQLITE_IOERR: "the disk answers with an error or is full; see the system's log",
+    sqlite3.SQLITE_TOOBIG: "a value is larger than SQLite takes",
+}
+_NOT_THERE = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_PERM}
+
+
+def failure(error: sqlite3.Error | OSError, path: Path, doing: str, kind: type[StoreError] | None = None) -> StoreError:
+    """The error as a sentence: which file, what happened, what to do next."""
+    if isinstance(error, OSError):
+        return (kind or StoreError)(
+            f"can not {doing} the store {path}: {error.strerror or error}; set WEBLOGS_DATA_DIR to a folder of yours"
+        )
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    kind = kind or (StoreUnreachable if code in _NOT_THERE else StoreError)
+    meaning = _MEANINGS.get(code)
+    return kind(f"can not {doing} the store {path}: {meaning} ({error})" if meaning else f"can not {doing} the store {path}: {error}")

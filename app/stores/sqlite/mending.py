@@ -1,0 +1,112 @@
+"""Making records of the embedded store exactly what they must be: what `repair` needs beside the writes by version."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+
+from app.domain.records import Delivery, Hit, Reject, raw_ids
+from app.errors import StoreError
+from app.stores.contract import Key
+from app.stores.sqlite.bulk import BAD_ROW, slices
+from app.stores.sqlite.rows import given_id, key_name, stored, text
+from app.stores.sqlite.tallies import tallies_differ, write_tallies
+from app.stores.sqlite.writes import Transaction, Writer
+
+__all__ = ["mend_deliveries", "mend_hits", "mend_rejects", "recount", "remove_deliveries", "remove_hits", "remove_rejects"]
+
+_AT_ONCE = 256
+_STANDING = "delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent"
+
+
+def mend_deliveries(writer: Writer, deliveries: Sequence[Delivery]) -> None:
+    """In one transaction: the rows that stand there go, then these are written."""
+    with writer.transaction("mend deliveries of") as inside:
+        _delete_deliveries(inside, [(delivery[:3], delivery.window_start) for delivery in deliveries])
+        _all_taken(writer.put_deliveries(inside, deliveries))
+
+
+def mend_hits(writer: Writer, hits: Sequence[Hit]) -> None:
+    """In one transaction; what stands at their raw ids goes."""
+    with writer.transaction("mend hits of") as inside:
+        _delete_raw(inside, "hits", hits)
+        _all_taken(writer.put_hits(inside, hits))
+
+
+def mend_rejects(writer: Writer, rejects: Sequence[Reject]) -> None:
+    """In one transaction; what stands at their raw ids goes."""
+    with writer.transaction("mend rejects of") as inside:
+        _delete_raw(inside, "rejects", rejects)
+        _all_taken(writer.put_rejects(inside, rejects))
+
+
+def remove_deliveries(writer: Writer, names: Sequence[tuple[Key, float]]) -> None:
+    """In one transaction."""
+    with writer.transaction("remove deliveries from") as inside:
+        _delete_deliveries(inside, names)
+
+
+def remove_hits(writer: Writer, hits: Sequence[Hit]) -> None:
+    """In one transaction."""
+    with writer.transaction("remove hits from") as inside:
+        _delete_raw(inside, "hits", hits)
+
+
+def remove_rejects(writer: Writer, rejects: Sequence[Reject]) -> None:
+    """In one transaction."""
+    with writer.transaction("remove rejects from") as inside:
+        _delete_raw(inside, "rejects", rejects)
+
+
+def recount(writer: Writer) -> bool:
+    """Make the tallies what the records say; whether they were not."""
+    with writer.transaction("recount") as (connection, _):
+        wrong = tallies_differ(connection)
+        if wrong:
+            write_tallies(connection)
+    return wrong
+
+
+def _all_taken(refused: list) -> None:
+    if refused:
+        record, reason = refused[0]
+        raise StoreError(f"{len(refused)} records can not be mended, the first because: {reason}: {record!s:.300}")
+
+
+def _delete_deliveries(inside: Transaction, names: Sequence[tuple[Key, float]]) -> None:
+    connection, tallies = inside
+    for key, start in names:
+        row = connection.execute(
+            f"SELECT {_STANDING} FROM deliveries JOIN keys USING (key_no) WHERE name = ? AND window_start = ?",
+            (key_name(*key), float(start)),
+        ).fetchone()
+        if row is not None:
+            tallies.add_row(row[1:], -1)
+            connection.execute("DELETE FROM deliveries WHERE delivery_no = ?", row[:1])
+
+
+def _delete_raw(inside: Transaction, kind: str, records: Sequence[Hit] | Sequence[Reject]) -> None:
+    connection, tallies = inside
+    numbers = sorted({number for record in records for number in _standing(connection, kind, record)})
+    for begin, end in slices(len(numbers), _AT_ONCE):
+        these = numbers[begin:end]
+        chosen = f"{kind[:-1]}_no IN ({','.join('?' * len(these))})"
+        if kind == "hits":
+            tallies.add("hits", "", "", -len(these))
+        else:
+            for reason, count in connection.execute(f"SELECT reason, count(*) FROM rejects WHERE {chosen} GROUP BY reason", these):
+                tallies.add("rejects", "", text(reason), -count)
+        connection.execute(f"DELETE FROM {kind} WHERE {chosen}", these)
+
+
+def _standing(connection: sqlite3.Connection, kind: str, record: Hit | Reject) -> Iterator[int]:
+    """Numbers of the rows with this raw id, whether it follows from their place or was given."""
+    number = f"SELECT {kind[:-1]}_no FROM {kind}"
+    try:
+        yield from (row[0] for row in connection.execute(f"{number} WHERE given = ?", (given_id(record.raw_id),)))
+        if record.raw_id == raw_ids(record.source)(record.position):
+            place = (stored(record.source), stored(record.position))
+            found = f"{number} JOIN sources USING (source_no) WHERE source = ? AND position = ? AND given IS NULL"
+            yield from (row[0] for row in connection.execute(found, place))
+    except BAD_ROW as error:
+        raise StoreError(f"{record.raw_id!r:.80} can not be looked up: {error}") from error

@@ -1,0 +1,82 @@
+"""A Faust transport on the embedded log: broker URLs `sqlite:///relative.db` and `sqlite:////absolute.db`.
+
+Call register() before a faust.App is made. All apps of one process share one log; each is a consumer group of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+import faust
+from faust.transport import base
+from faust.transport.drivers import TRANSPORTS
+
+from app.settings import settings
+from app.transports.changelog import Changelog, SqliteChangelog
+from app.transports.embedded.consumer import Consumer
+from app.transports.embedded.file import log_path
+from app.transports.embedded.producer import Producer
+from app.transports.embedded.shared_log import SharedLog, shared_log
+from app.transports.standing import Standing
+
+__all__ = ["Consumer", "Producer", "Transport", "register"]
+
+log = logging.getLogger(__name__)
+
+
+class Transport(base.Transport):
+    """Transport to the embedded log."""
+
+    Consumer = Consumer
+    Producer = Producer
+    default_port = 0
+    driver_version = f"sqlite faust={faust.__version__}"
+
+    def open_log(self) -> SharedLog:
+        """The log of this process; who opens it releases it."""
+        bounds = settings()
+        # from its path: as text, a URL object loses the two slashes before an empty host
+        return shared_log(log_path(f"sqlite://{self.url[0].raw_path}"), bounds.log_max_bytes, bounds.log_keep)
+
+    def prepare(self, topics: Iterable[str], groups: Iterable[str]) -> None:
+        """Before the worker starts: it is the only one on this log, the topics are there, and nobody waits for groups that are gone.
+
+        `groups`: those of this worker's apps, the flow's first. Raises LogLocked, LogError.
+        """
+        log_of_all = self.open_log().log
+        log_of_all.lock_worker()
+        for topic in topics:  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
+            log_of_all.create_topic(topic, settings().partitions)
+        flow, *stores = groups
+        for group in log_of_all.groups():
+            if group.startswith(f"{flow}-") and group not in stores:
+                log_of_all.forget_group(group)
+                log.warning("the log waits no longer for %s: that store is not among WEBLOGS_STORES any more", group)
+
+    def open_changelog(self, topic: str, partitions: int) -> Changelog:
+        """A table's changelog; take() creates its topic where it lacks."""
+        return SqliteChangelog(self.open_log(), topic, partitions)
+
+    async def incarnation(self, topic: str) -> str:
+        """What tells a topic from an earlier one of the same name: its offsets begin anew."""
+        log = self.open_log()
+        try:
+            return await log.run(log.log.incarnation, topic)
+        finally:
+            await log.release()
+
+    async def standing(self, groups: Iterable[str]) -> Standing:
+        """Where these consumer groups stand."""
+        log = self.open_log()
+        try:
+            lag = await log.run(log.log.lag)
+            committed = {group: await log.run(log.log.committed, group) for group in groups}
+        finally:
+            await log.release()
+        return Standing(lag, committed)
+
+
+def register() -> None:
+    """Teach Faust the scheme `sqlite`."""
+    TRANSPORTS.aliases["sqlite"] = "app.transports.embedded.transport:Transport"

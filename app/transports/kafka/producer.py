@@ -1,0 +1,89 @@
+"""Producer to Kafka for processes beside the worker's flow: replay and POST. Blocking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from app.errors import SettingsError
+from app.transports.kafka.options import MAX_MESSAGE_BYTES, client_options, unreachable
+from app.transports.messages import Message
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+__all__ = ["KafkaProducer"]
+
+T = TypeVar("T")
+DELIVERY_TIMEOUT_S = 20.0
+"""So long a message may take; then its outcome is unknown, and whoever sent it sends it again: lines with an id count once."""
+
+
+class KafkaProducer:
+    """The Producer protocol on Kafka: idempotent, acknowledged by all replicas."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: Any = None
+
+    def partitions(self, topic: str) -> int:
+        """Raises SettingsError where the topic lacks (only `python -m app init` creates topics), LogUnreachable."""
+        found = self._with_client(lambda client: client.partitions_for(topic))
+        if not found:
+            raise SettingsError(f"{self._settings.broker} has no topic {topic}: run `python -m app init` first")
+        return len(found)
+
+    def append(self, messages: Sequence[Message]) -> None:
+        """Returns when all are acknowledged. Raises LogUnreachable where the outcome is not known."""
+        self._with_client(lambda client: _send(client, messages))
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close(timeout=5)
+
+    def _with_client(self, work: Callable[[Any], T]) -> T:
+        from kafka.errors import KafkaError
+
+        try:
+            if self._client is None:
+                self._client = self._connected()
+            return work(self._client)
+        except (KafkaError, OSError) as error:
+            client, self._client = self._client, None  # after a failure its sequence numbers may be out of step: the next call begins anew
+            if client is not None:
+                with suppress(KafkaError, OSError):  # it says once more what it could not send
+                    client.close(timeout=0)
+            raise unreachable(self._settings, error) from error
+
+    def _connected(self) -> Any:
+        from kafka import KafkaProducer as Client
+
+        return Client(
+            **client_options(self._settings),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=MAX_MESSAGE_BYTES,
+            batch_size=1 << 20,
+            request_timeout_ms=10_000,
+            delivery_timeout_ms=int(DELIVERY_TIMEOUT_S * 1000),
+            max_block_ms=int(DELIVERY_TIMEOUT_S * 1000),
+        )
+
+
+def _send(client: Any, messages: Sequence[Message]) -> None:
+    futures = [
+        client.send(
+            message.topic,
+            value=message.value,
+            key=message.key,
+            headers=list(message.headers.items()),
+            partition=message.partition,
+            timestamp_ms=int(message.timestamp * 1000),
+        )
+        for message in messages
+    ]
+    client.flush(timeout=DELIVERY_TIMEOUT_S)
+    for future in futures:
+        future.get(timeout=DELIVERY_TIMEOUT_S)

@@ -1,0 +1,89 @@
+"""Faust's Kafka transport with what the flow needs beyond it: idempotent sends of many messages, and where the groups stand.
+
+Call register() before a faust.App is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+
+from app.settings import settings
+from app.transports.changelog import Changelog
+from app.transports.embedded.worker_lock import WorkerLock
+from app.transports.kafka.changelog import KafkaChangelog
+from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.topics import check_topics
+from app.transports.messages import Message
+from app.transports.standing import KafkaStanding, Standing
+
+__all__ = ["Producer", "Transport", "register"]
+
+
+class Producer(driver.Producer):
+    """Faust sets idempotence under exactly_once only; without it aiokafka drops an expired batch and sends later ones."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._turn = asyncio.Lock()
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+    async def send_many(self, messages: Sequence[Message]) -> None:
+        """Returns when all are acknowledged. Messages of one partition stand there in the order of the calls."""
+        producer = self._ensure_producer()
+        async with self._turn:  # a message that waits for room must not be overtaken by one of a later call
+            futures = [
+                await producer.send(
+                    message.topic,
+                    message.value,
+                    key=message.key,
+                    partition=message.partition,
+                    timestamp_ms=int(message.timestamp * 1000),
+                    headers=list(message.headers.items()),
+                )
+                for message in messages
+            ]
+        await asyncio.gather(*futures)
+
+
+class Transport(driver.Transport):
+    """Transport to Kafka."""
+
+    Consumer: ClassVar[type] = Consumer
+    Producer: ClassVar[type] = Producer
+    _standing: KafkaStanding | None = None
+    _lock: WorkerLock | None = None
+
+    def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
+        """Before the worker starts: one worker a data folder, and the topics are there. Raises LogLocked, SettingsError, LogError."""
+        own = settings()
+        own.data_dir.mkdir(parents=True, exist_ok=True)
+        if Transport._lock is None:  # held as long as the process lives
+            lock = WorkerLock(own.data_dir / "worker")
+            lock.take()
+            Transport._lock = lock
+        check_topics(own)
+
+    def open_changelog(self, topic: str, _partitions: int) -> Changelog:
+        return KafkaChangelog(settings(), topic)
+
+    async def incarnation(self, topic: str) -> str:
+        """What tells a topic from an earlier one of the same name: its offsets begin anew."""
+        return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
+
+    async def standing(self, groups: Iterable[str]) -> Standing:
+        """Where these consumer groups stand."""
+        if self._standing is None:
+            self._standing = KafkaStanding(settings())
+        return await asyncio.to_thread(self._standing.look, sorted(groups))
+
+
+def register() -> None:
+    """Teach Faust our form of the scheme `kafka`."""
+    TRANSPORTS.aliases["kafka"] = "app.transports.kafka.transport:Transport"

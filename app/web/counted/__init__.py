@@ -1,0 +1,1 @@
+"""Votes and spending: posted, counted, shown."""

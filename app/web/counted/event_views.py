@@ -1,0 +1,102 @@
+"""Votes and spending as the pages show them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from app.domain.times import iso
+from app.web.counted.distribution import binned
+from app.web.deliveries.wording import count_text, visible
+
+__all__ = ["COLUMNS", "Column", "VotesView", "money_text", "spend_columns", "votes_view"]
+
+COLUMNS = 72
+"""Bars of a chart at most."""
+_HEIGHT = 1000
+MOST_CANDIDATES = 12
+
+
+class Column(NamedTuple):
+    """One bar, in a chart that is 1000 high."""
+
+    place: int
+    height: int
+    label: str
+    """What it says to a pointer and to who can not see it."""
+
+
+class VoteRow(NamedTuple):
+    candidate_id: int
+    name: str
+    votes: int
+    width: int
+    """Of 1000."""
+
+
+class VotesView(NamedTuple):
+    total: int
+    last_10_min: int
+    repeats: int
+    rows: list[VoteRow]
+    """Most votes first."""
+    left_out: int
+    columns: list[Column]
+    window_min: float
+
+
+def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView | None:
+    """A distribution for people; None while there is no vote."""
+    totals = sorted(value["totals"], key=lambda row: (-row[1], row[0]))
+    if not totals:
+        return None
+    most = totals[0][1]
+    rows = [VoteRow(one, names.get(one) or f"candidate {one}", number, number * 1000 // most) for one, number in totals[:MOST_CANDIDATES]]
+    length_s, by_candidate = binned(value["windows"], value["window_s"], COLUMNS)
+    sums: dict[int, dict[int, int]] = {}
+    for candidate, of in by_candidate.items():
+        for start, number in of.items():
+            sums.setdefault(start, {})[candidate] = number
+    columns = _columns(
+        {start: sum(of.values()) for start, of in sums.items()},
+        length_s,
+        lambda start: ", ".join(
+            f"{visible(names.get(candidate) or f'candidate {candidate}')} {count_text(number)}"
+            for candidate, number in sorted(sums[start].items())[:MOST_CANDIDATES]
+        ),
+    )
+    return VotesView(
+        sum(number for _, number in totals),
+        value["last_10_min"],
+        value["repeats"],
+        rows,
+        max(0, len(totals) - MOST_CANDIDATES),
+        columns,
+        length_s / 60,
+    )
+
+
+def spend_columns(buckets: Mapping[int, int], length_s: int) -> list[Column]:
+    """Cents by start of a bucket, as bars."""
+    return _columns(buckets, length_s, lambda start: money_text(buckets[start]))
+
+
+def _columns(values: Mapping[int, int], length_s: int, say: Any) -> list[Column]:
+    starts: Sequence[int] = sorted(values)
+    highest = max((abs(value) for value in values.values()), default=0)
+    if not highest:
+        return []
+    return [
+        Column((start - starts[0]) // length_s, max(values[start], 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}")
+        for start in starts
+    ]
+
+
+def money_text(cents: int) -> str:
+    """Cents with a decimal point.
+
+    >>> money_text(123456), money_text(-5)
+    ('1,234.56', '-0.05')
+    """
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"

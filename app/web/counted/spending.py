@@ -1,0 +1,163 @@
+"""`/spending/…`: transactions in; what a user spent, payment by payment, by buckets of time, and in sum; the top spenders."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+from aiohttp import web
+
+from app.domain.events import SPEND_RESOLUTIONS, Transaction, added
+from app.domain.spending import bucket_bounds, pieces
+from app.domain.times import iso
+from app.stores.ledger_contract import Ledgers
+from app.web.counted.spend_fields import BadTransaction, read_transactions_body, transaction_of
+from app.web.counted.vote_results import fresh_headers, is_forced, time_range
+from app.web.counted.votes import taken
+from app.web.deliveries.weblogs import refuse_other_sites
+from app.web.service.answers import ApiError, json_answer
+from app.web.service.body import HeldBody, read_body
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S
+
+__all__ = [
+    "DEFAULT_TOP",
+    "MAX_BUCKETS",
+    "MAX_LISTED",
+    "MAX_TOP",
+    "answer_buckets",
+    "answer_spend",
+    "answer_sum",
+    "answer_top",
+    "answer_transactions",
+    "spent_between",
+]
+
+MAX_LISTED = 10_000
+DEFAULT_LISTED = 1000
+MAX_BUCKETS = 50_000
+"""About 35 days of minutes."""
+DEFAULT_TOP, MAX_TOP = 10, 1000
+_SHOWN_ERRORS = 20
+
+
+async def answer_spend(request: web.Request) -> web.Response:
+    """One transaction or a list of them: all are taken, or none; 200 once they are durable."""
+    parts = request.app[PARTS]
+    refuse_other_sites(request)
+    with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
+        body = await read_body(request, held, parts.settings.web_max_body_bytes)
+        try:
+            posted = read_transactions_body(body)
+        except BadTransaction as error:
+            raise ApiError(400, str(error)) from None
+        now = time.time()
+        events: list[tuple[str, Transaction]] = []
+        errors: list[dict[str, Any]] = []
+        for index, one in enumerate(posted):
+            try:
+                transaction = transaction_of(one, now)
+                events.append((transaction.user_id, transaction))
+            except BadTransaction as error:
+                errors.append({"index": index, "error_message": str(error)})
+        if errors:
+            first = errors[0]
+            many = (
+                f"{len(errors)} of {len(posted)} transactions are bad and none was taken. Number {first['index']}: "
+                if len(posted) > 1
+                else ""
+            )
+            raise ApiError(400, f"{many}{first['error_message']}", errors=errors[:_SHOWN_ERRORS])
+    ids = [transaction.transaction_id for _, transaction in events]
+    await taken(parts, "spend", events, transaction_ids=ids)
+    return json_answer({"success": True, "transactions": len(events), "transaction_ids": ids})
+
+
+def _asked(request: web.Request, known: set[str]) -> tuple[str, float, float]:
+    """User, from (inclusive), to (exclusive)."""
+    if unknown := sorted(set(request.query) - known):
+        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(known))}.")
+    return request.match_info["user_id"], *time_range(request.query, time.time())
+
+
+def _number(request: web.Request, name: str, default: int, most: int) -> int:
+    text = request.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
+        raise ApiError(400, f"{name} is an integer from 1 to {most}, not {text[:40]!r}.")
+    return int(text)
+
+
+async def answer_transactions(request: web.Request) -> web.Response:
+    """A user's payments in the order of their time."""
+    parts = request.app[PARTS]
+    user_id, begin, end = _asked(request, {"from", "to", "limit"})
+    limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
+    await parts.results.settle("spend")
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        found = await parts.store.ledgers.transactions(user_id, begin, end, limit + 1)
+    rows = [{"transaction_id": each.transaction_id, "time": iso(each.time), "cents": each.cents} for each in found[:limit]]
+    return json_answer({"user_id": user_id, "from": iso(begin), "to": iso(end), "transactions": rows, "more": len(found) > limit})
+
+
+async def answer_buckets(request: web.Request) -> web.Response:
+    """What a user spent by minute, hour or day: the buckets that have a second in the range, each whole."""
+    parts = request.app[PARTS]
+    user_id, begin, end = _asked(request, {"from", "to", "resolution"})
+    resolution = request.query.get("resolution", "hour")
+    if resolution not in SPEND_RESOLUTIONS:
+        raise ApiError(400, f"There is no resolution {resolution[:40]!r}; there are {', '.join(SPEND_RESOLUTIONS)}.")
+    length_s = SPEND_RESOLUTIONS[resolution]
+    if (end - begin) / length_s > MAX_BUCKETS:
+        raise ApiError(
+            400, f"{(end - begin) / length_s:.0f} buckets are too many; at most {MAX_BUCKETS}: ask for less, or a coarser resolution."
+        )
+    await parts.results.settle("spend")
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        sums = await parts.store.ledgers.spend_sums(user_id, resolution, *bucket_bounds(begin, end, resolution))
+    rows = [
+        {"start": iso(start), "end": iso(start + length_s), "cents": cents, "transactions": events}
+        for (_, start), (events, cents, _) in sorted(added(sums).items())
+        if events
+    ]
+    return json_answer({"user_id": user_id, "resolution": resolution, "from": iso(begin), "to": iso(end), "buckets": rows})
+
+
+async def answer_sum(request: web.Request) -> web.Response:
+    """What a user spent from a moment (inclusive) to another (exclusive), to the cent; without them, in all."""
+    parts = request.app[PARTS]
+    user_id, begin, end = _asked(request, {"from", "to"})
+    await parts.results.settle("spend")
+    if "from" not in request.query and "to" not in request.query:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            total = added(await parts.store.ledgers.spend_sums(user_id, "total", 0, 1))
+        events, cents, _ = total.get((user_id, 0), (0, 0, 0))
+        return json_answer({"user_id": user_id, "from": None, "to": None, "cents": cents, "transactions": events})
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        cents, events = await spent_between(parts.store.ledgers, user_id, begin, end)
+    return json_answer({"user_id": user_id, "from": iso(begin), "to": iso(end), "cents": cents, "transactions": events})
+
+
+async def spent_between(ledgers: Ledgers, user_id: str, begin: float, end: float) -> tuple[int, int]:
+    """(cents, transactions), from as few rows as there are."""
+
+    async def of(resolution: str | None, first: float, last: float) -> tuple[int, int]:
+        if resolution is None:
+            return await ledgers.spent(user_id, first, last)
+        sums = await ledgers.spend_sums(user_id, resolution, first, last)
+        return sum(each.amount for each in sums), sum(each.events for each in sums)
+
+    found = await asyncio.gather(*(of(*piece) for piece in pieces(begin, end)))
+    return sum(cents for cents, _ in found), sum(events for _, events in found)
+
+
+async def answer_top(request: web.Request) -> web.Response:
+    """Who spent most in all."""
+    parts = request.app[PARTS]
+    if unknown := sorted(set(request.query) - {"limit"}):
+        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there is limit.")
+    limit = _number(request, "limit", DEFAULT_TOP, MAX_TOP)
+    entry = await parts.results.top(limit, is_forced(request))
+    rows = [{"user_id": user_id, "cents": cents, "transactions": events} for user_id, cents, events in entry.value]
+    headers = fresh_headers(entry, parts.results.max_age_s, json.dumps(rows).encode())
+    return json_answer({"top": rows, "last_update_time": iso(entry.made)}, headers=headers)

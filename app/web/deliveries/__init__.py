@@ -1,0 +1,1 @@
+"""Lines in; deliveries out, as JSON and as pages."""

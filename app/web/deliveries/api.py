@@ -1,0 +1,146 @@
+"""`/deliveries/`: what is known of a key, or what is newest, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from app.domain.records import Delivery, key_hash, key_text
+from app.stores.contract import Key
+from app.web.deliveries.wording import VERDICTS
+from app.web.service.answers import ApiError, json_answer
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
+
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "keys_of_text"]
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+_FIELDS = ("ip_address", "user_agent", "request")
+_KNOWN = {*_FIELDS, "key", "key_hash", "verdict", "limit", "lo", "hi"}
+_HASH = re.compile("[0-9a-f]{32}")
+_INTEGER = re.compile("[0-9]{1,1000}")
+
+
+async def keys_of_text(parts: Parts, text: str) -> list[Key]:
+    """The keys that are written exactly `text`: none, one, or several that join alike."""
+    return [key for key in await parts.store.keys_by_hash(key_hash(text)) if key_text(*key) == text]
+
+
+async def answer_deliveries(request: web.Request) -> web.Response:
+    """Deliveries of one key, newest window first, or the newest of all."""
+    parts = request.app[PARTS]
+    query = _parameters(request)
+    limit = _limit(query)
+    verdict = _verdict(query)
+    part = _part(query)
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        key = await _asked_key(parts, query)
+        if key is None:
+            found = await parts.store.newest_deliveries(limit, verdict)
+        else:
+            known = _known([key], await parts.store.deliveries_of(*key))
+            found = [delivery for delivery in known if verdict in (None, delivery.verdict)][:limit]
+    return _answer(found, part)
+
+
+async def answer_key_hash(request: web.Request) -> web.Response:
+    """Deliveries of the key, or keys, whose joined text has this hash."""
+    parts = request.app[PARTS]
+    query = _parameters(request)
+    query["key_hash"] = request.match_info["key_hash"]
+    limit = _limit(query)
+    verdict = _verdict(query)
+    part = _part(query)
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        keys = await parts.store.keys_by_hash(_hash(query))
+        known = _known(keys, [delivery for key in keys for delivery in await parts.store.deliveries_of(*key)])
+    return _answer([delivery for delivery in known if verdict in (None, delivery.verdict)][:limit], part)
+
+
+async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
+    given = [name for name in _FIELDS if name in query]
+    ways = [bool(given), "key" in query, "key_hash" in query]
+    if sum(ways) > 1:
+        raise ApiError(400, "Ask by ip_address, user_agent and request, or by key, or by key_hash: by one of them.")
+    if given:
+        if len(given) < len(_FIELDS):
+            raise ApiError(
+                400, "A key is ip_address, user_agent and request, all three: " + ", ".join(sorted(set(_FIELDS) - set(given))) + " missing."
+            )
+        return query["ip_address"], query["user_agent"], query["request"]
+    if "key" in query:
+        keys = await keys_of_text(parts, query["key"])
+    elif "key_hash" in query:
+        keys = await parts.store.keys_by_hash(_hash(query))
+    else:
+        return None
+    _known(keys, keys)
+    if len(keys) > 1:
+        listed = [dict(zip(_FIELDS, key, strict=True)) for key in keys]
+        raise ApiError(409, f"{len(keys)} keys are written like this; ask by ip_address, user_agent and request.", keys=listed)
+    return keys[0]
+
+
+def _known(keys: Sequence[Key], found: Sequence[Any]) -> Sequence[Any]:
+    if not keys or not found:
+        raise ApiError(404, "Nothing is known of this key.")
+    return found
+
+
+def _answer(found: Sequence[Delivery], part: tuple[int, int] | None) -> web.Response:
+    return json_answer({"success": True, "deliveries": [_fields(delivery, part) for delivery in found]})
+
+
+def _fields(delivery: Delivery, part: tuple[int, int] | None) -> dict[str, Any]:
+    fields = delivery._asdict()
+    fields["key_hash"] = key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request))
+    if part is not None:
+        lo, hi = part
+        fields["contains"] = any(first <= lo and hi <= last for first, last in delivery.ranges)
+    return fields
+
+
+def _parameters(request: web.Request) -> dict[str, str]:
+    query = dict(request.query)
+    if unknown := sorted(set(query) - _KNOWN):
+        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(_KNOWN))}.")
+    if repeated := sorted(name for name in query if len(request.query.getall(name)) > 1):
+        raise ApiError(400, f"{repeated[0]} is given more than once.")
+    return query
+
+
+def _limit(query: dict[str, str]) -> int:
+    text = query.get("limit", str(DEFAULT_LIMIT))
+    if not _INTEGER.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise ApiError(400, f"limit={text[:40]!r}: give an integer from 1 to {MAX_LIMIT}.")
+    return int(text)
+
+
+def _verdict(query: dict[str, str]) -> str | None:
+    verdict = query.get("verdict")
+    if verdict is not None and verdict not in VERDICTS:
+        raise ApiError(400, f"verdict={verdict[:40]!r}: give {', '.join(VERDICTS)}.")
+    return verdict
+
+
+def _hash(query: dict[str, str]) -> str:
+    text = query["key_hash"].lower()
+    if not _HASH.fullmatch(text):
+        raise ApiError(400, f"key_hash={text[:40]!r}: give the 32 hex digits of a key.")
+    return text
+
+
+def _part(query: dict[str, str]) -> tuple[int, int] | None:
+    """(lo, hi) of the asked part, or None."""
+    texts = [query.get("lo"), query.get("hi")]
+    if texts == [None, None]:
+        return None
+    numbers = [int(text) for text in texts if text is not None and _INTEGER.fullmatch(text)]
+    if len(numbers) < 2 or numbers[0] > numbers[1]:
+        raise ApiError(400, "A part is lo and hi, two integers from 0, lo not above hi.")
+    return numbers[0], numbers[1]

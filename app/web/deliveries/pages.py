@@ -1,0 +1,143 @@
+"""The pages for people: `/` with the figures and the search, `/delivery` with all that is known of one key."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from yarl import URL
+
+from app.domain.records import Delivery, key_hash, key_text
+from app.errors import StoreError
+from app.stores.contract import Counts, Key
+from app.web.counted.event_views import VotesView, votes_view
+from app.web.deliveries.api import keys_of_text
+from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
+from app.web.deliveries.wording import VERDICTS
+from app.web.service.answers import ApiError, store_trouble
+from app.web.service.health import lag_by_group, progress_problems
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
+from app.web.service.rendering import html_answer
+
+__all__ = ["MAX_FOUND_KEYS", "MAX_HITS", "MAX_SOURCES", "NEWEST", "answer_dashboard", "answer_delivery"]
+
+NEWEST = 25
+MAX_FOUND_KEYS = 50
+MAX_HITS = 200
+MAX_SOURCES = 20
+TOP_SPENDERS = 10
+
+_HASH = re.compile("[0-9a-fA-F]{32}")
+
+
+class _FoundKey(NamedTuple):
+    ip_address: str
+    user_agent: str
+    request: str
+    link: str
+
+
+class _Stored(NamedTuple):
+    """What the dashboard shows of the store."""
+
+    counts: Counts
+    newest: list[DeliveryView]
+    found: list[_FoundKey]
+    votes: VotesView | None
+    top: list[tuple[str, int, int]]
+
+
+def _found(keys: Sequence[Key], full: bool = False) -> list[_FoundKey]:
+    return [_FoundKey(*key, delivery_link(*key, full=full)) for key in keys]
+
+
+async def _search(parts: Parts, text: str) -> list[Key]:
+    """Keys that are written `text`, or have it as their hash, before those that contain it."""
+    exact = await keys_of_text(parts, text)
+    if not exact and _HASH.fullmatch(text):
+        exact = await parts.store.keys_by_hash(text.lower())
+    if len(exact) == 1:
+        raise web.HTTPSeeOther(URL(delivery_link(*exact[0]), encoded=True))  # as it is: yarl would rewrite some of the key
+    return exact or await parts.store.keys_by_text_part(text, MAX_FOUND_KEYS)
+
+
+async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        keys = await _search(parts, text) if text else []
+        counts = await parts.store.counts()
+        newest = await parts.store.newest_deliveries(NEWEST, verdict)
+        votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
+        top = (await parts.results.top(TOP_SPENDERS)).value
+    return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys), votes, top)
+
+
+async def answer_dashboard(request: web.Request) -> web.Response:
+    """Always 200: a store that does not answer and a worker that stands still are told in words."""
+    parts = request.app[PARTS]
+    text = request.query.get("q", "").strip()
+    verdict = request.query.get("verdict") or None
+    if verdict is not None and verdict not in VERDICTS:
+        raise ApiError(400, f"There is no verdict {verdict[:40]!r}; there are {', '.join(VERDICTS)}.")
+    snapshot = parts.status.snapshot()
+    problems = progress_problems(snapshot, parts.settings.stall_after)
+    stored = None
+    try:
+        stored = await _stored(parts, text, verdict)
+    except (StoreError, TimeoutError) as error:
+        problems.append(f"The store {parts.store.name} is unreachable: {store_trouble(error)}")
+    return html_answer(
+        "dashboard.html",
+        snapshot=snapshot,
+        lag=lag_by_group(snapshot),
+        problems=problems,
+        stored=stored,
+        stack=stack_parts(stored.counts.deliveries) if stored else [],
+        reasons=reason_rows(stored.counts.reasons) if stored else [],
+        rejects=stored.counts.rejects if stored and stored.counts.rejects else snapshot.rejects,
+        rejects_since_start=bool(stored and not stored.counts.rejects and snapshot.rejects),
+        sources=heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]),
+        host=request.host,
+        text=text,
+        verdict=verdict,
+        verdicts=VERDICTS,
+        max_found=MAX_FOUND_KEYS,
+    )
+
+
+async def answer_delivery(request: web.Request) -> web.Response:
+    """All windows and raw hits of one key, asked by `ip`, `ua` and `request`, or by `key_hash`."""
+    parts = request.app[PARTS]
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        keys = await _asked_keys(parts, request)
+        if len(keys) > 1:
+            return html_answer("several.html", 409, title="Several keys are written like this", found=_found(keys, full=True))
+        deliveries = await parts.store.deliveries_of(*keys[0]) if keys else []
+        hits, hit_count = await parts.store.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
+    if not deliveries and not hits:
+        raise ApiError(404, "Nothing is known of this key.")
+    return html_answer("delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits), hit_count=hit_count)
+
+
+def _delivery_values(key: Key, deliveries: Sequence[Delivery]) -> dict[str, Any]:
+    return {
+        "ip_address": key[0],
+        "user_agent": key[1],
+        "request": key[2],
+        "key_hash": key_hash(key_text(*key)),
+        "windows": [delivery_view(delivery) for delivery in deliveries],
+    }
+
+
+async def _asked_keys(parts: Parts, request: web.Request) -> Sequence[Key]:
+    query = request.query
+    if "key_hash" in query:
+        if not _HASH.fullmatch(query["key_hash"]):
+            raise ApiError(400, "key_hash is 32 hex digits.")
+        return await parts.store.keys_by_hash(query["key_hash"].lower())
+    if lacking := [name for name in ("ip", "ua", "request") if name not in query]:
+        raise ApiError(400, f"A delivery is asked by ip, ua and request; {', '.join(lacking)} missing.")
+    return [(query["ip"], query["ua"], query["request"])]

@@ -1,0 +1,67 @@
+"""The body of a POST as messages of the topic `weblogs`: whole lines, with ids where the client gave a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import blake2b
+from io import BytesIO
+
+from app.domain import formats
+from app.domain.formats.base import Format, FormatOptions
+from app.settings import Settings
+from app.sources.files.chunks import Chunk, chunks
+from app.sources.identity.heads import HeadRule, head_rule, text_of
+
+__all__ = ["posted_values", "source_of_key"]
+
+_LINES_TO_DETECT_BY = 100
+_BYTES_TO_DETECT_BY = 64 << 10
+
+
+def source_of_key(key: str) -> str:
+    """The source id, 32 hex digits, of everything posted under an idempotency key.
+
+    >>> len(source_of_key("order-1"))
+    32
+    """
+    return blake2b(b"post:" + key.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
+
+
+def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[tuple[bytes, dict[str, bytes]]]:
+    """The value and the headers of each message. Positions are byte offsets in the body.
+
+    A body that fits into one message is left for the flow to read as it reads any shipper's. Of a larger one every message
+    names the format and the head lines, which stand in the first of them only.
+    """
+    options = FormatOptions(settings.json_fields, settings.realtime_fields)
+    form = _format(body, settings.format, options) if len(body) > settings.chunk_bytes else None
+    rule = head_rule(form, options) if form else HeadRule()
+    if not body.endswith(b"\n"):
+        body += b"\n"  # a last line without its end is a line all the same, and needs no message of its own
+    given = {} if key is None else {"source": source_of_key(key).encode(), "name": _name(key)}
+    for chunk in chunks(BytesIO(body), settings.chunk_bytes, settings.max_line_bytes, head_rule=rule):
+        yield chunk.data, given | _headers(chunk, form, bool(given))
+
+
+def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
+    if name != "auto":
+        return formats.get(name)
+    lines = body[:_BYTES_TO_DETECT_BY].split(b"\n")[:_LINES_TO_DETECT_BY]
+    return formats.detect([text_of(line) for line in lines], options)
+
+
+def _name(key: str) -> bytes:
+    """What people see as the name of the source."""
+    return b"post:" + key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").encode()
+
+
+def _headers(chunk: Chunk, form: Format | None, placed: bool) -> dict[str, bytes]:
+    headers = {}
+    if placed:
+        headers["position"] = str(chunk.position).encode()
+    if form is not None:
+        headers["format"] = form.name.encode()
+        headers["head"] = "\n".join(chunk.head).encode()
+    if chunk.too_long:
+        headers["too_long"] = str(chunk.too_long).encode()
+    return headers

@@ -1,0 +1,47 @@
+"""`POST /weblogs/`: newline-separated lines in, an answer once they are durable."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from app.errors import LogError, LogFull
+from app.web.service.answers import ApiError, json_answer
+from app.web.service.body import HeldBody, read_body
+from app.web.service.parts import PARTS
+
+__all__ = ["MAX_KEY_CHARS", "answer_weblogs", "refuse_other_sites"]
+
+MAX_KEY_CHARS = 256
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    keys = request.headers.getall("Idempotency-Key", [])
+    if not keys:
+        return None
+    if len(keys) > 1 or not 0 < len(keys[0]) <= MAX_KEY_CHARS:
+        raise ApiError(400, f"Idempotency-Key must be given once, with 1 to {MAX_KEY_CHARS} characters.")
+    return keys[0]
+
+
+def refuse_other_sites(request: web.Request) -> None:
+    """Raises ApiError where a browser says that another site's page sends this."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        raise ApiError(403, "Nothing is taken from another site's page.")
+
+
+async def answer_weblogs(request: web.Request) -> web.Response:
+    """200 with the number of lines and bytes, once they are durable; see read_body for what else may be answered."""
+    parts = request.app[PARTS]
+    refuse_other_sites(request)
+    key = _idempotency_key(request)
+    with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
+        lines = await read_body(request, held, parts.settings.web_max_body_bytes)
+        if not lines:
+            raise ApiError(400, "The body is empty; send log lines separated by newlines.")
+        try:
+            await parts.intake.append(lines, key)
+        except LogFull as error:
+            raise ApiError(503, str(error), {"Retry-After": "10"}) from None
+        except LogError as error:
+            raise ApiError(503, str(error), {"Retry-After": "30"}) from None
+        return json_answer({"success": True, "lines": lines.count(b"\n") + (not lines.endswith(b"\n")), "bytes": len(lines)})

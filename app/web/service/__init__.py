@@ -1,0 +1,1 @@
+"""The HTTP server and what each answer has in common."""

@@ -1,0 +1,72 @@
+"""`/health/`: whether the worker makes progress, and if not, why, in words."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from app.errors import StoreError
+from app.stores.contract import Store
+from app.web.deliveries.wording import age_text
+from app.web.service.answers import json_answer, store_trouble
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S
+from app.web.service.status import Snapshot
+
+__all__ = ["answer_health", "lag_by_group", "progress_problems", "store_problem"]
+
+
+def lag_by_group(snapshot: Snapshot) -> dict[str, int]:
+    """Messages not yet committed, summed over topics and partitions."""
+    groups: dict[str, int] = {}
+    for (group, _topic, _partition), messages in snapshot.lag.items():
+        groups[group] = groups.get(group, 0) + messages
+    return groups
+
+
+def progress_problems(snapshot: Snapshot, stall_after_s: float) -> list[str]:
+    """A sentence for each reason why nothing moves; an empty list for a healthy worker.
+
+    >>> progress_problems(Snapshot(started=0.0, now=100.0), 30.0)
+    []
+    >>> progress_problems(Snapshot(started=0.0, now=100.0, lag={("flow", "weblogs", 0): 3}, committed_at=60.0), 30.0)
+    ['Group flow is stalled: 3 messages wait and nothing was committed for 40 s.']
+    """
+    if snapshot.started is None:
+        return ["The worker has not started to take messages yet.", *snapshot.problems]
+    problems = []
+    for group, messages in sorted(lag_by_group(snapshot).items()):
+        last = snapshot.started if snapshot.committed_at is None else max(snapshot.committed_at, snapshot.started)
+        waited_s = snapshot.now - snapshot.waiting_since.get(group, last)
+        if messages > 0 and waited_s > stall_after_s:
+            problems.append(f"Group {group} is stalled: {messages:,} messages wait and nothing was committed for {age_text(waited_s)}.")
+    return [*problems, *snapshot.problems]
+
+
+async def store_problem(store: Store) -> str | None:
+    """One sentence when the store does not answer."""
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            await store.ping()
+    except (StoreError, TimeoutError) as error:
+        return f"Store {store.name} is unreachable: {store_trouble(error)}"
+    return None
+
+
+async def answer_health(request: web.Request) -> web.Response:
+    """200 with the figures, or 503 with the reasons."""
+    parts = request.app[PARTS]
+    snapshot = parts.status.snapshot()
+    problems = progress_problems(snapshot, parts.settings.stall_after)
+    if trouble := await store_problem(parts.store):
+        problems.append(trouble)
+    payload = {
+        "healthy": not problems,
+        "problems": problems,
+        "started": snapshot.started,
+        "now": snapshot.now,
+        "committed_at": snapshot.committed_at,
+        "lag_messages": lag_by_group(snapshot),
+        "backlog_messages": dict(snapshot.backlog),
+    }
+    return json_answer(payload, 503 if problems else 200)

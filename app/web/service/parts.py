@@ -1,0 +1,36 @@
+"""What the handlers work with: passed in once, when the web application is made."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from aiohttp import web
+
+from app.settings import Settings
+from app.stores.contract import Store
+from app.web.counted.event_intake import Events
+from app.web.counted.names import Names
+from app.web.counted.results import Results
+from app.web.deliveries.line_intake import Intake
+from app.web.service.body import BodyBudget
+from app.web.service.status import Status
+
+__all__ = ["PARTS", "STORE_TIMEOUT_S", "Parts"]
+
+STORE_TIMEOUT_S = 5.0
+"""A store that needs longer for a bounded read counts as not answering."""
+
+
+class Parts(NamedTuple):
+    store: Store
+    status: Status
+    intake: Intake
+    settings: Settings
+    budget: BodyBudget
+    events: Events
+    """Where posted votes and transactions go."""
+    names: Names
+    results: Results
+
+
+PARTS = web.AppKey("parts", Parts)

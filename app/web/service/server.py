@@ -1,0 +1,143 @@
+"""The worker's HTTP server: routes, and the service that runs it beside the flow."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import mode
+from aiohttp import web
+
+from app.errors import SettingsError
+from app.settings import Settings
+from app.stores.contract import Store
+from app.web.counted.candidates import answer_candidates, answer_put_candidates, answer_put_users, answer_users
+from app.web.counted.event_intake import Events
+from app.web.counted.names import Names
+from app.web.counted.results import Results
+from app.web.counted.spender import answer_spender
+from app.web.counted.spending import answer_buckets, answer_spend, answer_sum, answer_top, answer_transactions
+from app.web.counted.vote_results import answer_distribution, answer_result
+from app.web.counted.votes import answer_vote, answer_vote_page, answer_votes
+from app.web.deliveries.api import answer_deliveries, answer_key_hash
+from app.web.deliveries.line_intake import Intake
+from app.web.deliveries.pages import answer_dashboard, answer_delivery
+from app.web.deliveries.weblogs import answer_weblogs
+from app.web.service.answers import errors_in_words
+from app.web.service.body import BodyBudget
+from app.web.service.health import answer_health
+from app.web.service.metrics import answer_metrics
+from app.web.service.openapi import answer_openapi
+from app.web.service.parts import PARTS, Parts
+from app.web.service.status import Status
+
+_DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
+__all__ = ["SERVER_OPTIONS", "WebService", "make_web_app"]
+
+log = logging.getLogger(__name__)
+
+SERVER_OPTIONS: dict[str, Any] = {
+    "auto_decompress": False,  # bodies are decompressed within the limit of app.web.service.body
+    "max_line_size": 256 << 10,  # bytes; a key of 64 KiB in percent signs fits into a link
+    "keepalive_timeout": 75.0,
+}
+"""What a runner of this application needs; a TestServer takes them as keyword arguments of start_server."""
+
+SHUTDOWN_TIMEOUT_S = 5.0
+"""So long requests under way may still take when the worker stops."""
+
+BODIES_AT_ONCE = 4
+"""So many bodies of the largest size may be in flight together."""
+
+
+def make_web_app(
+    store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
+) -> web.Application:
+    """The application on its parts; it opens and closes none of them."""
+    app = web.Application(middlewares=[errors_in_words])
+    budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
+    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
+    app.cleanup_ctx.append(results.run)
+    app.router.add_get("/", answer_dashboard)
+    app.router.add_get("/delivery", answer_delivery)
+    app.router.add_get("/deliveries/{key_hash:[^/]+}", answer_key_hash)
+    for path, handler in {"/deliveries": answer_deliveries, "/health": answer_health, "/metrics": answer_metrics}.items():
+        app.router.add_get(path, handler)
+        app.router.add_get(path + "/", handler)
+    for path in ("/weblogs", "/weblogs/"):
+        app.router.add_post(path, answer_weblogs)
+    app.router.add_get("/openapi.json", answer_openapi)
+    add_votes(app.router)
+    add_spending(app.router)
+    return app
+
+
+def add_votes(router: web.UrlDispatcher) -> None:
+    """The routes of votes."""
+    router.add_get("/vote_to_{candidate_id:[^/]+}", answer_vote_page)
+    for end in ("", "/"):
+        router.add_post("/vote" + end, answer_vote)
+        router.add_post("/votes" + end, answer_votes)
+        router.add_get("/result" + end, answer_result)
+        router.add_get("/candidates" + end, answer_candidates)
+        router.add_post("/candidates" + end, answer_put_candidates)
+        router.add_get("/users" + end, answer_users)
+        router.add_post("/users" + end, answer_put_users)
+    for end in _DISTRIBUTION:
+        router.add_get("/voting_distribution" + end, answer_distribution)
+
+
+def add_spending(router: web.UrlDispatcher) -> None:
+    """The routes of spending. A user called top has `/spending/top/buckets`."""
+    router.add_get("/spender", answer_spender)
+    for end in ("", "/"):
+        router.add_post("/spending" + end, answer_spend)
+        router.add_get("/spending/top" + end, answer_top)
+        router.add_get("/spending/{user_id:[^/]+}" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/buckets" + end, answer_buckets)
+        router.add_get("/spending/{user_id:[^/]+}/transactions" + end, answer_transactions)
+        router.add_get("/spending/{user_id:[^/]+}/sum" + end, answer_sum)
+
+
+class WebService(mode.Service):
+    """Serves the application from start to stop of the worker."""
+
+    def __init__(self, web_app: web.Application, settings: Settings, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._web_app = web_app
+        self._settings = settings
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+        """The bound port, once started."""
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        host = self._settings.web_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    async def on_start(self) -> None:
+        """Raises SettingsError when the address can not be listened on; mode then ends the worker with an error."""
+        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._settings.web_host, self._settings.web_port).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise self._not_bound(error) from None
+        self._runner = runner
+        self.port = runner.addresses[0][1]
+        log.info("web: listening on %s", self.url)
+
+    def _not_bound(self, error: OSError) -> SettingsError:
+        address = f"{self._settings.web_host}:{self._settings.web_port}"
+        reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
+        return SettingsError(
+            f"The web server can not listen on {address}: {reason}; stop what listens there or set WEBLOGS_WEB_HOST and WEBLOGS_WEB_PORT."
+        )
+
+    async def on_stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None

@@ -1,0 +1,1 @@
+"""The commands of the simulator: `python -m app simulate …`, `playbacks`."""

@@ -1,0 +1,91 @@
+"""Lines of the combined family read as columns are the lines that the parser reads, fact for fact and part for part."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from app.columns.blocks import Columns
+from app.columns.formats.combined import read_block
+from app.columns.reduction import gathered
+from app.domain.formats.base import FormatOptions
+from app.domain.formats.combined import COMBINED, COMBINED_RANGE
+from app.domain.lines import ReadLines, read_lines
+from app.domain.tallies import Part
+from app.domain.windows import Rules
+from tests.columns.combined_logs import GOOD, ODD, line_of, logs
+
+ARRIVED = 1_700_000_000.0
+PARSERS = {form.name: form.make_parser((), FormatOptions()) for form in (COMBINED, COMBINED_RANGE)}
+FORMS = sorted(PARSERS)
+
+
+def parts_of(reads: list[ReadLines | Columns]) -> dict[tuple, list[Part]]:
+    """What each key has, from every line, whichever way it was read."""
+    some = gathered(reads, "a source", Rules("all"))
+    found = {key: list(parts) for key, parts in some.parts.items()}
+    for key, placed in some.placed.items():
+        found.setdefault(key, []).extend(part for _, part in placed)
+    if some.groups is not None:
+        for group in some.groups:
+            found.setdefault(group.key, []).extend(some.groups.parts(group.number))
+    return {key: sorted(parts) for key, parts in found.items()}
+
+
+def assert_same_facts(form: str, data: bytes, position: int = 0) -> Columns | None:
+    block = read_block(form, data, ARRIVED, position)
+    if block is None:
+        return None
+    read = read_lines(data, PARSERS[form], ARRIVED, position)
+    assert (block.lines, block.hits, block.other.heads) == (read.lines, len(read.hits), read.heads)
+    assert block.other.rejects == read.rejects
+    assert (block.lowest, block.highest, block.disorder_s) == (read.lowest, read.highest, read.disorder_s)
+    assert parts_of([block]) == parts_of([read])
+    return block
+
+
+def read_as_columns(block: Columns) -> int:
+    return block.lines - block.other.lines
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_any_log_gives_the_same_facts(form: str, data) -> None:
+    assert_same_facts(form, data.draw(logs(form)), data.draw(st.sampled_from([0, 1, 2**40])))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60))
+@example(b"\n\n")
+@example(b"")
+@example(b'"\n"\n')
+def test_any_bytes_give_the_same_facts(form: str, data: bytes) -> None:
+    assert_same_facts(form, data)
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ODD.items() for text in texts])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_odd_column_among_good_lines_gives_the_same_facts(form: str, name: str, text: bytes) -> None:
+    good, odd = line_of(GOOD, form) + b"\n", line_of(GOOD | {name: text}, form) + b"\n"
+    block = assert_same_facts(form, good + odd + good)
+    assert block is None or read_as_columns(block) >= 2  # the good ones at least, for all that stands between them
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_plain_lines_are_read_as_columns(form: str) -> None:
+    plain = [
+        GOOD,
+        GOOD | {"user": b"ann", "sent": b"-"},
+        GOOD | {"range": b'"-"', "referer": b'"a b"'},
+        GOOD | {"time": b"[31/Jul/2020:16:46:07 +0530]"},
+    ]
+    block = assert_same_facts(form, b"".join(line_of(columns, form) + b"\r\n" for columns in plain))
+    assert block is not None and read_as_columns(block) == 4
+
+
+def test_columns_behind_the_agent_are_left_to_the_parser() -> None:
+    block = assert_same_facts("combined", line_of(GOOD, "combined") + b" 0.004 -\n" + line_of(GOOD, "combined") + b"\n")
+    assert block is not None and read_as_columns(block) == 1
