@@ -60,7 +60,11 @@ async def _merge(part: list[Taken]) -> bool:
         if step.records:
             now = time.time()
             await send_all(
-                app, [Message("weblogs_reduced", partition, None, each, {}, now) for each in wire.encode_in_pieces(step.records)]
+                app,
+                [
+                    Message("weblogs_reduced", partition, None, each, {}, now)
+                    for each in wire.encode_in_pieces(step.records)
+                ],
             )
             crash_point("outputs")
         if step.changes and not await byte_ranges.write(part[-1].event, step.changes):

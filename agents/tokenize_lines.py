@@ -31,7 +31,8 @@ async def tokenize_lines(stream):
     async for batch in batches(app, stream, MAX_BATCH_BYTES):
         topic = topic or f"weblogs@{await app.topics_log.incarnation('weblogs')}"
         found = tokenizer.tokenize(
-            Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers)) for taken in batch
+            Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers))
+            for taken in batch
         )
         now = time.time()
         messages = [
@@ -57,4 +58,6 @@ async def tick():
     now = time.time()
     values = encode_tokens(tokenizer.tick(now, now - _settings.state_ttl))
     places = range(_settings.partitions)
-    await send_all(app, [Message("weblogs_tokens", partition, None, value, {}, now) for partition in places for value in values])
+    await send_all(
+        app, [Message("weblogs_tokens", partition, None, value, {}, now) for partition in places for value in values]
+    )

@@ -22,7 +22,10 @@ COMMANDS = {
     "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
     "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
     "topics": ("app.cli.topics", "Show the topics on Kafka, or delete them."),
-    "stores": ("app.cli.stores", "Create a store's tables or indices, delete them, or delete what is past its retention."),
+    "stores": (
+        "app.cli.stores",
+        "Create a store's tables or indices, delete them, or delete what is past its retention.",
+    ),
     "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
     "repair": ("app.cli.checking.repair", "Repair a store."),
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),

@@ -34,43 +34,72 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of one process, checked."""
 
     # -- what runs
-    app_id: Annotated[str, _says("Name of the Faust app: its consumer groups and tables begin with it.", min_length=1)] = "weblogs"
-    broker: Annotated[str, _says("Where the topics live: sqlite:///FILE (embedded) or kafka://HOST:PORT, several separated by commas.")] = (
-        ""
-    )
+    app_id: Annotated[
+        str, _says("Name of the Faust app: its consumer groups and tables begin with it.", min_length=1)
+    ] = "weblogs"
+    broker: Annotated[
+        str,
+        _says("Where the topics live: sqlite:///FILE (embedded) or kafka://HOST:PORT, several separated by commas."),
+    ] = ""
     stores: Annotated[str, _says("Stores to write to, comma-separated: sqlite, elasticsearch, cassandra.")] = "sqlite"
-    roles: Annotated[str, _says("What this worker does, comma-separated: flow and names of stores; empty is flow and all stores.")] = ""
+    roles: Annotated[
+        str, _says("What this worker does, comma-separated: flow and names of stores; empty is flow and all stores.")
+    ] = ""
     data_dir: Annotated[Path, _says("All state lives below this folder.")] = Path("var")
     partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
     # -- the web face
     web_host: Annotated[str, _says("Address that the worker's HTTP server listens on.")] = "127.0.0.1"
     web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
-    web_max_body_bytes: Annotated[int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)] = 32 << 20
+    web_max_body_bytes: Annotated[
+        int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
+    ] = 32 << 20
     # -- reading lines
     format: Annotated[str, _says("Log format of lines that do not name theirs, or auto.")] = "auto"
     sizes: Annotated[str, _says("File with the true sizes: request, tab, bytes a line; re-read when it changes.")] = ""
     max_line_bytes: Annotated[int, _says("A longer line is rejected as too_long.", "bytes", ge=64)] = 64 << 10
     json_fields: Annotated[str, _says("Field map of the json format: name=path pairs, comma-separated.")] = ""
-    realtime_fields: Annotated[str, _says("Columns of cloudfront_realtime, comma-separated, in the order configured there.")] = ""
+    realtime_fields: Annotated[
+        str, _says("Columns of cloudfront_realtime, comma-separated, in the order configured there.")
+    ] = ""
     # -- windows
-    window: Annotated[Window, _says("How hits are cut into deliveries: last_touch, first_touch, day or all.")] = "last_touch"
+    window: Annotated[Window, _says("How hits are cut into deliveries: last_touch, first_touch, day or all.")] = (
+        "last_touch"
+    )
     window_length: Annotated[float, _says("Length of last_touch and first_touch windows.", "s", gt=0)] = 86400.0
-    lateness: Annotated[float, _says("How long after a window's end, in event time, hits are still merged.", "s", ge=0)] = 86400.0
-    state_ttl: Annotated[float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)] = 172800.0
-    tick_interval: Annotated[float, _says("How often watermarks pass through the flow and the state is swept.", "s", gt=0)] = 10.0
+    lateness: Annotated[
+        float, _says("How long after a window's end, in event time, hits are still merged.", "s", ge=0)
+    ] = 86400.0
+    state_ttl: Annotated[
+        float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)
+    ] = 172800.0
+    tick_interval: Annotated[
+        float, _says("How often watermarks pass through the flow and the state is swept.", "s", gt=0)
+    ] = 10.0
     changelog_batch_bytes: Annotated[
         int, _says("Changes beyond this are written in slices; Kafka must take batches of it.", "bytes", ge=1024)
     ] = 4 << 20
     # -- votes and spending
     event_horizon: Annotated[
-        int, _says("So long the id of a vote or transaction is remembered: sent again within it, it counts once.", "s", ge=60)
+        int,
+        _says(
+            "So long the id of a vote or transaction is remembered: sent again within it, it counts once.", "s", ge=60
+        ),
     ] = 172800
     vote_window: Annotated[int, _says("Length of the windows in which votes are counted.", "s", ge=1, le=86400)] = 600
-    vote_one_per_user: Annotated[bool, _says("One vote a user over all candidates; every vote must name its user then.")] = False
-    vote_future: Annotated[float, _says("A vote dated further ahead of the server's clock is refused.", "s", ge=0)] = 300.0
-    admin_token: Annotated[str, _says("Who sends it as a bearer token may change candidates and users over HTTP; empty: nobody.")] = ""
+    vote_one_per_user: Annotated[
+        bool, _says("One vote a user over all candidates; every vote must name its user then.")
+    ] = False
+    vote_future: Annotated[float, _says("A vote dated further ahead of the server's clock is refused.", "s", ge=0)] = (
+        300.0
+    )
+    admin_token: Annotated[
+        str, _says("Who sends it as a bearer token may change candidates and users over HTTP; empty: nobody.")
+    ] = ""
     cache: Annotated[
-        str, _says("Where results of votes and spending are cached: memory, or redis://HOST:PORT/NUMBER for several workers.")
+        str,
+        _says(
+            "Where results of votes and spending are cached: memory, or redis://HOST:PORT/NUMBER for several workers."
+        ),
     ] = "memory"
     cache_refresh: Annotated[float, _says("Results that are asked for are made anew this often.", "s", gt=0)] = 1.0
     cache_max_age: Annotated[float, _says("No cached result is older than this.", "s", gt=0)] = 10.0
@@ -78,38 +107,64 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         float, _says("When a posted vote has waited for this long to be written, others are told 503.", "s", gt=0)
     ] = 2.0
     # -- replay
-    replay: Annotated[str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")] = ""
+    replay: Annotated[
+        str, _says("Files that the worker replays when it starts, separated by the path separator (: on Linux).")
+    ] = ""
     rate: Annotated[float, _says("Lines a second that a replay sends; 0 is full speed.", "lines/s", ge=0)] = 0.0
     chunk_bytes: Annotated[
-        int, _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024)
+        int,
+        _says("Lines are sent in messages of about this size; larger is faster, smaller is sooner.", "bytes", ge=1024),
     ] = 512 << 10
     linger: Annotated[
         float,
-        _says("An agent waits so long for more while it has little: longer costs less for each line, shorter is sooner.", "s", ge=0, le=10),
+        _says(
+            "An agent waits so long for more while it has little: longer costs less for each line, shorter is sooner.",
+            "s",
+            ge=0,
+            le=10,
+        ),
     ] = 0.005
     # -- the embedded log
-    log_keep: Annotated[float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)] = 60.0
+    log_keep: Annotated[
+        float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)
+    ] = 60.0
     log_max_bytes: Annotated[
-        int, _says("When the embedded log holds this much beside its changelogs, producers wait and POST answers 503.", "bytes", ge=1 << 20)
+        int,
+        _says(
+            "When the embedded log holds this much beside its changelogs, producers wait and POST answers 503.",
+            "bytes",
+            ge=1 << 20,
+        ),
     ] = 2 << 30
     # -- Kafka
-    kafka_security: Annotated[Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], _says("Protocol to the brokers.")] = "plaintext"
-    kafka_sasl: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], _says("SASL mechanism of sasl_*.")] = "SCRAM-SHA-512"
+    kafka_security: Annotated[
+        Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"], _says("Protocol to the brokers.")
+    ] = "plaintext"
+    kafka_sasl: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], _says("SASL mechanism of sasl_*.")] = (
+        "SCRAM-SHA-512"
+    )
     kafka_user: Annotated[str, _says("User of sasl_*.")] = ""
     kafka_password: Annotated[str, _says("Password of sasl_*.")] = ""
-    kafka_ca: Annotated[str, _says("File with the CA certificates that the brokers are checked against; empty takes the system's.")] = ""
+    kafka_ca: Annotated[
+        str, _says("File with the CA certificates that the brokers are checked against; empty takes the system's.")
+    ] = ""
     kafka_cert: Annotated[str, _says("File with this client's certificate, where the brokers ask for one.")] = ""
     kafka_key: Annotated[str, _says("File with the key of that certificate.")] = ""
     kafka_replication: Annotated[int, _says("Copies of each topic that `init` creates.", ge=1)] = 1
     kafka_retention: Annotated[
-        float, _says("How long topics that `init` creates keep messages; changelogs keep the last of each key.", "s", gt=0)
+        float,
+        _says("How long topics that `init` creates keep messages; changelogs keep the last of each key.", "s", gt=0),
     ] = 604800.0
     kafka_session: Annotated[float, _says("A worker not heard of for this long loses its partitions.", "s", ge=1)] = 6.0
     table_store: Annotated[
         Literal["auto", "memory", "rocksdb"],
-        _says("Where state lives: memory, rocksdb (on disk, Kafka only), or auto: deliveries by the broker, votes and spending on disk."),
+        _says(
+            "Where state lives: memory, rocksdb (on disk, Kafka only), or auto: deliveries by the broker, votes and spending on disk."
+        ),
     ] = "auto"
-    standbys: Annotated[int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)] = 0
+    standbys: Annotated[
+        int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)
+    ] = 0
     # -- Elasticsearch
     elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.")] = "http://127.0.0.1:9200"
     elasticsearch_user: Annotated[str, _says("User, with the password.")] = ""
@@ -117,7 +172,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.")] = ""
     elasticsearch_ca: Annotated[str, _says("File with the CA certificates that https nodes are checked against.")] = ""
     elasticsearch_prefix: Annotated[
-        str, _says("All its names begin with this: several flows can share a server.", pattern="^([a-z0-9][a-z0-9_.-]{0,99})?$")
+        str,
+        _says(
+            "All its names begin with this: several flows can share a server.", pattern="^([a-z0-9][a-z0-9_.-]{0,99})?$"
+        ),
     ] = ""
     elasticsearch_shards: Annotated[int, _says("Shards of an index that is created.", ge=1)] = 1
     elasticsearch_replicas: Annotated[int, _says("Replicas of each shard; 0 on a single node.", ge=0)] = 0
@@ -133,26 +191,39 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cassandra_datacenter: Annotated[str, _says("Data centre to talk to; empty takes that of the contact points.")] = ""
     cassandra_replication: Annotated[int, _says("Copies of each row in a keyspace that is created.", ge=1)] = 1
     cassandra_consistency: Annotated[
-        Literal["ONE", "LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"], _says("Nodes that must have acknowledged a write or answered a read.")
+        Literal["ONE", "LOCAL_ONE", "LOCAL_QUORUM", "QUORUM", "ALL"],
+        _says("Nodes that must have acknowledged a write or answered a read."),
     ] = "LOCAL_QUORUM"
     cassandra_in_flight: Annotated[int, _says("Batches under way at a time.", ge=1)] = 32
     # -- stores
-    store_rate: Annotated[float, _says("Records a second that each store takes at most; 0 is no limit.", "records/s", ge=0)] = 0.0
-    store_raw: Annotated[Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")] = "all"
-    retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = "7,90"
+    store_rate: Annotated[
+        float, _says("Records a second that each store takes at most; 0 is no limit.", "records/s", ge=0)
+    ] = 0.0
+    store_raw: Annotated[
+        Literal["all", "rejected", "none"], _says("Which raw lines the stores keep: all, rejected or none.")
+    ] = "all"
+    retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = (
+        "7,90"
+    )
     # -- logging and health
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("How much the worker logs.")] = "info"
     log_format: Annotated[Literal["text", "json"], _says("Log lines for people or for machines.")] = "text"
-    stall_after: Annotated[float, _says("/health/ fails when lag is above 0 and nothing was committed for this long.", "s", gt=0)] = 30.0
+    stall_after: Annotated[
+        float, _says("/health/ fails when lag is above 0 and nothing was committed for this long.", "s", gt=0)
+    ] = 30.0
     # -- tests
-    crash_at: Annotated[str, _says("Tests only: the process kills itself at this named point, point or point:n for the n-th time.")] = ""
+    crash_at: Annotated[
+        str, _says("Tests only: the process kills itself at this named point, point or point:n for the n-th time.")
+    ] = ""
 
     def __post_init__(self) -> None:
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         _ = self.retention_days, self.role_names
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
-            raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka")
+            raise SettingsError(
+                f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka"
+            )
         if self.table_store == "rocksdb" and not self.on_kafka:
             raise SettingsError(
                 f"{PREFIX}TABLE_STORE=rocksdb works on Kafka only: the embedded log keeps the table of deliveries in memory"
@@ -167,7 +238,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """flow and stores. Raises SettingsError for a role that is neither."""
         asked = _names(self.roles)
         if wrong := [role for role in asked if role not in ("flow", *self.store_names)]:
-            raise SettingsError(f"{PREFIX}ROLES={self.roles!r}: {wrong[0]!r} is neither flow nor among {PREFIX}STORES={self.stores!r}")
+            raise SettingsError(
+                f"{PREFIX}ROLES={self.roles!r}: {wrong[0]!r} is neither flow nor among {PREFIX}STORES={self.stores!r}"
+            )
         return asked or ("flow", *self.store_names)
 
     @property
@@ -180,7 +253,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         try:
             raw, reduced = (float(part) for part in self.retention.split(","))
         except ValueError:
-            raise SettingsError(f"{PREFIX}RETENTION={self.retention!r}: write two numbers of days, raw,reduced, as in 7,90") from None
+            raise SettingsError(
+                f"{PREFIX}RETENTION={self.retention!r}: write two numbers of days, raw,reduced, as in 7,90"
+            ) from None
         return raw, reduced
 
     @property
@@ -214,7 +289,9 @@ def rows() -> list[SettingRow]:
     for field in msgspec.structs.fields(Settings):
         meta = _meta(hints[field.name])
         default = "sqlite:///DATA_DIR/weblogs-log.db" if field.name == "broker" else str(field.default)
-        found.append(SettingRow(PREFIX + field.name.upper(), default, (meta.extra or {})["unit"], meta.description or ""))
+        found.append(
+            SettingRow(PREFIX + field.name.upper(), default, (meta.extra or {})["unit"], meta.description or "")
+        )
     return found
 
 
@@ -239,14 +316,18 @@ def load(environ: Mapping[str, str]) -> Settings:
         try:
             checked[name] = msgspec.convert(text, hints[name], strict=False)
         except msgspec.ValidationError as error:
-            raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {error}. {_meta(hints[name]).description}") from None
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}={str(text)!r}: {error}. {_meta(hints[name]).description}"
+            ) from None
     return Settings(**checked)
 
 
 @cache
 def settings() -> Settings:
     """The settings of this process, read once: environment before `.env`."""
-    merged = {name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)}
+    merged = {
+        name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)
+    }
     merged.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
     return load(merged)
 

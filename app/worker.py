@@ -91,7 +91,9 @@ class Beside(mode.Service):
         watch_signal(self.loop)
         # the lag of every group of the settings, also of those that other workers serve
         groups = {own.app_id: ""} | {f"{own.app_id}-{name}": name for name in own.store_names}
-        status = StatusService(app, app.tables.data.get("byte_ranges"), groups, counters, loop=self.loop, beacon=self.beacon)
+        status = StatusService(
+            app, app.tables.data.get("byte_ranges"), groups, counters, loop=self.loop, beacon=self.beacon
+        )
         try:
             for name in stores:
                 if not await open_until_there(name, once=True):

@@ -17,18 +17,42 @@ from bench.figures import Figure
 from bench.needs import check
 from bench.report import print_table, told_seconds, write_page
 
-PARTS = ("batch", "ranges", "limits", "stream", "cores", "embedded", "recovery", "memory", "latency", "growth", "stores")
+PARTS = (
+    "batch",
+    "ranges",
+    "limits",
+    "stream",
+    "cores",
+    "embedded",
+    "recovery",
+    "memory",
+    "latency",
+    "growth",
+    "stores",
+)
 """In this order: each is the module of this name, with a function `run`."""
 WITH_PEERS = {"batch", "ranges", "stream"}
 """Parts that compare with what stands in .venv-bench."""
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Everything small, one run each: for the equality of results, never for time.")
-@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be given several times.")
-@click.option("--runs", type=click.IntRange(min=1), help="Runs of each, 2 by default; the table shows the median, least and greatest.")
+@click.option(
+    "--quick", is_flag=True, help="Everything small, one run each: for the equality of results, never for time."
+)
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(PARTS), help="Only this part; may be given several times."
+)
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    help="Runs of each, 2 by default; the table shows the median, least and greatest.",
+)
 @click.option("--lines", type=click.IntRange(min=1000), help="Lines of the main log, 1,000,000 by default.")
-@click.option("--page", type=click.Path(path_type=Path, dir_okay=False), help="Write the table here, with machine, versions and commit.")
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the table here, with machine, versions and commit.",
+)
 def main(quick: bool, parts: tuple[str, ...], runs: int | None, lines: int | None, page: Path | None) -> None:
     """Measure, compare every result with its oracle, print one table of figures, ratios and goals.
 

@@ -36,14 +36,23 @@ def run(context: Context) -> list[Figure]:
             "Polars": partial(_peer_run, context, "polars", log, form),
             "GoAccess": partial(_goaccess_run, context, log, form),
         }
-        found = dict(zip(works, context.repeat([(f"{name}, {form}", work) for name, work in works.items()]), strict=True))
+        found = dict(
+            zip(works, context.repeat([(f"{name}, {form}", work) for name, work in works.items()]), strict=True)
+        )
         rates = {name: tuple(log.lines / run.seconds for run in runs) for name, runs in found.items()}
         for name, runs in found.items():
             cpu = sorted(run.cpu_seconds for run in runs)[len(runs) // 2] / log.lines * 1e6
             memory = max(run.rss_bytes for run in runs) / 2**20
             note = f"{log.told}; {cpu:.2f} µs CPU a line; {memory:,.0f} MiB at most"
             figures.append(
-                Figure(PART, f"{name}, {form}", rates[name], "lines/s", note, Goal(AT_LEAST, goal) if name == "reduce" else None)
+                Figure(
+                    PART,
+                    f"{name}, {form}",
+                    rates[name],
+                    "lines/s",
+                    note,
+                    Goal(AT_LEAST, goal) if name == "reduce" else None,
+                )
             )
         for name, times in (("GoAccess", 10), ("DuckDB", 3), ("Polars", None)):
             want = None if times is None else Goal(AT_LEAST, times)
@@ -55,7 +64,9 @@ def reduce_run(context: Context, log: Log) -> Run:
     """`python -m app reduce` into a JSON lines file, all fields compared."""
     folder = context.fresh("reduce")
     out = folder / "out.jsonl"
-    run = run_to_end([sys.executable, "-m", "app", "reduce", "--quiet", "-o", str(out), str(log.path)], folder / "printed.log")
+    run = run_to_end(
+        [sys.executable, "-m", "app", "reduce", "--quiet", "-o", str(out), str(log.path)], folder / "printed.log"
+    )
     found = {}
     with out.open() as file:
         for line in file:
@@ -70,7 +81,9 @@ def reduce_run(context: Context, log: Log) -> Run:
 def _peer_run(context: Context, name: str, log: Log, *more: str) -> Run:
     folder = context.fresh(name)
     out = folder / "out.jsonl"
-    run = run_to_end([str(PEER_PYTHON), "-m", f"bench.peers.batch_{name}", str(log.path), str(out), *more], folder / "printed.log")
+    run = run_to_end(
+        [str(PEER_PYTHON), "-m", f"bench.peers.batch_{name}", str(log.path), str(out), *more], folder / "printed.log"
+    )
     found = {}
     with out.open() as file:
         for line in file:
@@ -132,6 +145,8 @@ def _days(context: Context, times: int) -> Log:
     keys = context.pick(6_000, 100) * times
     step = 3 * 86_400 * times / keys
     rows = (
-        (1.6e9 + number * step + hit, number % 40_000, number, hit * 1000, hit * 1000 + 999) for number in range(keys) for hit in range(8)
+        (1.6e9 + number * step + hit, number % 40_000, number, hit * 1000, hit * 1000 + 999)
+        for number in range(keys)
+        for hit in range(8)
     )
     return made(context.folder / f"days-{times}.log", rows)

@@ -100,7 +100,9 @@ class Context:
                 self._servers[kind] = self._started(kind)
 
     def _started(self, kind: str) -> Server:
-        first = KINDS[kind] + _PORTS_FROM + os.getpid() % 40 * 20  # two that look for a port at the same moment find different ones
+        first = (
+            KINDS[kind] + _PORTS_FROM + os.getpid() % 40 * 20
+        )  # two that look for a port at the same moment find different ones
         for port in range(first, first + 1000, 10):
             made = Server(kind, self.folder / "servers", port)
             try:
@@ -129,6 +131,8 @@ class Context:
     def __enter__(self) -> Context:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for name in list(self._servers):
             self.stop(name)

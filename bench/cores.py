@@ -67,7 +67,9 @@ def _run(context: Context, log: Log, cores: list[int], broker_cores: set[int]) -
     ):
         workers = _started(live, cores)
         names = {worker.process.pid: core for worker, core in zip(workers, cores, strict=True)}
-        live.wait_until(lambda: set(_owners(topics, changelog_of(live))) == set(names), "every worker to have partitions")
+        live.wait_until(
+            lambda: set(_owners(topics, changelog_of(live))) == set(names), "every worker to have partitions"
+        )
         for worker in workers:
             worker.signal(signal.SIGSTOP)
         try:
@@ -96,7 +98,9 @@ def _started(live: Live, cores: list[int]) -> list[Supervised]:
         new = live.start_worker(f"worker-{core}")
         live.wait_started(f"worker-{core}")
         for worker, was in zip(workers, before, strict=True):
-            live.wait_until(lambda worker=worker, was=was: _all_read_again(worker, was), "a worker to read its tables again")  # type: ignore[misc]
+            live.wait_until(
+                lambda worker=worker, was=was: _all_read_again(worker, was), "a worker to read its tables again"
+            )  # type: ignore[misc]
         workers.append(new)
     return workers
 
@@ -118,5 +122,9 @@ def _pid(pid: int | None) -> int:
 
 def _owners(topics: Topics, changelog: str) -> Counter[int]:
     """Process id of the last owner of a partition -> partitions; empty while a partition has none."""
-    last = {record.partition: int(record.value.split()[0]) for record in topics.records(changelog) if record.key == b"\0owner"}
+    last = {
+        record.partition: int(record.value.split()[0])
+        for record in topics.records(changelog)
+        if record.key == b"\0owner"
+    }
     return Counter(last.values()) if len(last) == topics.partitions else Counter()

@@ -25,7 +25,9 @@ _PATIENCE_S = 900.0
 def run(context: Context) -> list[Figure]:
     """To `weblogs_reduced` acknowledged, and until the store holds all."""
     all_lines, half = context.log, context.half  # raw hits kept take twice as long, and as long again to be compared
-    [none_kept] = context.repeat([("embedded flow, raw hits not kept", lambda: embedded_run(context, all_lines, STORE_RAW="none"))])
+    [none_kept] = context.repeat(
+        [("embedded flow, raw hits not kept", lambda: embedded_run(context, all_lines, STORE_RAW="none"))]
+    )
     [all_kept] = context.repeat([("embedded flow, raw hits kept", lambda: embedded_run(context, half))], runs=1)
     figures = []
     for what, log, runs in (("raw hits kept", half, all_kept), ("raw hits not kept", all_lines, none_kept)):
@@ -35,7 +37,15 @@ def run(context: Context) -> list[Figure]:
         rates = tuple(log.lines / run.seconds for run, _ in runs)
         goal = Goal(AT_LEAST, 60_000, 100_000) if runs is none_kept else None
         figures.append(Figure(PART, f"flow, {what}", rates, "lines/s", note, goal))
-        figures.append(Figure(PART, f"until the store holds all, {what}", tuple(log.lines / full for _, full in runs), "lines/s", log.told))
+        figures.append(
+            Figure(
+                PART,
+                f"until the store holds all, {what}",
+                tuple(log.lines / full for _, full in runs),
+                "lines/s",
+                log.told,
+            )
+        )
     return figures
 
 
@@ -52,7 +62,10 @@ def embedded_run(context: Context, log: Log, **options: object) -> tuple[Run, fl
         with closing(EmbeddedLog(flow.folder / "weblogs-log.db")) as topics:
             log_of_worker = flow.folder / "worker.log"
             watch = Watch(
-                lambda: [Watched(worker, log_of_worker)], None, _counts(topics, "weblogs_tokens"), _counts(topics, "weblogs_reduced")
+                lambda: [Watched(worker, log_of_worker)],
+                None,
+                _counts(topics, "weblogs_tokens"),
+                _counts(topics, "weblogs_reduced"),
             )
             flow_alone = Drain(_FlowAlone(topics), FLOW[:2])
             run = watch.until(lambda: flow_alone.waiting() == 0, _PATIENCE_S)
@@ -63,7 +76,11 @@ def embedded_run(context: Context, log: Log, **options: object) -> tuple[Run, fl
         check("the embedded store", stored(flow.folder, TRUE_FIELDS), log.wanted)
         hits, rejects = stored_raw(flow.folder)
         kept = 0 if options.get("STORE_RAW") == "none" else log.lines
-        check("raw hits in the embedded store", {("hits",): (hits.total() + rejects.total(), len(hits))}, {("hits",): (kept, kept)})
+        check(
+            "raw hits in the embedded store",
+            {("hits",): (hits.total() + rejects.total(), len(hits))},
+            {("hits",): (kept, kept)},
+        )
         return run, full
 
 
@@ -80,4 +97,8 @@ class _FlowAlone:
 
     def groups(self) -> dict[str, list[str]]:
         # no topic is unread before the worker has registered its group: rejects are read by the store alone
-        return {group: [*topics, "weblogs_rejects"] for group, topics in self._topics.groups().items() if "weblogs" in topics}
+        return {
+            group: [*topics, "weblogs_rejects"]
+            for group, topics in self._topics.groups().items()
+            if "weblogs" in topics
+        }

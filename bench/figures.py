@@ -54,7 +54,13 @@ class Figure(NamedTuple):
 
 
 def between(
-    part: str, what: str, above: Sequence[float], below: Sequence[float], unit: str, note: str = "", goal: Goal | None = None
+    part: str,
+    what: str,
+    above: Sequence[float],
+    below: Sequence[float],
+    unit: str,
+    note: str = "",
+    goal: Goal | None = None,
 ) -> Figure:
     """How many times `above` is `below`: median to median; least and greatest are what the extremes of both allow.
 

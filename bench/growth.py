@@ -75,16 +75,16 @@ def _figures(name: str, unit: str, sizes: Sequence[int], costs: Sequence[Cost]) 
         ("CPU", "s", [cost.cpu_seconds for cost in costs]),
         ("changelog", "bytes", [float(cost.changelog_bytes) for cost in costs]),
     ):
-        note = (
-            f"{told} {unit}: {' / '.join(map(number, values))} {in_what}; exponent of the last step {_slope(sizes[-2:], values[-2:]):.2f}"
-        )
+        note = f"{told} {unit}: {' / '.join(map(number, values))} {in_what}; exponent of the last step {_slope(sizes[-2:], values[-2:]):.2f}"
         found.append(Figure(PART, f"{name}: {what}", (_slope(sizes, values),), "exponent", note, Goal(AT_MOST, 1.1)))
     return found
 
 
 def _slope(sizes: Sequence[int], costs: Sequence[float]) -> float:
     """Of the least squares line through the logarithms."""
-    return statistics.linear_regression([log10(size) for size in sizes], [log10(max(cost, 0.01)) for cost in costs]).slope
+    return statistics.linear_regression(
+        [log10(size) for size in sizes], [log10(max(cost, 0.01)) for cost in costs]
+    ).slope
 
 
 def _dimensions(context: Context) -> dict[str, Dimension]:
@@ -100,7 +100,9 @@ def _dimensions(context: Context) -> dict[str, Dimension]:
         "lines": Dimension("lines", sizes(least), lambda lines: _spread(lines, lines // 8)),
         "keys": Dimension("keys", sizes(keys), lambda keys: _spread(same, keys)),
         "hits a delivery": Dimension("hits in each of 20", sizes(deep), lambda hits: _deep(20, hits, one_byte=False)),
-        "hostile one-byte ranges": Dimension("ranges in each of 20", sizes(deep), lambda hits: _deep(20, hits, one_byte=True)),
+        "hostile one-byte ranges": Dimension(
+            "ranges in each of 20", sizes(deep), lambda hits: _deep(20, hits, one_byte=True)
+        ),
     }
 
 
@@ -147,7 +149,9 @@ def _worker(context: Context, partitions: int = PARTITIONS) -> Iterator[Callable
             live.wait_until(drained(live), "the flow to read everything", PATIENCE_S)
             used = cpu_seconds(worker.process.pid) - before
             wanted.update(log.wanted)
-            return Cost(used, sum(len(record.key) + len(record.value or b"") for record in topics.records(changelog, since)))
+            return Cost(
+                used, sum(len(record.key) + len(record.value or b"") for record in topics.records(changelog, since))
+            )
 
         yield measured
         worker.stop()

@@ -32,8 +32,22 @@ def run(context: Context) -> list[Figure]:
     [runs] = context.repeat([(f"{RATE} lines a second", lambda: _run(context, seconds))])
     note = f"{RATE * seconds:,} lines, {EACH} a POST, each a delivery of its own"
     return [
-        Figure(PART, "p50, line in to delivery visible", tuple(_share(run, 0.5) * 1e3 for run in runs), "ms", note, Goal(AT_MOST, 150)),
-        Figure(PART, "p99, line in to delivery visible", tuple(_share(run, 0.99) * 1e3 for run in runs), "ms", note, Goal(AT_MOST, 500)),
+        Figure(
+            PART,
+            "p50, line in to delivery visible",
+            tuple(_share(run, 0.5) * 1e3 for run in runs),
+            "ms",
+            note,
+            Goal(AT_MOST, 150),
+        ),
+        Figure(
+            PART,
+            "p99, line in to delivery visible",
+            tuple(_share(run, 0.99) * 1e3 for run in runs),
+            "ms",
+            note,
+            Goal(AT_MOST, 500),
+        ),
     ]
 
 
@@ -75,7 +89,10 @@ def _send(url: str, count: int) -> dict[str, float]:
             due = begin + first / RATE
             time.sleep(max(0.0, due - time.perf_counter()))
             requests = [f"GET /live/{number}.mp4" for number in range(first, first + EACH)]
-            lines = [f"{today}\t10.0.{number % 200}.7\tPlayer/1.0\t{name} HTTP/1.1\t206\t0-999" for number, name in enumerate(requests)]
+            lines = [
+                f"{today}\t10.0.{number % 200}.7\tPlayer/1.0\t{name} HTTP/1.1\t206\t0-999"
+                for number, name in enumerate(requests)
+            ]
             due_at.update(dict.fromkeys(requests, due))
             connection.request("POST", "/weblogs/", "\n".join(lines).encode(), {"Content-Type": "text/plain"})
             answer = connection.getresponse()
@@ -89,7 +106,9 @@ def _look(store: Path, seen: dict[str, float], stop: threading.Event) -> None:
     since = 0.0
     with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=10)) as database:
         while not stop.wait(_LOOK_S):
-            rows = database.execute("SELECT request, ingested FROM reduced_weblogs WHERE ingested >= ?", (since,)).fetchall()
+            rows = database.execute(
+                "SELECT request, ingested FROM reduced_weblogs WHERE ingested >= ?", (since,)
+            ).fetchall()
             now = time.perf_counter()
             for request, ingested in rows:
                 seen.setdefault(request, now)

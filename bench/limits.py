@@ -36,7 +36,9 @@ def run(context: Context) -> list[Figure]:
             topics.drop(topic)
             return rates
 
-        counting, piping = context.repeat([("wc -l", lambda: _wc(log.path, log.lines)), ("cat | cat", lambda: _cat(log.path, size))])
+        counting, piping = context.repeat(
+            [("wc -l", lambda: _wc(log.path, log.lines)), ("cat | cat", lambda: _cat(log.path, size))]
+        )
         singles, chunked = context.repeat(
             [
                 (f"Kafka's tools, {line_bytes} byte records", lambda: kafka(log.lines, line_bytes)),
@@ -48,8 +50,17 @@ def run(context: Context) -> list[Figure]:
         Figure(PART, "wc -l", tuple(log.lines / seconds for seconds in counting), "lines/s", log.told),
         Figure(PART, "cat through a pipe", tuple(log.lines / seconds for seconds in piping), "lines/s", log.told),
         *(
-            Figure(PART, f"Kafka's {tool}, {what}", tuple(rates[place] * lines for rates in runs), "lines/s", f"{size:,} bytes a record")
-            for what, runs, lines, size in (("a line a record", singles, 1, line_bytes), ("chunks", chunked, times, CHUNK_BYTES))
+            Figure(
+                PART,
+                f"Kafka's {tool}, {what}",
+                tuple(rates[place] * lines for rates in runs),
+                "lines/s",
+                f"{size:,} bytes a record",
+            )
+            for what, runs, lines, size in (
+                ("a line a record", singles, 1, line_bytes),
+                ("chunks", chunked, times, CHUNK_BYTES),
+            )
             for place, tool in enumerate(("producer", "consumer"))
         ),
     ]

@@ -40,7 +40,21 @@ class Log(NamedTuple):
 def simulated(folder: Path, lines: int, form: str = "weblog_tsv", seed: int = 1, shape: str = "mixed") -> Log:
     """From the simulator, with its own truth."""
     path, answers = folder / f"{form}-{shape}-{lines}-{seed}.log", folder / f"{form}-{shape}-{lines}-{seed}.truth"
-    options = ["-n", str(lines), "-s", str(seed), "--format", form, "--shape", shape, "-o", str(path), "--truth", str(answers), "-q"]
+    options = [
+        "-n",
+        str(lines),
+        "-s",
+        str(seed),
+        "--format",
+        form,
+        "--shape",
+        shape,
+        "-o",
+        str(path),
+        "--truth",
+        str(answers),
+        "-q",
+    ]
     run_to_end([sys.executable, "-m", "app", "simulate", "weblogs", *options], folder / "simulate.log")
     return Log(path, lines, truth(answers))
 
@@ -80,7 +94,9 @@ def made(path: Path, rows: Iterator[tuple[float, int, int, int, int]]) -> Log:
         file.write(HEADS["weblog_tsv"])
         for time, client, name, lo, hi in rows:
             address = f"10.{client >> 16 & 255}.{client >> 8 & 255}.{client & 255}"
-            agent = f"Mozilla/5.0 (X11; Linux x86_64; rv:{60 + client % 50}.0) Gecko/20100101 Firefox/{60 + client % 50}.0"
+            agent = (
+                f"Mozilla/5.0 (X11; Linux x86_64; rv:{60 + client % 50}.0) Gecko/20100101 Firefox/{60 + client % 50}.0"
+            )
             file.write(write(int(time), address, agent, f"GET /media/film-{name}.mp4 HTTP/1.1", 206, lo, hi, -1, -1))
             lines += 1
     return Log(path, lines, reduced(path, fields=TRUE_FIELDS)[0])
@@ -91,7 +107,9 @@ def narrowed(wanted: Content) -> dict[tuple, tuple[Any, ...]]:
     return {key: tuple(answer[place] for place in _PLACES) for key, answer in wanted.items()}
 
 
-def check(what: str, found: Content | dict[tuple, tuple[Any, ...]], wanted: Content | dict[tuple, tuple[Any, ...]]) -> None:
+def check(
+    what: str, found: Content | dict[tuple, tuple[Any, ...]], wanted: Content | dict[tuple, tuple[Any, ...]]
+) -> None:
     """Raises BenchError where a result is not what it should be."""
     if wrong := differences(found, wanted):  # type: ignore[arg-type]
         raise BenchError(f"{what}: the result is wrong: {wrong}")

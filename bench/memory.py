@@ -72,7 +72,10 @@ def _in_table(hits: int, step: int) -> Figure:
     rules, counts = Rules("last_touch"), (2_000, 10_000)
     taken = []
     for deliveries in counts:
-        keys = [(f"10.0.{number >> 8}.{number & 255}", "Mozilla/5.0", f"GET /media/film-{number}.mp4") for number in range(deliveries)]
+        keys = [
+            (f"10.0.{number >> 8}.{number & 255}", "Mozilla/5.0", f"GET /media/film-{number}.mp4")
+            for number in range(deliveries)
+        ]
         tracemalloc.start()
         part = DeliveriesPart()
         for number, key in enumerate(keys):
@@ -83,14 +86,28 @@ def _in_table(hits: int, step: int) -> Figure:
     what = "apart" if step > _LENGTH else "in a row"
     each = (taken[1] - taken[0]) / (counts[1] - counts[0]) - own
     return Figure(
-        PART, f"the table, {hits} hits {what}", (each,), "bytes", f"{own:.0f} bytes of address and request off", Goal(AT_MOST, 300)
+        PART,
+        f"the table, {hits} hits {what}",
+        (each,),
+        "bytes",
+        f"{own:.0f} bytes of address and request off",
+        Goal(AT_MOST, 300),
     )
 
 
 def _entry(number: int, hits: int, step: int, rules: Rules) -> Entry:
     short_ids = Random(number)
     parts = [
-        Part(1.6e9 + 600 * hit, short_ids.getrandbits(64), at, at + _LENGTH - 1, _LENGTH, -1, Mark.OFFSETS | Mark.SENT, -1)
+        Part(
+            1.6e9 + 600 * hit,
+            short_ids.getrandbits(64),
+            at,
+            at + _LENGTH - 1,
+            _LENGTH,
+            -1,
+            Mark.OFFSETS | Mark.SENT,
+            -1,
+        )
         for hit, at in enumerate(range(0, hits * step, step))
     ]
     entry = entry_of(parts, rules)
@@ -98,7 +115,9 @@ def _entry(number: int, hits: int, step: int, rules: Rules) -> Entry:
     return entry
 
 
-def _measured(context: Context, name: str, resident: Callable[[Context, Log], int], logs: Sequence[Log]) -> list[list[int]]:
+def _measured(
+    context: Context, name: str, resident: Callable[[Context, Log], int], logs: Sequence[Log]
+) -> list[list[int]]:
     return context.repeat(
         [(f"{name}, {log.lines:,} lines of {log.keys:,} keys", partial(resident, context, log)) for log in logs],
         runs=1,  # it hardly differs from one to the next
@@ -107,7 +126,9 @@ def _measured(context: Context, name: str, resident: Callable[[Context, Log], in
 
 def _flow(context: Context, log: Log) -> int:
     broker = context.server("kafka")
-    with open_live(context.fresh("worker"), broker, TABLE_STORE="memory", CHUNK_BYTES=_CHUNK_BYTES, TICK_INTERVAL=context.tick_s) as live:
+    with open_live(
+        context.fresh("worker"), broker, TABLE_STORE="memory", CHUNK_BYTES=_CHUNK_BYTES, TICK_INTERVAL=context.tick_s
+    ) as live:
         worker = live.start_worker()
         send(live, log)
         done, deadline = drained(live), time.monotonic() + PATIENCE_S

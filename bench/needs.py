@@ -35,13 +35,29 @@ def prepare() -> None:
     if not (_READY.exists() and _READY.read_text() == stamp and PEER_PYTHON.exists()):
         print("bench: making .venv-bench from bench/requirements.txt (a minute or so) …", flush=True)
         venv.EnvBuilder(with_pip=False, clear=FOLDER.exists()).create(FOLDER)  # the project's pip can fill it
-        pip = [sys.executable, "-m", "pip", "--python", str(PEER_PYTHON), "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            str(PEER_PYTHON),
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-input",
+        ]
         if subprocess.run([*pip, "-r", str(REQUIREMENTS)], check=False).returncode != 0:
-            raise BenchError("pip could not install bench/requirements.txt into .venv-bench: see above; run `make bench` again then")
+            raise BenchError(
+                "pip could not install bench/requirements.txt into .venv-bench: see above; run `make bench` again then"
+            )
         _READY.write_text(stamp)
     if shutil.which("goaccess") is None and os.geteuid() == 0 and shutil.which("apt-get"):
         print("bench: apt-get install goaccess …", flush=True)
-        quiet = {"stdout": subprocess.DEVNULL, "check": False, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "check": False,
+            "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        }
         if subprocess.run(["apt-get", "install", "-y", "-q", "goaccess"], **quiet).returncode != 0:  # type: ignore[call-overload]
             subprocess.run(["apt-get", "update", "-q"], **quiet)  # type: ignore[call-overload]
             subprocess.run(["apt-get", "install", "-y", "-q", "goaccess"], **quiet)  # type: ignore[call-overload]
@@ -66,7 +82,9 @@ def check() -> None:
 
 def versions() -> dict[str, str]:
     """Name -> version of everything that was compared."""
-    goaccess = subprocess.run(["goaccess", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    goaccess = subprocess.run(["goaccess", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[
+        0
+    ]
     ours = {name: importlib.metadata.version(name) for name in ("faust-streaming", "aiokafka", "pyarrow")}
     java = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr.split('"')[1]
     jars = sorted(path.name for path in _jars().glob("kafka-clients-*.jar"))

@@ -54,7 +54,9 @@ class Lane(threading.Thread):
         for words in self._modules:
             if self._wanted:
                 # in a session of its own: Ctrl-C would reach it beside our SIGTERM, and cut the stopping of its servers short
-                self._process = subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", *words], cwd=ROOT, stdin=subprocess.DEVNULL, start_new_session=True
+                )
                 if (code := self._process.wait()) != 0:
                     self.failed.append(f"python -m {' '.join(words)} ended with exit code {code}")
 

@@ -41,7 +41,10 @@ def run(context: Context) -> list[Figure]:
     folder = context.fresh("recovery")
     lines = _write(folder / "keys.log", range(keys), 0)
     again = _write(folder / "again.log", range(0, keys, max(1, keys // _SECOND_HITS)), 1)
-    with open_live(folder, broker, TICK_INTERVAL=context.tick_s) as live, Topics(broker.port, live.settings.partitions) as topics:
+    with (
+        open_live(folder, broker, TICK_INTERVAL=context.tick_s) as live,
+        Topics(broker.port, live.settings.partitions) as topics,
+    ):
         context.say(f"filling a table with {keys:,} keys")
         worker = live.start_worker("memory", TABLE_STORE="memory")
         _through(live, folder / "keys.log")
@@ -59,13 +62,33 @@ def run(context: Context) -> list[Figure]:
         _check(live, lines, again)
     if wrong := [one.records for one in (*memory, filled) if one.records < keys]:
         raise BenchError(f"a recovery read {wrong[0]:,} records of a table with {keys:,} keys")
-    note = f"{keys:,} keys; from the kill to a whole table {statistics.median(one.whole_seconds for one in memory):.1f} s"
+    note = (
+        f"{keys:,} keys; from the kill to a whole table {statistics.median(one.whole_seconds for one in memory):.1f} s"
+    )
     rate = tuple(one.records / max(one.seconds, 0.05) for one in memory)
     return [
         Figure(PART, "memory store: changelog records read", rate, "keys/s", note, Goal(AT_LEAST, 100_000)),
-        Figure(PART, "RocksDB store, empty: the same", (filled.records / max(filled.seconds, 0.05),), "keys/s", f"{keys:,} keys"),
-        Figure(PART, "RocksDB store: records read after a kill", tuple(float(one.records) for one in disk), "records", f"{keys:,} keys"),
-        Figure(PART, "RocksDB store: from the kill to a whole table", tuple(one.whole_seconds for one in disk), "s", "restart included"),
+        Figure(
+            PART,
+            "RocksDB store, empty: the same",
+            (filled.records / max(filled.seconds, 0.05),),
+            "keys/s",
+            f"{keys:,} keys",
+        ),
+        Figure(
+            PART,
+            "RocksDB store: records read after a kill",
+            tuple(float(one.records) for one in disk),
+            "records",
+            f"{keys:,} keys",
+        ),
+        Figure(
+            PART,
+            "RocksDB store: from the kill to a whole table",
+            tuple(one.whole_seconds for one in disk),
+            "s",
+            "restart included",
+        ),
     ]
 
 
@@ -80,7 +103,17 @@ def _write(path: Path, keys: range, number: int) -> int:
             address = f"10.{key >> 16 & 255}.{key >> 8 & 255}.{key & 255}"
             lo = number * 1000
             time_s = 1_600_000_000 + key // 50  # all of it within the lateness: nothing is evicted
-            yield write(time_s, address, f"Player/{key % 200}.0 (Linux)", f"GET /media/{key}.mp4 HTTP/1.1", 206, lo, lo + 999, -1, -1)
+            yield write(
+                time_s,
+                address,
+                f"Player/{key % 200}.0 (Linux)",
+                f"GET /media/{key}.mp4 HTTP/1.1",
+                206,
+                lo,
+                lo + 999,
+                -1,
+                -1,
+            )
 
     with path.open("w") as file:
         file.write(HEADS["weblog_tsv"])

@@ -31,7 +31,9 @@ def print_table(figures: Sequence[Figure]) -> None:
     """One row a figure."""
     table = Table(box=None, pad_edge=False)
     for name in COLUMNS:
-        table.add_column(name, justify="right" if name in ("median", "least", "greatest") else "left", no_wrap=name != "with")
+        table.add_column(
+            name, justify="right" if name in ("median", "least", "greatest") else "left", no_wrap=name != "with"
+        )
     for figure in figures:
         table.add_row(*_row(figure))
     Console(width=200, highlight=False).print(table)
@@ -51,7 +53,11 @@ def _memory_gib() -> float:
 
 
 def _processor() -> str:
-    names = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
     return names[0] if names else platform.machine()
 
 
@@ -81,14 +87,27 @@ def write_page(
         ("seconds a part", told_seconds(seconds)),
         ("measured", datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")),
     ]
-    lines = ["# Benchmarks", "", "Written by `make bench`. Every result in it was compared with its oracle, and was equal.", ""]
+    lines = [
+        "# Benchmarks",
+        "",
+        "Written by `make bench`. Every result in it was compared with its oracle, and was equal.",
+        "",
+    ]
     if quick:
         lines += ["**A quick run, for the equality of results: its times say nothing.**", ""]
     lines += [f"- {name}: {text}" for name, text in about]
     lines += ["", *(f"**Failed: {text.splitlines()[0]}**\n" for text in failed)]
-    lines += ["Median, least and greatest of the runs. A ratio is that of the medians, its least and greatest what the extremes allow."]
-    lines += ["`x` is times as much. CPU is that of the worker's process, the broker's apart. What each part does: `bench/`.", ""]
+    lines += [
+        "Median, least and greatest of the runs. A ratio is that of the medians, its least and greatest what the extremes allow."
+    ]
+    lines += [
+        "`x` is times as much. CPU is that of the worker's process, the broker's apart. What each part does: `bench/`.",
+        "",
+    ]
     lines += ["| " + " | ".join(COLUMNS) + " |", "|" + "---|" * len(COLUMNS)]
     lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in _row(figure)) + " |" for figure in figures]
-    lines += ["", "What stands in the way of the goals that are not reached: [What is not fast enough yet](explanation/speed.md)."]
+    lines += [
+        "",
+        "What stands in the way of the goals that are not reached: [What is not fast enough yet](explanation/speed.md).",
+    ]
     page.write_text("\n".join(lines) + "\n")

@@ -57,7 +57,9 @@ def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool
     own, stages = settings(), Stages()
     stage = stages.stage
     tokenizer = Tokenizer(partitions, form, columns_from_bytes=0 if columns else NEVER)
-    merger = Merger(Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes)
+    merger = Merger(
+        Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes
+    )
     states = [MemoryPart() for _ in range(partitions)]
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
     lines = 0

@@ -46,7 +46,20 @@ def make_hits(count: int, source: str) -> list[Hit]:
         request = f"GET /media/{source[:6]}/{key}.mp4"
         hits.append(
             Hit(
-                START + n / 50, address, _AGENTS[key % 40], request, "GET", 206, lo, lo + 499_999, 500_000, None, 0, ids(n), source, n * 200
+                START + n / 50,
+                address,
+                _AGENTS[key % 40],
+                request,
+                "GET",
+                206,
+                lo,
+                lo + 499_999,
+                500_000,
+                None,
+                0,
+                ids(n),
+                source,
+                n * 200,
             )
         )
     return hits
@@ -128,7 +141,9 @@ def main(hit_count: int, delivery_count: int, runs: int) -> None:
         bare = statistics.median(rates["bare, all its rows"])
         for name, found in rates.items():
             middle = statistics.median(found)
-            click.echo(f"{kind:<11} {name:<20} {middle:>8,.0f}/s  {min(found):>8,.0f} to {max(found):,.0f}  {middle / bare:>5.0%}")
+            click.echo(
+                f"{kind:<11} {name:<20} {middle:>8,.0f}/s  {min(found):>8,.0f} to {max(found):,.0f}  {middle / bare:>5.0%}"
+            )
 
 
 async def measure(given: Settings, hit_count: int, delivery_count: int, runs: int) -> dict[str, dict[str, list[float]]]:
@@ -163,12 +178,19 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
     return measured
 
 
-async def _by_store(write: Callable[[Sequence[Any]], Any], make: Callable[[int, str], Sequence[Any]], count: int) -> float:
+async def _by_store(
+    write: Callable[[Sequence[Any]], Any], make: Callable[[int, str], Sequence[Any]], count: int
+) -> float:
     return await store_seconds(write, make(count, uuid.uuid4().hex))
 
 
 async def _bare(
-    store: CassandraStore, kind: str, make: Callable[[int, str], Sequence[Any]], count: int, only: str | None, in_flight: int
+    store: CassandraStore,
+    kind: str,
+    make: Callable[[int, str], Sequence[Any]],
+    count: int,
+    only: str | None,
+    in_flight: int,
 ) -> float:
     return await asyncio.to_thread(load, store, encoded(store, kind, make(count, uuid.uuid4().hex), only), in_flight)
 

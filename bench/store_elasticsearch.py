@@ -35,7 +35,24 @@ def _hits(count: int) -> list[Hit]:
         agent = f"Mozilla/5.0 (X11; Linux x86_64) Player/{rnd.randrange(200)}.0"
         request = f"GET /media/video-{rnd.randrange(5000)}.mp4"
         time_s = 1.7e9 + position / 100
-        hits.append(Hit(time_s, client, agent, request, "GET", 206, lo, lo + 65535, 65536, 10**9, 0, id_of(position), "bench", position))
+        hits.append(
+            Hit(
+                time_s,
+                client,
+                agent,
+                request,
+                "GET",
+                206,
+                lo,
+                lo + 65535,
+                65536,
+                10**9,
+                0,
+                id_of(position),
+                "bench",
+                position,
+            )
+        )
     return hits
 
 
@@ -84,7 +101,9 @@ async def _bare(own: Settings, hits: Sequence[Hit], kind: str) -> float:
     else:
 
         def load(actions: Iterator[dict[str, Any]]) -> float:
-            with Elasticsearch(own.elasticsearch_url, request_timeout=60, connections_per_node=own.elasticsearch_in_flight) as client:
+            with Elasticsearch(
+                own.elasticsearch_url, request_timeout=60, connections_per_node=own.elasticsearch_in_flight
+            ) as client:
                 began = time.perf_counter()
                 sizes: dict[str, Any] = {"chunk_size": 5000, "max_chunk_bytes": own.elasticsearch_bulk_bytes}
                 for taken, told in parallel_bulk(client, actions, thread_count=own.elasticsearch_in_flight, **sizes):

@@ -34,7 +34,10 @@ def _elasticsearch(context: Context) -> list[Figure]:
     note = f"{hits:,} hits"
     figures = [Figure(PART, f"Elasticsearch, {way}", tuple(found), "hits/s", note) for way, found in rates.items()]
     bare = max((rates["async_bulk"], rates["parallel_bulk"]), key=max)
-    return [*figures, between(PART, "Elasticsearch, the store, times the faster bare loader", rates["the store"], bare, "x")]
+    return [
+        *figures,
+        between(PART, "Elasticsearch, the store, times the faster bare loader", rates["the store"], bare, "x"),
+    ]
 
 
 def _cassandra(context: Context) -> list[Figure]:
@@ -47,7 +50,10 @@ def _cassandra(context: Context) -> list[Figure]:
     for kind, rates in measured.items():
         count = hits if kind == "hits" else deliveries
         figures += [
-            Figure(PART, f"Cassandra {kind}, {way}", tuple(found), f"{kind}/s", f"{count:,} {kind}") for way, found in rates.items()
+            Figure(PART, f"Cassandra {kind}, {way}", tuple(found), f"{kind}/s", f"{count:,} {kind}")
+            for way, found in rates.items()
         ]
-        figures.append(between(PART, f"Cassandra {kind}, the store, times bare", rates["store"], rates["bare, all its rows"], "x"))
+        figures.append(
+            between(PART, f"Cassandra {kind}, the store, times bare", rates["store"], rates["bare, all its rows"], "x")
+        )
     return figures

@@ -35,7 +35,9 @@ def run(context: Context) -> list[Figure]:
 
     def look(live: Live) -> None:
         found = bytes_in_topics(live, broker)
-        sizes.append({name.replace(changelog_of(live), "the changelog of byte_ranges"): size for name, size in found.items()})
+        sizes.append(
+            {name.replace(changelog_of(live), "the changelog of byte_ranges"): size for name, size in found.items()}
+        )
 
     with Topics(broker.port, PARTITIONS) as topics:
         source = _source(topics, few.path)
@@ -46,9 +48,13 @@ def run(context: Context) -> list[Figure]:
                 ("our worker, the peers' lines", lambda: worker_run(context, few)),
             ]
         )
-        [by_line] = context.repeat([("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",)))], runs=1)
+        [by_line] = context.repeat(
+            [("our worker, one line a message", lambda: worker_run(context, few, how=("--line-by-line",)))], runs=1
+        )
         peers = _commands()
-        found = context.repeat([(name, partial(_peer_run, context, topics, name, peers[name], source, few)) for name in peers])
+        found = context.repeat(
+            [(name, partial(_peer_run, context, topics, name, peers[name], source, few)) for name in peers]
+        )
         topics.drop(source)
     taken = dict(zip(peers, found, strict=True))
     return [*_ours(off, on, log), *_bytes(sizes, log), *_same(same, by_line, few), *_peers(taken, same, by_line, few)]
@@ -66,7 +72,17 @@ def _commands() -> dict[str, list[str]]:
     """Name -> what runs it in the folder of its state."""
     peer = str(PEER_PYTHON)
     return {
-        _FAUST: [sys.executable, "-m", "faust", "-A", "bench.peers.stream_faust", "worker", "--without-web", "-l", "warn"],
+        _FAUST: [
+            sys.executable,
+            "-m",
+            "faust",
+            "-A",
+            "bench.peers.stream_faust",
+            "worker",
+            "--without-web",
+            "-l",
+            "warn",
+        ],
         "Quix Streams": [peer, "-m", "bench.peers.stream_quix"],
         "Bytewax": [peer, "-m", "bytewax.run", "bench.peers.stream_bytewax", "-r", "FOLDER", "-s", "5", "-b", "0"],
     }
@@ -78,8 +94,19 @@ def _peer_run(context: Context, topics: Topics, name: str, command: list[str], s
     topics.make(target, *([f"{group}-hits"] if name == _FAUST else []))
     if name == "Bytewax":
         subprocess.run([str(PEER_PYTHON), "-m", "bytewax.recovery", str(folder), "1"], check=True, cwd=ROOT)
-    own = {"SERVER": topics.server, "SOURCE": source, "TARGET": target, "GROUP": group, "FOLDER": folder, "PARTITIONS": topics.partitions}
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore", **{f"BENCH_{key}": str(value) for key, value in own.items()}}
+    own = {
+        "SERVER": topics.server,
+        "SOURCE": source,
+        "TARGET": target,
+        "GROUP": group,
+        "FOLDER": folder,
+        "PARTITIONS": topics.partitions,
+    }
+    environment = {
+        **os.environ,
+        "PYTHONWARNINGS": "ignore",
+        **{f"BENCH_{key}": str(value) for key, value in own.items()},
+    }
     printed = folder / "printed.log"
     with printed.open("ab") as log_file:
         filled = [str(folder) if word == "FOLDER" else word for word in command]
@@ -129,26 +156,43 @@ def _pair(what: str, runs: list[Run], log: Log, goals: tuple[Goal | None, Goal |
     return [
         Figure(PART, what, _rates(runs, log.lines), "lines/s", log.told, goals[0]),
         Figure(
-            PART, f"{what}: CPU", _cost(runs, log.lines), "µs a line", f"broker {broker:.1f} µs apart; {memory:,.0f} MiB at most", goals[1]
+            PART,
+            f"{what}: CPU",
+            _cost(runs, log.lines),
+            "µs a line",
+            f"broker {broker:.1f} µs apart; {memory:,.0f} MiB at most",
+            goals[1],
         ),
     ]
 
 
 def _ours(off: list[Run], on: list[Run], log: Log) -> list[Figure]:
     goals = (Goal(AT_LEAST, 60_000, 100_000), Goal(AT_MOST, 14, 9))
-    return [*_pair("our worker, stores' groups off", off, log, goals), *_pair("our worker, stores' groups on (sqlite)", on, log, goals)]
+    return [
+        *_pair("our worker, stores' groups off", off, log, goals),
+        *_pair("our worker, stores' groups on (sqlite)", on, log, goals),
+    ]
 
 
 def _bytes(sizes: list[dict[str, int]], log: Log) -> list[Figure]:
     """On the broker's disk, one replica."""
     return [
-        Figure(PART, f"our worker: {name}", tuple(found[name] / log.lines for found in sizes), "bytes a line", f"{log.told}; one replica")
+        Figure(
+            PART,
+            f"our worker: {name}",
+            tuple(found[name] / log.lines for found in sizes),
+            "bytes a line",
+            f"{log.told}; one replica",
+        )
         for name in sizes[0]
     ]
 
 
 def _same(same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
-    return [*_pair("our worker, the peers' lines", same, few), *_pair("our worker, the peers' lines, one a message", by_line, few)]
+    return [
+        *_pair("our worker, the peers' lines", same, few),
+        *_pair("our worker, the peers' lines, one a message", by_line, few),
+    ]
 
 
 def _peers(found: dict[str, list[Run]], same: list[Run], by_line: list[Run], few: Log) -> list[Figure]:
@@ -158,5 +202,7 @@ def _peers(found: dict[str, list[Run]], same: list[Run], by_line: list[Run], few
         figures += _pair(f"{name}, one line a message", runs, few)
         peer = _cost(runs, few.lines)
         for what, ours, goal in (("ours", same, goals.get(name)), ("ours, one line a message", by_line, None)):
-            figures.append(between(PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", few.told, goal))
+            figures.append(
+                between(PART, f"{name}: CPU a line, times {what}", peer, _cost(ours, few.lines), "x", few.told, goal)
+            )
     return figures

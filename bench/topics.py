@@ -29,7 +29,9 @@ class Topics:
         """Topics that are not there yet."""
         from kafka.admin import NewTopic
 
-        self._admin.create_topics([NewTopic(name, self.partitions, 1, topic_configs={"max.message.bytes": str(8 << 20)}) for name in names])
+        self._admin.create_topics(
+            [NewTopic(name, self.partitions, 1, topic_configs={"max.message.bytes": str(8 << 20)}) for name in names]
+        )
         self._admin.wait_for_topics(list(names), timeout_ms=30_000)
 
     def drop(self, part_of_name: str) -> None:
@@ -79,7 +81,11 @@ class Topics:
         from aiokafka import AIOKafkaProducer
 
         producer = AIOKafkaProducer(
-            bootstrap_servers=self.server, acks="all", max_batch_size=_MAX_BATCH_BYTES, max_request_size=8 << 20, request_timeout_ms=60_000
+            bootstrap_servers=self.server,
+            acks="all",
+            max_batch_size=_MAX_BATCH_BYTES,
+            max_request_size=8 << 20,
+            request_timeout_ms=60_000,
         )
         await producer.start()
         sent, batch, partition, under_way = 0, producer.create_batch(), 0, []

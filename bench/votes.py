@@ -83,7 +83,9 @@ def on_kafka(folder: Path, seconds: int) -> None:
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Two seconds each and 10,000 votes: for the equality of results, not for rates.")
+@click.option(
+    "--quick", is_flag=True, help="Two seconds each and 10,000 votes: for the equality of results, not for rates."
+)
 @click.option("--kafka", is_flag=True, help="On a Kafka started for it, votes one by one alone.")
 @click.option("--votes", type=int, help="Votes in batches; default 200,000.")
 def main(quick: bool, kafka: bool, votes: int | None) -> None:
@@ -122,7 +124,9 @@ def in_batches(folder: Path, votes: int) -> None:
         true = json.loads(truth.read_text())
         took, used = time.monotonic() - began, cpu_seconds(flow.worker.pid) - before
         each = f"{used / true['sent'] * 1e6:.1f} µs of the worker's CPU each"
-        click.echo(f"{'/votes/':14} {true['sent'] / took:>9,.0f} a second into the store, the simulating client included, {each}")
+        click.echo(
+            f"{'/votes/':14} {true['sent'] / took:>9,.0f} a second into the store, the simulating client included, {each}"
+        )
         assert_votes_are_true(*stored_votes(flow.folder), true)
 
 

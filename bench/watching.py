@@ -34,7 +34,9 @@ def _check_running(workers: Sequence[Watched]) -> None:
     """Raises BenchError with the log of one that has ended."""
     for worker in workers:
         if (code := worker.process.poll()) is not None:
-            raise BenchError(f"a worker ended with code {code} before its work was done; the end of its log:\n{worker.end_of_log()}")
+            raise BenchError(
+                f"a worker ended with code {code} before its work was done; the end of its log:\n{worker.end_of_log()}"
+            )
 
 
 class Look(NamedTuple):
@@ -100,4 +102,9 @@ class Watch:
         first = next((number for number, look in enumerate(self.looks) if look.begun), 0)
         begin = self.looks[max(0, first - 1)]
         end = next(look for look in self.looks if look.written == self.looks[-1].written)
-        return Run(end.at - begin.at, end.cpu_seconds - begin.cpu_seconds, self.peak_bytes, end.broker_seconds - begin.broker_seconds)
+        return Run(
+            end.at - begin.at,
+            end.cpu_seconds - begin.cpu_seconds,
+            self.peak_bytes,
+            end.broker_seconds - begin.broker_seconds,
+        )

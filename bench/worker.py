@@ -23,7 +23,13 @@ PATIENCE_S = 1200.0
 
 def open_live(folder: Path, broker: Server, **options: object) -> Live:
     """Fresh topics with the product's own defaults, where the tests have others."""
-    defaults = {"PARTITIONS": PARTITIONS, "CHUNK_BYTES": 512 << 10, "TICK_INTERVAL": 10, "STORES": "sqlite", "ROLES": "flow"}
+    defaults = {
+        "PARTITIONS": PARTITIONS,
+        "CHUNK_BYTES": 512 << 10,
+        "TICK_INTERVAL": 10,
+        "STORES": "sqlite",
+        "ROLES": "flow",
+    }
     return Live(folder, broker, **(defaults | options))
 
 
@@ -45,7 +51,12 @@ def bytes_in_topics(live: Live, broker: Server) -> dict[str, int]:
 
 
 def worker_run(
-    context: Context, log: Log, *, how: tuple[str, ...] = (), look: Callable[[Live], object] | None = None, **options: object
+    context: Context,
+    log: Log,
+    *,
+    how: tuple[str, ...] = (),
+    look: Callable[[Live], object] | None = None,
+    **options: object,
 ) -> Run:
     """One worker takes a log that stands in its topic: to `weblogs_reduced` acknowledged, compared with the oracle.
 

@@ -63,8 +63,12 @@ def _client_help() -> str:
 def commands_page() -> str:
     """The help of every command, and of the client."""
     parts = [_COMMANDS]
-    parts += [f"## `{each.command_path}`\n\n```text\n{each.get_help()}\n```\n" for each in contexts(commands, "python -m app")]
-    parts.append(f"## `python -m app.client`\n\nIts exit codes and answers: [client.md](client.md).\n\n```text\n{_client_help()}\n```\n")
+    parts += [
+        f"## `{each.command_path}`\n\n```text\n{each.get_help()}\n```\n" for each in contexts(commands, "python -m app")
+    ]
+    parts.append(
+        f"## `python -m app.client`\n\nIts exit codes and answers: [client.md](client.md).\n\n```text\n{_client_help()}\n```\n"
+    )
     return _page("\n".join(parts))
 
 

@@ -67,7 +67,12 @@ def main():
     options = parser.parse_args()
     votes = spooled(options.spool)
     if options.candidate is not None:
-        vote = {"candidate_id": options.candidate, "vote_id": uuid.uuid4().hex, "kiosk_id": options.kiosk, "vote_time": time.time()}
+        vote = {
+            "candidate_id": options.candidate,
+            "vote_id": uuid.uuid4().hex,
+            "kiosk_id": options.kiosk,
+            "vote_time": time.time(),
+        }
         vote.update({name: value for name, value in (("opinion", options.opinion), ("user_id", options.user)) if value})
         votes.append(vote)
         keep(options.spool, votes)

@@ -24,7 +24,18 @@ AGENTS = (
 """Shapes of user agents, `{0}` is a version: underscores, quotes and letters beyond ASCII are among them on purpose."""
 
 _FOLDERS = ("video", "podcasts", "music", "downloads", "audio_books", "live/2020/08")
-_WORDS = ("morning", "episode", "lecture", "trailer", "interview", "symphony", "update", "archive", "keynote", "field_notes")
+_WORDS = (
+    "morning",
+    "episode",
+    "lecture",
+    "trailer",
+    "interview",
+    "symphony",
+    "update",
+    "archive",
+    "keynote",
+    "field_notes",
+)
 _ENDINGS = (".mp4", ".mp3", ".m4a", ".zip", ".pdf", ".webm", ".mp3?token=a_b&x=1", "%20final%20cut.mp4")
 _FIRST_OCTETS = (5, 23, 31, 46, 62, 63, 77, 80, 84, 91, 93, 101, 109, 120, 134, 145, 151, 176, 185, 193, 203, 212)
 _SMALLEST_BYTES = 2_000

@@ -42,13 +42,17 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _weblog_line(time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int) -> str:
+def _weblog_line(
+    time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int
+) -> str:
     day, second = divmod(time, 86_400)
     date = _iso_day(day)
     return f"{date}\t{date} {_CLOCK[second]}\t{ip_address}\t{agent}\t{request}\t{status}\t{lo}-{hi}\n"
 
 
-def _combined_line(time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int) -> str:
+def _combined_line(
+    time: int, ip_address: str, agent: str, request: str, status: int, lo: int, hi: int, sent: int, total: int
+) -> str:
     day, second = divmod(time, 86_400)
     when = f"{_apache_day(day)}:{_CLOCK[second]} +0000"
     return f'{ip_address} - - [{when}] "{request}" {status} {sent} "-" "{_quoted(agent)}" "{_content_range(status, lo, hi, total)}"\n'

@@ -108,7 +108,9 @@ class SimulatedLog:
             return
         times, requests = zip(*hits, strict=True)
         _, *columns = zip(*requests, strict=True)
-        for column, values in zip(self._visits, (times, [client] * len(hits), [file] * len(hits), *columns), strict=True):
+        for column, values in zip(
+            self._visits, (times, [client] * len(hits), [file] * len(hits), *columns), strict=True
+        ):
             column.extend(values)
         if self._tell_answer:
             shots = [self._shot(time, request) for time, request in hits if request[1] in (200, 206) and not request[6]]

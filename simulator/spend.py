@@ -102,6 +102,7 @@ class SimulatedSpend:
             "cents": sum(self.cents.values()),
             "users": {user: [cents, self.transactions[user]] for user, cents in sorted(self.cents.items())},
             "buckets": {
-                name: [[user, start, cents] for (user, start), cents in sorted(found.items())] for name, found in self.buckets.items()
+                name: [[user, start, cents] for (user, start), cents in sorted(found.items())]
+                for name, found in self.buckets.items()
             },
         }

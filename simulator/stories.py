@@ -62,7 +62,10 @@ def _repeated(rng: Random, size: int) -> list[Span]:
 
 
 def _overlapping(rng: Random, size: int) -> list[Span]:
-    return [(max(0, lo - int(rng.random() * (hi - lo + 1))), min(size - 1, hi + int(rng.random() * 900))) for lo, hi in cut(rng, size)]
+    return [
+        (max(0, lo - int(rng.random() * (hi - lo + 1))), min(size - 1, hi + int(rng.random() * 900)))
+        for lo, hi in cut(rng, size)
+    ]
 
 
 def _shared_border(rng: Random, size: int) -> list[Span]:

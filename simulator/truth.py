@@ -146,7 +146,9 @@ def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: in
     }
 
 
-def _judge(runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int) -> tuple[str, str | None, str]:
+def _judge(
+    runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int
+) -> tuple[str, str | None, str]:
     """Verdict, reason, evidence for hits that do not contradict each other about the size (-1: not known)."""
     from_start_to = runs[0][1] if len(runs) == 1 and runs[0][0] == 0 else -1
     if offsets:

@@ -22,6 +22,11 @@ def _make_part(partition: int, log: str) -> Part:
 
 
 byte_ranges = BatchTable(
-    app, name="byte_ranges", key_type=bytes, value_type=bytes, partitions=app.conf.topic_partitions, make_part=_make_part
+    app,
+    name="byte_ranges",
+    key_type=bytes,
+    value_type=bytes,
+    partitions=app.conf.topic_partitions,
+    make_part=_make_part,
 )
 app.tables.add(byte_ranges)

@@ -121,7 +121,11 @@ def test_only_the_settings_read_the_environment() -> None:
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text()))
         if (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "getenvb"))
-        or (isinstance(node, ast.ImportFrom) and node.module == "os" and {"environ", "getenv"} & {name.name for name in node.names})
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and {"environ", "getenv"} & {name.name for name in node.names}
+        )
     }
     assert reading == {"app.settings"}
 
@@ -133,10 +137,16 @@ def test_the_domain_reads_no_clock() -> None:
             continue
         tree = ast.parse(path.read_text())
         for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in CLOCKS.get(node.value.id, ()):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.attr in CLOCKS.get(node.value.id, ())
+            ):
                 reading.append(f"{module_of(path)}:{node.lineno} {node.value.id}.{node.attr}")
             if isinstance(node, ast.ImportFrom) and node.module == "time":
-                reading += [f"{module_of(path)}: time.{name.name}" for name in node.names if name.name in CLOCKS["time"]]
+                reading += [
+                    f"{module_of(path)}: time.{name.name}" for name in node.names if name.name in CLOCKS["time"]
+                ]
     assert reading == []
 
 
@@ -186,6 +196,7 @@ def test_every_package_says_what_it_holds() -> None:
     silent = [
         str(package.relative_to(ROOT))
         for package in sorted(set(packages))
-        if not (package / "__init__.py").is_file() or not ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
+        if not (package / "__init__.py").is_file()
+        or not ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
     ]
     assert silent == []

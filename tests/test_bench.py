@@ -17,7 +17,9 @@ from bench.watching import Watch, Watched
 def watched(folder: Path, name: str, code: str) -> Watched:
     log = folder / f"{name}.log"
     with log.open("wb") as out:
-        return Watched(subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=out, stderr=out), log)
+        return Watched(
+            subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=out, stderr=out), log
+        )
 
 
 def test_of_several_workers_the_log_of_the_one_that_ended_is_shown(tmp_path: Path) -> None:

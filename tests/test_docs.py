@@ -50,11 +50,18 @@ def anchors(page: Path) -> frozenset[str]:
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
 
-CONTEXTS = {each.command_path.removeprefix("app "): each for each in make_reference.contexts(commands, "app") if each.parent}
+CONTEXTS = {
+    each.command_path.removeprefix("app "): each for each in make_reference.contexts(commands, "app") if each.parent
+}
 
 
 def options_of(context: click.Context) -> set[str]:
-    return {option for parameter in context.command.get_params(context) for option in parameter.opts if option.startswith("-")}
+    return {
+        option
+        for parameter in context.command.get_params(context)
+        for option in parameter.opts
+        if option.startswith("-")
+    }
 
 
 def shown_commands(page: Path) -> Iterator[list[str]]:
@@ -106,7 +113,9 @@ def test_every_setting_stands_on_the_page_of_settings_with_a_sentence() -> None:
 def test_every_setting_that_a_page_names_exists() -> None:
     known = {row.name for row in rows()}
     named = {(name_of(page), name) for page in PAGES for name in re.findall(r"\bWEBLOGS_[A-Z_]+\b", page.read_text())}
-    example = {(".env.example", name) for name in re.findall(r"\bWEBLOGS_[A-Z_]+\b", (ROOT / ".env.example").read_text())}
+    example = {
+        (".env.example", name) for name in re.findall(r"\bWEBLOGS_[A-Z_]+\b", (ROOT / ".env.example").read_text())
+    }
     assert {(page, name) for page, name in named | example if name not in known} == set()
 
 
@@ -158,7 +167,14 @@ def _check_python(words: list[str]) -> None:
         assert {word for word in words[2:] if word.startswith("-") and f"{word} " not in text} == set()
         return
     assert words[1] == "app", words
-    name = next((known for known in sorted(CONTEXTS, key=len, reverse=True) if words[2 : 2 + len(known.split())] == known.split()), None)
+    name = next(
+        (
+            known
+            for known in sorted(CONTEXTS, key=len, reverse=True)
+            if words[2 : 2 + len(known.split())] == known.split()
+        ),
+        None,
+    )
     assert name is not None, words
     used = {word.partition("=")[0] for word in words[2:] if word.startswith("-") and word != "-"}
     assert used <= options_of(CONTEXTS[name]), words

@@ -27,7 +27,9 @@ def tracked() -> list[Path]:
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["make", "--no-print-directory", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
 
 
 def test_checksums_of_kafka_python_are_made_in_c() -> None:
@@ -77,7 +79,9 @@ def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: s
     told = make("-n", target, f"READY={tmp_path}/never")
     assert told.returncode != 0 or "./init.sh" in told.stdout  # a stamp that can not be made asks for the set-up
     commands = [
-        re.sub(r"^([A-Z_]+=\S+ )+", "", line) for line in make("-n", target).stdout.splitlines() if "Nothing to be done" not in line
+        re.sub(r"^([A-Z_]+=\S+ )+", "", line)
+        for line in make("-n", target).stdout.splitlines()
+        if "Nothing to be done" not in line
     ]
     assert {line.split()[0] for line in commands} <= {".venv/bin/python", "sh", "rm"}
 
@@ -120,12 +124,18 @@ def test_init_refuses_without_a_python_in_one_sentence(tmp_path: Path) -> None:
         (tools / tool).symlink_to(found)
     script = (tmp_path / "init.sh").read_text().replace("/usr/bin/python3.11", "/nosuch/python3.11")
     (tmp_path / "init.sh").write_text(script)
-    done = subprocess.run(["sh", "init.sh"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sh", "init.sh"], cwd=tmp_path, env={"PATH": str(tools)}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert "no Python 3.11 found" in done.stderr and "PYTHON=" in done.stderr
     assert not (tmp_path / ".venv").exists()
 
 
 def test_no_file_is_so_long_that_nobody_reads_it() -> None:
-    code = [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("app", "agents", "tables")]
+    code = [
+        path
+        for path in tracked()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("app", "agents", "tables")
+    ]
     assert {str(path.relative_to(ROOT)) for path in code if path.stat().st_size > 16_000} == set()

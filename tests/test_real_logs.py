@@ -34,7 +34,11 @@ def real(name: str) -> Path:
 )
 def test_every_line_is_accounted_for(name: str, lines: int, rejects: dict[str, int]) -> None:
     _, statistics = reduced(real(name))
-    assert statistics.lines == lines == real(name).read_bytes().count(b"\n") + (not real(name).read_bytes().endswith(b"\n"))
+    assert (
+        statistics.lines
+        == lines
+        == real(name).read_bytes().count(b"\n") + (not real(name).read_bytes().endswith(b"\n"))
+    )
     assert statistics.hits + statistics.rejects.total() + statistics.heads == lines
     assert statistics.rejects == Counter(rejects)
 

@@ -34,7 +34,9 @@ class Buckets:
         >>> one.differing(two)
         {(1, 0)}
         """
-        return {bucket for bucket in self._of.keys() | other._of.keys() if self._of.get(bucket) != other._of.get(bucket)}
+        return {
+            bucket for bucket in self._of.keys() | other._of.keys() if self._of.get(bucket) != other._of.get(bucket)
+        }
 
     def count(self, bucket: Bucket) -> int:
         return self._of.get(bucket, (0,))[0]

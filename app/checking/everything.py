@@ -43,7 +43,9 @@ class Run(NamedTuple):
         return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
 
 
-async def reconcile(run: Run, store: Store, report: Report, mender: Mender | None = None) -> tuple[TopicView | None, Seen]:
+async def reconcile(
+    run: Run, store: Store, report: Report, mender: Mender | None = None
+) -> tuple[TopicView | None, Seen]:
     """One store against the topics and against itself; with a mender, what differs is mended on the way.
 
     Returns the view taken of the topics, and what was learnt of the store, as it was before anything was mended.
@@ -62,11 +64,15 @@ async def reconcile(run: Run, store: Store, report: Report, mender: Mender | Non
         if waiting := view.waiting():
             report.waiting[store.name] = waiting
         if kept == "all" and run.topic:
-            await compare_raw(HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen)
+            await compare_raw(
+                HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen
+            )
         if kept != "none" and run.topic:
             await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender, seen)
     if kept != "all" and run.raw:
-        report.skipped.append(f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be")
+        report.skipped.append(
+            f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
+        )
     basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender, seen)
     await _compare_counts(store, report, mender)
@@ -98,4 +104,9 @@ async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> Non
 async def _refused(view: TopicView, store: str) -> set[str]:
     """Raw ids of what the store refused for good, as the topic of rejects tells."""
     reason = f"refused_by_{store}"
-    return {refusal_id(store, reject.raw_id) async for rejects in view.rejects() for reject in rejects if reject.reason == reason}
+    return {
+        refusal_id(store, reject.raw_id)
+        async for rejects in view.rejects()
+        for reject in rejects
+        if reject.reason == reason
+    }

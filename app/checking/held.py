@@ -65,7 +65,9 @@ class Held:
 
     def denies(self, source: str, partition: int, position: int) -> bool:
         """Whether a line at this place that the topic does not have can not have been there."""
-        return not self.overflowed and (source, partition) not in self._loose and self.covers(source, partition, position)
+        return (
+            not self.overflowed and (source, partition) not in self._loose and self.covers(source, partition, position)
+        )
 
     def _seal(self) -> None:
         self._count = 0

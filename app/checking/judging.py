@@ -48,7 +48,11 @@ Marks = Mapping[float, Mark]
 
 
 def judge(
-    stored: Marks, topic: Mapping[float, Latest], raw: Sequence[Delivery], topic_is_whole: bool = False, counts_before: bool = False
+    stored: Marks,
+    topic: Mapping[float, Latest],
+    raw: Sequence[Delivery],
+    topic_is_whole: bool = False,
+    counts_before: bool = False,
 ) -> Iterator[Finding]:
     """The findings of one key.
 
@@ -70,10 +74,16 @@ def _judge_made(
     if latest is not None and latest.mark.sound and _goes_before(latest.mark, made):
         yield from _by_topic(start, held, latest)
         return
-    others = {at: mark for at, mark in (*stored.items(), *((at, each.mark) for at, each in topic.items())) if mark.sound}
-    if (held is None or held.superseded) and any(at not in starts and _takes_in(mark, made) for at, mark in others.items()):
+    others = {
+        at: mark for at, mark in (*stored.items(), *((at, each.mark) for at, each in topic.items())) if mark.sound
+    }
+    if (held is None or held.superseded) and any(
+        at not in starts and _takes_in(mark, made) for at, mark in others.items()
+    ):
         return  # raw hits of it are past their retention: it begins earlier than they tell
-    final = any(mark.final and mark.known <= made.known and _takes_in_time(made, mark) for mark in _all_sound(stored, topic))
+    final = any(
+        mark.final and mark.known <= made.known and _takes_in_time(made, mark) for mark in _all_sound(stored, topic)
+    )
     wanted = record._replace(final=True, version=version(made.known, STAGE_FINAL)) if final else record
     if held is None:
         yield Finding("lacking", start, f"{made.hits} raw hits make it", wanted)
@@ -84,12 +94,16 @@ def _judge_made(
     elif held.digest == made.digest:
         ahead = held.known > made.known
         if not held.sound or (not counts_before if ahead else held.version != wanted.version):
-            yield Finding("altered", start, f"version {held.version}, final or not, where {wanted.version} is right", wanted)
+            yield Finding(
+                "altered", start, f"version {held.version}, final or not, where {wanted.version} is right", wanted
+            )
     elif held.sound and held.known > made.known:
         if latest is not None:
             yield from _by_topic(start, held, latest)
     else:
-        yield Finding("altered", start, f"its content, of version {held.version}, is not what {made.hits} raw hits make", wanted)
+        yield Finding(
+            "altered", start, f"its content, of version {held.version}, is not what {made.hits} raw hits make", wanted
+        )
 
 
 def _goes_before(latest: Mark, made: Mark) -> bool:
@@ -116,16 +130,30 @@ def _by_topic(start: float, held: Mark | None, latest: Latest) -> Iterator[Findi
     if held is None:
         yield Finding("lacking", start, f"the topic has version {right.version}", None, right.version)
     elif held.version < right.version:
-        yield Finding("altered", start, f"version {held.version} where the topic has {right.version}", None, right.version)
+        yield Finding(
+            "altered", start, f"version {held.version} where the topic has {right.version}", None, right.version
+        )
     elif held.version == right.version:
         if not held.sound or held.superseded != right.superseded or held.digest not in latest.digests:
-            yield Finding("altered", start, f"its content is not that of version {right.version} in the topic", None, right.version)
+            yield Finding(
+                "altered",
+                start,
+                f"its content is not that of version {right.version} in the topic",
+                None,
+                right.version,
+            )
     elif not held.sound or (held.digest in latest.digests and held.known > right.known):
-        yield Finding("altered", start, f"version {held.version} where the topic has {right.version}", None, right.version)
+        yield Finding(
+            "altered", start, f"version {held.version} where the topic has {right.version}", None, right.version
+        )
 
 
 def _judge_other(
-    start: float, held: Mark | None, topic: Mapping[float, Latest], made: Sequence[tuple[Delivery, Mark]], topic_is_whole: bool
+    start: float,
+    held: Mark | None,
+    topic: Mapping[float, Latest],
+    made: Sequence[tuple[Delivery, Mark]],
+    topic_is_whole: bool,
 ) -> Iterator[Finding]:
     """A delivery that the raw hits do not make at this start."""
     latest = topic.get(start)
@@ -145,14 +173,22 @@ def _judge_other(
         elif not shown.sound:
             yield Finding("altered", start, "it contradicts itself, and neither topic nor raw hits tell what is right")
         elif topic_is_whole:  # else it merely outlived topic and raw hits, as it should
-            yield Finding("unsupported", start, "neither the topic nor raw hits know it: of an earlier topic, or written by hand")
+            yield Finding(
+                "unsupported", start, "neither the topic nor raw hits know it: of an earlier topic, or written by hand"
+            )
 
 
 def _hide(start: float, shown: Mark, latest: Latest | None, by: Delivery, removable: bool) -> Finding:
     if latest is None and removable:
-        return Finding("extra", start, f"the topic does not know it, and its time is within the delivery that starts at {by.window_start}")
+        return Finding(
+            "extra",
+            start,
+            f"the topic does not know it, and its time is within the delivery that starts at {by.window_start}",
+        )
     if latest is not None and latest.mark.superseded and latest.mark.version > shown.version:
-        return Finding("altered", start, f"visible, though superseded in version {latest.mark.version}", None, latest.mark.version)
+        return Finding(
+            "altered", start, f"visible, though superseded in version {latest.mark.version}", None, latest.mark.version
+        )
     known = max(shown.known, latest.mark.known if latest is not None else 0)
     record = superseded(by._replace(window_start=start), by.window_start, known)
     return Finding("split", start, f"its hits belong to the delivery that starts at {by.window_start}", record)

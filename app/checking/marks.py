@@ -13,7 +13,17 @@ from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED, holes
 from app.domain.records import Delivery, Hit, Reject
 from app.steps.tokenizer import partition_of
 
-__all__ = ["Bucket", "Mark", "delivery_bucket", "hit_bucket", "hit_digest", "key_number", "mark_of", "reject_bucket", "reject_digest"]
+__all__ = [
+    "Bucket",
+    "Mark",
+    "delivery_bucket",
+    "hit_bucket",
+    "hit_digest",
+    "key_number",
+    "mark_of",
+    "reject_bucket",
+    "reject_digest",
+]
 
 HOUR_S = 3600.0
 _LAST_HOUR = 1 << 21
@@ -110,7 +120,16 @@ def mark_of(delivery: Delivery) -> Mark:
     d = delivery
     superseded = d.superseded_by is not None
     content: Iterable[Any] = () if superseded else [_plain(value) for value in tuple(d)[_CONTENT]]
-    return Mark(d.version, superseded, d.reason == "fragmented", d.first, d.last, d.hits, _digest(content), _is_sound(d, superseded))
+    return Mark(
+        d.version,
+        superseded,
+        d.reason == "fragmented",
+        d.first,
+        d.last,
+        d.hits,
+        _digest(content),
+        _is_sound(d, superseded),
+    )
 
 
 def _plain(value: Any) -> Any:

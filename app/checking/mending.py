@@ -44,7 +44,9 @@ class Mender:
             await self._store.recount()  # type: ignore[attr-defined]
         self._report.mended[self._store.name, "count", "written"] += 1
 
-    async def _in_batches(self, what: str, record: str, call: Callable[[Sequence[Any]], Awaitable[None]], records: Sequence[Any]) -> None:
+    async def _in_batches(
+        self, what: str, record: str, call: Callable[[Sequence[Any]], Awaitable[None]], records: Sequence[Any]
+    ) -> None:
         for at in range(0, len(records), _AT_ONCE):
             batch = records[at : at + _AT_ONCE]
             if not self._dry_run:

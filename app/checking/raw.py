@@ -52,7 +52,11 @@ async def _hits(view: TopicView, held: Held | None, partitions: int) -> AsyncIte
 async def _rejects(view: TopicView, held: Held | None, partitions: int) -> AsyncIterator[list[Reject]]:
     async for rejects in view.rejects():
         if held is not None:
-            own = [(each[4], reject_bucket(each, partitions)[1], each[5]) for each in rejects if not each[0].startswith("refused_by_")]
+            own = [
+                (each[4], reject_bucket(each, partitions)[1], each[5])
+                for each in rejects
+                if not each[0].startswith("refused_by_")
+            ]
             _note(held, own, True)
             for each in rejects:
                 if each[0].startswith("refused_by_"):  # its neighbours need not be refused
@@ -70,9 +74,16 @@ def _note(held: Held, places: list[tuple[str, int, int]], ordered: bool) -> None
         held.add(source, partition, lo, hi, ordered)
 
 
-HITS: RawKind[Hit] = RawKind("hit", lambda store: store.all_hits(), _hits, lambda view: view.hits_on_the_way(), hit_bucket, hit_digest)
+HITS: RawKind[Hit] = RawKind(
+    "hit", lambda store: store.all_hits(), _hits, lambda view: view.hits_on_the_way(), hit_bucket, hit_digest
+)
 REJECTS: RawKind[Reject] = RawKind(
-    "reject", lambda store: store.all_rejects(), _rejects, lambda view: view.rejects_on_the_way(), reject_bucket, reject_digest
+    "reject",
+    lambda store: store.all_rejects(),
+    _rejects,
+    lambda view: view.rejects_on_the_way(),
+    reject_bucket,
+    reject_digest,
 )
 
 
@@ -104,7 +115,14 @@ async def compare_raw(
 
 class _Comparison:
     def __init__(
-        self, kind: RawKind, store: Store, view: TopicView, partitions: int, refused: Collection[str], report: Report, mender: Mender | None
+        self,
+        kind: RawKind,
+        store: Store,
+        view: TopicView,
+        partitions: int,
+        refused: Collection[str],
+        report: Report,
+        mender: Mender | None,
     ) -> None:
         self.kind, self.store, self.view, self.partitions, self.refused = kind, store, view, partitions, refused
         self.report, self.mender = report, mender
@@ -134,7 +152,9 @@ class _Comparison:
         """One share of the records in the buckets that differ."""
         wanted = await self._wanted(share)
         lacking, copies = await self._stored(share, wanted)
-        found = dict.fromkeys(lacking, ("lacking", "the topic has it")) | {name: told for name, (*told, _) in copies.items()}
+        found = dict.fromkeys(lacking, ("lacking", "the topic has it")) | {
+            name: told for name, (*told, _) in copies.items()
+        }
         on_the_way = await self._on_the_way(found.keys())
         for name in on_the_way:
             del found[name]
@@ -142,7 +162,9 @@ class _Comparison:
         for name, (kind, why) in found.items():
             self.report.add(Difference(self.store.name, self.kind.record, kind, name, why))
         if self.mender is not None and found:
-            await self._mend(found.keys(), {name: wrong for name, (_, _, wrong) in copies.items() if name in found}, wanted.keys())
+            await self._mend(
+                found.keys(), {name: wrong for name, (_, _, wrong) in copies.items() if name in found}, wanted.keys()
+            )
 
     async def _wanted(self, share: Share) -> dict[str, set[int]]:
         """Raw ids of the share with the digests that the topic has for each: sent twice, a line may have been read by other rules."""
@@ -156,7 +178,9 @@ class _Comparison:
                 raise TooMany
         return wanted
 
-    async def _stored(self, share: Share, wanted: dict[str, set[int]]) -> tuple[set[str], dict[str, tuple[str, str, list[Any]]]]:
+    async def _stored(
+        self, share: Share, wanted: dict[str, set[int]]
+    ) -> tuple[set[str], dict[str, tuple[str, str, list[Any]]]]:
         """Which are lacking; and by raw id what is wrong with the copies that stand there, and these copies."""
         kind = self.kind
         lacking = {name for name in wanted if name not in self.refused}
@@ -184,7 +208,12 @@ class _Comparison:
     async def _on_the_way(self, names: Collection[str]) -> set[str]:
         if not names:
             return set()
-        return {record.raw_id async for records in self.kind.on_the_way(self.view) for record in records if record.raw_id in names}
+        return {
+            record.raw_id
+            async for records in self.kind.on_the_way(self.view)
+            for record in records
+            if record.raw_id in names
+        }
 
     async def _mend(self, names: Collection[str], wrong: dict[str, list[Any]], sent: Collection[str]) -> None:
         assert self.mender is not None

@@ -51,7 +51,9 @@ class _Known:
         self.topic: dict[float, Latest] = {}
 
 
-async def compare_reduced(store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen) -> None:
+async def compare_reduced(
+    store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen
+) -> None:
     """Every delivery must be what the topic's highest version says, or what the raw hits make where they know more.
 
     Raises SettingsError where the stored deliveries were cut by another window mode.
@@ -65,8 +67,17 @@ async def compare_reduced(store: Store, view: TopicView | None, basis: Basis, re
 
 
 class _Comparison:
-    def __init__(self, store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen) -> None:
-        self.store, self.view, self.basis, self.report, self.mender, self.seen = store, view, basis, report, mender, seen
+    def __init__(
+        self, store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen
+    ) -> None:
+        self.store, self.view, self.basis, self.report, self.mender, self.seen = (
+            store,
+            view,
+            basis,
+            report,
+            mender,
+            seen,
+        )
         self.sums = Buckets()
 
     async def compare(self, share: Share) -> None:
@@ -82,7 +93,9 @@ class _Comparison:
         self.report.compared["topic", self.store.name, "delivery"] += sum(len(each.topic) for each in known.values())
         for key, found in findings.items():
             for finding in found:
-                self.report.add(Difference(self.store.name, "delivery", finding.kind, _name(key, finding.start), finding.why))
+                self.report.add(
+                    Difference(self.store.name, "delivery", finding.kind, _name(key, finding.start), finding.why)
+                )
         for bucket, number, digest in sums:
             self.sums.add(bucket, number, digest)
         if self.mender is not None and findings:
@@ -99,7 +112,9 @@ class _Comparison:
                     if held is None:
                         held = known[key] = _Known()
                     mark, before = mark_of(record), held.topic.get(record.window_start)
-                    held.topic[record.window_start] = Latest(mark, frozenset((mark.digest,))) if before is None else before.then(mark)
+                    held.topic[record.window_start] = (
+                        Latest(mark, frozenset((mark.digest,))) if before is None else before.then(mark)
+                    )
             self._bound(len(known))
 
     async def _merge_raw(self, share: Share) -> BulkReduction:
@@ -114,7 +129,9 @@ class _Comparison:
             merged.add(hit)
         return merged.reduction()
 
-    async def _read_store(self, share: Share, known: dict[Key, _Known], reduction: BulkReduction) -> list[tuple[tuple[int, int], int, int]]:
+    async def _read_store(
+        self, share: Share, known: dict[Key, _Known], reduction: BulkReduction
+    ) -> list[tuple[tuple[int, int], int, int]]:
         sums = []
         foreign = visible = 0
         async for record in self.store.all_deliveries(superseded=True):

@@ -6,7 +6,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 from app.checking.buckets import Buckets
-from app.checking.marks import Bucket, delivery_bucket, hit_bucket, hit_digest, key_number, mark_of, reject_bucket, reject_digest
+from app.checking.marks import (
+    Bucket,
+    delivery_bucket,
+    hit_bucket,
+    hit_digest,
+    key_number,
+    mark_of,
+    reject_bucket,
+    reject_digest,
+)
 from app.checking.raw import MOST_RECORDS, number_of
 from app.checking.report import Difference, Report
 from app.checking.seen import Seen
@@ -35,9 +44,21 @@ def _version_and_content(record: Delivery) -> int:
     return mark.digest ^ mark.version
 
 
-HIT = Kind("hit", lambda store: store.all_hits(), hit_bucket, lambda hit: number_of(hit.raw_id), lambda hit: hit.raw_id, hit_digest)
+HIT = Kind(
+    "hit",
+    lambda store: store.all_hits(),
+    hit_bucket,
+    lambda hit: number_of(hit.raw_id),
+    lambda hit: hit.raw_id,
+    hit_digest,
+)
 REJECT = Kind(
-    "reject", lambda store: store.all_rejects(), reject_bucket, lambda each: number_of(each.raw_id), lambda each: each.raw_id, reject_digest
+    "reject",
+    lambda store: store.all_rejects(),
+    reject_bucket,
+    lambda each: number_of(each.raw_id),
+    lambda each: each.raw_id,
+    reject_digest,
 )
 DELIVERY = Kind(
     "delivery",
@@ -51,10 +72,19 @@ ALL_KINDS = (HIT, REJECT, DELIVERY)
 
 
 async def compare_stores(
-    kind: Kind, one: Store, other: Store, partitions: int, report: Report, views: list[TopicView], seen: tuple[Seen, Seen]
+    kind: Kind,
+    one: Store,
+    other: Store,
+    partitions: int,
+    report: Report,
+    views: list[TopicView],
+    seen: tuple[Seen, Seen],
 ) -> None:
     """Whether two stores hold the same. What is on its way to one of them (`views`) is no difference."""
-    sums = [each.sums.get(kind.record) or await _sums(kind, store, partitions) for store, each in zip((one, other), seen, strict=True)]
+    sums = [
+        each.sums.get(kind.record) or await _sums(kind, store, partitions)
+        for store, each in zip((one, other), seen, strict=True)
+    ]
     differing = sums[0].differing(sums[1])
     if not differing:
         return
@@ -73,7 +103,9 @@ async def compare_stores(
                 name, digest = kind.name(record), kind.digest(record)
                 known = held.pop(name, None)
                 if known != digest:
-                    found[name] = f"{one.name} does not have it" if known is None else f"its content is another one in {one.name}"
+                    found[name] = (
+                        f"{one.name} does not have it" if known is None else f"its content is another one in {one.name}"
+                    )
                     seen += 1
                     if seen > MOST_RECORDS:
                         raise TooMany

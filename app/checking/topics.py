@@ -23,7 +23,9 @@ Progress = Callable[[str, int], object]
 class TopicView:
     """What the log holds for one store. Taken at one moment: what comes later is read by `on_the_way` alone."""
 
-    def __init__(self, reader: TopicReader, flow: str, group: str, on_progress: Progress = lambda what, count: None) -> None:
+    def __init__(
+        self, reader: TopicReader, flow: str, group: str, on_progress: Progress = lambda what, count: None
+    ) -> None:
         """`flow` and `group`: the consumer groups of the flow and of the store."""
         self._reader = reader
         self._on_progress = on_progress
@@ -36,7 +38,9 @@ class TopicView:
         found = {}
         for topic, bounds in self._bounds.items():
             done = self._done[topic]
-            found[topic] = sum(max(0, end - max(first, done.get(partition, 0))) for partition, (first, end) in bounds.items())
+            found[topic] = sum(
+                max(0, end - max(first, done.get(partition, 0))) for partition, (first, end) in bounds.items()
+            )
         return {topic: count for topic, count in found.items() if count}
 
     @property
@@ -70,7 +74,10 @@ class TopicView:
 
     async def hits_on_the_way(self) -> AsyncIterator[list[Hit]]:
         """What was not through to flow and store when this was made, up to now."""
-        begin = {partition: min(self._flow_done.get(partition, 0), offset) for partition, offset in self._done[TOKENS].items()}
+        begin = {
+            partition: min(self._flow_done.get(partition, 0), offset)
+            for partition, offset in self._done[TOKENS].items()
+        }
         async for value in self._rest(TOKENS, begin):
             yield hits_of_groups(wire.decode_tokens(value).groups)
 

@@ -12,7 +12,12 @@ __all__ = ["command"]
 
 @click.command("init", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--wait", "wait_s", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait for what is not up yet."
+    "--wait",
+    "wait_s",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for what is not up yet.",
 )
 def command(wait_s: float) -> None:
     """Create topics, index templates, keyspace and tables: what WEBLOGS_BROKER and WEBLOGS_STORES name and lack.

@@ -38,7 +38,12 @@ class _Line(NamedTuple):
 
 @click.command("parse", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="[FILE]…")
-@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
+@click.option(
+    "--format",
+    "-f",
+    "format_name",
+    help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
+)
 def command(files: tuple[str, ...], format_name: str | None) -> None:
     """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
 
@@ -103,7 +108,9 @@ def _parser(chosen: Format, options: FormatOptions) -> LineParser:
     try:
         return chosen.make_parser((), options)
     except ValueError as error:
-        raise SettingsError(f"{error}; correct WEBLOGS_{'JSON' if chosen.name == 'json' else 'REALTIME'}_FIELDS") from None
+        raise SettingsError(
+            f"{error}; correct WEBLOGS_{'JSON' if chosen.name == 'json' else 'REALTIME'}_FIELDS"
+        ) from None
 
 
 def _blocks(stream: InputStream, configured: Settings) -> Iterator[list[_Line]]:
@@ -125,7 +132,9 @@ def _first_blocks(blocks: Iterator[list[_Line]]) -> tuple[list[list[_Line]], Inp
     try:
         for block in blocks:
             first.append(block)
-            if sum(map(len, first)) >= _DETECT_LINES or detect([line.text for part in first for line in part if not line.too_long]):
+            if sum(map(len, first)) >= _DETECT_LINES or detect(
+                [line.text for part in first for line in part if not line.too_long]
+            ):
                 break
     except InputError as error:
         return first, error
@@ -141,8 +150,12 @@ def _detected(name: str, blocks: list[list[_Line]], options: FormatOptions) -> F
     lines = [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
     found = detect(lines, options)
     if found is None:
-        seen = f"its first lines fit none, as in {lines[0][:60]!r}" if lines else "no line of it is short enough to tell"
-        raise UnknownFormat(f"the log format of {name} is not known: {seen}; choose one with --format, `python -m app formats` lists them")
+        seen = (
+            f"its first lines fit none, as in {lines[0][:60]!r}" if lines else "no line of it is short enough to tell"
+        )
+        raise UnknownFormat(
+            f"the log format of {name} is not known: {seen}; choose one with --format, `python -m app formats` lists them"
+        )
     return found
 
 

@@ -26,14 +26,35 @@ _STATUS_EVERY_S = 5.0
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
-@click.option("--rate", type=click.FloatRange(min=0), help="Lines a second, evenly spaced; 0 is full speed.  [default: WEBLOGS_RATE]")
+@click.option(
+    "--format",
+    "-f",
+    "format_name",
+    help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    help="Lines a second, evenly spaced; 0 is full speed.  [default: WEBLOGS_RATE]",
+)
 @click.option("--order", type=click.Choice(("file", "reverse", "random", "sample")), default="file", show_default=True, help="Order of the lines, for trials: always from the beginning, no checkpoint.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="For --order random and sample: the same seed gives the same order.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="For --order random and sample: the same seed gives the same order.",
+)
 @click.option("--line-by-line", is_flag=True, help="One line a message, as plain shippers send.")
 @click.option("--chunk-bytes", type=click.IntRange(min=1024), help="Size of a message.  [default: WEBLOGS_CHUNK_BYTES]")
 @click.option("--follow", is_flag=True, help="Go on as the files grow, through rotations, until stopped.")
-@click.option("--as", "name", default="", metavar="NAME", help="A source of its own on purpose: its lines count beside those sent before.")
+@click.option(
+    "--as",
+    "name",
+    default="",
+    metavar="NAME",
+    help="A source of its own on purpose: its lines count beside those sent before.",
+)
 @click.option("--again", is_flag=True, help="From the beginning, though it was sent before; repeats are absorbed.")
 @click.option("--quiet", "-q", is_flag=True, help="Only what went wrong.")
 def command(
@@ -94,7 +115,11 @@ def _read_options(options: ReplayOptions, format_name: str | None, chunk_bytes: 
 
 
 def _run(
-    files: tuple[str, ...], options: ReplayOptions, configured: Settings, on_progress: Callable[[Progress], None], follow: bool
+    files: tuple[str, ...],
+    options: ReplayOptions,
+    configured: Settings,
+    on_progress: Callable[[Progress], None],
+    follow: bool,
 ) -> ReplayResult:
     from app.sources.following.follow import follow_files
     from app.sources.replay.files import replay_files
@@ -189,7 +214,8 @@ class _Plain:
         share = f" of {progress.size_bytes:,}" if progress.size_bytes else ""
         rate = progress.lines / (now - self._started)
         click.echo(
-            f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent, {rate:,.0f} lines/s", err=True
+            f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent, {rate:,.0f} lines/s",
+            err=True,
         )
 
     def __enter__(self) -> _Plain:

@@ -16,7 +16,9 @@ from app.stores.contract import KINDS, Store
 __all__ = ["command"]
 
 _HELP = {"help_option_names": ["-h", "--help"]}
-_events = click.option("--events", is_flag=True, help="Votes, transactions and their sums only; candidates and users stay.")
+_events = click.option(
+    "--events", is_flag=True, help="Votes, transactions and their sums only; candidates and users stay."
+)
 _store = click.option("--store", "name", type=click.Choice(list(STORES)), required=True, help="Which store.")
 _raw = click.option("--raw", is_flag=True, help="Raw hits and rejects only.")
 _reduced = click.option("--reduced", is_flag=True, help="Reduced deliveries only.")
@@ -82,7 +84,13 @@ def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
 
 
 @command.command("retain", context_settings=_HELP)
-@click.option("--store", "names", type=click.Choice(list(STORES)), multiple=True, help="Which stores; all of WEBLOGS_STORES by default.")
+@click.option(
+    "--store",
+    "names",
+    type=click.Choice(list(STORES)),
+    multiple=True,
+    help="Which stores; all of WEBLOGS_STORES by default.",
+)
 def retain(names: tuple[str, ...]) -> None:
     """Delete what was ingested longer ago than WEBLOGS_RETENTION says. The worker does it every hour."""
     for name in names or settings().store_names:

@@ -26,7 +26,9 @@ def show() -> None:
     groups = [own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names)]
     lag = KafkaStanding(own).look(groups).lag
     for group in groups:
-        click.echo(f"group {group}: {sum(waiting for (of, _, _), waiting in lag.items() if of == group):,} messages wait")
+        click.echo(
+            f"group {group}: {sum(waiting for (of, _, _), waiting in lag.items() if of == group):,} messages wait"
+        )
 
 
 @command.command("drop")
@@ -51,4 +53,6 @@ def _need_kafka(own) -> None:  # type: ignore[no-untyped-def]
     from app.errors import SettingsError
 
     if not own.on_kafka:
-        raise SettingsError(f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT")
+        raise SettingsError(
+            f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT"
+        )

@@ -86,7 +86,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         parser.error("give either -k, or -i, -u and -r, not both")
     if asked.key is None and None in parts:
         lacks = [flag for flag, part in zip(("-i", "-u", "-r"), parts, strict=True) if part is None]
-        parser.error("give a key: -k KEY, or -i IP -u USER_AGENT -r REQUEST" if len(lacks) == 3 else f"{' and '.join(lacks)} lacks")
+        parser.error(
+            "give a key: -k KEY, or -i IP -u USER_AGENT -r REQUEST"
+            if len(lacks) == 3
+            else f"{' and '.join(lacks)} lacks"
+        )
     if (asked.lo is None) != (asked.hi is None):
         parser.error("-l and -h belong together: the first and the last byte of the part")
     if asked.lo is not None and asked.hi < asked.lo:
@@ -126,7 +130,9 @@ def _run(asked: argparse.Namespace) -> tuple[int, str]:
         found = asyncio.run(_ask(asked))
     except (StoreError, SettingsError) as error:
         print(f"client: {error}", file=sys.stderr)
-        return Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE, error_json(str(error)) if asked.json else ""
+        return Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE, error_json(
+            str(error)
+        ) if asked.json else ""
     if isinstance(found, list):
         return Exit.USAGE, keys_json(found) if asked.json else keys_text(found)
     given = asked.key if asked.key is not None else "_".join((asked.ip_address, asked.user_agent, asked.request))

@@ -59,7 +59,12 @@ def ranges_of(delivery: Delivery) -> Ranges:
 
 
 def answer(
-    key: Key | None, deliveries: Sequence[Delivery], hits: Sequence[Hit], hits_total: int, part: Part | None, all_windows: bool
+    key: Key | None,
+    deliveries: Sequence[Delivery],
+    hits: Sequence[Hit],
+    hits_total: int,
+    part: Part | None,
+    all_windows: bool,
 ) -> Answer:
     """`deliveries` newest window first; `key` None: no such key is known."""
     asked = list(deliveries) if all_windows else list(deliveries[:1])
@@ -69,9 +74,13 @@ def answer(
         code, decider = (Exit.UNKNOWN if hits_total else Exit.NOTHING_KNOWN), None
     else:
         # whole if any window is; where none is, one that might be leaves it open
-        code, decider = next(pair for wanted in (Exit.WHOLE, Exit.UNKNOWN, Exit.NOT_WHOLE) for pair in states if pair[0] is wanted)
+        code, decider = next(
+            pair for wanted in (Exit.WHOLE, Exit.UNKNOWN, Exit.NOT_WHOLE) for pair in states if pair[0] is wanted
+        )
     lacks = _missing(decider, part) if decider is not None else ()
-    return Answer(key, code, decider, lacks, asked, containing, len(deliveries) - len(asked), list(hits), hits_total, part)
+    return Answer(
+        key, code, decider, lacks, asked, containing, len(deliveries) - len(asked), list(hits), hits_total, part
+    )
 
 
 def _state(delivery: Delivery, part: Part | None) -> Exit:

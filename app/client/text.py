@@ -42,7 +42,9 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
+    )
 
 
 def coverage_bar(ranges: Ranges, lo: int, hi: int, cells: int = BAR_CELLS) -> str:
@@ -90,14 +92,22 @@ def sentence(answer: Answer) -> str:
         if answer.exit is Exit.NOTHING_KNOWN:
             return "Nothing known: no log line and no delivery has this key."
         return f"Unknown: {answer.hits_total:,} log lines have this key, but no delivery was made of them (yet)."
-    window = f" in the window that starts {_time(delivery.window_start)} UTC" if answer.older or len(answer.deliveries) > 1 else ""
+    window = (
+        f" in the window that starts {_time(delivery.window_start)} UTC"
+        if answer.older or len(answer.deliveries) > 1
+        else ""
+    )
     if answer.part is not None:
         return _sentence_of_part(answer, answer.part, delivery, window)
     why = _why(delivery)
     if answer.exit is Exit.WHOLE:
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
         return f"Whole: all {_bytes(delivery.covered_bytes)} of the file arrived{window}{size}."
-    lacks = f"; {_bytes(byteranges.covered(answer.missing))} missing" if answer.missing and delivery.evidence == "ranges" else ""
+    lacks = (
+        f"; {_bytes(byteranges.covered(answer.missing))} missing"
+        if answer.missing and delivery.evidence == "ranges"
+        else ""
+    )
     head = "Not whole" if answer.exit is Exit.NOT_WHOLE else "Unknown"
     return f"{head}: {why}{window}{lacks}."
 
@@ -163,14 +173,20 @@ def _coverage(answer: Answer, delivery: Delivery) -> str:
     ranges = ranges_of(delivery)
     if delivery.evidence == "bytes" and not ranges:
         return f"Missing    not known; {_number(delivery.bytes_sent)} of {_number(delivery.total_bytes)} bytes sent"
-    lo, hi = answer.part or (0, (delivery.total_bytes or 0) - 1 if delivery.total_bytes else ranges[-1][1] if ranges else -1)
+    lo, hi = answer.part or (
+        0,
+        (delivery.total_bytes or 0) - 1 if delivery.total_bytes else ranges[-1][1] if ranges else -1,
+    )
     bar = f"Coverage   [{coverage_bar(ranges, lo, hi)}] {lo}-{hi}\n" if hi >= lo else ""
     return f"{bar}Missing    {_ranges(answer.missing)}"
 
 
 def keys_text(keys: Sequence[Key]) -> str:
     """The list where a joined key fits several."""
-    lines = [f"-i {printable(ip)!r} -u {printable(agent)!r} -r {printable(request)!r}" for ip, agent, request in keys[:SHOWN_KEYS]]
+    lines = [
+        f"-i {printable(ip)!r} -u {printable(agent)!r} -r {printable(request)!r}"
+        for ip, agent, request in keys[:SHOWN_KEYS]
+    ]
     if len(keys) > SHOWN_KEYS:
         lines.append(f"… and {len(keys) - SHOWN_KEYS:,} more")
     return _section(f"{len(keys):,} keys are written like this when joined; ask for one of them:", lines) + "\n"

@@ -60,7 +60,9 @@ def added(lo: Ints, hi: Ints, sent: Ints, total: Ints) -> tuple[Ints, Details]:
     cut = named & (kept < length)
     ranged = np.where(cut, _OFFSETS | Mark.CUT, _OFFSETS)
     marks = np.where(named, ranged, np.where(counted, Mark.BYTES_ONLY | Mark.SENT, _NOTHING))
-    return np.where(named, lo + kept - 1, -1), Details(np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1))
+    return np.where(named, lo + kept - 1, -1), Details(
+        np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1)
+    )
 
 
 class Groups:
@@ -99,7 +101,9 @@ class Groups:
         self._details = None if details is None else Details(*[column[rows] for column in details])
         self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
         is_distinct = bool((positions[1:] > positions[:-1]).all())
-        self._tallies = self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
+        self._tallies = (
+            self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
+        )
 
     def __iter__(self) -> Iterator[Group]:
         """In the order of the log."""
@@ -141,7 +145,9 @@ class Groups:
             sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
             # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
             least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
-            totals = _Totals(least, np.maximum.reduceat(details.total, begins), np.maximum.reduceat(details.cut_hi, begins))
+            totals = _Totals(
+                least, np.maximum.reduceat(details.total, begins), np.maximum.reduceat(details.cut_hi, begins)
+            )
         return _Tallies(
             _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS),
             _window_starts(first, rules.window),
@@ -206,8 +212,12 @@ class _Tallies(NamedTuple):
         id_slices = map(slice, bounds, bounds[1:])
         pair_slices = map(slice, range_bounds, range_bounds[1:])
         tallies = [
-            tally_from(start, earliest, latest, tuple(pairs[its_pairs]), array("Q", ids[its_ids]), sent, marks) if is_whole else None
-            for is_whole, start, earliest, latest, sent, marks, its_ids, its_pairs in zip(*columns, id_slices, pair_slices, strict=True)
+            tally_from(start, earliest, latest, tuple(pairs[its_pairs]), array("Q", ids[its_ids]), sent, marks)
+            if is_whole
+            else None
+            for is_whole, start, earliest, latest, sent, marks, its_ids, its_pairs in zip(
+                *columns, id_slices, pair_slices, strict=True
+            )
         ]
         if self.totals is not None:
             for tally, least, greatest, cut_hi in zip(tallies, *[one.tolist() for one in self.totals], strict=True):

@@ -46,7 +46,11 @@ class Gathered(NamedTuple):
 
 
 def gathered(
-    reads: Sequence[ReadLines | Columns], source_id: str, rules: Rules, unordered: bool = False, as_columns: bool = False
+    reads: Sequence[ReadLines | Columns],
+    source_id: str,
+    rules: Rules,
+    unordered: bool = False,
+    as_columns: bool = False,
 ) -> Gathered:
     """From chunks of one source, in the order of the log, read line by line or as columns.
 

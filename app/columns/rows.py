@@ -51,5 +51,12 @@ def groups_of_rows(some: Sequence[ReadLines], source_id: str, rules: Rules) -> G
         return None
     its = _Numbered(numbers, codes)
     return Groups(
-        its, np.array(times, np.float64), np.array(positions, np.uint64), lo, hi, short_id_factors(source_id), rules, Details(*details)
+        its,
+        np.array(times, np.float64),
+        np.array(positions, np.uint64),
+        lo,
+        hi,
+        short_id_factors(source_id),
+        rules,
+        Details(*details),
     )

@@ -89,7 +89,9 @@ class Gathered:
 
     def leave_out(self, merged_to: int, closed: float) -> None:
         """Those up to that position and that time do not count."""
-        self._keys.codes[(self.positions <= np.uint64(max(0, merged_to))) & (self.times <= closed) & (merged_to >= 0)] = -1
+        self._keys.codes[
+            (self.positions <= np.uint64(max(0, merged_to))) & (self.times <= closed) & (merged_to >= 0)
+        ] = -1
 
     def groups(self, rules: Rules) -> Groups:
         """By key, what counts."""
@@ -102,4 +104,6 @@ def _column(blocks: Sequence[wire.Columns], name: str, of: str) -> NDArray:
 
 def _told(blocks: Sequence[wire.Columns], name: str) -> NDArray[np.int64]:
     """A column that some blocks may lack."""
-    return np.concatenate([np.frombuffer(getattr(block, name), "<i8") if block.sent else np.full(len(block), -1) for block in blocks])
+    return np.concatenate(
+        [np.frombuffer(getattr(block, name), "<i8") if block.sent else np.full(len(block), -1) for block in blocks]
+    )

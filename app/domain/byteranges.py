@@ -9,7 +9,19 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
-__all__ = ["Ranges", "add", "clip", "contains", "covered", "intersect", "missing", "normalise", "parse", "to_text", "union"]
+__all__ = [
+    "Ranges",
+    "add",
+    "clip",
+    "contains",
+    "covered",
+    "intersect",
+    "missing",
+    "normalise",
+    "parse",
+    "to_text",
+    "union",
+]
 
 Ranges = tuple[tuple[int, int], ...]
 

@@ -49,7 +49,9 @@ def is_remembered(identity: bytes, seen: int, now: int, horizon_s: int) -> bool:
 class Counting:
     """The sums and identities that some events change, before they are written. The state itself is not touched."""
 
-    def __init__(self, horizon_s: int, counts_of: Callable[[Key], Counts | None], seen_at: Callable[[bytes], int | None]) -> None:
+    def __init__(
+        self, horizon_s: int, counts_of: Callable[[Key], Counts | None], seen_at: Callable[[bytes], int | None]
+    ) -> None:
         """`counts_of` and `seen_at` read the state: None for what it does not hold."""
         self._horizon = horizon_s
         self._counts_of = counts_of

@@ -25,7 +25,17 @@ from app.domain.byteranges import Ranges
 from app.domain.records import Delivery
 from app.domain.tallies import Mark, Tally
 
-__all__ = ["KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "holes", "superseded", "version"]
+__all__ = [
+    "KEPT_IDS",
+    "PROBE_HI",
+    "STAGE_FINAL",
+    "STAGE_OPEN",
+    "STAGE_SUPERSEDED",
+    "describe",
+    "holes",
+    "superseded",
+    "version",
+]
 
 KEPT_IDS = 100
 """How many hit ids a delivery record lists."""
@@ -119,7 +129,11 @@ def _judge(tally: Tally, ranges: Ranges, total: int | None) -> Verdict:
     if tally.total_min != tally.total_max:
         return "unknown", "size_changed", "ranges"
     if marks & Mark.OFFSETS:
-        whole = len(ranges) == 1 and ranges[0][0] == 0 and (ranges[0][1] >= total - 1 if total is not None else _proves_end(tally))
+        whole = (
+            len(ranges) == 1
+            and ranges[0][0] == 0
+            and (ranges[0][1] >= total - 1 if total is not None else _proves_end(tally))
+        )
         if whole:
             return _COMPLETE
         if not marks & Mark.BYTES_ONLY:

@@ -52,7 +52,9 @@ class Entry:
     def merge(self, parts: Iterable[Part], rules: Rules) -> set[float]:
         """Merge hits in; gives the starts of the windows they fell into, whether they were new or known."""
         if rules.window == "last_touch":
-            return {self._merge_session(part, rules.length_s) for part in parts} & {tally.start for tally in self.tallies}
+            return {self._merge_session(part, rules.length_s) for part in parts} & {
+                tally.start for tally in self.tallies
+            }
         if rules.window == "first_touch":
             return self._merge_first_touch(parts, rules.length_s)
         return {self._merge_bucket(part, rules.window) for part in parts}

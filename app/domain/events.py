@@ -113,7 +113,9 @@ def vote_id_of(kiosk_id: str, time: float) -> str:
     >>> vote_id_of("hall-3", 1600000000.0) == vote_id_of("hall-3", 1600000000.0)
     True
     """
-    return blake2b(f"{len(kiosk_id)}\0{kiosk_id}\0{time!r}".encode("utf-8", "surrogatepass"), digest_size=16, person=b"vote").hexdigest()
+    return blake2b(
+        f"{len(kiosk_id)}\0{kiosk_id}\0{time!r}".encode("utf-8", "surrogatepass"), digest_size=16, person=b"vote"
+    ).hexdigest()
 
 
 def vote_identities(vote: Vote, rules: VoteRules) -> tuple[bytes, ...]:

@@ -118,7 +118,12 @@ def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
         insort(entry.tallies, tally, key=_start)
         return True
     known = met[0]
-    if len(met) > 1 or len(known) + len(tally) > MAX_HITS or known.marks & Mark.FRAGMENTED or not set(tally.ids).isdisjoint(known.ids):
+    if (
+        len(met) > 1
+        or len(known) + len(tally) > MAX_HITS
+        or known.marks & Mark.FRAGMENTED
+        or not set(tally.ids).isdisjoint(known.ids)
+    ):
         return False
     known.join(tally)
     if rules.window == "last_touch":

@@ -14,7 +14,16 @@ from typing import NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser
 
-__all__ = ["FUTURE_S", "KEPT_LINE_CHARS", "BadAt", "ReadLines", "decode", "names_columns", "read_lines", "read_too_long"]
+__all__ = [
+    "FUTURE_S",
+    "KEPT_LINE_CHARS",
+    "BadAt",
+    "ReadLines",
+    "decode",
+    "names_columns",
+    "read_lines",
+    "read_too_long",
+]
 
 FUTURE_S = 86400.0
 """A line dated later than its arrival by more than this is rejected: one such line would close every window."""
@@ -63,7 +72,12 @@ def decode(line: bytes) -> str:
 
 
 def read_lines(
-    data: bytes, parse: LineParser, arrived: float, position: int = 0, positions: Sequence[int] | None = None, header_row: bool = False
+    data: bytes,
+    parse: LineParser,
+    arrived: float,
+    position: int = 0,
+    positions: Sequence[int] | None = None,
+    header_row: bool = False,
 ) -> ReadLines:
     """Read whole lines with a format's parser.
 

@@ -73,7 +73,13 @@ def part_of(hit: tuple, hit_id: int) -> Part | None:
     announcement is cut by HEADER_ALLOWANCE_BYTES more.
     """
     time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags = hit[:11]
-    if (status != 206 and status != 200) or method != "GET" or request is None or ip_address is None or user_agent is None:
+    if (
+        (status != 206 and status != 200)
+        or method != "GET"
+        or request is None
+        or ip_address is None
+        or user_agent is None
+    ):
         return None
     if total is None:
         total = -1
@@ -82,7 +88,11 @@ def part_of(hit: tuple, hit_id: int) -> Part | None:
         if not flags and (sent is None or sent >= length):
             return _make(Part, (time, hit_id, lo, hi, length if sent is None else sent, total, _WHOLE, -1))
         return _cut_part(time, hit_id, lo, length, sent, total, flags)
-    marks = Mark.BYTES_ONLY | (Mark.CUT if flags & _ABORTED else 0) | (Mark.HEADERS_COUNTED if flags & _HEADERS_COUNTED else 0)
+    marks = (
+        Mark.BYTES_ONLY
+        | (Mark.CUT if flags & _ABORTED else 0)
+        | (Mark.HEADERS_COUNTED if flags & _HEADERS_COUNTED else 0)
+    )
     if sent is None:
         return _make(Part, (time, hit_id, 0, -1, 0, total, marks | Mark.NO_COUNT, -1))
     return _make(Part, (time, hit_id, 0, -1, sent, total, marks | Mark.SENT, -1))
@@ -95,14 +105,29 @@ def _cut_part(time: float, hit_id: int, lo: int, length: int, sent: int | None, 
     if flags & _ABORTED or (kept < length and flags & _HEADERS_COUNTED):
         kept = max(0, kept - HEADER_ALLOWANCE_BYTES)
     if flags & _ABORTED or kept < length:
-        return _make(Part, (time, hit_id, lo, lo + kept - 1, kept if sent is None else sent, total, marks | Mark.CUT, lo + length - 1))
+        return _make(
+            Part,
+            (time, hit_id, lo, lo + kept - 1, kept if sent is None else sent, total, marks | Mark.CUT, lo + length - 1),
+        )
     return _make(Part, (time, hit_id, lo, lo + length - 1, length if sent is None else sent, total, marks, -1))
 
 
 class Tally:
     """One window of one key, gathered hit by hit."""
 
-    __slots__ = ("before", "cut_hi", "first", "ids", "last", "marks", "ranges", "sent", "start", "total_max", "total_min")
+    __slots__ = (
+        "before",
+        "cut_hi",
+        "first",
+        "ids",
+        "last",
+        "marks",
+        "ranges",
+        "sent",
+        "start",
+        "total_max",
+        "total_min",
+    )
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -213,14 +238,30 @@ class Tally:
             tally.last = last
         tally.ranges = tuple(zip(flat[::2], flat[1::2], strict=True))
         tally.ids.frombytes(ids)
-        tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi = sent, total_min, total_max, marks, cut_hi
+        tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi = (
+            sent,
+            total_min,
+            total_max,
+            marks,
+            cut_hi,
+        )
         return tally
 
 
-def tally_from(start: float, first: float, last: float, ranges: Ranges, ids: array[int], sent: int, marks: int) -> Tally:
+def tally_from(
+    start: float, first: float, last: float, ranges: Ranges, ids: array[int], sent: int, marks: int
+) -> Tally:
     """Of hits that name no total and were not cut, gathered already: ranges joined, ids distinct and sorted."""
     tally = _new_tally(Tally)  # past the constructor: they are made by the thousand
-    tally.start, tally.first, tally.last, tally.ranges, tally.ids, tally.sent, tally.marks = start, first, last, ranges, ids, sent, marks
+    tally.start, tally.first, tally.last, tally.ranges, tally.ids, tally.sent, tally.marks = (
+        start,
+        first,
+        last,
+        ranges,
+        ids,
+        sent,
+        marks,
+    )
     tally.total_min = tally.total_max = tally.cut_hi = -1
     tally.before = 0
     return tally

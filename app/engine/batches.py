@@ -17,7 +17,17 @@ from app.process.exit import EXIT_REFUSED, die
 from app.settings import settings
 from app.transports.bundles import Bundle
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_BATCH_MESSAGES", "Taken", "Turns", "acknowledge", "batches", "by_partition", "or_end", "still_ours"]
+__all__ = [
+    "MAX_BATCH_BYTES",
+    "MAX_BATCH_MESSAGES",
+    "Taken",
+    "Turns",
+    "acknowledge",
+    "batches",
+    "by_partition",
+    "or_end",
+    "still_ours",
+]
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
@@ -63,7 +73,9 @@ class Turns:
             if first > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
                 expected = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
         if first > expected:
-            die(f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again")
+            die(
+                f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
+            )
         self._next[message.tp] = (generation, message.offset + 1)
         return True
 

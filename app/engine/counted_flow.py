@@ -50,7 +50,9 @@ class EventFlow(NamedTuple, Generic[Event]):
             topic = topic or f"{self.source}@{await self.app.topics_log.incarnation(self.source)}"
             # the partitions side by side: while one waits for the disk the next is computed, and one sync serves them all
             parts = by_partition(batch).values()
-            for part, done in zip(parts, await asyncio.gather(*(self._count(topic, part) for part in parts)), strict=True):
+            for part, done in zip(
+                parts, await asyncio.gather(*(self._count(topic, part) for part in parts)), strict=True
+            ):
                 if done:
                     await acknowledge(stream, part)
             crash_point("count_acked")
@@ -92,7 +94,15 @@ class EventFlow(NamedTuple, Generic[Event]):
                 for index, why, text in bad:
                     position = message.offset << _INDEX_BITS | index
                     rejects.append(
-                        Reject("bad_columns", why, text[:_MAX_SHOWN_CHARS], identify(position), source, position, message.timestamp)
+                        Reject(
+                            "bad_columns",
+                            why,
+                            text[:_MAX_SHOWN_CHARS],
+                            identify(position),
+                            source,
+                            position,
+                            message.timestamp,
+                        )
                     )
         return messages, rejects
 
@@ -100,4 +110,6 @@ class EventFlow(NamedTuple, Generic[Event]):
         if rejects:
             counters.events[self.source, "bad"] += len(rejects)
             values = wire.encode_in_pieces(rejects)
-            await send_all(self.app, [Message("weblogs_rejects", partition, None, value, {}, time.time()) for value in values])
+            await send_all(
+                self.app, [Message("weblogs_rejects", partition, None, value, {}, time.time()) for value in values]
+            )

@@ -141,7 +141,9 @@ class DeliveriesPart:
 class RocksPart:
     """A RocksDB folder. Only one process can have it open."""
 
-    def __init__(self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20) -> None:
+    def __init__(
+        self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20
+    ) -> None:
         """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
         written for `max_age_s`: by then the log may have forgotten that keys are gone."""
         from rocksdict import Cache

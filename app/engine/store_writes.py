@@ -57,7 +57,10 @@ async def open_until_there(name: str, once: bool = False) -> bool:
 
 
 async def write_until_taken(
-    app: Any, store: str, write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]], records: Sequence[Record]
+    app: Any,
+    store: str,
+    write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]],
+    records: Sequence[Record],
 ) -> None:
     """Write a batch; while the store fails, wait and write it again: writes are idempotent, and the flow waits in its topic.
 
@@ -73,7 +76,10 @@ async def write_until_taken(
 
 
 async def _write_portion(
-    app: Any, store: str, write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]], records: Sequence[Record]
+    app: Any,
+    store: str,
+    write: Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]],
+    records: Sequence[Record],
 ) -> None:
     pause = 0.1
     while True:
@@ -92,7 +98,11 @@ async def _write_portion(
     counters.store_problems.pop(store, None)
     crash_point("store_written")
     if refused:
-        rejects = [as_reject(store, record, reason, time.time()) for record, reason in refused if not isinstance(record, Reject)]
+        rejects = [
+            as_reject(store, record, reason, time.time())
+            for record, reason in refused
+            if not isinstance(record, Reject)
+        ]
         values = wire.encode_in_pieces(rejects) if rejects else []
         await send_all(app, [Message("weblogs_rejects", 0, None, value, {}, time.time()) for value in values])
         log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])

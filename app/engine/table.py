@@ -85,7 +85,9 @@ class BatchTable(faust.Table):
 
     # -- what Faust calls
 
-    async def on_rebalance(self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0) -> None:
+    async def on_rebalance(
+        self, assigned: set[TP], revoked: set[TP], newly_assigned: set[TP], generation_id: int = 0
+    ) -> None:
         """Drop the state of lost partitions. Quick: the heartbeat waits for it."""
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         ours = {tp for tp in assigned if tp.topic == self.changelog_topic_name}
@@ -151,13 +153,17 @@ class BatchTable(faust.Table):
                 await self._changelog.leave(partition)
                 self._standby[partition] = self._make_part(partition, log_id) if owned is None else owned
         if mine:
-            log.info("%s: %d changelog records read in %.1f s", self.name, self.recovered - before, time.monotonic() - began)
+            log.info(
+                "%s: %d changelog records read in %.1f s", self.name, self.recovered - before, time.monotonic() - began
+            )
 
     async def _read_on(self, partition: int, part: Part, passed: Callable[[str], None]) -> None:
         """Take in what the changelog has beyond the part."""
         end = await self._changelog.end_offset(partition)
         if part.next_offset > end:
-            log.warning("%s/%d on disk is ahead of its changelog, which has lost records: it is read anew", self.name, partition)
+            log.warning(
+                "%s/%d on disk is ahead of its changelog, which has lost records: it is read anew", self.name, partition
+            )
             part.wipe()
         begin = part.next_offset
         async for pairs in self._changelog.read(partition, begin):

@@ -123,7 +123,14 @@ async def _hold_flow(sender: faust.App, *_: Any, **__: Any) -> None:
 
 
 def _topic(on: faust.App, name: str) -> faust.TopicT:
-    return on.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", partitions=_settings.partitions)
+    return on.topic(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=_settings.partitions,
+    )
 
 
 runs_flow = "flow" in _settings.role_names

@@ -37,6 +37,11 @@ def unwrap(value: bytes) -> Envelope | None:
     names = set(found)
     line = found.get("line", found.get("message"))
     given = found.get("id")
-    if len(names & set(_LINE)) != 1 or not names <= {*_LINE, "id"} or not isinstance(line, str) or not isinstance(given, str | None):
+    if (
+        len(names & set(_LINE)) != 1
+        or not names <= {*_LINE, "id"}
+        or not isinstance(line, str)
+        or not isinstance(given, str | None)
+    ):
         return None
     return Envelope(line, given)

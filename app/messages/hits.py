@@ -106,10 +106,26 @@ class Columns(msgspec.Struct, array_like=True):
         identify = raw_ids(source)
         keys = [(*key, method) for key, method in zip(self.keys, self.methods, strict=True)]
         columns = map(_numbers, "IdQHqq", (self.key, self.times, self.positions, self.statuses, self.lo, self.hi))
-        told = zip(_numbers("q", self.sent), _numbers("q", self.total), strict=True) if self.sent else repeat((-1, -1), len(self))
-        for (number, time, position, status, lo, hi), (sent, total) in zip(zip(*columns, strict=True), told, strict=True):
+        told = (
+            zip(_numbers("q", self.sent), _numbers("q", self.total), strict=True)
+            if self.sent
+            else repeat((-1, -1), len(self))
+        )
+        for (number, time, position, status, lo, hi), (sent, total) in zip(
+            zip(*columns, strict=True), told, strict=True
+        ):
             sizes = None if sent < 0 else sent, None if total < 0 else total
-            yield time, *keys[number], status, *((lo, hi) if lo <= hi else (None, None)), *sizes, 0, identify(position), source, position
+            yield (
+                time,
+                *keys[number],
+                status,
+                *((lo, hi) if lo <= hi else (None, None)),
+                *sizes,
+                0,
+                identify(position),
+                source,
+                position,
+            )
 
     def part(self, begin: int, end: int) -> Columns:
         """The hits from `begin` up to, not including, `end`."""
@@ -277,7 +293,11 @@ def unpack_entry(value: bytes, rules: Rules) -> Entry:
     entry.sources = None if sources is None else tuple(sources)
     if cut is not None:
         floor, entry.evicted_hits, evicted_last, lost = cut
-        entry.floor, entry.evicted_last, entry.lost = _or_before_all(floor), _or_before_all(evicted_last), _or_before_all(lost)
+        entry.floor, entry.evicted_last, entry.lost = (
+            _or_before_all(floor),
+            _or_before_all(evicted_last),
+            _or_before_all(lost),
+        )
     if parts:
         entry.parts = parts
         entry.recut(rules)
@@ -299,7 +319,9 @@ def pack_clock(clock: Clock) -> bytes:
 def unpack_clock(value: bytes) -> Clock:
     """From what pack_clock gave."""
     clock = Clock()
-    highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed = _decode_clock(value)
+    highest, clock.disorder_s, clock.ended, clock.unordered, clock.touched, clock.position, closed = _decode_clock(
+        value
+    )
     clock.highest, clock.closed = _or_before_all(highest), _or_before_all(closed)
     return clock
 

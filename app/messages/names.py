@@ -29,7 +29,9 @@ def checked_names(kind: Literal["candidates", "users"], rows: Iterable[tuple[str
         one, name = given.strip(), name.strip()
         if kind == "candidates":
             if not (one.isascii() and one.isdigit() and len(one) <= 16 and int(one) <= MAX_ID):
-                raise BadNames(f"row {number}: the id of a candidate is an integer from 0 to {MAX_ID}, not {given[:40]!r}")
+                raise BadNames(
+                    f"row {number}: the id of a candidate is an integer from 0 to {MAX_ID}, not {given[:40]!r}"
+                )
             one = str(int(one))
         elif not 0 < len(one) <= MAX_NAME_CHARS:
             raise BadNames(f"row {number}: the id of a user has 1 to {MAX_NAME_CHARS} characters, not {len(one)}")

@@ -24,7 +24,9 @@ def encode_tokens(message: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES
         whole = wire.encode(message)
     except UnicodeEncodeError:
         for group in message.groups:
-            group.rows = [tuple(clean(field) if isinstance(field, str) else field for field in row) for row in group.rows]
+            group.rows = [
+                tuple(clean(field) if isinstance(field, str) else field for field in row) for row in group.rows
+            ]
         whole = wire.encode(message)
     if len(whole) <= max_bytes or sum(map(_weight, message.groups)) < 2:
         return [whole]

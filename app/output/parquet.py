@@ -55,7 +55,10 @@ class ParquetTable:
 
     def _flush(self) -> None:
         if self._rows:
-            columns = [pa.array(column, field.type) for column, field in zip(zip(*self._rows, strict=True), SCHEMA, strict=True)]
+            columns = [
+                pa.array(column, field.type)
+                for column, field in zip(zip(*self._rows, strict=True), SCHEMA, strict=True)
+            ]
             self._writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
         self._rows.clear()
         self._characters = 0

@@ -25,7 +25,9 @@ def explained(target: Path | str) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(f"{target}: can not be written: {error.strerror or error}; free the place or name another file") from error
+        raise OutputError(
+            f"{target}: can not be written: {error.strerror or error}; free the place or name another file"
+        ) from error
 
 
 class Replacement:
@@ -38,7 +40,9 @@ class Replacement:
         self.target = Path(os.path.realpath(target))  # a link stays a link: what it points to is replaced
         with explained(target):
             mode = self._mode()
-            handle, name = tempfile.mkstemp(prefix=f".{self.target.name[:100]}.", suffix=".part", dir=self.target.parent)
+            handle, name = tempfile.mkstemp(
+                prefix=f".{self.target.name[:100]}.", suffix=".part", dir=self.target.parent
+            )
             os.fchmod(handle, mode)
             os.close(handle)
         self.path = Path(name)

@@ -62,17 +62,24 @@ class ScreenTable:
         rows = [_cells(delivery) for delivery in self._kept]
         table = Table(box=SIMPLE_HEAD, padding=0, show_edge=False, pad_edge=False)
         for name, size in zip(_HEADS, _widths(rows, width - len(_HEADS)), strict=True):
-            table.add_column(name, no_wrap=True, overflow="ellipsis", width=size, justify="right" if name in _NUMBERS else "left")
+            table.add_column(
+                name, no_wrap=True, overflow="ellipsis", width=size, justify="right" if name in _NUMBERS else "left"
+            )
         for row in rows:
             table.add_row(
-                *(Text(text, _COLOURS.get(text, "") if name == "verdict" else "") for name, text in zip(_HEADS, row, strict=True))
+                *(
+                    Text(text, _COLOURS.get(text, "") if name == "verdict" else "")
+                    for name, text in zip(_HEADS, row, strict=True)
+                )
             )
         return table
 
 
 def _widths(rows: list[list[str]], room: int) -> list[int]:
     """A width a column: the numbers and words in full, and the long texts share what is left of `room`."""
-    wanted = [max(len(text) for text in (head, *column)) for head, column in zip(_HEADS, zip(*rows, strict=True), strict=True)]
+    wanted = [
+        max(len(text) for text in (head, *column)) for head, column in zip(_HEADS, zip(*rows, strict=True), strict=True)
+    ]
     left = room - sum(wanted[len(_LONG) :])
     widths = list(_LONG.values())
     while sum(widths) < left and (short := [n for n, width in enumerate(widths) if width < wanted[n]]):

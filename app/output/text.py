@@ -30,7 +30,9 @@ def _texts(delivery: Delivery) -> list[Any]:
     row = values(delivery)
     for column in _TIME_COLUMNS:
         row[column] = iso_time(row[column])
-    return ["" if value is None else ("true" if value else "false") if isinstance(value, bool) else value for value in row]
+    return [
+        "" if value is None else ("true" if value else "false") if isinstance(value, bool) else value for value in row
+    ]
 
 
 class _TextFile:
@@ -56,7 +58,9 @@ class TsvTable(_TextFile):
 
     def write(self, delivery: Delivery) -> None:
         row = [str(value) for value in _texts(delivery)]
-        row[:_KEY_COLUMNS] = [text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]]
+        row[:_KEY_COLUMNS] = [
+            text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]
+        ]
         self._file.write("\t".join(row) + "\n")
 
 

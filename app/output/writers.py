@@ -51,7 +51,9 @@ class Writer:
                     raise
         self.rows += 1
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             self._give_up()
             return
@@ -77,7 +79,9 @@ def check_ending(path: Path) -> str:
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         said = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
-        raise OutputError(f"{path}: the name {said}; name a file that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+        raise OutputError(
+            f"{path}: the name {said}; name a file that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+        )
     return ending
 
 

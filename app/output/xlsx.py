@@ -25,7 +25,16 @@ CELL_CHARACTERS = 32_767
 SHEET_ROWS = 1_048_576
 _EXACT = 10**15
 """A cell is a double shown with 15 digits."""
-_WIDTHS = {"ip_address": 16, "user_agent": 40, "request": 48, "byte_ranges": 30, "missing": 24, "first": 21, "last": 21, "window_start": 21}
+_WIDTHS = {
+    "ip_address": 16,
+    "user_agent": 40,
+    "request": 48,
+    "byte_ranges": 30,
+    "missing": 24,
+    "first": 21,
+    "last": 21,
+    "window_start": 21,
+}
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
 _RANGE_COLUMNS = {COLUMNS.index("byte_ranges"): "ranges", COLUMNS.index("missing"): "missing"}
@@ -53,7 +62,9 @@ class XlsxTable:
 
     def _new_sheet(self) -> Worksheet:
         self._sheets += 1
-        sheet = self._book.add_worksheet("deliveries" if self._sheets == 1 else f"deliveries {self._sheets}", PlainSheet)
+        sheet = self._book.add_worksheet(
+            "deliveries" if self._sheets == 1 else f"deliveries {self._sheets}", PlainSheet
+        )
         sheet.freeze_panes(1, 0)
         for column, name in enumerate(COLUMNS):
             sheet.set_column(column, column, _WIDTHS.get(name, 12))
@@ -64,7 +75,9 @@ class XlsxTable:
 
     def write(self, delivery: Delivery) -> None:
         if self._row == self._sheet_rows - 1:
-            self._sheet.write_string(self._row, 0, f"This sheet is full; the next rows are in the sheet “deliveries {self._sheets + 1}”.")
+            self._sheet.write_string(
+                self._row, 0, f"This sheet is full; the next rows are in the sheet “deliveries {self._sheets + 1}”."
+            )
             self._sheet = self._new_sheet()
         row = values(delivery)
         for column in _TIME_COLUMNS:

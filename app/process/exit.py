@@ -26,7 +26,10 @@ log = logging.getLogger("app.process.exit")
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:
     """End the process now, without finally blocks: nothing half done may be acknowledged on the way out."""
     log.critical(
-        "The worker stops: %s%s", why, f": {error}" if error else "", exc_info=error if not isinstance(error, WeblogsError) else None
+        "The worker stops: %s%s",
+        why,
+        f": {error}" if error else "",
+        exc_info=error if not isinstance(error, WeblogsError) else None,
     )
     logging.shutdown()
     sys.stderr.flush()

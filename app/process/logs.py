@@ -17,7 +17,12 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = {"time": record.created, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        fields = {
+            "time": record.created,
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return msgspec.json.encode(fields).decode()
@@ -58,7 +63,12 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     level = settings.log_level.upper()
     # A handler of their own: Faust's worker raises the level of the root's first handler to its --loglevel, a warning.
     ours = {name: {"level": level, "handlers": ["own"], "propagate": False} for name in ("app", "agents", "tables")}
-    handler = {"class": "logging.StreamHandler", "stream": "ext://sys.stderr", "formatter": "own", "filters": ["seldom"]}
+    handler = {
+        "class": "logging.StreamHandler",
+        "stream": "ext://sys.stderr",
+        "formatter": "own",
+        "filters": ["seldom"],
+    }
     return {
         "version": 1,
         "disable_existing_loggers": False,

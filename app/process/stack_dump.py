@@ -26,7 +26,10 @@ def watch_signal(loop: asyncio.AbstractEventLoop) -> None:
 def stacks() -> str:
     """Every task of every event loop and every thread, each with its frames, outermost first."""
     tasks = (f"task {task.get_name()} of {id(loop):x}\n{_lines(_frames(task.get_coro()))}" for task, loop in _tasks())
-    threads = (f"thread {number:x}\n{''.join(traceback.format_stack(frame))}" for number, frame in sys._current_frames().items())
+    threads = (
+        f"thread {number:x}\n{''.join(traceback.format_stack(frame))}"
+        for number, frame in sys._current_frames().items()
+    )
     return "\n".join((*tasks, *threads))
 
 

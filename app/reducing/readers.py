@@ -42,14 +42,18 @@ def cores() -> int:
 class Readers:
     """So many processes that read; with none, lines are read in this one. A context manager."""
 
-    def __init__(self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None) -> None:
+    def __init__(
+        self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None
+    ) -> None:
         self._here = Reader(rules, on_lines)
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         for _ in range(processes):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], rules), daemon=True)
+            process = context.Process(
+                target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], rules), daemon=True
+            )
             process.start()
             theirs.close()
             self._others.append(_Other(process, ours))
@@ -79,7 +83,9 @@ class Readers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for other in self._others:
             other.pipe.close()
         for other in self._others:

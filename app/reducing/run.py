@@ -56,7 +56,9 @@ def _all_of(job: Job, statistics: Statistics, readers: Readers) -> Iterator[Deli
     yield from reduction.finish()
 
 
-def _merged(opened: Input, reduction: GatheredReduction, job: Job, statistics: Statistics, readers: Readers) -> Iterator[None]:
+def _merged(
+    opened: Input, reduction: GatheredReduction, job: Job, statistics: Statistics, readers: Readers
+) -> Iterator[None]:
     """Merges an input stretch by stretch; stops after each one."""
     source = opened.source
     if source is None or opened.already_sent:
@@ -82,4 +84,6 @@ def _reading(opened: Input, source: Source, job: Job) -> Reading:
     columns_from = None
     if job.order == FILE_ORDER and job.on_lines is None:
         columns_from = 0 if (opened.size_bytes or 0) >= job.columns_from_bytes else job.columns_from_bytes
-    return Reading(source.id, source.format.name, job.read.format_options, time.time(), job.order != FILE_ORDER, columns_from)
+    return Reading(
+        source.id, source.format.name, job.read.format_options, time.time(), job.order != FILE_ORDER, columns_from
+    )

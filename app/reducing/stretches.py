@@ -83,14 +83,18 @@ class Reader:
             self._reading, self._resting = reading, 0
             self._take_head(())
         reads = [self._read(reading, chunk) for chunk in stretch.chunks]
-        return gathered(reads, reading.source_id, self._rules, reading.unordered, reading.as_columns(stretch.chunks[-1]))
+        return gathered(
+            reads, reading.source_id, self._rules, reading.unordered, reading.as_columns(stretch.chunks[-1])
+        )
 
     def _read(self, reading: Reading, chunk: Chunk) -> ReadLines | Columns:
         if chunk.too_long:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
         if reading.format in kernels.FORMATS and reading.as_columns(chunk) and not self._resting:
-            block = kernels.read_block(reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header)
+            block = kernels.read_block(
+                reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header
+            )
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS
             if block is not None:
@@ -99,7 +103,10 @@ class Reader:
         if chunk.head != self._head:
             self._take_head(chunk.head)
         return self._shown(
-            reading, read_lines(chunk.data, self._parse, reading.arrived, chunk.position, chunk.positions, may_begin_with_header)
+            reading,
+            read_lines(
+                chunk.data, self._parse, reading.arrived, chunk.position, chunk.positions, may_begin_with_header
+            ),
         )
 
     def _take_head(self, head: tuple[str, ...]) -> None:

@@ -103,14 +103,18 @@ class Ledger(Generic[Event]):
         self._sweeps: dict[int, _Sweep] = {}
         """By partition."""
 
-    def steps(self, topic: str, partition: int, state: State, messages: Sequence[Arrived[Event]]) -> Iterator[Step[Event]]:
+    def steps(
+        self, topic: str, partition: int, state: State, messages: Sequence[Arrived[Event]]
+    ) -> Iterator[Step[Event]]:
         """The steps of some messages of one partition, in turn; each is to be applied before the next is asked for.
 
         Raises SettingsError where the state was counted by other rules.
         """
         held = state.get(RULES)
         if held is not None and held != self._fingerprint:
-            raise SettingsError(f"{self._rules.mistake}: the state was counted by {held.decode()}, now it is {self._fingerprint.decode()}")
+            raise SettingsError(
+                f"{self._rules.mistake}: the state was counted by {held.decode()}, now it is {self._fingerprint.decode()}"
+            )
         place = self._place(state, topic)
         batch, size, moved = _Batch(self._rules, state, partition), 0, False
         for message in messages:
@@ -192,7 +196,9 @@ class _Batch(Generic[Event]):
 
     def __init__(self, rules: Rules[Event], state: State, partition: int) -> None:
         self._rules, self._partition = rules, partition
-        self._counting = Counting(rules.horizon_s, lambda key: _counts_of(state.get(_name_of(key))), lambda one: _seen_of(state.get(one)))
+        self._counting = Counting(
+            rules.horizon_s, lambda key: _counts_of(state.get(_name_of(key))), lambda one: _seen_of(state.get(one))
+        )
         self._events: list[Event] = []
         self.taken = 0
 

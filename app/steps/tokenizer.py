@@ -43,7 +43,9 @@ class Tokenized(NamedTuple):
     hits: int
 
 
-def partition_of(ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int) -> int:
+def partition_of(
+    ip_address: str | None, user_agent: str | None, request: str | None, raw_id: str, partitions: int
+) -> int:
     """Where the hits of a key meet; hits without a key go anywhere, always the same way."""
     if ip_address is None or user_agent is None or request is None:
         return crc32(raw_id.encode()) % partitions
@@ -64,7 +66,9 @@ class Tokenizer:
             try:
                 each.make_parser((), options)
             except ValueError as error:
-                raise SettingsError(f"the columns or fields of the log format {each.name} can not be read so: {error}") from None
+                raise SettingsError(
+                    f"the columns or fields of the log format {each.name} can not be read so: {error}"
+                ) from None
         self._partitions = partitions
         self._format_name = format_name
         self._options = options
@@ -89,7 +93,15 @@ class Tokenizer:
             lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
             identify = raw_ids(origin.source)
             rejects += [
-                Reject(bad.reason, bad.detail, clean(bad.line), identify(bad.position), origin.source, bad.position, message.timestamp)
+                Reject(
+                    bad.reason,
+                    bad.detail,
+                    clean(bad.line),
+                    identify(bad.position),
+                    origin.source,
+                    bad.position,
+                    message.timestamp,
+                )
                 for bad in by_line.rejects
             ]
             self._spread(message, origin, read, identify, groups)
@@ -102,7 +114,11 @@ class Tokenizer:
             self.names.pop(number, None)
         groups = [
             Group.of(
-                "", number, self.names.get(number, ""), Advance(math.inf, clock.highest, clock.disorder_s, clock.ended, clock.unordered), []
+                "",
+                number,
+                self.names.get(number, ""),
+                Advance(math.inf, clock.highest, clock.disorder_s, clock.ended, clock.unordered),
+                [],
             )
             for number, clock in self.clocks.of.items()
         ]
@@ -114,7 +130,11 @@ class Tokenizer:
             return read_too_long(message.value, number_in(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
         header_row = log_format.header_row and may_begin_with_header(message, origin)
-        if log_format.name in kernels.FORMATS and origin.positions is None and len(message.value) >= self._columns_from_bytes:
+        if (
+            log_format.name in kernels.FORMATS
+            and origin.positions is None
+            and len(message.value) >= self._columns_from_bytes
+        ):
             block = self._block(message, origin, log_format.name, header_row)
             if block is not None:
                 return block
@@ -134,7 +154,9 @@ class Tokenizer:
         if self._resting:
             self._resting -= 1
             return None
-        block = kernels.read_block(form, message.value, message.timestamp, origin.position, header_row, every_status=True)
+        block = kernels.read_block(
+            form, message.value, message.timestamp, origin.position, header_row, every_status=True
+        )
         if block is None or 2 * block.other.lines > block.lines:
             self._resting = _REST_MESSAGES
         return block

@@ -33,7 +33,11 @@ def _cassandra(settings: Settings, read_only: bool) -> Store:
     return CassandraStore(settings, read_only=read_only)
 
 
-STORES: dict[str, Callable[[Settings, bool], Store]] = {"sqlite": _sqlite, "elasticsearch": _elasticsearch, "cassandra": _cassandra}
+STORES: dict[str, Callable[[Settings, bool], Store]] = {
+    "sqlite": _sqlite,
+    "elasticsearch": _elasticsearch,
+    "cassandra": _cassandra,
+}
 """By name: each imports its driver only when it is asked for."""
 
 

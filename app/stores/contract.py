@@ -74,7 +74,9 @@ class Store(Protocol):
     async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
         """At most `limit` keys whose joined text has `part` in it, newest first; a-z as A-Z."""
 
-    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
         """Newest window first."""
 
     async def hits_of(
@@ -82,7 +84,9 @@ class Store(Protocol):
     ) -> tuple[list[Hit], int]:
         """The first `limit` hits by `place`, and how many there are in all."""
 
-    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         """By the time of their latest hit, newest first."""
 
     async def counts(self) -> Counts:

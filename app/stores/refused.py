@@ -42,6 +42,10 @@ def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
         return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)
     if not isinstance(record, Delivery):
         record = Hit._make(record)
-        return Reject(f"refused_by_{store}", reason, line, refusal_id(store, record.raw_id), record.source, record.position, now)
+        return Reject(
+            f"refused_by_{store}", reason, line, refusal_id(store, record.raw_id), record.source, record.position, now
+        )
     source = f"weblogs_reduced/{store}"
-    return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, now)
+    return Reject(
+        f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, now
+    )

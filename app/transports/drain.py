@@ -7,7 +7,11 @@ from typing import Protocol
 
 __all__ = ["FLOW", "Drain"]
 
-FLOW = (("weblogs", "votes", "spend"), ("weblogs_tokens", "weblogs_rejects"), ("weblogs_reduced", "votes_reduced", "spend_reduced"))
+FLOW = (
+    ("weblogs", "votes", "spend"),
+    ("weblogs_tokens", "weblogs_rejects"),
+    ("weblogs_reduced", "votes_reduced", "spend_reduced"),
+)
 """The topics, stage by stage: reading one fills the next."""
 
 

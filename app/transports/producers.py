@@ -54,9 +54,13 @@ def open_producer(settings: Settings) -> Producer:
     """A producer to WEBLOGS_BROKER. Raises SettingsError for a broker that is not supported, LogError for a broken log."""
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":
-        return SqliteProducer(EmbeddedLog(log_path(settings.broker), settings.log_max_bytes, settings.log_keep), settings.partitions)
+        return SqliteProducer(
+            EmbeddedLog(log_path(settings.broker), settings.log_max_bytes, settings.log_keep), settings.partitions
+        )
     if scheme == "kafka":
         from app.transports.kafka.producer import KafkaProducer
 
         return KafkaProducer(settings)
-    raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT")
+    raise SettingsError(
+        f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
+    )

@@ -52,4 +52,6 @@ def open_reader(settings: Settings) -> TopicReader | None:
         from app.transports.kafka.reading import KafkaTopics
 
         return KafkaTopics(settings)
-    raise SettingsError(f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT")
+    raise SettingsError(
+        f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
+    )

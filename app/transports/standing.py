@@ -70,7 +70,8 @@ class KafkaStanding:
         """The groups of the flow and of the settings' stores, with the topics that they read."""
         own = self._settings
         return {
-            group: list(topics_of_group(group, own.app_id)) for group in (own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names))
+            group: list(topics_of_group(group, own.app_id))
+            for group in (own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names))
         }
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
@@ -93,9 +94,14 @@ class KafkaStanding:
         from kafka.admin import OffsetSpec
 
         client = self._client()
-        places = [TopicPartition(topic, partition) for topic in FLOW_TOPICS for partition in range(self._settings.partitions)]
+        places = [
+            TopicPartition(topic, partition) for topic in FLOW_TOPICS for partition in range(self._settings.partitions)
+        ]
         first, end = (
-            {(at.topic, at.partition): told.offset for at, told in client.list_partition_offsets(dict.fromkeys(places, spec)).items()}
+            {
+                (at.topic, at.partition): told.offset
+                for at, told in client.list_partition_offsets(dict.fromkeys(places, spec)).items()
+            }
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
         )
         return first, end
@@ -106,7 +112,9 @@ class KafkaStanding:
         committed: dict[str, dict[tuple[str, int], int]] = {}
         told = self._client().list_group_offsets(list(groups))
         for group in groups:
-            offsets = {(at.topic, at.partition): place.offset for at, place in told.get(group, {}).items() if place.offset >= 0}
+            offsets = {
+                (at.topic, at.partition): place.offset for at, place in told.get(group, {}).items() if place.offset >= 0
+            }
             committed[group] = offsets
             for topic in topics_of_group(group, self._settings.app_id):
                 for partition in range(self._settings.partitions):

@@ -18,7 +18,16 @@ def _jars() -> Path:
     pom = Path(__file__).with_name("pom.xml")
     stamp = _JARS / ".complete"
     if not (stamp.exists() and stamp.read_text() == pom.read_text()):
-        fetch = ["mvn", "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={_JARS}"]
+        fetch = [
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(pom),
+            "dependency:copy-dependencies",
+            "-DincludeScope=runtime",
+            f"-DoutputDirectory={_JARS}",
+        ]
         if subprocess.run(fetch, stdout=subprocess.DEVNULL, check=False).returncode != 0:
             raise BenchError("Kafka's performance tools could not be fetched with Maven: see above")
         stamp.write_text(pom.read_text())

@@ -59,7 +59,14 @@ def merged(hits: pl.LazyFrame) -> pl.LazyFrame:
         .sort("lo", "hi", nulls_last=True)
         .with_columns(island=gap.cum_sum().over(session))
         .group_by(*session, "island")
-        .agg(col("lo").min(), col("hi").max(), first=col("t").min(), last=col("t").max(), hits=pl.len(), sent=col("sent").sum())
+        .agg(
+            col("lo").min(),
+            col("hi").max(),
+            first=col("t").min(),
+            last=col("t").max(),
+            hits=pl.len(),
+            sent=col("sent").sum(),
+        )
         .sort("lo")
         .group_by(session)
         .agg(

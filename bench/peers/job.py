@@ -35,7 +35,9 @@ class Place(NamedTuple):
 
 def place() -> Place:
     """From the variables that the benchmark sets."""
-    server, source, target, group, folder = (os.environ[f"BENCH_{name}"] for name in ("SERVER", "SOURCE", "TARGET", "GROUP", "FOLDER"))
+    server, source, target, group, folder = (
+        os.environ[f"BENCH_{name}"] for name in ("SERVER", "SOURCE", "TARGET", "GROUP", "FOLDER")
+    )
     return Place(server, source, target, group, folder, int(os.environ["BENCH_PARTITIONS"]))
 
 

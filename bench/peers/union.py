@@ -25,7 +25,9 @@ def cases(name: str, count: int) -> Pairs:
     if name == "one-byte":
         pairs = [(2 * number, 2 * number) for number in range(count)]
     else:
-        pairs = [(number * LENGTH, (number + 1) * LENGTH - 1) for number in range(count * 10 // 9 + 1) if number % 10 != 9][:count]
+        pairs = [
+            (number * LENGTH, (number + 1) * LENGTH - 1) for number in range(count * 10 // 9 + 1) if number % 10 != 9
+        ][:count]
     if name == "reversed":
         return pairs[::-1]
     if name in ("shuffled", "one-byte"):

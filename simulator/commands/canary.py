@@ -29,7 +29,13 @@ class Canary:
     """Users of its own, whose names begin with the second in which it started."""
 
     def __init__(self, url: str, plan: SpendPlan, metrics_port: int, for_s: float | None, patience_s: float) -> None:
-        self._url, self._plan, self._port, self._for_s, self._patience_s = url.rstrip("/"), plan, metrics_port, for_s, patience_s
+        self._url, self._plan, self._port, self._for_s, self._patience_s = (
+            url.rstrip("/"),
+            plan,
+            metrics_port,
+            for_s,
+            patience_s,
+        )
         self._prefix = f"canary-{int(time.time())}-"
         self._rng = random.Random(plan.seed)
         self._cents: Counter[str] = Counter()
@@ -42,7 +48,10 @@ class Canary:
     def run(self) -> int:
         """Until Ctrl-C, or for the given time: 1 where a sum was wrong at the end or a payment was dropped."""
         metrics = _Metrics(self._port)
-        click.echo(f"canary: {self._plan.users} users called {self._prefix}…, metrics at http://127.0.0.1:{metrics.port}/metrics", err=True)
+        click.echo(
+            f"canary: {self._plan.users} users called {self._prefix}…, metrics at http://127.0.0.1:{metrics.port}/metrics",
+            err=True,
+        )
         try:
             self._pay(metrics)
             deadline = time.monotonic() + self._patience_s
@@ -54,7 +63,9 @@ class Canary:
             wrong = self._check(metrics)
         finally:
             metrics.close()
-        click.echo(f"{self._sent:,} payments, {sum(self._cents.values()) / 100:,.2f}; {len(self._waiting)} dropped; {wrong} sums differ")
+        click.echo(
+            f"{self._sent:,} payments, {sum(self._cents.values()) / 100:,.2f}; {len(self._waiting)} dropped; {wrong} sums differ"
+        )
         return 1 if wrong or self._waiting else 0
 
     def _pay(self, metrics: _Metrics) -> None:
@@ -81,7 +92,9 @@ class Canary:
         some = list(self._waiting.values())[:1000]
         if not some:
             return
-        request = urllib.request.Request(f"{self._url}/spending/", json.dumps(some).encode(), {"Content-Type": "application/json"})
+        request = urllib.request.Request(
+            f"{self._url}/spending/", json.dumps(some).encode(), {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=_REQUEST_S):
                 pass
@@ -114,7 +127,9 @@ class Canary:
 
     def _told(self, user: str) -> int | None:
         try:
-            with urllib.request.urlopen(f"{self._url}/spending/{quote(user, safe='')}/sum", timeout=_REQUEST_S) as answer:
+            with urllib.request.urlopen(
+                f"{self._url}/spending/{quote(user, safe='')}/sum", timeout=_REQUEST_S
+            ) as answer:
                 return json.load(answer)["cents"]
         except (OSError, ValueError, KeyError):
             return None
@@ -128,18 +143,30 @@ class _Metrics:
 
         registry = CollectorRegistry()
         self._sent_cents = Counter("weblogs_canary_sent_cents", "Cents that the worker has taken.", registry=registry)
-        self._sent_payments = Counter("weblogs_canary_sent_payments", "Payments that the worker has taken.", registry=registry)
-        self._waiting = Gauge("weblogs_canary_waiting_payments", "Payments that it has not taken yet.", registry=registry)
+        self._sent_payments = Counter(
+            "weblogs_canary_sent_payments", "Payments that the worker has taken.", registry=registry
+        )
+        self._waiting = Gauge(
+            "weblogs_canary_waiting_payments", "Payments that it has not taken yet.", registry=registry
+        )
         self._seen = Gauge("weblogs_canary_seen_cents", "Cents in the worker's sums.", registry=registry)
         self._missing = Gauge(
-            "weblogs_canary_missing_cents", "Cents sent and not in the worker's sums; below 0: too many.", registry=registry
+            "weblogs_canary_missing_cents",
+            "Cents sent and not in the worker's sums; below 0: too many.",
+            registry=registry,
         )
-        self._wrong = Gauge("weblogs_canary_wrong_sums", f"Users whose sum differs for more than {SETTLE_S:g} s.", registry=registry)
-        self._checked = Gauge("weblogs_canary_checked_timestamp_seconds", "When the sums were compared last.", registry=registry)
+        self._wrong = Gauge(
+            "weblogs_canary_wrong_sums", f"Users whose sum differs for more than {SETTLE_S:g} s.", registry=registry
+        )
+        self._checked = Gauge(
+            "weblogs_canary_checked_timestamp_seconds", "When the sums were compared last.", registry=registry
+        )
         try:
             self._server, self._thread = start_http_server(port, addr="127.0.0.1", registry=registry)
         except OSError as error:
-            raise WorkerError(f"the metrics can not be served on port {port}: {error.strerror}; take another --metrics-port") from None
+            raise WorkerError(
+                f"the metrics can not be served on port {port}: {error.strerror}; take another --metrics-port"
+            ) from None
         self.port = self._server.server_port
 
     def sent(self, cents: int, payments: int) -> None:

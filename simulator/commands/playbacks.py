@@ -35,9 +35,18 @@ _MEANINGS = {
 
 @click.command("playbacks", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("file", required=False)
-@click.option("--out", "folder", type=click.Path(path_type=Path), default=Path("out"), show_default=True, help="Folder for the tables.")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("out"),
+    show_default=True,
+    help="Folder for the tables.",
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="For the orders random and sample.")
-@click.option("--debug", is_flag=True, help="Print the deliveries of each playback that are not complete, and the rejected lines.")
+@click.option(
+    "--debug", is_flag=True, help="Print the deliveries of each playback that are not complete, and the rejected lines."
+)
 def command(file: str | None, folder: Path, seed: int, debug: bool) -> None:
     """Reduce FILE (default: the bundled sample) four times: in order, reversed, shuffled, drawn at random with repetition.
 
@@ -65,7 +74,9 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{folder}: the folder can not be made: {error.strerror or error}; name another with --out") from error
+        raise OutputError(
+            f"{folder}: the folder can not be made: {error.strerror or error}; name another with --out"
+        ) from error
 
 
 def _play(path: str, order: str, seed: int, debug: bool, statistics: Statistics) -> list[Delivery]:
@@ -80,7 +91,11 @@ def _play(path: str, order: str, seed: int, debug: bool, statistics: Statistics)
 
 def _report(order: str, statistics: Statistics) -> None:
     found = statistics.deliveries
-    others = sum(count for (verdict, reason), count in found.items() if verdict != "complete" and reason not in ("start_missing", "gap"))
+    others = sum(
+        count
+        for (verdict, reason), count in found.items()
+        if verdict != "complete" and reason not in ("start_missing", "gap")
+    )
     click.echo(f"{order}: {_MEANINGS[order]}; {statistics.lines:,} lines in {statistics.seconds:.2f} s")
     click.echo(
         f"  {found.total():,} deliveries: {found['complete', None]:,} complete, {found['partial', 'start_missing']:,} start missing, "

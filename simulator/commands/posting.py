@@ -62,14 +62,20 @@ def post_all(
 
 
 async def _post_all(
-    events: Iterator[dict[str, Any]], paths: tuple[str, str], lane_of: Callable[[dict[str, Any]], int], plan: PostPlan, accepted: Callable
+    events: Iterator[dict[str, Any]],
+    paths: tuple[str, str],
+    lane_of: Callable[[dict[str, Any]], int],
+    plan: PostPlan,
+    accepted: Callable,
 ) -> Posted:
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
     posted = Posted()
     began = time.monotonic()
     queues: list[asyncio.Queue] = [asyncio.Queue(4 * plan.batch) for _ in range(plan.connections)]
-    async with ClientSession(connector=TCPConnector(limit=plan.connections), timeout=ClientTimeout(_REQUEST_S)) as session:
+    async with ClientSession(
+        connector=TCPConnector(limit=plan.connections), timeout=ClientTimeout(_REQUEST_S)
+    ) as session:
         lanes = [asyncio.create_task(_Lane(session, queue, paths, plan, posted, accepted).run()) for queue in queues]
         feeding = asyncio.create_task(_feed(events, queues, lane_of, plan.rate))
         done, _ = await asyncio.wait([feeding, *lanes], return_when=asyncio.FIRST_EXCEPTION)
@@ -97,7 +103,13 @@ class _Lane:
     """One connection."""
 
     def __init__(
-        self, session: Any, queue: asyncio.Queue, paths: tuple[str, str], plan: PostPlan, posted: Posted, accepted: Callable
+        self,
+        session: Any,
+        queue: asyncio.Queue,
+        paths: tuple[str, str],
+        plan: PostPlan,
+        posted: Posted,
+        accepted: Callable,
     ) -> None:
         self._session, self._queue, self._paths, self._plan = session, queue, paths, plan
         self._posted, self._accepted = posted, accepted

@@ -36,7 +36,14 @@ command.add_command(spend)
 
 
 @command.command("weblogs")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=10_000, show_default=True, help="Data lines; a head line comes on top.")
+@click.option(
+    "--lines",
+    "-n",
+    type=click.IntRange(min=0),
+    default=10_000,
+    show_default=True,
+    help="Data lines; a head line comes on top.",
+)
 @click.option("--seed", "-s", type=int, default=1, show_default=True, help="The same seed makes the same log.")
 @click.option(
     "--shape",
@@ -45,9 +52,15 @@ command.add_command(spend)
     show_default=True,
     help="mixed: by time, as a busy server writes; sequential: strictly by time; reverse: latest first; random: shuffled.",
 )
-@click.option("--format", "format_name", type=click.Choice(FORMATS), default="weblog_tsv", show_default=True, help="Log format.")
+@click.option(
+    "--format", "format_name", type=click.Choice(FORMATS), default="weblog_tsv", show_default=True, help="Log format."
+)
 @click.option("--truth", type=_PATH, help="Write the true deliveries here, one JSON object a line.")
-@click.option("--sizes", type=_PATH, help="Write the true sizes of the files here (request, tab, bytes); the truth then uses them.")
+@click.option(
+    "--sizes",
+    type=_PATH,
+    help="Write the true sizes of the files here (request, tab, bytes); the truth then uses them.",
+)
 @click.option(
     "--window",
     type=click.Choice(["last_touch", "first_touch", "day", "all"]),
@@ -55,7 +68,9 @@ command.add_command(spend)
     show_default=True,
     help="How the truth cuts hits into deliveries.",
 )
-@click.option("--window-length", type=click.FloatRange(min=0, min_open=True), default=86400.0, show_default=True, help="Seconds.")
+@click.option(
+    "--window-length", type=click.FloatRange(min=0, min_open=True), default=86400.0, show_default=True, help="Seconds."
+)
 @click.option("-o", "--output", type=_PATH, help="Write the log here (.gz: compressed) instead of to standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no summary.")
 def weblogs(
@@ -74,7 +89,9 @@ def weblogs(
     plan = Plan(lines, seed, shape, format_name)
     try:
         with contextlib.ExitStack() as stack:
-            log_file = stack.enter_context(_opened(output)) if output else click.get_text_stream("stdout", encoding="utf-8")
+            log_file = (
+                stack.enter_context(_opened(output)) if output else click.get_text_stream("stdout", encoding="utf-8")
+            )
             truth_file = stack.enter_context(_opened(truth)) if truth else None
             sizes_file = stack.enter_context(_opened(sizes)) if sizes else None
             advance = stack.enter_context(_progress(2 * lines, output is not None and not quiet))

@@ -24,17 +24,38 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
 
 
 @click.command("spend")
-@click.option("--config", type=_PATH, help="TOML file, as samples/spend.toml; without it the defaults that stand there.")
+@click.option(
+    "--config", type=_PATH, help="TOML file, as samples/spend.toml; without it the defaults that stand there."
+)
 @click.option("--url", help="Worker to post to; default that of the settings.")
 @click.option("--truth", type=_PATH, help="Write the true totals and buckets here, as JSON.")
 @click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Payments a request.")
 @click.option("--connections", type=click.IntRange(1, 100), default=4, show_default=True, help="Requests at a time.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Payments a second, instead of the config's.")
-@click.option("--patience", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to go on without an answer.")
-@click.option("--live", is_flag=True, help="Canary: pay in real time, and check that the worker shows the same sums, until Ctrl-C.")
-@click.option("--for", "for_s", type=click.FloatRange(min=0), help="With --live: end after so many seconds, exit code 1 where sums differ.")
 @click.option(
-    "--metrics-port", type=click.IntRange(0, 65535), default=9108, show_default=True, help="With --live: Prometheus metrics here."
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to go on without an answer.",
+)
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Canary: pay in real time, and check that the worker shows the same sums, until Ctrl-C.",
+)
+@click.option(
+    "--for",
+    "for_s",
+    type=click.FloatRange(min=0),
+    help="With --live: end after so many seconds, exit code 1 where sums differ.",
+)
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(0, 65535),
+    default=9108,
+    show_default=True,
+    help="With --live: Prometheus metrics here.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="No summary.")
 def spend(
@@ -71,8 +92,12 @@ def spend(
             json.dump(found, file, indent=1)
     drops = simulated.sent - done.events
     if not quiet:
-        click.echo(f"{done.events:,} payments taken in {done.seconds:.1f} s, {done.tries_again} requests sent again, {drops} dropped")
-        click.echo(f"{len(found['users']):,} users, {found['transactions']:,} transactions, {found['cents'] / 100:,.2f} in all")
+        click.echo(
+            f"{done.events:,} payments taken in {done.seconds:.1f} s, {done.tries_again} requests sent again, {drops} dropped"
+        )
+        click.echo(
+            f"{len(found['users']):,} users, {found['transactions']:,} transactions, {found['cents'] / 100:,.2f} in all"
+        )
     if drops:
         raise SystemExit(1)
 

@@ -22,24 +22,73 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("votes")
-@click.option("--votes", "-n", "number", type=click.IntRange(min=0), default=10_000, show_default=True, help="Distinct votes.")
-@click.option("--seed", "-s", type=int, default=1, show_default=True, help="The same seed makes the same votes, but for the time.")
-@click.option("--until", help="When the last vote is cast: ISO 8601 with a zone, seconds since 1970, or -1h; default now.")
-@click.option("--span", type=click.FloatRange(min=1), default=3600.0, show_default=True, help="Seconds between the first and the last.")
+@click.option(
+    "--votes", "-n", "number", type=click.IntRange(min=0), default=10_000, show_default=True, help="Distinct votes."
+)
+@click.option(
+    "--seed", "-s", type=int, default=1, show_default=True, help="The same seed makes the same votes, but for the time."
+)
+@click.option(
+    "--until", help="When the last vote is cast: ISO 8601 with a zone, seconds since 1970, or -1h; default now."
+)
+@click.option(
+    "--span",
+    type=click.FloatRange(min=1),
+    default=3600.0,
+    show_default=True,
+    help="Seconds between the first and the last.",
+)
 @click.option("--kiosks", type=click.IntRange(min=1), default=300, show_default=True, help="So many cast them.")
 @click.option("--candidates", default="1,2,3", show_default=True, help="Candidate ids, comma-separated.")
-@click.option("--repeats", type=click.FloatRange(0, 5), default=0.2, show_default=True, help="So many sendings more than votes.")
-@click.option("--late", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Share that comes up to an hour late.")
-@click.option("--users", type=click.IntRange(min=0), default=0, show_default=True, help="Votes name one of so many users; 0: none.")
-@click.option("--one-per-user", is_flag=True, help="The truth counts one vote a user, as WEBLOGS_VOTE_ONE_PER_USER does.")
+@click.option(
+    "--repeats", type=click.FloatRange(0, 5), default=0.2, show_default=True, help="So many sendings more than votes."
+)
+@click.option(
+    "--late", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Share that comes up to an hour late."
+)
+@click.option(
+    "--users",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Votes name one of so many users; 0: none.",
+)
+@click.option(
+    "--one-per-user", is_flag=True, help="The truth counts one vote a user, as WEBLOGS_VOTE_ONE_PER_USER does."
+)
 @click.option("--url", help="Worker to post to; default that of the settings.")
-@click.option("-o", "--output", type=_PATH, help="Write the votes here, one JSON object a line in the order of sending, and post none.")
+@click.option(
+    "-o",
+    "--output",
+    type=_PATH,
+    help="Write the votes here, one JSON object a line in the order of sending, and post none.",
+)
 @click.option("--truth", type=_PATH, help="Write what must come out here, as JSON.")
-@click.option("--journal", type=_PATH, help="Append the id of each vote that was answered with success here, a line each.")
-@click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Votes a request; 1: POST /vote/ each.")
+@click.option(
+    "--journal", type=_PATH, help="Append the id of each vote that was answered with success here, a line each."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    show_default=True,
+    help="Votes a request; 1: POST /vote/ each.",
+)
 @click.option("--connections", type=click.IntRange(1, 1000), default=4, show_default=True, help="Requests at a time.")
-@click.option("--rate", type=click.FloatRange(min=0), default=0.0, show_default=True, help="Votes a second at most; 0: full speed.")
-@click.option("--patience", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to go on without an answer.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Votes a second at most; 0: full speed.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to go on without an answer.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No summary.")
 def votes(
     number: int,
@@ -96,7 +145,9 @@ def votes(
 
             post = PostPlan(url or worker_url(own.web_host, own.web_port), batch, connections, rate, patience)
             by = "user_id" if one_per_user else "vote_id"
-            done = post_all(simulated.sends(), ("/vote/", "/votes/"), lambda vote: crc32(vote[by].encode()), post, accepted)
+            done = post_all(
+                simulated.sends(), ("/vote/", "/votes/"), lambda vote: crc32(vote[by].encode()), post, accepted
+            )
         said = f"{done.events:,} votes taken in {done.seconds:.1f} s, {done.tries_again} requests sent again"
     if truth is not None:
         with written(truth) as file:

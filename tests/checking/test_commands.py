@@ -63,7 +63,9 @@ def test_check_names_every_difference_as_json(world: World) -> None:
     hits = [each for each in differences if each["record"] == "hit"]
     assert len(hits) == 30 and {each["kind"] for each in hits} == {"lacking"}
     assert ["sqlite", "hit", "lacking", 30] in summary["found"]
-    assert summary["lines"] == {"sqlite": {"hits": 40, "rejects": 1}}, "the store's own count, which is named as wrong, too"
+    assert summary["lines"] == {"sqlite": {"hits": 40, "rejects": 1}}, (
+        "the store's own count, which is named as wrong, too"
+    )
     assert len(summary["checksums"]["sqlite"]["hit"]) == 48
 
 
@@ -114,9 +116,13 @@ def content(folder: Path) -> tuple[list, list, dict[tuple, tuple[Delivery, int]]
 
 @pytest.mark.parametrize("window", ["last_touch", "first_touch"])
 @pytest.mark.long
-def test_reduce_fills_a_store_as_a_worker_does_and_each_after_the_other_changes_nothing(tmp_path: Path, window: str) -> None:
+def test_reduce_fills_a_store_as_a_worker_does_and_each_after_the_other_changes_nothing(
+    tmp_path: Path, window: str
+) -> None:
     log, _ = simulate(tmp_path, 3000, "--window", window)
-    log.write_bytes(log.read_bytes() + b"no line at all\n" + b"\t".join(log.read_bytes().splitlines()[5].split(b"\t")[:3]) + b"\n")
+    log.write_bytes(
+        log.read_bytes() + b"no line at all\n" + b"\t".join(log.read_bytes().splitlines()[5].split(b"\t")[:3]) + b"\n"
+    )
     worker, reduced = tmp_path / "worker", tmp_path / "reduced"
     with Flow(worker, WINDOW=window) as flow:
         flow.start_worker()

@@ -79,8 +79,12 @@ def test_a_deleted_hit_and_a_deleted_reject_are_lacking(world: World) -> None:
     mended(world, before, ("hit", "lacking"), ("reject", "lacking"))
 
 
-@pytest.mark.parametrize("change", ["hi = hi + 1", "time = time - 40000", "status = 404", "key_no = 1 + key_no % 7", "flags = 2"])
-def test_an_altered_hit_is_named_and_mended_and_so_is_the_delivery_that_would_come_of_it(world: World, change: str) -> None:
+@pytest.mark.parametrize(
+    "change", ["hi = hi + 1", "time = time - 40000", "status = 404", "key_no = 1 + key_no % 7", "flags = 2"]
+)
+def test_an_altered_hit_is_named_and_mended_and_so_is_the_delivery_that_would_come_of_it(
+    world: World, change: str
+) -> None:
     before = world.content()
     assert world.sql(f"UPDATE hits SET {change} WHERE hit_no = 9") == 1
     found, _ = world.check()
@@ -103,7 +107,9 @@ def test_records_that_the_topic_does_not_have_are_extra(world: World) -> None:
 
     async def add(store) -> None:
         await store.write_hits([hit(1234, source=SOURCE, time=BASE_S, status=404, request=before[0][0].request, ip_address="203.0.113.9", user_agent="curl/8")])  # fmt: skip
-        await store.write_rejects([reject(6, source="elsewhere", raw_id="ab" * 16), reject(1, source=SOURCE, raw_id="ac" * 16)])
+        await store.write_rejects(
+            [reject(6, source="elsewhere", raw_id="ab" * 16), reject(1, source=SOURCE, raw_id="ac" * 16)]
+        )
         start = known.window_start + 10 * 86400.0
         await store.write_deliveries([delivery(ip_address=known[0], user_agent=known[1], request=known[2], window_start=start, first=start, last=start)])  # fmt: skip
 

@@ -17,7 +17,9 @@ from app.domain.windows import Rules
 from tests.steps.flow import BASE_S, Line, reduced
 from tests.stores.records import deliveries, hits
 
-items = st.tuples(st.tuples(st.integers(0, 3), st.integers(0, 1)), st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1))
+items = st.tuples(
+    st.tuples(st.integers(0, 3), st.integers(0, 1)), st.integers(0, 2**128 - 1), st.integers(0, 2**64 - 1)
+)
 
 
 @given(st.lists(items, max_size=30), st.randoms())
@@ -56,7 +58,9 @@ def test_a_record_that_is_what_the_topic_says_is_no_finding(delivery) -> None:
     st.lists(st.tuples(st.integers(0, 300), st.integers(0, 20)), min_size=1, max_size=30),
     st.sampled_from(["last_touch", "first_touch", "day", "all"]),
 )
-def test_what_the_raw_hits_make_is_wanted_and_what_they_made_is_level(places: list[tuple[int, int]], window: str) -> None:
+def test_what_the_raw_hits_make_is_wanted_and_what_they_made_is_level(
+    places: list[tuple[int, int]], window: str
+) -> None:
     lines = [Line(BASE_S + 3600.0 * hour, 10 * at, 10 * at + 5, n) for n, (hour, at) in enumerate(places)]
     made = [record for records in reduced(lines, Rules(window)).values() for record in records]
     made = [record._replace(version=record.hits * 8) for record in made]

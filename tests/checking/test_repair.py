@@ -25,8 +25,13 @@ DAY_S = 86400.0
 def lines_and_late_ones(window: str) -> tuple[list[Line], list[Line]]:
     """One delivery, later lines by which it is over, and hits of it that come after that."""
     early = [Line(BASE_S + HOUR_S * n, 10 * n, 10 * n + 9, 100 * n) for n in range(3)]
-    much_later = [Line(BASE_S + 9 * DAY_S, 0, 9, 1000 + n, ("x", "y", f"GET /{n}"), "a log") for n in range(8)]  # in every partition
-    late = [Line(BASE_S + HOUR_S * 2.5, 30, 39, 2000, source="another log"), Line(BASE_S - HOUR_S, 40, 49, 2100, source="another log")]
+    much_later = [
+        Line(BASE_S + 9 * DAY_S, 0, 9, 1000 + n, ("x", "y", f"GET /{n}"), "a log") for n in range(8)
+    ]  # in every partition
+    late = [
+        Line(BASE_S + HOUR_S * 2.5, 30, 39, 2000, source="another log"),
+        Line(BASE_S - HOUR_S, 40, 49, 2100, source="another log"),
+    ]
     return early + much_later, late
 
 
@@ -39,7 +44,9 @@ def visible(world: World) -> dict:
 
 @pytest.mark.parametrize("trimmed", [False, True])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day"])
-def test_a_late_hit_after_the_eviction_is_joined_from_the_raw_records(tmp_path: Path, window: str, trimmed: bool) -> None:
+def test_a_late_hit_after_the_eviction_is_joined_from_the_raw_records(
+    tmp_path: Path, window: str, trimmed: bool
+) -> None:
     world = World(tmp_path, window)
     lines, late = lines_and_late_ones(window)
     world.send(lines, now=1.0)
@@ -111,13 +118,19 @@ def test_killed_in_the_middle_and_run_again_it_is_level(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app", "repair"]
     for point in ("mended:2", "mended:1", "mended:3"):
         killed = subprocess.run(
-            command, cwd=ROOT, env=inherited | world.environment | {"WEBLOGS_CRASH_AT": point}, capture_output=True, check=False
+            command,
+            cwd=ROOT,
+            env=inherited | world.environment | {"WEBLOGS_CRASH_AT": point},
+            capture_output=True,
+            check=False,
         )
         assert killed.returncode in (-signal.SIGKILL, 0), killed.stderr
         if point == "mended:2":
             assert killed.returncode == -signal.SIGKILL
             assert world.found() != []
-    done = subprocess.run(command, cwd=ROOT, env=inherited | world.environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=inherited | world.environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "level" in done.stdout
     assert world.content() == before

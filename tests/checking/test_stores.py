@@ -78,7 +78,9 @@ def checked(worlds: list[World], doubled: int = 0, log: bool = True) -> tuple[li
     with worlds[0].log() as topics:
         for world in worlds:
             topics.register_group(f"weblogs-{world.folder.name}", TOPICS)
-            topics.commit(f"weblogs-{world.folder.name}", {key: end for key, end in topics.ends().items() if key[0] in TOPICS})
+            topics.commit(
+                f"weblogs-{world.folder.name}", {key: end for key, end in topics.ends().items() if key[0] in TOPICS}
+            )
     return found, asyncio.run(check())
 
 

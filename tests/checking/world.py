@@ -34,12 +34,18 @@ class World:
 
     def __init__(self, folder: Path, window: str = "last_touch", size_of=no_sizes) -> None:
         self.folder = folder
-        self.environment = {"WEBLOGS_DATA_DIR": str(folder), "WEBLOGS_PARTITIONS": str(PARTITIONS), "WEBLOGS_WINDOW": window}
+        self.environment = {
+            "WEBLOGS_DATA_DIR": str(folder),
+            "WEBLOGS_PARTITIONS": str(PARTITIONS),
+            "WEBLOGS_WINDOW": window,
+        }
         self.settings: Settings = load(self.environment)
         self.size_of = size_of
         self.records: list[Delivery] = []
         rules = Rules(window)
-        self.workers = [Worker(rules, self.records.extend, size_of=lambda request: self.size_of(request)) for _ in range(PARTITIONS)]
+        self.workers = [
+            Worker(rules, self.records.extend, size_of=lambda request: self.size_of(request)) for _ in range(PARTITIONS)
+        ]
         with self.log() as log:
             for topic in ("weblogs", *TOPICS):
                 log.create_topic(topic, PARTITIONS)
@@ -51,7 +57,15 @@ class World:
 
     # -- the flow
 
-    def send(self, lines: Iterable[Line], now: float = 0.0, *, stored: bool = True, unordered: bool = False, tick: bool = False) -> None:
+    def send(
+        self,
+        lines: Iterable[Line],
+        now: float = 0.0,
+        *,
+        stored: bool = True,
+        unordered: bool = False,
+        tick: bool = False,
+    ) -> None:
         """Token messages, one a partition, and what comes of them; `stored`: the store takes it at once."""
         by_partition: dict[int, list[Line]] = {n: [] for n in range(PARTITIONS)} if tick else {}
         for line in lines:

@@ -47,8 +47,20 @@ def test_every_line_gives_one_object_with_its_position(tmp_path: Path) -> None:
     assert result.exit_code == 0
     expected = Parsed(1596213967.0, "10.0.0.1", "x", "GET /a", "GET", 206, None, None, 500, None, 0)
     assert first == {"hit": {**expected._asdict(), "file": "a.log", "position": 0}}
-    assert blank == {"reject": {"reason": "bad_columns", "detail": "a blank line", "file": "a.log", "position": len(LINE) + 2, "line": ""}}
-    assert (bad["reject"]["reason"], bad["reject"]["position"], bad["reject"]["line"]) == ("bad_columns", len(LINE) + 3, "no line")
+    assert blank == {
+        "reject": {
+            "reason": "bad_columns",
+            "detail": "a blank line",
+            "file": "a.log",
+            "position": len(LINE) + 2,
+            "line": "",
+        }
+    }
+    assert (bad["reject"]["reason"], bad["reject"]["position"], bad["reject"]["line"]) == (
+        "bad_columns",
+        len(LINE) + 3,
+        "no line",
+    )
     assert last["hit"]["position"] == len(LINE) + 11
 
 
@@ -92,11 +104,19 @@ def test_bytes_that_are_no_utf_8_are_kept_escaped(tmp_path: Path) -> None:
     assert objects(parse("a"))[0]["hit"]["user_agent"] == "caf\\xe9 ü"
 
 
-def test_a_line_too_long_is_a_reject_and_the_next_ones_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_too_long_is_a_reject_and_the_next_ones_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WEBLOGS_MAX_LINE_BYTES", "200")
     (tmp_path / "a").write_text("y" * 5000 + "\n" + LINE + "\n" + "z" * 300)
     first, second, third = objects(parse("a"))
-    assert first["reject"] == {"reason": "too_long", "detail": "5000 bytes", "file": "a", "position": 0, "line": "y" * 1024}
+    assert first["reject"] == {
+        "reason": "too_long",
+        "detail": "5000 bytes",
+        "file": "a",
+        "position": 0,
+        "line": "y" * 1024,
+    }
     assert second["hit"]["position"] == 5001
     assert (third["reject"]["reason"], third["reject"]["position"]) == ("too_long", 5002 + len(LINE))
 

@@ -81,7 +81,10 @@ def test_nine_lines_are_two_deliveries():
 
 def test_nine_lines_are_the_same_two_deliveries_in_any_order():
     head, *lines = (SAMPLES / "nine-lines.tsv").read_text().splitlines()
-    orders = [*(lines[turn:] + lines[:turn] for turn in range(9)), *(lines[turn::-1] + lines[:turn:-1] for turn in range(9))]
+    orders = [
+        *(lines[turn:] + lines[:turn] for turn in range(9)),
+        *(lines[turn::-1] + lines[:turn:-1] for turn in range(9)),
+    ]
     orders += [list(order) + lines[4:] for order in itertools.permutations(lines[:4])]
     for number, order in enumerate(orders):
         path = Path(f"{number}.tsv")
@@ -127,7 +130,11 @@ def test_a_log_without_clients_gives_hits_and_no_delivery():
 def _numbers(text):
     """Names and numbers of the statistics."""
     rows = [line.strip().rsplit("  ", 1) for line in text.splitlines() if "  " in line.strip()]
-    return {row[0].strip(): int(row[1].replace(",", "")) for row in rows if len(row) == 2 and row[1].strip().replace(",", "").isdigit()}
+    return {
+        row[0].strip(): int(row[1].replace(",", ""))
+        for row in rows
+        if len(row) == 2 and row[1].strip().replace(",", "").isdigit()
+    }
 
 
 # -- against the simulator's truth
@@ -136,7 +143,13 @@ def _numbers(text):
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize(
     ("window", "shape"),
-    [("last_touch", "mixed"), ("first_touch", "random"), ("day", "reverse"), ("all", "sequential"), ("last_touch", "random")],
+    [
+        ("last_touch", "mixed"),
+        ("first_touch", "random"),
+        ("day", "reverse"),
+        ("all", "sequential"),
+        ("last_touch", "random"),
+    ],
 )
 def test_deliveries_equal_the_truth_of_a_simulated_log(form, window, shape):
     arguments = [
@@ -187,7 +200,9 @@ def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_
     result = run("--out", "out", command=playbacks)
     assert "file, reverse and random agree exactly" in result.output
     names = {path.name for path in Path("out").iterdir()}
-    assert names == {f"weblogs-{order}{ending}" for order in ("file", "reverse", "random", "sample") for ending in (".tsv", ".xlsx")}
+    assert names == {
+        f"weblogs-{order}{ending}" for order in ("file", "reverse", "random", "sample") for ending in (".tsv", ".xlsx")
+    }
     tables = {order: Path(f"out/weblogs-{order}.tsv").read_text() for order in ("file", "reverse", "random", "sample")}
     assert tables["file"] == tables["reverse"] == tables["random"] != tables["sample"]
     for order in tables:
@@ -226,7 +241,8 @@ def test_playbacks_tell_what_is_incomplete_when_asked():
 def test_the_table_and_the_statistics_account_for_every_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")
     Path("log.tsv").write_text(
-        (SAMPLES / "nine-lines.tsv").read_text() + "one\ttwo\n2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\ta\t/x\t206\t9-1\n\n"
+        (SAMPLES / "nine-lines.tsv").read_text()
+        + "one\ttwo\n2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\ta\t/x\t206\t9-1\n\n"
     )
     result = run("log.tsv", "--debug")
     told = _numbers(result.stdout)
@@ -253,7 +269,9 @@ def test_the_same_file_twice_or_zipped_counts_once():
 
 def test_lines_from_standard_input():
     command = [sys.executable, "-m", "app", "reduce", "-"]
-    result = subprocess.run(command, cwd=SAMPLES.parent, input=(SAMPLES / "nine-lines.tsv").read_bytes(), capture_output=True, check=True)
+    result = subprocess.run(
+        command, cwd=SAMPLES.parent, input=(SAMPLES / "nine-lines.tsv").read_bytes(), capture_output=True, check=True
+    )
     assert _numbers(result.stdout.decode())["deliveries"] == 2
 
 
@@ -297,12 +315,19 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["reduce", "samples/nine-lines.tsv"], ["reduce", "-o", "{}.tsv", "samples/nine-lines.tsv"], ["simulate", "weblogs"]]
+    "arguments",
+    [
+        ["reduce", "samples/nine-lines.tsv"],
+        ["reduce", "-o", "{}.tsv", "samples/nine-lines.tsv"],
+        ["simulate", "weblogs"],
+    ],
 )
 def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, arguments):
     command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
     with open("/dev/full", "w") as full:
-        result = subprocess.run(command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        result = subprocess.run(
+            command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
     assert result.returncode == 1
     assert result.stderr.startswith("Error: standard output: can not be written: No space left")
     assert len(result.stderr.splitlines()) == 1
@@ -355,7 +380,10 @@ def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line):
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce.command import command\ncommand(standalone_mode=False)"
     peaks = []
-    for lines in (160_000, 480_000):  # both are long enough for columns, and for readers that have all they may have at a time
+    for lines in (
+        160_000,
+        480_000,
+    ):  # both are long enough for columns, and for readers that have all they may have at a time
         _write_pieces("log.tsv", lines, *line)
         command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window, "--processes", "2"]
         result = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)

@@ -45,7 +45,12 @@ class Run:
         """In the background, standard output and error in one file."""
         with (self.folder / "told").open("w") as told:
             process = subprocess.Popen(
-                self._command(arguments), cwd=self.folder, env=self.environment | settings, stdout=told, stderr=told, text=True
+                self._command(arguments),
+                cwd=self.folder,
+                env=self.environment | settings,
+                stdout=told,
+                stderr=told,
+                text=True,
             )
         self.started.append(process)
         return process
@@ -100,7 +105,9 @@ def test_once_ends_when_the_store_holds_all_and_what_it_tells_is_true(run: Run) 
     assert numbers(second.stdout) == numbers(first.stdout)
     asked = re.search(r"^client +(.*)$", second.stdout, re.MULTILINE)
     assert asked
-    answered = subprocess.run(asked[1], shell=True, cwd=run.folder, env=run.environment, capture_output=True, text=True, check=False)
+    answered = subprocess.run(
+        asked[1], shell=True, cwd=run.folder, env=run.environment, capture_output=True, text=True, check=False
+    )
     assert (answered.returncode, "718-1795" in answered.stdout) == (1, True), answered.stderr
 
 
@@ -153,9 +160,15 @@ def test_a_worker_that_does_not_start_is_told_with_the_end_of_its_log(run: Run) 
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(("nosuch.log",), "nosuch.log: there is no such file"), ((".",), ". is a directory"), (("nosuch.log", "--once"), "no such file")],
+    [
+        (("nosuch.log",), "nosuch.log: there is no such file"),
+        ((".",), ". is a directory"),
+        (("nosuch.log", "--once"), "no such file"),
+    ],
 )
-def test_a_file_that_can_not_be_read_is_said_before_a_worker_is_started(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+def test_a_file_that_can_not_be_read_is_said_before_a_worker_is_started(
+    run: Run, arguments: tuple[str, ...], sentence: str
+) -> None:
     done = run(*arguments)
     assert (done.returncode, sentence in done.stderr) == (1, True), done.stderr
     assert not (run.folder / "var").exists()
@@ -173,14 +186,18 @@ def test_workers_killed_in_the_middle_are_started_again_and_the_numbers_are_thos
     app = [sys.executable, "-m", "app"]
     made = [*app, "simulate", "weblogs", "--lines", "100000", "--seed", "3", "--quiet", "-o", str(log)]
     subprocess.run(made, cwd=run.folder, env=run.environment, check=True)
-    reduced = subprocess.run([*app, "reduce", str(log)], cwd=run.folder, env=run.environment, capture_output=True, text=True, check=True)
+    reduced = subprocess.run(
+        [*app, "reduce", str(log)], cwd=run.folder, env=run.environment, capture_output=True, text=True, check=True
+    )
     process = run.start("--once", str(log), WEBLOGS_CHUNK_BYTES="16384", WEBLOGS_RATE="8000")
     killed = 0
     for turn in (1, 2):
         if turn == 2:
             run.told("(1 of 5)")
         deadline = time.monotonic() + WAIT_S
-        while (not (run.folder / "var" / "weblogs-log.db.worker").exists() or run.worker_pid() == killed) and time.monotonic() < deadline:
+        while (
+            not (run.folder / "var" / "weblogs-log.db.worker").exists() or run.worker_pid() == killed
+        ) and time.monotonic() < deadline:
             time.sleep(0.05)
         time.sleep(4)  # it reads the log by now
         killed = run.worker_pid()
@@ -188,6 +205,16 @@ def test_workers_killed_in_the_middle_are_started_again_and_the_numbers_are_thos
     assert process.wait(WAIT_S) == 0, (run.folder / "told").read_text()
     told = (run.folder / "told").read_text()
     assert "(2 of 5)" in told
-    same = ("hits", "rejects", "deliveries", "complete", "partial", "start missing", "middle missing (gap)", "covered bytes", "sent bytes")
+    same = (
+        "hits",
+        "rejects",
+        "deliveries",
+        "complete",
+        "partial",
+        "start missing",
+        "middle missing (gap)",
+        "covered bytes",
+        "sent bytes",
+    )
     found, wanted = numbers(told), numbers(reduced.stdout)
     assert [found.get(name) for name in same] == [wanted.get(name) for name in same]

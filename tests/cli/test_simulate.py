@@ -43,7 +43,9 @@ def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option
     assert "missing/file" in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["--lines", "-1"], ["--shape", "round"], ["--format", "s3"], ["--window-length", "0"]])
+@pytest.mark.parametrize(
+    "arguments", [["--lines", "-1"], ["--shape", "round"], ["--format", "s3"], ["--window-length", "0"]]
+)
 def test_what_is_asked_wrongly_is_exit_code_2(arguments):
     assert run(*arguments, code=2).stderr.startswith("Usage")
 

@@ -71,5 +71,8 @@ def test_retain_deletes_what_is_past_its_retention(monkeypatch, tmp_path: Path, 
     _filled(own, name)
     assert _run(monkeypatch, own, "retain").output == f"{name}: 0 raw and 0 reduced records were past their retention\n"
     short = msgspec.structs.replace(own, retention="-1,90")
-    assert _run(monkeypatch, short, "retain", "--store", name).output == f"{name}: 3 raw and 0 reduced records were past their retention\n"
+    assert (
+        _run(monkeypatch, short, "retain", "--store", name).output
+        == f"{name}: 3 raw and 0 reduced records were past their retention\n"
+    )
     _run(monkeypatch, own, "drop", "--store", name, "--yes")

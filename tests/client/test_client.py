@@ -24,8 +24,16 @@ from tests.stores.records import delivery, hit, with_store
 ROOT = Path(__file__).resolve().parents[2]
 NOON = 1596153600.0
 
-FIREFOX = ("63.110.194.22", "Mozilla/5.0 (Macintosh) Gecko/20100101 Firefox/78.0", "/6d8a9754-e8c7-4193-8491-58b2122c1c10")
-CHROME = ("120.250.243.111", "Mozilla/5.0 (Windows NT 10.0) Chrome/84.0_x Safari/537.36", "/c66c0276-3cc2-47f9-a5ae-42954421a4b1")
+FIREFOX = (
+    "63.110.194.22",
+    "Mozilla/5.0 (Macintosh) Gecko/20100101 Firefox/78.0",
+    "/6d8a9754-e8c7-4193-8491-58b2122c1c10",
+)
+CHROME = (
+    "120.250.243.111",
+    "Mozilla/5.0 (Windows NT 10.0) Chrome/84.0_x Safari/537.36",
+    "/c66c0276-3cc2-47f9-a5ae-42954421a4b1",
+)
 ALIKE = ("120.250.243.111_Mozilla/5.0 (Windows NT 10.0) Chrome/84.0", "x Safari/537.36", CHROME[2])
 """Joins to the same text as CHROME."""
 HOSTILE = ("10.0.0.9", "evil\x1b]0;owned\x07\x1b[31m\u202e\ud800", "GET /'\"<script>")
@@ -36,7 +44,13 @@ ONLY_HITS = ("10.0.0.4", "player/1", "GET /film")
 
 def _hits() -> list[Hit]:
     first = [(60367, 206, 0, 289), (46111, 206, 289, 578), (51848, 206, 578, 867), (54320, 206, 867, 1156)]
-    second = [(100, 500, 0, 359), (200, 500, 359, 718), (300, 206, 718, 1077), (400, 206, 1077, 1436), (500, 206, 1436, 1795)]
+    second = [
+        (100, 500, 0, 359),
+        (200, 500, 359, 718),
+        (300, 206, 718, 1077),
+        (400, 206, 1077, 1436),
+        (500, 206, 1436, 1795),
+    ]
     made: list[Hit] = []
     for key, lines in ((FIREFOX, first), (CHROME, second)):
         for second_of_day, status, lo, hi in lines:
@@ -58,14 +72,31 @@ def _deliveries() -> list[Delivery]:
     start_missing: dict[str, Any] = {"verdict": "partial", "reason": "start_missing"}
     return [
         _delivery(FIREFOX, ranges=[[0, 1156]], covered_bytes=1157, hits=4, bytes_sent=None),
-        _delivery(CHROME, ranges=[[718, 1795]], missing=[[0, 717]], covered_bytes=1078, hits=3, bytes_sent=None, **start_missing),
+        _delivery(
+            CHROME,
+            ranges=[[718, 1795]],
+            missing=[[0, 717]],
+            covered_bytes=1078,
+            hits=3,
+            bytes_sent=None,
+            **start_missing,
+        ),
         _delivery(HOSTILE),
         _delivery(WINDOWS, window_start=3.0, ranges=[[10, 19]], missing=[[0, 9]], covered_bytes=10, **start_missing),
         _delivery(WINDOWS, window_start=2.0, total_bytes=50, size_known=True, ranges=[[0, 49]], covered_bytes=50),
-        _delivery(WINDOWS, window_start=1.0, verdict="unknown", reason="size_changed", ranges=[[0, 99]], covered_bytes=100),
+        _delivery(
+            WINDOWS, window_start=1.0, verdict="unknown", reason="size_changed", ranges=[[0, 99]], covered_bytes=100
+        ),
         _delivery(WINDOWS, window_start=0.0, ranges=[[0, 10**30]], covered_bytes=10**30 + 1, superseded_by=1.0),
         _delivery(
-            COUNTED, verdict="unknown", reason="no_offsets", evidence="bytes", ranges=[], covered_bytes=0, total_bytes=500, size_known=True
+            COUNTED,
+            verdict="unknown",
+            reason="no_offsets",
+            evidence="bytes",
+            ranges=[],
+            covered_bytes=0,
+            total_bytes=500,
+            size_known=True,
         ),
     ]
 
@@ -120,7 +151,9 @@ def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path):
     assert "Deliveries that are whole: 1\n" in out
     assert f"[{'#' * 50}] 0-1156" in out
     assert "Missing    none" in out
-    assert out.endswith("Whole: all 1,157 bytes of the file arrived; the log does not name its size, so a lost tail would not show.\n")
+    assert out.endswith(
+        "Whole: all 1,157 bytes of the file arrived; the log does not name its size, so a lost tail would not show.\n"
+    )
 
 
 def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged(data_dir: Path):
@@ -136,7 +169,12 @@ def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path):
     done = run(data_dir, *by_parts(CHROME), "-l", 0, "-h", 1795, "--json")
     found = json.loads(done.stdout)
     assert found["key"] == key_text(*CHROME)
-    assert (found["verdict"], found["whole"], found["reason"], found["evidence"]) == ("partial", False, "start_missing", "ranges")
+    assert (found["verdict"], found["whole"], found["reason"], found["evidence"]) == (
+        "partial",
+        False,
+        "start_missing",
+        "ranges",
+    )
     assert (found["missing"], found["asked"], found["hits_total"]) == ([[0, 717]], {"lo": 0, "hi": 1795}, 5)
     assert [one["status"] for one in found["hits"]] == [500, 500, 206, 206, 206]
     assert found["deliveries"][0]["ranges"] == [[718, 1795]] and found["containing"] == []
@@ -146,7 +184,13 @@ def test_json_of_an_unknown_key_says_null(data_dir: Path):
     done = run(data_dir, "-k", "nobody", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == Exit.NOTHING_KNOWN
-    assert (found["key"], found["verdict"], found["whole"], found["deliveries"], found["hits_total"]) == ("nobody", None, None, [], 0)
+    assert (found["key"], found["verdict"], found["whole"], found["deliveries"], found["hits_total"]) == (
+        "nobody",
+        None,
+        None,
+        [],
+        0,
+    )
 
 
 def test_raw_hits_are_bounded_and_all_counted(data_dir: Path):
@@ -163,7 +207,9 @@ def test_the_newest_window_answers_unless_all_are_asked(data_dir: Path):
     every = run(data_dir, *by_parts(WINDOWS), "--all-windows")
     assert every.returncode == Exit.WHOLE
     assert "Reduced deliveries: 3\n" in every.stdout
-    assert every.stdout.endswith("Whole: all 50 bytes of the file arrived in the window that starts 1970-01-01 00:00:02 UTC.\n")
+    assert every.stdout.endswith(
+        "Whole: all 50 bytes of the file arrived in the window that starts 1970-01-01 00:00:02 UTC.\n"
+    )
     part = run(data_dir, *by_parts(WINDOWS), "--all-windows", "-l", 60, "-h", 99)
     assert part.returncode == Exit.WHOLE and "starts 1970-01-01 00:00:01 UTC" in part.stdout
 

@@ -39,7 +39,19 @@ ODD = {
         b'"bytes 0-" "5/10"', b'"Bytes 0-5/10"', b'"bytes 0-5/10 "', b'"bytes 0-5/10"x', b'"bytes 0-5/10" "more"', b'"bytes 0-5/10" -', b'"bytes \xd9\xa1-5/10"',
     ],
 }  # fmt: skip
-ODD_LINES = [b"", b" ", b"a", b'"' * 8, b" " * 10, b"#Fields: x", b"\r", b"\xef\xbb\xbf", b'"" "" "" "" "" "" "" "" "" "" ""', b"\\", b"\t"]
+ODD_LINES = [
+    b"",
+    b" ",
+    b"a",
+    b'"' * 8,
+    b" " * 10,
+    b"#Fields: x",
+    b"\r",
+    b"\xef\xbb\xbf",
+    b'"" "" "" "" "" "" "" "" "" "" ""',
+    b"\\",
+    b"\t",
+]
 
 
 def line_of(columns: dict[str, bytes], form: str) -> bytes:

@@ -87,10 +87,14 @@ good_lines = st.tuples(*_GOOD).map(b"\t".join)
 def _hostile_lines(draw: st.DrawFn) -> bytes:
     """A good line with one column replaced, or any bytes."""
     if draw(st.integers(0, 3)) == 0:
-        return draw(st.one_of(st.sampled_from(_ODD_LINES), st.binary(max_size=12).map(lambda line: line.replace(b"\n", b""))))
+        return draw(
+            st.one_of(st.sampled_from(_ODD_LINES), st.binary(max_size=12).map(lambda line: line.replace(b"\n", b"")))
+        )
     columns = list(draw(st.tuples(*_GOOD)))
     at = draw(st.integers(0, 6))
-    columns[at] = draw(st.one_of(st.sampled_from(_ODD[at]), st.text(alphabet="0123456789-: .+T\r٣é", max_size=20).map(str.encode)))
+    columns[at] = draw(
+        st.one_of(st.sampled_from(_ODD[at]), st.text(alphabet="0123456789-: .+T\r٣é", max_size=20).map(str.encode))
+    )
     return b"\t".join(columns)
 
 

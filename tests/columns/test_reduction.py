@@ -28,12 +28,19 @@ from tests.columns.logs import logs
 
 ARRIVED = 1_700_000_000.0
 NEVER = 1 << 62
-RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([0.5, 1.0, 10.0, 45.0, 86400.0]), st.sampled_from([0.0, 20.0, 86400.0]))
+RULES = st.builds(
+    Rules,
+    st.sampled_from(WINDOWS),
+    st.sampled_from([0.5, 1.0, 10.0, 45.0, 86400.0]),
+    st.sampled_from([0.0, 20.0, 86400.0]),
+)
 
 
 def cut(data: bytes, sizes: list[int]) -> list[tuple[int, bytes]]:
     """Chunks of so many lines each, the sizes again and again, with their positions."""
-    lines = data.splitlines(keepends=True) if b"\r" not in data else [line + b"\n" for line in data.split(b"\n") if line]
+    lines = (
+        data.splitlines(keepends=True) if b"\r" not in data else [line + b"\n" for line in data.split(b"\n") if line]
+    )
     chunks: list[tuple[int, bytes]] = []
     at = position = 0
     while at < len(lines):
@@ -116,18 +123,26 @@ def test_chunks_that_come_again_change_nothing(data, rules, size, chunks_at_once
 
 @pytest.mark.parametrize(
     ("window", "chunks_at_once"),
-    [("last_touch", 3), *(pytest.param(window, size, marks=pytest.mark.long) for window in WINDOWS for size in (4, 100))],
+    [
+        ("last_touch", 3),
+        *(pytest.param(window, size, marks=pytest.mark.long) for window in WINDOWS for size in (4, 100)),
+    ],
 )
 def test_a_delivery_of_more_hits_than_are_kept_is_the_same(window: str, chunks_at_once: int) -> None:
     line = b"2020-07-31\t2020-07-31 16:%02d:%02d\t10.0.0.1\tcurl\tGET /a\t206\t%d-%d\n"
-    data = b"".join(line % (at // 600, at // 10 % 60, at * 7 % 9973 * 10, at * 7 % 9973 * 10 + 4 + at % 5) for at in range(MAX_HITS + 500))
+    data = b"".join(
+        line % (at // 600, at // 10 % 60, at * 7 % 9973 * 10, at * 7 % 9973 * 10 + 4 + at % 5)
+        for at in range(MAX_HITS + 500)
+    )
     both = Both(Rules(window), chunks_at_once)
     for position, chunk in cut(data, [1000]):
         both.add(chunk, position, 0, False)
     both.assert_same_end()
 
 
-def reduced(paths: list[Path], rules: Rules, chunk_bytes: int, columns: bool) -> tuple[list[Delivery], Statistics, list[tuple[str, BadAt]]]:
+def reduced(
+    paths: list[Path], rules: Rules, chunk_bytes: int, columns: bool
+) -> tuple[list[Delivery], Statistics, list[tuple[str, BadAt]]]:
     rejects: list[tuple[str, BadAt]] = []
     job = Job(
         [str(path) for path in paths],
@@ -160,7 +175,9 @@ def simulated(request, tmp_path_factory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("window", ["last_touch", *(pytest.param(window, marks=pytest.mark.long) for window in WINDOWS[1:])])
+@pytest.mark.parametrize(
+    "window", ["last_touch", *(pytest.param(window, marks=pytest.mark.long) for window in WINDOWS[1:])]
+)
 def test_a_simulated_log_gives_the_same_deliveries(simulated: Path, window: str, monkeypatch) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 5000)
     rules = Rules(window, 3600.0, 600.0)

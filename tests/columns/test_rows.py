@@ -19,14 +19,18 @@ from tests.domain.hits import few_clients
 SOURCE = "a source"
 NUMBERS = st.one_of(st.integers(0, 40), st.integers(0, 40), st.sampled_from([MAX_BYTE - 1, MAX_BYTE, 1 << 62, 1 << 70]))
 HITS = few_clients(NUMBERS, st.integers(0, 40), NUMBERS)
-RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 30.0, 86400.0]), st.sampled_from([0.0, 5.0]))
+RULES = st.builds(
+    Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 30.0, 86400.0]), st.sampled_from([0.0, 5.0])
+)
 
 
 def rows(hits: list[tuple], positions: list[int]) -> ReadLines:
     return ReadLines(hits, positions, [], 0, math.inf, -math.inf, 0.0)
 
 
-def both(chunks: list[list[tuple]], rules: Rules, again: bool = False) -> tuple[Reduction, GatheredReduction, list[Gathered]]:
+def both(
+    chunks: list[list[tuple]], rules: Rules, again: bool = False
+) -> tuple[Reduction, GatheredReduction, list[Gathered]]:
     """The chunks, perhaps twice, merged hit by hit and gathered in one go each."""
     plain, by_key, found, end = Reduction(rules), GatheredReduction(rules), [], 0
     placed = []
@@ -56,6 +60,8 @@ def test_numbers_too_large_for_columns_are_merged_one_by_one() -> None:
 
 
 def test_what_counts_for_no_delivery_makes_no_columns() -> None:
-    plain, by_key, [some] = both([[(0.0, "10.0.0.1", "agent", "GET /a", "GET", 404, None, None, None, None, 0)]], Rules())
+    plain, by_key, [some] = both(
+        [[(0.0, "10.0.0.1", "agent", "GET /a", "GET", 404, None, None, None, None, 0)]], Rules()
+    )
     assert some.groups is None and some.counted == 0
     assert list(by_key.finish()) == list(plain.finish()) == []

@@ -70,7 +70,9 @@ def test_any_bytes_give_the_same_facts(data: bytes) -> None:
     ("column", "text"),
     [
         (at, text)
-        for at, texts in enumerate([_ODD_TEXTS, _ODD_TIMES, _ODD_TEXTS, _ODD_TEXTS, _ODD_REQUESTS, _ODD_STATUSES, _ODD_RANGES])
+        for at, texts in enumerate(
+            [_ODD_TEXTS, _ODD_TIMES, _ODD_TEXTS, _ODD_TEXTS, _ODD_REQUESTS, _ODD_STATUSES, _ODD_RANGES]
+        )
         for text in texts
     ],
 )
@@ -119,7 +121,11 @@ def test_a_line_dated_more_than_a_day_ahead_is_left_to_the_parser(ahead: int) ->
     seconds = read_lines(line, parse, ARRIVED).highest - 86400 - ahead
     block, read = read_block(line, seconds), read_lines(line, parse, seconds)
     assert block is not None
-    assert (block.hits, len(block.other.rejects)) == (len(read.hits), len(read.rejects)) == ((1, 0) if ahead <= 0 else (0, 1))
+    assert (
+        (block.hits, len(block.other.rejects))
+        == (len(read.hits), len(read.rejects))
+        == ((1, 0) if ahead <= 0 else (0, 1))
+    )
 
 
 def test_bytes_that_are_no_utf8_are_the_same_client_as_their_escape() -> None:

@@ -38,7 +38,9 @@ def test_the_pipeline_is_read_to_its_end_and_leads_from_files_and_beats_to_the_t
     assert [name for name, _ in parts["input"]] == ["file", "beats"]
     ((name, options),) = parts["output"]
     given = dict(options)
-    topic = re.search(r'^weblogs = _topic\(app, "(\w+)"\)$', (ROOT / "app" / "engine" / "topology.py").read_text(), re.MULTILINE)
+    topic = re.search(
+        r'^weblogs = _topic\(app, "(\w+)"\)$', (ROOT / "app" / "engine" / "topology.py").read_text(), re.MULTILINE
+    )
     assert topic
     assert name == "kafka" and given["topic_id"] == [topic[1]] and given["acks"] == ["all"]
 
@@ -88,7 +90,11 @@ def test_the_import_asks_for_an_address_and_says_when_nobody_is_there() -> None:
     assert told.returncode == 1 and "KIBANA_URL is not set" in told.stderr
     away = path | {"KIBANA_URL": "http://127.0.0.1:1", "KIBANA_WAIT": "0"}
     told = subprocess.run(["sh", script], env=away, capture_output=True, text=True, check=False)
-    assert told.returncode == 1 and told.stderr.startswith("kibana: http://127.0.0.1:1 is not healthy") and told.stderr.count("\n") == 1
+    assert (
+        told.returncode == 1
+        and told.stderr.startswith("kibana: http://127.0.0.1:1 is not healthy")
+        and told.stderr.count("\n") == 1
+    )
 
 
 # -- Prometheus
@@ -112,7 +118,10 @@ def test_the_alerts_name_only_metrics_that_the_worker_has() -> None:
 
 def test_every_alert_says_how_urgent_it_is_and_what_to_do() -> None:
     for rule in ALERTS:
-        assert rule["labels"]["severity"] in ("page", "ticket") and rule["annotations"].keys() == {"summary", "description"}
+        assert rule["labels"]["severity"] in ("page", "ticket") and rule["annotations"].keys() == {
+            "summary",
+            "description",
+        }
     expressions = " ".join(rule["expr"] for rule in ALERTS)
     for named in ("weblogs_lag_messages", "weblogs_progressing", "weblogs_rejects_total", "weblogs_store_up"):
         assert named in expressions

@@ -27,7 +27,9 @@ def test_every_image_has_a_version_of_its_own() -> None:
 
 
 def test_the_parts_of_elastic_are_of_one_version() -> None:
-    versions = {service["image"].rpartition(":")[2] for service in SERVICES.values() if "docker.elastic.co" in service["image"]}
+    versions = {
+        service["image"].rpartition(":")[2] for service in SERVICES.values() if "docker.elastic.co" in service["image"]
+    }
     assert len(versions) == 1 and versions.pop().startswith("8.19.")
 
 
@@ -91,9 +93,12 @@ def test_the_addresses_in_the_settings_are_those_of_the_services() -> None:
     kafka = environment(SERVICES["kafka"])
     assert own.broker.removeprefix("kafka://") == "kafka:19092" == environment(SERVICES["logstash"])["KAFKA"]
     assert (
-        "PLAINTEXT://kafka:19092" in kafka["KAFKA_ADVERTISED_LISTENERS"] and "HOST://127.0.0.1:9092" in kafka["KAFKA_ADVERTISED_LISTENERS"]
+        "PLAINTEXT://kafka:19092" in kafka["KAFKA_ADVERTISED_LISTENERS"]
+        and "HOST://127.0.0.1:9092" in kafka["KAFKA_ADVERTISED_LISTENERS"]
     )
-    assert own.elasticsearch_url == "http://elasticsearch:9200" == environment(SERVICES["kibana"])["ELASTICSEARCH_HOSTS"]
+    assert (
+        own.elasticsearch_url == "http://elasticsearch:9200" == environment(SERVICES["kibana"])["ELASTICSEARCH_HOSTS"]
+    )
     assert own.cassandra_hosts in SERVICES and own.cassandra_port == DEFAULTS["cassandra"]
     assert environment(SERVICES["kibana-objects"])["KIBANA_URL"] == f"http://kibana:{DEFAULTS['kibana']}"
 

@@ -18,7 +18,9 @@ CONFIG = NAMED["ConfigMap", "weblogs"]["data"]
 
 
 def pods() -> dict[str, dict[str, Any]]:
-    return {name: part["spec"]["template"]["spec"] for (kind, name), part in NAMED.items() if kind in ("StatefulSet", "Job")}
+    return {
+        name: part["spec"]["template"]["spec"] for (kind, name), part in NAMED.items() if kind in ("StatefulSet", "Job")
+    }
 
 
 def environment(pod: dict[str, Any], role: str) -> dict[str, str]:
@@ -50,7 +52,9 @@ def test_a_pod_is_not_root_and_bounded_and_mounts_what_it_has(name: str) -> None
     assert pod["securityContext"]["runAsNonRoot"] and container["securityContext"]["readOnlyRootFilesystem"]
     assert container["resources"]["limits"]["memory"]
     claims = [claim["metadata"]["name"] for claim in SETS[name]["spec"]["volumeClaimTemplates"]] if name in SETS else []
-    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]} | set(claims)
+    assert {mount["name"] for mount in container["volumeMounts"]} == {
+        volume["name"] for volume in pod["volumes"]
+    } | set(claims)
     places = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert CONFIG["WEBLOGS_DATA_DIR"] in places
     assert {CONFIG[setting].rpartition("/")[0] for setting in CONFIG if setting.endswith("_CA")} <= places

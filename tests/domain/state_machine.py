@@ -65,7 +65,12 @@ def windows_of(shots: list[Shot], rules: Rules) -> list[Window]:
 
 
 def end_of(window: Window, rules: Rules) -> float:
-    ends = {"last_touch": window[1][-1].time + LENGTH_S, "first_touch": window[0] + LENGTH_S, "day": window[0] + DAY_S, "all": math.inf}
+    ends = {
+        "last_touch": window[1][-1].time + LENGTH_S,
+        "first_touch": window[0] + LENGTH_S,
+        "day": window[0] + DAY_S,
+        "all": math.inf,
+    }
     return ends[rules.window]
 
 
@@ -288,7 +293,9 @@ class Machine:
         self.position += chance.randint(20, 200)
         raw_id = self.raw_id(self.position)
         row = (time, *key, "GET", 206, lo, lo + length - 1, sent, None, 0, raw_id, self.position)
-        shot = Shot(time, int(raw_id[:16], 16), frozenset(range(lo, lo + kept)), kept, lo + length - 1 if kept < length else -1)
+        shot = Shot(
+            time, int(raw_id[:16], 16), frozenset(range(lo, lo + kept)), kept, lo + length - 1 if kept < length else -1
+        )
         self.pending.append((row, shot))
 
     def _message(self, lines: list[tuple[tuple, Shot]]) -> TokenMessage:
@@ -304,7 +311,9 @@ class Machine:
             new = shot.hit_id not in self.shots.get(row[1:4], ())
             first = self.wall_s if new else self.touched.get(row[1:4], (0.0, 0.0))[0]
             self.touched[row[1:4]] = (first, self.wall_s)
-        group = Group.of(SOURCE, source_number(SOURCE), SOURCE, Advance(min(times), highest, disorder), [row for row, _ in lines])
+        group = Group.of(
+            SOURCE, source_number(SOURCE), SOURCE, Advance(min(times), highest, disorder), [row for row, _ in lines]
+        )
         return wire.decode_tokens(wire.encode(TokenMessage(self.wall_s, [group])))
 
     def _deliver(self, messages: list[TokenMessage]) -> None:

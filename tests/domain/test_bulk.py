@@ -18,7 +18,13 @@ _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 3
 
 
 @settings(max_examples=300)
-@given(st.lists(_HITS, min_size=1, max_size=25), st.lists(st.integers(0, 24), max_size=40), _RULES, st.integers(1, 20), st.integers(1, 9))
+@given(
+    st.lists(_HITS, min_size=1, max_size=25),
+    st.lists(st.integers(0, 24), max_size=40),
+    _RULES,
+    st.integers(1, 20),
+    st.integers(1, 9),
+)
 def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, drawn, rules, waiting_hits, batch):
     plain, bulk = Reduction(rules), BulkReduction(rules, waiting_hits=waiting_hits)
     for at in range(0, len(drawn), batch):
@@ -30,7 +36,10 @@ def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, draw
     assert sorted(bulk.finish()) == sorted(plain.finish())
 
 
-@given(st.lists(st.tuples(_HITS, st.integers(0, 2**64 - 1)), min_size=1, max_size=20, unique_by=lambda line: line[1]), _RULES)
+@given(
+    st.lists(st.tuples(_HITS, st.integers(0, 2**64 - 1)), min_size=1, max_size=20, unique_by=lambda line: line[1]),
+    _RULES,
+)
 def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(lines, rules):
     parts = [part for hit, hit_id in lines if (part := part_of(hit, hit_id))]
     if not parts:
@@ -48,7 +57,9 @@ def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too():
     one_by_one = Entry()
     rules = Rules("all")
     one_by_one.merge(parts, rules)
-    assert [tally.pack() for tally in entry_of(list(parts), rules).tallies] == [tally.pack() for tally in one_by_one.tallies]
+    assert [tally.pack() for tally in entry_of(list(parts), rules).tallies] == [
+        tally.pack() for tally in one_by_one.tallies
+    ]
 
 
 def test_deliveries_that_are_over_leave_a_bulk_reduction_at_a_sweep():

@@ -88,7 +88,11 @@ def test_with_one_vote_a_user_neither_a_user_nor_a_vote_id_counts_twice(cast: li
 @given(
     st.lists(
         st.builds(
-            Transaction, st.sampled_from(list("abcdef")), st.sampled_from(["u1", "u10"]), st.floats(0, 200_000), st.integers(-500, 10_000)
+            Transaction,
+            st.sampled_from(list("abcdef")),
+            st.sampled_from(["u1", "u10"]),
+            st.floats(0, 200_000),
+            st.integers(-500, 10_000),
         ),
         max_size=40,
     )

@@ -107,7 +107,9 @@ def test_every_row_of_the_table(name: str) -> None:
 FIELDS = st.one_of(st.none(), st.integers(0, 30))
 HITS = st.lists(
     st.builds(
-        lambda lo, length, sent, total, flags: hit(lo, None if lo is None else lo + length, sent=sent, total=total, flags=flags),
+        lambda lo, length, sent, total, flags: hit(
+            lo, None if lo is None else lo + length, sent=sent, total=total, flags=flags
+        ),
         FIELDS,
         st.integers(0, 20),
         FIELDS,
@@ -169,7 +171,12 @@ def test_the_flags_say_what_to_know_besides_the_verdict() -> None:
 
 def test_a_size_smaller_than_the_ranges_clips_them() -> None:
     found = delivery_of(hit(0, 289), hit(289, 578), hit(578, 867), hit(867, 1156), size=1156)
-    assert (found.ranges, found.covered_bytes, found.verdict, found.flags) == ([[0, 1155]], 1156, "complete", ["beyond_size"])
+    assert (found.ranges, found.covered_bytes, found.verdict, found.flags) == (
+        [[0, 1155]],
+        1156,
+        "complete",
+        ["beyond_size"],
+    )
 
 
 def test_a_range_is_cut_to_the_body_bytes_sent() -> None:
@@ -182,7 +189,16 @@ def test_a_range_is_cut_to_the_body_bytes_sent() -> None:
 
 @pytest.mark.parametrize(
     ("sent", "kept"),
-    [(100_000, 100_000), (100_700, 100_000), (99_999, 99_999 - 8192), (50_000, 50_000 - 8192), (8193, 1), (8192, 0), (100, 0), (0, 0)],
+    [
+        (100_000, 100_000),
+        (100_700, 100_000),
+        (99_999, 99_999 - 8192),
+        (50_000, 50_000 - 8192),
+        (8193, 1),
+        (8192, 0),
+        (100, 0),
+        (0, 0),
+    ],
 )
 def test_where_headers_are_counted_what_falls_short_is_cut_by_8_kib_more(sent: int, kept: int) -> None:
     assert HEADER_ALLOWANCE_BYTES == 8192
@@ -192,7 +208,9 @@ def test_where_headers_are_counted_what_falls_short_is_cut_by_8_kib_more(sent: i
     assert found.bytes_sent == sent
 
 
-@pytest.mark.parametrize(("sent", "kept"), [(None, 100_000 - 8192), (100_000, 100_000 - 8192), (50_000, 50_000 - 8192), (5000, 0)])
+@pytest.mark.parametrize(
+    ("sent", "kept"), [(None, 100_000 - 8192), (100_000, 100_000 - 8192), (50_000, 50_000 - 8192), (5000, 0)]
+)
 def test_where_the_client_went_away_nothing_near_the_end_is_sure(sent: int | None, kept: int) -> None:
     found = delivery_of(hit(0, 99_999, sent=sent, flags=ABORTED))
     assert (found.covered_bytes, found.verdict, found.reason, found.flags) == (kept, "partial", "cut_off", ["cut_off"])
@@ -229,7 +247,13 @@ def test_sums_and_times_are_those_of_the_distinct_hits() -> None:
     ]
     assert [tally.add(part) for part in (*parts, *parts)] == [True] * 3 + [False] * 3
     found = describe(KEY, tally, None)
-    assert (found.bytes_sent, found.first, found.last, found.hits, found.window_start) == (10 + 3 + 12, 5.0, 9.0, 3, 5.0)
+    assert (found.bytes_sent, found.first, found.last, found.hits, found.window_start) == (
+        10 + 3 + 12,
+        5.0,
+        9.0,
+        3,
+        5.0,
+    )
     assert found.version == version(3, STAGE_OPEN) and not found.final and found.superseded_by is None
 
 

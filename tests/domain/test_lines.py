@@ -55,7 +55,9 @@ DATA = st.lists(st.one_of(st.sampled_from(EXAMPLE_LINES), st.binary(max_size=40)
 @example(data=b"\n", header=True, position=0)
 @example(data=b"\r", header=False, position=0)
 @example(data=b"\x85\x1c\x0b\x0c\xe2\x80\xa8", header=False, position=0)
-def test_every_line_is_a_hit_a_reject_or_a_head_line_at_its_place(name: str, data: bytes, header: bool, position: int) -> None:
+def test_every_line_is_a_hit_a_reject_or_a_head_line_at_its_place(
+    name: str, data: bytes, header: bool, position: int
+) -> None:
     found = read(data, name, position, header=header)
     starts = places(data, position)
     assert found.lines == len(found.hits) + len(found.rejects) + found.heads == len(starts)
@@ -76,7 +78,9 @@ def test_every_line_is_a_hit_a_reject_or_a_head_line_at_its_place(name: str, dat
 @pytest.mark.parametrize("name", FORMATS)
 @FAST
 @given(
-    some=st.lists(st.one_of(st.sampled_from(EXAMPLE_LINES), st.integers(0, 9), st.just(b"bad")), min_size=1, max_size=12),
+    some=st.lists(
+        st.one_of(st.sampled_from(EXAMPLE_LINES), st.integers(0, 9), st.just(b"bad")), min_size=1, max_size=12
+    ),
     times=st.integers(1, 40),
     late=st.integers(0, 3),
 )
@@ -172,7 +176,13 @@ def test_a_log_without_a_header_row_loses_no_line() -> None:
 
 def test_a_line_dated_more_than_a_day_ahead_is_rejected_and_moves_no_watermark() -> None:
     arrived = 1_596_213_967.0  # 2020-07-31 16:46:07
-    lines = [tsv("/a"), tsv("/b", "2020-08-01 16:46:07"), tsv("/c", "2020-08-01 16:46:08"), tsv("/d", "2099-01-01 00:00:00"), tsv("/e")]
+    lines = [
+        tsv("/a"),
+        tsv("/b", "2020-08-01 16:46:07"),
+        tsv("/c", "2020-08-01 16:46:08"),
+        tsv("/d", "2099-01-01 00:00:00"),
+        tsv("/e"),
+    ]
     found = read("\n".join(lines).encode(), arrived=arrived)
     assert [hit[3] for hit in found.hits] == ["/a", "/b", "/e"]
     assert [(bad.reason, bad.line) for bad in found.rejects] == [("bad_time", lines[2]), ("bad_time", lines[3])]
@@ -193,7 +203,12 @@ def test_positions_that_do_not_fit_the_lines_are_refused() -> None:
 def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
     found = read_too_long(b"\xff" + b"x" * 2000, 10**8, 77)
     (bad,) = found.rejects
-    assert (bad.reason, bad.detail, bad.position, len(bad.line)) == ("too_long", "a line of 100000000 bytes", 77, KEPT_LINE_CHARS)
+    assert (bad.reason, bad.detail, bad.position, len(bad.line)) == (
+        "too_long",
+        "a line of 100000000 bytes",
+        77,
+        KEPT_LINE_CHARS,
+    )
     assert bad.line.startswith("\\xffx")
     assert (found.lines, found.lowest, found.highest) == (1, math.inf, -math.inf)
 

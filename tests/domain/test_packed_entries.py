@@ -62,7 +62,9 @@ def test_a_packed_entry_is_the_entry(window: str, size: str, data: st.DataObject
     assert wire.pack_entry(again) == packed
     more = data.draw(st.lists(parts, max_size=6))
     assert again.merge(more, rules) == entry.merge(more, rules)
-    assert [vars_of(tally) for tally in again.evict(3 * DAY_S, rules)] == [vars_of(tally) for tally in entry.evict(3 * DAY_S, rules)]
+    assert [vars_of(tally) for tally in again.evict(3 * DAY_S, rules)] == [
+        vars_of(tally) for tally in entry.evict(3 * DAY_S, rules)
+    ]
     assert all_of(again) == all_of(entry)
 
 
@@ -74,7 +76,10 @@ def vars_of(tally: Tally) -> dict[str, Any]:
 @pytest.mark.parametrize("base", [0, 2**31, 2**63 - 5, 2**64, 10**30])
 def test_thousands_of_ranges_come_back(window: str, base: int) -> None:
     rules, entry = Rules(window), Entry()
-    entry.merge([Part(float(at), at, base + 3 * at, base + 3 * at, 1, -1, Mark.OFFSETS | Mark.SENT, -1) for at in range(3000)], rules)
+    entry.merge(
+        [Part(float(at), at, base + 3 * at, base + 3 * at, 1, -1, Mark.OFFSETS | Mark.SENT, -1) for at in range(3000)],
+        rules,
+    )
     again = wire.unpack_entry(wire.pack_entry(entry), rules)
     assert all_of(again) == all_of(entry)
     assert len(again.tallies[0].ranges) == 3000
@@ -90,7 +95,8 @@ def test_an_empty_entry_comes_back(window: str) -> None:
 def test_a_delivery_of_eight_hits_apart_is_small() -> None:
     entry = Entry()
     entry.merge(
-        [Part(1.6e9 + 600 * at, 2**64 // 9 * at, 2000 * at, 2000 * at + 999, 1000, -1, 36, -1) for at in range(1, 9)], Rules("last_touch")
+        [Part(1.6e9 + 600 * at, 2**64 // 9 * at, 2000 * at, 2000 * at + 999, 1000, -1, 36, -1) for at in range(1, 9)],
+        Rules("last_touch"),
     )
     entry.touched, entry.sources = 1.7e9 + 0.123, (2**62,)
     assert len(wire.pack_entry(entry)) <= 160

@@ -26,7 +26,21 @@ SOURCES = st.text(max_size=40)
 HOSTILE = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
-        ["", "-", '"', "\\", "<script>", "\0", "\x7f", "a_b", "\u2028", "\\ud800", "'; DROP TABLE keys; --", "\U0001f600", "﷽" * 50]
+        [
+            "",
+            "-",
+            '"',
+            "\\",
+            "<script>",
+            "\0",
+            "\x7f",
+            "a_b",
+            "\u2028",
+            "\\ud800",
+            "'; DROP TABLE keys; --",
+            "\U0001f600",
+            "﷽" * 50,
+        ]
     ),
 ).filter(lambda text: not any("\ud800" <= letter <= "\udfff" for letter in text))
 TIMES = st.floats(-1e11, 1e12, allow_nan=False)
@@ -83,7 +97,9 @@ def test_no_two_deliveries_share_an_id(one: tuple, other: tuple) -> None:
 
 @FAST
 @given(HOSTILE, HOSTILE, HOSTILE, st.floats())
-def test_an_id_is_the_hash_of_the_parts_as_json_whatever_is_in_them(address: str, agent: str, request: str, start: float) -> None:
+def test_an_id_is_the_hash_of_the_parts_as_json_whatever_is_in_them(
+    address: str, agent: str, request: str, start: float
+) -> None:
     written = json.dumps([address, agent, request, start])
     assert delivery_id(address, agent, request, start) == blake2b(written.encode(), digest_size=16).hexdigest()
 
@@ -111,12 +127,16 @@ ROWS = st.tuples(
     TIMES, HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), st.integers(0, 599), MAYBE, MAYBE, MAYBE, MAYBE,
     st.integers(0, 3), st.just("0" * 32), NUMBERS,
 )  # fmt: skip
-ADVANCES = st.builds(Advance, TIMES | st.just(math.inf), TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans())
+ADVANCES = st.builds(
+    Advance, TIMES | st.just(math.inf), TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans()
+)
 
 
 @FAST
 @given(
-    TIMES, st.lists(st.tuples(HOSTILE, st.integers(0, 2**63 - 1), HOSTILE, ADVANCES, st.lists(ROWS, max_size=3)), max_size=3), st.booleans()
+    TIMES,
+    st.lists(st.tuples(HOSTILE, st.integers(0, 2**63 - 1), HOSTILE, ADVANCES, st.lists(ROWS, max_size=3)), max_size=3),
+    st.booleans(),
 )
 def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple], tick: bool) -> None:
     message = TokenMessage(now, [Group.of(*group) for group in groups], tick)
@@ -150,9 +170,16 @@ def test_rejects_come_back_as_they_were(rows: list[tuple]) -> None:
 
 
 @FAST
-@given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.lists(st.tuples(NUMBERS, NUMBERS).map(sorted), min_size=1, max_size=4), MAYBE, TIMES)
+@given(
+    st.tuples(HOSTILE, HOSTILE, HOSTILE),
+    st.lists(st.tuples(NUMBERS, NUMBERS).map(sorted), min_size=1, max_size=4),
+    MAYBE,
+    TIMES,
+)
 def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], size: int | None, time: float) -> None:
-    found = delivery_of(*(hit(*pair, time=time) for pair in ends), size=size)._replace(ip_address=key[0], user_agent=key[1], request=key[2])
+    found = delivery_of(*(hit(*pair, time=time) for pair in ends), size=size)._replace(
+        ip_address=key[0], user_agent=key[1], request=key[2]
+    )
     again = wire.decode_deliveries(wire.encode([found, found._replace(superseded_by=time, reason=None)]))
     assert again[0] == found
     assert type(again[0]) is Delivery
@@ -179,7 +206,9 @@ PARTS = st.builds(
     sources=st.none() | st.lists(st.integers(0, 2**63)),
     now=TIMES,
 )
-def test_entries_come_back_from_the_changelog_as_they_were(window: str, parts: list[Part], sources: list[int] | None, now: float) -> None:
+def test_entries_come_back_from_the_changelog_as_they_were(
+    window: str, parts: list[Part], sources: list[int] | None, now: float
+) -> None:
     rules = Rules(window)
     entry = Entry()
     entry.merge(parts, rules)
@@ -189,7 +218,9 @@ def test_entries_come_back_from_the_changelog_as_they_were(window: str, parts: l
     again = wire.unpack_entry(wire.pack_entry(entry), rules)
     for name in set(Entry.__slots__) - {"tallies"}:
         assert getattr(again, name) == getattr(entry, name), name
-    assert [(tally.pack(), tally.known) for tally in again.tallies] == [(tally.pack(), tally.known) for tally in entry.tallies]
+    assert [(tally.pack(), tally.known) for tally in again.tallies] == [
+        (tally.pack(), tally.known) for tally in entry.tallies
+    ]
     assert wire.pack_entry(again) == wire.pack_entry(entry)
     again.merge(parts, rules)
     assert wire.pack_entry(again) == wire.pack_entry(entry), "and takes in the same hits as known"
@@ -197,7 +228,13 @@ def test_entries_come_back_from_the_changelog_as_they_were(window: str, parts: l
 
 @FAST
 @given(
-    TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans(), TIMES, st.integers(-1, 2**63), TIMES | st.just(-math.inf)
+    TIMES | st.just(-math.inf),
+    st.floats(0, 1e12),
+    st.booleans(),
+    st.booleans(),
+    TIMES,
+    st.integers(-1, 2**63),
+    TIMES | st.just(-math.inf),
 )
 def test_clocks_come_back_as_they_were(highest, disorder, ended, unordered, touched, position, closed) -> None:
     clock = Clock()

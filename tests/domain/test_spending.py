@@ -39,7 +39,9 @@ def test_the_pieces_of_a_range_follow_on_one_another_and_are_aligned(one: float,
     assert len(found) <= 7
 
 
-@pytest.mark.parametrize("text", ["", "x", "-", "-5", "--1h", "2020-01-01T00:00:00", "1e400", "9" * 20, "-1x", "nan", "inf", "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "x", "-", "-5", "--1h", "2020-01-01T00:00:00", "1e400", "9" * 20, "-1x", "nan", "inf", "٣"]
+)
 def test_what_is_no_time_is_refused_with_what_is_allowed(text: str) -> None:
     if text == "-5":
         assert parse_time(text, 0.0) == -5.0

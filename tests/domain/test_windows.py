@@ -58,7 +58,9 @@ def seen(entry: Entry) -> list[Delivery]:
     return [describe(KEY, tally, 1000) for tally in entry.tallies]
 
 
-@pytest.mark.parametrize(("window", "starts"), [("day", (1, 2, 4)), ("first_touch", (1, 3, 4)), ("last_touch", (1, 4)), ("all", (1,))])
+@pytest.mark.parametrize(
+    ("window", "starts"), [("day", (1, 2, 4)), ("first_touch", (1, 3, 4)), ("last_touch", (1, 4)), ("all", (1,))]
+)
 def test_which_requests_start_a_delivery(window: str, starts: tuple[int, ...]) -> None:
     for order in (REQUESTS, REQUESTS[::-1], (REQUESTS[2], *REQUESTS[:2], REQUESTS[3])):
         entry = Entry()
@@ -81,7 +83,9 @@ def test_days_are_those_of_utc() -> None:
     assert bucket_start("day", -0.5) == -DAY_S
 
 
-@pytest.mark.parametrize(("window", "expected"), [("last_touch", 17.0), ("first_touch", 10.0), ("day", DAY_S), ("all", math.inf)])
+@pytest.mark.parametrize(
+    ("window", "expected"), [("last_touch", 17.0), ("first_touch", 10.0), ("day", DAY_S), ("all", math.inf)]
+)
 def test_when_a_window_is_over(window: str, expected: float) -> None:
     assert end(Rules(window, 10.0), 0.0, 7.0) == expected
 
@@ -89,7 +93,9 @@ def test_when_a_window_is_over(window: str, expected: float) -> None:
 TIMES = st.lists(st.integers(-30, 90).map(float), min_size=1, max_size=14)
 HITS = st.lists(
     st.builds(
-        lambda time, lo, more, cut, total, marks: part(time / 2, 0, lo, lo + more)._replace(cut_hi=cut, total=total, marks=marks),
+        lambda time, lo, more, cut, total, marks: part(time / 2, 0, lo, lo + more)._replace(
+            cut_hi=cut, total=total, marks=marks
+        ),
         st.integers(-30, 90),
         st.integers(0, 60),
         st.integers(0, 30),
@@ -105,13 +111,17 @@ HITS = st.lists(
 @FAST
 @given(TIMES)
 def test_first_touch_is_cut_as_it_is_defined(times: list[float]) -> None:
-    assert cut_first_touch(sorted(times), LENGTH_S) == [start for start, _ in windows_of(times, Rules("first_touch", LENGTH_S))]
+    assert cut_first_touch(sorted(times), LENGTH_S) == [
+        start for start, _ in windows_of(times, Rules("first_touch", LENGTH_S))
+    ]
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 @settings(deadline=None, max_examples=150)
 @given(hits=HITS, extra=st.lists(st.integers(0, 13), max_size=8), random=st.randoms(use_true_random=False))
-def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(window: str, hits: list[Part], extra: list[int], random) -> None:
+def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(
+    window: str, hits: list[Part], extra: list[int], random
+) -> None:
     rules = Rules(window, LENGTH_S)
     given_hits = [*hits, *(hits[number] for number in extra if number < len(hits))]
     random.shuffle(given_hits)
@@ -134,7 +144,9 @@ def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(window: 
         assert tally.sent == sum(one.sent for one in inside)
         assert (tally.total_min, tally.total_max) == (min(totals), max(totals))
         assert tally.cut_hi == max(one.cut_hi for one in inside)
-        assert {bit for bit in range(6) if tally.marks >> bit & 1} == {bit for bit in range(6) for one in inside if one.marks >> bit & 1}
+        assert {bit for bit in range(6) if tally.marks >> bit & 1} == {
+            bit for bit in range(6) for one in inside if one.marks >> bit & 1
+        }
     assert seen(entry) == seen(at_once) == seen(entry_of(given_hits, rules))
     assert seen(wire.unpack_entry(wire.pack_entry(entry), rules)) == seen(entry)
 
@@ -142,7 +154,9 @@ def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(window: 
 @pytest.mark.parametrize("window", WINDOWS)
 @FAST
 @given(hits=HITS, cut=st.integers(0, 13), before=st.integers(-30, 60).map(float))
-def test_windows_that_are_evicted_are_those_that_are_over(window: str, hits: list[Part], cut: int, before: float) -> None:
+def test_windows_that_are_evicted_are_those_that_are_over(
+    window: str, hits: list[Part], cut: int, before: float
+) -> None:
     rules = Rules(window, LENGTH_S)
     entry = Entry()
     entry.merge(hits, rules)

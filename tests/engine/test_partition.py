@@ -18,7 +18,9 @@ deliveries = [b'["1","2","3"]', b'["1","2","4"]', b'["1","3","4"]', b'["\\",\\""
 
 
 def batches_of(keys: list[bytes]) -> st.SearchStrategy:
-    return st.lists(st.lists(st.tuples(st.sampled_from(keys), st.none() | st.binary(max_size=20)), max_size=6), max_size=8)
+    return st.lists(
+        st.lists(st.tuples(st.sampled_from(keys), st.none() | st.binary(max_size=20)), max_size=6), max_size=8
+    )
 
 
 def applied(changes: list[list[tuple[bytes, bytes | None]]]) -> dict[bytes, bytes]:
@@ -34,7 +36,9 @@ def applied(changes: list[list[tuple[bytes, bytes | None]]]) -> dict[bytes, byte
 
 @settings(max_examples=30, deadline=None)
 @given(batches_of(plain + deliveries))
-def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after_a_reopening(tmp_path_factory, changes) -> None:
+def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after_a_reopening(
+    tmp_path_factory, changes
+) -> None:
     folder = tmp_path_factory.mktemp("part") / "p"
     memory, rocks = MemoryPart(), RocksPart(folder, "log", AGE_S)
     for number, batch in enumerate(changes, 1):
@@ -43,7 +47,9 @@ def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after
     wanted = applied(changes)
     for part in (memory, rocks):
         assert dict(part.items()) == wanted
-        assert {key: part.get(key) for key in (b"a", b"\0rules", b"none")} == {key: wanted.get(key) for key in (b"a", b"\0rules", b"none")}
+        assert {key: part.get(key) for key in (b"a", b"\0rules", b"none")} == {
+            key: wanted.get(key) for key in (b"a", b"\0rules", b"none")
+        }
         assert part.next_offset == len(changes)
     assert memory.entries == len([key for key in wanted if key[0]])
     rocks.close()
@@ -87,7 +93,9 @@ def test_the_one_for_deliveries_forgets_agents_that_are_gone() -> None:
     assert dict(part.items()) == {b'["1","stays","GET /"]': b"v"}
 
 
-def test_a_part_on_disk_of_another_topic_or_too_old_begins_with_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_on_disk_of_another_topic_or_too_old_begins_with_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def opened(log: str, age_s: float = AGE_S) -> tuple[dict[bytes, bytes], int]:
         part = RocksPart(tmp_path / "p", log, age_s)
         found = dict(part.items()), part.next_offset

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from app.engine.short_keys import ShortKeys
 from app.messages import hits as wire
 
-TEXTS = st.sampled_from(["", "a", "b", '","', '\\","', "\n", "\\n", "1\n2", '["', '"]', "é", "\0", "\\"]) | st.text(max_size=6)
+TEXTS = st.sampled_from(["", "a", "b", '","', '\\","', "\n", "\\n", "1\n2", '["', '"]', "é", "\0", "\\"]) | st.text(
+    max_size=6
+)
 KEYS = st.tuples(TEXTS, TEXTS, TEXTS).map(wire.key_bytes) | st.sampled_from([b"\0rules", b'\0clock|","', b"\0\n"])
 
 
@@ -21,7 +23,11 @@ def test_keys_are_found_and_come_back_whole(keys: list[bytes], data: st.DataObje
     kept = data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else []
     short_keys.keep_only([shorts[key] for key in kept])
     for key in kept:
-        assert (short_keys.find(key), short_keys.make(key), short_keys.whole(shorts[key])) == (shorts[key], shorts[key], key)
+        assert (short_keys.find(key), short_keys.make(key), short_keys.whole(shorts[key])) == (
+            shorts[key],
+            shorts[key],
+            key,
+        )
     assert len(short_keys) == len({key.split(b'","')[1] for key in kept if key[0]})
     again = {key: short_keys.make(key) for key in keys}
     assert len(set(again.values())) == len(keys)

@@ -54,10 +54,15 @@ def stored_raw(folder: Path) -> tuple[Counter[str], Counter[str]]:
     return asyncio.run(read())
 
 
-def reduced(*paths: Path, rules: Rules = Rules(), fields: tuple[str, ...] = COMPARED, **job: Any) -> tuple[Content, Statistics]:  # noqa: B008
+def reduced(
+    *paths: Path, rules: Rules = Rules(), fields: tuple[str, ...] = COMPARED, **job: Any
+) -> tuple[Content, Statistics]:
     """What `reduce` makes of files."""
     statistics = Statistics()
-    found = {d[:4]: _row(d, fields) for d in deliveries_of(Job([str(path) for path in paths], rules=rules, **job), statistics)}
+    found = {
+        d[:4]: _row(d, fields)
+        for d in deliveries_of(Job([str(path) for path in paths], rules=rules, **job), statistics)
+    }
     return found, statistics
 
 

@@ -21,14 +21,28 @@ CHROME = "120.250.243.111"
 
 def simulate(folder: Path, lines: int, *options: str, seed: int = 7) -> tuple[Path, Path]:
     log, answers = folder / f"sim-{seed}.tsv", folder / f"sim-{seed}.truth"
-    command = [sys.executable, "-m", "app", "simulate", "weblogs", "--lines", str(lines), "--seed", str(seed), "-o", str(log)]
+    command = [
+        sys.executable,
+        "-m",
+        "app",
+        "simulate",
+        "weblogs",
+        "--lines",
+        str(lines),
+        "--seed",
+        str(seed),
+        "-o",
+        str(log),
+    ]
     subprocess.run([*command, "--truth", str(answers), "--quiet", *options], cwd=ROOT, check=True)
     return log, answers
 
 
 def ask(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "app.client", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=Flow(folder).environment(), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=Flow(folder).environment(), capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +71,10 @@ def test_nine_lines_give_two_deliveries_and_nothing_is_added_by_sending_them_aga
     content, statistics = reduced(NINE)
     assert statistics.lines == 10
     assert differences(stored(nine), content) == ""
-    assert sorted((key[0], row[2]) for key, row in stored(nine).items()) == [(CHROME, [[718, 1795]]), (FIREFOX, [[0, 1156]])]
+    assert sorted((key[0], row[2]) for key, row in stored(nine).items()) == [
+        (CHROME, [[718, 1795]]),
+        (FIREFOX, [[0, 1156]]),
+    ]
     hits, rejects = stored_raw(nine)
     assert len(hits) == hits.total() == 9
     assert not rejects

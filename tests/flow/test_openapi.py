@@ -42,7 +42,13 @@ def test_the_description_is_served_and_every_path_in_it_is_answered(flow: Flow) 
 def test_no_request_gets_an_answer_outside_the_description(flow: Flow) -> None:
     assert post(flow.url(), "/votes/", [{"candidate_id": 1 + i % 3} for i in range(30)])[0] == 200
     assert post(flow.url(), "/spending/", [{"user_id": f"u{i % 3}", "cents": 100 + i} for i in range(30)])[0] == 200
-    command = [str(Path(sys.executable).with_name("schemathesis")), "run", f"{flow.url()}openapi.json", "--url", flow.url().rstrip("/")]
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        f"{flow.url()}openapi.json",
+        "--url",
+        flow.url().rstrip("/"),
+    ]
     command += [
         "--request-timeout",
         "60",

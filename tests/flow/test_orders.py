@@ -55,7 +55,9 @@ def crossing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]
         write(folder / "1995.tsv", hours(old, "192.0.2.3")),
         write(folder / "2099.tsv", future),
     ]
-    with Flow(folder / "var", WINDOW_LENGTH=RULES.length_s, LATENESS=RULES.lateness_s, TICK_INTERVAL=0.1, CHUNK_BYTES=1024) as flow:
+    with Flow(
+        folder / "var", WINDOW_LENGTH=RULES.length_s, LATENESS=RULES.lateness_s, TICK_INTERVAL=0.1, CHUNK_BYTES=1024
+    ) as flow:
         flow.start_worker()
         flow.wait_started()
         side_by_side = [flow.replay("--rate", 60, path) for path in logs[3:]]
@@ -93,8 +95,12 @@ def test_deliveries_are_final_once_the_watermark_has_passed_them(crossing: tuple
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("window", "starts"), [("day", [0, 1, 3]), ("first_touch", [0, 2, 3]), ("last_touch", [0, 3]), ("all", [0])])
-def test_the_four_requests_of_the_podcast_guideline_are_cut_by_each_window(tmp_path: Path, window: str, starts: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("window", "starts"), [("day", [0, 1, 3]), ("first_touch", [0, 2, 3]), ("last_touch", [0, 3]), ("all", [0])]
+)
+def test_the_four_requests_of_the_podcast_guideline_are_cut_by_each_window(
+    tmp_path: Path, window: str, starts: list[int]
+) -> None:
     log = ROOT / "samples" / "windows.tsv"
     with Flow(tmp_path / "var", WINDOW=window, REPLAY=log) as flow:
         flow.start_worker()

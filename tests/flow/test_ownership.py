@@ -38,6 +38,12 @@ print(asyncio.run(_merge([message])), asyncio.run(flow._count("votes@1", [messag
 def test_messages_of_a_partition_that_is_not_ours_in_this_generation_are_left_alone(tmp_path: Path, case: str) -> None:
     own = {"WEBLOGS_DATA_DIR": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-c", MERGED, case], cwd=ROOT, env=os.environ | own, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", MERGED, case],
+        cwd=ROOT,
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.stdout.split()[-2:] == ["False", "False"], done.stderr[-2000:]

@@ -27,7 +27,10 @@ def test_two_files_that_share_a_head_are_two_files(tmp_path: Path) -> None:
         flow.wait_drained()
         hits, _ = stored_raw(flow.folder)
         assert hits.total() == len(hits) == 40 + 50
-        assert differences(stored(flow.folder, ("hits", "ranges")), reduced(one, other, fields=("hits", "ranges"))[0]) == ""
+        assert (
+            differences(stored(flow.folder, ("hits", "ranges")), reduced(one, other, fields=("hits", "ranges"))[0])
+            == ""
+        )
 
 
 def wait_for_hits(flow: Flow, count: int) -> None:

@@ -55,7 +55,9 @@ def assert_spending_is_true(
     paid, sums = found
     assert sums["total"] == {(user, 0): (cents, events) for user, (cents, events) in truth["users"].items()}
     for resolution, rows in truth["buckets"].items():
-        assert {at: cents for at, (cents, _) in sums[resolution].items()} == {(user, start): cents for user, start, cents in rows}
+        assert {at: cents for at, (cents, _) in sums[resolution].items()} == {
+            (user, start): cents for user, start, cents in rows
+        }
     assert len(paid) == len({each[:2] for each in paid}) == truth["transactions"]
     by_user: Counter[str] = Counter()
     for each in paid:
@@ -73,11 +75,15 @@ def config(folder: Path, **values: object) -> Path:
     return path
 
 
-def test_every_resolution_is_what_the_simulator_says_and_a_second_batch_of_the_same_hours_adds_to_it(flow: Flow, tmp_path: Path) -> None:
+def test_every_resolution_is_what_the_simulator_says_and_a_second_batch_of_the_same_hours_adds_to_it(
+    flow: Flow, tmp_path: Path
+) -> None:
     truth = tmp_path / "truth.json"
     days = {"from": "2020-07-31T00:00:00Z", "to": "2020-08-02T00:00:00Z"}
     file = config(tmp_path, users=12, mean_gap_s=900, seed=5, repeats=0.2, **days)
-    assert simulate(flow, "spend", "--config", file, "--truth", truth).wait(120) == 0, (flow.folder / "simulate.log").read_text()
+    assert simulate(flow, "spend", "--config", file, "--truth", truth).wait(120) == 0, (
+        flow.folder / "simulate.log"
+    ).read_text()
     flow.wait_drained()
     true = json.loads(truth.read_text())
     assert_spending_is_true(in_store(flow), true)

@@ -65,13 +65,28 @@ def test_a_worker_killed_at_a_named_point_counts_every_vote_once(flow: Flow, tmp
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_every_vote_that_was_answered_with_success_is_counted_though_the_worker_is_killed_at_full_load(flow: Flow, tmp_path: Path) -> None:
+def test_every_vote_that_was_answered_with_success_is_counted_though_the_worker_is_killed_at_full_load(
+    flow: Flow, tmp_path: Path
+) -> None:
     """One by one from 100 connections, the client's own journal compared."""
     journal, truth = tmp_path / "journal", tmp_path / "truth.json"
     flow.start_worker()
     flow.wait_started()
     client = simulate(
-        flow, "votes", "-n", VOTES // 2, "--batch", 1, "--connections", 100, "--journal", journal, "--truth", truth, "--seed", 6
+        flow,
+        "votes",
+        "-n",
+        VOTES // 2,
+        "--batch",
+        1,
+        "--connections",
+        100,
+        "--journal",
+        journal,
+        "--truth",
+        truth,
+        "--seed",
+        6,
     )
     assert kill_while(flow, client, 10, 8, 2.0) == 10
     assert client.wait(500) == 0, (flow.folder / "simulate.log").read_text()

@@ -51,7 +51,10 @@ def test_the_calls_of_the_docs_give_their_answers_on_a_fresh_worker(flow: Flow) 
 
 def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flow: Flow) -> None:
     url, now = flow.url(), time.time()
-    votes = [{"candidate_id": 1 + i % 3, "vote_id": f"v{i}", "kiosk_id": f"k{i % 7}", "vote_time": now - i * 60} for i in range(120)]
+    votes = [
+        {"candidate_id": 1 + i % 3, "vote_id": f"v{i}", "kiosk_id": f"k{i % 7}", "vote_time": now - i * 60}
+        for i in range(120)
+    ]
     for _ in range(2):
         status, body = post(url, "/votes/", votes)
         assert (status, body["votes"]) == (200, 120)
@@ -105,7 +108,9 @@ def test_candidates_come_from_the_command_line_and_from_a_file(flow: Flow, tmp_p
 
     def candidates(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(ROOT / ".venv/bin/python"), "-m", "app", "candidates", *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, env=flow.environment(), capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env=flow.environment(), capture_output=True, text=True, timeout=60, check=False
+        )
 
     assert "demo list 1 to 3" in candidates("list").stderr
     assert candidates("import", file).returncode == candidates("add", 12, "Linus").returncode == 0
@@ -122,10 +127,22 @@ def test_the_sample_clients_lose_no_vote_while_the_worker_is_away(tmp_path: Path
     with Flow(tmp_path / "var", WEB_PORT=free_port()) as flow:
         url = f"http://127.0.0.1:{flow.options['WEB_PORT']}"
         shell = [str(ROOT / "samples/vote_client.sh")]
-        python = [str(ROOT / ".venv/bin/python"), str(ROOT / "samples/vote_client.py"), "--url", url, "--spool", str(tmp_path / "py.spool")]
+        python = [
+            str(ROOT / ".venv/bin/python"),
+            str(ROOT / "samples/vote_client.py"),
+            "--url",
+            url,
+            "--spool",
+            str(tmp_path / "py.spool"),
+        ]
 
         def run(*command: str) -> subprocess.CompletedProcess[str]:
-            environment = {"PATH": "/usr/bin:/bin", "VOTES_URL": url, "SPOOL": str(tmp_path / "sh.spool"), "KIOSK": "hall"}
+            environment = {
+                "PATH": "/usr/bin:/bin",
+                "VOTES_URL": url,
+                "SPOOL": str(tmp_path / "sh.spool"),
+                "KIOSK": "hall",
+            }
             return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
         assert run(*shell, "2", "a & b").returncode == 1
@@ -149,7 +166,9 @@ def test_simulated_votes_come_out_as_their_truth_in_small_slices_and_bad_message
         with closing(open_producer(Settings(data_dir=flow.folder))) as producer:
             values = (b"no JSON", b'[["good", 3, 1.0], ["bad"]]', b"", b"\xff")
             producer.append([Message("votes", at, None, value, {}, time.time()) for at, value in enumerate(values)])
-        client = simulate(flow, "votes", "-n", 1500, "--truth", truth, "--journal", journal, "--batch", 100, "--seed", 5)
+        client = simulate(
+            flow, "votes", "-n", 1500, "--truth", truth, "--journal", journal, "--batch", 100, "--seed", 5
+        )
         assert client.wait(60) == 0, (flow.folder / "simulate.log").read_text()
         flow.wait_drained()
         votes, counts = stored_votes(flow.folder)
@@ -167,7 +186,19 @@ def test_simulated_votes_come_out_as_their_truth_in_small_slices_and_bad_message
 def test_simulated_votes_can_be_written_down_instead(tmp_path: Path) -> None:
     run = CliRunner().invoke
     out, truth = tmp_path / "votes.jsonl", tmp_path / "truth.json"
-    asked = ["votes", "-n", "200", "--until", "2026-01-01T00:00:00Z", "-o", str(out), "--truth", str(truth), "--users", "20"]
+    asked = [
+        "votes",
+        "-n",
+        "200",
+        "--until",
+        "2026-01-01T00:00:00Z",
+        "-o",
+        str(out),
+        "--truth",
+        str(truth),
+        "--users",
+        "20",
+    ]
     done = run(simulate_command, asked)
     assert done.exit_code == 0, done.output
     votes = [json.loads(line) for line in out.read_text().splitlines()]
@@ -180,7 +211,10 @@ def test_simulated_votes_can_be_written_down_instead(tmp_path: Path) -> None:
 
 def test_a_client_gives_up_a_worker_that_is_not_there_and_tells_what_a_worker_refuses(flow: Flow) -> None:
     run = CliRunner().invoke
-    nobody = run(simulate_command, ["votes", "-n", "3", "--url", f"http://127.0.0.1:{free_port()}", "--patience", "0.2", "--batch", "1"])
+    nobody = run(
+        simulate_command,
+        ["votes", "-n", "3", "--url", f"http://127.0.0.1:{free_port()}", "--patience", "0.2", "--batch", "1"],
+    )
     assert isinstance(nobody.exception, WorkerError) and "took nothing for 0.2 s" in str(nobody.exception)
     refused = run(simulate_command, ["votes", "-n", "3", "--url", flow.url(), "--candidates", "77"])
     assert isinstance(refused.exception, WorkerError) and "There is no candidate 77" in str(refused.exception)

@@ -85,7 +85,11 @@ async def _stored_votes(store: Store) -> tuple[dict[str, Vote], dict[str, dict[t
         await store.close()
     assert len({vote.vote_id for vote in votes}) == len(votes)
     counts = {
-        resolution: {at: events for at, (events, _, _) in added(each for each in sums if each.resolution == resolution).items() if events}
+        resolution: {
+            at: events
+            for at, (events, _, _) in added(each for each in sums if each.resolution == resolution).items()
+            if events
+        }
         for resolution in ("kiosk", "window", "total", "second")
     }
     return {vote.vote_id: vote for vote in votes}, counts
@@ -96,11 +100,15 @@ def stored_votes(folder: Path) -> tuple[dict[str, Vote], dict[str, dict[tuple[st
     return asyncio.run(_stored_votes(open_store("sqlite", Settings(data_dir=folder), read_only=True)))
 
 
-def assert_votes_are_true(votes: dict[str, Vote], counts: dict[str, dict[tuple[str, int], int]], truth: dict[str, Any]) -> None:
+def assert_votes_are_true(
+    votes: dict[str, Vote], counts: dict[str, dict[tuple[str, int], int]], truth: dict[str, Any]
+) -> None:
     """Per candidate, window and kiosk what the simulator says, and the raw votes the same."""
     assert counts["window"] == {(str(candidate), start): number for start, candidate, number in truth["windows"]}
     assert counts["total"] == {(candidate, 0): number for candidate, number in truth["candidates"].items()}
     assert sum(counts["kiosk"].values()) == sum(counts["second"].values()) == len(votes) == truth["votes"]
     window_s = truth["window_s"]
-    kiosks = Counter((f"{vote.candidate_id}/{vote.kiosk_id}", int(vote.time // window_s) * window_s) for vote in votes.values())
+    kiosks = Counter(
+        (f"{vote.candidate_id}/{vote.kiosk_id}", int(vote.time // window_s) * window_s) for vote in votes.values()
+    )
     assert counts["kiosk"] == kiosks

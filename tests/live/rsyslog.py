@@ -48,7 +48,9 @@ class Rsyslog:
 
     def check(self) -> str:
         """What rsyslogd says of the configuration; raises AssertionError where it finds it wrong."""
-        done = subprocess.run([self._program, "-N1", "-f", str(self.configuration)], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [self._program, "-N1", "-f", str(self.configuration)], capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stderr
 
@@ -81,7 +83,9 @@ class Rsyslog:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()
 
 

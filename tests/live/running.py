@@ -52,7 +52,9 @@ def _end_with_parent() -> None:
 class Supervised:
     """A process that is started again whenever it ends, until it ends well or is stopped; its exit codes are kept."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], log: Path, *, until_success: bool = False) -> None:
+    def __init__(
+        self, command: list[str], environment: dict[str, str], log: Path, *, until_success: bool = False
+    ) -> None:
         self._command, self._environment, self.log = command, environment, log
         self._until_success = until_success
         self._wanted = True
@@ -63,7 +65,9 @@ class Supervised:
 
     def _start(self) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
-            return subprocess.Popen(self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, preexec_fn=_end_with_parent)
+            return subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=log, preexec_fn=_end_with_parent
+            )
 
     def _watch(self) -> None:
         while True:
@@ -124,7 +128,8 @@ def _told(log: str) -> str:
     for block in re.split(r"\n(?=task |thread )", stacks):
         if places := re.findall(r"^  File \"(?:.*?/)?([^/\"]+/[^/\"]+)\", line (\d+), in (\S+)", block, re.MULTILINE):
             waiting.append(
-                f"{block.partition(chr(10))[0]}: " + " < ".join(f"{name} ({file}:{line})" for file, line, name in places[-3:][::-1])
+                f"{block.partition(chr(10))[0]}: "
+                + " < ".join(f"{name} ({file}:{line})" for file, line, name in places[-3:][::-1])
             )
     return "\n".join((log[-2000:], *sorted(waiting)))
 
@@ -136,8 +141,16 @@ class Live:
         """`options`: settings by name, without WEBLOGS_."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        own = {"APP_ID": f"live-{uuid.uuid4().hex[:8]}", "WEB_PORT": 0, "TICK_INTERVAL": 1, "PARTITIONS": 4, "CHUNK_BYTES": 64 << 10}
-        self.options = servers() | broker.settings() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
+        own = {
+            "APP_ID": f"live-{uuid.uuid4().hex[:8]}",
+            "WEB_PORT": 0,
+            "TICK_INTERVAL": 1,
+            "PARTITIONS": 4,
+            "CHUNK_BYTES": 64 << 10,
+        }
+        self.options = (
+            servers() | broker.settings() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
+        )
         self.settings: Settings = load(self.options | {"WEBLOGS_DATA_DIR": str(folder / "asking")})
         self.standing = KafkaStanding(self.settings)
         self.running: list[Supervised] = []
@@ -214,7 +227,9 @@ class Live:
             lag = self.standing.look(list(self.standing.groups())).lag
         except LogError as error:
             return str(error)
-        return "\n".join(f"{group} lacks {left} of {topic}/{number}" for (group, topic, number), left in lag.items() if left)
+        return "\n".join(
+            f"{group} lacks {left} of {topic}/{number}" for (group, topic, number), left in lag.items() if left
+        )
 
     def logs(self) -> str:
         """The end of each; of workers that run, where each of their tasks waits."""
@@ -229,7 +244,9 @@ class Live:
     def values(self, topic: str) -> list[bytes]:
         from kafka import KafkaConsumer, TopicPartition
 
-        consumer = KafkaConsumer(**client_options(self.settings), auto_offset_reset="earliest", enable_auto_commit=False)
+        consumer = KafkaConsumer(
+            **client_options(self.settings), auto_offset_reset="earliest", enable_auto_commit=False
+        )
         try:
             places = [TopicPartition(topic, partition) for partition in range(self.settings.partitions)]
             consumer.assign(places)
@@ -251,12 +268,20 @@ class Live:
                 known = newest.get(record[:4])
                 if known is None or known.version < record.version:
                     newest[record[:4]] = record
-        return {name: tuple(getattr(record, field) for field in fields) for name, record in newest.items() if record.superseded_by is None}  # type: ignore[return-value]
+        return {
+            name: tuple(getattr(record, field) for field in fields)
+            for name, record in newest.items()
+            if record.superseded_by is None
+        }  # type: ignore[return-value]
 
     def raw_ids(self) -> tuple[Counter[str], Counter[str]]:
         """How often each raw id is among the hits and among the rejects of the topics; repeats are sent after a crash."""
-        hits = Counter(hit[11] for value in self.values("weblogs_tokens") for hit in wire.hits_of(wire.decode_tokens(value)))
-        rejects = Counter(reject.raw_id for value in self.values("weblogs_rejects") for reject in wire.decode_rejects(value))
+        hits = Counter(
+            hit[11] for value in self.values("weblogs_tokens") for hit in wire.hits_of(wire.decode_tokens(value))
+        )
+        rejects = Counter(
+            reject.raw_id for value in self.values("weblogs_rejects") for reject in wire.decode_rejects(value)
+        )
         return hits, rejects
 
     def send(self, topic: str, partition: int, value: bytes) -> None:
@@ -274,7 +299,9 @@ class Live:
     def __enter__(self) -> Live:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for one in self.running:
             one.end()
         self.standing.close()

@@ -60,7 +60,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Pat
 
 def run(live: Live, *words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", *map(str, words)]
-    return subprocess.run(command, cwd=ROOT, env=live.environment("asking"), capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=live.environment("asking"), capture_output=True, text=True, check=False
+    )
 
 
 def assert_check_is_clean(live: Live) -> None:
@@ -176,9 +178,15 @@ def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arriv
     live.replay(logs[0][0]).wait()
     lagging = live.settings.app_id + "-cassandra"
     live.wait_until(lambda: get(live, "health/")["lag_messages"].get(lagging, 0) > 0, "the lag to be seen", 30)
-    live.wait_until(lambda: any("cassandra" in each.lower() for each in get(live, "health/")["problems"]), "health to tell", 60)
+    live.wait_until(
+        lambda: any("cassandra" in each.lower() for each in get(live, "health/")["problems"]), "health to tell", 60
+    )
     content, _ = reduced(logs[0][0])
-    live.wait_until(lambda: len(stored("elasticsearch", live.settings)) == len(content), "the other store to have everything", 120 * SCALE)
+    live.wait_until(
+        lambda: len(stored("elasticsearch", live.settings)) == len(content),
+        "the other store to have everything",
+        120 * SCALE,
+    )
     elasticsearch.stop()
     live.replay(logs[0][1]).wait()
     time.sleep(away_s)
@@ -222,8 +230,13 @@ def refuse_in_elasticsearch(live: Live) -> None:
     pipeline = {"processors": [{"fail": {"if": f"ctx.status == {TOO_LARGE}L", "message": "this is poison"}}]}
     name = f"{live.settings.elasticsearch_prefix}poison"
     settings = {"index.final_pipeline": name}
-    for path, body in ((f"/_ingest/pipeline/{name}", pipeline), (f"/{live.settings.elasticsearch_prefix}raw_weblogs/_settings", settings)):
-        request = urllib.request.Request(server + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
+    for path, body in (
+        (f"/_ingest/pipeline/{name}", pipeline),
+        (f"/{live.settings.elasticsearch_prefix}raw_weblogs/_settings", settings),
+    ):
+        request = urllib.request.Request(
+            server + path, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT"
+        )
         assert json.load(urllib.request.urlopen(request, timeout=30))["acknowledged"]
 
 
@@ -232,7 +245,9 @@ def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_
     live.replay(logs[0][0]).wait()
     live.wait_drained()
     refuse_in_elasticsearch(live)
-    message = next(each for each in map(wire.decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows)
+    message = next(
+        each for each in map(wire.decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows
+    )
     group = message.groups[0]
     poison = group.rows[0][:5] + (TOO_LARGE,) + group.rows[0][6:11] + ("0" * 31 + "7",) + group.rows[0][12:]
     message.groups = [msgspec.structs.replace(group, rows=[poison])]
@@ -248,7 +263,9 @@ def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_
             assert rejects[refusal_id(store, poison[11])] == 1
         assert not set(content) - set(stored(name, live.settings))
     for reason in ("this is poison", "does not fit its column"):
-        assert any(reason in reject.detail for value in live.values("weblogs_rejects") for reject in wire.decode_rejects(value))
+        assert any(
+            reason in reject.detail for value in live.values("weblogs_rejects") for reject in wire.decode_rejects(value)
+        )
     assert worker.exits == []
     assert_check_is_clean(live)
 

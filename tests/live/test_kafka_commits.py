@@ -29,7 +29,11 @@ async def committed_after_a_commit_that_waited(broker: Server) -> tuple[bool, li
 
     Whether the first one's succeeded, and what is committed at last, by partition.
     """
-    options = {"bootstrap_servers": f"127.0.0.1:{broker.port}", "group_id": uuid.uuid4().hex, "enable_auto_commit": False}
+    options = {
+        "bootstrap_servers": f"127.0.0.1:{broker.port}",
+        "group_id": uuid.uuid4().hex,
+        "enable_auto_commit": False,
+    }
     first, second = (AIOKafkaConsumer("weblogs", **options) for _ in range(2))
     await first.start()
     try:
@@ -50,7 +54,9 @@ async def committed_after_a_commit_that_waited(broker: Server) -> tuple[bool, li
         await first.stop()
 
 
-def test_a_commit_from_before_a_rebalance_does_not_overwrite_what_the_new_owner_committed(tmp_path: Path, broker: Server) -> None:
+def test_a_commit_from_before_a_rebalance_does_not_overwrite_what_the_new_owner_committed(
+    tmp_path: Path, broker: Server
+) -> None:
     with Live(tmp_path, broker):
         succeeded, offsets = asyncio.run(committed_after_a_commit_that_waited(broker))
     assert not succeeded

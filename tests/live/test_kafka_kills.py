@@ -49,7 +49,9 @@ def pace(seconds: float) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+def test_a_worker_killed_ten_times_at_random_loses_nothing(
+    tmp_path: Path, broker: Server, logs, table_store: str
+) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         worker = live.start_worker()
@@ -63,7 +65,9 @@ def test_a_worker_killed_ten_times_at_random_loses_nothing(tmp_path: Path, broke
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_one_of_two_workers_killed_ten_times_loses_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+def test_one_of_two_workers_killed_ten_times_loses_nothing(
+    tmp_path: Path, broker: Server, logs, table_store: str
+) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         workers = [live.start_worker(name) for name in ("one", "two")]
@@ -108,7 +112,9 @@ def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, bro
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(
+    tmp_path: Path, broker: Server, logs, table_store: str
+) -> None:
     with Live(tmp_path, broker, KAFKA_SESSION=6, TABLE_STORE=table_store) as live:
         one, two = live.start_worker("one"), live.start_worker("two")
         live.wait_started("one")
@@ -120,13 +126,17 @@ def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(tmp_p
             worker.signal(signal.SIGSTOP)
             time.sleep(10)
             worker.signal(signal.SIGCONT)
-            live.wait_until(lambda worker=worker, exits=exits: len(worker.exits) > exits, "the frozen worker to exit", 60)
+            live.wait_until(
+                lambda worker=worker, exits=exits: len(worker.exits) > exits, "the frozen worker to exit", 60
+            )
         replay.wait()
         assert_nothing_lost(live, *logs)
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
-def test_a_second_worker_that_comes_and_goes_changes_nothing(tmp_path: Path, broker: Server, logs, table_store: str) -> None:
+def test_a_second_worker_that_comes_and_goes_changes_nothing(
+    tmp_path: Path, broker: Server, logs, table_store: str
+) -> None:
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         live.start_worker("one")
         live.wait_started("one")
@@ -173,6 +183,8 @@ def test_a_broker_killed_ten_times_loses_nothing_and_the_flow_goes_on_within_a_m
             broker.wait_ready()
             answered = time.monotonic()
             live.wait_until(lambda before=before: live.committed() > before, "progress after the broker is back", 60)
-            print(f"broker down for {down_s} s more than its start; progress {time.monotonic() - answered:.1f} s after it answered")
+            print(
+                f"broker down for {down_s} s more than its start; progress {time.monotonic() - answered:.1f} s after it answered"
+            )
         replay.wait(300)
         assert_nothing_lost(live, *logs)

@@ -19,7 +19,9 @@ TOPICS = ("weblogs", "weblogs_tokens", "weblogs_rejects", "weblogs_reduced")
 PATIENCE_S = 40.0
 
 
-async def partitions_of_a_member_that_knew_no_topics(live: Live, broker: Server, patience_s: float) -> tuple[int, bytes | None]:
+async def partitions_of_a_member_that_knew_no_topics(
+    live: Live, broker: Server, patience_s: float
+) -> tuple[int, bytes | None]:
     """How many it has at last, and a message that it reads. Its first question for topics is answered by nobody; then it leads its group, as
     the only member."""
     consumer = AIOKafkaConsumer(
@@ -47,7 +49,9 @@ async def partitions_of_a_member_that_knew_no_topics(live: Live, broker: Server,
         await consumer.stop()
 
 
-def test_a_worker_that_starts_while_the_broker_goes_away_gets_its_partitions_soon(tmp_path: Path, broker: Server) -> None:
+def test_a_worker_that_starts_while_the_broker_goes_away_gets_its_partitions_soon(
+    tmp_path: Path, broker: Server
+) -> None:
     with Live(tmp_path, broker) as live:
         found = asyncio.run(partitions_of_a_member_that_knew_no_topics(live, broker, PATIENCE_S))
         assert found == (len(TOPICS) * live.settings.partitions, b"one")

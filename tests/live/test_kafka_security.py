@@ -43,7 +43,11 @@ def test_the_flow_runs_over_tls_with_scram(tmp_path: Path, secured: Server) -> N
 
 @pytest.mark.parametrize(
     ("command", "code"),
-    [(["faust", "-A", "app", "worker"], EXIT_REFUSED), (["app", "init", "--wait", "1"], 2), (["app", "replay", str(NINE)], 1)],
+    [
+        (["faust", "-A", "app", "worker"], EXIT_REFUSED),
+        (["app", "init", "--wait", "1"], 2),
+        (["app", "replay", str(NINE)], 1),
+    ],
     ids=["worker", "init", "replay"],
 )
 @pytest.mark.parametrize(
@@ -57,7 +61,13 @@ def test_wrong_credentials_are_one_sentence(
     with Live(tmp_path, secured) as live:
         environment = live.environment("worker", **wrong)
         done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=100
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
         )
         assert done.returncode == code, done.stderr
         said = [line for line in done.stderr.splitlines() if line.strip()]

@@ -24,7 +24,10 @@ def lines(tmp_path: Path) -> list[bytes]:
     """Simulated, without the head line."""
     out = tmp_path / "simulated.log"
     subprocess.run(
-        [sys.executable, "-m", "app", "simulate", "weblogs", "-q", "-n", str(LINES), "-o", str(out)], cwd=ROOT, check=True, timeout=100
+        [sys.executable, "-m", "app", "simulate", "weblogs", "-q", "-n", str(LINES), "-o", str(out)],
+        cwd=ROOT,
+        check=True,
+        timeout=100,
     )
     return out.read_bytes().splitlines()[1:]
 

@@ -31,7 +31,12 @@ VOTES = 2 * LINES
 def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
     """Topics, indices and a keyspace of its own; 8 partitions."""
     name = f"t{uuid.uuid4().hex[:8]}"
-    options = {"STORES": ",".join(STORES), "ELASTICSEARCH_PREFIX": f"{name}-", "CASSANDRA_KEYSPACE": name, "PARTITIONS": 8}
+    options = {
+        "STORES": ",".join(STORES),
+        "ELASTICSEARCH_PREFIX": f"{name}-",
+        "CASSANDRA_KEYSPACE": name,
+        "PARTITIONS": 8,
+    }
     with Live(tmp_path / "live", broker, **options) as made:
         yield made
         for one in made.running:
@@ -55,12 +60,18 @@ def simulate(live: Live, what: str, *arguments: object) -> Supervised:
 
 def votes_in(live: Live, store: str) -> tuple[dict[str, Vote], dict[str, dict[tuple[str, int], int]]]:
     async def read(open_store: Store) -> Any:
-        return [vote async for vote in open_store.ledgers.all_votes()], [each async for each in open_store.ledgers.all_sums("votes")]
+        return [vote async for vote in open_store.ledgers.all_votes()], [
+            each async for each in open_store.ledgers.all_sums("votes")
+        ]
 
     votes, sums = ask_store(store, live.settings, read)
     assert len({vote.vote_id for vote in votes}) == len(votes)
     counts = {
-        resolution: {at: found[0] for at, found in added(each for each in sums if each.resolution == resolution).items() if found[0]}
+        resolution: {
+            at: found[0]
+            for at, found in added(each for each in sums if each.resolution == resolution).items()
+            if found[0]
+        }
         for resolution in ("kiosk", "window", "total", "second")
     }
     return {vote.vote_id: vote for vote in votes}, counts
@@ -79,7 +90,9 @@ async def spent_in(store: Store) -> Any:
 
 
 @pytest.mark.parametrize("rule", ["one a vote id", "one a user"])
-def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(live: Live, broker: Server, tmp_path: Path, rule: str) -> None:
+def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(
+    live: Live, broker: Server, tmp_path: Path, rule: str
+) -> None:
     rng = random.Random(rule)
     votes_truth, spend_truth = tmp_path / "votes.json", tmp_path / "spend.json"
     options: list[object] = []
@@ -94,7 +107,9 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(live: L
     live.wait_started("two")
     config = tmp_path / "spend.toml"
     config.write_text(f"users = 50\nmean_gap_s = {50 * 86400 / (LINES / 2)}\nrepeats = 0.2\nrate = {LINES / 80}\n")
-    voting = simulate(live, "votes", "-n", VOTES, "--seed", 7, "--truth", votes_truth, "--rate", VOTES / 40, "--url", url, *options)
+    voting = simulate(
+        live, "votes", "-n", VOTES, "--seed", 7, "--truth", votes_truth, "--rate", VOTES / 40, "--url", url, *options
+    )
     paying = simulate(live, "spend", "--config", config, "--truth", spend_truth, "--url", url)
     kills = 0
     while not (voting.ended and paying.ended) and kills < 12:
@@ -127,7 +142,20 @@ def test_a_worker_killed_at_a_named_point_counts_every_vote_once(live: Live, tmp
     live.start_worker("two", CHANGELOG_BATCH_BYTES=8192)
     live.wait_started("one")
     client = simulate(
-        live, "votes", "-n", 8000, "--seed", 9, "--rate", 2000, "--batch", 200, "--truth", truth, "--url", f"http://127.0.0.1:{port}"
+        live,
+        "votes",
+        "-n",
+        8000,
+        "--seed",
+        9,
+        "--rate",
+        2000,
+        "--batch",
+        200,
+        "--truth",
+        truth,
+        "--url",
+        f"http://127.0.0.1:{port}",
     )
     client.wait(300)
     live.wait_drained(300)

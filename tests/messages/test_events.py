@@ -23,7 +23,9 @@ from app.messages.events import (
 )
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner, max_size=6), max_leaves=12
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=6),
+    max_leaves=12,
 )
 
 

@@ -22,7 +22,12 @@ def test_rows_have_the_columns_in_order_with_their_types(tmp_path):
     assert first["byte_ranges"] == "0-499, 1000-1200"
     assert (first["covered_bytes"], first["total_bytes"], first["size_known"], first["hits"]) == (701, 2000, True, 3)
     assert first["last"] == datetime.datetime(2020, 7, 31, 16, 46, 8, 500000, tzinfo=datetime.UTC)
-    assert (second["total_bytes"], second["reason"], second["size_known"], second["big_numbers"]) == (None, None, False, None)
+    assert (second["total_bytes"], second["reason"], second["size_known"], second["big_numbers"]) == (
+        None,
+        None,
+        False,
+        None,
+    )
 
 
 def test_hostile_texts_come_back(tmp_path):

@@ -25,7 +25,10 @@ def _written(path, deliveries):
 
 def _tsv_rows(path):
     lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
-    return [[re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field) for field in line.split("\t")] for line in lines]
+    return [
+        [re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field) for field in line.split("\t")]
+        for line in lines
+    ]
 
 
 def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_path):
@@ -40,7 +43,12 @@ def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_pat
 
 
 def test_an_absent_value_is_an_empty_field(tmp_path):
-    row = dict(zip(*_tsv_rows(_written(tmp_path / "o.tsv", [delivery(total_bytes=None, reason=None, bytes_sent=None)])), strict=True))
+    row = dict(
+        zip(
+            *_tsv_rows(_written(tmp_path / "o.tsv", [delivery(total_bytes=None, reason=None, bytes_sent=None)])),
+            strict=True,
+        )
+    )
     assert (row["total_bytes"], row["reason"], row["bytes_sent"]) == ("", "", "")
 
 
@@ -50,7 +58,10 @@ def test_every_text_file_gives_back_a_hostile_text(tmp_path, text):
     assert _tsv_rows(_written(tmp_path / "o.tsv", [given_one]))[1][1] == writable(text)
     with _written(tmp_path / "o.csv", [given_one]).open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file))[1][1] == writable(text)
-    assert json.loads(_written(tmp_path / "o.jsonl", [given_one]).read_text("utf-8"))["user_agent"] in (text, writable(text))
+    assert json.loads(_written(tmp_path / "o.jsonl", [given_one]).read_text("utf-8"))["user_agent"] in (
+        text,
+        writable(text),
+    )
 
 
 @given(st.lists(st.text(), min_size=3, max_size=3))

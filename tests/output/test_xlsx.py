@@ -45,7 +45,12 @@ def test_every_text_is_a_text_and_no_formula_link_or_markup(tmp_path, text):
     assert "<f>" not in xml
     assert "<r>" not in xml
     expected = cell_text(text).replace("_x0041_", "_x005F_x0041_")  # the reader keeps the escape of an escape
-    assert (cell.value or "") in (expected, cell_text(text), expected.replace("\r", "\n"), expected.replace("\r", "_x000D_"))
+    assert (cell.value or "") in (
+        expected,
+        cell_text(text),
+        expected.replace("\r", "\n"),
+        expected.replace("\r", "_x000D_"),
+    )
 
 
 def test_a_number_with_more_digits_than_a_cell_holds_is_a_text(tmp_path):

@@ -23,26 +23,34 @@ __all__ = ["main"]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.services", description="Real Kafka, Elasticsearch and Cassandra without Docker.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.services", description="Real Kafka, Elasticsearch and Cassandra without Docker."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     shared = argparse.ArgumentParser(add_help=False)
     shared.add_argument("--base", type=Path, default=DEFAULT_BASE, help="folder of their data and logs (%(default)s)")
     shared.add_argument("--cache", type=Path, default=DEFAULT_CACHE, help="folder of what is fetched (%(default)s)")
     for kind, port in KINDS.items():
-        shared.add_argument(f"--{kind}-port", type=int, default=0, metavar="PORT", help=f"{port}, or where it was started last")
+        shared.add_argument(
+            f"--{kind}-port", type=int, default=0, metavar="PORT", help=f"{port}, or where it was started last"
+        )
     for verb, told in (
         ("start", "start servers, wait until they answer"),
         ("stop", "stop them; their data stay"),
         ("status", "tell which run; exit code 1 when one does not answer"),
     ):
-        verbs.add_parser(verb, parents=[shared], help=told).add_argument("kinds", nargs="*", metavar="KIND", help="all three without one")
+        verbs.add_parser(verb, parents=[shared], help=told).add_argument(
+            "kinds", nargs="*", metavar="KIND", help="all three without one"
+        )
     run = verbs.add_parser("run", parents=[shared], help="run a command beside fresh servers")
     run.add_argument("command", nargs="+", metavar="COMMAND", help="after --")
     return parser
 
 
 def _servers(options: argparse.Namespace, kinds: list[str]) -> list[Server]:
-    return [Server(kind, options.base, getattr(options, f"{kind}_port", 0), cache=options.cache) for kind in kinds or KINDS]
+    return [
+        Server(kind, options.base, getattr(options, f"{kind}_port", 0), cache=options.cache) for kind in kinds or KINDS
+    ]
 
 
 def _say(text: str) -> None:

@@ -30,7 +30,9 @@ def _kafka(port: int, _password: str) -> bool:
 
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
-        consumer = KafkaConsumer(bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=5000, bootstrap_timeout_ms=5000)
+        consumer = KafkaConsumer(
+            bootstrap_servers=f"127.0.0.1:{port}", request_timeout_ms=5000, bootstrap_timeout_ms=5000
+        )
         try:
             consumer.topics()
         finally:
@@ -74,5 +76,9 @@ def _cassandra(port: int, password: str) -> bool:
     return True
 
 
-PROBES: dict[str, Callable[[int, str], bool]] = {"kafka": _kafka, "elasticsearch": _elasticsearch, "cassandra": _cassandra}
+PROBES: dict[str, Callable[[int, str], bool]] = {
+    "kafka": _kafka,
+    "elasticsearch": _elasticsearch,
+    "cassandra": _cassandra,
+}
 """Kind -> whether the server on this port of 127.0.0.1 answers; with the password where logins are on."""

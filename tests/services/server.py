@@ -47,7 +47,9 @@ class Server:
     Raises ServiceError with one sentence where it can not do what it is asked.
     """
 
-    def __init__(self, kind: str, base: Path = DEFAULT_BASE, port: int = 0, *, password: str = "", cache: Path = DEFAULT_CACHE) -> None:
+    def __init__(
+        self, kind: str, base: Path = DEFAULT_BASE, port: int = 0, *, password: str = "", cache: Path = DEFAULT_CACHE
+    ) -> None:
         if kind not in KINDS:
             raise ServiceError(f"no server is called {kind!r}: there are {', '.join(KINDS)}")
         self.kind, self.base, self.password, self.cache = kind, base.absolute(), password, cache.absolute()
@@ -59,7 +61,9 @@ class Server:
         """The server that `python -m tests.services run` started for the command that this process belongs to."""
         if base := os.environ.get("SERVICES_BASE"):
             return cls(kind, Path(base))
-        raise ServiceError("no servers stand beside this process: start it by `python -m tests.services run -- COMMAND`")
+        raise ServiceError(
+            "no servers stand beside this process: start it by `python -m tests.services run -- COMMAND`"
+        )
 
     @classmethod
     def on_free_ports(cls, kind: str, base: Path, *, password: str = "", cache: Path = DEFAULT_CACHE) -> Server:
@@ -76,7 +80,11 @@ class Server:
     def ports(self) -> dict[str, int]:
         """What else it listens on, by the names that its script knows."""
         return {
-            "kafka": {"KAFKA_PORT": self.port, "KAFKA_CONTROLLER_PORT": self.port + 1, "KAFKA_SASL_PORT": self.port + 2},
+            "kafka": {
+                "KAFKA_PORT": self.port,
+                "KAFKA_CONTROLLER_PORT": self.port + 1,
+                "KAFKA_SASL_PORT": self.port + 2,
+            },
             "elasticsearch": {"ES_HTTP_PORT": self.port, "ES_TRANSPORT_PORT": self.port + 100},
             "cassandra": {"CASS_PORT": self.port, "CASS_STORAGE_PORT": self.port - 2042},
         }[self.kind]
@@ -99,10 +107,18 @@ class Server:
     def settings(self) -> dict[str, str]:
         """The WEBLOGS_ variables that lead to it."""
         if self.kind == "elasticsearch":
-            login = {"WEBLOGS_ELASTICSEARCH_USER": "elastic", "WEBLOGS_ELASTICSEARCH_PASSWORD": self.password} if self.password else {}
+            login = (
+                {"WEBLOGS_ELASTICSEARCH_USER": "elastic", "WEBLOGS_ELASTICSEARCH_PASSWORD": self.password}
+                if self.password
+                else {}
+            )
             return {"WEBLOGS_ELASTICSEARCH_URL": f"http://127.0.0.1:{self.port}"} | login
         if self.kind == "cassandra":
-            login = {"WEBLOGS_CASSANDRA_USER": "cassandra", "WEBLOGS_CASSANDRA_PASSWORD": CASSANDRA_PASSWORD} if self.password else {}
+            login = (
+                {"WEBLOGS_CASSANDRA_USER": "cassandra", "WEBLOGS_CASSANDRA_PASSWORD": CASSANDRA_PASSWORD}
+                if self.password
+                else {}
+            )
             return {"WEBLOGS_CASSANDRA_HOSTS": "127.0.0.1", "WEBLOGS_CASSANDRA_PORT": str(self.port)} | login
         if not self.password:
             return {"WEBLOGS_BROKER": f"kafka://127.0.0.1:{self.port}"}
@@ -123,7 +139,9 @@ class Server:
 
     def ready(self) -> bool:
         """It answers its clients."""
-        return self.running() and PROBES[self.kind](self.port, CASSANDRA_PASSWORD if self.kind == "cassandra" else self.password)
+        return self.running() and PROBES[self.kind](
+            self.port, CASSANDRA_PASSWORD if self.kind == "cassandra" else self.password
+        )
 
     def start(self) -> None:
         """Start it unless it runs; `wait_ready` waits for it. Its data are those that it had."""
@@ -132,12 +150,20 @@ class Server:
         check_needs(self.kind, fetched=(self.cache / self.kind / FETCHED[self.kind]).exists())
         for name in self._taken():
             port = self.ports[name]
-            raise ServiceError(f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port")
+            raise ServiceError(
+                f"port {port} ({name} of {self.kind}) is taken by another program: stop it, or choose another port"
+            )
         for folder in (self.base, self.cache, self.folder):
             make_folder(folder)
         # Through a shell that ends at once: the server is nobody's child, as a daemon, and nobody has to wait for it.
         begun = subprocess.run(
-            ["/bin/sh", "-c", '"$0" </dev/null >>"$1" 2>&1 & echo $!', str(HERE / self.kind / "start.sh"), str(self.log)],
+            [
+                "/bin/sh",
+                "-c",
+                '"$0" </dev/null >>"$1" 2>&1 & echo $!',
+                str(HERE / self.kind / "start.sh"),
+                str(self.log),
+            ],
             cwd=self.folder,
             env={**os.environ, **self._environment()},
             stdout=subprocess.PIPE,
@@ -158,7 +184,9 @@ class Server:
             if not self.running() and not self._runs_after(POLL_S):
                 raise ServiceError(f"{self.kind} ended while it started; the end of {self.log}:\n{self._end_of_log()}")
             if time.monotonic() > deadline:
-                raise ServiceError(f"{self.kind} did not answer for {patience_s:.0f} s; the end of {self.log}:\n{self._end_of_log()}")
+                raise ServiceError(
+                    f"{self.kind} did not answer for {patience_s:.0f} s; the end of {self.log}:\n{self._end_of_log()}"
+                )
             time.sleep(POLL_S)
 
     def kill(self) -> None:
@@ -205,7 +233,11 @@ class Server:
 
     def _taken(self) -> list[str]:
         """Names of the ports where somebody listens."""
-        return [name for name, port in self.ports.items() if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port)]
+        return [
+            name
+            for name, port in self.ports.items()
+            if (name != "KAFKA_SASL_PORT" or self.password) and _is_taken(port)
+        ]
 
     @property
     def _state_file(self) -> Path:
@@ -224,8 +256,16 @@ class Server:
             login = {"KAFKA_SASL": "1", "KAFKA_PASSWORD": self.password} if self.password else {}
             return own | login | {"KAFKA_ROOT": str(self.folder), "KAFKA_JARS": str(fetched / "jars")}
         if self.kind == "elasticsearch":
-            return own | {"ES_BASE": str(self.folder), "ES_INSTALL": str(fetched / "home"), "ES_PASSWORD": self.password}
-        return own | {"CASS_ROOT": str(self.folder), "CASS_JARS": str(fetched / "jars"), "CASS_AUTH": "1" if self.password else ""}
+            return own | {
+                "ES_BASE": str(self.folder),
+                "ES_INSTALL": str(fetched / "home"),
+                "ES_PASSWORD": self.password,
+            }
+        return own | {
+            "CASS_ROOT": str(self.folder),
+            "CASS_JARS": str(fetched / "jars"),
+            "CASS_AUTH": "1" if self.password else "",
+        }
 
     def _launcher_pid(self) -> int | None:
         return self._checked(self._known().get("pid"))
@@ -287,4 +327,6 @@ def make_folder(folder: Path) -> None:
     if os.geteuid() == 0:
         for each in (*folder.parents, folder):
             if not each.stat().st_mode & 0o001:
-                raise ServiceError(f"{each} is closed to other users, and Elasticsearch does not run as root: choose another --base")
+                raise ServiceError(
+                    f"{each} is closed to other users, and Elasticsearch does not run as root: choose another --base"
+                )

@@ -40,7 +40,9 @@ def test_with_one_vote_a_user_the_first_one_sent_counts() -> None:
     first: dict[str, int] = {}
     for vote in simulated.sends():
         first.setdefault(vote["user_id"], vote["candidate_id"])
-    assert simulated.truth()["candidates"] == {str(one): number for one, number in sorted(Counter(first.values()).items())}
+    assert simulated.truth()["candidates"] == {
+        str(one): number for one, number in sorted(Counter(first.values()).items())
+    }
 
 
 def test_payments_stay_in_their_range_and_every_resolution_has_all_cents() -> None:
@@ -60,7 +62,15 @@ def test_payments_stay_in_their_range_and_every_resolution_has_all_cents() -> No
 
 
 @pytest.mark.parametrize(
-    "values", [{"users": 0}, {"users": 1.5}, {"users": True}, {"mean_gap_s": 0}, {"repeats": 2}, {"min_cents": 5, "max_cents": 4}]
+    "values",
+    [
+        {"users": 0},
+        {"users": 1.5},
+        {"users": True},
+        {"mean_gap_s": 0},
+        {"repeats": 2},
+        {"min_cents": 5, "max_cents": 4},
+    ],
 )
 def test_a_bad_config_is_told(values: dict[str, object]) -> None:
     assert SpendPlan.problem(values)

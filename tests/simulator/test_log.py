@@ -110,7 +110,9 @@ def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form, seed
             held[ip, agent, request.removesuffix(" HTTP/1.1").removesuffix(" HTTP/2.0")].append((lo, hi))
     expected = {key: _merged(spans) for key, spans in held.items()}
     found = {(one["ip_address"], one["user_agent"], one["request"]): one["ranges"] for one in told}
-    assert {key: ranges for key, ranges in found.items() if ranges} == {key: runs for key, runs in expected.items() if runs}
+    assert {key: ranges for key, ranges in found.items() if ranges} == {
+        key: runs for key, runs in expected.items() if runs
+    }
 
 
 def _read_back(text, form):
@@ -121,7 +123,9 @@ def _read_back(text, form):
             lo, hi = span.split("-")
             yield ip, agent, request, status, int(lo), int(hi)
         return
-    pattern = re.compile(r'(\S+) - - \[[^]]+\] "([^"]*)" (\d+) (\d+) "-" "((?:[^"\\]|\\.)*)" "(?:bytes (?:(\d+)-(\d+)|\*)/\d+|-)"')
+    pattern = re.compile(
+        r'(\S+) - - \[[^]]+\] "([^"]*)" (\d+) (\d+) "-" "((?:[^"\\]|\\.)*)" "(?:bytes (?:(\d+)-(\d+)|\*)/\d+|-)"'
+    )
     for line in text.splitlines():
         ip, request, status, sent, agent, lo, hi = pattern.fullmatch(line).groups()
         span = (None, None) if lo is None else (int(lo), min(int(hi), int(lo) + int(sent) - 1))
@@ -153,7 +157,9 @@ def test_every_story_stays_within_the_file(story, has_bytes):
 
     rng = Random(f"{story}{has_bytes}")
     for size in (16, 17, 1000, 2**40):
-        for pause, status, lo, hi, sent, total, _ in (request for _ in range(30) for request in tell(rng, size, has_bytes, story)):
+        for pause, status, lo, hi, sent, total, _ in (
+            request for _ in range(30) for request in tell(rng, size, has_bytes, story)
+        ):
             assert pause >= 0
             assert total in (-1, size, size + 1000)
             assert status == 416 or -1 <= lo <= hi < size or (lo == size and sent == 0)
@@ -167,7 +173,17 @@ def test_stories_have_the_holes_they_are_named_for():
     for _ in range(50):
         covered = {name: _covered(tell(rng, 500, False, name)) for name in STORIES}
         whole = [[0, 499]]
-        for name in ("in_order", "in_one", "reversed", "shuffled", "repeated", "overlapping", "shared_border", "probe_then_rest", "whole"):
+        for name in (
+            "in_order",
+            "in_one",
+            "reversed",
+            "shuffled",
+            "repeated",
+            "overlapping",
+            "shared_border",
+            "probe_then_rest",
+            "whole",
+        ):
             assert covered[name] == whole, name
         assert covered["no_start"][0][0] > 0
         assert covered["no_start"][-1][1] == 499

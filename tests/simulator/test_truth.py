@@ -9,7 +9,9 @@ from tests.simulator.integers import bytes_delivered, runs_of, sessions_by_pairs
 _KEY = ("10.0.0.1", "agent", "GET /a")
 _SPANS = st.tuples(st.integers(0, 60), st.integers(0, 25)).map(lambda pair: (pair[0], pair[0] + pair[1]))
 _SHOTS = st.lists(
-    st.builds(lambda time, span, sent: Shot(time, span[0], span[1], sent, -1), st.integers(0, 50), _SPANS, st.integers(-1, 30)),
+    st.builds(
+        lambda time, span, sent: Shot(time, span[0], span[1], sent, -1), st.integers(0, 50), _SPANS, st.integers(-1, 30)
+    ),
     min_size=1,
     max_size=8,
 )

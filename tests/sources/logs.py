@@ -13,7 +13,11 @@ from app.transports.producers import Message
 
 def line(number: int) -> bytes:
     """One line of the common format; no two numbers give the same."""
-    return b'203.0.113.%d - - [31/Jul/2020:16:46:07 +0000] "GET /file-%d HTTP/1.1" 200 %d\n' % (number % 250, number, number)
+    return b'203.0.113.%d - - [31/Jul/2020:16:46:07 +0000] "GET /file-%d HTTP/1.1" 200 %d\n' % (
+        number % 250,
+        number,
+        number,
+    )
 
 
 def log(count: int, first: int = 0) -> bytes:
@@ -68,7 +72,10 @@ def lines_of(message: Message) -> list[tuple[str, int, bytes]]:
     source, position = headers[Headers.SOURCE].decode(), int(headers[Headers.POSITION])
     texts = (message.value or b"").removesuffix(b"\n").split(b"\n")
     if Headers.POSITIONS in headers:
-        return [(source, place, text) for place, text in zip(unpack_positions(headers[Headers.POSITIONS]), texts, strict=True)]
+        return [
+            (source, place, text)
+            for place, text in zip(unpack_positions(headers[Headers.POSITIONS]), texts, strict=True)
+        ]
     found = []
     for text in texts:
         found.append((source, position, text))

@@ -14,9 +14,12 @@ from app.sources.identity.digest import ContentDigest
 from app.sources.identity.heads import MAX_HEAD_BYTES, MAX_HEAD_LINES, HeadRule, Heads, text_of
 
 CONTENTS = st.lists(
-    st.sampled_from([b"\n", b"\r\n", b"#", b"# h\n", b"a", b"bc\n", b"d" * 50, b"\x00\xff", b"e" * 90 + b"\n"]), max_size=60
+    st.sampled_from([b"\n", b"\r\n", b"#", b"# h\n", b"a", b"bc\n", b"d" * 50, b"\x00\xff", b"e" * 90 + b"\n"]),
+    max_size=60,
 ).map(b"".join)
-RULES = st.sampled_from([None, HeadRule(b"#"), HeadRule(b"", lambda line: line.startswith("b")), HeadRule(b"# ", lambda line: True)])
+RULES = st.sampled_from(
+    [None, HeadRule(b"#"), HeadRule(b"", lambda line: line.startswith("b")), HeadRule(b"# ", lambda line: True)]
+)
 
 
 class _Pieces:
@@ -32,13 +35,24 @@ class _Pieces:
         return self._data.read(min(size, self._sizes[self._reads % len(self._sizes)]))
 
 
-@given(CONTENTS, st.integers(1, 200), st.integers(1, 100), RULES, st.integers(0, 3), st.lists(st.integers(1, 50), max_size=5))
+@given(
+    CONTENTS,
+    st.integers(1, 200),
+    st.integers(1, 100),
+    RULES,
+    st.integers(0, 3),
+    st.lists(st.integers(1, 50), max_size=5),
+)
 @example(b"", 1, 1, None, 0, [])
 def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
     content, chunk_bytes, max_line_bytes, rule, lines_per_message, sizes
 ):
     at = 0
-    found = list(chunks(_Pieces(content, sizes), chunk_bytes, max_line_bytes, head_rule=rule, lines_per_message=lines_per_message))
+    found = list(
+        chunks(
+            _Pieces(content, sizes), chunk_bytes, max_line_bytes, head_rule=rule, lines_per_message=lines_per_message
+        )
+    )
     for number, chunk in enumerate(found):
         assert chunk.position == at
         if chunk.too_long:
@@ -53,7 +67,9 @@ def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
         assert not lines_per_message or chunk.lines <= lines_per_message
         at += len(chunk.data)
     assert at in (len(content), len(content) + 1)  # a long last line may lack its newline
-    assert sum(chunk.lines for chunk in found) == content.count(b"\n") + (content != b"" and not content.endswith(b"\n"))
+    assert sum(chunk.lines for chunk in found) == content.count(b"\n") + (
+        content != b"" and not content.endswith(b"\n")
+    )
 
 
 @given(CONTENTS, st.integers(1, 200), st.integers(1, 200), st.integers(1, 100), RULES)
@@ -93,7 +109,9 @@ def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes):
     first = list(chunker.cut(BytesIO(content[:at])))
     later = Chunker(chunk_bytes, 10**6, head_rule=rule, position=chunker.position, head=chunker.head)
     found = [
-        (line, chunk.head) for chunk in first + list(later.cut(BytesIO(content[at:]))) for line in chunk.data.splitlines(keepends=True)
+        (line, chunk.head)
+        for chunk in first + list(later.cut(BytesIO(content[at:])))
+        for line in chunk.data.splitlines(keepends=True)
     ]
     assert [e for e in found if not e[0].startswith(b"#")] == [e for e in all_at_once if not e[0].startswith(b"#")]
 
@@ -109,7 +127,9 @@ def test_a_change_of_head_lines_starts_a_chunk_that_begins_with_them():
 
 def test_the_first_line_is_the_head_only_where_the_rule_says_so():
     rule = HeadRule(b"", lambda line: line.startswith("date"))
-    assert [chunk.head for chunk in chunks(BytesIO(b"date time\n1\n22222\n"), 4, 100, head_rule=rule)] == [("date time",)] * 2
+    assert [chunk.head for chunk in chunks(BytesIO(b"date time\n1\n22222\n"), 4, 100, head_rule=rule)] == [
+        ("date time",)
+    ] * 2
     assert [chunk.head for chunk in chunks(BytesIO(b"1\ndate\n2\n"), 4, 100, head_rule=rule)] == [(), (), ()]
 
 

@@ -72,7 +72,10 @@ def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path, kin
     packed = PACKERS[kind](TEXT)
     path.write_bytes(packed[: len(packed) * 3 // 4])
     got = b""
-    with open_input(path) as stream, pytest.raises(InputError, match=f"log is cut off at byte {len(packed) * 3 // 4} .*{kind}"):
+    with (
+        open_input(path) as stream,
+        pytest.raises(InputError, match=f"log is cut off at byte {len(packed) * 3 // 4} .*{kind}"),
+    ):
         while data := stream.read(1 << 20):
             got += data
     assert TEXT.startswith(got)

@@ -38,7 +38,9 @@ class Following:
         self.stop = Event()
         self.result: ReplayResult | None = None
         identifier = Identifier(FolderRegistry(folder))
-        options = ReplayOptions(identifier, ReadOptions(chunk_bytes=4096), linger_s=LINGER_S, stop=self.stop, say=self.said.append)
+        options = ReplayOptions(
+            identifier, ReadOptions(chunk_bytes=4096), linger_s=LINGER_S, stop=self.stop, say=self.said.append
+        )
 
         def run() -> None:
             self.result = follow_files([str(path) for path in paths], to, options)
@@ -241,7 +243,9 @@ def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path):
     said: list[str] = []
     copy = path.with_name("copy.gz")
     copy.write_bytes(gzip.compress(path.read_bytes()))
-    replay_files([str(copy)], each.to, ReplayOptions(Identifier(FolderRegistry(path.parent / "sources")), say=said.append))
+    replay_files(
+        [str(copy)], each.to, ReplayOptions(Identifier(FolderRegistry(path.parent / "sources")), say=said.append)
+    )
     assert sent_once(each.to, log(1) + log(60, 20)) and len(each.to.sources()) == 1
 
 

@@ -24,7 +24,9 @@ def identifier(request, tmp_path) -> Identifier:
     return Identifier(FolderRegistry(tmp_path / "sources") if request.param == "folder" else MemoryRegistry())
 
 
-def read(path: Path, identifier: Identifier, chunks: int | None = None, options: ReadOptions = OPTIONS) -> tuple[str, list[int]]:
+def read(
+    path: Path, identifier: Identifier, chunks: int | None = None, options: ReadOptions = OPTIONS
+) -> tuple[str, list[int]]:
     """The source id and the positions of so many chunks, acknowledged; all of them and the end by default."""
     positions = []
     with open_source(path, identifier, options) as opened:
@@ -201,7 +203,12 @@ def test_checkpoints_survive_as_files_and_a_damaged_one_is_said(tmp_path):
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     read(path, Identifier(FolderRegistry(tmp_path / "sources")))
-    (stored,) = [Path(folder) / name for folder, _, names in os.walk(tmp_path / "sources") for name in names if name.endswith(".json")]
+    (stored,) = [
+        Path(folder) / name
+        for folder, _, names in os.walk(tmp_path / "sources")
+        for name in names
+        if name.endswith(".json")
+    ]
     assert json.loads(stored.read_bytes())["lines"] == 100
     stored.write_bytes(b"{")
     with pytest.raises(InputError, match=f"the checkpoint {stored} can not be read"):

@@ -14,11 +14,14 @@ from app.sources.files.orders import ordered_chunks
 from app.sources.identity.heads import HeadRule
 
 CONTENTS = st.lists(
-    st.sampled_from([b"\n", b"a\n", b"bb\n", b"#x\n", b"#y\n", b"c" * 30 + b"\n", b"d\r\n", b"e" * 300 + b"\n"]), max_size=40
+    st.sampled_from([b"\n", b"a\n", b"bb\n", b"#x\n", b"#y\n", b"c" * 30 + b"\n", b"d\r\n", b"e" * 300 + b"\n"]),
+    max_size=40,
 ).map(b"".join)
 
 
-def rows(content: bytes, order: str, seed: int = 1, rule: HeadRule = HeadRule(), **options) -> list[tuple[int, bytes, tuple[str, ...]]]:  # noqa: B008
+def rows(
+    content: bytes, order: str, seed: int = 1, rule: HeadRule = HeadRule(), **options
+) -> list[tuple[int, bytes, tuple[str, ...]]]:
     found = []
     for chunk in ordered_chunks(BytesIO(content), order, seed, ReadOptions(max_line_bytes=100, **options), rule):
         if chunk.too_long:
@@ -33,14 +36,25 @@ def rows(content: bytes, order: str, seed: int = 1, rule: HeadRule = HeadRule(),
 
 def plain_rows(content: bytes) -> list[tuple[int, bytes]]:
     found, at = [], 0
-    for line in content.split(b"\n")[:-1] + ([content[content.rfind(b"\n") + 1 :]] if not content.endswith(b"\n") and content else []):
+    for line in content.split(b"\n")[:-1] + (
+        [content[content.rfind(b"\n") + 1 :]] if not content.endswith(b"\n") and content else []
+    ):
         found.append((at, line))
         at += len(line) + 1
     return found
 
 
-@given(CONTENTS, st.sampled_from(["reverse", "random"]), st.integers(0, 3), st.integers(0, 3), st.integers(1, 60), st.booleans())
-def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(content, order, seed, lines_per_message, chunk_bytes, unended):
+@given(
+    CONTENTS,
+    st.sampled_from(["reverse", "random"]),
+    st.integers(0, 3),
+    st.integers(0, 3),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
+    content, order, seed, lines_per_message, chunk_bytes, unended
+):
     if unended:
         content = content.removesuffix(b"\n")
     found = rows(content, order, seed, HeadRule(b"#"), lines_per_message=lines_per_message, chunk_bytes=chunk_bytes)

@@ -46,7 +46,9 @@ def test_all_lines_arrive_once_with_their_source_position_and_format(path):
     assert (result.lines, result.bytes, result.exit_code, result.files) == (300, len(CONTENT), 0, 1)
     assert b"".join(message.value or b"" for message in to.messages) == CONTENT
     (source,) = to.sources()
-    assert [position for _, position, _ in to.lines()] == [sum(map(len, CONTENT.splitlines(keepends=True)[:n])) for n in range(300)]
+    assert [position for _, position, _ in to.lines()] == [
+        sum(map(len, CONTENT.splitlines(keepends=True)[:n])) for n in range(300)
+    ]
     for message in to.messages:
         assert message.headers[Headers.FORMAT] == b"common"
         assert message.headers[Headers.NAME] == b"access.log"
@@ -76,7 +78,8 @@ def test_the_same_file_again_in_any_guise_adds_nothing(path, again):
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"line_by_line": True}, {"read": ReadOptions(chunk_bytes=1 << 20)}, {"order": "random"}, {"order": "reverse"}]
+    "asked",
+    [{}, {"line_by_line": True}, {"read": ReadOptions(chunk_bytes=1 << 20)}, {"order": "random"}, {"order": "reverse"}],
 )
 def test_again_sends_the_same_lines_from_the_same_source_at_the_same_positions(path, asked):
     first, second = MemoryLog(), MemoryLog()
@@ -197,7 +200,9 @@ def test_head_lines_go_with_every_message_of_their_lines(tmp_path):
     to = MemoryLog()
     replay(path, to, read=ReadOptions(chunk_bytes=1024))
     assert len(to.messages) > 3
-    assert {message.headers.get(Headers.HEAD) for message in to.messages if Headers.END not in message.headers} == {head.strip()}
+    assert {message.headers.get(Headers.HEAD) for message in to.messages if Headers.END not in message.headers} == {
+        head.strip()
+    }
 
 
 def test_a_line_that_is_too_long_goes_with_its_length(tmp_path):
@@ -237,7 +242,9 @@ sys.exit(replay_files([str(path)], Printed(), options).exit_code)
 def test_a_replay_that_was_killed_skips_nothing_and_repeats_only_what_had_no_checkpoint(path, point):
     environ = {**os.environ, "WEBLOGS_CRASH_AT": point}
     root = Path(__file__).parents[2]
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, env=environ, cwd=root, check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)], capture_output=True, text=True, env=environ, cwd=root, check=False
+    )
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = [tuple(map(int, row.split())) for row in killed.stdout.splitlines()]
     assert before

@@ -23,11 +23,18 @@ ROOT = Path(__file__).parents[2]
 CONTENT = log(3000)
 
 
-def command(folder: Path, *arguments: str, stdin: bytes | None = None, **settings: str) -> subprocess.CompletedProcess[str]:
+def command(
+    folder: Path, *arguments: str, stdin: bytes | None = None, **settings: str
+) -> subprocess.CompletedProcess[str]:
     environ = {key: value for key, value in os.environ.items() if not key.startswith("WEBLOGS_")}
     environ |= {"WEBLOGS_DATA_DIR": str(folder / "var"), **settings}
     done = subprocess.run(
-        [sys.executable, "-m", "app", "replay", *arguments], cwd=ROOT, env=environ, input=stdin, capture_output=True, check=False
+        [sys.executable, "-m", "app", "replay", *arguments],
+        cwd=ROOT,
+        env=environ,
+        input=stdin,
+        capture_output=True,
+        check=False,
     )
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
@@ -68,7 +75,12 @@ def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path, path):
     with path.open("rb") as file:
         environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
         again = subprocess.run(
-            [sys.executable, "-m", "app", "replay", "-"], cwd=ROOT, env=environ, stdin=file, capture_output=True, check=False
+            [sys.executable, "-m", "app", "replay", "-"],
+            cwd=ROOT,
+            env=environ,
+            stdin=file,
+            capture_output=True,
+            check=False,
         )
     assert again.returncode == 0 and b"stdin was already sent" in again.stderr
     assert sent_once(received(tmp_path), CONTENT)
@@ -85,7 +97,10 @@ def test_other_lines_from_standard_input_are_another_source(tmp_path):
 def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path, path):
     done = command(tmp_path, str(tmp_path / "none.log"), str(path), "--quiet")
     assert done.returncode == 1
-    assert done.stderr == f"{tmp_path}/none.log does not exist: check the name (`replay --follow` waits for a file that is yet to come)\n"
+    assert (
+        done.stderr
+        == f"{tmp_path}/none.log does not exist: check the name (`replay --follow` waits for a file that is yet to come)\n"
+    )
     assert sent_once(received(tmp_path), CONTENT)
 
 
@@ -112,7 +127,10 @@ def test_a_broker_that_is_not_known_is_one_sentence(tmp_path, path):
 def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path, path):
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
     running = subprocess.Popen(
-        [sys.executable, "-m", "app", "replay", "--rate", "500", str(path)], cwd=ROOT, env=environ, stderr=subprocess.PIPE
+        [sys.executable, "-m", "app", "replay", "--rate", "500", str(path)],
+        cwd=ROOT,
+        env=environ,
+        stderr=subprocess.PIPE,
     )
     while not list(tmp_path.glob("var/sources/1024/*.json")):
         assert running.poll() is None
@@ -131,7 +149,10 @@ def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path, path):
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var"), "WEBLOGS_CHUNK_BYTES": "2048"}
     for _ in range(10):
         running = subprocess.Popen(
-            [sys.executable, "-m", "app", "replay", "--rate", "20000", str(path)], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "app", "replay", "--rate", "20000", str(path)],
+            cwd=ROOT,
+            env=environ,
+            stderr=subprocess.DEVNULL,
         )
         try:
             running.wait(rng.uniform(0.2, 0.9))

@@ -45,7 +45,9 @@ class Line(NamedTuple):
         return _ids_of(self.source)(self.position)
 
 
-def message(lines: Iterable[Line], now: float = 0.0, *, unordered: bool = True, ended: bool = False, tick: bool = False) -> TokenMessage:
+def message(
+    lines: Iterable[Line], now: float = 0.0, *, unordered: bool = True, ended: bool = False, tick: bool = False
+) -> TokenMessage:
     """A token message as it comes out of the topic; `unordered` lines move no watermark."""
     by_source: dict[str, list[Line]] = {}
     for line in lines:
@@ -70,7 +72,12 @@ class Worker:
     """One partition: its state, and where its records go."""
 
     def __init__(
-        self, rules: Rules, write: Callable[[list[Delivery]], object], max_step_bytes: int = 4 << 20, size_of=no_sizes, ttl_s: float = TTL_S
+        self,
+        rules: Rules,
+        write: Callable[[list[Delivery]], object],
+        max_step_bytes: int = 4 << 20,
+        size_of=no_sizes,
+        ttl_s: float = TTL_S,
     ) -> None:
         self._make = lambda: Merger(rules, size_of, ttl_s, max_step_bytes)
         self._write = write

@@ -22,8 +22,14 @@ from tests.steps.flow import NewestVersions, Worker, run_with_crashes
 
 NOW = 1_700_000_000.0
 NEVER = 1 << 62
-RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 10.0, 45.0, 86400.0]), st.sampled_from([0.0, 20.0, 86400.0]))
-FORMS = {"weblog_tsv": logs(), "combined": combined_logs.logs("combined"), "combined_range": combined_logs.logs("combined_range")}
+RULES = st.builds(
+    Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 10.0, 45.0, 86400.0]), st.sampled_from([0.0, 20.0, 86400.0])
+)
+FORMS = {
+    "weblog_tsv": logs(),
+    "combined": combined_logs.logs("combined"),
+    "combined_range": combined_logs.logs("combined_range"),
+}
 LOGS = st.sampled_from(sorted(FORMS)).flatmap(lambda form: st.tuples(st.just(form), FORMS[form]))
 """Format and content."""
 FAST = settings(deadline=None, max_examples=80)
@@ -52,7 +58,13 @@ def sent(tokens: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES) -> list[
 
 
 @FAST
-@given(LOGS, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.integers(1, 3), st.integers(1, 5), st.sampled_from([300, 4 << 20]))
+@given(
+    LOGS,
+    st.lists(st.integers(1, 30), min_size=1, max_size=3),
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.sampled_from([300, 4 << 20]),
+)
 def test_any_log_gives_the_same_hits_rejects_and_clocks(log_of_form, sizes, in_a_batch, partitions, max_bytes) -> None:
     by_line, as_columns = both(partitions)
     form, data = log_of_form
@@ -66,7 +78,9 @@ def test_any_log_gives_the_same_hits_rejects_and_clocks(log_of_form, sizes, in_a
             pieces = sent(other.tokens[partition], max_bytes)
             hits = sorted((hit for piece in pieces for hit in wire.hits_of(piece)), key=lambda hit: hit[-1])
             assert hits == wire.hits_of(tokens)
-            assert {group.advance for piece in pieces for group in piece.groups} == {group.advance for group in tokens.groups}
+            assert {group.advance for piece in pieces for group in piece.groups} == {
+                group.advance for group in tokens.groups
+            }
     assert {number: vars_of(clock) for number, clock in as_columns.clocks.of.items()} == {
         number: vars_of(clock) for number, clock in by_line.clocks.of.items()
     }
@@ -90,14 +104,21 @@ def test_plain_lines_with_counts_and_sizes_go_as_columns_too() -> None:
     (tokens,) = Tokenizer(1, columns_from_bytes=0).tokenize([message]).tokens.values()
     (group,) = tokens.groups
     assert [len(block) for block in group.columns] == [4]
-    assert [hit[6:10] for hit in group.hits()] == [(0, 9, 10, 20), (10, 19, 4, None), (None, None, None, None), (10, 19, 0, 20)]
+    assert [hit[6:10] for hit in group.hits()] == [
+        (0, 9, 10, 20),
+        (10, 19, 4, None),
+        (None, None, None, None),
+        (10, 19, 0, 20),
+    ]
 
 
 def vars_of(clock: object) -> dict[str, object]:
     return {name: getattr(clock, name) for name in clock.__slots__}  # type: ignore[attr-defined]
 
 
-def tokens_of(tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool, form: str = "weblog_tsv") -> list[TokenMessage]:
+def tokens_of(
+    tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool, form: str = "weblog_tsv"
+) -> list[TokenMessage]:
     """What partition 0 gets."""
     found = []
     for message in messages(data, sizes, form):
@@ -114,7 +135,9 @@ def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, tic
     made: list[tuple[dict[bytes, bytes], dict]] = []
     for tokenizer in both(1):
         records: dict[tuple, list[Delivery]] = {}
-        worker = Worker(rules, lambda some, records=records: [records.setdefault(one[:4], []).append(one) for one in some])
+        worker = Worker(
+            rules, lambda some, records=records: [records.setdefault(one[:4], []).append(one) for one in some]
+        )
         tokens = tokens_of(tokenizer, data, sizes, ticks, form)
         for at in range(0, len(tokens), in_a_batch):
             worker.take(*tokens[at : at + in_a_batch])
@@ -137,7 +160,10 @@ def test_after_the_same_crashes_state_and_deliveries_are_the_same(data, rules, s
 
 def test_a_delivery_of_more_hits_than_are_kept_is_the_same() -> None:
     line = b"2020-07-31\t2020-07-31 16:%02d:%02d\t10.0.0.1\tcurl\tGET /a\t206\t%d-%d\n"
-    data = b"".join(line % (at // 600, at // 10 % 60, at * 7 % 9973 * 10, at * 7 % 9973 * 10 + 4 + at % 5) for at in range(MAX_HITS + 500))
+    data = b"".join(
+        line % (at // 600, at // 10 % 60, at * 7 % 9973 * 10, at * 7 % 9973 * 10 + 4 + at % 5)
+        for at in range(MAX_HITS + 500)
+    )
     states = []
     for tokenizer in both(1):
         worker = Worker(Rules(), lambda records: None)

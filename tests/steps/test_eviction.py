@@ -18,7 +18,20 @@ from app.messages import hits as wire
 from app.messages.hits import TokenMessage
 from app.steps.merger import CLOCK, RULES
 from app.stores.sqlite.store import SqliteStore
-from tests.steps.flow import BASE_S, HOUR_S, KEY, TTL_S, Key, Line, NewestVersions, Worker, advance_of, message, reduced, run_with_crashes
+from tests.steps.flow import (
+    BASE_S,
+    HOUR_S,
+    KEY,
+    TTL_S,
+    Key,
+    Line,
+    NewestVersions,
+    Worker,
+    advance_of,
+    message,
+    reduced,
+    run_with_crashes,
+)
 from tests.steps.test_permutations import key_of, with_repeats
 
 SHORT = Rules("last_touch", 10 * HOUR_S, 5 * HOUR_S)
@@ -158,7 +171,11 @@ def test_a_log_of_2015_beside_one_of_1995_disturbs_neither(window: str) -> None:
     flow, lines = Flow(rules), []
     old_hours = sorted(chance.uniform(-219_000, -218_800) for _ in range(60))
     new_hours = sorted(chance.uniform(-43_900, -43_700) for _ in range(60))
-    logs = [lines_of("1995", old_hours, key_of(1)), lines_of("2015", new_hours, key_of(2)), lines_of("2015b", new_hours[:30], key_of(1))]
+    logs = [
+        lines_of("1995", old_hours, key_of(1)),
+        lines_of("2015", new_hours, key_of(2)),
+        lines_of("2015b", new_hours[:30], key_of(1)),
+    ]
     finals = []
     for at in range(0, 60, 4):
         for log in logs:
@@ -268,7 +285,15 @@ def in_order_log(chance: random.Random, keys: Sequence[Key]) -> list[Line]:
     for at in range(chance.randint(5, 30)):
         hour += chance.choice((0, 1, 2, 3, 7, 9.5, 12, 20))
         jitter = chance.choice((0, 0, 0, 1, 4)) if hour > 4 else 0
-        lines.append(Line(BASE_S + (hour - jitter) * HOUR_S, lo := chance.randrange(50) * 10, lo + 15, at * 100, chance.choice(keys)))
+        lines.append(
+            Line(
+                BASE_S + (hour - jitter) * HOUR_S,
+                lo := chance.randrange(50) * 10,
+                lo + 15,
+                at * 100,
+                chance.choice(keys),
+            )
+        )
     return lines
 
 
@@ -284,7 +309,9 @@ def test_what_a_crash_repeats_after_its_eviction_changes_nothing(window: str) ->
         for group in with_repeats(lines, chance):
             log += [message(group, unordered=False), TICK][: chance.randint(1, 2)]
         store = NewestVersions()
-        crashes += run_with_crashes(Worker(rules, store.write, max_step_bytes=chance.choice((1, 1500, 4 << 20))), log, chance)
+        crashes += run_with_crashes(
+            Worker(rules, store.write, max_step_bytes=chance.choice((1, 1500, 4 << 20))), log, chance
+        )
         finals += sum(record.final for windows in store.held.values() for record in windows.values())
         assert store.visible() == reduced(lines, rules), seed
     assert crashes > 150

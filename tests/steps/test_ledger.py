@@ -74,14 +74,20 @@ def oracle(messages: Sequence[Arrived[Vote]], votes: VoteRules) -> tuple[dict[tu
 
 
 vote = st.builds(
-    Vote, st.sampled_from([f"v{i}" for i in range(12)]), st.integers(1, 3), st.floats(-500, 9000), st.sampled_from([None, "k", "k/2"])
+    Vote,
+    st.sampled_from([f"v{i}" for i in range(12)]),
+    st.integers(1, 3),
+    st.floats(-500, 9000),
+    st.sampled_from([None, "k", "k/2"]),
 )
 
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> list[Arrived[Vote]]:
     """Messages whose clock mostly goes on, at times far, at times back."""
-    steps = draw(st.lists(st.tuples(st.sampled_from([0, 1, 30, 400, 1100, -50]), st.lists(vote, max_size=6)), max_size=12))
+    steps = draw(
+        st.lists(st.tuples(st.sampled_from([0, 1, 30, 400, 1100, -50]), st.lists(vote, max_size=6)), max_size=12)
+    )
     now, found = 2000.0, []
     for offset, (step, events) in enumerate(steps):
         now += step
@@ -161,6 +167,10 @@ def test_a_state_that_was_counted_by_other_rules_is_refused() -> None:
     state = MemoryPart()
     for step in Ledger(rules_of(VoteRules())).steps(TOPIC, 0, state, [Arrived(0, 1.0, [])]):
         state.apply(step.changes.items(), 0)
-    for other in (rules_of(VoteRules(window_s=300)), rules_of(VoteRules(one_per_user=True)), rules_of(VoteRules(), horizon_s=7)):
+    for other in (
+        rules_of(VoteRules(window_s=300)),
+        rules_of(VoteRules(one_per_user=True)),
+        rules_of(VoteRules(), horizon_s=7),
+    ):
         with pytest.raises(SettingsError, match="the state was counted by"):
             list(Ledger(other).steps(TOPIC, 0, state, [Arrived(1, 1.0, [])]))

@@ -12,7 +12,19 @@ from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
 from app.stores.sqlite.store import SqliteStore
-from tests.steps.flow import BASE_S, HOUR_S, KEY, Key, Line, NewestVersions, Worker, message, reduced, run_with_crashes, visible
+from tests.steps.flow import (
+    BASE_S,
+    HOUR_S,
+    KEY,
+    Key,
+    Line,
+    NewestVersions,
+    Worker,
+    message,
+    reduced,
+    run_with_crashes,
+    visible,
+)
 
 NASTY_HOURS = {
     "bridges and cuts that move and come back": (5, 10, 30, 40, -10, 14.5),
@@ -27,7 +39,8 @@ RANGES = ((0, 99), (100, 199), (150, 300), (400, 499), (300, 400), (0, 49))
 
 def lines_at(hours: Iterable[float], key: Key = KEY) -> list[Line]:
     return [
-        Line(BASE_S + hour * HOUR_S, *ends, position=at * 100, key=key) for at, (hour, ends) in enumerate(zip(hours, RANGES, strict=True))
+        Line(BASE_S + hour * HOUR_S, *ends, position=at * 100, key=key)
+        for at, (hour, ends) in enumerate(zip(hours, RANGES, strict=True))
     ]
 
 
@@ -198,7 +211,9 @@ async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of
         lines = crashed_log(chance, [key_of(2 * seed), key_of(2 * seed + 1)])
         streams.append([])
         run_with_crashes(
-            Worker(rules, streams[-1].extend, max_step_bytes=1500), [message(group) for group in with_repeats(lines, chance)], chance
+            Worker(rules, streams[-1].extend, max_step_bytes=1500),
+            [message(group) for group in with_repeats(lines, chance)],
+            chance,
         )
         expected |= reduced(lines, rules)
     chance = random.Random(7)

@@ -37,7 +37,12 @@ def tsv(second: int, ip: str = "203.0.113.9", path: str = "/a", status: str = "2
 def message(value: bytes | str, offset: int = 0, partition: int = 0, /, **headers: str | bytes) -> Lines:
     data = value.encode() if isinstance(value, str) else value
     return Lines(
-        TOPIC, partition, offset, NOW, data, {name: text.encode() if isinstance(text, str) else text for name, text in headers.items()}
+        TOPIC,
+        partition,
+        offset,
+        NOW,
+        data,
+        {name: text.encode() if isinstance(text, str) else text for name, text in headers.items()},
     )
 
 
@@ -68,7 +73,12 @@ def all_of(tokenizer: Tokenizer, batches: Iterable[Sequence[Lines]]) -> tuple[Hi
 
 LINES_OF_A_LOG = st.lists(
     st.one_of(
-        st.builds(tsv, st.integers(0, 3599), st.sampled_from(["203.0.113.9", "2001:db8::7"]), st.sampled_from(["/a", "/ü", "/a_b"])),
+        st.builds(
+            tsv,
+            st.integers(0, 3599),
+            st.sampled_from(["203.0.113.9", "2001:db8::7"]),
+            st.sampled_from(["/a", "/ü", "/a_b"]),
+        ),
         st.sampled_from(["", "nonsense", tsv(5, status="999"), tsv(7) + "\r", "café\t"]),
         st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=12),
     ),
@@ -79,7 +89,9 @@ LINES_OF_A_LOG = st.lists(
 
 @FAST
 @given(LINES_OF_A_LOG, st.booleans(), st.sets(st.integers(1, 11)), st.integers(1, 4), st.integers(1, 5))
-def test_ids_and_hits_do_not_depend_on_how_lines_are_cut_into_messages(lines, header, cuts, in_a_batch, partitions) -> None:
+def test_ids_and_hits_do_not_depend_on_how_lines_are_cut_into_messages(
+    lines, header, cuts, in_a_batch, partitions
+) -> None:
     lines = [HEADER, *lines] if header else lines
     raw = [line.encode() + b"\n" for line in lines]
     labels = {"source": SOURCE, "name": "a.log", "format": "weblog_tsv"}
@@ -98,7 +110,9 @@ def test_ids_and_hits_do_not_depend_on_how_lines_are_cut_into_messages(lines, he
 
 def test_ids_are_made_of_source_and_byte_offset() -> None:
     first, second = tsv(1, path="/ü"), tsv(2)
-    tokenized = Tokenizer(1).tokenize([message(f"{first}\n{second}\n", position="100", source=SOURCE, format="weblog_tsv")])
+    tokenized = Tokenizer(1).tokenize(
+        [message(f"{first}\n{second}\n", position="100", source=SOURCE, format="weblog_tsv")]
+    )
     hits = sorted(hit for _, hit in found_in(tokenized).values())
     assert [hit.position for hit in hits] == [100, 100 + len(first.encode()) + 1]
     assert [hit.raw_id for hit in hits] == [raw_ids(SOURCE)(hit.position) for hit in hits]
@@ -118,7 +132,9 @@ def test_lines_that_are_not_in_a_row_have_each_its_own_position() -> None:
 def test_positions_that_are_not_one_a_line_are_passed_over(packed: bytes) -> None:
     """Ids made of wrong positions would be those of other lines; so these lines count as ones without a source."""
     lines = f"{tsv(1)}\n{tsv(2)}\n"
-    tokenized = Tokenizer(1).tokenize([message(lines, 3, source=SOURCE, position="0", positions=packed, format="weblog_tsv")])
+    tokenized = Tokenizer(1).tokenize(
+        [message(lines, 3, source=SOURCE, position="0", positions=packed, format="weblog_tsv")]
+    )
     assert {hit.source for _, hit in found_in(tokenized).values()} == {f"{TOPIC}/0"}
     assert tokenized.hits == 2
 
@@ -225,9 +241,17 @@ def test_hits_of_one_key_meet_in_one_partition() -> None:
 
 
 def test_lone_surrogates_from_json_escapes_go_through_the_wire() -> None:
-    fields = {"time": "2020-08-24T10:00:00Z", "ip_address": "203.0.113.9", "user_agent": "\ud800x", "path": "/\udfff", "status": 200}
+    fields = {
+        "time": "2020-08-24T10:00:00Z",
+        "ip_address": "203.0.113.9",
+        "user_agent": "\ud800x",
+        "path": "/\udfff",
+        "status": 200,
+    }
     tokenizer = Tokenizer(4)
-    tokenized = tokenizer.tokenize([message(json.dumps(fields) + "\n" + json.dumps({**fields, "status": "\ud800"}), format="json")])
+    tokenized = tokenizer.tokenize(
+        [message(json.dumps(fields) + "\n" + json.dumps({**fields, "status": "\ud800"}), format="json")]
+    )
     ((partition, hit),) = found_in(tokenized).values()
     assert (hit.user_agent, hit.request) == ("\\ud800x", "/\\udfff")
     assert partition == partition_of(hit.ip_address, hit.user_agent, hit.request, hit.raw_id, 4)
@@ -246,7 +270,12 @@ def test_a_line_that_is_too_long_is_one_reject_with_its_length() -> None:
     labels = {"source": SOURCE, "position": "4096", "format": "weblog_tsv"}
     tokenized = Tokenizer(1).tokenize([message(b"x" * 1024, too_long="104857600", **labels)])
     (reject,) = tokenized.rejects
-    assert (reject.reason, reject.detail, reject.position, len(reject.line)) == ("too_long", "a line of 104857600 bytes", 4096, 1024)
+    assert (reject.reason, reject.detail, reject.position, len(reject.line)) == (
+        "too_long",
+        "a line of 104857600 bytes",
+        4096,
+        1024,
+    )
     assert (tokenized.lines, tokenized.hits) == (1, 0)
 
 
@@ -300,7 +329,9 @@ def test_lone_surrogates_of_any_parser_become_escapes() -> None:
     assert tuple(hit) == (*row[:2], "\\ud800", *row[3:12], SOURCE, 7)
 
 
-@pytest.mark.parametrize("options", [FormatOptions(json_fields="no such field"), FormatOptions(realtime_fields="nothing")])
+@pytest.mark.parametrize(
+    "options", [FormatOptions(json_fields="no such field"), FormatOptions(realtime_fields="nothing")]
+)
 def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions) -> None:
     with pytest.raises(SettingsError, match="can not be read so"):
         Tokenizer(1, options=options)
@@ -311,7 +342,14 @@ def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions
 def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_and_times(shape, max_bytes) -> None:
     tokenizer = Tokenizer(1)
     sent = [
-        message("".join(tsv(second) + "\n" for second in range(count)), 0, 0, source=name, position=str(1000 * at), name=name)
+        message(
+            "".join(tsv(second) + "\n" for second in range(count)),
+            0,
+            0,
+            source=name,
+            position=str(1000 * at),
+            name=name,
+        )
         for at, (name, count) in enumerate(shape)
     ]
     for tokens in (*tokenizer.tokenize(sent).tokens.values(), tokenizer.tick(NOW, 0.0)):
@@ -319,7 +357,10 @@ def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_a
         assert [hit for piece in pieces for hit in wire.hits_of(piece)] == wire.hits_of(decoded_tokens(tokens))
         assert {group.clock for piece in pieces for group in piece.groups} == {group.clock for group in tokens.groups}
         assert {(piece.now, piece.tick) for piece in pieces} == {(tokens.now, tokens.tick)}
-        assert all(len(wire.encode(piece)) <= max_bytes or sum(max(1, len(g.rows)) for g in piece.groups) <= 1 for piece in pieces)
+        assert all(
+            len(wire.encode(piece)) <= max_bytes or sum(max(1, len(g.rows)) for g in piece.groups) <= 1
+            for piece in pieces
+        )
 
 
 def test_a_line_in_a_json_envelope_is_that_line_under_its_id_wherever_it_comes_again() -> None:

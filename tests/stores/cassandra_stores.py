@@ -15,8 +15,26 @@ from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.store import CassandraStore
 
 FLOOR_AGE_S = 0.3
-TABLES = ("raw_weblogs", "reduced_weblogs", "deliveries_by_last", "reduced_floors", "rejects", "keys_by_hash", "keys_by_day", "buckets")
-RECORDS = ("raw_weblogs", "reduced_weblogs", "reduced_floors", "rejects", "keys_by_hash", "keys_by_day", "buckets", "counts_taken")
+TABLES = (
+    "raw_weblogs",
+    "reduced_weblogs",
+    "deliveries_by_last",
+    "reduced_floors",
+    "rejects",
+    "keys_by_hash",
+    "keys_by_day",
+    "buckets",
+)
+RECORDS = (
+    "raw_weblogs",
+    "reduced_weblogs",
+    "reduced_floors",
+    "rejects",
+    "keys_by_hash",
+    "keys_by_day",
+    "buckets",
+    "counts_taken",
+)
 
 
 def own_settings(keyspace: str, **changes: Any) -> Settings:

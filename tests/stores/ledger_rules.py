@@ -54,7 +54,11 @@ async def transactions_come_back_once_by_user_and_time(store: Store) -> None:
 
 
 async def the_highest_version_of_a_sum_stays(store: Store) -> None:
-    versions = [Sum("window", "2", 600, 0, 0, 1, 0, 0), Sum("window", "2", 600, 0, 0, 1, 0, 5), Sum("window", "2", 600, 0, 0, 3, 0, 1)]
+    versions = [
+        Sum("window", "2", 600, 0, 0, 1, 0, 0),
+        Sum("window", "2", 600, 0, 0, 1, 0, 5),
+        Sum("window", "2", 600, 0, 0, 3, 0, 1),
+    ]
     for order in permutations(range(3)):
         await store.ledgers.drop()
         for at in order:
@@ -76,7 +80,10 @@ async def sums_are_found_by_their_start(store: Store) -> None:
         for share in (0, 900_000)
     ]
     kiosks = [
-        Sum("kiosk", f"{one}/{kiosk}", start, 0, 0, 1, 0, 2) for one in (1, 10, 2) for kiosk in ("", "a/b", HOSTILE) for start in (0, day)
+        Sum("kiosk", f"{one}/{kiosk}", start, 0, 0, 1, 0, 2)
+        for one in (1, 10, 2)
+        for kiosk in ("", "a/b", HOSTILE)
+        for start in (0, day)
     ]
     seconds = [Sum("second", "", start, 3, 0, 1, 0, 0) for start in range(day - 5, day + 5)]
     totals = [Sum("total", str(one), 0, 0, 0, 2, 0, 0) for one in (1, 2, 10)]
@@ -86,15 +93,29 @@ async def sums_are_found_by_their_start(store: Store) -> None:
     for begin, end in ((-1000, 4 * day), (0, day), (0.5, day + 0.5), (600, 601), (day, day)):
         expected = [each for each in windows if begin <= each.start < end]
         assert sorted(await ledgers.vote_sums("window", begin, end)) == sorted(expected)
-    assert sorted(await ledgers.vote_sums("second", day - 2, day + 2)) == [each for each in seconds if day - 2 <= each.start < day + 2]
+    assert sorted(await ledgers.vote_sums("second", day - 2, day + 2)) == [
+        each for each in seconds if day - 2 <= each.start < day + 2
+    ]
     assert sorted(await ledgers.vote_sums("total", 0, 1)) == sorted(totals)
-    assert sorted(await ledgers.kiosk_sums(1, 0, day)) == sorted(each for each in kiosks if each.group.startswith("1/") and not each.start)
+    assert sorted(await ledgers.kiosk_sums(1, 0, day)) == sorted(
+        each for each in kiosks if each.group.startswith("1/") and not each.start
+    )
 
 
 async def spending_is_found_by_user_and_the_top_is_added_up(store: Store) -> None:
     ledgers = store.ledgers
-    hours = [Sum("hour", user, start, 0, 0, 1, start, 0) for user in ("u1", "u10", HOSTILE) for start in (-3600, 0, 3600, 90_000)]
-    totals = [total("u1", 500), total("u1", 20, partition=3), total("u10", 519, events=2), total("a", 519), total(HOSTILE, 10**15)]
+    hours = [
+        Sum("hour", user, start, 0, 0, 1, start, 0)
+        for user in ("u1", "u10", HOSTILE)
+        for start in (-3600, 0, 3600, 90_000)
+    ]
+    totals = [
+        total("u1", 500),
+        total("u1", 20, partition=3),
+        total("u10", 519, events=2),
+        total("a", 519),
+        total(HOSTILE, 10**15),
+    ]
     assert await ledgers.write_spend_sums([*hours, *totals]) == []
     for user in ("u1", HOSTILE, "u"):
         expected = [each for each in hours if each.group == user and 0 <= each.start < 90_000]

@@ -122,7 +122,9 @@ async def counted(store: SqliteStore) -> Counts:
     return Counts(hits, rejects, deliveries, reasons, covered, sent)
 
 
-texts = st.text(st.characters(), max_size=20) | st.sampled_from(["", "\0", "'\"; --", "a_b", "\ud800", "\udfff\ud800", "é😀", "x" * 3000])
+texts = st.text(st.characters(), max_size=20) | st.sampled_from(
+    ["", "\0", "'\"; --", "a_b", "\ud800", "\udfff\ud800", "é😀", "x" * 3000]
+)
 """Any text, lone surrogates and NUL among them."""
 integers = st.integers(0, 2**70) | st.sampled_from([0, 2**63 - 1, 2**63, 2**64, 10**4000])
 positions = st.integers(0, 2**64 - 1)

@@ -27,7 +27,13 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CassandraNode]:
     """Asks for a password over TLS, and refuses batches as a server does by default: above 50 KiB."""
-    node = CassandraNode(tmp_path_factory.mktemp("cassandra"), CASS_AUTH="1", CASS_TLS="1", CASS_BATCH_WARN="5KiB", CASS_BATCH_FAIL="50KiB")
+    node = CassandraNode(
+        tmp_path_factory.mktemp("cassandra"),
+        CASS_AUTH="1",
+        CASS_TLS="1",
+        CASS_BATCH_WARN="5KiB",
+        CASS_BATCH_FAIL="50KiB",
+    )
     node.start()
     try:
         wait_for_login(node)
@@ -101,7 +107,10 @@ def test_a_store_opens_with_user_and_password_over_tls(node: CassandraNode) -> N
 def test_wrong_credentials_give_one_clear_sentence(node: CassandraNode, changes: dict, said: str) -> None:
     error = why_not(access(node, **changes))
     assert isinstance(error, SettingsError)
-    assert str(error) == f"Cassandra at {HOST}:{node.port} {said}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD"
+    assert (
+        str(error)
+        == f"Cassandra at {HOST}:{node.port} {said}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD"
+    )
 
 
 def test_a_wrong_data_centre_is_named_with_those_there_are(node: CassandraNode) -> None:
@@ -121,7 +130,9 @@ def foreign_ca(folder: Path) -> Path:
     """A certificate that has nothing to do with the node's."""
     store, pem = folder / "other.p12", folder / "other.pem"
     made = ["-alias", "other", "-keystore", str(store), "-storepass", "for-tests-only"]
-    subprocess.run(["keytool", "-genkeypair", "-keyalg", "RSA", "-dname", "CN=other", *made], check=True, capture_output=True)
+    subprocess.run(
+        ["keytool", "-genkeypair", "-keyalg", "RSA", "-dname", "CN=other", *made], check=True, capture_output=True
+    )
     subprocess.run(["keytool", "-exportcert", "-rfc", "-file", str(pem), *made], check=True, capture_output=True)
     return pem
 
@@ -138,7 +149,10 @@ def test_a_ca_that_does_not_cover_the_node_is_told(node: CassandraNode, tmp_path
 def test_large_writes_stay_below_the_limits_that_a_server_has_by_default(node: CassandraNode) -> None:
     agent = "x" * 900
     hits = [hit(n, user_agent=agent, request=f"GET /{n % 7}") for n in range(3000)]
-    deliveries = [delivery(user_agent=agent, request=f"GET /{n}", ranges=[[2 * i, 2 * i] for i in range(n)]) for n in range(0, 3000, 50)]
+    deliveries = [
+        delivery(user_agent=agent, request=f"GET /{n}", ranges=[[2 * i, 2 * i] for i in range(n)])
+        for n in range(0, 3000, 50)
+    ]
 
     async def work() -> None:
         store = CassandraStore(access(node))
@@ -196,7 +210,9 @@ def test_several_workers_create_the_tables_at_once_and_none_is_dropped() -> None
         async def work() -> None:
             stores = [CassandraStore(own_settings(keyspace)) for _ in range(4)]
             await asyncio.gather(*[store.open() for store in stores])
-            await asyncio.gather(*[store.write_deliveries([delivery(request=f"GET /{n}")]) for n, store in enumerate(stores)])
+            await asyncio.gather(
+                *[store.write_deliveries([delivery(request=f"GET /{n}")]) for n, store in enumerate(stores)]
+            )
             await asyncio.gather(*[store.close() for store in stores])
             await stores[0].open()
             assert (await stores[0].counts()).deliveries == {"complete": 4}

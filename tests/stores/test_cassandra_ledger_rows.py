@@ -29,7 +29,10 @@ def test_a_row_has_a_value_for_every_mark_of_its_statement_and_knows_its_size() 
     rows = [
         vote_row(Vote("v", 1, 1.0, None, "\0u", "ü"), STAMP, TTL, 3),
         transaction_row(Transaction("t", "u", 1.0, -5), STAMP, TTL, 3),
-        *(vote_sum_row(Sum(resolution, "1/k", 0, 0, 0, 1, 0, 0), TTL, 3) for resolution in ("kiosk", "window", "total", "second")),
+        *(
+            vote_sum_row(Sum(resolution, "1/k", 0, 0, 0, 1, 0, 0), TTL, 3)
+            for resolution in ("kiosk", "window", "total", "second")
+        ),
         *spend_sum_rows(Sum("total", "u", 0, 0, 0, 1, 10**30, 0), TTL, 3),
     ]
     for row in rows:

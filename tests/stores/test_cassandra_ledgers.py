@@ -31,12 +31,18 @@ def test_cassandra_keeps(rule: Callable[[Store], Awaitable[None]], keyspace: str
     cql(keyspace, "TRUNCATE KS.names")
 
 
-def test_no_batch_of_events_is_larger_than_a_server_takes_by_default(keyspace: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_batch_of_events_is_larger_than_a_server_takes_by_default(
+    keyspace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The servers of the tests warn from there on; by default they refuse it."""
 
     async def work(store: CassandraStore) -> None:
-        await store.ledgers.write_votes([Vote(f"vote-{n:08}", n % 7, n / 10, f"kiosk-{n % 99}", f"user-{n:08}") for n in range(3000)])
-        await store.ledgers.write_transactions([Transaction(f"t-{n:010}", f"user-{n % 9}", n / 10, n) for n in range(3000)])
+        await store.ledgers.write_votes(
+            [Vote(f"vote-{n:08}", n % 7, n / 10, f"kiosk-{n % 99}", f"user-{n:08}") for n in range(3000)]
+        )
+        await store.ledgers.write_transactions(
+            [Transaction(f"t-{n:010}", f"user-{n % 9}", n / 10, n) for n in range(3000)]
+        )
         sums = [Sum(kind, "2/k", 60 * n, 0, 0, 1, 0, 0) for n in range(1500) for kind in ("kiosk", "minute")]
         await store.ledgers.write_vote_sums(sums)
         await store.ledgers.write_spend_sums([sum_._replace(resolution="minute") for sum_ in sums])
@@ -48,7 +54,9 @@ def test_no_batch_of_events_is_larger_than_a_server_takes_by_default(keyspace: s
 def test_a_users_range_and_a_candidates_day_are_one_partition_each(keyspace: str) -> None:
     async def work(store: CassandraStore) -> None:
         await store.ledgers.drop()
-        await store.ledgers.write_spend_sums([Sum("hour", "u1", start, 0, 0, 1, 5, 0) for start in range(0, 36_000, 3600)])
+        await store.ledgers.write_spend_sums(
+            [Sum("hour", "u1", start, 0, 0, 1, 5, 0) for start in range(0, 36_000, 3600)]
+        )
         await store.ledgers.write_vote_sums([Sum("kiosk", f"2/k{kiosk}", 600, 0, 0, 1, 0, 0) for kiosk in range(5)])
 
     with_cassandra(keyspace, work)

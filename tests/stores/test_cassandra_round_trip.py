@@ -14,7 +14,9 @@ from tests.stores.cassandra_stores import Bench, fresh_keyspace
 from tests.stores.records import SOURCE, delivery, hit, reject
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 HOSTILE = [
     "'; DROP KEYSPACE weblogs; --",
@@ -241,7 +243,9 @@ def test_walks_through_everything_take_more_than_one_page(bench: Bench):
         assert sorted([one.position async for one in store.all_hits()]) == list(range(4500))
         assert sorted([one.position async for one in store.all_rejects()]) == list(range(4000))
         assert sorted([one.window_start async for one in store.all_deliveries()]) == [float(n) for n in range(4001)]
-        assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [float(n) for n in reversed(range(4001))]
+        assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [
+            float(n) for n in reversed(range(4001))
+        ]
         assert await store.counts() == await records.counted(store)
 
     bench.run(work())

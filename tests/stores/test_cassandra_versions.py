@@ -18,7 +18,9 @@ from tests.stores.cassandra_stores import FLOOR_AGE_S, Bench, cql, fresh_keyspac
 from tests.stores.records import delivery, hit, reject
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
-few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 
 LIFE = [
     delivery(8, verdict="partial", reason="gap", covered_bytes=10),
@@ -75,7 +77,9 @@ def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(b
         seen = []
         for one in LIFE:
             await bench.store.write_deliveries([one])
-            seen.append((len(await bench.store.newest_deliveries(9)), sum((await bench.store.counts()).deliveries.values())))
+            seen.append(
+                (len(await bench.store.newest_deliveries(9)), sum((await bench.store.counts()).deliveries.values()))
+            )
         assert seen == [(1, 1), (1, 1), (0, 0), (1, 1), (1, 1)]
         assert (await bench.store.counts()).bytes_sent == 2**70
 
@@ -178,7 +182,9 @@ def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(
         await store.write_deliveries([right, neighbour])
         await asyncio.to_thread(cql, bench.keyspace, statement)
         assert await store.deliveries_of(*KEY) != [right, neighbour]
-        writer = CassandraStore(own_settings(bench.keyspace), floor_age_s=FLOOR_AGE_S)  # another worker, with its own memory
+        writer = CassandraStore(
+            own_settings(bench.keyspace), floor_age_s=FLOOR_AGE_S
+        )  # another worker, with its own memory
         await writer.open()
         await writer.write_deliveries([delivery(request="GET /else")])
         await store.mend_deliveries([right, neighbour])

@@ -46,7 +46,9 @@ async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_othe
         assert "this is poison" in refused[0][1]
         assert sorted([one.position async for one in store.all_hits()]) == [n for n in range(20) if n != 7]
         await _pipeline(store, "reduced", "ctx.hits == 5")
-        refused_deliveries = await store.write_deliveries([delivery(8, window_start=float(n), hits=n) for n in range(10)])
+        refused_deliveries = await store.write_deliveries(
+            [delivery(8, window_start=float(n), hits=n) for n in range(10)]
+        )
         assert [one.hits for one, _ in refused_deliveries] == [5] and "poison" in refused_deliveries[0][1]
         assert sum((await store.counts()).deliveries.values()) == 9
         await _no_pipeline(store)
@@ -77,7 +79,9 @@ async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fa
         await store.write_hits([hit(1)])
         index = store.names.raw_index(hit(1).time)
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": True})
-        with pytest.raises(StoreError, match=r"has no room: 1 documents still wait after 2 tries: cluster_block_exception"):
+        with pytest.raises(
+            StoreError, match=r"has no room: 1 documents still wait after 2 tries: cluster_block_exception"
+        ):
             await store.write_hits([hit(2)])
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": None})
         assert await store.write_hits([hit(2)]) == []
@@ -176,7 +180,9 @@ async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again():
 async def test_a_server_that_is_not_there_is_named_with_what_to_do():
     store = ElasticsearchStore(Settings(elasticsearch_url="http://127.0.0.1:9, http://127.0.0.1:13"))
     for call in (store.open, store.ping, store.counts, lambda: store.write_hits([hit(1)])):
-        with pytest.raises(StoreUnreachable, match=r"127\.0\.0\.1:9, .* is not reachable .* set WEBLOGS_ELASTICSEARCH_URL"):
+        with pytest.raises(
+            StoreUnreachable, match=r"127\.0\.0\.1:9, .* is not reachable .* set WEBLOGS_ELASTICSEARCH_URL"
+        ):
             await call()
     await store.close()
 
@@ -197,7 +203,9 @@ def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: di
 async def test_what_answers_but_is_no_elasticsearch_is_said():
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+        )
         await writer.drain()
         writer.close()
 

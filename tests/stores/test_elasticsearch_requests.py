@@ -19,7 +19,9 @@ def _items(count: int) -> list[bulk.Item[Any]]:
 
 
 def _answer(*results: Any) -> dict[str, Any]:
-    items = [{"create": {"status": one} if isinstance(one, int) else {"status": one[0], "error": one[1]}} for one in results]
+    items = [
+        {"create": {"status": one} if isinstance(one, int) else {"status": one[0], "error": one[1]}} for one in results
+    ]
     return {"errors": True, "items": items}
 
 
@@ -33,7 +35,9 @@ def test_an_answer_without_errors_needs_no_look_at_its_items():
 
 def test_each_item_is_judged_by_its_status():
     items = _items(9)
-    nested = {"caused_by": {"type": "x", "reason": "outer", "caused_by": {"type": "y", "reason": "the innermost cause"}}}
+    nested = {
+        "caused_by": {"type": "x", "reason": "outer", "caused_by": {"type": "y", "reason": "the innermost cause"}}
+    }
     verdicts = bulk.judge(
         items,
         _answer(
@@ -58,7 +62,9 @@ def test_each_item_is_judged_by_its_status():
     assert verdicts.blame == ""
 
 
-@pytest.mark.parametrize("told", [(403, "security_exception"), (400, "validation_exception"), (400, "index_closed_exception")])
+@pytest.mark.parametrize(
+    "told", [(403, "security_exception"), (400, "validation_exception"), (400, "index_closed_exception")]
+)
 def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str]):
     verdicts = bulk.judge(_items(1), _answer((told[0], _error(told[1]))))
     assert verdicts.refused == [] and told[1] in verdicts.blame
@@ -80,7 +86,9 @@ def test_a_document_is_two_lines_whatever_is_in_the_record():
     made: list[bulk.Item[Any]] = [
         bulk.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
         bulk.reject_item(reject(1, line=hostile), names.rejects, 5),
-        bulk.delivery_item((bulk.delivery_name(delivery()), delivery(user_agent=hostile)), names.reduced, 5, "external"),
+        bulk.delivery_item(
+            (bulk.delivery_name(delivery()), delivery(user_agent=hostile)), names.reduced, 5, "external"
+        ),
     ]
     for item in made:
         lines = item.lines.split(b"\n")
@@ -91,15 +99,25 @@ def test_a_document_is_two_lines_whatever_is_in_the_record():
 
 def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent():
     refused: list[Any] = []
-    given = [delivery(8, covered_bytes=1), delivery(8, covered_bytes=2), delivery(16, window_start=-0.0), delivery(8, window_start=0.0)]
+    given = [
+        delivery(8, covered_bytes=1),
+        delivery(8, covered_bytes=2),
+        delivery(16, window_start=-0.0),
+        delivery(8, window_start=0.0),
+    ]
     best = bulk.newest_of_each([*given, delivery(window_start=float("nan"))], refused)
     assert list(best.values()) == [given[0], given[2]] and len(refused) == 1
 
 
 def test_times_outside_of_the_calendar_share_one_index():
     names = Names("")
-    assert {names.raw_index(time) for time in (-1.0, -1e300, 4_102_444_800.0, 1e300, float("inf"))} == {"raw_weblogs-other"}
-    assert names.raw_index(0.0) == "raw_weblogs-1970.01.01" and names.raw_index(4_102_444_799.9) == "raw_weblogs-2099.12.31"
+    assert {names.raw_index(time) for time in (-1.0, -1e300, 4_102_444_800.0, 1e300, float("inf"))} == {
+        "raw_weblogs-other"
+    }
+    assert (
+        names.raw_index(0.0) == "raw_weblogs-1970.01.01"
+        and names.raw_index(4_102_444_799.9) == "raw_weblogs-2099.12.31"
+    )
 
 
 def test_a_search_for_text_stays_small_however_many_underscores_it_has():

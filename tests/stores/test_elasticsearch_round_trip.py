@@ -52,7 +52,12 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly():
         versions = st.integers(0, 2**63 - 1)
 
         @settings(max_examples=25, deadline=None)
-        @given(st.lists(st.builds(lambda one, version: one._replace(version=version), records.deliveries(), versions), max_size=8))
+        @given(
+            st.lists(
+                st.builds(lambda one, version: one._replace(version=version), records.deliveries(), versions),
+                max_size=8,
+            )
+        )
         def check(given_deliveries):
             run(lambda store: contract_rules.deliveries_come_back(store, given_deliveries))
 
@@ -63,7 +68,9 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly():
 
 async def test_versions_that_elasticsearch_can_not_count_are_refused_and_the_rest_is_written():
     async with elastic.opened() as store:
-        refused = await store.write_deliveries([delivery(2**63, window_start=1.0), delivery(8), delivery(-1, window_start=2.0)])
+        refused = await store.write_deliveries(
+            [delivery(2**63, window_start=1.0), delivery(8), delivery(-1, window_start=2.0)]
+        )
         assert sorted(one.version for one, _ in refused) == [-1, 2**63]
         assert all("is not within 0..2**63-1" in reason for _, reason in refused)
         assert [one async for one in store.all_deliveries()] == [delivery(8)]
@@ -86,7 +93,9 @@ async def test_fields_of_8_kb_and_64_kib_full_of_another_language_are_stored_and
         assert await elastic.search(store, store.names.reduced, {"term": {"user_agent": short}}) == [
             delivery_id("host-0.example", short, short[::-1], records.TIME)
         ]
-        assert sorted([one.line async for one in store.all_rejects()]) == sorted([short + short[::-1], long + long[::-1]])
+        assert sorted([one.line async for one in store.all_rejects()]) == sorted(
+            [short + short[::-1], long + long[::-1]]
+        )
 
 
 async def test_keys_that_join_alike_are_told_apart():
@@ -103,7 +112,9 @@ async def test_keys_that_join_alike_are_told_apart():
 async def test_keys_are_found_by_a_part_of_their_text_newest_first():
     async with elastic.opened() as store:
         hostile = ("9.9.9.9", "<script>'\"\0%*?\\", "GET /ü")
-        await store.write_hits([hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)])
+        await store.write_hits(
+            [hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)]
+        )
         plain = ("10.0.0.1", "curl/8_1", "GET /a")
         assert await store.keys_by_text_part("CURL/8") == [plain]
         assert await store.keys_by_text_part("_GET /") == [hostile, plain]
@@ -117,7 +128,9 @@ async def test_keys_are_found_by_a_part_of_their_text_newest_first():
 
 async def test_hits_come_by_time_bounded_and_counted():
     async with elastic.opened() as store:
-        await store.write_hits([hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")])
+        await store.write_hits(
+            [hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")]
+        )
         found, count = await store.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=3)
         assert [one.position for one in found] == [29, 28, 27]
         assert count == 30
@@ -144,7 +157,9 @@ async def test_walks_through_everything_take_more_than_one_slice_and_more_hits_t
         assert sorted([one.position async for one in store.all_hits()]) == list(range(10_500))
         assert sorted([one.position async for one in store.all_rejects()]) == list(range(1300))
         assert sorted([one.window_start async for one in store.all_deliveries()]) == [float(n) for n in range(1301)]
-        assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [float(n) for n in range(1300, -1, -1)]
+        assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [
+            float(n) for n in range(1300, -1, -1)
+        ]
         found, count = await store.hits_of(*delivery()[:3], limit=20_000)
         assert [one.position for one in found] == list(range(10_500)) and count == 10_500
 
@@ -154,12 +169,20 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
         good = [hit(position, hi=2**64) for position in range(40)]
         bad = [hit(100, time=float("nan")), hit(101, raw_id="no id"), hit(102, status=None), hit(103, hi=10**5000)]
         refused = await store.write_hits([*good[:20], *bad, *good[20:]])
-        assert sorted((one.position, bool(reason)) for one, reason in refused) == [(position, True) for position in range(100, 104)]
+        assert sorted((one.position, bool(reason)) for one, reason in refused) == [
+            (position, True) for position in range(100, 104)
+        ]
         assert sorted([one async for one in store.all_hits()]) == good
 
-        wrong = [delivery(window_start=float("nan")), delivery(window_start=2.0, ranges=[[0, 10**5000]]), delivery(last=float("nan"))]
+        wrong = [
+            delivery(window_start=float("nan")),
+            delivery(window_start=2.0, ranges=[[0, 10**5000]]),
+            delivery(last=float("nan")),
+        ]
         refused_deliveries = await store.write_deliveries([*wrong, delivery(window_start=4.0)])
-        assert sorted(str(one.window_start) for one, _ in refused_deliveries) == sorted(str(one.window_start) for one in wrong)
+        assert sorted(str(one.window_start) for one, _ in refused_deliveries) == sorted(
+            str(one.window_start) for one in wrong
+        )
         assert [one.window_start async for one in store.all_deliveries(superseded=True)] == [4.0]
 
         refused_rejects = await store.write_rejects([reject(1, raw_id="zz"), reject(2)])
@@ -205,7 +228,10 @@ async def test_which_deliveries_hold_a_byte_is_one_query():
 
 async def test_a_delivery_of_10_000_ranges_is_kept():
     async with elastic.opened() as store:
-        large = delivery(ranges=[[n * 10, n * 10 + 4] for n in range(10_000)], missing=[[n * 10 + 5, n * 10 + 9] for n in range(10_000)])
+        large = delivery(
+            ranges=[[n * 10, n * 10 + 4] for n in range(10_000)],
+            missing=[[n * 10 + 5, n * 10 + 9] for n in range(10_000)],
+        )
         assert await store.write_deliveries([large]) == []
         assert await store.deliveries_of(*large[:3]) == [large]
 
@@ -215,6 +241,12 @@ async def test_addresses_are_found_by_network_and_host_names_as_text():
         addresses = ["10.1.2.3", "2001:db8::1", "client.example"]
         await store.write_hits([hit(n, ip_address=address) for n, address in enumerate(addresses)])
         raw = {one.ip_address: one.raw_id async for one in store.all_hits()}
-        assert await elastic.search(store, store.names.raw, {"term": {"ip_address.ip": "10.0.0.0/8"}}) == [raw["10.1.2.3"]]
-        assert await elastic.search(store, store.names.raw, {"term": {"ip_address.ip": "2001:db8::/32"}}) == [raw["2001:db8::1"]]
-        assert await elastic.search(store, store.names.raw, {"term": {"ip_address": "client.example"}}) == [raw["client.example"]]
+        assert await elastic.search(store, store.names.raw, {"term": {"ip_address.ip": "10.0.0.0/8"}}) == [
+            raw["10.1.2.3"]
+        ]
+        assert await elastic.search(store, store.names.raw, {"term": {"ip_address.ip": "2001:db8::/32"}}) == [
+            raw["2001:db8::1"]
+        ]
+        assert await elastic.search(store, store.names.raw, {"term": {"ip_address": "client.example"}}) == [
+            raw["client.example"]
+        ]

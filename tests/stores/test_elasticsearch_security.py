@@ -53,7 +53,9 @@ def secure() -> Iterator[Settings]:
         "ES_PASSWORD": PASSWORD,
     }  # fmt: skip
     with (base / "start.log").open("w") as log:
-        server = subprocess.Popen([START], env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        server = subprocess.Popen(
+            [START], env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         until = time.monotonic() + 400
         while not _answers(ports[0]):
@@ -97,7 +99,9 @@ async def test_an_api_key_writes_and_reads(secure: Settings):
     owner = ElasticsearchStore(secure)
     await _ready(owner)
     made: dict[str, Any] = await owner.connection.call("POST", "/_security/api_key", {"name": "weblogs"})
-    store = ElasticsearchStore(msgspec.structs.replace(secure, elasticsearch_user="", elasticsearch_api_key=made["encoded"]))
+    store = ElasticsearchStore(
+        msgspec.structs.replace(secure, elasticsearch_user="", elasticsearch_api_key=made["encoded"])
+    )
     await _round(store)
     await store.drop(KINDS)
     await store.close()

@@ -57,14 +57,23 @@ async def test_a_superseded_delivery_is_hidden_by_the_filter_of_the_alias_and_vi
         for one in LIFE:
             await store.write_deliveries([one])
             through_alias = await elastic.search(store, store.names.reduced, {"match_all": {}})
-            seen.append((len(through_alias), len(await store.newest_deliveries(9)), sum((await store.counts()).deliveries.values())))
+            seen.append(
+                (
+                    len(through_alias),
+                    len(await store.newest_deliveries(9)),
+                    sum((await store.counts()).deliveries.values()),
+                )
+            )
         assert seen == [(1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 1, 1), (1, 1, 1)]
         assert (await store.counts()).bytes_sent == 2**70
 
 
 async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_was():
     rnd = random.Random(7)
-    hits = [hit(position, user_agent=f"agent {rnd.randrange(50)}", time=1596213967.0 + position * 3600) for position in range(200)]
+    hits = [
+        hit(position, user_agent=f"agent {rnd.randrange(50)}", time=1596213967.0 + position * 3600)
+        for position in range(200)
+    ]
     rejects = [reject(position, reason=rnd.choice(["bad_time", "bad_range"])) for position in range(90)]
     deliveries = [delivery(rnd.randrange(1, 5) * 8, window_start=float(rnd.randrange(40))) for _ in range(300)]
     now = [1e9]

@@ -30,7 +30,9 @@ async def test_an_older_store_gets_the_tables_that_it_lacks(tmp_path: Path) -> N
     await store.open()
     await store.close()
     with closing(sqlite3.connect(tmp_path / "s.db")) as connection:
-        for kind, name in connection.execute("SELECT type, name FROM sqlite_master WHERE name IN ('spending', 'votes')").fetchall():
+        for kind, name in connection.execute(
+            "SELECT type, name FROM sqlite_master WHERE name IN ('spending', 'votes')"
+        ).fetchall():
             connection.execute(f"DROP {kind} {name}")
     await store.open()
     await ledger_rules.votes_come_back_once(store)
@@ -47,10 +49,15 @@ async def test_what_is_past_its_retention_goes_and_totals_stay(tmp_path: Path) -
         await ledgers.write_votes([Vote(f"v{now[0]}", 1, 1.0)])
         await ledgers.write_transactions([Transaction(f"t{now[0]}", "u", 1.0, 5)])
         await ledgers.write_vote_sums(sums)
-        await ledgers.write_spend_sums([Sum("minute", "u", int(now[0]), 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)])
+        await ledgers.write_spend_sums(
+            [Sum("minute", "u", int(now[0]), 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)]
+        )
         now[0] += 3 * DAY_S
     assert await store.retain(now[0] - DAY_S, 3, 90) == (1, 1)  # the older vote; the count by second
-    assert await store.retain(now[0] + 86.5 * DAY_S, 1000, 90) == (0, 4)  # a transaction and its minute, kiosk and window
+    assert await store.retain(now[0] + 86.5 * DAY_S, 1000, 90) == (
+        0,
+        4,
+    )  # a transaction and its minute, kiosk and window
     assert [each.resolution async for each in ledgers.all_sums("votes")] == ["total"]
     assert [each.resolution async for each in ledgers.all_sums("spend")] == ["minute", "total"]
     await store.close()

@@ -43,8 +43,12 @@ async def test_only_what_was_ingested_long_enough_ago_goes(store: SqliteStore, c
         await store.write_rejects([reject(day * 10, reason=f"bad_{day % 2}")])
         await store.write_deliveries([delivery(request=f"GET /{day}")])
     assert await store.retain(9 * DAY, raw_days=3, reduced_days=7) == (6 * 4, 2)
-    assert sorted({str(one.request) for one in [one async for one in store.all_hits()]}) == [f"GET /{day}" for day in range(6, 10)]
-    assert sorted(one.request for one in [one async for one in store.all_deliveries()]) == [f"GET /{day}" for day in range(2, 10)]
+    assert sorted({str(one.request) for one in [one async for one in store.all_hits()]}) == [
+        f"GET /{day}" for day in range(6, 10)
+    ]
+    assert sorted(one.request for one in [one async for one in store.all_deliveries()]) == [
+        f"GET /{day}" for day in range(2, 10)
+    ]
     assert [one.position async for one in store.all_rejects()] == [60, 70, 80, 90]
     assert await store.counts() == await records.counted(store)
     assert await store.retain(9 * DAY, raw_days=3, reduced_days=7) == (0, 0)

@@ -18,13 +18,17 @@ from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
 def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits):
-    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits))
+    with_store(
+        tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits)
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
 def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects):
-    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects))
+    with_store(
+        tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects)
+    )
 
 
 def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path):
@@ -44,7 +48,10 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries):
-    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.deliveries_come_back(store, given_deliveries))
+    with_store(
+        tmp_path_factory.mktemp("store") / "s.db",
+        lambda store: contract_rules.deliveries_come_back(store, given_deliveries),
+    )
 
 
 @given(st.lists(st.tuples(*[st.none() | records.texts] * 3), unique=True, max_size=5))
@@ -54,7 +61,9 @@ def test_no_two_keys_share_a_name(keys):
 
 @given(records.texts, records.texts, records.texts)
 def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text):
-    assert key_name(ip_address, user_agent, request_text)[:16].hex() == key_hash(key_text(ip_address, user_agent, request_text))
+    assert key_name(ip_address, user_agent, request_text)[:16].hex() == key_hash(
+        key_text(ip_address, user_agent, request_text)
+    )
 
 
 async def test_keys_that_join_alike_are_told_apart(tmp_path: Path):
@@ -74,7 +83,9 @@ async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     hostile = ("9.9.9.9", "<script>'\"\0%", "GET /ü")
-    await store.write_hits([hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)])
+    await store.write_hits(
+        [hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)]
+    )
     assert await store.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
     assert await store.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
     assert await store.keys_by_text_part("_GET /", limit=1) == [hostile]
@@ -86,7 +97,9 @@ async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path):
 async def test_hits_come_by_time_bounded_and_counted(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_hits([hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")])
+    await store.write_hits(
+        [hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")]
+    )
     found, count = await store.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=3)
     assert [one.position for one in found] == [29, 28, 27]
     assert count == 30
@@ -137,7 +150,9 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
         delivery(window_start=5.0, reason="\ud800"),
     ]
     refused_deliveries = await store.write_deliveries([*wrong, delivery()])
-    assert sorted(str(one.window_start) for one, _ in refused_deliveries) == sorted(str(one.window_start) for one in wrong)
+    assert sorted(str(one.window_start) for one, _ in refused_deliveries) == sorted(
+        str(one.window_start) for one in wrong
+    )
     assert [one async for one in store.all_deliveries(superseded=True)] == [delivery()]
 
     refused_rejects = await store.write_rejects([reject(1, raw_id="zz"), reject(2)])
@@ -151,7 +166,12 @@ async def test_sums_of_the_largest_integers_that_can_be_logged_stay_exact(tmp_pa
     await store.open()
     covered = 10**4300 - 1
     for start in range(3):
-        assert await store.write_deliveries([delivery(window_start=float(start), covered_bytes=covered, bytes_sent=covered + 1)]) == []
+        assert (
+            await store.write_deliveries(
+                [delivery(window_start=float(start), covered_bytes=covered, bytes_sent=covered + 1)]
+            )
+            == []
+        )
     assert (await store.counts()).covered_bytes == 3 * covered
     assert (await store.counts()).bytes_sent == 3 * (covered + 1)
     assert {one.bytes_sent for one in await store.newest_deliveries(9)} == {covered + 1}
@@ -162,17 +182,23 @@ def test_analysts_read_the_views_with_any_sql_tool(tmp_path: Path):
     async def work(store: SqliteStore):
         await store.write_hits([hit(5), hit(6, raw_id="ab" * 16)])
         await store.write_rejects([reject(9)])
-        await store.write_deliveries([delivery(ranges=[[0, 9], [20, 29]]), delivery(window_start=1.0, superseded_by=2.0)])
+        await store.write_deliveries(
+            [delivery(ranges=[[0, 9], [20, 29]]), delivery(window_start=1.0, superseded_by=2.0)]
+        )
 
     with_store(tmp_path / "s.db", work, clock=lambda: 1234.0)
     connection = sqlite3.connect(tmp_path / "s.db")
-    raw = "SELECT time_utc, ip_address, request, source, position, given_id, ingested FROM raw_weblogs ORDER BY position"
+    raw = (
+        "SELECT time_utc, ip_address, request, source, position, given_id, ingested FROM raw_weblogs ORDER BY position"
+    )
     assert connection.execute(raw).fetchall() == [
         ("2020-07-31 16:46:12.000", "10.0.0.1", "GET /a", SOURCE, 5, "", 1234.0),
         ("2020-07-31 16:46:13.000", "10.0.0.1", "GET /a", SOURCE, 6, "ab" * 16, 1234.0),
     ]
     reduced = "SELECT user_agent, byte_ranges, verdict, key_hash, ingested FROM reduced_weblogs"
-    assert connection.execute(reduced).fetchall() == [("curl/8_1", "0-9,20-29", "complete", key_hash("10.0.0.1_curl/8_1_GET /a"), 1234.0)]
+    assert connection.execute(reduced).fetchall() == [
+        ("curl/8_1", "0-9,20-29", "complete", key_hash("10.0.0.1_curl/8_1_GET /a"), 1234.0)
+    ]
     rejected = "SELECT reason, line, position, ingested FROM weblogs_rejects"
     assert connection.execute(rejected).fetchall() == [("bad_time", "x", 9, 1234.0)]
     connection.close()

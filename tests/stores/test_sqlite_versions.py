@@ -23,7 +23,9 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(tmp_path_factory,
             batches.append([])
         batches[-1].append(one)
 
-    with_store(tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.the_highest_version_wins(store, batches))
+    with_store(
+        tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.the_highest_version_wins(store, batches)
+    )
 
 
 async def test_an_equal_version_is_refused_silently(tmp_path: Path):

@@ -28,7 +28,9 @@ def main(folder: Path) -> None:
         async for event in stream.events():
             word = event.value.decode()
             table[word] += 1
-            await (await counts.send(key=event.key, value=f"{word} {table[word]}".encode(), headers={"word": event.value}))
+            await (
+                await counts.send(key=event.key, value=f"{word} {table[word]}".encode(), headers={"word": event.value})
+            )
 
     @app.agent(counts, name="note")
     async def note(stream: Any) -> None:

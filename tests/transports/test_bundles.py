@@ -24,7 +24,9 @@ def rows(lengths: list[int | None], first: int = 0) -> list[Row]:
 
 
 def together(records: list[Row]) -> list[Row]:
-    return bundled(records, lambda row: Bundled(row.offset, 1.0, row.value, ()), lambda last, bundle: last._replace(value=bundle))
+    return bundled(
+        records, lambda row: Bundled(row.offset, 1.0, row.value, ()), lambda last, bundle: last._replace(value=bundle)
+    )
 
 
 def apart(found: list[Row]) -> list[Row]:
@@ -36,12 +38,15 @@ def apart(found: list[Row]) -> list[Row]:
 
 
 LENGTHS = st.lists(
-    st.one_of(st.none(), st.integers(0, 40), st.integers(MAX_BYTES - 3, MAX_BYTES + 3), st.just(MAX_BYTES // 2)), max_size=60
+    st.one_of(st.none(), st.integers(0, 40), st.integers(MAX_BYTES - 3, MAX_BYTES + 3), st.just(MAX_BYTES // 2)),
+    max_size=60,
 )
 
 
 @given(LENGTHS, st.integers(0, 1 << 40))
-def test_what_is_bundled_is_the_same_messages_in_the_same_order_within_the_bounds(lengths: list[int | None], first: int) -> None:
+def test_what_is_bundled_is_the_same_messages_in_the_same_order_within_the_bounds(
+    lengths: list[int | None], first: int
+) -> None:
     records = rows(lengths, first)
     found = together(records)
     assert apart(found) == records
@@ -60,7 +65,9 @@ def test_many_tiny_messages_are_bundled_by_number() -> None:
 
 
 def event(offset: int, value: Any) -> Any:
-    return SimpleNamespace(message=SimpleNamespace(partition=3, offset=offset, timestamp=5.0, value=value, headers={"a": b"b"}))
+    return SimpleNamespace(
+        message=SimpleNamespace(partition=3, offset=offset, timestamp=5.0, value=value, headers={"a": b"b"})
+    )
 
 
 async def test_an_event_is_acknowledged_with_the_last_of_its_messages_only() -> None:

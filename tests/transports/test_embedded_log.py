@@ -92,7 +92,9 @@ def test_one_bad_message_keeps_all_of_its_call_out(log: EmbeddedLog, wrong: Mess
 
 def test_a_record_larger_than_a_row_can_be_is_refused(log: EmbeddedLog) -> None:
     huge = bytes(1_000_000_001)
-    with pytest.raises(LogError, match="a record of 1000000013 bytes for lines partition 0 is larger than the log can hold"):
+    with pytest.raises(
+        LogError, match="a record of 1000000013 bytes for lines partition 0 is larger than the log can hold"
+    ):
         log.append([message(huge)])
     assert log.append([message(b"next")]) == [0]
 
@@ -199,7 +201,12 @@ def test_a_batch_takes_one_row_and_as_many_offsets_as_it_has_pairs(log: Embedded
     assert log.append_batch("changes", 0, [], epoch) == 3
     assert log.append_batch("changes", 0, [(b"c", b"3")], epoch) == 4
     assert [(row.offset, row.packed) for row in log.read("changes", 0, 0)] == [(0, 3), (3, 1)]
-    assert list(chain.from_iterable(log.read_changelog("changes", 0))) == [(b"a", b"1"), (b"b", b"2"), (b"a", None), (b"c", b"3")]
+    assert list(chain.from_iterable(log.read_changelog("changes", 0))) == [
+        (b"a", b"1"),
+        (b"b", b"2"),
+        (b"a", None),
+        (b"c", b"3"),
+    ]
     assert list(chain.from_iterable(log.read_changelog("changes", 0, 1))) == [(b"b", b"2"), (b"a", None), (b"c", b"3")]
     assert list(chain.from_iterable(log.read_changelog("changes", 0, 4))) == []
 

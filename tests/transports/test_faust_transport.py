@@ -122,7 +122,9 @@ def test_fausts_own_table_take_and_sends_work_and_a_restart_goes_on_where_it_sto
         assert stop(process) == 0
 
     counts = {(word, int(count)) for word, count in (line.split() for line in lines(tmp_path / "counts.txt"))}
-    assert counts == {("red", n) for n in range(1, 101)} | {(word, n) for word in ("green", "blue") for n in range(1, 51)}
+    assert counts == {("red", n) for n in range(1, 101)} | {
+        (word, n) for word in ("green", "blue") for n in range(1, 51)
+    }
     sent = [row for partition in range(2) for row in log.read("counts", partition, 0)]
     assert {row.key: unpack_headers(row.headers) for row in sent} == {word: [("word", word)] for word in words}
     by_key = [{row.key for row in log.read("counts", partition, 0)} for partition in range(2)]

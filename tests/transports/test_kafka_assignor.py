@@ -18,5 +18,7 @@ def test_every_partition_goes_to_one_member_though_the_leader_knows_no_topic(par
         "aiokafka's own gives nothing"
     )
     told = KnownTopics(RoundRobinPartitionAssignor, partitions).assign(cluster, MEMBERS)
-    given = sorted((topic, number) for each in told.values() for topic, numbers in each.assignment for number in numbers)
+    given = sorted(
+        (topic, number) for each in told.values() for topic, numbers in each.assignment for number in numbers
+    )
     assert given == [(topic, number) for topic in ("a", "b") for number in range(partitions)]

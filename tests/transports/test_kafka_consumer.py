@@ -38,7 +38,9 @@ COMMITS = """
 
 def run(what: str) -> list[str]:
     """In a process of its own: what Faust makes along with a consumer ends with it."""
-    return subprocess.run([sys.executable, "-c", MADE.replace("{what}", what)], capture_output=True, text=True, check=True).stdout.split()
+    return subprocess.run(
+        [sys.executable, "-c", MADE.replace("{what}", what)], capture_output=True, text=True, check=True
+    ).stdout.split()
 
 
 def test_a_fetch_that_finds_nothing_holds_up_the_others_for_a_moment_only() -> None:

@@ -114,13 +114,18 @@ class LogModel(RuleBasedStateMachine):
             with pytest.raises(LogError, match="was compacted"):
                 list(self.log.read_changelog("changes", number, start))
         elif start:
-            assert list(chain.from_iterable(self.log.read_changelog("changes", number, start))) == self.changes[number][start:]
+            assert (
+                list(chain.from_iterable(self.log.read_changelog("changes", number, start)))
+                == self.changes[number][start:]
+            )
         else:
             state: dict[bytes, bytes | None] = {}
             for pairs in self.log.read_changelog("changes", number):
                 state.update(pairs)
             expected = dict(self.changes[number])
-            assert {k: v for k, v in state.items() if v is not None} == {k: v for k, v in expected.items() if v is not None}
+            assert {k: v for k, v in state.items() if v is not None} == {
+                k: v for k, v in expected.items() if v is not None
+            }
 
     @invariant()
     def bounds_agree(self) -> None:
@@ -131,5 +136,7 @@ class LogModel(RuleBasedStateMachine):
         assert self.log.bounds() == expected
 
 
-LogModel.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+LogModel.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 TestLogModel = LogModel.TestCase

@@ -50,7 +50,9 @@ def note_into(app: faust.App, path: Path, hang_at: int | None = None) -> None:
                 await asyncio.Event().wait()
             message = event.message
             with path.open("a") as out:
-                out.write(f"{message.topic} {message.partition} {message.offset} {event.value.decode()} {event.headers}\n")
+                out.write(
+                    f"{message.topic} {message.partition} {message.offset} {event.value.decode()} {event.headers}\n"
+                )
             await unacked.ack(event)
 
     for topic in ("first", "second"):

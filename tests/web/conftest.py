@@ -68,7 +68,9 @@ def producer(settings: Settings) -> Iterator[Producer]:
 def application(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> web.Application:
     """The web application on these parts."""
     events = EventIntake(producer, settings.overload_after)
-    return make_web_app(store, status, LogIntake(producer, settings), settings, events, Names(store), Results(store, events, settings))
+    return make_web_app(
+        store, status, LogIntake(producer, settings), settings, events, Names(store), Results(store, events, settings)
+    )
 
 
 @asynccontextmanager
@@ -90,7 +92,9 @@ async def client(store: Store, status: ToldStatus, producer: Producer, settings:
 
 
 @pytest.fixture
-async def small_client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+async def small_client(
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+) -> AsyncIterator[TestClient]:
     """Takes bodies of at most 100,000 bytes."""
     async with served(store, status, producer, msgspec.structs.replace(settings, web_max_body_bytes=100_000)) as client:
         yield client

@@ -15,7 +15,9 @@ from app.web.counted.cached import Cached, Found, Times
 from tests.flow.voting import free_port
 
 
-async def test_every_call_to_a_redis_that_is_away_counts_as_an_empty_cache_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_every_call_to_a_redis_that_is_away_counts_as_an_empty_cache_and_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     cache = RedisCache(f"redis://127.0.0.1:{free_port()}/0", "test:")
 
     async def make() -> int:

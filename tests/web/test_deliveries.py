@@ -53,7 +53,8 @@ async def test_the_newest_come_first_within_the_limit_and_of_the_verdict(filled)
 
 
 @pytest.mark.parametrize(
-    ("lo", "hi", "inside"), [("0", "9", True), ("50", "99", True), ("0", "10", False), ("10", "49", False), ("0", "99", False)]
+    ("lo", "hi", "inside"),
+    [("0", "9", True), ("50", "99", True), ("0", "10", False), ("10", "49", False), ("0", "99", False)],
 )
 async def test_a_part_is_contained_only_where_one_range_holds_it_all(filled, lo, hi, inside):
     payload = await json_of(filled, f"/deliveries/{key_hash(key_text(*KEY))}", lo=lo, hi=hi)

@@ -55,7 +55,13 @@ def test_bars_are_as_high_as_their_values_and_stand_at_their_time() -> None:
     columns = spend_columns({0: 50, 3600: 100, 10_800: 25}, 3600)
     assert [column[:2] for column in columns] == [(0, 500), (1, 1000), (3, 250)]
     assert spend_columns({}, 60) == []
-    value = {"totals": [[1, 3], [2, 1]], "windows": [[0, 1, 3], [600, 2, 1]], "window_s": 600, "last_10_min": 0, "repeats": 0}
+    value = {
+        "totals": [[1, 3], [2, 1]],
+        "windows": [[0, 1, 3], [600, 2, 1]],
+        "window_s": 600,
+        "last_10_min": 0,
+        "repeats": 0,
+    }
     view = votes_view(value, {})
     assert view is not None
     assert [(row.candidate_id, row.width) for row in view.rows] == [(1, 1000), (2, 333)]

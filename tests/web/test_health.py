@@ -67,9 +67,17 @@ async def test_an_unreachable_store_is_not_healthy(status, producer, settings):
 
 
 def test_one_stalled_group_is_seen_beside_one_that_commits():
-    lag = {("flow", "weblogs", 0): 1, ("flow-sqlite", "weblogs_reduced", 0): 9, ("flow-sqlite", "weblogs_reduced", 1): 1}
-    snapshot = Snapshot(started=0.0, now=100.0, lag=lag, committed_at=99.0, waiting_since={"flow": 99.0, "flow-sqlite": 60.0})
-    assert progress_problems(snapshot, 30.0) == ["Group flow-sqlite is stalled: 10 messages wait and nothing was committed for 40 s."]
+    lag = {
+        ("flow", "weblogs", 0): 1,
+        ("flow-sqlite", "weblogs_reduced", 0): 9,
+        ("flow-sqlite", "weblogs_reduced", 1): 1,
+    }
+    snapshot = Snapshot(
+        started=0.0, now=100.0, lag=lag, committed_at=99.0, waiting_since={"flow": 99.0, "flow-sqlite": 60.0}
+    )
+    assert progress_problems(snapshot, 30.0) == [
+        "Group flow-sqlite is stalled: 10 messages wait and nothing was committed for 40 s."
+    ]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["lag", "none", "commit"]), st.floats(0.1, 20)), max_size=30))
@@ -91,14 +99,24 @@ async def metrics_of(client) -> dict[tuple, float]:
     assert answer.status == 200
     assert answer.content_type == "text/plain"
     families = text_string_to_metric_families(await answer.text())
-    return {(sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples}
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+    }
 
 
 async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(client, store, status):
     hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, ("192.0.2.1", "b", "GET /part"), start=5)]
     await store.write_hits(hits)
     await store.write_deliveries(deliveries(hits))
-    status.say(lines=12, hits=10, rejects={"bad_time": 2}, lag=LAG, watermarks={"a.log": 1.5e9}, state_entries=7, backlog={"sqlite": 4})
+    status.say(
+        lines=12,
+        hits=10,
+        rejects={"bad_time": 2},
+        lag=LAG,
+        watermarks={"a.log": 1.5e9},
+        state_entries=7,
+        backlog={"sqlite": 4},
+    )
     metrics = await metrics_of(client)
     assert metrics[("weblogs_lines_total",)] == 12
     assert metrics[("weblogs_hits_total",)] == 10

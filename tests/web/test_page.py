@@ -95,7 +95,9 @@ async def test_rejects_that_the_store_does_not_keep_are_those_of_the_running_wor
 
 async def test_one_verdict_can_be_asked_for_and_an_unknown_one_is_refused(client, store):
     await fill(
-        store, pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")), pieces([(5, 9)], 100, ("192.0.2.2", "a", "GET /part"), start=5)
+        store,
+        pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")),
+        pieces([(5, 9)], 100, ("192.0.2.2", "a", "GET /part"), start=5),
     )
     page = await page_of(client, "/?verdict=partial")
     assert "GET /part" in page.text
@@ -169,7 +171,11 @@ async def test_keys_that_are_written_alike_are_listed_to_choose_from(client, sto
 
 async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(client, store):
     later = 3 * 86400
-    hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, start=later), *pieces([(10, 99)], 100, start=later + 1, status=500)]
+    hits = [
+        *pieces([(0, 99)], 100),
+        *pieces([(0, 9)], 100, start=later),
+        *pieces([(10, 99)], 100, start=later + 1, status=500),
+    ]
     await fill(store, hits)
     page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
     flat = " ".join(page.text.split())

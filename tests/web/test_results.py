@@ -30,7 +30,10 @@ async def fill(store, counts: dict[tuple[int, int], int], partition: int = 0) ->
     totals: dict[int, int] = {}
     for (candidate, _), number in counts.items():
         totals[candidate] = totals.get(candidate, 0) + number
-    sums = [Sum("window", str(candidate), start, partition, 0, number, 0, 0) for (candidate, start), number in counts.items()]
+    sums = [
+        Sum("window", str(candidate), start, partition, 0, number, 0, 0)
+        for (candidate, start), number in counts.items()
+    ]
     sums += [Sum("total", str(candidate), 0, partition, 0, number, 0, 1) for candidate, number in totals.items()]
     await store.ledgers.write_vote_sums(sums)
 
@@ -39,7 +42,9 @@ async def test_results_add_the_partitions_and_leave_out_candidates_without_votes
     start = window_now()
     await fill(store, {(1, start): 5, (3, start): 0}, 0)
     await fill(store, {(1, start): 2, (2, start - 600): 1}, 1)
-    await store.ledgers.write_vote_sums([Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)])
+    await store.ledgers.write_vote_sums(
+        [Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)]
+    )
     answer = await client.get("/result/")
     assert await answer.json() == [
         [{"candidate_id": 1, "num_vote": 7}, {"candidate_id": 2, "num_vote": 1}],
@@ -56,7 +61,10 @@ async def test_the_last_ten_minutes_fall_when_voting_stops(client, store):
     await store.ledgers.write_vote_sums([Sum("second", "", int(time.time()) - 597, 0, 0, 1, 0, 0)])
     assert (await (await client.get("/result/")).json())[1] == [{"total_vote_10_min": 1}]
     await asyncio.sleep(4.2)
-    assert await (await client.get("/result/")).json() == [[{"candidate_id": 2, "num_vote": 1}], [{"total_vote_10_min": 0}]]
+    assert await (await client.get("/result/")).json() == [
+        [{"candidate_id": 2, "num_vote": 1}],
+        [{"total_vote_10_min": 0}],
+    ]
 
 
 async def test_an_answer_says_how_old_it_is_and_the_same_one_is_not_sent_twice(client, store):
@@ -104,7 +112,15 @@ async def test_a_range_shows_its_windows_and_their_totals(client, store):
         shown = await (await client.get(f"/voting_distribution?{query}")).json()
         assert [row["num_vote"] for row in shown["windows"]] == expected
         assert shown["total_vote"] == sum(expected)
-    for bad in ("from=2&to=1", "from=x", "from=2020-01-01T00:00:00", "from=0&to=9e9", "from=0&to=9000000000", "form=csv", "format=pdf"):
+    for bad in (
+        "from=2&to=1",
+        "from=x",
+        "from=2020-01-01T00:00:00",
+        "from=0&to=9e9",
+        "from=0&to=9000000000",
+        "form=csv",
+        "format=pdf",
+    ):
         answer = await client.get(f"/voting_distribution?{bad}")
         assert answer.status == 400 and (await answer.json())["error_message"]
 

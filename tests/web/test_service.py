@@ -30,7 +30,9 @@ async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
         other.listen()
         taken = msgspec.structs.replace(settings, web_port=other.getsockname()[1])
         service = WebService(application(store, status, producer, taken), taken)
-        with pytest.raises(SettingsError, match=rf"127\.0\.0\.1:{taken.web_port}: address already in use; .*WEBLOGS_WEB_PORT"):
+        with pytest.raises(
+            SettingsError, match=rf"127\.0\.0\.1:{taken.web_port}: address already in use; .*WEBLOGS_WEB_PORT"
+        ):
             await service.start()
 
 

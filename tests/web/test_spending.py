@@ -50,9 +50,13 @@ async def asked(client, path: str, status: int = 200) -> dict:
 
 
 async def test_a_transaction_is_durable_when_it_is_answered(client, settings):
-    one = await client.post("/spending/", json={"user_id": "u1", "cents": 2000, "transaction_id": "a", "time": "1970-01-02T00:00:00Z"})
+    one = await client.post(
+        "/spending/", json={"user_id": "u1", "cents": 2000, "transaction_id": "a", "time": "1970-01-02T00:00:00Z"}
+    )
     assert (one.status, await one.json()) == (200, {"success": True, "transactions": 1, "transaction_ids": ["a"]})
-    many = await client.post("/spending/", json=[{"user_id": 7, "cents": -1}, {"user_id": "u1", "cents": 5, "time": 0.5}])
+    many = await client.post(
+        "/spending/", json=[{"user_id": 7, "cents": -1}, {"user_id": "u1", "cents": 5, "time": 0.5}]
+    )
     assert many.status == 200
     found = logged(settings)
     assert {each[1:] for each in found if each.time < 1e6} == {("u1", 86400.0, 2000), ("u1", 0.5, 5)}
@@ -115,10 +119,18 @@ async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_
 async def test_top_spenders_come_most_first(client, store):
     now = time.time()
     await fill(
-        store, [Transaction(f"{user}{i}", user, now, cents) for user, cents in (("u1", 500), ("u10", 700), ("b", 100)) for i in range(3)]
+        store,
+        [
+            Transaction(f"{user}{i}", user, now, cents)
+            for user, cents in (("u1", 500), ("u10", 700), ("b", 100))
+            for i in range(3)
+        ],
     )
     body = await asked(client, "/spending/top?limit=2")
-    assert body["top"] == [{"user_id": "u10", "cents": 2100, "transactions": 3}, {"user_id": "u1", "cents": 1500, "transactions": 3}]
+    assert body["top"] == [
+        {"user_id": "u10", "cents": 2100, "transactions": 3},
+        {"user_id": "u1", "cents": 1500, "transactions": 3},
+    ]
 
 
 @pytest.mark.parametrize(

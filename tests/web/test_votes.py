@@ -51,7 +51,9 @@ async def voted(client, status: int, payload, path: str = "/vote/") -> dict:
 async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, settings):
     before = time.time()
     first = await voted(client, 200, {"candidate_id": 2})
-    second = await voted(client, 200, {"candidate_id": 2, "opinion": "test", "user_id": 7, "kiosk_id": "hall", "vote_id": "mine"})
+    second = await voted(
+        client, 200, {"candidate_id": 2, "opinion": "test", "user_id": 7, "kiosk_id": "hall", "vote_id": "mine"}
+    )
     assert second == {"success": True, "vote_id": "mine"}
     found = {vote.vote_id: vote for vote in logged(settings)}
     assert found.keys() == {first["vote_id"], "mine"}
@@ -60,7 +62,10 @@ async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, setti
 
 
 async def test_a_form_is_taken_as_json_is(client, settings):
-    for body in (b"candidate_id=3&opinion=a+b%26&kiosk_id=&user_id=u", b'{"candidate_id": 3, "opinion": "a b&", "user_id": "u"}'):
+    for body in (
+        b"candidate_id=3&opinion=a+b%26&kiosk_id=&user_id=u",
+        b'{"candidate_id": 3, "opinion": "a b&", "user_id": "u"}',
+    ):
         answer = await client.post("/vote/", data=body, headers={"Content-Type": "application/x-www-form-urlencoded"})
         assert answer.status == 200
     assert {vote[1:2] + vote[3:] for vote in logged(settings)} == {(3, None, "u", "a b&")}
@@ -103,11 +108,17 @@ async def test_a_bad_vote_is_refused_in_one_sentence_and_stands_nowhere(client, 
 
 async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client):
     answer = await client.post("/vote/", json={"opinion": "test"})
-    assert (answer.status, await answer.json()) == (400, {"success": False, "error_message": "candidate_id is required!"})
+    assert (answer.status, await answer.json()) == (
+        400,
+        {"success": False, "error_message": "candidate_id is required!"},
+    )
 
 
 async def test_too_large_a_vote_is_refused(client):
-    assert "larger than 65536 bytes" in (await voted(client, 413, {"candidate_id": 2, "opinion": "x" * 70_000}))["error_message"]
+    assert (
+        "larger than 65536 bytes"
+        in (await voted(client, 413, {"candidate_id": 2, "opinion": "x" * 70_000}))["error_message"]
+    )
 
 
 async def test_many_votes_are_taken_all_or_none(client, settings):
@@ -123,7 +134,9 @@ async def test_many_votes_are_taken_all_or_none(client, settings):
 
 
 async def test_requests_that_arrive_together_share_one_append(client, settings):
-    answers = await asyncio.gather(*(client.post("/vote/", json={"candidate_id": 1, "vote_id": str(i)}) for i in range(300)))
+    answers = await asyncio.gather(
+        *(client.post("/vote/", json={"candidate_id": 1, "vote_id": str(i)}) for i in range(300))
+    )
     assert {answer.status for answer in answers} == {200}
     assert {vote.vote_id for vote in logged(settings)} == {str(i) for i in range(300)}
     log = EmbeddedLog(log_path(settings.broker))
@@ -162,7 +175,9 @@ class SlowProducer:
         self.inner.close()
 
 
-async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(store, status, producer, settings):
+async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(
+    store, status, producer, settings
+):
     slow = SlowProducer(producer)
     own = msgspec.structs.replace(settings, overload_after=0.2)
     async with served(store, status, slow, own) as client:
@@ -225,7 +240,9 @@ async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_l
             assert (await client.get("/users/", headers=headers)).status == 401
         good = {"Authorization": "Bearer secret"}
         assert (
-            await client.post("/candidates/", json=[{"id": 7, "name": "Ada"}, {"id": 8, "name": "x" * 256}], headers=good)
+            await client.post(
+                "/candidates/", json=[{"id": 7, "name": "Ada"}, {"id": 8, "name": "x" * 256}], headers=good
+            )
         ).status == 200
         assert (await client.post("/users/", json={"id": "u1", "name": "Grace"}, headers=good)).status == 200
         for bad in ({"id": 7}, {"id": -1, "name": "x"}, {"id": 1, "name": ""}, {"id": 1, "name": "x" * 257}, b"["):

@@ -39,7 +39,9 @@ def logged(settings: Settings) -> list[tuple[dict[str, bytes], bytes]]:
 
 
 async def posted(client, status: int, data, **headers: str) -> dict:
-    answer = await client.post("/weblogs/", data=data, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = await client.post(
+        "/weblogs/", data=data, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     payload = await answer.json()
     assert answer.status == status, payload
     assert payload["success"] is (status == 200)
@@ -71,7 +73,10 @@ async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client
     assert len(messages) == 3
     assert len(ids) == 2
     assert {headers["name"] for headers, _ in messages} == {b"post:order 1", b"post:order 2"}
-    assert {headers["source"].decode() for headers, _ in messages} == {source_of_key("order 1"), source_of_key("order 2")}
+    assert {headers["source"].decode() for headers, _ in messages} == {
+        source_of_key("order 1"),
+        source_of_key("order 2"),
+    }
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257])
@@ -86,7 +91,13 @@ async def test_a_key_of_256_characters_is_taken(client):
 
 @pytest.mark.parametrize(
     ("data", "encoding"),
-    [(b"", "identity"), (b"", "gzip"), (gzip.compress(b""), "gzip"), (b"plain text", "gzip"), (gzip.compress(LINES)[:-5], "gzip")],
+    [
+        (b"", "identity"),
+        (b"", "gzip"),
+        (gzip.compress(b""), "gzip"),
+        (b"plain text", "gzip"),
+        (gzip.compress(LINES)[:-5], "gzip"),
+    ],
     ids=["empty", "empty gzip", "gzip of nothing", "no gzip", "cut off"],
 )
 async def test_an_empty_body_and_broken_gzip_are_400_and_write_nothing(client, settings, data, encoding):

@@ -13,8 +13,19 @@ __all__ = ["command"]
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--store", "stores", multiple=True, metavar="NAME", help="Only this store; may be given again.  [default: WEBLOGS_STORES]")
-@click.option("--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts and checksums.")
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="NAME",
+    help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Every difference as a line of JSON, then a line with all counts and checksums.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare each store with what the topics still hold, with what its own raw hits make, and with the other stores.

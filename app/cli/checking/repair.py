@@ -18,12 +18,22 @@ _LOOKS = 3
 
 
 @click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--store", "stores", multiple=True, metavar="NAME", help="Only this store; may be given again.  [default: WEBLOGS_STORES]")
+@click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="NAME",
+    help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
+)
 @click.option(
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Say what would be mended; write nothing. Exit code 1 where there is something.")
-@click.option("--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts.")
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would be mended; write nothing. Exit code 1 where there is something."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts."
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
     """Make each store level again: from the topics what they still hold, and the deliveries from the store's own raw hits.
@@ -48,7 +58,9 @@ async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_
     return DIFFERENT if left else LEVEL
 
 
-async def _repair_one(store: Store, own: Settings, reader, origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
+async def _repair_one(
+    store: Store, own: Settings, reader, origin: str | None, dry_run: bool, as_json: bool, quiet: bool
+) -> int:
     """How many differences are left."""
     from app.checking.everything import Run, reconcile
     from app.checking.mending import Mender
@@ -79,7 +91,10 @@ def _say(store: str, first, last, listing: Listing, dry_run: bool) -> None:
     if dry_run:
         return
     if last.differences:
-        click.echo(f"{store}: {last.differences:,} could not be mended: neither the topics nor the raw hits tell what is right", err=True)
+        click.echo(
+            f"{store}: {last.differences:,} could not be mended: neither the topics nor the raw hits tell what is right",
+            err=True,
+        )
         for (_, record, kind), count in sorted(last.found.items()):
             click.echo(f"{store}: still {count:,} of {record} {kind}", err=True)
     else:

@@ -18,7 +18,20 @@ from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import Store
 
-__all__ = ["DIFFERENT", "LEVEL", "SHOWN", "UNREACHABLE", "Listing", "Watched", "chosen", "opened", "progress", "run", "tell", "totals"]
+__all__ = [
+    "DIFFERENT",
+    "LEVEL",
+    "SHOWN",
+    "UNREACHABLE",
+    "Listing",
+    "Watched",
+    "chosen",
+    "opened",
+    "progress",
+    "run",
+    "tell",
+    "totals",
+]
 
 LEVEL, DIFFERENT, UNREACHABLE = 0, 1, 4
 SHOWN = 20
@@ -122,7 +135,9 @@ def progress(total: int, wanted: bool) -> Iterator[Callable[[str, int], object]]
                 return
             done = bar.tasks[0].completed + count
             # more than one look is taken where something differs
-            bar.update(task, description=f"reading {what}", completed=done, total=max(total, bar.tasks[0].total or 0, done))
+            bar.update(
+                task, description=f"reading {what}", completed=done, total=max(total, bar.tasks[0].total or 0, done)
+            )
 
         yield show
 
@@ -158,11 +173,18 @@ def tell(report: Report, listing: Listing, as_json: bool) -> None:
         click.echo(json.dumps(_summary(report)))
         return
     for store, (hits, rejects) in report.lines.items():
-        click.echo(f"{store}: {_counted(hits + rejects, 'line')}: {_counted(hits, 'hit')} and {_counted(rejects, 'reject')}")
-    for (where, store, record), count in sorted(report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])):
+        click.echo(
+            f"{store}: {_counted(hits + rejects, 'line')}: {_counted(hits, 'hit')} and {_counted(rejects, 'reject')}"
+        )
+    for (where, store, record), count in sorted(
+        report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])
+    ):
         click.echo(f"{store}: {_counted(count, record)} in the {where}")
     for store, waiting in report.waiting.items():
-        click.echo(f"{store}: {_counted(sum(waiting.values()), 'message')} wait: " + ", ".join(f"{n:,} in {t}" for t, n in waiting.items()))
+        click.echo(
+            f"{store}: {_counted(sum(waiting.values()), 'message')} wait: "
+            + ", ".join(f"{n:,} in {t}" for t, n in waiting.items())
+        )
     for store, count in report.on_the_way.items():
         if count:
             click.echo(f"{store}: {_counted(count, 'record')} on the way, not counted as different")

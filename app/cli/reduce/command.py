@@ -40,18 +40,41 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 
 @click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option("--format", "-f", "format_name", help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]")
 @click.option(
-    "--order", type=click.Choice(ORDERS), default="file", show_default=True, help="Read the lines of each file in this order, for trials."
+    "--format",
+    "-f",
+    "format_name",
+    help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
+)
+@click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    default="file",
+    show_default=True,
+    help="Read the lines of each file in this order, for trials.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="For --order random and sample.")
-@click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]")
-@click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]")
-@click.option("--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]")
-@click.option("--lateness", type=click.FloatRange(min=0), help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write all deliveries to a file: {', '.join(ENDINGS)}.")
 @click.option(
-    "--stores", metavar="NAMES", help="Write raw hits, rejects and deliveries to these stores, too, comma-separated, as the worker does."
+    "--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"
+)
+@click.option(
+    "--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"
+)
+@click.option(
+    "--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]"
+)
+@click.option(
+    "--lateness",
+    type=click.FloatRange(min=0),
+    help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help=f"Write all deliveries to a file: {', '.join(ENDINGS)}."
+)
+@click.option(
+    "--stores",
+    metavar="NAMES",
+    help="Write raw hits, rejects and deliveries to these stores, too, comma-separated, as the worker does.",
 )
 @click.option(
     "--processes",
@@ -111,16 +134,22 @@ def command(
             if store is not None:
                 store.take_delivery(delivery)
         if statistics.errors and not statistics.lines:
-            raise InputError("\nError: ".join(statistics.errors))  # nothing was read: no table is better than an empty one
+            raise InputError(
+                "\nError: ".join(statistics.errors)
+            )  # nothing was read: no table is better than an empty one
     with failing_in_words(output_code=1), explained(STDOUT):
         if not quiet:
             click.echo("\n".join(report_lines(statistics)))
             if output:
                 click.echo(f"{writer.rows:,} deliveries in {output}")
             if store is not None:
-                click.echo(f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written")
+                click.echo(
+                    f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written"
+                )
     for name, count in store.refused.items() if store is not None else ():
-        statistics.errors.append(f"{name} refused {count:,} records for good; they stand among the rejects with its reason")
+        statistics.errors.append(
+            f"{name} refused {count:,} records for good; they stand among the rejects with its reason"
+        )
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
@@ -141,7 +170,9 @@ def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractCon
 
     names = list(dict.fromkeys(name.strip() for name in stores.split(",") if name.strip()))
     if not names:
-        raise SettingsError("--stores names no store: write one or more of those that `WEBLOGS_STORES` takes, comma-separated")
+        raise SettingsError(
+            "--stores names no store: write one or more of those that `WEBLOGS_STORES` takes, comma-separated"
+        )
     return StoreWriter(names, configured)
 
 

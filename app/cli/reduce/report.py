@@ -48,7 +48,8 @@ def report_lines(statistics: Statistics) -> list[str]:
 def _delivery_rows(statistics: Statistics) -> list[tuple[str, str]]:
     found = statistics.deliveries
     by_verdict = {
-        verdict: sum(count for (one, _), count in found.items() if one == verdict) for verdict in ("complete", "partial", "unknown")
+        verdict: sum(count for (one, _), count in found.items() if one == verdict)
+        for verdict in ("complete", "partial", "unknown")
     }
     rows = [
         ("deliveries", f"{found.total():,}"),

@@ -91,7 +91,15 @@ class StoreWriter:
             self._add("write_hits", rows)
         if self._keep != "none":
             rejects = [
-                Reject(bad.reason, bad.detail, _clean(bad.line), identify(bad.position), source, bad.position, self._arrived)
+                Reject(
+                    bad.reason,
+                    bad.detail,
+                    _clean(bad.line),
+                    identify(bad.position),
+                    source,
+                    bad.position,
+                    self._arrived,
+                )
                 for bad in read.rejects
             ]
             self._add("write_rejects", rejects)
@@ -111,7 +119,9 @@ class StoreWriter:
         held, self._held[method] = self._held[method], []
         self.written[method.removeprefix("write_")] += len(held)
         for at in range(0, len(held), _BATCH):
-            self._under_way.append(asyncio.run_coroutine_threadsafe(self._write(method, held[at : at + _BATCH]), self._loop))
+            self._under_way.append(
+                asyncio.run_coroutine_threadsafe(self._write(method, held[at : at + _BATCH]), self._loop)
+            )
             while len(self._under_way) > _AHEAD:
                 self._under_way.popleft().result()
 
@@ -123,12 +133,18 @@ class StoreWriter:
         if refused:
             self.refused[store.name] += len(refused)
             now = time.time()
-            rejects = [as_reject(store.name, record, reason, now) for record, reason in refused if not isinstance(record, Reject)]
+            rejects = [
+                as_reject(store.name, record, reason, now)
+                for record, reason in refused
+                if not isinstance(record, Reject)
+            ]
             if rejects and self._keep != "none":
                 await asyncio.gather(*(_until_taken(other.write_rejects, rejects) for other in self._stores))
 
 
-async def _until_taken(write: Callable[[list[Any]], Awaitable[list[tuple[Any, str]]]], records: list[Any]) -> list[tuple[Any, str]]:
+async def _until_taken(
+    write: Callable[[list[Any]], Awaitable[list[tuple[Any, str]]]], records: list[Any]
+) -> list[tuple[Any, str]]:
     """Writes are idempotent: a store that failed is given the same again, for some seconds."""
     for pause in _PAUSES_S:
         try:

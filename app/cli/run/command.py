@@ -123,7 +123,9 @@ def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], o
     if result.errors and not result.files:
         sys.exit(1)
     if result.lines:
-        click.echo(f"{result.lines:,} lines read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n")
+        click.echo(
+            f"{result.lines:,} lines read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n"
+        )
     else:
         click.echo("Nothing new to send. The store holds:\n")
     found = asyncio.run(findings(configured))

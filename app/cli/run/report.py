@@ -64,7 +64,10 @@ def found_lines(found: Findings) -> list[str]:
         if number := counts.deliveries.get(verdict, 0):
             told.append((f"  {verdict}", number))
             reasons = {reason: n for (one, reason), n in counts.reasons.items() if one == verdict and reason and n}
-            told += [(f"    {REASON_WORDS.get(reason, reason)}", n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1])]
+            told += [
+                (f"    {REASON_WORDS.get(reason, reason)}", n)
+                for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
+            ]
     told += [("covered bytes", counts.covered_bytes), ("sent bytes", counts.bytes_sent)]
     width = max(len(name) for name, _ in told)
     number_width = max(len(f"{number:,}") for _, number in told)
@@ -89,7 +92,9 @@ def _example(delivery: Delivery) -> list[str]:
 
 
 def _ranges(ranges: list[list[int]]) -> str:
-    return ranges_text(ranges[:_RANGES_SHOWN]) + (f" and {len(ranges) - _RANGES_SHOWN:,} more" if len(ranges) > _RANGES_SHOWN else "")
+    return ranges_text(ranges[:_RANGES_SHOWN]) + (
+        f" and {len(ranges) - _RANGES_SHOWN:,} more" if len(ranges) > _RANGES_SHOWN else ""
+    )
 
 
 def where_lines(configured: Settings, found: Findings, page: str | None, log: Path) -> list[str]:
@@ -106,6 +111,20 @@ def _client_command(configured: Settings, delivery: Delivery) -> str:
     """To be pasted into a shell in this folder."""
     python = Path(sys.executable)
     here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-    words = [str(here), "-m", "app.client", "-i", delivery.ip_address, "-u", delivery.user_agent, "-r", delivery.request]
-    own = "" if configured.data_dir == Settings().data_dir else f"WEBLOGS_DATA_DIR={shlex.quote(str(configured.data_dir))} "
+    words = [
+        str(here),
+        "-m",
+        "app.client",
+        "-i",
+        delivery.ip_address,
+        "-u",
+        delivery.user_agent,
+        "-r",
+        delivery.request,
+    ]
+    own = (
+        ""
+        if configured.data_dir == Settings().data_dir
+        else f"WEBLOGS_DATA_DIR={shlex.quote(str(configured.data_dir))} "
+    )
     return own + shlex.join(words)

@@ -42,7 +42,9 @@ class _Plain:
 
     def sent(self, progress: Progress) -> None:
         share = f" of {progress.size_bytes:,}" if progress.size_bytes else ""
-        self._sometimes(f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent")
+        self._sometimes(
+            f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent"
+        )
 
     def waiting(self, messages: int) -> None:
         self._sometimes(f"{messages:,} messages are on their way to the store")
@@ -68,7 +70,12 @@ class _Bars:
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeElapsedColumn(),
+        )
         self._bars = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=5)
         self._tasks: dict[str, Any] = {}
         self._most = 0

@@ -115,7 +115,9 @@ class Worker:
         if self._restarts == RESTARTS:
             raise WorkerError(f"the worker {what} again ({how}) after {RESTARTS} new starts. {self._last_words()}")
         self._restarts += 1
-        self._say(f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood.")
+        self._say(
+            f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood."
+        )
         if not self._asked.wait(0.2 * 2**self._restarts):
             self._spawn()
 
@@ -158,7 +160,9 @@ class Worker:
                 self.log_path.replace(self.log_path.with_name("worker.log.1"))
             log = self.log_path.open("ab")
         except OSError as error:
-            raise WorkerError(f"the worker's log {self.log_path} can not be written: {error.strerror or error}") from None
+            raise WorkerError(
+                f"the worker's log {self.log_path} can not be written: {error.strerror or error}"
+            ) from None
         with log:
             self._shown_to = log.tell()
             self._process = subprocess.Popen(

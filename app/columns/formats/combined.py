@@ -42,7 +42,19 @@ from app.domain.lines import FUTURE_S
 __all__ = ["read_block"]
 
 _QUOTE, _SPACE, _COLON, _OPEN, _CLOSE, _BACKSLASH = b'" :[]\\'
-_NAMES = ["ip_address", "ident", "user", "time", "zone", "request", "status", "sent", "referer", "user_agent", "content_range"]
+_NAMES = [
+    "ip_address",
+    "ident",
+    "user",
+    "time",
+    "zone",
+    "request",
+    "status",
+    "sent",
+    "referer",
+    "user_agent",
+    "content_range",
+]
 _QUOTED = ("request", "referer", "user_agent", "content_range")
 _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
 _WORD = rb"[!#-Z^-~]+"
@@ -160,7 +172,9 @@ def _is_plain(shape: _Shape, table: pa.Table, text: bytes) -> bool:
             at = at + lengths
     if (at != ends).any():
         return False
-    return all(map(_is_word, [column_of(table, name) for name in ("ip_address", "ident", "user")])) and _has_plain_times(table)
+    return all(
+        map(_is_word, [column_of(table, name) for name in ("ip_address", "ident", "user")])
+    ) and _has_plain_times(table)
 
 
 def _is_word(column: pa.BinaryArray) -> bool:

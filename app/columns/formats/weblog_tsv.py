@@ -42,7 +42,9 @@ _TAB, _DASH, _COLON = b"\t-:"
 _NAMES = ["date", "time", "ip_address", "user_agent", "request", "status", "byte_range"]
 
 
-def read_block(data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False) -> Columns | None:
+def read_block(
+    data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False
+) -> Columns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where carriage returns stand inside lines.
 
     `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
@@ -79,7 +81,9 @@ def _table(text: bytes) -> pa.Table | None:
             pa.BufferReader(text),
             csv.ReadOptions(use_threads=False, column_names=_NAMES, block_size=len(text) + 1),
             csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
-            csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(_NAMES, pa.binary()), include_columns=_NAMES[1:]),
+            csv.ConvertOptions(
+                check_utf8=False, column_types=dict.fromkeys(_NAMES, pa.binary()), include_columns=_NAMES[1:]
+            ),
         )
     except pa.ArrowInvalid:
         return None

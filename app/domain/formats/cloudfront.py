@@ -89,7 +89,10 @@ class _Parser:
             columns.pop()
         reader = self._by_count.get(len(columns))
         if reader is None:
-            raise BadLine("bad_columns", f"{len(columns) if line else 0} columns and no #Fields line; 23, 26 or 33 are known without one")
+            raise BadLine(
+                "bad_columns",
+                f"{len(columns) if line else 0} columns and no #Fields line; 23, 26 or 33 are known without one",
+            )
         return reader.hit(columns)
 
     def _read_head(self, line: str) -> None:

@@ -90,7 +90,19 @@ def _hit_of_damaged(line: str, shape: Shape) -> tuple:
     lo, hi, total = content_range(parts.content_range)
     if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
         raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
-    return time, parts.ip_address, parts.user_agent, request, method, code, lo, hi, _bytes_of_range(parts.sent, lo), total, 0
+    return (
+        time,
+        parts.ip_address,
+        parts.user_agent,
+        request,
+        method,
+        code,
+        lo,
+        hi,
+        _bytes_of_range(parts.sent, lo),
+        total,
+        0,
+    )
 
 
 def _always(parser: LineParser) -> Callable[[Sequence[str], FormatOptions], LineParser]:

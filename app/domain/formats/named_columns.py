@@ -47,7 +47,11 @@ class ColumnReader:
     """
 
     def __init__(
-        self, names: Sequence[str], agents: Mapping[str, str], query_in_target: bool = False, plain: Callable[[str], str] = str
+        self,
+        names: Sequence[str],
+        agents: Mapping[str, str],
+        query_in_target: bool = False,
+        plain: Callable[[str], str] = str,
     ) -> None:
         at = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
         self._at = {part: next((at[name] for name in choices if name in at), -1) for part, choices in _FIRST_OF.items()}

@@ -17,7 +17,9 @@ _EXAMPLE = f"""\
 {_OWNER} films [31/Jul/2020:16:46:09 +0000] 203.0.113.9 - 891CE47D2EXAMPLE REST.GET.OBJECT 1.mp4 "GET /films/1.mp4 HTTP/1.1" 206 - 289 579 9 8 "-" "curl/8.5.0" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuN= - - - films.s3.amazonaws.com TLSv1.2"""
 
 # owner bucket [time] ip requester request-id operation key "uri" status error sent size total-ms turn-around-ms, referer and agent behind
-_UNTIL_REFERER = re.compile(r'\S+ \S+ \[([^\]\[]{0,64})\] (\S+) \S+ \S+ \S+ \S+ (?:"([^"]*)"|(-)) (\S+) \S+ (\S+) (\S+) \S+ \S+ ')
+_UNTIL_REFERER = re.compile(
+    r'\S+ \S+ \[([^\]\[]{0,64})\] (\S+) \S+ \S+ \S+ \S+ (?:"([^"]*)"|(-)) (\S+) \S+ (\S+) (\S+) \S+ \S+ '
+)
 _NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
 _AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
 
@@ -40,13 +42,27 @@ def parse(line: str) -> tuple:
     if found is None:
         if _NO_TIME.match(line):
             raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
-        raise BadLine("bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line")
+        raise BadLine(
+            "bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line"
+        )
     when, ip_address, quoted, _, status, sent, size = found.groups()
     user_agent = _agent_of(line[found.end() :])
     time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
     request, method = REQUESTS["-" if quoted is None else quoted]
     code = STATUSES[status]
-    return time, ip_address, user_agent, request, method, code, None, None, count(sent, "bytes sent"), count(size, "object size"), 0
+    return (
+        time,
+        ip_address,
+        user_agent,
+        request,
+        method,
+        code,
+        None,
+        None,
+        count(sent, "bytes sent"),
+        count(size, "object size"),
+        0,
+    )
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:

@@ -12,7 +12,17 @@ from urllib.parse import unquote
 from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 
-__all__ = ["AGENTS", "REQUESTS", "STATUSES", "byte_range", "content_range", "count", "joined_request", "number", "shown"]
+__all__ = [
+    "AGENTS",
+    "REQUESTS",
+    "STATUSES",
+    "byte_range",
+    "content_range",
+    "count",
+    "joined_request",
+    "number",
+    "shown",
+]
 
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r" HTTP/[0-9](?:\.[0-9]+)?\Z")
@@ -105,7 +115,9 @@ def content_range(text: str) -> tuple[int | None, int | None, int | None]:
         if lo <= hi:
             return lo, hi, total
     # too many digits, or the wrong way round: say so
-    return *byte_range("-" if first is None else f"{first}-{last}"), None if whole is None else number(whole, "the size")
+    return *byte_range("-" if first is None else f"{first}-{last}"), None if whole is None else number(
+        whole, "the size"
+    )
 
 
 def _request(text: str) -> tuple[str, str | None]:

@@ -62,7 +62,11 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
     Raises UnknownFormat where the input has lines that fit no format and none was named.
     """
     complete = sample if whole else sample[: sample.rfind(b"\n") + 1] or sample
-    form = form_of(options.format) if options.format != AUTO else formats.detect(_first_lines(complete), options.format_options)
+    form = (
+        form_of(options.format)
+        if options.format != AUTO
+        else formats.detect(_first_lines(complete), options.format_options)
+    )
     if form is None:
         if not whole and len(sample) < _SAMPLE_BYTES:
             return None

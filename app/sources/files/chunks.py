@@ -223,5 +223,12 @@ def chunks(
     >>> [(chunk.position, chunk.data) for chunk in chunks(BytesIO(b"one\\ntwo\\nthree"), chunk_bytes=8)]
     [(0, b'one\\ntwo\\n'), (8, b'three')]
     """
-    chunker = Chunker(chunk_bytes, max_line_bytes, position=position, head_rule=head_rule, head=head, lines_per_message=lines_per_message)
+    chunker = Chunker(
+        chunk_bytes,
+        max_line_bytes,
+        position=position,
+        head_rule=head_rule,
+        head=head,
+        lines_per_message=lines_per_message,
+    )
     return chunker.cut(stream)

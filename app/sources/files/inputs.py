@@ -21,11 +21,15 @@ _IDLE_S = 0.05
 def reading_error(path: str, error: OSError) -> InputError:
     """The sentence for a path that can not be read."""
     if isinstance(error, FileNotFoundError):
-        return InputError(f"{path} does not exist: check the name (`replay --follow` waits for a file that is yet to come)")
+        return InputError(
+            f"{path} does not exist: check the name (`replay --follow` waits for a file that is yet to come)"
+        )
     if isinstance(error, IsADirectoryError):
         return InputError(f"{path} is a directory: name the files in it, as in {path.rstrip('/')}/*")
     if isinstance(error, PermissionError):
-        return InputError(f"{path} may not be read by this user: permission denied; change its mode or run as its owner")
+        return InputError(
+            f"{path} may not be read by this user: permission denied; change its mode or run as its owner"
+        )
     return InputError(f"{path} can not be read: {error.strerror or error}")
 
 
@@ -99,7 +103,9 @@ class InputStream:
         self.changed_s = status.st_mtime if self.regular else 0.0
         self._raw = _File(fd, path) if is_file else _Pipe(fd, path)
         self.compression = compression_of(self._raw.peek(MAGIC_BYTES))
-        self._stream: RawStream = Decompressed(self._raw, self.compression, self.shown) if self.compression else self._raw
+        self._stream: RawStream = (
+            Decompressed(self._raw, self.compression, self.shown) if self.compression else self._raw
+        )
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` decompressed bytes, b"" at the end.

@@ -17,7 +17,10 @@ _POLL_S = 0.1
 
 
 def follow_files(
-    paths: Sequence[str], producer: Appends, options: ReplayOptions, on_progress: Callable[[Progress], None] | None = None
+    paths: Sequence[str],
+    producer: Appends,
+    options: ReplayOptions,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> ReplayResult:
     """Sends whole lines as they are added to `paths`; blocks until `options.stop` is set or no path is left.
 

@@ -90,7 +90,12 @@ class GrowingFile:
             raise Truncated
 
     def send_new(
-        self, run: Run, identifier: Identifier, options: ReadOptions, exclude: set[str], only: frozenset[str] | None = None
+        self,
+        run: Run,
+        identifier: Identifier,
+        options: ReadOptions,
+        exclude: set[str],
+        only: frozenset[str] | None = None,
     ) -> bool:
         """Sends whole lines that were added, up to some MiB. True if there were any. Raises Truncated, UnknownFormat."""
         self.check()
@@ -99,10 +104,19 @@ class GrowingFile:
             return False
         return self._send(run, end)
 
-    def finish(self, run: Run, identifier: Identifier, options: ReadOptions, exclude: set[str], only: frozenset[str] | None = None) -> None:
+    def finish(
+        self,
+        run: Run,
+        identifier: Identifier,
+        options: ReadOptions,
+        exclude: set[str],
+        only: frozenset[str] | None = None,
+    ) -> None:
         """Nothing more will come: sends the rest, an unended last line, too, and the end message. Raises Truncated."""
         end = os.fstat(self.fd).st_size
-        if self.source is None and (not end or not self._identify(end, run, identifier, options, exclude, only, final=True)):
+        if self.source is None and (
+            not end or not self._identify(end, run, identifier, options, exclude, only, final=True)
+        ):
             return
         while self._send(run, end):
             pass

@@ -80,7 +80,11 @@ class FollowedPath:
         moved = False
         if self._current is not None:
             moved = self._send_current()
-            if status is not None and self._current is not None and self._current.inode != (status.st_dev, status.st_ino):
+            if (
+                status is not None
+                and self._current is not None
+                and self._current.inode != (status.st_dev, status.st_ino)
+            ):
                 while self._current is not None and self._send_current():
                     moved = True
                 self._rotate()
@@ -269,7 +273,9 @@ class FollowedPath:
             registry.save_followed(Followed(self.path, self._since_s, []))
             return
         self._noted = list(followed.unfinished)
-        records = [record for key in followed.unfinished if (record := registry.load(key)) is not None and not record.ended]
+        records = [
+            record for key in followed.unfinished if (record := registry.load(key)) is not None and not record.ended
+        ]
         self._since_s = min([followed.since_s, *(record.changed_s for record in records if record.changed_s)])
         formats = {record.format for record in records if record.format}
         if self._options.format == AUTO and len(formats) == 1:
@@ -283,7 +289,11 @@ class FollowedPath:
 
     def _warn_of_lost(self) -> None:
         for source_id in sorted(self._lost):
-            log.warning("%s: no file beside it holds what was read of source %s: what was not sent of that is gone", self._shown, source_id)
+            log.warning(
+                "%s: no file beside it holds what was read of source %s: what was not sent of that is gone",
+                self._shown,
+                source_id,
+            )
         self._lost.clear()
 
     def _note(self) -> None:

@@ -67,7 +67,9 @@ class Identifier:
         self.registry: Registry = registry if registry is not None else MemoryRegistry()
         self._name = name
 
-    def identify(self, seen: Seen, *, exclude: Collection[str] = (), only: Collection[str] | None = None) -> Record | None:
+    def identify(
+        self, seen: Seen, *, exclude: Collection[str] = (), only: Collection[str] | None = None
+    ) -> Record | None:
         """The record of the source that `seen` is; a new one is saved at position 0.
 
         `exclude`: ids of sources known to be other files, as long as less than 1 KiB of them was sent: more than that
@@ -77,14 +79,21 @@ class Identifier:
             raise ValueError("a source without lines has no identity")
         with self.registry.locked():
             candidates = [
-                record for record in self._candidates(seen.body) if record.id not in exclude or record.position >= FINGERPRINT_BYTES
+                record
+                for record in self._candidates(seen.body)
+                if record.id not in exclude or record.position >= FINGERPRINT_BYTES
             ]
             if only is not None:
                 candidates = [record for record in candidates if record.id in only]
             matching = self._matching(seen, candidates)
             if matching:
                 best = max(
-                    matching, key=lambda record: (record.position, record.inode is not None and record.inode == seen.inode, -record.number)
+                    matching,
+                    key=lambda record: (
+                        record.position,
+                        record.inode is not None and record.inode == seen.inode,
+                        -record.number,
+                    ),
                 )
                 return self._at(best, seen)
             return self._new(seen) if only is None else None
@@ -105,7 +114,12 @@ class Identifier:
 
     def _is_other(self, seen: Seen, record: Record) -> bool:
         """Whether the file that the record was made from is at hand and goes on differently."""
-        if seen.path == STDIN or record.path == STDIN or record.inode == seen.inode or os.path.abspath(seen.path) == record.path:
+        if (
+            seen.path == STDIN
+            or record.path == STDIN
+            or record.inode == seen.inode
+            or os.path.abspath(seen.path) == record.path
+        ):
             return False
         try:
             if _inode(record.path) != record.inode:

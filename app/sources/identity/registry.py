@@ -188,7 +188,9 @@ def _load(path: Path, kind: type[Stored]) -> Stored | None:
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:
-        raise InputError(f"the checkpoint {path} can not be read: {error}; move it away to read its file from the beginning") from None
+        raise InputError(
+            f"the checkpoint {path} can not be read: {error}; move it away to read its file from the beginning"
+        ) from None
 
 
 def write_file(path: Path, data: bytes) -> None:

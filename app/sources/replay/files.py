@@ -17,7 +17,10 @@ __all__ = ["Progress", "ReplayOptions", "ReplayResult", "registry_of", "replay_f
 
 
 def replay_files(
-    paths: Sequence[str], producer: Appends, options: ReplayOptions, on_progress: Callable[[Progress], None] | None = None
+    paths: Sequence[str],
+    producer: Appends,
+    options: ReplayOptions,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> ReplayResult:
     """Sends each file from where its checkpoint stands, one after another; blocks until done or stopped.
 
@@ -54,7 +57,9 @@ def replay_file(path: str, run: Run) -> None:
         elif ordered:
             _send_ordered(opened, run)
         elif opened.already_sent and not options.again:
-            options.say(f"{shown} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)")
+            options.say(
+                f"{shown} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)"
+            )
         else:
             if source.position:
                 options.say(f"{shown}: going on after {source.lines:,} lines, at byte {source.position:,}")

@@ -86,7 +86,9 @@ class ReplayResult:
 class Run:
     """One replay: what its parts share."""
 
-    def __init__(self, producer: Appends, options: ReplayOptions, on_progress: Callable[[Progress], None] | None) -> None:
+    def __init__(
+        self, producer: Appends, options: ReplayOptions, on_progress: Callable[[Progress], None] | None
+    ) -> None:
         self.options = options
         self.pace = Pace(options.rate, options.stop)
         self.sender = Sender(producer, options.stop, options.say)

@@ -83,7 +83,10 @@ class Sender:
         while True:
             try:
                 self.producer.append(group)
-            except (LogFull, LogUnreachable) as trouble:  # lines that arrived all the same are repeats, which count once
+            except (
+                LogFull,
+                LogUnreachable,
+            ) as trouble:  # lines that arrived all the same are repeats, which count once
                 if time.monotonic() >= say_at:
                     self._say(f"waiting: {trouble}")
                     say_at = time.monotonic() + _FULL_SAID_EVERY_S

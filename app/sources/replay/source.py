@@ -34,7 +34,14 @@ class Source:
     """One source between its last checkpoint and its end."""
 
     def __init__(
-        self, record: Record, registry: Registry, name: str, beginning: Beginning, options: ReadOptions, *, again: bool = False
+        self,
+        record: Record,
+        registry: Registry,
+        name: str,
+        beginning: Beginning,
+        options: ReadOptions,
+        *,
+        again: bool = False,
     ) -> None:
         self.record = record
         self.name = name
@@ -113,7 +120,13 @@ class Input:
     """
 
     def __init__(
-        self, path: str, identifier: Identifier, options: ReadOptions, *, again: bool = False, only: frozenset[str] | None = None
+        self,
+        path: str,
+        identifier: Identifier,
+        options: ReadOptions,
+        *,
+        again: bool = False,
+        only: frozenset[str] | None = None,
     ) -> None:
         self.path = path
         self.source: Source | None = None
@@ -194,7 +207,9 @@ class Input:
         self.close()
 
 
-def open_source(path: str | os.PathLike[str], identifier: Identifier, options: ReadOptions, *, again: bool = False) -> Input:
+def open_source(
+    path: str | os.PathLike[str], identifier: Identifier, options: ReadOptions, *, again: bool = False
+) -> Input:
     """Opens an input, finds its format and which source it is. Raises InputError.
 
     `again`: from the beginning, though it may have been sent before; the checkpoint stays where it is meanwhile.

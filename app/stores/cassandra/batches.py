@@ -66,7 +66,9 @@ class Sender:
             return
         by_node: dict[Any, list[Row]] = {}  # whoever coordinates a batch then holds a copy of its rows
         for row in rows:
-            by_node.setdefault(self._connection.replica(self._connection.bound(row.statement, row.values)), []).append(row)
+            by_node.setdefault(self._connection.replica(self._connection.bound(row.statement, row.values)), []).append(
+                row
+            )
         for same in by_node.values():
             yield from cut(same)
 

@@ -55,7 +55,12 @@ class Connection:
             from cassandra import ConsistencyLevel
             from cassandra.auth import PlainTextAuthProvider
             from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
-            from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, FallthroughRetryPolicy, TokenAwarePolicy
+            from cassandra.policies import (
+                DCAwareRoundRobinPolicy,
+                ExponentialReconnectionPolicy,
+                FallthroughRetryPolicy,
+                TokenAwarePolicy,
+            )
             from cassandra.query import UNSET_VALUE, tuple_factory
         except ImportError as error:
             raise SettingsError(f"the store cassandra needs its driver ({error}); run `make setup`") from error
@@ -76,7 +81,9 @@ class Connection:
         cluster = Cluster(
             [host.strip() for host in own.cassandra_hosts.split(",") if host.strip()],
             port=own.cassandra_port,
-            auth_provider=PlainTextAuthProvider(own.cassandra_user, own.cassandra_password) if own.cassandra_user else None,
+            auth_provider=PlainTextAuthProvider(own.cassandra_user, own.cassandra_password)
+            if own.cassandra_user
+            else None,
             ssl_context=self._tls(),
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             connection_class=LibevConnection,
@@ -117,10 +124,16 @@ class Connection:
         told = getattr(error, "errors", None)  # a list of nodes where none was tried
         causes = list(told.values()) if told and isinstance(told, dict) else [error]
         if any(isinstance(cause, AuthenticationFailed) for cause in causes):
-            who = f"refuses the user {own.cassandra_user!r} or the password" if own.cassandra_user else "asks for a user and a password"
+            who = (
+                f"refuses the user {own.cassandra_user!r} or the password"
+                if own.cassandra_user
+                else "asks for a user and a password"
+            )
             return SettingsError(f"{self.where} {who}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD")
         if own.cassandra_datacenter and centres and own.cassandra_datacenter not in centres:
-            return SettingsError(f"WEBLOGS_CASSANDRA_DATACENTER={own.cassandra_datacenter!r}: {self.where} has only {', '.join(centres)}")
+            return SettingsError(
+                f"WEBLOGS_CASSANDRA_DATACENTER={own.cassandra_datacenter!r}: {self.where} has only {', '.join(centres)}"
+            )
         if any("CERTIFICATE_VERIFY_FAILED" in str(cause) for cause in causes):
             return SettingsError(
                 f"{self.where} shows a certificate that WEBLOGS_CASSANDRA_CA={own.cassandra_ca!r} does not cover: {causes[0]}"
@@ -156,7 +169,9 @@ class Connection:
     @property
     def datacenter(self) -> str:
         """The one that new keyspaces are created in."""
-        return self._settings.cassandra_datacenter or next(str(host.datacenter) for host in self._cluster.metadata.all_hosts())
+        return self._settings.cassandra_datacenter or next(
+            str(host.datacenter) for host in self._cluster.metadata.all_hosts()
+        )
 
     @property
     def nodes(self) -> int:
@@ -212,7 +227,9 @@ class Connection:
                 try:
                     if response is None or not response.has_more_pages:
                         response = self.session.execute_async(statement, timeout=timeout_s)
-                        response.add_callbacks(lambda rows: tell("set_result", rows), lambda error: tell("set_exception", error))
+                        response.add_callbacks(
+                            lambda rows: tell("set_result", rows), lambda error: tell("set_exception", error)
+                        )
                     else:
                         response.start_fetching_next_page()
                     rows = await waiter
@@ -243,17 +260,23 @@ class Connection:
         if isinstance(error, cassandra.AuthenticationFailed):
             return self._why_not(error, ())
         if isinstance(error, cassandra.Unauthorized):
-            return StoreError(f"{self.where} does not allow the user {self._settings.cassandra_user!r} to do this: {reason}")
+            return StoreError(
+                f"{self.where} does not allow the user {self._settings.cassandra_user!r} to do this: {reason}"
+            )
         if isinstance(error, cassandra.InvalidRequest) and _is_missing(reason):
             self.lost_tables += 1
             keyspace = self._settings.cassandra_keyspace
-            return StoreUnreachable(f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker or `init` creates them")
+            return StoreUnreachable(
+                f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker or `init` creates them"
+            )
         if isinstance(error, cassandra.RequestValidationException):
             return Refused(reason)
         if isinstance(error, NoHostAvailable):
             causes = [_message(cause) for cause in error.errors.values() if isinstance(cause, Exception)]
             return StoreUnreachable(f"no node of {self.where} answers{': ' if causes else ''}{'; '.join(causes[:2])}")
-        if isinstance(error, (cassandra.Unavailable, cassandra.Timeout, cassandra.OperationTimedOut, ConnectionException)):
+        if isinstance(
+            error, (cassandra.Unavailable, cassandra.Timeout, cassandra.OperationTimedOut, ConnectionException)
+        ):
             return StoreUnreachable(f"{self.where} did not answer as asked: {reason}")
         return StoreError(f"{self.where} failed: {reason}")
 

@@ -76,7 +76,9 @@ class Encoder:
         self._written = written
         self._unset = unset
 
-    def hits(self, hits: Sequence[Hit], *, nulls: bool = False, stamp_us: int | None = None, all_rows: bool = False) -> Work:
+    def hits(
+        self, hits: Sequence[Hit], *, nulls: bool = False, stamp_us: int | None = None, all_rows: bool = False
+    ) -> Work:
         """Rows of raw_weblogs by partition, and the lookup rows they need. `nulls` writes absent columns as null."""
         work = Work()
         unset = None if nulls else self._unset
@@ -185,7 +187,9 @@ class Encoder:
 
     def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
         unset = self._unset
-        size = COLUMN_BYTES * len(values) + sum([len(value) for value in values if value is not None and value is not unset])
+        size = COLUMN_BYTES * len(values) + sum(
+            [len(value) for value in values if value is not None and value is not unset]
+        )
         rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
         rows.append(_make_row(Row, (statement, values, size, index)))
 
@@ -196,4 +200,6 @@ def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any,
 
 
 def _reason(error: BaseException) -> str:
-    return f"a value does not fit its column: {error}" if isinstance(error, (struct.error, OverflowError)) else str(error)
+    return (
+        f"a value does not fit its column: {error}" if isinstance(error, (struct.error, OverflowError)) else str(error)
+    )

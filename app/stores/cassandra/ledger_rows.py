@@ -49,7 +49,9 @@ def name_row(kind: str, one: str, name: str, number: int) -> Row:
 
 def vote_row(vote: Vote, stamp: bytes, ttl: bytes, number: int) -> Row:
     texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
-    return _row("ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number)
+    return _row(
+        "ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number
+    )
 
 
 def transaction_row(each: Transaction, stamp: bytes, ttl: bytes, number: int) -> Row:
@@ -63,9 +65,13 @@ def vote_sum_row(each: Sum, ttl: bytes, number: int) -> Row:
     place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
     if each.resolution == "kiosk":
         candidate_id, kiosk_id = candidate_and_kiosk(each.group)
-        return _row("ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number)
+        return _row(
+            "ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number
+        )
     ttl = {"total": _FOR_EVER, "second": _SHORT}.get(each.resolution, ttl)
-    return _row("ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number)
+    return _row(
+        "ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number
+    )
 
 
 def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:

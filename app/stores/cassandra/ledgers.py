@@ -46,10 +46,17 @@ Record = TypeVar("Record")
 
 def create_tables(connection: Connection, keyspace: str) -> None:
     """Those that lack, in a keyspace that is there. Blocks."""
-    there = {row[0] for row in connection.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))}
+    there = {
+        row[0]
+        for row in connection.execute(
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
+        )
+    }
     lacking = [found for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8")) if found[1] not in there]
     for found in lacking:
-        connection.execute(found[0].rstrip(";").replace(f"EXISTS {found[1]}", f"EXISTS {keyspace}.{found[1]}"), timeout_s=_DDL_S)
+        connection.execute(
+            found[0].rstrip(";").replace(f"EXISTS {found[1]}", f"EXISTS {keyspace}.{found[1]}"), timeout_s=_DDL_S
+        )
     if lacking:
         connection.agree()
 
@@ -99,14 +106,21 @@ class CassandraLedgers:
     """The Ledgers protocol. `ready(write)` opens the store where it is not, and raises StoreError where it may not write."""
 
     def __init__(
-        self, connection: Connection, sender: Sender, keyspace: str, ttls_s: tuple[int, int], ready: Callable[[bool], Awaitable[object]]
+        self,
+        connection: Connection,
+        sender: Sender,
+        keyspace: str,
+        ttls_s: tuple[int, int],
+        ready: Callable[[bool], Awaitable[object]],
     ) -> None:
         self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
         self._raw_ttl, self._reduced_ttl = (int32(seconds) for seconds in ttls_s)
 
     # -- writes
 
-    async def _send(self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[Row]]) -> list[tuple[Record, str]]:
+    async def _send(
+        self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[Row]]
+    ) -> list[tuple[Record, str]]:
         await self._ready(True)
 
         def encode() -> list[Row]:
@@ -121,7 +135,9 @@ class CassandraLedgers:
 
     async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
         stamp = bigint(_LATEST_US - int(time.time() * 1e6))
-        return await self._send(transactions, lambda each, number: [transaction_row(each, stamp, self._reduced_ttl, number)])
+        return await self._send(
+            transactions, lambda each, number: [transaction_row(each, stamp, self._reduced_ttl, number)]
+        )
 
     async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
         return await self._send(sums, lambda each, number: [vote_sum_row(each, self._reduced_ttl, number)])
@@ -172,7 +188,10 @@ class CassandraLedgers:
         return [spend_sum_of(row) for row in rows]
 
     async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
-        return [transaction_of(row) for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])]
+        return [
+            transaction_of(row)
+            for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])
+        ]
 
     async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
         rows = await self._rows("ledger_paid_sum", [text(user_id), double(begin), double(end)])
@@ -186,7 +205,10 @@ class CassandraLedgers:
                 async for _, user, partition, share, cents, events in self._pages("ledger_users", [int32(shard)])
             ]
             found = [Top(user, cents, events) for (user, _), (events, cents, _) in added(sums).items() if events]
-            best += [(each.cents, each) for each in heapq.nsmallest(limit, found, key=lambda each: (-each.cents, each.user_id))]
+            best += [
+                (each.cents, each)
+                for each in heapq.nsmallest(limit, found, key=lambda each: (-each.cents, each.user_id))
+            ]
         return sorted((each for _, each in best), key=lambda each: (-each.cents, each.user_id))[:limit]
 
     async def names(self, kind: Named) -> dict[str, str]:

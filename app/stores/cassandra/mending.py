@@ -17,7 +17,17 @@ from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.encoding import Encoder, Work
 from app.stores.cassandra.floors import Floors
 from app.stores.cassandra.reads import Reader
-from app.stores.cassandra.rows import Row, day_bytes, delivery_values, hit_of_row, hit_values, id_bytes, key_bytes, reject_values, stamp
+from app.stores.cassandra.rows import (
+    Row,
+    day_bytes,
+    delivery_values,
+    hit_of_row,
+    hit_values,
+    id_bytes,
+    key_bytes,
+    reject_values,
+    stamp,
+)
 from app.stores.cassandra.values import bigint, double
 from app.stores.contract import Key
 
@@ -32,7 +42,9 @@ _AT_ONCE = 200
 class Mender:
     """Mends on one connection."""
 
-    def __init__(self, connection: Connection, encoder: Encoder, sender: Sender, reader: Reader, floors: Floors) -> None:
+    def __init__(
+        self, connection: Connection, encoder: Encoder, sender: Sender, reader: Reader, floors: Floors
+    ) -> None:
         self._connection = connection
         self._encoder = encoder
         self._sender = sender
@@ -51,7 +63,9 @@ class Mender:
             left = await self._off(left, floors)
             if not left:
                 return
-        raise StoreError(f"{self._connection.where}: the delivery {left[0][:4]!r:.300} can not be mended: something newer hides it")
+        raise StoreError(
+            f"{self._connection.where}: the delivery {left[0][:4]!r:.300} can not be mended: something newer hides it"
+        )
 
     async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
         """Those that do not stand as given, or with cells that would hide the next version."""
@@ -83,9 +97,13 @@ class Mender:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
         ids = [(key_bytes(one[:3]).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
         await self._set_floors(ids, step_us, _now_us())
-        await asyncio.sleep(2 * self._floors.age_s)  # every writer has read the floors, and its batch of before is through
+        await asyncio.sleep(
+            2 * self._floors.age_s
+        )  # every writer has read the floors, and its batch of before is through
 
-    async def _set_floors(self, ids: Sequence[tuple[Sequence[bytes], bytes, bytes]], step_us: int, least_us: int) -> None:
+    async def _set_floors(
+        self, ids: Sequence[tuple[Sequence[bytes], bytes, bytes]], step_us: int, least_us: int
+    ) -> None:
         floors = await self._floors.fresh()
         rows = []
         for number, (parts, window_start, name) in enumerate(ids):
@@ -95,13 +113,18 @@ class Mender:
                 raise StoreError(
                     f"{self._connection.where}: the delivery {name.hex()} was written by hand with timestamp {seen}: none is above it"
                 )
-            rows.append(Row("floor", [name, bigint(floor), bigint(floor)], 100, number))  # of two that mend, the higher floor stays
+            rows.append(
+                Row("floor", [name, bigint(floor), bigint(floor)], 100, number)
+            )  # of two that mend, the higher floor stays
         await self._sender.send(rows)
         self._floors.forget()
 
     async def remove_deliveries(self, ids: Sequence[tuple[Key, float]]) -> None:
         """Each is gone afterwards, and may be written again. Raises StoreError that names the first that stays."""
-        left = [(key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start) for key, start in ids]
+        left = [
+            (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start)
+            for key, start in ids
+        ]
         for step_us in (1, *_STEPS_US):
             rows: list[Row] = []
             there = []
@@ -139,12 +162,16 @@ class Mender:
             left = off
             if not left:
                 return
-        raise StoreError(f"{self._connection.where}: the hit {left[0].raw_id} can not be mended: something newer hides it")
+        raise StoreError(
+            f"{self._connection.where}: the hit {left[0].raw_id} can not be mended: something newer hides it"
+        )
 
     async def _hit_stands(self, hit: Hit) -> bool:
         key = key_bytes(hit[1:4])
         values = hit_values(hit, key, day_bytes(hit.time), None)
-        rows = await self._connection.ask(self._connection.bound("hit_of", (*key.parts, values[3], values[4], values[5])))
+        rows = await self._connection.ask(
+            self._connection.bound("hit_of", (*key.parts, values[3], values[4], values[5]))
+        )
         return bool(rows) and hit_values(hit_of_row(rows[0]), key, values[3], None) == values
 
     async def remove_hits(self, hits: Sequence[Hit]) -> None:

@@ -127,7 +127,12 @@ class Reader:
             known.update(zip(unknown, read, strict=True))
             for name, last, delivery_id, _, _ in asked:
                 delivery = known[delivery_id]
-                stands = delivery is not None and delivery.last == last and class_of(delivery) == name and delivery_id not in seen
+                stands = (
+                    delivery is not None
+                    and delivery.last == last
+                    and class_of(delivery) == name
+                    and delivery_id not in seen
+                )
                 if delivery is not None and stands and verdict in (None, delivery.verdict):
                     found.append(delivery)
                     seen.add(delivery_id)
@@ -138,7 +143,9 @@ class Reader:
         rows = await self._ask("delivery_of", *parts, double(window_start))
         return delivery_of_row(rows[0]) if rows else None
 
-    async def _entries(self, classes: Sequence[str], page_rows: int) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
+    async def _entries(
+        self, classes: Sequence[str], page_rows: int
+    ) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
         """(class, last, delivery_id, key parts, window_start) of the index, latest first."""
         hours = [self._hours(name) for name in classes]
         async for hour, name_group in _grouped(hours, classes):
@@ -160,7 +167,9 @@ class Reader:
             for (hour,) in rows:
                 yield hour
 
-    async def _shard(self, name: str, hour: int, shard: int, page_rows: int) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
+    async def _shard(
+        self, name: str, hour: int, shard: int, page_rows: int
+    ) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
         async for rows in self._pages("newest", page_rows, name.encode(), bigint(hour), int32(shard)):
             for row in rows:
                 yield name, row[0], row[1], [row[2].encode(), row[3].encode(), row[4].encode()], row[5]

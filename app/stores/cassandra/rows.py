@@ -172,12 +172,29 @@ def reject_values(reject: Reject) -> list[Any]:
     if math.isnan(time):
         raise ValueError("time is no number")
     bucket = int(raw_id[:8], 16) % BUCKETS
-    return [name, int32(bucket), raw_id.encode(), text(detail), text(line), text(source), varint(position), double(time)]
+    return [
+        name,
+        int32(bucket),
+        raw_id.encode(),
+        text(detail),
+        text(line),
+        text(source),
+        varint(position),
+        double(time),
+    ]
 
 
 def reject_of_row(row: Sequence[Any]) -> Reject:
     """From REJECT_COLUMNS."""
-    return Reject(text_of(row[0]), text_of(row[3]) or "", text_of(row[4]) or "", row[2], text_of(row[5]) or "", row[6] or 0, row[7] or 0.0)
+    return Reject(
+        text_of(row[0]),
+        text_of(row[3]) or "",
+        text_of(row[4]) or "",
+        row[2],
+        text_of(row[5]) or "",
+        row[6] or 0,
+        row[7] or 0.0,
+    )
 
 
 def delivery_values(delivery: Delivery, key: KeyBytes, unset: Any) -> list[Any]:

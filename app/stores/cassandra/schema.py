@@ -15,7 +15,9 @@ __all__ = ["KINDS", "create", "drop", "missing", "tables_of"]
 
 KINDS = ("raw", "reduced", "rejects")
 _FILE = Path(__file__).with_name("schema.cql")
-_TABLE = re.compile(r"^-- (raw|reduced|rejects|shared)\n(CREATE TABLE IF NOT EXISTS (\w+).*?);$", re.MULTILINE | re.DOTALL)
+_TABLE = re.compile(
+    r"^-- (raw|reduced|rejects|shared)\n(CREATE TABLE IF NOT EXISTS (\w+).*?);$", re.MULTILINE | re.DOTALL
+)
 _TRIES = 8
 _DDL_S = 60.0
 
@@ -35,7 +37,12 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
 
 def missing(connection: Connection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
-    there = {row[0] for row in connection.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))}
+    there = {
+        row[0]
+        for row in connection.execute(
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
+        )
+    }
     shared = [table for kind, table, _ in _statements() if kind == "shared"]
     return [table for table in [*tables_of(kinds), *shared] if table not in there]
 
@@ -75,7 +82,12 @@ def drop(connection: Connection, keyspace: str, kinds: Iterable[str]) -> None:
     """DROP TABLE of the tables of these kinds; of the shared ones, too, when nothing is left that needs them."""
     asked = set(kinds)
     tables = tables_of(asked)
-    there = {row[0] for row in connection.execute("SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,))}
+    there = {
+        row[0]
+        for row in connection.execute(
+            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
+        )
+    }
     needed = {kind for kind, table, _ in _statements() if kind in ("raw", "reduced") and table in there} - asked
     if not needed:
         tables += [table for kind, table, _ in _statements() if kind == "shared"]

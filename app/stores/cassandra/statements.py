@@ -72,7 +72,9 @@ def reads(keyspace: str) -> dict[str, str]:
         "floors": f"SELECT delivery_id, floor FROM {k}.reduced_floors",
         "counts_taken": f"SELECT taken FROM {k}.counts_taken WHERE name = ?",
         "count_hits": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {ring.format(f'{KEY_COLUMNS}, day')}",
-        "count_rejects": (f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} GROUP BY reason, bucket"),
+        "count_rejects": (
+            f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} GROUP BY reason, bucket"
+        ),
         "count_deliveries": (
             f"SELECT verdict, reason, covered, bytes_sent, superseded_by FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}"
         ),

@@ -106,7 +106,11 @@ class CassandraStore:
 
     async def map(self, kinds: Iterable[str] = KINDS) -> None:
         """Creates keyspace and tables of these kinds (raw, reduced, rejects) and the shared ones where they lack; never drops."""
-        await self._schema(lambda: create(self._connection, self._settings.cassandra_keyspace, self._settings.cassandra_replication, kinds))
+        await self._schema(
+            lambda: create(
+                self._connection, self._settings.cassandra_keyspace, self._settings.cassandra_replication, kinds
+            )
+        )
 
     async def drop(self, kinds: Iterable[str]) -> None:
         """DROP TABLE of the tables of these kinds, of the shared ones with the last of them; the keyspace stays.
@@ -146,7 +150,9 @@ class CassandraStore:
 
     # -- writes
 
-    async def _write(self, encode: Callable[..., Work], records: Sequence[Record], *more: Any) -> list[tuple[Record, str]]:
+    async def _write(
+        self, encode: Callable[..., Work], records: Sequence[Record], *more: Any
+    ) -> list[tuple[Record, str]]:
         assert self._idle is not None
         self._writing += 1
         self._idle.clear()
@@ -222,7 +228,9 @@ class CassandraStore:
         """Newest day first, in a day the last written first; looks at 100,000 keys and for 3 s at most."""
         return await (await self._reading()).keys_by_text_part(part, limit)
 
-    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
         return await (await self._reading()).deliveries_of((ip_address, user_agent, request), superseded)
 
     async def hits_of(
@@ -230,7 +238,9 @@ class CassandraStore:
     ) -> tuple[list[Hit], int]:
         return await (await self._reading()).hits_of((ip_address, user_agent, request), limit)
 
-    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         return await (await self._reading()).newest_deliveries(limit, verdict, superseded)
 
     async def counts(self) -> Counts:

@@ -63,8 +63,12 @@ class _Client:
         self.hosts = [host.strip() for host in settings.elasticsearch_url.split(",") if host.strip()]
         self.user = settings.elasticsearch_user
         self._settings = settings
-        if not self.hosts or any(urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname for host in self.hosts):
-            raise SettingsError(f"{_NAME}URL={settings.elasticsearch_url!r}: write http://HOST:PORT or https://HOST:PORT, commas between")
+        if not self.hosts or any(
+            urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname for host in self.hosts
+        ):
+            raise SettingsError(
+                f"{_NAME}URL={settings.elasticsearch_url!r}: write http://HOST:PORT or https://HOST:PORT, commas between"
+            )
         if self.user and settings.elasticsearch_api_key:
             raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
         if settings.elasticsearch_ca and not Path(settings.elasticsearch_ca).is_file():
@@ -74,7 +78,9 @@ class _Client:
         from elasticsearch import AsyncElasticsearch
 
         logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it tells of each request
-        logging.getLogger("elastic_transport.node").propagate = False  # else it writes down each body, for whatever level
+        logging.getLogger(
+            "elastic_transport.node"
+        ).propagate = False  # else it writes down each body, for whatever level
         own = self._settings
         options: dict[str, Any] = {}
         serializers: dict[str, Any] = {
@@ -99,7 +105,9 @@ class _Client:
                 **options,
             )
         except (ValueError, OSError) as error:
-            raise SettingsError(f"Elasticsearch can not be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}") from error
+            raise SettingsError(
+                f"Elasticsearch can not be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
+            ) from error
 
 
 class Connection:
@@ -156,7 +164,9 @@ class Connection:
             except ApiError as error:
                 return self._refused(error, doing)
             except ConnectionTimeout:
-                raise StoreUnreachable(f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?") from None
+                raise StoreUnreachable(
+                    f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?"
+                ) from None
             except TransportError as error:
                 if not nodes_left:
                     raise StoreUnreachable(
@@ -172,12 +182,20 @@ class Connection:
             raise StoreRefused(f"what answers at {self.where} is not Elasticsearch; set {_NAME}URL")
         status = error.meta.status
         if status == 401:
-            who = f"the user {self._maker.user!r}" if self._maker.user else "the API key" if self._has_key else "a request without a user"
+            who = (
+                f"the user {self._maker.user!r}"
+                if self._maker.user
+                else "the API key"
+                if self._has_key
+                else "a request without a user"
+            )
             raise StoreRefused(
                 f"Elasticsearch at {self.where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
             )
         if status == 403 and self.reason(error.body).startswith("security_exception"):
-            raise StoreRefused(f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it")
+            raise StoreRefused(
+                f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it"
+            )
         return status, error.body
 
     @property

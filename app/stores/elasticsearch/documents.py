@@ -258,7 +258,10 @@ def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that can not be kept."""
     d = delivery
-    finite = [_checked_time(name, time) for name, time in (("window_start", d.window_start), ("first", d.first), ("last", d.last))]
+    finite = [
+        _checked_time(name, time)
+        for name, time in (("window_start", d.window_start), ("first", d.first), ("last", d.last))
+    ]
     finite.append(d.superseded_by is None or _checked_time("superseded_by", d.superseded_by))
     ranges, ranges_fit = _ranges(d.ranges)
     missing, missing_fit = _ranges(d.missing)
@@ -274,7 +277,15 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
         document.sums = Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     else:
         document.unsummed = True
-    fits = all(finite) and ranges_fit and missing_fit and _fits(covered) and _fits(d.total_bytes) and _fits(d.hits) and _fits(d.bytes_sent)
+    fits = (
+        all(finite)
+        and ranges_fit
+        and missing_fit
+        and _fits(covered)
+        and _fits(d.total_bytes)
+        and _fits(d.hits)
+        and _fits(d.bytes_sent)
+    )
     return encode(document, delivery, fits=fits)
 
 

@@ -50,8 +50,13 @@ class ElasticsearchLedgers:
         """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
         self._connection, self._may_write = connection, may_write
         self._prefix = settings.elasticsearch_prefix
-        self._shape = {"number_of_shards": settings.elasticsearch_shards, "number_of_replicas": settings.elasticsearch_replicas}
-        self._sender = Sender(connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self.create)
+        self._shape = {
+            "number_of_shards": settings.elasticsearch_shards,
+            "number_of_replicas": settings.elasticsearch_replicas,
+        }
+        self._sender = Sender(
+            connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self.create
+        )
 
     # -- indices
 
@@ -105,11 +110,15 @@ class ElasticsearchLedgers:
 
         def item(each: Transaction) -> Item[Transaction]:
             document = dict(zip(Transaction._fields, each, strict=True))
-            return self._created("transactions", _name(each.user_id, each.transaction_id), each, document, each.time, now)
+            return self._created(
+                "transactions", _name(each.user_id, each.transaction_id), each, document, each.time, now
+            )
 
         return (await self._sender.send(transactions, item)).refused
 
-    def _created(self, index: str, name: str, record: Any, document: dict[str, Any], time: float, now: int) -> Item[Any]:
+    def _created(
+        self, index: str, name: str, record: Any, document: dict[str, Any], time: float, now: int
+    ) -> Item[Any]:
         action = f'{{"create":{{"_index":"{self._prefix}{index}","_id":"{name}","require_alias":true}}}}\n'
         document |= {"@timestamp": _milliseconds(time), "ingested": now}
         return Item(record, action.encode() + _encode(document) + b"\n")
@@ -143,7 +152,9 @@ class ElasticsearchLedgers:
         self._may_write()
 
         def item(row: tuple[str, str]) -> Item[tuple[str, str]]:
-            action = f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
+            action = (
+                f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
+            )
             return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
 
         sent = await self._sender.send(list(names.items()), item)
@@ -168,12 +179,20 @@ class ElasticsearchLedgers:
 
     async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
         filters = [{"term": {"user_id": user_id}}, _within("time", begin, end)]
-        found = [_transaction_of(each) async for each in self._walk("transactions", filters, ("time", "transaction_id"), limit)]
+        found = [
+            _transaction_of(each)
+            async for each in self._walk("transactions", filters, ("time", "transaction_id"), limit)
+        ]
         return found[:limit]
 
     async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
         filters = [{"term": {"user_id": user_id}}, _within("time", begin, end)]
-        body = {"size": 0, "track_total_hits": True, "query": {"bool": {"filter": filters}}, "aggs": {"cents": {"sum": {"field": "cents"}}}}
+        body = {
+            "size": 0,
+            "track_total_hits": True,
+            "query": {"bool": {"filter": filters}},
+            "aggs": {"cents": {"sum": {"field": "cents"}}},
+        }
         answer = await self._search("transactions", body)
         return round(answer.get("aggregations", {}).get("cents", {}).get("value", 0)), answer["hits"]["total"]["value"]
 
@@ -189,9 +208,12 @@ class ElasticsearchLedgers:
             answer = await self._search("spend_sums", body, refresh=False)
             users = answer.get("aggregations", {}).get("users", {})
             found = [
-                Top(row["key"]["group"], round(row["cents"]["value"]), round(row["count"]["value"])) for row in users.get("buckets", ())
+                Top(row["key"]["group"], round(row["cents"]["value"]), round(row["count"]["value"]))
+                for row in users.get("buckets", ())
             ]
-            best = sorted([*best, *(each for each in found if each.transactions)], key=lambda each: (-each.cents, each.user_id))[:limit]
+            best = sorted(
+                [*best, *(each for each in found if each.transactions)], key=lambda each: (-each.cents, each.user_id)
+            )[:limit]
             if "after_key" not in users:
                 return best
             composite["after"] = users["after_key"]
@@ -216,7 +238,11 @@ class ElasticsearchLedgers:
     ) -> AsyncIterator[Mapping[str, Any]]:
         """All documents in the order of these fields, which together are unique, in slices."""
         size = _SLICE if limit is None else min(_SLICE, limit)
-        body: dict[str, Any] = {"size": size, "query": {"bool": {"filter": filters}}, "sort": [{field: "asc"} for field in order]}
+        body: dict[str, Any] = {
+            "size": size,
+            "query": {"bool": {"filter": filters}},
+            "sort": [{field: "asc"} for field in order],
+        }
         await self._refresh(index)
         read = 0
         while True:
@@ -245,7 +271,9 @@ class ElasticsearchLedgers:
         reduced = await self._delete("transactions", [], before)
         reduced += await self._delete("vote_sums", [{"term": {"resolution": "second"}}], now - SHORT_DAYS * _DAY_S)
         reduced += await self._delete("vote_sums", [{"terms": {"resolution": ["kiosk", "window"]}}], before)
-        return raw, reduced + await self._delete("spend_sums", [{"terms": {"resolution": ["minute", "hour", "day"]}}], before)
+        return raw, reduced + await self._delete(
+            "spend_sums", [{"terms": {"resolution": ["minute", "hour", "day"]}}], before
+        )
 
     async def _delete(self, index: str, filters: list[dict[str, Any]], before: float) -> int:
         query = {"bool": {"filter": [*filters, {"range": {"ingested": {"lt": _milliseconds(before)}}}]}}
@@ -254,7 +282,12 @@ class ElasticsearchLedgers:
         await self._refresh(index)
         while True:
             answer = await self._connection.call(
-                "POST", f"/{self._prefix}{index}/_delete_by_query", {"query": query}, params=params, doing="delete in", timeout_s=_DELETE_S
+                "POST",
+                f"/{self._prefix}{index}/_delete_by_query",
+                {"query": query},
+                params=params,
+                doing="delete in",
+                timeout_s=_DELETE_S,
             )
             gone += answer["deleted"]
             if answer["deleted"] < _AT_ONCE:

@@ -25,7 +25,13 @@ class Mender:
     """Mends by one connection. `now_ms`: the time of ingest of what is written anew."""
 
     def __init__(self, connection: Connection, names: Names, schema: Schema, sender: Sender, now_ms: int) -> None:
-        self._connection, self._names, self._schema, self._sender, self._now_ms = connection, names, schema, sender, now_ms
+        self._connection, self._names, self._schema, self._sender, self._now_ms = (
+            connection,
+            names,
+            schema,
+            sender,
+            now_ms,
+        )
 
     async def deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards, in its own version. Raises StoreError for what can not be written."""
@@ -40,9 +46,15 @@ class Mender:
         off = []
         for begin in range(0, len(named), _AT_ONCE):
             asked = named[begin : begin + _AT_ONCE]
-            answer = await self._connection.call("POST", f"/{self._names.reduced}/_mget", {"ids": [name for name, _ in asked]})
+            answer = await self._connection.call(
+                "POST", f"/{self._names.reduced}/_mget", {"ids": [name for name, _ in asked]}
+            )
             for one, stands in zip(asked, answer["docs"], strict=True):
-                if not stands.get("found") or stands["_version"] != one[1].version or not _is(stands["_source"], one[1]):
+                if (
+                    not stands.get("found")
+                    or stands["_version"] != one[1].version
+                    or not _is(stands["_source"], one[1])
+                ):
                     off.append(one)
         return off
 
@@ -65,7 +77,11 @@ class Mender:
             named = {"query": {"ids": {"values": some}}}
             await self._connection.call("POST", f"/{alias}/_refresh", doing="mend")
             await self._connection.call(
-                "POST", f"/{alias}/_delete_by_query", named, params={"refresh": "true", "conflicts": "proceed"}, doing="mend"
+                "POST",
+                f"/{alias}/_delete_by_query",
+                named,
+                params={"refresh": "true", "conflicts": "proceed"},
+                doing="mend",
             )
 
     async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
@@ -74,19 +90,27 @@ class Mender:
 
     async def _remove(self, index: str, ids: Sequence[str]) -> None:
         for begin in range(0, len(ids), _AT_ONCE):
-            lines = "".join(f'{{"delete":{{"_index":"{index}","_id":"{one}"}}}}\n' for one in ids[begin : begin + _AT_ONCE])
+            lines = "".join(
+                f'{{"delete":{{"_index":"{index}","_id":"{one}"}}}}\n' for one in ids[begin : begin + _AT_ONCE]
+            )
             status, answer = await self._connection.bulk(lines.encode(), {"refresh": "true"})
             told = [result["delete"] for result in answer["items"]] if status < 300 else []
             if status >= 300 or any(one["status"] not in (200, 404) for one in told):
-                raise StoreError(f"Elasticsearch at {self._connection.where} deletes nothing: {self._connection.reason(answer)}")
+                raise StoreError(
+                    f"Elasticsearch at {self._connection.where} deletes nothing: {self._connection.reason(answer)}"
+                )
 
     async def _send(self, records: Sequence[Any], make: Callable[[Any], Item[Any]]) -> None:
         sent = await self._sender.send(records, make)
         if sent.refused:
             record, reason = sent.refused[0]
-            raise StoreError(f"{len(sent.refused)} records can not be mended, the first because: {reason}: {record!s:.300}")
+            raise StoreError(
+                f"{len(sent.refused)} records can not be mended, the first because: {reason}: {record!s:.300}"
+            )
         if sent.conflicts:
-            raise StoreError(f"{len(sent.conflicts)} records can not be mended: somebody writes them meanwhile; run it again")
+            raise StoreError(
+                f"{len(sent.conflicts)} records can not be mended: somebody writes them meanwhile; run it again"
+            )
 
 
 def _is(source: dict[str, Any], delivery: Delivery) -> bool:

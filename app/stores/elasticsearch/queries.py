@@ -94,7 +94,11 @@ def counting() -> dict[str, Any]:
     reasons = {"terms": {"field": "reason", "missing": "", "size": 1000}}
     verdicts = {"terms": {"field": "verdict", "size": 1000}, "aggs": {"reasons": reasons}}
     beyond = {"filter": {"term": {"unsummed": True}}}
-    return {"size": 0, "query": {"bool": {"filter": [VISIBLE]}}, "aggs": {"verdicts": verdicts, "unsummed": beyond, **sums}}
+    return {
+        "size": 0,
+        "query": {"bool": {"filter": [VISIBLE]}},
+        "aggs": {"verdicts": verdicts, "unsummed": beyond, **sums},
+    }
 
 
 def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, Any]) -> Counts:

@@ -62,7 +62,12 @@ class Reader:
             await self._connection.call("POST", f"/{pattern}/_refresh", params=_MAYBE)
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
-        body = {"query": queries.of_hash(key_hash), "collapse": {"field": "key_id"}, "size": _MOST_KEYS, "_source": _KEY_FIELDS}
+        body = {
+            "query": queries.of_hash(key_hash),
+            "collapse": {"field": "key_id"},
+            "size": _MOST_KEYS,
+            "_source": _KEY_FIELDS,
+        }
         found: set[Key] = set()
         for pattern in (self._reduced, self._raw):
             answer = await self._search(pattern, body)
@@ -86,7 +91,9 @@ class Reader:
         found = [one async for one in self._walk(self._reduced, query, _delivery)]
         return sorted(found, key=lambda delivery: delivery.window_start, reverse=True)
 
-    async def hits_of(self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int) -> tuple[list[Hit], int]:
+    async def hits_of(
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int
+    ) -> tuple[list[Hit], int]:
         query = queries.of_key(ip_address, user_agent, request)
         body = {"query": query, "sort": _BY_TIME, "size": min(limit, _MOST_AT_ONCE), "track_total_hits": True}
         answer = (await self._search(self._raw, body))["hits"]
@@ -126,13 +133,24 @@ class Reader:
         return self._walk(self._rejects, {"match_all": {}}, _reject)
 
     async def _walk(
-        self, pattern: str, query: Mapping[str, Any], parse: Parse[Record], sort: Sequence[Mapping] = ({"_shard_doc": "asc"},)
+        self,
+        pattern: str,
+        query: Mapping[str, Any],
+        parse: Parse[Record],
+        sort: Sequence[Mapping] = ({"_shard_doc": "asc"},),
     ) -> AsyncIterator[Record]:
         """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
         await self.refresh(pattern)
-        pit = (await self._connection.call("POST", f"/{pattern}/_pit", params={"keep_alive": _KEEP_ALIVE, **_MAYBE}))["id"]
+        pit = (await self._connection.call("POST", f"/{pattern}/_pit", params={"keep_alive": _KEEP_ALIVE, **_MAYBE}))[
+            "id"
+        ]
         try:
-            body: dict[str, Any] = {"query": query, "sort": list(sort), "size": SMALLEST_SLICE, "track_total_hits": False}
+            body: dict[str, Any] = {
+                "query": query,
+                "sort": list(sort),
+                "size": SMALLEST_SLICE,
+                "track_total_hits": False,
+            }
             while True:
                 body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
                 answer = await self._connection.call("POST", "/_search", body)

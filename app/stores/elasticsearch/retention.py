@@ -50,7 +50,9 @@ class Retention:
                 "scroll_size": "5000",
             }
             path = f"/{self._names.pattern(kind)}/_delete_by_query"
-            answer = await self._connection.call("POST", path, {"query": query}, params=params, doing="delete from", timeout_s=_TIMEOUT_S)
+            answer = await self._connection.call(
+                "POST", path, {"query": query}, params=params, doing="delete from", timeout_s=_TIMEOUT_S
+            )
             gone += answer["deleted"]
             if answer["deleted"] == 0:  # what is left was written anew meanwhile, or is blocked: it has time
                 return gone
@@ -64,7 +66,9 @@ class Retention:
         if await self._documents_all_old(index, query, before_ms) is None:
             await self._unblock(index)
             return 0
-        await self._connection.call("PUT", f"/{index}/_settings", {_WRITE_BLOCK: True}, doing="delete from", ignore=(404,))
+        await self._connection.call(
+            "PUT", f"/{index}/_settings", {_WRITE_BLOCK: True}, doing="delete from", ignore=(404,)
+        )
         documents = await self._documents_all_old(index, query, before_ms)
         if documents is None:
             await self._unblock(index)
@@ -78,7 +82,9 @@ class Retention:
         """Takes the block away that this, or a process that died here, has set."""
         answer = await self._connection.call("GET", f"/{index}/_settings/{_WRITE_BLOCK}", ignore=(404,))
         if any(isinstance(one, Mapping) and one.get("settings") for one in answer.values()):
-            await self._connection.call("PUT", f"/{index}/_settings", {_WRITE_BLOCK: None}, doing="delete from", ignore=(404,))
+            await self._connection.call(
+                "PUT", f"/{index}/_settings", {_WRITE_BLOCK: None}, doing="delete from", ignore=(404,)
+            )
 
     async def _documents_all_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int | None:
         """How many documents it has, or None where not all are old."""

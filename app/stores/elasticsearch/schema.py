@@ -35,7 +35,10 @@ class Schema:
     def __init__(self, connection: Connection, names: Names, settings: Settings) -> None:
         self._connection = connection
         self._names = names
-        self._settings = {"number_of_shards": settings.elasticsearch_shards, "number_of_replicas": settings.elasticsearch_replicas}
+        self._settings = {
+            "number_of_shards": settings.elasticsearch_shards,
+            "number_of_replicas": settings.elasticsearch_replicas,
+        }
         self._days: set[str] = set()
 
     def forget(self) -> None:
@@ -64,7 +67,9 @@ class Schema:
         if await self._aliased(alias):
             return
         add = {"index": first, "alias": alias, **self._index(kind)["aliases"][alias]}
-        answer = await self._connection.call("POST", "/_aliases", {"actions": [{"add": add}]}, doing="map", ignore=(400,))
+        answer = await self._connection.call(
+            "POST", "/_aliases", {"actions": [{"add": add}]}, doing="map", ignore=(400,)
+        )
         if "error" in answer:
             raise StoreError(
                 f"Elasticsearch at {self._connection.where} lets {alias} be no alias: {self._connection.reason(answer)}; "
@@ -80,7 +85,9 @@ class Schema:
         if not anew and (await self._connection.call("GET", path, ignore=(404,))).get("index_templates"):
             return
         index = self._index(kind)
-        if kind != "raw":  # there the one index carries the alias by itself, and no other may be the one that is written to
+        if (
+            kind != "raw"
+        ):  # there the one index carries the alias by itself, and no other may be the one that is written to
             del index["aliases"]
         template = {"index_patterns": [self._names.pattern(kind)], "priority": 200, "template": index}
         await self._connection.call("PUT", path, template, doing="map")
@@ -108,7 +115,9 @@ class Schema:
     async def drop(self, kinds: Collection[str]) -> None:
         """Indices and templates, with all that is in them."""
         for kind in kinds:
-            await self._connection.call("DELETE", f"/_index_template/{self._names.alias(kind)}", doing="drop indices of", ignore=(404,))
+            await self._connection.call(
+                "DELETE", f"/_index_template/{self._names.alias(kind)}", doing="drop indices of", ignore=(404,)
+            )
             for index in await self.indices(kind):
                 await self._connection.call("DELETE", f"/{index}", doing="drop indices of", ignore=(404,))
         self.forget()
@@ -142,7 +151,9 @@ class Schema:
         standing = await self._listed("raw")
         self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
         if lacking := sorted(set(indices) - self._days):
-            raise StoreError(f"Elasticsearch at {self._connection.where} has no index {lacking[0]} and did not let us create it")
+            raise StoreError(
+                f"Elasticsearch at {self._connection.where} has no index {lacking[0]} and did not let us create it"
+            )
 
     async def _add_to_other(self, indices: list[str]) -> None:
         """Aliases for days that get no index of their own: once a day is there, it stays there."""

@@ -34,7 +34,9 @@ class Result(NamedTuple):
 class Sender:
     """At most `in_flight` requests at a time, of about `bulk_bytes` each. `restore` makes indices that are gone."""
 
-    def __init__(self, connection: Connection, bulk_bytes: int, in_flight: int, restore: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, connection: Connection, bulk_bytes: int, in_flight: int, restore: Callable[[], Awaitable[None]]
+    ) -> None:
         self._connection = connection
         self._bulk_bytes = bulk_bytes
         self._in_flight = in_flight
@@ -120,7 +122,9 @@ class Sender:
 
     async def _request(self, items: list[Item[Record]]) -> Verdicts[Record]:
         """One request; one that is refused as a whole is halved until the document that is the cause stands alone."""
-        status, answer = await self._connection.bulk(b"".join([item.lines for item in items]), {"filter_path": FILTER_PATH})
+        status, answer = await self._connection.bulk(
+            b"".join([item.lines for item in items]), {"filter_path": FILTER_PATH}
+        )
         if status < 300:
             return judge(items, answer)
         reason = self._connection.reason(answer)

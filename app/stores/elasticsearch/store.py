@@ -40,7 +40,9 @@ class ElasticsearchStore:
         self.connection = Connection(settings)
         self._schema = Schema(self.connection, self.names, settings)
         self._reader = Reader(self.connection, self.names)
-        self._sender = Sender(self.connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore)
+        self._sender = Sender(
+            self.connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore
+        )
         self._retention = Retention(self.connection, self.names, self._schema)
         self._ledgers = ElasticsearchLedgers(self.connection, settings, self._may_write)
         self.ledgers: Ledgers = self._ledgers
@@ -95,9 +97,15 @@ class ElasticsearchStore:
         altered: list[NamedDelivery] = []
         for begin in range(0, len(named), _LOOKED_AT):
             asked = named[begin : begin + _LOOKED_AT]
-            answer = await self.connection.call("POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]})
+            answer = await self.connection.call(
+                "POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]}
+            )
             for one, stands in zip(asked, answer["docs"], strict=True):
-                if stands.get("found") and stands["_version"] == one[1].version and delivery_of(stands["_source"]) != one[1]:
+                if (
+                    stands.get("found")
+                    and stands["_version"] == one[1].version
+                    and delivery_of(stands["_source"]) != one[1]
+                ):
                     altered.append(one)
         return altered
 
@@ -129,7 +137,9 @@ class ElasticsearchStore:
         """Parts of fields longer than 8,191 characters are not found: those have their hash."""
         return await self._reader.keys_by_text_part(part, limit)
 
-    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
         return await self._reader.deliveries_of(ip_address, user_agent, request, superseded)
 
     async def hits_of(
@@ -137,7 +147,9 @@ class ElasticsearchStore:
     ) -> tuple[list[Hit], int]:
         return await self._reader.hits_of(ip_address, user_agent, request, limit)
 
-    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         return await self._reader.newest_deliveries(limit, verdict, superseded)
 
     async def counts(self) -> Counts:

@@ -18,7 +18,14 @@ _MAX_ROWS = 2048
 _MAX_PARAMETERS = 32_766
 """SQLite's own default limit for one statement since 3.32; older ones are asked for theirs."""
 
-BAD_ROW = (OverflowError, ValueError, sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
+BAD_ROW = (
+    OverflowError,
+    ValueError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+)
 """What a row that SQLite can not take raises, before or instead of writing it."""
 
 
@@ -40,7 +47,9 @@ def _rows_at_once(connection: sqlite3.Connection, width: int) -> int:
     return min(_MAX_ROWS, 1 << ((limit // width).bit_length() - 1))
 
 
-def lookup(connection: sqlite3.Connection, table: str, key: Sequence[str], wanted: Sequence[str], keys: Sequence[tuple]) -> Iterator[tuple]:
+def lookup(
+    connection: sqlite3.Connection, table: str, key: Sequence[str], wanted: Sequence[str], keys: Sequence[tuple]
+) -> Iterator[tuple]:
     """(index in `keys`, *wanted columns) of the rows that have one of these keys, in no order.
 
     The answer comes as one row of JSON, because each row fetched takes and gives back the global lock, too. So the wanted
@@ -79,7 +88,12 @@ class Insert:
         return refused
 
     def _run_encoded(
-        self, connection: sqlite3.Connection, rows: Sequence[tuple], begin: int, end: int, refused: list[tuple[int, str]]
+        self,
+        connection: sqlite3.Connection,
+        rows: Sequence[tuple],
+        begin: int,
+        end: int,
+        refused: list[tuple[int, str]],
     ) -> None:
         """The slice again with every value encoded; halved until the bad rows stand alone."""
         try:

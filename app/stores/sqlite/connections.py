@@ -56,7 +56,9 @@ def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
         try:
             connection.execute("PRAGMA journal_mode = wal")
             break
-        except sqlite3.OperationalError as error:  # two processes create the file at once: SQLite does not wait by itself here
+        except (
+            sqlite3.OperationalError
+        ) as error:  # two processes create the file at once: SQLite does not wait by itself here
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
@@ -139,7 +141,9 @@ def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
 
 def _connect_for_reading(path: Path, busy_s: float, mode: str) -> sqlite3.Connection:
     address = f"file:{quote(str(path.absolute()))}?{mode}"
-    connection = sqlite3.connect(address, uri=True, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
+    connection = sqlite3.connect(
+        address, uri=True, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS
+    )
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
@@ -172,4 +176,8 @@ def failure(error: sqlite3.Error | OSError, path: Path, doing: str, kind: type[S
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     kind = kind or (StoreUnreachable if code in _NOT_THERE else StoreError)
     meaning = _MEANINGS.get(code)
-    return kind(f"can not {doing} the store {path}: {meaning} ({error})" if meaning else f"can not {doing} the store {path}: {error}")
+    return kind(
+        f"can not {doing} the store {path}: {meaning} ({error})"
+        if meaning
+        else f"can not {doing} the store {path}: {error}"
+    )

@@ -28,8 +28,12 @@ _INSERT = {
     "votes": Insert("vote_sums", f"{_KEY}, {_SUMS}", _ON_SUM.format(key="resolution, start, grp, partition, share")),
     "spend": Insert("spend_sums", f"{_KEY}, {_SUMS}", _ON_SUM.format(key="grp, resolution, start, partition, share")),
 }
-_INSERT_VOTES = Insert("votes", "vote_id, candidate_id, time, kiosk_id, user_id, opinion, ingested", "ON CONFLICT DO NOTHING")
-_INSERT_TRANSACTIONS = Insert("transactions", "transaction_id, user_id, time, cents, ingested", "ON CONFLICT DO NOTHING")
+_INSERT_VOTES = Insert(
+    "votes", "vote_id, candidate_id, time, kiosk_id, user_id, opinion, ingested", "ON CONFLICT DO NOTHING"
+)
+_INSERT_TRANSACTIONS = Insert(
+    "transactions", "transaction_id, user_id, time, cents, ingested", "ON CONFLICT DO NOTHING"
+)
 _SELECT_SUMS = f"SELECT {_KEY}, events, amount, repeats FROM "
 _SELECT_TRANSACTIONS = "SELECT transaction_id, user_id, time, cents FROM transactions "
 
@@ -45,7 +49,9 @@ class SqliteLedgers:
         self._read, self._write, self._reader, self._clock = read, write, reader, clock
 
     async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
-        return await self._write(_put, "write votes to", _INSERT_VOTES, votes, [(*vote, self._hour()) for vote in votes])
+        return await self._write(
+            _put, "write votes to", _INSERT_VOTES, votes, [(*vote, self._hour()) for vote in votes]
+        )
 
     async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
         rows = [(*each, self._hour()) for each in transactions]
@@ -72,7 +78,9 @@ class SqliteLedgers:
         return await self._sums(condition, begin, end, f"{candidate_id}/", f"{candidate_id}0")  # '0' comes after '/'
 
     async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
-        return await self._sums("spend_sums WHERE grp = ? AND resolution = ? AND start >= ? AND start < ?", user_id, resolution, begin, end)
+        return await self._sums(
+            "spend_sums WHERE grp = ? AND resolution = ? AND start >= ? AND start < ?", user_id, resolution, begin, end
+        )
 
     async def _sums(self, condition: str, *parameters: object) -> list[Sum]:
         return [_sum_of(row) for row in await self._rows(_SELECT_SUMS + condition, *parameters)]
@@ -82,10 +90,15 @@ class SqliteLedgers:
 
     async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
         condition = "WHERE user_id = ? AND time >= ? AND time < ? ORDER BY time, transaction_id LIMIT ?"
-        return [_transaction_of(row) for row in await self._rows(_SELECT_TRANSACTIONS + condition, user_id, begin, end, limit)]
+        return [
+            _transaction_of(row)
+            for row in await self._rows(_SELECT_TRANSACTIONS + condition, user_id, begin, end, limit)
+        ]
 
     async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
-        statement = "SELECT ifnull(sum(cents), 0), count(*) FROM transactions WHERE user_id = ? AND time >= ? AND time < ?"
+        statement = (
+            "SELECT ifnull(sum(cents), 0), count(*) FROM transactions WHERE user_id = ? AND time >= ? AND time < ?"
+        )
         ((cents, count),) = await self._rows(statement, user_id, begin, end)
         return cents, count
 
@@ -109,9 +122,7 @@ class SqliteLedgers:
             yield Vote(text(row[0]), row[1], row[2], text(row[3]), text(row[4]), text(row[5]))
 
     async def all_transactions(self) -> AsyncIterator[Transaction]:
-        statement = (
-            "SELECT transaction_id, user_id, time, cents, transaction_no FROM transactions WHERE transaction_no > ? ORDER BY transaction_no"
-        )
+        statement = "SELECT transaction_id, user_id, time, cents, transaction_no FROM transactions WHERE transaction_no > ? ORDER BY transaction_no"
         async for row in self._walk(statement):
             yield _transaction_of(row)
 
@@ -154,7 +165,9 @@ class SqliteLedgers:
         return raw, reduced
 
 
-def _put(writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple]) -> list[tuple[Record, str]]:
+def _put(
+    writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple]
+) -> list[tuple[Record, str]]:
     with writer.transaction(doing) as (connection, _):
         return [(records[index], reason) for index, reason in insert.run(connection, rows)]
 

@@ -13,7 +13,15 @@ from app.stores.sqlite.rows import given_id, key_name, stored, text
 from app.stores.sqlite.tallies import tallies_differ, write_tallies
 from app.stores.sqlite.writes import Transaction, Writer
 
-__all__ = ["mend_deliveries", "mend_hits", "mend_rejects", "recount", "remove_deliveries", "remove_hits", "remove_rejects"]
+__all__ = [
+    "mend_deliveries",
+    "mend_hits",
+    "mend_rejects",
+    "recount",
+    "remove_deliveries",
+    "remove_hits",
+    "remove_rejects",
+]
 
 _AT_ONCE = 256
 _STANDING = "delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent"
@@ -94,7 +102,9 @@ def _delete_raw(inside: Transaction, kind: str, records: Sequence[Hit] | Sequenc
         if kind == "hits":
             tallies.add("hits", "", "", -len(these))
         else:
-            for reason, count in connection.execute(f"SELECT reason, count(*) FROM rejects WHERE {chosen} GROUP BY reason", these):
+            for reason, count in connection.execute(
+                f"SELECT reason, count(*) FROM rejects WHERE {chosen} GROUP BY reason", these
+            ):
                 tallies.add("rejects", "", text(reason), -count)
         connection.execute(f"DELETE FROM {kind} WHERE {chosen}", these)
 

@@ -87,7 +87,10 @@ class Names:
 
     def _enter(self, connection: sqlite3.Connection, unknown: dict[bytes, AnyKey]) -> list[tuple[bytes, int]]:
         names = list(unknown)
-        found = [(names[at], number) for at, number in lookup(connection, "keys", ("name",), ("t.key_no",), [(name,) for name in names])]
+        found = [
+            (names[at], number)
+            for at, number in lookup(connection, "keys", ("name",), ("t.key_no",), [(name,) for name in names])
+        ]
         have = {name for name, _ in found}
         number = connection.execute("SELECT ifnull(max(key_no), 0) FROM keys").fetchone()[0]
         rows = []

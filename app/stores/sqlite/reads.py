@@ -106,18 +106,24 @@ class Reader:
         rows = self.rows(f"{_DELIVERY} WHERE d.key_no = ?{_shown(superseded)} ORDER BY d.window_start DESC", (key_no,))
         return [delivery_of_row(row) for row in rows]
 
-    def hits_of(self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int) -> tuple[list[Hit], int]:
+    def hits_of(
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int
+    ) -> tuple[list[Hit], int]:
         key_no = self._key_no(ip_address, user_agent, request)
         if key_no is None:
             return [], 0
-        rows = self.rows(f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, sources.source, hits.position LIMIT ?", (key_no, limit))
+        rows = self.rows(
+            f"{_HIT} WHERE hits.key_no = ? ORDER BY hits.time, sources.source, hits.position LIMIT ?", (key_no, limit)
+        )
         count = self.rows("SELECT count(*) FROM hits WHERE key_no = ?", (key_no,))[0][0]
         return sorted([hit_of_row(row, self._raw_ids) for row in rows], key=place), count
 
     def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
         if superseded:
             chosen = "" if verdict is None else " WHERE d.verdict = ?"
-            rows = self.rows(f"{_DELIVERY}{chosen} ORDER BY d.last DESC LIMIT ?", (*(() if verdict is None else (verdict,)), limit))
+            rows = self.rows(
+                f"{_DELIVERY}{chosen} ORDER BY d.last DESC LIMIT ?", (*(() if verdict is None else (verdict,)), limit)
+            )
             return [delivery_of_row(row) for row in rows]
         # one search in the index for each verdict: a rare one is found as fast as a frequent one
         verdicts = list(self.counts().deliveries) if verdict is None else [verdict]
@@ -148,7 +154,10 @@ class Reader:
 
     def deliveries_after(self, after: int, superseded: bool) -> tuple[list[Delivery], int | None]:
         """The next slice of all deliveries, and the number of its last (None: that was the end)."""
-        rows = self.rows(f"{_DELIVERY} WHERE d.delivery_no > ?{_shown(superseded)} ORDER BY d.delivery_no LIMIT {SLICE_ROWS}", (after,))
+        rows = self.rows(
+            f"{_DELIVERY} WHERE d.delivery_no > ?{_shown(superseded)} ORDER BY d.delivery_no LIMIT {SLICE_ROWS}",
+            (after,),
+        )
         return [delivery_of_row(row) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
 
     def hits_after(self, after: int) -> tuple[list[Hit], int | None]:
@@ -158,7 +167,9 @@ class Reader:
 
     def rejects_after(self, after: int) -> tuple[list[Reject], int | None]:
         """The next slice of all rejects, and the number of its last (None: that was the end)."""
-        rows = self.rows(f"{_REJECT} WHERE rejects.reject_no > ? ORDER BY rejects.reject_no LIMIT {SLICE_ROWS}", (after,))
+        rows = self.rows(
+            f"{_REJECT} WHERE rejects.reject_no > ? ORDER BY rejects.reject_no LIMIT {SLICE_ROWS}", (after,)
+        )
         return [self._reject(row) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
 
     def _reject(self, row: tuple[Any, ...]) -> Reject:

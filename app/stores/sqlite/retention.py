@@ -29,11 +29,17 @@ def delete_raw(writer: Writer, before: float, kinds: tuple[str, ...] = ("hits", 
             return None
         kind, first, last = oldest
         end = min(last, first + SLICE_ROWS - 1)
-        deleted = _delete_hits(connection, tallies, first, end) if kind == "hits" else _delete_rejects(connection, tallies, first, end)
+        deleted = (
+            _delete_hits(connection, tallies, first, end)
+            if kind == "hits"
+            else _delete_rejects(connection, tallies, first, end)
+        )
         if end == last:
             connection.execute("DELETE FROM ingests WHERE kind = ? AND first_no = ?", (kind, first))
         else:
-            connection.execute("UPDATE ingests SET first_no = ? WHERE kind = ? AND first_no = ?", (end + 1, kind, first))
+            connection.execute(
+                "UPDATE ingests SET first_no = ? WHERE kind = ? AND first_no = ?", (end + 1, kind, first)
+            )
     writer.forget_names()
     return deleted
 
@@ -66,7 +72,9 @@ def delete_deliveries(writer: Writer, before: float) -> int | None:
             return None
         for begin, end in slices(len(old), _AT_ONCE):
             marks = ",".join("?" * (end - begin))
-            connection.execute(f"DELETE FROM deliveries WHERE delivery_no IN ({marks})", [row[1] for row in old[begin:end]])
+            connection.execute(
+                f"DELETE FROM deliveries WHERE delivery_no IN ({marks})", [row[1] for row in old[begin:end]]
+            )
         for row in old:
             tallies.add_row(row[2:], -1)
         _delete_lone_keys(connection, sorted({row[0] for row in old}))

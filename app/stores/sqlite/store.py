@@ -42,7 +42,9 @@ class SqliteStore:
     holds_no_doubles = True
     """Raw ids are unique by the schema: nothing to look for."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time, busy_s: float = 10.0) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time, busy_s: float = 10.0
+    ) -> None:
         self.path = path
         self._reader = Reader(path, busy_s)
         self._writer = None if read_only else Writer(path, clock, busy_s)
@@ -97,7 +99,9 @@ class SqliteStore:
     async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
         return await self._read(self._reader.keys_by_text_part, part, limit)
 
-    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
         return await self._read(self._reader.deliveries_of, ip_address, user_agent, request, superseded)
 
     async def hits_of(
@@ -105,7 +109,9 @@ class SqliteStore:
     ) -> tuple[list[Hit], int]:
         return await self._read(self._reader.hits_of, ip_address, user_agent, request, limit)
 
-    async def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         return await self._read(self._reader.newest_deliveries, limit, verdict, superseded)
 
     async def counts(self) -> Counts:

@@ -18,7 +18,9 @@ class Tallies:
     def __init__(self) -> None:
         self._changes: dict[tuple[str, str, str], list[int]] = {}
 
-    def add(self, kind: str, verdict: str, reason: str | None, records: int, covered_bytes: int = 0, bytes_sent: int = 0) -> None:
+    def add(
+        self, kind: str, verdict: str, reason: str | None, records: int, covered_bytes: int = 0, bytes_sent: int = 0
+    ) -> None:
         name = (kind, verdict, reason or "")
         change = self._changes.get(name)
         if change is None:
@@ -31,14 +33,22 @@ class Tallies:
         """A delivery as it is stored: visible, verdict, reason, covered_bytes, bytes_sent; `records` is 1 or -1."""
         visible, verdict, reason, covered_bytes, bytes_sent = row
         if visible:
-            self.add("deliveries", verdict, reason, records, records * number(covered_bytes), records * (number(bytes_sent) or 0))
+            self.add(
+                "deliveries",
+                verdict,
+                reason,
+                records,
+                records * number(covered_bytes),
+                records * (number(bytes_sent) or 0),
+            )
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Adds in Python, where integers do not overflow."""
         for name, change in self._changes.items():
             where = tuple(map(stored, name))
             row = connection.execute(
-                "SELECT records, covered_bytes, bytes_sent FROM tallies WHERE kind = ? AND verdict = ? AND reason = ?", where
+                "SELECT records, covered_bytes, bytes_sent FROM tallies WHERE kind = ? AND verdict = ? AND reason = ?",
+                where,
             ).fetchone() or (0, 0, 0)
             sums = [stored(number(old) + new) for old, new in zip(row, change, strict=True)]
             connection.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?)", (*where, *sums))
@@ -68,10 +78,14 @@ def read_counts(rows: Iterable[tuple]) -> Counts:
 
 def counted_tallies(connection: sqlite3.Connection) -> dict[tuple, list[int]]:
     """The rows of the table as they must be, by (kind, verdict, reason), from looking at every record."""
-    found: dict[tuple, list[int]] = {("hits", "", ""): [connection.execute("SELECT count(*) FROM hits").fetchone()[0], 0, 0]}
+    found: dict[tuple, list[int]] = {
+        ("hits", "", ""): [connection.execute("SELECT count(*) FROM hits").fetchone()[0], 0, 0]
+    }
     for reason, count in connection.execute("SELECT reason, count(*) FROM rejects GROUP BY reason"):
         found["rejects", "", text(reason)] = [count, 0, 0]
-    rows = connection.execute("SELECT verdict, reason, covered_bytes, bytes_sent FROM deliveries WHERE superseded_by IS NULL")
+    rows = connection.execute(
+        "SELECT verdict, reason, covered_bytes, bytes_sent FROM deliveries WHERE superseded_by IS NULL"
+    )
     for verdict, reason, covered_bytes, bytes_sent in rows:
         sums = found.setdefault(("deliveries", text(verdict), text(reason) or ""), [0, 0, 0])
         sums[0] += 1
@@ -92,5 +106,6 @@ def write_tallies(connection: sqlite3.Connection) -> None:
     right = counted_tallies(connection)
     connection.execute("DELETE FROM tallies")
     connection.executemany(
-        "INSERT INTO tallies VALUES (?, ?, ?, ?, ?, ?)", [tuple(map(stored, (*name, *sums))) for name, sums in right.items()]
+        "INSERT INTO tallies VALUES (?, ?, ?, ?, ?, ?)",
+        [tuple(map(stored, (*name, *sums))) for name, sums in right.items()],
     )

@@ -27,7 +27,8 @@ _CHANGED = [column for column in DELIVERY_COLUMNS.split(", ") if column not in (
 _UPSERT_DELIVERIES = Insert(
     "deliveries",
     DELIVERY_COLUMNS,
-    "ON CONFLICT (key_no, window_start) DO UPDATE SET " + ", ".join(f"{column} = excluded.{column}" for column in _CHANGED),
+    "ON CONFLICT (key_no, window_start) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGED),
 )
 _STANDING = ("t.version", "t.superseded_by IS NULL", "t.verdict", "t.reason", "t.covered_bytes", "t.bytes_sent")
 _Name = tuple[int, float]
@@ -113,16 +114,37 @@ class Writer:
         tallies.add("hits", "", "", added)
         return refused
 
-    def _hit_rows(self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list) -> tuple[list[tuple], Sequence[Hit]]:
+    def _hit_rows(
+        self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list
+    ) -> tuple[list[tuple], Sequence[Hit]]:
         numbers = self._names.key_numbers(connection, dict.fromkeys([hit[1:4] for hit in hits]))
         kept: list[Hit] = []
         rows: list[tuple] = []
         last: str | None = None
         source_no, raw_id_at = 0, self._raw_ids("")
         for hit in hits:
-            time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, raw_id, source, position = hit
+            (
+                time,
+                ip_address,
+                user_agent,
+                request,
+                method,
+                status,
+                lo,
+                hi,
+                sent,
+                total,
+                flags,
+                raw_id,
+                source,
+                position,
+            ) = hit
             if source != last:
-                source_no, raw_id_at, last = self._names.source_number(connection, source), self._raw_ids(source), source
+                source_no, raw_id_at, last = (
+                    self._names.source_number(connection, source),
+                    self._raw_ids(source),
+                    source,
+                )
             given = None
             if raw_id != raw_id_at(position):
                 try:
@@ -168,7 +190,14 @@ class Writer:
         return rows, kept
 
     def _insert(
-        self, connection: sqlite3.Connection, kind: str, column: str, insert: Insert, rows: list[tuple], records: Sequence, refused: list
+        self,
+        connection: sqlite3.Connection,
+        kind: str,
+        column: str,
+        insert: Insert,
+        rows: list[tuple],
+        records: Sequence,
+        refused: list,
     ) -> int:
         """How many rows were new; what SQLite can not take joins `refused`."""
         highest = f"SELECT ifnull(max({column}), 0) FROM {kind}"
@@ -186,7 +215,9 @@ class Writer:
             "SELECT first_no, last_no, time FROM ingests WHERE kind = ? ORDER BY first_no DESC LIMIT 1", (kind,)
         ).fetchone()
         if newest is not None and newest[1] == first - 1 and newest[2] <= now < newest[2] + INGEST_GRAIN_S:
-            connection.execute("UPDATE ingests SET last_no = ? WHERE kind = ? AND first_no = ?", (last, kind, newest[0]))
+            connection.execute(
+                "UPDATE ingests SET last_no = ? WHERE kind = ? AND first_no = ?", (last, kind, newest[0])
+            )
         else:
             connection.execute("INSERT OR REPLACE INTO ingests VALUES (?, ?, ?, ?)", (kind, first, last, now))
 
@@ -200,7 +231,9 @@ class Writer:
         refused: list[tuple[Delivery, str]] = []
         best = self._best(connection, deliveries, refused)
         names = list(best)
-        current = {names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)}
+        current = {
+            names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)
+        }
         rows, kept = self._newer(best, current, refused)
         bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
         for index, name in enumerate(kept):
@@ -211,10 +244,14 @@ class Writer:
             if name in current:
                 tallies.add_row(current[name][2:], -1)
             if delivery.superseded_by is None:
-                tallies.add("deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0)
+                tallies.add(
+                    "deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0
+                )
         return refused
 
-    def _best(self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list) -> dict[_Name, Delivery]:
+    def _best(
+        self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list
+    ) -> dict[_Name, Delivery]:
         """The highest version of each delivery of the batch."""
         numbers = self._names.key_numbers(connection, dict.fromkeys([delivery[0:3] for delivery in deliveries]))
         best: dict[_Name, Delivery] = {}
@@ -229,7 +266,9 @@ class Writer:
                 best[name] = delivery
         return best
 
-    def _newer(self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list) -> tuple[list[tuple], list[_Name]]:
+    def _newer(
+        self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list
+    ) -> tuple[list[tuple], list[_Name]]:
         """Rows of those that are newer than what is stored, and their names."""
         now = self._clock()
         rows: list[tuple] = []

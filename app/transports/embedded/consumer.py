@@ -62,7 +62,9 @@ class Consumer(InOrder, BaseConsumer):
 
     # -- subscription
 
-    async def create_topic(self, topic: str, partitions: int, replication: int, *, compacting: bool | None = None, **_: Any) -> None:
+    async def create_topic(
+        self, topic: str, partitions: int, replication: int, *, compacting: bool | None = None, **_: Any
+    ) -> None:
         """Create the topic where it lacks. Replication and retention have no meaning here."""
         await self._log.submit(lambda tx: tx.create_topic(topic, partitions, bool(compacting)))
 
@@ -111,8 +113,12 @@ class Consumer(InOrder, BaseConsumer):
         assignor._standby_tps = set()
         url = str(self.app.conf.canonical_url)
         changelogs = self.app.tables.changelog_topics
-        assignor.changelog_distribution = {url: {topic: numbers for topic, numbers in by_topic.items() if topic in changelogs}}
-        assignor.external_topic_distribution = {url: {topic: numbers for topic, numbers in by_topic.items() if topic not in changelogs}}
+        assignor.changelog_distribution = {
+            url: {topic: numbers for topic, numbers in by_topic.items() if topic in changelogs}
+        }
+        assignor.external_topic_distribution = {
+            url: {topic: numbers for topic, numbers in by_topic.items() if topic not in changelogs}
+        }
 
     def assignment(self) -> set[TP]:
         return set(self._assigned)
@@ -153,7 +159,9 @@ class Consumer(InOrder, BaseConsumer):
             return {}
         found = {}
         for tp, position, records, following in await self._log.run(self._fetch, wanted):
-            if self._positions.get(tp) == position:  # else it was moved meanwhile, and these are not the records to read
+            if (
+                self._positions.get(tp) == position
+            ):  # else it was moved meanwhile, and these are not the records to read
                 self._positions[tp] = following
                 found[tp] = records
         return found

@@ -89,7 +89,9 @@ def in_words(path: Path) -> Iterator[None]:
         told = (sentence or "the log {path} failed").format(path=path, busy=BUSY_TIMEOUT_S)
         raise LogError(f"{told} ({error})") from error
     except OSError as error:
-        raise LogError(f"the log {path} can not be used: {error.strerror or error}; check its folder and permissions") from error
+        raise LogError(
+            f"the log {path} can not be used: {error.strerror or error}; check its folder and permissions"
+        ) from error
 
 
 def log_path(broker: str) -> Path:
@@ -109,7 +111,9 @@ def log_path(broker: str) -> Path:
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection with autocommit off the module's hands; every commit reaches the disk before it returns."""
-    db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256)
+    db = sqlite3.connect(
+        path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
     db.execute("PRAGMA synchronous=FULL")
     db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     db.execute(f"PRAGMA journal_size_limit={64 << 20}")
@@ -138,7 +142,10 @@ def _use_wal(db: sqlite3.Connection) -> None:
             db.execute("PRAGMA journal_mode=WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or monotonic() > deadline:
+            if (
+                error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+                or monotonic() > deadline
+            ):
                 raise
             sleep(0.01)
 
@@ -167,5 +174,7 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
     if application != APPLICATION_ID and (application or version or objects):
         raise LogError(f"{path} is another program's SQLite file, no embedded log: set WEBLOGS_BROKER to another file")
     if version > SCHEMA_VERSION:
-        raise LogError(f"the log {path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade")
+        raise LogError(
+            f"the log {path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade"
+        )
     return int(version)

@@ -73,7 +73,9 @@ def compact(writer: LogWriter, snapshot: sqlite3.Connection, number: int) -> Non
     snapshot.execute("BEGIN")
     end: int = snapshot.execute("SELECT next_offset FROM partitions WHERE no = ?", (number,)).fetchone()[0]
     base = number << OFFSET_BITS
-    if snapshot.execute("SELECT 1 FROM records WHERE id >= ? AND id < ? AND count IS NULL", (base, base + end)).fetchone():
+    if snapshot.execute(
+        "SELECT 1 FROM records WHERE id >= ? AND id < ? AND count IS NULL", (base, base + end)
+    ).fetchone():
         _compact_messages(writer, number, end)
     else:
         _compact_batches(writer, snapshot, number, end)
@@ -147,7 +149,8 @@ def _compact_messages(writer: LogWriter, number: int, end: int) -> None:
             bounds * 2,
         )
         kept = db.execute(
-            "SELECT coalesce(sum(length(key) + coalesce(length(value), 0)), 0) FROM records WHERE id >= ? AND id < ?", bounds
+            "SELECT coalesce(sum(length(key) + coalesce(length(value), 0)), 0) FROM records WHERE id >= ? AND id < ?",
+            bounds,
         ).fetchone()[0]
         _note_compacted(db, number, end, kept)
 
@@ -156,7 +159,8 @@ def _note_compacted(db: sqlite3.Connection, number: int, end: int, kept: int) ->
     # what was appended since the snapshot lies behind `end` and is counted again from the rows themselves
     base = number << OFFSET_BITS
     newer = db.execute(
-        "SELECT coalesce(sum(length(value)), 0) FROM records WHERE id >= ? AND id < ?", (base + end, (number + 1) << OFFSET_BITS)
+        "SELECT coalesce(sum(length(value)), 0) FROM records WHERE id >= ? AND id < ?",
+        (base + end, (number + 1) << OFFSET_BITS),
     ).fetchone()[0]
     db.execute(
         "UPDATE partitions SET bytes = ?, kept_bytes = ?, compacted_to = ? WHERE no = ?",

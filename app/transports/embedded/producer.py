@@ -55,7 +55,9 @@ class Producer(base.Producer):
             raise RuntimeError("the producer is not started")
         return self._shared
 
-    async def create_topic(self, topic: str, partitions: int, replication: int, *, compacting: bool | None = None, **_: Any) -> None:
+    async def create_topic(
+        self, topic: str, partitions: int, replication: int, *, compacting: bool | None = None, **_: Any
+    ) -> None:
         """Create the topic where it lacks. Replication and retention have no meaning here."""
         await self._log.submit(lambda tx: tx.create_topic(topic, partitions, bool(compacting)))
         self._partitions[topic] = partitions

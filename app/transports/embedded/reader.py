@@ -51,7 +51,9 @@ class LogReader:
 
     # -- records
 
-    def read(self, topic: str, partition: int, from_offset: int, max_records: int = 1000, max_bytes: int = 8 << 20) -> list[Record]:
+    def read(
+        self, topic: str, partition: int, from_offset: int, max_records: int = 1000, max_bytes: int = 8 << 20
+    ) -> list[Record]:
         """Rows from the offset on, at least one where there is one, then as many as both bounds allow."""
         base = self._topic(topic).number(partition) << OFFSET_BITS
         found: list[Record] = []
@@ -59,7 +61,8 @@ class LogReader:
         with in_words(self.path), closing(self._reader().cursor()) as cursor:
             start = _row_that_holds(cursor, base, from_offset)
             for row in cursor.execute(
-                f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (start, base | _OFFSETS, max_records)
+                f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+                (start, base | _OFFSETS, max_records),
             ):
                 found.append(Record(row[0] & _OFFSETS, *row[1:]))
                 size += len(row[4] or b"")
@@ -67,7 +70,9 @@ class LogReader:
                     break
         return found
 
-    def read_changelog(self, topic: str, partition: int, from_offset: int = 0, page_bytes: int = 4 << 20) -> Iterator[list[Pair]]:
+    def read_changelog(
+        self, topic: str, partition: int, from_offset: int = 0, page_bytes: int = 4 << 20
+    ) -> Iterator[list[Pair]]:
         """All pairs from the offset to the end, in order, a few MB at a time, as the log stands at the first step.
 
         Raises LogError where 0 < from_offset lies in a part that was compacted since: deletions are dropped there, so a
@@ -83,7 +88,9 @@ class LogReader:
                     f"{topic} partition {partition} was compacted up to offset {compacted_to}: read it from 0, not {from_offset}"
                 )
             start = _row_that_holds(db, base, from_offset)
-            cursor = db.execute(f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id", (start, base | _OFFSETS))
+            cursor = db.execute(
+                f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id", (start, base | _OFFSETS)
+            )
             yield from _pages(cursor, from_offset, page_bytes)
 
     def end_offset(self, topic: str, partition: int) -> int:
@@ -100,7 +107,9 @@ class LogReader:
 
     def bounds(self) -> dict[tuple[str, int], tuple[int, int]]:
         """(earliest, end) of every partition, by (topic, partition)."""
-        rows = self._query("SELECT name, partition, first_offset, next_offset FROM partitions JOIN topics ON topics.no = topic_no")
+        rows = self._query(
+            "SELECT name, partition, first_offset, next_offset FROM partitions JOIN topics ON topics.no = topic_no"
+        )
         return {(name, partition): (first, end) for name, partition, first, end in rows}
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
@@ -115,7 +124,9 @@ class LogReader:
     def groups(self) -> dict[str, list[str]]:
         """The topics that every registered group reads."""
         found: dict[str, list[str]] = {}
-        for group, name in self._query("SELECT consumer_group, name FROM subscriptions JOIN topics ON no = topic_no ORDER BY 1, 2"):
+        for group, name in self._query(
+            "SELECT consumer_group, name FROM subscriptions JOIN topics ON no = topic_no ORDER BY 1, 2"
+        ):
             found.setdefault(group, []).append(name)
         return found
 
@@ -140,7 +151,9 @@ class LogReader:
 
     def queued_bytes(self) -> int:
         """What the log holds beside the changelogs: those are as large as the state is, and no consumer makes them smaller."""
-        changelogs = self._query("SELECT coalesce(sum(bytes), 0) FROM partitions JOIN topics ON topics.no = topic_no WHERE compacted")
+        changelogs = self._query(
+            "SELECT coalesce(sum(bytes), 0) FROM partitions JOIN topics ON topics.no = topic_no WHERE compacted"
+        )
         return max(0, self.size_bytes() - int(changelogs[0][0]))
 
     def data_version(self) -> int:
@@ -171,7 +184,9 @@ class LogReader:
         try:
             return self._topics[name]
         except KeyError:
-            raise LogError(f"the log {self.path} has no topic {name}: start the worker once, which creates them") from None
+            raise LogError(
+                f"the log {self.path} has no topic {name}: start the worker once, which creates them"
+            ) from None
 
     def _refresh(self) -> None:
         with in_words(self.path):
@@ -203,7 +218,9 @@ class LogReader:
 
 def _row_that_holds(db: sqlite3.Connection | sqlite3.Cursor, base: int, offset: int) -> int:
     """Id of the row with this offset; a batch that began before it may hold it."""
-    row = db.execute("SELECT id, count FROM records WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (base, base + offset)).fetchone()
+    row = db.execute(
+        "SELECT id, count FROM records WHERE id BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", (base, base + offset)
+    ).fetchone()
     if row is not None and row[0] + (row[1] or 1) > base + offset:
         return int(row[0])
     return base + offset

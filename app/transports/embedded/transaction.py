@@ -43,7 +43,10 @@ def load_topics(db: sqlite3.Connection) -> dict[str, Topic]:
     for topic_no, number in db.execute("SELECT topic_no, no FROM partitions ORDER BY topic_no, partition"):
         numbers.setdefault(topic_no, []).append(number)
     rows = db.execute("SELECT no, name, partitions, compacted, incarnation FROM topics").fetchall()
-    return {name: Topic(no, name, count, bool(compacted), code, tuple(numbers[no])) for no, name, count, compacted, code in rows}
+    return {
+        name: Topic(no, name, count, bool(compacted), code, tuple(numbers[no]))
+        for no, name, count, compacted, code in rows
+    }
 
 
 class Transaction:
@@ -83,8 +86,12 @@ class Transaction:
         if partitions < 1:
             raise LogError(f"topic {name} can not have {partitions} partitions: 1 is the least")
         row = (name, partitions, compacted, secrets.token_hex(16))
-        no = self._db.execute("INSERT INTO topics (name, partitions, compacted, incarnation) VALUES (?, ?, ?, ?)", row).lastrowid
-        self._db.executemany("INSERT INTO partitions (topic_no, partition) VALUES (?, ?)", ((no, p) for p in range(partitions)))
+        no = self._db.execute(
+            "INSERT INTO topics (name, partitions, compacted, incarnation) VALUES (?, ?, ?, ?)", row
+        ).lastrowid
+        self._db.executemany(
+            "INSERT INTO partitions (topic_no, partition) VALUES (?, ?)", ((no, p) for p in range(partitions))
+        )
         self._refresh_topics()
         return self._topics[name]
 
@@ -120,7 +127,9 @@ class Transaction:
         if topic.compacted and message.key is None:
             raise LogError(f"topic {topic.name} is compacted: a message without key can not be kept there")
         if not isinstance(message.key, _BYTES) or not isinstance(message.value, _BYTES):
-            raise LogError(f"key and value of a message for {topic.name} must be bytes, not {message.key!r:.40}, {message.value!r:.40}")
+            raise LogError(
+                f"key and value of a message for {topic.name} must be bytes, not {message.key!r:.40}, {message.value!r:.40}"
+            )
         headers = pack_headers(message.headers)
         size = len(message.key or b"") + len(message.value or b"") + len(headers or b"")
         self._check_size(topic, message.partition, size)
@@ -150,7 +159,9 @@ class Transaction:
         number = topic.number(partition)
         newest: int = self._db.execute("SELECT epoch FROM partitions WHERE no = ?", (number,)).fetchone()[0]
         if epoch != newest:
-            raise Fenced(f"{topic_name} partition {partition} has a newer owner (epoch {newest}, this one {epoch}): this one must stop")
+            raise Fenced(
+                f"{topic_name} partition {partition} has a newer owner (epoch {newest}, this one {epoch}): this one must stop"
+            )
         if not pairs:
             return self._end(number)
         value = pack_pairs(pairs if isinstance(pairs, list) else list(pairs))
@@ -186,7 +197,9 @@ class Transaction:
 
     def _end(self, number: int) -> int:
         if number not in self._next:
-            self._next[number] = self._db.execute("SELECT next_offset FROM partitions WHERE no = ?", (number,)).fetchone()[0]
+            self._next[number] = self._db.execute(
+                "SELECT next_offset FROM partitions WHERE no = ?", (number,)
+            ).fetchone()[0]
         return self._next[number]
 
     def _allocate(self, topic: Topic, partition: int, number: int, count: int, size: int) -> int:

@@ -46,7 +46,9 @@ class Transport(base.Transport):
         """
         log_of_all = self.open_log().log
         log_of_all.lock_worker()
-        for topic in topics:  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
+        for topic in (
+            topics
+        ):  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
             log_of_all.create_topic(topic, settings().partitions)
         flow, *stores = groups
         for group in log_of_all.groups():

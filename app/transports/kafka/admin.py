@@ -28,7 +28,9 @@ def open_admin(settings: Settings, request_timeout_ms: int) -> Any:
         return made[-1]
 
     try:
-        return KafkaAdminClient(**client_options(settings), request_timeout_ms=request_timeout_ms, kafka_client=remembered)
+        return KafkaAdminClient(
+            **client_options(settings), request_timeout_ms=request_timeout_ms, kafka_client=remembered
+        )
     except BaseException:
         for client in made:
             client.close()

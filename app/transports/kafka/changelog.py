@@ -73,7 +73,9 @@ class KafkaChangelog:
         for key, value in pairs:
             if batch.append(key=key, value=value, timestamp=now) is None:
                 size = sum(len(key) + len(value or b"") for key, value in pairs)
-                raise LogError(f"{len(pairs)} changes of {size} bytes do not fit into one batch: lower WEBLOGS_CHANGELOG_BATCH_BYTES")
+                raise LogError(
+                    f"{len(pairs)} changes of {size} bytes do not fit into one batch: lower WEBLOGS_CHANGELOG_BATCH_BYTES"
+                )
         told = await (await producer.send_batch(batch, self._topic, partition=partition))
         # the offset of the first record; a batch that came twice is told without one
         first = told.offset if told.offset >= 0 else self._ends[partition]

@@ -43,7 +43,9 @@ class _Thread(driver.AIOKafkaConsumerThread):
         now = time.monotonic()
         self.tp_last_committed_at.update(dict.fromkeys(offsets, now))
         try:
-            return await commit_once(self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()})
+            return await commit_once(
+                self._ensure_consumer(), {TopicPartition(*tp): offset for tp, offset in offsets.items()}
+            )
         except Exception as error:
             self.log.exception("what is done could not be committed")
             await self.crash(error)
@@ -82,7 +84,10 @@ class Consumer(InOrder, driver.Consumer):
         ended = self._seeks_ended
         records = await super()._getmany(active_partitions, timeout)
         if self._seeks_ended == ended and not self._seeks_under_way:
-            return {tp: bundled(found, _single, _bundle) if self._takes_bundles(tp) else found for tp, found in (records or {}).items()}
+            return {
+                tp: bundled(found, _single, _bundle) if self._takes_bundles(tp) else found
+                for tp, found in (records or {}).items()
+            }
         if records:
             # Nobody knows whether they are from before the seek or after it, and the next fetch goes on behind them.
             try:

@@ -45,7 +45,9 @@ def unreachable(settings: Settings, error: BaseException) -> WeblogsError:
             f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
         )
     if "CERTIFICATE" in why or "SSL" in why:
-        return SettingsError(f"Kafka at {where} shows a certificate that is not trusted, or speaks no TLS: check WEBLOGS_KAFKA_CA")
+        return SettingsError(
+            f"Kafka at {where} shows a certificate that is not trusted, or speaks no TLS: check WEBLOGS_KAFKA_CA"
+        )
     return LogUnreachable(
         f"Kafka at {where} does not answer ({told}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
     )
@@ -65,10 +67,15 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
 
 
 def _security(settings: Settings) -> dict[str, Any]:
-    options: dict[str, Any] = {"security_protocol": settings.kafka_security.upper(), "ssl_context": _ssl_context(settings)}
+    options: dict[str, Any] = {
+        "security_protocol": settings.kafka_security.upper(),
+        "ssl_context": _ssl_context(settings),
+    }
     if settings.kafka_security.startswith("sasl"):
         if not settings.kafka_user:
-            raise SettingsError(f"WEBLOGS_KAFKA_SECURITY={settings.kafka_security} needs WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD")
+            raise SettingsError(
+                f"WEBLOGS_KAFKA_SECURITY={settings.kafka_security} needs WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
+            )
         options |= {
             "sasl_mechanism": settings.kafka_sasl,
             "sasl_plain_username": settings.kafka_user,
@@ -79,7 +86,11 @@ def _security(settings: Settings) -> dict[str, Any]:
 
 def client_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments of kafka-python's clients. Raises SettingsError."""
-    return {"bootstrap_servers": servers(settings.broker), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS, **_security(settings)}
+    return {
+        "bootstrap_servers": servers(settings.broker),
+        "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS,
+        **_security(settings),
+    }
 
 
 def aiokafka_options(settings: Settings) -> dict[str, Any]:

@@ -51,7 +51,10 @@ class KafkaProducer:
                 self._client = self._connected()
             return work(self._client)
         except (KafkaError, OSError) as error:
-            client, self._client = self._client, None  # after a failure its sequence numbers may be out of step: the next call begins anew
+            client, self._client = (
+                self._client,
+                None,
+            )  # after a failure its sequence numbers may be out of step: the next call begins anew
             if client is not None:
                 with suppress(KafkaError, OSError):  # it says once more what it could not send
                     client.close(timeout=0)

@@ -28,12 +28,15 @@ class KafkaTopics:
         self._broker = settings.broker
         self._reads: dict[str, tuple[str, ...]] = {settings.app_id: ("weblogs", "weblogs_tokens")}
         self._reads |= {
-            f"{settings.app_id}-{name}": ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced") for name in settings.store_names
+            f"{settings.app_id}-{name}": ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced")
+            for name in settings.store_names
         }
         with self._in_words():
             from kafka import KafkaConsumer
 
-            self._consumer = KafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+            self._consumer = KafkaConsumer(
+                **client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest"
+            )
             self._admin = open_admin(settings, request_timeout_ms=30_000)
 
     @contextmanager
@@ -51,7 +54,10 @@ class KafkaTopics:
         from kafka import TopicPartition
 
         with self._in_words():
-            places = [TopicPartition(topic, partition) for partition in sorted(self._consumer.partitions_for_topic(topic) or ())]
+            places = [
+                TopicPartition(topic, partition)
+                for partition in sorted(self._consumer.partitions_for_topic(topic) or ())
+            ]
             if not places:
                 return {}
             first, end = self._consumer.beginning_offsets(places), self._consumer.end_offsets(places)
@@ -92,7 +98,11 @@ class KafkaTopics:
     def committed(self, group: str, topic: str) -> dict[int, int]:
         with self._in_words():
             found = self._admin.list_group_offsets({group: None})
-        return {place.partition: held.offset for place, held in found.get(group, {}).items() if place.topic == topic and held.offset >= 0}
+        return {
+            place.partition: held.offset
+            for place, held in found.get(group, {}).items()
+            if place.topic == topic and held.offset >= 0
+        }
 
     def lag(self) -> dict[tuple[str, str], int]:
         topics = {topic for names in self._reads.values() for topic in names}
@@ -101,7 +111,9 @@ class KafkaTopics:
         for group, names in self._reads.items():
             for topic in names:
                 done = self.committed(group, topic)
-                found[group, topic] = sum(max(0, end - max(first, done.get(p, 0))) for p, (first, end) in bounds[topic].items())
+                found[group, topic] = sum(
+                    max(0, end - max(first, done.get(p, 0))) for p, (first, end) in bounds[topic].items()
+                )
         return found
 
     def close(self) -> None:

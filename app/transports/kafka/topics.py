@@ -102,7 +102,9 @@ def create_topics(settings: Settings) -> tuple[list[Topic], list[str]]:
         created = []
         for name in lacking:
             try:
-                client.create_topics([NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[name])])
+                client.create_topics(
+                    [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[name])]
+                )
                 created.append(name)
             except TopicAlreadyExistsError:
                 pass  # another `init` was faster

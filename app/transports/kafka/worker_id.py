@@ -27,5 +27,7 @@ def worker_id(data_dir: Path) -> str:
             fresh = path.read_text().strip()
         beside.unlink()
     except OSError as error:
-        raise SettingsError(f"the data folder {data_dir} can not be written to ({error.strerror}): set WEBLOGS_DATA_DIR") from None
+        raise SettingsError(
+            f"the data folder {data_dir} can not be written to ({error.strerror}): set WEBLOGS_DATA_DIR"
+        ) from None
     return fresh

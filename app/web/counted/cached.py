@@ -117,7 +117,9 @@ class Cached:
     async def _made(self, not_before: float) -> Entry:
         async with self._lock:  # one at a time; who waited takes what was made meanwhile
             if self._entry is None or self._entry.made < not_before:
-                self._entry = Entry(await (self._make_here() if self._shared is None else self._share(self._shared, not_before)))
+                self._entry = Entry(
+                    await (self._make_here() if self._shared is None else self._share(self._shared, not_before))
+                )
             return self._entry
 
     async def _make_here(self) -> Found:

@@ -29,7 +29,9 @@ def _need_token(request: web.Request) -> None:
     if not token:
         raise ApiError(403, "Nobody may do this over HTTP: set WEBLOGS_ADMIN_TOKEN, or use `python -m app candidates`.")
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode()):
+    if scheme.lower() != "bearer" or not hmac.compare_digest(
+        given.strip().encode("utf-8", "surrogateescape"), token.encode()
+    ):
         raise ApiError(401, "Send the admin token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
 
 

@@ -26,7 +26,12 @@ def second_bounds(now: float) -> tuple[float, float]:
 
 
 def value_of(
-    totals: Iterable[Sum] | None, seconds: Iterable[Sum], windows: Iterable[Sum], begin: float | None, end: float | None, window_s: int
+    totals: Iterable[Sum] | None,
+    seconds: Iterable[Sum],
+    windows: Iterable[Sum],
+    begin: float | None,
+    end: float | None,
+    window_s: int,
 ) -> dict[str, Any]:
     """A distribution as JSON values. Without `totals` they are those of the windows."""
     by_window = added(windows)
@@ -41,7 +46,9 @@ def value_of(
         "totals": sorted([int(group), events] for group, (events, _) in whole.items() if events),
         "repeats": sum(repeats for _, repeats in whole.values()),
         "last_10_min": sum(each.events for each in seconds),
-        "windows": sorted([start, int(group), events] for (group, start), (events, _, _) in by_window.items() if events),
+        "windows": sorted(
+            [start, int(group), events] for (group, start), (events, _, _) in by_window.items() if events
+        ),
         "window_s": window_s,
         "from": begin,
         "to": end,
@@ -66,7 +73,8 @@ def as_distribution(value: Mapping[str, Any], names: Mapping[int, str]) -> dict[
         "total_vote_10_min": value["last_10_min"],
         "repeats": value["repeats"],
         "candidates": [
-            {"candidate_id": candidate, "name": names.get(candidate, ""), "num_vote": number} for candidate, number in value["totals"]
+            {"candidate_id": candidate, "name": names.get(candidate, ""), "num_vote": number}
+            for candidate, number in value["totals"]
         ],
         "window_s": window_s,
         "windows": [
@@ -86,7 +94,9 @@ def as_csv(value: Mapping[str, Any]) -> bytes:
     """
     lines = ["window_start,window_end,candidate_id,num_vote"]
     window_s = value["window_s"]
-    lines += [f"{iso(start)},{iso(start + window_s)},{candidate},{number}" for start, candidate, number in value["windows"]]
+    lines += [
+        f"{iso(start)},{iso(start + window_s)},{candidate},{number}" for start, candidate, number in value["windows"]
+    ]
     return ("\r\n".join(lines) + "\r\n").encode()
 
 

@@ -86,7 +86,9 @@ class EventIntake:
         loop = asyncio.get_running_loop()
         now = loop.time()
         oldest = self._writing or self._waiting
-        if self._waiting_events + len(events) > MAX_WAITING_EVENTS or (oldest and now - oldest[0].since > self._overload_after_s):
+        if self._waiting_events + len(events) > MAX_WAITING_EVENTS or (
+            oldest and now - oldest[0].since > self._overload_after_s
+        ):
             raise LogFull("More is sent than can be written; send it again in a moment.")
         waiting = _Waiting(topic, events, now, loop.create_future())
         self._waiting.append(waiting)

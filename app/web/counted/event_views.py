@@ -51,7 +51,10 @@ def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView 
     if not totals:
         return None
     most = totals[0][1]
-    rows = [VoteRow(one, names.get(one) or f"candidate {one}", number, number * 1000 // most) for one, number in totals[:MOST_CANDIDATES]]
+    rows = [
+        VoteRow(one, names.get(one) or f"candidate {one}", number, number * 1000 // most)
+        for one, number in totals[:MOST_CANDIDATES]
+    ]
     length_s, by_candidate = binned(value["windows"], value["window_s"], COLUMNS)
     sums: dict[int, dict[int, int]] = {}
     for candidate, of in by_candidate.items():
@@ -87,7 +90,9 @@ def _columns(values: Mapping[int, int], length_s: int, say: Any) -> list[Column]
     if not highest:
         return []
     return [
-        Column((start - starts[0]) // length_s, max(values[start], 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}")
+        Column(
+            (start - starts[0]) // length_s, max(values[start], 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}"
+        )
         for start in starts
     ]
 

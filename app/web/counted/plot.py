@@ -48,7 +48,13 @@ def _most_voted(value: Mapping[str, Any]) -> dict[str, Any]:
     totals = [row for row in value["totals"] if row[0] in most]
     left_out = len(value["totals"]) - len(totals)
     windows = [row for row in value["windows"] if row[1] in most]
-    return {**value, "totals": totals, "windows": windows, "left_out": left_out, "all": sum(row[1] for row in value["totals"])}
+    return {
+        **value,
+        "totals": totals,
+        "windows": windows,
+        "left_out": left_out,
+        "all": sum(row[1] for row in value["totals"]),
+    }
 
 
 def _label(candidate: int, names: Mapping[int, str]) -> str:
@@ -85,7 +91,12 @@ def _windows(axes: Any, value: Mapping[str, Any], names: Mapping[int, str]) -> N
     axes.set_title(f"by windows of {length_s / 60:g} min, UTC", fontsize=9)
     if starts:
         ticks = starts[:: max(1, len(starts) // 6)]
-        axes.set_xticks(ticks, [datetime.fromtimestamp(start, UTC).strftime("%d %b %H:%M") for start in ticks], rotation=20, fontsize=8)
+        axes.set_xticks(
+            ticks,
+            [datetime.fromtimestamp(start, UTC).strftime("%d %b %H:%M") for start in ticks],
+            rotation=20,
+            fontsize=8,
+        )
         axes.legend(fontsize=8, frameon=False)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)

@@ -39,8 +39,21 @@ async def _at_once(topics: Sequence[str]) -> None:
 class Results:
     """Cached results. `settled` tells when votes that were accepted can be seen in the store."""
 
-    def __init__(self, store: Store, events: Events, settings: Settings, shared: Shared | None = None, settled: Settled = _at_once) -> None:
-        self._store, self._events, self._settings, self._shared, self._settled = store, events, settings, shared, settled
+    def __init__(
+        self,
+        store: Store,
+        events: Events,
+        settings: Settings,
+        shared: Shared | None = None,
+        settled: Settled = _at_once,
+    ) -> None:
+        self._store, self._events, self._settings, self._shared, self._settled = (
+            store,
+            events,
+            settings,
+            shared,
+            settled,
+        )
         self._times = Times(min(settings.cache_refresh, settings.cache_max_age), settings.cache_max_age)
         self._settled_to: dict[str, int] = {}
         """topic -> so many accepted events are in the store for sure"""

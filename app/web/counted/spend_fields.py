@@ -10,7 +10,14 @@ from app.domain.events import Transaction
 from app.domain.times import parse_time
 from app.messages.events import MAX_CENTS, MAX_NAME_CHARS
 
-__all__ = ["MAX_AHEAD_S", "MAX_TRANSACTIONS", "BadTransaction", "PostedTransaction", "read_transactions_body", "transaction_of"]
+__all__ = [
+    "MAX_AHEAD_S",
+    "MAX_TRANSACTIONS",
+    "BadTransaction",
+    "PostedTransaction",
+    "read_transactions_body",
+    "transaction_of",
+]
 
 MAX_TRANSACTIONS = 10_000
 """So many in one request."""
@@ -78,5 +85,7 @@ def _time(value: float | str, now: float) -> float:
         except ValueError as error:
             raise BadTransaction(f"time: {error}.") from None
     if not _OLDEST <= value <= now + MAX_AHEAD_S:
-        raise BadTransaction(f"time is {value:g}: from the year 1 to a day ahead of the server's clock is taken, in seconds since 1970.")
+        raise BadTransaction(
+            f"time is {value:g}: from the year 1 to a day ahead of the server's clock is taken, in seconds since 1970."
+        )
     return float(value)

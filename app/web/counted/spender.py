@@ -34,13 +34,19 @@ async def answer_spender(request: web.Request) -> web.Response:
     async with asyncio.timeout(STORE_TIMEOUT_S):
         total, *found = await asyncio.gather(
             ledgers.spend_sums(user, "total", 0, 1),
-            *(ledgers.spend_sums(user, name, *bucket_bounds(now - span_s, now + 1, name)) for _, name, span_s in _CHARTS),
+            *(
+                ledgers.spend_sums(user, name, *bucket_bounds(now - span_s, now + 1, name))
+                for _, name, span_s in _CHARTS
+            ),
         )
     events, cents, _ = added(total).get((user, 0), (0, 0, 0))
     if not events:
         raise ApiError(404, "Nothing is known of this user.")
     charts = [
-        (title, spend_columns({start: counts[1] for (_, start), counts in added(sums).items()}, SPEND_RESOLUTIONS[name]))
+        (
+            title,
+            spend_columns({start: counts[1] for (_, start), counts in added(sums).items()}, SPEND_RESOLUTIONS[name]),
+        )
         for (title, name, _), sums in zip(_CHARTS, found, strict=True)
     ]
     link = f"/spending/{quote(user, safe='')}"

@@ -96,8 +96,12 @@ async def answer_transactions(request: web.Request) -> web.Response:
     await parts.results.settle("spend")
     async with asyncio.timeout(STORE_TIMEOUT_S):
         found = await parts.store.ledgers.transactions(user_id, begin, end, limit + 1)
-    rows = [{"transaction_id": each.transaction_id, "time": iso(each.time), "cents": each.cents} for each in found[:limit]]
-    return json_answer({"user_id": user_id, "from": iso(begin), "to": iso(end), "transactions": rows, "more": len(found) > limit})
+    rows = [
+        {"transaction_id": each.transaction_id, "time": iso(each.time), "cents": each.cents} for each in found[:limit]
+    ]
+    return json_answer(
+        {"user_id": user_id, "from": iso(begin), "to": iso(end), "transactions": rows, "more": len(found) > limit}
+    )
 
 
 async def answer_buckets(request: web.Request) -> web.Response:
@@ -110,7 +114,8 @@ async def answer_buckets(request: web.Request) -> web.Response:
     length_s = SPEND_RESOLUTIONS[resolution]
     if (end - begin) / length_s > MAX_BUCKETS:
         raise ApiError(
-            400, f"{(end - begin) / length_s:.0f} buckets are too many; at most {MAX_BUCKETS}: ask for less, or a coarser resolution."
+            400,
+            f"{(end - begin) / length_s:.0f} buckets are too many; at most {MAX_BUCKETS}: ask for less, or a coarser resolution.",
         )
     await parts.results.settle("spend")
     async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -120,7 +125,9 @@ async def answer_buckets(request: web.Request) -> web.Response:
         for (_, start), (events, cents, _) in sorted(added(sums).items())
         if events
     ]
-    return json_answer({"user_id": user_id, "resolution": resolution, "from": iso(begin), "to": iso(end), "buckets": rows})
+    return json_answer(
+        {"user_id": user_id, "resolution": resolution, "from": iso(begin), "to": iso(end), "buckets": rows}
+    )
 
 
 async def answer_sum(request: web.Request) -> web.Response:

@@ -103,7 +103,11 @@ def vote_of(posted: PostedVote, ballot: Ballot) -> Vote:
     if candidate_id not in ballot.candidates:
         known = "" if 0 <= candidate_id <= MAX_ID else f", and ids are 0 to {MAX_ID}"
         raise BadVote(f"There is no candidate {str(candidate_id)[:40]}{known}; GET /candidates/ lists them.")
-    kiosk_id, user_id, vote_id = _name("kiosk_id", posted.kiosk_id), _name("user_id", posted.user_id), _name("vote_id", posted.vote_id)
+    kiosk_id, user_id, vote_id = (
+        _name("kiosk_id", posted.kiosk_id),
+        _name("user_id", posted.user_id),
+        _name("vote_id", posted.vote_id),
+    )
     if ballot.one_per_user and user_id is None:
         raise BadVote("user_id is required: every user has one vote.")
     opinion = posted.opinion
@@ -133,7 +137,9 @@ def _time(value: float | str, ballot: Ballot) -> float:
     else:
         time = value
     if time > ballot.now + ballot.future_s:
-        raise BadVote(f"vote_time is {time - ballot.now:.0f} s ahead of the server's clock; at most {ballot.future_s:g} s are taken.")
+        raise BadVote(
+            f"vote_time is {time - ballot.now:.0f} s ahead of the server's clock; at most {ballot.future_s:g} s are taken."
+        )
     if time < ballot.now - ballot.oldest_s:
         raise BadVote(f"vote_time is {ballot.now - time:.0f} s ago; at most {ballot.oldest_s:g} s are taken.")
     return float(time)

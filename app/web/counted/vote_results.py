@@ -46,7 +46,9 @@ def fresh_headers(entry: Entry, max_age_s: float, tag: bytes) -> dict[str, str]:
 
 
 def _answer(request: web.Request, body: bytes, headers: dict[str, str], content_type: str) -> web.Response:
-    if headers["ETag"] in {tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")}:
+    if headers["ETag"] in {
+        tag.strip().removeprefix("W/") for tag in request.headers.get("If-None-Match", "").split(",")
+    }:
         return web.Response(status=304, headers=headers)
     return web.Response(body=body, headers=headers, content_type=content_type)
 
@@ -76,7 +78,9 @@ async def answer_distribution(request: web.Request) -> web.Response:
         body = entry.body(f"json{known}", lambda value: json.dumps(as_distribution(value, names)).encode())
     headers = fresh_headers(entry, parts.results.max_age_s, body)
     if form == "svg":
-        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"  # it says its colours in itself
+        headers["Content-Security-Policy"] = (
+            "default-src 'none'; style-src 'unsafe-inline'"  # it says its colours in itself
+        )
     if form == "json":
         age_s = max(0.0, time.time() - entry.made)
         times = {
@@ -120,7 +124,8 @@ def _range(request: web.Request, parts: Parts) -> tuple[float, float] | None:
     begin = begin // window_s * window_s
     if (end - begin) / window_s > MAX_WINDOWS:
         raise ApiError(
-            400, f"from and to are {(end - begin) / 86400:.0f} days apart; at most {MAX_WINDOWS * window_s / 86400:.0f} can be shown."
+            400,
+            f"from and to are {(end - begin) / 86400:.0f} days apart; at most {MAX_WINDOWS * window_s / 86400:.0f} can be shown.",
         )
     return begin, end
 

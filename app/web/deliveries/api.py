@@ -70,7 +70,10 @@ async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
     if given:
         if len(given) < len(_FIELDS):
             raise ApiError(
-                400, "A key is ip_address, user_agent and request, all three: " + ", ".join(sorted(set(_FIELDS) - set(given))) + " missing."
+                400,
+                "A key is ip_address, user_agent and request, all three: "
+                + ", ".join(sorted(set(_FIELDS) - set(given)))
+                + " missing.",
             )
         return query["ip_address"], query["user_agent"], query["request"]
     if "key" in query:
@@ -82,7 +85,9 @@ async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
     _known(keys, keys)
     if len(keys) > 1:
         listed = [dict(zip(_FIELDS, key, strict=True)) for key in keys]
-        raise ApiError(409, f"{len(keys)} keys are written like this; ask by ip_address, user_agent and request.", keys=listed)
+        raise ApiError(
+            409, f"{len(keys)} keys are written like this; ask by ip_address, user_agent and request.", keys=listed
+        )
     return keys[0]
 
 

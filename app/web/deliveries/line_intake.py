@@ -78,7 +78,10 @@ class LogIntake:
         turn = next(self._turns) if key is None else int(source_of_key(key), 16)
         partition = turn % self._producer.partitions(TOPIC)
         now = self._clock()
-        return [Message(TOPIC, partition, None, value, headers, now) for value, headers in posted_values(lines, key, self._settings)]
+        return [
+            Message(TOPIC, partition, None, value, headers, now)
+            for value, headers in posted_values(lines, key, self._settings)
+        ]
 
     def _write(self, group: Sequence[_Waiting]) -> None:
         """In the thread: cut, append, return when all of it is durable."""

@@ -61,7 +61,9 @@ async def _search(parts: Parts, text: str) -> list[Key]:
     if not exact and _HASH.fullmatch(text):
         exact = await parts.store.keys_by_hash(text.lower())
     if len(exact) == 1:
-        raise web.HTTPSeeOther(URL(delivery_link(*exact[0]), encoded=True))  # as it is: yarl would rewrite some of the key
+        raise web.HTTPSeeOther(
+            URL(delivery_link(*exact[0]), encoded=True)
+        )  # as it is: yarl would rewrite some of the key
     return exact or await parts.store.keys_by_text_part(text, MAX_FOUND_KEYS)
 
 
@@ -114,12 +116,16 @@ async def answer_delivery(request: web.Request) -> web.Response:
     async with asyncio.timeout(STORE_TIMEOUT_S):
         keys = await _asked_keys(parts, request)
         if len(keys) > 1:
-            return html_answer("several.html", 409, title="Several keys are written like this", found=_found(keys, full=True))
+            return html_answer(
+                "several.html", 409, title="Several keys are written like this", found=_found(keys, full=True)
+            )
         deliveries = await parts.store.deliveries_of(*keys[0]) if keys else []
         hits, hit_count = await parts.store.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
     if not deliveries and not hits:
         raise ApiError(404, "Nothing is known of this key.")
-    return html_answer("delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits), hit_count=hit_count)
+    return html_answer(
+        "delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits), hit_count=hit_count
+    )
 
 
 def _delivery_values(key: Key, deliveries: Sequence[Delivery]) -> dict[str, Any]:

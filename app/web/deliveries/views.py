@@ -63,7 +63,10 @@ def delivery_link(ip_address: str, user_agent: str, request: str, full: bool = F
     """The page of a key: by its fields, or by its hash where they make no good link; `full` forbids the hash."""
     fields = {"ip": ip_address, "ua": user_agent, "request": request}
     link = "/delivery?" + urlencode(fields, quote_via=quote, errors="surrogatepass")
-    if full or (len(link) <= _LONGEST_LINK and not any("\ud800" <= char <= "\udfff" for text in fields.values() for char in text)):
+    if full or (
+        len(link) <= _LONGEST_LINK
+        and not any("\ud800" <= char <= "\udfff" for text in fields.values() for char in text)
+    ):
         return link
     return f"/delivery?key_hash={key_hash(key_text(ip_address, user_agent, request))}"
 

@@ -44,4 +44,6 @@ async def answer_weblogs(request: web.Request) -> web.Response:
             raise ApiError(503, str(error), {"Retry-After": "10"}) from None
         except LogError as error:
             raise ApiError(503, str(error), {"Retry-After": "30"}) from None
-        return json_answer({"success": True, "lines": lines.count(b"\n") + (not lines.endswith(b"\n")), "bytes": len(lines)})
+        return json_answer(
+            {"success": True, "lines": lines.count(b"\n") + (not lines.endswith(b"\n")), "bytes": len(lines)}
+        )

@@ -169,7 +169,9 @@ def reason_text(verdict: str, reason: str | None, size_known: bool | None = None
     ('the whole file was delivered', 'bytes in the middle are missing')
     """
     if verdict == "complete" and size_known is not None:
-        return "the whole file was delivered" if size_known else "from the first byte without a gap; the size is unknown"
+        return (
+            "the whole file was delivered" if size_known else "from the first byte without a gap; the size is unknown"
+        )
     if reason is None:
         return VERDICTS.get(verdict, verdict)
     return _REASONS.get(reason, reason)

@@ -23,7 +23,14 @@ _JSON_PATHS = (
     *("/vote", "/votes", "/result", "/voting_distribution", "/candidates", "/users", "/spending", "/openapi.json"),
 )
 
-_TITLES = {400: "Not understood", 401: "Who are you?", 403: "Not allowed", 404: "Not found", 409: "Several fit", 503: "Not now"}
+_TITLES = {
+    400: "Not understood",
+    401: "Who are you?",
+    403: "Not allowed",
+    404: "Not found",
+    409: "Several fit",
+    503: "Not now",
+}
 
 _WORDS = {
     404: "Nothing is served at this path.",
@@ -44,7 +51,9 @@ class ApiError(Exception):
 
 def json_answer(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """`payload` as ASCII JSON: halves of surrogate pairs from hostile logs stay encodable."""
-    return web.Response(text=json.dumps(payload) + "\n", status=status, headers=headers, content_type="application/json")
+    return web.Response(
+        text=json.dumps(payload) + "\n", status=status, headers=headers, content_type="application/json"
+    )
 
 
 def wants_json(request: web.Request) -> bool:
@@ -56,8 +65,16 @@ def wants_json(request: web.Request) -> bool:
 
 def _refusal(request: web.Request, error: ApiError) -> web.Response:
     if wants_json(request):
-        return json_answer({"success": False, "error_message": error.message, **error.fields}, error.status, error.headers)
-    return html_answer("message.html", error.status, error.headers, title=_TITLES.get(error.status, "Not answered"), message=error.message)
+        return json_answer(
+            {"success": False, "error_message": error.message, **error.fields}, error.status, error.headers
+        )
+    return html_answer(
+        "message.html",
+        error.status,
+        error.headers,
+        title=_TITLES.get(error.status, "Not answered"),
+        message=error.message,
+    )
 
 
 @web.middleware

@@ -27,7 +27,9 @@ class BodyBudget:
 
     def take(self, size_bytes: int) -> None:
         if size_bytes > self.left_bytes:
-            raise ApiError(503, "Too many bodies are being received at once; send this one again.", {"Retry-After": "1"})
+            raise ApiError(
+                503, "Too many bodies are being received at once; send this one again.", {"Retry-After": "1"}
+            )
         self.left_bytes -= size_bytes
 
     def give_back(self, size_bytes: int) -> None:
@@ -69,7 +71,10 @@ class HeldBody:
 
 
 def too_large(limit_bytes: int) -> ApiError:
-    return ApiError(413, f"The body is larger than {limit_bytes} bytes after decompression; send it in parts (WEBLOGS_WEB_MAX_BODY_BYTES).")
+    return ApiError(
+        413,
+        f"The body is larger than {limit_bytes} bytes after decompression; send it in parts (WEBLOGS_WEB_MAX_BODY_BYTES).",
+    )
 
 
 async def read_body(request: web.Request, held: HeldBody, limit_bytes: int) -> bytes:
@@ -81,7 +86,9 @@ async def read_body(request: web.Request, held: HeldBody, limit_bytes: int) -> b
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
         raise ApiError(
-            415, f"Content-Encoding {encoding[:40]!r} is not taken; send the lines plain or with gzip.", {"Accept-Encoding": "gzip"}
+            415,
+            f"Content-Encoding {encoding[:40]!r} is not taken; send the lines plain or with gzip.",
+            {"Accept-Encoding": "gzip"},
         )
     if request.content_length is not None and request.content_length > limit_bytes:
         raise too_large(limit_bytes)

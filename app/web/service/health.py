@@ -39,7 +39,9 @@ def progress_problems(snapshot: Snapshot, stall_after_s: float) -> list[str]:
         last = snapshot.started if snapshot.committed_at is None else max(snapshot.committed_at, snapshot.started)
         waited_s = snapshot.now - snapshot.waiting_since.get(group, last)
         if messages > 0 and waited_s > stall_after_s:
-            problems.append(f"Group {group} is stalled: {messages:,} messages wait and nothing was committed for {age_text(waited_s)}.")
+            problems.append(
+                f"Group {group} is stalled: {messages:,} messages wait and nothing was committed for {age_text(waited_s)}."
+            )
     return [*problems, *snapshot.problems]
 
 

@@ -32,13 +32,19 @@ def _labelled(family: Metric, values: Mapping[str, float]) -> Metric:
 def _flow(snapshot: Snapshot) -> Iterable[Metric]:
     yield CounterMetricFamily("weblogs_lines", "Lines tokenized: hits, rejects and head lines.", value=snapshot.lines)
     yield CounterMetricFamily("weblogs_hits", "Lines that are hits.", value=snapshot.hits)
-    yield _labelled(CounterMetricFamily("weblogs_rejects", "Lines that are no hit, by reason.", labels=["reason"]), snapshot.rejects)
+    yield _labelled(
+        CounterMetricFamily("weblogs_rejects", "Lines that are no hit, by reason.", labels=["reason"]), snapshot.rejects
+    )
     events = CounterMetricFamily("weblogs_events", "Votes and transactions that came.", labels=["topic", "outcome"])
     for (topic, outcome), number in sorted(snapshot.events.items()):
         events.add_metric([topic, outcome], number)
     yield events
-    yield GaugeMetricFamily("weblogs_state_entries", "Keys held in the table of byte ranges.", value=snapshot.state_entries)
-    lag = GaugeMetricFamily("weblogs_lag_messages", "Messages not yet committed.", labels=["group", "topic", "partition"])
+    yield GaugeMetricFamily(
+        "weblogs_state_entries", "Keys held in the table of byte ranges.", value=snapshot.state_entries
+    )
+    lag = GaugeMetricFamily(
+        "weblogs_lag_messages", "Messages not yet committed.", labels=["group", "topic", "partition"]
+    )
     for (group, topic, partition), messages in sorted(snapshot.lag.items()):
         lag.add_metric([group, topic, str(partition)], messages)
     yield lag
@@ -47,13 +53,20 @@ def _flow(snapshot: Snapshot) -> Iterable[Metric]:
 def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     newest = dict(heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]))
     yield _labelled(
-        GaugeMetricFamily("weblogs_watermark_seconds", "Highest event time seen in a source, newest sources.", labels=["source"]), newest
+        GaugeMetricFamily(
+            "weblogs_watermark_seconds", "Highest event time seen in a source, newest sources.", labels=["source"]
+        ),
+        newest,
     )
     yield GaugeMetricFamily("weblogs_sources", "Sources with a watermark.", value=len(snapshot.watermarks))
     if snapshot.started is not None:
-        yield GaugeMetricFamily("weblogs_started_timestamp_seconds", "When the worker was ready.", value=snapshot.started)
+        yield GaugeMetricFamily(
+            "weblogs_started_timestamp_seconds", "When the worker was ready.", value=snapshot.started
+        )
     if snapshot.committed_at is not None:
-        yield GaugeMetricFamily("weblogs_committed_timestamp_seconds", "When an offset was last committed.", value=snapshot.committed_at)
+        yield GaugeMetricFamily(
+            "weblogs_committed_timestamp_seconds", "When an offset was last committed.", value=snapshot.committed_at
+        )
     yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
 
 
@@ -61,10 +74,14 @@ def _stores(snapshot: Snapshot, name: str, verdicts: Mapping[str, int] | None) -
     backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
     yield _labelled(backlog, snapshot.backlog)
     yield _labelled(
-        GaugeMetricFamily("weblogs_store_up", "1 while the store answers.", labels=["store"]), {name: float(verdicts is not None)}
+        GaugeMetricFamily("weblogs_store_up", "1 while the store answers.", labels=["store"]),
+        {name: float(verdicts is not None)},
     )
     if verdicts is not None:
-        yield _labelled(GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]), verdicts)
+        yield _labelled(
+            GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]),
+            verdicts,
+        )
 
 
 class _Worker:
@@ -88,6 +105,8 @@ async def answer_metrics(request: web.Request) -> web.Response:
     except (StoreError, TimeoutError):
         verdicts = None
     registry = CollectorRegistry()
-    registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, verdicts)]))
+    registry.register(
+        _Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, verdicts)])
+    )
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -74,7 +74,12 @@ _RESULT: Json = {
     "minItems": 2,
     "maxItems": 2,
     "items": _list(
-        {"anyOf": [_object({"candidate_id": _ID, "num_vote": {"type": "integer", "minimum": 1}}), _object({"total_vote_10_min": _COUNT})]}
+        {
+            "anyOf": [
+                _object({"candidate_id": _ID, "num_vote": {"type": "integer", "minimum": 1}}),
+                _object({"total_vote_10_min": _COUNT}),
+            ]
+        }
     ),
 }
 _DISTRIBUTION = _object(
@@ -124,16 +129,30 @@ def _answers(schema: Json, errors: tuple[int, ...], content: Json | None = None)
     return found
 
 
-def _get(summary: str, schema: Json, parameters: list[Json] | None = None, errors: tuple[int, ...] = (503,), **more: Any) -> Json:
-    return {"summary": summary, "parameters": parameters or [], "responses": _answers(schema, errors, more.pop("content", None)), **more}
+def _get(
+    summary: str, schema: Json, parameters: list[Json] | None = None, errors: tuple[int, ...] = (503,), **more: Any
+) -> Json:
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": _answers(schema, errors, more.pop("content", None)),
+        **more,
+    }
 
 
-def _post(summary: str, body: Json, schema: Json, errors: tuple[int, ...] = _POSTS, form: bool = False, **more: Any) -> Json:
+def _post(
+    summary: str, body: Json, schema: Json, errors: tuple[int, ...] = _POSTS, form: bool = False, **more: Any
+) -> Json:
     content: Json = {"application/json": {"schema": body}}
     if form:
         fields = dict.fromkeys(_POSTED_VOTE["properties"], _TEXT) | {"candidate_id": _ID}
         content["application/x-www-form-urlencoded"] = {"schema": _object({"candidate_id": _ID}, fields)}
-    return {"summary": summary, "requestBody": {"required": True, "content": content}, "responses": _answers(schema, errors), **more}
+    return {
+        "summary": summary,
+        "requestBody": {"required": True, "content": content},
+        "responses": _answers(schema, errors),
+        **more,
+    }
 
 
 def _query(name: str, schema: Json, says: str) -> Json:
@@ -162,11 +181,18 @@ def _vote_paths() -> Json:
     }
     form = _query("format", {"enum": ["json", "csv", "svg", "png"]}, "Else the Accept header decides.")
     many = _object({"success": {"const": True}, "votes": _COUNT, "vote_ids": _list(_TEXT)})
-    candidate: Json = {"name": "candidate_id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+    candidate: Json = {
+        "name": "candidate_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "minLength": 1},
+    }
     return {
         "/vote/": {"post": _post("Vote.", _ref("PostedVote"), _TAKEN, form=True)},
         "/votes/": {
-            "post": _post("Vote many times: all are taken, or none.", _list(_ref("PostedVote"), minItems=1, maxItems=10_000), many)
+            "post": _post(
+                "Vote many times: all are taken, or none.", _list(_ref("PostedVote"), minItems=1, maxItems=10_000), many
+            )
         },
         "/vote_to_{candidate_id}": {
             "get": {
@@ -181,9 +207,15 @@ def _vote_paths() -> Json:
                 },
             }
         },
-        "/result/": {"get": _cached(_get("Votes of each candidate that has some, and all of the last ten minutes.", _ref("Result")))},
+        "/result/": {
+            "get": _cached(
+                _get("Votes of each candidate that has some, and all of the last ten minutes.", _ref("Result"))
+            )
+        },
         "/voting_distribution": {
-            "get": _cached(_get("Votes by window.", _ref("Distribution"), [_FROM, _TO, form], (400, 503), content=pictures))
+            "get": _cached(
+                _get("Votes by window.", _ref("Distribution"), [_FROM, _TO, form], (400, 503), content=pictures)
+            )
         },
         "/candidates/": {
             "get": _get("Who can be voted for.", _object({"candidates": _list(_object({"id": _ID, "name": _TEXT}))})),
@@ -197,7 +229,11 @@ def _vote_paths() -> Json:
         },
         "/users/": {
             "get": _get(
-                "Names of users.", _object({"users": _list(_object({"id": _TEXT, "name": _TEXT}))}), None, (401, 403, 503), security=_BEARER
+                "Names of users.",
+                _object({"users": _list(_object({"id": _TEXT, "name": _TEXT}))}),
+                None,
+                (401, 403, 503),
+                security=_BEARER,
             ),
             "post": _post(
                 "Add users, or rename them.",
@@ -225,7 +261,9 @@ def _spend_paths() -> Json:
         (400, 503),
     )
     return {
-        "/spending/": {"post": _post("Spend: all are taken, or none.", body, _object({"success": {"const": True}, **ids}))},
+        "/spending/": {
+            "post": _post("Spend: all are taken, or none.", body, _object({"success": {"const": True}, **ids}))
+        },
         "/spending/top": {
             "get": _get(
                 "Who spent most.",
@@ -239,7 +277,12 @@ def _spend_paths() -> Json:
             "get": _get(
                 "A user's payments by time.",
                 _object({**bounds, "transactions": _list(paid), "more": {"type": "boolean"}}),
-                [_USER, _FROM, _TO, _query("limit", {**limits, "maximum": MAX_LISTED, "default": 1000}, "So many payments.")],
+                [
+                    _USER,
+                    _FROM,
+                    _TO,
+                    _query("limit", {**limits, "maximum": MAX_LISTED, "default": 1000}, "So many payments."),
+                ],
                 (400, 503),
             )
         },
@@ -255,7 +298,9 @@ def _spend_paths() -> Json:
 
 
 def _other_paths() -> Json:
-    lines = {"requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}}
+    lines = {
+        "requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}
+    }
     taken = _object({"success": {"const": True}, "lines": _COUNT, "bytes": _COUNT})
     return {
         "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
@@ -265,7 +310,11 @@ def _other_paths() -> Json:
                 "responses": {
                     status: {
                         "description": says,
-                        "content": {"application/json": {"schema": _object({"healthy": {"type": "boolean"}, "problems": _list(_TEXT)})}},
+                        "content": {
+                            "application/json": {
+                                "schema": _object({"healthy": {"type": "boolean"}, "problems": _list(_TEXT)})
+                            }
+                        },
                     }
                     for status, says in (("200", "It does."), ("503", "It does not."))
                 },

@@ -62,7 +62,11 @@ def make_web_app(
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)
     app.router.add_get("/deliveries/{key_hash:[^/]+}", answer_key_hash)
-    for path, handler in {"/deliveries": answer_deliveries, "/health": answer_health, "/metrics": answer_metrics}.items():
+    for path, handler in {
+        "/deliveries": answer_deliveries,
+        "/health": answer_health,
+        "/metrics": answer_metrics,
+    }.items():
         app.router.add_get(path, handler)
         app.router.add_get(path + "/", handler)
     for path in ("/weblogs", "/weblogs/"):

@@ -112,14 +112,23 @@ def test_detection_takes_any_lines(lines: list[str]) -> None:
 @pytest.mark.parametrize("piece", ['"', '" "', "[", "\\", " ", "\t", '" 20 ', "[x] ", '\\"', '" - - "', "- "])
 def test_hostile_repetitions_take_linear_time(name: str, piece: str) -> None:
     """A pattern that went back over such a line would take minutes; read once it takes a few milliseconds."""
-    for start in ("", 'a b [31/Jul/2020:16:46:07 +0000] "', 'a - - [31/Jul/2020:16:46:07 +0000] "GET / HTTP/1.1" 200 5 "', "a b - "):
+    for start in (
+        "",
+        'a b [31/Jul/2020:16:46:07 +0000] "',
+        'a - - [31/Jul/2020:16:46:07 +0000] "GET / HTTP/1.1" 200 5 "',
+        "a b - ",
+    ):
         judged(name, start + piece * (65_536 // len(piece)), head_of(name))
 
 
 # -- lines made from values give the values back
 
 SECONDS = st.integers(0, 4_102_444_800)
-SAFE = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp"), blacklist_characters='"\\[%+'), min_size=1, max_size=20)
+SAFE = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp"), blacklist_characters='"\\[%+'),
+    min_size=1,
+    max_size=20,
+)
 PATHS = SAFE.map(lambda text: "/" + text)
 BYTES = st.integers(0, 10**40)
 RANGES = st.tuples(BYTES, BYTES).map(sorted)
@@ -141,7 +150,9 @@ def test_weblog_tsv_gives_back_what_a_line_was_made_from(seconds, ip, agent, pat
 
 
 @given(SECONDS, SAFE, SAFE, PATHS, STATUS, BYTES, RANGES, st.none() | BYTES)
-def test_the_common_family_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, status, sent, ends, total) -> None:
+def test_the_common_family_gives_back_what_a_line_was_made_from(
+    seconds, ip, agent, path, status, sent, ends, total
+) -> None:
     line = f'{ip} - - [{clf(seconds)}] "HEAD {path} HTTP/2.0" {status} {sent}'
     whole = float(seconds), ip, agent, f"HEAD {path}", "HEAD", status
     assert read("common", line) == (*whole[:2], "-", *whole[3:], None, None, sent, None, 0)
@@ -162,8 +173,12 @@ def test_s3_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, statu
 def test_named_columns_give_back_what_a_line_was_made_from(seconds, ip, agent, path, status, sent, ends) -> None:
     values = dict.fromkeys(FIELDS, "-")
     date, clock = iso(seconds).split()
-    values.update({"date": date, "time": clock, "c-ip": ip, "cs(User-Agent)": agent, "cs-method": "GET", "cs-uri-stem": path})
-    values.update({"sc-status": str(status), "sc-bytes": str(sent), "sc-range-start": str(ends[0]), "sc-range-end": str(ends[1])})
+    values.update(
+        {"date": date, "time": clock, "c-ip": ip, "cs(User-Agent)": agent, "cs-method": "GET", "cs-uri-stem": path}
+    )
+    values.update(
+        {"sc-status": str(status), "sc-bytes": str(sent), "sc-range-start": str(ends[0]), "sc-range-end": str(ends[1])}
+    )
     expected = (float(seconds), ip, agent, f"GET {path}", "GET", status, *ends, sent, None, 1)
     assert read("cloudfront", "\t".join(values.values())) == expected
     assert read("w3c", " ".join(values.values()), ("#Fields: " + " ".join(values),)) == expected
@@ -183,4 +198,16 @@ def test_json_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, sta
 @given(SECONDS, PATHS, BYTES)
 def test_cdn_tsv_gives_back_what_a_line_was_made_from(seconds, url, size) -> None:
     when = datetime.fromtimestamp(seconds, UTC).strftime("%d/%m/%Y\t%H:%M:%S")
-    assert read("cdn_tsv", f"{when}\t{size}\t{url}") == (float(seconds), None, None, url, None, 200, None, None, size, None, 0)
+    assert read("cdn_tsv", f"{when}\t{size}\t{url}") == (
+        float(seconds),
+        None,
+        None,
+        url,
+        None,
+        200,
+        None,
+        None,
+        size,
+        None,
+        0,
+    )

@@ -10,7 +10,9 @@ from tests.domain.formats.reading import hit, read, reject
 
 HEAD = "# date\ttime\tsize\turl"
 SIZES = [10451, 11000, 9800, 12000, 10000, 11500, 9500, 11000]
-LINES = [f"24/08/2020\t10:00:0{at}\t{size}\thttp://cdn.example.com/images/{at}.jpg" for at, size in enumerate(SIZES)] + [
+LINES = [
+    f"24/08/2020\t10:00:0{at}\t{size}\thttp://cdn.example.com/images/{at}.jpg" for at, size in enumerate(SIZES)
+] + [
     "24/08/2020\t10:00:08\t150\thttp://cdn.example.com/main.js",
     "24/08/2020\t10:00:09\t10\thttp://cdn.example.com/style.css",
 ]
@@ -27,9 +29,33 @@ def test_the_worked_example_reads_in_all_fields_with_heads_or_without(head) -> N
 def test_heads_name_the_columns_in_any_order_and_may_change_on_the_way() -> None:
     parse = FORMATS["cdn_tsv"].make_parser((), FormatOptions())
     assert parse("# date\turl\tpop\ttime\tsize") is None
-    assert parse("24/08/2020\t/a\tFRA\t10:00:00\t5") == (1598263200.0, None, None, "/a", None, 200, None, None, 5, None, 0)
+    assert parse("24/08/2020\t/a\tFRA\t10:00:00\t5") == (
+        1598263200.0,
+        None,
+        None,
+        "/a",
+        None,
+        200,
+        None,
+        None,
+        5,
+        None,
+        0,
+    )
     assert parse("# a remark") is None
-    assert parse("24/08/2020\t/b\tFRA\t10:00:00\t-") == (1598263200.0, None, None, "/b", None, 200, None, None, None, None, 0)
+    assert parse("24/08/2020\t/b\tFRA\t10:00:00\t-") == (
+        1598263200.0,
+        None,
+        None,
+        "/b",
+        None,
+        200,
+        None,
+        None,
+        None,
+        None,
+        0,
+    )
     assert parse(HEAD) is None
     assert parse("24/08/2020\t10:00:00\t7\t/c") == (1598263200.0, None, None, "/c", None, 200, None, None, 7, None, 0)
 

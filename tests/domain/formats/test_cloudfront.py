@@ -27,7 +27,9 @@ def index(request_id: str, taken: str, end: str = "") -> str:
     )
 
 
-def failed(clock: str, edge: str, stem: str, referer: str, agent: str, request_id: str, sent: str, taken: str, port: str) -> str:
+def failed(
+    clock: str, edge: str, stem: str, referer: str, agent: str, request_id: str, sent: str, taken: str, port: str
+) -> str:
     return (
         f"2019-12-13\t{clock}\t{edge}\t900\t192.0.2.200\tGET\t{HOST}\t{stem}\t502\t{referer}\t{agent}\t-\t-\tError\t{request_id}"
         f"\twww.example.com\thttp\t{sent}\t{taken}\t-\t-\t-\tError\tHTTP/1.1\t-\t-\t{port}\t{taken}\tOriginDnsError\ttext/html\t507\t-\t-"
@@ -38,7 +40,17 @@ FAVICON = failed(
     "22:36:27", "SEA19-C1", "/favicon.ico", "http://www.example.com/", WINDOWS, "1pkpNfBQ39sYMnjjUQjmH2w1wdJnbHYTbag21o_3OfcQgPzdL2RSSQ==",
     "675", "0.102", "25260",
 )  # fmt: skip
-ROOT = failed("22:36:26", "SEA19-C1", "/", "-", WINDOWS, "3AqrZGCnF_g0-5KOvfA7c9XLcf4YGvMFSeFdIetR1N_2y8jSis8Zxg==", "735", "0.107", "3802")
+ROOT = failed(
+    "22:36:26",
+    "SEA19-C1",
+    "/",
+    "-",
+    WINDOWS,
+    "3AqrZGCnF_g0-5KOvfA7c9XLcf4YGvMFSeFdIetR1N_2y8jSis8Zxg==",
+    "735",
+    "0.107",
+    "3802",
+)
 CURL = failed("22:37:02", "SEA19-C2", "/", "-", "curl/7.55.1", "kBkDzGnceVtWHqSCqBUqtA_cEs2T3tFUBbnBNkB9El_uVRhHgcZfcw==", "387", "0.103", "12644")  # fmt: skip
 
 
@@ -49,26 +61,35 @@ CURL = failed("22:37:02", "SEA19-C2", "/", "-", "curl/7.55.1", "kBkDzGnceVtWHqSC
         (index("SOX4xwn4XV6Q4rgb7XiVGOHms_BGlTAC4KyHmureZmBNrjGdRLiNIQ==", "0.001"), None),
         (index("k6WGMNkEzR5BEM_SaF47gjtX9zBDO2m349OY2an0QPEaUum1ZOLrow==", "0.000"), None),
         (index("f37nTMVvnKvV2ZSvEsivup_c2kZ7VXzYdjC-GUQZ5qNs-89BlWazbw==", "0.001", "\t"), None),
-        (FAVICON, hit(1576276587.0, "192.0.2.200", CHROME, "GET /favicon.ico", "GET", 502, bytes_sent=900, flags=COUNTED)),
+        (
+            FAVICON,
+            hit(1576276587.0, "192.0.2.200", CHROME, "GET /favicon.ico", "GET", 502, bytes_sent=900, flags=COUNTED),
+        ),
         (ROOT, hit(1576276586.0, "192.0.2.200", CHROME, "GET /", "GET", 502, bytes_sent=900, flags=COUNTED)),
         (CURL, hit(1576276622.0, "192.0.2.200", "curl/7.55.1", "GET /", "GET", 502, bytes_sent=900, flags=COUNTED)),
     ],
 )
 def test_the_documented_lines_read_in_all_fields_with_heads_or_by_their_33_columns(head, line, expected) -> None:
-    page = hit(INDEX, "192.0.2.100", CHROME, "GET /index.html", "GET", 200, bytes_sent=392, total_bytes=78, flags=COUNTED)
+    page = hit(
+        INDEX, "192.0.2.100", CHROME, "GET /index.html", "GET", 200, bytes_sent=392, total_bytes=78, flags=COUNTED
+    )
     assert read("cloudfront", line, head) == (expected or page)
 
 
 def columns(width: int = 33, **changes: str) -> str:
     """A line for one piece of a file, with columns changed by name."""
     values = dict(zip(FIELDS, index("id==", "0.001").split("\t"), strict=True))
-    values.update({"sc-status": "206", "sc-content-len": "290", "sc-range-start": "0", "sc-range-end": "289", "sc-bytes": "732"})
+    values.update(
+        {"sc-status": "206", "sc-content-len": "290", "sc-range-start": "0", "sc-range-end": "289", "sc-bytes": "732"}
+    )
     values.update({name.replace("_", "-"): value for name, value in changes.items()})
     return "\t".join(values[name] for name in FIELDS[:width])
 
 
 def test_on_206_the_content_length_is_that_of_the_part() -> None:
-    assert read("cloudfront", columns()) == hit(INDEX, "192.0.2.100", CHROME, "GET /index.html", "GET", 206, 0, 289, 732, None, COUNTED)
+    assert read("cloudfront", columns()) == hit(
+        INDEX, "192.0.2.100", CHROME, "GET /index.html", "GET", 206, 0, 289, 732, None, COUNTED
+    )
 
 
 @pytest.mark.parametrize("width", [23, 26])
@@ -87,7 +108,19 @@ def test_a_later_fields_line_changes_the_columns() -> None:
     parse = FORMATS["cloudfront"].make_parser(HEADS, FormatOptions())
     assert parse(columns())[6:8] == (0, 289)
     assert parse("#Fields: time date sc-range-end sc-range-start c-ip x-edge-location") is None
-    assert parse("21:02:31\t2019-12-04\t9\t1\t192.0.2.1\tLAX1") == (INDEX, "192.0.2.1", "-", "-", None, 200, 1, 9, None, None, 0)
+    assert parse("21:02:31\t2019-12-04\t9\t1\t192.0.2.1\tLAX1") == (
+        INDEX,
+        "192.0.2.1",
+        "-",
+        "-",
+        None,
+        200,
+        1,
+        9,
+        None,
+        None,
+        0,
+    )
     assert reject("cloudfront", columns(), ("#Fields: date time",)) == "bad_columns"
 
 
@@ -131,9 +164,14 @@ def test_the_request_is_method_stem_and_query_without_the_host(method: str, quer
         ("206", "RefreshHit", "Hit", "-", False),
     ],
 )
-def test_a_result_that_turned_into_an_error_says_that_the_transfer_broke_off(status, result, response_result, detail, aborted) -> None:
+def test_a_result_that_turned_into_an_error_says_that_the_transfer_broke_off(
+    status, result, response_result, detail, aborted
+) -> None:
     line = columns(
-        sc_status=status, x_edge_result_type=result, x_edge_response_result_type=response_result, x_edge_detailed_result_type=detail
+        sc_status=status,
+        x_edge_result_type=result,
+        x_edge_response_result_type=response_result,
+        x_edge_detailed_result_type=detail,
     )
     found = read("cloudfront", line)
     assert found.status == int(status)

@@ -28,7 +28,9 @@ def test_common_reads_in_all_fields(line, expected) -> None:
 
 
 @pytest.mark.parametrize(("line", "expected"), LINES)
-@pytest.mark.parametrize(("name", "before"), [("combined", ""), ("vhost_combined", "example.com:443 "), ("vhost_combined", "example.com ")])
+@pytest.mark.parametrize(
+    ("name", "before"), [("combined", ""), ("vhost_combined", "example.com:443 "), ("vhost_combined", "example.com ")]
+)
 def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(name, before, line, expected) -> None:
     time, ip, request, method, status, sent = expected
     line = f'{before}{line} "http://www.example.com/start.html" "{NAV}"'
@@ -49,11 +51,14 @@ def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(name, before,
 )
 def test_combined_range_reads_in_all_fields(text, sent, expected) -> None:
     line = f'{FRANK.removesuffix("2326")}{sent} "-" "{NAV}" "{text}"'
-    assert read("combined_range", line) == hit(FRANK_TIME, "127.0.0.1", NAV, "GET /apache_pb.gif", "GET", 200, *expected)
+    assert read("combined_range", line) == hit(
+        FRANK_TIME, "127.0.0.1", NAV, "GET /apache_pb.gif", "GET", 200, *expected
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["bytes 9-1/20", "bytes", "0-499/1234", "items 0-4/9", "bytes 0-499/-1", "bytes ²-³/9", "bytes 0-1/" + "9" * 5000]
+    "text",
+    ["bytes 9-1/20", "bytes", "0-499/1234", "items 0-4/9", "bytes 0-499/-1", "bytes ²-³/9", "bytes 0-1/" + "9" * 5000],
 )
 def test_a_content_range_that_is_none_is_bad_range(text: str) -> None:
     assert reject("combined_range", f'{FRANK} "-" "{NAV}" "{text}"') == "bad_range"
@@ -73,7 +78,16 @@ def test_quotes_that_nobody_escaped_are_read_up_to_the_status() -> None:
     line = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a"b" HTTP/1.0" 200 5'
     assert read("common", line).request == 'GET /a"b"'
     assert read("combined", f'{line} "-" "say "hi""')[2:4] == ('say "hi"', 'GET /a"b"')
-    assert read("combined_range", f'{line} "-" "say "hi"" "bytes 0-4/9"')[2:10] == ('say "hi"', 'GET /a"b"', "GET", 200, 0, 4, 5, 9)
+    assert read("combined_range", f'{line} "-" "say "hi"" "bytes 0-4/9"')[2:10] == (
+        'say "hi"',
+        'GET /a"b"',
+        "GET",
+        200,
+        0,
+        4,
+        5,
+        9,
+    )
 
 
 def test_tabs_and_runs_of_spaces_part_columns_too() -> None:

@@ -31,7 +31,9 @@ def test_every_line_of_an_example_is_a_hit_or_a_head_line(name: str) -> None:
     first, *others = log_format.example.split("\n")
     if not log_format.header_row:
         others = [first, *others]
-    assert [parse(line) is None for line in others] == [bool(log_format.head_prefix) and line.startswith("#") for line in others]
+    assert [parse(line) is None for line in others] == [
+        bool(log_format.head_prefix) and line.startswith("#") for line in others
+    ]
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -95,7 +97,9 @@ def test_one_line_with_a_wrong_value_or_without_its_head_still_tells(line: str, 
     assert name_of(line) == name
 
 
-@pytest.mark.parametrize("lines", [(), ("",), ("", ""), *((bad,) for bad in BAD), ("{}",), ("a\tb\tc\td\te\tf\tg",), ("x" * 100_000,)])
+@pytest.mark.parametrize(
+    "lines", [(), ("",), ("", ""), *((bad,) for bad in BAD), ("{}",), ("a\tb\tc\td\te\tf\tg",), ("x" * 100_000,)]
+)
 def test_garbage_and_nothing_have_no_format(lines: tuple[str, ...]) -> None:
     assert detect(lines) is None
 

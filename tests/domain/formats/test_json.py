@@ -61,7 +61,13 @@ def test_known_names_read_in_all_fields(line: str, expected) -> None:
 
 
 def record(**changes) -> str:
-    fields = {"time": "2020-07-31 16:46:07", "ip_address": "10.0.0.1", "user_agent": "x", "request": "GET /a", "status": 206}
+    fields = {
+        "time": "2020-07-31 16:46:07",
+        "ip_address": "10.0.0.1",
+        "user_agent": "x",
+        "request": "GET /a",
+        "status": 206,
+    }
     return json.dumps({name: value for name, value in {**fields, **changes}.items() if value is not None})
 
 
@@ -143,7 +149,9 @@ def test_a_wrong_value_is_rejected_with_its_reason(change: dict, reason: str) ->
     assert reject("json", record(**change)) == reason
 
 
-@pytest.mark.parametrize("line", ["", " ", "{", "[]", "5", "null", '"text"', "{}x", "[" * 100_000, '{"a":' * 100_000, "NaN"])
+@pytest.mark.parametrize(
+    "line", ["", " ", "{", "[]", "5", "null", '"text"', "{}x", "[" * 100_000, '{"a":' * 100_000, "NaN"]
+)
 def test_what_is_no_json_object_is_bad_columns(line: str) -> None:
     assert reject("json", line) == "bad_columns"
 

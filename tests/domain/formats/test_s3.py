@@ -16,12 +16,22 @@ CONSOLE = "S3Console/0.4"
 T2014, T2019 = 1391644800.0, 1549411200.0  # 6 February of each year
 
 
-def s3(what: str, bucket: str = "mybucket", clock: str = "06/Feb/2014:00:00:38", ip: str = "192.0.2.3", requester: str = OWNER) -> str:
+def s3(
+    what: str,
+    bucket: str = "mybucket",
+    clock: str = "06/Feb/2014:00:00:38",
+    ip: str = "192.0.2.3",
+    requester: str = OWNER,
+) -> str:
     return f"{OWNER} {bucket} [{clock} +0000] {ip} {requester} {what}"
 
 
-def download(status: str = "206", sent: str = "290", size: str = "579", tail: str = '"-" "curl/7.15.1" -', ip: str = "192.0.2.3") -> str:
-    return s3(f'3E57427F3 REST.GET.OBJECT 1.mp4 "GET /b/1.mp4?x=1 HTTP/1.1" {status} - {sent} {size} 70 10 {tail}', ip=ip)
+def download(
+    status: str = "206", sent: str = "290", size: str = "579", tail: str = '"-" "curl/7.15.1" -', ip: str = "192.0.2.3"
+) -> str:
+    return s3(
+        f'3E57427F3 REST.GET.OBJECT 1.mp4 "GET /b/1.mp4?x=1 HTTP/1.1" {status} - {sent} {size} 70 10 {tail}', ip=ip
+    )
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,14 @@ def test_lines_of_iis_read_in_all_fields(fields, line, expected) -> None:
     assert read("w3c", line, ("#Version: 1.0", fields)) == expected
 
 
-@pytest.mark.parametrize(("clock", "seconds"), [("00:34:23", 2063), ("12:21:16", 44476), ("12:45:52", 45952), ("12:57:34", 46654)])
+@pytest.mark.parametrize(
+    ("clock", "seconds"), [("00:34:23", 2063), ("12:21:16", 44476), ("12:45:52", 45952), ("12:57:34", 46654)]
+)
 def test_lines_of_the_draft_take_their_date_from_the_directive(clock: str, seconds: int) -> None:
     head = ("#Version: 1.0", "#Date: 12-Jan-1996 00:00:00", "#Fields: time cs-method cs-uri")
-    assert read("w3c", f"{clock} GET /foo/bar.html", head) == hit(821404800.0 + seconds, None, None, "GET /foo/bar.html", "GET", 200)
+    assert read("w3c", f"{clock} GET /foo/bar.html", head) == hit(
+        821404800.0 + seconds, None, None, "GET /foo/bar.html", "GET", 200
+    )
 
 
 def test_times_alone_without_a_date_directive_are_bad_time() -> None:
