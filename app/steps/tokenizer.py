@@ -59,7 +59,7 @@ class Tokenizer:
         self,
         partitions: int,
         format_name: str = "auto",
-        options: FormatOptions = FormatOptions(),  # noqa: B008
+        options: FormatOptions = FormatOptions(),
         columns_from_bytes: int = COLUMNS_FROM_BYTES,
     ) -> None:
         for each in formats.FORMATS.values():

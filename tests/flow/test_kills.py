@@ -33,7 +33,7 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
         yield flow
 
 
-def assert_nothing_lost(flow: Flow, log: Path, answers: Path | None, rules: Rules = Rules()) -> None:  # noqa: B008
+def assert_nothing_lost(flow: Flow, log: Path, answers: Path | None, rules: Rules = Rules()) -> None:
     flow.wait_drained(300)
     content, statistics = reduced(log, rules=rules)
     found = stored(flow.folder)

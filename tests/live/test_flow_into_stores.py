@@ -70,7 +70,7 @@ def assert_check_is_clean(live: Live) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
-def assert_stores_are_right(live: Live, logs: list[Path], answers: list[Path] = (), rules: Rules = Rules()) -> None:  # type: ignore[assignment] # noqa: B008
+def assert_stores_are_right(live: Live, logs: list[Path], answers: list[Path] = (), rules: Rules = Rules()) -> None:  # type: ignore[assignment]
     live.wait_drained(400)
     content, statistics = reduced(*logs, rules=rules)
     wanted = {key: row for path in answers for key, row in truth(path).items()}

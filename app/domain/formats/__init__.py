@@ -44,7 +44,7 @@ def get(name: str) -> Format:
         raise LookupError(f"there is no log format {name[:60]!r}; {hint}") from None
 
 
-def detect(lines: Sequence[str], options: FormatOptions = FormatOptions()) -> Format | None:  # noqa: B008
+def detect(lines: Sequence[str], options: FormatOptions = FormatOptions()) -> Format | None:
     """The format of a log's first lines (up to 50 count), or None where none fits.
 
     One line is enough, and bad lines among them do no harm.

@@ -8,14 +8,14 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.records import Parsed
 
 
-def read(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> Parsed:  # noqa: B008
+def read(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> Parsed:
     """The hit of one line."""
     values = FORMATS[name].make_parser(head, options)(line)
     assert type(values) is tuple
     return Parsed._make(values)
 
 
-def reject(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> str:  # noqa: B008
+def reject(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> str:
     """The reason why one line is no hit."""
     with pytest.raises(BadLine) as caught:
         FORMATS[name].make_parser(head, options)(line)
