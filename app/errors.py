@@ -18,6 +18,9 @@ WeblogsError
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 __all__ = [
     "Fenced",
     "InputError",
@@ -33,11 +36,39 @@ __all__ = [
     "UnknownFormat",
     "WeblogsError",
     "WorkerError",
+    "keep_secret",
+    "masked",
 ]
+
+MASK = "(secret)"
+_SHORTEST = 4
+"""A shorter secret is not searched for: it would be found in ordinary words."""
+_LOGIN = re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)@")
+_secrets: set[str] = set()
+
+
+def keep_secret(texts: Iterable[str]) -> None:
+    """From now on `masked` hides these texts in everything that this process prints."""
+    _secrets.update(text for text in texts if len(text) >= _SHORTEST)
+
+
+def masked(text: str) -> str:
+    """The text without passwords in addresses and without the secrets of the settings.
+
+    >>> masked("redis://cache:hunter2@10.0.0.5:6379/0 does not answer")
+    'redis://cache:(secret)@10.0.0.5:6379/0 does not answer'
+    """
+    text = _LOGIN.sub(rf"\1:{MASK}@", text)
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    return text
 
 
 class WeblogsError(Exception):
-    """Base of every error of this project; its text is a sentence for the person at the terminal."""
+    """Base of every error of this project; its text is a sentence for the person at the terminal, without secrets."""
+
+    def __str__(self) -> str:
+        return masked(super().__str__())
 
 
 class SettingsError(WeblogsError):

@@ -16,15 +16,16 @@ from urllib.parse import quote
 import msgspec
 from dotenv import dotenv_values
 
-from app.errors import SettingsError
+from app.errors import MASK, SettingsError, keep_secret, masked
 
 __all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
 
 PREFIX = "WEBLOGS_"
 
 
-def _says(meaning: str, unit: str = "", **bounds: Any) -> msgspec.Meta:
-    return msgspec.Meta(description=meaning, extra={"unit": unit}, **bounds)
+def _says(meaning: str, unit: str = "", *, secret: bool = False, **bounds: Any) -> msgspec.Meta:
+    """What a setting means. The value of a secret one is never printed; passwords in addresses are hidden in any."""
+    return msgspec.Meta(description=meaning, extra={"unit": unit, "secret": secret}, **bounds)
 
 
 Window = Literal["last_touch", "first_touch", "day", "all"]
@@ -93,7 +94,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         300.0
     )
     admin_token: Annotated[
-        str, _says("Who sends it as a bearer token may change candidates and users over HTTP; empty: nobody.")
+        str,
+        _says(
+            "Bearer token required to change candidates and users. If empty, they cannot be changed over HTTP.",
+            secret=True,
+        ),
     ] = ""
     cache: Annotated[
         str,
@@ -144,7 +149,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         "SCRAM-SHA-512"
     )
     kafka_user: Annotated[str, _says("User of sasl_*.")] = ""
-    kafka_password: Annotated[str, _says("Password of sasl_*.")] = ""
+    kafka_password: Annotated[str, _says("Password of sasl_*.", secret=True)] = ""
     kafka_ca: Annotated[
         str, _says("File with the CA certificates that the brokers are checked against; empty takes the system's.")
     ] = ""
@@ -168,8 +173,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # -- Elasticsearch
     elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.")] = "http://127.0.0.1:9200"
     elasticsearch_user: Annotated[str, _says("User, with the password.")] = ""
-    elasticsearch_password: Annotated[str, _says("Password of that user.")] = ""
-    elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.")] = ""
+    elasticsearch_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
+    elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.", secret=True)] = ""
     elasticsearch_ca: Annotated[str, _says("File with the CA certificates that https nodes are checked against.")] = ""
     elasticsearch_prefix: Annotated[
         str,
@@ -185,7 +190,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cassandra_hosts: Annotated[str, _says("Contact points, comma-separated.")] = "127.0.0.1"
     cassandra_port: Annotated[int, _says("Port of the native protocol.", ge=1, le=65535)] = 9042
     cassandra_user: Annotated[str, _says("User, with the password.")] = ""
-    cassandra_password: Annotated[str, _says("Password of that user.")] = ""
+    cassandra_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
     cassandra_ca: Annotated[str, _says("File with the CA certificates of the nodes; naming one turns TLS on.")] = ""
     cassandra_keyspace: Annotated[str, _says("Keyspace of the tables.", pattern="^[a-z][a-z0-9_]{0,47}$")] = "weblogs"
     cassandra_datacenter: Annotated[str, _says("Data centre to talk to; empty takes that of the contact points.")] = ""
@@ -271,6 +276,12 @@ class SettingRow(NamedTuple):
     default: str
     unit: str
     meaning: str
+    secret: bool
+    """Its value is never printed."""
+
+    def shown(self, value: object) -> str:
+        """A value of this setting as it may be printed."""
+        return MASK if self.secret and value else masked(str(value))
 
 
 def _names(listed: str) -> tuple[str, ...]:
@@ -282,6 +293,11 @@ def _meta(hint: Any) -> msgspec.Meta:
     return next(part for part in get_args(hint)[1:] if isinstance(part, msgspec.Meta))
 
 
+def _extra(meta: msgspec.Meta) -> dict[str, Any]:
+    assert meta.extra is not None
+    return meta.extra
+
+
 def rows() -> list[SettingRow]:
     """Every setting in the order of the flow."""
     hints = get_type_hints(Settings, include_extras=True)
@@ -290,7 +306,13 @@ def rows() -> list[SettingRow]:
         meta = _meta(hints[field.name])
         default = "sqlite:///DATA_DIR/weblogs-log.db" if field.name == "broker" else str(field.default)
         found.append(
-            SettingRow(PREFIX + field.name.upper(), default, (meta.extra or {})["unit"], meta.description or "")
+            SettingRow(
+                PREFIX + field.name.upper(),
+                default,
+                _extra(meta)["unit"],
+                meta.description or "",
+                _extra(meta)["secret"],
+            )
         )
     return found
 
@@ -312,6 +334,8 @@ def load(environ: Mapping[str, str]) -> Settings:
             values[name] = Path(text) if name == "data_dir" else text
     hints = get_type_hints(Settings, include_extras=True)
     checked = {}
+    secret = {row.name: row for row in rows() if row.secret}
+    keep_secret(str(text) for name, text in values.items() if PREFIX + name.upper() in secret)
     for name, text in values.items():
         try:
             checked[name] = msgspec.convert(text, hints[name], strict=False)

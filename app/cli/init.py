@@ -26,6 +26,7 @@ def command(wait_s: float) -> None:
     Exit code 1 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.
     """
     from app.cli.waiting import until_there
+    from app.errors import masked
     from app.settings import settings
     from app.stores import open_store
 
@@ -38,7 +39,7 @@ def command(wait_s: float) -> None:
             state = "created" if topic.name in created else "there"
             click.echo(f"topic {topic.name}: {state}, {topic.partitions} partitions")
     else:
-        click.echo(f"log {own.broker}: made by the worker when it starts")
+        click.echo(masked(f"log {own.broker}: made by the worker when it starts"))
 
     async def open_once(name: str) -> None:
         store = open_store(name, own)

@@ -27,9 +27,7 @@ def command(markdown: bool) -> None:
     table = Table("setting", "value", "default", "unit", "meaning", box=None, pad_edge=False)
     now = settings()
     for row in rows():
-        value = str(getattr(now, row.name.removeprefix(PREFIX).lower()))
-        if row.name.endswith(("_PASSWORD", "_API_KEY")) and value:
-            value = "(set)"
+        value = row.shown(getattr(now, row.name.removeprefix(PREFIX).lower()))
         own = value != row.default and row.name != f"{PREFIX}BROKER"
         table.add_row(row.name, f"{value} *" if own else value, row.default, row.unit, row.meaning)
     Console(width=None if Console().is_terminal else 200).print(table)

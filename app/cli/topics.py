@@ -38,13 +38,16 @@ def drop(yes: bool) -> None:
 
     Stop the workers first. Stores are not touched.
     """
+    from app.errors import masked
     from app.settings import settings
     from app.transports.kafka.topics import drop_topics
 
     own = settings()
     _need_kafka(own)
     if not yes:
-        click.confirm(f"Delete the topics of {own.app_id} on {own.broker}, with all that is in them?", abort=True)
+        click.confirm(
+            masked(f"Delete the topics of {own.app_id} on {own.broker}, with all that is in them?"), abort=True
+        )
     for name in drop_topics(own):
         click.echo(f"topic {name}: deleted")
 

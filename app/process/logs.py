@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
+from app.errors import masked
 from app.settings import Settings
 
 __all__ = ["logging_config"]
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line, without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = {
@@ -25,16 +26,19 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(fields).decode()
+        return masked(msgspec.json.encode(fields).decode())
 
 
 class TextFormatter(logging.Formatter):
-    """Time in UTC, level, message."""
+    """Time in UTC, level, message, without secrets."""
 
     converter = staticmethod(time.gmtime)
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masked(super().format(record))
 
 
 class Seldom(logging.Filter):
