@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
+.PHONY: help setup run check test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
 	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
 	kafka-elk kafka-elk-down docs clean
 
@@ -14,15 +14,17 @@ help: ## Print this help
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
 	/^[a-z-]+:.*## / { printf "  %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(READY) ## Make .venv with everything in requirements.txt; nothing to do when it is up to date
+setup: $(READY) ## Make .venv with everything in requirements.txt (1 min); does nothing when it is up to date
 
 $(READY): requirements.txt init.sh
 	@sh ./init.sh
 
-run: $(READY) ## Worker, sample log, answers, page until Ctrl-C; LOG=file for your own, ONCE=1 to end when it is stored
+run: $(READY) ## Start a worker, replay a log, print answers, serve the page until Ctrl-C. LOG=file: your own log. ONCE=1: stop when all is stored
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
 
-test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one by one); COV=1 for the branch coverage, too
+check: lint test ## Run lint and the fast tests (3 min)
+
+test: $(READY) ## Run the fast tests (2 min). AT_ONCE=1: one by one. COV=1: measure branch coverage
 	$(if $(COV),@rm -f .coverage .coverage.*)
 	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal $(if $(COV),--cov --cov-report=)
 	$(if $(COV),@$(PY) -m coverage html --quiet)
@@ -30,91 +32,91 @@ test: $(READY) ## The fast tests, twice as many at once as cores (AT_ONCE=1: one
 	$(if $(COV),$(PY) -m coverage report --include="app/domain/*" --fail-under=95)
 
 test-long: N ?= 100000
-test-long: $(READY) ## Kills and large runs; N=1000000 for a million lines (default 100000)
+test-long: $(READY) ## Run kills and large inputs (7 min). N=1000000: a million lines (default 100000)
 	N=$(N) $(PYTEST) -m "long and not live" -n 3 --dist worksteal --durations=10
 
 # Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 
 test-live: N ?= 50000
-test-live: $(READY) ## The tests on real Kafka, Elasticsearch and Cassandra, started for them and stopped after; N=500000 for more lines
+test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra, started and stopped for them (25 min). N=500000: more lines
 	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25
 
-services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports, without Docker: needs Java 17 and Maven
+services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports without Docker (1 min). Needs Java 17 and Maven
 	@$(PY) -m tests.services start
 
-services-stop: $(READY) ## Stop them; their data stay
+services-stop: $(READY) ## Stop them. Their data are kept
 	@$(PY) -m tests.services stop
 
-test-real-logs: $(READY) ## The public logs in the folder REAL_LOGS: apache_logs and the NASA heads; every line is accounted for
+test-real-logs: $(READY) ## Read the public logs in the folder REAL_LOGS (apache_logs, NASA heads) and account for every line (10 s)
 	REAL_LOGS=$(REAL_LOGS) $(PYTEST) -m real_logs
 
 coverage: COV := 1
-coverage: test ## `make test COV=1`: table here, htmlcov/index.html; fails below 85 %, below 95 % of app/domain
+coverage: test ## Run `make test COV=1` (3 min): table here and htmlcov/index.html. Fails below 85 %, below 95 % of app/domain
 
 QUICK_BENCH := $(if $(PART),,$(QUICK))
 
-bench: $(READY) ## All beside its peers and limits, results checked, into docs/benchmarks.md; half an hour; QUICK=1: small, for equality alone; PART=stream: one part
+bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (30 min). QUICK=1: small, equality only (2 min). PART=stream: one part
 	$(if $(QUICK_BENCH),$(PY) -m bench.quick,$(PY) -m bench.needs)
 	$(if $(QUICK_BENCH),,$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(PART),,--page docs/benchmarks.md))
 	$(if $(QUICK_BENCH)$(PART),,$(PY) -m bench.votes)
 
-lint: $(READY) ## ruff and mypy
+lint: $(READY) ## Run ruff and mypy (20 s)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy app agents tables simulator bench
 
-run-standalone-app: $(READY) ## Four playbacks of the sample without a worker: in order, reversed, shuffled, drawn; tables in out/
+run-standalone-app: $(READY) ## Reduce the sample in four orders without a worker and compare. Tables are written to out/
 	@$(PY) -m app playbacks
 
-run-standalone-app-debug: $(READY) ## The same, with every delivery that is not complete and every rejected line
+run-standalone-app-debug: $(READY) ## The same. Also prints each delivery that is not complete and each rejected line
 	@$(PY) -m app playbacks --debug
 
 # On the servers of `make services` or `make kafka-elk`; what is set in the environment goes before.
 ON_ES := WEBLOGS_BROKER=$(or $(WEBLOGS_BROKER),kafka://127.0.0.1:9092) WEBLOGS_STORES=elasticsearch
 
-run-es-app: $(READY) ## Worker on Kafka and Elasticsearch: makes topics and indices that lack, then runs until Ctrl-C
+run-es-app: $(READY) ## Start a worker on Kafka and Elasticsearch: creates missing topics and indices, then runs until Ctrl-C
 	$(ON_ES) $(PY) -m app init
 	$(ON_ES) $(PY) -m faust -A app worker
 
-run-es-app-debug: $(READY) ## The same, logging all it does
+run-es-app-debug: $(READY) ## The same, with debug logs
 	$(ON_ES) $(PY) -m app init
 	WEBLOGS_LOG_LEVEL=debug $(ON_ES) $(PY) -m faust -A app worker
 
-manual-map-raw-es: $(READY) ## Make the template and the alias raw_weblogs in Elasticsearch; deletes nothing
+manual-map-raw-es: $(READY) ## Create the template and the alias raw_weblogs in Elasticsearch. Deletes nothing
 	$(PY) -m app stores map --store elasticsearch --raw
 
-manual-map-reduced-es: $(READY) ## Make the template and the alias reduced_weblogs in Elasticsearch; deletes nothing
+manual-map-reduced-es: $(READY) ## Create the template and the alias reduced_weblogs in Elasticsearch. Deletes nothing
 	$(PY) -m app stores map --store elasticsearch --reduced
 
-manual-load-raw-es: $(READY) ## Reduce LOG=file (default: the sample) and put its raw lines into Elasticsearch
+manual-load-raw-es: $(READY) ## Reduce LOG=file (default: the sample) and write its raw lines to Elasticsearch
 	WEBLOGS_STORE_RAW=all $(PY) -m app reduce "$(or $(LOG),samples/weblogs.tsv)" --stores elasticsearch
 
-manual-load-reduced-es: $(READY) ## Reduce LOG=file (default: the sample) and put its deliveries alone into Elasticsearch
+manual-load-reduced-es: $(READY) ## Reduce LOG=file (default: the sample) and write only its deliveries to Elasticsearch
 	WEBLOGS_STORE_RAW=none $(PY) -m app reduce "$(or $(LOG),samples/weblogs.tsv)" --stores elasticsearch
 
-manual-drop-raw-es: $(READY) ## Delete all raw lines in Elasticsearch; asks first, YES=1 does not
+manual-drop-raw-es: $(READY) ## Delete all raw lines in Elasticsearch. Asks first. YES=1: does not ask
 	$(PY) -m app stores drop --store elasticsearch --raw $(if $(YES),--yes)
 
-manual-drop-reduced-es: $(READY) ## Delete all deliveries in Elasticsearch; asks first, YES=1 does not
+manual-drop-reduced-es: $(READY) ## Delete all deliveries in Elasticsearch. Asks first. YES=1: does not ask
 	$(PY) -m app stores drop --store elasticsearch --reduced $(if $(YES),--yes)
 
 DOCKER := docker
 COMPOSE := $(DOCKER) compose -f docker/compose.yml
 NEEDS_DOCKER = $(DOCKER) compose version >/dev/null 2>&1 || \
-	{ echo "make $@: docker compose is not there; install Docker, or use make services and make run-es-app" >&2; exit 1; }
+	{ echo "make $@: docker compose is missing. Install Docker, or use make services and make run-es-app" >&2; exit 1; }
 
-kafka-elk: ## Kafka, Elasticsearch, Kibana, Logstash, Cassandra and workers in Docker, in the background; page on 5000, Kibana on 5601
+kafka-elk: ## Start Kafka, Elasticsearch, Kibana, Logstash, Cassandra and workers in Docker. Page on port 5000, Kibana on 5601
 	@$(NEEDS_DOCKER)
 	$(COMPOSE) up -d --build
 
-kafka-elk-down: ## Stop and remove those containers; their volumes stay
+kafka-elk-down: ## Stop and remove those containers. Their volumes are kept
 	@$(NEEDS_DOCKER)
 	$(COMPOSE) down
 
-docs: $(READY) ## Write docs/reference/commands.md and settings.md anew from the code
+docs: $(READY) ## Write docs/reference/commands.md and settings.md from the code
 	@$(PY) docs/make_reference.py
 
-clean: ## Remove what tests and tools leave behind; .venv, var/ and .env stay
+clean: ## Remove files that tests and tools leave behind. Keeps .venv, var/ and .env
 	rm -rf htmlcov out .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find app agents tables simulator tests docs -name __pycache__ -type d -prune -exec rm -rf {} +

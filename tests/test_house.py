@@ -90,7 +90,7 @@ def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: s
 def test_the_targets_for_docker_say_in_one_sentence_that_it_is_not_there(target: str) -> None:
     told = make(target, "DOCKER=/nosuch/docker")
     assert told.returncode != 0 and told.stdout == ""
-    sentence = f"make {target}: docker compose is not there; install Docker, or use make services and make run-es-app"
+    sentence = f"make {target}: docker compose is missing. Install Docker, or use make services and make run-es-app"
     assert told.stderr.splitlines()[0] == sentence
 
 
@@ -132,10 +132,12 @@ def test_init_refuses_without_a_python_in_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / ".venv").exists()
 
 
+TABLES = {"app/settings.py"}
+"""Long because they are one table, which is read by its rows."""
+
+
 def test_no_file_is_so_long_that_nobody_reads_it() -> None:
-    code = [
-        path
-        for path in tracked()
-        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in ("app", "agents", "tables")
-    ]
-    assert {str(path.relative_to(ROOT)) for path in code if path.stat().st_size > 16_000} == set()
+    roots = ("app", "agents", "tables", "simulator")
+    code = [path for path in tracked() if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in roots]
+    sizes = {str(path.relative_to(ROOT)): path.stat().st_size for path in code}
+    assert {name for name, size in sizes.items() if size > (32_000 if name in TABLES else 16_000)} == set()
