@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for folder in ("app", "agents", "tables", "simulator") for path in (ROOT / folder).rglob("*.py"))
 LAYERS = (
     {"app.domain", "app.errors"},
-    {"app.settings"},
+    {"app.settings", "app.words"},
     {"app.messages", "app.process"},
     {"app.columns", "app.output", "app.sources", "app.stores", "app.transports"},
     {"app.checking", "app.reducing", "app.steps"},

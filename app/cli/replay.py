@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.progress import open_screen
 from app.errors import UnknownFormat, WeblogsError
 from app.settings import Settings, settings
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from app.sources.replay.files import Progress, ReplayOptions, ReplayResult
 
 __all__ = ["command"]
-
-_STATUS_EVERY_S = 5.0
 
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,7 +77,7 @@ def command(
     from app.sources.identity.identifier import Identifier
     from app.sources.replay.files import ReplayOptions, registry_of
 
-    show = _shown(quiet)
+    screen = open_screen(quiet=quiet)
     try:
         configured = settings()
         options = ReplayOptions.of(configured)
@@ -87,9 +85,9 @@ def command(
         options.read = _read_options(options, format_name, chunk_bytes)
         options.rate = configured.rate if rate is None else rate
         options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
-        options.say = show.say
-        with _stopping(options.stop), _logged(show.say), show:
-            result = _run(files, options, configured, show.progress, follow)
+        options.say = screen.say
+        with _stopping(options.stop), _logged(screen.say), screen:
+            result = _run(files, options, configured, screen.sent, follow)
     except UnknownFormat as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
     except WeblogsError as error:
@@ -181,86 +179,3 @@ def _summary(result: ReplayResult, *, resumes: bool, follow: bool) -> str:
     if result.errors:
         text += f"; {len(result.errors)} could not be read or sent whole"
     return text
-
-
-class _Shown(Protocol):
-    """What the person at the terminal sees during a replay. A context manager."""
-
-    def say(self, text: str) -> None: ...
-
-    def progress(self, progress: Progress) -> None: ...
-
-    def __enter__(self) -> object: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-class _Plain:
-    """A line every few seconds, for logs and pipes."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
-        self._started = self._said = time.monotonic()
-
-    def say(self, text: str) -> None:
-        if not self._quiet:
-            click.echo(text, err=True)
-
-    def progress(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if self._quiet or now - self._said < _STATUS_EVERY_S:
-            return
-        self._said = now
-        share = f" of {progress.size_bytes:,}" if progress.size_bytes else ""
-        rate = progress.lines / (now - self._started)
-        click.echo(
-            f"{progress.path}: {progress.consumed_bytes:,}{share} bytes read, {progress.lines:,} lines sent, {rate:,.0f} lines/s",
-            err=True,
-        )
-
-    def __enter__(self) -> _Plain:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-class _Bar:
-    """A progress bar: bytes, lines a second, time left."""
-
-    def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-        from rich.progress import Progress as RichProgress
-
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        self._bar = RichProgress(*columns, console=Console(stderr=True), refresh_per_second=5)
-        self._tasks: dict[str, object] = {}
-        self._started = time.monotonic()
-
-    def say(self, text: str) -> None:
-        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def progress(self, progress: Progress) -> None:
-        task = self._tasks.get(progress.path)
-        if task is None:
-            task = self._tasks[progress.path] = self._bar.add_task(progress.path, total=progress.size_bytes, rate="")
-        rate = f"{progress.lines / max(time.monotonic() - self._started, 1e-9):,.0f} lines/s"
-        self._bar.update(task, completed=progress.consumed_bytes, total=progress.size_bytes, rate=rate)  # type: ignore[arg-type]
-
-    def __enter__(self) -> _Bar:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._bar.stop()
-
-
-def _shown(quiet: bool) -> _Shown:
-    return _Bar() if sys.stderr.isatty() and not quiet else _Plain(quiet)

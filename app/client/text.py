@@ -5,84 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from app.client.answer import Answer, Exit, Part, ranges_of
 from app.domain import byteranges
-from app.domain.byteranges import Ranges
+from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
+from app.words import bytes_text, ranges_text, reason_text, time_text, visible
 
-__all__ = ["answer_json", "answer_text", "coverage_bar", "error_json", "keys_json", "keys_text", "printable"]
+__all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
 BAR_CELLS = 50
 SHOWN_RANGES = 20
 SHOWN_KEYS = 20
 
-_WHY = {
-    "probe_only": "only a probe of the first bytes was answered",
-    "cut_off": "a response was cut off",
-    "start_missing": "the start is missing",
-    "gap": "there is a gap",
-    "end_missing": "the end is missing",
-    "not_enough_bytes": "fewer bytes were sent than the file has",
-    "size_changed": "the log names different sizes of the file",
-    "no_offsets": "the log counts bytes but does not say which",
-    "size_unknown": "the log counts bytes but neither says which nor names the size of the file",
-    "fragmented": "there were more requests than are kept; what is listed did arrive",
-}
-
-
-def printable(text: str) -> str:
-    """The text with everything escaped that could move a terminal's cursor, change its colours or turn its direction.
-
-    >>> printable("curl\\x1b[31m")
-    'curl\\\\x1b[31m'
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "backslashreplace").decode() for char in text
-    )
-
-
-def coverage_bar(ranges: Ranges, lo: int, hi: int, cells: int = BAR_CELLS) -> str:
-    """One sign for each of at most `cells` equal parts of lo..hi: # all there, + some, . none.
-
-    >>> coverage_bar(((0, 49), (75, 80)), 0, 99, 4)
-    '##.+'
-    """
-    length = hi - lo + 1
-    cells = min(cells, length)
-    signs = []
-    for cell in range(cells):
-        begin, end = lo + cell * length // cells, lo + (cell + 1) * length // cells - 1
-        there = byteranges.covered(byteranges.intersect(ranges, ((begin, end),)))
-        signs.append("#" if there == end - begin + 1 else "+" if there else ".")
-    return "".join(signs)
-
-
-def _time(seconds: float) -> str:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)
-
 
 def _number(value: int | None) -> str:
     return "-" if value is None else f"{value:,}"
-
-
-def _ranges(ranges: Sequence[Sequence[int]]) -> str:
-    if not ranges:
-        return "none"
-    text = byteranges.to_text(ranges[:SHOWN_RANGES])
-    return text if len(ranges) <= SHOWN_RANGES else f"{text} and {len(ranges) - SHOWN_RANGES:,} more"
-
-
-def _bytes(count: int) -> str:
-    return f"{count:,} byte{'' if count == 1 else 's'}"
 
 
 def sentence(answer: Answer) -> str:
@@ -93,7 +33,7 @@ def sentence(answer: Answer) -> str:
             return "Nothing known: no log line and no delivery has this key."
         return f"Unknown: {answer.hits_total:,} log lines have this key, but no delivery was made of them (yet)."
     window = (
-        f" in the window that starts {_time(delivery.window_start)} UTC"
+        f" in the window that starts {time_text(delivery.window_start)} UTC"
         if answer.older or len(answer.deliveries) > 1
         else ""
     )
@@ -102,9 +42,9 @@ def sentence(answer: Answer) -> str:
     why = _why(delivery)
     if answer.exit is Exit.WHOLE:
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
-        return f"Whole: all {_bytes(delivery.covered_bytes)} of the file arrived{window}{size}."
+        return f"Whole: all {bytes_text(delivery.covered_bytes)} of the file arrived{window}{size}."
     lacks = (
-        f"; {_bytes(byteranges.covered(answer.missing))} missing"
+        f"; {bytes_text(byteranges.covered(answer.missing))} missing"
         if answer.missing and delivery.evidence == "ranges"
         else ""
     )
@@ -120,12 +60,11 @@ def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: st
         return f"Unknown: whether {name} arrived can not be told{window}: {_why(delivery)}."
     if delivery.total_bytes is not None and part.hi >= delivery.total_bytes:
         return f"Not whole: {name} did not arrive{window}: the file ends with byte {delivery.total_bytes - 1}."
-    return f"Not whole: {_bytes(byteranges.covered(answer.missing))} of {name} did not arrive{window}."
+    return f"Not whole: {bytes_text(byteranges.covered(answer.missing))} of {name} did not arrive{window}."
 
 
 def _why(delivery: Delivery) -> str:
-    reason = delivery.reason or ""
-    return _WHY.get(reason) or printable(reason) or "no reason is given"
+    return reason_text(delivery.verdict, delivery.reason) if delivery.reason else "no reason is given"
 
 
 def _section(title: str, lines: Iterable[str]) -> str:
@@ -134,17 +73,17 @@ def _section(title: str, lines: Iterable[str]) -> str:
 
 def _hit_line(hit: Hit) -> str:
     asked = "no range" if hit.lo is None else f"{hit.lo}-{hit.hi}"
-    sent = "" if hit.bytes_sent is None else f", {_bytes(hit.bytes_sent)} sent"
-    return f"{_time(hit.time)}  {hit.status}  {asked}{sent}"
+    sent = "" if hit.bytes_sent is None else f", {bytes_text(hit.bytes_sent)} sent"
+    return f"{time_text(hit.time)}  {hit.status}  {asked}{sent}"
 
 
 def _delivery_lines(delivery: Delivery) -> list[str]:
-    size = "size unknown" if delivery.total_bytes is None else f"of {_bytes(delivery.total_bytes)}"
-    reason = f", {printable(delivery.reason)}" if delivery.reason else ""
-    flags = f", {printable(', '.join(delivery.flags))}" if delivery.flags else ""
+    size = "size unknown" if delivery.total_bytes is None else f"of {bytes_text(delivery.total_bytes)}"
+    reason = f", {visible(delivery.reason)}" if delivery.reason else ""
+    flags = f", {visible(', '.join(delivery.flags))}" if delivery.flags else ""
     return [
-        f"{_time(delivery.first)} to {_time(delivery.last)}: {printable(delivery.verdict)}{reason} (by {printable(delivery.evidence)}{flags})",
-        f"  arrived {_ranges(delivery.ranges)}: {_bytes(delivery.covered_bytes)}, {size}, {delivery.hits:,} hits",
+        f"{time_text(delivery.first)} to {time_text(delivery.last)}: {visible(delivery.verdict)}{reason} (by {visible(delivery.evidence)}{flags})",
+        f"  arrived {ranges_text(delivery.ranges, SHOWN_RANGES)}: {bytes_text(delivery.covered_bytes)}, {size}, {delivery.hits:,} hits",
     ]
 
 
@@ -152,8 +91,8 @@ def answer_text(answer: Answer, given: str) -> str:
     """For people."""
     key = answer.key
     if key is None:
-        return f"Key        {printable(given)}\n\n{sentence(answer)}\n"
-    blocks = [f"IP address {printable(key[0])}\nUser agent {printable(key[1])}\nRequest    {printable(key[2])}"]
+        return f"Key        {visible(given)}\n\n{sentence(answer)}\n"
+    blocks = [f"IP address {visible(key[0])}\nUser agent {visible(key[1])}\nRequest    {visible(key[2])}"]
     more = answer.hits_total - len(answer.hits)
     hits = [*map(_hit_line, answer.hits), *([f"… and {more:,} more"] if more > 0 else [])]
     blocks.append(_section(f"Raw hits: {answer.hits_total:,}", hits))
@@ -177,15 +116,14 @@ def _coverage(answer: Answer, delivery: Delivery) -> str:
         0,
         (delivery.total_bytes or 0) - 1 if delivery.total_bytes else ranges[-1][1] if ranges else -1,
     )
-    bar = f"Coverage   [{coverage_bar(ranges, lo, hi)}] {lo}-{hi}\n" if hi >= lo else ""
-    return f"{bar}Missing    {_ranges(answer.missing)}"
+    bar = f"Coverage   [{coverage_signs(ranges, lo, hi, BAR_CELLS)}] {lo}-{hi}\n" if hi >= lo else ""
+    return f"{bar}Missing    {ranges_text(answer.missing, SHOWN_RANGES)}"
 
 
 def keys_text(keys: Sequence[Key]) -> str:
     """The list where a joined key fits several."""
     lines = [
-        f"-i {printable(ip)!r} -u {printable(agent)!r} -r {printable(request)!r}"
-        for ip, agent, request in keys[:SHOWN_KEYS]
+        f"-i {visible(ip)!r} -u {visible(agent)!r} -r {visible(request)!r}" for ip, agent, request in keys[:SHOWN_KEYS]
     ]
     if len(keys) > SHOWN_KEYS:
         lines.append(f"… and {len(keys) - SHOWN_KEYS:,} more")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from app.domain import byteranges
 from app.domain.records import Delivery, key_hash, key_text
 
-__all__ = ["COLUMNS", "NUMBERS", "TIMES", "iso_time", "one_line", "ranges_text", "values", "writable"]
+__all__ = ["COLUMNS", "NUMBERS", "TIMES", "iso_time", "values"]
 
 COLUMNS = (
     "ip_address",
@@ -34,15 +34,6 @@ NUMBERS = ("covered_bytes", "total_bytes", "hits", "bytes_sent")
 TIMES = ("first", "last", "window_start")
 
 
-def ranges_text(ranges: Sequence[Sequence[int]]) -> str:
-    """Ranges as people write them.
-
-    >>> ranges_text([[0, 499], [1000, 1200]])
-    '0-499, 1000-1200'
-    """
-    return ", ".join([f"{lo}-{hi}" for lo, hi in ranges])
-
-
 def iso_time(time: float) -> str:
     """UTC seconds as ISO 8601, to the microsecond where there are parts of a second; beyond the years 1-9999 the number itself.
 
@@ -61,8 +52,8 @@ def values(delivery: Delivery) -> list[Any]:
         delivery.ip_address,
         delivery.user_agent,
         delivery.request,
-        ranges_text(delivery.ranges),
-        ranges_text(delivery.missing),
+        byteranges.to_text(delivery.ranges),
+        byteranges.to_text(delivery.missing),
         delivery.covered_bytes,
         delivery.total_bytes,
         delivery.size_known,
@@ -77,28 +68,3 @@ def values(delivery: Delivery) -> list[Any]:
         ",".join(delivery.flags),
         key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request)),
     ]
-
-
-def writable(text: str) -> str:
-    r"""The text with lone surrogates escaped (JSON logs can hold them), so that UTF-8 can.
-
-    >>> writable("Büro \ud800")
-    'Büro \\ud800'
-    """
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def one_line(text: str) -> str:
-    r"""For a terminal: control characters, those that turn the direction of writing, and whatever else shows nothing are escaped.
-
-    >>> one_line("a\tb\x1b[2J")
-    'a\\x09b\\x1b[2J'
-    """
-    if text.isprintable():
-        return text
-    return "".join([character if character.isprintable() else _escape(character) for character in text])
-
-
-def _escape(character: str) -> str:
-    number = ord(character)
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.domain.records import Delivery
-from app.output.columns import COLUMNS, NUMBERS, TIMES, values, writable
+from app.output.columns import COLUMNS, NUMBERS, TIMES, values
+from app.words import writable
 
 __all__ = ["ParquetTable"]
 

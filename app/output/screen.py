@@ -6,8 +6,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from app.domain import byteranges
 from app.domain.records import Delivery
-from app.output.columns import one_line, ranges_text
+from app.words import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,7 +91,7 @@ def _widths(rows: list[list[str]], room: int) -> list[int]:
 def _cells(delivery: Delivery) -> list[str]:
     texts = (delivery.ip_address, delivery.user_agent, delivery.request, _some_ranges(delivery))
     return [
-        *(one_line(text[:_FIELD_LIMIT]) for text in texts),
+        *(visible(text[:_FIELD_LIMIT]) for text in texts),
         f"{delivery.covered_bytes:,}",
         f"{delivery.total_bytes:,}" if delivery.total_bytes is not None else "?",
         delivery.verdict,
@@ -100,7 +101,7 @@ def _cells(delivery: Delivery) -> list[str]:
 
 
 def _some_ranges(delivery: Delivery) -> str:
-    return ranges_text(delivery.ranges[:20]) + (", …" if len(delivery.ranges) > 20 else "")
+    return byteranges.to_text(delivery.ranges[:20]) + (", …" if len(delivery.ranges) > 20 else "")
 
 
 def _width_of() -> int:

@@ -17,7 +17,8 @@ from xlsxwriter.exceptions import XlsxFileError
 from xlsxwriter.worksheet import Worksheet
 
 from app.domain.records import Delivery
-from app.output.columns import COLUMNS, TIMES, iso_time, values, writable
+from app.output.columns import COLUMNS, TIMES, iso_time, values
+from app.words import writable
 
 __all__ = ["CELL_CHARACTERS", "SHEET_ROWS", "XlsxTable", "cell_text"]
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import click
 
 from app.cli.reduce.command import failing_in_words, reject_line, size_function
-from app.cli.reduce.report import REASON_WORDS
 from app.domain.records import Delivery
 from app.domain.windows import Rules
 from app.errors import OutputError
 from app.output import open_writer
-from app.output.columns import one_line
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
 from app.settings import settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import ORDERS
+from app.words import ranges_text, reason_label, time_text, visible
 
 __all__ = ["command"]
 
@@ -106,10 +104,10 @@ def _report(order: str, statistics: Statistics) -> None:
 def _tell_incomplete(deliveries: list[Delivery]) -> None:
     for delivery in deliveries:
         if delivery.verdict != "complete":
-            missing = ", ".join(f"{lo}-{hi}" for lo, hi in delivery.missing[:10]) or "nothing known"
-            why = REASON_WORDS.get(delivery.reason or "", delivery.reason)
-            name = f"{delivery.ip_address} {delivery.request} {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(delivery.window_start))}"
-            click.echo(one_line(f"    {name}: {delivery.verdict}, {why}; missing {missing}"), err=True)
+            missing = ranges_text(delivery.missing, 10)
+            why = reason_label(delivery.reason)
+            name = f"{delivery.ip_address} {delivery.request} {time_text(delivery.window_start)}"
+            click.echo(visible(f"    {name}: {delivery.verdict}, {why}; missing {missing}"), err=True)
 
 
 def _write(deliveries: list[Delivery], stem: Path) -> None:

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from app.client.__main__ import main
 from app.client.answer import Exit, Part, answer
-from app.client.text import answer_text, coverage_bar, printable
+from app.client.text import answer_text
 from app.domain import byteranges
+from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.sqlite.store import SqliteStore
+from app.words import visible
 from tests.stores.records import delivery, hit, with_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -322,7 +324,7 @@ def test_with_all_windows_one_that_is_unknown_leaves_the_answer_open():
 
 @given(st.text())
 def test_what_is_printed_can_not_move_the_cursor(text: str):
-    assert printable(text).isprintable()
+    assert visible(text).isprintable()
 
 
 @given(
@@ -333,7 +335,7 @@ def test_what_is_printed_can_not_move_the_cursor(text: str):
 def test_each_sign_of_the_bar_tells_of_its_bytes(pairs: list, lo: int, length: int):
     ranges, hi = byteranges.normalise(pairs), lo + length
     held = {byte for begin, end in ranges for byte in range(begin, end + 1)}
-    bar = coverage_bar(ranges, lo, hi, 10)
+    bar = coverage_signs(ranges, lo, hi, 10)
     assert ("." not in bar and "+" not in bar) == (held >= set(range(lo, hi + 1)))
     assert ("#" not in bar and "+" not in bar) == held.isdisjoint(range(lo, hi + 1))
     assert len(bar) == min(10, length + 1)

@@ -6,8 +6,9 @@ import json
 import pyarrow.parquet as pq
 
 from app.output import open_writer
-from app.output.columns import COLUMNS, writable
+from app.output.columns import COLUMNS
 from app.output.parquet import ParquetTable
+from app.words import writable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
 

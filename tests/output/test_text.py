@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from app.domain.records import key_hash
 from app.output import open_writer
-from app.output.columns import COLUMNS, one_line, writable
+from app.output.columns import COLUMNS
+from app.words import visible, writable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
 _UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
@@ -78,5 +79,5 @@ def test_jsonl_carries_every_field_and_integers_of_any_size(tmp_path):
 
 
 def test_a_terminal_gets_no_control_characters():
-    shown = one_line("a\x1b[2J\u202e\x9b\n\ud800b")
+    shown = visible("a\x1b[2J\u202e\x9b\n\ud800b")
     assert shown == "a\\x1b[2J\\u202e\\x9b\\x0a\\ud800b"

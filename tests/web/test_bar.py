@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import byteranges
-from app.web.deliveries import bar, posted, views, wording
-from app.web.deliveries.bar import coverage_pieces
+from app import words
+from app.domain import byteranges, coverage
+from app.domain.coverage import coverage_pieces
+from app.web.deliveries import posted, views
 from app.web.service import health, status
 
 
-@pytest.mark.parametrize("module", [bar, health, posted, status, views, wording])
+@pytest.mark.parametrize("module", [coverage, health, posted, status, views, words])
 def test_the_examples_in_the_docstrings_hold(module):
     result = doctest.testmod(module)
     assert result.attempted > 0
@@ -57,21 +58,21 @@ def test_bytes_beyond_the_size_are_left_out():
 
 @given(st.text())
 def test_visible_text_holds_no_character_that_hides_or_reorders(text):
-    shown = wording.visible(text)
+    shown = words.visible(text)
     assert not {"\x00", "\x1b", "\n", "\u202e", "\u2066", "\ud800"} & set(shown)
     shown.encode("utf-8")
 
 
 @given(st.text(max_size=500), st.integers(10, 200))
 def test_an_excerpt_is_never_longer_than_asked(text, length):
-    short = wording.excerpt(text, length)
+    short = words.excerpt(text, length)
     assert len(short) <= length
     assert short == text or short[: length // 2] == text[: length // 2]
 
 
 @given(st.integers(0, 10**60))
 def test_a_size_is_never_said_to_be_larger_than_it_is(size):
-    number, unit = wording.bytes_text(size).split(" ")
+    number, unit = words.size_text(size).split(" ")
     units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
     if "e" not in number:
         assert float(number) * 1000.0 ** units.index(unit) <= size * (1 + 1e-12)

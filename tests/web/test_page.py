@@ -11,8 +11,8 @@ from yarl import URL
 from app.domain.records import Reject, key_hash, key_text
 from app.stores import open_store
 from app.web.deliveries.views import delivery_link
-from app.web.deliveries.wording import visible
 from app.web.service.status import Snapshot
+from app.words import visible
 from tests.web.conftest import NOW, served
 from tests.web.records import NOON, SOURCE, deliveries, pieces
 
@@ -220,7 +220,7 @@ async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client, 
     assert "the log names no offsets" in page.text
     assert "123 MB sent" in " ".join(page.text.split())
     whole = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
-    assert "only byte counts, and no size to compare them with" in whole.text
+    assert "the log counts bytes but neither says which nor names the size of the file" in " ".join(whole.text.split())
 
 
 async def test_huge_numbers_are_shown(client, store):

@@ -13,10 +13,10 @@ import click
 
 from app.checking.report import Difference, Report
 from app.errors import LogError, SettingsError, StoreError, WeblogsError
-from app.output.columns import one_line
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import Store
+from app.words import visible
 
 __all__ = [
     "DIFFERENT",
@@ -162,7 +162,7 @@ class Listing:
         for (store, record, kind), count in sorted(report.found.items()):
             yield f"{store}: {_counted(count, record)} {kind}"
             shown = self._shown.get((store, record, kind), [])
-            yield from (one_line(f"  {each.name}: {each.why}")[:600] for each in shown)
+            yield from (visible(f"  {each.name}: {each.why}")[:600] for each in shown)
             if count > len(shown):
                 yield f"  … and {count - len(shown):,} more; --json names all"
 

@@ -6,12 +6,13 @@ import contextlib
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.progress import open_screen
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
 from app.domain.merging import SizeOf
@@ -19,7 +20,6 @@ from app.domain.reduction import no_sizes
 from app.domain.windows import WINDOWS, Rules
 from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer
-from app.output.columns import one_line
 from app.output.replacing import STDOUT, explained
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import Readers, cores
@@ -28,6 +28,7 @@ from app.settings import Settings, settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.files.orders import ORDERS
 from app.sources.identity.sizes import Sizes
+from app.words import visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
@@ -123,13 +124,13 @@ def command(
         reading,
         storing as store,
         opened as writer,
-        _progress(not quiet) as on_progress,
+        open_screen(quiet=quiet, transient=True) as screen,
         _no_collection(),
     ):
         if store is not None:
             job = job._replace(on_lines=store.take_lines)
         on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
-        for delivery in deliveries_of(job._replace(on_progress=on_progress, on_reject=on_reject), statistics, reading):
+        for delivery in deliveries_of(job._replace(on_progress=screen.read, on_reject=on_reject), statistics, reading):
             writer.write(delivery)
             if store is not None:
                 store.take_delivery(delivery)
@@ -219,7 +220,7 @@ def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
 
 def reject_line(name: str, bad: BadAt) -> str:
     """One rejected line for people."""
-    return one_line(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
+    return visible(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
 
 
 def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
@@ -233,18 +234,3 @@ def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
         except ValueError as error:
             raise SettingsError(f"{error}; correct the setting of the {form.name} format") from None
     return options
-
-
-@contextlib.contextmanager
-def _progress(wanted: bool) -> Iterator[Callable[[str, int, int | None], object]]:
-    """A function that shows how far a file is read; on a terminal only."""
-    if not wanted or not sys.stderr.isatty():
-        yield lambda path, done, size: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda path, done, size: bar.update(task, description=one_line(path), completed=done, total=size)

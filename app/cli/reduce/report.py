@@ -3,21 +3,10 @@
 from __future__ import annotations
 
 from app.reducing.job import Statistics
+from app.words import REASONS, reason_label
 
-__all__ = ["REASON_WORDS", "report_lines"]
+__all__ = ["report_lines"]
 
-REASON_WORDS = {
-    "start_missing": "start missing",
-    "gap": "middle missing (gap)",
-    "end_missing": "end missing",
-    "probe_only": "probe only",
-    "cut_off": "cut off",
-    "not_enough_bytes": "not enough bytes",
-    "no_offsets": "no offsets in the log",
-    "size_unknown": "size unknown, no offsets",
-    "size_changed": "size changed meanwhile",
-    "fragmented": "too many pieces",
-}
 _ALWAYS = ("start_missing", "gap")
 
 
@@ -65,6 +54,6 @@ def _delivery_rows(statistics: Statistics) -> list[tuple[str, str]]:
 
 def _reason_rows(statistics: Statistics, verdict: str, always: tuple[str, ...]) -> list[tuple[str, str]]:
     found = {reason: count for (one, reason), count in statistics.deliveries.items() if one == verdict and reason}
-    named = [reason for reason in REASON_WORDS if reason in found or reason in always]
-    named += sorted(set(found) - set(REASON_WORDS))
-    return [(f"    {REASON_WORDS.get(reason, reason)}", f"{found.get(reason, 0):,}") for reason in named]
+    named = [reason for reason in REASONS if reason in found or reason in always]
+    named += sorted(set(found) - set(REASONS))
+    return [(f"    {reason_label(reason)}", f"{found.get(reason, 0):,}") for reason in named]

@@ -20,7 +20,7 @@ from app.errors import InputError, SettingsError, WorkerError
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
-    from app.cli.run.screen import Screen
+    from app.cli.progress import Screen
     from app.cli.run.worker import Worker
     from app.sources.replay.files import ReplayResult
 
@@ -46,7 +46,7 @@ def command(files: tuple[str, ...], once: bool) -> None:
     Everything lives below WEBLOGS_DATA_DIR. A file that was sent before is not sent again. Exit code 1 when a file could not
     be read to its end or the worker does not run, 130 when it was interrupted before the store held everything.
     """
-    from app.cli.run.screen import open_screen
+    from app.cli.progress import open_screen
     from app.cli.run.worker import Worker, refuse_second_worker
 
     configured = settings()

@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.cli.reduce.report import REASON_WORDS
 from app.domain.records import Delivery
-from app.output.columns import iso_time, one_line, ranges_text
+from app.output.columns import iso_time
 from app.settings import Settings
+from app.words import ranges_text, reason_label, visible
 
 if TYPE_CHECKING:
     from app.stores.contract import Counts
@@ -65,8 +65,7 @@ def found_lines(found: Findings) -> list[str]:
             told.append((f"  {verdict}", number))
             reasons = {reason: n for (one, reason), n in counts.reasons.items() if one == verdict and reason and n}
             told += [
-                (f"    {REASON_WORDS.get(reason, reason)}", n)
-                for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
+                (f"    {reason_label(reason)}", n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
             ]
     told += [("covered bytes", counts.covered_bytes), ("sent bytes", counts.bytes_sent)]
     width = max(len(name) for name, _ in told)
@@ -80,21 +79,15 @@ def found_lines(found: Findings) -> list[str]:
 def _example(delivery: Delivery) -> list[str]:
     """Key, verdict, ranges: three lines."""
     size = f" of {delivery.total_bytes:,}" if delivery.total_bytes is not None else ""
-    why = f", {REASON_WORDS.get(delivery.reason, delivery.reason)}" if delivery.reason else ""
-    told = f"bytes {_ranges(delivery.ranges)}" if delivery.ranges else "no byte ranges"
+    why = f", {reason_label(delivery.reason)}" if delivery.reason else ""
+    told = f"bytes {ranges_text(delivery.ranges, _RANGES_SHOWN)}" if delivery.ranges else "no byte ranges"
     if delivery.missing:
-        told += f"; missing {_ranges(delivery.missing)}"
+        told += f"; missing {ranges_text(delivery.missing, _RANGES_SHOWN)}"
     return [
-        one_line(f"{delivery.verdict}{why}: {delivery.request}")[:_WIDTH],
-        one_line(f"  to {delivery.ip_address}, {delivery.user_agent}")[:_WIDTH],
+        visible(f"{delivery.verdict}{why}: {delivery.request}")[:_WIDTH],
+        visible(f"  to {delivery.ip_address}, {delivery.user_agent}")[:_WIDTH],
         f"  {told}; {delivery.covered_bytes:,}{size} bytes covered by {delivery.hits:,} hits from {iso_time(delivery.first)} on",
     ]
-
-
-def _ranges(ranges: list[list[int]]) -> str:
-    return ranges_text(ranges[:_RANGES_SHOWN]) + (
-        f" and {len(ranges) - _RANGES_SHOWN:,} more" if len(ranges) > _RANGES_SHOWN else ""
-    )
 
 
 def where_lines(configured: Settings, found: Findings, page: str | None, log: Path) -> list[str]:

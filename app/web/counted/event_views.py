@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from app.domain.times import iso
 from app.web.counted.distribution import binned
-from app.web.deliveries.wording import count_text, visible
+from app.words import count_text, visible
 
 __all__ = ["COLUMNS", "Column", "VotesView", "money_text", "spend_columns", "votes_view"]
 

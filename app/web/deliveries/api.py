@@ -11,9 +11,9 @@ from aiohttp import web
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.stores.contract import Key
-from app.web.deliveries.wording import VERDICTS
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
+from app.words import VERDICTS
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "keys_of_text"]
 

@@ -17,11 +17,11 @@ from app.stores.contract import Counts, Key
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
-from app.web.deliveries.wording import VERDICTS
 from app.web.service.answers import ApiError, store_trouble
 from app.web.service.health import lag_by_group, progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.web.service.rendering import html_answer
+from app.words import VERDICTS
 
 __all__ = ["MAX_FOUND_KEYS", "MAX_HITS", "MAX_SOURCES", "NEWEST", "answer_dashboard", "answer_delivery"]
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
+from app.domain.coverage import CELLS, Piece, coverage_pieces
 from app.domain.records import Delivery, Hit, key_hash, key_text
 from app.domain.tallies import part_of
-from app.web.deliveries.bar import CELLS, Piece, coverage_pieces
-from app.web.deliveries.wording import VERDICTS, bytes_text, count_text, reason_text
+from app.words import VERDICTS, count_text, reason_text, size_text
 
 __all__ = [
     "MAX_LISTED_RANGES",
@@ -94,7 +94,7 @@ def _range_text(lo: int, hi: int) -> str:
 
 
 def _position(number: int) -> str:
-    return count_text(number) if number < 10**21 else bytes_text(number).removesuffix(" B")
+    return count_text(number) if number < 10**21 else size_text(number).removesuffix(" B")
 
 
 def delivery_view(delivery: Delivery) -> DeliveryView:

@@ -8,10 +8,10 @@ from aiohttp import web
 
 from app.errors import StoreError
 from app.stores.contract import Store
-from app.web.deliveries.wording import age_text
 from app.web.service.answers import json_answer, store_trouble
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
+from app.words import age_text
 
 __all__ = ["answer_health", "lag_by_group", "progress_problems", "store_problem"]
 

@@ -12,10 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from app.errors import StoreError
-from app.web.deliveries.wording import visible
 from app.web.service.health import progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
+from app.words import visible
 
 __all__ = ["MAX_SOURCES", "answer_metrics"]
 

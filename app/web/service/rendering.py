@@ -11,8 +11,8 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from app import words
 from app.web.counted.event_views import money_text
-from app.web.deliveries import wording
 
 __all__ = ["content_security_policy", "html_answer"]
 
@@ -55,17 +55,17 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        age=wording.age_text,
-        bytes=wording.bytes_text,
-        count=wording.count_text,
-        counted=wording.counted_text,
-        excerpt=wording.excerpt,
+        age=words.age_text,
+        bytes=words.size_text,
+        count=words.count_text,
+        counted=words.counted_text,
+        excerpt=words.excerpt,
         money=money_text,
-        reject=wording.reject_text,
-        time=wording.time_text,
-        visible=wording.visible,
+        reject=words.reject_text,
+        time=words.time_text,
+        visible=words.visible,
     )
-    environment.globals.update(reason=wording.reason_text, share=wording.share_text, inline=_inline)
+    environment.globals.update(reason=words.reason_text, share=words.share_text, inline=_inline)
     return environment
 
 

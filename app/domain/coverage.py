@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["CELLS", "Piece", "coverage_pieces"]
+__all__ = ["CELLS", "Piece", "coverage_pieces", "coverage_signs"]
 
 CELLS = 200
 """The strip's resolution, and so the most pieces that a bar can have."""
@@ -44,6 +44,20 @@ def coverage_pieces(ranges: Sequence[Sequence[int]], total: int, cells: int = CE
             pieces.append(Piece(start, length, look))
         start += length
     return pieces
+
+
+def coverage_signs(ranges: Sequence[Sequence[int]], lo: int, hi: int, cells: int) -> str:
+    """The bar of lo..hi as text, one sign for each of at most `cells` equal parts: # full, + some, . none.
+
+    >>> coverage_signs(((0, 49), (75, 80)), 0, 99, 4)
+    '##.+'
+    """
+    length = hi - lo + 1
+    moved = [(max(begin - lo, 0), end - lo) for begin, end in ranges if end >= lo]
+    signs = ["."] * min(cells, length)
+    for piece in coverage_pieces(moved, length, cells):
+        signs[piece.start : piece.start + piece.cells] = ("#" if piece.look == "full" else "+") * piece.cells
+    return "".join(signs)
 
 
 def _covered_by_cell(ranges: Sequence[Sequence[int]], total: int, cells: int) -> list[int]:

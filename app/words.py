@@ -1,0 +1,243 @@
+"""Every text that people read about a delivery, and how numbers, times, ranges and hostile text are written. Pure.
+
+Client, page, table, JSON and reports take their words from here, so that one fact has one text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from app.domain import byteranges
+
+__all__ = [
+    "REASONS",
+    "REJECTS",
+    "VERDICTS",
+    "Reason",
+    "age_text",
+    "bytes_text",
+    "count_text",
+    "counted_text",
+    "excerpt",
+    "ranges_text",
+    "reason_label",
+    "reason_text",
+    "reject_text",
+    "share_text",
+    "size_text",
+    "time_text",
+    "visible",
+    "writable",
+]
+
+VERDICTS = {
+    "complete": "no byte is known to be missing",
+    "partial": "bytes are missing",
+    "unknown": "the log does not say",
+}
+
+
+class Reason(NamedTuple):
+    """Why a delivery is not complete."""
+
+    label: str
+    """For a row of a table."""
+    clause: str
+    """For a sentence: `Not whole: …`."""
+
+
+REASONS = {
+    "start_missing": Reason("start missing", "the start is missing"),
+    "gap": Reason("middle missing (gap)", "bytes in the middle are missing"),
+    "end_missing": Reason("end missing", "the end is missing"),
+    "probe_only": Reason("probe only", "only a probe of the first bytes was answered"),
+    "cut_off": Reason("cut off", "a response was cut off"),
+    "not_enough_bytes": Reason("not enough bytes", "fewer bytes were sent than the file has"),
+    "no_offsets": Reason("no offsets in the log", "the log counts bytes but does not say which"),
+    "size_unknown": Reason(
+        "size unknown, no offsets", "the log counts bytes but neither says which nor names the size of the file"
+    ),
+    "size_changed": Reason("size changed meanwhile", "the log names different sizes of the file"),
+    "fragmented": Reason("too many pieces", "there were more requests than are kept; what is listed did arrive"),
+}
+"""In the order of reports."""
+
+REJECTS = {
+    "bad_columns": "the columns do not fit the format",
+    "bad_range": "the byte range is no range",
+    "bad_status": "the status is no integer from 100 to 599",
+    "bad_time": "no date, or more than a day ahead",
+    "too_long": "longer than the longest line taken",
+}
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def visible(text: str) -> str:
+    r"""The text on one line: whatever moves a cursor, changes colours, turns the direction or shows nothing is escaped.
+
+    >>> print(visible("a\tb\x1b[2J\u202ec"))
+    a\x09b\x1b[2J\u202ec
+    """
+    if text.isprintable():
+        return text
+    return "".join([character if character.isprintable() else _escape(character) for character in text])
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def writable(text: str) -> str:
+    r"""The text with lone surrogates escaped (JSON logs can hold them), so that UTF-8 can carry it.
+
+    >>> writable("Büro \ud800")
+    'Büro \\ud800'
+    """
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def excerpt(text: str, length: int = 120) -> str:
+    """At most `length` characters: the beginning and the end, for a list.
+
+    >>> excerpt("abcdefghij", 7)
+    'abcd…ij'
+    """
+    if len(text) <= length:
+        return text
+    tail = length // 3
+    return f"{text[: length - tail - 1]}…{text[len(text) - tail :]}"
+
+
+def size_text(size: int | None) -> str:
+    """A size with its decimal unit (1 kB = 1000 B), cut and not rounded up; any size of integer.
+
+    >>> size_text(1157), size_text(999), size_text(None), size_text(10**19), size_text(10**40)
+    ('1.15 kB', '999 B', '–', '10.0 EB', '1e40 B')
+    """
+    if size is None:
+        return "–"
+    digits = str(size)
+    power = (len(digits) - 1) // 3
+    if power >= len(_UNITS):
+        return f"{digits[0]}e{len(digits) - 1} B"
+    if power == 0:
+        return f"{size} B"
+    hundredths = size * 100 // 1000**power
+    whole, rest = divmod(hundredths, 100)
+    decimals = {1: f".{rest:02d}", 2: f".{rest // 10}"}.get(len(str(whole)), "")
+    return f"{whole:,}{decimals} {_UNITS[power]}"
+
+
+def bytes_text(count: int) -> str:
+    """An exact number of bytes in a sentence.
+
+    >>> bytes_text(1), bytes_text(18358)
+    ('1 byte', '18,358 bytes')
+    """
+    return counted_text(count, "byte")
+
+
+def count_text(number: float | None) -> str:
+    """Digits in groups of three.
+
+    >>> count_text(1234567), count_text(None), count_text(1234.5)
+    ('1,234,567', '–', '1,234')
+    """
+    return "–" if number is None else f"{int(number):,}"
+
+
+def counted_text(number: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted_text(1, "message"), counted_text(2000, "message")
+    ('1 message', '2,000 messages')
+    """
+    return f"{count_text(number)} {noun}{'' if number == 1 else 's'}"
+
+
+def share_text(part: int, whole: int) -> str:
+    """Percent: 100 % and 0 % are said only of all and of none.
+
+    >>> share_text(999_999, 1_000_000), share_text(1, 1), share_text(0, 5), share_text(1, 5000), share_text(3, 0)
+    ('99.9 %', '100 %', '0 %', '0.1 %', '–')
+    """
+    if whole == 0:
+        return "–"
+    if part in (0, whole):
+        return "100 %" if part else "0 %"
+    permille = min(max(part * 1000 // whole, 1), 999)
+    return f"{permille / 10:.1f} %"
+
+
+def time_text(seconds: float | None) -> str:
+    """UTC, to the second; a time that no calendar holds is given in seconds.
+
+    >>> time_text(1596214967.0), time_text(None), time_text(1e30)
+    ('2020-07-31 17:02:47', '–', '1e+30 s')
+    """
+    if seconds is None:
+        return "–"
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds:g} s"
+
+
+def age_text(seconds: float) -> str:
+    """A span of time in one or two units.
+
+    >>> age_text(5.4), age_text(125), age_text(7260), age_text(200_000)
+    ('5 s', '2 min 5 s', '2 h 1 min', '2 d 7 h')
+    """
+    left = max(int(seconds), 0)
+    if left < 60:
+        return f"{left} s"
+    for size, unit, smaller, name in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if left >= size:
+            return f"{left // size} {unit} {left % size // smaller} {name}"
+    raise AssertionError(left)
+
+
+def ranges_text(ranges: Sequence[Sequence[int]], limit: int | None = None) -> str:
+    """Ranges as people write them, at most `limit`.
+
+    >>> ranges_text([[0, 499], [1000, 1200]]), ranges_text([[0, 1], [3, 4], [6, 7]], 1), ranges_text([])
+    ('0-499, 1000-1200', '0-1 and 2 more', 'none')
+    """
+    if not ranges:
+        return "none"
+    text = byteranges.to_text(ranges[:limit])
+    return text if limit is None or len(ranges) <= limit else f"{text} and {len(ranges) - limit:,} more"
+
+
+def reason_label(reason: str | None) -> str:
+    """A reason as a row of a table names it; a reason from elsewhere is its own text.
+
+    >>> reason_label("gap"), reason_label("other"), reason_label(None)
+    ('middle missing (gap)', 'other', '')
+    """
+    return REASONS[reason].label if reason in REASONS else visible(reason or "")
+
+
+def reason_text(verdict: str, reason: str | None, size_known: bool | None = None) -> str:
+    """Why a delivery has its verdict, as a clause; `size_known` None: of several deliveries.
+
+    >>> reason_text("complete", None, True), reason_text("partial", "gap")
+    ('the whole file was delivered', 'bytes in the middle are missing')
+    """
+    if verdict == "complete" and size_known is not None:
+        if size_known:
+            return "the whole file was delivered"
+        return "from the first byte without a gap; the size is unknown"
+    if reason is None:
+        return VERDICTS.get(verdict, visible(verdict))
+    return REASONS[reason].clause if reason in REASONS else visible(reason)
+
+
+def reject_text(reason: str) -> str:
+    """Why a line is no hit; a reason of a store is its own text."""
+    return REJECTS.get(reason, "refused by a store")
