@@ -10,12 +10,14 @@ import logging
 import time
 from pathlib import Path
 
-from app.domain.reduction import no_sizes
+from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.engine.batches import Taken, acknowledge, batches, by_partition, or_end
 from app.engine.outputs import send_all
 from app.engine.topology import app, weblogs_tokens
-from app.messages import hits as wire
+from app.messages.forms import read_at
+from app.messages.records import encode_deliveries
+from app.messages.tokens import decode_tokens
 from app.process.crash_points import crash_point
 from app.settings import settings
 from app.sources.identity.sizes import Sizes
@@ -53,7 +55,7 @@ async def _merge(part: list[Taken]) -> bool:
     if state is None:
         return False
     first = True
-    for step in merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
+    for step in merger.steps(partition, state, [read_at("weblogs_tokens", each, decode_tokens) for each in part]):
         if not first:
             crash_point("slice")
         first = False
@@ -63,7 +65,7 @@ async def _merge(part: list[Taken]) -> bool:
                 app,
                 [
                     Message("weblogs_reduced", partition, None, each, {}, now)
-                    for each in wire.encode_in_pieces(step.records)
+                    for each in encode_deliveries(step.records)
                 ],
             )
             crash_point("outputs")

@@ -8,7 +8,8 @@ from app.domain.records import Hit
 from app.engine.batches import Taken, acknowledge, batches, or_end
 from app.engine.store_writes import stores, write_until_taken
 from app.engine.topology import Sink, sinks
-from app.messages import hits as wire
+from app.messages.forms import read_at
+from app.messages.tokens import decode_tokens, hits_of
 from app.settings import settings
 
 _keep = settings().store_raw == "all"
@@ -26,7 +27,7 @@ def _store_raw(name: str, sink: Sink) -> None:
 
 
 def _hits(batch: Iterable[Taken]) -> list[Hit]:
-    return [hit for taken in batch for hit in wire.hits_of(wire.decode_tokens(taken.value))]
+    return [hit for taken in batch for hit in hits_of(read_at("weblogs_tokens", taken, decode_tokens))]
 
 
 for _name, _sink in sinks.items():

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import attrgetter
 
 from app.domain.records import Delivery
+from app.domain.versions import newest_by
 from app.engine.batches import Taken, acknowledge, batches, or_end
 from app.engine.store_writes import stores, write_until_taken
 from app.engine.topology import Sink, sinks
-from app.messages import hits as wire
+from app.messages.forms import read_at
+from app.messages.records import decode_deliveries
+
+_names = attrgetter("ip_address", "user_agent", "request", "window_start")
 
 
 def _store_reduced(name: str, sink: Sink) -> None:
@@ -23,13 +28,8 @@ def _store_reduced(name: str, sink: Sink) -> None:
 
 
 def _newest(batch: Iterable[Taken]) -> list[Delivery]:
-    newest: dict[tuple, Delivery] = {}
-    for taken in batch:
-        for record in wire.decode_deliveries(taken.value):
-            known = newest.get(record[:4])
-            if known is None or known.version < record.version:
-                newest[record[:4]] = record
-    return list(newest.values())
+    read = (read_at("weblogs_reduced", taken, decode_deliveries) for taken in batch)
+    return newest_by(_names, (record for some in read for record in some))
 
 
 for _name, _sink in sinks.items():

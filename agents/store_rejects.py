@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.engine.batches import acknowledge, batches, or_end
 from app.engine.store_writes import stores, write_until_taken
 from app.engine.topology import Sink, sinks
-from app.messages import hits as wire
+from app.messages.forms import read_at
+from app.messages.records import decode_rejects
 from app.settings import settings
 
 _keep = settings().store_raw != "none"
@@ -16,7 +17,8 @@ def _store_rejects(name: str, sink: Sink) -> None:
     @or_end
     async def store_rejects(stream):
         async for batch in batches(sink.app, stream):
-            rejects = [reject for taken in batch for reject in wire.decode_rejects(taken.value)] if _keep else []
+            read = (read_at("weblogs_rejects", taken, decode_rejects) for taken in batch if _keep)
+            rejects = [reject for some in read for reject in some]
             await write_until_taken(sink.app, name, stores[name].write_rejects, rejects)
             await acknowledge(stream, batch)
 

@@ -8,9 +8,9 @@ from app.domain.formats import FormatOptions
 from app.engine.batches import acknowledge, batches, or_end
 from app.engine.outputs import send_all
 from app.engine.topology import app, weblogs
-from app.messages import hits as wire
 from app.messages.origins import Lines, headers_of
-from app.messages.splitting import encode_tokens
+from app.messages.records import encode_rejects
+from app.messages.tokens import encode_tokens
 from app.process.counters import counters
 from app.process.crash_points import crash_point
 from app.settings import settings
@@ -40,7 +40,7 @@ async def tokenize_lines(stream):
             for partition, tokens in found.tokens.items()
             for value in encode_tokens(tokens)
         ]
-        rejects = wire.encode_in_pieces(found.rejects) if found.rejects else []
+        rejects = encode_rejects(found.rejects)
         messages += [Message("weblogs_rejects", batch[0].partition, None, value, {}, now) for value in rejects]
         await send_all(app, messages)
         crash_point("tokens_sent")

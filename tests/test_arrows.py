@@ -176,7 +176,7 @@ HEAVY = {
     ("statement", "may_not"),
     [
         ("import app.client.__main__", HEAVY | {"click"}),
-        ("import app.domain.reduction, app.domain.formats", HEAVY | {"click", "msgspec"}),
+        ("import app.domain.open_deliveries, app.domain.formats", HEAVY | {"click", "msgspec"}),
         ("import app.__main__", HEAVY),
         ("import app.cli.replay, app.cli.reduce.command, app.cli.parse, app.cli.run.command", HEAVY),
     ],

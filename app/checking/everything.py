@@ -13,8 +13,7 @@ from app.checking.report import Difference, Report
 from app.checking.seen import Seen
 from app.checking.stores import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.checking.topics import TopicView
-from app.domain.merging import SizeOf
-from app.domain.reduction import no_sizes
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.windows import Rules
 from app.settings import Settings
 from app.stores.contract import Store

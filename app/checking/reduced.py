@@ -15,8 +15,8 @@ from app.checking.report import Difference, Report
 from app.checking.seen import Seen
 from app.checking.shares import WHOLE, Share, TooMany, by_shares
 from app.checking.topics import TopicView
-from app.domain.bulk import BulkReduction
-from app.domain.merging import Key, SizeOf
+from app.domain.key_hits import Key
+from app.domain.open_deliveries import OpenDeliveries, SizeOf
 from app.domain.records import Delivery, delivery_id
 from app.domain.windows import Rules, bucket_start
 from app.errors import SettingsError
@@ -117,20 +117,20 @@ class _Comparison:
                     )
             self._bound(len(known))
 
-    async def _merge_raw(self, share: Share) -> BulkReduction:
+    async def _merge_raw(self, share: Share) -> OpenDeliveries:
         """The deliveries that the stored hits make."""
         basis = self.basis
         if not basis.raw:
-            return BulkReduction(basis.rules, basis.size_of)
-        if share is WHOLE and (made := self.seen.take_reduction()) is not None:
+            return OpenDeliveries(basis.rules, basis.size_of)
+        if share is WHOLE and (made := self.seen.take_deliveries()) is not None:
             return made
         merged = Merged(basis.rules, basis.size_of, share)
         async for hit in self.store.all_hits():
             merged.add(hit)
-        return merged.reduction()
+        return merged.deliveries()
 
     async def _read_store(
-        self, share: Share, known: dict[Key, _Known], reduction: BulkReduction
+        self, share: Share, known: dict[Key, _Known], reduction: OpenDeliveries
     ) -> list[tuple[tuple[int, int], int, int]]:
         sums = []
         foreign = visible = 0
@@ -158,7 +158,7 @@ class _Comparison:
         if keys > MOST_KEYS:
             raise TooMany
 
-    def _judge(self, known: dict[Key, _Known], reduction: BulkReduction) -> dict[Key, list[Finding]]:
+    def _judge(self, known: dict[Key, _Known], reduction: OpenDeliveries) -> dict[Key, list[Finding]]:
         whole = self.view is not None and self.basis.topic and self.view.knows_all_deliveries
         counts_before = self.basis.rules.window == "first_touch"
         findings: dict[Key, list[Finding]] = {}

@@ -11,7 +11,7 @@ from app.checking.shares import TooMany
 from app.domain.records import Hit
 
 if TYPE_CHECKING:
-    from app.domain.bulk import BulkReduction
+    from app.domain.open_deliveries import OpenDeliveries
 
 __all__ = ["Ids", "Seen"]
 
@@ -76,12 +76,12 @@ class Seen:
             except TooMany:
                 self._merged = None
 
-    def take_reduction(self) -> BulkReduction | None:
+    def take_deliveries(self) -> OpenDeliveries | None:
         """The hits that passed, merged; None where none passed, or their keys were too many. The second time it is None."""
         merged, self._merged = self._merged, None
         if merged is None or "hit" not in self.ids:
             return None
         try:
-            return merged.reduction()
+            return merged.deliveries()
         except TooMany:
             return None

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
-from app.messages import hits as wire
-from app.messages.hits import Group
+from app.messages.records import decode_deliveries, decode_rejects
+from app.messages.tokens import HitGroup, decode_tokens
 from app.transports.reading import TopicReader
 
 __all__ = ["TopicView"]
@@ -49,9 +49,9 @@ class TopicView:
         bounds = self._bounds[REDUCED].values()
         return bool(bounds) and all(first == 0 for first, _ in bounds) and any(end for _, end in bounds)
 
-    async def tokens(self) -> AsyncIterator[list[Group]]:
+    async def tokens(self) -> AsyncIterator[list[HitGroup]]:
         async for value in self._values(TOKENS):
-            groups = wire.decode_tokens(value).groups
+            groups = decode_tokens(value).groups
             self._on_progress(TOKENS, sum(group.count for group in groups))
             yield groups
 
@@ -62,13 +62,13 @@ class TopicView:
 
     async def rejects(self) -> AsyncIterator[list[Reject]]:
         async for value in self._values(REJECTS):
-            found = wire.decode_rejects(value)
+            found = decode_rejects(value)
             self._on_progress(REJECTS, len(found))
             yield found
 
     async def deliveries(self) -> AsyncIterator[list[Delivery]]:
         async for value in self._values(REDUCED):
-            found = wire.decode_deliveries(value)
+            found = decode_deliveries(value)
             self._on_progress(REDUCED, len(found))
             yield found
 
@@ -79,15 +79,15 @@ class TopicView:
             for partition, offset in self._done[TOKENS].items()
         }
         async for value in self._rest(TOKENS, begin):
-            yield hits_of_groups(wire.decode_tokens(value).groups)
+            yield hits_of_groups(decode_tokens(value).groups)
 
     async def rejects_on_the_way(self) -> AsyncIterator[list[Reject]]:
         async for value in self._rest(REJECTS, self._done[REJECTS]):
-            yield wire.decode_rejects(value)
+            yield decode_rejects(value)
 
     async def deliveries_on_the_way(self) -> AsyncIterator[list[Delivery]]:
         async for value in self._rest(REDUCED, self._done[REDUCED]):
-            yield wire.decode_deliveries(value)
+            yield decode_deliveries(value)
 
     def _values(self, topic: str) -> AsyncIterator[bytes]:
         done = self._done[topic]
@@ -98,7 +98,7 @@ class TopicView:
         return _in_thread(lambda: self._reader.read(topic, begin))
 
 
-def hits_of_groups(groups: list[Group]) -> list[Hit]:
+def hits_of_groups(groups: list[HitGroup]) -> list[Hit]:
     """As Hit, source before position."""
     return [Hit._make(hit) for group in groups for hit in group.hits()]
 

@@ -14,8 +14,8 @@ from app.domain.records import Reject, raw_ids
 from app.engine.batches import Taken, acknowledge, batches, by_partition
 from app.engine.outputs import send_all
 from app.engine.table import BatchTable
-from app.messages import hits as wire
 from app.messages.events import Read, encode_counted
+from app.messages.records import encode_rejects
 from app.process.counters import counters
 from app.process.crash_points import crash_point
 from app.steps.ledger import Arrived, Ledger
@@ -109,7 +109,7 @@ class EventFlow(NamedTuple, Generic[Event]):
     async def _send_rejects(self, rejects: list[Reject], partition: int) -> None:
         if rejects:
             counters.events[self.source, "bad"] += len(rejects)
-            values = wire.encode_in_pieces(rejects)
+            values = encode_rejects(rejects)
             await send_all(
                 self.app, [Message("weblogs_rejects", partition, None, value, {}, time.time()) for value in values]
             )

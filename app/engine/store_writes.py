@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from app.domain.records import Reject
 from app.engine.outputs import send_all
 from app.errors import StoreError, StoreUnreachable
-from app.messages import hits as wire
+from app.messages.records import encode_rejects
 from app.process.counters import counters
 from app.process.crash_points import crash_point
 from app.process.exit import die
@@ -103,6 +103,6 @@ async def _write_portion(
             for record, reason in refused
             if not isinstance(record, Reject)
         ]
-        values = wire.encode_in_pieces(rejects) if rejects else []
+        values = encode_rejects(rejects)
         await send_all(app, [Message("weblogs_rejects", 0, None, value, {}, time.time()) for value in values])
         log.error("%s refused %d records for good, the first because: %s", store, len(refused), refused[0][1])

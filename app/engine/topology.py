@@ -138,7 +138,7 @@ app = _make_app(_settings.app_id if runs_flow else f"{_settings.app_id}-{_settin
 """The worker's main app: the flow's, or without the flow that of the first store."""
 
 weblogs = _topic(app, "weblogs")
-"""Lines as they come; headers in app.messages.hits.Headers."""
+"""Lines as they come; headers in app.messages.headers.Headers."""
 weblogs_tokens = _topic(app, "weblogs_tokens")
 """Hits, by delivery key."""
 weblogs_rejects = _topic(app, "weblogs_rejects")

@@ -6,11 +6,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.domain.lines import decode
-from app.messages import hits as wire
 from app.messages.envelope import unwrap
-from app.messages.hits import Headers
+from app.messages.forms import UnreadableMessage
+from app.messages.headers import HEADERS_FORM, Headers, unpack_positions
 
-__all__ = ["Lines", "Origin", "headers_of", "may_begin_with_header", "number_in", "origin_of", "unwrapped"]
+__all__ = [
+    "Lines",
+    "Origin",
+    "check_form",
+    "headers_of",
+    "may_begin_with_header",
+    "number_in",
+    "origin_of",
+    "unwrapped",
+]
 
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
@@ -58,6 +67,15 @@ def unwrapped(message: Lines) -> Lines:
     return message._replace(value=envelope.line.encode("utf-8", "surrogatepass"), headers={**message.headers, **given})
 
 
+def check_form(message: Lines) -> None:
+    """Raises UnreadableMessage if the headers are in another form; lines from shippers name none."""
+    if Headers.FORM in message.headers and number_in(message.headers, Headers.FORM, -1) != HEADERS_FORM:
+        form = number_in(message.headers, Headers.FORM, -1)
+        topic, _, _ = message.topic.partition("@")
+        found = UnreadableMessage("the headers", None if form < 0 else form, HEADERS_FORM)
+        raise found.at(topic, message.partition, message.offset)
+
+
 def origin_of(message: Lines) -> Origin:
     headers = message.headers
     here = f"{message.topic}/{message.partition}"
@@ -83,7 +101,7 @@ def _place_of(message: Lines) -> tuple[int, Sequence[int] | None] | None:
     if Headers.POSITIONS not in headers:
         return (position, None) if position >= 0 else None
     try:
-        positions = wire.unpack_positions(headers[Headers.POSITIONS])
+        positions = unpack_positions(headers[Headers.POSITIONS])
     except ValueError:
         return None
     return (position, positions) if position >= 0 and len(positions) == _count_of_lines(message.value) else None

@@ -6,9 +6,10 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from app.domain.events import Sum, Transaction, Vote
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
-from app.messages import hits as wire
 
 __all__ = ["as_reject", "refusal_id"]
 
@@ -36,7 +37,7 @@ def refusal_id(store: str, raw_id: str) -> str:
 
 def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
     """Of a hit, a delivery, an event or a sum; `now` is when it was refused, UTC seconds."""
-    line = wire.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
+    line = msgspec.json.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
     if isinstance(record, Vote | Transaction | Sum):
         source = f"{type(record).__name__.lower()}/{store}"
         return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)

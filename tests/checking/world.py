@@ -12,10 +12,11 @@ from typing import Any
 from app.checking.everything import Run, check_stores, reconcile
 from app.checking.mending import Mender
 from app.checking.report import Difference, Report
+from app.domain.open_deliveries import no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
-from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.messages import hits as wire
+from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
+from app.messages.tokens import decode_tokens, encode_tokens, hits_of
 from app.settings import Settings, load
 from app.steps.tokenizer import partition_of
 from app.stores import open_store
@@ -75,14 +76,14 @@ class World:
             token = message(some, now, unordered=unordered, tick=tick)
             self.records.clear()
             self.workers[partition].take(token)
-            messages.append(Message("weblogs_tokens", partition, None, wire.encode(token), {}, now))
+            messages.append(Message("weblogs_tokens", partition, None, encode_tokens(token)[0], {}, now))
             if self.records:
-                messages.append(Message("weblogs_reduced", partition, None, wire.encode(self.records), {}, now))
+                messages.append(Message("weblogs_reduced", partition, None, encode_deliveries(self.records)[0], {}, now))
         self.append(messages, stored)
 
     def reject(self, *positions: int, stored: bool = True) -> None:
         rejects = [Reject("bad_time", "no date", "x", raw_ids(SOURCE)(at), SOURCE, at, BASE_S) for at in positions]
-        self.append([Message("weblogs_rejects", 0, None, wire.encode(rejects), {}, BASE_S)], stored)
+        self.append([Message("weblogs_rejects", 0, None, encode_rejects(rejects)[0], {}, BASE_S)], stored)
 
     def append(self, messages: list[Message], stored: bool = True) -> None:
         with self.log() as log:
@@ -155,11 +156,11 @@ async def _write(store: Any, messages: list[Message]) -> None:
     for each in messages:
         assert each.value is not None
         if each.topic == "weblogs_tokens":
-            assert await store.write_hits(wire.hits_of(wire.decode_tokens(each.value))) == []
+            assert await store.write_hits(hits_of(decode_tokens(each.value))) == []
         elif each.topic == "weblogs_rejects":
-            assert await store.write_rejects(wire.decode_rejects(each.value)) == []
+            assert await store.write_rejects(decode_rejects(each.value)) == []
         else:
-            assert await store.write_deliveries(wire.decode_deliveries(each.value)) == []
+            assert await store.write_deliveries(decode_deliveries(each.value)) == []
 
 
 def some_lines(count: int = 40, first: int = 0, begin_s: float = BASE_S) -> list[Line]:

@@ -17,7 +17,6 @@ import asyncio, sys
 from types import SimpleNamespace
 from agents.merge_ranges import _merge, byte_ranges
 from agents.count_votes import flow
-from app.messages import hits as wire
 from app.engine.batches import Taken
 from app.engine.partition import MemoryPart
 from app.engine.topology import app

@@ -17,9 +17,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from app.domain.records import Delivery
+from app.domain.records import Delivery, Hit
 from app.errors import LogError
-from app.messages import hits as wire
+from app.messages.records import decode_deliveries, decode_rejects
+from app.messages.tokens import decode_tokens, hits_of
 from app.process.exit import EXIT_REFUSED
 from app.process.stack_dump import ASKED
 from app.settings import Settings, load
@@ -264,7 +265,7 @@ class Live:
         """The newest version of each, from the topic, those that count."""
         newest: dict[tuple, Delivery] = {}
         for value in self.values("weblogs_reduced"):
-            for record in wire.decode_deliveries(value):
+            for record in decode_deliveries(value):
                 known = newest.get(record[:4])
                 if known is None or known.version < record.version:
                     newest[record[:4]] = record
@@ -277,10 +278,10 @@ class Live:
     def raw_ids(self) -> tuple[Counter[str], Counter[str]]:
         """How often each raw id is among the hits and among the rejects of the topics; repeats are sent after a crash."""
         hits = Counter(
-            hit[11] for value in self.values("weblogs_tokens") for hit in wire.hits_of(wire.decode_tokens(value))
+            hit.raw_id for value in self.values("weblogs_tokens") for hit in map(Hit._make, hits_of(decode_tokens(value)))
         )
         rejects = Counter(
-            reject.raw_id for value in self.values("weblogs_rejects") for reject in wire.decode_rejects(value)
+            reject.raw_id for value in self.values("weblogs_rejects") for reject in decode_rejects(value)
         )
         return hits, rejects
 

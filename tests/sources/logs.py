@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from app.errors import LogFull
-from app.messages.hits import Headers, unpack_positions
+from app.messages.headers import Headers, unpack_positions
 from app.sources.replay.messages import TOPIC
 from app.transports.producers import Message
 
