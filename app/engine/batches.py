@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from functools import wraps
 from typing import Any, NamedTuple
 
-from app.errors import SettingsError
+from app.errors import SettingsError, UnknownForm
+from app.messages.forms import DamagedMessage
 from app.process.exit import EXIT_REFUSED, die
 from app.settings import settings
 from app.transports.bundles import Bundle
@@ -152,7 +153,7 @@ def or_end(agent: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable
     async def guarded(stream: Any) -> None:
         try:
             await agent(stream)
-        except SettingsError as error:
+        except (SettingsError, UnknownForm, DamagedMessage) as error:
             die(str(error), code=EXIT_REFUSED)
         except asyncio.CancelledError:
             raise

@@ -12,32 +12,20 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from app.errors import WeblogsError
+from app.errors import UnknownForm, WeblogsError
 
-__all__ = ["FormDecoders", "MessageAt", "UnreadableMessage", "form_of", "read_at"]
+__all__ = ["DamagedMessage", "FormDecoders", "MessageAt", "form_of", "place_of", "read_at"]
 
 Message = TypeVar("Message")
+Read = TypeVar("Read", covariant=True)
 _FORM = re.compile(rb"\[ *([0-9]{1,9}) *[,\]]")
-_UPDATE = "read it with the version that wrote it, or a newer one, or send the logs again into fresh topics"
 
 
-class UnreadableMessage(WeblogsError):
-    """A message in a form that this version does not read: a person has to change something."""
+class DamagedMessage(WeblogsError):
+    """A message names a known form, but is not written in it."""
 
-    def __init__(self, what: str, form: int | None, known: int, place: str = "a message") -> None:
-        """`what` is the topic that has such messages, `known` the newest form; `form` is None if the message names none."""
-        self.what, self.form, self.known = what, form, known
-        if form is None:
-            fault = f"is not in form {known} of {what} and names no other form"
-        elif form == known:
-            fault = f"is in form {form} of {what}, but damaged"
-        else:
-            fault = f"is in form {form} of {what}; this version reads forms up to {known}"
-        super().__init__(f"{place} {fault}: {_UPDATE}")
-
-    def at(self, topic: str, partition: int, offset: int) -> UnreadableMessage:
-        """The same with its place."""
-        return UnreadableMessage(self.what, self.form, self.known, f"message {offset} of {topic}/{partition}")
+    def __init__(self, where: str, form: int, why: object) -> None:
+        super().__init__(f"{where} is damaged: it names form {form}, but cannot be read as such: {why!s:.200}")
 
 
 def form_of(value: bytes) -> int | None:
@@ -57,16 +45,20 @@ class FormDecoders(Generic[Message]):
         self._topic, self._decoders = topic, decoders
         self.newest = max(decoders)
 
-    def decode(self, value: bytes) -> Message:
-        """Raises UnreadableMessage for a form without a decoder, and for what the decoder of its form cannot read."""
+    def decode(self, value: bytes, place: str | None = None) -> Message:
+        """What a message says; errors name `place`.
+
+        Raises UnknownForm for a form without a decoder, and DamagedMessage for what the decoder of its form cannot read.
+        """
+        where = place or f"a message of {self._topic}"
         form = form_of(value)
         decoder = None if form is None else self._decoders.get(form)
-        if decoder is None:
-            raise UnreadableMessage(self._topic, form, self.newest)
+        if form is None or decoder is None:
+            raise UnknownForm(where, form, self.newest)
         try:
             return decoder(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
-            raise UnreadableMessage(self._topic, form, form or self.newest) from error
+            raise DamagedMessage(where, form, error) from error
 
 
 class MessageAt(Protocol):
@@ -80,9 +72,21 @@ class MessageAt(Protocol):
     def value(self) -> bytes: ...
 
 
-def read_at(topic: str, message: MessageAt, decode: Callable[[bytes], Message]) -> Message:
-    """What a message says; an UnreadableMessage names its place."""
-    try:
-        return decode(message.value)
-    except UnreadableMessage as error:
-        raise error.at(topic, message.partition, message.offset) from error
+class Decode(Protocol[Read]):
+    """What FormDecoders.decode is."""
+
+    def __call__(self, value: bytes, place: str | None = None) -> Read: ...
+
+
+def place_of(topic: str, partition: int, offset: int) -> str:
+    """As errors name it.
+
+    >>> place_of("weblogs_tokens", 0, 12)
+    'message 12 of weblogs_tokens/0'
+    """
+    return f"message {offset} of {topic}/{partition}"
+
+
+def read_at(topic: str, message: MessageAt, decode: Decode[Message]) -> Message:
+    """What a message says; errors name its place."""
+    return decode(message.value, place_of(topic, message.partition, message.offset))

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.domain.lines import decode
+from app.errors import UnknownForm
 from app.messages.envelope import unwrap
-from app.messages.forms import UnreadableMessage
+from app.messages.forms import place_of
 from app.messages.headers import HEADERS_FORM, Headers, unpack_positions
 
 __all__ = [
@@ -68,12 +69,12 @@ def unwrapped(message: Lines) -> Lines:
 
 
 def check_form(message: Lines) -> None:
-    """Raises UnreadableMessage if the headers are in another form; lines from shippers name none."""
-    if Headers.FORM in message.headers and number_in(message.headers, Headers.FORM, -1) != HEADERS_FORM:
-        form = number_in(message.headers, Headers.FORM, -1)
+    """Raises UnknownForm if the headers are in another form; lines from shippers name none."""
+    form = message.headers.get(Headers.FORM)
+    if form is not None and form != b"%d" % HEADERS_FORM:
         topic, _, _ = message.topic.partition("@")
-        found = UnreadableMessage("the headers", None if form < 0 else form, HEADERS_FORM)
-        raise found.at(topic, message.partition, message.offset)
+        place = place_of(topic, message.partition, message.offset)
+        raise UnknownForm(f"{place}, by its headers,", decode(form), HEADERS_FORM)
 
 
 def origin_of(message: Lines) -> Origin:

@@ -10,7 +10,7 @@ from typing import Any
 __all__ = ["pack_numbers", "unpack_numbers"]
 
 
-def pack_numbers(code: str, numbers: Iterable[int]) -> bytes:
+def pack_numbers(code: str, numbers: Iterable[float]) -> bytes:
     """`code`: the type of a number, as the module array has it."""
     packed: array[Any] = array(code, numbers)
     if sys.byteorder == "big":

@@ -55,6 +55,6 @@ def _reader(make: Callable[[tuple[Any, ...]], Record]) -> Callable[[bytes], list
 _deliveries = FormDecoders("weblogs_reduced", {DELIVERIES_FORM: _reader(Delivery._make)})
 _rejects = FormDecoders("weblogs_rejects", {REJECTS_FORM: _reader(Reject._make)})
 decode_deliveries = _deliveries.decode
-"""From a message of `weblogs_reduced`. Raises UnreadableMessage."""
+"""From a message of `weblogs_reduced`. Raises UnknownForm and DamagedMessage."""
 decode_rejects = _rejects.decode
-"""From a message of `weblogs_rejects`. Raises UnreadableMessage."""
+"""From a message of `weblogs_rejects`. Raises UnknownForm and DamagedMessage."""

@@ -98,7 +98,7 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
 
 _encode = msgspec.json.Encoder().encode
 decode_tokens = FormDecoders("weblogs_tokens", {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
-"""From a message of `weblogs_tokens`. Raises UnreadableMessage."""
+"""From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 
 def hits_of(message: TokenMessage) -> list[Hit]:
@@ -119,7 +119,7 @@ def encode_tokens(message: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> 
                 tuple(clean(field) if isinstance(field, str) else field for field in row) for row in group.rows
             ]
         whole = _encode(message)
-    if len(whole) <= max_bytes:
+    if len(whole) <= max_bytes or not message.groups:
         return [whole]
     room = max_bytes - len(_encode(TokenMessage(message.now, [], message.tick)))
     pieces = split(_pieces(message.groups), attrgetter("weight"), room)
@@ -135,7 +135,7 @@ class _Piece(NamedTuple):
     """The group without hits: what is said of a source's time goes with each message."""
     row: tuple[Any, ...] | None
     block: PackedHits | None
-    index: int
+    at: int
     """Of the hit in the block."""
     weight: int
     """Bytes in a message of its own, at most."""
@@ -161,7 +161,7 @@ def _joined(pieces: Iterable[_Piece]) -> Iterator[HitGroup]:
         group = msgspec.structs.replace(some[0].head, rows=[one.row for one in some if one.row is not None], columns=[])
         for _, alike in groupby((one for one in some if one.block is not None), lambda one: id(one.block)):
             hits = list(alike)
-            block, begin, end = hits[0].block, hits[0].index, hits[-1].index + 1
+            block, begin, end = hits[0].block, hits[0].at, hits[-1].at + 1
             assert block is not None
             group.columns.append(block.part(begin, end))
         yield group

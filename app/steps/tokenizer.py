@@ -84,7 +84,7 @@ class Tokenizer:
     def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
         """The hits and rejects of messages of one partition.
 
-        Raises UnreadableMessage if the headers of one are in a form of another version.
+        Raises UnknownForm if the headers of one are in a form of another version.
         """
         groups: dict[int, dict[str, HitGroup]] = {}
         rejects: list[Reject] = []
