@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from app.domain.events import Vote, vote_id_of
 from app.errors import LogFull
-from app.messages.events import read_votes
+from app.flows.votes import VOTES, Vote, vote_id_of
+from app.messages.events import read_events
 from app.settings import Settings
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
@@ -32,7 +32,7 @@ def logged(settings: Settings) -> list[Vote]:
         values = [record.value or b"" for partition in range(partitions) for record in log.read("votes", partition, 0)]
     finally:
         log.close()
-    found = [read_votes(value) for value in values]
+    found = [read_events(VOTES, value) for value in values]
     assert not any(read.bad for read in found)
     return [vote for read in found for vote in read.events]
 

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import msgspec
 
-from app.domain.events import Transaction
+from app.domain.counted import MAX_NAME_CHARS
 from app.domain.times import parse_time
-from app.messages.events import MAX_CENTS, MAX_NAME_CHARS
+from app.flows.spending import MAX_CENTS, Transaction
 
 __all__ = [
     "MAX_AHEAD_S",

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from app.domain.events import SPEND_RESOLUTIONS, added
-from app.domain.spending import bucket_bounds
+from app.domain.counted import added
+from app.flows.spending import SPEND_RESOLUTIONS, SPENDING, bucket_bounds
 from app.web.counted.event_views import spend_columns
 from app.web.service.answers import ApiError
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
@@ -33,9 +33,9 @@ async def answer_spender(request: web.Request) -> web.Response:
     now, ledgers = time.time(), parts.store.ledgers
     async with asyncio.timeout(STORE_TIMEOUT_S):
         total, *found = await asyncio.gather(
-            ledgers.spend_sums(user, "total", 0, 1),
+            ledgers.sums(SPENDING, user, "total", 0, 1),
             *(
-                ledgers.spend_sums(user, name, *bucket_bounds(now - span_s, now + 1, name))
+                ledgers.sums(SPENDING, user, name, *bucket_bounds(now - span_s, now + 1, name))
                 for _, name, span_s in _CHARTS
             ),
         )

@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.events import SPEND_RESOLUTIONS, Transaction, added
-from app.domain.spending import bucket_bounds, pieces
+from app.domain.counted import added
 from app.domain.times import iso
+from app.flows.spending import SPEND_RESOLUTIONS, SPENDING, Transaction, bucket_bounds, pieces
 from app.stores.ledger_contract import Ledgers
 from app.web.counted.spend_fields import BadTransaction, read_transactions_body, transaction_of
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
@@ -95,7 +95,7 @@ async def answer_transactions(request: web.Request) -> web.Response:
     limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
     await parts.results.settle("spend")
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        found = await parts.store.ledgers.transactions(user_id, begin, end, limit + 1)
+        found = await parts.store.ledgers.events(SPENDING, user_id, begin, end, limit + 1)
     rows = [
         {"transaction_id": each.transaction_id, "time": iso(each.time), "cents": each.cents} for each in found[:limit]
     ]
@@ -119,7 +119,7 @@ async def answer_buckets(request: web.Request) -> web.Response:
         )
     await parts.results.settle("spend")
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        sums = await parts.store.ledgers.spend_sums(user_id, resolution, *bucket_bounds(begin, end, resolution))
+        sums = await parts.store.ledgers.sums(SPENDING, user_id, resolution, *bucket_bounds(begin, end, resolution))
     rows = [
         {"start": iso(start), "end": iso(start + length_s), "cents": cents, "transactions": events}
         for (_, start), (events, cents, _) in sorted(added(sums).items())
@@ -137,7 +137,7 @@ async def answer_sum(request: web.Request) -> web.Response:
     await parts.results.settle("spend")
     if "from" not in request.query and "to" not in request.query:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            total = added(await parts.store.ledgers.spend_sums(user_id, "total", 0, 1))
+            total = added(await parts.store.ledgers.sums(SPENDING, user_id, "total", 0, 1))
         events, cents, _ = total.get((user_id, 0), (0, 0, 0))
         return json_answer({"user_id": user_id, "from": None, "to": None, "cents": cents, "transactions": events})
     async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -150,8 +150,8 @@ async def spent_between(ledgers: Ledgers, user_id: str, begin: float, end: float
 
     async def of(resolution: str | None, first: float, last: float) -> tuple[int, int]:
         if resolution is None:
-            return await ledgers.spent(user_id, first, last)
-        sums = await ledgers.spend_sums(user_id, resolution, first, last)
+            return await ledgers.spent(SPENDING, user_id, first, last)
+        sums = await ledgers.sums(SPENDING, user_id, resolution, first, last)
         return sum(each.amount for each in sums), sum(each.events for each in sums)
 
     found = await asyncio.gather(*(of(*piece) for piece in pieces(begin, end)))

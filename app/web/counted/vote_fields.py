@@ -9,9 +9,9 @@ from uuid import uuid4
 
 import msgspec
 
-from app.domain.events import Vote, vote_id_of
+from app.domain.counted import MAX_NAME_CHARS
 from app.domain.times import parse_time
-from app.messages.events import MAX_ID, MAX_NAME_CHARS, MAX_OPINION_CHARS
+from app.flows.votes import MAX_ID, MAX_OPINION_CHARS, Vote, vote_id_of
 
 __all__ = ["MAX_VOTES", "BadVote", "Ballot", "PostedVote", "read_form", "read_vote", "read_votes_body", "vote_of"]
 

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from app.domain.events import Vote
 from app.errors import LogError, LogFull
+from app.flows.votes import Vote
 from app.web.counted.vote_fields import BadVote, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.deliveries.weblogs import refuse_other_sites
 from app.web.service.answers import ApiError, json_answer
