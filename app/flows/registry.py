@@ -11,6 +11,7 @@ from app.flows.votes import VOTES
 __all__ = [
     "COUNTED",
     "DELIVERY_STAGES",
+    "DELIVERY_TOPICS_OF_STORES",
     "STAGES",
     "TABLES",
     "TOPICS",
@@ -31,6 +32,8 @@ STAGES = (
 """Topics of all flows, stage by stage."""
 TOPICS_OF_FLOW = ("weblogs", "weblogs_tokens", *(kind.name for kind in COUNTED))
 """What the flow's group reads."""
+DELIVERY_TOPICS_OF_STORES = (*DELIVERY_STAGES[1], *DELIVERY_STAGES[2])
+"""What each store reads of the deliveries: hits, rejects, deliveries."""
 TOPICS_OF_STORES = (*STAGES[1], *STAGES[2])
 """What each store's group reads."""
 TOPICS = tuple(dict.fromkeys(TOPICS_OF_FLOW + TOPICS_OF_STORES))

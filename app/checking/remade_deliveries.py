@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.checking.marks import key_number
+from app.checking.digests import key_number
 from app.checking.shares import WHOLE, Share, TooMany
 from app.domain.bulk import BulkReduction
 from app.domain.merging import SizeOf
@@ -10,14 +10,14 @@ from app.domain.records import Hit
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules
 
-__all__ = ["MOST_KEYS", "Merged"]
+__all__ = ["MOST_KEYS", "RemadeDeliveries"]
 
 MOST_KEYS = 100_000
 """Keys whose marks and merged hits are kept at a time: about 200 MB."""
 _BATCH_HITS = 2000
 
 
-class Merged:
+class RemadeDeliveries:
     """Hits in any order, merged with none evicted: late ones join. Raises TooMany beyond MOST_KEYS keys."""
 
     def __init__(self, rules: Rules, size_of: SizeOf, share: Share = WHOLE) -> None:
