@@ -25,7 +25,7 @@ from app.settings import settings
 from app.steps.ledger import Arrived, Ledger
 from app.transports.messages import Message
 
-__all__ = ["EventFlow", "counting_agent", "counting_table", "storing_agents"]
+__all__ = ["EventFlow", "counting_flow", "counting_table", "storing_agents"]
 
 MAX_BATCH_BYTES = 1 << 20
 """Counting this much blocks the event loop for some tens of milliseconds."""
@@ -47,6 +47,16 @@ class EventFlow(NamedTuple, Generic[Event]):
     def source(self) -> str:
         """The topic of the events."""
         return self.kind.name
+
+    def agent(self, name: str) -> Any:
+        """The agent that counts."""
+
+        @self.app.agent(counted_topics[self.source], name=name)
+        @or_end
+        async def count(stream: Any) -> None:
+            await self.run(stream)
+
+        return count
 
     async def run(self, stream: Any) -> None:
         """Count all that the stream brings."""
@@ -136,17 +146,10 @@ def counting_table(kind: CountedKind[Any]) -> BatchTable:
     return table
 
 
-def counting_agent(kind: CountedKind[Any], table: BatchTable, name: str) -> Any:
-    """The agent that counts a kind's events."""
+def counting_flow(kind: CountedKind[Any], table: BatchTable) -> EventFlow[Any]:
+    """The flow that counts a kind's events into its table."""
     own = settings()
-    flow = EventFlow(app, kind, table, Ledger(kind.rules(own), own.changelog_batch_bytes))
-
-    @app.agent(counted_topics[kind.name], name=name)
-    @or_end
-    async def count(stream: Any) -> None:
-        await flow.run(stream)
-
-    return count
+    return EventFlow(app, kind, table, Ledger(kind.rules(own), own.changelog_batch_bytes))
 
 
 def storing_agents(kind: CountedKind[Any], name: str) -> list[Any]:

@@ -124,7 +124,8 @@ class Results:
         ledgers = self._store.ledgers
         async with asyncio.timeout(_READ_S):
             seconds, windows = await asyncio.gather(
-                ledgers.sums(VOTES, None, "second", *second_bounds(time.time())), ledgers.sums(VOTES, None, "window", begin, end)
+                ledgers.sums(VOTES, None, "second", *second_bounds(time.time())),
+                ledgers.sums(VOTES, None, "window", begin, end),
             )
         return value_of(None, seconds, windows, begin, end, self._settings.vote_window)
 
