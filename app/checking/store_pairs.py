@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
-from app.checking.counted import event_record, sum_record
+from app.checking.counted_records import event_record, sum_record
 from app.checking.digests import (
     Bucket,
     Buckets,

@@ -43,8 +43,8 @@ async def test_results_add_the_partitions_and_leave_out_candidates_without_votes
     start = window_now()
     await fill(store, {(1, start): 5, (3, start): 0}, 0)
     await fill(store, {(1, start): 2, (2, start - 600): 1}, 1)
-    await store.ledgers.write_sums(VOTES, 
-        [Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)]
+    await store.ledgers.write_sums(
+        VOTES, [Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)]
     )
     answer = await client.get("/result/")
     assert await answer.json() == [

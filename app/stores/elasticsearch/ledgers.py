@@ -15,38 +15,23 @@ from app.errors import StoreError, StoreRefused
 from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import Sender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 
-__all__ = ["ElasticsearchLedgers", "mappings"]
+__all__ = ["ElasticsearchLedgers"]
 
 _SLICE = 5000
 _GROUPS = 5000
 _AT_ONCE = 20_000
-_MENDED_AT_ONCE = 500
 _DAY_S = 86400.0
 _DELETE_S = 300.0
 _KEEP_ALIVE = "5m"
 _MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _SUM_KEY = ("resolution", "group", "start", "partition", "share")
-_TYPES = {"text": "keyword", "integer": "long", "time": "double"}
-_TIME = {"type": "date", "format": "epoch_millis"}
-_WHEN = {"@timestamp": _TIME | {"ignore_malformed": True}, "ingested": _TIME}
-_SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "partition": "integer"} | dict.fromkeys(
-    ("share", "events", "amount", "repeats"), "long"
-)
 _encode = msgspec.json.Encoder().encode
 Event = TypeVar("Event", bound=tuple[Any, ...])
-
-
-def mappings() -> dict[str, dict[str, Any]]:
-    """Index, without prefix -> its fields."""
-    found: dict[str, dict[str, Any]] = {}
-    for kind in COUNTED:
-        found[kind.events_table] = {field.name: {"type": _TYPES[field.kind]} for field in kind.fields} | _WHEN
-        found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
-    return found | {"names": dict.fromkeys(("kind", "id", "name"), {"type": "keyword"})}
 
 
 def _name(*parts: object) -> str:
@@ -158,7 +143,7 @@ class ElasticsearchLedgers:
     async def sums(
         self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
     ) -> list[Sum]:
-        filters: list[dict[str, Any]] = [{"term": {"resolution": resolution}}, _within("start", begin, end)]
+        filters: list[dict[str, Any]] = [{"term": {"resolution": resolution}}, within("start", begin, end)]
         if kind.resolution[resolution].within:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
@@ -166,12 +151,12 @@ class ElasticsearchLedgers:
         return [_sum_of(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
-        filters = [{"term": {kind.group_field: group}}, _within("time", begin, end)]
+        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
         return [_event_of(kind, each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
-        filters = [{"term": {kind.group_field: group}}, _within("time", begin, end)]
+        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         body = {
             "size": 0,
             "track_total_hits": True,
@@ -292,24 +277,12 @@ class ElasticsearchLedgers:
         await self._remove_copies(kind.sums_table, _SUM_KEY, [each[:5] for each in sums])
 
     async def _remove_copies(self, index: str, fields: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
-        """All documents with these keys, whatever their `_id` is: a person may have written one under another."""
         self._may_write()
-        unique = sorted(set(keys))
-        for begin in range(0, len(unique), _MENDED_AT_ONCE):
-            one_of = [
-                {"bool": {"filter": [{"term": {field: value}} for field, value in zip(fields, key, strict=True)]}}
-                for key in unique[begin : begin + _MENDED_AT_ONCE]
-            ]
-            query = {"bool": {"should": one_of, "minimum_should_match": 1}}
-            body: dict[str, Any] = {"size": _SLICE, "_source": False, "query": query}
-            while hits := (await self._search(index, body))["hits"]["hits"]:
-                lines = [f'{{"delete":{{"_index":"{hit["_index"]}","_id":"{hit["_id"]}"}}}}\n' for hit in hits]
-                status, answer = await self._connection.bulk("".join(lines).encode(), {"refresh": "true"})
-                told = [result["delete"] for result in answer["items"]] if status < 300 else []
-                if status >= 300 or any(one["status"] not in (200, 404) for one in told):
-                    raise StoreError(
-                        f"Elasticsearch at {self._connection.where} deletes nothing: {self._connection.reason(answer)}"
-                    )
+
+        async def search(body: Mapping[str, Any]) -> dict[str, Any]:
+            return await self._search(index, body)
+
+        await remove_copies(self._connection, search, fields, keys)
 
     # -- retention
 
@@ -344,13 +317,6 @@ class ElasticsearchLedgers:
             gone += answer["deleted"]
             if answer["deleted"] < _AT_ONCE:
                 return gone
-
-
-def _within(field: str, begin: float, end: float) -> dict[str, Any]:
-    """From inclusive, to exclusive; whole numbers for a field of integers."""
-    if field == "start":
-        begin, end = math.ceil(begin), math.ceil(end)
-    return {"range": {field: {"gte": begin, "lt": end}}}
 
 
 def _sum_of(source: Mapping[str, Any]) -> Sum:
