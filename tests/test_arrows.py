@@ -15,6 +15,7 @@ FILES = sorted(path for folder in ("app", "agents", "tables", "simulator") for p
 LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings", "app.words"},
+    {"app.flows"},
     {"app.messages", "app.process"},
     {"app.columns", "app.output", "app.sources", "app.stores", "app.transports"},
     {"app.checking", "app.reducing", "app.steps"},

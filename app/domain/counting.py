@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 
-from app.domain.events import ONE_VOTE_A_USER, Bucket
+from app.domain.counted import KEPT_FOR_EVER, Bucket
 
 __all__ = ["Counting", "Counts", "Key", "end_of", "is_over", "is_remembered", "share_of"]
 
@@ -43,7 +43,7 @@ def is_over(end: float, share: int, now: int, horizon_s: int) -> bool:
 
 def is_remembered(identity: bytes, seen: int, now: int, horizon_s: int) -> bool:
     """Whether an identity seen at that time still makes an event a repeat."""
-    return now < seen + horizon_s or identity.startswith(ONE_VOTE_A_USER)
+    return now < seen + horizon_s or identity.startswith(KEPT_FOR_EVER)
 
 
 class Counting:

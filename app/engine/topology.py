@@ -6,11 +6,13 @@ neither the flow nor another store: within one app a single stalled agent stops 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 import faust
 from faust.app.base import BootStrategy
 
+from app.flows.registry import COUNTED
 from app.process.logs import logging_config
 from app.settings import settings
 from app.transports.kafka.options import MAX_MESSAGE_BYTES, faust_credentials, servers
@@ -19,13 +21,10 @@ from app.transports.kafka.worker_id import worker_id
 __all__ = [
     "Sink",
     "app",
+    "counted_topics",
     "flow",
     "runs_flow",
     "sinks",
-    "spend",
-    "spend_reduced",
-    "votes",
-    "votes_reduced",
     "weblogs",
     "weblogs_reduced",
     "weblogs_rejects",
@@ -146,16 +145,10 @@ weblogs_rejects = _topic(app, "weblogs_rejects")
 weblogs_reduced = _topic(app, "weblogs_reduced")
 """Deliveries."""
 
-votes = _topic(app, "votes")
-"""Votes, many a message, by vote id or user."""
-votes_reduced = _topic(app, "votes_reduced")
-"""The votes that count, and how many there are of them."""
-spend = _topic(app, "spend")
-"""Transactions, many a message, by user."""
-spend_reduced = _topic(app, "spend_reduced")
-"""The transactions that count, and their sums."""
+counted_topics = {name: _topic(app, name) for kind in COUNTED for name in kind.topics}
+"""For each counted kind its events, many a message, spread by what may repeat them; and those that count, with their sums."""
 
-flow = (weblogs, weblogs_tokens, weblogs_rejects, weblogs_reduced, votes, votes_reduced, spend, spend_reduced)
+flow = (weblogs, weblogs_tokens, weblogs_rejects, weblogs_reduced, *counted_topics.values())
 
 
 class Sink(NamedTuple):
@@ -165,8 +158,8 @@ class Sink(NamedTuple):
     tokens: faust.TopicT
     rejects: faust.TopicT
     reduced: faust.TopicT
-    votes: faust.TopicT
-    spend: faust.TopicT
+    counted: Mapping[str, faust.TopicT]
+    """By name of the kind: those that count, and their sums."""
 
 
 def _sink(store: str) -> Sink:
@@ -174,8 +167,9 @@ def _sink(store: str) -> Sink:
     own = app if name == app.conf.id else _make_app(name)
     if own is not app:
         own.finalize()  # the worker starts it as a dependency: no command line will do it
-    read = (weblogs_tokens, weblogs_rejects, weblogs_reduced, votes_reduced, spend_reduced)
-    return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in read))
+    read = (weblogs_tokens, weblogs_rejects, weblogs_reduced)
+    counted = {kind.name: _topic(own, kind.reduced) for kind in COUNTED}
+    return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in read), counted)
 
 
 sinks = {store: _sink(store) for store in _settings.store_names if store in _settings.role_names}

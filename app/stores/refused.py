@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
+from app.flows.registry import COUNTED
 
 __all__ = ["as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
+_OF_COUNTED = (Sum, *(kind.event for kind in COUNTED))
 
 
 @cache
@@ -38,7 +40,7 @@ def refusal_id(store: str, raw_id: str) -> str:
 def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
     """Of a hit, a delivery, an event or a sum; `now` is when it was refused, UTC seconds."""
     line = msgspec.json.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
-    if isinstance(record, Vote | Transaction | Sum):
+    if isinstance(record, _OF_COUNTED):
         source = f"{type(record).__name__.lower()}/{store}"
         return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)
     if not isinstance(record, Delivery):

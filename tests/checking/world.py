@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.checking.everything import Run, check_stores, reconcile
-from app.checking.mending import Mender
+from app.checking.mender import Mender
+from app.checking.reconciliation import Run, check_stores, reconcile
 from app.checking.report import Difference, Report
 from app.domain.open_deliveries import no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
@@ -20,9 +20,9 @@ from app.messages.tokens import decode_tokens, encode_tokens, hits_of
 from app.settings import Settings, load
 from app.steps.tokenizer import partition_of
 from app.stores import open_store
+from app.transports.broker_view import open_view
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
-from app.transports.reading import open_reader
 from tests.steps.flow import BASE_S, HOUR_S, Line, Worker, message
 
 PARTITIONS = 2
@@ -135,14 +135,14 @@ class World:
     def check(self) -> tuple[list[Difference], Report]:
         found: list[Difference] = []
         report = Report(found.append)
-        with closing(open_reader(self.settings)) as reader:
+        with closing(open_view(self.settings)) as reader:
             self.with_store(lambda store: check_stores(Run(self.settings, reader, self.size_of), [store], report))
         return found, report
 
     def repair(self, *, topic: bool = True, raw: bool = True, dry_run: bool = False) -> Report:
         """One look."""
         report = Report()
-        with closing(open_reader(self.settings)) as reader:
+        with closing(open_view(self.settings)) as reader:
             run = Run(self.settings, reader, self.size_of, topic, raw)
             self.with_store(lambda store: reconcile(run, store, report, Mender(store, report, dry_run)))
         return report

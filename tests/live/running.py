@@ -27,7 +27,7 @@ from app.settings import Settings, load
 from app.transports.drain import Drain
 from app.transports.kafka.options import client_options
 from app.transports.kafka.topics import create_topics, drop_topics
-from app.transports.standing import KafkaStanding
+from app.transports.kafka.view import KafkaView
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
 
@@ -153,7 +153,7 @@ class Live:
             servers() | broker.settings() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
         )
         self.settings: Settings = load(self.options | {"WEBLOGS_DATA_DIR": str(folder / "asking")})
-        self.standing = KafkaStanding(self.settings)
+        self.standing = KafkaView(self.settings)
         self.running: list[Supervised] = []
         self.workers: dict[str, Supervised] = {}
         self.fresh_topics()
@@ -225,7 +225,7 @@ class Live:
     def lag(self) -> str:
         """What each group has still to read, or why that is not known."""
         try:
-            lag = self.standing.look(list(self.standing.groups())).lag
+            lag = self.standing.positions(list(self.standing.groups())).lag
         except LogError as error:
             return str(error)
         return "\n".join(

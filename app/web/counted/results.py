@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from app.flows.spending import SPENDING
+from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
 from app.web.counted.cached import Cached, Entry, Shared, Times
@@ -112,9 +114,9 @@ class Results:
         begin = (now - LOOK_BACK_S) // window_s * window_s
         async with asyncio.timeout(_READ_S):
             totals, seconds, windows = await asyncio.gather(
-                ledgers.vote_sums("total", 0, 1),
-                ledgers.vote_sums("second", *second_bounds(now)),
-                ledgers.vote_sums("window", begin, now + self._settings.vote_future + 1),
+                ledgers.sums(VOTES, None, "total", 0, 1),
+                ledgers.sums(VOTES, None, "second", *second_bounds(now)),
+                ledgers.sums(VOTES, None, "window", begin, now + self._settings.vote_future + 1),
             )
         return value_of(totals, seconds, windows, None, None, window_s)
 
@@ -122,10 +124,11 @@ class Results:
         ledgers = self._store.ledgers
         async with asyncio.timeout(_READ_S):
             seconds, windows = await asyncio.gather(
-                ledgers.vote_sums("second", *second_bounds(time.time())), ledgers.vote_sums("window", begin, end)
+                ledgers.sums(VOTES, None, "second", *second_bounds(time.time())),
+                ledgers.sums(VOTES, None, "window", begin, end),
             )
         return value_of(None, seconds, windows, begin, end, self._settings.vote_window)
 
     async def _make_top(self, limit: int) -> list[list[Any]]:
         async with asyncio.timeout(4 * _READ_S):
-            return [list(each) for each in await self._store.ledgers.top(limit)]
+            return [list(each) for each in await self._store.ledgers.top(SPENDING, limit)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from app.checking.marks import Mark, mark_of
+from app.checking.digests import Mark, mark_of
 from app.domain.deliveries import STAGE_FINAL, superseded, version
 from app.domain.records import Delivery
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from app.checking.buckets import Buckets
-from app.checking.held import Held
-from app.checking.marks import Bucket, hit_bucket, hit_digest, reject_bucket, reject_digest
-from app.checking.mending import Mender
+from app.checking.digests import Bucket, Buckets, hit_bucket, hit_digest, reject_bucket, reject_digest
+from app.checking.mender import Mender
 from app.checking.report import Difference, Report
-from app.checking.seen import Seen
 from app.checking.shares import Share, TooMany, by_shares
-from app.checking.topics import TopicView
+from app.checking.store_digests import StoreDigests
+from app.checking.topic_spans import TopicSpans
+from app.checking.topic_view import TopicView
 from app.domain.records import Hit, Reject
 from app.stores.contract import Store
 
@@ -31,15 +30,15 @@ class RawKind(NamedTuple, Generic[Raw]):
 
     record: str
     stored: Callable[[Store], AsyncIterator[Raw]]
-    sent: Callable[[TopicView, Held | None, int], AsyncIterator[list[Raw]]]
+    sent: Callable[[TopicView, TopicSpans | None, int], AsyncIterator[list[Raw]]]
     """All in the topic; notes where they stand."""
     on_the_way: Callable[[TopicView], AsyncIterator[list[Raw]]]
     bucket: Callable[[Raw, int], Bucket]
     digest: Callable[[Raw], int]
 
 
-async def _hits(view: TopicView, held: Held | None, partitions: int) -> AsyncIterator[list[Hit]]:
-    from app.checking.topics import hits_of_groups
+async def _hits(view: TopicView, held: TopicSpans | None, partitions: int) -> AsyncIterator[list[Hit]]:
+    from app.checking.topic_view import hits_of_groups
 
     async for groups in view.tokens():
         for group in groups:
@@ -49,7 +48,7 @@ async def _hits(view: TopicView, held: Held | None, partitions: int) -> AsyncIte
             yield hits
 
 
-async def _rejects(view: TopicView, held: Held | None, partitions: int) -> AsyncIterator[list[Reject]]:
+async def _rejects(view: TopicView, held: TopicSpans | None, partitions: int) -> AsyncIterator[list[Reject]]:
     async for rejects in view.rejects():
         if held is not None:
             own = [
@@ -64,7 +63,7 @@ async def _rejects(view: TopicView, held: Held | None, partitions: int) -> Async
         yield rejects
 
 
-def _note(held: Held, places: list[tuple[str, int, int]], ordered: bool) -> None:
+def _note(held: TopicSpans, places: list[tuple[str, int, int]], ordered: bool) -> None:
     """One message: a span for each source and partition in it."""
     spans: dict[tuple[str, int], tuple[int, int]] = {}
     for source, partition, position in places:
@@ -103,7 +102,7 @@ async def compare_raw(
     refused: Collection[str],
     report: Report,
     mender: Mender | None,
-    seen: Seen,
+    seen: StoreDigests,
 ) -> None:
     """What the topic holds and the store has read must stand there once and as it is. `refused`: raw ids that it refused for good."""
     comparison = _Comparison(kind, store, view, partitions, refused, report, mender)
@@ -126,10 +125,10 @@ class _Comparison:
     ) -> None:
         self.kind, self.store, self.view, self.partitions, self.refused = kind, store, view, partitions, refused
         self.report, self.mender = report, mender
-        self.held = Held()
+        self.held = TopicSpans()
         self.differing: set[Bucket] = set()
 
-    async def sum_up(self, seen: Seen) -> None:
+    async def sum_up(self, seen: StoreDigests) -> None:
         """Checksums of both sides. Of the store only where the topic still is."""
         kind, partitions, name = self.kind, self.partitions, self.store.name
         sent, stored, all_stored = Buckets(), Buckets(), Buckets()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from app.domain.counted import CountedKind
 from app.domain.records import Delivery, Hit, Reject
+from app.flows.registry import DELIVERY_TOPICS_OF_STORES, TOPICS_OF_STORES
+from app.messages.events import Counted, decode_counted
 from app.messages.records import decode_deliveries, decode_rejects
 from app.messages.tokens import HitGroup, decode_tokens
-from app.transports.reading import TopicReader
+from app.transports.broker_view import BrokerView
 
 __all__ = ["TopicView"]
 
-REDUCED, REJECTS, TOKENS = "weblogs_reduced", "weblogs_rejects", "weblogs_tokens"
+TOKENS, REJECTS, REDUCED = DELIVERY_TOPICS_OF_STORES
 _AT_ONCE = 16
 Progress = Callable[[str, int], object]
 """What is read, and how many records more of it."""
@@ -24,14 +27,14 @@ class TopicView:
     """What the log holds for one store. Taken at one moment: what comes later is read by `on_the_way` alone."""
 
     def __init__(
-        self, reader: TopicReader, flow: str, group: str, on_progress: Progress = lambda what, count: None
+        self, reader: BrokerView, flow: str, group: str, on_progress: Progress = lambda what, count: None
     ) -> None:
         """`flow` and `group`: the consumer groups of the flow and of the store."""
         self._reader = reader
         self._on_progress = on_progress
-        self._bounds = {topic: reader.bounds(topic) for topic in (TOKENS, REJECTS, REDUCED)}
-        self._done = {topic: reader.committed(group, topic) for topic in self._bounds}
-        self._flow_done = reader.committed(flow, TOKENS)
+        self._bounds = {topic: reader.bounds(topic) for topic in TOPICS_OF_STORES}
+        self._done = {topic: _of(topic, reader.committed(group)) for topic in self._bounds}
+        self._flow_done = _of(TOKENS, reader.committed(flow))
 
     def waiting(self) -> dict[str, int]:
         """Messages by topic that the store has not taken yet."""
@@ -45,8 +48,12 @@ class TopicView:
 
     @property
     def knows_all_deliveries(self) -> bool:
-        """Nothing was trimmed from weblogs_reduced, and there is something in it."""
-        bounds = self._bounds[REDUCED].values()
+        """See `knows_all`."""
+        return self.knows_all(REDUCED)
+
+    def knows_all(self, topic: str) -> bool:
+        """Nothing was trimmed from a topic, and there is something in it."""
+        bounds = self._bounds[topic].values()
         return bool(bounds) and all(first == 0 for first, _ in bounds) and any(end for _, end in bounds)
 
     async def tokens(self) -> AsyncIterator[list[HitGroup]]:
@@ -72,6 +79,17 @@ class TopicView:
             self._on_progress(REDUCED, len(found))
             yield found
 
+    async def counted(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
+        """Messages of what counts of a kind."""
+        async for value in self._values(kind.reduced):
+            found = decode_counted(kind, value)
+            self._on_progress(kind.reduced, len(found.events))
+            yield found
+
+    async def counted_on_the_way(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
+        async for value in self._rest(kind.reduced, self._done[kind.reduced]):
+            yield decode_counted(kind, value)
+
     async def hits_on_the_way(self) -> AsyncIterator[list[Hit]]:
         """What was not through to flow and store when this was made, up to now."""
         begin = {
@@ -96,6 +114,10 @@ class TopicView:
 
     def _rest(self, topic: str, begin: dict[int, int]) -> AsyncIterator[bytes]:
         return _in_thread(lambda: self._reader.read(topic, begin))
+
+
+def _of(topic: str, offsets: Mapping[tuple[str, int], int]) -> dict[int, int]:
+    return {partition: offset for (name, partition), offset in offsets.items() if name == topic}
 
 
 def hits_of_groups(groups: list[HitGroup]) -> list[Hit]:

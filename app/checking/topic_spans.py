@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-__all__ = ["Held"]
+__all__ = ["TopicSpans"]
 
 MOST_SPANS = 300_000
 Name = tuple[str, int]
 """A source and a partition."""
 
 
-class Held:
+class TopicSpans:
     """Spans of positions, each from one message, whose lines stand in the order of their source.
 
     Within a span no line can be that the topic lacks; between two spans nothing is known. Beyond `most` spans all is taken for held, and
@@ -48,7 +48,7 @@ class Held:
     def covers(self, source: str, partition: int, position: int) -> bool:
         """Whether a line at this place would have to be in the topic, as far as is known.
 
-        >>> held = Held()
+        >>> held = TopicSpans()
         >>> held.add("a", 0, 10, 20); held.add("a", 0, 40, 40)
         >>> [held.covers("a", 0, position) for position in (9, 15, 30, 40)]
         [False, True, False, True]

@@ -6,15 +6,14 @@ from collections.abc import Collection, Iterable
 from itertools import groupby
 from typing import NamedTuple
 
-from app.checking.buckets import Buckets
-from app.checking.judging import Finding, Latest, judge
-from app.checking.marks import Mark, delivery_bucket, key_number, mark_of
-from app.checking.mending import Mender
-from app.checking.merged import MOST_KEYS, Merged
+from app.checking.digests import Buckets, Mark, delivery_bucket, key_number, mark_of
+from app.checking.mender import Mender
+from app.checking.remade_deliveries import MOST_KEYS, RemadeDeliveries
 from app.checking.report import Difference, Report
-from app.checking.seen import Seen
 from app.checking.shares import WHOLE, Share, TooMany, by_shares
-from app.checking.topics import TopicView
+from app.checking.store_digests import StoreDigests
+from app.checking.topic_view import TopicView
+from app.checking.verdicts import Finding, Latest, judge
 from app.domain.key_hits import Key
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
 from app.domain.records import Delivery, delivery_id
@@ -52,7 +51,7 @@ class _Known:
 
 
 async def compare_reduced(
-    store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen
+    store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: StoreDigests
 ) -> None:
     """Every delivery must be what the topic's highest version says, or what the raw hits make where they know more.
 
@@ -68,7 +67,13 @@ async def compare_reduced(
 
 class _Comparison:
     def __init__(
-        self, store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: Seen
+        self,
+        store: Store,
+        view: TopicView | None,
+        basis: Basis,
+        report: Report,
+        mender: Mender | None,
+        seen: StoreDigests,
     ) -> None:
         self.store, self.view, self.basis, self.report, self.mender, self.seen = (
             store,
@@ -124,7 +129,7 @@ class _Comparison:
             return OpenDeliveries(basis.rules, basis.size_of)
         if share is WHOLE and (made := self.seen.take_deliveries()) is not None:
             return made
-        merged = Merged(basis.rules, basis.size_of, share)
+        merged = RemadeDeliveries(basis.rules, basis.size_of, share)
         async for hit in self.store.all_hits():
             merged.add(hit)
         return merged.deliveries()

@@ -5,15 +5,15 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from app.checking.buckets import Buckets
-from app.checking.merged import Merged
+from app.checking.digests import Buckets
+from app.checking.remade_deliveries import RemadeDeliveries
 from app.checking.shares import TooMany
 from app.domain.records import Hit
 
 if TYPE_CHECKING:
     from app.domain.open_deliveries import OpenDeliveries
 
-__all__ = ["Ids", "Seen"]
+__all__ = ["Ids", "StoreDigests"]
 
 MOST_IDS = 8_000_000
 """Ids kept of one kind of record: 64 MB."""
@@ -53,10 +53,10 @@ class Ids:
         return bool((numbers[1:] != numbers[:-1]).all())
 
 
-class Seen:
+class StoreDigests:
     """Of one store: filled by whoever reads all of its records of a kind, for those who would have to read them after."""
 
-    def __init__(self, merged: Merged | None = None) -> None:
+    def __init__(self, merged: RemadeDeliveries | None = None) -> None:
         """`merged` takes the hits, where they are to be merged on the way."""
         self._merged = merged
         self.sums: dict[str, Buckets] = {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from app.checking.report import Report
+from app.flows.registry import COUNTED
 from app.process.crash_points import crash_point
 from app.stores.contract import Store
 
@@ -29,13 +31,18 @@ class Mender:
             "reject": store.remove_rejects,
             "delivery": store.remove_deliveries,
         }
+        for kind in COUNTED:
+            self._write[kind.one] = partial(store.ledgers.mend_events, kind)
+            self._remove[kind.one] = partial(store.ledgers.remove_events, kind)
+            self._write[f"{kind.one} sum"] = partial(store.ledgers.mend_sums, kind)
+            self._remove[f"{kind.one} sum"] = partial(store.ledgers.remove_sums, kind)
 
     async def write(self, record: str, records: Sequence[Any]) -> None:
-        """`record`: hit, reject or delivery."""
+        """`record`: hit, reject, delivery, or of a counted kind `vote`, `vote sum`."""
         await self._in_batches("written", record, self._write[record], records)
 
     async def remove(self, record: str, records: Sequence[Any]) -> None:
-        """Hits and rejects as they stand there; deliveries by (key, window start)."""
+        """As they are stored; deliveries by (key, window start)."""
         await self._in_batches("removed", record, self._remove[record], records)
 
     async def recount(self) -> None:

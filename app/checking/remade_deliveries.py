@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.checking.marks import key_number
+from app.checking.digests import key_number
 from app.checking.shares import WHOLE, Share, TooMany
 from app.domain.key_hits import Key, key_hits, take_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
@@ -12,7 +12,7 @@ from app.domain.records import Hit, Parsed
 from app.domain.tallies import Part
 from app.domain.windows import Rules
 
-__all__ = ["MOST_KEYS", "Merged"]
+__all__ = ["MOST_KEYS", "RemadeDeliveries"]
 
 MOST_KEYS = 100_000
 """Keys whose marks and merged hits are kept at a time: about 200 MB."""
@@ -23,7 +23,7 @@ _FIELDS = len(Parsed._fields)
 _SHORT_ID_DIGITS = 16
 
 
-class Merged:
+class RemadeDeliveries:
     """Hits in any order, merged with none evicted: late ones join. Raises TooMany beyond MOST_KEYS keys."""
 
     def __init__(self, rules: Rules, size_of: SizeOf, share: Share = WHOLE) -> None:

@@ -1,4 +1,7 @@
-"""What is compared of a record: a digest of its content, its hour and its partition. Equal records have equal marks in every run."""
+"""What is compared of a record: a digest of its content, its hour and its partition; and checksums of many records.
+
+Equal records have equal digests in every run.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from app.steps.tokenizer import partition_of
 
 __all__ = [
     "Bucket",
+    "Buckets",
     "Mark",
     "delivery_bucket",
     "hit_bucket",
@@ -30,6 +34,7 @@ _LAST_HOUR = 1 << 21
 """Times beyond the year 2209 share their hour: the number of buckets is bounded, whatever times a log names."""
 Bucket = tuple[int, int]
 """Hours since 1970 and partition."""
+_MASK_128, _MASK_64 = (1 << 128) - 1, (1 << 64) - 1
 _CONTENT = slice(3, 18)
 """The fields of a Delivery between its key and `final`, which its version tells."""
 
@@ -155,3 +160,51 @@ def _is_sound(d: Delivery, superseded: bool) -> bool:
 
 def _pairs(ranges: Iterable[Any]) -> Ranges:
     return tuple((lo, hi) for lo, hi in ranges)
+
+
+class Buckets:
+    """For each bucket: how many records, the sum of their ids and the sum of their digests. Sums, because a doubled record shows in them."""
+
+    def __init__(self) -> None:
+        self._of: dict[Bucket, list[int]] = {}
+        self.records = 0
+
+    def add(self, bucket: Bucket, name: int, digest: int) -> None:
+        """Take in one record: `name` is its id as a number of up to 128 bits."""
+        held = self._of.get(bucket)
+        if held is None:
+            held = self._of[bucket] = [0, 0, 0]
+        held[0] += 1
+        held[1] = (held[1] + name) & _MASK_128
+        held[2] = (held[2] + digest) & _MASK_64
+        self.records += 1
+
+    def take(self, other: Buckets) -> None:
+        """Take in all of others."""
+        for bucket, (count, names, digests) in other._of.items():
+            held = self._of.setdefault(bucket, [0, 0, 0])
+            held[0] += count
+            held[1] = (held[1] + names) & _MASK_128
+            held[2] = (held[2] + digests) & _MASK_64
+        self.records += other.records
+
+    def differing(self, other: Buckets) -> set[Bucket]:
+        """The buckets that are not equal in both.
+
+        >>> one, two = Buckets(), Buckets()
+        >>> one.add((1, 0), 7, 70); one.add((2, 0), 8, 80); two.add((2, 0), 8, 80)
+        >>> one.differing(two)
+        {(1, 0)}
+        """
+        return {
+            bucket for bucket in self._of.keys() | other._of.keys() if self._of.get(bucket) != other._of.get(bucket)
+        }
+
+    def count(self, bucket: Bucket) -> int:
+        return self._of.get(bucket, (0,))[0]
+
+    @property
+    def checksum(self) -> str:
+        """48 hex digits of all: equal for equal records, however they are spread."""
+        names = sum(held[1] for held in self._of.values()) & _MASK_128
+        return f"{names:032x}{sum(held[2] for held in self._of.values()) & _MASK_64:016x}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
-from app.checking.buckets import Buckets
-from app.checking.marks import (
+from app.checking.counted_records import event_record, sum_record
+from app.checking.digests import (
     Bucket,
+    Buckets,
     delivery_bucket,
     hit_bucket,
     hit_digest,
@@ -16,12 +17,13 @@ from app.checking.marks import (
     reject_bucket,
     reject_digest,
 )
-from app.checking.raw import MOST_RECORDS, number_of
+from app.checking.raw_records import MOST_RECORDS, number_of
 from app.checking.report import Difference, Report
-from app.checking.seen import Seen
 from app.checking.shares import Share, TooMany, by_shares
-from app.checking.topics import TopicView
+from app.checking.store_digests import StoreDigests
+from app.checking.topic_view import TopicView
 from app.domain.records import Delivery
+from app.flows.registry import COUNTED
 from app.stores.contract import Store
 
 __all__ = ["ALL_KINDS", "Kind", "compare_stores", "find_doubles"]
@@ -68,7 +70,13 @@ DELIVERY = Kind(
     lambda each: f"{each[0]} {each[1]} {each[2]} from {each[3]:.3f}",
     _version_and_content,
 )
-ALL_KINDS = (HIT, REJECT, DELIVERY)
+COUNTED_RECORDS = tuple(make(kind) for kind in COUNTED for make in (event_record, sum_record))
+ALL_KINDS = (
+    HIT,
+    REJECT,
+    DELIVERY,
+    *(Kind(how.record, how.stored, how.bucket, how.number, how.name, how.digest) for how in COUNTED_RECORDS),
+)
 
 
 async def compare_stores(
@@ -78,7 +86,7 @@ async def compare_stores(
     partitions: int,
     report: Report,
     views: list[TopicView],
-    seen: tuple[Seen, Seen],
+    seen: tuple[StoreDigests, StoreDigests],
 ) -> None:
     """Whether two stores hold the same. What is on its way to one of them (`views`) is no difference."""
     sums = [
@@ -135,13 +143,22 @@ async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set
         return {hit.raw_id async for hits in view.hits_on_the_way() for hit in hits if hit.raw_id in names}
     if kind.record == "reject":
         return {each.raw_id async for rejects in view.rejects_on_the_way() for each in rejects if each.raw_id in names}
+    for counted in COUNTED:
+        for how in (event_record(counted), sum_record(counted)):
+            if how.record == kind.record:
+                return {
+                    name
+                    async for message in view.counted_on_the_way(counted)
+                    for each in how.of(message)
+                    if (name := how.name(each)) in names
+                }
     keys = {tuple(hit[1:4]) async for hits in view.hits_on_the_way() for hit in hits}
     keys |= {each[:3] async for records in view.deliveries_on_the_way() for each in records}
     beginnings = {" ".join(map(str, key)) + " from " for key in keys}
     return {name for name in names if name.rpartition(" from ")[0] + " from " in beginnings}
 
 
-async def find_doubles(kind: Kind, store: Store, report: Report, seen: Seen) -> None:
+async def find_doubles(kind: Kind, store: Store, report: Report, seen: StoreDigests) -> None:
     """Records that stand more than once under one raw id, which no schema of the store forbids."""
     ids = seen.ids.get(kind.record)
     if ids is not None and ids.surely_differ:

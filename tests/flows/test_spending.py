@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import spending, times
-from app.domain.spending import pieces
+from app.domain import times
 from app.domain.times import parse_time
+from app.flows import spending
+from app.flows.spending import pieces
 
 moments = st.one_of(st.integers(-400_000, 400_000).map(float), st.floats(-400_000, 400_000))
 

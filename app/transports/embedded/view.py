@@ -1,21 +1,32 @@
-"""The embedded log as a TopicReader."""
+"""The embedded log as a BrokerView."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from app.transports.broker_view import GroupPositions
 from app.transports.embedded.reader import LogReader
 
-__all__ = ["EmbeddedTopics"]
+__all__ = ["EmbeddedView", "positions_in"]
 
 
-class EmbeddedTopics:
+def positions_in(log: LogReader, groups: Sequence[str]) -> GroupPositions:
+    """How far these groups are in a log."""
+    lag = {key: waiting for key, waiting in log.lag().items() if key[0] in groups}
+    return GroupPositions(lag, {group: log.committed(group) for group in groups})
+
+
+class EmbeddedView:
     """Reads beside a running worker; writes nothing. What is trimmed meanwhile is passed over."""
 
     def __init__(self, path: Path) -> None:
         self._log = LogReader(path)
+        self.groups, self.ends, self.committed = self._log.groups, self._log.ends, self._log.committed
         _ = self._log.topics  # a file that is no log says so here
+
+    def positions(self, groups: Sequence[str]) -> GroupPositions:
+        return positions_in(self._log, groups)
 
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         return {partition: bounds for (name, partition), bounds in self._log.bounds().items() if name == topic}
@@ -32,15 +43,6 @@ class EmbeddedTopics:
                     if record.offset < stop and record.packed is None:
                         yield partition, record.offset, record.value or b""
                 offset = records[-1].offset + (records[-1].packed or 1) if records else stop
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        return {partition: offset for (name, partition), offset in self._log.committed(group).items() if name == topic}
-
-    def lag(self) -> dict[tuple[str, str], int]:
-        found: dict[tuple[str, str], int] = {}
-        for (group, topic, _), waiting in self._log.lag().items():
-            found[group, topic] = found.get((group, topic), 0) + waiting
-        return found
 
     def close(self) -> None:
         self._log.close_readers()

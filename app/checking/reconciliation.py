@@ -1,24 +1,28 @@
-"""All comparisons of a run, in their order: hits, rejects, deliveries of each store, then the stores among one another."""
+"""All comparisons of a run, in their order: hits, rejects, deliveries and counted events of each store, then the stores among one
+another."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from app.checking.mending import Mender
-from app.checking.merged import Merged
-from app.checking.raw import HITS, REJECTS, compare_raw
-from app.checking.reduced import Basis, compare_reduced
+from app.checking.counted import compare_counted
+from app.checking.deliveries import Basis, compare_reduced
+from app.checking.mender import Mender
+from app.checking.raw_records import HITS, REJECTS, compare_raw
+from app.checking.remade_deliveries import RemadeDeliveries
 from app.checking.report import Difference, Report
-from app.checking.seen import Seen
-from app.checking.stores import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
-from app.checking.topics import TopicView
+from app.checking.store_digests import StoreDigests
+from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
+from app.checking.topic_view import TopicView
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.windows import Rules
+from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.contract import Store
 from app.stores.refused import refusal_id
-from app.transports.reading import TopicReader
+from app.transports.broker_view import BrokerView
 
 __all__ = ["Run", "check_stores", "reconcile"]
 
@@ -27,13 +31,15 @@ class Run(NamedTuple):
     """What a run compares with."""
 
     settings: Settings
-    reader: TopicReader | None
+    reader: BrokerView | None
     size_of: SizeOf = no_sizes
     topic: bool = True
     """Compare with what the topics hold."""
     raw: bool = True
     """Compare deliveries with what the stored raw hits make."""
     on_progress: Callable[[str, int], object] = lambda what, count: None
+    clock: Callable[[], float] = time.time
+    """What retention is measured by."""
 
     def view_of(self, store: Store) -> TopicView | None:
         if self.reader is None:
@@ -44,7 +50,7 @@ class Run(NamedTuple):
 
 async def reconcile(
     run: Run, store: Store, report: Report, mender: Mender | None = None
-) -> tuple[TopicView | None, Seen]:
+) -> tuple[TopicView | None, StoreDigests]:
     """One store against the topics and against itself; with a mender, what differs is mended on the way.
 
     Returns the view taken of the topics, and what was learnt of the store, as it was before anything was mended.
@@ -53,7 +59,7 @@ async def reconcile(
     kept = settings.store_raw
     rules = Rules(settings.window, settings.window_length, settings.lateness)
     # hits that are mended must be read again, to be merged as they are then
-    seen = Seen(Merged(rules, run.size_of) if mender is None and run.raw else None)
+    seen = StoreDigests(RemadeDeliveries(rules, run.size_of) if mender is None and run.raw else None)
     counts = await store.counts()
     report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
@@ -74,6 +80,9 @@ async def reconcile(
         )
     basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender, seen)
+    for kind in COUNTED:
+        of_topic = view if run.topic else None
+        await compare_counted(kind, store, of_topic, settings, run.clock(), report, mender, seen, run.raw)
     await _compare_counts(store, report, mender)
     return view, seen
 
