@@ -103,9 +103,9 @@ class _TopicComparison:
             digest = how.digest(record)
             rows.add(how.bucket(record, self.settings.partitions), number, digest)
             missing.discard(number)
-            why = self._wrong(record, digest, wanted.get(number), kept.get(number))
-            if why is not None:
-                found[number] = (how.name(record), *why)
+            wrong = self._wrong(record, digest, wanted.get(number), kept.get(number))
+            if wrong is not None:
+                found[number] = (how.name(record), *wrong)
                 copies.setdefault(number, []).append(record)
             elif number not in wanted and self.whole:
                 unknown.append(record)

@@ -69,8 +69,8 @@ class RemadeSums:
             del found[key]
         self.report.on_the_way[self.store.name] += len(in_topic.on_the_way)
         record = sum_record(self.kind).record
-        for key, (kind, why) in found.items():
-            self.report.add(Difference(self.store.name, record, kind, " ".join(map(str, key)), why))
+        for key, (difference, what) in found.items():
+            self.report.add(Difference(self.store.name, record, difference, " ".join(map(str, key)), what))
         if self.mender is not None:
             mendable = self._mendable(found, stored, made)
             rights = [

@@ -167,9 +167,10 @@ def _sink(store: str) -> Sink:
     own = app if name == app.conf.id else _make_app(name)
     if own is not app:
         own.finalize()  # the worker starts it as a dependency: no command line will do it
-    read = (weblogs_tokens, weblogs_rejects, weblogs_reduced)
-    counted = {kind.name: _topic(own, kind.reduced) for kind in COUNTED}
-    return Sink(own, *(_topic(own, topic.get_topic_name()) for topic in read), counted)
+    tokens, rejects, reduced = (
+        _topic(own, topic.get_topic_name()) for topic in (weblogs_tokens, weblogs_rejects, weblogs_reduced)
+    )
+    return Sink(own, tokens, rejects, reduced, {kind.name: _topic(own, kind.reduced) for kind in COUNTED})
 
 
 sinks = {store: _sink(store) for store in _settings.store_names if store in _settings.role_names}

@@ -10,7 +10,7 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "open_view"]
+__all__ = ["BrokerView", "GroupPositions", "GroupView", "open_view"]
 
 
 class GroupPositions(NamedTuple):
@@ -22,8 +22,8 @@ class GroupPositions(NamedTuple):
     """group -> (topic, partition) -> offset; a partition of which it has read nothing is absent."""
 
 
-class BrokerView(Protocol):
-    """One broker. Blocking; one caller at a time. Every call may raise LogError."""
+class GroupView(Protocol):
+    """What tells whether consumer groups have read everything. Every call may raise LogError."""
 
     def groups(self) -> Mapping[str, Sequence[str]]:
         """Group -> the topics that it reads."""
@@ -33,6 +33,10 @@ class BrokerView(Protocol):
 
     def committed(self, group: str) -> Mapping[tuple[str, int], int]:
         """(topic, partition) -> offset of the next message."""
+
+
+class BrokerView(GroupView, Protocol):
+    """One broker. Blocking; one caller at a time. Every call may raise LogError."""
 
     def positions(self, groups: Sequence[str]) -> GroupPositions:
         """How far these groups are."""

@@ -78,7 +78,9 @@ class World:
             self.workers[partition].take(token)
             messages.append(Message("weblogs_tokens", partition, None, encode_tokens(token)[0], {}, now))
             if self.records:
-                messages.append(Message("weblogs_reduced", partition, None, encode_deliveries(self.records)[0], {}, now))
+                messages.append(
+                    Message("weblogs_reduced", partition, None, encode_deliveries(self.records)[0], {}, now)
+                )
         self.append(messages, stored)
 
     def reject(self, *positions: int, stored: bool = True) -> None:

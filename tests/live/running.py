@@ -278,11 +278,11 @@ class Live:
     def raw_ids(self) -> tuple[Counter[str], Counter[str]]:
         """How often each raw id is among the hits and among the rejects of the topics; repeats are sent after a crash."""
         hits = Counter(
-            hit.raw_id for value in self.values("weblogs_tokens") for hit in map(Hit._make, hits_of(decode_tokens(value)))
+            hit.raw_id
+            for value in self.values("weblogs_tokens")
+            for hit in map(Hit._make, hits_of(decode_tokens(value)))
         )
-        rejects = Counter(
-            reject.raw_id for value in self.values("weblogs_rejects") for reject in decode_rejects(value)
-        )
+        rejects = Counter(reject.raw_id for value in self.values("weblogs_rejects") for reject in decode_rejects(value))
         return hits, rejects
 
     def send(self, topic: str, partition: int, value: bytes) -> None:

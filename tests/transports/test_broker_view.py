@@ -44,9 +44,7 @@ def test_only_what_lies_between_two_offsets(topics: EmbeddedView) -> None:
     assert list(topics.read("t", {0: 99, 1: 99})) == []
 
 
-def test_messages_that_come_while_it_is_read_are_left_to_the_next_time(
-    log: EmbeddedLog, topics: EmbeddedView
-) -> None:
+def test_messages_that_come_while_it_is_read_are_left_to_the_next_time(log: EmbeddedLog, topics: EmbeddedView) -> None:
     reading = topics.read("t")
     assert next(reading) == (0, 0, b"0")
     log.append([message(0, b"5"), message(1, b"6")])

@@ -192,7 +192,9 @@ class SqliteLedgers:
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
         for kind in COUNTED:
-            old = [(kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}")]
+            old: list[tuple[str, str, str, str]] = [
+                (kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}")
+            ]
             for keeps in ("reduced", "short"):
                 named = ", ".join(f"'{each.name}'" for each in kind.resolutions if each.keeps == keeps)
                 condition = f"resolution IN ({named}) AND ingested < {before[keeps]}"
