@@ -15,7 +15,7 @@ from app.flows.registry import COUNTED
 __all__ = ["as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
-_OF_COUNTED = (Sum, *(kind.event for kind in COUNTED))
+_OF_COUNTED: tuple[type, ...] = (Sum, *(kind.event for kind in COUNTED))
 
 
 @cache

@@ -39,7 +39,7 @@ async def test_lag_with_a_recent_commit_is_healthy(client, status):
 async def test_lag_without_commit_for_longer_than_the_setting_is_a_stall(client, status):
     status.say(lag=LAG, committed_at=NOW - 31)
     payload = await health_of(client, 503)
-    assert payload["problems"] == ["HitGroup flow is stalled: 3 messages wait and nothing was committed for 31 s."]
+    assert payload["problems"] == ["Group flow is stalled: 3 messages wait and nothing was committed for 31 s."]
 
 
 async def test_lag_without_any_commit_counts_from_the_start(client, status):
@@ -76,7 +76,7 @@ def test_one_stalled_group_is_seen_beside_one_that_commits():
         started=0.0, now=100.0, lag=lag, committed_at=99.0, waiting_since={"flow": 99.0, "flow-sqlite": 60.0}
     )
     assert progress_problems(snapshot, 30.0) == [
-        "HitGroup flow-sqlite is stalled: 10 messages wait and nothing was committed for 40 s."
+        "Group flow-sqlite is stalled: 10 messages wait and nothing was committed for 40 s."
     ]
 
 

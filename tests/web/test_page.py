@@ -265,7 +265,7 @@ async def test_an_unreachable_store_leaves_a_page_that_says_so(status, producer,
 async def test_a_stalled_worker_is_said_in_words(client, status):
     status.say(lag={("weblogs", "weblogs", 0): 12}, committed_at=NOW - 95)
     page = await page_of(client, "/")
-    assert "HitGroup weblogs is stalled: 12 messages wait and nothing was committed for 1 min 35 s." in page.text
+    assert "Group weblogs is stalled: 12 messages wait and nothing was committed for 1 min 35 s." in page.text
 
 
 async def test_a_worker_that_has_not_started_is_said_in_words(client, status):
