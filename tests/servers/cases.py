@@ -10,7 +10,7 @@ from tests.servers.chromium import chromium_fetches, chromium_seeks
 from tests.servers.clients import CLIENT_S, Client, Received
 from tests.servers.files import BIG, EMPTY, MID, ONE, SIZES, SOUND, TEXT
 
-__all__ = ["CASES", "Case"]
+__all__ = ["CASES", "MORE_CASES", "Case"]
 
 CUT = 8_000_000
 """Bytes that the client takes of the big file: far enough from its end for the buffers of sockets."""
@@ -75,7 +75,12 @@ def _gzip(client: Client, *options: str) -> Received:
 
 
 def _multi_range(client: Client) -> Received:
-    client.curl(MID, "-r", "0-99,200-299")
+    """Two parts in one response, or, as a server may, the whole file."""
+    path = client.curl(MID, "-r", "0-99,200-299")
+    if path.stat().st_size == SIZES[MID]:
+        return client.received(MID, [(0, path)])
+    original, answer = (client.server.files / MID).read_bytes(), path.read_bytes()
+    assert original[:100] in answer and original[200:300] in answer and len(answer) < 1000, f"{client.agent}: not the two parts"
     return Received(MID, SIZES[MID], [(0, 99), (200, 299)])
 
 
@@ -151,3 +156,41 @@ CASES = (
     Case("not-modified", _not_modified),
     Case("only-not-modified", _only_not_modified, no_download=True),
 )
+
+
+def _overlapping(client: Client) -> Received:
+    bounds = [(1_000_000, 2_999_999), (0, 1_499_999), (2_500_000, 4_999_999)]
+    return client.received(MID, [(lo, client.curl(MID, "-r", f"{lo}-{hi}")) for lo, hi in bounds])
+
+
+def _resumed_twice(client: Client) -> Received:
+    path = client.curl_killed(BIG, CUT)
+    client.curl_killed(BIG, 2 * CUT, "-C", "-", path=path)
+    client.curl(BIG, "-C", "-", path=path)
+    return client.received(BIG, [(0, path)])
+
+
+def _resumed_from_tail(client: Client) -> Received:
+    """The last bytes again, by a suffix range."""
+    first = client.raw(MID, "Range: bytes=0-", stop_at=2_600_000)
+    return client.received(MID, [(0, first), (2_500_000, client.curl(MID, "-r", "-2500000"))])
+
+
+MORE_CASES = (
+    Case("pieces-overlapping", _overlapping),
+    Case("pieces-aria2-16", lambda client: client.received(BIG, [(0, client.aria2c(BIG, "-x16", "-s16", "-k1M"))])),
+    Case("pieces-end-missing", lambda client: _pieces(client, MID, [2, 0, 1, 3], 5)),
+    Case("pieces-start-missing", lambda client: _pieces(client, MID, [2, 3, 1], 4)),
+    Case("resumed-twice", _resumed_twice),
+    Case("resumed-from-tail", _resumed_from_tail),
+    Case("slow", _whole(MID, "--limit-rate", "4M")),
+    Case("cut-slow-kill", lambda client: client.received(BIG, [(0, client.curl_killed(BIG, 1_000_000, rate="2M"))])),
+    Case("cut-in-the-middle", lambda client: client.received(BIG, [(10_000_000, client.raw(BIG, "Range: bytes=10000000-", stop_at=4_000_000))])),
+    Case("cut-http2-200", _killed(BIG, "--http2", tls=True), http2=True),
+    Case("cut-tls", _killed(BIG, "--http1.1", tls=True)),
+    Case("whole-chromium-http2", lambda client: chromium_fetches(client, MID, tls=True), http2=True),
+    Case("seek-chromium-back", lambda client: chromium_seeks(client, SOUND, to=0.45)),
+    Case("gzip-range", lambda client: _gzip(client, "-r", "0-"), encoded=True),
+    Case("text-plain", _whole(TEXT)),
+)
+"""Run when lines are gathered, not by `make test-servers`."""

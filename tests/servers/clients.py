@@ -60,16 +60,22 @@ class Client:
         self._numbers = count()
 
     def received(self, file: str, pieces: Iterable[tuple[int, Path]], request: str = "") -> Received:
-        """`pieces`: where in the file each download begins, and the download. Raises AssertionError if it is not what the file has."""
+        """`pieces`: where in the file each download begins, and the download.
+
+        A download as long as the file is the whole file: servers may answer so when a range was asked for. Raises AssertionError if
+        a download is not what the file has there.
+        """
         source = self.server.files / file
+        size = source.stat().st_size
         ranges = []
         with source.open("rb") as original:
             for start, path in pieces:
                 got = path.read_bytes() if path.exists() else b""
+                start = 0 if len(got) == size else start
                 original.seek(start)
                 assert got == original.read(len(got)), f"{self.agent}: {path.name} is not what {file} has from byte {start}"
                 ranges.append((start, start + len(got) - 1))
-        return Received(file, source.stat().st_size, joined(ranges), request)
+        return Received(file, size, joined(ranges), request)
 
     def new_path(self) -> Path:
         return self.folder / f"download-{next(self._numbers)}"
@@ -87,9 +93,11 @@ class Client:
         heads = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_S, check=True).stdout.splitlines()
         return next(head.partition(":")[2].strip() for head in heads if head.lower().startswith("last-modified:"))
 
-    def curl_killed(self, file: str, at: int, *options: str, tls: bool = False, rate: str = "20M") -> Path:
+    def curl_killed(
+        self, file: str, at: int, *options: str, tls: bool = False, rate: str = "20M", path: Path | None = None
+    ) -> Path:
         """Killed when it has `at` bytes or more, which is before the end."""
-        out = self.new_path()
+        out = path or self.new_path()
         process = subprocess.Popen(self._curl(file, "--limit-rate", rate, "-N", *options, tls=tls, out=out), stderr=subprocess.DEVNULL)
         return self._killed(process, out, lambda: _bytes_in(out), at)
 

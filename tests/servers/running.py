@@ -40,7 +40,7 @@ def run_cases(server: WebServer, cases: Iterable[Case], prefix: str = "") -> dic
 
 
 def _run(server: WebServer, case: Case, prefix: str) -> Outcome:
-    agent = f"{prefix or server.name}/{case.name}"
+    agent = f"{prefix or server.name}-{case.name}"
     try:
         return Outcome(case, agent, case.run(Client(server.folder / "clients" / case.name, server, agent)))
     except Exception:  # the test of this case reports it
@@ -59,7 +59,7 @@ def written_lines(label: str, form: LogForm, outcomes: dict[str, Outcome]) -> It
         assert outcome.received is not None, f"{outcome.agent}: {outcome.failure}"
         if outcome.case.no_download:
             continue
-        kept = [line for line in lines_of(form.log, outcome.agent) if f"/{outcome.received.file}" in line]
+        kept = [line for line in lines_of(form.log, outcome.agent) if outcome.received.file in line]
         yield {
             "server": label,
             "format": form.format,

@@ -39,7 +39,8 @@ class WebServer:
     program: ClassVar[str]
     package: ClassVar[str]
     http2: ClassVar[bool] = True
-    gzips: ClassVar[bool] = True
+    logs_all_forms: ClassVar[bool] = True
+    """Whether it can write several logs at once; if not, the last form is written."""
 
     folder: Path
     files: Path
@@ -126,6 +127,7 @@ http {{
     {" ".join(f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))}
     gzip on;
     gzip_proxied any;
+    gzip_vary on;
 {self.log_lines()}
     server {{
         listen {HOST}:{self.port};
@@ -192,6 +194,7 @@ Protocols h2 h2c http/1.1
 
 class Lighttpd(WebServer):
     name, program, package = "lighttpd", "lighttpd", "lighttpd lighttpd-mod-openssl lighttpd-mod-deflate"
+    logs_all_forms = False
 
     def page_form(self) -> LogForm:
         log = self.log("page")
@@ -204,7 +207,6 @@ class Lighttpd(WebServer):
         return LogForm(name, lines, log, format_name, byte_column=byte_column)
 
     def configure(self) -> list[str]:
-        # one access log for each lighttpd: another form takes the place of the page's
         text = f"""
 server.modules = ( "mod_openssl", "mod_deflate" )
 server.bind = "{HOST}"
@@ -233,6 +235,7 @@ $SERVER["socket"] == "{HOST}:{self.tls_port}" {{
 
 class Caddy(WebServer):
     name, program, package = "caddy", "caddy", "caddy"
+    logs_all_forms = False
 
     def page_form(self) -> LogForm:
         log = self.log("page")
@@ -252,7 +255,6 @@ class Caddy(WebServer):
     admin off
     auto_https off
     storage file_system {self.folder}/storage
-    persist_config off
 }}
 http://{HOST}:{self.port} {{{site}
 }}
@@ -275,6 +277,7 @@ class _Proxy(WebServer):
 
 class Haproxy(_Proxy):
     name, program, package = "haproxy", "haproxy", "haproxy"
+    logs_all_forms = False
 
     def page_form(self) -> LogForm:
         # it prints its log: the file is what the program prints
@@ -288,7 +291,6 @@ class Haproxy(_Proxy):
 
     def configure(self) -> list[str]:
         pem = self.write("both.pem", self.certificate.certificate.read_text() + self.certificate.key.read_text())
-        # one log format for each frontend: another form takes the place of the page's
         text = f"""
 global
     maxconn 256
@@ -307,10 +309,7 @@ frontend web
 backend files
     server origin {HOST}:{self.origin.port}
 """
-        return ["haproxy", "-db", "-q", "-f", str(self.write("haproxy.cfg", text))]
-
-    def stop(self) -> None:
-        super().stop()
+        return ["haproxy", "-db", "-f", str(self.write("haproxy.cfg", text))]
 
 
 class Squid(_Proxy):
