@@ -26,6 +26,12 @@ class Case:
     """The response is compressed: no line tells which bytes of the file it has."""
     no_download: bool = False
     """The request asks for no bytes: there is no delivery."""
+    in_buffers: bool = False
+    """The client goes away when the buffers of sockets may hold all the rest."""
+    resumes: bool = False
+    """A later request begins where a response broke off, or near it: the log cannot tell a resumption from a seek."""
+    has_positions: bool = True
+    """Lines of the responses say which bytes they carry."""
 
 
 def _pieces(client: Client, file: str, wanted: list[int], of: int, *options: str, tls: bool = False) -> Received:
@@ -80,7 +86,9 @@ def _multi_range(client: Client) -> Received:
     if path.stat().st_size == SIZES[MID]:
         return client.received(MID, [(0, path)])
     original, answer = (client.server.files / MID).read_bytes(), path.read_bytes()
-    assert original[:100] in answer and original[200:300] in answer and len(answer) < 1000, f"{client.agent}: not the two parts"
+    assert original[:100] in answer and original[200:300] in answer and len(answer) < 1000, (
+        f"{client.agent}: not the two parts"
+    )
     return Received(MID, SIZES[MID], [(0, 99), (200, 299)])
 
 
@@ -137,21 +145,21 @@ CASES = (
     Case("cut-early", _cut_after(BIG, 100_000)),
     Case("cut-range", _cut_after(BIG, CUT, "Range: bytes=0-")),
     Case("cut-by-kill", _killed(BIG)),
-    Case("cut-in-buffers", _cut_after(MID, 3_000_000)),
-    Case("cut-near-end", _cut_after(BIG, SIZES[BIG] - 20_000, "Range: bytes=0-")),
+    Case("cut-in-buffers", _cut_after(MID, 3_000_000), in_buffers=True),
+    Case("cut-near-end", _cut_after(BIG, SIZES[BIG] - 20_000, "Range: bytes=0-"), in_buffers=True),
     Case("cut-http2", _killed(BIG, "--http2", "-r", "0-", tls=True), http2=True),
     Case("resumed-curl", _resumed_by_curl),
     Case("resumed-range", lambda client: _resumed_by_curl(client, "-r", "0-")),
     Case("resumed-wget", _resumed_by_wget),
     Case("cut-then-whole", _cut_then_whole),
     Case("seek-far", lambda client: _seek(client, 30_000_000)),
-    Case("seek-near", lambda client: _seek(client, CUT + 1_000_000)),
-    Case("seek-chromium", lambda client: chromium_seeks(client, SOUND, to=0.8)),
+    Case("seek-near", lambda client: _seek(client, CUT + 1_000_000), resumes=True),
+    Case("seek-chromium", lambda client: chromium_seeks(client, SOUND, to=0.8), resumes=True),
     Case("gzip", _gzip, encoded=True),
     Case("empty", _whole(EMPTY)),
     Case("one-byte", _whole(ONE)),
     Case("one-byte-range", _whole(ONE, "-r", "0-")),
-    Case("multi-range", _multi_range),
+    Case("multi-range", _multi_range, has_positions=False),
     Case("head", _head, no_download=True),
     Case("not-modified", _not_modified),
     Case("only-not-modified", _only_not_modified, no_download=True),
@@ -185,7 +193,12 @@ MORE_CASES = (
     Case("resumed-from-tail", _resumed_from_tail),
     Case("slow", _whole(MID, "--limit-rate", "4M")),
     Case("cut-slow-kill", lambda client: client.received(BIG, [(0, client.curl_killed(BIG, 1_000_000, rate="2M"))])),
-    Case("cut-in-the-middle", lambda client: client.received(BIG, [(10_000_000, client.raw(BIG, "Range: bytes=10000000-", stop_at=4_000_000))])),
+    Case(
+        "cut-in-the-middle",
+        lambda client: client.received(
+            BIG, [(10_000_000, client.raw(BIG, "Range: bytes=10000000-", stop_at=4_000_000))]
+        ),
+    ),
     Case("cut-http2-200", _killed(BIG, "--http2", tls=True), http2=True),
     Case("cut-tls", _killed(BIG, "--http1.1", tls=True)),
     Case("whole-chromium-http2", lambda client: chromium_fetches(client, MID, tls=True), http2=True),

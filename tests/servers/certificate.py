@@ -23,7 +23,18 @@ def make_certificate(folder: Path) -> Certificate:
     """For the loopback address, for a day. Raises AssertionError without openssl."""
     made = Certificate(folder / "certificate.pem", folder / "key.pem")
     subprocess.run(
-        [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={HOST}"]
+        [
+            program("openssl", "openssl"),
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "1",
+            "-subj",
+            f"/CN={HOST}",
+        ]
         + ["-addext", f"subjectAltName=IP:{HOST}", "-keyout", str(made.key), "-out", str(made.certificate)],
         check=True,
         capture_output=True,

@@ -21,8 +21,19 @@ __all__ = ["chromium_fetches", "chromium_seeks"]
 
 START_S = 30.0
 WAIT_S = 30.0
-_OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--remote-debugging-port=0", "--mute-audio"]
-_OPTIONS += ["--ignore-certificate-errors", "--autoplay-policy=no-user-gesture-required", "--disable-background-networking"]
+_OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--remote-debugging-port=0",
+    "--mute-audio",
+]
+_OPTIONS += [
+    "--ignore-certificate-errors",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-background-networking",
+]
 _SEEK = """new Promise(done => {
   const sound = new Audio('/%s'); sound.preload = 'auto'; window.sound = sound;
   sound.addEventListener('canplay', () => sound.play().catch(() => 0), {once: true});
@@ -45,7 +56,9 @@ def _browser(client: Client) -> Iterator[str]:
         told = profile / "DevToolsActivePort"
         give_up = time.monotonic() + START_S
         while not (told.exists() and len(told.read_text().split()) == 2):
-            assert process.poll() is None and time.monotonic() < give_up, (client.folder / "chromium.log").read_text()[-2000:]
+            assert process.poll() is None and time.monotonic() < give_up, (client.folder / "chromium.log").read_text()[
+                -2000:
+            ]
             time.sleep(0.05)
         port, path = told.read_text().split()
         yield f"ws://127.0.0.1:{port}{path}"

@@ -73,24 +73,32 @@ class Client:
                 got = path.read_bytes() if path.exists() else b""
                 start = 0 if len(got) == size else start
                 original.seek(start)
-                assert got == original.read(len(got)), f"{self.agent}: {path.name} is not what {file} has from byte {start}"
+                assert got == original.read(len(got)), (
+                    f"{self.agent}: {path.name} is not what {file} has from byte {start}"
+                )
                 ranges.append((start, start + len(got) - 1))
         return Received(file, size, joined(ranges), request)
 
     def new_path(self) -> Path:
         return self.folder / f"download-{next(self._numbers)}"
 
-    def curl(self, file: str, *options: str, tls: bool = False, path: Path | None = None, codes: tuple[int, ...] = (0,)) -> Path:
+    def curl(
+        self, file: str, *options: str, tls: bool = False, path: Path | None = None, codes: tuple[int, ...] = (0,)
+    ) -> Path:
         """To the end."""
         out = path or self.new_path()
-        done = subprocess.run(self._curl(file, *options, tls=tls, out=out), capture_output=True, text=True, timeout=CLIENT_S, check=False)
+        done = subprocess.run(
+            self._curl(file, *options, tls=tls, out=out), capture_output=True, text=True, timeout=CLIENT_S, check=False
+        )
         assert done.returncode in codes, done.stderr
         return out
 
     def last_modified(self, file: str) -> str:
         """Asked for under another user agent."""
         command = [program("curl", "curl"), "-sSI", "-A", "probe", f"{self.server.url}/{file}"]
-        heads = subprocess.run(command, capture_output=True, text=True, timeout=CLIENT_S, check=True).stdout.splitlines()
+        heads = subprocess.run(
+            command, capture_output=True, text=True, timeout=CLIENT_S, check=True
+        ).stdout.splitlines()
         return next(head.partition(":")[2].strip() for head in heads if head.lower().startswith("last-modified:"))
 
     def curl_killed(
@@ -98,7 +106,9 @@ class Client:
     ) -> Path:
         """Killed when it has `at` bytes or more, which is before the end."""
         out = path or self.new_path()
-        process = subprocess.Popen(self._curl(file, "--limit-rate", rate, "-N", *options, tls=tls, out=out), stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            self._curl(file, "--limit-rate", rate, "-N", *options, tls=tls, out=out), stderr=subprocess.DEVNULL
+        )
         return self._killed(process, out, lambda: _bytes_in(out), at)
 
     def wget_killed(self, file: str, at: int, rate: str = "20M") -> Path:
@@ -122,18 +132,42 @@ class Client:
 
     def wget(self, file: str, *options: str, path: Path | None = None) -> Path:
         out = path or self.new_path()
-        done = subprocess.run([*self._wget(file, out), *options], capture_output=True, text=True, timeout=CLIENT_S, check=False)
+        done = subprocess.run(
+            [*self._wget(file, out), *options], capture_output=True, text=True, timeout=CLIENT_S, check=False
+        )
         assert done.returncode == 0, done.stderr
         return out
 
     def _wget(self, file: str, out: Path) -> list[str]:
-        return [program("wget", "wget"), "-q", "--tries=1", "-U", self.agent, "-O", str(out), f"{self.server.url}/{file}"]
+        return [
+            program("wget", "wget"),
+            "-q",
+            "--tries=1",
+            "-U",
+            self.agent,
+            "-O",
+            str(out),
+            f"{self.server.url}/{file}",
+        ]
 
     def aria2c(self, file: str, *options: str) -> Path:
         out = self.new_path()
-        command = [program("aria2c", "aria2"), "-q", "--no-conf", "--file-allocation=none", "-U", self.agent, "-d", str(out.parent)]
+        command = [
+            program("aria2c", "aria2"),
+            "-q",
+            "--no-conf",
+            "--file-allocation=none",
+            "-U",
+            self.agent,
+            "-d",
+            str(out.parent),
+        ]
         done = subprocess.run(
-            [*command, "-o", out.name, *options, f"{self.server.url}/{file}"], capture_output=True, text=True, timeout=CLIENT_S, check=False
+            [*command, "-o", out.name, *options, f"{self.server.url}/{file}"],
+            capture_output=True,
+            text=True,
+            timeout=CLIENT_S,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return out
@@ -145,7 +179,12 @@ class Client:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
             connection.settimeout(CLIENT_S)
             connection.connect((HOST, self.server.port))
-            lines = [f"{method} /{file} HTTP/1.1", f"Host: {HOST}:{self.server.port}", f"User-Agent: {self.agent}", *heads]
+            lines = [
+                f"{method} /{file} HTTP/1.1",
+                f"Host: {HOST}:{self.server.port}",
+                f"User-Agent: {self.agent}",
+                *heads,
+            ]
             connection.sendall("\r\n".join([*lines, "", ""]).encode())
             buffer = b""
             while b"\r\n\r\n" not in buffer:

@@ -73,11 +73,20 @@ def _with_line(form: Any, line: str) -> Any:
 
 SETUPS: dict[str, tuple[type[WebServer], dict[str, Any]]] = {
     "nginx": (Nginx, {"more_forms": _NGINX_FORMS}),
-    "nginx_plain_writes": (Nginx, {"extra": "sendfile off; gzip_static on; output_buffers 2 32k;", "more_forms": _NGINX_TWO}),
-    "nginx_sendfile": (Nginx, {"extra": "sendfile on; tcp_nopush on; limit_rate 30m; keepalive_requests 1;", "more_forms": _NGINX_TWO}),
+    "nginx_plain_writes": (
+        Nginx,
+        {"extra": "sendfile off; gzip_static on; output_buffers 2 32k;", "more_forms": _NGINX_TWO},
+    ),
+    "nginx_sendfile": (
+        Nginx,
+        {"extra": "sendfile on; tcp_nopush on; limit_rate 30m; keepalive_requests 1;", "more_forms": _NGINX_TWO},
+    ),
     "nginx_cache": (CachingNginx, {"more_forms": _NGINX_TWO}),
     "apache": (Apache, {"more_forms": _APACHE_FORMS}),
-    "apache_sendfile": (Apache, {"extra": "EnableSendfile On\nKeepAlive Off\nSendBufferSize 65536", "more_forms": _APACHE_FORMS}),
+    "apache_sendfile": (
+        Apache,
+        {"extra": "EnableSendfile On\nKeepAlive Off\nSendBufferSize 65536", "more_forms": _APACHE_FORMS},
+    ),
     "lighttpd": (Lighttpd, {}),
     "lighttpd_ranges": (
         Lighttpd,
@@ -87,17 +96,25 @@ SETUPS: dict[str, tuple[type[WebServer], dict[str, Any]]] = {
     "caddy": (Caddy, {}),
     "caddy_forwarding": (ForwardingCaddy, {}),
     "haproxy": (Haproxy, {}),
-    "haproxy_ranges": (Haproxy, {"extra": "option http-server-close", "more_forms": {"ranges": (_HAPROXY, RANGES, "with-headers")}}),
+    "haproxy_ranges": (
+        Haproxy,
+        {"extra": "option http-server-close", "more_forms": {"ranges": (_HAPROXY, RANGES, "with-headers")}},
+    ),
     "squid": (Squid, {"more_forms": {"ranges": (_SQUID, RANGES, "with-headers")}}),
     "squid_fetching_all": (
         Squid,
-        {"extra": "range_offset_limit none\nquick_abort_min -1 KB", "more_forms": {"ranges": (_SQUID, RANGES, "with-headers")}},
+        {
+            "extra": "range_offset_limit none\nquick_abort_min -1 KB",
+            "more_forms": {"ranges": (_SQUID, RANGES, "with-headers")},
+        },
     ),
 }
 """Name to the kind of server and its options."""
 
 
-def corpus(folder: Path, files: Path, certificate: Certificate, names: Iterable[str], say: Callable[[str], None]) -> Iterable[dict[str, Any]]:
+def corpus(
+    folder: Path, files: Path, certificate: Certificate, names: Iterable[str], say: Callable[[str], None]
+) -> Iterable[dict[str, Any]]:
     """One record for each set-up, form of log and case that leads to a delivery."""
     (files / f"{TEXT}.gz").write_bytes(gzip.compress((files / TEXT).read_bytes()))
     for name in names:
@@ -105,7 +122,11 @@ def corpus(folder: Path, files: Path, certificate: Certificate, names: Iterable[
         server = kind(folder / name, files, certificate, **options)
         cases = [case for case in (*CASES, *MORE_CASES) if server.http2 or not case.http2]
         outcomes = run_cases(server, cases, name)
-        failed = {case: outcome.failure.strip().splitlines()[-1] for case, outcome in outcomes.items() if outcome.received is None}
+        failed = {
+            case: outcome.failure.strip().splitlines()[-1]
+            for case, outcome in outcomes.items()
+            if outcome.received is None
+        }
         say(f"{name}: {len(outcomes) - len(failed)} cases, failed: {failed or 'none'}")
         kept = {case: outcome for case, outcome in outcomes.items() if case not in failed}
         forms = server.forms if server.logs_all_forms else server.forms[-1:]

@@ -16,7 +16,9 @@ def pasted(heading: str) -> str:
 
     Raises AssertionError if the page has no such block.
     """
-    found = re.search(rf"^## {re.escape(heading)}\n(?:(?!^## ).)*?^```\w+\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^## {re.escape(heading)}\n(?:(?!^## ).)*?^```\w+\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
     assert found, f"{PAGE.name} has no lines below the heading {heading}"
     return found[1]
 

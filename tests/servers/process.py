@@ -34,7 +34,9 @@ def free_port() -> int:
 class Program:
     """A server in the foreground. What it prints goes to `printed`."""
 
-    def __init__(self, command: list[str], printed: Path, ports: list[int], stop: signal.Signals = signal.SIGTERM) -> None:
+    def __init__(
+        self, command: list[str], printed: Path, ports: list[int], stop: signal.Signals = signal.SIGTERM
+    ) -> None:
         self._command, self._printed, self._ports, self._stop = command, printed, ports, stop
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,14 +44,20 @@ class Program:
         """Returns when all ports answer. Raises AssertionError with what it printed if they do not."""
         with self._printed.open("wb") as out:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, "HOME": str(self._printed.parent)}
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "HOME": str(self._printed.parent)},
             )
         give_up = time.monotonic() + START_S
         for port in self._ports:
             while not _listens(port):
                 if self._process.poll() is not None or time.monotonic() > give_up:
                     self.stop()
-                    raise AssertionError(f"{self._command[0]} did not start:\n{self._printed.read_text(errors='replace')[-3000:]}")
+                    raise AssertionError(
+                        f"{self._command[0]} did not start:\n{self._printed.read_text(errors='replace')[-3000:]}"
+                    )
                 time.sleep(0.05)
 
     def stop(self) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shlex
+import re
+import shutil
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,10 @@ class WebServer:
     program: ClassVar[str]
     package: ClassVar[str]
     http2: ClassVar[bool] = True
+    http2_tells: ClassVar[bool] = True
+    """Whether a line of a response over HTTP/2 can prove that it was whole."""
+    may_answer_whole: ClassVar[bool] = False
+    """Whether it may answer a range with the whole file."""
     logs_all_forms: ClassVar[bool] = True
     """Whether it can write several logs at once; if not, the last form is written."""
 
@@ -70,6 +76,11 @@ class WebServer:
 
     def form(self, name: str, text: str, format_name: str, byte_column: str) -> LogForm:
         """Another form in the server's own words."""
+        raise NotImplementedError
+
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        """What a line of the page's form says of its response, read here without the app."""
         raise NotImplementedError
 
     def configure(self) -> list[str]:
@@ -110,7 +121,13 @@ class Nginx(WebServer):
 
     def form(self, name: str, text: str, format_name: str, byte_column: str) -> LogForm:
         log = self.log(name)
-        return LogForm(name, f"log_format {name} '{text}';\naccess_log {log} {name};", log, format_name, byte_column=byte_column)
+        return LogForm(
+            name, f"log_format {name} '{text}';\naccess_log {log} {name};", log, format_name, byte_column=byte_column
+        )
+
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        return bool(json.loads(line)["request_completion"] == "OK")
 
     def configure(self) -> list[str]:
         user = "user root;" if os.geteuid() == 0 else ""
@@ -139,11 +156,20 @@ http {{
     }}
 }}
 """
-        return ["nginx", "-e", f"{self.folder}/error.log", "-p", str(self.folder), "-c", str(self.write("nginx.conf", text))]
+        return [
+            "nginx",
+            "-e",
+            f"{self.folder}/error.log",
+            "-p",
+            str(self.folder),
+            "-c",
+            str(self.write("nginx.conf", text)),
+        ]
 
 
 class Apache(WebServer):
     name, program, package = "apache", "apache2", "apache2"
+    http2_tells = False  # %O counts frames of HTTP/2, %X says X of whole responses now and then
 
     def page_form(self) -> LogForm:
         log = self.log("page")
@@ -153,12 +179,33 @@ class Apache(WebServer):
     def form(self, name: str, text: str, format_name: str, byte_column: str) -> LogForm:
         log = self.log(name)
         quoted = text.replace('"', r"\"")
-        return LogForm(name, f'LogFormat "{quoted}" {name}\nCustomLog {log} {name}', log, format_name, byte_column=byte_column)
+        return LogForm(
+            name, f'LogFormat "{quoted}" {name}\nCustomLog {log} {name}', log, format_name, byte_column=byte_column
+        )
+
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        return line.endswith((" +", " -"))
 
     def configure(self) -> list[str]:
-        modules = ("mpm_event", "authz_core", "mime", "filter", "deflate", "ssl", "socache_shmcb", "http2", "headers", "unixd")
+        modules = (
+            "mpm_event",
+            "authz_core",
+            "mime",
+            "filter",
+            "deflate",
+            "ssl",
+            "socache_shmcb",
+            "http2",
+            "headers",
+            "unixd",
+        )
         folder = Path("/usr/lib/apache2/modules")
-        load = "\n".join(f"LoadModule {each}_module {folder}/mod_{each}.so" for each in modules if (folder / f"mod_{each}.so").exists())
+        load = "\n".join(
+            f"LoadModule {each}_module {folder}/mod_{each}.so"
+            for each in modules
+            if (folder / f"mod_{each}.so").exists()
+        )
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
         text = f"""
 {load}
@@ -206,6 +253,10 @@ class Lighttpd(WebServer):
         lines = f'server.modules += ( "mod_accesslog" )\naccesslog.filename = "{log}"\naccesslog.format = "{quoted}"'
         return LogForm(name, lines, log, format_name, byte_column=byte_column)
 
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        return json.loads(line)["ended"] in ("+", "-")
+
     def configure(self) -> list[str]:
         text = f"""
 server.modules = ( "mod_openssl", "mod_deflate" )
@@ -240,6 +291,11 @@ class Caddy(WebServer):
     def page_form(self) -> LogForm:
         log = self.log("page")
         return LogForm("page", placed(pasted("Caddy"), {"/var/log/caddy/weblogs.log": str(log)}), log, "json")
+
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        told = json.loads(line)
+        return int(told["size"]) >= int(told["resp_headers"]["Content-Length"][0])
 
     def configure(self) -> list[str]:
         site = f"""
@@ -289,6 +345,10 @@ class Haproxy(_Proxy):
         lines = page[: page.index("    log-format ")] + f"    log-format '{text}'\n"
         return LogForm(name, lines, self.folder / "printed", format_name, byte_column=byte_column)
 
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        return bool(json.loads(line)["ended"] == "--")
+
     def configure(self) -> list[str]:
         pem = self.write("both.pem", self.certificate.certificate.read_text() + self.certificate.key.read_text())
         text = f"""
@@ -315,6 +375,7 @@ backend files
 class Squid(_Proxy):
     name, program, package = "squid", "squid", "squid-openssl"
     http2 = False
+    may_answer_whole = True
 
     def page_form(self) -> LogForm:
         log = self.log("page")
@@ -323,7 +384,14 @@ class Squid(_Proxy):
 
     def form(self, name: str, text: str, format_name: str, byte_column: str) -> LogForm:
         log = self.log(name)
-        return LogForm(name, f"logformat {name} {text}\naccess_log stdio:{log} {name}", log, format_name, byte_column=byte_column)
+        return LogForm(
+            name, f"logformat {name} {text}\naccess_log stdio:{log} {name}", log, format_name, byte_column=byte_column
+        )
+
+    @staticmethod
+    def says_all_was_sent(line: str) -> bool:
+        found = re.search(r'" \d{3} (\d+) .* "(\d+)" "[^"]*" "[^"]*" (\w+)$', line)
+        return bool(found) and int(found[1]) > int(found[2]) and "_ABORTED" not in found[3]
 
     def configure(self) -> list[str]:
         text = f"""
@@ -345,8 +413,6 @@ visible_hostname localhost
 {self.log_lines()}
 """
         if os.geteuid() == 0:
-            import shutil
-
             shutil.chown(self.folder, "proxy")
         return ["squid", "-N", "-n", f"t{self.port}", "-f", str(self.write("squid.conf", text))]
 
