@@ -64,7 +64,7 @@ class Run:
 
     def __init__(self, server: WebServer) -> None:
         self.cases = [case for case in CASES if server.http2 or not case.http2]
-        self._form = server.forms[0]
+        self.form = server.forms[0]
         self._folder = server.folder
         self._outcomes = run_cases(server, self.cases)
 
@@ -75,7 +75,7 @@ class Run:
         return outcome.received
 
     def lines(self, case: Case) -> list[str]:
-        return lines_of(self._form.log, self._outcomes[case.name].agent, self.received(case).file)
+        return lines_of(self.form.log, self._outcomes[case.name].agent, self.received(case).file)
 
     def deliveries(self, case: Case) -> list[dict[str, Any]]:
         """Those of the case's client and file."""
@@ -105,7 +105,7 @@ class Run:
     def _app(self, command: str, *options: str) -> str:
         """What a command of the app prints for the log of the page's lines, which it is told to read as the page says."""
         done = subprocess.run(
-            [sys.executable, "-m", "app", command, str(self._form.log), *self._form.options, *options],
+            [sys.executable, "-m", "app", command, str(self.form.log), *self.form.options, *options],
             cwd=ROOT,
             capture_output=True,
             text=True,

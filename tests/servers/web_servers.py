@@ -391,7 +391,8 @@ class Squid(_Proxy):
     @staticmethod
     def says_all_was_sent(line: str) -> bool:
         found = re.search(r'" \d{3} (\d+) .* "(\d+)" "[^"]*" "[^"]*" (\w+)$', line)
-        return bool(found) and int(found[1]) > int(found[2]) and "_ABORTED" not in found[3]
+        assert found, line
+        return int(found[1]) > int(found[2]) and "_ABORTED" not in found[3]
 
     def configure(self) -> list[str]:
         text = f"""
