@@ -10,9 +10,9 @@ from tests.servers.chromium import chromium_fetches, chromium_seeks
 from tests.servers.clients import CLIENT_S, Client, Received
 from tests.servers.files import BIG, EMPTY, MID, ONE, SIZES, SOUND, TEXT
 
-__all__ = ["CASES", "MORE_CASES", "Case"]
+__all__ = ["CASES", "CUT_BYTES", "MORE_CASES", "Case"]
 
-CUT = 8_000_000
+CUT_BYTES = 8_000_000
 """Bytes that the client takes of the big file: far enough from its end for the buffers of sockets."""
 
 
@@ -50,27 +50,27 @@ def _cut_after(file: str, stop_at: int, *heads: str) -> Callable[[Client], Recei
 
 
 def _killed(file: str, *options: str, tls: bool = False) -> Callable[[Client], Received]:
-    return lambda client: client.received(file, [(0, client.curl_killed(file, CUT, *options, tls=tls))])
+    return lambda client: client.received(file, [(0, client.curl_killed(file, CUT_BYTES, *options, tls=tls))])
 
 
 def _resumed_by_curl(client: Client, *options: str) -> Received:
-    path = client.curl_killed(BIG, CUT, *options)
+    path = client.curl_killed(BIG, CUT_BYTES, *options)
     client.curl(BIG, "-C", "-", path=path)
     return client.received(BIG, [(0, path)])
 
 
 def _resumed_by_wget(client: Client) -> Received:
-    path = client.wget_killed(BIG, CUT)
+    path = client.wget_killed(BIG, CUT_BYTES)
     client.wget(BIG, "-c", path=path)
     return client.received(BIG, [(0, path)])
 
 
 def _cut_then_whole(client: Client) -> Received:
-    return client.received(BIG, [(0, client.raw(BIG, stop_at=CUT)), (0, client.curl(BIG))])
+    return client.received(BIG, [(0, client.raw(BIG, stop_at=CUT_BYTES)), (0, client.curl(BIG))])
 
 
 def _seek(client: Client, start: int) -> Received:
-    first = client.raw(BIG, "Range: bytes=0-", stop_at=CUT)
+    first = client.raw(BIG, "Range: bytes=0-", stop_at=CUT_BYTES)
     return client.received(BIG, [(0, first), (start, client.curl(BIG, "-r", f"{start}-"))])
 
 
@@ -141,9 +141,9 @@ CASES = (
     Case("pieces-one-connection", _one_connection),
     Case("pieces-aria2", _aria2_pieces),
     Case("pieces-hole", lambda client: _pieces(client, MID, [3, 0, 1], 4)),
-    Case("cut", _cut_after(BIG, CUT)),
+    Case("cut", _cut_after(BIG, CUT_BYTES)),
     Case("cut-early", _cut_after(BIG, 100_000)),
-    Case("cut-range", _cut_after(BIG, CUT, "Range: bytes=0-")),
+    Case("cut-range", _cut_after(BIG, CUT_BYTES, "Range: bytes=0-")),
     Case("cut-by-kill", _killed(BIG)),
     Case("cut-in-buffers", _cut_after(MID, 3_000_000), in_buffers=True),
     Case("cut-near-end", _cut_after(BIG, SIZES[BIG] - 20_000, "Range: bytes=0-"), in_buffers=True),
@@ -153,7 +153,7 @@ CASES = (
     Case("resumed-wget", _resumed_by_wget),
     Case("cut-then-whole", _cut_then_whole),
     Case("seek-far", lambda client: _seek(client, 30_000_000)),
-    Case("seek-near", lambda client: _seek(client, CUT + 1_000_000), resumes=True),
+    Case("seek-near", lambda client: _seek(client, CUT_BYTES + 1_000_000), resumes=True),
     Case("seek-chromium", lambda client: chromium_seeks(client, SOUND, to=0.8), resumes=True),
     Case("gzip", _gzip, encoded=True),
     Case("empty", _whole(EMPTY)),
@@ -172,8 +172,8 @@ def _overlapping(client: Client) -> Received:
 
 
 def _resumed_twice(client: Client) -> Received:
-    path = client.curl_killed(BIG, CUT)
-    client.curl_killed(BIG, 2 * CUT, "-C", "-", path=path)
+    path = client.curl_killed(BIG, CUT_BYTES)
+    client.curl_killed(BIG, 2 * CUT_BYTES, "-C", "-", path=path)
     client.curl(BIG, "-C", "-", path=path)
     return client.received(BIG, [(0, path)])
 

@@ -15,7 +15,7 @@ from tests.servers.certificate import Certificate
 from tests.servers.page import apache_format, pasted, placed, squid_format
 from tests.servers.process import HOST, Program, free_port, program
 
-__all__ = ["SERVERS", "Apache", "Caddy", "Haproxy", "LogForm", "Lighttpd", "Nginx", "Squid", "WebServer"]
+__all__ = ["SERVERS", "Apache", "Caddy", "Haproxy", "Lighttpd", "LogForm", "Nginx", "Squid", "WebServer"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ class WebServer:
 
 class Nginx(WebServer):
     name, program, package = "nginx", "nginx", "nginx-light"
+    listen_options: ClassVar[str] = ""
 
     def page_form(self) -> LogForm:
         log = self.log("page")
@@ -147,7 +148,7 @@ http {{
     gzip_vary on;
 {self.log_lines()}
     server {{
-        listen {HOST}:{self.port};
+        listen {HOST}:{self.port} {self.listen_options};
         listen {HOST}:{self.tls_port} ssl http2;
         ssl_certificate {self.certificate.certificate};
         ssl_certificate_key {self.certificate.key};
