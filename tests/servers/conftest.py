@@ -26,13 +26,18 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def runs(place: Path) -> Callable[[type[WebServer]], Run]:
-    """From a kind of server to what its cases left: started by the first test that asks."""
+    """From a kind of server to what its cases left: started by the first test that asks, and not again if it does not start."""
     certificate = make_certificate(place)
-    made: dict[str, Run] = {}
+    made: dict[str, Run | str] = {}
 
     def run_of(kind: type[WebServer]) -> Run:
         if kind.name not in made:
-            made[kind.name] = Run(kind(place / kind.name, place / "files", certificate))
-        return made[kind.name]
+            try:
+                made[kind.name] = Run(kind(place / kind.name, place / "files", certificate))
+            except AssertionError as error:
+                made[kind.name] = str(error)
+        found = made[kind.name]
+        assert isinstance(found, Run), found
+        return found
 
     return run_of

@@ -66,6 +66,7 @@ class Run:
         self.cases = [case for case in CASES if server.http2 or not case.http2]
         self.form = server.forms[0]
         self._folder = server.folder
+        self._done: dict[tuple[str, ...], subprocess.CompletedProcess[str]] = {}
         self._outcomes = run_cases(server, self.cases)
 
     def received(self, case: Case) -> Received:
@@ -103,15 +104,21 @@ class Run:
         return [each for each in self._parsed if "reject" in each]
 
     def _app(self, command: str, *options: str) -> str:
-        """What a command of the app prints for the log of the page's lines, which it is told to read as the page says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "app", command, str(self.form.log), *self.form.options, *options],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=REDUCE_S,
-            check=False,
-        )
+        """What a command of the app prints for the log of the page's lines, which it is told to read as the page says.
+
+        It is run once: if it fails, each test that asks fails with the same words.
+        """
+        arguments = (command, str(self.form.log), *self.form.options, *options)
+        if arguments not in self._done:
+            self._done[arguments] = subprocess.run(
+                [sys.executable, "-m", "app", *arguments],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=REDUCE_S,
+                check=False,
+            )
+        done = self._done[arguments]
         assert done.returncode == 0, done.stderr
         return done.stdout
 
