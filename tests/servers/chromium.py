@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -50,7 +52,9 @@ def _browser(client: Client) -> Iterator[str]:
     profile = client.folder / "profile"
     command = [program("chromium-headless-shell", "chromium-headless-shell"), *_OPTIONS, f"--user-data-dir={profile}"]
     with (client.folder / "chromium.log").open("wb") as out:
-        process = subprocess.Popen([*command, f"--user-agent={client.agent}", "about:blank"], stdout=out, stderr=out)
+        process = subprocess.Popen(
+            [*command, f"--user-agent={client.agent}", "about:blank"], stdout=out, stderr=out, start_new_session=True
+        )
     try:
         told = profile / "DevToolsActivePort"
         give_up = time.monotonic() + START_S
@@ -62,7 +66,7 @@ def _browser(client: Client) -> Iterator[str]:
         port, path = told.read_text().split()
         yield f"ws://127.0.0.1:{port}{path}"
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # Debian's program is a script that runs the browser
         process.wait()
 
 
