@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-long test-live test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
+.PHONY: help setup run check test test-long test-live test-servers test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
 	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
 	kafka-elk kafka-elk-down docs clean
 
@@ -26,7 +26,7 @@ check: lint test ## Run lint and the fast tests (3 min)
 
 test: $(READY) ## Run the fast tests (2 min). AT_ONCE=1: one by one. COV=1: measure branch coverage
 	$(if $(COV),@rm -f .coverage .coverage.*)
-	$(PYTEST) -m "not long and not real_logs and not live" -n $(AT_ONCE) --dist worksteal $(if $(COV),--cov --cov-report=)
+	$(PYTEST) -m "not long and not real_logs and not live and not servers" -n $(AT_ONCE) --dist worksteal $(if $(COV),--cov --cov-report=)
 	$(if $(COV),@$(PY) -m coverage html --quiet)
 	$(if $(COV),$(PY) -m coverage report --skip-covered --fail-under=85)
 	$(if $(COV),$(PY) -m coverage report --include="app/domain/*" --fail-under=95)
@@ -41,6 +41,9 @@ LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 test-live: N ?= 50000
 test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra, started and stopped for them (25 min). N=500000: more lines
 	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25
+
+test-servers: $(READY) ## Run real nginx, Apache, lighttpd, Caddy, HAProxy and Squid with the lines of docs/how-to/configure-your-server.md (2 min)
+	$(PYTEST) -m servers -n 2 --dist loadgroup
 
 services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports without Docker (1 min). Needs Java 17 and Maven
 	@$(PY) -m tests.services start

@@ -71,7 +71,7 @@ def test_make_alone_prints_help_for_every_target() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["setup", "run", "test", "test-long", "test-live", "coverage", "bench", "lint", "services", "services-stop"]
+    ["setup", "run", "test", "test-long", "test-live", "test-servers", "coverage", "bench", "lint", "services", "services-stop"]
     + ["run-standalone-app", "run-standalone-app-debug", "run-es-app", "run-es-app-debug"]
     + [f"manual-{verb}-{kind}-es" for verb in ("map", "load", "drop") for kind in ("raw", "reduced")],
 )
@@ -108,7 +108,7 @@ def test_the_scripts_are_valid_and_can_be_executed() -> None:
 
 def test_ci_runs_what_it_must() -> None:
     text = (ROOT / ".ci" / "run").read_text()
-    steps = ["setup", "lint", "test COV=1", "test-long", "test-live", "bench QUICK=1"]
+    steps = ["setup", "lint", "test COV=1", "test-long", "test-live", "test-servers", "bench QUICK=1"]
     assert re.findall(r"^step make (.+)", text, re.MULTILINE) == steps
     assert "set -euo pipefail" in text
 
