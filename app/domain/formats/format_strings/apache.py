@@ -52,8 +52,7 @@ WORDS = {
         "X": Word(Role.ENDED, ended=Ended.CONNECTION),
         "c": Word(Role.ENDED, ended=Ended.CONNECTION, rank=1),
     },
-    "lighttpd": _LETTERS
-    | {"b": _BODY_BYTES, "B": _BODY_BYTES, "O": _ALL_BYTES, "X": Word(Role.ENDED, ended=Ended.CONNECTION)},
+    "lighttpd": _LETTERS | {"b": _BODY_BYTES, "B": _BODY_BYTES, "O": _ALL_BYTES, "X": Word(Role.ENDED, ended=Ended.CONNECTION)},
     "varnish": _LETTERS | {"b": _ANNOUNCED_BYTES, "O": Word(Role.ANNOUNCED_BYTES, dash=0, rank=1)},
     "h2o": _LETTERS | {"b": _BODY_BYTES},
 }

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.format_strings.dates import clock_of, date_reader, names_zone
+from app.domain.formats.base import Format, LineParser
+from app.domain.formats.format_strings.columns import Columns, LineColumns, ObjectColumns
+from app.domain.formats.format_strings.dates import date_reader, names_zone
 from app.domain.formats.format_strings.hits import CLOCKS, ENDED, hit_of
-from app.domain.formats.format_strings.line_pattern import LinePattern, line_pattern, taken
+from app.domain.formats.format_strings.line_pattern import taken
 from app.domain.formats.format_strings.servers import SERVERS, Text, text_of
-from app.domain.formats.format_strings.words import FormatTextError, Literal, Piece, Role, Variable, Word
-from app.domain.formats.values import shown
+from app.domain.formats.format_strings.words import FormatTextError, Role, Variable, Word
 
 __all__ = ["MAX_CHARS", "FormatString", "compiled", "is_format_string"]
 
 MAX_CHARS = 8192
 """A longer text is no log format: messages carry it in a header."""
-_MOST_WORDS = 90
 _GIVES = {
     "time": {Role.TIME, Role.DATE},
     "client": {Role.CLIENT, Role.FORWARDED},
@@ -28,9 +26,6 @@ _GIVES = {
     "status": {Role.STATUS},
 }
 _BYTES = (Role.BODY_BYTES, Role.ALL_BYTES, Role.ANNOUNCED_BYTES)
-_JSON_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
-_JSON_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_DECODE = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
 
 
 class FormatString(NamedTuple):
@@ -58,10 +53,7 @@ def compiled(given: str) -> FormatString:
     if len(given) > MAX_CHARS:
         raise FormatTextError(f"a log format of {len(given)} characters: at most {MAX_CHARS} are read")
     text = text_of(given)
-    if text.text.lstrip().startswith("{") and text.server.name in ("envoy", "caddy"):
-        reader: _Columns = _ObjectColumns(text)
-    else:
-        reader = _LineColumns(text)
+    reader = ObjectColumns(text) if _is_object(text) else LineColumns(text)
     variables = reader.variables
     _check(text, variables)
     parse = _parser(reader, variables)
@@ -74,120 +66,11 @@ def compiled(given: str) -> FormatString:
     return FormatString(made, text.server.name, tuple(_warnings(text, variables)))
 
 
-class _Columns:
-    """How the texts of a line's columns are found."""
-
-    variables: list[Variable]
-
-    def texts(self, line: str) -> tuple[Sequence[str | None], list[str], str | None]:
-        """One text for each Role up to CAPTURE, then the parts of a date and the fraction. Raises BadLine."""
-        raise NotImplementedError
-
-
-class _LineColumns(_Columns):
-    """Of lines that are text, JSON that a text spells included."""
-
-    def __init__(self, text: Text) -> None:
-        pieces = [_clocked(piece) for piece in text.server.pieces(text.text)]
-        self.variables = [piece for piece in pieces if isinstance(piece, Variable)]
-        if len(self.variables) > _MOST_WORDS:
-            raise FormatTextError(f"a log format of {len(self.variables)} words: at most {_MOST_WORDS} are read")
-        self.pattern = line_pattern(pieces)
-        self.json = text.text.lstrip().startswith("{")
-
-    def found(self, line: str) -> re.Match[str]:
-        found = self.pattern.match(line)
-        if found is None and not self.json:
-            found = self.pattern.match_damaged(line)
-        if found is None:
-            raise BadLine("bad_columns", f"not as the log format says: {shown(line)}" if line.strip() else "a blank line")
-        return found
-
-    def texts(self, line: str) -> tuple[Sequence[str | None], list[str], str | None]:
-        found = self.found(line)
-        texts: Sequence[str | None] = found.group(*self.pattern.order)
-        if self.json and "\\" in line:
-            texts = list(map(_unescaped, texts))
-        return texts, [found[group] for group in self.pattern.dates], found[self.pattern.fraction]
-
-
-class _ObjectColumns(_Columns):
-    """Of JSON objects whose keys stand in any order: Envoy's and Caddy's."""
-
-    def __init__(self, text: Text) -> None:
-        try:
-            template = json.loads(text.text)
-        except (ValueError, RecursionError):
-            raise FormatTextError(f"the log format begins as JSON but is none: {text.text[:60]!r}") from None
-        self.variables = []
-        self._steps: list[tuple[tuple[str, ...], int]] = []
-        for path, value in _leaves(template, ()):
-            pieces = [_clocked(piece) for piece in text.server.pieces(value)]
-            words = [piece for piece in pieces if isinstance(piece, Variable)]
-            others = "".join(piece.text for piece in pieces if isinstance(piece, Literal))
-            if len(words) == 1 and not others.strip():
-                self._steps.append((path, len(self.variables)))
-                self.variables += words
-            elif words:
-                raise FormatTextError(f"the value {value[:60]!r} of {'.'.join(path)} has more than one word: give each a key of its own")
-        chosen = taken(self.variables)
-        self._plan = [(path, chosen[at]) for path, at in self._steps if at in chosen]
-        self._clock = next((self.variables[at].word.clock for at, role in chosen.items() if role is Role.TIME), "")
-
-    def texts(self, line: str) -> tuple[Sequence[str | None], list[str], str | None]:
-        try:
-            record = _DECODE(line)
-        except (ValueError, RecursionError):
-            raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
-        if not isinstance(record, dict):
-            raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
-        texts: list[str | None] = [None] * (Role.CAPTURE.value + 1)
-        dates: list[str] = []
-        for path, role in self._plan:
-            value: Any = record
-            for step in path:
-                value = value.get(step) if isinstance(value, dict) else None
-            while isinstance(value, list):
-                value = value[0] if value else None
-            found = value if isinstance(value, str) else "-"
-            if role is Role.DATE:
-                dates.append(found)
-            elif role is Role.TIME:
-                texts[0], texts[1] = _halves(found, self._clock)
-            else:
-                texts[role.value] = found
-        return texts, dates, None
-
-
-def _leaves(value: Any, path: tuple[str, ...]) -> list[tuple[tuple[str, ...], str]]:
-    """The texts of a template with the keys that lead to them; of a list the first member counts."""
-    if isinstance(value, str):
-        return [(path, value)]
-    if isinstance(value, dict):
-        return [leaf for key, member in value.items() for leaf in _leaves(member, (*path, key))]
-    return _leaves(value[0], path) if isinstance(value, list) and value else []
-
-
-def _halves(text: str, clock: str) -> tuple[str, str | None]:
-    if clock == "epoch":
-        whole, point, fraction = text.partition(".")
-        return whole, fraction if point else None
-    at = {"clf": 17, "iso": 16}.get(clock, len(text))
-    return text[:at], text[at:] if clock in ("clf", "iso") else None
-
-
-def _unescaped(text: str | None) -> str | None:
-    r"""A JSON string's escapes undone; `\x22`, which is none, stays as it is."""
-    if text is None or "\\" not in text:
-        return text
-    return _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _JSON_CHARACTERS.get(found[2], found[2]), text)
-
-
-def _clocked(piece: Piece) -> Piece:
-    """A date that one of the clocks reads is a time like others."""
-    if isinstance(piece, Variable) and piece.word.role is Role.DATE and clock_of(piece.word.date):
-        return piece._replace(word=Word(Role.TIME, rank=piece.word.rank, clock=clock_of(piece.word.date)))
-    return piece
+def _is_object(text: Text) -> bool:
+    """Whether the server makes an object of it; the others write a text, though it may read as JSON."""
+    return (text.server.name == "envoy" and text.text.lstrip().startswith("{")) or (
+        text.server.name == "caddy" and re.match(r'\s*\{\s*"', text.text) is not None
+    )
 
 
 def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
@@ -195,7 +78,7 @@ def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
     return {role: variables[at].word for at, role in taken(variables).items()}
 
 
-def _parser(columns: _Columns, variables: Sequence[Variable]) -> LineParser:
+def _parser(columns: Columns, variables: Sequence[Variable]) -> LineParser:
     words = _words_of(variables)
     end = ENDED[words[Role.ENDED].ended if Role.ENDED in words else None]
     dash = next((words[role].dash for role in _BYTES if role in words), None)
@@ -209,7 +92,7 @@ def _parser(columns: _Columns, variables: Sequence[Variable]) -> LineParser:
         time = first[texts[0] or ""]
         return hit_of(texts, time if rest is None else time + second[rest], end, dash)
 
-    if not isinstance(columns, _LineColumns) or columns.json:
+    if not isinstance(columns, LineColumns) or columns.json:
         return parse
     match, order, found_otherwise = columns.pattern.match, columns.pattern.order, columns.found
 
@@ -222,7 +105,7 @@ def _parser(columns: _Columns, variables: Sequence[Variable]) -> LineParser:
     return parse_text
 
 
-def _with_date(columns: _Columns, variables: Sequence[Variable], end: Callable[[str, int], int], dash: int | None) -> LineParser:
+def _with_date(columns: Columns, variables: Sequence[Variable], end: Callable[[str, int], int], dash: int | None) -> LineParser:
     read = date_reader([variables[at].word.date for at, role in sorted(taken(variables).items()) if role is Role.DATE])
 
     def parse(line: str) -> tuple:
@@ -239,7 +122,9 @@ def _check(text: Text, variables: Sequence[Variable]) -> None:
     missing = [name for name, those in _GIVES.items() if not roles & those]
     if missing:
         words = ", ".join(text.server.shown[name] for name in missing)
-        raise FormatTextError(f"the log format of {text.server.name} gives no {' and no '.join(missing)}: add {words} to {text.text[:200]!r}")
+        raise FormatTextError(
+            f"the log format of {text.server.name} gives no {' and no '.join(missing)}: add {words} to {text.text[:200]!r}"
+        )
 
 
 def _warnings(text: Text, variables: Sequence[Variable]) -> list[str]:

@@ -52,7 +52,7 @@ WORDS = {
     "sslv": COLUMN,
     **dict.fromkeys(
         (
-            "Ms", "H", "ID", "U", "Ta", "Tc", "Td", "Th", "Ti", "Tq", "Tr", "TR", "Tt", "Tu", "Tw", "ac", "b", "bc", "bi", "bp", "bq",
+            "Ms", "ms", "H", "ID", "U", "Ta", "Tc", "Td", "Th", "Ti", "Tq", "Tr", "TR", "Tt", "Tu", "Tw", "ac", "b", "bc", "bi", "bp", "bq",
             "cp", "f", "fc", "fi", "fp", "ft", "lc", "pid", "rc", "rt", "s", "sc", "si", "sp", "sq",
         ),
         COLUMN,
@@ -73,15 +73,42 @@ _FETCHES = {
     "path": Word(Role.TARGET, rank=2),
     "query": Word(Role.QUERY, rank=1),
 }
-_HTTPLOG = '%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r'
+_HTTPLOG = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
 NAMED = {
     "httplog": _HTTPLOG,
     "default": _HTTPLOG,
-    "httpslog": _HTTPLOG + " %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc",
-    "clf": '%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl',
 }
-"""Formats that the server knows by name: option httplog, httpslog, and httplog clf."""
-WORDS["ms"] = COLUMN
+"""Formats that the server knows by name: `option httplog`."""
+
+_QUOTED = frozenset(
+    (
+        "ci",
+        "bi",
+        "fi",
+        "si",
+        "f",
+        "ft",
+        "b",
+        "s",
+        "r",
+        "HM",
+        "HU",
+        "HP",
+        "HPO",
+        "HQ",
+        "HV",
+        "CC",
+        "CS",
+        "H",
+        "ID",
+        "U",
+        "sslc",
+        "sslv",
+        "hr",
+        "hs",
+    )
+)
+"""The words that `+Q` puts into quotes: texts and addresses, no numbers and no times."""
 
 _ITEM = re.compile(r"%(?:(%)|(?:\{([^}]*)\})?(?:\[((?:[^\[\]]|\[[^\]]*\])*)\]|(o\b)|([a-zA-Z]+)))")
 _CAPTURE = re.compile(r"(?:capture (request|response) header|(http-request|http-response) capture (?:req|res)\.hdr\()\s*([\w-]+)")
@@ -123,6 +150,7 @@ def _variable(match: re.Match[str], captures: _Captures, quote_all: bool) -> tup
     """The variable and where its name ends."""
     end = match.end()
     flags = match[2] or ""
+    name = None
     if match[3] is not None:
         word, known = _fetch_word(match[3], captures)
     else:
@@ -130,7 +158,7 @@ def _variable(match: re.Match[str], captures: _Captures, quote_all: bool) -> tup
         name = next((match[5][:size] for size in range(len(match[5]), 0, -1) if match[5][:size] in WORDS), None)
         word, known = (COLUMN, False) if name is None else (WORDS[name], True)
         end -= len(match[5]) - len(name or match[5])
-    quoted = ("+Q" in flags or quote_all) and "-Q" not in flags
+    quoted = ("+Q" in flags or quote_all) and "-Q" not in flags and (match[3] is not None or name in _QUOTED)
     return Variable(match.string[match.start() : end], word, known, quoted=quoted), end
 
 

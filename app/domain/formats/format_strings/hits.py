@@ -211,7 +211,15 @@ def hit_of(texts: Texts, time: float, end: Callable[[str, int], int], dash: int 
         flags |= end(ended, flags & _HTTP2)
     if encoding is not None or content_type is not None:
         flags |= _representation(encoding, content_type)
-    if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED and length.isascii() and length.isdigit():
+    if (
+        length is not None
+        and total is None
+        and status == 200
+        and method == "GET"
+        and not flags & _ENCODED
+        and length.isascii()
+        and length.isdigit()
+    ):
         total = count(length, "the size")
     if agent in _ABSENT:
         agent = "-"

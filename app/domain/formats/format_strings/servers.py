@@ -113,13 +113,11 @@ def _plain(text: str) -> str:
 
 
 def _server_of(text: str) -> Server:
-    """The server whose words these are: the one that knows most of them."""
-    best, most = None, 0.0
+    """The server whose words these are: the one whose known words are most of the text."""
+    best, most = None, 0
     for server in SERVERS.values():
         words = [piece for piece in server.pieces(text) if isinstance(piece, Variable)]
-        known = sum(word.known for word in words)
-        # what it takes for plain text though it looks like a word counts against it
-        score = known - 2.0 * (len(words) - known)
+        score = sum(len(word.name) if word.known else -2 * len(word.name) for word in words)
         if score > most:
             best, most = server, score
     if best is None:
