@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.domain.formats.base import BadLine
@@ -21,6 +20,14 @@ Found = tuple["Sequence[str | None]", "Sequence[str]", "str | None"]
 """One text for each Role up to CAPTURE, the parts of a date, and the fraction of a second that belongs to them."""
 
 _MOST_WORDS = 90
+_MOST_LAYOUTS = 8
+_STRING = r'[^"\\\x00-\x1f]*+'
+_NUMBER = r"(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?"
+_TIMES = {
+    "clf": r'"([^"\\\x00-\x1f]{0,17}+)([^"\\\x00-\x1f]*+)"',
+    "iso": r'"([^"\\\x00-\x1f]{0,16}+)([^"\\\x00-\x1f]*+)"',
+    "epoch": r"([1-9][0-9]*+)(?:\.([0-9]++))?",
+}
 _JSON_ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|(["\\/bfnrt]))')
 _JSON_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 # numbers stay text: whatever their length, they go the way of numbers in any other format
@@ -68,6 +75,7 @@ class ObjectColumns(Columns):
     """Of JSON objects whose keys stand in any order: Envoy's and Caddy's."""
 
     def __init__(self, text: Text) -> None:
+        """Raises FormatTextError."""
         try:
             template = json.loads(text.text)
         except (ValueError, RecursionError):
@@ -83,47 +91,85 @@ class ObjectColumns(Columns):
             if words:
                 paths.append(path)
                 self.variables += words
-        chosen = sorted(taken(self.variables).items())
-        columns = [at for at, role in chosen if role is not Role.DATE] + [at for at, role in chosen if role is Role.DATE]
-        roles = dict(chosen)
-        self._paths = [paths[at] for at in columns]
-        self._slots = [roles[at].value for at in columns if roles[at] is not Role.DATE]
-        self._flat = itemgetter(*(path[0] for path in self._paths)) if _all_flat(self._paths) else None
-        self._clock = next((self.variables[at].word.clock for at, role in chosen if role is Role.TIME), "")
+        chosen = taken(self.variables)
+        self._fields = [(paths[at], role) for at, role in chosen.items() if role is not Role.DATE]
+        self._dates = [paths[at] for at, role in sorted(chosen.items()) if role is Role.DATE]
+        self._clock = next((self.variables[at].word.clock for at, role in chosen.items() if role is Role.TIME), "")
+        self._layouts: list[_Layout] = []
+        flat = not self._dates and all(len(path) == 1 for path, _ in self._fields)
+        self._most_layouts = _MOST_LAYOUTS if flat else 0
 
     def texts(self, line: str) -> Found:
-        try:
-            record, end = _DECODE(line)
-            if end != len(line) and line[end:].strip():
-                raise ValueError
-        except (ValueError, RecursionError):
-            raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
-        if not isinstance(record, dict):
-            raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
-        values = self._values(record)
-        texts: list[str | None] = [None] * (Role.CAPTURE.value + 1)
-        for slot, value in zip(self._slots, values, strict=False):
-            texts[slot] = value
+        for layout in self._layouts:
+            texts = layout.texts(line)
+            if texts is not None:
+                return texts, (), None
+        record = _record(line)
+        if len(self._layouts) < self._most_layouts and "\\" not in line:
+            found = _layout(line, {path[0]: role for path, role in self._fields}, self._clock)
+            self._layouts += [] if found is None or found.texts(line) is None else [found]
+        texts = [None] * (Role.CAPTURE.value + 1)
+        for path, role in self._fields:
+            texts[role.value] = _text_at(record, path)
         if self._clock:
             texts[0], texts[1] = _halves(texts[0] or "", self._clock)
-        return texts, values[len(self._slots) :], None
-
-    def _values(self, record: dict[str, Any]) -> Sequence[str]:
-        """A text for each path; `-` for null and for a key that is missing."""
-        if self._flat is not None:
-            try:
-                values = self._flat(record)
-                "".join(values)
-            except (KeyError, TypeError):
-                pass
-            else:
-                return values
-        return [_text_at(record, path) for path in self._paths]
+        return texts, [_text_at(record, path) for path in self._dates], None
 
 
-def _all_flat(paths: list[tuple[str, ...]]) -> bool:
-    # with one key itemgetter gives no tuple
-    return len(paths) > 1 and all(len(path) == 1 for path in paths)
+def _record(line: str) -> dict[str, Any]:
+    try:
+        record, end = _DECODE(line)
+    except (ValueError, RecursionError):
+        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
+    if not isinstance(record, dict) or line[end:].strip():
+        raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
+    return record
+
+
+class _Layout:
+    """Lines with the same keys in the same order, as one pattern: half the time that decoding takes."""
+
+    def __init__(self, match: Callable[[str], re.Match[str] | None], order: tuple[int, ...], slots: tuple[int, ...]) -> None:
+        self._match, self._order, self._slots = match, order, slots
+
+    def texts(self, line: str) -> Sequence[str | None] | None:
+        """One for each Role up to CAPTURE; None where the line is laid out in another way or has escapes."""
+        found = self._match(line)
+        if found is None:
+            return None
+        texts: Sequence[str | None] = found.group(*self._order)
+        if "null" in line:
+            texts = list(texts)
+            for slot in self._slots:
+                texts[slot] = "-" if texts[slot] is None else texts[slot]
+        return texts
+
+
+def _layout(line: str, roles: dict[str, Role], clock: str) -> _Layout | None:
+    """How a line is laid out; None where objects or lists stand in it, or a key is missing."""
+    try:
+        record = json.loads(line)
+    except ValueError:  # an integer that Python does not turn into one
+        return None
+    plain = all(value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)) for value in record.values())
+    if not plain or len(record) > _MOST_WORDS or not roles.keys() <= record.keys():
+        return None
+    members: list[str] = []
+    slots: list[int] = []
+    for key, value in record.items():
+        text = _NUMBER if isinstance(value, (int, float)) else _STRING
+        if key in roles:
+            slots.append(roles[key].value)
+            text = f"({text})" if isinstance(value, (int, float)) else f'"({text})"'
+            if roles[key] is Role.TIME and clock != "any":
+                slots.append(Role.REST.value)
+                text = _TIMES[clock]
+        elif not isinstance(value, (int, float)):
+            text = f'"{text}"'
+        members.append(rf'"{re.escape(key)}": ?(?:{text}|null)')
+    match = re.compile(r"\{" + ", ?".join(members) + r"\}(?:(?!)())?").fullmatch
+    order = tuple(slots.index(at) + 1 if at in slots else len(slots) + 1 for at in range(Role.CAPTURE.value + 1))
+    return _Layout(match, order, tuple(slot for slot in slots if slot != Role.REST.value))
 
 
 def _text_at(record: dict[str, Any], path: tuple[str, ...]) -> str:
