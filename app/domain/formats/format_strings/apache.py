@@ -18,14 +18,14 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    all_bytes,
+    announced_bytes,
+    body_bytes,
     header_word,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
 
-_BODY_BYTES = Word(Role.BODY_BYTES, dash=0)
-_ANNOUNCED_BYTES = Word(Role.ANNOUNCED_BYTES, dash=0)
-_ALL_BYTES = Word(Role.ALL_BYTES, dash=0)
 _LETTERS = {
     "h": Word(Role.CLIENT),
     "a": Word(Role.CLIENT, rank=-1),
@@ -45,16 +45,17 @@ _LETTERS = {
 WORDS = {
     "apache": _LETTERS
     | {
-        "b": _ANNOUNCED_BYTES,
-        "B": _ANNOUNCED_BYTES,
-        "O": _ALL_BYTES,
+        "b": announced_bytes(dash=0),
+        "B": announced_bytes(dash=0),
+        "O": all_bytes(dash=0),
         "S": COLUMN,
         "X": Word(Role.ENDED, ended=Ended.CONNECTION),
         "c": Word(Role.ENDED, ended=Ended.CONNECTION, rank=1),
     },
-    "lighttpd": _LETTERS | {"b": _BODY_BYTES, "B": _BODY_BYTES, "O": _ALL_BYTES, "X": Word(Role.ENDED, ended=Ended.CONNECTION)},
-    "varnish": _LETTERS | {"b": _ANNOUNCED_BYTES, "O": Word(Role.ANNOUNCED_BYTES, dash=0, rank=1)},
-    "h2o": _LETTERS | {"b": _BODY_BYTES},
+    "lighttpd": _LETTERS
+    | {"b": body_bytes(dash=0), "B": body_bytes(dash=0), "O": all_bytes(dash=0), "X": Word(Role.ENDED, ended=Ended.CONNECTION)},
+    "varnish": _LETTERS | {"b": announced_bytes(dash=0), "O": announced_bytes(dash=0)._replace(rank=3)},
+    "h2o": _LETTERS | {"b": body_bytes(dash=0)},
 }
 """Server to its letters, without the percent sign. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
 

@@ -14,6 +14,7 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    body_bytes,
     header_word,
 )
 
@@ -28,7 +29,7 @@ WORDS = {
     "request>uri": Word(Role.TARGET),
     "request>proto": Word(Role.PROTOCOL),
     "status": Word(Role.STATUS),
-    "size": Word(Role.BODY_BYTES),
+    "size": body_bytes(),
     "user_id": TEXT_COLUMN,
     "msg": TEXT_COLUMN,
     **dict.fromkeys(

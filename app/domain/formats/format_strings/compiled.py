@@ -10,7 +10,7 @@ from typing import NamedTuple
 from app.domain.formats.base import Format, LineParser
 from app.domain.formats.format_strings.columns import Columns, LineColumns, ObjectColumns
 from app.domain.formats.format_strings.dates import date_reader, names_zone
-from app.domain.formats.format_strings.hits import CLOCKS, ENDED, hit_of
+from app.domain.formats.format_strings.hits import CLOCKS, Hit, Texts, hit_maker
 from app.domain.formats.format_strings.line_pattern import taken
 from app.domain.formats.format_strings.servers import SERVERS, Text, text_of
 from app.domain.formats.format_strings.words import FormatTextError, Role, Variable, Word
@@ -25,7 +25,6 @@ _GIVES = {
     "request": {Role.REQUEST, Role.TARGET},
     "status": {Role.STATUS},
 }
-_BYTES = (Role.BODY_BYTES, Role.ALL_BYTES, Role.ANNOUNCED_BYTES)
 
 
 class FormatString(NamedTuple):
@@ -80,38 +79,35 @@ def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
 
 def _parser(columns: Columns, variables: Sequence[Variable]) -> LineParser:
     words = _words_of(variables)
-    end = ENDED[words[Role.ENDED].ended if Role.ENDED in words else None]
-    dash = next((words[role].dash for role in _BYTES if role in words), None)
+    make = hit_maker(words)
     if Role.TIME not in words:
-        return _with_date(columns, variables, end, dash)
+        return _with_date(columns, variables, make)
     first, second = CLOCKS[words[Role.TIME].clock]
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> Hit:
         texts, _, _ = columns.texts(line)
-        rest = texts[1]
-        time = first[texts[0] or ""]
-        return hit_of(texts, time if rest is None else time + second[rest], end, dash)
+        time, rest = first[texts[0] or ""], texts[1]
+        return make(texts, time if rest is None else time + second[rest])
 
     if not isinstance(columns, LineColumns) or columns.json:
         return parse
     match, order, found_otherwise = columns.pattern.match, columns.pattern.order, columns.found
 
-    def parse_text(line: str) -> tuple:
+    def parse_text(line: str) -> Hit:
         texts = (match(line) or found_otherwise(line)).group(*order)
-        rest = texts[1]
-        time = first[texts[0]]
-        return hit_of(texts, time if rest is None else time + second[rest], end, dash)
+        time, rest = first[texts[0]], texts[1]
+        return make(texts, time if rest is None else time + second[rest])
 
     return parse_text
 
 
-def _with_date(columns: Columns, variables: Sequence[Variable], end: Callable[[str, int], int], dash: int | None) -> LineParser:
+def _with_date(columns: Columns, variables: Sequence[Variable], make: Callable[[Texts, float], Hit]) -> LineParser:
     read = date_reader([variables[at].word.date for at, role in sorted(taken(variables).items()) if role is Role.DATE])
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> Hit:
         texts, dates, fraction = columns.texts(line)
         time = read("\0".join(dates))
-        return hit_of(texts, time + float(f"0.{fraction}") if fraction else time, end, dash)
+        return make(texts, time + float(f"0.{fraction}") if fraction else time)
 
     return parse
 

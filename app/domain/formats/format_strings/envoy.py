@@ -15,6 +15,7 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    body_bytes,
     header_word,
 )
 
@@ -28,7 +29,7 @@ WORDS = {
     "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT": Word(Role.CLIENT, rank=2),
     "PROTOCOL": Word(Role.PROTOCOL),
     "RESPONSE_CODE": Word(Role.STATUS),
-    "BYTES_SENT": Word(Role.BODY_BYTES),
+    "BYTES_SENT": body_bytes(),
     "DOWNSTREAM_WIRE_BYTES_SENT": COLUMN,
     "RESPONSE_FLAGS": Word(Role.ENDED, ended=Ended.FLAGS),
     "RESPONSE_CODE_DETAILS": TEXT_COLUMN,

@@ -15,6 +15,7 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    all_bytes,
     header_word,
 )
 
@@ -39,7 +40,7 @@ WORDS = {
     "HQ": Word(Role.QUERY),
     "HV": Word(Role.PROTOCOL),
     "ST": Word(Role.STATUS),
-    "B": Word(Role.ALL_BYTES),
+    "B": all_bytes(),
     "ts": Word(Role.ENDED, ended=Ended.TERMINATION, rank=1),
     "tsc": Word(Role.ENDED, ended=Ended.TERMINATION),
     "hr": TEXT_COLUMN,

@@ -7,22 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 
 from app.domain.formats.base import BadLine
-from app.domain.formats.format_strings.words import Ended
+from app.domain.formats.format_strings.words import Ended, Role, Word
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, ISO_MINUTES, ISO_SECONDS, clf_time, epoch_time, iso_time
 from app.domain.formats.values import REQUESTS, STATUSES, content_range, count, joined_request, shown
 from app.domain.records import HitFlag
 
-__all__ = ["CLOCKS", "ENDED", "hit_of"]
+__all__ = ["CLOCKS", "Hit", "Texts", "hit_maker"]
 
+Hit = tuple[float, "str | None", str, "str | None", "str | None", int, "int | None", "int | None", "int | None", "int | None", int]
+"""In the order of Parsed."""
 Texts = Sequence["str | None"]
 """One for each Role up to CAPTURE, in their order; None where the text of the format has no such word."""
 
 _HTTP2 = int(HitFlag.HTTP2)
 _ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.MULTIPART)
-_HEADERS_COUNTED, _ANNOUNCED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.ANNOUNCED)
 _ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
-_ABSENT = frozenset({"", "-", None})
+_ABSENT: frozenset[str | None] = frozenset({"", "-", None})
 _LATER_PROTOCOL = re.compile(r"(?:\A| )(?:HTTP/[2-9](?:\.[0-9]+)?|h[2-9]c?)\Z", re.IGNORECASE)
 _PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+))(?::[0-9]+)?")
 _BROKEN_FLAGS = frozenset({"DC", "DR", "DPE", "UC", "UR", "UT", "UPE", "SI", "DT", "LR"})
@@ -59,17 +60,15 @@ _LINES = Remembered(_request_with_protocol)
 """A request line to (request, method, flag of the protocol)."""
 
 
-def _joined(method: str | None, target: str | None, query: str | None, protocol: str | None) -> tuple[str | None, str | None, int]:
-    """The request from columns of its own; the paths and what stands in them are those of REQUESTS."""
-    flag = _HTTP2 if protocol and _later(protocol) else 0
+def _joined(method: str | None, target: str | None, query: str | None) -> tuple[str | None, str | None, int]:
+    """The request from columns of its own, with no flag."""
     if target in _ABSENT and method in _ABSENT:
-        return "-", None, flag
+        return "-", None, 0
     if query not in _ABSENT and "?" not in (target or ""):
         target = f"{target or ''}?{(query or '').removeprefix('?')}"
     if method is None:
-        request, found = REQUESTS[target or "-"]
-        return request, found, flag
-    return *joined_request(method, target or "-"), flag
+        return *REQUESTS[target or "-"], 0
+    return *joined_request(method, target or "-"), 0
 
 
 def _later(protocol: str) -> bool:
@@ -79,6 +78,9 @@ def _later(protocol: str) -> bool:
     (True, True, True, False)
     """
     return bool(_LATER_PROTOCOL.search(protocol)) or protocol[:2] in ("2.", "3.") or protocol in ("2", "3")
+
+
+_PROTOCOLS = Remembered(lambda protocol: _HTTP2 if _later(protocol) else 0)
 
 
 def _client(text: str) -> str | None:
@@ -111,11 +113,8 @@ def _forwarded_client(text: str) -> str | None:
     return next((address for address in reversed(found) if not _is_trusted(address)), found[0] if found else None)
 
 
+_TRUSTED = Remembered(_is_trusted)
 _FORWARDED_CLIENTS = Remembered(_forwarded_client)
-
-
-def _nothing(text: str, protocol_flag: int) -> int:
-    return 0
 
 
 def _ok_or_empty(text: str, protocol_flag: int) -> int:
@@ -144,8 +143,7 @@ def _response_flags(text: str, protocol_flag: int) -> int:
     return _ABORTED if not _BROKEN_FLAGS.isdisjoint(text.split(",")) else 0
 
 
-ENDED: dict[Ended | None, Callable[[str, int], int]] = {
-    None: _nothing,
+_ENDINGS: dict[Ended | None, Callable[[str, int], int]] = {
     Ended.OK_OR_EMPTY: _ok_or_empty,
     Ended.CONNECTION: _connection,
     Ended.TERMINATION: _termination,
@@ -178,49 +176,44 @@ def _captured_range(text: str) -> str:
     return next((each for each in text.strip("{}").split("|") if each[:6].lower() == "bytes "), "-")
 
 
-def hit_of(texts: Texts, time: float, end: Callable[[str, int], int], dash: int | None) -> tuple:
-    """The hit, in the order of Parsed. `dash`: what `-` means in the column of bytes. Raises BadLine."""
-    (
-        _, _, client, forwarded, agent, line, method, target, query, protocol, status_text,
-        range_text, length, encoding, content_type, body, everything, announced, ended, captured,
-    ) = texts  # fmt: skip
-    address = None if client is None else _CLIENTS[client]
-    if forwarded is not None and forwarded not in _ABSENT and (address is None or _is_trusted(address)):
-        address = _FORWARDED_CLIENTS[forwarded] or address
-    if line is not None:
-        request, method, flags = _LINES[line]
-    else:
-        request, method, flags = _joined(method, target, query, protocol)
-    status = STATUSES[status_text] if status_text != "-1" else 0  # HAProxy's for no answer
-    lo = hi = total = None
-    if captured is not None and range_text is None:
-        range_text = _captured_range(captured)
-    if range_text is not None and range_text not in _ABSENT:
-        lo, hi, total = _range(range_text)
-    if body is not None:
-        sent = dash if body == "-" else count(body, "bytes")
-    elif everything is not None:
-        sent = dash if everything == "-" else count(everything, "bytes")
-        flags |= _HEADERS_COUNTED
-    elif announced is not None:
-        sent = dash if announced == "-" else count(announced, "bytes")
-        flags |= _ANNOUNCED
-    else:
-        sent = None
-    if ended is not None:
-        flags |= end(ended, flags & _HTTP2)
-    if encoding is not None or content_type is not None:
-        flags |= _representation(encoding, content_type)
-    if (
-        length is not None
-        and total is None
-        and status == 200
-        and method == "GET"
-        and not flags & _ENCODED
-        and length.isascii()
-        and length.isdigit()
-    ):
-        total = count(length, "the size")
-    if agent in _ABSENT:
-        agent = "-"
-    return time, address, agent, request, method, status, lo, hi, sent, total, flags
+def _length(text: str) -> int | None:
+    """A Content-Length; what is none says nothing."""
+    return count(text, "the size") if text.isascii() and text.isdigit() else None
+
+
+def hit_maker(words: Mapping[Role, Word]) -> Callable[[Texts, float], Hit]:
+    """From the texts and the time of a line to its hit. `words`: those that give the fields.
+
+    A Content-Length is the size of the file where it is that of a whole answer to a GET, as far as the line can tell.
+    """
+    end = _ENDINGS[words[Role.ENDED].ended] if Role.ENDED in words else None
+    counts, dash = (words[Role.SENT].counts, words[Role.SENT].dash) if Role.SENT in words else (0, None)
+
+    def hit(texts: Texts, time: float) -> Hit:
+        (
+            _, _, client, forwarded, agent, line, method, target, query, protocol, status_text,
+            range_text, length, encoding, content_type, sent_text, ended, captured,
+        ) = texts  # fmt: skip
+        address = None if client is None else _CLIENTS[client]
+        if forwarded is not None and forwarded not in _ABSENT and (address is None or _TRUSTED[address]):
+            address = _FORWARDED_CLIENTS[forwarded] or address
+        request, method, flags = _joined(method, target, query) if line is None else _LINES[line]
+        if protocol is not None:
+            flags |= _PROTOCOLS[protocol]
+        status = STATUSES[status_text or ""] if status_text != "-1" else 0  # HAProxy's for no answer
+        lo = hi = total = None
+        if captured is not None and range_text is None:
+            range_text = _captured_range(captured)
+        if range_text is not None and range_text not in _ABSENT:
+            lo, hi, total = _range(range_text)
+        sent = None if sent_text is None else dash if sent_text == "-" else count(sent_text, "bytes")
+        flags |= counts
+        if end is not None and ended is not None:
+            flags |= end(ended, flags & _HTTP2)
+        if encoding is not None or content_type is not None:
+            flags |= _representation(encoding, content_type)
+        if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED:
+            total = _length(length)
+        return time, address, "-" if agent is None or agent in _ABSENT else agent, request, method, status, lo, hi, sent, total, flags
+
+    return hit

@@ -15,6 +15,8 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    all_bytes,
+    body_bytes,
     header_word,
 )
 
@@ -37,8 +39,8 @@ WORDS = {
     "query_string": Word(Role.QUERY),
     "server_protocol": Word(Role.PROTOCOL),
     "status": Word(Role.STATUS),
-    "body_bytes_sent": Word(Role.BODY_BYTES),
-    "bytes_sent": Word(Role.ALL_BYTES),
+    "body_bytes_sent": body_bytes(),
+    "bytes_sent": all_bytes(),
     "request_completion": Word(Role.ENDED, ended=Ended.OK_OR_EMPTY),
     "remote_user": TEXT_COLUMN,
     "request_body": TEXT_COLUMN,

@@ -15,12 +15,12 @@ from app.domain.formats.format_strings.words import (
     Role,
     Variable,
     Word,
+    all_bytes,
     header_word,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
 
-_ALL_BYTES = Word(Role.ALL_BYTES)
 WORDS = {
     ">a": Word(Role.CLIENT),
     ">A": Word(Role.CLIENT, rank=1),
@@ -42,7 +42,7 @@ WORDS = {
     ">Hs": Word(Role.STATUS),
     "Hs": Word(Role.STATUS, rank=1),
     "<Hs": Word(Role.STATUS, rank=3),
-    "<st": _ALL_BYTES,
+    "<st": all_bytes(),
     "st": COLUMN,
     ">st": COLUMN,
     "<sH": COLUMN,

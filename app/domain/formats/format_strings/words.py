@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from app.domain.records import HitFlag
+
 __all__ = [
     "COLUMN",
     "REQUEST_HEADERS",
@@ -17,6 +19,9 @@ __all__ = [
     "Role",
     "Variable",
     "Word",
+    "all_bytes",
+    "announced_bytes",
+    "body_bytes",
     "header_word",
 ]
 
@@ -48,21 +53,17 @@ class Role(Enum):
     CONTENT_LENGTH = 12
     CONTENT_ENCODING = 13
     CONTENT_TYPE = 14
-    BODY_BYTES = 15
-    """Bytes of the body that were sent."""
-    ALL_BYTES = 16
-    """Bytes that were sent, with response heads."""
-    ANNOUNCED_BYTES = 17
-    """Size of the answer, whatever was sent of it."""
-    ENDED = 18
+    SENT = 15
+    """Bytes; which ones is in Word.counts."""
+    ENDED = 16
     """How the response ended, in the server's own way: see Word.ended."""
-    CAPTURE = 19
+    CAPTURE = 17
     """A response header that the text does not name: its value tells whether it is the Content-Range."""
-    DATE = 20
+    DATE = 18
     """A part of a date, read by Word.date; there may be several."""
-    FRACTION = 21
+    FRACTION = 19
     """Digits behind the whole second."""
-    NONE = 22
+    NONE = 20
     """A column that is passed over."""
 
 
@@ -96,10 +97,30 @@ class Word(NamedTuple):
     ended: Ended | None = None
     several: bool = False
     """May hold several values with a comma and a blank between."""
+    counts: int = 0
+    """For SENT: the HitFlag of what is counted; 0 is the body that was sent."""
     dash: int | None = None
-    """For bytes: what `-` means; None where it says nothing."""
+    """For SENT: what `-` means; None where it says nothing."""
     bracketed: bool = False
     """The server writes brackets about it."""
+
+
+_HEADERS_COUNTED, _ANNOUNCED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.ANNOUNCED)
+
+
+def body_bytes(dash: int | None = None) -> Word:
+    """Bytes of the body that were sent: the best witness."""
+    return Word(Role.SENT, dash=dash)
+
+
+def all_bytes(dash: int | None = None) -> Word:
+    """Bytes that were sent, with response heads."""
+    return Word(Role.SENT, rank=1, counts=_HEADERS_COUNTED, dash=dash)
+
+
+def announced_bytes(dash: int | None = None) -> Word:
+    """The size of the answer, whatever was sent of it."""
+    return Word(Role.SENT, rank=2, counts=_ANNOUNCED, dash=dash)
 
 
 class Literal(NamedTuple):
