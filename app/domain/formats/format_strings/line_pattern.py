@@ -94,7 +94,7 @@ class _Writer:
         self._count = 0
         self._lazy: list[str] = []
         self._open = False
-        """A group that is atomic is open."""
+        """An atomic group is open."""
         self.text = self._written() + "(?:(?!)())?"
         self.none = self._count + 1
 
@@ -108,7 +108,7 @@ class _Writer:
             following = self._literal_at(at + 1)
             quotes += following.count('"')
             text += self._literal(following, last=at + 2 == len(self._pieces))
-        return text + (")" if self._open else "")
+        return text + (r"\Z)" if self._open else "")
 
     def _literal_at(self, at: int) -> str:
         piece = self._pieces[at]
@@ -118,23 +118,23 @@ class _Writer:
     def _literal(self, text: str, *, first: bool = False, last: bool = False) -> str:
         if self._strict:
             return re.escape(text)
-        written = "".join(r"[ \t]+" if part.isspace() else re.escape(part) for part in re.findall(r"[ \t]+|[^ \t]+", text))
-        return (r"[ \t]*" if first else "") + written + (r"[ \t]*" if last else "")
+        written = "".join(r"[ \t]++" if part.isspace() else re.escape(part) for part in re.findall(r"[ \t]+|[^ \t]+", text))
+        return (r"[ \t]*+" if first else "") + written + (r"[ \t]*+" if last else "")
 
     def _variable(self, at: int, variable: Variable, role: Role | None, *, in_quotes: bool) -> str:
         before, after = self._literal_at(at - 1), self._literal_at(at + 1)
         following = self._pieces[at + 2] if at + 2 < len(self._pieces) else None
         quoted = in_quotes and before.endswith('"') and after.startswith('"')
-        pad = "[ ]*" if variable.padded else ""
+        pad = "[ ]*+" if variable.padded else ""
         if not after and isinstance(following, Variable):
             return pad + self._beside(variable, following, role)
-        if role is Role.TIME:
-            return pad + self._time(variable, after)
-        if role is Role.DATE:
-            return self._date(variable)
+        if variable.word.role is Role.TIME:
+            return pad + self._time(variable, after, role)
+        if variable.word.role is Role.DATE:
+            return self._date(variable, role)
         if quoted:
             return self._quoted(role, text=variable.word.text or variable.word.several)
-        return pad + self._group(role, self._bare(variable, after, following is None, in_quotes)) + pad
+        return pad + self._group(role, self._bare(variable, after, following is None, in_quotes)) + (r"(?: (?=[ ]))*+" if pad else "")
 
     def _group(self, role: Role | None, pattern: str) -> str:
         if role is None:
@@ -151,30 +151,23 @@ class _Writer:
         self._open = True
         return f"{close}(?>" + self._group(role, ".*?")
 
-    def _time(self, variable: Variable, after: str) -> str:
-        self._count += 2
-        self.groups[Role.TIME], self.groups[Role.REST] = self._count - 1, self._count
-        stop = re.escape(after[:1])
+    def _time(self, variable: Variable, after: str, role: Role | None) -> str:
+        """The two parts of a time, or one where the rest is a word of its own or the clock takes all."""
         clock = variable.word.clock
-        if clock == "epoch":
-            if Role.REST in self._roles.values():
-                # the fraction is a word of its own, which takes a later group
-                del self.groups[Role.REST]
-                self._count -= 1
-                return r"([0-9]+|-)"
-            return r"([^ \"\].,]*+)(?:\.([0-9]*+))?"
-        if clock == "any":
-            self._count -= 1
-            del self.groups[Role.REST]
-            return f"([^{stop}]*+)" if stop.strip() else "(.*)"
-        head = 17 if clock == "clf" else 16
-        if after[:1] and not after[:1].isspace():
-            return f"([^{stop}]{{0,{head}}}+)([^{stop}]*+)"
-        if clock == "clf":
-            return rf'([^"]{{{head}}})([^ "]*+ [+-][0-9]{{4}})'
-        return rf'([^"]{{{head}}})([^ "]*+)'
+        alone = clock == "any" or (clock == "epoch" and Role.REST in self._roles.values())
+        pattern = _time_pattern(clock, after, alone)
+        if role is None:
+            return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
+        self._count += 1
+        self.groups[Role.TIME] = self._count
+        if not alone:
+            self._count += 1
+            self.groups[Role.REST] = self._count
+        return pattern
 
-    def _date(self, variable: Variable) -> str:
+    def _date(self, variable: Variable, role: Role | None) -> str:
+        if role is None:
+            return date_pattern(variable.word.date)
         self._count += 1
         self.dates.append(self._count)
         return f"({date_pattern(variable.word.date)})"
@@ -182,8 +175,8 @@ class _Writer:
     def _beside(self, variable: Variable, following: Variable, role: Role | None) -> str:
         """Two variables without anything between them: where the second one begins must be seen by its own first character."""
         next_role = following.word.role
-        if role is Role.DATE:
-            return self._date(variable)
+        if variable.word.role is Role.DATE:
+            return self._date(variable, role)
         if next_role is Role.QUERY or following.name.strip("${}") == "is_args":
             return self._group(role, r'[^ "?]*+')
         if variable.name.strip("${}") == "is_args":
@@ -212,7 +205,9 @@ class _Writer:
         if in_quotes and after.startswith('"'):
             return _QUOTED
         if strong in _DELIMITERS:
-            return f"[^{re.escape(strong)}]*"
+            stop = re.escape(strong)
+            # blanks belong to the text unless the delimiter comes next: nothing is tried twice
+            return f"[^{stop}]*+" if after.startswith(strong) else f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
         if variable.word.role is Role.REQUEST:
             return r'[^ "]*+(?: [^ "]*+(?: [Hh][^ "]*+)?+)?+'
         if variable.word.role is Role.NONE:
@@ -221,3 +216,18 @@ class _Writer:
         if len(self._lazy) > 1:
             raise FormatTextError(f"{' and '.join(self._lazy)} hold blanks and have no quotes: lines do not tell where they end")
         return ".*?"
+
+
+def _time_pattern(clock: str, after: str, alone: bool) -> str:
+    """`after`: the literal behind the time. A time with blanks in it ends where that begins."""
+    stop = after[:1]
+    ended = stop not in ("", " ")
+    if clock == "epoch":
+        return "([0-9]+|-)" if alone else r'([^ \t"\].,]*+)(?:\.([0-9]*+))?'
+    if clock == "any":
+        return f"([^{re.escape(stop)}]*+)" if ended else "(.*)"
+    head = 17 if clock == "clf" else 16
+    if ended:
+        return f"([^{re.escape(stop)}]{{0,{head}}}+)([^{re.escape(stop)}]*+)"
+    rest = r'[^ "]*+ [+-][0-9]{4}' if clock == "clf" else r'[^ \t"]*+'
+    return rf'([^"]{{{head}}})({rest})'
