@@ -53,7 +53,12 @@ WORDS = {
         "c": Word(Role.ENDED, ended=Ended.CONNECTION, rank=1),
     },
     "lighttpd": _LETTERS
-    | {"b": body_bytes(dash=0), "B": body_bytes(dash=0), "O": all_bytes(dash=0), "X": Word(Role.ENDED, ended=Ended.CONNECTION)},
+    | {
+        "b": body_bytes(dash=0),
+        "B": body_bytes(dash=0),
+        "O": all_bytes(dash=0),
+        "X": Word(Role.ENDED, ended=Ended.CONNECTION),
+    },
     "varnish": _LETTERS | {"b": announced_bytes(dash=0), "O": announced_bytes(dash=0)._replace(rank=3)},
     "h2o": _LETTERS | {"b": body_bytes(dash=0)},
 }
@@ -76,7 +81,11 @@ NAMED = {
 """Formats that the servers know by name, or write where nothing else is configured."""
 
 _DIRECTIVE = re.compile(r"%(?:(%)|([<>]?)(?:!?[0-9]{3}(?:,[0-9]{3})*)?([<>]?)(?:\{([^}]*)\})?(\^[a-zA-Z]{2}|[a-zA-Z]))")
-_EPOCHS = {"sec": Word(Role.TIME, clock="epoch", rank=1), "msec": Word(Role.TIME, clock="epoch"), "usec": Word(Role.TIME, clock="epoch")}
+_EPOCHS = {
+    "sec": Word(Role.TIME, clock="epoch", rank=1),
+    "msec": Word(Role.TIME, clock="epoch"),
+    "usec": Word(Role.TIME, clock="epoch"),
+}
 _FRACTIONS = ("msec_frac", "usec_frac")
 
 

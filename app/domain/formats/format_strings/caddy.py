@@ -33,7 +33,17 @@ WORDS = {
     "user_id": TEXT_COLUMN,
     "msg": TEXT_COLUMN,
     **dict.fromkeys(
-        ("level", "logger", "duration", "bytes_read", "request>host", "request>remote_port", "common_log", "request>tls>version"), COLUMN
+        (
+            "level",
+            "logger",
+            "duration",
+            "bytes_read",
+            "request>host",
+            "request>remote_port",
+            "common_log",
+            "request>tls>version",
+        ),
+        COLUMN,
     ),
 }
 """Field to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""

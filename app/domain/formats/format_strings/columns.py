@@ -60,7 +60,9 @@ class LineColumns(Columns):
         if found is None and not self.json:
             found = self.pattern.match_damaged(line)
         if found is None:
-            raise BadLine("bad_columns", f"not as the log format says: {shown(line)}" if line.strip() else "a blank line")
+            raise BadLine(
+                "bad_columns", f"not as the log format says: {shown(line)}" if line.strip() else "a blank line"
+            )
         return found
 
     def texts(self, line: str) -> Found:
@@ -87,7 +89,9 @@ class ObjectColumns(Columns):
             words = [piece for piece in pieces if isinstance(piece, Variable)]
             others = "".join(piece.text for piece in pieces if isinstance(piece, Literal))
             if len(words) > 1 or (words and others.strip()):
-                raise FormatTextError(f"the value {value[:60]!r} of {'.'.join(path)} is more than one word: give each a key of its own")
+                raise FormatTextError(
+                    f"the value {value[:60]!r} of {'.'.join(path)} is more than one word: give each a key of its own"
+                )
             if words:
                 paths.append(path)
                 self.variables += words
@@ -129,7 +133,9 @@ def _record(line: str) -> dict[str, Any]:
 class _Layout:
     """Lines with the same keys in the same order, as one pattern: half the time that decoding takes."""
 
-    def __init__(self, match: Callable[[str], re.Match[str] | None], order: tuple[int, ...], slots: tuple[int, ...]) -> None:
+    def __init__(
+        self, match: Callable[[str], re.Match[str] | None], order: tuple[int, ...], slots: tuple[int, ...]
+    ) -> None:
         self._match, self._order, self._slots = match, order, slots
 
     def texts(self, line: str) -> Sequence[str | None] | None:
@@ -151,7 +157,10 @@ def _layout(line: str, roles: dict[str, Role], clock: str) -> _Layout | None:
         record = json.loads(line)
     except ValueError:  # an integer that Python does not turn into one
         return None
-    plain = all(value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool)) for value in record.values())
+    plain = all(
+        value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+        for value in record.values()
+    )
     if not plain or len(record) > _MOST_WORDS or not roles.keys() <= record.keys():
         return None
     members: list[str] = []
@@ -203,7 +212,9 @@ def _unescaped(text: str | None) -> str | None:
     r"""A JSON string's escapes undone; `\x22`, which is none, stays as it is."""
     if text is None or "\\" not in text:
         return text
-    return _JSON_ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _JSON_CHARACTERS.get(found[2], found[2]), text)
+    return _JSON_ESCAPE.sub(
+        lambda found: chr(int(found[1], 16)) if found[1] else _JSON_CHARACTERS.get(found[2], found[2]), text
+    )
 
 
 def _clocked(piece: Piece) -> Piece:

@@ -124,15 +124,23 @@ def _check(text: Text, variables: Sequence[Variable]) -> None:
 
 
 def _warnings(text: Text, variables: Sequence[Variable]) -> list[str]:
-    found = [f"{name} is not known: its column is passed over" for name in _names(variables, lambda variable: not variable.known)]
+    found = [
+        f"{name} is not known: its column is passed over"
+        for name in _names(variables, lambda variable: not variable.known)
+    ]
     roles = {variable.word.role for variable in variables}
     if Role.CONTENT_RANGE not in roles:
         found += [
             f"{name} is passed over: the server behind may have answered another range; log $sent_http_content_range"
-            for name in _names(variables, lambda variable: variable.name.strip("${}").lower() == "upstream_http_content_range")
+            for name in _names(
+                variables, lambda variable: variable.name.strip("${}").lower() == "upstream_http_content_range"
+            )
         ]
     guessed = _names(variables, lambda variable: variable.word.role is Role.AGENT and variable.word.rank > 0)
-    found += [f"{name} is taken for the user agent: put the configuration's capture lines above the format to be sure" for name in guessed]
+    found += [
+        f"{name} is taken for the user agent: put the configuration's capture lines above the format to be sure"
+        for name in guessed
+    ]
     if Role.TIME not in roles:
         dates = [variable.word.date for variable in variables if variable.word.role is Role.DATE]
         if not any(map(names_zone, dates)):

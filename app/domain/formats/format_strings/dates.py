@@ -13,7 +13,20 @@ from app.domain.formats.values import shown
 
 __all__ = ["clock_of", "date_pattern", "date_reader", "names_zone"]
 
-_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 _SPELLED = {"T": "%H:%M:%S", "R": "%H:%M", "F": "%Y-%m-%d", "D": "%m/%d/%y", "e": "%d", "k": "%H", "l": "%I", "h": "%b", "n": "\n", "t": "\t", "c": "%a %b %d %H:%M:%S %Y"}  # fmt: skip
 _FIELDS = {
     "Y": r"(?P<Y>[0-9]{4})",
@@ -106,7 +119,14 @@ def date_reader(dates: list[str]) -> Callable[[str], float]:
     pattern = re.compile("\0".join(_with_fields(date, once) for date in dates))
     missing = [
         name
-        for name, letters in (("year", "Yy"), ("month", "mbB"), ("day", "d"), ("hour", "HI"), ("minute", "M"), ("second", "S"))
+        for name, letters in (
+            ("year", "Yy"),
+            ("month", "mbB"),
+            ("day", "d"),
+            ("hour", "HI"),
+            ("minute", "M"),
+            ("second", "S"),
+        )
         if not seen & set(letters)
     ]
     if missing and "s" not in seen:

@@ -112,7 +112,9 @@ _QUOTED = frozenset(
 """The words that `+Q` puts into quotes: texts and addresses, no numbers and no times."""
 
 _ITEM = re.compile(r"%(?:(%)|(?:\{([+-][A-Z](?:,[+-]?[A-Z])*)\})?(?:\[((?:[^\[\]]|\[[^\]]*\])*)\]|(o\b)|([a-zA-Z]+)))")
-_CAPTURE = re.compile(r"(?:capture (request|response) header|(http-request|http-response) capture (?:req|res)\.hdr\()\s*([\w-]+)")
+_CAPTURE = re.compile(
+    r"(?:capture (request|response) header|(http-request|http-response) capture (?:req|res)\.hdr\()\s*([\w-]+)"
+)
 _HEADER = re.compile(r"(?:(req|res)\.f?hdr|capture\.(req|res)\.hdr)\(([\w-]+)(?:,[^)]*)?\)")
 
 

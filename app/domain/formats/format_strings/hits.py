@@ -15,7 +15,19 @@ from app.domain.records import HitFlag
 
 __all__ = ["CLOCKS", "Hit", "Texts", "hit_maker"]
 
-Hit = tuple[float, "str | None", str, "str | None", "str | None", int, "int | None", "int | None", "int | None", "int | None", int]
+Hit = tuple[
+    float,
+    "str | None",
+    str,
+    "str | None",
+    "str | None",
+    int,
+    "int | None",
+    "int | None",
+    "int | None",
+    "int | None",
+    int,
+]
 """In the order of Parsed."""
 Texts = Sequence["str | None"]
 """One for each Role up to CAPTURE, in their order; None where the text of the format has no such word."""
@@ -109,7 +121,9 @@ def _is_trusted(address: str) -> bool:
 
 def _forwarded_client(text: str) -> str | None:
     """The rightmost address that is no proxy's, of a list that the nearest proxy wrote last; else the leftmost."""
-    found = [address for each in text.split(",") if (address := _client(each.strip())) is not None and address != "unknown"]
+    found = [
+        address for each in text.split(",") if (address := _client(each.strip())) is not None and address != "unknown"
+    ]
     return next((address for address in reversed(found) if not _is_trusted(address)), found[0] if found else None)
 
 
@@ -214,6 +228,18 @@ def hit_maker(words: Mapping[Role, Word]) -> Callable[[Texts, float], Hit]:
             flags |= _representation(encoding, content_type)
         if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED:
             total = _length(length)
-        return time, address, "-" if agent is None or agent in _ABSENT else agent, request, method, status, lo, hi, sent, total, flags
+        return (
+            time,
+            address,
+            "-" if agent is None or agent in _ABSENT else agent,
+            request,
+            method,
+            status,
+            lo,
+            hi,
+            sent,
+            total,
+            flags,
+        )
 
     return hit

@@ -118,7 +118,9 @@ class _Writer:
     def _literal(self, text: str, *, first: bool = False, last: bool = False) -> str:
         if self._strict:
             return re.escape(text)
-        written = "".join(r"[ \t]++" if part.isspace() else re.escape(part) for part in re.findall(r"[ \t]+|[^ \t]+", text))
+        written = "".join(
+            r"[ \t]++" if part.isspace() else re.escape(part) for part in re.findall(r"[ \t]+|[^ \t]+", text)
+        )
         return (r"[ \t]*+" if first else "") + written + (r"[ \t]*+" if last else "")
 
     def _variable(self, at: int, variable: Variable, role: Role | None, *, in_quotes: bool) -> str:
@@ -134,7 +136,11 @@ class _Writer:
             return self._date(variable, role)
         if quoted:
             return self._quoted(role, text=variable.word.text or variable.word.several)
-        return pad + self._group(role, self._bare(variable, after, following is None, in_quotes)) + (r"(?: (?=[ ]))*+" if pad else "")
+        return (
+            pad
+            + self._group(role, self._bare(variable, after, following is None, in_quotes))
+            + (r"(?: (?=[ ]))*+" if pad else "")
+        )
 
     def _group(self, role: Role | None, pattern: str) -> str:
         if role is None:
@@ -146,10 +152,11 @@ class _Writer:
     def _quoted(self, role: Role | None, *, text: bool) -> str:
         if self._strict or not text:
             return self._group(role, _QUOTED)
-        # the shortest text behind which the next columns fit; what was found is not tried again
+        # the shortest text behind which the next columns fit, and what was found is not tried again; a quote, a blank and
+        # a quote are the border of two columns, so that a line with more columns than the format is none of its lines
         close = ")" if self._open else ""
         self._open = True
-        return f"{close}(?>" + self._group(role, ".*?")
+        return f"{close}(?>" + self._group(role, r'(?:[^"]|"(?![ \t]++"))*?')
 
     def _time(self, variable: Variable, after: str, role: Role | None) -> str:
         """The two parts of a time, or one where the rest is a word of its own or the clock takes all."""
@@ -183,7 +190,9 @@ class _Writer:
             return r"\??+"
         if next_role is Role.TARGET:
             return self._group(role, r'[^ "/]*+')
-        raise FormatTextError(f"nothing stands between {variable.name} and {following.name}: lines do not tell where one ends")
+        raise FormatTextError(
+            f"nothing stands between {variable.name} and {following.name}: lines do not tell where one ends"
+        )
 
     def _bare(self, variable: Variable, after: str, last: bool, in_quotes: bool) -> str:
         """A value without quotes of its own."""
@@ -214,7 +223,9 @@ class _Writer:
             return rf'[^ \t"{re.escape(after[:1].strip())}]*+'
         self._lazy.append(variable.name)
         if len(self._lazy) > 1:
-            raise FormatTextError(f"{' and '.join(self._lazy)} hold blanks and have no quotes: lines do not tell where they end")
+            raise FormatTextError(
+                f"{' and '.join(self._lazy)} hold blanks and have no quotes: lines do not tell where they end"
+            )
         return ".*?"
 
 

@@ -73,7 +73,19 @@ NAMED = {
 """Formats that the server knows by name."""
 
 _VARIABLE = re.compile(r"\$(?:\{([a-zA-Z0-9_]+)\}|([a-zA-Z0-9_]+))")
-_FAMILIES = ("cookie_", "arg_", "ssl_", "upstream_", "geoip_", "geoip2_", "jwt_", "otel_", "spdy", "sent_trailer_", "proxy_protocol_tlv_")
+_FAMILIES = (
+    "cookie_",
+    "arg_",
+    "ssl_",
+    "upstream_",
+    "geoip_",
+    "geoip2_",
+    "jwt_",
+    "otel_",
+    "spdy",
+    "sent_trailer_",
+    "proxy_protocol_tlv_",
+)
 
 
 def _word(name: str) -> tuple[Word, bool]:

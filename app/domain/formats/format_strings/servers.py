@@ -34,16 +34,29 @@ SERVERS = {
     server.name: server
     for server in (
         Server("nginx", nginx.pieces, nginx.NAMED, _shown("$time_local", "$remote_addr", '"$request"', "$status")),
-        *(Server(name, partial(apache.pieces, server=name), apache.NAMED[name], _APACHE_WORDS) for name in apache.WORDS),
+        *(
+            Server(name, partial(apache.pieces, server=name), apache.NAMED[name], _APACHE_WORDS)
+            for name in apache.WORDS
+        ),
         Server("haproxy", haproxy.pieces, haproxy.NAMED, _shown("%trl", "%ci", "%{+Q}r", "%ST")),
         Server("squid", squid.pieces, squid.NAMED, _shown("%ts.%03tu", "%>a", "%rm %ru", "%>Hs")),
         Server(
             "envoy",
             envoy.pieces,
             envoy.NAMED,
-            _shown("%START_TIME%", "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "%REQ(:METHOD)% %REQ(:PATH)%", "%RESPONSE_CODE%"),
+            _shown(
+                "%START_TIME%",
+                "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+                "%REQ(:METHOD)% %REQ(:PATH)%",
+                "%RESPONSE_CODE%",
+            ),
         ),
-        Server("caddy", caddy.pieces, caddy.NAMED, _shown("{ts}", "{request>remote_ip}", "{request>method} {request>uri}", "{status}")),
+        Server(
+            "caddy",
+            caddy.pieces,
+            caddy.NAMED,
+            _shown("{ts}", "{request>remote_ip}", "{request>method} {request>uri}", "{status}"),
+        ),
     )
 }
 """Name to server. Of servers that read a text equally well the first is taken: a plain `%b` is Apache's."""
@@ -95,6 +108,13 @@ def text_of(given: str) -> Text:
     text = _plain(rest)
     if server is not None:
         return Text(server, server.named.get(text, text))
+    owners = [each for each in SERVERS.values() if text in each.named]
+    if len(owners) == 1:
+        return Text(owners[0], owners[0].named[text])
+    if owners:
+        raise FormatTextError(
+            f"{text!r} is a format of several servers: say {' or '.join(f'{each.name}:{text}' for each in owners)}"
+        )
     return Text(_server_of(text), text)
 
 

@@ -79,7 +79,9 @@ NAMED = {
 """Formats that the server knows by name (5.7; 7 has %[ul for %[un)."""
 
 # % quoting - 0 width . precision {argument} code
-_ITEM = re.compile(r"%(?:(%)|([\"\[#'/\\]?)(-?)(0?)([0-9]*)(?:\.[0-9]+)?(?:\{([^}]*)\})?([<>a-zA-Z_:]+)(?:\{([^}]*)\})?)")
+_ITEM = re.compile(
+    r"%(?:(%)|([\"\[#'/\\]?)(-?)(0?)([0-9]*)(?:\.[0-9]+)?(?:\{([^}]*)\})?([<>a-zA-Z_:]+)(?:\{([^}]*)\})?)"
+)
 
 
 def _word(code: str, argument: str | None) -> Word | None:
