@@ -421,6 +421,15 @@ def test_doubled_blanks_tabs_and_quotes_that_nobody_escaped_are_read(line: str) 
     assert (found.status, found.bytes_sent, found.user_agent) == (200, 500, 'an "odd" agent')
 
 
+@pytest.mark.parametrize("more", [' "another"', " another", ' "one" "more"'])
+def test_a_line_with_more_columns_than_the_format_is_none_of_its_lines(more: str) -> None:
+    for text in ('$body_bytes_sent "$http_user_agent"', '$body_bytes_sent "$http_user_agent" $request_completion'):
+        line = NGINX_LINE + '500 "curl/8"' + (" OK" if "completion" in text else "")
+        assert read(NGINX + text, line).user_agent == "curl/8"
+        with pytest.raises(BadLine):
+            read(NGINX + text, line + more)
+
+
 def test_json_that_a_text_spells_is_read_with_its_escapes_undone() -> None:
     text = '{"ip":"$remote_addr","t":"$time_iso8601","r":"$request","s":$status,"b":$body_bytes_sent,"a":"$http_user_agent"}'
     line = json.dumps(

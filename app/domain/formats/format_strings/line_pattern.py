@@ -199,7 +199,7 @@ class _Writer:
         word, stop = variable.word, after[:1]
         if word.role is Role.FRACTION:
             return "[0-9]+"
-        if last and not after:
+        if last and not after and word.text:
             return ".*"
         if word.several and not in_quotes:
             return r'[^ ",]*+(?:(?:, ?| : )[^ ",]++)*+'
