@@ -208,10 +208,10 @@ def test_an_include_of_itself_ends(tmp_path: Path) -> None:
 def test_a_configuration_without_formats_is_told_in_a_sentence(tmp_path: Path, text: str) -> None:
     path = tmp_path / "odd.conf"
     path.write_text(text)
-    with pytest.raises(SettingsError, match="odd.conf"):
+    with pytest.raises(SettingsError, match=r"odd\.conf"):
         configured_format(str(path), [])
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(SettingsError, match="none.conf: there is no such file"):
+    with pytest.raises(SettingsError, match=r"none\.conf: there is no such file"):
         configured_format("none.conf", [])

@@ -162,7 +162,9 @@ def test_a_content_range_goes_before_the_length_and_stays_with_a_200() -> None:
     assert read(text, NGINX_LINE + '50 "bytes 10-59/900"')[6:10] == (10, 59, None, 900)
 
 
-@pytest.mark.parametrize("header", ["items 0-4/9", "bytes=0-", "bytes 9-1/20", "bytes x", "bytes 0-" + "9" * 5000 + "/*"])
+@pytest.mark.parametrize(
+    "header", ["items 0-4/9", "bytes=0-", "bytes 9-1/20", "bytes x", "bytes 0-" + "9" * 5000 + "/*"]
+)
 def test_a_header_that_is_no_range_of_bytes_costs_the_range_and_not_the_hit(header: str) -> None:
     assert read(NGINX + '"$sent_http_content_range"', NGINX_LINE + f'"{header}"')[6:10] == (None, None, None, None)
 
@@ -201,7 +203,9 @@ def test_the_client_is_the_address_without_its_port(column: str, client: str | N
         ("127.0.0.1", "10.0.0.5, 10.0.0.2", "10.0.0.5"),
     ],
 )
-def test_behind_a_proxy_the_client_is_the_rightmost_address_that_is_no_proxys(connection: str, forwarded: str, client: str) -> None:
+def test_behind_a_proxy_the_client_is_the_rightmost_address_that_is_no_proxys(
+    connection: str, forwarded: str, client: str
+) -> None:
     forwarded = forwarded.replace("198.51.100.7", "1.2.3.4")
     text = NGINX + '"$http_x_forwarded_for"'
     found = read(text, NGINX_LINE.replace("203.0.113.9", connection) + f'"{forwarded}"')
@@ -209,7 +213,12 @@ def test_behind_a_proxy_the_client_is_the_rightmost_address_that_is_no_proxys(co
 
 
 def test_an_address_with_colons_before_a_port_is_read_whole() -> None:
-    assert read("apache:%a:%{remote}p " + '%t "%r" %>s', '::1:4711 [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 200').ip_address == "::1"
+    assert (
+        read(
+            "apache:%a:%{remote}p " + '%t "%r" %>s', '::1:4711 [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 200'
+        ).ip_address
+        == "::1"
+    )
 
 
 # -- times
@@ -275,7 +284,10 @@ def test_a_time_that_is_none_is_rejected_as_bad_time(bad: str) -> None:
         ("%ts.%03tu %6tr %>a %Ss/%03>Hs %<st %rm %ru %[un %Sh/%<a %mt", "squid"),
         ("[%START_TIME%] %DOWNSTREAM_REMOTE_ADDRESS% %REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE%", "envoy"),
         ("{ts} {request>remote_ip} {request>method} {request>uri} {status}", "caddy"),
-        ('{"t": "%START_TIME%", "c": "%DOWNSTREAM_REMOTE_ADDRESS%", "p": "%REQ(:PATH)%", "s": "%RESPONSE_CODE%"}', "envoy"),
+        (
+            '{"t": "%START_TIME%", "c": "%DOWNSTREAM_REMOTE_ADDRESS%", "p": "%REQ(:PATH)%", "s": "%RESPONSE_CODE%"}',
+            "envoy",
+        ),
         ('{"t":"%{%Y-%m-%dT%H:%M:%S%z}t","ip":"%a","request":"%r","status":"%>s"}', "apache"),
         ("log_format main '$remote_addr [$time_local] '\n    '\"$request\" $status';", "nginx"),
         ('LogFormat "%h %t \\"%r\\" %>s" mine', "apache"),
@@ -291,12 +303,16 @@ def test_the_words_or_what_stands_before_them_tell_the_server(text: str, server:
     assert compiled(text).server == server
 
 
-@pytest.mark.parametrize(("server", "name"), [(server.name, name) for server in SERVERS.values() for name in server.named])
+@pytest.mark.parametrize(
+    ("server", "name"), [(server.name, name) for server in SERVERS.values() for name in server.named]
+)
 def test_a_format_known_by_name_compiles_without_a_word_that_is_not_known(server: str, name: str) -> None:
     assert not any("not known" in sentence for sentence in compiled(f"{server}:{name}").warnings)
 
 
-@pytest.mark.parametrize("text", [NGINX, APACHE, HAPROXY, SQUID, ENVOY, "nginx:combined", "squid:squid", 'LogFormat "%h %t %r %>s" x'])
+@pytest.mark.parametrize(
+    "text", [NGINX, APACHE, HAPROXY, SQUID, ENVOY, "nginx:combined", "squid:squid", 'LogFormat "%h %t %r %>s" x']
+)
 def test_the_name_of_a_compiled_format_compiles_to_the_same(text: str) -> None:
     first = compiled(text)
     again = compiled(first.format.name)
@@ -399,12 +415,20 @@ def test_columns_of_several_servers_behind_may_hold_commas_and_blanks() -> None:
     assert read(text, NGINX_LINE + "10.0.0.1:80, 10.0.0.2:80 0.001, 0.250 : 0.1 500").bytes_sent == 500
 
 
-def test_tabs_bars_and_semicolons_part_columns_as_well_as_blanks() -> None:
-    for border in ("\t", "|", ";", "\x1f"):
-        text = border.join(("$remote_addr", "$time_iso8601", "$request", "$status", "$http_user_agent", "$body_bytes_sent"))
-        line = border.join(("203.0.113.9", "2020-07-31T16:46:07+00:00", "GET /a b HTTP/1.1", "200", "an agent", "500"))
-        found = read(text, line)
-        assert (found.request, found.user_agent, found.bytes_sent) == ("GET /a b", "an agent", 500)
+@pytest.mark.parametrize("border", ["\t", "|", ";", "\x1f", ","])
+@pytest.mark.parametrize(
+    ("clock", "written"), [("$time_iso8601", "2020-07-31T16:46:07+00:00"), ("$msec", "1596213967.250")]
+)
+def test_tabs_bars_and_commas_part_columns_as_well_as_blanks(border: str, clock: str, written: str) -> None:
+    text = border.join(("$remote_addr", clock, "$request", "$status", "$http_user_agent", "$body_bytes_sent"))
+    line = border.join(("203.0.113.9", written, "GET /a b HTTP/1.1", "200", "an agent", "500"))
+    found = read(text, line)
+    assert (int(found.time), found.request, found.user_agent, found.bytes_sent) == (
+        1596213967,
+        "GET /a b",
+        "an agent",
+        500,
+    )
 
 
 @pytest.mark.parametrize(
@@ -433,7 +457,14 @@ def test_a_line_with_more_columns_than_the_format_is_none_of_its_lines(more: str
 def test_json_that_a_text_spells_is_read_with_its_escapes_undone() -> None:
     text = '{"ip":"$remote_addr","t":"$time_iso8601","r":"$request","s":$status,"b":$body_bytes_sent,"a":"$http_user_agent"}'
     line = json.dumps(
-        {"ip": "203.0.113.9", "t": "2020-07-31T16:46:07+00:00", "r": 'GET /"a HTTP/2.0', "s": 206, "b": 5, "a": "a\\\u00e9\n\t"},
+        {
+            "ip": "203.0.113.9",
+            "t": "2020-07-31T16:46:07+00:00",
+            "r": 'GET /"a HTTP/2.0',
+            "s": 206,
+            "b": 5,
+            "a": "a\\\u00e9\n\t",
+        },
         separators=(",", ":"),
     )
     assert read(text, line)[1:6] == ("203.0.113.9", "a\\\u00e9\n\t", 'GET /"a', "GET", 206)
@@ -453,7 +484,9 @@ ENVOY_LINES = {
 @given(st.permutations(list(ENVOY_LINES)), st.booleans(), st.sampled_from(["curl/8", 'a "b" \\ é', None]))
 def test_the_keys_of_an_object_stand_in_any_order(order: list[str], spaced: bool, agent: str | None) -> None:
     parse = compiled(json.dumps(ENVOY_JSON)).format.make_parser((), FormatOptions())
-    line = json.dumps({key: ENVOY_LINES[key] for key in order} | {"agent": agent}, separators=None if spaced else (",", ":"))
+    line = json.dumps(
+        {key: ENVOY_LINES[key] for key in order} | {"agent": agent}, separators=None if spaced else (",", ":")
+    )
     hit = (1596213967.25, "203.0.113.9", agent or "-", "GET /a", "GET", 206, 0, 9, 5, 20, A | TWO | PLAIN)
     assert parse(line) == parse(line) == hit
 
@@ -499,7 +532,9 @@ def real_lines() -> list[Any]:
 
 
 @pytest.mark.parametrize("case", real_lines())
-def test_real_lines_are_read_as_the_format_of_the_family_reads_them_with_the_kind_of_bytes(case: dict[str, Any]) -> None:
+def test_real_lines_are_read_as_the_format_of_the_family_reads_them_with_the_kind_of_bytes(
+    case: dict[str, Any],
+) -> None:
     text = STRINGS[case["server"], case["byte_column"]]
     family = FORMATS[case["format"]].make_parser((), FormatOptions())
     for line in case["lines"]:
@@ -527,13 +562,18 @@ class Column(NamedTuple):
 
 def nginx_text(text: str) -> str:
     """As nginx writes what clients sent, `escape=default`."""
-    return "".join(f"\\x{byte:02X}" if byte < 32 or byte > 126 or byte in b'"\\' else chr(byte) for byte in text.encode())
+    return "".join(
+        f"\\x{byte:02X}" if byte < 32 or byte > 126 or byte in b'"\\' else chr(byte) for byte in text.encode()
+    )
 
 
 def apache_text(text: str) -> str:
     """As Apache's ap_escape_logitem does."""
     named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return "".join(named.get(one) or (one if 32 <= ord(one) < 127 else "".join(f"\\x{byte:02x}" for byte in one.encode())) for one in text)
+    return "".join(
+        named.get(one) or (one if 32 <= ord(one) < 127 else "".join(f"\\x{byte:02x}" for byte in one.encode()))
+        for one in text
+    )
 
 
 def as_sent(text: str) -> str:
@@ -614,7 +654,9 @@ def formats_with_lines(draw: st.DrawFn) -> tuple[str, str, Parsed]:
     agent = words.escape(
         draw(
             st.text(
-                st.characters(exclude_categories=["Cs", "Cc"], exclude_characters='"\\' if words.escape is as_sent else ""),
+                st.characters(
+                    exclude_categories=["Cs", "Cc"], exclude_characters='"\\' if words.escape is as_sent else ""
+                ),
                 min_size=1,
                 max_size=20,
             )
@@ -624,7 +666,12 @@ def formats_with_lines(draw: st.DrawFn) -> tuple[str, str, Parsed]:
     client = draw(ADDRESSES)
     mixed = name == "envoy" and draw(st.booleans())
     columns = [
-        Column(words.client, False, f"[{client}]:4711" if mixed and ":" in client else f"{client}:4711" if mixed else client, {}),
+        Column(
+            words.client,
+            False,
+            f"[{client}]:4711" if mixed and ":" in client else f"{client}:4711" if mixed else client,
+            {},
+        ),
         Column(words.time, False, f"[{written}]" if words.clock == "clf" else written, {}),
         Column(words.request, True, f"{method} {path} {protocol}", {}),
         Column(words.status, False, str(status), {}),
@@ -673,14 +720,22 @@ JSON_WORDS = {
 }  # fmt: skip
 
 
-@given(st.permutations(list(JSON_WORDS)), st.text(st.characters(exclude_categories=["Cs"]), min_size=2, max_size=20), st.booleans())
+@given(
+    st.permutations(list(JSON_WORDS)),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=2, max_size=20),
+    st.booleans(),
+)
 def test_json_printed_by_nginx_is_read_back_with_any_agent(order: list[str], agent: str, ended: bool) -> None:
     values = {
         "client": "203.0.113.9", "at": "2020-07-31T16:46:07+00:00", "request": "GET /a HTTP/1.1", "code": 206, "agent": agent,
         "sent": 5, "range": "bytes 0-4/9", "done": "OK" if ended else "",
     }  # fmt: skip
     numbers = ("code", "sent")
-    text = "{" + ",".join(f'"{key}":{JSON_WORDS[key]}' if key in numbers else f'"{key}":"{JSON_WORDS[key]}"' for key in order) + "}"
+    text = (
+        "{"
+        + ",".join(f'"{key}":{JSON_WORDS[key]}' if key in numbers else f'"{key}":"{JSON_WORDS[key]}"' for key in order)
+        + "}"
+    )
     line = json.dumps({key: values[key] for key in order}, separators=(",", ":"), ensure_ascii=False)
     hit = (1596213967.0, "203.0.113.9", agent, "GET /a", "GET", 206, 0, 4, 5, 9, E if ended else A)
     assert read(f"log_format x escape=json '{text}';".replace("\\", ""), line) == hit
@@ -690,7 +745,13 @@ def test_json_printed_by_nginx_is_read_back_with_any_agent(order: list[str], age
 
 
 NAMED = [f"{server.name}:{name}" for server in SERVERS.values() for name in server.named]
-TEXTS = [*NAMED, json.dumps(ENVOY_JSON), *STRINGS.values(), NGINX + "$upstream_addr x$args", APACHE + "%{%d %b %Y %T}t.%{usec_frac}t"]
+TEXTS = [
+    *NAMED,
+    json.dumps(ENVOY_JSON),
+    *STRINGS.values(),
+    NGINX + "$upstream_addr x$args",
+    APACHE + "%{%d %b %Y %T}t.%{usec_frac}t",
+]
 BITS = [
     "\t",
     " ",
@@ -726,7 +787,11 @@ def damaged_lines(draw: st.DrawFn) -> str:
     line = draw(st.sampled_from(GOOD))
     for _ in range(draw(st.integers(0, 4))):
         at, end = sorted((draw(st.integers(0, len(line))), draw(st.integers(0, len(line)))))
-        line = line[:at] + draw(st.one_of(st.sampled_from(BITS), st.text(max_size=5))) + line[at if draw(st.booleans()) else end :]
+        line = (
+            line[:at]
+            + draw(st.one_of(st.sampled_from(BITS), st.text(max_size=5)))
+            + line[at if draw(st.booleans()) else end :]
+        )
     return line
 
 
@@ -750,9 +815,10 @@ def test_any_line_is_a_hit_or_a_reject_with_a_reason(text: str, line: str) -> No
 @given(
     st.one_of(
         st.text(max_size=60),
-        st.lists(st.sampled_from([*"$%{}[]()<>\"'\\ :", "h", "remote_addr", "ts", "REQ", "nginx:", "%t", "+Q", "o"]), max_size=40).map(
-            "".join
-        ),
+        st.lists(
+            st.sampled_from([*"$%{}[]()<>\"'\\ :", "h", "remote_addr", "ts", "REQ", "nginx:", "%t", "+Q", "o"]),
+            max_size=40,
+        ).map("".join),
     )
 )
 def test_any_text_compiles_or_is_refused_with_a_sentence(text: str) -> None:
@@ -765,7 +831,9 @@ def test_any_text_compiles_or_is_refused_with_a_sentence(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-@pytest.mark.parametrize("bit", ['"', "\\", " ", '" ', '" "', "[", "- ", "/", ":", "a, ", "a : ", "{", '\\"', '"a":"b",', "|", '" 200 '])
+@pytest.mark.parametrize(
+    "bit", ['"', "\\", " ", '" ', '" "', "[", "- ", "/", ":", "a, ", "a : ", "{", '\\"', '"a":"b",', "|", '" 200 ']
+)
 def test_a_line_that_fits_nowhere_takes_no_more_than_linear_time(text: str, bit: str) -> None:
     parse = compiled(text).format.make_parser((), FormatOptions())
     lines = [bit * (32_768 // len(bit)), *(good + bit * (32_768 // len(bit)) for good in GOOD[:3])]

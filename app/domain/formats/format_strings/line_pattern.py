@@ -234,7 +234,7 @@ def _time_pattern(clock: str, after: str, alone: bool) -> str:
     stop = after[:1]
     ended = stop not in ("", " ")
     if clock == "epoch":
-        return "([0-9]+|-)" if alone else r'([^ \t"\].,]*+)(?:\.([0-9]*+))?'
+        return "([0-9]+|-)" if alone else rf'([^ \t"\].,{re.escape(stop)}]*+)(?:\.([0-9]*+))?'
     if clock == "any":
         return f"([^{re.escape(stop)}]*+)" if ended else "(.*)"
     head = 17 if clock == "clf" else 16
