@@ -17,7 +17,7 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.formats.format_strings import MAX_CHARS, SERVERS, FormatTextError, compiled, is_format_string
 from app.domain.records import REASONS, HitFlag, Parsed
 
-CASES = Path(__file__).resolve().parents[2] / "data" / "real_servers.jsonl"
+CASES = Path(__file__).resolve().parents[2] / "data" / "cases" / "real_servers.jsonl"
 H, A, E, N, TWO = HitFlag.HEADERS_COUNTED, HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
 ENCODED, PLAIN, MULTIPART = HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART
 HTTPLOG = (
