@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.formats.format_strings import FormatTextError, compiled
 from app.errors import MASK, SettingsError, keep_secret, masked
 
 __all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
@@ -56,6 +57,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 32 << 20
     # -- reading lines
     format: Annotated[str, _says("Log format of lines that do not name theirs, or auto.")] = "auto"
+    log_format: Annotated[
+        str,
+        _says(
+            "The log format as the server is configured with it, instead of a name: nginx's log_format, Apache's LogFormat,"
+            " HAProxy's, Squid's or Envoy's."
+        ),
+    ] = ""
     sizes: Annotated[str, _says("File with the true sizes: request, tab, bytes a line; re-read when it changes.")] = ""
     max_line_bytes: Annotated[int, _says("A longer line is rejected as too_long.", "bytes", ge=64)] = 64 << 10
     json_fields: Annotated[str, _says("Field map of the json format: name=path pairs, comma-separated.")] = ""
@@ -212,7 +220,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     # -- logging and health
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("How much the worker logs.")] = "info"
-    log_format: Annotated[Literal["text", "json"], _says("Log lines for people or for machines.")] = "text"
+    log_style: Annotated[
+        Literal["text", "json"], _says("The worker's own log lines: text for people, json for machines.")
+    ] = "text"
     stall_after: Annotated[
         float, _says("/health/ fails when lag is above 0 and nothing was committed for this long.", "s", gt=0)
     ] = 30.0
@@ -224,6 +234,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
+        if self.log_format:
+            msgspec.structs.force_setattr(self, "format", _format_of(self.log_format))
         _ = self.retention_days, self.role_names
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(
@@ -267,6 +279,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def store_path(self) -> Path:
         """The SQLite store's file."""
         return self.data_dir / "weblogs.db"
+
+
+def _format_of(text: str) -> str:
+    """The name of the format of a text. Raises SettingsError."""
+    if text in ("text", "json"):
+        raise SettingsError(
+            f"{PREFIX}LOG_FORMAT={text!r} is the format of the logs that are read; how the worker's own log lines look is"
+            f" {PREFIX}LOG_STYLE={text}"
+        )
+    try:
+        return compiled(text).format.name
+    except FormatTextError as error:
+        raise SettingsError(f"{PREFIX}LOG_FORMAT: {error}") from None
 
 
 class SettingRow(NamedTuple):

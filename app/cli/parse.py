@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
+from app.cli.log_format import format_named, log_format_options
 from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
@@ -44,14 +45,15 @@ class _Line(NamedTuple):
     "format_name",
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
-def command(files: tuple[str, ...], format_name: str | None) -> None:
+@log_format_options
+def command(files: tuple[str, ...], format_name: str | None, log_format: str | None, server_config: str | None) -> None:
     """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
 
     {"hit": …} for a line that counts, {"reject": …} with the reason for one that is no hit, {"header": …} for a head line.
     """
     try:
         configured = settings()
-        name = format_name or configured.format
+        name = format_named(format_name, log_format, server_config, files) or configured.format
         chosen = None if name == _AUTO else _named(name)
         codes = [_parse_or_say(path, chosen, configured) for path in files or (STDIN,)]
     except BrokenPipeError:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
 from app.errors import UnknownFormat, WeblogsError
 from app.settings import Settings, settings
@@ -30,6 +31,7 @@ __all__ = ["command"]
     "format_name",
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
+@log_format_options
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),
@@ -58,6 +60,8 @@ __all__ = ["command"]
 def command(
     files: tuple[str, ...],
     format_name: str | None,
+    log_format: str | None,
+    server_config: str | None,
     rate: float | None,
     order: str,
     seed: int,
@@ -82,7 +86,8 @@ def command(
         configured = settings()
         options = ReplayOptions.of(configured)
         options.identifier = Identifier(registry_of(configured), name)
-        options.read = _read_options(options, format_name, chunk_bytes)
+        named = format_named(format_name, log_format, server_config, files)
+        options.read = _read_options(options, named, chunk_bytes)
         options.rate = configured.rate if rate is None else rate
         options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
         options.say = screen.say

@@ -76,7 +76,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"own": {"()": JsonFormatter if settings.log_format == "json" else TextFormatter}},
+        "formatters": {"own": {"()": JsonFormatter if settings.log_style == "json" else TextFormatter}},
         "filters": {"seldom": {"()": Seldom}},
         "handlers": {"root": handler, "own": handler},
         "root": {"level": "WARNING", "handlers": ["root"]},

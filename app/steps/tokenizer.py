@@ -169,6 +169,11 @@ class Tokenizer:
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
         if named in formats.FORMATS:
             return formats.FORMATS[named]
+        if formats.is_format_string(named):
+            try:
+                return formats.get(named)
+            except LookupError:
+                named = ""  # of a stranger: as a name that is not known
         known = self._found.get(origin.clock)
         if known is None:
             first = [decode(line).removesuffix("\r") for line in message.value[: 256 << 10].split(b"\n")[:DETECT_LINES]]

@@ -199,6 +199,8 @@ def test_each_message_may_have_another_format() -> None:
         (common, {"format": "common"}),
         (tsv(2), {}),
         (tsv(3), {"format": "no such"}),
+        ("203.0.113.9|1596213967|GET /a|200", {"format": "nginx:$remote_addr|$msec|$request|$status"}),
+        (tsv(4), {"format": "nginx:$no_format_string"}),
     ]:
         assert tokenizer.tokenize([message(value, **headers)]).hits == 1, value
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
@@ -46,6 +47,7 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
     "format_name",
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
+@log_format_options
 @click.option(
     "--order",
     type=click.Choice(ORDERS),
@@ -86,6 +88,8 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 def command(
     files: tuple[str, ...],
     format_name: str | None,
+    log_format: str | None,
+    server_config: str | None,
     order: str,
     seed: int,
     sizes: Path | None,
@@ -113,7 +117,8 @@ def command(
             window_length if window_length is not None else configured.window_length,
             lateness if lateness is not None else configured.lateness,
         )
-        job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
+        named = format_named(format_name, log_format, server_config, files)
+        job = Job(files, _read_options(named, configured), rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
     statistics = Statistics()

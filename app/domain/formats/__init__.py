@@ -12,8 +12,9 @@ from difflib import get_close_matches
 from app.domain.formats import cdn_tsv, cloudfront, cloudfront_realtime, combined, json_lines, s3, w3c, weblog_tsv
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.detection import best_format
+from app.domain.formats.format_strings import FormatTextError, compiled, is_format_string
 
-__all__ = ["FORMATS", "BadLine", "Format", "FormatOptions", "LineParser", "detect", "get"]
+__all__ = ["FORMATS", "BadLine", "Format", "FormatOptions", "LineParser", "detect", "get", "is_format_string"]
 
 FORMATS: dict[str, Format] = {
     log_format.name: log_format
@@ -35,13 +36,22 @@ FORMATS: dict[str, Format] = {
 
 
 def get(name: str) -> Format:
-    """The format of this name. Raises LookupError with a sentence that names what comes close."""
+    """The format of this name, or of this format string. Raises LookupError with a sentence that names what comes close."""
     try:
         return FORMATS[name]
     except KeyError:
+        if is_format_string(name):
+            return _of_string(name)
         near = get_close_matches(name.lower(), FORMATS, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the formats are {', '.join(FORMATS)}"
         raise LookupError(f"there is no log format {name[:60]!r}; {hint}") from None
+
+
+def _of_string(text: str) -> Format:
+    try:
+        return compiled(text).format
+    except FormatTextError as error:
+        raise LookupError(str(error)) from None
 
 
 def detect(lines: Sequence[str], options: FormatOptions = FormatOptions()) -> Format | None:

@@ -1,0 +1,136 @@
+"""Apache's `LogFormat` and those who took over its letters: lighttpd, Varnish (varnishncsa -F) and h2o.
+
+A letter means the same to all of them but for the bytes: what `%b` counts is the servers' own matter.
+"""
+
+from __future__ import annotations
+
+import re
+
+from app.domain.formats.format_strings.words import (
+    COLUMN,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    TEXT_COLUMN,
+    Ended,
+    Literal,
+    Piece,
+    Role,
+    Variable,
+    Word,
+    all_bytes,
+    announced_bytes,
+    body_bytes,
+    header_word,
+)
+
+__all__ = ["NAMED", "WORDS", "pieces"]
+
+_LETTERS = {
+    "h": Word(Role.CLIENT),
+    "a": Word(Role.CLIENT, rank=-1),
+    "l": COLUMN,
+    "u": TEXT_COLUMN,
+    "t": Word(Role.TIME, clock="clf", bracketed=True),
+    "r": Word(Role.REQUEST, text=True),
+    "m": Word(Role.METHOD),
+    "U": Word(Role.TARGET),
+    "q": Word(Role.QUERY),
+    "H": Word(Role.PROTOCOL),
+    "s": Word(Role.STATUS, rank=1),
+    ">s": Word(Role.STATUS),
+    "<s": Word(Role.STATUS, rank=2),
+    **dict.fromkeys(("A", "D", "f", "F", "I", "k", "L", "p", "P", "R", "S", "T", "v", "V", "E", "y"), COLUMN),
+}
+WORDS = {
+    "apache": _LETTERS
+    | {
+        "b": announced_bytes(dash=0),
+        "B": announced_bytes(dash=0),
+        "O": all_bytes(dash=0),
+        "S": COLUMN,
+        "X": Word(Role.ENDED, ended=Ended.CONNECTION),
+        "c": Word(Role.ENDED, ended=Ended.CONNECTION, rank=1),
+    },
+    "lighttpd": _LETTERS
+    | {
+        "b": body_bytes(dash=0),
+        "B": body_bytes(dash=0),
+        "O": all_bytes(dash=0),
+        "X": Word(Role.ENDED, ended=Ended.CONNECTION),
+    },
+    "varnish": _LETTERS | {"b": announced_bytes(dash=0), "O": announced_bytes(dash=0)._replace(rank=3)},
+    "h2o": _LETTERS | {"b": body_bytes(dash=0)},
+}
+"""Server to its letters, without the percent sign. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+
+_COMBINED = ' "%{Referer}i" "%{User-Agent}i"'
+_COMMON = '%h %l %u %t "%r" %>s %b'
+NAMED = {
+    "apache": {
+        "common": _COMMON,
+        "combined": _COMMON + _COMBINED,
+        "vhost_common": "%v " + _COMMON,
+        "vhost_combined": "%v:%p " + _COMMON + _COMBINED,
+        "combinedio": _COMMON + _COMBINED + " %I %O",
+    },
+    "lighttpd": {"default": '%h %V %u %t "%r" %>s %b' + _COMBINED},
+    "varnish": {"default": '%h %l %u %t "%r" %s %b' + _COMBINED},
+    "h2o": {"default": '%h %l %u %t "%r" %s %b' + _COMBINED},
+}
+"""Formats that the servers know by name, or write where nothing else is configured."""
+
+_DIRECTIVE = re.compile(r"%(?:(%)|([<>]?)(?:!?[0-9]{3}(?:,[0-9]{3})*)?([<>]?)(?:\{([^}]*)\})?(\^[a-zA-Z]{2}|[a-zA-Z]))")
+_EPOCHS = {
+    "sec": Word(Role.TIME, clock="epoch", rank=1),
+    "msec": Word(Role.TIME, clock="epoch"),
+    "usec": Word(Role.TIME, clock="epoch"),
+}
+_FRACTIONS = ("msec_frac", "usec_frac")
+
+
+def _time_word(argument: str) -> Word:
+    """`%{…}t`: an epoch, a fraction, or what strftime writes."""
+    argument = argument.removeprefix("begin:").removeprefix("end:")
+    if argument in _EPOCHS:
+        return _EPOCHS[argument]
+    if argument in _FRACTIONS:
+        return Word(Role.FRACTION)
+    return Word(Role.DATE, date=argument) if argument else _LETTERS["t"]
+
+
+def _word(server: str, letter: str, arrow: str, argument: str | None) -> tuple[Word, bool]:
+    if argument is None:
+        word = WORDS[server].get(arrow + letter) or WORDS[server].get(letter)
+        return (COLUMN, False) if word is None else (word, True)
+    if letter == "i":
+        return header_word(REQUEST_HEADERS, argument), True
+    if letter == "o":
+        return header_word(RESPONSE_HEADERS, argument), True
+    if letter == "t":
+        return _time_word(argument), True
+    if letter in ("a", "h"):  # %{c}a is the connection's address, behind which mod_remoteip may have found the client
+        return Word(Role.CLIENT, rank=1), True
+    if letter in ("x", "C", "e", "n", "p", "P", "T", "L", "s", "^ti", "^to", "V"):
+        return TEXT_COLUMN, True
+    return TEXT_COLUMN, letter.startswith("^")
+
+
+def pieces(text: str, server: str) -> list[Piece]:
+    """The pieces of a text.
+
+    >>> [piece.name for piece in pieces('%h %>s %{Content-Range}o', "apache") if isinstance(piece, Variable)]
+    ['%h', '%>s', '%{Content-Range}o']
+    """
+    found: list[Piece] = []
+    at = 0
+    for match in _DIRECTIVE.finditer(text):
+        found.append(Literal(text[at : match.start()]))
+        at = match.end()
+        if match[1]:
+            found.append(Literal("%"))
+            continue
+        word, known = _word(server, match[5], match[2] or match[3], match[4])
+        variable = Variable(match[0], word, known)
+        found += [Literal("["), variable, Literal("]")] if word.bracketed else [variable]
+    return [*found, Literal(text[at:])]

@@ -1,0 +1,79 @@
+"""Caddy: templates of {placeholders} that name the fields of its own JSON (the transform encoder, and JSON objects)."""
+
+from __future__ import annotations
+
+import re
+
+from app.domain.formats.format_strings.words import (
+    COLUMN,
+    REQUEST_HEADERS,
+    RESPONSE_HEADERS,
+    TEXT_COLUMN,
+    Literal,
+    Piece,
+    Role,
+    Variable,
+    Word,
+    body_bytes,
+    header_word,
+)
+
+__all__ = ["NAMED", "WORDS", "pieces"]
+
+WORDS = {
+    "ts": Word(Role.TIME, clock="any"),
+    "request>remote_ip": Word(Role.CLIENT),
+    "request>client_ip": Word(Role.CLIENT, rank=-1),
+    "request>remote_addr": Word(Role.CLIENT, rank=1),
+    "request>method": Word(Role.METHOD),
+    "request>uri": Word(Role.TARGET),
+    "request>proto": Word(Role.PROTOCOL),
+    "status": Word(Role.STATUS),
+    "size": body_bytes(),
+    "user_id": TEXT_COLUMN,
+    "msg": TEXT_COLUMN,
+    **dict.fromkeys(
+        (
+            "level",
+            "logger",
+            "duration",
+            "bytes_read",
+            "request>host",
+            "request>remote_port",
+            "common_log",
+            "request>tls>version",
+        ),
+        COLUMN,
+    ),
+}
+"""Field to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+
+NAMED = {
+    "common": '{request>remote_ip} - {user_id} [{ts}] "{request>method} {request>uri} {request>proto}" {status} {size}',
+}
+"""The common log, as the transform encoder is set for it."""
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+(?:>[A-Za-z0-9_-]+)*(?:>\[[0-9]+\])?)(?::[^{}]*)?\}")
+
+
+def _word(name: str) -> tuple[Word, bool]:
+    name = re.sub(r">\[[0-9]+\]\Z", "", name)
+    if name.startswith("request>headers>"):
+        return header_word(REQUEST_HEADERS, name.rpartition(">")[2]), True
+    if name.startswith("resp_headers>"):
+        return header_word(RESPONSE_HEADERS, name.rpartition(">")[2]), True
+    return (WORDS[name], True) if name in WORDS else (TEXT_COLUMN, name.startswith("request>tls>"))
+
+
+def pieces(text: str) -> list[Piece]:
+    """The pieces of a text.
+
+    >>> [piece.name for piece in pieces('{request>remote_ip} {status}') if isinstance(piece, Variable)]
+    ['{request>remote_ip}', '{status}']
+    """
+    found: list[Piece] = []
+    at = 0
+    for match in _PLACEHOLDER.finditer(text):
+        found += [Literal(text[at : match.start()]), Variable(match[0], *_word(match[1]))]
+        at = match.end()
+    return [*found, Literal(text[at:])]

@@ -1,0 +1,245 @@
+"""From the texts of a line's columns to a hit: what is the same whatever the server and the form of the line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_address
+
+from app.domain.formats.base import BadLine
+from app.domain.formats.format_strings.words import Ended, Role, Word
+from app.domain.formats.remembered import Remembered
+from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, ISO_MINUTES, ISO_SECONDS, clf_time, epoch_time, iso_time
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, count, joined_request, shown
+from app.domain.records import HitFlag
+
+__all__ = ["CLOCKS", "Hit", "Texts", "hit_maker"]
+
+Hit = tuple[
+    float,
+    "str | None",
+    str,
+    "str | None",
+    "str | None",
+    int,
+    "int | None",
+    "int | None",
+    "int | None",
+    "int | None",
+    int,
+]
+"""In the order of Parsed."""
+Texts = Sequence["str | None"]
+"""One for each Role up to CAPTURE, in their order; None where the text of the format has no such word."""
+
+_HTTP2 = int(HitFlag.HTTP2)
+_ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.MULTIPART)
+_ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
+_ABSENT: frozenset[str | None] = frozenset({"", "-", None})
+_LATER_PROTOCOL = re.compile(r"(?:\A| )(?:HTTP/[2-9](?:\.[0-9]+)?|h[2-9]c?)\Z", re.IGNORECASE)
+_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+))(?::[0-9]+)?")
+_BROKEN_FLAGS = frozenset({"DC", "DR", "DPE", "UC", "UR", "UT", "UPE", "SI", "DT", "LR"})
+"""Envoy's flags of responses that broke: by the client, by the server behind, by a time limit."""
+
+
+def _any_time(text: str) -> float:
+    if text[4:5] == "-":
+        return iso_time(text)
+    return clf_time(text) if text[2:3] == "/" else epoch_time(text)
+
+
+def _fraction(digits: str) -> float:
+    if not (digits.isascii() and digits.isdigit()):
+        raise BadLine("bad_time", f"no fraction of a second: {shown(digits)}")
+    return float(f"0.{digits}")
+
+
+CLOCKS: dict[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
+    "clf": (CLF_MINUTES, CLF_SECONDS),
+    "iso": (ISO_MINUTES, ISO_SECONDS),
+    "epoch": (Remembered(epoch_time, longest=32), Remembered(_fraction, longest=9)),
+    "any": (Remembered(_any_time, longest=64), {}),
+}
+"""Clock to what reads the two parts of its time."""
+
+
+def _request_with_protocol(text: str) -> tuple[str, str | None, int]:
+    request, method = REQUESTS[text]
+    return request, method, _HTTP2 if _LATER_PROTOCOL.search(text) else 0
+
+
+_LINES = Remembered(_request_with_protocol)
+"""A request line to (request, method, flag of the protocol)."""
+
+
+def _joined(method: str | None, target: str | None, query: str | None) -> tuple[str | None, str | None, int]:
+    """The request from columns of its own, with no flag."""
+    if target in _ABSENT and method in _ABSENT:
+        return "-", None, 0
+    if query not in _ABSENT and "?" not in (target or ""):
+        target = f"{target or ''}?{(query or '').removeprefix('?')}"
+    if method is None:
+        return *REQUESTS[target or "-"], 0
+    return *joined_request(method, target or "-"), 0
+
+
+def _later(protocol: str) -> bool:
+    """Whether it is HTTP/2 or later; Squid writes `2.0`, Envoy `HTTP/2`.
+
+    >>> _later("HTTP/2.0"), _later("h2"), _later("3.0"), _later("HTTP/1.1")
+    (True, True, True, False)
+    """
+    return bool(_LATER_PROTOCOL.search(protocol)) or protocol[:2] in ("2.", "3.") or protocol in ("2", "3")
+
+
+_PROTOCOLS = Remembered(lambda protocol: _HTTP2 if _later(protocol) else 0)
+
+
+def _client(text: str) -> str | None:
+    """The address without its port; None where the column names nobody.
+
+    >>> _client("203.0.113.9:443"), _client("[2001:db8::7]:443"), _client("-")
+    ('203.0.113.9', '2001:db8::7', None)
+    """
+    if text in _ABSENT:
+        return None
+    found = _PORT.fullmatch(text)
+    return (found[1] or found[2]) if found else text
+
+
+_CLIENTS = Remembered(_client)
+
+
+def _is_trusted(address: str) -> bool:
+    """Whether an address is a proxy's: loopback or private."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return parsed.is_private or parsed.is_loopback
+
+
+def _forwarded_client(text: str) -> str | None:
+    """The rightmost address that is no proxy's, of a list that the nearest proxy wrote last; else the leftmost."""
+    found = [
+        address for each in text.split(",") if (address := _client(each.strip())) is not None and address != "unknown"
+    ]
+    return next((address for address in reversed(found) if not _is_trusted(address)), found[0] if found else None)
+
+
+_TRUSTED = Remembered(_is_trusted)
+_FORWARDED_CLIENTS = Remembered(_forwarded_client)
+
+
+def _ok_or_empty(text: str, protocol_flag: int) -> int:
+    return _ENDED if text == "OK" else _ABORTED if text in _ABSENT else 0
+
+
+def _connection(text: str, protocol_flag: int) -> int:
+    if protocol_flag:
+        return 0
+    return _ABORTED if text == "X" else _ENDED if text in ("+", "-") else 0
+
+
+def _termination(text: str, protocol_flag: int) -> int:
+    """`--` is a whole session; C and S are client and server; others are broken where the body was on its way."""
+    if text[:2] == "--":
+        return _ENDED
+    return _ABORTED if text[:1] in ("C", "c", "S", "s") or text[1:2] in ("D", "L") else 0
+
+
+def _result(text: str, protocol_flag: int) -> int:
+    """A result without the suffix does not say that all was sent."""
+    return _ABORTED if text.endswith("_ABORTED") or "_ABORTED_" in text else 0
+
+
+def _response_flags(text: str, protocol_flag: int) -> int:
+    return _ABORTED if not _BROKEN_FLAGS.isdisjoint(text.split(",")) else 0
+
+
+_ENDINGS: dict[Ended | None, Callable[[str, int], int]] = {
+    Ended.OK_OR_EMPTY: _ok_or_empty,
+    Ended.CONNECTION: _connection,
+    Ended.TERMINATION: _termination,
+    Ended.RESULT: _result,
+    Ended.FLAGS: _response_flags,
+}
+"""What a text in the server's own way says of the end: HitFlag.ENDED, HitFlag.ABORTED or 0; over HTTP/2 where that is set."""
+
+
+def _range(text: str) -> tuple[int | None, int | None, int | None]:
+    """A header that is no Content-Range of bytes costs the range, not the hit."""
+    try:
+        return content_range(text)
+    except BadLine:
+        return None, None, None
+
+
+def _representation(encoding: str | None, content_type: str | None) -> int:
+    """The flags of the two headers that say whether the body is the file's bytes. Later they are fields of a hit themselves."""
+    flags = 0
+    if encoding is not None:
+        flags = _PLAIN if encoding in _ABSENT or encoding.lower() == "identity" else _ENCODED
+    if content_type is not None and content_type[:20].lower() == "multipart/byteranges":
+        flags |= _MULTIPART
+    return flags
+
+
+def _captured_range(text: str) -> str:
+    """The Content-Range among captured headers: `{bytes 0-1/2|text/html}`, or the value alone."""
+    return next((each for each in text.strip("{}").split("|") if each[:6].lower() == "bytes "), "-")
+
+
+def _length(text: str) -> int | None:
+    """A Content-Length; what is none says nothing."""
+    return count(text, "the size") if text.isascii() and text.isdigit() else None
+
+
+def hit_maker(words: Mapping[Role, Word]) -> Callable[[Texts, float], Hit]:
+    """From the texts and the time of a line to its hit. `words`: those that give the fields.
+
+    A Content-Length is the size of the file where it is that of a whole answer to a GET, as far as the line can tell.
+    """
+    end = _ENDINGS[words[Role.ENDED].ended] if Role.ENDED in words else None
+    counts, dash = (words[Role.SENT].counts, words[Role.SENT].dash) if Role.SENT in words else (0, None)
+
+    def hit(texts: Texts, time: float) -> Hit:
+        (
+            _, _, client, forwarded, agent, line, method, target, query, protocol, status_text,
+            range_text, length, encoding, content_type, sent_text, ended, captured,
+        ) = texts  # fmt: skip
+        address = None if client is None else _CLIENTS[client]
+        if forwarded is not None and forwarded not in _ABSENT and (address is None or _TRUSTED[address]):
+            address = _FORWARDED_CLIENTS[forwarded] or address
+        request, method, flags = _joined(method, target, query) if line is None else _LINES[line]
+        if protocol is not None:
+            flags |= _PROTOCOLS[protocol]
+        status = STATUSES[status_text or ""] if status_text != "-1" else 0  # HAProxy's for no answer
+        lo = hi = total = None
+        if captured is not None and range_text is None:
+            range_text = _captured_range(captured)
+        if range_text is not None and range_text not in _ABSENT:
+            lo, hi, total = _range(range_text)
+        sent = None if sent_text is None else dash if sent_text == "-" else count(sent_text, "bytes")
+        flags |= counts
+        if end is not None and ended is not None:
+            flags |= end(ended, flags & _HTTP2)
+        if encoding is not None or content_type is not None:
+            flags |= _representation(encoding, content_type)
+        if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED:
+            total = _length(length)
+        return (
+            time,
+            address,
+            "-" if agent is None or agent in _ABSENT else agent,
+            request,
+            method,
+            status,
+            lo,
+            hi,
+            sent,
+            total,
+            flags,
+        )
+
+    return hit
