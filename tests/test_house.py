@@ -71,7 +71,19 @@ def test_make_alone_prints_help_for_every_target() -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["setup", "run", "test", "test-long", "test-live", "test-servers", "coverage", "bench", "lint", "services", "services-stop"]
+    [
+        "setup",
+        "run",
+        "test",
+        "test-long",
+        "test-live",
+        "test-servers",
+        "coverage",
+        "bench",
+        "lint",
+        "services",
+        "services-stop",
+    ]
     + ["run-standalone-app", "run-standalone-app-debug", "run-es-app", "run-es-app-debug"]
     + [f"manual-{verb}-{kind}-es" for verb in ("map", "load", "drop") for kind in ("raw", "reduced")],
 )

@@ -49,6 +49,12 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 )
 @log_format_options
 @click.option(
+    "--bytes",
+    "bytes_kind",
+    type=click.Choice(["body", "with-headers", "announced"]),
+    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+)
+@click.option(
     "--order",
     type=click.Choice(ORDERS),
     default="file",
@@ -90,6 +96,7 @@ def command(
     format_name: str | None,
     log_format: str | None,
     server_config: str | None,
+    bytes_kind: str | None,
     order: str,
     seed: int,
     sizes: Path | None,
@@ -118,7 +125,8 @@ def command(
             lateness if lateness is not None else configured.lateness,
         )
         named = format_named(format_name, log_format, server_config, files)
-        job = Job(files, _read_options(named, configured), rules, order, seed, size_function(sizes, configured))
+        read = _read_options(named, bytes_kind, configured)
+        job = Job(files, read, rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
     statistics = Statistics()
@@ -227,8 +235,10 @@ def reject_line(name: str, bad: BadAt) -> str:
     return visible(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
 
 
-def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
+def _read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
     options = ReadOptions.of(configured)
+    if bytes_kind is not None:
+        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
     if format_name is not None:
         options = options._replace(format=format_name)
     if options.format != AUTO:
