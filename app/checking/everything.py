@@ -14,7 +14,6 @@ from app.checking.seen import Seen
 from app.checking.stores import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.checking.topics import TopicView
 from app.domain.open_deliveries import SizeOf, no_sizes
-from app.domain.windows import Rules
 from app.settings import Settings
 from app.stores.contract import Store
 from app.stores.refused import refusal_id
@@ -51,9 +50,8 @@ async def reconcile(
     """
     settings, view = run.settings, run.view_of(store)
     kept = settings.store_raw
-    rules = Rules(settings.window, settings.window_length, settings.lateness)
     # hits that are mended must be read again, to be merged as they are then
-    seen = Seen(Merged(rules, run.size_of) if mender is None and run.raw else None)
+    seen = Seen(Merged(settings.rules, run.size_of) if mender is None and run.raw else None)
     counts = await store.counts()
     report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
@@ -72,7 +70,7 @@ async def reconcile(
         report.skipped.append(
             f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
         )
-    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
+    basis = Basis(settings.rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender, seen)
     await _compare_counts(store, report, mender)
     return view, seen
