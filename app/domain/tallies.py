@@ -1,6 +1,6 @@
 """What is kept of the hits of one delivery: a value that absorbs repeats and does not care for order.
 
-Union of ranges, sums over distinct hits, least and greatest: each is a function of the set of hits added.
+Unions of ranges, sums over distinct hits, least and greatest: each is a function of the set of hits added.
 """
 
 from __future__ import annotations
@@ -12,32 +12,53 @@ from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
-from app.domain.records import HitFlag
 
-__all__ = ["HEADER_ALLOWANCE_BYTES", "MAX_HITS", "Mark", "Part", "Tally", "part_of", "tally_from"]
+__all__ = ["MAX_HITS", "UNPROVED", "Mark", "Part", "Tally", "tally_from"]
 
 MAX_HITS = 10_000
 """A delivery takes in no more distinct hits (so no more ranges either): beyond, it is fragmented."""
-HEADER_ALLOWANCE_BYTES = 8 << 10
-"""How much of a sent-bytes column may be response headers, where the column counts them."""
 
 
 class Mark:
-    """Bits that a tally gathers from its hits."""
+    """Bits that a tally gathers from its hits. Those from BROKEN on say what the range of a part is, if it is no proof."""
 
     CUT = 1
-    """A response was shorter than announced, or the client went away."""
+    """A response was shorter than announced, or it broke."""
     HEADERS_COUNTED = 2
     OFFSETS = 4
-    """A hit names which bytes it sent."""
+    """A hit names which bytes it is about."""
     BYTES_ONLY = 8
     """A hit tells at most how many bytes it sent."""
     NO_COUNT = 16
-    """A hit tells neither."""
+    """A hit does not tell how many bytes it sent."""
     SENT = 32
     """A hit adds to the sum of bytes sent."""
     FRAGMENTED = 64
     """More distinct hits came than are kept."""
+    BROKEN = 128
+    """The range was sent by a response that broke."""
+    REACHED = 256
+    """All was sent, but the response broke: the last byte announced may have arrived."""
+    ANSWERED = 512
+    """The range was answered; nothing says that it was sent."""
+    START = 1024
+    """A 200: the range is what was sent from byte 0 on, to be compared with the size of the file."""
+    START_ABORTED = 2048
+    """The same of a response that broke."""
+    WHOLE = 4096
+    """A 200 ended as it should: the file was sent, however large it is."""
+    ANSWERED_WHOLE = 8192
+    """A 200 of which nothing says what was sent."""
+    ANSWERED_BROKEN = 16384
+    """The same, and it broke: the last byte of the file did not arrive."""
+    COMPRESSIBLE = 32768
+    """Servers compress files of this type, and a hit names no encoding: fewer bytes than the size may be all."""
+    ENCODED = 65536
+    """A hit is about bytes of an encoded file, or perhaps is."""
+
+
+UNPROVED = Mark.BROKEN | Mark.REACHED | Mark.ANSWERED | Mark.START | Mark.START_ABORTED
+"""Parts whose range is none that surely was sent."""
 
 
 class Part(NamedTuple):
@@ -48,9 +69,9 @@ class Part(NamedTuple):
     """The short id, 64 bits."""
     lo: int
     hi: int
-    """The bytes that surely were sent; hi < lo is none."""
+    """Bytes that were sent, or were answered: the marks say which; hi < lo is none."""
     sent: int
-    """Body bytes logged, else the length of the range."""
+    """Bytes logged, else the length of the range."""
     total: int
     """Size of the whole file, or -1."""
     marks: int
@@ -58,65 +79,16 @@ class Part(NamedTuple):
     """Last byte announced by a response that was cut, or -1."""
 
 
-_ABORTED = int(HitFlag.ABORTED)
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
-_WHOLE = Mark.OFFSETS | Mark.SENT
-_make = tuple.__new__  # a named tuple's own constructor takes twice as long
 _new_tally = object.__new__
-
-
-def part_of(hit: tuple, hit_id: int) -> Part | None:
-    """What a hit (a tuple in the order of Parsed, more fields may follow) adds; None for one that does not count.
-
-    Only GET with 200 or 206 and all three parts of the key count. Announced is not delivered: a range is cut to the
-    body bytes sent. Where the column counts headers, too, or the client went away, what falls short of the
-    announcement is cut by HEADER_ALLOWANCE_BYTES more.
-    """
-    time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags = hit[:11]
-    if (
-        (status != 206 and status != 200)
-        or method != "GET"
-        or request is None
-        or ip_address is None
-        or user_agent is None
-    ):
-        return None
-    if total is None:
-        total = -1
-    if lo is not None and hi is not None:
-        length = hi - lo + 1
-        if not flags and (sent is None or sent >= length):
-            return _make(Part, (time, hit_id, lo, hi, length if sent is None else sent, total, _WHOLE, -1))
-        return _cut_part(time, hit_id, lo, length, sent, total, flags)
-    marks = (
-        Mark.BYTES_ONLY
-        | (Mark.CUT if flags & _ABORTED else 0)
-        | (Mark.HEADERS_COUNTED if flags & _HEADERS_COUNTED else 0)
-    )
-    if sent is None:
-        return _make(Part, (time, hit_id, 0, -1, 0, total, marks | Mark.NO_COUNT, -1))
-    return _make(Part, (time, hit_id, 0, -1, sent, total, marks | Mark.SENT, -1))
-
-
-def _cut_part(time: float, hit_id: int, lo: int, length: int, sent: int | None, total: int, flags: int) -> Part:
-    """A range with bytes or flags that may tell that less was sent than announced."""
-    marks = _WHOLE | (Mark.HEADERS_COUNTED if flags & _HEADERS_COUNTED else 0)
-    kept = length if sent is None else min(length, sent)
-    if flags & _ABORTED or (kept < length and flags & _HEADERS_COUNTED):
-        kept = max(0, kept - HEADER_ALLOWANCE_BYTES)
-    if flags & _ABORTED or kept < length:
-        return _make(
-            Part,
-            (time, hit_id, lo, lo + kept - 1, kept if sent is None else sent, total, marks | Mark.CUT, lo + length - 1),
-        )
-    return _make(Part, (time, hit_id, lo, lo + length - 1, length if sent is None else sent, total, marks, -1))
 
 
 class Tally:
     """One window of one key, gathered hit by hit."""
 
     __slots__ = (
+        "answered",
         "before",
+        "broken",
         "cut_hi",
         "first",
         "ids",
@@ -125,6 +97,8 @@ class Tally:
         "ranges",
         "sent",
         "start",
+        "start_aborted",
+        "start_sent",
         "total_max",
         "total_min",
     )
@@ -134,6 +108,13 @@ class Tally:
         """Where the window starts: what a delivery is named by."""
         self.first = self.last = start
         self.ranges: Ranges = ()
+        """What surely was sent."""
+        self.broken: Ranges = ()
+        """What each response that broke had sent: distinct pairs, sorted, not joined."""
+        self.answered: Ranges = ()
+        """What may have been sent."""
+        self.start_sent = self.start_aborted = -1
+        """Of all 200s: the most body bytes that were sent from byte 0 on, and the same of those that the server saw break off."""
         self.ids = array("Q")
         """Short ids of the distinct hits, sorted."""
         self.sent = 0
@@ -174,7 +155,9 @@ class Tally:
                 return False
         if hit_id >= 0:
             ids.append(hit_id)
-        if hi >= lo:
+        if marks & UNPROVED:
+            self.add_unproved(lo, hi, marks, cut_hi)
+        elif hi >= lo:
             ranges = self.ranges
             if len(ranges) == 1 and ranges[0][0] <= lo <= ranges[0][1] + 1:  # a file read in order
                 if hi > ranges[0][1]:
@@ -191,11 +174,31 @@ class Tally:
             self._stop_growing()
         return True
 
+    def add_unproved(self, lo: int, hi: int, marks: int, cut_hi: int) -> None:
+        """The range of a part with one of the marks UNPROVED."""
+        if marks & Mark.START:
+            self.start_sent = max(self.start_sent, hi + 1)
+        elif marks & Mark.START_ABORTED:
+            self.start_aborted = max(self.start_aborted, hi + 1)
+        elif marks & Mark.ANSWERED:
+            if hi >= lo:
+                self.answered = byteranges.add(self.answered, lo, hi)
+        else:
+            at = bisect_left(self.broken, (lo, hi))
+            if hi >= lo and self.broken[at : at + 1] != ((lo, hi),):
+                self.broken = (*self.broken[:at], (lo, hi), *self.broken[at:])
+            if marks & Mark.REACHED:
+                self.answered = byteranges.add(self.answered, cut_hi, cut_hi)
+
     def join(self, other: Tally) -> None:
         """Take in all of another tally of the same key; the start stays."""
         self.first, self.last = min(self.first, other.first), max(self.last, other.last)
         self.marks |= other.marks
         self.ranges = byteranges.union(self.ranges, other.ranges)
+        self.broken = tuple(sorted({*self.broken, *other.broken}))
+        self.answered = byteranges.union(self.answered, other.answered)
+        self.start_sent = max(self.start_sent, other.start_sent)
+        self.start_aborted = max(self.start_aborted, other.start_aborted)
         self.ids = array("Q", sorted({*self.ids, *other.ids}))
         self.sent += other.sent
         if other.total_min >= 0:
@@ -213,15 +216,20 @@ class Tally:
     def _stop_growing(self) -> None:
         self.marks |= Mark.FRAGMENTED
         del self.ids[MAX_HITS:]
-        self.ranges = self.ranges[:MAX_HITS]
+        self.ranges, self.answered = self.ranges[:MAX_HITS], self.answered[:MAX_HITS]
+        self.broken = self.broken[:MAX_HITS]
 
     def pack(self) -> tuple:
         """As plain values, for the changelog; a time equal to the start is None, whole seconds are an integer: both take less."""
         start, first, last = self.start, self.first, self.last
+        unproved = None
+        if self.marks & UNPROVED:
+            broken, answered = ([end for pair in some for end in pair] for some in (self.broken, self.answered))
+            unproved = broken, answered, self.start_sent, self.start_aborted
         return (
             _shortest(start), None if first == start else _shortest(first), None if last == start else _shortest(last),
             [end for pair in self.ranges for end in pair], self.ids.tobytes(),
-            self.sent, self.total_min, self.total_max, self.marks, self.cut_hi,
+            self.sent, self.total_min, self.total_max, self.marks, self.cut_hi, unproved,
         )  # fmt: skip
 
     @classmethod
@@ -229,14 +237,17 @@ class Tally:
         """From what `pack` gave, with times that are floats again."""
         (
             start, first, last, flat, ids,
-            sent, total_min, total_max, marks, cut_hi,
+            sent, total_min, total_max, marks, cut_hi, unproved,
         ) = values  # fmt: skip
         tally = cls(start)
         if first is not None:
             tally.first = first
         if last is not None:
             tally.last = last
-        tally.ranges = tuple(zip(flat[::2], flat[1::2], strict=True))
+        tally.ranges = _pairs(flat)
+        if unproved is not None:
+            broken, answered, tally.start_sent, tally.start_aborted = unproved
+            tally.broken, tally.answered = _pairs(broken), _pairs(answered)
         tally.ids.frombytes(ids)
         tally.sent, tally.total_min, tally.total_max, tally.marks, tally.cut_hi = (
             sent,
@@ -262,9 +273,14 @@ def tally_from(
         sent,
         marks,
     )
-    tally.total_min = tally.total_max = tally.cut_hi = -1
+    tally.total_min = tally.total_max = tally.cut_hi = tally.start_sent = tally.start_aborted = -1
+    tally.broken = tally.answered = ()
     tally.before = 0
     return tally
+
+
+def _pairs(flat: list[int]) -> Ranges:
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _shortest(time: float) -> float | int:
