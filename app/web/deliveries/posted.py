@@ -57,7 +57,7 @@ def _name(key: str) -> bytes:
 
 
 def _headers(chunk: Chunk, form: Format | None, placed: bool) -> dict[str, bytes]:
-    headers = {}
+    headers = {Headers.FORM: b"%d" % HEADERS_FORM}
     if placed:
         headers[Headers.POSITION] = str(chunk.position).encode()
     if form is not None:
@@ -65,4 +65,4 @@ def _headers(chunk: Chunk, form: Format | None, placed: bool) -> dict[str, bytes
         headers[Headers.HEAD] = "\n".join(chunk.head).encode()
     if chunk.too_long:
         headers[Headers.TOO_LONG] = str(chunk.too_long).encode()
-    return {Headers.FORM: b"%d" % HEADERS_FORM, **headers} if headers else {}
+    return headers
