@@ -60,17 +60,11 @@ class HitColumns(NamedTuple):
     @classmethod
     def from_message(cls, blocks: Sequence[PackedHits]) -> HitColumns:
         """The hits in some blocks of one source."""
-        numbers: dict[tuple[Key, str | None], int] = {}
-        codes = []
-        for block in blocks:
-            pairs = zip(block.keys, block.methods, strict=True)
-            code_of = [numbers.setdefault(pair, len(numbers)) for pair in pairs]
-            codes.append(np.array(code_of, np.int64)[np.frombuffer(block.key, "<u4")])
-        names = ListedKeys([key for key, _ in numbers], [method for _, method in numbers])
+        names, codes = _listed(blocks)
         told = any(block.sent for block in blocks)
         return cls(
             names,
-            np.concatenate(codes),
+            codes,
             np.concatenate([np.frombuffer(block.times, "<f8") for block in blocks]),
             np.concatenate([np.frombuffer(block.positions, "<u8") for block in blocks]),
             np.concatenate([np.frombuffer(block.statuses, "<u2") for block in blocks]).astype(np.int64),
@@ -162,6 +156,20 @@ class HitColumns(NamedTuple):
             )
         factors = short_id_factors(source)
         return Groups(self.names, codes, self.times, self.positions, lo, hi, factors, rules, details)
+
+
+def _listed(blocks: Sequence[PackedHits]) -> tuple[ListedKeys, Ints]:
+    """The keys of some blocks, each once, and the number of each hit's key. A key has one method."""
+    codes = [np.frombuffer(block.key, "<u4") for block in blocks]
+    if len(blocks) == 1:
+        return ListedKeys(blocks[0].keys, blocks[0].methods), codes[0].astype(np.int64)
+    numbers: dict[Key, int] = {}
+    method_of: dict[Key, str | None] = {}
+    found = []
+    for block, its in zip(blocks, codes, strict=True):
+        found.append(np.array([numbers.setdefault(key, len(numbers)) for key in block.keys], np.int64)[its])
+        method_of.update(zip(block.keys, block.methods, strict=True))
+    return ListedKeys(list(numbers), [method_of[key] for key in numbers]), np.concatenate(found)
 
 
 def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:

@@ -7,12 +7,15 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from app.domain.parts import part_of
+from app.domain.records import Parsed
 from app.domain.tallies import Mark, Part, Tally
 
-__all__ = ["Key", "KeyHits", "PlacedPart", "in_log_order", "key_hits", "place_parts", "take_parts"]
+__all__ = ["KEY_FIELDS", "Key", "KeyHits", "PlacedPart", "in_log_order", "key_hits", "place_parts", "take_parts"]
 
 Key = tuple[str, str, str]
 """ip_address, user_agent, request."""
+KEY_FIELDS = slice(Parsed._fields.index("ip_address"), Parsed._fields.index("request") + 1)
+"""Where a tuple in the order of Parsed has its key."""
 PlacedPart = tuple[int, Part]
 """With the position of its line."""
 _WHOLE = Mark.OFFSETS | Mark.SENT
@@ -78,14 +81,19 @@ def take_parts(by_key: dict[Key, list[Part]], hits: Iterable[tuple[Any, ...]], h
     return counted
 
 
-def place_parts(by_key: dict[Key, list[PlacedPart]], hits: Iterable[tuple[tuple[Any, ...], int, int]]) -> int:
-    """As take_parts, with positions: of (hit, short id, position), the hit in the order of Parsed, more fields may follow."""
+def place_parts(
+    by_key: dict[Key, list[PlacedPart]],
+    hits: Iterable[tuple[Any, ...]],
+    hit_ids: Iterable[int],
+    positions: Iterable[int],
+) -> int:
+    """As take_parts, with the positions of the hits; more fields may follow those of Parsed."""
     counted = 0
-    for hit, hit_id, position in hits:
+    for hit, hit_id, position in zip(hits, hit_ids, positions, strict=True):
         part = part_of(hit, hit_id)
         if part is not None:
             counted += 1
-            key = hit[1:4]
+            key = hit[KEY_FIELDS]
             if key in by_key:
                 by_key[key].append((position, part))
             else:

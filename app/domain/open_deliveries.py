@@ -72,7 +72,7 @@ class OpenDeliveries:
         """What goes out of the windows of an open key: those that hits fell into, and those that are no more. Needs `load`."""
         changes, entry, rules = self._changes, self.open[key], self.rules
         assert changes is not None
-        touched, gone = changes.touched.get(key, set()), changes.gone.get(key)
+        touched, gone = changes.touched[key], changes.gone.get(key)
         _, _, request = key
         if len(entry.tallies) == 1 and gone is None and rules.window != "first_touch":  # nearly all
             (tally,) = entry.tallies

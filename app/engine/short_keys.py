@@ -7,7 +7,7 @@ from collections.abc import Iterable
 __all__ = ["ShortKeys"]
 
 _BETWEEN = b'","'
-"""No text in JSON holds it: its quotation marks are escaped."""
+"""No text in JSON holds it: its quotation marks are escaped. Behind an opening quotation mark a text may begin with the comma."""
 _SEPARATOR = b"\n"
 """Nor this."""
 
@@ -33,21 +33,21 @@ class ShortKeys:
         """The short form of a key; None where its agent was never numbered."""
         if key[0] == 0:
             return key
-        address, agent, request = key.split(_BETWEEN)
+        address, agent, request = key[2:-2].split(_BETWEEN)
         number = self._numbers.get(agent)
-        return None if number is None else _SEPARATOR.join((number, address[2:], request[:-2]))
+        return None if number is None else _SEPARATOR.join((number, address, request))
 
     def make(self, key: bytes) -> bytes:
         """The short form of a key, its agent numbered where it is new."""
         if key[0] == 0:
             return key
-        address, agent, request = key.split(_BETWEEN)
+        address, agent, request = key[2:-2].split(_BETWEEN)
         number = self._numbers.get(agent)
         if number is None:
             number = self._numbers[agent] = b"%d" % self._next
             self._agents[number] = agent
             self._next += 1
-        return _SEPARATOR.join((number, address[2:], request[:-2]))
+        return _SEPARATOR.join((number, address, request))
 
     def whole(self, short: bytes) -> bytes:
         """The key with this short form."""

@@ -90,8 +90,7 @@ def _stretch_hits(
         placed: dict[Key, list[PlacedPart]] = {}
         counted = 0
         for rows in by_line:
-            ids = map(identify, rows.positions)
-            counted += place_parts(placed, zip(rows.hits, ids, rows.positions, strict=True))
+            counted += place_parts(placed, rows.hits, map(identify, rows.positions), rows.positions)
         groups = HitColumns.of_lines(blocks).groups(source_id, rules)
         return StretchHits(*facts, counted + groups.counted, rejects, advances, {}, groups, placed)
     if as_columns and not unordered:

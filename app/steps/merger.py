@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import msgspec
 
 from app.domain.entries import Entry
-from app.domain.key_hits import Key, PlacedPart, key_hits, place_parts
+from app.domain.key_hits import Key, PlacedPart, key_hits, place_parts, take_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, evict
 from app.domain.records import Delivery
+from app.domain.tallies import Part
 from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
 from app.errors import SettingsError
@@ -93,12 +94,14 @@ class Merger:
                 rows = [row for row in rows if not clock.was_merged(row[POSITION], row[TIME])]
                 leave_out = None if columns is None else columns.merged_before(clock.position, clock.closed)
             clock.position = max(clock.position, *_ends(group, columns))
-        placed: dict[Key, list[PlacedPart]] = {}
-        place_parts(placed, ((row, int(row[RAW_ID][:_SHORT_ID_DIGITS], 16), row[POSITION]) for row in rows))
+        ids = [int(row[RAW_ID][:_SHORT_ID_DIGITS], 16) for row in rows]
         if columns is None:
-            parts = {key: [part for _, part in some] for key, some in placed.items()}
+            parts: dict[Key, list[Part]] = {}
+            take_parts(parts, [row[:RAW_ID] for row in rows], ids)
             deliveries.merge(key_hits(parts), group.clock, now)
         else:
+            placed: dict[Key, list[PlacedPart]] = {}
+            place_parts(placed, rows, ids, [row[POSITION] for row in rows])
             groups = columns.groups(group.source, self._rules, leave_out)
             deliveries.merge(groups.beside(placed), group.clock, now)
 
@@ -125,7 +128,7 @@ class Merger:
     def _merged(self, deliveries: OpenDeliveries, head: dict[bytes, bytes | None]) -> Iterator[MergeStep]:
         """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
         changed = (
-            _Change(key_bytes(key), pack_entry(entry), deliveries.records(key), {})
+            _Change(key_bytes(key), pack_entry(entry), deliveries.records(key))
             for key, entry in deliveries.open.items()
         )
         slices = split(changed, _Change.weight, self._max)
@@ -154,7 +157,7 @@ class Merger:
         for name, value in list(state.items()) if isinstance(state, dict) else state.items():
             if name.startswith(CLOCK):
                 if unpack_clock(value).touched < expired:
-                    yield _Change(name, None, [], {})
+                    yield _Change(name, None, [])
             elif not name.startswith(b"\0"):
                 entry = unpack_entry(value, self._rules)
                 final = self._evicted(name, entry, state, clocks, expired)
@@ -176,7 +179,7 @@ class _Change(NamedTuple):
     name: bytes
     value: bytes | None
     records: list[Delivery]
-    clocks: dict[bytes, bytes | None]
+    clocks: dict[bytes, bytes | None] | None = None
     """To be written with it."""
 
     def weight(self) -> int:
@@ -194,7 +197,8 @@ def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeS
     for name, value, its, clocks in changes:
         records += its
         values[name] = value
-        values |= clocks
+        if clocks:
+            values |= clocks
     return MergeStep(records, values | head)
 
 

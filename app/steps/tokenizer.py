@@ -14,6 +14,7 @@ from app.columns.formats import COLUMN_FORMATS, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
+from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
@@ -234,7 +235,7 @@ class Tokenizer:
         partitions = self._partitions
         for hit, position in zip(read.hits, read.positions, strict=True):
             raw_id = identify(position)
-            _, ip_address, user_agent, request, *_ = hit
+            ip_address, user_agent, request = hit[KEY_FIELDS]
             partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
             row = (*hit, raw_id, position)
             if partition in rows:
