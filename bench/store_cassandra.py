@@ -155,8 +155,8 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
     await store.open()
     try:
         for kind, count, make, write, main_row in (
-            ("hits", hit_count, make_hits, store.write_hits, "hit"),
-            ("deliveries", delivery_count, make_deliveries, store.write_deliveries, "delivery"),
+            ("hits", hit_count, make_hits, store.writes.write_hits, "hit"),
+            ("deliveries", delivery_count, make_deliveries, store.writes.write_deliveries, "delivery"),
         ):
             warm = make(min(CALL, count), uuid.uuid4().hex)
             await store_seconds(write, warm)

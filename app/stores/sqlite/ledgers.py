@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 from app.domain.events import Sum, Transaction, Vote
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.sqlite.bulk import Insert
-from app.stores.sqlite.reads import Reader
+from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.rows import number, text
-from app.stores.sqlite.writes import Writer
+from app.stores.sqlite.writer import SqliteWriter
 
 __all__ = ["SqliteLedgers"]
 
@@ -44,7 +44,7 @@ Read = Callable[..., Awaitable[Any]]
 class SqliteLedgers:
     """The Ledgers protocol upon the store's reading and writing threads."""
 
-    def __init__(self, read: Read, write: Read, reader: Reader, clock: Callable[[], float]) -> None:
+    def __init__(self, read: Read, write: Read, reader: SqliteReader, clock: Callable[[], float]) -> None:
         """`read(work, *args)` calls in the reading thread, `write(work, *args)` with the writer first in the writing one."""
         self._read, self._write, self._reader, self._clock = read, write, reader, clock
 
@@ -166,7 +166,7 @@ class SqliteLedgers:
 
 
 def _put(
-    writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple]
+    writer: SqliteWriter, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple]
 ) -> list[tuple[Record, str]]:
     with writer.transaction(doing) as (connection, _):
         return [(records[index], reason) for index, reason in insert.run(connection, rows)]
@@ -178,7 +178,7 @@ _WITHOUT_ROWID = {
 }
 
 
-def _delete(writer: Writer, table: str, condition: str) -> int:
+def _delete(writer: SqliteWriter, table: str, condition: str) -> int:
     """One slice of the rows; how many went."""
     key = _WITHOUT_ROWID.get(table, "rowid")
     statement = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {SLICE_ROWS})"
