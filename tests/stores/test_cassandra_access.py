@@ -251,16 +251,16 @@ def test_drop_takes_the_tables_of_a_kind_and_map_brings_them_back_empty() -> Non
             await store.writes.write_deliveries([delivery()])
             await store.writes.write_rejects([reject(1)])
             await store.retention.drop(["rejects", "raw"])
-            assert set(await store.missing()) == {"raw_weblogs", "rejects"}
+            assert set(await store.retention.missing()) == {"raw_weblogs", "rejects"}
             with pytest.raises(StoreUnreachable, match="lacks tables"):
                 await store.writes.write_hits([hit(1)])
             assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery()]
             await store.retention.map(["raw", "rejects"])
-            assert await store.missing() == []
+            assert await store.retention.missing() == []
             assert await store.writes.write_hits([hit(2)]) == []
             assert [one.position async for one in store.reads.all_hits()] == [2]
             await store.retention.drop(["raw", "reduced", "rejects"])
-            assert len(await store.missing()) == 9
+            assert len(await store.retention.missing()) == 10
             with pytest.raises(SettingsError, match="'keys' is no kind of record"):
                 await store.retention.drop(["keys"])
             await store.retention.map()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.stores.cassandra.statements import STAMPED_COLUMNS
+from app.stores.cassandra.rows import STAMPED_COLUMNS
 from app.stores.cassandra.store import CassandraStore
 from tests.stores import records
 from tests.stores.cassandra_stores import FLOOR_AGE_S, Bench, cql, fresh_keyspace, own_settings, with_cassandra
