@@ -20,7 +20,7 @@ HITS: list[Hit] = [
     hit(2, raw_id="ab" * 16, lo=2**70, hi=2**70 + 9, ip_address=None),
     hit(3, request="GET /\ud800", method=None, status=404, bytes_sent=None),
 ]
-REJECTS: list[Reject] = [reject(4), reject(5, detail="\0", line="é" * 9)]
+REJECTS: list[Reject] = [reject(4), reject(5, detail="\ud800", line="é" * 9)]
 DELIVERIES: list[Delivery] = [
     delivery(8),
     delivery(16, request="GET /b", ranges=[[0, 9], [20, 2**70]], missing=[[10, 19]], covered_bytes=2**70),

@@ -77,7 +77,7 @@ CREATE TABLE rejects (
     time REAL NOT NULL
 );
 INSERT INTO "rejects" VALUES(1,1,NULL,'bad_time','no date','x',4,1596213967.0);
-INSERT INTO "rejects" VALUES(2,1,NULL,'bad_time','','ééééééééé',5,1596213967.0);
+INSERT INTO "rejects" VALUES(2,1,NULL,'bad_time',X'EDA080','ééééééééé',5,1596213967.0);
 CREATE TABLE sources (
     source_no INTEGER PRIMARY KEY,
     source NOT NULL UNIQUE
