@@ -8,11 +8,12 @@ import time
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from app.domain.fields import DELIVERY, HIT, KEY
+from app.domain.fields import HIT, KEY
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.memory import Written
 from app.stores.cassandra.rows import (
     COLUMN_BYTES,
+    DELIVERIES,
     SHARDS,
     AnyKey,
     KeyBytes,
@@ -35,7 +36,7 @@ __all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
 LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
 _TIME, _RAW_ID = HIT.at["time"], HIT.at["raw_id"]
-_WINDOW_START = DELIVERY.at["window_start"]
+_WINDOW_START = DELIVERIES.at["window_start"]
 _key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _make_row = tuple.__new__
 _UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)

@@ -100,7 +100,7 @@ def text_of_ranges(ranges: Iterable[Sequence[int]]) -> str:
     """>>> text_of_ranges([[0, 499], [1000, 1200]])
     '0-499,1000-1200'
     """
-    return ",".join([f"{lo}-{hi}" for lo, hi in ranges])
+    return ",".join([f"{lo}-{hi}" for lo, hi in ranges]) if ranges else ""
 
 
 _RANGE = re.compile(r"(-?\d+)-(-?\d+)")
@@ -213,7 +213,9 @@ def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple:
     row: list[Any] = list(delivery)
     for at, encode in _TRANSFORMED:
         row[at] = encode(row[at])
-    return (key_no, *row[len(KEY) :], ingested)
+    row[: len(KEY)] = (key_no,)
+    row.append(ingested)
+    return tuple(row)
 
 
 def _decoder(table: Table) -> list[tuple[int, Callable[[Any], Any]]]:
