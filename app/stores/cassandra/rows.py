@@ -13,9 +13,10 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind, Table
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.stores.cassandra.values import (
+    COLUMNS,
     big,
     bigint,
     day_number,
@@ -23,11 +24,8 @@ from app.stores.cassandra.values import (
     int32,
     key_part,
     long_key,
-    pairs,
     text,
     text_of,
-    texts,
-    varint,
 )
 
 __all__ = [
@@ -35,7 +33,6 @@ __all__ = [
     "DELIVERIES",
     "HIDDEN",
     "HITS",
-    "MAX_VERSION",
     "REJECTS",
     "SHARDS",
     "STAMPED_COLUMNS",
@@ -69,12 +66,10 @@ BUCKETS = 1024
 VERDICTS = ("complete", "partial", "unknown")
 HIDDEN = "superseded"
 """The class of superseded deliveries in deliveries_by_last; the others' is their verdict."""
-MAX_VERSION = 1 << 42
 _VERSION_STEP = 1_000_000
 _KNOWN = 500_000
 _HOUR_S = 3600.0
 _HOURS_END = 1 << 50
-_TRUE, _FALSE = b"\1", b"\0"
 
 AnyKey = tuple[str | None, str | None, str | None]
 COLUMN_BYTES = 20
@@ -119,64 +114,6 @@ _short_text = lru_cache(maxsize=1024)(text)
 """Of methods and sources, of which there are few."""
 
 
-def _raw_id(value: str) -> bytes:
-    if len(value) != 32 or bytes.fromhex(value).hex() != value:
-        raise ValueError(f"raw_id {value[:80]!r} is not 32 hex digits")
-    return value.encode()
-
-
-def _time(value: float) -> bytes:
-    if value != value:
-        raise ValueError("a time is no number")
-    return double(value + 0.0)  # -0.0 is 0.0: they would be two rows
-
-
-def _boolean(value: bool) -> bytes:
-    return _TRUE if value else _FALSE
-
-
-def _version(value: int) -> bytes:
-    if not 0 <= value <= MAX_VERSION:
-        raise ValueError(f"version is not within 0..{MAX_VERSION}: it is the timestamp of the row")
-    return bigint(value)
-
-
-def _short_ids(ids: Sequence[str]) -> bytes:
-    joined = "".join(ids)
-    packed = bytes.fromhex(joined)
-    if packed.hex() != joined or not set(map(len, ids)) <= {16}:
-        raise ValueError("hit_ids are not 16 hex digits each")
-    return packed
-
-
-class _Column(NamedTuple):
-    """How a kind of field is written: CQL type, both directions, and what a row that a person wrote without it gives."""
-
-    cql: str
-    encode: Callable[[Any], bytes]
-    decode: Callable[[Any], Any]
-    empty: Callable[[], Any]
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-_RANGES = "frozen<list<frozen<tuple<varint, varint>>>>"
-_COLUMNS: dict[Kind, _Column] = {
-    Kind.TEXT: _Column("text", text, text_of, str),
-    Kind.INTEGER: _Column("varint", varint, _same, int),
-    Kind.SMALL: _Column("int", int32, _same, int),
-    Kind.VERSION: _Column("bigint", _version, _same, int),
-    Kind.TIME: _Column("double", _time, _same, float),
-    Kind.BOOLEAN: _Column("boolean", _boolean, bool, bool),
-    Kind.RANGES: _Column(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
-    Kind.WORDS: _Column("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
-    Kind.SHORT_IDS: _Column(
-        "blob", _short_ids, lambda packed: [packed[at : at + 8].hex() for at in range(0, len(packed), 8)], list
-    ),
-    Kind.RAW_ID: _Column("text", _raw_id, _same, str),
-}
 _NAMES = {"ranges": "byte_ranges", "covered_bytes": "covered", "total_bytes": "total"}
 """Columns of reduced_weblogs that have another name than their field."""
 _LONG_KEY = "long_key"
@@ -185,7 +122,7 @@ _LONG_KEY = "long_key"
 def _encoder(table: Table, own: Sequence[Field]) -> Callable[[Sequence[Any], Any], list[Any]]:
     """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
     known: dict[str, Any] = {
-        f"encode_{field.name}": _short_text if field.name in ("method", "source") else _COLUMNS[field.kind].encode
+        f"encode_{field.name}": _short_text if field.name in ("method", "source") else COLUMNS[field.kind].encode
         for field in own
     }
     values = [
@@ -208,7 +145,7 @@ class Rows:
         self.keyed = set(KEY) <= table.at.keys()
         own = table.without(*KEY) if self.keyed else table.fields
         self._fields = (*(table[name] for name in KEY), *own) if self.keyed else own
-        self.types = {names.get(field.name, field.name): _COLUMNS[field.kind].cql for field in self._fields} | dict(beside)
+        self.types = {names.get(field.name, field.name): COLUMNS[field.kind].cql for field in self._fields} | dict(beside)
         """CQL type by column."""
         self.columns = ", ".join(self.types)
         self.at = {name: at for at, name in enumerate(self.types)}
@@ -219,7 +156,7 @@ class Rows:
         Raises what `encode` raises for a value that no row can hold.
         """
         self._decode = [
-            (at, _COLUMNS[field.kind].decode, _COLUMNS[field.kind].empty)
+            (at, COLUMNS[field.kind].decode, COLUMNS[field.kind].empty)
             for at, field in enumerate(self._fields)
             if field in own
         ]
