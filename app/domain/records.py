@@ -152,6 +152,11 @@ class Delivery(NamedTuple):
     superseded_by: float | None
     """Window start of the delivery that took this one in; every read hides such a record."""
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names who asked for what."""
+        return self.ip_address, self.user_agent, self.request
+
 
 def key_text(ip_address: str, user_agent: str, request: str) -> str:
     """The key as people write it.

@@ -22,7 +22,7 @@ COLUMNS = (*(field.column for field in _LISTED), "key_hash")
 NUMBERS = tuple(field.column for field in _LISTED if field.kind in (Kind.INTEGER, Kind.SMALL, Kind.VERSION))
 TIMES = tuple(field.column for field in _LISTED if field.kind is Kind.TIME)
 BOOLEANS = tuple(field.column for field in _LISTED if field.kind is Kind.BOOLEAN)
-_TEXTS = {Kind.RANGES: byteranges.to_text, Kind.WORDS: ",".join, Kind.SHORT_IDS: ",".join}
+_TEXTS: dict[Kind, Callable[[Any], str]] = {Kind.RANGES: byteranges.to_text, Kind.WORDS: ",".join, Kind.SHORT_IDS: ",".join}
 """What kinds are written as texts, and how."""
 _listed = DELIVERY.picker(_LISTED)
 _TRANSFORMED: list[tuple[int, Callable[[Any], str]]] = [

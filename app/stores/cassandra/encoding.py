@@ -6,6 +6,7 @@ import math
 import struct
 import time
 from collections.abc import Hashable, Sequence
+from operator import itemgetter
 from typing import Any
 
 from app.domain.fields import HIT, KEY
@@ -35,7 +36,7 @@ __all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
 
 LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
-_TIME, _RAW_ID = HIT.at["time"], HIT.at["raw_id"]
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 _WINDOW_START = DELIVERIES.at["window_start"]
 _key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _make_row = tuple.__new__
@@ -93,9 +94,9 @@ class Encoder:
         seen: set[tuple] = set()
         for index, hit in enumerate(hits):
             key = _key_of_hit(hit)
-            time_s = hit[_TIME]
+            time_s, raw_id = _time_and_id(hit)
             try:
-                name = (hit[_RAW_ID], time_s, key)
+                name = (raw_id, time_s, key)
                 if name in seen:
                     continue
                 seen.add(name)
@@ -146,7 +147,7 @@ class Encoder:
         keys: dict[AnyKey, KeyBytes] = {}
         for index, delivery in enumerate(deliveries):
             try:
-                key = delivery[: len(KEY)]
+                key = delivery.key
                 encoded = keys.get(key)
                 if encoded is None:
                     encoded = keys[key] = key_bytes(key)

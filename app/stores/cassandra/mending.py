@@ -10,7 +10,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from app.domain.fields import KEY
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError
 from app.stores.cassandra.encoding import Work
@@ -77,7 +76,7 @@ class CassandraMending:
             if not left:
                 return
         raise StoreError(
-            f"{self._connection.where}: the delivery {key_text(*left[0][: len(KEY)])!r:.300} can not be mended: something newer hides it"
+            f"{self._connection.where}: the delivery {key_text(*left[0].key)!r:.300} can not be mended: something newer hides it"
         )
 
     async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
@@ -90,7 +89,7 @@ class CassandraMending:
         return off
 
     async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
-        key = key_bytes(delivery[: len(KEY)])
+        key = key_bytes(delivery.key)
         stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
         wanted = delivery_values(delivery, key, None)
         try:
@@ -108,7 +107,7 @@ class CassandraMending:
 
     async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
-        ids = [(key_bytes(one[: len(KEY)]).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
+        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
         await self._set_floors(ids, step_us, _now_us())
         await asyncio.sleep(
             2 * self._floors.age_s

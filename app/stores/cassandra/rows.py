@@ -255,7 +255,7 @@ def hour_of(time_s: float) -> int:
 
 def id_bytes(delivery: Delivery) -> bytes:
     """16 bytes that name the delivery in every store."""
-    return bytes.fromhex(delivery_id(*delivery[: len(KEY)], delivery.window_start + 0.0))
+    return bytes.fromhex(delivery_id(*delivery.key, delivery.window_start + 0.0))
 
 
 def index_values(delivery: Delivery, key: KeyBytes, name: bytes, unset: Any) -> list[Any]:

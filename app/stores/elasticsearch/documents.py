@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -249,9 +250,8 @@ def key_id(ip_address: str | None, user_agent: str | None, request: str | None) 
     return hashed, f"{hashed}:{':'.join(lengths)}"
 
 
-_HIT_TIME = HIT.at["time"]
+_time_of_hit = itemgetter(HIT.at["time"])
 _of_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
-_REJECT_TIME = REJECT.at["time"]
 _RANGES = tuple(at for at, field in enumerate(DELIVERIES.fields) if field.kind is Kind.RANGES)
 
 
@@ -259,7 +259,7 @@ def hit_document(hit: Hit, ingested_ms: int) -> bytes:
     """Raises ValueError for a hit that can not be kept."""
     fits = HITS.fit(hit)
     named = key_id(*_of_key_of_hit(hit))
-    document = HITS.make(*HITS.values(hit), _date(hit[_HIT_TIME]), *named, ingested_ms, FORM)
+    document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
     return encode(document, hit, Hit._fields, fits=fits)
 
 
@@ -271,7 +271,7 @@ def hit_of(raw_id: str, source: Mapping[str, Any]) -> Hit:
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
     """Raises ValueError for a reject that can not be kept."""
     fits = REJECTS.fit(reject)
-    document = REJECTS.make(*REJECTS.values(reject), _date(reject[_REJECT_TIME]), ingested_ms, FORM)
+    document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
     return encode(document, reject, Reject._fields, fits=fits)
 
 
@@ -296,7 +296,7 @@ def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that can not be kept."""
     fits = DELIVERIES.fit(delivery)
-    values = list(delivery)
+    values: list[Any] = list(delivery)
     for at in _RANGES:
         values[at], whole = _ranges(values[at])
         fits = fits and whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.domain.fields import HIT
@@ -29,7 +30,7 @@ __all__ = [
 BULK_DOCUMENTS = 5000
 """Documents in a bulk request at most."""
 FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
-_TIME, _RAW_ID = HIT.at["time"], HIT.at["raw_id"]
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 Record = TypeVar("Record")
 
 
@@ -151,7 +152,8 @@ def _named(raw_id: str) -> str:
 def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
     """Created once, in the index of its day. Raises ValueError for a hit that can not be kept."""
     document = hit_document(hit, ingested_ms)
-    action = f'{{"create":{{"_index":"{index_of(hit[_TIME])}","_id":"{_named(hit[_RAW_ID])}"}}}}\n'
+    time, raw_id = _time_and_id(hit)
+    action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{_named(raw_id)}"}}}}\n'
     return Item(hit, action.encode() + document + b"\n")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from app.domain.fields import KEY
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.errors import StoreError
 from app.stores.contract import Key
@@ -33,7 +32,7 @@ class SqliteMending:
     @writing
     def mend_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> None:
         with writer.transaction("mend deliveries of") as inside:
-            _delete_deliveries(inside, [(delivery[: len(KEY)], delivery.window_start) for delivery in deliveries])
+            _delete_deliveries(inside, [(delivery.key, delivery.window_start) for delivery in deliveries])
             _all_taken(writer.put_deliveries(inside, deliveries))
 
     @writing

@@ -240,14 +240,14 @@ class SqliteWriter:
         self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list
     ) -> dict[_Name, Delivery]:
         """The highest version of each delivery of the batch."""
-        numbers = self._names.key_numbers(connection, dict.fromkeys([delivery[: len(KEY)] for delivery in deliveries]))
+        numbers = self._names.key_numbers(connection, dict.fromkeys([delivery.key for delivery in deliveries]))
         named = []
         for delivery in deliveries:
             if math.isnan(delivery.window_start):
                 refused.append((delivery, "window_start is no number"))
             else:
                 named.append(delivery)
-        return newest_by(lambda one: (numbers[one[: len(KEY)]], float(one.window_start)), named)
+        return newest_by(lambda one: (numbers[one.key], float(one.window_start)), named)
 
     def _newer(
         self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list
