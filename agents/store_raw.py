@@ -21,7 +21,7 @@ def _store_raw(name: str, sink: Sink) -> None:
     async def store_raw(stream):
         async for batch in batches(sink.app, stream):
             # no name for the hits: it would keep them until the next batch
-            await write_until_taken(sink.app, name, stores[name].write_hits, _hits(batch) if _keep else [])
+            await write_until_taken(sink.app, name, stores[name].writes.write_hits, _hits(batch) if _keep else [])
             await acknowledge(stream, batch)
             del batch
 

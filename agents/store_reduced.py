@@ -22,7 +22,7 @@ def _store_reduced(name: str, sink: Sink) -> None:
     async def store_reduced(stream):
         async for batch in batches(sink.app, stream):
             # no name for the records: it would keep them until the next batch
-            await write_until_taken(sink.app, name, stores[name].write_deliveries, _newest(batch))
+            await write_until_taken(sink.app, name, stores[name].writes.write_deliveries, _newest(batch))
             await acknowledge(stream, batch)
             del batch
 

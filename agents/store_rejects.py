@@ -19,7 +19,7 @@ def _store_rejects(name: str, sink: Sink) -> None:
         async for batch in batches(sink.app, stream):
             read = (read_at("weblogs_rejects", taken, decode_rejects) for taken in batch if _keep)
             rejects = [reject for some in read for reject in some]
-            await write_until_taken(sink.app, name, stores[name].write_rejects, rejects)
+            await write_until_taken(sink.app, name, stores[name].writes.write_rejects, rejects)
             await acknowledge(stream, batch)
 
 

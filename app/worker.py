@@ -135,7 +135,7 @@ class Beside(mode.Service):
         while not self.should_stop:
             for name, store in stores.items():
                 try:
-                    gone = await store.retain(time.time(), *settings().retention_days)
+                    gone = await store.retention.retain(time.time(), *settings().retention_days)
                     if any(gone):
                         log.info("%s: %d raw and %d reduced records were past their retention", name, *gone)
                 except WeblogsError as error:

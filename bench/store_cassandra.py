@@ -89,7 +89,7 @@ def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int
     """Seconds that the bare loader takes: driver calls and nothing else."""
     from cassandra.query import BatchStatement, BatchType
 
-    connection = store._connection
+    connection = store.connection
     free = threading.Semaphore(in_flight)
     failed: list[Exception] = []
 
@@ -113,7 +113,7 @@ def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int
 
 def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[Row]]:
     """The batches that the store would send of these records; `only` those of one statement."""
-    encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store._connection.unset)
+    encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store.connection.unset)
     more: tuple[Any, ...] = ({},) if encode == "deliveries" else ()
     batches: list[list[Row]] = []
     for start in range(0, len(records), CALL):
@@ -155,8 +155,8 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
     await store.open()
     try:
         for kind, count, make, write, main_row in (
-            ("hits", hit_count, make_hits, store.write_hits, "hit"),
-            ("deliveries", delivery_count, make_deliveries, store.write_deliveries, "delivery"),
+            ("hits", hit_count, make_hits, store.writes.write_hits, "hit"),
+            ("deliveries", delivery_count, make_deliveries, store.writes.write_deliveries, "delivery"),
         ):
             warm = make(min(CALL, count), uuid.uuid4().hex)
             await store_seconds(write, warm)
@@ -173,7 +173,7 @@ async def measure(given: Settings, hit_count: int, delivery_count: int, runs: in
                     rates[way].append(count / await ways[way]())
             measured[kind] = rates
     finally:
-        await asyncio.to_thread(store._connection.execute, f"DROP KEYSPACE {keyspace}", None, 60.0)
+        await asyncio.to_thread(store.connection.execute, f"DROP KEYSPACE {keyspace}", None, 60.0)
         await store.close()
     return measured
 

@@ -63,13 +63,13 @@ def _prefixed(own: Settings) -> Settings:
 async def _through_store(own: Settings, hits: Sequence[Hit]) -> float:
     store = ElasticsearchStore(_prefixed(own))
     await store.open()
-    await store.write_hits(hits[:1])  # the day's index is made
+    await store.writes.write_hits(hits[:1])  # the day's index is made
     began = time.perf_counter()
     for begin in range(0, len(hits), _BATCH):
-        assert await store.write_hits(hits[begin : begin + _BATCH]) == []
+        assert await store.writes.write_hits(hits[begin : begin + _BATCH]) == []
     seconds = time.perf_counter() - began
-    assert (await store.counts()).hits == len(hits)
-    await store.drop(KINDS)
+    assert (await store.reads.counts()).hits == len(hits)
+    await store.retention.drop(KINDS)
     await store.close()
     return seconds
 
@@ -91,7 +91,7 @@ async def _bare(own: Settings, hits: Sequence[Hit], kind: str) -> float:
     own = _prefixed(own)
     store = ElasticsearchStore(own)
     await store.open()
-    await store.write_hits(hits[:1])
+    await store.writes.write_hits(hits[:1])
     actions = _actions(hits[1:], store)
     if kind == "async_bulk":
         async with AsyncElasticsearch(own.elasticsearch_url, request_timeout=60) as client:
@@ -111,8 +111,8 @@ async def _bare(own: Settings, hits: Sequence[Hit], kind: str) -> float:
                 return time.perf_counter() - began
 
         seconds = await asyncio.to_thread(load, iter(actions))
-    assert (await store.counts()).hits == len(hits)
-    await store.drop(KINDS)
+    assert (await store.reads.counts()).hits == len(hits)
+    await store.retention.drop(KINDS)
     await store.close()
     return seconds
 

@@ -1,4 +1,4 @@
-"""Writes docs/reference/commands.md and settings.md from the code: `python docs/make_reference.py`, or --check to compare only."""
+"""Writes docs/reference/commands.md, records.md and settings.md from the code: `python docs/make_reference.py`, or --check to compare only."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from app.__main__ import main as commands  # noqa: E402
+from app.domain.fields import DELIVERY, HIT, REJECT, Table  # noqa: E402
 from app.settings import PREFIX, child_environment, rows  # noqa: E402
 
-__all__ = ["PAGES", "commands_page", "contexts", "pages", "settings_page"]
+__all__ = ["PAGES", "commands_page", "contexts", "pages", "records_page", "settings_page"]
 
 WIDTH = 110
 _MADE = "<!-- Made by docs/make_reference.py from the code: change the code, then run it. -->"
@@ -39,6 +40,69 @@ _SETTINGS = """\
 A setting is read from the environment first, then from the file `.env` in the working directory; an empty value counts as not
 set. An unknown `WEBLOGS_` name is an error, so that a misspelt one is not ignored. `python -m app settings` prints this table
 with the values that are in force. Sizes are in bytes, times in seconds.
+"""
+_RECORDS = """\
+# Records
+
+The fields are those of `app/domain/fields.py`: the stores, the files of `reduce -o`, the HTTP interface and this page are made
+from them. Text is any text, an integer has any size, ranges are pairs of first and last byte, both inclusive. A field that is not
+always there may be null.
+"""
+_HITS = """\
+## Hit
+
+One parsed line. In SQLite: the view `raw_weblogs`.
+"""
+_AFTER_HITS = """\
+Hits that do not count for a delivery are stored, too: those of another status than 200 and 206, of another method than GET, or
+without a part of the key.
+"""
+_REJECTS = """\
+## Reject
+
+One line that is no hit. In SQLite: the view `weblogs_rejects`.
+"""
+_DELIVERIES = """\
+## Delivery
+
+One key in one window. In SQLite: the view `reduced_weblogs`. Files of `reduce -o` have the columns marked with *; .jsonl has all
+fields.
+"""
+_AFTER_DELIVERIES = """\
+For people, a key is written `IP_AGENT_REQUEST`; `key_hash`, 32 hex digits, is the hash of that text.
+"""
+_EVENTS = """\
+## Vote
+
+A vote that counts: `vote_id`, `candidate_id`, `time`, `kiosk_id`, `user_id`, `opinion`. Repeats are not kept, they are counted.
+
+## Transaction
+
+`transaction_id`, `user_id`, `time`, `cents`. User and transaction id name it.
+
+## Sum
+
+What one partition of a topic knows of one bucket of event time. Readers add up all sums of a bucket; why, says
+[exact counters](../explanation/counting.md).
+
+| field | what |
+|---|---|
+| `resolution` | votes: `kiosk`, `window`, `total`, `second`; spending: `minute`, `hour`, `day`, `total` |
+| `group` | `CANDIDATE/KIOSK`, the candidate, the candidate, empty; spending: the user |
+| `start` | first second of the bucket, 0 for a total |
+| `partition`, `share` | whose knowledge it is |
+| `events` | distinct votes or transactions |
+| `amount` | cents, 0 for votes |
+| `repeats` | events of this bucket that were there already |
+
+| store | where |
+|---|---|
+| SQLite | tables `votes`, `vote_sums`, `transactions`, `spend_sums`, `candidates`, `users`; views `vote_windows`, `spending` |
+| Elasticsearch | aliases of these names, and `names` |
+| Cassandra | `votes`, `vote_counts` ((candidate_id, day), window_start, kiosk_id, partition, share), `vote_sums` ((resolution, day), start, …), `transactions` ((user_id), time, …), `spend_sums` ((user_id, resolution), start, …), `spend_users`, `names` |
+
+Votes are kept for the raw days of `WEBLOGS_RETENTION`, transactions and sums for the reduced days, counts by second for two days,
+totals for ever.
 """
 
 
@@ -72,6 +136,33 @@ def commands_page() -> str:
     return _page("\n".join(parts))
 
 
+def _fields(table: Table) -> str:
+    rows_ = ["| field | kind | always there | unit | meaning |", "|---|---|---|---|---|"]
+    for field in table.fields:
+        listed = "*" if table is DELIVERY and field.listed else ""
+        name = f"`{field.name}`{listed}" + (f" (in files `{field.column}`)" if field.label else "")
+        there = "" if field.optional else "yes"
+        rows_.append(f"| {name} | {field.kind.value} | {there} | {field.unit} | {field.what} |")
+    return "\n".join(rows_) + "\n"
+
+
+def records_page() -> str:
+    """The fields of each record."""
+    parts = [
+        _RECORDS,
+        _HITS,
+        _fields(HIT),
+        _AFTER_HITS,
+        _REJECTS,
+        _fields(REJECT),
+        _DELIVERIES,
+        _fields(DELIVERY),
+        _AFTER_DELIVERIES,
+        _EVENTS,
+    ]
+    return _page("\n".join(parts))
+
+
 def settings_page() -> str:
     """The table of settings."""
     table = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
@@ -85,7 +176,11 @@ def _page(text: str) -> str:
     return _MADE + "\n" + "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-PAGES = {"docs/reference/commands.md": commands_page, "docs/reference/settings.md": settings_page}
+PAGES = {
+    "docs/reference/commands.md": commands_page,
+    "docs/reference/records.md": records_page,
+    "docs/reference/settings.md": settings_page,
+}
 
 
 def pages() -> dict[str, str]:

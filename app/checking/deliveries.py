@@ -130,7 +130,7 @@ class _Comparison:
         if share is WHOLE and (made := self.seen.take_deliveries()) is not None:
             return made
         merged = RemadeDeliveries(basis.rules, basis.size_of, share)
-        async for hit in self.store.all_hits():
+        async for hit in self.store.reads.all_hits():
             merged.add(hit)
         return merged.deliveries()
 
@@ -139,7 +139,7 @@ class _Comparison:
     ) -> list[tuple[tuple[int, int], int, int]]:
         sums = []
         foreign = visible = 0
-        async for record in self.store.all_deliveries(superseded=True):
+        async for record in self.store.reads.all_deliveries(superseded=True):
             key = record[:3]
             if share is not WHOLE and not share.takes(key_number(key)):
                 continue

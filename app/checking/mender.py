@@ -21,15 +21,16 @@ class Mender:
 
     def __init__(self, store: Store, report: Report, dry_run: bool = False) -> None:
         self._store, self._report, self._dry_run = store, report, dry_run
+        mending = store.mending
         self._write: dict[str, Callable[[Sequence[Any]], Awaitable[None]]] = {
-            "hit": store.mend_hits,
-            "reject": store.mend_rejects,
-            "delivery": store.mend_deliveries,
+            "hit": mending.mend_hits,
+            "reject": mending.mend_rejects,
+            "delivery": mending.mend_deliveries,
         }
         self._remove: dict[str, Callable[[Sequence[Any]], Awaitable[None]]] = {
-            "hit": store.remove_hits,
-            "reject": store.remove_rejects,
-            "delivery": store.remove_deliveries,
+            "hit": mending.remove_hits,
+            "reject": mending.remove_rejects,
+            "delivery": mending.remove_deliveries,
         }
         for kind in COUNTED:
             self._write[kind.one] = partial(store.ledgers.mend_events, kind)
@@ -48,7 +49,7 @@ class Mender:
     async def recount(self) -> None:
         """Of a store that keeps its counts beside the records."""
         if not self._dry_run:
-            await self._store.recount()  # type: ignore[attr-defined]
+            await self._store.mending.recount()
         self._report.mended[self._store.name, "count", "written"] += 1
 
     async def _in_batches(

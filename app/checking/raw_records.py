@@ -74,11 +74,11 @@ def _note(held: TopicSpans, places: list[tuple[str, int, int]], ordered: bool) -
 
 
 HITS: RawKind[Hit] = RawKind(
-    "hit", lambda store: store.all_hits(), _hits, lambda view: view.hits_on_the_way(), hit_bucket, hit_digest
+    "hit", lambda store: store.reads.all_hits(), _hits, lambda view: view.hits_on_the_way(), hit_bucket, hit_digest
 )
 REJECTS: RawKind[Reject] = RawKind(
     "reject",
-    lambda store: store.all_rejects(),
+    lambda store: store.reads.all_rejects(),
     _rejects,
     lambda view: view.rejects_on_the_way(),
     reject_bucket,

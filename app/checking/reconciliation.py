@@ -58,7 +58,7 @@ async def reconcile(
     kept = settings.store_raw
     # hits that are mended must be read again, to be merged as they are then
     seen = StoreDigests(RemadeDeliveries(settings.rules, run.size_of) if mender is None and run.raw else None)
-    counts = await store.counts()
+    counts = await store.reads.counts()
     report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
         if run.topic:
@@ -87,8 +87,7 @@ async def reconcile(
 
 async def _compare_counts(store: Store, report: Report, mender: Mender | None) -> None:
     """A store that keeps its counts beside the records can be asked whether they agree."""
-    miscounted = getattr(store, "miscounted", None)
-    if miscounted is not None and await miscounted():
+    if await store.mending.miscounted():
         report.add(Difference(store.name, "count", "altered", "counts", "they are not those of the records"))
         if mender is not None:
             await mender.recount()
@@ -98,7 +97,7 @@ async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> Non
     """Every store by itself, then each against the first one."""
     looks = [await reconcile(run, store, report) for store in stores]
     for store, (_, seen) in zip(stores, looks, strict=True):
-        if not getattr(store, "holds_no_doubles", False):
+        if not store.mending.holds_no_doubles:
             await find_doubles(HIT, store, report, seen)
             await find_doubles(REJECT, store, report, seen)
     views = [view for view, _ in looks if view is not None]

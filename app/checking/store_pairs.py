@@ -48,7 +48,7 @@ def _version_and_content(record: Delivery) -> int:
 
 HIT = Kind(
     "hit",
-    lambda store: store.all_hits(),
+    lambda store: store.reads.all_hits(),
     hit_bucket,
     lambda hit: number_of(hit.raw_id),
     lambda hit: hit.raw_id,
@@ -56,7 +56,7 @@ HIT = Kind(
 )
 REJECT = Kind(
     "reject",
-    lambda store: store.all_rejects(),
+    lambda store: store.reads.all_rejects(),
     reject_bucket,
     lambda each: number_of(each.raw_id),
     lambda each: each.raw_id,
@@ -64,7 +64,7 @@ REJECT = Kind(
 )
 DELIVERY = Kind(
     "delivery",
-    lambda store: store.all_deliveries(),
+    lambda store: store.reads.all_deliveries(),
     delivery_bucket,
     lambda each: key_number(each[:3]),
     lambda each: f"{each[0]} {each[1]} {each[2]} from {each[3]:.3f}",

@@ -55,7 +55,7 @@ def command() -> None:
 def map_(name: str, raw: bool, reduced: bool) -> None:
     """Make tables or indices where they are missing, and add fields that they lack."""
     kinds = _kinds(raw, reduced)
-    _on(name, lambda store: store.map(kinds), create=True)
+    _on(name, lambda store: store.retention.map(kinds), create=True)
     click.echo(f"{name}: {', '.join(kinds)} mapped")
 
 
@@ -77,7 +77,7 @@ def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
         if events:
             await store.ledgers.drop()
         if kinds:
-            await store.drop(kinds)
+            await store.retention.drop(kinds)
 
     _on(name, work, create=False)
     click.echo(f"{name}: {said} dropped")
@@ -94,5 +94,7 @@ def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
 def retain(names: tuple[str, ...]) -> None:
     """Delete what was ingested longer ago than WEBLOGS_RETENTION says. The worker does it every hour."""
     for name in names or settings().store_names:
-        raw, reduced = _on(name, lambda store: store.retain(time.time(), *settings().retention_days), create=True)
+        raw, reduced = _on(
+            name, lambda store: store.retention.retain(time.time(), *settings().retention_days), create=True
+        )
         click.echo(f"{name}: {raw:,} raw and {reduced:,} reduced records were past their retention")

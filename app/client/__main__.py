@@ -101,7 +101,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 async def _keys(store: Store, asked: argparse.Namespace) -> list[Key]:
     if asked.key is None:
         return [(asked.ip_address, asked.user_agent, asked.request)]
-    return await store.keys_by_hash(key_hash(asked.key))
+    return await store.reads.keys_by_hash(key_hash(asked.key))
 
 
 async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
@@ -117,8 +117,8 @@ async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
             return keys
         if not keys:
             return answer(None, [], [], 0, part, asked.all_windows)
-        deliveries = await store.deliveries_of(*keys[0])
-        hits, hits_total = await store.hits_of(*keys[0], limit=SHOWN_HITS)
+        deliveries = await store.reads.deliveries_of(*keys[0])
+        hits, hits_total = await store.reads.hits_of(*keys[0], limit=SHOWN_HITS)
         return answer(keys[0], deliveries, hits, hits_total, part, asked.all_windows)
     finally:
         await store.close()

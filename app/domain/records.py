@@ -6,12 +6,12 @@ Times are UTC seconds since 1970 as float. Byte positions are inclusive integers
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from enum import IntFlag
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as _quoted
 from math import isfinite
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 __all__ = [
     "REASONS",
@@ -24,6 +24,7 @@ __all__ = [
     "id_of_given",
     "key_hash",
     "key_text",
+    "newest_by",
     "raw_ids",
     "short_id",
     "short_id_factors",
@@ -151,6 +152,11 @@ class Delivery(NamedTuple):
     superseded_by: float | None
     """Window start of the delivery that took this one in; every read hides such a record."""
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What names who asked for what."""
+        return self.ip_address, self.user_agent, self.request
+
 
 def key_text(ip_address: str, user_agent: str, request: str) -> str:
     """The key as people write it.
@@ -231,3 +237,23 @@ def raw_ids(source: str) -> Callable[[int], str]:
 def id_of_given(text: str) -> str:
     """The raw id of a line whose shipper gave it an id of its own."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, person=b"given id").hexdigest()
+
+
+class _Versioned(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
+Versioned = TypeVar("Versioned", bound=_Versioned)
+Name = TypeVar("Name", bound=Hashable)
+
+
+def newest_by(name: Callable[[Versioned], Name], records: Iterable[Versioned]) -> dict[Name, Versioned]:
+    """The record of the highest version under each name; the first of equal ones."""
+    newest: dict[Name, Versioned] = {}
+    for record in records:
+        key = name(record)
+        other = newest.get(key)
+        if other is None or other.version < record.version:
+            newest[key] = record
+    return newest

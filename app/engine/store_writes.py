@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from app.domain.records import Reject
 from app.engine.outputs import send_all
-from app.errors import StoreError, StoreUnreachable
+from app.errors import StoreError, StoreUnreachable, UnknownStoreForm
 from app.messages.records import encode_rejects
 from app.process.counters import counters
 from app.process.crash_points import crash_point
-from app.process.exit import die
+from app.process.exit import EXIT_REFUSED, die
 from app.settings import settings
 from app.stores import open_store
 from app.stores.pacing import Pace
@@ -86,6 +86,8 @@ async def _write_portion(
         try:
             refused = await write(records)
             break
+        except UnknownStoreForm as error:
+            die(str(error), code=EXIT_REFUSED)
         except StoreError as error:
             counters.store_problems[store] = str(error)
             log.warning("%s took nothing, again in %.1f s: %s", store, pause, error)

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 from app.domain import byteranges
+from app.domain.fields import DELIVERY, Kind
 from app.domain.records import Delivery, key_hash, key_text
 
-__all__ = ["COLUMNS", "NUMBERS", "TIMES", "iso_time", "values"]
+__all__ = ["BOOLEANS", "COLUMNS", "NUMBERS", "TIMES", "iso_time", "values"]
 
-COLUMNS = (
-    "ip_address",
-    "user_agent",
-    "request",
-    "byte_ranges",
-    "missing",
-    "covered_bytes",
-    "total_bytes",
-    "size_known",
-    "verdict",
-    "evidence",
-    "reason",
-    "hits",
-    "bytes_sent",
-    "first",
-    "last",
-    "window_start",
-    "flags",
-    "key_hash",
+_LAST = ("first", "last", "window_start", "flags")
+"""Behind what people look for first."""
+_LISTED = (
+    *(field for field in DELIVERY.fields if field.listed and field.name not in _LAST),
+    *(DELIVERY[name] for name in _LAST),
 )
-NUMBERS = ("covered_bytes", "total_bytes", "hits", "bytes_sent")
-TIMES = ("first", "last", "window_start")
+COLUMNS = (*(field.column for field in _LISTED), "key_hash")
+NUMBERS = tuple(field.column for field in _LISTED if field.kind in (Kind.INTEGER, Kind.SMALL, Kind.VERSION))
+TIMES = tuple(field.column for field in _LISTED if field.kind is Kind.TIME)
+BOOLEANS = tuple(field.column for field in _LISTED if field.kind is Kind.BOOLEAN)
+_TEXTS: dict[Kind, Callable[[Any], str]] = {
+    Kind.RANGES: byteranges.to_text,
+    Kind.WORDS: ",".join,
+    Kind.SHORT_IDS: ",".join,
+}
+"""What kinds are written as texts, and how."""
+_listed = DELIVERY.picker(_LISTED)
+_TRANSFORMED: list[tuple[int, Callable[[Any], str]]] = [
+    (at, _TEXTS[field.kind]) for at, field in enumerate(_LISTED) if field.kind in _TEXTS
+]
 
 
 def iso_time(time: float) -> str:
@@ -48,23 +48,10 @@ def iso_time(time: float) -> str:
 
 def values(delivery: Delivery) -> list[Any]:
     """One value a column: texts, integers, booleans or None; times as floats."""
-    return [
-        delivery.ip_address,
-        delivery.user_agent,
-        delivery.request,
-        byteranges.to_text(delivery.ranges),
-        byteranges.to_text(delivery.missing),
-        delivery.covered_bytes,
-        delivery.total_bytes,
-        delivery.size_known,
-        delivery.verdict,
-        delivery.evidence,
-        delivery.reason,
-        delivery.hits,
-        delivery.bytes_sent,
-        delivery.first,
-        delivery.last,
-        delivery.window_start,
-        ",".join(delivery.flags),
+    row: list[Any] = [
+        *_listed(delivery),
         key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request)),
     ]
+    for at, written in _TRANSFORMED:
+        row[at] = written(row[at])
+    return row

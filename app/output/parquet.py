@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.domain.records import Delivery
-from app.output.columns import COLUMNS, NUMBERS, TIMES, values
+from app.output.columns import BOOLEANS, COLUMNS, NUMBERS, TIMES, values
 from app.words import writable
 
 __all__ = ["ParquetTable"]
@@ -32,7 +32,7 @@ def _kind(name: str) -> pa.DataType:
         return pa.int64()
     if name in TIMES:
         return pa.timestamp("us", tz="UTC")
-    return pa.bool_() if name == "size_known" else pa.string()
+    return pa.bool_() if name in BOOLEANS else pa.string()
 
 
 SCHEMA = pa.schema([(name, _kind(name)) for name in COLUMNS] + [(_BIG, pa.string())])

@@ -16,6 +16,7 @@ import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
 from xlsxwriter.worksheet import Worksheet
 
+from app.domain.fields import DELIVERY, Kind
 from app.domain.records import Delivery
 from app.output.columns import COLUMNS, TIMES, iso_time, values
 from app.words import writable
@@ -38,7 +39,9 @@ _WIDTHS = {
 }
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
-_RANGE_COLUMNS = {COLUMNS.index("byte_ranges"): "ranges", COLUMNS.index("missing"): "missing"}
+_RANGE_COLUMNS = {
+    COLUMNS.index(field.column): field.name for field in DELIVERY.fields if field.listed and field.kind is Kind.RANGES
+}
 
 
 class PlainSheet(Worksheet):

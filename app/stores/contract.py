@@ -1,20 +1,42 @@
-"""What every store can do, whatever engine is behind it.
+"""What stores can do, each capability apart.
+
+The flow needs Writes alone: a new store begins as one class with its six methods, and `Store(name, writes)`. Reads, Mending,
+Retention and ledgers are asked of by the client, the page, `check`, `repair` and `stores`; whoever asks a store for one that it
+does not have gets one sentence.
 
 A write returns when the store has acknowledged durably. Writes are idempotent: the same raw id again changes nothing, an
 older version of a delivery is refused silently and counts as done, an equal one is the same record. What a write returns are
 the records that the store refuses for good, each with the reason; a StoreError instead means that not all of the batch was
 taken, and the very same call may be repeated. Superseded deliveries are kept, but hidden by every read unless `superseded=True`.
+
+All calls may raise StoreError, StoreUnreachable if the engine is not there, or UnknownForm if what is stored has a form that this
+program does not know.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
+from app.errors import SettingsError
 from app.stores.ledger_contract import Ledgers
 
-__all__ = ["KINDS", "Counts", "Key", "Store", "place"]
+__all__ = [
+    "DAY_S",
+    "KINDS",
+    "Counts",
+    "Key",
+    "Mending",
+    "Reads",
+    "Retention",
+    "Store",
+    "Writes",
+    "place",
+]
+
+DAY_S = 86400.0
 
 KINDS = ("raw", "reduced", "rejects")
 """What a store keeps, each apart from the others."""
@@ -43,15 +65,14 @@ def place(hit: Hit) -> tuple[float, str, int]:
     return hit.time, hit.source, hit.position
 
 
-class Store(Protocol):
-    """One store. All calls may raise StoreError, or StoreUnreachable where the engine is not there."""
-
-    name: str
-    ledgers: Ledgers
-    """Votes and spending."""
+class Writes(Protocol):
+    """What the flow needs of a store, and all that it needs."""
 
     async def open(self) -> None:
-        """Creates what is missing, never drops."""
+        """Creates what is missing, adds fields that were added to records since, never drops.
+
+        Of a store that was opened for reading nothing is created.
+        """
 
     async def close(self) -> None:
         """Waits for the writes under way; `open` may follow."""
@@ -67,6 +88,10 @@ class Store(Protocol):
 
     async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
         """By key and window start, the highest version wins; a batch may hold one several times."""
+
+
+class Reads(Protocol):
+    """Answers questions."""
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         """The keys whose joined text has this hash (32 hex digits): more than one where they join alike."""
@@ -101,11 +126,12 @@ class Store(Protocol):
     def all_rejects(self) -> AsyncIterator[Reject]:
         """Every reject once, in the store's own order, in slices."""
 
-    async def map(self, kinds: Collection[str]) -> None:
-        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds fields that they lack."""
 
-    async def drop(self, kinds: Collection[str]) -> None:
-        """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""
+class Mending(Protocol):
+    """Makes records exactly what they must be, whatever somebody did to them: for `check` and `repair`."""
+
+    holds_no_doubles: bool
+    """The engine lets no two records stand under one raw id: nothing to look for."""
 
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Make the stored records exactly these, by key and window start, whatever stands there, whatever its version.
@@ -128,5 +154,75 @@ class Store(Protocol):
     async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
         """The same for rejects."""
 
+    async def miscounted(self) -> bool:
+        """Whether `counts` says anything else than the records do; False in a store that counts its records when asked."""
+
+    async def recount(self) -> bool:
+        """Make `counts` right; whether it was not."""
+
+
+class Retention(Protocol):
+    """What a store is made of, and for how long it is kept."""
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds fields that they lack."""
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""
+
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
-        """Deletes what was ingested more than so many days before `now` (UTC seconds); how many raw (hits and rejects) and reduced."""
+        """Deletes what was ingested more than so many days before `now` (UTC seconds).
+
+        Returns how many raw records (hits and rejects) and how many deliveries went.
+        """
+
+
+Capability = TypeVar("Capability")
+
+
+class Store:
+    """One store by its capabilities. `open`, `close` and `ping` are those of its writes."""
+
+    def __init__(
+        self,
+        name: str,
+        writes: Writes,
+        *,
+        reads: Reads | None = None,
+        mending: Mending | None = None,
+        retention: Retention | None = None,
+        ledgers: Ledgers | None = None,
+    ) -> None:
+        self.name = name
+        self.writes = writes
+        self.open, self.close, self.ping = writes.open, writes.close, writes.ping
+        self._reads, self._mending, self._retention, self._ledgers = reads, mending, retention, ledgers
+
+    def read_through(self, reads: Reads) -> Store:
+        """The same store, of which everything is read through `reads`."""
+        store = copy.copy(self)
+        store._reads = reads
+        return store
+
+    def _able(self, capability: Capability | None, what: str) -> Capability:
+        if capability is None:
+            raise SettingsError(f"the store {self.name} cannot {what}; name another store")
+        return capability
+
+    @property
+    def reads(self) -> Reads:
+        """Raises SettingsError if the store only takes writes; so do the others."""
+        return self._able(self._reads, "be read")
+
+    @property
+    def mending(self) -> Mending:
+        return self._able(self._mending, "be repaired")
+
+    @property
+    def retention(self) -> Retention:
+        return self._able(self._retention, "delete what is old")
+
+    @property
+    def ledgers(self) -> Ledgers:
+        """Votes and spending."""
+        return self._able(self._ledgers, "keep votes and spending")

@@ -43,7 +43,7 @@ def test_a_deleted_delivery_is_lacking(world: World) -> None:
     before = world.content()
 
     async def remove(store) -> None:
-        await store.remove_deliveries([(before[2][0][:3], before[2][0].window_start)])
+        await store.mending.remove_deliveries([(before[2][0][:3], before[2][0].window_start)])
 
     world.with_store(remove)
     found, _ = world.check()
@@ -70,8 +70,8 @@ def test_a_deleted_hit_and_a_deleted_reject_are_lacking(world: World) -> None:
     before = world.content()
 
     async def remove(store) -> None:
-        await store.remove_hits([before[0][4]])
-        await store.remove_rejects([before[1][1]])
+        await store.mending.remove_hits([before[0][4]])
+        await store.mending.remove_rejects([before[1][1]])
 
     world.with_store(remove)
     found, _ = world.check()
@@ -106,12 +106,12 @@ def test_records_that_the_topic_does_not_have_are_extra(world: World) -> None:
     known = before[2][2]
 
     async def add(store) -> None:
-        await store.write_hits([hit(1234, source=SOURCE, time=BASE_S, status=404, request=before[0][0].request, ip_address="203.0.113.9", user_agent="curl/8")])  # fmt: skip
-        await store.write_rejects(
+        await store.writes.write_hits([hit(1234, source=SOURCE, time=BASE_S, status=404, request=before[0][0].request, ip_address="203.0.113.9", user_agent="curl/8")])  # fmt: skip
+        await store.writes.write_rejects(
             [reject(6, source="elsewhere", raw_id="ab" * 16), reject(1, source=SOURCE, raw_id="ac" * 16)]
         )
         start = known.window_start + 10 * 86400.0
-        await store.write_deliveries([delivery(ip_address=known[0], user_agent=known[1], request=known[2], window_start=start, first=start, last=start)])  # fmt: skip
+        await store.writes.write_deliveries([delivery(ip_address=known[0], user_agent=known[1], request=known[2], window_start=start, first=start, last=start)])  # fmt: skip
 
     world.with_store(add)
     found, _ = world.check()
@@ -125,7 +125,7 @@ def test_records_that_the_topic_does_not_have_are_extra(world: World) -> None:
 
 def test_hits_of_a_source_that_the_topic_never_had_are_no_difference(world: World) -> None:
     async def add(store) -> None:
-        await store.write_hits([hit(n, source="by reduce", request="GET /0", status=500) for n in range(50)])
+        await store.writes.write_hits([hit(n, source="by reduce", request="GET /0", status=500) for n in range(50)])
 
     world.with_store(add)
     assert world.found() == []
@@ -155,7 +155,7 @@ def test_a_record_that_is_on_its_way_is_not_different_though_its_hits_are_stored
     hits = [hit(line.position, **dict(zip(("time", "ip_address", "user_agent", "request"), (line.time, *line.key), strict=True)), lo=line.lo, hi=line.hi, source=SOURCE, bytes_sent=None) for line in lines]  # fmt: skip
 
     async def write(store) -> None:
-        await store.write_hits(hits)
+        await store.writes.write_hits(hits)
 
     world.with_store(write)
     found, report = world.check()

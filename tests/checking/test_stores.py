@@ -19,25 +19,25 @@ from app.checking.report import Difference, Report
 from app.checking.store_digests import Ids
 from app.domain.records import Hit
 from app.stores import open_store
+from app.stores.contract import Store
 from app.transports.broker_view import open_view
 from tests.checking.world import TOPICS, World, some_lines
 
 
-class Other:
-    """A store as `check` sees it: by another name, with records that stand in it twice, and with a count of what is read."""
+class CountedReads:
+    """Reads that count what is read, and give the first hits twice."""
 
-    def __init__(self, store: Any, name: str, doubled: int = 0) -> None:
-        self._store, self.name, self._doubled = store, name, doubled
-        self.holds_no_doubles = False
+    def __init__(self, reads: Any, doubled: int) -> None:
+        self._reads, self._doubled = reads, doubled
         self.read: Counter[str] = Counter()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._reads, name)
 
     async def all_hits(self) -> AsyncIterator[Hit]:
         self.read["hit"] += 1
         left = self._doubled
-        async for each in self._store.all_hits():
+        async for each in self._reads.all_hits():
             yield each
             if left:
                 left -= 1
@@ -45,11 +45,36 @@ class Other:
 
     def all_rejects(self) -> Any:
         self.read["reject"] += 1
-        return self._store.all_rejects()
+        return self._reads.all_rejects()
 
     def all_deliveries(self, superseded: bool = False) -> Any:
         self.read["delivery"] += 1
-        return self._store.all_deliveries(superseded)
+        return self._reads.all_deliveries(superseded)
+
+
+class DoublingMending:
+    """Of a store whose schema forbids no doubles."""
+
+    def __init__(self, mending: Any) -> None:
+        self._mending = mending
+        self.holds_no_doubles = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._mending, name)
+
+
+class Other(Store):
+    """A store as `check` sees it: by another name, with records that stand in it twice, and with a count of what is read."""
+
+    def __init__(self, store: Store, name: str, doubled: int = 0) -> None:
+        self.counted = CountedReads(store.reads, doubled)
+        mending: Any = DoublingMending(store.mending)
+        reads: Any = self.counted
+        super().__init__(name, store.writes, reads=reads, mending=mending, ledgers=store.ledgers)
+
+    @property
+    def read(self) -> Counter[str]:
+        return self.counted.read
 
 
 @pytest.fixture

@@ -124,10 +124,10 @@ class World:
 
         async def read(store: Any) -> Any:
             return (
-                sorted([each async for each in store.all_hits()]),
-                sorted([each async for each in store.all_rejects()]),
-                sorted([each async for each in store.all_deliveries()]),
-                await store.counts(),
+                sorted([each async for each in store.reads.all_hits()]),
+                sorted([each async for each in store.reads.all_rejects()]),
+                sorted([each async for each in store.reads.all_deliveries()]),
+                await store.reads.counts(),
             )
 
         return self.with_store(read)
@@ -158,11 +158,11 @@ async def _write(store: Any, messages: list[Message]) -> None:
     for each in messages:
         assert each.value is not None
         if each.topic == "weblogs_tokens":
-            assert await store.write_hits(hits_of(decode_tokens(each.value))) == []
+            assert await store.writes.write_hits(hits_of(decode_tokens(each.value))) == []
         elif each.topic == "weblogs_rejects":
-            assert await store.write_rejects(decode_rejects(each.value)) == []
+            assert await store.writes.write_rejects(decode_rejects(each.value)) == []
         else:
-            assert await store.write_deliveries(decode_deliveries(each.value)) == []
+            assert await store.writes.write_deliveries(decode_deliveries(each.value)) == []
 
 
 def some_lines(count: int = 40, first: int = 0, begin_s: float = BASE_S) -> list[Line]:

@@ -26,9 +26,9 @@ def _filled(own: Settings, name: str) -> None:
     async def fill() -> None:
         store = open_store(name, own)
         await store.open()
-        await store.write_hits([hit(1), hit(2)])
-        await store.write_rejects([reject(3)])
-        await store.write_deliveries([delivery(8)])
+        await store.writes.write_hits([hit(1), hit(2)])
+        await store.writes.write_rejects([reject(3)])
+        await store.writes.write_deliveries([delivery(8)])
         await store.close()
 
     asyncio.run(fill())
@@ -39,7 +39,7 @@ def _counts(own: Settings, name: str) -> Counts:
         store = open_store(name, own)
         await store.open()
         try:
-            return await store.counts()
+            return await store.reads.counts()
         finally:
             await store.close()
 

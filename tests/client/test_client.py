@@ -108,8 +108,8 @@ def data_dir(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("data")
 
     async def fill(store: SqliteStore) -> None:
-        assert await store.write_hits(_hits()) == []
-        assert await store.write_deliveries(_deliveries()) == []
+        assert await store.writes.write_hits(_hits()) == []
+        assert await store.writes.write_deliveries(_deliveries()) == []
 
     with_store(folder / "weblogs.db", fill)
     return folder
@@ -222,7 +222,7 @@ def test_superseded_deliveries_are_not_shown(data_dir: Path):
 
 def test_a_key_that_fits_several_lists_them(data_dir: Path):
     async def add(store: SqliteStore) -> None:
-        await store.write_deliveries([_delivery(ALIKE)])
+        await store.writes.write_deliveries([_delivery(ALIKE)])
 
     with_store(data_dir / "weblogs.db", add)
     assert key_text(*ALIKE) == key_text(*CHROME)
@@ -239,7 +239,7 @@ def test_a_request_may_be_asked_with_its_protocol(data_dir: Path):
 
 def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path):
     async def keys(store: SqliteStore) -> list:
-        return await store.keys_by_text_part("evil")
+        return await store.reads.keys_by_text_part("evil")
 
     assert with_store(data_dir / "weblogs.db", keys, read_only=True) == [HOSTILE]
     out = answer_text(answer(HOSTILE, [_delivery(HOSTILE)], [_hit(0, HOSTILE)], 1, None, False), "")

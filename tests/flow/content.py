@@ -33,7 +33,7 @@ def stored(folder: Path, fields: tuple[str, ...] = COMPARED) -> Content:
     async def read() -> Content:
         store = open_store("sqlite", load({"WEBLOGS_DATA_DIR": str(folder)}), read_only=True)
         await store.open()
-        found = {delivery[:4]: _row(delivery, fields) async for delivery in store.all_deliveries()}
+        found = {delivery[:4]: _row(delivery, fields) async for delivery in store.reads.all_deliveries()}
         await store.close()
         return found
 
@@ -46,8 +46,8 @@ def stored_raw(folder: Path) -> tuple[Counter[str], Counter[str]]:
     async def read() -> tuple[Counter[str], Counter[str]]:
         store = open_store("sqlite", load({"WEBLOGS_DATA_DIR": str(folder)}), read_only=True)
         await store.open()
-        hits = Counter([hit.raw_id async for hit in store.all_hits()])
-        rejects = Counter([reject.raw_id async for reject in store.all_rejects()])
+        hits = Counter([hit.raw_id async for hit in store.reads.all_hits()])
+        rejects = Counter([reject.raw_id async for reject in store.reads.all_rejects()])
         await store.close()
         return hits, rejects
 

@@ -36,7 +36,7 @@ def stored(name: str, settings: Settings, fields: tuple[str, ...] = COMPARED) ->
     """The visible deliveries; each once."""
 
     async def read(store: Store) -> list[Any]:
-        return [delivery async for delivery in store.all_deliveries()]
+        return [delivery async for delivery in store.reads.all_deliveries()]
 
     found = ask_store(name, settings, read)
     content = {delivery[:4]: tuple(getattr(delivery, field) for field in fields) for delivery in found}
@@ -48,7 +48,7 @@ def stored_raw(name: str, settings: Settings) -> tuple[Counter[str], Counter[str
     """How often each raw id is among the hits and among the rejects."""
 
     async def read(store: Store) -> tuple[Counter[str], Counter[str]]:
-        hits = Counter([hit.raw_id async for hit in store.all_hits()])
-        return hits, Counter([reject.raw_id async for reject in store.all_rejects()])
+        hits = Counter([hit.raw_id async for hit in store.reads.all_hits()])
+        return hits, Counter([reject.raw_id async for reject in store.reads.all_rejects()])
 
     return ask_store(name, settings, read)

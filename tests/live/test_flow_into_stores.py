@@ -47,7 +47,9 @@ def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
             server.start()
             server.wait_ready()
         for store in STORES:
-            ask_store(store, made.settings, lambda each: each.drop({"raw", "reduced", "rejects"}), read_only=False)
+            ask_store(
+                store, made.settings, lambda each: each.retention.drop({"raw", "reduced", "rejects"}), read_only=False
+            )
 
 
 @pytest.fixture(scope="module")
@@ -291,12 +293,12 @@ def test_hostile_agents_and_requests_of_8_kb_are_stored_and_found_as_they_are(li
 
 
 async def _two_hits(store) -> list[Hit]:
-    async with aclosing(store.all_hits()) as hits:
+    async with aclosing(store.reads.all_hits()) as hits:
         return [await anext(hits), await anext(hits)]
 
 
 async def _first_delivery(store) -> Delivery:
-    async with aclosing(store.all_deliveries()) as deliveries:
+    async with aclosing(store.reads.all_deliveries()) as deliveries:
         return await anext(deliveries)
 
 
@@ -309,9 +311,9 @@ def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live
     altered: Delivery = ask_store(name, live.settings, _first_delivery)
 
     async def damage(store) -> None:
-        await store.remove_hits([lost])
-        await store.mend_deliveries([altered._replace(covered_bytes=altered.covered_bytes + 1)])
-        assert await store.write_hits([doubled._replace(time=doubled.time + 86400)]) == []
+        await store.mending.remove_hits([lost])
+        await store.mending.mend_deliveries([altered._replace(covered_bytes=altered.covered_bytes + 1)])
+        assert await store.writes.write_hits([doubled._replace(time=doubled.time + 86400)]) == []
 
     ask_store(name, live.settings, damage, read_only=False)
     told = run(live, "app", "check", "--quiet", "--json")

@@ -47,7 +47,7 @@ def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
 
 
 async def remove_all(store: Store) -> None:
-    await store.drop({"raw", "reduced", "rejects"})
+    await store.retention.drop({"raw", "reduced", "rejects"})
     await store.ledgers.drop()
 
 

@@ -228,8 +228,8 @@ async def test_a_late_hit_opens_a_new_delivery_and_its_older_version_is_refused(
     store = SqliteStore(tmp_path / "store.db")
     await store.open()
     for record in flow.records:
-        await store.write_deliveries([record])
-    (kept,) = await store.deliveries_of(*KEY)
+        await store.writes.write_deliveries([record])
+    (kept,) = await store.reads.deliveries_of(*KEY)
     await store.close()
     assert (kept.hits, kept.final, kept.ranges) == (3, True, [[0, 29]])
     assert len(flow.keys) == 2

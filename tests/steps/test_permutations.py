@@ -53,9 +53,9 @@ async def written_in_order(path, batches: Iterable[Sequence[Delivery]]) -> dict[
     store = SqliteStore(path)
     await store.open()
     for batch in batches:
-        assert await store.write_deliveries(batch) == []
-    found = visible([delivery async for delivery in store.all_deliveries()])
-    counts = await store.counts()
+        assert await store.writes.write_deliveries(batch) == []
+    found = visible([delivery async for delivery in store.reads.all_deliveries()])
+    counts = await store.reads.counts()
     await store.close()
     assert sum(counts.deliveries.values()) == sum(map(len, found.values()))
     return found

@@ -93,10 +93,10 @@ class Bench:
     def empty(self) -> None:
         """Truncated, and nothing remembered."""
         for table in (*TABLES, "counts_taken"):
-            self.store._connection.execute(f"TRUNCATE {self.keyspace}.{table}", timeout_s=60)
-        self.store._written.forget()
-        self.store._floors.forget()
-        self.store._writes += 1
+            self.store.connection.execute(f"TRUNCATE {self.keyspace}.{table}", timeout_s=60)
+        self.store.writing.written.forget()
+        self.store.writing.floors.forget()
+        self.store.writing.calls += 1
 
     def close(self) -> None:
         self.run(self.store.close())

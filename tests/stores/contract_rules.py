@@ -25,10 +25,10 @@ async def hits_come_back(store: Store, given: Sequence[Hit]) -> None:
     expected: dict[str, Hit] = {}
     for one in given:
         expected.setdefault(one.raw_id, one)
-    assert await store.write_hits(given) == []
-    assert {one.raw_id: one async for one in store.all_hits()} == expected
+    assert await store.writes.write_hits(given) == []
+    assert {one.raw_id: one async for one in store.reads.all_hits()} == expected
     for one in expected.values():
-        found, count = await store.hits_of(one.ip_address, one.user_agent, one.request)
+        found, count = await store.reads.hits_of(one.ip_address, one.user_agent, one.request)
         assert one in found and count == len(found)
 
 
@@ -37,21 +37,21 @@ async def hits_of_a_key_come_by_time_source_and_position(store: Store) -> None:
     sources = [records.SOURCE, "0" * 32, "f" * 32]
     given = [records.hit(at, source=source, time=1.6e9 + at // 4) for at in range(10) for source in sources]
     random.Random(1).shuffle(given)
-    assert await store.write_hits(given[:20]) == await store.write_hits(given[20:]) == []
+    assert await store.writes.write_hits(given[:20]) == await store.writes.write_hits(given[20:]) == []
     wanted = sorted(given, key=lambda hit: (hit.time, hit.source, hit.position))
     for limit in (1, 2, 11, 12, 13, 29, 30, 31):
-        assert await store.hits_of(*given[0][1:4], limit=limit) == (wanted[:limit], len(wanted))
+        assert await store.reads.hits_of(*given[0][1:4], limit=limit) == (wanted[:limit], len(wanted))
 
 
 async def rejects_come_back(store: Store, given: Sequence[Reject]) -> None:
     expected: dict[str, Reject] = {}
     for one in given:
         expected.setdefault(one.raw_id, one)
-    assert await store.write_rejects(given) == []
-    found = {one.raw_id: one async for one in store.all_rejects()}
+    assert await store.writes.write_rejects(given) == []
+    found = {one.raw_id: one async for one in store.reads.all_rejects()}
     assert found.keys() == expected.keys()
     assert all(one in given for one in found.values())
-    assert sum((await store.counts()).rejects.values()) == len(expected)
+    assert sum((await store.reads.counts()).rejects.values()) == len(expected)
 
 
 async def deliveries_come_back(store: Store, given: Sequence[Delivery]) -> None:
@@ -62,24 +62,24 @@ async def deliveries_come_back(store: Store, given: Sequence[Delivery]) -> None:
         if known is None or known.version < one.version:
             expected[one[:4]] = one
     visible = [one for one in expected.values() if one.superseded_by is None]
-    assert await store.write_deliveries(given) == []
-    assert {one[:4]: one async for one in store.all_deliveries(superseded=True)} == expected
-    assert await store.counts() == await records.counted(store)
-    newest = await store.newest_deliveries(100)
+    assert await store.writes.write_deliveries(given) == []
+    assert {one[:4]: one async for one in store.reads.all_deliveries(superseded=True)} == expected
+    assert await store.reads.counts() == await records.counted(store)
+    newest = await store.reads.newest_deliveries(100)
     assert len(newest) == len(visible) and all(one in newest for one in visible)
     for one in visible:
-        assert one in await store.deliveries_of(*one[:3])
-        assert one[:3] in await store.keys_by_hash(key_hash(key_text(*one[:3])))
+        assert one in await store.reads.deliveries_of(*one[:3])
+        assert one[:3] in await store.reads.keys_by_hash(key_hash(key_text(*one[:3])))
 
 
 async def the_highest_version_wins(store: Store, batches: Sequence[Sequence[Delivery]]) -> None:
     """`batches`: versions of one delivery."""
     best = max((one for batch in batches for one in batch), key=lambda one: one.version)
     for batch in batches:
-        assert await store.write_deliveries(batch) == []
-    assert [one async for one in store.all_deliveries(superseded=True)] == [best]
+        assert await store.writes.write_deliveries(batch) == []
+    assert [one async for one in store.reads.all_deliveries(superseded=True)] == [best]
     visible = [] if best.superseded_by is not None else [best]
-    assert await store.deliveries_of(*best[:3]) == visible
-    assert await store.newest_deliveries(5) == visible
-    assert await store.deliveries_of(best.ip_address, best.user_agent, best.request, superseded=True) == [best]
-    assert await store.counts() == await records.counted(store)
+    assert await store.reads.deliveries_of(*best[:3]) == visible
+    assert await store.reads.newest_deliveries(5) == visible
+    assert await store.reads.deliveries_of(best.ip_address, best.user_agent, best.request, superseded=True) == [best]
+    assert await store.reads.counts() == await records.counted(store)

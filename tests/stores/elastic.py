@@ -30,7 +30,7 @@ async def opened(own: Settings | None = None, **options: Any) -> AsyncIterator[E
     try:
         await store.open()
         yield store
-        await store.drop(KINDS)
+        await store.retention.drop(KINDS)
         await remove_ledgers(store)
     finally:
         await store.close()
@@ -52,7 +52,7 @@ def for_each(examples: Callable[[Callable[[Work], Any]], None]) -> None:
     async def drop() -> None:
         store = ElasticsearchStore(own)
         try:
-            await store.drop(KINDS)
+            await store.retention.drop(KINDS)
             await remove_ledgers(store)
         finally:
             await store.close()

@@ -111,14 +111,14 @@ async def counted(store: SqliteStore) -> Counts:
     deliveries: dict[str, int] = {}
     reasons: dict[tuple[str, str | None], int] = {}
     covered = sent = 0
-    async for one in store.all_rejects():
+    async for one in store.reads.all_rejects():
         rejects[one.reason] = rejects.get(one.reason, 0) + 1
-    async for d in store.all_deliveries():
+    async for d in store.reads.all_deliveries():
         deliveries[d.verdict] = deliveries.get(d.verdict, 0) + 1
         reasons[d.verdict, d.reason] = reasons.get((d.verdict, d.reason), 0) + 1
         covered += d.covered_bytes
         sent += d.bytes_sent or 0
-    hits = len([one async for one in store.all_hits()])
+    hits = len([one async for one in store.reads.all_hits()])
     return Counts(hits, rejects, deliveries, reasons, covered, sent)
 
 

@@ -87,10 +87,10 @@ def test_a_store_opens_with_user_and_password_over_tls(node: CassandraNode) -> N
     async def work() -> None:
         store = CassandraStore(access(node))
         await store.open()
-        assert await store.write_hits([hit(1)]) == []
-        assert await store.write_deliveries([delivery()]) == []
+        assert await store.writes.write_hits([hit(1)]) == []
+        assert await store.writes.write_deliveries([delivery()]) == []
         await store.ping()
-        assert await store.deliveries_of(*delivery()[:3]) == [delivery()]
+        assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery()]
         await store.close()
 
     asyncio.run(work())
@@ -157,11 +157,13 @@ def test_large_writes_stay_below_the_limits_that_a_server_has_by_default(node: C
     async def work() -> None:
         store = CassandraStore(access(node))
         await store.open()
-        assert await store.write_hits(hits) == []
-        assert await store.write_deliveries(deliveries) == []
-        assert await store.write_rejects([reject(n, line="y" * 3000) for n in range(500)]) == []
-        assert sorted([one async for one in store.all_deliveries() if one.user_agent == agent]) == sorted(deliveries)
-        assert await store.counts() == await records.counted(store)
+        assert await store.writes.write_hits(hits) == []
+        assert await store.writes.write_deliveries(deliveries) == []
+        assert await store.writes.write_rejects([reject(n, line="y" * 3000) for n in range(500)]) == []
+        assert sorted([one async for one in store.reads.all_deliveries() if one.user_agent == agent]) == sorted(
+            deliveries
+        )
+        assert await store.reads.counts() == await records.counted(store)
         await store.close()
 
     asyncio.run(work())
@@ -173,22 +175,22 @@ def test_a_killed_node_fails_the_call_in_words_and_the_same_call_succeeds_when_i
     async def work() -> float:
         store = CassandraStore(access(node))
         await store.open()
-        await store.write_hits(hits[:100])
+        await store.writes.write_hits(hits[:100])
         await asyncio.to_thread(node.kill)
         with pytest.raises(StoreUnreachable, match=f"Cassandra at {HOST}:{node.port}"):
-            await store.write_hits(hits)
+            await store.writes.write_hits(hits)
         with pytest.raises(StoreUnreachable):
             await store.ping()
         await asyncio.to_thread(node.start)
         back = time.monotonic()
         while True:
             try:
-                assert await store.write_hits(hits) == []
+                assert await store.writes.write_hits(hits) == []
                 break
             except StoreUnreachable:
                 assert time.monotonic() - back < 60
                 await asyncio.sleep(0.5)
-        assert await store.hits_of("10.0.0.1", "curl/8_1", "GET /killed") == (hits, 500)
+        assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /killed") == (hits, 500)
         await store.close()
         return time.monotonic() - back
 
@@ -211,11 +213,11 @@ def test_several_workers_create_the_tables_at_once_and_none_is_dropped() -> None
             stores = [CassandraStore(own_settings(keyspace)) for _ in range(4)]
             await asyncio.gather(*[store.open() for store in stores])
             await asyncio.gather(
-                *[store.write_deliveries([delivery(request=f"GET /{n}")]) for n, store in enumerate(stores)]
+                *[store.writes.write_deliveries([delivery(request=f"GET /{n}")]) for n, store in enumerate(stores)]
             )
             await asyncio.gather(*[store.close() for store in stores])
             await stores[0].open()
-            assert (await stores[0].counts()).deliveries == {"complete": 4}
+            assert (await stores[0].reads.counts()).deliveries == {"complete": 4}
             await stores[0].close()
 
         asyncio.run(work())
@@ -233,10 +235,10 @@ def test_a_read_only_store_creates_and_writes_nothing() -> None:
             await store.close()
             writer = CassandraStore(own_settings(keyspace))
             await writer.open()
-            await writer.write_hits([hit(1)])
-            assert (await store.counts()).hits == 1  # opens by itself
+            await writer.writes.write_hits([hit(1)])
+            assert (await store.reads.counts()).hits == 1  # opens by itself
             with pytest.raises(StoreError, match="for reading only"):
-                await store.write_hits([hit(2)])
+                await store.writes.write_hits([hit(2)])
             await store.close()
             await writer.close()
 
@@ -247,26 +249,26 @@ def test_drop_takes_the_tables_of_a_kind_and_map_brings_them_back_empty() -> Non
     with fresh_keyspace() as keyspace:
 
         async def work(store: CassandraStore) -> None:
-            await store.write_hits([hit(1)])
-            await store.write_deliveries([delivery()])
-            await store.write_rejects([reject(1)])
-            await store.drop(["rejects", "raw"])
-            assert set(await store.missing()) == {"raw_weblogs", "rejects"}
+            await store.writes.write_hits([hit(1)])
+            await store.writes.write_deliveries([delivery()])
+            await store.writes.write_rejects([reject(1)])
+            await store.retention.drop(["rejects", "raw"])
+            assert set(await store.retention.missing()) == {"raw_weblogs", "rejects"}
             with pytest.raises(StoreUnreachable, match="lacks tables"):
-                await store.write_hits([hit(1)])
-            assert await store.deliveries_of(*delivery()[:3]) == [delivery()]
-            await store.map(["raw", "rejects"])
-            assert await store.missing() == []
-            assert await store.write_hits([hit(2)]) == []
-            assert [one.position async for one in store.all_hits()] == [2]
-            await store.drop(["raw", "reduced", "rejects"])
-            assert len(await store.missing()) == 9
+                await store.writes.write_hits([hit(1)])
+            assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery()]
+            await store.retention.map(["raw", "rejects"])
+            assert await store.retention.missing() == []
+            assert await store.writes.write_hits([hit(2)]) == []
+            assert [one.position async for one in store.reads.all_hits()] == [2]
+            await store.retention.drop(["raw", "reduced", "rejects"])
+            assert len(await store.retention.missing()) == 10
             with pytest.raises(SettingsError, match="'keys' is no kind of record"):
-                await store.drop(["keys"])
-            await store.map()
-            assert await store.write_hits([hit(3)]) == []
-            assert await store.hits_of("10.0.0.1", "curl/8_1", "GET /a") == ([hit(3)], 1)
-            assert len(await store.keys_by_text_part("curl")) == 1
+                await store.retention.drop(["keys"])
+            await store.retention.map()
+            assert await store.writes.write_hits([hit(3)]) == []
+            assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a") == ([hit(3)], 1)
+            assert len(await store.reads.keys_by_text_part("curl")) == 1
 
         with_cassandra(keyspace, work)
 
@@ -275,19 +277,19 @@ def test_records_are_gone_when_their_time_to_live_is_over() -> None:
     with fresh_keyspace() as keyspace:
 
         async def work(store: CassandraStore) -> None:
-            await store.write_hits([hit(1)])
-            await store.write_rejects([reject(1)])
-            await store.write_deliveries([delivery()])
-            assert await store.retain(time.time(), 0.0, 0.0) == (0, 0)
+            await store.writes.write_hits([hit(1)])
+            await store.writes.write_rejects([reject(1)])
+            await store.writes.write_deliveries([delivery()])
+            assert await store.retention.retain(time.time(), 0.0, 0.0) == (0, 0)
             await until_none(store)
-            assert await store.deliveries_of(*delivery()[:3]) == [delivery()]
-            assert await store.hits_of("10.0.0.1", "curl/8_1", "GET /a") == ([], 0)
+            assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery()]
+            assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a") == ([], 0)
 
         with_cassandra(keyspace, work, retention=f"{2 / 86400},1")
 
 
 async def until_none(store: CassandraStore) -> None:
-    while (await store.counts()).hits or [one async for one in store.all_rejects()]:  # noqa: ASYNC110 - the server's clock decides
+    while (await store.reads.counts()).hits or [one async for one in store.reads.all_rejects()]:  # noqa: ASYNC110 - the server's clock decides
         await asyncio.sleep(0.3)
 
 
@@ -295,16 +297,16 @@ def test_counts_that_take_long_are_answered_with_the_last_known(monkeypatch: pyt
     with fresh_keyspace() as keyspace:
 
         async def work(store: CassandraStore) -> None:
-            await store.write_hits([hit(n) for n in range(50)])
-            assert (await store.counts()).hits == 50
+            await store.writes.write_hits([hit(n) for n in range(50)])
+            assert (await store.reads.counts()).hits == 50
             other = CassandraStore(own_settings(keyspace), read_only=True)
             await other.open()
-            await store.write_hits([hit(n) for n in range(60)])
+            await store.writes.write_hits([hit(n) for n in range(60)])
             monkeypatch.setattr("app.stores.cassandra.counts.WAIT_S", 0.0)
-            assert (await store.counts()).hits == 50
-            assert (await other.counts()).hits == 50  # what another process has counted last
+            assert (await store.reads.counts()).hits == 50
+            assert (await other.reads.counts()).hits == 50  # what another process has counted last
             await other.close()
             monkeypatch.undo()
-            assert (await store.counts()).hits == 60
+            assert (await store.reads.counts()).hits == 60
 
         with_cassandra(keyspace, work)

@@ -47,12 +47,12 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, give
 
     async def work():
         store = bench.store
-        assert await store.write_hits(given_hits) == []
-        assert {(one.raw_id, one.time, *one[1:4]): one async for one in store.all_hits()} == expected
+        assert await store.writes.write_hits(given_hits) == []
+        assert {(one.raw_id, one.time, *one[1:4]): one async for one in store.reads.all_hits()} == expected
         for one in expected.values():
-            found, count = await store.hits_of(one.ip_address, one.user_agent, one.request)
+            found, count = await store.reads.hits_of(one.ip_address, one.user_agent, one.request)
             assert one in found and count == len(found)
-        assert (await store.counts()).hits == len(expected)
+        assert (await store.reads.counts()).hits == len(expected)
 
     bench.run(work())
 
@@ -71,9 +71,9 @@ def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects):
         expected.setdefault((one.raw_id, one.reason), one)
 
     async def work():
-        assert await bench.store.write_rejects(given_rejects) == []
-        assert {(one.raw_id, one.reason): one async for one in bench.store.all_rejects()} == expected
-        assert sum((await bench.store.counts()).rejects.values()) == len(expected)
+        assert await bench.store.writes.write_rejects(given_rejects) == []
+        assert {(one.raw_id, one.reason): one async for one in bench.store.reads.all_rejects()} == expected
+        assert sum((await bench.store.reads.counts()).rejects.values()) == len(expected)
 
     bench.run(work())
 
@@ -91,19 +91,19 @@ def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_ti
 
     async def work():
         store = bench.store
-        refused = await store.write_deliveries(given_deliveries)
+        refused = await store.writes.write_deliveries(given_deliveries)
         assert [one for one, reason in refused] == [one for one in given_deliveries if one not in kept]
         assert all("version" in reason for _, reason in refused)
-        stored = {one[:4]: one async for one in store.all_deliveries(superseded=True)}
+        stored = {one[:4]: one async for one in store.reads.all_deliveries(superseded=True)}
         assert stored.keys() == expected.keys()
         assert all(one in expected[name] for name, one in stored.items())
         visible = [one for one in stored.values() if one.superseded_by is None]
-        assert await store.counts() == await records.counted(store)
-        newest = await store.newest_deliveries(100)
+        assert await store.reads.counts() == await records.counted(store)
+        newest = await store.reads.newest_deliveries(100)
         assert len(newest) == len(visible) and all(one in newest for one in visible)
         for one in visible:
-            assert one in await store.deliveries_of(*one[:3])
-            assert one[:3] in await store.keys_by_hash(key_hash(key_text(*one[:3])))
+            assert one in await store.reads.deliveries_of(*one[:3])
+            assert one[:3] in await store.reads.keys_by_hash(key_hash(key_text(*one[:3])))
 
     bench.run(work())
 
@@ -116,14 +116,14 @@ def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench):
         store = bench.store
         for ip_address, user_agent, request in keys:
             key = {"ip_address": ip_address, "user_agent": user_agent, "request": request}
-            assert await store.write_hits([hit(1, **key, method=user_agent)]) == []
-            assert await store.write_deliveries([delivery(**key)]) == []
-            assert await store.write_rejects([reject(1, line=user_agent, detail=request)]) == []
+            assert await store.writes.write_hits([hit(1, **key, method=user_agent)]) == []
+            assert await store.writes.write_deliveries([delivery(**key)]) == []
+            assert await store.writes.write_rejects([reject(1, line=user_agent, detail=request)]) == []
         for key in keys:
-            assert await store.keys_by_hash(key_hash(key_text(*key))) == [key]
-            assert await store.keys_by_text_part(key[1][:200]) == [key]
-            assert [one[:3] for one in await store.deliveries_of(*key)] == [key]
-            ((found,), count) = await store.hits_of(*key)
+            assert await store.reads.keys_by_hash(key_hash(key_text(*key))) == [key]
+            assert await store.reads.keys_by_text_part(key[1][:200]) == [key]
+            assert [one[:3] for one in await store.reads.deliveries_of(*key)] == [key]
+            ((found,), count) = await store.reads.hits_of(*key)
             assert found == hit(1, ip_address=key[0], user_agent=key[1], request=key[2], method=key[1]) and count == 1
 
     bench.run(work())
@@ -136,14 +136,14 @@ def test_texts_too_long_for_a_key_come_back_whole(bench: Bench):
 
     async def work():
         store = bench.store
-        assert await store.write_hits([hit(1, **long), hit(2, **other)]) == []
-        assert await store.write_deliveries([delivery(**long), delivery(**other)]) == []
-        assert {one async for one in store.all_hits()} == {hit(1, **long), hit(2, **other)}
-        assert await store.hits_of("10.0.0.1", **long) == ([hit(1, **long)], 1)
-        assert await store.deliveries_of("10.0.0.1", **other) == [delivery(**other)]
-        assert len(await store.newest_deliveries(9)) == 2
+        assert await store.writes.write_hits([hit(1, **long), hit(2, **other)]) == []
+        assert await store.writes.write_deliveries([delivery(**long), delivery(**other)]) == []
+        assert {one async for one in store.reads.all_hits()} == {hit(1, **long), hit(2, **other)}
+        assert await store.reads.hits_of("10.0.0.1", **long) == ([hit(1, **long)], 1)
+        assert await store.reads.deliveries_of("10.0.0.1", **other) == [delivery(**other)]
+        assert len(await store.reads.newest_deliveries(9)) == 2
         key = ("10.0.0.1", long["user_agent"], long["request"])
-        assert await store.keys_by_hash(key_hash(key_text(*key))) == [key]
+        assert await store.reads.keys_by_hash(key_hash(key_text(*key))) == [key]
 
     bench.run(work())
 
@@ -154,10 +154,10 @@ def test_absent_empty_and_nul_parts_of_a_key_are_told_apart(bench: Bench):
 
     async def work():
         store = bench.store
-        await store.write_hits([hit(n, user_agent=agent) for n, agent in enumerate(agents)])
+        await store.writes.write_hits([hit(n, user_agent=agent) for n, agent in enumerate(agents)])
         for n, agent in enumerate(agents):
-            assert await store.hits_of("10.0.0.1", agent, "GET /a") == ([hit(n, user_agent=agent)], 1)
-        assert await store.keys_by_hash(key_hash("10.0.0.1__GET /a")) == [("10.0.0.1", "", "GET /a")]
+            assert await store.reads.hits_of("10.0.0.1", agent, "GET /a") == ([hit(n, user_agent=agent)], 1)
+        assert await store.reads.keys_by_hash(key_hash("10.0.0.1__GET /a")) == [("10.0.0.1", "", "GET /a")]
 
     bench.run(work())
 
@@ -169,11 +169,13 @@ def test_keys_that_join_alike_are_told_apart(bench: Bench):
     async def work():
         store = bench.store
         for ip_address, user_agent, request in (first, second):
-            await store.write_deliveries([delivery(ip_address=ip_address, user_agent=user_agent, request=request)])
-        assert sorted(await store.keys_by_hash(key_hash("1_a_b_c"))) == sorted([first, second])
-        assert [one[:3] for one in await store.deliveries_of(*second)] == [second]
-        assert await store.keys_by_hash(key_hash("1_a_b")) == []
-        assert await store.keys_by_hash("no hash") == []
+            await store.writes.write_deliveries(
+                [delivery(ip_address=ip_address, user_agent=user_agent, request=request)]
+            )
+        assert sorted(await store.reads.keys_by_hash(key_hash("1_a_b_c"))) == sorted([first, second])
+        assert [one[:3] for one in await store.reads.deliveries_of(*second)] == [second]
+        assert await store.reads.keys_by_hash(key_hash("1_a_b")) == []
+        assert await store.reads.keys_by_hash("no hash") == []
 
     bench.run(work())
 
@@ -185,12 +187,12 @@ def test_keys_are_found_by_a_part_of_their_text_newest_day_first(bench: Bench):
 
     async def work():
         store = bench.store
-        await store.write_hits([hit(1), hit(2 * 86400, **later), hit(3, request=None)])
-        assert await store.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
-        assert await store.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
-        assert await store.keys_by_text_part("_GET /", limit=1) == [hostile]
-        assert await store.keys_by_text_part("'\"\0%") == [hostile]
-        assert await store.keys_by_text_part("\ud800") == []
+        await store.writes.write_hits([hit(1), hit(2 * 86400, **later), hit(3, request=None)])
+        assert await store.reads.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
+        assert await store.reads.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
+        assert await store.reads.keys_by_text_part("_GET /", limit=1) == [hostile]
+        assert await store.reads.keys_by_text_part("'\"\0%") == [hostile]
+        assert await store.reads.keys_by_text_part("\ud800") == []
 
     bench.run(work())
 
@@ -201,13 +203,13 @@ def test_hits_come_by_time_across_days_bounded_and_counted(bench: Bench):
 
     async def work():
         store = bench.store
-        await store.write_hits([*hits, hit(99, request="GET /b"), hit(100, time=-5.5), hit(101, time=1e300)])
-        found, count = await store.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=4)
+        await store.writes.write_hits([*hits, hit(99, request="GET /b"), hit(100, time=-5.5), hit(101, time=1e300)])
+        found, count = await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=4)
         assert [one.position for one in found] == [100, 29, 28, 27]
         assert count == 32
-        found, _ = await store.hits_of("10.0.0.1", "curl/8_1", "GET /a")
+        found, _ = await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a")
         assert [one.time for one in found] == sorted(one.time for one in found) and len(found) == 32
-        assert await store.hits_of("10.0.0.1", "curl/8_1", "GET /c") == ([], 0)
+        assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /c") == ([], 0)
 
     bench.run(work())
 
@@ -220,14 +222,14 @@ def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(bench: B
 
     async def work():
         store = bench.store
-        await store.write_deliveries([*written, hidden])
+        await store.writes.write_deliveries([*written, hidden])
         # seen earlier in a younger hour: that entry of the index counts no more
-        await store.write_deliveries([delivery(6, window_start=5.0, last=77_000.0, verdict="unknown")])
-        assert [one.last / 600 for one in await store.newest_deliveries(4)] == [59.0, 58.0, 57.0, 56.0]
-        assert [one.last / 600 for one in await store.newest_deliveries(2, "partial")] == [58.0, 55.0]
-        assert [one.last for one in await store.newest_deliveries(2, superseded=True)] == [99_000.0, 35_400.0]
-        assert len(await store.newest_deliveries(100)) == 60
-        assert await store.newest_deliveries(2, "no such verdict") == []
+        await store.writes.write_deliveries([delivery(6, window_start=5.0, last=77_000.0, verdict="unknown")])
+        assert [one.last / 600 for one in await store.reads.newest_deliveries(4)] == [59.0, 58.0, 57.0, 56.0]
+        assert [one.last / 600 for one in await store.reads.newest_deliveries(2, "partial")] == [58.0, 55.0]
+        assert [one.last for one in await store.reads.newest_deliveries(2, superseded=True)] == [99_000.0, 35_400.0]
+        assert len(await store.reads.newest_deliveries(100)) == 60
+        assert await store.reads.newest_deliveries(2, "no such verdict") == []
 
     bench.run(work())
 
@@ -237,16 +239,18 @@ def test_walks_through_everything_take_more_than_one_page(bench: Bench):
 
     async def work():
         store = bench.store
-        await store.write_hits([hit(position) for position in range(4500)])
-        await store.write_rejects([reject(position) for position in range(4000)])
-        await store.write_deliveries([delivery(window_start=float(n)) for n in range(4001)])
-        assert sorted([one.position async for one in store.all_hits()]) == list(range(4500))
-        assert sorted([one.position async for one in store.all_rejects()]) == list(range(4000))
-        assert sorted([one.window_start async for one in store.all_deliveries()]) == [float(n) for n in range(4001)]
-        assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [
+        await store.writes.write_hits([hit(position) for position in range(4500)])
+        await store.writes.write_rejects([reject(position) for position in range(4000)])
+        await store.writes.write_deliveries([delivery(window_start=float(n)) for n in range(4001)])
+        assert sorted([one.position async for one in store.reads.all_hits()]) == list(range(4500))
+        assert sorted([one.position async for one in store.reads.all_rejects()]) == list(range(4000))
+        assert sorted([one.window_start async for one in store.reads.all_deliveries()]) == [
+            float(n) for n in range(4001)
+        ]
+        assert [one.window_start for one in await store.reads.deliveries_of(*delivery()[:3])] == [
             float(n) for n in reversed(range(4001))
         ]
-        assert await store.counts() == await records.counted(store)
+        assert await store.reads.counts() == await records.counted(store)
 
     bench.run(work())
 
@@ -258,9 +262,9 @@ def test_what_no_column_can_hold_is_refused_with_a_reason_and_the_rest_is_writte
         store = bench.store
         good = [hit(position, hi=2**64) for position in range(40)]
         bad = [hit(100, time=float("nan")), hit(101, raw_id="no id"), hit(102, status=None), hit(103, flags=2**40)]
-        refused = await store.write_hits([*good[:20], *bad, *good[20:]])
+        refused = await store.writes.write_hits([*good[:20], *bad, *good[20:]])
         assert [(one.position, bool(reason)) for one, reason in refused] == [(n, True) for n in (100, 101, 102, 103)]
-        assert sorted([one async for one in store.all_hits()], key=lambda one: one.position) == good
+        assert sorted([one async for one in store.reads.all_hits()], key=lambda one: one.position) == good
 
         wrong = [
             delivery(window_start=float("nan")),
@@ -269,10 +273,10 @@ def test_what_no_column_can_hold_is_refused_with_a_reason_and_the_rest_is_writte
             delivery(window_start=5.0, verdict="perhaps"),
             delivery(-1, window_start=6.0),
         ]
-        refused_deliveries = await store.write_deliveries([*wrong, delivery()])
+        refused_deliveries = await store.writes.write_deliveries([*wrong, delivery()])
         assert [str(one.window_start) for one, _ in refused_deliveries] == [str(one.window_start) for one in wrong]
-        assert [one async for one in store.all_deliveries(superseded=True)] == [delivery()]
-        assert [one.position for one, _ in await store.write_rejects([reject(1, raw_id="zz"), reject(2)])] == [1]
+        assert [one async for one in store.reads.all_deliveries(superseded=True)] == [delivery()]
+        assert [one.position for one, _ in await store.writes.write_rejects([reject(1, raw_id="zz"), reject(2)])] == [1]
 
     bench.run(work())
 
@@ -284,10 +288,10 @@ def test_a_record_that_the_server_refuses_is_found_among_many_and_told_in_its_wo
 
     async def work():
         store = bench.store
-        refused = await store.write_hits([*many[:150], poison, *many[150:]])
+        refused = await store.writes.write_hits([*many[:150], poison, *many[150:]])
         assert [one for one, _ in refused] == [poison]
         assert "bytes" in refused[0][1] and "maximum" in refused[0][1]
-        assert sorted([one async for one in store.all_hits()]) == sorted(many)
-        assert SOURCE in {one.source async for one in store.all_hits()}
+        assert sorted([one async for one in store.reads.all_hits()]) == sorted(many)
+        assert SOURCE in {one.source async for one in store.reads.all_hits()}
 
     bench.run(work())

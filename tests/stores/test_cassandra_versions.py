@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.stores.cassandra.statements import STAMPED_COLUMNS
+from app.stores.cassandra.rows import STAMPED_COLUMNS
 from app.stores.cassandra.store import CassandraStore
 from tests.stores import records
 from tests.stores.cassandra_stores import FLOOR_AGE_S, Bench, cql, fresh_keyspace, own_settings, with_cassandra
@@ -58,14 +58,14 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, ver
     async def work():
         store = bench.store
         for batch in batches:
-            assert await store.write_deliveries(batch) == []
-        assert [one async for one in store.all_deliveries(superseded=True)] == [best]
+            assert await store.writes.write_deliveries(batch) == []
+        assert [one async for one in store.reads.all_deliveries(superseded=True)] == [best]
         visible = [] if best.superseded_by is not None else [best]
-        assert await store.deliveries_of(*KEY) == visible
-        assert await store.newest_deliveries(5) == visible
-        assert await store.deliveries_of(*KEY, superseded=True) == [best]
-        assert await store.newest_deliveries(5, superseded=True) == [best]
-        assert await store.counts() == await records.counted(store)
+        assert await store.reads.deliveries_of(*KEY) == visible
+        assert await store.reads.newest_deliveries(5) == visible
+        assert await store.reads.deliveries_of(*KEY, superseded=True) == [best]
+        assert await store.reads.newest_deliveries(5, superseded=True) == [best]
+        assert await store.reads.counts() == await records.counted(store)
 
     bench.run(work())
 
@@ -76,12 +76,15 @@ def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(b
     async def work():
         seen = []
         for one in LIFE:
-            await bench.store.write_deliveries([one])
+            await bench.store.writes.write_deliveries([one])
             seen.append(
-                (len(await bench.store.newest_deliveries(9)), sum((await bench.store.counts()).deliveries.values()))
+                (
+                    len(await bench.store.reads.newest_deliveries(9)),
+                    sum((await bench.store.reads.counts()).deliveries.values()),
+                )
             )
         assert seen == [(1, 1), (1, 1), (0, 0), (1, 1), (1, 1)]
-        assert (await bench.store.counts()).bytes_sent == 2**70
+        assert (await bench.store.reads.counts()).bytes_sent == 2**70
 
     bench.run(work())
 
@@ -94,8 +97,8 @@ def test_two_contents_of_one_version_never_mix_and_the_one_that_knows_the_size_w
     async def work():
         for order in permutations([without, known, other]):
             for one in order:
-                await bench.store.write_deliveries([one])
-            found.append(await bench.store.deliveries_of(*KEY))
+                await bench.store.writes.write_deliveries([one])
+            found.append(await bench.store.reads.deliveries_of(*KEY))
             await asyncio.to_thread(bench.empty)
 
     found: list = []
@@ -112,14 +115,14 @@ def test_the_same_batches_again_leave_every_byte_of_the_rows_as_it_was():
     deliveries = [delivery(rnd.randrange(1, 5) * 8, window_start=float(rnd.randrange(40))) for _ in range(300)]
 
     async def write(store: CassandraStore):
-        await store.write_hits(hits)
-        await store.write_rejects(rejects)
-        await store.write_deliveries(deliveries)
+        await store.writes.write_hits(hits)
+        await store.writes.write_rejects(rejects)
+        await store.writes.write_deliveries(deliveries)
 
     async def write_again(store: CassandraStore):
         await write(store)
         rnd.shuffle(hits)
-        await store.write_hits(hits[:300])
+        await store.writes.write_hits(hits[:300])
         await write(store)
 
     with fresh_keyspace() as keyspace:
@@ -151,10 +154,10 @@ def test_counts_equal_what_reading_every_record_counts(bench: Bench, writes):
 
     async def work():
         for position, (key, window, one) in enumerate(writes):
-            await bench.store.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
-            await bench.store.write_hits([hit(position % 7, request=f"GET /{key}")])
-            await bench.store.write_rejects([reject(position % 5, reason=f"bad_{position % 2}")])
-        assert await bench.store.counts() == await records.counted(bench.store)
+            await bench.store.writes.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
+            await bench.store.writes.write_hits([hit(position % 7, request=f"GET /{key}")])
+            await bench.store.writes.write_rejects([reject(position % 5, reason=f"bad_{position % 2}")])
+        assert await bench.store.reads.counts() == await records.counted(bench.store)
 
     bench.run(work())
 
@@ -179,22 +182,22 @@ def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(
 
     async def work():
         store = bench.store
-        await store.write_deliveries([right, neighbour])
+        await store.writes.write_deliveries([right, neighbour])
         await asyncio.to_thread(cql, bench.keyspace, statement)
-        assert await store.deliveries_of(*KEY) != [right, neighbour]
+        assert await store.reads.deliveries_of(*KEY) != [right, neighbour]
         writer = CassandraStore(
             own_settings(bench.keyspace), floor_age_s=FLOOR_AGE_S
         )  # another worker, with its own memory
         await writer.open()
-        await writer.write_deliveries([delivery(request="GET /else")])
-        await store.mend_deliveries([right, neighbour])
-        assert await store.deliveries_of(*KEY) == [right, neighbour]
-        assert right in await store.newest_deliveries(9)
-        await store.mend_deliveries([right, neighbour])  # again changes nothing
-        await writer.write_deliveries([LIFE[0], LIFE[0]._replace(window_start=1.0)])  # an older version
-        assert await store.deliveries_of(*KEY) == [right, neighbour]
-        await writer.write_deliveries([later, later._replace(window_start=1.0)])
-        assert await store.deliveries_of(*KEY) == [later, later._replace(window_start=1.0)]
+        await writer.writes.write_deliveries([delivery(request="GET /else")])
+        await store.mending.mend_deliveries([right, neighbour])
+        assert await store.reads.deliveries_of(*KEY) == [right, neighbour]
+        assert right in await store.reads.newest_deliveries(9)
+        await store.mending.mend_deliveries([right, neighbour])  # again changes nothing
+        await writer.writes.write_deliveries([LIFE[0], LIFE[0]._replace(window_start=1.0)])  # an older version
+        assert await store.reads.deliveries_of(*KEY) == [right, neighbour]
+        await writer.writes.write_deliveries([later, later._replace(window_start=1.0)])
+        assert await store.reads.deliveries_of(*KEY) == [later, later._replace(window_start=1.0)]
         await writer.close()
 
     bench.run(work())
@@ -204,9 +207,9 @@ def test_mending_what_is_right_or_missing_takes_no_floor(bench: Bench):
     bench.empty()
 
     async def work():
-        await bench.store.write_deliveries([LIFE[0]])
-        await bench.store.mend_deliveries([LIFE[1], LIFE[1]._replace(window_start=1.0)])
-        assert len(await bench.store.deliveries_of(*KEY)) == 2
+        await bench.store.writes.write_deliveries([LIFE[0]])
+        await bench.store.mending.mend_deliveries([LIFE[1], LIFE[1]._replace(window_start=1.0)])
+        assert len(await bench.store.reads.deliveries_of(*KEY)) == 2
 
     bench.run(work())
     assert cql(bench.keyspace, "SELECT * FROM KS.reduced_floors") == [[]]
@@ -216,11 +219,11 @@ def test_mending_brings_a_delivery_back_to_an_older_version(bench: Bench):
     bench.empty()
 
     async def work():
-        await bench.store.write_deliveries([LIFE[4]])
-        await bench.store.mend_deliveries([LIFE[0]])
-        assert await bench.store.deliveries_of(*KEY) == [LIFE[0]]
-        await bench.store.write_deliveries([LIFE[3]])
-        assert await bench.store.deliveries_of(*KEY) == [LIFE[3]]
+        await bench.store.writes.write_deliveries([LIFE[4]])
+        await bench.store.mending.mend_deliveries([LIFE[0]])
+        assert await bench.store.reads.deliveries_of(*KEY) == [LIFE[0]]
+        await bench.store.writes.write_deliveries([LIFE[3]])
+        assert await bench.store.reads.deliveries_of(*KEY) == [LIFE[3]]
 
     bench.run(work())
 
@@ -233,16 +236,16 @@ def test_a_removed_delivery_is_gone_and_can_be_written_again(bench: Bench):
     async def work():
         store = bench.store
         one, two = LIFE[1], LIFE[1]._replace(window_start=1.0)
-        await store.write_deliveries([one, two])
+        await store.writes.write_deliveries([one, two])
         await asyncio.to_thread(cql, bench.keyspace, by_hand, bare)
-        assert len(await store.deliveries_of(*KEY)) == 3
-        await store.remove_deliveries([(KEY, one.window_start), (KEY, 1.0), (KEY, 2.0), (KEY, 77.0)])
-        assert await store.deliveries_of(*KEY, superseded=True) == []
-        assert await store.newest_deliveries(9) == []
-        assert await store.counts() == await records.counted(store)
+        assert len(await store.reads.deliveries_of(*KEY)) == 3
+        await store.mending.remove_deliveries([(KEY, one.window_start), (KEY, 1.0), (KEY, 2.0), (KEY, 77.0)])
+        assert await store.reads.deliveries_of(*KEY, superseded=True) == []
+        assert await store.reads.newest_deliveries(9) == []
+        assert await store.reads.counts() == await records.counted(store)
         three = LIFE[1]._replace(window_start=2.0)
-        await store.write_deliveries([one, two, three])
-        assert await store.deliveries_of(*KEY) == [one, three, two]
+        await store.writes.write_deliveries([one, two, three])
+        assert await store.reads.deliveries_of(*KEY) == [one, three, two]
 
     bench.run(work())
 
@@ -260,17 +263,17 @@ def test_hits_that_were_altered_deleted_or_doubled_by_hand_are_mended(bench: Ben
 
     async def work():
         store = bench.store
-        await store.write_hits([*hits, double])
+        await store.writes.write_hits([*hits, double])
         await asyncio.to_thread(cql, bench.keyspace, *damage)
-        found = [one async for one in store.all_hits()]
+        found = [one async for one in store.reads.all_hits()]
         assert len(found) == 3 and double in found and hits[0] not in found
-        await store.remove_hits([double])
-        await store.mend_hits(hits)
-        assert [one async for one in store.all_hits()] == hits
-        assert await store.hits_of(*KEY) == (hits, 4)
-        assert (await store.counts()).hits == 4
-        await store.remove_hits(hits[:1])
-        await store.write_hits(hits[:1])
-        assert [one async for one in store.all_hits()] == hits
+        await store.mending.remove_hits([double])
+        await store.mending.mend_hits(hits)
+        assert [one async for one in store.reads.all_hits()] == hits
+        assert await store.reads.hits_of(*KEY) == (hits, 4)
+        assert (await store.reads.counts()).hits == 4
+        await store.mending.remove_hits(hits[:1])
+        await store.writes.write_hits(hits[:1])
+        assert [one async for one in store.reads.all_hits()] == hits
 
     bench.run(work())

@@ -32,25 +32,25 @@ async def _pipeline(store: ElasticsearchStore, kind: str, condition: str) -> Non
 
 async def _no_pipeline(store: ElasticsearchStore) -> None:
     for kind in KINDS:
-        await store.drop([kind])
+        await store.retention.drop([kind])
     await store.connection.call("DELETE", f"/_ingest/pipeline/{store.names.prefix}poison")
 
 
 @live
 async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_others_are_in():
     async with elastic.opened() as store:
-        await store.write_hits([hit(0)])
+        await store.writes.write_hits([hit(0)])
         await _pipeline(store, "raw", "ctx.status == 418")
-        refused = await store.write_hits([hit(n, status=418 if n == 7 else 206) for n in range(1, 20)])
+        refused = await store.writes.write_hits([hit(n, status=418 if n == 7 else 206) for n in range(1, 20)])
         assert [one.position for one, _ in refused] == [7]
         assert "this is poison" in refused[0][1]
-        assert sorted([one.position async for one in store.all_hits()]) == [n for n in range(20) if n != 7]
+        assert sorted([one.position async for one in store.reads.all_hits()]) == [n for n in range(20) if n != 7]
         await _pipeline(store, "reduced", "ctx.hits == 5")
-        refused_deliveries = await store.write_deliveries(
+        refused_deliveries = await store.writes.write_deliveries(
             [delivery(8, window_start=float(n), hits=n) for n in range(10)]
         )
         assert [one.hits for one, _ in refused_deliveries] == [5] and "poison" in refused_deliveries[0][1]
-        assert sum((await store.counts()).deliveries.values()) == 9
+        assert sum((await store.reads.counts()).deliveries.values()) == 9
         await _no_pipeline(store)
 
 
@@ -67,34 +67,34 @@ async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits
         monkeypatch.setattr(store.connection, "bulk", noting)
         store._sender._bulk_bytes = 300 << 20  # the server takes 100 MiB a request
         large = [reject(n, line="x" * (16 << 20)) for n in range(8)]
-        assert await store.write_rejects(large) == []
+        assert await store.writes.write_rejects(large) == []
         assert max(sent) > 100 << 20 and len(sent) >= 3
-        assert sum((await store.counts()).rejects.values()) == 8
+        assert sum((await store.reads.counts()).rejects.values()) == 8
 
 
 @live
 async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fails_and_can_be_repeated(monkeypatch):
     monkeypatch.setattr(elasticsearch_sending, "ATTEMPTS", 2)
     async with elastic.opened() as store:
-        await store.write_hits([hit(1)])
+        await store.writes.write_hits([hit(1)])
         index = store.names.raw_index(hit(1).time)
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": True})
         with pytest.raises(
             StoreError, match=r"has no room: 1 documents still wait after 2 tries: cluster_block_exception"
         ):
-            await store.write_hits([hit(2)])
+            await store.writes.write_hits([hit(2)])
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": None})
-        assert await store.write_hits([hit(2)]) == []
-        assert (await store.counts()).hits == 2
+        assert await store.writes.write_hits([hit(2)]) == []
+        assert (await store.reads.counts()).hits == 2
 
 
 @live
 async def test_indices_that_were_deleted_under_a_running_store_come_again_with_their_mapping():
     async with elastic.opened() as store:
-        await store.write_deliveries([delivery(8)])
+        await store.writes.write_deliveries([delivery(8)])
         for index in await store._schema.indices("reduced"):
             await store.connection.call("DELETE", f"/{index}")
-        assert await store.write_deliveries([delivery(8)]) == []
+        assert await store.writes.write_deliveries([delivery(8)]) == []
         assert await elastic.search(store, store.names.reduced, {"term": {"byte_ranges": 3}}) != []
 
 
@@ -104,16 +104,16 @@ async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_wher
     async with elastic.opened() as store:
         far = [-62135596800.0, 253402300799.0, 1e300, float("inf"), -1.0]
         hits = [hit(n, time=time) for n, time in enumerate([*far, *[86400.0 * day for day in range(40)]])]
-        assert await store.write_hits(hits) == []
+        assert await store.writes.write_hits(hits) == []
         assert len(await store._schema.indices("raw")) == 6
         before = await elastic.documents(store)
         dropped = next(index for index in await store._schema.indices("raw") if not index.endswith("other"))
         await store.connection.call("DELETE", f"/{dropped}")
         store._schema.forget()
-        assert await store.write_hits(hits) == []
+        assert await store.writes.write_hits(hits) == []
         after = await elastic.documents(store)
         assert [(one["_index"], one["_id"]) for one in after] == [(one["_index"], one["_id"]) for one in before]
-        assert (await store.counts()).hits == len(hits)
+        assert (await store.reads.counts()).hits == len(hits)
 
 
 @live
@@ -123,9 +123,9 @@ async def test_several_workers_may_open_and_write_at_once():
     hits = [hit(n, time=records.TIME + 86400 * (n % 5)) for n in range(100)]
     try:
         await asyncio.gather(*(store.open() for store in stores))
-        assert await asyncio.gather(*(store.write_hits(hits) for store in stores)) == [[]] * 4
-        assert (await stores[0].counts()).hits == 100
-        await stores[0].drop(KINDS)
+        assert await asyncio.gather(*(store.writes.write_hits(hits) for store in stores)) == [[]] * 4
+        assert (await stores[0].reads.counts()).hits == 100
+        await stores[0].retention.drop(KINDS)
     finally:
         for store in stores:
             await store.close()
@@ -137,12 +137,17 @@ async def test_a_reader_creates_nothing_and_finds_nothing_where_nothing_was_writ
     store = open_store("elasticsearch", own, read_only=True)
     try:
         await store.open()
-        assert await store.keys_by_hash("ab" * 16) == [] and await store.keys_by_text_part("x") == []
-        assert await store.deliveries_of("a", "b", "c") == [] and await store.hits_of("a", "b", "c") == ([], 0)
-        assert await store.newest_deliveries(5) == [] and (await store.counts()).hits == 0
-        assert [one async for one in store.all_deliveries()] == [] and [one async for one in store.all_rejects()] == []
+        assert await store.reads.keys_by_hash("ab" * 16) == [] and await store.reads.keys_by_text_part("x") == []
+        assert await store.reads.deliveries_of("a", "b", "c") == [] and await store.reads.hits_of("a", "b", "c") == (
+            [],
+            0,
+        )
+        assert await store.reads.newest_deliveries(5) == [] and (await store.reads.counts()).hits == 0
+        assert [one async for one in store.reads.all_deliveries()] == [] and [
+            one async for one in store.reads.all_rejects()
+        ] == []
         with pytest.raises(StoreError, match="opened for reading only"):
-            await store.write_hits([hit(1)])
+            await store.writes.write_hits([hit(1)])
         assert isinstance(store, ElasticsearchStore)
         for kind in KINDS:
             assert await store._schema.indices(kind) == []
@@ -156,30 +161,30 @@ async def test_a_store_that_was_closed_can_be_opened_again():
     store = ElasticsearchStore(own)
     for position in range(2):
         await store.open()
-        await store.write_hits([hit(position)])
+        await store.writes.write_hits([hit(position)])
         await store.close()
         await store.close()
     await store.open()
-    assert (await store.counts()).hits == 2
-    await store.drop(KINDS)
+    assert (await store.reads.counts()).hits == 2
+    await store.retention.drop(KINDS)
     await store.close()
 
 
 @live
 async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again():
     async with elastic.opened() as store:
-        await store.write_hits([hit(1)])
-        await store.write_deliveries([delivery(8)])
-        await store.drop(["raw"])
-        counts = await store.counts()
+        await store.writes.write_hits([hit(1)])
+        await store.writes.write_deliveries([delivery(8)])
+        await store.retention.drop(["raw"])
+        counts = await store.reads.counts()
         assert counts.hits == 0 and counts.deliveries == {"complete": 1}
-        await store.map(["raw"])
+        await store.retention.map(["raw"])
         assert await store._schema.indices("raw") == [store.names.first("raw")]
 
 
 async def test_a_server_that_is_not_there_is_named_with_what_to_do():
     store = ElasticsearchStore(Settings(elasticsearch_url="http://127.0.0.1:9, http://127.0.0.1:13"))
-    for call in (store.open, store.ping, store.counts, lambda: store.write_hits([hit(1)])):
+    for call in (store.open, store.ping, store.reads.counts, lambda: store.writes.write_hits([hit(1)])):
         with pytest.raises(
             StoreUnreachable, match=r"127\.0\.0\.1:9, .* is not reachable .* set WEBLOGS_ELASTICSEARCH_URL"
         ):

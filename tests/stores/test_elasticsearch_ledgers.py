@@ -43,7 +43,7 @@ async def test_what_is_past_its_retention_goes_and_totals_stay() -> None:
             VOTES, [Sum(resolution, "1", 0, 0, 0, 1, 0, 0) for resolution in ("window", "total", "second")]
         )
         await ledgers.write_sums(SPENDING, [Sum("minute", "u", 0, 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)])
-        assert await store.retain(now[0] + 3 * 86400, 7, 90) == (0, 1)
-        assert await store.retain(now[0] + 100 * 86400, 7, 90) == (1, 3)
+        assert await store.retention.retain(now[0] + 3 * 86400, 7, 90) == (0, 1)
+        assert await store.retention.retain(now[0] + 100 * 86400, 7, 90) == (1, 3)
         left = [each.resolution for kind in COUNTED for each in [one async for one in ledgers.all_sums(kind)]]
         assert left == ["total", "total"]

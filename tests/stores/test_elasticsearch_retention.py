@@ -27,19 +27,19 @@ async def test_only_what_was_ingested_long_enough_ago_goes():
     async with elastic.opened(clock=clock) as store:
         for day in range(10):
             clock.now = day * DAY
-            await store.write_hits([hit(day * 10 + n, time=5e9, request=f"GET /{day}") for n in range(3)])
-            await store.write_rejects([reject(day * 10, reason=f"bad_{day % 2}")])
-            await store.write_deliveries([delivery(request=f"GET /{day}")])
-        assert await store.retain(9 * DAY, raw_days=3, reduced_days=7) == (6 * 4, 2)
-        assert sorted({str(one.request) for one in [one async for one in store.all_hits()]}) == [
+            await store.writes.write_hits([hit(day * 10 + n, time=5e9, request=f"GET /{day}") for n in range(3)])
+            await store.writes.write_rejects([reject(day * 10, reason=f"bad_{day % 2}")])
+            await store.writes.write_deliveries([delivery(request=f"GET /{day}")])
+        assert await store.retention.retain(9 * DAY, raw_days=3, reduced_days=7) == (6 * 4, 2)
+        assert sorted({str(one.request) for one in [one async for one in store.reads.all_hits()]}) == [
             f"GET /{day}" for day in range(6, 10)
         ]
-        assert sorted(one.request for one in [one async for one in store.all_deliveries()]) == [
+        assert sorted(one.request for one in [one async for one in store.reads.all_deliveries()]) == [
             f"GET /{day}" for day in range(2, 10)
         ]
-        assert sorted([one.position async for one in store.all_rejects()]) == [60, 70, 80, 90]
-        assert await store.counts() == await records.counted(store)
-        assert await store.retain(9 * DAY, raw_days=3, reduced_days=7) == (0, 0)
+        assert sorted([one.position async for one in store.reads.all_rejects()]) == [60, 70, 80, 90]
+        assert await store.reads.counts() == await records.counted(store)
+        assert await store.retention.retain(9 * DAY, raw_days=3, reduced_days=7) == (0, 0)
 
 
 async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_some_is_old_is_thinned(monkeypatch):
@@ -47,57 +47,57 @@ async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_som
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
         first, second = [hit(n) for n in range(100)], [hit(n, time=records.TIME + DAY) for n in range(100, 200)]
-        await store.write_hits(first + second[:50])
+        await store.writes.write_hits(first + second[:50])
         clock.now = 5 * DAY
-        await store.write_hits(second[50:])
+        await store.writes.write_hits(second[50:])
         names = [store.names.raw_index(one.time) for one in (first[0], second[0])]
         pattern = f"/{store.names.pattern('raw')}/_alias"
         assert set(names) < set(await store.connection.call("GET", pattern))
-        assert await store.retain(8 * DAY, raw_days=7, reduced_days=90) == (150, 0)
+        assert await store.retention.retain(8 * DAY, raw_days=7, reduced_days=90) == (150, 0)
         left = await store.connection.call("GET", pattern)
         assert names[0] not in left and names[1] in left
-        assert sorted([one async for one in store.all_hits()]) == sorted(second[50:])
-        assert await store.write_hits(first[:1]) == []  # the index comes again with its mapping
+        assert sorted([one async for one in store.reads.all_hits()]) == sorted(second[50:])
+        assert await store.writes.write_hits(first[:1]) == []  # the index comes again with its mapping
         again = await store.connection.call("GET", f"/{names[0]}/_mapping")
         assert again[names[0]]["mappings"]["properties"]["ip_address"]["fields"]["ip"]["type"] == "ip"
-        assert (await store.counts()).hits == 51
+        assert (await store.reads.counts()).hits == 51
 
 
 async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost():
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
-        await store.write_hits([hit(n) for n in range(50)])
+        await store.writes.write_hits([hit(n) for n in range(50)])
         clock.now = 30 * DAY
         late = [hit(n) for n in range(1000, 1200)]
 
         async def write() -> None:
             for one in late:
-                assert await store.write_hits([one]) == []
+                assert await store.writes.write_hits([one]) == []
 
         async def retain() -> None:
             for _ in range(5):
-                await store.retain(30 * DAY, raw_days=7, reduced_days=90)
+                await store.retention.retain(30 * DAY, raw_days=7, reduced_days=90)
 
         await asyncio.gather(write(), retain())
-        assert sorted([one async for one in store.all_hits()]) == sorted(late)
+        assert sorted([one async for one in store.reads.all_hits()]) == sorted(late)
 
 
 async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away():
     async with elastic.opened() as store:
-        await store.write_hits([hit(1)])
+        await store.writes.write_hits([hit(1)])
         index = store.names.raw_index(hit(1).time)
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": True})
-        writing = asyncio.create_task(store.write_hits([hit(2)]))
-        await store.retain(0.0, raw_days=7, reduced_days=90)
+        writing = asyncio.create_task(store.writes.write_hits([hit(2)]))
+        await store.retention.retain(0.0, raw_days=7, reduced_days=90)
         assert await writing == []
-        assert (await store.counts()).hits == 2
+        assert (await store.reads.counts()).hits == 2
 
 
 async def test_a_delivery_written_again_later_is_kept_from_then_on():
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
-        await store.write_deliveries([delivery(8)])
+        await store.writes.write_deliveries([delivery(8)])
         clock.now = 5 * DAY
-        await store.write_deliveries([delivery(16)])
-        assert await store.retain(6 * DAY, raw_days=2, reduced_days=2) == (0, 0)
-        assert await store.retain(8 * DAY, raw_days=2, reduced_days=2) == (0, 1)
+        await store.writes.write_deliveries([delivery(16)])
+        assert await store.retention.retain(6 * DAY, raw_days=2, reduced_days=2) == (0, 0)
+        assert await store.retention.retain(8 * DAY, raw_days=2, reduced_days=2) == (0, 1)

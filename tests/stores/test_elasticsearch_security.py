@@ -71,9 +71,9 @@ def secure() -> Iterator[Settings]:
 
 async def _round(store: ElasticsearchStore) -> None:
     await store.open()
-    assert await store.write_hits([hit(1)]) == [] and await store.write_deliveries([delivery(8)]) == []
-    assert await store.deliveries_of(*delivery()[:3]) == [delivery(8)]
-    assert (await store.counts()).hits == 1
+    assert await store.writes.write_hits([hit(1)]) == [] and await store.writes.write_deliveries([delivery(8)]) == []
+    assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery(8)]
+    assert (await store.reads.counts()).hits == 1
 
 
 async def _ready(store: ElasticsearchStore) -> None:
@@ -91,7 +91,7 @@ async def test_a_user_with_the_right_password_writes_and_reads(secure: Settings)
     store = ElasticsearchStore(secure)
     await _ready(store)
     await _round(store)
-    await store.drop(KINDS)
+    await store.retention.drop(KINDS)
     await store.close()
 
 
@@ -103,7 +103,7 @@ async def test_an_api_key_writes_and_reads(secure: Settings):
         msgspec.structs.replace(secure, elasticsearch_user="", elasticsearch_api_key=made["encoded"])
     )
     await _round(store)
-    await store.drop(KINDS)
+    await store.retention.drop(KINDS)
     await store.close()
     await owner.close()
 
@@ -121,7 +121,7 @@ async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong
     await _ready(owner)
     await owner.close()
     store = ElasticsearchStore(msgspec.structs.replace(secure, **wrong))
-    for call in (store.open, store.counts, lambda: store.write_deliveries([delivery(8)])):
+    for call in (store.open, store.reads.counts, lambda: store.writes.write_deliveries([delivery(8)])):
         with pytest.raises(StoreRefused) as told:
             await call()
         assert f"refuses {who}: set WEBLOGS_ELASTICSEARCH_USER and" in str(told.value) and "\n" not in str(told.value)
@@ -141,11 +141,13 @@ async def test_a_user_who_may_not_write_is_told_so_and_may_read(secure: Settings
     own = msgspec.structs.replace(secure, elasticsearch_user="reader")
     reader = ElasticsearchStore(own, read_only=True)
     await reader.open()
-    assert await reader.deliveries_of(*delivery()[:3]) == [delivery(8)] and (await reader.counts()).hits == 1
+    assert (
+        await reader.reads.deliveries_of(*delivery()[:3]) == [delivery(8)] and (await reader.reads.counts()).hits == 1
+    )
     await reader.close()
     writer = ElasticsearchStore(own)
     with pytest.raises(StoreError, match="security_exception"):
-        await writer.write_deliveries([delivery(16)])
+        await writer.writes.write_deliveries([delivery(16)])
     await writer.close()
-    await owner.drop(KINDS)
+    await owner.retention.drop(KINDS)
     await owner.close()

@@ -39,10 +39,12 @@ def test_counts_equal_what_reading_every_record_counts():
         def check(writes):
             async def work(store):
                 for start, size, one in writes:
-                    await store.write_deliveries([one._replace(window_start=float(start + n)) for n in range(size)])
-                    await store.write_hits([hit(n) for n in range(size)])
-                    await store.write_rejects([reject(n, reason=f"bad_{n % 2}") for n in range(size)])
-                assert await store.counts() == await records.counted(store)
+                    await store.writes.write_deliveries(
+                        [one._replace(window_start=float(start + n)) for n in range(size)]
+                    )
+                    await store.writes.write_hits([hit(n) for n in range(size)])
+                    await store.writes.write_rejects([reject(n, reason=f"bad_{n % 2}") for n in range(size)])
+                assert await store.reads.counts() == await records.counted(store)
 
             run(work)
 
@@ -55,17 +57,17 @@ async def test_a_superseded_delivery_is_hidden_by_the_filter_of_the_alias_and_vi
     async with elastic.opened() as store:
         seen = []
         for one in LIFE:
-            await store.write_deliveries([one])
+            await store.writes.write_deliveries([one])
             through_alias = await elastic.search(store, store.names.reduced, {"match_all": {}})
             seen.append(
                 (
                     len(through_alias),
-                    len(await store.newest_deliveries(9)),
-                    sum((await store.counts()).deliveries.values()),
+                    len(await store.reads.newest_deliveries(9)),
+                    sum((await store.reads.counts()).deliveries.values()),
                 )
             )
         assert seen == [(1, 1, 1), (1, 1, 1), (0, 0, 0), (1, 1, 1), (1, 1, 1)]
-        assert (await store.counts()).bytes_sent == 2**70
+        assert (await store.reads.counts()).bytes_sent == 2**70
 
 
 async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_was():
@@ -80,9 +82,9 @@ async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_wa
     async with elastic.opened(clock=lambda: now[0]) as store:
 
         async def write() -> None:
-            assert await store.write_hits(hits) == []
-            assert await store.write_rejects(rejects) == []
-            assert await store.write_deliveries(deliveries) == []
+            assert await store.writes.write_hits(hits) == []
+            assert await store.writes.write_rejects(rejects) == []
+            assert await store.writes.write_deliveries(deliveries) == []
 
         await write()
         before = await elastic.documents(store)
@@ -90,27 +92,27 @@ async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_wa
         now[0] += 1000.0
         await write()
         rnd.shuffle(hits)
-        await store.write_hits(hits[:50])
+        await store.writes.write_hits(hits[:50])
         assert await elastic.documents(store) == before
 
 
 async def test_a_delivery_that_was_altered_or_deleted_on_the_server_is_mended_by_writing_it_again():
     async with elastic.opened() as store:
         written = [delivery(16, window_start=float(n)) for n in range(3)]
-        await store.write_deliveries(written)
+        await store.writes.write_deliveries(written)
         good = await elastic.documents(store)
         path = f"/{good[0]['_index']}/_doc/"
         altered = {**good[0]["_source"], "covered_bytes": 1}
         params = {"version": "16", "version_type": "external_gte"}
         await store.connection.call("PUT", path + good[0]["_id"], altered, params=params)
         await store.connection.call("DELETE", path + good[1]["_id"])
-        await store.write_deliveries(written)
+        await store.writes.write_deliveries(written)
         assert [one["_version"] for one in await elastic.documents(store)] == [16, 16, 16]
-        assert sorted([one async for one in store.all_deliveries()]) == written
+        assert sorted([one async for one in store.reads.all_deliveries()]) == written
 
 
 async def test_older_versions_count_as_done():
     async with elastic.opened() as store:
-        await store.write_deliveries([delivery(24)])
-        assert await store.write_deliveries([delivery(8, covered_bytes=1)]) == []
-        assert await store.deliveries_of(*delivery()[:3]) == [delivery(24)]
+        await store.writes.write_deliveries([delivery(24)])
+        assert await store.writes.write_deliveries([delivery(8, covered_bytes=1)]) == []
+        assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery(24)]

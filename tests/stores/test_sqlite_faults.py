@@ -62,14 +62,14 @@ def test_a_store_of_a_newer_program_is_not_touched(tmp_path: Path):
     connection.execute("PRAGMA user_version = 99")
     connection.close()
     for read_only in (True, False):
-        with pytest.raises(StoreError, match="schema version 99"):
+        with pytest.raises(StoreError, match="form 99"):
             with_store(tmp_path / "s.db", _nothing, read_only=read_only)
 
 
 def test_a_store_opened_for_reading_writes_nothing(tmp_path: Path):
     with_store(tmp_path / "s.db", _nothing)
     with pytest.raises(StoreError, match="opened for reading only"):
-        with_store(tmp_path / "s.db", lambda store: store.write_hits([hit()]), read_only=True)
+        with_store(tmp_path / "s.db", lambda store: store.writes.write_hits([hit()]), read_only=True)
 
 
 async def test_a_lock_held_too_long_is_named_and_the_same_write_works_afterwards(tmp_path: Path):
@@ -78,11 +78,11 @@ async def test_a_lock_held_too_long_is_named_and_the_same_write_works_afterwards
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreError, match=r"can not write hits to the store .* another program holds its lock"):
-        await store.write_hits([hit(1)])
+        await store.writes.write_hits([hit(1)])
     other.execute("ROLLBACK")
     other.close()
-    assert await store.write_hits([hit(1)]) == []
-    assert (await store.counts()).hits == 1
+    assert await store.writes.write_hits([hit(1)]) == []
+    assert (await store.reads.counts()).hits == 1
     await store.close()
 
 
@@ -90,22 +90,22 @@ async def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_wri
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     first, second = [hit(n) for n in range(100)], [hit(n, request=f"GET /{n}") for n in range(100, 6000)]
-    await store.write_hits(first)
+    await store.writes.write_hits(first)
     deliveries = [delivery(request=f"GET /{n}") for n in range(6000)]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
         with pytest.raises(StoreError, match=r"can not write hits to the store .* full"):
-            await store.write_hits(second)
+            await store.writes.write_hits(second)
         with pytest.raises(StoreError, match=r"can not write deliveries to the store .* full"):
-            await store.write_deliveries(deliveries)
-        assert [one async for one in store.all_hits()] == first
+            await store.writes.write_deliveries(deliveries)
+        assert [one async for one in store.reads.all_hits()] == first
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert await store.write_hits(second) == []
-    assert await store.write_deliveries(deliveries) == []
-    assert [one async for one in store.all_hits()] == first + second
-    assert await store.counts() == await records.counted(store)
+    assert await store.writes.write_hits(second) == []
+    assert await store.writes.write_deliveries(deliveries) == []
+    assert [one async for one in store.reads.all_hits()] == first + second
+    assert await store.reads.counts() == await records.counted(store)
     await store.close()
 
 
@@ -113,7 +113,7 @@ async def test_a_damaged_file_is_named(tmp_path: Path):
     path = tmp_path / "s.db"
     store = SqliteStore(path)
     await store.open()
-    await store.write_hits([hit(n, request=f"GET /{n}") for n in range(3000)])
+    await store.writes.write_hits([hit(n, request=f"GET /{n}") for n in range(3000)])
     await store.close()
     data = bytearray(path.read_bytes())
     half = len(data) // 2
@@ -121,7 +121,7 @@ async def test_a_damaged_file_is_named(tmp_path: Path):
     path.write_bytes(data)
     await store.open()
     with pytest.raises(StoreError, match=r"s\.db: the file is damaged; move it away"):
-        assert [one async for one in store.all_hits()] == []
+        assert [one async for one in store.reads.all_hits()] == []
     await store.close()
 
 
@@ -130,11 +130,11 @@ async def test_the_event_loop_goes_on_while_a_write_waits(tmp_path: Path):
     await store.open()
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    write = asyncio.create_task(store.write_hits([hit(1)]))
+    write = asyncio.create_task(store.writes.write_hits([hit(1)]))
     for _ in range(20):
         await asyncio.sleep(0.005)
     assert not write.done()
-    assert (await store.counts()).hits == 0
+    assert (await store.reads.counts()).hits == 0
     other.execute("COMMIT")
     other.close()
     assert await write == []
@@ -144,12 +144,12 @@ async def test_the_event_loop_goes_on_while_a_write_waits(tmp_path: Path):
 async def test_a_store_that_was_closed_can_be_opened_again(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_hits([hit(1)])
+    await store.writes.write_hits([hit(1)])
     await store.close()
     await store.close()
     await store.open()
-    await store.write_hits([hit(2)])
-    assert (await store.counts()).hits == 2
+    await store.writes.write_hits([hit(2)])
+    assert (await store.reads.counts()).hits == 2
     await store.close()
 
 

@@ -55,8 +55,8 @@ async def test_what_is_past_its_retention_goes_and_totals_stay(tmp_path: Path) -
             SPENDING, [Sum("minute", "u", int(now[0]), 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)]
         )
         now[0] += 3 * DAY_S
-    assert await store.retain(now[0] - DAY_S, 3, 90) == (1, 1)  # the older vote; the count by second
-    assert await store.retain(now[0] + 86.5 * DAY_S, 1000, 90) == (
+    assert await store.retention.retain(now[0] - DAY_S, 3, 90) == (1, 1)  # the older vote; the count by second
+    assert await store.retention.retain(now[0] + 86.5 * DAY_S, 1000, 90) == (
         0,
         4,
     )  # a transaction and its minute, kiosk and window

@@ -29,7 +29,7 @@ def _line(process: subprocess.Popen) -> str:
 
 async def _whole_batches(store: SqliteStore) -> int:
     """How many batches of hits there are; fails where a part of one is."""
-    sizes = collections.Counter([one.source async for one in store.all_hits()])
+    sizes = collections.Counter([one.source async for one in store.reads.all_hits()])
     assert set(sizes.values()) <= {BATCH}
     return len(sizes)
 
@@ -42,13 +42,13 @@ async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path
     await store.open()
     seen = []
     while writer.poll() is None:
-        counts = await store.counts()
+        counts = await store.reads.counts()
         assert counts.hits % BATCH == 0 and sum(counts.deliveries.values()) % BATCH == 0
         seen.append(counts.hits)
         await asyncio.sleep(0.01)
     writer.communicate()
     assert writer.returncode == 0
-    assert seen == sorted(seen) and (await store.counts()).hits == 8 * BATCH
+    assert seen == sorted(seen) and (await store.reads.counts()).hits == 8 * BATCH
     assert await _whole_batches(store) == 8
     await store.close()
 
@@ -62,7 +62,7 @@ async def test_two_processes_write_one_file_and_every_record_is_there_once(tmp_p
     store = SqliteStore(path)
     await store.open()
     assert await _whole_batches(store) == 5
-    assert await store.counts() == await records.counted(store)
+    assert await store.reads.counts() == await records.counted(store)
     await store.close()
 
 
@@ -70,10 +70,10 @@ async def test_keys_that_another_process_removed_are_entered_again(tmp_path: Pat
     mine, other = SqliteStore(tmp_path / "s.db", clock=lambda: 0.0), SqliteStore(tmp_path / "s.db")
     await mine.open()
     await other.open()
-    await mine.write_hits([hit(1)])
-    assert await other.retain(1e6, raw_days=1, reduced_days=1) == (1, 0)
-    await mine.write_hits([hit(2)])
-    assert [one.position async for one in other.all_hits()] == [2]
+    await mine.writes.write_hits([hit(1)])
+    assert await other.retention.retain(1e6, raw_days=1, reduced_days=1) == (1, 0)
+    await mine.writes.write_hits([hit(2)])
+    assert [one.position async for one in other.reads.all_hits()] == [2]
     await mine.close()
     await other.close()
 
@@ -91,7 +91,7 @@ async def test_kill_in_the_middle_of_a_write_leaves_whole_batches_and_all_that_w
         store = SqliteStore(path)
         await store.open()
         await _whole_batches(store)
-        sources = {one.source async for one in store.all_hits()}
+        sources = {one.source async for one in store.reads.all_hits()}
         assert {f"{batch:032x}" for batch in acknowledged} <= sources
-        assert await store.counts() == await records.counted(store)
+        assert await store.reads.counts() == await records.counted(store)
         await store.close()

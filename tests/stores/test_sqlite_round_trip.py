@@ -39,8 +39,8 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
     hostile = reject(7, line="\x1b[31m\0\ud800", detail="'x'", time=5.25)
 
     async def work(store: SqliteStore):
-        await store.write_rejects([hostile, hostile])
-        return [one async for one in store.all_rejects()]
+        await store.writes.write_rejects([hostile, hostile])
+        return [one async for one in store.reads.all_rejects()]
 
     assert with_store(tmp_path / "s.db", work) == [hostile]
 
@@ -71,11 +71,11 @@ async def test_keys_that_join_alike_are_told_apart(tmp_path: Path):
     await store.open()
     first, second = ("1", "a_b", "c"), ("1_a", "b", "c")
     for ip_address, user_agent, request in (first, second):
-        await store.write_deliveries([delivery(ip_address=ip_address, user_agent=user_agent, request=request)])
-    assert await store.keys_by_hash(key_hash("1_a_b_c")) == [first, second]
-    assert [one[:3] for one in await store.deliveries_of(*second)] == [second]
-    assert await store.keys_by_hash(key_hash("1_a_b")) == []
-    assert await store.keys_by_hash("no hash") == []
+        await store.writes.write_deliveries([delivery(ip_address=ip_address, user_agent=user_agent, request=request)])
+    assert await store.reads.keys_by_hash(key_hash("1_a_b_c")) == [first, second]
+    assert [one[:3] for one in await store.reads.deliveries_of(*second)] == [second]
+    assert await store.reads.keys_by_hash(key_hash("1_a_b")) == []
+    assert await store.reads.keys_by_hash("no hash") == []
     await store.close()
 
 
@@ -83,27 +83,27 @@ async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     hostile = ("9.9.9.9", "<script>'\"\0%", "GET /ü")
-    await store.write_hits(
+    await store.writes.write_hits(
         [hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)]
     )
-    assert await store.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
-    assert await store.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
-    assert await store.keys_by_text_part("_GET /", limit=1) == [hostile]
-    assert await store.keys_by_text_part("'\"\0%") == [hostile]
-    assert await store.keys_by_text_part("\ud800") == []
+    assert await store.reads.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
+    assert await store.reads.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
+    assert await store.reads.keys_by_text_part("_GET /", limit=1) == [hostile]
+    assert await store.reads.keys_by_text_part("'\"\0%") == [hostile]
+    assert await store.reads.keys_by_text_part("\ud800") == []
     await store.close()
 
 
 async def test_hits_come_by_time_bounded_and_counted(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_hits(
+    await store.writes.write_hits(
         [hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")]
     )
-    found, count = await store.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=3)
+    found, count = await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=3)
     assert [one.position for one in found] == [29, 28, 27]
     assert count == 30
-    assert await store.hits_of("10.0.0.1", "curl/8_1", "GET /c") == ([], 0)
+    assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /c") == ([], 0)
     await store.close()
 
 
@@ -113,23 +113,23 @@ async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(tm
     verdicts = ["complete", "partial", "unknown"]
     written = [delivery(window_start=float(n), last=float(n), verdict=verdicts[n % 3]) for n in range(30)]
     hidden = delivery(window_start=99.0, last=99.0, superseded_by=1.0)
-    await store.write_deliveries([*written, hidden])
-    assert [one.last for one in await store.newest_deliveries(4)] == [29.0, 28.0, 27.0, 26.0]
-    assert [one.last for one in await store.newest_deliveries(2, "partial")] == [28.0, 25.0]
-    assert [one.last for one in await store.newest_deliveries(2, superseded=True)] == [99.0, 29.0]
-    assert await store.newest_deliveries(2, "no such verdict") == []
+    await store.writes.write_deliveries([*written, hidden])
+    assert [one.last for one in await store.reads.newest_deliveries(4)] == [29.0, 28.0, 27.0, 26.0]
+    assert [one.last for one in await store.reads.newest_deliveries(2, "partial")] == [28.0, 25.0]
+    assert [one.last for one in await store.reads.newest_deliveries(2, superseded=True)] == [99.0, 29.0]
+    assert await store.reads.newest_deliveries(2, "no such verdict") == []
     await store.close()
 
 
 async def test_walks_through_everything_take_more_than_one_slice(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_hits([hit(position) for position in range(4500)])
-    await store.write_rejects([reject(position) for position in range(4000)])
-    await store.write_deliveries([delivery(window_start=float(n)) for n in range(4001)])
-    assert [one.position async for one in store.all_hits()] == list(range(4500))
-    assert [one.position async for one in store.all_rejects()] == list(range(4000))
-    assert [one.window_start async for one in store.all_deliveries()] == [float(n) for n in range(4001)]
+    await store.writes.write_hits([hit(position) for position in range(4500)])
+    await store.writes.write_rejects([reject(position) for position in range(4000)])
+    await store.writes.write_deliveries([delivery(window_start=float(n)) for n in range(4001)])
+    assert [one.position async for one in store.reads.all_hits()] == list(range(4500))
+    assert [one.position async for one in store.reads.all_rejects()] == list(range(4000))
+    assert [one.window_start async for one in store.reads.all_deliveries()] == [float(n) for n in range(4001)]
     await store.close()
 
 
@@ -138,9 +138,9 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
     await store.open()
     good = [hit(position, hi=2**64) for position in range(40)]
     bad = [hit(100, time=float("nan")), hit(101, raw_id="no id"), hit(102, status=None)]
-    refused = await store.write_hits([*good[:20], *bad, *good[20:]])
+    refused = await store.writes.write_hits([*good[:20], *bad, *good[20:]])
     assert sorted((one.position, bool(reason)) for one, reason in refused) == [(100, True), (101, True), (102, True)]
-    assert [one async for one in store.all_hits()] == good
+    assert [one async for one in store.reads.all_hits()] == good
 
     wrong = [
         delivery(window_start=float("nan")),
@@ -149,15 +149,15 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
         delivery(window_start=4.0, last=float("nan")),
         delivery(window_start=5.0, reason="\ud800"),
     ]
-    refused_deliveries = await store.write_deliveries([*wrong, delivery()])
+    refused_deliveries = await store.writes.write_deliveries([*wrong, delivery()])
     assert sorted(str(one.window_start) for one, _ in refused_deliveries) == sorted(
         str(one.window_start) for one in wrong
     )
-    assert [one async for one in store.all_deliveries(superseded=True)] == [delivery()]
+    assert [one async for one in store.reads.all_deliveries(superseded=True)] == [delivery()]
 
-    refused_rejects = await store.write_rejects([reject(1, raw_id="zz"), reject(2)])
+    refused_rejects = await store.writes.write_rejects([reject(1, raw_id="zz"), reject(2)])
     assert [one.position for one, _ in refused_rejects] == [1]
-    assert await store.counts() == await records.counted(store)
+    assert await store.reads.counts() == await records.counted(store)
     await store.close()
 
 
@@ -167,22 +167,22 @@ async def test_sums_of_the_largest_integers_that_can_be_logged_stay_exact(tmp_pa
     covered = 10**4300 - 1
     for start in range(3):
         assert (
-            await store.write_deliveries(
+            await store.writes.write_deliveries(
                 [delivery(window_start=float(start), covered_bytes=covered, bytes_sent=covered + 1)]
             )
             == []
         )
-    assert (await store.counts()).covered_bytes == 3 * covered
-    assert (await store.counts()).bytes_sent == 3 * (covered + 1)
-    assert {one.bytes_sent for one in await store.newest_deliveries(9)} == {covered + 1}
+    assert (await store.reads.counts()).covered_bytes == 3 * covered
+    assert (await store.reads.counts()).bytes_sent == 3 * (covered + 1)
+    assert {one.bytes_sent for one in await store.reads.newest_deliveries(9)} == {covered + 1}
     await store.close()
 
 
 def test_analysts_read_the_views_with_any_sql_tool(tmp_path: Path):
     async def work(store: SqliteStore):
-        await store.write_hits([hit(5), hit(6, raw_id="ab" * 16)])
-        await store.write_rejects([reject(9)])
-        await store.write_deliveries(
+        await store.writes.write_hits([hit(5), hit(6, raw_id="ab" * 16)])
+        await store.writes.write_rejects([reject(9)])
+        await store.writes.write_deliveries(
             [delivery(ranges=[[0, 9], [20, 29]]), delivery(window_start=1.0, superseded_by=2.0)]
         )
 
@@ -209,10 +209,10 @@ async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands(t
     await store.open()
     given_id, other_id = "ab" * 16, "cd" * 16
     first = hit(1, raw_id=given_id)
-    await store.write_hits([first, hit(2, raw_id=given_id, source="elsewhere")])
-    await store.write_hits([hit(1, raw_id=given_id), hit(1, raw_id=other_id), hit(1)])
-    found = [one async for one in store.all_hits()]
+    await store.writes.write_hits([first, hit(2, raw_id=given_id, source="elsewhere")])
+    await store.writes.write_hits([hit(1, raw_id=given_id), hit(1, raw_id=other_id), hit(1)])
+    found = [one async for one in store.reads.all_hits()]
     assert [one.raw_id for one in found] == [given_id, other_id, raw_ids(SOURCE)(1)]
     assert found[0] == first
-    assert (await store.counts()).hits == 3
+    assert (await store.reads.counts()).hits == 3
     await store.close()

@@ -31,9 +31,9 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(tmp_path_factory,
 async def test_an_equal_version_is_refused_silently(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_deliveries([delivery(8, covered_bytes=1), delivery(8, covered_bytes=2)])
-    assert await store.write_deliveries([delivery(8, covered_bytes=3)]) == []
-    assert [one.covered_bytes for one in await store.deliveries_of(*delivery()[:3])] == [1]
+    await store.writes.write_deliveries([delivery(8, covered_bytes=1), delivery(8, covered_bytes=2)])
+    assert await store.writes.write_deliveries([delivery(8, covered_bytes=3)]) == []
+    assert [one.covered_bytes for one in await store.reads.deliveries_of(*delivery()[:3])] == [1]
     await store.close()
 
 
@@ -42,18 +42,20 @@ async def test_a_superseded_delivery_is_visible_again_when_a_higher_version_open
     await store.open()
     seen = []
     for one in LIFE:
-        await store.write_deliveries([one])
-        seen.append((len(await store.newest_deliveries(9)), sum((await store.counts()).deliveries.values())))
+        await store.writes.write_deliveries([one])
+        seen.append(
+            (len(await store.reads.newest_deliveries(9)), sum((await store.reads.counts()).deliveries.values()))
+        )
     assert seen == [(1, 1), (1, 1), (0, 0), (1, 1), (1, 1)]
-    assert (await store.counts()).bytes_sent == 2**70
+    assert (await store.reads.counts()).bytes_sent == 2**70
     await store.close()
 
 
 async def test_windows_of_a_key_come_newest_first(tmp_path: Path):
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
-    await store.write_deliveries([delivery(window_start=start) for start in (2.0, 3.0, 1.0)])
-    assert [one.window_start for one in await store.deliveries_of(*delivery()[:3])] == [3.0, 2.0, 1.0]
+    await store.writes.write_deliveries([delivery(window_start=start) for start in (2.0, 3.0, 1.0)])
+    assert [one.window_start for one in await store.reads.deliveries_of(*delivery()[:3])] == [3.0, 2.0, 1.0]
     await store.close()
 
 
@@ -64,9 +66,9 @@ def test_the_same_batches_again_leave_every_byte_of_the_tables_as_it_was(tmp_pat
     deliveries = [delivery(rnd.randrange(1, 5) * 8, window_start=float(rnd.randrange(40))) for _ in range(300)]
 
     async def write(store: SqliteStore):
-        await store.write_hits(hits)
-        await store.write_rejects(rejects)
-        await store.write_deliveries(deliveries)
+        await store.writes.write_hits(hits)
+        await store.writes.write_rejects(rejects)
+        await store.writes.write_deliveries(deliveries)
 
     path = tmp_path / "s.db"
     with_store(path, write)
@@ -76,7 +78,7 @@ def test_the_same_batches_again_leave_every_byte_of_the_tables_as_it_was(tmp_pat
     async def write_again(store: SqliteStore):
         await write(store)
         rnd.shuffle(hits)
-        await store.write_hits(hits[:300])
+        await store.writes.write_hits(hits[:300])
         await write(store)
 
     with_store(path, write_again)
@@ -88,9 +90,9 @@ def test_the_same_batches_again_leave_every_byte_of_the_tables_as_it_was(tmp_pat
 def test_counts_equal_what_reading_every_record_counts(tmp_path_factory, writes):
     async def work(store: SqliteStore):
         for position, (key, window, one) in enumerate(writes):
-            await store.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
-            await store.write_hits([hit(position % 7, request=f"GET /{key}")])
-            await store.write_rejects([reject(position % 5, reason=f"bad_{position % 2}")])
-        assert await store.counts() == await records.counted(store)
+            await store.writes.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
+            await store.writes.write_hits([hit(position % 7, request=f"GET /{key}")])
+            await store.writes.write_rejects([reject(position % 5, reason=f"bad_{position % 2}")])
+        assert await store.reads.counts() == await records.counted(store)
 
     with_store(tmp_path_factory.mktemp("store") / "s.db", work)

@@ -20,8 +20,8 @@ async def write(path: Path, first: int, count: int) -> None:
     await store.open()
     for batch in range(first, first + count):
         source = f"{batch:032x}"
-        await store.write_hits([hit(n, source=source, request=f"GET /{batch}/{n % 50}") for n in range(BATCH)])
-        await store.write_deliveries([delivery(request=f"GET /{batch}/{n}") for n in range(BATCH)])
+        await store.writes.write_hits([hit(n, source=source, request=f"GET /{batch}/{n % 50}") for n in range(BATCH)])
+        await store.writes.write_deliveries([delivery(request=f"GET /{batch}/{n}") for n in range(BATCH)])
         print(batch, flush=True)
     await store.close()
 

@@ -15,8 +15,8 @@ KEY = ("192.0.2.7", "Player_1.0", "GET /film_1.mp4")
 @pytest.fixture
 async def filled(client, store):
     hits = [*pieces([(0, 9), (50, 99)], 100, KEY), *pieces([(0, 99)], 100, ("192.0.2.8", "b", "GET /whole"), start=9)]
-    await store.write_hits(hits)
-    await store.write_deliveries(deliveries(hits))
+    await store.writes.write_hits(hits)
+    await store.writes.write_deliveries(deliveries(hits))
     return client
 
 
@@ -33,7 +33,7 @@ async def json_of(client, path: str, status: int = 200, **params: str) -> dict:
 
 async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled, store):
     payload = await json_of(filled, "/deliveries/", ip_address=KEY[0], user_agent=KEY[1], request=KEY[2])
-    [stored] = await store.deliveries_of(*KEY)
+    [stored] = await store.reads.deliveries_of(*KEY)
     assert payload["deliveries"] == [{**stored._asdict(), "key_hash": key_hash(key_text(*KEY))}]
 
 
@@ -69,8 +69,8 @@ async def test_contains_is_absent_where_no_part_is_asked(filled):
 async def test_keys_that_join_alike_are_listed_as_a_conflict(client, store):
     keys = [("a", "b_c", "d"), ("a_b", "c", "d")]
     hits = [*pieces([(0, 99)], 100, keys[0]), *pieces([(0, 9)], 100, keys[1], start=5)]
-    await store.write_hits(hits)
-    await store.write_deliveries(deliveries(hits))
+    await store.writes.write_hits(hits)
+    await store.writes.write_deliveries(deliveries(hits))
     payload = await json_of(client, "/deliveries/", 409, key="a_b_c_d")
     assert sorted(tuple(key.values()) for key in payload["keys"]) == sorted(keys)
     both = await json_of(client, f"/deliveries/{key_hash('a_b_c_d')}")

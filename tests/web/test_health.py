@@ -106,8 +106,8 @@ async def metrics_of(client) -> dict[tuple, float]:
 
 async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(client, store, status):
     hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, ("192.0.2.1", "b", "GET /part"), start=5)]
-    await store.write_hits(hits)
-    await store.write_deliveries(deliveries(hits))
+    await store.writes.write_hits(hits)
+    await store.writes.write_deliveries(deliveries(hits))
     status.say(
         lines=12,
         hits=10,

@@ -11,20 +11,20 @@ from tests.web.records import deliveries, pieces
 
 
 class Watched:
-    """A store that notes how many deliveries each read returned."""
+    """The reads of a store that note how many deliveries each returned."""
 
-    def __init__(self, store) -> None:
-        self._store = store
-        self.reads: dict[str, int] = {}
+    def __init__(self, reads) -> None:
+        self._reads = reads
+        self.noted: dict[str, int] = {}
 
     def __getattr__(self, name):
-        attribute = getattr(self._store, name)
+        attribute = getattr(self._reads, name)
         if not inspect.iscoroutinefunction(attribute):
             return attribute
 
         async def read(*args, **kwargs):
             result = await attribute(*args, **kwargs)
-            self.reads[name] = len(result)
+            self.noted[name] = len(result)
             return result
 
         return read
@@ -37,14 +37,14 @@ async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_o
     [one] = deliveries(pieces([(0, 9), (50, 99)], 100))
     for start in range(0, 100_000, 10_000):
         many = [one._replace(request=f"GET /{n}", last=one.last + n) for n in range(start, start + 10_000)]
-        assert await store.write_deliveries(many) == []
-    watched = Watched(store)
-    async with served(watched, status, producer, settings) as client:
+        assert await store.writes.write_deliveries(many) == []
+    watched = Watched(store.reads)
+    async with served(store.read_through(watched), status, producer, settings) as client:
         text = await (await client.get("/")).text()
         assert "100,000" in text
-        assert set(watched.reads) == {"counts", "newest_deliveries"}
-        assert watched.reads["newest_deliveries"] == NEWEST
+        assert set(watched.noted) == {"counts", "newest_deliveries"}
+        assert watched.noted["newest_deliveries"] == NEWEST
         assert len(text) < 100_000
         found = await (await client.get("/?q=GET /9999")).text()
         assert "GET /99999" in found
-        assert watched.reads["keys_by_text_part"] <= 50
+        assert watched.noted["keys_by_text_part"] <= 50

@@ -50,8 +50,8 @@ async def page_of(client, path: str, status: int = 200) -> Page:
 
 async def fill(store, *parts):
     hits = [hit for part in parts for hit in part]
-    await store.write_hits(hits)
-    await store.write_deliveries(deliveries(hits))
+    await store.writes.write_hits(hits)
+    await store.writes.write_deliveries(deliveries(hits))
 
 
 async def test_an_empty_store_is_said_in_words_with_the_command_that_fills_it(client):
@@ -62,7 +62,7 @@ async def test_an_empty_store_is_said_in_words_with_the_command_that_fills_it(cl
 
 
 async def test_hits_without_a_delivery_are_said_to_be_no_delivery_yet(client, store):
-    await store.write_hits(pieces([(0, 9)], status=404))
+    await store.writes.write_hits(pieces([(0, 9)], status=404))
     page = await page_of(client, "/")
     assert "No delivery yet" in page.text
     assert "The store is empty" not in page.text
@@ -75,7 +75,9 @@ async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reaso
         pieces([(0, 9), (50, 99)], 100, ("192.0.2.2", "a", "GET /gap"), start=10),
         pieces([(0, 9), (40, 99)], 100, ("192.0.2.3", "a", "GET /gap"), start=20),
     )
-    await store.write_rejects([Reject("bad_time", "no date", "x", f"{n:032x}", SOURCE, n, NOW) for n in range(7)])
+    await store.writes.write_rejects(
+        [Reject("bad_time", "no date", "x", f"{n:032x}", SOURCE, n, NOW) for n in range(7)]
+    )
     page = await page_of(client, "/")
     flat = " ".join(page.text.split())
     assert re.search(r"complete 1 33\.3 %", flat)
@@ -187,7 +189,7 @@ async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(clien
 
 
 async def test_hits_alone_have_a_page_that_says_that_none_counts(client, store):
-    await store.write_hits(pieces([(0, 9)], status=404))
+    await store.writes.write_hits(pieces([(0, 9)], status=404))
     page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
     assert "none of them counts" in page.text
 

@@ -16,7 +16,7 @@ from app.errors import LogError, SettingsError, StoreError, WeblogsError
 from app.flows.registry import TOPICS
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
-from app.stores.contract import Store
+from app.stores.contract import Reads, Store
 from app.words import visible
 
 __all__ = [
@@ -78,23 +78,23 @@ async def opened(names: tuple[str, ...], own: Settings, *, read_only: bool) -> A
 
 
 class Watched:
-    """A store that tells how many of its records are read; all else it does as the store does."""
+    """The reads of a store that tell how many of its records are read."""
 
     def __init__(self, store: Store, on_progress: Callable[[str, int], object]) -> None:
-        self._store = store
+        self._name, self._reads = store.name, store.reads
         self._on_progress = on_progress
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+        return getattr(self._reads, name)
 
     def all_hits(self) -> AsyncIterator[Any]:
-        return self._told(self._store.all_hits(), "hits")
+        return self._told(self._reads.all_hits(), "hits")
 
     def all_rejects(self) -> AsyncIterator[Any]:
-        return self._told(self._store.all_rejects(), "rejects")
+        return self._told(self._reads.all_rejects(), "rejects")
 
     def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Any]:
-        return self._told(self._store.all_deliveries(superseded), "deliveries")
+        return self._told(self._reads.all_deliveries(superseded), "deliveries")
 
     async def _told(self, records: AsyncIterator[Any], what: str) -> AsyncIterator[Any]:
         count = 0
@@ -102,18 +102,18 @@ class Watched:
             yield record
             count += 1
             if count == 2000:
-                self._on_progress(f"{what} in {self._store.name}", count)
+                self._on_progress(f"{what} in {self._name}", count)
                 count = 0
-        self._on_progress(f"{what} in {self._store.name}", count)
+        self._on_progress(f"{what} in {self._name}", count)
 
     @classmethod
     def all_of(cls, stores: list[Store], on_progress: Callable[[str, int], object]) -> list[Store]:
-        return [cast(Store, cls(store, on_progress)) for store in stores]
+        return [store.read_through(cast(Reads, cls(store, on_progress))) for store in stores]
 
 
 async def totals(stores: list[Store]) -> int:
     """Records that are in these stores."""
-    counts = [await store.counts() for store in stores]
+    counts = [await store.reads.counts() for store in stores]
     return sum(each.hits + sum(each.rejects.values()) + sum(each.deliveries.values()) for each in counts)
 
 

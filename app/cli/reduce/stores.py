@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from app.domain.lines import ReadLines
 from app.domain.records import Delivery, Reject, raw_ids
-from app.errors import StoreError
+from app.errors import StoreError, UnknownStoreForm
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
@@ -129,7 +129,7 @@ class StoreWriter:
         await asyncio.gather(*(self._write_to(store, method, records) for store in self._stores))
 
     async def _write_to(self, store: Store, method: str, records: list[Any]) -> None:
-        refused = await _until_taken(getattr(store, method), records)
+        refused = await _until_taken(getattr(store.writes, method), records)
         if refused:
             self.refused[store.name] += len(refused)
             now = time.time()
@@ -139,7 +139,7 @@ class StoreWriter:
                 if not isinstance(record, Reject)
             ]
             if rejects and self._keep != "none":
-                await asyncio.gather(*(_until_taken(other.write_rejects, rejects) for other in self._stores))
+                await asyncio.gather(*(_until_taken(other.writes.write_rejects, rejects) for other in self._stores))
 
 
 async def _until_taken(
@@ -149,6 +149,8 @@ async def _until_taken(
     for pause in _PAUSES_S:
         try:
             return await write(records)
+        except UnknownStoreForm:
+            raise
         except StoreError:
             await asyncio.sleep(pause)
     return await write(records)

@@ -38,8 +38,8 @@ async def findings(configured: Settings) -> Findings:
     store = open_store(configured.store_names[0], configured, read_only=True)
     await store.open()
     try:
-        newest = [delivery for verdict in _VERDICTS for delivery in await store.newest_deliveries(50, verdict)]
-        return Findings(await store.counts(), _different(newest))
+        newest = [delivery for verdict in _VERDICTS for delivery in await store.reads.newest_deliveries(50, verdict)]
+        return Findings(await store.reads.counts(), _different(newest))
     finally:
         await store.close()
 

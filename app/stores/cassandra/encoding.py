@@ -6,12 +6,15 @@ import math
 import struct
 import time
 from collections.abc import Hashable, Sequence
+from operator import itemgetter
 from typing import Any
 
+from app.domain.fields import HIT, KEY
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.memory import Written
 from app.stores.cassandra.rows import (
     COLUMN_BYTES,
+    DELIVERIES,
     SHARDS,
     AnyKey,
     KeyBytes,
@@ -33,6 +36,9 @@ __all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
 
 LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
+_WINDOW_START = DELIVERIES.at["window_start"]
+_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _make_row = tuple.__new__
 _UNKEPT = (struct.error, ValueError, OverflowError, TypeError, AttributeError)
 """What encoding raises for a value that no column can hold."""
@@ -87,13 +93,14 @@ class Encoder:
         keys: dict[AnyKey, KeyBytes] = {}
         seen: set[tuple] = set()
         for index, hit in enumerate(hits):
-            key = (hit[1], hit[2], hit[3])
+            key = _key_of_hit(hit)
+            time_s, raw_id = _time_and_id(hit)
             try:
-                name = (hit[11], hit[0], key)
+                name = (raw_id, time_s, key)
                 if name in seen:
                     continue
                 seen.add(name)
-                day = day_bytes(hit[0])
+                day = day_bytes(time_s)
                 found = partitions.get((key, day))
                 if found is None:
                     encoded = keys.get(key)
@@ -123,9 +130,10 @@ class Encoder:
         work = Work()
         seen: set[tuple[str, str]] = set()
         for index, reject in enumerate(rejects):
-            if (reject[0], reject[3]) in seen:
+            name = (reject.reason, reject.raw_id)
+            if name in seen:
                 continue
-            seen.add((reject[0], reject[3]))
+            seen.add(name)
             try:
                 self._row(work, "reject", [*reject_values(reject), self._raw], index)
             except _UNKEPT as error:
@@ -139,7 +147,7 @@ class Encoder:
         keys: dict[AnyKey, KeyBytes] = {}
         for index, delivery in enumerate(deliveries):
             try:
-                key = delivery[0:3]
+                key = delivery.key
                 encoded = keys.get(key)
                 if encoded is None:
                     encoded = keys[key] = key_bytes(key)
@@ -149,7 +157,7 @@ class Encoder:
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
                 continue
-            name = (key, values[3])
+            name = (key, values[_WINDOW_START])
             other = best.get(name)
             if other is None or other[0] < at:
                 best[name] = (at, index, values, encoded, day)

@@ -1,7 +1,7 @@
 """Making stored events and sums what they should be, whatever a person did to them with a CQL shell.
 
 The flow writes events with timestamps that fall, and sums with their version. A person writes and deletes by the clock, far above
-the versions. So a mended sum gets a floor (see app.stores.cassandra.floors) above what is in its way; a mended event is written
+the versions. So a mended sum gets a floor (see app.stores.cassandra.memory) above what is in its way; a mended event is written
 above everything that the flow writes.
 """
 
@@ -16,8 +16,8 @@ from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.floors import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_rows
+from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.rows import Row
 from app.stores.cassandra.values import bigint, double, int32, varint
 

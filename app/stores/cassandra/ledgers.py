@@ -13,7 +13,6 @@ from app.errors import StoreError
 from app.flows.registry import COUNTED
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.floors import Floors
 from app.stores.cassandra.ledger_mending import CassandraLedgerMender
 from app.stores.cassandra.ledger_rows import (
     SHARDS,
@@ -30,6 +29,7 @@ from app.stores.cassandra.ledger_rows import (
     sum_rows,
     sums_tables,
 )
+from app.stores.cassandra.memory import Floors
 from app.stores.cassandra.rows import Row
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
 from app.stores.ledger_contract import Named, Top

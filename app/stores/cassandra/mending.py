@@ -1,7 +1,7 @@
 """Making stored records what they should be, whatever a person did to them with a CQL shell.
 
 A person writes and deletes by the clock: microseconds since 1970, far above the timestamps of deliveries, which are made of their
-versions. So a mended delivery gets a floor (see cassandra_floors) above what stands in its way.
+versions. So a mended delivery gets a floor (see memory.py) above what stands in its way.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from app.domain.records import Delivery, Hit, Reject, delivery_id
+from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError
-from app.stores.cassandra.batches import Sender
-from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.encoding import Encoder, Work
-from app.stores.cassandra.floors import FLOOR_END, STEPS_US, Floors
-from app.stores.cassandra.reads import Reader
+from app.stores.cassandra.encoding import Work
+from app.stores.cassandra.memory import FLOOR_END, STEPS_US
+from app.stores.cassandra.reads import CassandraReads
 from app.stores.cassandra.rows import (
+    DELIVERIES,
+    HITS,
+    REJECTS,
     Row,
     day_bytes,
     delivery_values,
@@ -29,39 +30,51 @@ from app.stores.cassandra.rows import (
     stamp,
 )
 from app.stores.cassandra.values import bigint, double
+from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
-__all__ = ["Mender"]
+__all__ = ["CassandraMending"]
 
 _AT_ONCE = 200
 
 
-class Mender:
-    """Mends on one connection."""
+class CassandraMending:
+    """Mends on the connection of `writes`."""
 
-    def __init__(
-        self, connection: Connection, encoder: Encoder, sender: Sender, reader: Reader, floors: Floors
-    ) -> None:
-        self._connection = connection
-        self._encoder = encoder
-        self._sender = sender
-        self._reader = reader
-        self._floors = floors
+    holds_no_doubles = False
+    """A hit of another time is another row."""
+
+    def __init__(self, writes: CassandraWrites, reads: CassandraReads) -> None:
+        self._connection, self._sender, self._floors = writes.connection, writes.sender, writes.floors
+        self._writes, self._reads = writes, reads
+
+    async def miscounted(self) -> bool:
+        """It counts when it is asked."""
+        return False
+
+    async def recount(self) -> bool:
+        """Nothing to do."""
+        return False
 
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
+        """Each stands as given afterwards, whatever stands there or was deleted there; later versions win as ever.
+
+        Takes twice the age of the floors longer when something was altered by the clock. What workers write of such a delivery
+        until then stays hidden, so check once more afterwards. Raises StoreError that names the first that can not be mended.
+        """
+        encoder = await self._writes.encoder()
         left = list(deliveries)
         for step_us in (0, *STEPS_US):
             if step_us:
                 await self._raise_floors(left, step_us)
             self._floors.forget()
             floors = await self._floors.fresh()
-            await self._send(self._encoder.deliveries(left, floors, all_rows=True))
+            await self._send(encoder.deliveries(left, floors, all_rows=True))
             left = await self._off(left, floors)
             if not left:
                 return
         raise StoreError(
-            f"{self._connection.where}: the delivery {left[0][:4]!r:.300} can not be mended: something newer hides it"
+            f"{self._connection.where}: the delivery {key_text(*left[0].key)!r:.300} can not be mended: something newer hides it"
         )
 
     async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
@@ -74,8 +87,8 @@ class Mender:
         return off
 
     async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
-        key = key_bytes(delivery[:3])
-        stored = await self._reader.delivery_of(key.parts, delivery.window_start + 0.0)
+        key = key_bytes(delivery.key)
+        stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
         wanted = delivery_values(delivery, key, None)
         try:
             if stored is None or delivery_values(stored, key, None) != wanted:
@@ -83,7 +96,7 @@ class Mender:
         except ValueError:  # what stands there could never have been written
             return False
         at = floors.get(id_bytes(delivery), 0) + stamp(delivery, wanted)
-        return await self._highest_stamp(key.parts, wanted[3]) == at
+        return await self._highest_stamp(key.parts, wanted[DELIVERIES.at["window_start"]]) == at
 
     async def _highest_stamp(self, parts: Sequence[bytes], window_start: bytes) -> int | None:
         """When the row's newest cell was written, by its own account; None where there is no row with cells."""
@@ -92,7 +105,7 @@ class Mender:
 
     async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
-        ids = [(key_bytes(one[:3]).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
+        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
         await self._set_floors(ids, step_us, _now_us())
         await asyncio.sleep(
             2 * self._floors.age_s
@@ -118,6 +131,7 @@ class Mender:
 
     async def remove_deliveries(self, ids: Sequence[tuple[Key, float]]) -> None:
         """Each is gone afterwards, and may be written again. Raises StoreError that names the first that stays."""
+        await self._writes.encoder()
         left = [
             (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start)
             for key, start in ids
@@ -128,7 +142,7 @@ class Mender:
             least_us = 0 if step_us == 1 else _now_us()
             for one in left:
                 parts, window_start, _, start = one
-                if await self._reader.delivery_of(parts, start + 0.0) is None:
+                if await self._reads.delivery_of(parts, start + 0.0) is None:
                     continue
                 there.append(one)
                 # a row without any cell, as a person can write it, does not tell its time
@@ -140,17 +154,19 @@ class Mender:
             if not there:
                 return
             await self._sender.send(rows)
+            self._writes.calls += 1
             left = there
-        remaining = [one for one in left if await self._reader.delivery_of(one[0], one[3] + 0.0) is not None]
+        remaining = [one for one in left if await self._reads.delivery_of(one[0], one[3] + 0.0) is not None]
         if remaining:
             raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} can not be removed")
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
         """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
+        encoder = await self._writes.encoder()
         left = list(hits)
         for step_us in (0, *STEPS_US):
             at = _now_us() + step_us if step_us else None
-            await self._send(self._encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
+            await self._send(encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
             off: list[Hit] = []
             for start in range(0, len(left), _AT_ONCE):
                 slice_ = left[start : start + _AT_ONCE]
@@ -164,29 +180,34 @@ class Mender:
         )
 
     async def _hit_stands(self, hit: Hit) -> bool:
-        key = key_bytes(hit[1:4])
-        values = hit_values(hit, key, day_bytes(hit.time), None)
-        rows = await self._connection.ask(
-            self._connection.bound("hit_of", (*key.parts, values[3], values[4], values[5]))
-        )
-        return bool(rows) and hit_values(hit_of_row(rows[0]), key, values[3], None) == values
+        key, day = key_bytes((hit.ip_address, hit.user_agent, hit.request)), day_bytes(hit.time)
+        values = hit_values(hit, key, day, None)
+        name = (*key.parts, day, values[HITS.at["time"]], values[HITS.at["raw_id"]])
+        rows = await self._connection.ask(self._connection.bound("hit_of", name))
+        return bool(rows) and hit_values(hit_of_row(rows[0]), key, day, None) == values
 
     async def remove_hits(self, hits: Sequence[Hit]) -> None:
         """These rows, named by key, time and raw id, are gone afterwards; they may be written again."""
+        await self._writes.encoder()
         rows = []
         for number, hit in enumerate(hits):
-            key = key_bytes(hit[1:4])
+            key = key_bytes((hit.ip_address, hit.user_agent, hit.request))
             values = [*key.parts, day_bytes(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
             rows.append(Row("remove_hit", values, 200 + sum(map(len, values)), number))
         await self._send_rows(rows)
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
         """Each stands as given afterwards: written by the clock, all columns of it."""
-        await self._send(self._encoder.rejects(rejects))
+        await self._send((await self._writes.encoder()).rejects(rejects))
 
     async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
         """These rows, named by reason and raw id, are gone afterwards; they may be written again."""
-        rows = [Row("remove_reject", reject_values(reject)[:3], 200, number) for number, reject in enumerate(rejects)]
+        await self._writes.encoder()
+        rows = []
+        for number, reject in enumerate(rejects):
+            values = reject_values(reject)
+            name = [values[REJECTS.at[column]] for column in ("reason", "bucket", "raw_id")]
+            rows.append(Row("remove_reject", name, 200, number))
         await self._send_rows(rows)
 
     async def _send(self, work: Work) -> None:
@@ -196,6 +217,7 @@ class Mender:
 
     async def _send_rows(self, rows: Sequence[Row]) -> None:
         refused = await self._sender.send(rows)
+        self._writes.calls += 1
         if refused:
             raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")
 

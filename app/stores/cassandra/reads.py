@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
     HIDDEN,
     SHARDS,
     VERDICTS,
-    AnyKey,
     class_of,
     delivery_of_row,
     hit_of_row,
@@ -22,9 +22,9 @@ from app.stores.cassandra.rows import (
     reject_of_row,
 )
 from app.stores.cassandra.values import big, bigint, double, int32, text_of
-from app.stores.contract import Key, place
+from app.stores.contract import Counts, Key, place
 
-__all__ = ["SEARCHED_KEYS", "SEARCH_S", "Reader"]
+__all__ = ["SEARCHED_KEYS", "SEARCH_S", "CassandraReads"]
 
 SEARCHED_KEYS = 100_000
 """A search by a part of the key looks at so many of the keys, newest day first,"""
@@ -37,20 +37,25 @@ STALE_FACTOR = 50
 """newest_deliveries looks at so many entries of the index for each record asked, and some more."""
 
 
-class Reader:
-    """Reads on one connection."""
+class CassandraReads:
+    """Reads on one connection. `opened` is awaited before each: it opens the store where that was not done."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
+        self._connection, self._counter, self._opened = connection, counter, opened
 
     async def _ask(self, name: str, *values: bytes) -> list[tuple]:
+        await self._opened()
         return await self._connection.ask(self._connection.bound(name, values, PAGE_ROWS))
 
-    def _pages(self, name: str, page_rows: int, *values: bytes) -> AsyncIterator[list[tuple]]:
-        return self._connection.pages(self._connection.bound(name, values, page_rows))
+    async def _pages(self, name: str, page_rows: int, *values: bytes) -> AsyncIterator[list[tuple]]:
+        await self._opened()
+        async for rows in self._connection.pages(self._connection.bound(name, values, page_rows)):
+            yield rows
 
-    async def ping(self) -> None:
-        await self._connection.ask(self._connection.bound("ping", ()), timeout_s=5.0)
+    async def counts(self) -> Counts:
+        """Exact where counting takes little; of millions of rows the last counts taken, while new ones are under way."""
+        await self._opened()
+        return await self._counter.counts()
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         if len(key_hash) != 32 or not key_hash.isalnum() or not key_hash.isascii():
@@ -58,7 +63,8 @@ class Reader:
         found = [_key_of(row[:3], row[3]) for row in await self._ask("keys_of_hash", key_hash.encode())]
         return [key for key in found if None not in key]
 
-    async def keys_by_text_part(self, part: str, limit: int) -> list[Key]:
+    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
+        """Newest day first, in a day the last written first; looks at 100,000 keys and for 3 s at most."""
         sought = part.encode("utf-8", "surrogatepass").lower()  # of bytes: a-z only
         found: dict[Key, None] = {}
         give_up = time.monotonic() + SEARCH_S
@@ -81,12 +87,17 @@ class Reader:
                     return list(found)[:limit]
         return list(found)[:limit]
 
-    async def deliveries_of(self, key: Key, superseded: bool) -> list[Delivery]:
-        rows = self._pages("deliveries_of", DELIVERY_PAGE_ROWS, *key_bytes(key).parts)
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
+        parts = key_bytes((ip_address, user_agent, request)).parts
+        rows = self._pages("deliveries_of", DELIVERY_PAGE_ROWS, *parts)
         return [one async for one in _deliveries(rows, superseded)]
 
-    async def hits_of(self, key: AnyKey, limit: int) -> tuple[list[Hit], int]:
-        encoded = key_bytes(key)
+    async def hits_of(
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
+    ) -> tuple[list[Hit], int]:
+        encoded = key_bytes((ip_address, user_agent, request))
         rows = await self._ask("days_of_key", encoded.digest.hex().encode(), *encoded.parts)
         days = sorted(_date_bytes(row[0]) for row in rows)
         counted = await asyncio.gather(*[self._ask("count_of_day", *encoded.parts, day) for day in days])
@@ -100,7 +111,9 @@ class Reader:
                     hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(hit_of_row, rows))
         return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
 
-    async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         classes = [name for name in VERDICTS if verdict in (None, name)]
         if superseded:
             classes.append(HIDDEN)
@@ -174,7 +187,7 @@ class Reader:
             for row in rows:
                 yield name, row[0], row[1], [row[2].encode(), row[3].encode(), row[4].encode()], row[5]
 
-    async def all_deliveries(self, superseded: bool) -> AsyncIterator[Delivery]:
+    async def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
         async for one in _deliveries(self._pages("all_deliveries", DELIVERY_PAGE_ROWS), superseded):
             yield one
 

@@ -1,16 +1,22 @@
-"""Records as rows of Cassandra's tables, encoded, and back. No driver here: statements are named, and prepared elsewhere."""
+"""Records as rows of Cassandra's tables, encoded, and back; and the statements that write and read them. No driver here.
+
+Columns, types and both directions follow from the tables of fields.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.stores.cassandra.values import (
+    COLUMNS,
     big,
     bigint,
     day_number,
@@ -18,25 +24,24 @@ from app.stores.cassandra.values import (
     int32,
     key_part,
     long_key,
-    pairs,
     text,
     text_of,
-    texts,
-    varint,
 )
 
 __all__ = [
     "COLUMN_BYTES",
-    "DELIVERY_COLUMNS",
+    "DELIVERIES",
     "HIDDEN",
-    "HIT_COLUMNS",
-    "MAX_VERSION",
-    "REJECT_COLUMNS",
+    "HITS",
+    "REJECTS",
     "SHARDS",
+    "STAMPED_COLUMNS",
+    "TABLES",
     "VERDICTS",
     "AnyKey",
     "KeyBytes",
     "Row",
+    "Rows",
     "class_of",
     "day_bytes",
     "delivery_of_row",
@@ -47,18 +52,12 @@ __all__ = [
     "id_bytes",
     "index_values",
     "key_bytes",
+    "read_statements",
     "reject_of_row",
     "reject_values",
     "stamp",
+    "write_statements",
 ]
-
-KEY_COLUMNS = "ip_address, user_agent, request"
-HIT_COLUMNS = f"{KEY_COLUMNS}, day, time, raw_id, method, status, lo, hi, bytes_sent, total_bytes, flags, source, position, long_key"
-DELIVERY_COLUMNS = (
-    f"{KEY_COLUMNS}, window_start, byte_ranges, missing, covered, total, size_known, verdict, evidence, reason, hits, "
-    "bytes_sent, first, last, flags, hit_ids, final, version, superseded_by, long_key"
-)
-REJECT_COLUMNS = "reason, bucket, raw_id, detail, line, source, position, time"
 
 SHARDS = 8
 """Partitions that share one hour or day of an index: a busy hour is not one partition."""
@@ -67,12 +66,10 @@ BUCKETS = 1024
 VERDICTS = ("complete", "partial", "unknown")
 HIDDEN = "superseded"
 """The class of superseded deliveries in deliveries_by_last; the others' is their verdict."""
-MAX_VERSION = 1 << 42
 _VERSION_STEP = 1_000_000
 _KNOWN = 500_000
 _HOUR_S = 3600.0
 _HOURS_END = 1 << 50
-_TRUE, _FALSE = b"\1", b"\0"
 
 AnyKey = tuple[str | None, str | None, str | None]
 COLUMN_BYTES = 20
@@ -117,121 +114,115 @@ _short_text = lru_cache(maxsize=1024)(text)
 """Of methods and sources, of which there are few."""
 
 
-def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
-    """In the order of HIT_COLUMNS. Raises ValueError for what no row can hold; `unset` stands where a column is not written."""
-    time, _, _, _, method, status, lo, hi, bytes_sent, total_bytes, flags, raw_id, source, position = hit
-    if len(raw_id) != 32 or bytes.fromhex(raw_id).hex() != raw_id:
-        raise ValueError(f"raw_id {raw_id[:80]!r} is not 32 hex digits")
-    return [
-        *key.parts,
-        day,
-        double(time + 0.0),  # -0.0 is 0.0: they would be two rows
-        raw_id.encode(),
-        unset if method is None else _short_text(method),
-        int32(status),
-        unset if lo is None else varint(lo),
-        unset if hi is None else varint(hi),
-        unset if bytes_sent is None else varint(bytes_sent),
-        unset if total_bytes is None else varint(total_bytes),
-        int32(flags),
-        _short_text(source),
-        varint(position),
-        unset if key.full is None else key.full,
+_NAMES = {"ranges": "byte_ranges", "covered_bytes": "covered", "total_bytes": "total"}
+"""Columns of reduced_weblogs that have another name than their field."""
+_LONG_KEY = "long_key"
+
+
+def _encoder(table: Table, own: Sequence[Field]) -> Callable[[Sequence[Any], Any], list[Any]]:
+    """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
+    known: dict[str, Any] = {
+        f"encode_{field.name}": _short_text if field.name in ("method", "source") else COLUMNS[field.kind].encode
+        for field in own
+    }
+    values = [
+        f"_null if {field.name} is None else encode_{field.name}({field.name})"
+        if field.optional
+        else f"encode_{field.name}({field.name})"
+        for field in own
     ]
+    names = ", ".join(field.name for field in table.fields)
+    code = f"def values(_record, _null):\n    {names} = _record\n    return [{', '.join(values)}]\n"
+    exec(code, known)
+    return known["values"]
+
+
+class Rows:
+    """The rows of one kind of record: columns of the key, then of the other fields in their order, then those of `beside`."""
+
+    def __init__(self, table: Table, names: Mapping[str, str], beside: Mapping[str, str]) -> None:
+        self.table = table
+        self.keyed = set(KEY) <= table.at.keys()
+        own = table.without(*KEY) if self.keyed else table.fields
+        self._fields = (*(table[name] for name in KEY), *own) if self.keyed else own
+        self.types = {names.get(field.name, field.name): COLUMNS[field.kind].cql for field in self._fields} | dict(
+            beside
+        )
+        """CQL type by column."""
+        self.columns = ", ".join(self.types)
+        self.at = {name: at for at, name in enumerate(self.types)}
+        """The index of each column."""
+        self.values = _encoder(table, own)
+        """The fields of a record, encoded, without those of the key; its second argument stands for None.
+
+        Raises what `encode` raises for a value that no row can hold.
+        """
+        self._decode = [
+            (at, COLUMNS[field.kind].decode, COLUMNS[field.kind].empty)
+            for at, field in enumerate(self._fields)
+            if field in own
+        ]
+        self._in_order = itemgetter(
+            *([field.name for field in self._fields].index(field.name) for field in table.fields)
+        )
+
+    def record(self, row: Sequence[Any]) -> Any:
+        """From `columns`. A row that a person wrote with less in it gives zeros and empty texts."""
+        values = list(row[: len(self._fields)])
+        if self.keyed:
+            full = row[self.at[_LONG_KEY]] or (None, None, None)
+            values[: len(KEY)] = map(text_of, row, full)
+        for at, decode, empty in self._decode:
+            value = values[at]
+            if value is not None:
+                values[at] = decode(value)
+            elif not (field := self._fields[at]).optional:
+                values[at] = empty() if field.needed else field.absent
+        return self.table.record._make(self._in_order(values))  # type: ignore[attr-defined]
+
+
+_LONG_KEY_TYPE = {_LONG_KEY: "frozen<tuple<text, text, text>>"}
+HITS = Rows(HIT, {}, {"day": "date"} | _LONG_KEY_TYPE)
+DELIVERIES = Rows(DELIVERY, _NAMES, _LONG_KEY_TYPE)
+REJECTS = Rows(REJECT, {}, {"bucket": "int"})
+TABLES = {"raw_weblogs": HITS, "reduced_weblogs": DELIVERIES, "rejects": REJECTS}
+KEY_COLUMNS = ", ".join(KEY)
+STAMPED_COLUMNS = ", ".join(column for column in DELIVERIES.types if column not in (*KEY, "window_start", _LONG_KEY))
+"""Those of reduced_weblogs that have a time of writing of their own."""
+_STAMPED = [DELIVERIES.at[column] for column in STAMPED_COLUMNS.split(", ")]
+_REASON = REJECT.at["reason"]
+
+
+def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
+    """In the order of HITS.columns. Raises ValueError for what no row can hold; `unset` stands where a column is not written."""
+    return [*key.parts, *HITS.values(hit, unset), day, unset if key.full is None else key.full]
 
 
 def hit_of_row(row: Sequence[Any]) -> Hit:
-    """From HIT_COLUMNS. A row that a person wrote with less in it gives zeros and empty texts."""
-    full = row[15] or (None, None, None)
-    return Hit(
-        row[4],
-        text_of(row[0], full[0]),
-        text_of(row[1], full[1]),
-        text_of(row[2], full[2]),
-        text_of(row[6]),
-        row[7] or 0,
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-        row[12] or 0,
-        row[5],
-        text_of(row[13]) or "",
-        row[14] or 0,
-    )
+    """From HITS.columns."""
+    return HITS.record(row)
 
 
 def reject_values(reject: Reject) -> list[Any]:
-    """In the order of REJECT_COLUMNS. Raises ValueError for what no row can hold."""
-    reason, detail, line, raw_id, source, position, time = reject
-    if len(raw_id) != 32 or bytes.fromhex(raw_id).hex() != raw_id:
-        raise ValueError(f"raw_id {raw_id[:80]!r} is not 32 hex digits")
-    name = key_part(reason)
+    """In the order of REJECTS.columns. Raises ValueError for what no row can hold."""
+    values = REJECTS.values(reject, None)
+    name = values[_REASON] = key_part(reject.reason)
     if name[:2] == b"\0h":
-        raise ValueError(f"reason of {len(reason)} characters is too long")
-    if math.isnan(time):
-        raise ValueError("time is no number")
-    bucket = int(raw_id[:8], 16) % BUCKETS
-    return [
-        name,
-        int32(bucket),
-        raw_id.encode(),
-        text(detail),
-        text(line),
-        text(source),
-        varint(position),
-        double(time),
-    ]
+        raise ValueError(f"reason of {len(reject.reason)} characters is too long")
+    values.append(int32(int(reject.raw_id[:8], 16) % BUCKETS))
+    return values
 
 
 def reject_of_row(row: Sequence[Any]) -> Reject:
-    """From REJECT_COLUMNS."""
-    return Reject(
-        text_of(row[0]),
-        text_of(row[3]) or "",
-        text_of(row[4]) or "",
-        row[2],
-        text_of(row[5]) or "",
-        row[6] or 0,
-        row[7] or 0.0,
-    )
+    """From REJECTS.columns."""
+    return REJECTS.record(row)
 
 
 def delivery_values(delivery: Delivery, key: KeyBytes, unset: Any) -> list[Any]:
-    """In the order of DELIVERY_COLUMNS: every column, so that no two versions mix. Raises ValueError for what no row can hold."""
-    d = delivery
-    if d.verdict not in VERDICTS:
-        raise ValueError(f"verdict {d.verdict[:80]!r} is none of {', '.join(VERDICTS)}")
-    if not 0 <= d.version <= MAX_VERSION:
-        raise ValueError(f"version is not within 0..{MAX_VERSION}: it is the timestamp of the row")
-    if math.isnan(d.window_start) or math.isnan(d.first) or math.isnan(d.last):
-        raise ValueError("window_start, first or last is no number")
-    joined = "".join(d.hit_ids)
-    packed = bytes.fromhex(joined)
-    if packed.hex() != joined or not set(map(len, d.hit_ids)) <= {16}:
-        raise ValueError("hit_ids are not 16 hex digits each")
-    return [
-        *key.parts,
-        double(d.window_start + 0.0),  # -0.0 is 0.0: they would be two rows
-        pairs(d.ranges),
-        pairs(d.missing),
-        varint(d.covered_bytes),
-        None if d.total_bytes is None else varint(d.total_bytes),
-        _TRUE if d.size_known else _FALSE,
-        d.verdict.encode(),
-        text(d.evidence),
-        None if d.reason is None else text(d.reason),
-        varint(d.hits),
-        None if d.bytes_sent is None else varint(d.bytes_sent),
-        double(d.first),
-        double(d.last),
-        texts(d.flags),
-        packed,
-        _TRUE if d.final else _FALSE,
-        bigint(d.version),
-        None if d.superseded_by is None else double(d.superseded_by),
-        unset if key.full is None else key.full,
-    ]
+    """In the order of DELIVERIES.columns: every column, so that no two versions mix. Raises ValueError for what no row can hold."""
+    if delivery.verdict not in VERDICTS:
+        raise ValueError(f"verdict {delivery.verdict[:80]!r} is none of {', '.join(VERDICTS)}")
+    return [*key.parts, *DELIVERIES.values(delivery, None), unset if key.full is None else key.full]
 
 
 def stamp(delivery: Delivery, values: Sequence[Any]) -> int:
@@ -240,37 +231,13 @@ def stamp(delivery: Delivery, values: Sequence[Any]) -> int:
     Cassandra compares cell by cell: of two contents with one timestamp it would mix a third. One version has two contents when
     the sizes file changed between two replays: then the one that knows the size wins, whole, whatever the order.
     """
-    content = crc32(b"\xff".join([b"\xfe" if value is None else value for value in values[4:21]])) % _KNOWN
+    content = crc32(b"\xff".join([b"\xfe" if values[at] is None else values[at] for at in _STAMPED])) % _KNOWN
     return delivery.version * _VERSION_STEP + (_KNOWN if delivery.size_known else 0) + content
 
 
 def delivery_of_row(row: Sequence[Any]) -> Delivery:
-    """From DELIVERY_COLUMNS. A row that a person wrote with less in it gives zeros and empty texts."""
-    full = row[21] or (None, None, None)
-    packed = row[17] or b""
-    return Delivery(
-        text_of(row[0], full[0]),
-        text_of(row[1], full[1]),
-        text_of(row[2], full[2]),
-        row[3],
-        row[14] or 0.0,
-        row[15] or 0.0,
-        [[lo, hi] for lo, hi in row[4] or ()],
-        [[lo, hi] for lo, hi in row[5] or ()],
-        row[6] or 0,
-        row[7],
-        bool(row[8]),
-        row[9] or "",
-        text_of(row[10]) or "",
-        text_of(row[11]),
-        row[12] or 0,
-        row[13],
-        [text_of(flag) for flag in row[16] or ()],
-        [packed[at : at + 8].hex() for at in range(0, len(packed), 8)],
-        bool(row[18]),
-        row[19] or 0,
-        row[20],
-    )
+    """From DELIVERIES.columns."""
+    return DELIVERIES.record(row)
 
 
 def class_of(delivery: Delivery) -> str:
@@ -290,7 +257,7 @@ def hour_of(time_s: float) -> int:
 
 def id_bytes(delivery: Delivery) -> bytes:
     """16 bytes that name the delivery in every store."""
-    return bytes.fromhex(delivery_id(delivery[0], delivery[1], delivery[2], delivery[3] + 0.0))
+    return bytes.fromhex(delivery_id(*delivery.key, delivery.window_start + 0.0))
 
 
 def index_values(delivery: Delivery, key: KeyBytes, name: bytes, unset: Any) -> list[Any]:
@@ -312,3 +279,73 @@ def day_bytes(time_s: float) -> bytes:
     if math.isnan(time_s):
         raise ValueError("time is no number")
     return big(day_number(time_s))
+
+
+_KEY = "ip_address = ? AND user_agent = ? AND request = ?"
+_TTL = "USING TTL ?"
+
+
+def _insert(table: str, columns: str, using: str) -> str:
+    marks = ", ".join("?" for _ in columns.split(","))
+    return f"INSERT INTO {table} ({columns}) VALUES ({marks}) {using}"
+
+
+def write_statements(keyspace: str) -> dict[str, str]:
+    """Name → CQL."""
+    k = keyspace
+    key_day = f"key_hash, {KEY_COLUMNS}"
+    return {
+        "hit": _insert(f"{k}.raw_weblogs", HITS.columns, _TTL),
+        "hit_at": _insert(f"{k}.raw_weblogs", HITS.columns, "USING TTL ? AND TIMESTAMP ?"),
+        "reject": _insert(f"{k}.rejects", REJECTS.columns, _TTL),
+        "delivery": _insert(f"{k}.reduced_weblogs", DELIVERIES.columns, "USING TTL ? AND TIMESTAMP ?"),
+        "by_last": _insert(
+            f"{k}.deliveries_by_last",
+            f"class, hour, shard, last, delivery_id, {KEY_COLUMNS}, window_start, long_key",
+            _TTL,
+        ),
+        "by_hash": _insert(f"{k}.keys_by_hash", f"{key_day}, day, long_key", _TTL),
+        "by_day": _insert(f"{k}.keys_by_day", f"day, shard, {key_day}, written, long_key", _TTL),
+        "bucket": _insert(f"{k}.buckets", "kind, bucket", _TTL),
+        "floor": _insert(f"{k}.reduced_floors", "delivery_id, floor", "USING TIMESTAMP ?"),
+        "counts": _insert(f"{k}.counts_taken", "name, taken", ""),
+        "remove_delivery": f"DELETE FROM {k}.reduced_weblogs USING TIMESTAMP ? WHERE {_KEY} AND window_start = ?",
+        "remove_reject": f"DELETE FROM {k}.rejects WHERE reason = ? AND bucket = ? AND raw_id = ?",
+        "remove_hit": f"DELETE FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
+    }
+
+
+def read_statements(keyspace: str) -> dict[str, str]:
+    """Name → CQL."""
+    k = keyspace
+    stamps = ", ".join(f"WRITETIME({column})" for column in STAMPED_COLUMNS.split(", "))
+    ring = "token({0}) > ? AND token({0}) <= ?"
+    return {
+        "ping": "SELECT key FROM system.local WHERE key = 'local'",
+        "keys_of_hash": f"SELECT {KEY_COLUMNS}, long_key FROM {k}.keys_by_hash WHERE key_hash = ? GROUP BY key_hash, {KEY_COLUMNS}",
+        "days_of_key": f"SELECT day FROM {k}.keys_by_hash WHERE key_hash = ? AND {_KEY}",
+        "keys_of_day": f"SELECT {KEY_COLUMNS}, long_key, written FROM {k}.keys_by_day WHERE day = ? AND shard = ?",
+        "buckets": f"SELECT bucket FROM {k}.buckets WHERE kind = ?",
+        "deliveries_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY}",
+        "delivery_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY} AND window_start = ?",
+        "stamps_of": f"SELECT {stamps} FROM {k}.reduced_weblogs WHERE {_KEY} AND window_start = ?",
+        "newest": (
+            f"SELECT last, delivery_id, {KEY_COLUMNS}, window_start FROM {k}.deliveries_by_last WHERE class = ? AND hour = ? AND shard = ?"
+        ),
+        "hits_of_day": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? LIMIT ?",
+        "hits_at": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ?",
+        "count_of_day": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {_KEY} AND day = ?",
+        "hit_of": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
+        "all_deliveries": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs",
+        "all_hits": f"SELECT {HITS.columns} FROM {k}.raw_weblogs",
+        "all_rejects": f"SELECT {REJECTS.columns} FROM {k}.rejects",
+        "floors": f"SELECT delivery_id, floor FROM {k}.reduced_floors",
+        "counts_taken": f"SELECT taken FROM {k}.counts_taken WHERE name = ?",
+        "count_hits": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {ring.format(f'{KEY_COLUMNS}, day')}",
+        "count_rejects": (
+            f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} GROUP BY reason, bucket"
+        ),
+        "count_deliveries": (
+            f"SELECT verdict, reason, covered, bytes_sent, superseded_by FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}"
+        ),
+    }

@@ -8,23 +8,34 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from app.errors import SettingsError, StoreError, StoreUnreachable
+from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
 from app.stores.cassandra.connection import Connection, Refused
+from app.stores.cassandra.rows import TABLES
+from app.stores.contract import KINDS
 
-__all__ = ["KINDS", "create", "drop", "missing", "tables_of"]
+__all__ = ["FORM", "check_form", "create", "drop", "missing", "missing_columns", "tables_of"]
 
-KINDS = ("raw", "reduced", "rejects")
 _FILE = Path(__file__).with_name("schema.cql")
 _TABLE = re.compile(
     r"^-- (raw|reduced|rejects|shared)\n(CREATE TABLE IF NOT EXISTS (\w+).*?);$", re.MULTILINE | re.DOTALL
 )
+FORM = 1
+"""The form of the tables, in the table `forms`. A column more is no other form: it is added."""
+_RECORDS = "records"
 _TRIES = 8
 _DDL_S = 60.0
 
 
 def _statements() -> list[tuple[str, str, str]]:
     """(kind, table, statement)"""
-    return [(found[1], found[3], found[2]) for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8"))]
+    return [
+        (found[1], found[3], found[2].replace("{fields}", _columns(found[3])))
+        for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8"))
+    ]
+
+
+def _columns(table: str) -> str:
+    return ",\n    ".join(f"{name} {kind}" for name, kind in TABLES[table].types.items()) if table in TABLES else ""
 
 
 def tables_of(kinds: Iterable[str]) -> list[str]:
@@ -37,14 +48,42 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
 
 def missing(connection: Connection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
-    there = {
-        row[0]
-        for row in connection.execute(
-            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
-        )
-    }
+    there = _tables(connection, keyspace)
     shared = [table for kind, table, _ in _statements() if kind == "shared"]
     return [table for table in [*tables_of(kinds), *shared] if table not in there]
+
+
+def _tables(connection: Connection, keyspace: str) -> set[str]:
+    asked = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
+    return {row[0] for row in connection.execute(asked, (keyspace,))}
+
+
+def check_form(connection: Connection, keyspace: str) -> None:
+    """Raises UnknownStoreForm if there are tables of another form, or of none."""
+    there = _tables(connection, keyspace)
+    if not there & TABLES.keys():
+        return
+    rows = (
+        connection.execute(f"SELECT form FROM {keyspace}.forms WHERE name = '{_RECORDS}'") if "forms" in there else []
+    )
+    form = rows[0][0] if rows else None
+    if form != FORM:
+        raise UnknownStoreForm(f"the keyspace {keyspace} of {connection.where}", form, FORM)
+
+
+def missing_columns(connection: Connection, keyspace: str) -> list[tuple[str, str, str]]:
+    """(table, column, type) that tables lack because an older program made them."""
+    asked = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = %s"
+    there: dict[str, set[str]] = {}
+    for table, column in connection.execute(asked, (keyspace,)):
+        there.setdefault(table, set()).add(column)
+    return [
+        (table, column, kind)
+        for table, rows in TABLES.items()
+        if table in there
+        for column, kind in rows.types.items()
+        if column not in there[table]
+    ]
 
 
 def create(connection: Connection, keyspace: str, replication: int, kinds: Iterable[str] = KINDS) -> None:
@@ -54,10 +93,12 @@ def create(connection: Connection, keyspace: str, replication: int, kinds: Itera
     disagree for a while: each asks again, after a pause of its own, until the tables are there and the nodes agree.
     """
     kinds = tuple(kinds)
+    check_form(connection, keyspace)
     for tried in range(1, _TRIES + 1):
         try:
             lacking = missing(connection, keyspace, kinds)
-            if not lacking:
+            columns = missing_columns(connection, keyspace)
+            if not lacking and not columns:
                 return
             centre = connection.datacenter.replace("'", "''")
             connection.execute(
@@ -65,8 +106,14 @@ def create(connection: Connection, keyspace: str, replication: int, kinds: Itera
                 f"{{'class': 'NetworkTopologyStrategy', '{centre}': {replication}}}",
                 timeout_s=_DDL_S,
             )
+            if lacking:  # first, and with its row: tables without a form are not ours
+                _create_forms(connection, keyspace)
+            for table, column, kind in columns:
+                connection.execute(
+                    f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}", timeout_s=_DDL_S
+                )
             for _, table, statement in _statements():
-                if table in lacking:
+                if table in lacking and table != "forms":
                     named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
                     connection.execute(named, timeout_s=_DDL_S)
             if not connection.agree():
@@ -78,19 +125,24 @@ def create(connection: Connection, keyspace: str, replication: int, kinds: Itera
             time.sleep(random.uniform(0.2, 1.0) * tried)
 
 
+def _create_forms(connection: Connection, keyspace: str) -> None:
+    for _, table, statement in _statements():
+        if table == "forms":
+            named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
+            connection.execute(named, timeout_s=_DDL_S)
+    connection.agree()
+    connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
+
+
 def drop(connection: Connection, keyspace: str, kinds: Iterable[str]) -> None:
     """DROP TABLE of the tables of these kinds; of the shared ones, too, when nothing is left that needs them."""
     asked = set(kinds)
     tables = tables_of(asked)
-    there = {
-        row[0]
-        for row in connection.execute(
-            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
-        )
-    }
+    there = _tables(connection, keyspace)
     needed = {kind for kind, table, _ in _statements() if kind in ("raw", "reduced") and table in there} - asked
     if not needed:
-        tables += [table for kind, table, _ in _statements() if kind == "shared"]
+        rest = (there & TABLES.keys()) - set(tables)  # they would be tables without a form
+        tables += [table for kind, table, _ in _statements() if kind == "shared" and not (rest and table == "forms")]
     for table in tables:
         if table in there:
             connection.execute(f"DROP TABLE IF EXISTS {keyspace}.{table}", timeout_s=_DDL_S)

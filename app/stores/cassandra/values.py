@@ -6,13 +6,18 @@ Rows are encoded here and not by the driver: it is twice as fast, and the size o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
+
+from app.domain.fields import Kind
 
 __all__ = [
+    "COLUMNS",
     "MAX_KEY_PART_BYTES",
+    "MAX_VERSION",
+    "Column",
     "big",
     "bigint",
     "day_number",
@@ -27,9 +32,12 @@ __all__ = [
     "varint",
 ]
 
+MAX_VERSION = 1 << 42
+"""A version is the timestamp of its row."""
 MAX_KEY_PART_BYTES = 16_384
 """A longer part of a key stands as its hash: Cassandra takes 65,535 bytes for all parts of a key together."""
 
+_TRUE, _FALSE = b"\1", b"\0"
 _DAY_S = 86400.0
 _DAY_ZERO = 1 << 31
 double = Struct(">d").pack
@@ -132,3 +140,64 @@ def day_number(time_s: float) -> int:
     if not -_DAY_ZERO <= day < _DAY_ZERO:
         return 0 if day < 0 else 2 * _DAY_ZERO - 1
     return math.floor(day) + _DAY_ZERO
+
+
+def _raw_id(value: str) -> bytes:
+    if len(value) != 32 or bytes.fromhex(value).hex() != value:
+        raise ValueError(f"raw_id {value[:80]!r} is not 32 hex digits")
+    return value.encode()
+
+
+def _time(value: float) -> bytes:
+    if value != value:
+        raise ValueError("a time is no number")
+    return double(value + 0.0)  # -0.0 is 0.0: they would be two rows
+
+
+def _boolean(value: bool) -> bytes:
+    return _TRUE if value else _FALSE
+
+
+def _version(value: int) -> bytes:
+    if not 0 <= value <= MAX_VERSION:
+        raise ValueError(f"version is not within 0..{MAX_VERSION}: it is the timestamp of the row")
+    return bigint(value)
+
+
+def _short_ids(ids: Sequence[str]) -> bytes:
+    joined = "".join(ids)
+    packed = bytes.fromhex(joined)
+    if packed.hex() != joined or not set(map(len, ids)) <= {16}:
+        raise ValueError("hit_ids are not 16 hex digits each")
+    return packed
+
+
+class Column(NamedTuple):
+    """How a kind of field is written: CQL type, both directions, and what a row that a person wrote without it gives."""
+
+    cql: str
+    encode: Callable[[Any], bytes]
+    decode: Callable[[Any], Any]
+    empty: Callable[[], Any]
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+_RANGES = "frozen<list<frozen<tuple<varint, varint>>>>"
+COLUMNS: dict[Kind, Column] = {
+    Kind.TEXT: Column("text", text, text_of, str),
+    Kind.INTEGER: Column("varint", varint, _same, int),
+    Kind.SMALL: Column("int", int32, _same, int),
+    Kind.VERSION: Column("bigint", _version, _same, int),
+    Kind.TIME: Column("double", _time, _same, float),
+    Kind.BOOLEAN: Column("boolean", _boolean, bool, bool),
+    Kind.RANGES: Column(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
+    Kind.WORDS: Column("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
+    Kind.SHORT_IDS: Column(
+        "blob", _short_ids, lambda packed: [packed[at : at + 8].hex() for at in range(0, len(packed), 8)], list
+    ),
+    Kind.RAW_ID: Column("text", _raw_id, _same, str),
+}
+"""By the kind of a field."""

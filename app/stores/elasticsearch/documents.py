@@ -1,21 +1,26 @@
 """Records as Elasticsearch documents, and back: nothing is refused, nothing is lost, whatever the log held. No network here.
 
 A document's fields are what people search. Where a field can not hold the value (an integer beyond 64 bits, text that is no
-valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as JSON text.
+valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as a JSON object.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Kind, Table
 from app.domain.records import Delivery, Hit, Reject, key_hash
+from app.errors import UnknownStoreForm
 
 __all__ = [
+    "DOCUMENTS",
+    "FORM",
     "LONGEST",
     "SUM_SHIFT",
     "Range",
@@ -30,6 +35,8 @@ __all__ = [
     "reject_of",
 ]
 
+FORM = 1
+"""The form of indices, in `_meta` of their mapping, and of documents. A field more is no other form: it is added."""
 LONGEST = (1 << 63) - 1
 SUM_SHIFT = 24
 """Sums are taken of the bits above and below this one: Elasticsearch adds in doubles, which are exact up to 2**53 only."""
@@ -52,75 +59,140 @@ class Sums(msgspec.Struct):
     sent_low: int
 
 
-class HitDocument(msgspec.Struct, omit_defaults=True, rename={"timestamp": "@timestamp"}):
-    timestamp: int | None
-    time: float | None
-    ip_address: str | None
-    user_agent: str | None
-    request: str | None
-    key_hash: str
-    key_id: str
-    method: str | None
-    status: int | None
-    lo: int | None
-    hi: int | None
-    bytes_sent: int | None
-    total_bytes: int | None
-    flags: int | None
-    source: str | None
-    position: int | None
-    ingested: int
-    exact: str | None = None
+_Type: dict[Kind, tuple[Any, dict[str, Any]]] = {
+    Kind.TEXT: (str, {"type": "keyword", "ignore_above": 8191}),
+    Kind.INTEGER: (int | None, {"type": "long"}),
+    Kind.SMALL: (int | None, {"type": "long"}),
+    Kind.VERSION: (int, {"type": "long"}),
+    Kind.TIME: (float | None, {"type": "double"}),
+    Kind.BOOLEAN: (bool, {"type": "boolean"}),
+    Kind.RANGES: (list[Range], {"type": "long_range", "doc_values": False}),
+    Kind.WORDS: (list[str], {"type": "keyword", "ignore_above": 8191}),
+    Kind.SHORT_IDS: (list[str], {"type": "keyword", "index": False, "doc_values": False}),
+}
+_DATE = {"type": "date", "format": "epoch_millis"}
+_MORE: dict[str, dict[str, Any]] = {
+    "ip_address": {"fields": {"ip": {"type": "ip", "ignore_malformed": True}}},
+    **{
+        name: {"fields": {"date": {"type": "date", "format": "epoch_second", "ignore_malformed": True}}}
+        for name in ("window_start", "first")
+    },
+}
+"""What fields have beside what their kind says: networks, and dates beside numbers (`last` is `@timestamp`)."""
+_BESIDE: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "timestamp": (int | None, msgspec.NODEFAULT, {**_DATE, "ignore_malformed": True}),
+    "key_hash": (str, msgspec.NODEFAULT, {"type": "keyword"}),
+    "key_id": (str, msgspec.NODEFAULT, {"type": "keyword"}),
+    "superseded": (bool, msgspec.NODEFAULT, {"type": "boolean"}),
+    "ingested": (int, msgspec.NODEFAULT, _DATE),
+    "form": (int, msgspec.NODEFAULT, {"type": "short", "index": False, "doc_values": False}),
+    "sums": (
+        Sums | None,
+        None,
+        {"properties": {name: {"type": "long", "index": False} for name in Sums.__struct_fields__}},
+    ),
+    "unsummed": (bool, False, {"type": "boolean"}),
+    "exact": (str | None, None, {"type": "keyword", "index": False, "doc_values": False}),
+}
+"""What documents have beside the fields of their records: type, default, mapping."""
+_RENAMED = {"timestamp": "@timestamp"}
 
 
-class RejectDocument(msgspec.Struct, omit_defaults=True, rename={"timestamp": "@timestamp"}):
-    timestamp: int | None
-    reason: str
-    detail: str
-    line: str
-    source: str
-    position: int | None
-    time: float | None
-    ingested: int
-    exact: str | None = None
+_READ: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TIME: float,
+    Kind.RANGES: lambda ranges: [[one["gte"], one["lte"]] for one in ranges],
+}
 
 
-class DeliveryDocument(msgspec.Struct, omit_defaults=True, rename={"timestamp": "@timestamp"}):
-    timestamp: int | None
-    ip_address: str
-    user_agent: str
-    request: str
-    key_hash: str
-    key_id: str
-    window_start: float | None
-    first: float | None
-    last: float | None
-    byte_ranges: list[Range]
-    missing: list[Range]
-    covered_bytes: int | None
-    total_bytes: int | None
-    size_known: bool
-    verdict: str
-    evidence: str
-    reason: str | None
-    hits: int | None
-    bytes_sent: int | None
-    flags: list[str]
-    hit_ids: list[str]
-    final: bool
-    version: int
-    superseded: bool
-    superseded_by: float | None
-    ingested: int
-    sums: Sums | None = None
-    unsummed: bool = False
-    exact: str | None = None
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _no_integer(name: str, value: Any) -> None:
+    raise ValueError(f"{name} {value!r:.80} is no integer")
+
+
+def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
+    """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
+    checks, bounds = [], []
+    for field in table.fields:
+        name, absent = field.name, f"{field.name} is None or " if field.optional else ""
+        if field.kind is Kind.TIME:
+            checks.append(f"{absent}isinstance({name}, (int, float)) and {name} == {name} or no_number({name!r})")
+            bounds.append(f"({absent}least_time < {name} < most_time)")
+        elif field.kind is Kind.SMALL:
+            checks.append(f"{absent}isinstance({name}, int) or no_integer({name!r}, {name})")
+        elif field.kind in (Kind.INTEGER, Kind.VERSION):
+            bounds.append(f"({absent}least <= {name} <= most)")
+    names = ", ".join(field.name for field in table.fields)
+    lines = [f"{names} = record", *checks, f"return {' and '.join(bounds)}"]
+    known: dict[str, Any] = {
+        "least": -LONGEST, "most": LONGEST, "least_time": -math.inf, "most_time": math.inf,
+        "no_number": _no_number, "no_integer": _no_integer,
+    }  # fmt: skip
+    exec("def fit(record):\n    " + "\n    ".join(lines) + "\n", known)
+    return known["fit"]
+
+
+class Documents:
+    """One kind of documents: how they are made, read, and mapped. The raw id of a record is the id of its document."""
+
+    def __init__(self, table: Table, *beside: str) -> None:
+        self.table = table
+        self.fields = tuple(field for field in table.fields if field.kind is not Kind.RAW_ID)
+        self.beside = beside
+        declared: list[Any] = [(field.column, _Type[field.kind][0]) for field in self.fields]
+        declared += [(name, _BESIDE[name][0], _BESIDE[name][1]) for name in beside]
+        name = f"{table.record.__name__}Document"
+        self.make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
+        """From the fields' values in their order, then those of `beside`."""
+        self.values = table.picker(self.fields)
+        self.fit = _fitting(table)
+        """Whether numbers and times have their place in the fields. Raises ValueError for what no document can hold."""
+        self._read = [(field.column, field, _READ.get(field.kind)) for field in table.fields]
+
+    def mapping(self) -> dict[str, Any]:
+        """The mapping of their index, with the form of what is in it."""
+        properties = {field.column: {**_Type[field.kind][1], **_MORE.get(field.name, {})} for field in self.fields}
+        properties |= {_RENAMED.get(name, name): _BESIDE[name][2] for name in self.beside}
+        return {"dynamic": False, "_meta": {"form": FORM}, "properties": properties}
+
+    def of(self, raw_id: str, source: Mapping[str, Any]) -> Any:
+        """The record, from `_id` and `_source`. Raises UnknownStoreForm, and KeyError for what no program of ours wrote."""
+        if source.get("form") != FORM:
+            raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
+        if exact := source.get("exact"):
+            return self._of_exact(json.loads(exact))
+        values = []
+        for name, field, read in self._read:
+            if field.kind is Kind.RAW_ID:
+                values.append(raw_id)
+            elif name in source and (value := source[name]) is not None:
+                values.append(value if read is None else read(value))
+            elif field.needed and not field.optional:
+                raise KeyError(name)
+            else:
+                values.append(field.absent)
+        return self.table.record._make(values)  # type: ignore[attr-defined]
+
+    def _of_exact(self, exact: Mapping[str, Any]) -> Any:
+        return self.table.record(**{field.name: exact.get(field.name, field.absent) for field in self.table.fields})
+
+
+_LAST = "form"
+HITS = Documents(HIT, "timestamp", "key_hash", "key_id", "ingested", _LAST, "exact")
+REJECTS = Documents(REJECT, "timestamp", "ingested", _LAST, "exact")
+DELIVERIES = Documents(
+    DELIVERY, "timestamp", "key_hash", "key_id", "superseded", "ingested", _LAST, "sums", "unsummed", "exact"
+)
+DOCUMENTS = {"raw": HITS, "reduced": DELIVERIES, "rejects": REJECTS}
+"""By the kind of index."""
 
 
 _encoder = msgspec.json.Encoder()
 
 
-def encode(document: msgspec.Struct, record: Sequence[Any], *, fits: bool) -> bytes:
+def encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
     """The document as JSON. `fits`: every number of the record has its place in the fields.
 
     Raises ValueError for what can not be written down at all.
@@ -130,15 +202,15 @@ def encode(document: msgspec.Struct, record: Sequence[Any], *, fits: bool) -> by
             return _encoder.encode(document)
         except UnicodeEncodeError:  # lone surrogates
             pass
-    document.exact = _exact(record)  # type: ignore[attr-defined]
+    document.exact = _exact(dict(zip(names, record, strict=True)))
     for name in document.__struct_fields__:
         setattr(document, name, _mended(getattr(document, name)))
     return _encoder.encode(document)
 
 
-def _exact(record: Sequence[Any]) -> str:
+def _exact(record: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(list(record))
+        return json.dumps(record)
     except ValueError:
         raise ValueError("an integer of more than 4,300 digits") from None
 
@@ -152,21 +224,10 @@ def _mended(value: Any) -> Any:
     if isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return value if _fits(value) else None
+        return value if -LONGEST <= value <= LONGEST else None
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value
-
-
-def _fits(value: int | None) -> bool:
-    return value is None or -LONGEST <= value <= LONGEST
-
-
-def _checked_time(name: str, time: Any) -> bool:
-    """Whether it is finite. Raises ValueError for what is no number."""
-    if not isinstance(time, (int, float)) or time != time:
-        raise ValueError(f"{name} is no number")
-    return not math.isinf(time)
 
 
 def _date(time: float) -> int | None:
@@ -187,66 +248,41 @@ def key_id(ip_address: str | None, user_agent: str | None, request: str | None) 
     return hashed, f"{hashed}:{':'.join(lengths)}"
 
 
+_time_of_hit = itemgetter(HIT.at["time"])
+_of_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
+_RANGES = tuple(at for at, field in enumerate(DELIVERIES.fields) if field.kind is Kind.RANGES)
+
+
 def hit_document(hit: Hit, ingested_ms: int) -> bytes:
     """Raises ValueError for a hit that can not be kept."""
-    time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, _, source, position = hit
-    finite = _checked_time("time", time)
-    if not isinstance(status, int):
-        raise ValueError(f"status {status!r:.80} is no integer")
-    hashed, name = key_id(ip_address, user_agent, request)
-    document = HitDocument(
-        _date(time), time, ip_address, user_agent, request, hashed, name, method, status, lo, hi, sent, total, flags, source, position,
-        ingested_ms,
-    )  # fmt: skip
-    fits = finite and _fits(lo) and _fits(hi) and _fits(sent) and _fits(total) and _fits(position)
-    return encode(document, hit, fits=fits)
+    fits = HITS.fit(hit)
+    named = key_id(*_of_key_of_hit(hit))
+    document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
+    return encode(document, hit, Hit._fields, fits=fits)
 
 
 def hit_of(raw_id: str, source: Mapping[str, Any]) -> Hit:
     """From `_id` and `_source`."""
-    if exact := source.get("exact"):
-        return Hit(*json.loads(exact))
-    get = source.get
-    return Hit(
-        float(source["time"]),
-        get("ip_address"),
-        get("user_agent"),
-        get("request"),
-        get("method"),
-        source["status"],
-        get("lo"),
-        get("hi"),
-        get("bytes_sent"),
-        get("total_bytes"),
-        source["flags"],
-        raw_id,
-        source["source"],
-        source["position"],
-    )
+    return HITS.of(raw_id, source)
 
 
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
     """Raises ValueError for a reject that can not be kept."""
-    reason, detail, line, _, source, position, time = reject
-    finite = _checked_time("time", time)
-    document = RejectDocument(_date(time), reason, detail, line, source, position, time, ingested_ms)
-    return encode(document, reject, fits=finite and _fits(position))
+    fits = REJECTS.fit(reject)
+    document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
+    return encode(document, reject, Reject._fields, fits=fits)
 
 
 def reject_of(raw_id: str, source: Mapping[str, Any]) -> Reject:
     """From `_id` and `_source`."""
-    if exact := source.get("exact"):
-        return Reject(*json.loads(exact))
-    told = source["reason"], source["detail"], source["line"]
-    return Reject(*told, raw_id, source["source"], source["position"], float(source["time"]))
+    return REJECTS.of(raw_id, source)
 
 
 def key_of(source: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """The key of a hit's or a delivery's `_source`."""
-    if exact := source.get("exact"):
-        record = json.loads(exact)
-        return tuple(record[1:4] if len(record) == len(Hit._fields) else record[:3])  # type: ignore[return-value]
-    return source.get("ip_address"), source.get("user_agent"), source.get("request")
+    """The key of a hit's or a delivery's `_source`, of which only these fields may have been asked for."""
+    record = json.loads(source["exact"]) if source.get("exact") else source
+    ip_address, user_agent, request = map(record.get, KEY)
+    return ip_address, user_agent, request
 
 
 def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
@@ -257,64 +293,23 @@ def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
 
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that can not be kept."""
-    d = delivery
-    finite = [
-        _checked_time(name, time)
-        for name, time in (("window_start", d.window_start), ("first", d.first), ("last", d.last))
-    ]
-    finite.append(d.superseded_by is None or _checked_time("superseded_by", d.superseded_by))
-    ranges, ranges_fit = _ranges(d.ranges)
-    missing, missing_fit = _ranges(d.missing)
-    hashed, name = key_id(d.ip_address, d.user_agent, d.request)
-    document = DeliveryDocument(
-        _date(d.last), d.ip_address, d.user_agent, d.request, hashed, name, d.window_start, d.first, d.last, ranges, missing,
-        d.covered_bytes, d.total_bytes, d.size_known, d.verdict, d.evidence, d.reason, d.hits, d.bytes_sent, d.flags, d.hit_ids, d.final,
-        d.version, d.superseded_by is not None, d.superseded_by, ingested_ms,
-    )  # fmt: skip
-    covered, sent = d.covered_bytes, d.bytes_sent or 0
+    fits = DELIVERIES.fit(delivery)
+    values: list[Any] = list(delivery)
+    for at in _RANGES:
+        values[at], whole = _ranges(values[at])
+        fits = fits and whole
+    named = key_id(delivery.ip_address, delivery.user_agent, delivery.request)
+    superseded = delivery.superseded_by is not None
+    document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
+    covered, sent = delivery.covered_bytes, delivery.bytes_sent or 0
     low = (1 << SUM_SHIFT) - 1
     if 0 <= covered < _SUMMABLE and 0 <= sent < _SUMMABLE:
         document.sums = Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     else:
         document.unsummed = True
-    fits = (
-        all(finite)
-        and ranges_fit
-        and missing_fit
-        and _fits(covered)
-        and _fits(d.total_bytes)
-        and _fits(d.hits)
-        and _fits(d.bytes_sent)
-    )
-    return encode(document, delivery, fits=fits)
+    return encode(document, delivery, Delivery._fields, fits=fits)
 
 
-def delivery_of(source: Mapping[str, Any]) -> Delivery:
-    """From `_source`."""
-    if exact := source.get("exact"):
-        return Delivery(*json.loads(exact))
-    get = source.get
-    superseded_by = get("superseded_by")
-    return Delivery(
-        source["ip_address"],
-        source["user_agent"],
-        source["request"],
-        float(source["window_start"]),
-        float(source["first"]),
-        float(source["last"]),
-        [[one["gte"], one["lte"]] for one in source["byte_ranges"]],
-        [[one["gte"], one["lte"]] for one in source["missing"]],
-        source["covered_bytes"],
-        get("total_bytes"),
-        source["size_known"],
-        source["verdict"],
-        source["evidence"],
-        get("reason"),
-        source["hits"],
-        get("bytes_sent"),
-        source["flags"],
-        source["hit_ids"],
-        source["final"],
-        source["version"],
-        None if superseded_by is None else float(superseded_by),
-    )
+def delivery_of(name: str, source: Mapping[str, Any]) -> Delivery:
+    """From `_id` and `_source`."""
+    return DELIVERIES.of(name, source)

@@ -12,34 +12,40 @@ from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of
 from app.stores.elasticsearch.names import Names
 from app.stores.elasticsearch.requests import Item, delivery_item, delivery_name, hit_item, reject_item
-from app.stores.elasticsearch.schema import Schema
+from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.sending import Sender
 
-__all__ = ["Mender"]
+__all__ = ["ElasticsearchMending"]
 
 _AT_ONCE = 500
 """Documents that one request names."""
 
 
-class Mender:
-    """Mends by one connection. `now_ms`: the time of ingest of what is written anew."""
+class ElasticsearchMending:
+    """Mends by one connection. `now_ms` gives the time of ingest of what is written anew."""
 
-    def __init__(self, connection: Connection, names: Names, schema: Schema, sender: Sender, now_ms: int) -> None:
-        self._connection, self._names, self._schema, self._sender, self._now_ms = (
-            connection,
-            names,
-            schema,
-            sender,
-            now_ms,
-        )
+    holds_no_doubles = False
+    """A hit may stand in the indices of two days."""
 
-    async def deliveries(self, deliveries: Sequence[Delivery]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        schema: ElasticsearchSchema,
+        sender: Sender,
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._connection, self._names, self._schema = connection, names, schema
+        self._sender, self._now_ms = sender, now_ms
+
+    async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards, in its own version. Raises StoreError for what can not be written."""
+        now = self._now_ms()
         named = [(delivery_name(delivery), delivery) for delivery in deliveries]
         off = await self._off(named)
         # a higher version would refuse them; of a deleted document none is remembered (gc_deletes of the index)
         await self._remove(self._names.reduced, [name for name, _ in off])
-        await self._send(off, lambda one: delivery_item(one, self._names.reduced, self._now_ms, "external_gte"))
+        await self._send(off, lambda one: delivery_item(one, self._names.reduced, now, "external_gte"))
 
     async def _off(self, named: Sequence[tuple[str, Delivery]]) -> list[tuple[str, Delivery]]:
         """Those that do not stand as given."""
@@ -50,26 +56,40 @@ class Mender:
                 "POST", f"/{self._names.reduced}/_mget", {"ids": [name for name, _ in asked]}
             )
             for one, stands in zip(asked, answer["docs"], strict=True):
-                if (
-                    not stands.get("found")
-                    or stands["_version"] != one[1].version
-                    or not _is(stands["_source"], one[1])
-                ):
+                if not stands.get("found") or stands["_version"] != one[1].version or not _is(stands["_source"], *one):
                     off.append(one)
         return off
 
-    async def hits(self, hits: Sequence[Hit]) -> None:
+    async def mend_hits(self, hits: Sequence[Hit]) -> None:
         """Each stands as given afterwards, and nowhere else."""
-        await self.remove_raw(self._names.raw, [hit.raw_id for hit in hits])
+        now = self._now_ms()
+        await self._remove_raw(self._names.raw, [hit.raw_id for hit in hits])
         await self._schema.ensure_days({self._names.raw_index(hit.time) for hit in hits})
-        await self._send(hits, lambda hit: hit_item(hit, self._names.raw_index, self._now_ms))
+        await self._send(hits, lambda hit: hit_item(hit, self._names.raw_index, now))
 
-    async def rejects(self, rejects: Sequence[Reject]) -> None:
+    async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
         """Each stands as given afterwards."""
-        await self.remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
-        await self._send(rejects, lambda reject: reject_item(reject, self._names.rejects, self._now_ms))
+        now = self._now_ms()
+        await self._remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
+        await self._send(rejects, lambda reject: reject_item(reject, self._names.rejects, now))
 
-    async def remove_raw(self, alias: str, raw_ids: Sequence[str]) -> None:
+    async def remove_hits(self, hits: Sequence[Hit]) -> None:
+        self._now_ms()
+        await self._remove_raw(self._names.raw, [hit.raw_id for hit in hits])
+
+    async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        self._now_ms()
+        await self._remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
+
+    async def miscounted(self) -> bool:
+        """It counts when it is asked."""
+        return False
+
+    async def recount(self) -> bool:
+        """Nothing to do."""
+        return False
+
+    async def _remove_raw(self, alias: str, raw_ids: Sequence[str]) -> None:
         """All copies of these raw ids, in whatever index."""
         unique = sorted(set(raw_ids))
         for begin in range(0, len(unique), _AT_ONCE):
@@ -86,6 +106,7 @@ class Mender:
 
     async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
         """By key and window start."""
+        self._now_ms()
         await self._remove(self._names.reduced, [delivery_id(*key, start + 0.0) for key, start in names])
 
     async def _remove(self, index: str, ids: Sequence[str]) -> None:
@@ -113,8 +134,8 @@ class Mender:
             )
 
 
-def _is(source: dict[str, Any], delivery: Delivery) -> bool:
+def _is(source: dict[str, Any], name: str, delivery: Delivery) -> bool:
     try:
-        return delivery_of(source) == delivery
+        return delivery_of(name, source) == delivery
     except (KeyError, ValueError, TypeError):  # what stands there could never have been written
         return False

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from app.domain.fields import KEY
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.errors import StoreRefused
 from app.stores.contract import Counts, Key, place
@@ -14,7 +15,7 @@ from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of, hit_of, key_of, reject_of
 from app.stores.elasticsearch.names import Names
 
-__all__ = ["LARGEST_SLICE", "Reader"]
+__all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
 
 LARGEST_SLICE, SMALLEST_SLICE = 1000, 20
 """Records that one step of a walk reads: fewer where they are large."""
@@ -23,7 +24,7 @@ _KEEP_ALIVE = "5m"
 _MOST_AT_ONCE = 10_000
 _MOST_KEYS = 100
 _MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-_KEY_FIELDS = ["ip_address", "user_agent", "request", "exact"]
+_KEY_FIELDS = [*KEY, "exact"]
 _BY_TIME = [
     {"time": {"order": "asc", "unmapped_type": "double"}},
     {"source": {"order": "asc", "unmapped_type": "keyword"}},
@@ -34,7 +35,7 @@ Parse = Callable[[Mapping[str, Any]], Record]
 
 
 def _delivery(found: Mapping[str, Any]) -> Delivery:
-    return delivery_of(found["_source"])
+    return delivery_of(found["_id"], found["_source"])
 
 
 def _hit(found: Mapping[str, Any]) -> Hit:
@@ -45,7 +46,7 @@ def _reject(found: Mapping[str, Any]) -> Reject:
     return reject_of(found["_id"], found["_source"])
 
 
-class Reader:
+class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
     def __init__(self, connection: Connection, names: Names) -> None:
@@ -53,10 +54,10 @@ class Reader:
         self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))
 
     async def _search(self, pattern: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        await self.refresh(pattern)
+        await self._refresh(pattern)
         return await self._connection.call("POST", f"/{pattern}/_search", body, params=_MAYBE)
 
-    async def refresh(self, pattern: str) -> None:
+    async def _refresh(self, pattern: str) -> None:
         """Makes visible what was written. A user who may only read goes without: then the last second may lack."""
         with suppress(StoreRefused):
             await self._connection.call("POST", f"/{pattern}/_refresh", params=_MAYBE)
@@ -74,7 +75,8 @@ class Reader:
             found.update(key for one in answer["hits"]["hits"] if (key := _whole(one)))
         return sorted(found)
 
-    async def keys_by_text_part(self, part: str, limit: int) -> list[Key]:
+    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
+        """Parts of fields longer than 8,191 characters are not found: those have their hash."""
         newest: dict[Key, float] = {}
         for pattern, field in ((self._reduced, "last"), (self._raw, "time")):
             sort = [{field: {"order": "desc", "unmapped_type": "double"}}]
@@ -86,13 +88,15 @@ class Reader:
                     newest[key] = max(_number(one["sort"][0]), newest.get(key, float("-inf")))
         return sorted(newest, key=newest.__getitem__, reverse=True)[:limit]
 
-    async def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool) -> list[Delivery]:
+    async def deliveries_of(
+        self, ip_address: str, user_agent: str, request: str, superseded: bool = False
+    ) -> list[Delivery]:
         query = queries.of_key_and_visibility((ip_address, user_agent, request), superseded)
         found = [one async for one in self._walk(self._reduced, query, _delivery)]
         return sorted(found, key=lambda delivery: delivery.window_start, reverse=True)
 
     async def hits_of(
-        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int
+        self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
     ) -> tuple[list[Hit], int]:
         query = queries.of_key(ip_address, user_agent, request)
         body = {"query": query, "sort": _BY_TIME, "size": min(limit, _MOST_AT_ONCE), "track_total_hits": True}
@@ -106,7 +110,9 @@ class Reader:
                     break
         return sorted(found, key=place), total
 
-    async def newest_deliveries(self, limit: int, verdict: str | None, superseded: bool) -> list[Delivery]:
+    async def newest_deliveries(
+        self, limit: int, verdict: str | None = None, superseded: bool = False
+    ) -> list[Delivery]:
         sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]
         body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
         return [_delivery(one) for one in (await self._search(self._reduced, body))["hits"]["hits"]]
@@ -123,7 +129,7 @@ class Reader:
                 sent += one.bytes_sent or 0
         return counts._replace(covered_bytes=covered, bytes_sent=sent)
 
-    def all_deliveries(self, superseded: bool) -> AsyncIterator[Delivery]:
+    def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
         return self._walk(self._reduced, queries.newest(None, superseded), _delivery)
 
     def all_hits(self) -> AsyncIterator[Hit]:
@@ -140,7 +146,7 @@ class Reader:
         sort: Sequence[Mapping] = ({"_shard_doc": "asc"},),
     ) -> AsyncIterator[Record]:
         """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
-        await self.refresh(pattern)
+        await self._refresh(pattern)
         pit = (await self._connection.call("POST", f"/{pattern}/_pit", params={"keep_alive": _KEEP_ALIVE, **_MAYBE}))[
             "id"
         ]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from app.domain.records import Delivery, Hit, Reject, delivery_id
+from app.domain.fields import HIT
+from app.domain.records import Delivery, Hit, Reject, delivery_id, newest_by
 from app.stores.elasticsearch.documents import LONGEST, delivery_document, hit_document, reject_document
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
 BULK_DOCUMENTS = 5000
 """Documents in a bulk request at most."""
 FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
+_time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 Record = TypeVar("Record")
 
 
@@ -149,20 +152,21 @@ def _named(raw_id: str) -> str:
 def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
     """Created once, in the index of its day. Raises ValueError for a hit that can not be kept."""
     document = hit_document(hit, ingested_ms)
-    action = f'{{"create":{{"_index":"{index_of(hit[0])}","_id":"{_named(hit[11])}"}}}}\n'
+    time, raw_id = _time_and_id(hit)
+    action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{_named(raw_id)}"}}}}\n'
     return Item(hit, action.encode() + document + b"\n")
 
 
 def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
     """Created once. Raises ValueError for a reject that can not be kept."""
     document = reject_document(reject, ingested_ms)
-    action = f'{{"create":{{"_index":"{index}","_id":"{_named(reject[3])}","require_alias":true}}}}\n'
+    action = f'{{"create":{{"_index":"{index}","_id":"{_named(reject.raw_id)}","require_alias":true}}}}\n'
     return Item(reject, action.encode() + document + b"\n")
 
 
 def delivery_name(delivery: Delivery) -> str:
     """Its `_id`; -0.0 and 0.0 are one time."""
-    return delivery_id(*delivery[:3], delivery[3] + 0.0)
+    return delivery_id(delivery.ip_address, delivery.user_agent, delivery.request, delivery.window_start + 0.0)
 
 
 NamedDelivery = tuple[str, Delivery]
@@ -184,13 +188,10 @@ def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_ty
 
 def newest_of_each(deliveries: Iterable[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
     """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
-    best: dict[str, Delivery] = {}
+    named = []
     for delivery in deliveries:
         if delivery.window_start != delivery.window_start:
             refused.append((delivery, "window_start is no number"))
-            continue
-        name = delivery_name(delivery)
-        other = best.get(name)
-        if other is None or other.version < delivery.version:
-            best[name] = delivery
-    return best
+        else:
+            named.append(delivery)
+    return newest_by(delivery_name, named)

@@ -6,11 +6,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from app.stores.contract import DAY_S
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.names import Names
-from app.stores.elasticsearch.schema import Schema
+from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.ledger_contract import Ledgers
 
-__all__ = ["AT_ONCE", "Retention"]
+__all__ = ["AT_ONCE", "ElasticsearchRetention"]
 
 AT_ONCE = 20_000
 """Documents that one request deletes: it answers within seconds, and writes get in between."""
@@ -21,15 +23,24 @@ _WRITE_BLOCK = "index.blocks.write"
 log = logging.getLogger(__name__)
 
 
-class Retention:
+class ElasticsearchRetention:
     """Safe while others write, and from several workers at once."""
 
-    def __init__(self, connection: Connection, names: Names, schema: Schema) -> None:
+    def __init__(self, connection: Connection, names: Names, schema: ElasticsearchSchema, ledgers: Ledgers) -> None:
         self._connection = connection
         self._names = names
         self._schema = schema
+        self._ledgers = ledgers
+        self.map, self.drop = schema.map, schema.drop
 
-    async def delete(self, kind: str, before: float) -> int:
+    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
+        raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
+        raw += await self._delete("raw", now - raw_days * DAY_S)
+        raw += await self._delete("rejects", now - raw_days * DAY_S)
+        reduced += await self._delete("reduced", now - reduced_days * DAY_S)
+        return raw, reduced
+
+    async def _delete(self, kind: str, before: float) -> int:
         """Documents of a kind that were ingested before that time (UTC seconds); how many went."""
         before_ms = round(max(_EARLIEST_MS, min(-_EARLIEST_MS, before * 1000)))
         query = {"range": {"ingested": {"lt": before_ms}}}

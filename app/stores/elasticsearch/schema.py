@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
-from pathlib import Path
 from typing import Any
 
-from app.errors import StoreError
+from app.errors import StoreError, UnknownStoreForm
 from app.settings import Settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.documents import DOCUMENTS, FORM
 from app.stores.elasticsearch.names import Names
 
-__all__ = ["DAILY_INDICES", "VISIBLE", "Schema", "mapping"]
+__all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
 
 DAILY_INDICES = 366
 """Daily raw indices at a time; a day beyond that becomes an alias of the index `other`, so that hostile dates do not fill the cluster."""
 VISIBLE: dict[str, Any] = {"bool": {"must_not": {"term": {"superseded": True}}}}
 """The filter of the alias reduced_weblogs."""
-_FOLDER = Path(__file__).with_name("schema")
 _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 """What the server says where another worker was faster: there is an index, or an alias, of that name."""
 
 
-def mapping(kind: str) -> dict[str, Any]:
-    """The mapping of a kind of index."""
-    return json.loads((_FOLDER / f"{kind}.json").read_text())
-
-
-class Schema:
+class ElasticsearchSchema:
     """What stands on the server, and what this process knows of it."""
 
     def __init__(self, connection: Connection, names: Names, settings: Settings) -> None:
@@ -52,12 +45,19 @@ class Schema:
         if kind == "reduced":
             settings["gc_deletes"] = "-1"  # a deleted record's version must not refuse the same record written anew
             alias = {"filter": VISIBLE, "is_write_index": True}
-        return {"settings": {"index": settings}, "mappings": mapping(kind), "aliases": {self._names.alias(kind): alias}}
+        return {
+            "settings": {"index": settings},
+            "mappings": DOCUMENTS[kind].mapping(),
+            "aliases": {self._names.alias(kind): alias},
+        }
 
     async def create(self) -> None:
-        """All that is missing. What is there stays as it is."""
+        """All that is missing: templates, indices, fields of indices. Raises UnknownStoreForm before anything is made."""
+        lacking = await self.check()
         for kind in KINDS:
-            await self._put_template(kind)
+            await self._put_template(kind, anew=kind in lacking)
+            if kind in lacking:
+                await self._put_mapping(kind)
             if not await self._aliased(self._names.alias(kind)):
                 await self._create_alias(kind)
 
@@ -104,13 +104,33 @@ class Schema:
             f"can not create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
         )
 
+    async def check(self) -> set[str]:
+        """The kinds of which an index lacks fields. Raises UnknownStoreForm for an index of another form."""
+        lacking = set()
+        for kind in KINDS:
+            wanted = DOCUMENTS[kind].mapping()["properties"]
+            answer = await self._connection.call("GET", f"/{self._names.pattern(kind)}/_mapping", ignore=(404,))
+            for index, found in ({} if "error" in answer else answer).items():
+                mapping = found["mappings"]
+                if (form := mapping.get("_meta", {}).get("form")) != FORM:
+                    raise UnknownStoreForm(
+                        f"the index {index} of Elasticsearch at {self._connection.where}", form, FORM
+                    )
+                if not wanted.keys() <= mapping.get("properties", {}).keys():
+                    lacking.add(kind)
+        return lacking
+
+    async def _put_mapping(self, kind: str) -> None:
+        path = f"/{self._names.pattern(kind)}/_mapping"
+        await self._connection.call("PUT", path, DOCUMENTS[kind].mapping(), doing="map")
+
     async def map(self, kinds: Collection[str]) -> None:
         """Templates anew, fields that are missing added to the indices there are."""
         for kind in kinds:
             await self._put_template(kind, anew=True)
         await self.create()
         for kind in kinds:
-            await self._connection.call("PUT", f"/{self._names.pattern(kind)}/_mapping", mapping(kind), doing="map")
+            await self._put_mapping(kind)
 
     async def drop(self, kinds: Collection[str]) -> None:
         """Indices and templates, with all that is in them."""

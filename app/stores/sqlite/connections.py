@@ -7,17 +7,13 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from app.errors import StoreError, StoreUnreachable
-from app.stores.sqlite.ledger_schema import statements
+from app.errors import StoreError, StoreUnreachable, UnknownStoreForm
+from app.stores.sqlite.schema import add_missing, check_form, create, form_of
 
 __all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
 
 MIN_SQLITE = (3, 24, 0)
 """The first that knows ON CONFLICT DO UPDATE."""
-SCHEMA_VERSION = 1
-_SCHEMA = Path(__file__).with_name("schema.sql")
-_LEDGERS = Path(__file__).with_name("ledgers.sql")
-_NAMED_IN_LEDGERS = ("candidates", "users", "vote_windows", "spending")
 _CACHE_KIB = 16 << 10
 """Of pages that the writer keeps; the system keeps the others, in memory that it can take back."""
 _CHECKPOINT_PAGES = 8000
@@ -26,9 +22,9 @@ _KEPT_STATEMENTS = 64
 
 
 def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
-    """A connection whose commits are on disk when they return; creates the file, its folder and the tables where they lack.
+    """A connection whose commits are on disk when they return; creates what is missing: file, folder, tables, columns.
 
-    Waits up to `busy_s` seconds for other writers. Raises StoreUnreachable, or StoreError for a file that is no store of ours.
+    Waits up to `busy_s` seconds for other writers. Raises StoreUnreachable, or UnknownStoreForm.
     """
     if sqlite3.sqlite_version_info < MIN_SQLITE:
         raise StoreUnreachable(
@@ -41,12 +37,12 @@ def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
         raise failure(error, path, "open", StoreUnreachable) from error
     try:
         _prepare(connection, busy_s)
-        _check_version(connection, path)
-        _add_ledgers(connection)
+        check_form(connection, path)
+        add_missing(connection)
     except sqlite3.Error as error:
         connection.close()
         raise failure(error, path, "open", StoreUnreachable) from error
-    except StoreError:
+    except UnknownStoreForm:
         connection.close()
         raise
     return connection
@@ -68,43 +64,11 @@ def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    if _version(connection) == 0:
+    if form_of(connection) == 0:
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection) == 0:  # still: nobody else was first
-            _create(connection, _SCHEMA)
+        if form_of(connection) == 0:  # still: nobody else was first
+            create(connection)
         connection.execute("COMMIT")
-
-
-def _add_ledgers(connection: sqlite3.Connection) -> None:
-    """Tables and views of counted events that an older store lacks."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    if not {*statements(), *_NAMED_IN_LEDGERS} <= there:
-        connection.execute("BEGIN IMMEDIATE")
-        for statement in statements().values():
-            connection.execute(statement)
-        _create(connection, _LEDGERS)
-        connection.execute("COMMIT")
-
-
-def _create(connection: sqlite3.Connection, schema: Path) -> None:
-    statement = ""
-    for line in schema.read_text(encoding="utf-8").splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return connection.execute("PRAGMA user_version").fetchone()[0]
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    found = _version(connection)
-    if found != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema version {found}, this program knows {SCHEMA_VERSION}; take the program that wrote it, or another file"
-        )
 
 
 def look(path: Path) -> None:
@@ -133,12 +97,12 @@ def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
             raise failure(again, path, "open", StoreUnreachable) from again
     except sqlite3.Error as error:
         raise failure(error, path, "open", StoreUnreachable) from error
-    if _version(connection) == 0:
+    if form_of(connection) == 0:
         connection.close()
         raise StoreUnreachable(f"{path} is no store yet: it has no tables; start the worker first")
     try:
-        _check_version(connection, path)
-    except StoreError:
+        check_form(connection, path)
+    except UnknownStoreForm:
         connection.close()
         raise
     return connection

@@ -13,9 +13,9 @@ from app.flows.registry import COUNTED
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.sqlite.bulk import Insert
 from app.stores.sqlite.ledger_schema import SUM_COLUMNS, SUM_KEY, number_column, sum_key
-from app.stores.sqlite.reads import Reader
+from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.rows import number, stored, text
-from app.stores.sqlite.writes import Writer
+from app.stores.sqlite.writer import SqliteWriter
 
 __all__ = ["SqliteLedgers"]
 
@@ -69,7 +69,7 @@ def _event_of(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
 class SqliteLedgers:
     """The Ledgers protocol upon the store's reading and writing threads."""
 
-    def __init__(self, read: Read, write: Read, reader: Reader, clock: Callable[[], float]) -> None:
+    def __init__(self, read: Read, write: Read, reader: SqliteReader, clock: Callable[[], float]) -> None:
         """`read(work, *args)` calls in the reading thread, `write(work, *args)` with the writer first in the writing one."""
         self._read, self._write, self._reader, self._clock = read, write, reader, clock
 
@@ -206,14 +206,14 @@ class SqliteLedgers:
 
 
 def _put(
-    writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]
+    writer: SqliteWriter, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Record, str]]:
     with writer.transaction(doing) as (connection, _):
         return [(records[index], reason) for index, reason in insert.run(connection, rows)]
 
 
 def _replace(
-    writer: Writer,
+    writer: SqliteWriter,
     table: str,
     columns: Sequence[str],
     keys: Sequence[tuple[Any, ...]],
@@ -237,7 +237,7 @@ def _forms(value: Any) -> tuple[Any, Any]:
     return value, value
 
 
-def _delete(writer: Writer, table: str, key: str, condition: str) -> int:
+def _delete(writer: SqliteWriter, table: str, key: str, condition: str) -> int:
     """One slice of the rows; how many went."""
     statement = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {SLICE_ROWS})"
     with writer.transaction("delete old records from") as (connection, _):

@@ -11,68 +11,75 @@ from app.stores.contract import Key
 from app.stores.sqlite.bulk import BAD_ROW, slices
 from app.stores.sqlite.rows import given_id, key_name, stored, text
 from app.stores.sqlite.tallies import tallies_differ, write_tallies
-from app.stores.sqlite.writes import Transaction, Writer
+from app.stores.sqlite.threads import SqliteThreads, reading, writing
+from app.stores.sqlite.writer import SqliteTransaction, SqliteWriter
 
-__all__ = [
-    "mend_deliveries",
-    "mend_hits",
-    "mend_rejects",
-    "recount",
-    "remove_deliveries",
-    "remove_hits",
-    "remove_rejects",
-]
+__all__ = ["SqliteMending"]
 
 _AT_ONCE = 256
 _STANDING = "delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent"
 
 
-def mend_deliveries(writer: Writer, deliveries: Sequence[Delivery]) -> None:
-    """In one transaction: the rows that stand there go, then these are written."""
-    with writer.transaction("mend deliveries of") as inside:
-        _delete_deliveries(inside, [(delivery[:3], delivery.window_start) for delivery in deliveries])
-        _all_taken(writer.put_deliveries(inside, deliveries))
+class SqliteMending:
+    """Each call is one transaction: what stands there goes, then what must stand there is written."""
 
+    holds_no_doubles = True
+    """Raw ids are unique by the schema."""
 
-def mend_hits(writer: Writer, hits: Sequence[Hit]) -> None:
-    """In one transaction; what stands at their raw ids goes."""
-    with writer.transaction("mend hits of") as inside:
-        _delete_raw(inside, "hits", hits)
-        _all_taken(writer.put_hits(inside, hits))
+    def __init__(self, threads: SqliteThreads) -> None:
+        self.threads = threads
 
+    @writing
+    def mend_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> None:
+        with writer.transaction("mend deliveries of") as inside:
+            _delete_deliveries(inside, [(delivery.key, delivery.window_start) for delivery in deliveries])
+            _all_taken(writer.put_deliveries(inside, deliveries))
 
-def mend_rejects(writer: Writer, rejects: Sequence[Reject]) -> None:
-    """In one transaction; what stands at their raw ids goes."""
-    with writer.transaction("mend rejects of") as inside:
-        _delete_raw(inside, "rejects", rejects)
-        _all_taken(writer.put_rejects(inside, rejects))
+    @writing
+    def mend_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> None:
+        with writer.transaction("mend hits of") as inside:
+            _delete_raw(inside, "hits", hits)
+            _all_taken(writer.put_hits(inside, hits))
 
+    @writing
+    def mend_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
+        with writer.transaction("mend rejects of") as inside:
+            _delete_raw(inside, "rejects", rejects)
+            _all_taken(writer.put_rejects(inside, rejects))
 
-def remove_deliveries(writer: Writer, names: Sequence[tuple[Key, float]]) -> None:
-    """In one transaction."""
-    with writer.transaction("remove deliveries from") as inside:
-        _delete_deliveries(inside, names)
+    @writing
+    def remove_deliveries(self, writer: SqliteWriter, names: Sequence[tuple[Key, float]]) -> None:
+        with writer.transaction("remove deliveries from") as inside:
+            _delete_deliveries(inside, names)
 
+    @writing
+    def remove_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> None:
+        with writer.transaction("remove hits from") as inside:
+            _delete_raw(inside, "hits", hits)
 
-def remove_hits(writer: Writer, hits: Sequence[Hit]) -> None:
-    """In one transaction."""
-    with writer.transaction("remove hits from") as inside:
-        _delete_raw(inside, "hits", hits)
+    @writing
+    def remove_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
+        with writer.transaction("remove rejects from") as inside:
+            _delete_raw(inside, "rejects", rejects)
 
+    @reading
+    def miscounted(self) -> bool:
+        """Looks at all records, in one transaction."""
+        self.threads.reader.ping()
+        with self.threads.reader.connection() as connection:
+            connection.execute("BEGIN")
+            try:
+                return tallies_differ(connection)
+            finally:
+                connection.execute("COMMIT")
 
-def remove_rejects(writer: Writer, rejects: Sequence[Reject]) -> None:
-    """In one transaction."""
-    with writer.transaction("remove rejects from") as inside:
-        _delete_raw(inside, "rejects", rejects)
-
-
-def recount(writer: Writer) -> bool:
-    """Make the tallies what the records say; whether they were not."""
-    with writer.transaction("recount") as (connection, _):
-        wrong = tallies_differ(connection)
-        if wrong:
-            write_tallies(connection)
-    return wrong
+    @writing
+    def recount(self, writer: SqliteWriter) -> bool:
+        with writer.transaction("recount") as (connection, _):
+            wrong = tallies_differ(connection)
+            if wrong:
+                write_tallies(connection)
+        return wrong
 
 
 def _all_taken(refused: list) -> None:
@@ -81,7 +88,7 @@ def _all_taken(refused: list) -> None:
         raise StoreError(f"{len(refused)} records can not be mended, the first because: {reason}: {record!s:.300}")
 
 
-def _delete_deliveries(inside: Transaction, names: Sequence[tuple[Key, float]]) -> None:
+def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, float]]) -> None:
     connection, tallies = inside
     for key, start in names:
         row = connection.execute(
@@ -93,7 +100,7 @@ def _delete_deliveries(inside: Transaction, names: Sequence[tuple[Key, float]]) 
             connection.execute("DELETE FROM deliveries WHERE delivery_no = ?", row[:1])
 
 
-def _delete_raw(inside: Transaction, kind: str, records: Sequence[Hit] | Sequence[Reject]) -> None:
+def _delete_raw(inside: SqliteTransaction, kind: str, records: Sequence[Hit] | Sequence[Reject]) -> None:
     connection, tallies = inside
     numbers = sorted({number for record in records for number in _standing(connection, kind, record)})
     for begin, end in slices(len(numbers), _AT_ONCE):

@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from app.stores.contract import DAY_S
+from app.stores.ledger_contract import Ledgers
 from app.stores.sqlite.bulk import slices
 from app.stores.sqlite.rows import text
 from app.stores.sqlite.tallies import Tallies
-from app.stores.sqlite.writes import Writer
+from app.stores.sqlite.threads import SqliteThreads
+from app.stores.sqlite.writer import SqliteWriter
 
-__all__ = ["SLICE_ROWS", "delete_deliveries", "delete_raw"]
+__all__ = ["SLICE_ROWS", "SqliteRetention"]
 
 SLICE_ROWS = 10_000
 _AT_ONCE = 4096
 
 
-def delete_raw(writer: Writer, before: float, kinds: tuple[str, ...] = ("hits", "rejects")) -> int | None:
+class SqliteRetention:
+    """Deletes rows; the tables and the file stay. With the records, the votes and spending of `ledgers`."""
+
+    def __init__(self, threads: SqliteThreads, ledgers: Ledgers) -> None:
+        self._threads, self._ledgers = threads, ledgers
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """All tables are made together."""
+        await self._threads.write(SqliteWriter.open)
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        for kind, rows in (("raw", "hits"), ("rejects", "rejects")):
+            while kind in kinds and await self._threads.write(_delete_raw, math.inf, (rows,)) is not None:
+                pass
+        while "reduced" in kinds and await self._threads.write(_delete_deliveries, math.inf) is not None:
+            pass
+
+    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
+        raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
+        while (gone := await self._threads.write(_delete_raw, now - raw_days * DAY_S)) is not None:
+            raw += gone
+        while (gone := await self._threads.write(_delete_deliveries, now - reduced_days * DAY_S)) is not None:
+            reduced += gone
+        return raw, reduced
+
+
+def _delete_raw(writer: SqliteWriter, before: float, kinds: tuple[str, ...] = ("hits", "rejects")) -> int | None:
     """One slice of the hits or rejects ingested before that time: how many rows went, or None where there are none left."""
     with writer.transaction("delete old records from") as (connection, tallies):
         oldest = connection.execute(
@@ -60,7 +90,7 @@ def _delete_rejects(connection: sqlite3.Connection, tallies: Tallies, first: int
     return connection.execute("DELETE FROM rejects WHERE reject_no BETWEEN ? AND ?", (first, end)).rowcount
 
 
-def delete_deliveries(writer: Writer, before: float) -> int | None:
+def _delete_deliveries(writer: SqliteWriter, before: float) -> int | None:
     """One slice of the deliveries last written before that time: how many went, or None where there are none left."""
     with writer.transaction("delete old records from") as (connection, tallies):
         old = connection.execute(

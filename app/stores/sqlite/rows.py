@@ -1,37 +1,41 @@
-"""How records stand in the embedded store's rows, and back: nothing is lost, whatever the log held."""
+"""How records stand in the embedded store's rows, and back: nothing is lost, whatever the log held.
+
+Columns, rows and both directions follow from the tables of fields. Keys and sources have tables of their own: a row names them by
+number. A raw id is a function of source and position, unless the shipper gave one: only a given id is stored.
+"""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from app.domain.records import Delivery, Hit
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind, Table
+from app.domain.records import Delivery, Hit, Reject
 
 __all__ = [
     "DELIVERY_COLUMNS",
     "HIT_COLUMNS",
     "REJECT_COLUMNS",
+    "TABLES",
+    "definition",
     "delivery_of_row",
     "delivery_row",
     "given_id",
     "hit_of_row",
     "key_name",
     "number",
+    "plain_of_hit",
+    "plain_of_reject",
     "ranges_of_text",
+    "reject_of_row",
+    "selected",
     "stored",
     "text",
     "text_of_ranges",
 ]
-
-HIT_COLUMNS = "key_no, time, method, status, lo, hi, bytes_sent, total_bytes, flags, source_no, position, given"
-REJECT_COLUMNS = "reason, detail, line, time, source_no, position, given"
-DELIVERY_COLUMNS = (
-    "key_no, window_start, first, last, ranges, missing, covered_bytes, total_bytes, size_known, verdict, evidence, reason, "
-    "hits, bytes_sent, flags, hit_ids, final, version, superseded_by, ingested"
-)
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
 
@@ -96,7 +100,7 @@ def text_of_ranges(ranges: Iterable[Sequence[int]]) -> str:
     """>>> text_of_ranges([[0, 499], [1000, 1200]])
     '0-499,1000-1200'
     """
-    return ",".join([f"{lo}-{hi}" for lo, hi in ranges])
+    return ",".join([f"{lo}-{hi}" for lo, hi in ranges]) if ranges else ""
 
 
 _RANGE = re.compile(r"(-?\d+)-(-?\d+)")
@@ -117,79 +121,138 @@ def _ids(hit_ids: Sequence[str]) -> bytes:
     return packed
 
 
+def _words(words: Sequence[str]) -> str:
+    return ",".join(words)
+
+
+def _words_of(written: Any) -> list[str]:
+    joined = text(written)
+    return joined.split(",") if joined else []
+
+
+def _ids_of(packed: bytes) -> list[str]:
+    return [packed[at : at + 8].hex() for at in range(0, len(packed), 8)]
+
+
+_ENCODE: dict[Kind, Callable[[Any], Any]] = {
+    Kind.RANGES: text_of_ranges,
+    Kind.WORDS: _words,
+    Kind.SHORT_IDS: _ids,
+}
+"""Of the kinds that are written as something else; SQLite takes the others as they are, or as `stored` has them."""
+_DECODE: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: text,
+    Kind.INTEGER: number,
+    Kind.SMALL: number,
+    Kind.VERSION: number,
+    Kind.BOOLEAN: bool,
+    Kind.RANGES: ranges_of_text,
+    Kind.WORDS: _words_of,
+    Kind.SHORT_IDS: _ids_of,
+}
+_TYPES = {Kind.TIME: "REAL", Kind.SHORT_IDS: "BLOB"}
+
+TABLES = {
+    "hits": HIT.without(*KEY, "raw_id", "source"),
+    "rejects": REJECT.without("raw_id", "source"),
+    "deliveries": DELIVERY.without(*KEY),
+}
+"""The fields that stand in the rows of each table themselves."""
+_PLACE = "source_no, given"
+HIT_COLUMNS, REJECT_COLUMNS, DELIVERY_COLUMNS = (
+    f"{before}{', '.join(field.name for field in TABLES[table])}, {after}"
+    for table, before, after in (
+        ("hits", "key_no, ", _PLACE),
+        ("rejects", "", _PLACE),
+        ("deliveries", "key_no, ", "ingested"),
+    )
+)
+"""Of an INSERT, in the order of the rows."""
+plain_of_hit = HIT.picker(TABLES["hits"])
+"""The values of a hit between its key_no and its source_no."""
+plain_of_reject = REJECT.picker(TABLES["rejects"])
+"""The values of a reject before its source_no."""
+
+
+def _literal(field: Field) -> str:
+    value = _ENCODE.get(field.kind, stored)(field.absent) if field.absent is not None else None
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"X'{value.hex()}'"
+    return f"'{value}'" if isinstance(value, str) else str(float(value) if field.kind is Kind.TIME else int(value))
+
+
+def definition(field: Field) -> str:
+    """The column in CREATE TABLE or ALTER TABLE: one that is added later gives older rows its default."""
+    words = [field.name, _TYPES.get(field.kind, "")]
+    if not field.optional:
+        words.append("NOT NULL")
+    if not field.needed and field.absent is not None:
+        words.append(f"DEFAULT {_literal(field)}")
+    return " ".join(word for word in words if word)
+
+
+def selected(table: Table, alias: str, there: Collection[str]) -> str:
+    """The expressions of a SELECT that give the values of a record in its order.
+
+    `alias` is that of its rows; `there` are the columns that they have: an older store may lack some until a worker opens it.
+    """
+    places = {"source": "sources.source", "raw_id": f"{alias}.given"} if "source" in table.at else {}
+    if table is not REJECT:
+        places |= {name: f"keys.{name}" for name in KEY}
+    return ", ".join(
+        places.get(field.name) or (f"{alias}.{field.name}" if field.name in there else _literal(field))
+        for field in table.fields
+    )
+
+
+_TRANSFORMED = [(at, _ENCODE[field.kind]) for at, field in enumerate(DELIVERY.fields) if field.kind in _ENCODE]
+_VERDICT, _REASON = DELIVERY.at["verdict"], DELIVERY.at["reason"]
+
+
 def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple:
     """In the order of DELIVERY_COLUMNS. Raises ValueError for what can not be written down at all."""
-    d = delivery
-    f"{d.verdict}{d.reason}".encode()  # these are counted by name: no lone surrogates
-    return (
-        key_no,
-        d.window_start,
-        d.first,
-        d.last,
-        text_of_ranges(d.ranges),
-        text_of_ranges(d.missing) if d.missing else "",
-        d.covered_bytes,
-        d.total_bytes,
-        d.size_known,
-        d.verdict,
-        d.evidence,
-        d.reason,
-        d.hits,
-        d.bytes_sent,
-        ",".join(d.flags),
-        _ids(d.hit_ids),
-        d.final,
-        d.version,
-        d.superseded_by,
-        ingested,
-    )
+    f"{delivery.verdict}{delivery.reason}".encode()  # these are counted by name: no lone surrogates
+    row: list[Any] = list(delivery)
+    for at, encode in _TRANSFORMED:
+        row[at] = encode(row[at])
+    row[: len(KEY)] = (key_no,)
+    row.append(ingested)
+    return tuple(row)
+
+
+def _decoder(table: Table) -> list[tuple[int, Callable[[Any], Any]]]:
+    return [(at, _DECODE[field.kind]) for at, field in enumerate(table.fields) if field.kind in _DECODE]
+
+
+_OF_DELIVERY, _OF_HIT, _OF_REJECT = _decoder(DELIVERY), _decoder(HIT), _decoder(REJECT)
 
 
 def delivery_of_row(row: Sequence[Any]) -> Delivery:
-    """From ip_address, user_agent, request and DELIVERY_COLUMNS."""
-    packed = row[18]
-    flags = text(row[17])
-    return Delivery(
-        ip_address=text(row[0]),
-        user_agent=text(row[1]),
-        request=text(row[2]),
-        window_start=row[4],
-        first=row[5],
-        last=row[6],
-        ranges=ranges_of_text(row[7]),
-        missing=ranges_of_text(row[8]),
-        covered_bytes=number(row[9]),
-        total_bytes=number(row[10]),
-        size_known=bool(row[11]),
-        verdict=text(row[12]),
-        evidence=text(row[13]),
-        reason=text(row[14]),
-        hits=number(row[15]),
-        bytes_sent=number(row[16]),
-        flags=flags.split(",") if flags else [],
-        hit_ids=[packed[at : at + 8].hex() for at in range(0, len(packed), 8)],
-        final=bool(row[19]),
-        version=number(row[20]),
-        superseded_by=row[21],
-    )
+    """From what `selected` names; what stands behind it is left out."""
+    values = list(row[: len(DELIVERY.fields)])
+    for at, decode in _OF_DELIVERY:
+        values[at] = decode(values[at])
+    return Delivery._make(values)
 
 
 def hit_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Hit:
-    """From ip_address, user_agent, request, source and HIT_COLUMNS; `raw_ids` gives the raw id where the row has none of its own."""
-    source, position, given = text(row[3]), number(row[14]), row[15]
-    return Hit(
-        time=row[5],
-        ip_address=text(row[0]),
-        user_agent=text(row[1]),
-        request=text(row[2]),
-        method=text(row[6]),
-        status=number(row[7]),
-        lo=number(row[8]),
-        hi=number(row[9]),
-        bytes_sent=number(row[10]),
-        total_bytes=number(row[11]),
-        flags=number(row[12]),
-        raw_id=raw_ids(source)(position) if given is None else given.hex(),
-        source=source,
-        position=position,
-    )
+    """The same of a hit; `raw_ids` gives the raw id if the row has none of its own."""
+    values = list(row[: len(HIT.fields)])
+    for at, decode in _OF_HIT:
+        values[at] = decode(values[at])
+    return _identified(Hit._make(values), raw_ids)
+
+
+def reject_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Reject:
+    """The same of a reject."""
+    values = list(row[: len(REJECT.fields)])
+    for at, decode in _OF_REJECT:
+        values[at] = decode(values[at])
+    return _identified(Reject._make(values), raw_ids)
+
+
+def _identified(record: Any, raw_ids: Callable[[str], Callable[[int], str]]) -> Any:
+    given: Any = record.raw_id
+    return record._replace(raw_id=raw_ids(record.source)(record.position) if given is None else given.hex())

@@ -1,4 +1,5 @@
--- The embedded store. Applied once, to an empty file, in one transaction.
+-- The embedded store. Applied once, to an empty file, in one transaction. What stands in braces follows from the tables of fields
+-- in app/domain/fields.py, and so do the views and `PRAGMA user_version`, the form of the file: see schema.py.
 --
 -- Columns without a type keep what is put in: an integer above 2**63-1 stands as decimal text, a text with lone surrogates
 -- (no valid UTF-8) as a blob. Times are UTC seconds since 1970.
@@ -20,17 +21,9 @@ CREATE TABLE sources (
 CREATE TABLE hits (
     hit_no INTEGER PRIMARY KEY,
     key_no INTEGER NOT NULL,
-    time REAL NOT NULL,
-    method,
-    status NOT NULL,
-    lo,
-    hi,
-    bytes_sent,
-    total_bytes,
-    flags NOT NULL,
     source_no INTEGER NOT NULL,
-    position NOT NULL,
-    given BLOB
+    given BLOB,
+    {hits}
 );
 CREATE UNIQUE INDEX hits_by_position ON hits (source_no, position) WHERE given IS NULL;
 CREATE UNIQUE INDEX hits_by_given ON hits (given) WHERE given IS NOT NULL;
@@ -38,13 +31,9 @@ CREATE INDEX hits_by_key ON hits (key_no, time);
 
 CREATE TABLE rejects (
     reject_no INTEGER PRIMARY KEY,
-    reason NOT NULL,
-    detail NOT NULL,
-    line NOT NULL,
-    time REAL NOT NULL,
     source_no INTEGER NOT NULL,
-    position NOT NULL,
-    given BLOB
+    given BLOB,
+    {rejects}
 );
 CREATE UNIQUE INDEX rejects_by_position ON rejects (source_no, position) WHERE given IS NULL;
 CREATE UNIQUE INDEX rejects_by_given ON rejects (given) WHERE given IS NOT NULL;
@@ -63,25 +52,8 @@ CREATE TABLE ingests (
 CREATE TABLE deliveries (
     delivery_no INTEGER PRIMARY KEY,
     key_no INTEGER NOT NULL,
-    window_start REAL NOT NULL,
-    first REAL NOT NULL,
-    last REAL NOT NULL,
-    ranges NOT NULL,   -- 0-499,1000-1200
-    missing NOT NULL,
-    covered_bytes NOT NULL,
-    total_bytes,
-    size_known NOT NULL,
-    verdict NOT NULL,
-    evidence NOT NULL,
-    reason,
-    hits NOT NULL,
-    bytes_sent,
-    flags NOT NULL,    -- beyond_size,cut_off
-    hit_ids BLOB NOT NULL,  -- 8 bytes each
-    final NOT NULL,
-    version NOT NULL,
-    superseded_by REAL,
     ingested REAL NOT NULL,
+    {deliveries},  -- ranges as in 0-499,1000-1200; flags as in beyond_size,cut_off; hit_ids 8 bytes each
     UNIQUE (key_no, window_start)
 );
 CREATE INDEX deliveries_by_last ON deliveries (verdict, last) WHERE superseded_by IS NULL;
@@ -97,34 +69,3 @@ CREATE TABLE tallies (
     bytes_sent NOT NULL,
     PRIMARY KEY (kind, verdict, reason)
 ) WITHOUT ROWID;
-
--- For people with an SQL tool. A null given_id means: the id follows from source and position.
-CREATE VIEW raw_weblogs AS
-SELECT
-    strftime('%Y-%m-%d %H:%M:%f', hits.time, 'unixepoch') AS time_utc,
-    keys.ip_address, keys.user_agent, keys.request, hits.method, hits.status, hits.lo, hits.hi, hits.bytes_sent, hits.total_bytes,
-    hits.flags, sources.source, hits.position, lower(hex(hits.given)) AS given_id, hits.time,
-    lower(hex(substr(keys.name, 1, 16))) AS key_hash,
-    (SELECT time FROM ingests WHERE kind = 'hits' AND first_no <= hits.hit_no ORDER BY first_no DESC LIMIT 1) AS ingested
-FROM hits JOIN keys USING (key_no) JOIN sources USING (source_no);
-
-CREATE VIEW reduced_weblogs AS
-SELECT
-    keys.ip_address, keys.user_agent, keys.request, d.ranges AS byte_ranges, d.missing, d.covered_bytes, d.total_bytes, d.size_known,
-    d.verdict, d.reason, d.evidence, d.hits, d.bytes_sent, d.flags,
-    strftime('%Y-%m-%d %H:%M:%f', d.first, 'unixepoch') AS first_utc,
-    strftime('%Y-%m-%d %H:%M:%f', d.last, 'unixepoch') AS last_utc,
-    strftime('%Y-%m-%d %H:%M:%f', d.window_start, 'unixepoch') AS window_start_utc,
-    d.first, d.last, d.window_start, d.final, d.version, lower(hex(d.hit_ids)) AS hit_ids,
-    lower(hex(substr(keys.name, 1, 16))) AS key_hash, d.ingested
-FROM deliveries AS d JOIN keys USING (key_no)
-WHERE d.superseded_by IS NULL;
-
-CREATE VIEW weblogs_rejects AS
-SELECT
-    rejects.reason, rejects.detail, rejects.line, strftime('%Y-%m-%d %H:%M:%f', rejects.time, 'unixepoch') AS arrived_utc,
-    sources.source, rejects.position, lower(hex(rejects.given)) AS given_id, rejects.time,
-    (SELECT time FROM ingests WHERE kind = 'rejects' AND first_no <= rejects.reject_no ORDER BY first_no DESC LIMIT 1) AS ingested
-FROM rejects JOIN sources USING (source_no);
-
-PRAGMA user_version = 1;

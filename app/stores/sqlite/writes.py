@@ -1,286 +1,43 @@
-"""Writing to the embedded store: each batch in one transaction, in one thread."""
+"""Writing to the embedded store: what the flow needs of it."""
 
 from __future__ import annotations
 
-import math
-import sqlite3
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from app.domain.records import Delivery, Hit, Reject
-from app.stores.sqlite.bulk import Insert, lookup
-from app.stores.sqlite.connections import failure, open_for_writing
-from app.stores.sqlite.names import Names, RawIds
-from app.stores.sqlite.rows import DELIVERY_COLUMNS, HIT_COLUMNS, REJECT_COLUMNS, delivery_row, given_id, number
-from app.stores.sqlite.tallies import Tallies
+from app.stores.sqlite.threads import SqliteThreads, writing
+from app.stores.sqlite.writer import SqliteWriter
 
-__all__ = ["INGEST_GRAIN_S", "Transaction", "Writer"]
-
-INGEST_GRAIN_S = 60.0
-"""What came in within this time shares one row that tells when."""
-
-_INSERT_HITS = Insert("hits", HIT_COLUMNS, "ON CONFLICT DO NOTHING")
-_INSERT_REJECTS = Insert("rejects", REJECT_COLUMNS, "ON CONFLICT DO NOTHING")
-_CHANGED = [column for column in DELIVERY_COLUMNS.split(", ") if column not in ("key_no", "window_start")]
-_UPSERT_DELIVERIES = Insert(
-    "deliveries",
-    DELIVERY_COLUMNS,
-    "ON CONFLICT (key_no, window_start) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGED),
-)
-_STANDING = ("t.version", "t.superseded_by IS NULL", "t.verdict", "t.reason", "t.covered_bytes", "t.bytes_sent")
-_Name = tuple[int, float]
-"""key_no and window_start"""
+__all__ = ["SqliteWrites"]
 
 
-class Transaction(NamedTuple):
-    """One transaction under way."""
+class SqliteWrites:
+    """The writes of a store, each batch in one transaction in the thread that writes."""
 
-    connection: sqlite3.Connection
-    tallies: Tallies
+    def __init__(self, threads: SqliteThreads) -> None:
+        self.threads = threads
+        self.close = threads.close
 
-
-class Writer:
-    """The one writing connection of a process. All calls from one thread."""
-
-    def __init__(self, path: Path, clock: Callable[[], float], busy_s: float) -> None:
-        self.path = path
-        self._clock = clock
-        self._busy_s = busy_s
-        self._connection: sqlite3.Connection | None = None
-        self._data_version = 0
-        self._names = Names()
-        self._raw_ids = RawIds()
-
-    def open(self) -> sqlite3.Connection:
-        """The connection, made where there is none: after an error each call starts with a fresh one."""
-        if self._connection is None:
-            self._connection = open_for_writing(self.path, self._busy_s)
-        return self._connection
-
-    def close(self) -> None:
-        connection, self._connection = self._connection, None
-        self._names.forget()
-        if connection is not None:
-            connection.close()
-
-    @contextmanager
-    def transaction(self, doing: str) -> Iterator[Transaction]:
-        """All or nothing; on disk when it ends. Raises StoreError, after which the same call may come again."""
-        try:
-            connection = self.open()
-            connection.execute("BEGIN IMMEDIATE")
-            self._notice_others(connection)
-            tallies = Tallies()
-            yield Transaction(connection, tallies)
-            tallies.write(connection)
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._abandon()
-            raise failure(error, self.path, doing) from error
-        except BaseException:
-            self._abandon()
-            raise
-
-    def _notice_others(self, connection: sqlite3.Connection) -> None:
-        """Another process has written: it may have removed keys that are remembered here."""
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._data_version:
-            self._names.forget()
-            self._data_version = version
-
-    def _abandon(self) -> None:
-        """Closing rolls back whatever the state of the connection is."""
-        self._names.forget()
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def forget_names(self) -> None:
-        self._names.forget()
-
-    def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
-        with self.transaction("write hits to") as inside:
-            return self.put_hits(inside, hits)
-
-    def put_hits(self, inside: Transaction, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
-        """Within a transaction."""
-        connection, tallies = inside
-        refused: list[tuple[Hit, str]] = []
-        rows, kept = self._hit_rows(connection, hits, refused)
-        added = self._insert(connection, "hits", "hit_no", _INSERT_HITS, rows, kept, refused)
-        tallies.add("hits", "", "", added)
-        return refused
-
-    def _hit_rows(
-        self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list
-    ) -> tuple[list[tuple], Sequence[Hit]]:
-        numbers = self._names.key_numbers(connection, dict.fromkeys([hit[1:4] for hit in hits]))
-        kept: list[Hit] = []
-        rows: list[tuple] = []
-        last: str | None = None
-        source_no, raw_id_at = 0, self._raw_ids("")
-        for hit in hits:
-            (
-                time,
-                ip_address,
-                user_agent,
-                request,
-                method,
-                status,
-                lo,
-                hi,
-                sent,
-                total,
-                flags,
-                raw_id,
-                source,
-                position,
-            ) = hit
-            if source != last:
-                source_no, raw_id_at, last = (
-                    self._names.source_number(connection, source),
-                    self._raw_ids(source),
-                    source,
-                )
-            given = None
-            if raw_id != raw_id_at(position):
-                try:
-                    given = given_id(raw_id)
-                except ValueError as error:
-                    refused.append((hit, str(error)))
-                    continue
-            key_no = numbers[ip_address, user_agent, request]
-            rows.append((key_no, time, method, status, lo, hi, sent, total, flags, source_no, position, given))
-            kept.append(hit)
-        return rows, kept
-
-    def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
-        with self.transaction("write rejects to") as inside:
-            return self.put_rejects(inside, rejects)
-
-    def put_rejects(self, inside: Transaction, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
-        """Within a transaction."""
-        connection, tallies = inside
-        refused: list[tuple[Reject, str]] = []
-        by_reason: dict[str, list[Reject]] = {}
-        for reject in rejects:
-            by_reason.setdefault(reject[0], []).append(reject)
-        for reason, same in by_reason.items():
-            rows, kept = self._reject_rows(connection, same, refused)
-            added = self._insert(connection, "rejects", "reject_no", _INSERT_REJECTS, rows, kept, refused)
-            tallies.add("rejects", "", reason, added)
-        return refused
-
-    def _reject_rows(
-        self, connection: sqlite3.Connection, rejects: Sequence[Reject], refused: list
-    ) -> tuple[list[tuple], Sequence[Reject]]:
-        rows, kept = [], []
-        for reject in rejects:
-            reason, detail, line, raw_id, source, position, time = reject
-            try:
-                given = None if raw_id == self._raw_ids(source)(position) else given_id(raw_id)
-            except ValueError as error:
-                refused.append((reject, str(error)))
-                continue
-            rows.append((reason, detail, line, time, self._names.source_number(connection, source), position, given))
-            kept.append(reject)
-        return rows, kept
-
-    def _insert(
-        self,
-        connection: sqlite3.Connection,
-        kind: str,
-        column: str,
-        insert: Insert,
-        rows: list[tuple],
-        records: Sequence,
-        refused: list,
-    ) -> int:
-        """How many rows were new; what SQLite can not take joins `refused`."""
-        highest = f"SELECT ifnull(max({column}), 0) FROM {kind}"
-        before = connection.execute(highest).fetchone()[0]
-        changes = connection.total_changes
-        refused.extend((records[index], reason) for index, reason in insert.run(connection, rows))
-        added = connection.total_changes - changes
-        if added:
-            self._note_ingest(connection, kind, before + 1, connection.execute(highest).fetchone()[0])
-        return added
-
-    def _note_ingest(self, connection: sqlite3.Connection, kind: str, first: int, last: int) -> None:
-        now = self._clock()
-        newest = connection.execute(
-            "SELECT first_no, last_no, time FROM ingests WHERE kind = ? ORDER BY first_no DESC LIMIT 1", (kind,)
-        ).fetchone()
-        if newest is not None and newest[1] == first - 1 and newest[2] <= now < newest[2] + INGEST_GRAIN_S:
-            connection.execute(
-                "UPDATE ingests SET last_no = ? WHERE kind = ? AND first_no = ?", (last, kind, newest[0])
-            )
+    async def open(self) -> None:
+        if self.threads.writer is None:
+            await self.ping()
         else:
-            connection.execute("INSERT OR REPLACE INTO ingests VALUES (?, ?, ?, ?)", (kind, first, last, now))
+            await self.threads.write(SqliteWriter.open)
 
-    def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
-        with self.transaction("write deliveries to") as inside:
-            return self.put_deliveries(inside, deliveries)
+    async def ping(self) -> None:
+        await self.threads.read(self.threads.reader.ping)
 
-    def put_deliveries(self, inside: Transaction, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
-        """Within a transaction."""
-        connection, tallies = inside
-        refused: list[tuple[Delivery, str]] = []
-        best = self._best(connection, deliveries, refused)
-        names = list(best)
-        current = {
-            names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)
-        }
-        rows, kept = self._newer(best, current, refused)
-        bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
-        for index, name in enumerate(kept):
-            delivery = best[name]
-            if index in bad:
-                refused.append((delivery, bad[index]))
-                continue
-            if name in current:
-                tallies.add_row(current[name][2:], -1)
-            if delivery.superseded_by is None:
-                tallies.add(
-                    "deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0
-                )
-        return refused
+    @writing
+    def write_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        with writer.transaction("write hits to") as inside:
+            return writer.put_hits(inside, hits)
 
-    def _best(
-        self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list
-    ) -> dict[_Name, Delivery]:
-        """The highest version of each delivery of the batch."""
-        numbers = self._names.key_numbers(connection, dict.fromkeys([delivery[0:3] for delivery in deliveries]))
-        best: dict[_Name, Delivery] = {}
-        for delivery in deliveries:
-            start = float(delivery.window_start)
-            if math.isnan(start):
-                refused.append((delivery, "window_start is no number"))
-                continue
-            name = (numbers[delivery[0:3]], start)
-            other = best.get(name)
-            if other is None or other.version < delivery.version:
-                best[name] = delivery
-        return best
+    @writing
+    def write_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        with writer.transaction("write rejects to") as inside:
+            return writer.put_rejects(inside, rejects)
 
-    def _newer(
-        self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list
-    ) -> tuple[list[tuple], list[_Name]]:
-        """Rows of those that are newer than what is stored, and their names."""
-        now = self._clock()
-        rows: list[tuple] = []
-        kept: list[_Name] = []
-        for name, delivery in best.items():
-            old = current.get(name)
-            if old is not None and number(old[1]) >= delivery.version:
-                continue
-            try:
-                rows.append(delivery_row(delivery, name[0], now))
-            except ValueError as error:
-                refused.append((delivery, str(error)))
-                continue
-            kept.append(name)
-        return rows, kept
+    @writing
+    def write_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        with writer.transaction("write deliveries to") as inside:
+            return writer.put_deliveries(inside, deliveries)

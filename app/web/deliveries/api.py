@@ -28,7 +28,7 @@ _INTEGER = re.compile("[0-9]{1,1000}")
 
 async def keys_of_text(parts: Parts, text: str) -> list[Key]:
     """The keys that are written exactly `text`: none, one, or several that join alike."""
-    return [key for key in await parts.store.keys_by_hash(key_hash(text)) if key_text(*key) == text]
+    return [key for key in await parts.store.reads.keys_by_hash(key_hash(text)) if key_text(*key) == text]
 
 
 async def answer_deliveries(request: web.Request) -> web.Response:
@@ -41,9 +41,9 @@ async def answer_deliveries(request: web.Request) -> web.Response:
     async with asyncio.timeout(STORE_TIMEOUT_S):
         key = await _asked_key(parts, query)
         if key is None:
-            found = await parts.store.newest_deliveries(limit, verdict)
+            found = await parts.store.reads.newest_deliveries(limit, verdict)
         else:
-            known = _known([key], await parts.store.deliveries_of(*key))
+            known = _known([key], await parts.store.reads.deliveries_of(*key))
             found = [delivery for delivery in known if verdict in (None, delivery.verdict)][:limit]
     return _answer(found, part)
 
@@ -57,8 +57,8 @@ async def answer_key_hash(request: web.Request) -> web.Response:
     verdict = _verdict(query)
     part = _part(query)
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        keys = await parts.store.keys_by_hash(_hash(query))
-        known = _known(keys, [delivery for key in keys for delivery in await parts.store.deliveries_of(*key)])
+        keys = await parts.store.reads.keys_by_hash(_hash(query))
+        known = _known(keys, [delivery for key in keys for delivery in await parts.store.reads.deliveries_of(*key)])
     return _answer([delivery for delivery in known if verdict in (None, delivery.verdict)][:limit], part)
 
 
@@ -79,7 +79,7 @@ async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
     if "key" in query:
         keys = await keys_of_text(parts, query["key"])
     elif "key_hash" in query:
-        keys = await parts.store.keys_by_hash(_hash(query))
+        keys = await parts.store.reads.keys_by_hash(_hash(query))
     else:
         return None
     _known(keys, keys)

@@ -59,19 +59,19 @@ async def _search(parts: Parts, text: str) -> list[Key]:
     """Keys that are written `text`, or have it as their hash, before those that contain it."""
     exact = await keys_of_text(parts, text)
     if not exact and _HASH.fullmatch(text):
-        exact = await parts.store.keys_by_hash(text.lower())
+        exact = await parts.store.reads.keys_by_hash(text.lower())
     if len(exact) == 1:
         raise web.HTTPSeeOther(
             URL(delivery_link(*exact[0]), encoded=True)
         )  # as it is: yarl would rewrite some of the key
-    return exact or await parts.store.keys_by_text_part(text, MAX_FOUND_KEYS)
+    return exact or await parts.store.reads.keys_by_text_part(text, MAX_FOUND_KEYS)
 
 
 async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
     async with asyncio.timeout(STORE_TIMEOUT_S):
         keys = await _search(parts, text) if text else []
-        counts = await parts.store.counts()
-        newest = await parts.store.newest_deliveries(NEWEST, verdict)
+        counts = await parts.store.reads.counts()
+        newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
         top = (await parts.results.top(TOP_SPENDERS)).value
     return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys), votes, top)
@@ -119,8 +119,8 @@ async def answer_delivery(request: web.Request) -> web.Response:
             return html_answer(
                 "several.html", 409, title="Several keys are written like this", found=_found(keys, full=True)
             )
-        deliveries = await parts.store.deliveries_of(*keys[0]) if keys else []
-        hits, hit_count = await parts.store.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
+        deliveries = await parts.store.reads.deliveries_of(*keys[0]) if keys else []
+        hits, hit_count = await parts.store.reads.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
     if not deliveries and not hits:
         raise ApiError(404, "Nothing is known of this key.")
     return html_answer(
@@ -143,7 +143,7 @@ async def _asked_keys(parts: Parts, request: web.Request) -> Sequence[Key]:
     if "key_hash" in query:
         if not _HASH.fullmatch(query["key_hash"]):
             raise ApiError(400, "key_hash is 32 hex digits.")
-        return await parts.store.keys_by_hash(query["key_hash"].lower())
+        return await parts.store.reads.keys_by_hash(query["key_hash"].lower())
     if lacking := [name for name in ("ip", "ua", "request") if name not in query]:
         raise ApiError(400, f"A delivery is asked by ip, ua and request; {', '.join(lacking)} missing.")
     return [(query["ip"], query["ua"], query["request"])]

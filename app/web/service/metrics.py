@@ -101,7 +101,7 @@ async def answer_metrics(request: web.Request) -> web.Response:
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            verdicts = (await parts.store.counts()).deliveries
+            verdicts = (await parts.store.reads.counts()).deliveries
     except (StoreError, TimeoutError):
         verdicts = None
     registry = CollectorRegistry()

@@ -1,0 +1,141 @@
+"""Writing to Cassandra: what the flow needs of it. Prepared, idempotent writes in batches; what takes time runs in threads.
+
+What is written where, and why it may be written twice, is told in docs/reference/cassandra.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from app.domain.records import Delivery, Hit, Reject
+from app.errors import StoreError, StoreUnreachable
+from app.settings import Settings
+from app.stores.cassandra.batches import Sender
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.counts import Counter
+from app.stores.cassandra.encoding import Encoder, Work, refusals, ttl_s
+from app.stores.cassandra.ledgers import create_tables, statements
+from app.stores.cassandra.memory import FLOOR_AGE_S, Floors, Written
+from app.stores.cassandra.rows import read_statements, write_statements
+from app.stores.cassandra.schema import check_form, create, missing_columns
+
+__all__ = ["CassandraWrites"]
+
+_REMEMBERED_S = 12 * 3600.0
+Record = TypeVar("Record")
+
+
+class CassandraWrites:
+    """Opens and closes the store, and writes. `floor_age_s`: for how long, in seconds, a writer relies on the floors it read."""
+
+    def __init__(self, settings: Settings, read_only: bool, floor_age_s: float = FLOOR_AGE_S) -> None:
+        self._settings = settings
+        self.read_only = read_only
+        self.connection = Connection(settings)
+        self.sender = Sender(self.connection, settings.cassandra_in_flight)
+        self.floors = Floors(self.connection, floor_age_s)
+        raw_days, reduced_days = settings.retention_days
+        self.ttls = ttl_s(raw_days), ttl_s(reduced_days)
+        self._age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self.ttls if seconds]])
+        self.written = Written(self._age_s)
+        self.calls = 0
+        """Calls that wrote: counts taken before are old."""
+        self.counter = Counter(self.connection, lambda: self.calls, keeps=not read_only)
+        self._encoder: Encoder | None = None
+        self._opening: asyncio.Lock | None = None
+        self._writing = 0
+        self._idle: asyncio.Event | None = None
+        self._lost_tables = 0
+
+    async def open(self) -> None:
+        """Raises SettingsError for settings that can not work (wrong password among them), StoreUnreachable if nobody answers."""
+        if self._opening is None:
+            self._opening = asyncio.Lock()
+        async with self._opening:
+            if self._encoder is not None:
+                return
+            self.sender.renew()
+            self._idle = asyncio.Event()
+            self._idle.set()
+            try:
+                await asyncio.to_thread(self._start)
+            except BaseException:
+                await asyncio.to_thread(self.connection.shutdown)
+                raise
+            self._encoder = Encoder(*self.ttls, self.written, self._age_s, self.connection.unset)
+
+    def _start(self) -> None:
+        """In a thread."""
+        keyspace = self._settings.cassandra_keyspace
+        if self.connection.session is None:
+            self.connection.connect()
+        if self.read_only:
+            check_form(self.connection, keyspace)
+            if columns := missing_columns(self.connection, keyspace):
+                table, column, _ = columns[0]
+                raise StoreUnreachable(
+                    f"the table {table} of {self.connection.where} has no column {column} yet; start the worker, which adds it"
+                )
+        else:
+            create(self.connection, keyspace, self._settings.cassandra_replication)
+            create_tables(self.connection, keyspace)
+            self.connection.prepare(write_statements(keyspace))
+        self.connection.prepare(read_statements(keyspace))
+        self.connection.prepare(statements(keyspace, self.read_only))
+
+    async def close(self) -> None:
+        if self._idle is not None:
+            await self._idle.wait()
+        await self.counter.close()
+        self._encoder = self._opening = self._idle = None
+        await asyncio.to_thread(self.connection.shutdown)
+
+    async def ping(self) -> None:
+        await self.opened()
+        await self.connection.ask(self.connection.bound("ping", ()), timeout_s=5.0)
+
+    async def opened(self) -> None:
+        """Opens where that was not done."""
+        if self._encoder is None:
+            await self.open()
+
+    async def encoder(self) -> Encoder:
+        """Of an open store. Raises StoreError in one that was opened for reading."""
+        if self.read_only:
+            raise StoreError(f"{self.connection.where} was opened for reading only")
+        await self.opened()
+        if self._lost_tables != self.connection.lost_tables:  # they were dropped meanwhile
+            self._lost_tables = self.connection.lost_tables
+            self.written.forget()
+        assert self._encoder is not None
+        return self._encoder
+
+    async def _write(
+        self, encode: Callable[..., Work], records: Sequence[Record], *more: Any
+    ) -> list[tuple[Record, str]]:
+        assert self._idle is not None
+        self._writing += 1
+        self._idle.clear()
+        try:
+            work = await asyncio.to_thread(encode, records, *more)
+            refused = await self.sender.send(work.rows)
+            if not refused:  # a lookup row may be among what was refused
+                self.written.add(work.names)
+            return refusals(records, work.refused | refused)
+        finally:
+            self.calls += 1
+            self._writing -= 1
+            if not self._writing:
+                self._idle.set()
+
+    async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        return await self._write((await self.encoder()).hits, hits)
+
+    async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        return await self._write((await self.encoder()).rejects, rejects)
+
+    async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        encoder = await self.encoder()
+        return await self._write(encoder.deliveries, deliveries, await self.floors.fresh())

@@ -1,0 +1,116 @@
+"""Writing to Elasticsearch: what the flow needs of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from app.domain.fields import HIT
+from app.domain.records import Delivery, Hit, Reject
+from app.errors import StoreError
+from app.settings import Settings
+from app.stores.elasticsearch.connection import PING_TIMEOUT_S, Connection
+from app.stores.elasticsearch.documents import delivery_of
+from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
+from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.sending import Sender
+
+__all__ = ["ElasticsearchWrites"]
+
+_LOOKED_AT = 200
+"""Deliveries that one request looks up by name."""
+_TIME = HIT.at["time"]
+
+
+class _Beside(Protocol):
+    async def create(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class ElasticsearchWrites:
+    """Opens and closes the store, and writes. `ledgers` are opened and closed with it; `clock` tells the time of ingest."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        names: Names,
+        schema: ElasticsearchSchema,
+        settings: Settings,
+        read_only: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connection, self._names, self._schema = connection, names, schema
+        self._read_only, self._clock = read_only, clock
+        self.ledgers: _Beside | None = None
+        self.sender = Sender(
+            connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore
+        )
+
+    async def open(self) -> None:
+        await self.ping()
+        if self._read_only:
+            await self._schema.check()
+            return
+        await self._schema.create()
+        if self.ledgers is not None:
+            await self.ledgers.create()
+
+    async def close(self) -> None:
+        await self.sender.close()
+        if self.ledgers is not None:
+            await self.ledgers.close()
+        self._schema.forget()
+        await self._connection.close()
+
+    async def ping(self) -> None:
+        await self._connection.call("GET", "/", timeout_s=PING_TIMEOUT_S)
+
+    async def _restore(self) -> None:
+        self._schema.forget()
+        await self._schema.create()
+
+    def may_write(self) -> int:
+        """The time of ingest, in milliseconds. Raises StoreError in a store that was opened for reading."""
+        if self._read_only:
+            raise StoreError(f"the store Elasticsearch at {self._connection.where} was opened for reading only")
+        return round(self._clock() * 1000)
+
+    async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        now, index_of = self.may_write(), self._names.raw_index
+        times = [hit[_TIME] for hit in hits]
+        await self._schema.ensure_days({index_of(time) for time in times if isinstance(time, (int, float))})
+        return (await self.sender.send(hits, lambda hit: hit_item(hit, index_of, now))).refused
+
+    async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        now, index = self.may_write(), self._names.rejects
+        return (await self.sender.send(rejects, lambda reject: reject_item(reject, index, now))).refused
+
+    async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        """An equal version that stands there with the same content stays untouched; with another content it is written anew."""
+        now, index = self.may_write(), self._names.reduced
+        refused: list[tuple[Delivery, str]] = []
+        best = newest_of_each(deliveries, refused)
+        sent = await self.sender.send(best.items(), lambda named: delivery_item(named, index, now, "external"))
+        if altered := await self._altered(sent.conflicts):
+            again = await self.sender.send(altered, lambda named: delivery_item(named, index, now, "external_gte"))
+            sent.refused.extend(again.refused)
+        return refused + [(delivery, reason) for (_, delivery), reason in sent.refused]
+
+    async def _altered(self, named: Sequence[NamedDelivery]) -> list[NamedDelivery]:
+        """Those that stand in the store in the same version, but with another content."""
+        altered: list[NamedDelivery] = []
+        for begin in range(0, len(named), _LOOKED_AT):
+            asked = named[begin : begin + _LOOKED_AT]
+            answer = await self._connection.call(
+                "POST", f"/{self._names.reduced}/_mget", {"ids": [name for name, _ in asked]}
+            )
+            for one, stands in zip(asked, answer["docs"], strict=True):
+                if (
+                    stands.get("found")
+                    and stands["_version"] == one[1].version
+                    and delivery_of(one[0], stands["_source"]) != one[1]
+                ):
+                    altered.append(one)
+        return altered

@@ -1,0 +1,156 @@
+"""The tables and views of the embedded store: made in an empty file; in an older one, missing columns are added."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind
+from app.errors import UnknownStoreForm
+from app.stores.sqlite.ledger_schema import statements
+from app.stores.sqlite.rows import TABLES, definition
+
+__all__ = ["FORM", "VIEWS", "add_missing", "check_form", "columns_of", "create", "form_of"]
+
+FORM = 1
+"""The form of the file, in `PRAGMA user_version`. A column more is no other form: it is added."""
+_SCHEMA = Path(__file__).with_name("schema.sql")
+_LEDGERS = Path(__file__).with_name("ledgers.sql")
+_NAMED_IN_LEDGERS = ("candidates", "users", "vote_windows", "spending")
+_INGESTED = (
+    "(SELECT time FROM ingests WHERE kind = '{0}' AND first_no <= {0}.{1} ORDER BY first_no DESC LIMIT 1) AS ingested"
+)
+_KEY_HASH = "lower(hex(substr(keys.name, 1, 16))) AS key_hash"
+
+
+def _shown(fields: tuple[Field, ...], alias: str, places: dict[str, str]) -> list[str]:
+    """The columns of a view: times first as a person reads them, at the end as numbers."""
+
+    def expression(field: Field) -> str:
+        return places.get(field.name, f"{alias}.{field.name}")
+
+    shown = []
+    for field in fields:
+        if field.kind is Kind.TIME:
+            name = "arrived_utc" if alias == "rejects" else f"{field.name}_utc"
+            shown.append(f"strftime('%Y-%m-%d %H:%M:%f', {expression(field)}, 'unixepoch') AS {name}")
+        elif field.kind is Kind.RAW_ID:
+            shown.append(f"lower(hex({alias}.given)) AS given_id")
+        elif field.kind is Kind.SHORT_IDS:
+            shown.append(f"lower(hex({expression(field)})) AS {field.name}")
+        else:
+            shown.append(f"{expression(field)} AS {field.column}")
+    return shown + [f"{expression(field)} AS {field.name}" for field in fields if field.kind is Kind.TIME]
+
+
+_KEYS = {name: f"keys.{name}" for name in KEY}
+_SOURCE = {"source": "sources.source"}
+
+
+def _view(name: str, columns: list[str], rows: str) -> str:
+    return f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM {rows}"
+
+
+VIEWS = {
+    "raw_weblogs": _view(
+        "raw_weblogs",
+        [*_shown(HIT.fields, "hits", _KEYS | _SOURCE), _KEY_HASH, _INGESTED.format("hits", "hit_no")],
+        "hits JOIN keys USING (key_no) JOIN sources USING (source_no)",
+    ),
+    "reduced_weblogs": _view(
+        "reduced_weblogs",
+        [*_shown(DELIVERY.without("superseded_by"), "d", _KEYS), _KEY_HASH, "d.ingested"],
+        "deliveries AS d JOIN keys USING (key_no) WHERE d.superseded_by IS NULL",
+    ),
+    "weblogs_rejects": _view(
+        "weblogs_rejects",
+        [*_shown(REJECT.fields, "rejects", _SOURCE), _INGESTED.format("rejects", "reject_no")],
+        "rejects JOIN sources USING (source_no)",
+    ),
+}
+"""For people with an SQL tool. A null given_id means: the id follows from source and position."""
+
+
+def form_of(connection: sqlite3.Connection) -> int:
+    """0 is a file without tables."""
+    return connection.execute("PRAGMA user_version").fetchone()[0]
+
+
+def check_form(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises UnknownStoreForm."""
+    if (found := form_of(connection)) != FORM:
+        raise UnknownStoreForm(f"the store {path}", found, FORM)
+
+
+def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
+    """The names of the columns that it has."""
+    return frozenset(row[1] for row in connection.execute(f"PRAGMA table_info({table})"))
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """All tables, in an empty file. Within a transaction."""
+    definitions = {table: ",\n    ".join(map(definition, fields)) for table, fields in TABLES.items()}
+    schema = _SCHEMA.read_text(encoding="utf-8")
+    for table, columns in definitions.items():
+        schema = schema.replace(f"{{{table}}}", columns)
+    _run(connection, schema)
+    for view in VIEWS.values():
+        connection.execute(view)
+    connection.execute(f"PRAGMA user_version = {FORM}")
+
+
+def add_missing(connection: sqlite3.Connection) -> None:
+    """Columns, views and tables that a file of this form lacks, because an older program made it."""
+    if not _lacks_something(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for table, field in _missing_columns(connection):  # still: nobody else was first
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
+    for name, view in VIEWS.items():
+        if _written(connection, name) != view:
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+            connection.execute(view)
+    if _lacks_ledgers(connection):
+        for statement in statements().values():
+            connection.execute(statement)
+        _run(connection, _LEDGERS.read_text(encoding="utf-8"))
+    connection.execute("COMMIT")
+
+
+def _lacks_something(connection: sqlite3.Connection) -> bool:
+    return (
+        bool(_missing_columns(connection))
+        or any(_written(connection, name) != view for name, view in VIEWS.items())
+        or _lacks_ledgers(connection)
+    )
+
+
+def _lacks_ledgers(connection: sqlite3.Connection) -> bool:
+    """Whether tables or views of counted events are missing."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    return not {*statements(), *_NAMED_IN_LEDGERS} <= there
+
+
+def _missing_columns(connection: sqlite3.Connection) -> list[tuple[str, Field]]:
+    return [
+        (table, field)
+        for table, fields in TABLES.items()
+        for there in [columns_of(connection, table)]
+        for field in fields
+        if field.name not in there
+    ]
+
+
+def _written(connection: sqlite3.Connection, name: str) -> str | None:
+    """The statement that made a table or view."""
+    row = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    statement = ""
+    for line in statements.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""

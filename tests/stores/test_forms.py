@@ -1,0 +1,147 @@
+"""What form 1 wrote is read for ever; what has an unknown form is named; what lacks a field gets it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from app.domain.fields import DELIVERY, HIT, Kind
+from app.errors import SettingsError, StoreRefused, UnknownForm, UnknownStoreForm
+from app.stores.contract import Store
+from app.stores.elasticsearch.documents import DOCUMENTS
+from app.stores.sqlite.schema import VIEWS, columns_of
+from app.stores.sqlite.store import SqliteStore
+from tests.stores import forms
+from tests.stores.records import delivery, hit, with_store
+
+
+def stored_form_1(path: Path, changes: str = "") -> Path:
+    """A store as form 1 wrote it."""
+    connection = sqlite3.connect(path)
+    connection.executescript((forms.FOLDER / "store-form-1.sql").read_text() + changes)
+    connection.close()
+    return path
+
+
+async def everything(store: SqliteStore) -> tuple[list, list, list]:
+    return (
+        [one async for one in store.reads.all_hits()],
+        [one async for one in store.reads.all_rejects()],
+        [one async for one in store.reads.all_deliveries(superseded=True)],
+    )
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_of_form_1_is_read(tmp_path: Path, read_only: bool) -> None:
+    found = with_store(stored_form_1(tmp_path / "s.db"), everything, read_only=read_only)
+    assert found == (forms.HITS, forms.REJECTS, forms.DELIVERIES)
+
+
+def test_documents_of_form_1_are_read() -> None:
+    found = json.loads((forms.FOLDER / "documents-form-1.json").read_text())
+    for kind, written in (("raw", forms.HITS), ("rejects", forms.REJECTS), ("reduced", forms.DELIVERIES)):
+        assert [DOCUMENTS[kind].of(name, source) for name, source in found[kind]] == written
+
+
+def test_rows_of_form_1_are_what_is_written_today_column_by_column() -> None:
+    found = json.loads((forms.FOLDER / "rows-form-1.json").read_text())
+    for name, today in forms.encoded_rows().items():
+        here = [today["columns"].index(column) for column in found[name]["columns"]]
+        assert found[name]["rows"] == [[row[at] for at in here] for row in today["rows"]]
+
+
+@pytest.mark.parametrize("form", [2, 99])
+def test_a_file_of_an_unknown_form_is_named_and_left_as_it_is(tmp_path: Path, form: int) -> None:
+    path = stored_form_1(tmp_path / "s.db", f"PRAGMA user_version = {form};")
+    for read_only in (True, False):
+        with pytest.raises(UnknownStoreForm, match=f"s.db has form {form}; this program knows form 1"):
+            with_store(path, everything, read_only=read_only)
+
+
+async def test_a_file_that_gets_another_form_under_an_open_store_is_noticed(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "s.db")
+    await store.open()
+    await store.writes.write_hits([hit(1)])
+    assert (await store.reads.counts()).hits == 1
+    other = sqlite3.connect(tmp_path / "s.db")
+    other.execute("PRAGMA user_version = 2")
+    other.close()
+    with pytest.raises(UnknownStoreForm):
+        await store.reads.counts()
+    with pytest.raises(UnknownStoreForm):
+        await store.writes.write_hits([hit(2)])
+    await store.close()
+
+
+@pytest.mark.parametrize("form", [None, 0, 2, "1"])
+@pytest.mark.parametrize("kind", DOCUMENTS)
+def test_a_document_of_an_unknown_form_is_named(kind: str, form: object) -> None:
+    name, source = json.loads((forms.FOLDER / "documents-form-1.json").read_text())[kind][0]
+    source["form"] = form
+    with pytest.raises(UnknownForm, match=f"the document {name} of Elasticsearch"):
+        DOCUMENTS[kind].of(name, source)
+
+
+def test_an_unknown_form_is_nothing_that_waiting_mends() -> None:
+    assert issubclass(UnknownStoreForm, StoreRefused)
+
+
+def test_a_file_that_lacks_columns_and_views_gets_them_and_keeps_its_records(tmp_path: Path) -> None:
+    """As a file of an older program is: without a field that was added since."""
+    path = stored_form_1(tmp_path / "s.db")
+    connection = sqlite3.connect(path)
+    for view in ("reduced_weblogs", "raw_weblogs"):
+        connection.execute(f"DROP VIEW {view}")
+    connection.execute("ALTER TABLE hits DROP COLUMN method")
+    connection.execute("ALTER TABLE deliveries DROP COLUMN reason")
+    connection.close()
+    lacking = [one._replace(method=None) for one in forms.HITS], [one._replace(reason=None) for one in forms.DELIVERIES]
+    hits, _, deliveries = with_store(path, everything, read_only=True)
+    assert (hits, deliveries) == lacking
+    hits, _, deliveries = with_store(path, everything)
+    assert (hits, deliveries) == lacking
+    connection = sqlite3.connect(path)
+    assert "method" in columns_of(connection, "hits") and "reason" in columns_of(connection, "deliveries")
+    views = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
+    connection.close()
+    assert VIEWS.items() <= views.items()
+
+    async def write(store: SqliteStore) -> list:
+        await store.writes.write_deliveries([delivery(99, verdict="partial", reason="gap")])
+        return [one.reason async for one in store.reads.all_deliveries() if one.version == 99]
+
+    assert with_store(path, write) == ["gap"]
+
+
+def test_the_fields_are_those_of_the_records_with_a_sentence_each() -> None:
+    for table in (HIT, DELIVERY):
+        assert all(field.what for field in table.fields)
+        assert {field.kind for field in table.fields} <= set(Kind)
+
+
+class OnlyWrites:
+    """The least that a store is."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def ping(self) -> None: ...
+
+    async def write_hits(self, hits):
+        return []
+
+    async def write_rejects(self, rejects):
+        return []
+
+    async def write_deliveries(self, deliveries):
+        return []
+
+
+@pytest.mark.parametrize("capability", ["reads", "mending", "retention", "ledgers"])
+def test_a_store_that_lacks_a_capability_says_so_in_one_sentence(capability: str) -> None:
+    with pytest.raises(SettingsError, match="the store least cannot "):
+        getattr(Store("least", OnlyWrites()), capability)
