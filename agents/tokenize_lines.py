@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from app.domain.formats import FormatOptions
 from app.engine.batches import acknowledge, batches, or_end
 from app.engine.outputs import send_all
 from app.engine.topology import app, weblogs
@@ -14,14 +13,14 @@ from app.messages.tokens import encode_tokens
 from app.process.counters import counters
 from app.process.crash_points import crash_point
 from app.settings import settings
+from app.sources.files.beginning import format_options
 from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 
 MAX_BATCH_BYTES = 1 << 20
 """Reading this much blocks the event loop for some tens of milliseconds."""
 _settings = settings()
-_options = FormatOptions(_settings.json_fields, _settings.realtime_fields)
-tokenizer = Tokenizer(_settings.partitions, _settings.format, _options)
+tokenizer = Tokenizer(_settings.partitions, _settings.format, format_options(_settings))
 
 
 @app.agent(weblogs, name="tokenize_lines")

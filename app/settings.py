@@ -16,6 +16,8 @@ from urllib.parse import quote
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.formats.clients import clients
+from app.domain.requests import query_rule
 from app.errors import MASK, SettingsError, keep_secret, masked
 
 __all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
@@ -62,6 +64,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     realtime_fields: Annotated[
         str, _says("Columns of cloudfront_realtime, comma-separated, in the order configured there.")
     ] = ""
+    bytes: Annotated[
+        Literal["", "body", "with-headers", "announced"],
+        _says(
+            "What the byte column of the common formats and of json counts: body, with-headers or announced (the size of"
+            " the answer, whatever was sent). Empty: what the format says, else body."
+        ),
+    ] = ""
+    trusted_proxies: Annotated[
+        str,
+        _says(
+            "Networks of your own proxies, comma-separated: of a list of forwarded addresses the client is the rightmost"
+            " one that is not in them. Empty: loopback and private networks."
+        ),
+    ] = ""
+    query: Annotated[
+        str,
+        _says(
+            "What of a request's query belongs to the file: keep (all), signed (all but the parameters of signed"
+            " addresses), drop (nothing), or only:a,b."
+        ),
+    ] = "signed"
     # -- windows
     window: Annotated[Window, _says("How hits are cut into deliveries: last_touch, first_touch, day or all.")] = (
         "last_touch"
@@ -225,6 +248,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         _ = self.retention_days, self.role_names
+        try:
+            clients(self.trusted_proxies)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}TRUSTED_PROXIES={self.trusted_proxies!r}: {error}") from None
+        try:
+            query_rule(self.query)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}QUERY={self.query!r}: {error}") from None
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(
                 f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka"

@@ -65,10 +65,12 @@ REASONS = {
 """In the order of reports."""
 
 REJECTS = {
+    "bad_client": "what stands for the client is no address, host name or -",
     "bad_columns": "the columns do not fit the format",
     "bad_range": "the byte range is no range",
     "bad_status": "the status is no integer from 100 to 599",
     "bad_time": "no date, or more than a day ahead",
+    "no_request": "no request of an access log is in it",
     "too_long": "longer than the longest line taken",
 }
 

@@ -13,16 +13,19 @@ from typing import Any, BinaryIO, NamedTuple
 import click
 
 from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
+from app.domain.formats.base import unread_by
+from app.domain.lines import parse_bare
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
+from app.sources.files.beginning import bytes_note, format_options, with_bytes_of_sample
 from app.sources.files.chunks import Chunker
 from app.sources.files.inputs import STDIN, InputStream, open_input
 from app.sources.identity.heads import text_of
 
 __all__ = ["command"]
 
-_DETECT_LINES = 50
+_DETECT_LINES = 1000
 _AUTO = "auto"
 
 
@@ -44,8 +47,16 @@ class _Line(NamedTuple):
     "format_name",
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
-def command(files: tuple[str, ...], format_name: str | None) -> None:
+@click.option(
+    "--bytes",
+    "bytes_kind",
+    type=click.Choice(["body", "with-headers", "announced"]),
+    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+)
+def command(files: tuple[str, ...], format_name: str | None, bytes_kind: str | None) -> None:
     """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
+
+    What was passed over in lines that count is said at the end on standard error.
 
     {"hit": …} for a line that counts, {"reject": …} with the reason for one that is no hit, {"header": …} for a head line.
     """
@@ -53,7 +64,10 @@ def command(files: tuple[str, ...], format_name: str | None) -> None:
         configured = settings()
         name = format_name or configured.format
         chosen = None if name == _AUTO else _named(name)
-        codes = [_parse_or_say(path, chosen, configured) for path in files or (STDIN,)]
+        options = format_options(configured)
+        if bytes_kind is not None:
+            options = options._replace(bytes=bytes_kind)
+        codes = [_parse_or_say(path, chosen, configured, options) for path in files or (STDIN,)]
     except BrokenPipeError:
         # the reader has seen enough; what Python still wants to flush at its end goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,10 +77,10 @@ def command(files: tuple[str, ...], format_name: str | None) -> None:
     sys.exit(max(codes))
 
 
-def _parse_or_say(path: str, chosen: Format | None, configured: Settings) -> int:
+def _parse_or_say(path: str, chosen: Format | None, configured: Settings, options: FormatOptions) -> int:
     """The exit code for one input; the next one is read whatever became of it."""
     try:
-        _parse_input(path, chosen, configured, click.get_binary_stream("stdout"))
+        _parse_input(path, chosen, configured, options, click.get_binary_stream("stdout"))
     except WeblogsError as error:
         return _say(error)
     return 0
@@ -84,24 +98,27 @@ def _named(name: str) -> Format:
         raise UnknownFormat(f"{error.args[0]}; `python -m app formats` shows an example of each") from None
 
 
-def _parse_input(path: str, chosen: Format | None, configured: Settings, out: BinaryIO) -> None:
+def _parse_input(path: str, chosen: Format | None, configured: Settings, options: FormatOptions, out: BinaryIO) -> None:
     """Writes one object a line. Raises InputError where the input can not be read (to its end), after what was good."""
-    options = FormatOptions(json_fields=configured.json_fields, realtime_fields=configured.realtime_fields)
     with open_input(path) as stream:
         blocks = _blocks(stream, configured)
-        if chosen is None:
-            first, failure = _first_blocks(blocks)
-            if not first:
-                if failure:
-                    raise failure
-                return
-            chosen = _detected(stream.name, first, options)
-            blocks = chain(first, blocks) if failure is None else _then_raise(first, failure)
-        parser = _parser(chosen, options)
+        first, failure = _first_blocks(blocks, options, chosen)
+        if not first:
+            if failure:
+                raise failure
+            return
+        chosen = chosen or _detected(stream.name, first, options)
+        told = with_bytes_of_sample(chosen, _texts(first), options)
+        if told != options:
+            click.echo(bytes_note(stream.shown), err=True)
+        blocks = chain(first, blocks) if failure is None else _then_raise(first, failure)
+        parser = _parser(chosen, told)
         describe = _describer(parser, stream.name, chosen.header_row)
         for block in blocks:
             out.writelines(describe(line) for line in block)
             out.flush()
+        for sentence, count in unread_by(parser).items():
+            click.echo(f"{stream.name}: {sentence} ({count:,} {'line' if count == 1 else 'lines'})", err=True)
 
 
 def _parser(chosen: Format, options: FormatOptions) -> LineParser:
@@ -126,15 +143,15 @@ def _blocks(stream: InputStream, configured: Settings) -> Iterator[list[_Line]]:
         yield lines
 
 
-def _first_blocks(blocks: Iterator[list[_Line]]) -> tuple[list[list[_Line]], InputError | None]:
+def _first_blocks(
+    blocks: Iterator[list[_Line]], options: FormatOptions, chosen: Format | None
+) -> tuple[list[list[_Line]], InputError | None]:
     """Blocks until there are lines enough to tell the format, and the error that ended them, if one did."""
     first: list[list[_Line]] = []
     try:
         for block in blocks:
             first.append(block)
-            if sum(map(len, first)) >= _DETECT_LINES or detect(
-                [line.text for part in first for line in part if not line.too_long]
-            ):
+            if chosen or sum(map(len, first)) >= _DETECT_LINES or detect(_texts(first), options):
                 break
     except InputError as error:
         return first, error
@@ -146,8 +163,13 @@ def _then_raise(blocks: list[list[_Line]], failure: InputError) -> Iterator[list
     raise failure
 
 
+def _texts(blocks: list[list[_Line]]) -> list[str]:
+    """The lines that the format is told by."""
+    return [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
+
+
 def _detected(name: str, blocks: list[list[_Line]], options: FormatOptions) -> Format:
-    lines = [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
+    lines = _texts(blocks)
     found = detect(lines, options)
     if found is None:
         seen = (
@@ -166,7 +188,7 @@ def _describer(parser: LineParser, name: str, header_row: bool) -> Callable[[_Li
         if line.too_long:
             return _rejected(line, name, "too_long", f"{line.too_long} bytes")
         try:
-            values = parser(line.text)
+            values = parse_bare(parser, line.text)
         except BadLine as error:
             if header_row and line.position == 0:
                 return {"header": line.text}

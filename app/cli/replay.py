@@ -31,6 +31,12 @@ __all__ = ["command"]
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
 @click.option(
+    "--bytes",
+    "bytes_kind",
+    type=click.Choice(["body", "with-headers", "announced"]),
+    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+)
+@click.option(
     "--rate",
     type=click.FloatRange(min=0),
     help="Lines a second, evenly spaced; 0 is full speed.  [default: WEBLOGS_RATE]",
@@ -58,6 +64,7 @@ __all__ = ["command"]
 def command(
     files: tuple[str, ...],
     format_name: str | None,
+    bytes_kind: str | None,
     rate: float | None,
     order: str,
     seed: int,
@@ -82,7 +89,7 @@ def command(
         configured = settings()
         options = ReplayOptions.of(configured)
         options.identifier = Identifier(registry_of(configured), name)
-        options.read = _read_options(options, format_name, chunk_bytes)
+        options.read = _read_options(options, format_name, bytes_kind, chunk_bytes)
         options.rate = configured.rate if rate is None else rate
         options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
         options.say = screen.say
@@ -101,12 +108,16 @@ def command(
     sys.exit(result.exit_code)
 
 
-def _read_options(options: ReplayOptions, format_name: str | None, chunk_bytes: int | None):
+def _read_options(
+    options: ReplayOptions, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
+):
     from app.sources.files.beginning import AUTO, form_of
 
     read = options.read
     if format_name:
         read = read._replace(format=format_name)
+    if bytes_kind:
+        read = read._replace(format_options=read.format_options._replace(bytes=bytes_kind))
     if read.format != AUTO:
         form_of(read.format)
     return read._replace(chunk_bytes=chunk_bytes or read.chunk_bytes)

@@ -6,6 +6,7 @@ which alone says what a line means; and so does each minute, second, status and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,8 +14,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from app.domain.formats.base import BadLine, LineParser
-from app.domain.formats.values import STATUSES
-from app.domain.lines import ReadLines, read_lines
+from app.domain.formats.clients import clients
+from app.domain.formats.values import PROTOCOLS, STATUSES
+from app.domain.lines import ReadLines, decode, read_lines
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "assembled", "bytes_of", "column_of", "line_bounds",
@@ -58,6 +60,10 @@ class LineColumns(NamedTuple):
     """Bytes of each hit's body, -1 where it names none; None where none does. So is the next."""
     total: Ints | None = None
     """Size of the whole file."""
+    flags: Bytes | None = None
+    """Sum of HitFlag of each hit; None where none has one. Kernels leave lines with other flags than HTTP2 to the parser."""
+    unread: dict[str, int] = {}
+    """What was passed over in the lines read here: a sentence and how many times."""
 
     @property
     def lines(self) -> int:
@@ -162,8 +168,14 @@ def assembled(
     sent: Ints | None = None,
     total: Ints | None = None,
     every_status: bool = False,
+    trusted_proxies: str = "",
+    unread: Mapping[str, Bools] | None = None,
 ) -> LineColumns:
-    """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads."""
+    """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
+
+    A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
+    """
+    plain = plain & _has_plain_client(table, trusted_proxies)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
@@ -185,7 +197,36 @@ def assembled(
         disorder_s,
         None if sent is None else sent[counts],
         None if total is None else total[counts],
+        _flags(table, counts),
+        {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
     )
+
+
+def _has_plain_client(table: pa.Table, trusted_proxies: str) -> Bools:
+    """Which lines have a client that is written as the domain writes it: one look for each that differs."""
+    read = clients(trusted_proxies).of
+    codes, texts = _coded(table, "ip_address")
+    return np.array([_is_itself(read, text) for text in texts], np.bool_)[codes]
+
+
+def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
+    try:
+        return read[text] == text
+    except BadLine:
+        return False
+
+
+def _flags(table: pa.Table, counts: Bools) -> Bytes | None:
+    """The flags that the protocols of the requests set."""
+    codes, texts = _coded(table, "request")
+    flags = np.array([PROTOCOLS[text] for text in texts], np.uint8)
+    return flags[codes[counts]] if flags.any() else None
+
+
+def _coded(table: pa.Table, name: str) -> tuple[Ints, list[str]]:
+    """For each line the number of its text, and the texts."""
+    encoded = column_of(table, name).dictionary_encode()
+    return encoded.indices.to_numpy(), [decode(value) for value in encoded.dictionary.to_pylist()]
 
 
 def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:

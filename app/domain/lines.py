@@ -12,7 +12,7 @@ from itertools import accumulate
 from operator import itemgetter, sub
 from typing import NamedTuple
 
-from app.domain.formats.base import BadLine, LineParser
+from app.domain.formats.base import BadLine, LineParser, unread_by
 
 __all__ = [
     "FUTURE_S",
@@ -21,6 +21,7 @@ __all__ = [
     "ReadLines",
     "decode",
     "names_columns",
+    "parse_bare",
     "read_lines",
     "read_too_long",
 ]
@@ -31,6 +32,7 @@ KEPT_LINE_CHARS = 1024
 """How much of a rejected line is kept."""
 _BLOCK = 256
 """So many lines are read again one by one where one of them is no hit."""
+_JUNK = "\x00\ufeff"
 _time = itemgetter(0)
 
 
@@ -56,6 +58,8 @@ class ReadLines(NamedTuple):
     highest: float
     disorder_s: float
     """Of the hits: see watermarks.Advance."""
+    unread: dict[str, int] = {}
+    """What was passed over in lines that are hits: a sentence and how many times."""
 
     @property
     def lines(self) -> int:
@@ -91,7 +95,8 @@ def read_lines(
     read_block = read.one_by_one if b"\n#" in data or data.startswith(b"#") else read.block
     for at in range(0, len(lines), _BLOCK):
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
-    return ReadLines(read.hits, read.positions, read.rejects, read.heads, read.lowest, read.highest, read.disorder_s)
+    facts = (read.heads, read.lowest, read.highest, read.disorder_s)
+    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse))
 
 
 class _Reading:
@@ -129,7 +134,7 @@ class _Reading:
         """Read some lines, hits or not."""
         for line, start in zip(lines, starts, strict=True):
             try:
-                hit = self._parse(line)
+                hit = parse_bare(self._parse, line)
                 if hit is None:
                     self.heads += 1
                     continue
@@ -147,6 +152,17 @@ class _Reading:
             self.lowest, self.highest = min(self.lowest, hit[0]), max(self.highest, hit[0])
             self.hits.append(hit)
             self.positions.append(start)
+
+
+def parse_bare(parse: LineParser, line: str) -> tuple | None:
+    """Parse a line, perhaps behind a byte order mark or behind NULs that an unclean shutdown left. Raises BadLine."""
+    try:
+        return parse(line)
+    except BadLine:
+        bare = line.lstrip(_JUNK)
+        if bare == line:
+            raise
+        return parse(bare)
 
 
 def names_columns(bad: BadLine) -> bool:

@@ -29,7 +29,7 @@ __all__ = [
     "short_id_factors",
 ]
 
-REASONS = ("bad_columns", "bad_range", "bad_status", "bad_time", "too_long")
+REASONS = ("bad_client", "bad_columns", "bad_range", "bad_status", "bad_time", "no_request", "too_long")
 """Why a line is rejected; a closed set."""
 
 

@@ -28,6 +28,8 @@ class Headers:
     POSITIONS = "positions"
     """Byte offset of each line, packed little-endian 64 bits, if they are not in a row."""
     FORMAT = "format"
+    BYTES = "bytes"
+    """What the byte column counts, as WEBLOGS_BYTES: told by the beginning of a file."""
     HEAD = "head"
     """Head lines in force, joined by newlines."""
     UNORDERED = "unordered"

@@ -63,6 +63,10 @@ class Statistics:
     sent_bytes: int = 0
     most_open: int = 0
     seconds: float = 0.0
+    unread: Counter[str] = field(default_factory=Counter)
+    """What was passed over in lines that are hits: a sentence and how many lines."""
+    notes: list[str] = field(default_factory=list)
+    """One sentence each about how an input was read."""
     errors: list[str] = field(default_factory=list)
     """One sentence for each input that could not be read, or not to its end."""
 

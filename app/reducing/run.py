@@ -62,6 +62,8 @@ def _merged(
     source = opened.source
     if source is None or opened.already_sent:
         return
+    if source.note:
+        statistics.notes.append(source.note)
     number = source_number(source.id)
     ordered = job.order != FILE_ORDER
     chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
@@ -69,6 +71,7 @@ def _merged(
         statistics.lines += some.lines
         statistics.heads += some.heads
         statistics.hits += some.hits
+        statistics.unread.update(some.unread)
         for bad in some.rejects:
             statistics.rejects[bad.reason] += 1
             if job.on_reject:
@@ -87,5 +90,5 @@ def _reading(opened: Input, source: Source, job: Job) -> Reading:
     if job.order == FILE_ORDER and job.on_lines is None:
         columns_from = 0 if (opened.size_bytes or 0) >= job.columns_from_bytes else job.columns_from_bytes
     return Reading(
-        source.id, source.format.name, job.read.format_options, time.time(), job.order != FILE_ORDER, columns_from
+        source.id, source.format.name, source.format_options, time.time(), job.order != FILE_ORDER, columns_from
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -36,6 +37,8 @@ class StretchHits(NamedTuple):
     """What was read as columns."""
     placed: dict[Key, list[PlacedPart]] = {}
     """What was read line by line beside columns."""
+    unread: dict[str, int] = {}
+    """What was passed over in lines that are hits: a sentence and how many times."""
 
     def by_key(self) -> Iterable[KeyHits]:
         """In the order of the log; what is asked for changes, so this is asked for once."""
@@ -54,6 +57,23 @@ def stretch_hits(
     `as_columns`: rows are gathered as columns, too, which pays if there are thousands.
     """
     by_line = [read if isinstance(read, ReadLines) else read.other for read in reads]
+    some = _stretch_hits(reads, by_line, source_id, rules, unordered, as_columns)
+    unread: Counter[str] = Counter()
+    for read in reads:
+        unread.update(read.unread)
+        if not isinstance(read, ReadLines):
+            unread.update(read.other.unread)
+    return some._replace(unread=dict(unread)) if unread else some
+
+
+def _stretch_hits(
+    reads: Sequence[ReadLines | LineColumns],
+    by_line: Sequence[ReadLines],
+    source_id: str,
+    rules: Rules,
+    unordered: bool,
+    as_columns: bool,
+) -> StretchHits:
     blocks = [read for read in reads if not isinstance(read, ReadLines)]
     facts = (
         sum(read.lines for read in reads),

@@ -92,7 +92,14 @@ class StretchReader:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
         if reading.format in COLUMN_FORMATS and reading.as_columns(chunk) and not self._resting:
-            block = read_block(reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header)
+            block = read_block(
+                reading.format,
+                chunk.data,
+                reading.arrived,
+                chunk.position,
+                may_begin_with_header,
+                options=reading.options,
+            )
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS
             if block is not None:

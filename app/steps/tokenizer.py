@@ -13,6 +13,7 @@ from zlib import crc32
 from app.columns.formats import COLUMN_FORMATS, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
+from app.domain.formats.base import BYTES_KINDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
@@ -30,7 +31,8 @@ __all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
 _REST_MESSAGES = 32
 """So many messages after one with mostly odd lines are read line by line at once."""
-DETECT_LINES = 50
+DETECT_LINES = 1000
+_DETECT_BYTES = 1 << 20
 COLUMNS_FROM_BYTES = 128 << 10
 """A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
 
@@ -135,17 +137,18 @@ class Tokenizer:
         if Headers.TOO_LONG in headers:
             return read_too_long(message.value, number_in(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
+        options = self._options_of(message)
         header_row = log_format.header_row and may_begin_with_header(message, origin)
         if (
             log_format.name in COLUMN_FORMATS
             and origin.positions is None
             and len(message.value) >= self._columns_from_bytes
         ):
-            block = self._block(message, origin, log_format.name, header_row)
+            block = self._block(message, origin, log_format.name, header_row, options)
             if block is not None:
                 return block
         head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
-        parse = log_format.make_parser(head, self._options)
+        parse = log_format.make_parser(head, options)
         return read_lines(
             message.value,
             parse,
@@ -155,30 +158,44 @@ class Tokenizer:
             header_row=header_row,
         )
 
-    def _block(self, message: Lines, origin: Origin, form: str, header_row: bool) -> LineColumns | None:
+    def _block(
+        self, message: Lines, origin: Origin, form: str, header_row: bool, options: FormatOptions
+    ) -> LineColumns | None:
         """The lines as columns, where most of them are plain."""
         if self._resting:
             self._resting -= 1
             return None
-        block = read_block(form, message.value, message.timestamp, origin.position, header_row, every_status=True)
+        block = read_block(
+            form, message.value, message.timestamp, origin.position, header_row, every_status=True, options=options
+        )
         if block is None or 2 * block.other.lines > block.lines:
             self._resting = _REST_MESSAGES
         return block
 
+    def _options_of(self, message: Lines) -> FormatOptions:
+        told = decode(message.headers.get(Headers.BYTES, b""))
+        return self._options._replace(bytes=told) if told in BYTES_KINDS and told else self._options
+
     def _format_of(self, message: Lines, origin: Origin) -> Format:
+        """The format that is named, or the one that fits the lines of this message.
+
+        What a source was found to be is tried first, but it does not bind: what a message gives must not depend on the ones
+        before it, which may be gone after a restart.
+        """
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
         if named in formats.FORMATS:
             return formats.FORMATS[named]
-        known = self._found.get(origin.clock)
-        if known is None:
-            first = [decode(line).removesuffix("\r") for line in message.value[: 256 << 10].split(b"\n")[:DETECT_LINES]]
-            found = formats.detect(first, self._options)
-            if found is None:
-                return formats.FORMATS["combined"]  # every line will be rejected, with its reason
-            if len(self._found) > 10_000:
-                self._found.clear()
-            known = self._found[origin.clock] = found.name
-        return formats.FORMATS[known]
+        lines = message.value[:_DETECT_BYTES].split(b"\n", DETECT_LINES)[:DETECT_LINES]
+        first = [decode(line).removesuffix("\r") for line in lines]
+        known = formats.FORMATS.get(self._found.get(origin.clock, ""))
+        if known is not None and formats.fits(known, first, self._options):
+            return known
+        # none: every line will be rejected, with its reason
+        found = formats.detect(first, self._options) or known or formats.FORMATS["combined"]
+        if len(self._found) > 10_000:
+            self._found.clear()
+        self._found[origin.clock] = found.name
+        return found
 
     def _spread(
         self,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.columns.blocks import LineColumns
 from app.columns.formats.weblog_tsv import read_block
-from app.domain.formats.weblog_tsv import parse
+from app.domain.formats import FORMATS, FormatOptions
 from app.domain.lines import BadAt, ReadLines, read_lines
 from app.domain.open_deliveries import OpenDeliveries
 from app.domain.records import Delivery, short_id
@@ -27,6 +27,7 @@ from simulator.log import SHAPES, Plan, SimulatedLog
 from tests.columns.logs import logs
 from tests.domain.reducing import InBulk
 
+parse = FORMATS["weblog_tsv"].make_parser((), FormatOptions())
 ARRIVED = 1_700_000_000.0
 NEVER = 1 << 62
 RULES = st.builds(

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from app.columns.blocks import LineColumns
 from app.columns.formats.weblog_tsv import read_block
 from app.columns.hits import HitColumns
-from app.domain.formats.weblog_tsv import parse
+from app.domain.formats import FORMATS, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines
 from app.domain.tallies import part_of
 from tests.columns.logs import _ODD_LINES, _ODD_RANGES, _ODD_REQUESTS, _ODD_STATUSES, _ODD_TEXTS, _ODD_TIMES, logs
 
+parse = FORMATS["weblog_tsv"].make_parser((), FormatOptions())
 ARRIVED = 1_700_000_000.0
 GOOD = [b"2020-07-31", b"2020-07-31 16:46:07", b"10.0.0.1", b"curl/8", b"GET /a HTTP/1.1", b"206", b"10-19"]
 

@@ -47,6 +47,12 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
     help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
 )
 @click.option(
+    "--bytes",
+    "bytes_kind",
+    type=click.Choice(["body", "with-headers", "announced"]),
+    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+)
+@click.option(
     "--order",
     type=click.Choice(ORDERS),
     default="file",
@@ -86,6 +92,7 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 def command(
     files: tuple[str, ...],
     format_name: str | None,
+    bytes_kind: str | None,
     order: str,
     seed: int,
     sizes: Path | None,
@@ -113,7 +120,7 @@ def command(
             window_length if window_length is not None else configured.window_length,
             lateness if lateness is not None else configured.lateness,
         )
-        job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
+        job = Job(files, _read_options(format_name, bytes_kind, configured), rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
     statistics = Statistics()
@@ -222,8 +229,10 @@ def reject_line(name: str, bad: BadAt) -> str:
     return visible(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
 
 
-def _read_options(format_name: str | None, configured: Settings) -> ReadOptions:
+def _read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
     options = ReadOptions.of(configured)
+    if bytes_kind is not None:
+        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
     if format_name is not None:
         options = options._replace(format=format_name)
     if options.format != AUTO:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from app.reducing.job import Statistics
 from app.words import REASONS, reason_label
 
-__all__ = ["report_lines"]
+__all__ = ["report_lines", "unread_notes"]
 
 _ALWAYS = ("start_missing", "gap")
+_MOST_NOTES = 8
 
 
 def report_lines(statistics: Statistics) -> list[str]:
@@ -31,7 +34,18 @@ def report_lines(statistics: Statistics) -> list[str]:
     ]
     name_width = max(len(name) for name, _ in told)
     number_width = max(len(number) for _, number in told)
-    return [f"{name:<{name_width}}  {number:>{number_width}}" for name, number in told]
+    rows = [f"{name:<{name_width}}  {number:>{number_width}}" for name, number in told]
+    return rows + [f"note: {note}" for note in (*statistics.notes, *unread_notes(statistics.unread))]
+
+
+def unread_notes(unread: Counter[str]) -> list[str]:
+    """What was passed over, the commonest first: a sentence with the number of lines."""
+    shown = [
+        f"{sentence} ({count:,} {'line' if count == 1 else 'lines'})"
+        for sentence, count in unread.most_common(_MOST_NOTES)
+    ]
+    more = len(unread) - len(shown)
+    return [*shown, f"{more:,} other kinds of columns were not read"] if more else shown
 
 
 def _delivery_rows(statistics: Statistics) -> list[tuple[str, str]]:

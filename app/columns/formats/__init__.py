@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.domain.formats.base import FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 
@@ -17,17 +18,23 @@ COLUMN_FORMATS = frozenset({WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name}
 
 
 def read_block(
-    form: str, data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False
+    form: str,
+    data: bytes,
+    arrived: float,
+    position: int = 0,
+    header_row: bool = False,
+    every_status: bool = False,
+    options: FormatOptions = FormatOptions(),
 ) -> LineColumns | None:
     """Whole lines of one of COLUMN_FORMATS as columns, with the facts that read_lines gives; None if they cannot be read so.
 
-    `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
+    `options` are those of the format's parser; `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
     numpy and pyarrow are loaded with the first call: what reads little does without.
     """
     if form == WEBLOG_TSV.name:
         from app.columns.formats import weblog_tsv
 
-        return weblog_tsv.read_block(data, arrived, position, header_row, every_status)
+        return weblog_tsv.read_block(data, arrived, position, header_row, every_status, options)
     from app.columns.formats import combined
 
-    return combined.read_block(form, data, arrived, position, every_status)
+    return combined.read_block(form, data, arrived, position, every_status, options)

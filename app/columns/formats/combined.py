@@ -34,8 +34,8 @@ from app.columns.blocks import (
     whole_lines,
 )
 from app.columns.parts import MAX_BYTE
-from app.domain.formats.base import BadLine, LineParser
-from app.domain.formats.combined import COMBINED, COMBINED_RANGE
+from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions
+from app.domain.formats.combined import COMBINED, DASH_FOR_BYTES
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
 from app.domain.lines import FUTURE_S
 
@@ -63,42 +63,49 @@ _RANGE = rf"\Abytes (?P<lo>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})-(?P<hi>[0-9]{{1,
 
 
 class _Shape(NamedTuple):
-    """How a format's plain lines look."""
+    """How plain lines look."""
 
     names: list[str]
     quoted: tuple[str, ...]
     plain: re.Pattern[bytes]
-    parse: LineParser
 
 
-def _shape(more: int, parse: LineParser) -> _Shape:
+def _shape(more: int) -> _Shape:
     line = _LINE % (_WORD, _WORD, _WORD) + rb' "[^"\\\r]*"' * more
-    return _Shape(_NAMES[: 10 + more], _QUOTED[: 3 + more], re.compile(line), parse)
+    return _Shape(_NAMES[: 10 + more], _QUOTED[: 3 + more], re.compile(line))
 
 
-_SHAPES = {form.name: _shape(form is COMBINED_RANGE, form.make_parser((), None)) for form in (COMBINED, COMBINED_RANGE)}  # type: ignore[arg-type]
+_SHAPES = (_shape(0), _shape(1))
+"""Without a column behind the agent, and with one that is quoted."""
 
 
 def read_block(
-    form: str, data: bytes, arrived: float, position: int = 0, every_status: bool = False
+    form: str,
+    data: bytes,
+    arrived: float,
+    position: int = 0,
+    every_status: bool = False,
+    options: FormatOptions = FormatOptions(),
 ) -> LineColumns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where no line is plain, or carriage returns stand inside lines.
 
-    `form` is `combined` or `combined_range`; `position` and `arrived` are those of read_lines. Unless `every_status`, the columns
-    hold 200 and 206 alone.
+    `form` is any name of the family: each chunk is read in the shape that most of its lines have. `position` and `arrived` are
+    those of read_lines, `options` those of the parser; where they say that bytes are not the body's, nothing is read here.
+    Unless `every_status`, the columns hold 200 and 206 alone.
     """
     text = plain_line_ends(data)
-    if text is None:
+    if text is None or BYTES_KINDS[options.bytes]:
         return None
-    shape = _SHAPES[form]
     block = Block(data, *line_bounds(data), position, arrived, False)
-    split = _split(shape, block, text)
+    shape, likely = _likely(block)
+    split = _split(shape, likely, block, text)
     if split is None:
         return None
     table, at = split
     times = _times(column_of(table, "time"), column_of(table, "zone"))
     codes = statuses_of(column_of(table, "status"))
     sent, is_read = _counts(column_of(table, "sent"))
+    dashes = sent < 0
     if "content_range" in shape.names:
         lo, hi, total, is_range = _content_ranges(column_of(table, "content_range"))
         # `-` beside an announced range is how no byte at all is written
@@ -107,15 +114,30 @@ def read_block(
     else:
         lo, hi, total = np.zeros(len(at), np.int64), np.full(len(at), -1, np.int64), np.full(len(at), -1, np.int64)
     plain = is_read & (times <= arrived + FUTURE_S) & (codes >= 0)
-    return assembled(block, shape.parse, table, at, plain, times, codes, lo, hi, sent, total, every_status)
+    parse = COMBINED.make_parser((), options)
+    return assembled(
+        block,
+        parse,
+        table,
+        at,
+        plain,
+        times,
+        codes,
+        lo,
+        hi,
+        sent,
+        total,
+        every_status,
+        options.trusted_proxies,
+        {DASH_FOR_BYTES: dashes},
+    )
 
 
 # -- lines to columns
 
 
-def _split(shape: _Shape, block: Block, text: bytes) -> tuple[pa.Table, Ints] | None:
-    """The columns of the plain lines, and which lines these are; None where there is none."""
-    at = _likely(shape, block)
+def _split(shape: _Shape, at: Ints, block: Block, text: bytes) -> tuple[pa.Table, Ints] | None:
+    """The columns of the plain ones of the lines `at`, and which lines these are; None where there is none."""
     whole = len(at) == len(block.starts)
     some = text if whole else whole_lines(block.data, block.starts[at], block.ends[at]).replace(b"\r\n", b"\n")
     table = _table(shape, some)
@@ -128,15 +150,18 @@ def _split(shape: _Shape, block: Block, text: bytes) -> tuple[pa.Table, Ints] | 
     return (table, at) if table is not None and table.num_rows == len(at) else None
 
 
-def _likely(shape: _Shape, block: Block) -> Ints:
-    """Lines with the right number of quotes and no backslash: nearly always the plain ones."""
+def _likely(block: Block) -> tuple[_Shape, Ints]:
+    """The shape of most lines, and the lines with its number of quotes and no backslash: nearly always the plain ones."""
     values = np.frombuffer(block.data, np.uint8)
-    quotes = np.searchsorted(np.flatnonzero(values == _QUOTE), np.append(block.starts, len(values)))
-    is_likely = np.diff(quotes) == 2 * len(shape.quoted)
+    bounds = np.append(block.starts, len(values))
+    quotes = np.diff(np.searchsorted(np.flatnonzero(values == _QUOTE), bounds))
+    fitting = [quotes == 2 * len(shape.quoted) for shape in _SHAPES]
+    is_second = int(np.count_nonzero(fitting[1]) > np.count_nonzero(fitting[0]))
+    shape, is_likely = _SHAPES[is_second], fitting[is_second]
     if b"\\" in block.data:
-        escapes = np.searchsorted(np.flatnonzero(values == _BACKSLASH), np.append(block.starts, len(values)))
+        escapes = np.searchsorted(np.flatnonzero(values == _BACKSLASH), bounds)
         is_likely &= np.diff(escapes) == 0
-    return np.flatnonzero(is_likely)
+    return shape, np.flatnonzero(is_likely)
 
 
 def _table(shape: _Shape, text: bytes) -> pa.Table | None:

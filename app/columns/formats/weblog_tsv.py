@@ -30,9 +30,9 @@ from app.columns.blocks import (
     whole_lines,
 )
 from app.columns.parts import MAX_BYTE
-from app.domain.formats.base import BadLine
+from app.domain.formats.base import BadLine, FormatOptions
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS
-from app.domain.formats.weblog_tsv import parse
+from app.domain.formats.weblog_tsv import make_parser
 from app.domain.lines import FUTURE_S
 
 __all__ = ["read_block"]
@@ -43,7 +43,12 @@ _NAMES = ["date", "time", "ip_address", "user_agent", "request", "status", "byte
 
 
 def read_block(
-    data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False
+    data: bytes,
+    arrived: float,
+    position: int = 0,
+    header_row: bool = False,
+    every_status: bool = False,
+    options: FormatOptions = FormatOptions(),
 ) -> LineColumns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where carriage returns stand inside lines.
 
@@ -61,7 +66,19 @@ def read_block(
     codes = statuses_of(column_of(table, "status"))
     lo, hi = _ranges(column_of(table, "byte_range"))
     plain = (times <= arrived + FUTURE_S) & (codes >= 0) & (lo >= 0)
-    return assembled(block, parse, table, at, plain, times, codes, lo, hi, every_status=every_status)
+    return assembled(
+        block,
+        make_parser((), options),
+        table,
+        at,
+        plain,
+        times,
+        codes,
+        lo,
+        hi,
+        every_status=every_status,
+        trusted_proxies=options.trusted_proxies,
+    )
 
 
 def _split(data: bytes, text: bytes, starts: Ints, ends: Ints) -> tuple[pa.Table, Ints] | None:

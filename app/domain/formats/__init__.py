@@ -6,32 +6,44 @@ BadLine. A client that names no agent has the agent `-`; a line that names no cl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 
-from app.domain.formats import cdn_tsv, cloudfront, cloudfront_realtime, combined, json_lines, s3, w3c, weblog_tsv
+from app.domain.formats import (
+    cdn_tsv,
+    cloudfront,
+    cloudfront_realtime,
+    combined,
+    haproxy,
+    json_lines,
+    load_balancer,
+    s3,
+    squid,
+    w3c,
+    weblog_tsv,
+)
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.detection import best_format
+from app.domain.formats.detection import best_format, dash_for_bytes, fits
 
-__all__ = ["FORMATS", "BadLine", "Format", "FormatOptions", "LineParser", "detect", "get"]
+__all__ = ["FORMATS", "BadLine", "Format", "FormatOptions", "LineParser", "dash_for_bytes", "detect", "fits", "get"]
 
 FORMATS: dict[str, Format] = {
     log_format.name: log_format
     for log_format in (
         weblog_tsv.FORMAT,
-        combined.COMMON,
-        combined.COMBINED_RANGE,
-        combined.COMBINED,
-        combined.VHOST_COMBINED,
+        *combined.FAMILY,
         cloudfront.FORMAT,
         cloudfront_realtime.FORMAT,
         s3.FORMAT,
         w3c.FORMAT,
         json_lines.FORMAT,
+        squid.FORMAT,
+        haproxy.FORMAT,
+        load_balancer.FORMAT,
         cdn_tsv.FORMAT,
     )
 }
-"""Name to format. combined_range stands before combined, which reads its lines, too, and passes the range over."""
+"""Name to format, in the order in which they are shown and tried."""
 
 
 def get(name: str) -> Format:
@@ -44,8 +56,8 @@ def get(name: str) -> Format:
         raise LookupError(f"there is no log format {name[:60]!r}; {hint}") from None
 
 
-def detect(lines: Sequence[str], options: FormatOptions = FormatOptions()) -> Format | None:
-    """The format of a log's first lines (up to 50 count), or None where none fits.
+def detect(lines: Iterable[str], options: FormatOptions = FormatOptions()) -> Format | None:
+    """The format of a log's first lines, or None where none fits: 50 count of those that are neither blank nor endless.
 
     One line is enough, and bad lines among them do no harm.
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from app.domain.records import Parsed
+from app.domain.records import HitFlag, Parsed
 
-__all__ = ["BadLine", "Format", "FormatOptions", "LineParser"]
+__all__ = ["BYTES_KINDS", "BadLine", "Format", "FormatOptions", "LineParser", "unread_by"]
+
+BYTES_KINDS = {"": 0, "body": 0, "with-headers": int(HitFlag.HEADERS_COUNTED), "announced": int(HitFlag.ANNOUNCED)}
+"""What a byte column can count, by the words of the setting, and the flags that say so. Empty: what the format says, the body."""
 
 LineParser = Callable[[str], "Parsed | tuple | None"]
 """From one line without its line end to a tuple in the order of Parsed, or None for a head line. Raises BadLine."""
@@ -27,6 +30,20 @@ class FormatOptions(NamedTuple):
 
     json_fields: str = ""
     realtime_fields: str = ""
+    bytes: str = ""
+    """One of BYTES_KINDS."""
+    trusted_proxies: str = ""
+    """Networks, comma-separated; empty: loopback and private ones."""
+
+
+def unread_by(parse: LineParser) -> dict[str, int]:
+    """What a parser passed over since it was last asked: a sentence and how many times."""
+    counted = getattr(parse, "unread", None)
+    if not counted:
+        return {}
+    found = dict(counted)
+    counted.clear()
+    return found
 
 
 class Format(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
 from app.domain.formats.named_columns import ColumnReader
 from app.domain.formats.values import AGENTS
 
@@ -71,8 +72,9 @@ def columns_of(line: str, names: int) -> list[str]:
 class _Parser:
     """Keeps the columns that the last `#Fields` line named."""
 
-    def __init__(self, head: Sequence[str]) -> None:
-        self._by_count = {count: ColumnReader(FIELDS[:count], AGENTS) for count in _COUNTS}
+    def __init__(self, head: Sequence[str], options: FormatOptions) -> None:
+        self._clients = clients(options.trusted_proxies)
+        self._by_count = {count: ColumnReader(FIELDS[:count], self._clients, AGENTS) for count in _COUNTS}
         self._named: ColumnReader | None = None
         self._names = 0
         for line in head:
@@ -98,11 +100,11 @@ class _Parser:
     def _read_head(self, line: str) -> None:
         if line.lower().startswith("#fields:"):
             names = line[len("#fields:") :].split()[:_WIDEST]
-            self._named, self._names = ColumnReader(names, AGENTS), len(names)
+            self._named, self._names = ColumnReader(names, self._clients, AGENTS), len(names)
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
-    return _Parser(head)
+    return _Parser(head, options)
 
 
 FORMAT = Format(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
 from app.domain.formats.cloudfront import columns_of
 from app.domain.formats.named_columns import ColumnReader
 from app.domain.formats.values import AGENTS
@@ -66,7 +67,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the setting names no time."""
     chosen = [name.strip() for name in options.realtime_fields.replace(",", " ").split()]
     names = chosen or FIELDS
-    reader = ColumnReader(names, AGENTS, query_in_target=True)
+    reader = ColumnReader(names, clients(options.trusted_proxies), AGENTS, query_in_target=True)
     if not reader.has_time:
         raise ValueError(f"the columns of cloudfront_realtime name no timestamp: {options.realtime_fields!r}")
     width = len(names)

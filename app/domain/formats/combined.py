@@ -1,112 +1,315 @@
-"""The common log format and its kin, as Apache and nginx write them.
+"""The common log format and its kin, as Apache, nginx and many others write them: one family, read line by line.
 
 common           host ident user [time] "request" status bytes
-combined         common, then "referer" "agent"; more columns at the end are passed over
+combined         common, then "referer" "agent"
 vhost_combined   the virtual host, then combined
 combined_range   combined, then the response's Content-Range: "bytes 0-499/1234", "bytes 0-499/*" or "-"
 
-Bytes are those of the body (Apache's %b, nginx's $body_bytes_sent). Escapes (`\\"`, `\\\\`, `\\xhh`) are kept as written.
+Every name reads every line of the family: what stands behind the agent is told by what it holds (`Tail`). Escapes (`\\"`,
+`\\\\`, `\\xhh`) are kept as written.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache
+from typing import NamedTuple
 
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.combined_damaged import Shape, read_damaged
+from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import Clients, addresses_of, clients
+from app.domain.formats.combined_damaged import read_damaged
+from app.domain.formats.endings import ending_flags
+from app.domain.formats.prefixes import read_behind, without_prefix
+from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import REQUESTS, STATUSES, content_range, number
+from app.domain.formats.unread import looks_like
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, number, shown
+from app.domain.records import HitFlag
 
-__all__ = ["COMBINED", "COMBINED_RANGE", "COMMON", "VHOST_COMBINED"]
+__all__ = ["COMBINED", "COMBINED_RANGE", "COMMON", "DASH_FOR_BYTES", "FAMILY", "VHOST_COMBINED", "Shape", "shape_of"]
 
 _QUOTED = r'[^"\\]*(?:\\.[^"\\]*)*'
-# a user may hold spaces, but `- frank` after two columns is ident and user behind a virtual host
-_HOST = r"(\S+) \S+ (?!- [^\[])[^\[]+"
-_REST = rf' \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)'
-_AGENT = rf' "{_QUOTED}" "({_QUOTED})"'
-_MORE = rf'(?: (?:"{_QUOTED}"|[^" ]+))*'
 
 
 def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
     return re.compile(text, re.DOTALL).fullmatch
 
 
-_match_common = _pattern(_HOST + _REST)
-_match_combined = _pattern(_HOST + _REST + _AGENT + _MORE)
-_match_vhost = _pattern(r"\S+ " + _HOST + _REST + _AGENT + _MORE)
-_match_range = _pattern(_HOST + _REST + _AGENT + rf' "({_QUOTED})"')
+_match = _pattern(
+    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "{_QUOTED}" "({_QUOTED})"((?: .*)?))?'
+)
+_match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
+_column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
+_FIRST_BEHIND_AGENT = 10
+_MOST_COLUMNS = 100
+_ENDED = int(HitFlag.ENDED)
+DASH_FOR_BYTES = (
+    "`-` for no bytes, as columns write it that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
+)
+"""What is counted for a line with `-` where the setting says that bytes are those of the body."""
 
 
-def _bytes(text: str) -> int | None:
-    return None if text == "-" else number(text, "bytes")
+class Tail(NamedTuple):
+    """What the columns behind the agent hold."""
+
+    lo: int | None = None
+    hi: int | None = None
+    total: int | None = None
+    flags: int = 0
+    forwarded: tuple[str, ...] = ()
+    """Addresses that proxies passed on."""
+    ends_in_dash: bool = False
+    """Behind the range a last `-` without quotes: Apache's `%X` of a connection that was closed afterwards, or an empty column."""
+    unread: tuple[str, ...] = ()
+    """One phrase for each column that says something else."""
 
 
-def _parse_common(line: str) -> tuple:
-    found = _match_common(line)
-    if found is None:
-        return _hit_of_damaged(line, Shape.COMMON)
-    ip_address, minute, second, request_text, status, sent = found.groups()
-    time = CLF_MINUTES[minute] + CLF_SECONDS[second]
-    request, method = REQUESTS[request_text]
-    return time, ip_address, "-", request, method, STATUSES[status], None, None, _bytes(sent), None, 0
+def tail_of(text: str) -> Tail | None:
+    """The columns in `text`, which begins with a blank; None where it is not made of columns.
+
+    The range is the column that holds a Content-Range, wherever it stands; where two differ, none is believed.
+
+    >>> tail_of(' "203.0.113.1, 10.0.0.1" "bytes 0-499/1000" 0.003').lo
+    0
+    """
+    columns: list[tuple[str, bool]] = []
+    at = 0
+    while at < len(text):
+        found = _column(text, at)
+        if found is None:
+            if text[at:].strip(" \t"):
+                return None
+            break
+        quoted = found[1] is not None
+        columns.append((found[1] if quoted else found[2], quoted))
+        at = found.end()
+        if len(columns) > _MOST_COLUMNS:
+            break
+    return tail_of_columns(columns)
 
 
-def _parse_combined(match: Callable[[str], re.Match[str] | None], shape: Shape, line: str) -> tuple:
-    found = match(line)
-    if found is None:
-        return _hit_of_damaged(line, shape)
-    ip_address, minute, second, request_text, status, sent, user_agent = found.groups()
-    time = CLF_MINUTES[minute] + CLF_SECONDS[second]
-    request, method = REQUESTS[request_text]
-    bytes_sent = int(sent) if sent != "-" and len(sent) < 1000 else _bytes(sent)
-    return time, ip_address, user_agent, request, method, STATUSES[status], None, None, bytes_sent, None, 0
+def tail_of_columns(columns: Sequence[tuple[str, bool]]) -> Tail:
+    """The same for columns that are parted already: text, and whether it was quoted."""
+    ranges: list[tuple[int | None, int | None, int | None]] = []
+    forwarded: tuple[str, ...] = ()
+    flags, unread, ends_in_dash, last_was_range = 0, [], False, False
+    for place, (text, quoted) in enumerate(columns):
+        if quoted and "/" in text and (found := content_range(text)) != (None, None, None):
+            ranges.append(found)
+            last_was_range = True
+            continue
+        is_last = place + 1 == len(columns)
+        ending = ending_flags(text, quoted, is_last and last_was_range)
+        if ending is not None:
+            flags |= ending
+        elif text in ("-", ""):
+            ends_in_dash = is_last and last_was_range and not quoted
+            last_was_range = quoted and text == "-"
+            continue
+        elif (listed := addresses_of(text)) is not None and not forwarded:
+            forwarded = tuple(listed)
+        else:
+            unread.append(f"column {_FIRST_BEHIND_AGENT + place} was not read: looks like {looks_like(text)}")
+        last_was_range = False
+    lo, hi, total = ranges[0] if len(set(ranges)) == 1 else (None, None, None)
+    if len(set(ranges)) > 1:
+        unread.append("the ranges of a line differ, and none of them was read")
+    return Tail(lo, hi, total, flags, forwarded, ends_in_dash, tuple(unread))
 
 
-def _parse_range(line: str) -> tuple:
-    found = _match_range(line)
-    if found is None:
-        return _hit_of_damaged(line, Shape.RANGE)
-    ip_address, minute, second, request_text, status, sent, user_agent, range_text = found.groups()
-    time = CLF_MINUTES[minute] + CLF_SECONDS[second]
-    request, method = REQUESTS[request_text]
-    code = STATUSES[status]
-    lo, hi, total = content_range(range_text)
-    return time, ip_address, user_agent, request, method, code, lo, hi, _bytes_of_range(sent, lo), total, 0
+_TAILS = Remembered(tail_of, longest=48)
 
 
-def _bytes_of_range(text: str, lo: int | None) -> int | None:
-    """`-` is how CLF writes that no byte was sent: beside an announced range it must not pass for all of them."""
-    return 0 if text == "-" and lo is not None else _bytes(text)
+class _Line(NamedTuple):
+    """The parts of a line as text."""
+
+    before: str
+    """What stands before the time: host, ident and user, perhaps behind the virtual host."""
+    time: str
+    request: str
+    status: str
+    sent: str
+    user_agent: str
+    tail: Tail
 
 
-def _hit_of_damaged(line: str, shape: Shape) -> tuple:
-    """The hit of a line that the strict pattern refuses; raises BadLine where it can not be read either way."""
-    parts = read_damaged(line, shape)
-    time = CLF_MINUTES[parts.time[:17]] + CLF_SECONDS[parts.time[17:]]
-    request, method = REQUESTS[parts.request]
-    code = STATUSES[parts.status]
-    lo, hi, total = content_range(parts.content_range)
-    if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
-        raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
-    return (
-        time,
-        parts.ip_address,
-        parts.user_agent,
-        request,
-        method,
-        code,
-        lo,
-        hi,
-        _bytes_of_range(parts.sent, lo),
-        total,
-        0,
-    )
+class _Parser:
+    """Reads every line of the family, and counts what it passes over."""
+
+    def __init__(self, options: FormatOptions) -> None:
+        self._clients, self._client_of = _clients_before(options.trusted_proxies)
+        self._flags = BYTES_KINDS[options.bytes]
+        self.unread: Counter[str] = Counter()
+        """What was passed over, in words, and how many times."""
+
+    def __call__(self, line: str) -> tuple | None:
+        found = _match(line)
+        if found is None:
+            return self._odd(line)
+        before, minute, second, request_text, status, sent, user_agent, rest = found.groups()
+        try:
+            ip_address = self._client_of[before]
+        except BadLine as bad:
+            return read_behind(self, line, bad)
+        time = CLF_MINUTES[minute] + CLF_SECONDS[second]
+        request, method = REQUESTS[request_text]
+        flags = self._flags | PROTOCOLS[request_text]
+        if sent != "-" and len(sent) < 1000:
+            bytes_sent: int | None = int(sent)
+        else:
+            bytes_sent = self._bytes(sent)
+        if not rest:
+            agent = "-" if user_agent is None else user_agent
+            return time, ip_address, agent, request, method, STATUSES[status], None, None, bytes_sent, None, flags
+        code = STATUSES[status]
+        plain = _match_range(rest)
+        if plain is not None:
+            lo, hi, total = plain.groups()
+            first, last = int(lo), int(hi)
+            if first <= last:
+                sent_of_range = 0 if bytes_sent is None else bytes_sent
+                size = None if total is None else int(total)
+                return time, ip_address, user_agent, request, method, code, first, last, sent_of_range, size, flags
+        tail = _TAILS[rest]
+        if tail is None:
+            return self._odd(line)
+        return self._with_tail(time, ip_address, user_agent, request, method, code, bytes_sent, flags, tail)
+
+    def _with_tail(
+        self,
+        time: float,
+        client: str | None,
+        user_agent: str,
+        request: str,
+        method: str | None,
+        status: int,
+        bytes_sent: int | None,
+        flags: int,
+        tail: Tail,
+    ) -> tuple:
+        lo, hi, total, more, forwarded, ends_in_dash, unread = tail
+        if unread:
+            self.unread.update(unread)
+        if forwarded:
+            client = self._clients.behind(client, forwarded)
+        flags |= more
+        if lo is not None and hi is not None:
+            # `-` is how CLF writes that no byte was sent: beside an announced range it must not pass for all of them
+            bytes_sent = 0 if bytes_sent is None else bytes_sent
+            if ends_in_dash and bytes_sent > hi - lo:
+                flags |= _ENDED
+        return time, client, user_agent, request, method, status, lo, hi, bytes_sent, total, flags
+
+    def _odd(self, line: str) -> tuple | None:
+        """A line that the strict pattern refuses: read behind what stands before it, or as a damaged one."""
+        try:
+            return self._damaged(line)
+        except BadLine as bad:
+            return read_behind(self, line, bad)
+
+    def _damaged(self, line: str) -> tuple:
+        parts = read_damaged(line)
+        client = self._client_of[parts.before]
+        minute = parts.time[:17]
+        time = CLF_MINUTES[minute] + CLF_SECONDS[parts.time[17:]]
+        request, method = REQUESTS[parts.request]
+        code = STATUSES[parts.status]
+        if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
+            raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
+        flags = self._flags | PROTOCOLS[parts.request]
+        tail = tail_of_columns(parts.columns)
+        return self._with_tail(
+            time, client, parts.user_agent, request, method, code, self._bytes(parts.sent), flags, tail
+        )
+
+    def _bytes(self, text: str) -> int | None:
+        if text == "-":
+            if not self._flags:
+                self.unread[DASH_FOR_BYTES] += 1
+            return None
+        return number(text, "bytes")
 
 
-def _always(parser: LineParser) -> Callable[[Sequence[str], FormatOptions], LineParser]:
-    return lambda head, options: parser
+@lru_cache(maxsize=64)
+def _clients_before(trusted: str) -> tuple[Clients, Remembered[str | None]]:
+    """The clients of a setting, and what stands before the time to its client: both are kept for all parsers of the setting."""
+    its_clients = clients(trusted)
+    return its_clients, Remembered(lambda before: its_clients.of[client_column(before)], longest=256)
+
+
+def client_column(before: str) -> str:
+    """The text that names the client in `host ident user`, where a virtual host may stand before it.
+
+    The host may be a list of forwarded addresses, a user may hold blanks. Raises BadLine for anything else.
+
+    >>> client_column("10.0.0.1 - Ann Lee"), client_column("example.com:443 10.0.0.1 - -"), client_column("10.0.0.1, 10.0.0.2 - -")
+    ('10.0.0.1', '10.0.0.1', '10.0.0.1, 10.0.0.2')
+    """
+    columns = [column for column in before.replace("\t", " ").replace(", ", ",").split(" ") if column]
+    if len(columns) < 3:
+        raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(before)}")
+    if len(columns) == 3 or columns[1] == "-":
+        # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`
+        is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
+        return "-" if is_virtual_host else columns[0].replace(",", ", ")
+    is_address = _ADDRESS_FORM.fullmatch
+    if columns[2] == "-" and _VIRTUAL_HOST.fullmatch(columns[0]) and (is_address(columns[1]) or not is_address(columns[0])):
+        return columns[1].replace(",", ", ")
+    raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
+
+
+_ADDRESS_FORM = re.compile(r"[0-9.]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?(?::[0-9]+)?|[^ ]*,[^ ]*")
+_VIRTUAL_HOST = re.compile(
+    r"[A-Za-z0-9_*.-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
+)
+
+
+class Shape(NamedTuple):
+    """What a line of the family has, for the name that a log of such lines gets."""
+
+    virtual_host: bool
+    agent: bool
+    has_range: bool
+    """A Content-Range stands in it."""
+    has_place: bool
+    """`-` stands where combined_range has the range."""
+    bytes_dash: bool
+    """`-` for the bytes."""
+
+
+def shape_of(line: str) -> Shape | None:
+    """The shape of a line, behind what loggers wrote before it; None for one that is not written as servers write it."""
+    for _ in range(4):
+        found = _match(line)
+        # a syslog head is no virtual host
+        if found is not None and _columns_before(found[1]) is not None:
+            break
+        rest = without_prefix(line)
+        if rest is None:
+            return None
+        line = rest
+    else:
+        return None
+    before, _, _, _, _, sent, user_agent, rest = found.groups()
+    columns = _columns_before(before) or []
+    tail = (_TAILS[rest] if rest else None) or Tail()
+    is_range = tail.lo is not None or tail.total is not None
+    return Shape(len(columns) > 3 and columns[1] != "-", user_agent is not None, is_range, rest == ' "-"', sent == "-")
+
+
+def _columns_before(before: str) -> list[str] | None:
+    try:
+        client_column(before)
+    except BadLine:
+        return None
+    return before.replace(", ", ",").split()
+
+
+def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
+    """The parser of the whole family. Raises ValueError where a setting is wrong."""
+    return _Parser(options)
 
 
 _LINE = '203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET /films/1.mp4 HTTP/1.1" 206 290'
@@ -117,23 +320,24 @@ COMMON = Format(
     name="common",
     title='Common log format: host ident user [time] "request" status bytes; the agent is not in it and counts as -.',
     example=f"{_LINE}\n{_OTHER}",
-    make_parser=_always(_parse_common),
+    make_parser=make_parser,
 )
 COMBINED = Format(
     name="combined",
     title='Combined log format: common, then "referer" "agent" (the default of nginx).',
     example=f"{_LINE} {_AGENTS}\n{_OTHER} {_AGENTS}",
-    make_parser=_always(partial(_parse_combined, _match_combined, Shape.COMBINED)),
+    make_parser=make_parser,
 )
 VHOST_COMBINED = Format(
     name="vhost_combined",
     title="The virtual host with its port, then combined.",
     example=f"example.com:443 {_LINE} {_AGENTS}\nexample.com:80 {_OTHER} {_AGENTS}",
-    make_parser=_always(partial(_parse_combined, _match_vhost, Shape.VHOST)),
+    make_parser=make_parser,
 )
 COMBINED_RANGE = Format(
     name="combined_range",
-    title='Combined, then the response\'s Content-Range in quotes: "bytes 0-499/1234", "bytes 0-499/*" or "-".',
+    title='Combined, then the response\'s Content-Range in quotes, and perhaps how the response ended: "bytes 0-499/1234" "OK".',
     example=f'{_LINE} {_AGENTS} "bytes 0-289/579"\n{_OTHER} {_AGENTS} "bytes 290-578/*"',
-    make_parser=_always(_parse_range),
+    make_parser=make_parser,
 )
+FAMILY = (COMMON, COMBINED, VHOST_COMBINED, COMBINED_RANGE)

@@ -1,4 +1,4 @@
-"""Lines of the common family that the strict patterns refuse: tabs, runs of spaces, quotes that nobody escaped.
+"""Lines of the common family that the strict pattern refuses: tabs, runs of blanks, quotes that nobody escaped.
 
 Reads in linear time whatever the line, or says with a BadLine what is wrong with it.
 """
@@ -6,65 +6,53 @@ Reads in linear time whatever the line, or says with a BadLine what is wrong wit
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import NamedTuple
 
 from app.domain.formats.base import BadLine
-from app.domain.formats.values import STATUSES, shown
+from app.domain.formats.values import STATUSES, content_range, shown
 
-__all__ = ["Parts", "Shape", "read_damaged"]
-
-
-class Shape(Enum):
-    """Which of the family."""
-
-    COMMON = "common"
-    COMBINED = "combined"
-    VHOST = "vhost_combined"
-    RANGE = "combined_range"
+__all__ = ["Parts", "read_damaged"]
 
 
 class Parts(NamedTuple):
-    """The columns as text; content_range is `-` where the format has none."""
+    """The columns as text."""
 
-    ip_address: str
+    before: str
+    """Host, ident and user, perhaps behind the virtual host."""
     time: str
     request: str
     status: str
     sent: str
     user_agent: str
-    content_range: str
+    columns: list[tuple[str, bool]]
+    """What stands behind the agent, and whether it was quoted."""
 
 
 _GAP = r"[ \t]+"
 _TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\]{_GAP}\"")
-_VHOST = re.compile(rf"\S+{_GAP}")
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
+_TEXT = r"[^\"\\]*(?:\\.[^\"\\]*)*"
+_PLAIN = re.compile(rf"\"{_TEXT}\"{_GAP}\"({_TEXT})\"(?=[ \t]|\Z)", re.DOTALL)
+_COLUMN = re.compile(rf"{_GAP}(?:\"({_TEXT})\"(?=[ \t]|\Z)|([^\" \t][^ \t]*)(?=[ \t]|\Z))", re.DOTALL)
+_BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")
+_MOST_COLUMNS = 100
 
 
-def read_damaged(line: str, shape: Shape) -> Parts:
+def read_damaged(line: str) -> Parts:
     """The parts of the line, or BadLine: bad_time where only the time's bracket is missing, else bad_columns."""
     if not line.strip():
         raise BadLine("bad_columns", "a blank line")
-    start = 0
-    if shape is Shape.VHOST:
-        vhost = _VHOST.match(line)
-        start = vhost.end() if vhost else 0
-    time = _TIME.search(line, start)
+    time = _TIME.search(line)
     # a bracket behind the first quote belongs to the request
-    if time is None or 0 <= line.find('"', start) < time.start():
-        raise _without_time(line, start)
-    before = _columns(line[start : time.start()])
-    if len(before) < 3:
-        raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(line)}")
-    if before[2:3] == ["-"] and len(before) > 3:
-        raise BadLine("bad_columns", f"four columns stand before the time, as in vhost_combined: {shown(line)}")
+    if time is None or 0 <= line.find('"') < time.start():
+        raise _without_time(line)
+    before = line[: time.start()].strip(" \t")
     after = _end_of_request(line, time.end() - 1)
     if after is None:
         raise BadLine("bad_columns", f"no quoted request with status and bytes: {shown(line)}")
-    user_agent, content_range = _agent_and_range(line[after.end() :].strip(" \t"), shape)
-    return Parts(before[0], time[1], line[time.end() : after.start()], after[1], after[2], user_agent, content_range)
+    user_agent, columns = _agent_and_columns(line[after.end() :].strip(" \t"))
+    return Parts(before, time[1], line[time.end() : after.start()], after[1], after[2], user_agent, columns)
 
 
 def _columns(text: str) -> list[str]:
@@ -84,9 +72,9 @@ def _end_of_request(line: str, start: int) -> re.Match[str] | None:
     return first
 
 
-def _without_time(line: str, start: int) -> BadLine:
-    quote = line.find('"', start)
-    if quote >= 0 and len(_columns(line[start:quote])) >= 3:
+def _without_time(line: str) -> BadLine:
+    quote = line.find('"')
+    if quote >= 0 and len(_columns(line[:quote])) >= 3:
         after = _end_of_request(line, quote)
         if after is not None and _is_status(after[1]):
             return BadLine("bad_time", f"no time in brackets before the request: {shown(line)}")
@@ -101,20 +89,48 @@ def _is_status(text: str) -> bool:
     return True
 
 
-def _agent_and_range(rest: str, shape: Shape) -> tuple[str, str]:
-    """What follows the bytes: nothing, or the quoted columns of the format."""
-    if shape is Shape.COMMON:
-        if rest:
-            raise BadLine("bad_columns", f"columns after the bytes: {shown(rest)}")
-        return "-", "-"
-    content_range = "-"
-    if not (len(rest) >= 5 and rest[0] == '"' and rest[-1] == '"'):
+def _agent_and_columns(rest: str) -> tuple[str, list[tuple[str, bool]]]:
+    """What follows the bytes: nothing, or the quoted referer and agent, and more columns."""
+    if not rest:
+        return "-", []
+    if rest[0] != '"':
+        raise BadLine("bad_columns", f"no quoted referer and agent after the bytes: {shown(rest)}")
+    plain = _PLAIN.match(rest)
+    if plain is not None:
+        columns = _columns_of(rest, plain.end())
+        if columns is not None:
+            return plain[1], columns
+    return _with_bare_quotes(rest)
+
+
+def _columns_of(rest: str, at: int) -> list[tuple[str, bool]] | None:
+    """The columns from there on, or None where something else stands there."""
+    columns: list[tuple[str, bool]] = []
+    while at < len(rest) and len(columns) < _MOST_COLUMNS:
+        found = _COLUMN.match(rest, at)
+        if found is None:
+            return None
+        columns.append((found[1], True) if found[1] is not None else (found[2], False))
+        at = found.end()
+    return columns
+
+
+def _with_bare_quotes(rest: str) -> tuple[str, list[tuple[str, bool]]]:
+    """Where quotes stand inside of referer or agent: the last columns are those that surely are some, the agent is what is left."""
+    columns: list[tuple[str, bool]] = []
+    while rest[-1:] != '"' and (bare := _BARE_LAST.search(rest)) is not None and len(columns) < _MOST_COLUMNS:
+        columns.insert(0, (bare[1], False))
+        rest = rest[: bare.start()].rstrip(" \t")
+    if len(rest) < 5 or rest[-1] != '"':
         raise BadLine("bad_columns", f"no quoted referer and agent after the bytes: {shown(rest)}")
     borders = list(_BETWEEN.finditer(rest))
-    if len(borders) < (2 if shape is Shape.RANGE else 1):
+    if not borders:
         raise BadLine("bad_columns", f"too few quoted columns after the bytes: {shown(rest)}")
     end = len(rest) - 1
-    if shape is Shape.RANGE:
-        content_range = rest[borders[-1].end() : end]
-        end = borders[-1].start()
-    return rest[borders[0].end() : end], content_range
+    while len(borders) > 1:
+        last = rest[borders[-1].end() : end]
+        if last != "-" and content_range(last) == (None, None, None):
+            break
+        columns.insert(0, (last, True))
+        end = borders.pop().start()
+    return rest[borders[0].end() : end], columns

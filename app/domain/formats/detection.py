@@ -1,36 +1,71 @@
-"""Which format the first lines of a log have: the one whose parser makes most of them hits."""
+"""Which format the first lines of a log have: the family whose parser makes most of them hits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from app.domain.formats.base import BadLine, Format, FormatOptions
+from app.domain.formats.combined import COMBINED, COMBINED_RANGE, COMMON, FAMILY, VHOST_COMBINED, shape_of
 
-__all__ = ["best_format"]
+__all__ = ["best_format", "dash_for_bytes", "fits"]
 
 _LINES = 50
 _LONGEST = 16_384
 """A longer line decides nothing: no log has it, and trying every parser on it would take its time."""
 _DATA_OF_W3C = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} .* [1-5][0-9]{2}(?: |\Z)")
 _HEAD_OF_TSV = re.compile(r"date\t[^\t]{0,20}time[^\t]{0,20}(?:\t[^\t]*){5}", re.IGNORECASE)
+_NAMES = {log_format.name for log_format in FAMILY}
 
 
-def best_format(formats: Iterable[Format], lines: Sequence[str], options: FormatOptions) -> Format | None:
-    """The format that reads most of the first 50 lines; of equals the one listed first.
+def best_format(formats: Iterable[Format], lines: Iterable[str], options: FormatOptions) -> Format | None:
+    """The format that reads most of the first 50 lines that say something; of equals the one listed first.
 
-    Where no line is a hit: the format whose columns and times fit though a value is wrong, then the one that the head lines tell.
-    None where nothing fits.
+    The common family is one format here; which of its names is given is told by what most of these lines hold, and every name
+    reads every line of it. Where no line is a hit: the format whose columns and times fit though a value is wrong, then the one
+    that the head lines tell. None where nothing fits.
     """
-    sample = [line.rstrip("\r\n") for line in lines[:_LINES]]
-    sample = [line for line in sample if len(line) <= _LONGEST]
+    sample = list(islice(_telling(lines), _LINES))
+    by_name = {log_format.name: log_format for log_format in formats}
     best: Format | None = None
     most = (0, 0)
-    for log_format in formats:
+    for log_format in by_name.values():
+        if log_format.name in _NAMES and log_format is not COMMON:
+            continue
         score = _score(log_format, sample, options)
         if score > most:
             best, most = log_format, score
-    return best or _by_shape({log_format.name: log_format for log_format in formats}, sample)
+    if best is COMMON:
+        return _member(sample)
+    return best or _by_shape(by_name, sample)
+
+
+def fits(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bool:
+    """Whether a format reads at least half of the first lines that say something."""
+    sample = list(islice(_telling(lines), _LINES))
+    parse = log_format.make_parser((), options)
+    read = 0
+    for line in sample:
+        try:
+            parse(line)
+        except BadLine:
+            continue
+        read += 1
+    return bool(sample) and 2 * read >= len(sample)
+
+
+def dash_for_bytes(lines: Iterable[str]) -> bool:
+    """Whether a line of the common family writes `-` for no bytes, as columns do that hold the size of the answer."""
+    return any((shape := shape_of(line)) is not None and shape.bytes_dash for line in _telling(lines))
+
+
+def _telling(lines: Iterable[str]) -> Iterator[str]:
+    """Without blank lines, what no log has, and what an unclean end of the machine left before a line."""
+    for line in lines:
+        text = line.rstrip("\r\n").lstrip("\x00\ufeff")
+        if text.strip() and len(text) <= _LONGEST:
+            yield text
 
 
 def _score(log_format: Format, sample: Sequence[str], options: FormatOptions) -> tuple[int, int]:
@@ -48,8 +83,20 @@ def _score(log_format: Format, sample: Sequence[str], options: FormatOptions) ->
             hits += parse(line) is not None
         except BadLine as error:
             # a bad time is no sign: any seven columns of text have one
-            fitting += error.reason not in ("bad_columns", "bad_time")
+            fitting += error.reason in ("bad_status", "bad_range")
     return hits, fitting
+
+
+def _member(sample: Sequence[str]) -> Format:
+    """The name of the family that most lines of the sample go by."""
+    shapes = [shape for line in sample if (shape := shape_of(line)) is not None]
+    if 2 * sum(shape.virtual_host for shape in shapes) > len(shapes):
+        return VHOST_COMBINED
+    with_agent = [shape for shape in shapes if shape.agent]
+    if shapes and 2 * len(with_agent) <= len(shapes):
+        return COMMON
+    has_range = any(shape.has_range for shape in with_agent) or all(shape.has_place for shape in with_agent)
+    return COMBINED_RANGE if with_agent and has_range else COMBINED
 
 
 def _names_of_cloudfront(sample: Sequence[str]) -> bool | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["FIELDS", "Find", "Lookups", "lookups"]
+from app.domain.formats.json_profiles import PROFILES, Profile, profile_of
+
+__all__ = ["FIELDS", "Find", "Lookups", "Plan", "lookups"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
+        "start_time",
     ),
     "ip_address": (
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
-        "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP",
+        "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
     ),
     "user_agent": (
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
@@ -29,6 +32,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
     ),
     "query": ("url.query", "cs-uri-query"),
+    "protocol": (
+        "server_protocol", "request.proto", "protocol", "proto", "http.version", "httpversion", "http_version", "RequestProtocol",
+        "ClientRequestProtocol", "cs-version", "request_protocol",
+    ),
+    "forwarded": (
+        "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
+    ),
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
         "EdgeResponseStatus",
@@ -36,7 +46,19 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "range": ("byte_range", "range"),
     "content_range": (
         "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
-        "http.response.headers.content-range",
+        "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
+    ),
+    "content_length": (
+        "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",
+        "http.response.headers.content-length", "downstream_Content-Length", "sc-content-len",
+    ),
+    "content_encoding": (
+        "content_encoding", "sent_http_content_encoding", "resp_headers.Content-Encoding", "response.headers.Content-Encoding",
+        "http.response.headers.content-encoding", "downstream_Content-Encoding",
+    ),
+    "content_type": (
+        "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
+        "http.response.mime_type", "downstream_Content-Type", "sc-content-type",
     ),
     "lo": ("lo", "sc-range-start"),
     "hi": ("hi", "sc-range-end"),
@@ -45,12 +67,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes"),
     "total_bytes": ("total_bytes", "object_size"),
+    "ended": ("ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type"),
 }  # fmt: skip
 """Field to the paths tried in this order; dots go into nested objects, but a key with dots in it is found first.
 
 `path` and `query` make a request where there is no whole one; `all_bytes_sent` counts the headers, too, and is read where
-the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is.
+the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is. `content_length` is the size of
+the file where a GET is answered 200. `content_encoding` and `content_type` stand here beside the fields that Parsed has.
 """
+_NAMES_NOBODY = frozenset({"", "-"})
 
 
 Find = Callable[[dict[str, Any]], "str | None"]
@@ -60,28 +85,47 @@ _PLANS = 1000
 _WIDEST = 100
 
 
+class Plan(NamedTuple):
+    """How lines with certain keys are read."""
+
+    find: dict[str, Find]
+    profile: Profile | None
+
+
 class Lookups:
-    """Finds the fields of lines. Lines with the same keys share a plan, which leaves out the paths that can not be there."""
+    """Finds the fields of lines. Lines with the same keys share a plan, which leaves out the paths that cannot be there.
 
-    def __init__(self, paths: dict[str, tuple[str, ...]]) -> None:
-        self._paths = paths
-        self._plans: dict[tuple[str, ...], dict[str, Find]] = {}
+    `chosen` are the paths that the setting names; `profile` is the writer of all lines, where the setting names one.
+    """
 
-    def of(self, record: dict[str, Any]) -> dict[str, Find]:
+    def __init__(self, chosen: dict[str, tuple[str, ...]], profile: Profile | None = None) -> None:
+        self._chosen, self._profile = chosen, profile
+        self._plans: dict[tuple[str, ...], Plan] = {}
+
+    def of(self, record: dict[str, Any]) -> Plan:
         """Field name to its function, for this line's keys. At most 1,000 plans are kept."""
         keys = tuple(record)
         plan = self._plans.get(keys)
         if plan is None:
-            plan = {name: _find(paths, record) for name, paths in self._paths.items()}
+            plan = self._planned(record)
             if len(keys) <= _WIDEST:
                 if len(self._plans) >= _PLANS:
                     self._plans.clear()
                 self._plans[keys] = plan
         return plan
 
+    def _planned(self, record: dict[str, Any]) -> Plan:
+        profile = self._profile or profile_of(record)
+        paths = {**FIELDS, **(profile.paths if profile else {}), **self._chosen}
+        find = {name: _find(paths[name], record, name == "ip_address") for name in FIELDS}
+        return Plan(find, profile)
 
-def _find(paths: tuple[str, ...], keys: Container[str]) -> Find:
-    """The first path that holds a text or number, as text; of a list its first element."""
+
+def _find(paths: tuple[str, ...], keys: Container[str], passes_nobody: bool = False) -> Find:
+    """The first path that holds a text or number, as text; of a list its first element.
+
+    `passes_nobody`: a path with nothing or `-` in it does not count as long as another one has more.
+    """
     steps: list[tuple[str, ...]] = []
     for path in paths:
         if path in keys:
@@ -93,7 +137,7 @@ def _find(paths: tuple[str, ...], keys: Container[str]) -> Find:
         return _absent
     if len(steps) == 1 and len(steps[0]) == 1:
         return partial(_flat, steps[0][0])
-    return partial(_first, steps)
+    return partial(_first, steps, _NAMES_NOBODY if passes_nobody else frozenset())
 
 
 def _absent(record: dict[str, Any]) -> str | None:
@@ -104,7 +148,8 @@ def _flat(key: str, record: dict[str, Any]) -> str | None:
     return _text(record[key])
 
 
-def _first(paths: list[tuple[str, ...]], record: dict[str, Any]) -> str | None:
+def _first(paths: list[tuple[str, ...]], passed: frozenset[str], record: dict[str, Any]) -> str | None:
+    found: str | None = None
     for path in paths:
         value: Any = record
         for step in path:
@@ -114,8 +159,10 @@ def _first(paths: list[tuple[str, ...]], record: dict[str, Any]) -> str | None:
             value = value.get(step)
         text = _text(value)
         if text is not None:
-            return text
-    return None
+            found = text
+            if text not in passed:
+                break
+    return found
 
 
 def _text(value: Any) -> str | None:
@@ -130,17 +177,23 @@ def _text(value: Any) -> str | None:
 def lookups(setting: str) -> Lookups:
     """The lookups of every field, given the setting's text `name=path,name=path`.
 
-    A name may come twice: its paths are tried in order. Names that the setting leaves out keep their usual paths.
-    Raises ValueError that names the piece that is wrong.
+    A name may come twice: its paths are tried in order. Names that the setting leaves out keep their usual paths. The name of a
+    profile alone says that all lines are of that writer. Raises ValueError that names the piece that is wrong.
     """
     chosen: dict[str, tuple[str, ...]] = {}
+    profile: Profile | None = None
     for piece in filter(None, (piece.strip() for piece in setting.split(","))):
         name, equals, path = (part.strip() for part in piece.partition("="))
+        if not equals and name in PROFILES:
+            profile = PROFILES[name]
+            continue
         if not equals or not path:
-            raise ValueError(f"{piece!r} in the field map of json is not name=path")
+            raise ValueError(
+                f"{piece!r} in the field map of json is not name=path; the known writers are {', '.join(PROFILES)}"
+            )
         if name not in FIELDS:
             near = get_close_matches(name, FIELDS, n=1, cutoff=0.5)
             hint = f"did you mean {near[0]}" if near else f"the names are {', '.join(FIELDS)}"
             raise ValueError(f"{name!r} in the field map of json is no field; {hint}")
         chosen[name] = (*chosen.get(name, ()), path)
-    return Lookups({name: chosen.get(name, paths) for name, paths in FIELDS.items()})
+    return Lookups(chosen, profile)

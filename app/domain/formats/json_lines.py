@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.json_fields import Find, Lookups, lookups
+from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import addresses_of, clients
+from app.domain.formats.endings import ending_of_field
+from app.domain.formats.json_fields import Find, lookups
+from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_time, epoch_time, iso_time
-from app.domain.formats.values import REQUESTS, STATUSES, byte_range, content_range, count, joined_request, shown
+from app.domain.formats.values import (
+    AGENTS,
+    ENCODINGS,
+    PROTOCOLS,
+    REQUESTS,
+    STATUSES,
+    byte_range,
+    content_range,
+    content_type_flags,
+    count,
+    joined_request,
+    protocol_flags,
+    shown,
+)
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT"]
 
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+_HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
@@ -23,13 +39,19 @@ _EXAMPLE = """\
 
 # numbers stay text: whatever their length, they go the way of numbers in any other format
 _DECODE = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
+_EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
+_VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
 
 
 def _record(line: str) -> dict[str, Any]:
     try:
         record = _DECODE(line)
     except (ValueError, RecursionError):
-        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
+        text = line.strip()
+        if text[-2:] == "},":
+            # an element of an array that is written one element a line
+            return _record(text[:-1])
+        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if text else "a blank line") from None
     if not isinstance(record, dict):
         raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
     return record
@@ -41,77 +63,138 @@ def _time(text: str | None) -> float:
         raise BadLine("bad_time", "no field with the time")
     if len(text) > 64:
         raise BadLine("bad_time", f"no date and time: {shown(text)}")
+    if text[:1] == "[":
+        text = text.strip("[]")
     if text[4:5] == "-":
         return iso_time(text)
     return clf_time(text) if text[2:3] == "/" else epoch_time(text)
 
 
-def _parse(fields: Lookups, line: str) -> tuple:
-    record = _record(line)
-    find = fields.of(record)
-    time = _time(find["time"](record))
-    ip_address = find["ip_address"](record)
-    user_agent = find["user_agent"](record)
-    if user_agent is None and ip_address is not None:
-        user_agent = "-"
-    request, method = _request(find, record)
-    status = find["status"](record)
-    code = 200 if status is None else STATUSES[status]
-    lo, hi, total = _range(find, record)
-    sent, flags = _sent(find, record)
-    size = find["total_bytes"](record)
-    if size is not None:
-        total = count(size, "the size")
-    return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags
+class _Parser:
+    """Reads lines by the field map of the setting."""
+
+    def __init__(self, options: FormatOptions) -> None:
+        self._fields = lookups(options.json_fields)
+        self._clients = clients(options.trusted_proxies)
+        self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
+
+    def __call__(self, line: str) -> tuple | None:
+        if line.strip() in _EDGES_OF_ARRAY:
+            return None
+        record = _record(line)
+        find, profile = self._fields.of(record)
+        request, method, flags = _request(find, record)
+        status = find["status"](record)
+        client = find["ip_address"](record)
+        if request is None or (status is None and (client is None or method is None)) or _is_of_another_logger(record):
+            raise BadLine("no_request", f"no request of an access log: {shown(line)}")
+        time = _time(find["time"](record))
+        ip_address = None if client is None else self._clients.of[client]
+        forwarded = find["forwarded"](record)
+        if forwarded is not None and (listed := addresses_of(forwarded)):
+            ip_address = self._clients.behind(ip_address, listed)
+        user_agent = find["user_agent"](record)
+        if user_agent is None:
+            user_agent = None if ip_address is None else "-"
+        elif profile is not None and profile.agent_is_encoded:
+            user_agent = AGENTS[user_agent]
+        code = 200 if status is None else STATUSES[status]
+        lo, hi, total = _range(find, record)
+        flags |= _facts(find, record)
+        sent, kind = self._sent(find, record)
+        if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
+            kind = _HEADERS_COUNTED
+        if total is None and lo is None and code == 200 and method == "GET" and not flags & _ENCODED:
+            total = _length(find["content_length"](record))
+        size = find["total_bytes"](record)
+        if size is not None:
+            total = count(size, "the size")
+        return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind
+
+    def _sent(self, find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int]:
+        """Bytes sent, and what they count."""
+        body = find["bytes_sent"](record)
+        if body is not None:
+            sent, kind = count(body, "bytes sent"), 0
+        else:
+            sent = count(find["all_bytes_sent"](record) or "-", "bytes sent")
+            kind = 0 if sent is None else _HEADERS_COUNTED
+        return sent, kind if self._kind is None else self._kind
 
 
-def _request(find: dict[str, Find], record: dict[str, Any]) -> tuple[str | None, str | None]:
-    """A whole request line, or one made of method, path and query."""
+def _is_of_another_logger(record: dict[str, Any]) -> bool:
+    """Caddy writes requests of its other loggers, too: such a line is a second one of the same request."""
+    logger = record.get("logger")
+    return isinstance(logger, str) and logger.startswith(
+        ("http.handlers", "http.log.error", "http.reverse_proxy", "admin", "tls", "http.auto")
+    )
+
+
+def _request(find: dict[str, Find], record: dict[str, Any]) -> tuple[str | None, str | None, int]:
+    """A whole request line, or one made of method, path and query; the flags of its protocol."""
+    protocol = find["protocol"](record)
+    flags = 0
+    if protocol is not None and (protocol_flags(protocol) or _VERSION_2.fullmatch(protocol)):
+        flags = _HTTP2
     whole = find["request"](record)
     if whole is not None and not whole.startswith("/"):
-        return REQUESTS[whole]
+        return *REQUESTS[whole], flags | PROTOCOLS[whole]
     method = find["method"](record)
     if whole is None:
         whole = find["path"](record)
         if whole is None:
-            return None, None
+            return None, None, flags
         query = find["query"](record)
         if query and query != "-" and "?" not in whole:
             whole = f"{whole}?{query.removeprefix('?')}"
-    return joined_request(method, REQUESTS[whole][0]) if method else REQUESTS[whole]
+    flags |= PROTOCOLS[whole]
+    return *(joined_request(method, REQUESTS[whole][0]) if method else REQUESTS[whole]), flags
 
 
 def _range(find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
+    """What was answered. A value that is none costs the range, not the hit; what a client asked for is none."""
     text = find["content_range"](record)
     if text is not None and text not in ("-", ""):
         return content_range(text)
     text = find["range"](record)
     if text is not None and text not in ("-", ""):
-        return content_range(text) if "/" in text else (*byte_range(text), None)
-    first, last = find["lo"](record) or "-", find["hi"](record) or "-"
-    if first == last == "-":
-        return None, None, None
-    if "-" in (first, last):
-        raise BadLine("bad_range", f"only one end of the range: {shown(first)}, {shown(last)}")
-    return *byte_range(f"{first}-{last}"), None
+        return content_range(text) if "/" in text else (*_ends(text), None)
+    return *_ends(f"{find['lo'](record) or ''}-{find['hi'](record) or ''}"), None
 
 
-def _sent(find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int]:
-    body = find["bytes_sent"](record)
-    if body is not None:
-        return count(body, "bytes sent"), 0
-    sent = count(find["all_bytes_sent"](record) or "-", "bytes sent")
-    return sent, 0 if sent is None else _HEADERS_COUNTED
+def _ends(text: str) -> tuple[int | None, int | None]:
+    try:
+        return byte_range(text)
+    except BadLine:
+        return None, None
+
+
+def _facts(find: dict[str, Find], record: dict[str, Any]) -> int:
+    """The flags of what the line says of the response."""
+    flags = 0
+    ended = find["ended"](record)
+    if ended is not None:
+        flags = ending_of_field(ended)
+    encoding = find["content_encoding"](record)
+    if encoding is not None:
+        flags |= ENCODINGS[encoding]
+    kind = find["content_type"](record)
+    return flags if kind is None else flags | content_type_flags(kind)
+
+
+def _length(text: str | None) -> int | None:
+    """A Content-Length; None for none, or for what is no number: it costs the size, not the hit."""
+    return int(text) if text is not None and len(text) < 20 and text.isascii() and text.isdigit() else None
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return partial(_parse, lookups(options.json_fields))
+    return behind_prefix(_Parser(options))
 
 
 FORMAT = Format(
     name="json",
-    title="JSON lines; WEBLOGS_JSON_FIELDS maps fields to paths, the names of nginx, Caddy, ECS and others are known.",
+    title="JSON lines; WEBLOGS_JSON_FIELDS maps fields to paths; nginx, Caddy, Traefik, Envoy, CDNs and others are known.",
     example=_EXAMPLE,
     make_parser=make_parser,
 )

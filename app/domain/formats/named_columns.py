@@ -8,14 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from app.domain.formats.base import BadLine
+from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
-from app.domain.formats.values import STATUSES, byte_range, content_range, count, joined_request, shown
+from app.domain.formats.values import (
+    STATUSES,
+    byte_range,
+    content_range,
+    content_type_flags,
+    count,
+    joined_request,
+    protocol_flags,
+)
 from app.domain.records import HitFlag
 
 __all__ = ["ColumnReader"]
 
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _ABORTED = int(HitFlag.ABORTED)
+_WIN32_OF_CLIENTS_WHO_WENT = frozenset({"64", "1236"})
 _CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
 _FIRST_OF = {
     "date": ("date",),
@@ -35,6 +45,10 @@ _FIRST_OF = {
     "result": ("x-edge-result-type",),
     "response_result": ("x-edge-response-result-type",),
     "detailed_result": ("x-edge-detailed-result-type",),
+    "win32": ("sc-win32-status",),
+    "protocol": ("cs-protocol-version", "cs-version"),
+    "content_type": ("sc-content-type",),
+    "forwarded": ("x-forwarded-for", "cs(x-forwarded-for)"),
 }
 """What is read, and the names of columns that hold it, in order of preference."""
 
@@ -42,13 +56,14 @@ _FIRST_OF = {
 class ColumnReader:
     """Reads hits from the columns of lines, given the columns' names.
 
-    `agents` makes the client's user agent of the column's text; `query_in_target`: the target has its query already.
+    `its_clients` makes the client of its column's text, `agents` the user agent; `query_in_target`: the target has its query already.
     A column that the log does not have reads as `-`; without a status column the status is 200.
     """
 
     def __init__(
         self,
         names: Sequence[str],
+        its_clients: Clients,
         agents: Mapping[str, str],
         query_in_target: bool = False,
         plain: Callable[[str], str] = str,
@@ -57,9 +72,12 @@ class ColumnReader:
         self._at = {part: next((at[name] for name in choices if name in at), -1) for part, choices in _FIRST_OF.items()}
         if query_in_target:
             self._at["query"] = -1
+        self._clients = its_clients
         self._agents = agents
         self._plain = plain
-        self._any_result = any(self._at[part] >= 0 for part in ("result", "response_result", "detailed_result"))
+        self._any_result = any(
+            self._at[part] >= 0 for part in ("result", "response_result", "detailed_result", "win32")
+        )
         self.date = ""
         """The date of lines that have a time only, `2020-07-31`; from a `#Date` directive."""
 
@@ -72,7 +90,9 @@ class ColumnReader:
         columns.append("-")
         at = self._at
         time = self._time(columns)
-        ip_address = columns[at["ip_address"]] if at["ip_address"] >= 0 else None
+        ip_address = self._clients.of[self._plain(columns[at["ip_address"]])] if at["ip_address"] >= 0 else None
+        if at["forwarded"] >= 0 and (listed := addresses_of(self._plain(columns[at["forwarded"]]).replace("%20", " "))):
+            ip_address = self._clients.behind(ip_address, listed)
         user_agent = self._agents[columns[at["user_agent"]]] if at["user_agent"] >= 0 else None
         if user_agent is None and ip_address is not None:
             user_agent = "-"
@@ -85,11 +105,13 @@ class ColumnReader:
             method = "GET"
         status = STATUSES[columns[at["status"]]] if at["status"] >= 0 else 200
         lo, hi, total = self._range(columns)
-        if total is None and status == 200:
-            # on 206 it is the length of the part
-            total = count(columns[at["length"]], "sc-content-len")
+        length = count(columns[at["length"]], "sc-content-len")
+        if total is None and status == 200 and method in ("GET", None):
+            # on 206 it is the length of the part, and a HEAD was sent nothing of it
+            total = length
         sent = count(columns[at["sent"]], "sc-bytes")
         flags = 0 if sent is None else _HEADERS_COUNTED
+        flags |= protocol_flags(columns[at["protocol"]]) | content_type_flags(columns[at["content_type"]])
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
         return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags
@@ -106,17 +128,16 @@ class ColumnReader:
         at = self._at
         if at["content_range"] >= 0:
             return content_range(self._plain(columns[at["content_range"]]))
-        first, last = columns[at["first"]], columns[at["last"]]
-        if first in ("-", "") and last in ("-", ""):
+        try:
+            return *byte_range(f"{columns[at['first']].strip('-')}-{columns[at['last']].strip('-')}"), None
+        except BadLine:
+            # one end alone, or none: it costs the range, not the hit
             return None, None, None
-        if first in ("-", "") or last in ("-", ""):
-            raise BadLine("bad_range", f"only one end of the range: {shown(first)}, {shown(last)}")
-        return *byte_range(f"{first}-{last}"), None
 
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
         at = self._at
-        if columns[at["detailed_result"]] in _CLIENT_WENT:
+        if columns[at["detailed_result"]] in _CLIENT_WENT or columns[at["win32"]] in _WIN32_OF_CLIENTS_WHO_WENT:
             return True
         if columns[at["result"]] != "Error":
             return False

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
+from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import REQUESTS, STATUSES, count, shown
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, count, shown
 
 __all__ = ["FORMAT"]
 
@@ -17,9 +19,9 @@ _EXAMPLE = f"""\
 {_OWNER} films [31/Jul/2020:16:46:09 +0000] 203.0.113.9 - 891CE47D2EXAMPLE REST.GET.OBJECT 1.mp4 "GET /films/1.mp4 HTTP/1.1" 206 - 289 579 9 8 "-" "curl/8.5.0" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuN= - - - films.s3.amazonaws.com TLSv1.2"""
 
 # owner bucket [time] ip requester request-id operation key "uri" status error sent size total-ms turn-around-ms, referer and agent behind
-_UNTIL_REFERER = re.compile(
-    r'\S+ \S+ \[([^\]\[]{0,64})\] (\S+) \S+ \S+ \S+ \S+ (?:"([^"]*)"|(-)) (\S+) \S+ (\S+) (\S+) \S+ \S+ '
-)
+_UNTIL_REQUEST = re.compile(r'\S+ +\S+ +\[([^\]\[]{0,64})\] +(\S+) +\S+ +\S+ +\S+ +\S+ +(?=["-])')
+# S3 does not escape quotes: the request ends where a status and the columns behind it follow
+_UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) +(\S+) +\S+ +([0-9]+|-|\S+) +([0-9]+|-|\S+) +\S+ +\S+ +(?=["-])')
 _NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
 _AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
 
@@ -36,37 +38,56 @@ def _agent_of(rest: str) -> str:
     return rest[referer_end + 1 : last]
 
 
-def parse(line: str) -> tuple:
-    """One line."""
-    found = _UNTIL_REFERER.match(line)
-    if found is None:
-        if _NO_TIME.match(line):
-            raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
-        raise BadLine(
-            "bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line"
-        )
-    when, ip_address, quoted, _, status, sent, size = found.groups()
-    user_agent = _agent_of(line[found.end() :])
-    time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
-    request, method = REQUESTS["-" if quoted is None else quoted]
-    code = STATUSES[status]
-    return (
-        time,
-        ip_address,
-        user_agent,
-        request,
-        method,
-        code,
-        None,
-        None,
-        count(sent, "bytes sent"),
-        count(size, "object size"),
-        0,
+def _split(line: str) -> tuple[str, str, str, str, str, str, str]:
+    """Time, address, request, status, bytes sent, size, and what stands behind them."""
+    found = _UNTIL_REQUEST.match(line)
+    if found is not None:
+        start = found.end()
+        if line[start] == "-":
+            behind = _UNTIL_REFERER.match(line, start + 1)
+            if behind is not None:
+                return found[1], found[2], "-", behind[1], behind[2], behind[3], line[behind.end() :]
+        best = None
+        for behind in _UNTIL_REFERER.finditer(line, start + 1):
+            best = best or behind
+            if behind[1].isdigit() and len(behind[1]) == 3:
+                best = behind
+                break
+        if best is not None and line[best.start()] == '"':
+            return found[1], found[2], line[start + 1 : best.start()], best[1], best[2], best[3], line[best.end() :]
+    if _NO_TIME.match(line):
+        raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
+    raise BadLine(
+        "bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line"
     )
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
-    return parse
+    its_clients = clients(options.trusted_proxies)
+
+    def parse(line: str) -> tuple:
+        when, client, request_text, status, sent, size, rest = _split(line)
+        user_agent = _agent_of(rest)
+        time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
+        ip_address = its_clients.of[client]
+        request, method = REQUESTS[request_text]
+        code = STATUSES[status]
+        flags = PROTOCOLS[request_text]
+        return (
+            time,
+            ip_address,
+            user_agent,
+            request,
+            method,
+            code,
+            None,
+            None,
+            count(sent, "bytes sent"),
+            count(size, "object size"),
+            flags,
+        )
+
+    return behind_prefix(parse)
 
 
 FORMAT = Format(

@@ -28,6 +28,8 @@ _ORDINAL_1970 = date(1970, 1, 1).toordinal()
 
 _CLF_MINUTE = re.compile(r"([0-9]{2})/([A-Z][a-z]{2})/([0-9]{4}):([0-9]{2}):([0-9]{2})")
 _CLF_SECOND = re.compile(r":([0-9]{2}(?:\.[0-9]{1,9})?) ([+-])([0-9]{2})([0-9]{2})")
+_ISO_MINUTE_AND_COLON = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}:")
+_ISO_SECOND_WITH_ZONE = re.compile(r"[0-9]{2}(?:[.,][0-9]{1,9})? ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})")
 _ISO_MINUTE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})")
 _ISO_SECOND = re.compile(r":([0-9]{2}(?:[.,][0-9]{1,9})?) ?(?:Z|UTC|([+-])([0-9]{2}):?([0-9]{2})?)?")
 _EPOCH = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?(?:[eE]\+?[0-9]{1,2})?")
@@ -59,6 +61,8 @@ def _second(found: re.Match[str], text: str) -> float:
 
 def _clf_minute(text: str) -> float:
     found = _CLF_MINUTE.fullmatch(text)
+    if found is None and _ISO_MINUTE_AND_COLON.fullmatch(text):
+        return _iso_minute(text[:-1])
     if found is None or found[2] not in _MONTHS:
         raise _bad(text)
     return _minute(int(found[3]), _MONTHS[found[2]], int(found[1]), int(found[4]), int(found[5]), text)
@@ -66,6 +70,8 @@ def _clf_minute(text: str) -> float:
 
 def _clf_second(text: str) -> float:
     found = _CLF_SECOND.fullmatch(text)
+    if found is None and _ISO_SECOND_WITH_ZONE.fullmatch(text):
+        return _iso_second(":" + text)
     if found is None:
         raise _bad(text)
     return _second(found, text)
@@ -87,9 +93,9 @@ def _iso_second(text: str) -> float:
 
 
 CLF_MINUTES = Remembered(_clf_minute, longest=17)
-"""`31/Jul/2020:16:46`, 17 characters, to UTC seconds."""
+"""`31/Jul/2020:16:46` or `2020-07-31T16:46:`, 17 characters, to UTC seconds."""
 CLF_SECONDS = Remembered(_clf_second, longest=32)
-"""`:07 +0530` to the seconds to add."""
+"""`:07 +0530`, or `07+05:30` behind the other form, to the seconds to add."""
 ISO_MINUTES = Remembered(_iso_minute, longest=16)
 """`2020-07-31 16:46`, 16 characters, to UTC seconds."""
 ISO_SECONDS = Remembered(_iso_second, longest=32)

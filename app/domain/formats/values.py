@@ -11,28 +11,25 @@ from urllib.parse import unquote
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
+from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS",
-    "REQUESTS",
-    "STATUSES",
-    "byte_range",
-    "content_range",
-    "count",
-    "joined_request",
-    "number",
-    "shown",
-]
+    "AGENTS", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
+    "number", "protocol_flags", "shown",
+]  # fmt: skip
 
+_HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
-_PROTOCOL = re.compile(r" HTTP/[0-9](?:\.[0-9]+)?\Z")
+_PROTOCOL = re.compile(r" +(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
 _USUAL_PROTOCOLS = frozenset({" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"})
+_FRAMED = re.compile(r"(?:.* )?(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE | re.DOTALL)
+"""A protocol from HTTP/2 on, alone or behind a request."""
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _METHOD_AND_TARGET = re.compile(r"([A-Z][A-Z0-9_-]*) \S")
 _BARE_TARGET = re.compile(r"/|[a-z][a-z0-9+.-]*://")
-_CONTENT_RANGE = re.compile(r"bytes[ =+]?(?:([0-9]+)-([0-9]+)|\*)/(?:([0-9]+)|\*)")
-_SHORT = 1000
-"""Characters below which digits surely make an integer (Python refuses them from 4,300 on)."""
+_CONTENT_RANGE = re.compile(
+    r" *bytes[ =+:]*(?:([0-9]{1,999})-([0-9]{1,999})|\*)/(?:([0-9]{1,999})|\*) *", re.IGNORECASE
+)
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 
 
@@ -98,26 +95,23 @@ def byte_range(text: str) -> tuple[int | None, int | None]:
 def content_range(text: str) -> tuple[int | None, int | None, int | None]:
     """A response's Content-Range (RFC 9110, 14.4) as (lo, hi, total); None for what it does not name.
 
-    >>> content_range("bytes 0-499/1234"), content_range("bytes 0-499/*"), content_range("bytes */1234")
+    Another unit, a request's `bytes=0-`, ends the wrong way round and anything else name nothing: such a value costs the
+    range, not the hit.
+
+    >>> content_range("bytes 0-499/1234"), content_range("Bytes 0-499/*"), content_range("bytes */1234")
     ((0, 499, 1234), (0, 499, None), (None, None, 1234))
+    >>> content_range("items 0-24/66"), content_range("bytes=0-")
+    ((None, None, None), (None, None, None))
     """
-    if text in ("-", ""):
-        return None, None, None
     found = _CONTENT_RANGE.fullmatch(text)
     if found is None:
-        raise BadLine("bad_range", f"no Content-Range: {shown(text)}")
+        return None, None, None
     first, last, whole = found.groups()
-    if len(text) < _SHORT:
-        total = None if whole is None else int(whole)
-        if first is None:
-            return None, None, total
-        lo, hi = int(first), int(last)
-        if lo <= hi:
-            return lo, hi, total
-    # too many digits, or the wrong way round: say so
-    return *byte_range("-" if first is None else f"{first}-{last}"), None if whole is None else number(
-        whole, "the size"
-    )
+    total = None if whole is None else int(whole)
+    if first is None:
+        return None, None, total
+    lo, hi = int(first), int(last)
+    return (lo, hi, total) if lo <= hi else (None, None, None)
 
 
 def _request(text: str) -> tuple[str, str | None]:
@@ -133,6 +127,38 @@ def _request(text: str) -> tuple[str, str | None]:
 REQUESTS = Remembered(_request)
 """A logged request to (request without ` HTTP/…`, method); method None where it is neither `METHOD target` nor a bare
 path or URL: `-`, empty or broken requests keep their text and never count."""
+
+
+def protocol_flags(text: str) -> int:
+    """HTTP2 for a request or a protocol of HTTP/2 or later.
+
+    >>> protocol_flags("GET /a HTTP/1.1"), protocol_flags("GET /a HTTP/2.0"), protocol_flags("h3"), protocol_flags("/h2")
+    (0, 16, 16, 0)
+    """
+    return _HTTP2 if _FRAMED.fullmatch(text) else 0
+
+
+PROTOCOLS = Remembered(protocol_flags)
+"""A logged request to the flags that its protocol sets."""
+
+
+def _encoding_flags(text: str) -> int:
+    if text in ("-", ""):
+        return 0
+    return _PLAIN if all(name.strip().lower() in ("identity", "") for name in text.split(",")) else _ENCODED
+
+
+ENCODINGS = Remembered(_encoding_flags)
+"""A logged Content-Encoding to ENCODED or PLAIN; 0 for `-` or nothing, because that may be a column that is not filled."""
+
+
+def content_type_flags(text: str) -> int:
+    """MULTIPART for a response of several ranges.
+
+    >>> content_type_flags("multipart/byteranges; boundary=x"), content_type_flags("video/mp4")
+    (128, 0)
+    """
+    return _MULTIPART if text[:20].lower() == "multipart/byteranges" else 0
 
 
 def joined_request(method: str, target: str) -> tuple[str, str | None]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
 from app.domain.formats.named_columns import ColumnReader
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.values import AGENTS
@@ -47,7 +48,8 @@ _AGENTS = Remembered(_agent, longest=1024)
 class _Parser:
     """Keeps the columns that the last `#Fields` line named, and the date of the last `#Date`."""
 
-    def __init__(self, head: Sequence[str]) -> None:
+    def __init__(self, head: Sequence[str], options: FormatOptions) -> None:
+        self._clients = clients(options.trusted_proxies)
         self._reader: ColumnReader | None = None
         self._names = 0
         self._date = ""
@@ -80,7 +82,7 @@ class _Parser:
         name, _, value = line.partition(":")
         if name.lower() == "#fields":
             names = value.split()[:_WIDEST]
-            self._reader, self._names = ColumnReader(names, _AGENTS, plain=_plus_for_space), len(names)
+            self._reader, self._names = ColumnReader(names, self._clients, _AGENTS, plain=_plus_for_space), len(names)
             self._reader.date = self._date
         elif name.lower() == "#date":
             self._date = _date(value.strip()) or self._date
@@ -99,7 +101,7 @@ def _date(text: str) -> str:
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
-    return _Parser(head)
+    return _Parser(head, options)
 
 
 FORMAT = Format(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import Clients, clients
+from app.domain.formats.prefixes import read_behind
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS
-from app.domain.formats.values import REQUESTS, STATUSES, byte_range
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, byte_range
 
 __all__ = ["FORMAT"]
 
@@ -19,7 +21,7 @@ _DATE_AND_TIME = 19
 """Characters of `2020-07-31 16:46:07`; a time alone is shorter, even with nanoseconds."""
 
 
-def parse(line: str) -> tuple:
+def _parse(its_clients: Clients, line: str) -> tuple:
     """One line. The hot path: everything that repeats is a look-up."""
     try:
         date, time, ip_address, user_agent, request, status, range_text = line.split("\t")
@@ -40,11 +42,23 @@ def parse(line: str) -> tuple:
         lo, hi = byte_range(range_text)
     code = STATUSES[status]
     text, method = REQUESTS[request]
-    return seconds, ip_address, user_agent, text, method, code, lo, hi, None, None, 0
+    client = its_clients.of[ip_address]
+    return seconds, client, user_agent, text, method, code, lo, hi, None, None, PROTOCOLS[request]
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """The columns are read by position, whatever the header's words are."""
+    its_clients = clients(options.trusted_proxies)
+
+    def parse(line: str) -> tuple | None:
+        try:
+            return _parse(its_clients, line)
+        except BadLine as bad:
+            return read_behind(parse_plain, line, bad)
+
+    def parse_plain(line: str) -> tuple:
+        return _parse(its_clients, line)
+
     return parse
 
 

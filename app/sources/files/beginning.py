@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.domain import formats
 from app.domain.formats.base import Format, FormatOptions
+from app.domain.formats.combined import FAMILY
 from app.errors import InputError, UnknownFormat
 from app.settings import Settings
 from app.sources.files.chunks import ReadStream
-from app.sources.identity.heads import HeadRule, Heads, head_rule, text_of
+from app.sources.identity.heads import HeadRule, Heads, head_rule, junk_before, text_of
 from app.sources.identity.identifier import FINGERPRINT_BYTES
 
-__all__ = ["AUTO", "Beginning", "ReadOptions", "begin", "form_of", "read_beginning"]
+__all__ = [
+    "AUTO",
+    "Beginning",
+    "ReadOptions",
+    "begin",
+    "bytes_note",
+    "form_of",
+    "format_options",
+    "read_beginning",
+    "with_bytes_of_sample",
+]
 
 AUTO = "auto"
 _SAMPLE_BYTES = 64 << 10
 _MOST_BYTES = 1 << 20
-_DETECT_LINES = 100
+_DETECT_LINES = 1000
+"""So many lines are looked at for those that tell the format."""
 
 
 class ReadOptions(NamedTuple):
@@ -33,8 +46,28 @@ class ReadOptions(NamedTuple):
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
         """As the settings say."""
-        columns = FormatOptions(settings.json_fields, settings.realtime_fields)
-        return cls(settings.format, settings.chunk_bytes, settings.max_line_bytes, 0, columns)
+        options = format_options(settings)
+        return cls(settings.format, settings.chunk_bytes, settings.max_line_bytes, 0, options)
+
+
+def format_options(settings: Settings) -> FormatOptions:
+    """What the settings say of formats."""
+    return FormatOptions(settings.json_fields, settings.realtime_fields, settings.bytes, settings.trusted_proxies)
+
+
+def with_bytes_of_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:
+    """The options, with the bytes taken as announced where lines of the common family write `-` and nothing was set."""
+    if options.bytes or form not in FAMILY or not formats.dash_for_bytes(lines):
+        return options
+    return options._replace(bytes="announced")
+
+
+def bytes_note(path: str) -> str:
+    """What people are told where that is so."""
+    return (
+        f"{path} writes `-` for no bytes: its byte column is read as the size of the answer, whatever was sent;"
+        " --bytes says otherwise"
+    )
 
 
 class Beginning(NamedTuple):
@@ -46,6 +79,10 @@ class Beginning(NamedTuple):
     """What is fingerprinted; empty where there are no lines after the head lines."""
     head: tuple[str, ...] = ()
     """The head lines before it."""
+    options: FormatOptions = FormatOptions()
+    """How its lines are read: what was asked for, and what the sample tells."""
+    note: str = ""
+    """One sentence of what the sample told beside the format."""
 
 
 def form_of(name: str) -> Format:
@@ -68,12 +105,15 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
         else formats.detect(_first_lines(complete), options.format_options)
     )
     if form is None:
-        if not whole and len(sample) < _SAMPLE_BYTES:
+        # a line of endless length, or a sparse beginning, tells nothing: what comes behind it may
+        if not whole and len(sample) < _MOST_BYTES:
             return None
         raise UnknownFormat(
             f"{path}: no log format fits its first lines; name one with --format, `python -m app formats` lists them with examples"
         )
-    rule = head_rule(form, options.format_options)
+    told = with_bytes_of_sample(form, _first_lines(complete), options.format_options)
+    note = bytes_note(path) if told != options.format_options else ""
+    rule = head_rule(form, told)
     start = _body_start(sample, rule)
     body = sample[start:]
     if len(body) < FINGERPRINT_BYTES:
@@ -81,9 +121,9 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
             return None
         body = body[: body.rfind(b"\n") + 1] or body
     heads = Heads()
-    for line in sample[:start].split(b"\n")[:-1]:
+    for line in sample[junk_before(sample) : start].split(b"\n")[:-1]:
         heads.add(text_of(line))
-    return Beginning(form, rule, body[:FINGERPRINT_BYTES], heads.lines)
+    return Beginning(form, rule, body[:FINGERPRINT_BYTES], heads.lines, told, note)
 
 
 def read_beginning(stream: ReadStream, path: str, options: ReadOptions) -> Beginning | None:
@@ -113,6 +153,9 @@ def _first_lines(sample: bytes) -> list[str]:
 
 def _body_start(sample: bytes, rule: HeadRule) -> int:
     at = 0
+    junk = junk_before(sample)
+    if junk and rule.prefix and sample.startswith(rule.prefix, junk):
+        at = junk
     end = sample.find(b"\n") + 1 or len(sample)
     if rule.is_header is not None and rule.is_header(text_of(sample[:end])):
         at = end

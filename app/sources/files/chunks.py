@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from app.sources.identity.digest import ContentDigest
-from app.sources.identity.heads import MAX_HEAD_BYTES, HeadRule, Heads, text_of
+from app.sources.identity.heads import MAX_HEAD_BYTES, HeadRule, Heads, junk_before, text_of
 
 __all__ = ["KEPT_BYTES", "Chunk", "Chunker", "ReadStream", "chunks"]
 
@@ -168,7 +168,8 @@ class Chunker:
                 at = len(first)
         prefix = self._rule.prefix
         if prefix:
-            at = self._take_heads(data, at)
+            junk = junk_before(data) if self.position == 0 else 0
+            at = self._take_heads(data, junk if junk and data.startswith(prefix, junk) else at)
             while at < len(data) and (found := data.find(b"\n" + prefix, at)) >= 0:
                 yield from self._by_lines(data[start : found + 1])
                 start = found + 1

@@ -10,10 +10,12 @@ from typing import Self
 
 from app.errors import InputError
 from app.sources.files.decompress import MAGIC_BYTES, Decompressed, RawStream, compression_of
+from app.sources.files.plain_lines import Flattener, flattener_for
 
 __all__ = ["STDIN", "InputStream", "open_input", "reading_error"]
 
 STDIN = "-"
+_SAMPLE_BYTES = 4096
 _IDLE_S = 0.05
 """A pipe that is silent for this long hands out what it has, so that a live shipper is not held up."""
 
@@ -106,17 +108,34 @@ class InputStream:
         self._stream: RawStream = (
             Decompressed(self._raw, self.compression, self.shown) if self.compression else self._raw
         )
+        self._flattener: Flattener | None = None
+        self._is_begun = False
+        self._ahead = b""
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` decompressed bytes, b"" at the end.
 
-        Raises InputError for a cut-off or damaged archive and for a device that fails, after what is good was handed out.
+        Lines that are not ended by newlines come as such lines (plain_lines). Raises InputError for a cut-off or damaged
+        archive and for a device that fails, after what is good was handed out.
         """
-        return self._stream.read(size)
+        if not self._is_begun:
+            self._is_begun = True
+            is_plain_file = self.regular and self.compression is None
+            if not is_plain_file:
+                self._ahead = self._stream.read(max(size, _SAMPLE_BYTES))
+            self._flattener = flattener_for(self._raw.peek(_SAMPLE_BYTES) if is_plain_file else self._ahead)
+        if self._ahead:
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            data = self._stream.read(size)
+        return data if self._flattener is None else self._flattener.feed(data)
 
     def skip(self, count: int) -> None:
         """Goes `count` bytes on from the beginning; only before the first read."""
         if self.regular and self.compression is None:
+            if count:
+                self._is_begun = True
+                self._flattener = flattener_for(self._raw.peek(_SAMPLE_BYTES), resumed=True)
             self._raw.seek(count)
             return
         while count:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from app.domain.formats.base import BadLine, Format, FormatOptions
 from app.domain.lines import names_columns
 
-__all__ = ["MAX_HEAD_BYTES", "MAX_HEAD_LINES", "HeadRule", "Heads", "head_rule", "text_of"]
+__all__ = ["MAX_HEAD_BYTES", "MAX_HEAD_LINES", "HeadRule", "Heads", "head_rule", "junk_before", "text_of"]
 
 MAX_HEAD_LINES = 64
 MAX_HEAD_BYTES = 16 << 10
@@ -32,6 +32,19 @@ def text_of(line: bytes) -> str:
     'caf\\\\xe9'
     """
     return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
+
+
+_JUNK = re.compile(rb"\x00*(?:\xef\xbb\xbf)?\x00*")
+
+
+def junk_before(data: bytes) -> int:
+    """How many bytes stand before the first line that are none of it: a byte order mark, NULs of an unclean shutdown.
+
+    >>> junk_before(b"\\xef\\xbb\\xbf#Fields"), junk_before(b"#Fields")
+    (3, 0)
+    """
+    found = _JUNK.match(data)
+    return found.end() if found else 0
 
 
 def head_rule(form: Format, options: FormatOptions) -> HeadRule:

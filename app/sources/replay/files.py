@@ -52,6 +52,8 @@ def replay_file(path: str, run: Run) -> None:
     ordered = options.order != FILE_ORDER
     with open_source(path, options.identifier, run.read_options, again=options.again or ordered) as opened:
         source, shown = opened.source, opened.file.shown
+        if source is not None and source.note:
+            options.say(source.note)
         if source is None:
             options.say(f"{shown} holds no lines: nothing to send")
         elif ordered:

@@ -36,6 +36,8 @@ class Labels:
             Headers.NAME: source.name.encode("utf-8", "surrogateescape"),
             Headers.FORMAT: source.format.name.encode(),
         }
+        if source.format_options.bytes:
+            self._headers[Headers.BYTES] = source.format_options.bytes.encode()
         if unordered:
             self._headers[Headers.UNORDERED] = b"1"
         self._head: tuple[str, ...] = ()

@@ -47,6 +47,9 @@ class Source:
         self.name = name
         self.format: Format = beginning.format
         self.rule: HeadRule = beginning.rule
+        self.format_options = beginning.options
+        self.note = beginning.note
+        """One sentence for people about how it is read; empty where there is none."""
         self.lines = 0 if again else record.lines
         self._registry = registry
         self._digest = ContentDigest(None if again else record.digest)

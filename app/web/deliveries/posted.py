@@ -10,13 +10,15 @@ from app.domain import formats
 from app.domain.formats.base import Format, FormatOptions
 from app.messages.headers import HEADERS_FORM, Headers
 from app.settings import Settings
+from app.sources.files.beginning import format_options
 from app.sources.files.chunks import Chunk, chunks
+from app.sources.files.plain_lines import with_plain_lines
 from app.sources.identity.heads import HeadRule, head_rule, text_of
 
 __all__ = ["posted_values", "source_of_key"]
 
-_LINES_TO_DETECT_BY = 100
-_BYTES_TO_DETECT_BY = 64 << 10
+_LINES_TO_DETECT_BY = 1000
+_BYTES_TO_DETECT_BY = 1 << 20
 
 
 def source_of_key(key: str) -> str:
@@ -34,7 +36,8 @@ def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[
     A body that fits into one message is left for the flow to read as it reads any shipper's. Of a larger one every message
     names the format and the head lines, which stand in the first of them only.
     """
-    options = FormatOptions(settings.json_fields, settings.realtime_fields)
+    options = format_options(settings)
+    body = with_plain_lines(body)
     form = _format(body, settings.format, options) if len(body) > settings.chunk_bytes else None
     rule = head_rule(form, options) if form else HeadRule()
     if not body.endswith(b"\n"):
@@ -47,7 +50,7 @@ def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[
 def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
     if name != "auto":
         return formats.get(name)
-    lines = body[:_BYTES_TO_DETECT_BY].split(b"\n")[:_LINES_TO_DETECT_BY]
+    lines = body[:_BYTES_TO_DETECT_BY].split(b"\n", _LINES_TO_DETECT_BY)[:_LINES_TO_DETECT_BY]
     return formats.detect([text_of(line) for line in lines], options)
 
 

@@ -74,7 +74,6 @@ def test_columns_without_a_time_are_refused_at_once() -> None:
         (columns(timestamp="1e99"), "bad_time"),
         (columns(timestamp="-5"), "bad_time"),
         (columns(sc_status="-"), "bad_status"),
-        (columns(sc_range_end="x"), "bad_range"),
     ],
 )
 def test_other_lines_are_rejected_with_their_reason(line: str, reason: str) -> None:

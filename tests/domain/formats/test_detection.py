@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.formats import FORMATS, FormatOptions, detect, get
+from app.domain.formats import FORMATS, FormatOptions, dash_for_bytes, detect, fits, get
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500'
 EXAMPLES = [(name, line) for name, log_format in FORMATS.items() for line in log_format.example.split("\n")]
@@ -19,6 +19,7 @@ def name_of(*lines: str) -> str | None:
 def test_the_formats_are_those_of_the_list() -> None:
     assert set(FORMATS) == {
         "weblog_tsv", "common", "combined", "vhost_combined", "combined_range", "cloudfront", "cloudfront_realtime", "s3", "w3c", "json",
+        "squid", "haproxy", "alb",
         "cdn_tsv",
     }  # fmt: skip
     assert all(name == log_format.name for name, log_format in FORMATS.items())
@@ -134,3 +135,24 @@ def test_get_gives_the_format_of_a_name() -> None:
 def test_get_names_what_comes_close_to_an_unknown_name(name: str, message: str) -> None:
     with pytest.raises(LookupError, match=message):
         get(name)
+
+
+@pytest.mark.parametrize("first", [["x" * 70_000], [""] * 200, ["\x00" * 4096], ["#" * 20_000] * 3 + [""] * 60])
+def test_blank_and_endless_lines_at_the_beginning_decide_nothing(first: list[str]) -> None:
+    assert name_of(*first, LINE + ' "-" "x" "bytes 0-499/1234"') == "combined_range"
+
+
+def test_a_mark_of_the_byte_order_or_nuls_before_the_first_line_do_no_harm() -> None:
+    assert name_of("\ufeff" + LINE) == name_of("\x00" * 100 + LINE) == "common"
+
+
+def test_a_format_fits_where_it_reads_half_of_the_lines() -> None:
+    json_line = FORMATS["json"].example.split("\n")[0]
+    assert fits(FORMATS["combined"], [LINE, "garbage", ""], FormatOptions())
+    assert not fits(FORMATS["combined"], [LINE, json_line, json_line], FormatOptions())
+    assert not fits(FORMATS["combined"], ["", ""], FormatOptions())
+
+
+def test_a_hyphen_for_the_bytes_of_a_line_of_the_family_is_told() -> None:
+    assert dash_for_bytes(["", LINE, LINE.replace(" 500", " -")])
+    assert not dash_for_bytes([LINE, LINE + ' "-" "-"', "- - -"])

@@ -80,7 +80,7 @@ def download(
         (download(), hit(T2014 + 38, "192.0.2.3", "curl/7.15.1", "GET /b/1.mp4?x=1", "GET", 206, None, None, 290, 579)),
         (
             s3('5A REST.DELETE.OBJECT a - 204 - - 12 5 - - - -', ip="-", requester="-"),
-            hit(T2014 + 38, "-", "-", "-", None, 204, total_bytes=12),
+            hit(T2014 + 38, None, "-", "-", None, 204, total_bytes=12),
         ),
     ],
 )  # fmt: skip
@@ -118,3 +118,13 @@ def test_referer_and_agent_may_be_absent_or_hold_quotes(tail: str, agent: str) -
 )
 def test_other_lines_are_rejected_with_their_reason(line: str, reason: str) -> None:
     assert reject("s3", line) == reason
+
+
+def test_quotes_in_an_address_are_read_up_to_the_status() -> None:
+    line = download().replace("/b/1.mp4?x=1", '/"a')
+    assert read("s3", line)[2:10] == ("curl/7.15.1", 'GET /"a', "GET", 206, None, None, 290, 579)
+    assert read("s3", line.replace("GET /", 'GET /"x" 200 y')).status == 206
+
+
+def test_doubled_blanks_part_columns_too() -> None:
+    assert read("s3", download().replace(" 206 ", "  206  ").replace("] ", "]  ")) == read("s3", download())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
+from app.domain.records import HitFlag
 from tests.domain.formats.reading import hit, read, reject
 
 IIS6 = "#Fields: date time c-ip cs-username s-ip s-port cs-method cs-uri-stem cs-uri-query sc-status cs(User-Agent)"
@@ -112,7 +113,6 @@ def test_a_later_fields_line_changes_the_columns() -> None:
         ("2002-05-02 17:42:15 GET", (IIS6,), "bad_columns"),
         ("2002-05-02 17:42:15 c - s 80 GET /a - 20 x", (IIS6,), "bad_status"),
         ("2002-05-32 17:42:15 c - s 80 GET /a - 200 x", (IIS6,), "bad_time"),
-        ("2020-07-31 16:46:07 bytes+9-1/10", ("#Fields: date time x-content-range",), "bad_range"),
     ],
 )
 def test_other_lines_are_rejected_with_their_reason(line: str, head: tuple[str, ...], reason: str) -> None:
@@ -126,3 +126,16 @@ def test_a_later_date_directive_dates_the_times_behind_it() -> None:
     assert parse("00:00:01 GET -")[0:5] == (86401.0, None, None, "GET", None)
     assert parse("#Date: some day") is None
     assert parse("00:00:02 - /a")[0:5] == (86402.0, None, None, "/a", None)
+
+
+def test_a_range_that_is_none_costs_the_range_and_not_the_hit() -> None:
+    head = ("#Fields: date time x-content-range",)
+    assert read("w3c", "2020-07-31 16:46:07 bytes+9-1/10", head)[6:10] == (None, None, None, None)
+    assert read("w3c", "2020-07-31 16:46:07 bytes+1-9/10", head)[6:10] == (1, 9, None, 10)
+
+
+@pytest.mark.parametrize(("code", "aborted"), [("0", False), ("64", True), ("1236", True), ("-", False)])
+def test_what_windows_says_of_the_connection_tells_that_the_client_went(code: str, aborted: bool) -> None:
+    head = ("#Fields: date time cs-method cs-uri-stem c-ip sc-status sc-win32-status cs-version",)
+    found = read("w3c", f"2020-07-31 16:46:07 GET /a 203.0.113.9 200 {code} HTTP/2", head)
+    assert found.flags == HitFlag.HTTP2 | (HitFlag.ABORTED if aborted else 0)

@@ -88,8 +88,9 @@ def test_a_line_without_range_is_a_hit_without_offsets(text: str) -> None:
     assert read("weblog_tsv", row(byte_range=text))[6:8] == (None, None)
 
 
-def test_columns_with_a_hyphen_stay_a_hyphen() -> None:
-    assert read("weblog_tsv", row(ip="-", agent="-"))[1:3] == ("-", "-")
+@pytest.mark.parametrize("client", ["", "-"])
+def test_a_client_of_nothing_is_nobody_and_an_agent_of_a_hyphen_stays_one(client: str) -> None:
+    assert read("weblog_tsv", row(ip=client, agent="-"))[1:3] == (None, "-")
 
 
 def test_byte_positions_may_be_of_any_size() -> None:

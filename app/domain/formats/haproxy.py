@@ -1,0 +1,70 @@
+"""HAProxy's default HTTP log (`option httplog`): client, [accept date], proxies, timers, status, bytes, …, state, …, "request".
+
+Captured headers stand in braces: one that is a Content-Range is the range, one that is written as a product is the agent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
+from app.domain.formats.endings import ending_flags
+from app.domain.formats.prefixes import behind_prefix
+from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, count, shown
+from app.domain.records import HitFlag
+
+__all__ = ["FORMAT"]
+
+_STATE = "1/1/0/0/0 0/0"
+_EXAMPLE = f"""\
+203.0.113.9:33317 [31/Jul/2020:16:46:07.655] https~ films/srv1 10/0/30/69/109 206 732 - - ---- {_STATE} {{curl/8.5.0}} {{bytes 0-289/579}} "GET /films/1.mp4 HTTP/1.1"
+203.0.113.9:33318 [31/Jul/2020:16:46:09.310] https~ films/srv1 10/0/30/69/109 206 731 - - CD-- {_STATE} {{curl/8.5.0}} {{bytes 290-578/579}} "GET /films/1.mp4 HTTP/1.1\""""
+_LINE = re.compile(
+    r"(\S+) +\[([^\]\[]{17})([^\]\[]{0,24})\] +\S+ +\S+ +[+/0-9-]+ +(-1|[0-9]{3}) +(\+?[0-9]{1,19}) +\S+ +\S+ +(\S{4}) +[+/0-9-]+ +[/0-9-]+ +"
+    r"((?:\{[^{}]*\} *){0,2})\"(.*?)\"?",
+    re.DOTALL,
+)
+_PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9][^|{}]*|Mozilla/.*")
+_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+
+
+def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
+    its_clients = clients(options.trusted_proxies)
+
+    def parse(line: str) -> tuple:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise BadLine(
+                "bad_columns",
+                f"not the columns of HAProxy's HTTP log: {shown(line)}" if line.strip() else "a blank line",
+            )
+        client, minute, second, status, sent, state, captured, request_text = found.groups()
+        # the date has no zone unless one was asked for
+        time = CLF_MINUTES[minute] + CLF_SECONDS[second if " " in second else f"{second} +0000"]
+        ip_address = its_clients.of[client]
+        request, method = REQUESTS[request_text]
+        code = STATUSES["000" if status == "-1" else status]
+        # with `+` the line was written before the response was over
+        bytes_sent = None if sent.startswith("+") else count(sent, "bytes sent")
+        flags = PROTOCOLS[request_text] | (ending_flags(state, False, True) or 0)
+        flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        user_agent, lo, hi, total = "-", None, None, None
+        for text in captured.replace("}", "|").replace("{", "|").split("|"):
+            if text[:5].lower() == "bytes":
+                lo, hi, total = content_range(text)
+            elif user_agent == "-" and _PRODUCT.fullmatch(text):
+                user_agent = text
+        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags
+
+    return behind_prefix(parse)
+
+
+FORMAT = Format(
+    name="haproxy",
+    title="HAProxy's default HTTP log; captured headers are the agent and the Content-Range, the state says how a response ended.",
+    example=_EXAMPLE,
+    make_parser=make_parser,
+)

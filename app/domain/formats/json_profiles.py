@@ -1,0 +1,225 @@
+"""JSON access logs that are known by name: what tells one, and where its fields stand.
+
+A profile is chosen by the keys of each line, or by its name in the field map. What a profile does not name keeps the usual
+paths of json_fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from typing import NamedTuple
+
+from app.domain.records import HitFlag
+
+__all__ = ["PROFILES", "Profile", "profile_of"]
+
+_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+_NONE: tuple[str, ...] = ()
+
+
+class Profile(NamedTuple):
+    """How one writer names its fields."""
+
+    name: str
+    marks: tuple[str, ...]
+    """Keys that its lines have; a tuple of keys parted by `|` needs one of them."""
+    paths: Mapping[str, tuple[str, ...]]
+    """Field to paths, as in json_fields.FIELDS; an empty tuple: this writer does not have it, whatever a key is called."""
+    agent_is_encoded: bool = False
+    """The agent is percent-encoded."""
+    frames_counted: bool = False
+    """Over HTTP/2 its bytes of the body count frame heads, too."""
+
+    def fits(self, keys: Container[str]) -> bool:
+        """Whether a line with these keys is one of this writer's."""
+        return all(any(key in keys for key in mark.split("|")) for mark in self.marks)
+
+
+_NO_RANGE = {"range": _NONE, "lo": _NONE, "hi": _NONE}
+
+PROFILES: dict[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "nginx",
+            ("remote_addr", "body_bytes_sent|request_uri|http_user_agent"),
+            {
+                "ended": ("request_completion",),
+                "content_range": ("sent_http_content_range",),
+                "content_length": ("sent_http_content_length",),
+                "content_encoding": ("sent_http_content_encoding",),
+                "content_type": ("sent_http_content_type",),
+                "bytes_sent": ("body_bytes_sent",),
+                "all_bytes_sent": ("bytes_sent",),
+                "range": _NONE,
+            },
+        ),
+        Profile(
+            "caddy",
+            ("request", "resp_headers|common_log|logger"),
+            {
+                "time": ("ts", "time"),
+                "request": _NONE,
+                "method": ("request.method",),
+                "path": ("request.uri",),
+                "ip_address": ("request.client_ip", "request.remote_ip", "request.remote_addr"),
+                "user_agent": ("request.headers.User-Agent",),
+                "protocol": ("request.proto",),
+                "forwarded": ("request.headers.X-Forwarded-For",),
+                "status": ("status",),
+                "bytes_sent": ("size",),
+                "all_bytes_sent": _NONE,
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "traefik",
+            ("DownstreamStatus|DownstreamContentSize", "RequestPath|RequestMethod|ClientHost"),
+            {
+                "ip_address": ("ClientHost", "ClientAddr"),
+                "content_range": ("downstream_Content-Range",),
+                "content_length": ("downstream_Content-Length",),
+                "content_encoding": ("downstream_Content-Encoding",),
+                "content_type": ("downstream_Content-Type",),
+                "protocol": ("RequestProtocol",),
+                "forwarded": ("request_X-Forwarded-For",),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "envoy",
+            (
+                "response_code",
+                "response_flags|downstream_remote_address|downstream_remote_address_without_port|start_time",
+            ),
+            {
+                "time": ("start_time", "time"),
+                "ip_address": (
+                    "downstream_direct_remote_address_without_port",
+                    "downstream_remote_address_without_port",
+                    "downstream_remote_address",
+                ),
+                "user_agent": ("user_agent", "req_user_agent"),
+                "method": ("method", "req_method"),
+                "path": ("x_envoy_original_path", "path", "req_path"),
+                "status": ("response_code",),
+                "protocol": ("protocol",),
+                "forwarded": ("x_forwarded_for",),
+                "ended": ("response_flags",),
+                # Envoy counts the body alone
+                "bytes_sent": ("bytes_sent",),
+                "all_bytes_sent": _NONE,
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "cloudflare",
+            ("ClientRequestMethod|ClientRequestURI|ClientRequestPath", "EdgeResponseStatus|EdgeStartTimestamp"),
+            {
+                "time": ("EdgeStartTimestamp", "EdgeEndTimestamp"),
+                "ip_address": ("ClientIP",),
+                "user_agent": ("ClientRequestUserAgent",),
+                "method": ("ClientRequestMethod",),
+                "path": ("ClientRequestURI", "ClientRequestPath"),
+                "status": ("EdgeResponseStatus",),
+                "protocol": ("ClientRequestProtocol",),
+                "content_type": ("EdgeResponseContentType",),
+                "content_range": ("ResponseHeaders.content-range",),
+                "content_length": ("ResponseHeaders.content-length",),
+                "content_encoding": ("ResponseHeaders.content-encoding",),
+                "bytes_sent": ("EdgeResponseBodyBytes",),
+                "all_bytes_sent": ("EdgeResponseBytes",),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "fastly",
+            ("response_status", "response_body_size|fastly_server|fastly_is_edge|request_user_agent"),
+            {
+                "time": ("timestamp", "time_start", "time"),
+                "ip_address": ("client_ip",),
+                "user_agent": ("request_user_agent",),
+                "method": ("request_method",),
+                "path": ("url", "request_url"),
+                "status": ("response_status",),
+                "protocol": ("request_protocol",),
+                "content_range": ("response_content_range", "content_range", "resp_content_range"),
+                "content_length": ("response_content_length", "content_length"),
+                "content_encoding": ("response_content_encoding", "content_encoding"),
+                "content_type": ("response_content_type", "content_type"),
+                "bytes_sent": ("response_body_size",),
+                "all_bytes_sent": ("response_size", "response_bytes"),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "akamai",
+            ("reqTimeSec|reqPath", "cliIP|statusCode"),
+            {
+                "time": ("reqTimeSec",),
+                "ip_address": ("cliIP",),
+                "user_agent": ("UA",),
+                "method": ("reqMethod",),
+                "path": ("reqPath",),
+                "query": ("queryStr",),
+                "status": ("statusCode",),
+                "protocol": ("proto",),
+                "content_type": ("rspContentType",),
+                "content_range": ("contentRange", "rspContentRange"),
+                "content_length": ("rspContentLen",),
+                "content_encoding": ("contentEncoding",),
+                "bytes_sent": ("bytes",),
+                "all_bytes_sent": ("totalBytes",),
+                "ended": ("errorCode",),
+                "total_bytes": _NONE,
+                # `range` is what the client asked for
+                **_NO_RANGE,
+            },
+            agent_is_encoded=True,
+            frames_counted=True,
+        ),
+        Profile(
+            "google",
+            ("httpRequest",),
+            {
+                "time": ("timestamp", "receiveTimestamp"),
+                "ip_address": ("httpRequest.remoteIp",),
+                "user_agent": ("httpRequest.userAgent",),
+                "request": _NONE,
+                "method": ("httpRequest.requestMethod",),
+                "path": ("httpRequest.requestUrl",),
+                "status": ("httpRequest.status",),
+                "protocol": ("httpRequest.protocol",),
+                "bytes_sent": _NONE,
+                "all_bytes_sent": ("httpRequest.responseSize",),
+                "ended": ("jsonPayload.statusDetails",),
+                "content_range": ("jsonPayload.contentRange",),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "azure",
+            ("properties", "category|operationName|resourceId"),
+            {
+                "time": ("time", "timeStamp"),
+                "ip_address": ("properties.clientIp", "properties.clientIP", "properties.socketIp"),
+                "user_agent": ("properties.userAgent",),
+                "request": _NONE,
+                "method": ("properties.httpMethod",),
+                "path": ("properties.requestUri", "properties.requestURI"),
+                "query": ("properties.requestQuery",),
+                "status": ("properties.httpStatusCode", "properties.httpStatus"),
+                "protocol": ("properties.httpVersion",),
+                "bytes_sent": _NONE,
+                "all_bytes_sent": ("properties.responseBytes", "properties.sentBytes"),
+                "ended": ("properties.errorInfo",),
+                **_NO_RANGE,
+            },
+        ),
+    )
+}
+
+
+def profile_of(keys: Container[str]) -> Profile | None:
+    """The writer of a line with these keys, or None where nothing tells."""
+    return next((profile for profile in PROFILES.values() if profile.fits(keys)), None)

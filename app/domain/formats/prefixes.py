@@ -1,0 +1,117 @@
+"""What loggers write before a line, or around it: syslog, journalctl, docker, Kubernetes. Told line by line.
+
+A line that its format refuses is tried again behind what stands before it, so that a line without anything costs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from json import JSONDecoder
+
+from app.domain.formats.base import BadLine
+
+__all__ = ["behind_prefix", "without_prefix"]
+
+_MOST = 4
+"""So many may stand one before the other, as where docker's output goes through syslog."""
+_PRIORITY = r"(?:<[0-9]{1,3}>)?"
+_ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?"
+_BSD = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) [ 0-3]?[0-9](?: [0-9]{4})? [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+_FULL = rf"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) {_ISO}(?: [A-Z]{{1,5}})?"
+_SINCE_BOOT = r"\[ *[0-9]{1,12}\.[0-9]{1,9}\]"
+_UNIX = r"[0-9]{9,11}\.[0-9]{3,9}"
+_TAG = r"[^\s:\[\]\"{}]{1,64}(?:\[[^\]\s\"]{0,32}\])?:(?=[ {])"
+_STRUCTURED = r"(?:-|(?:\[[^\s\]\"]+(?: [^\s=\]\"]+=\"(?:[^\"\\\]]|\\.)*\")*\])+)"
+_COLOUR = r"(?:\x1b\[[0-9;]*m)*"
+
+_PREFIXES = [
+    # RFC 5424
+    re.compile(rf"(?:[0-9]{{1,5}} )?(?:<[0-9]{{1,3}}>)?1 (?:-|{_ISO}) \S+ \S+ \S+ \S+ {_STRUCTURED} (?:\ufeff)?"),
+    # RFC 3164 as written to a file or sent, and journalctl in its forms; nginx can leave the host out
+    re.compile(
+        rf"{_PRIORITY}(?:{_BSD}|{_ISO}|{_FULL}|{_SINCE_BOOT}|{_UNIX}) (?:[^\s:\[\]\"]{{1,255}} |(?:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]+ ))?{_TAG} ?"
+    ),
+    # CRI: time, stream, whether the line is whole
+    re.compile(rf"{_ISO} (?:stdout|stderr) [FP](?::\S+)? "),
+    # docker compose, and kubectl logs --prefix
+    re.compile(rf"{_COLOUR}[A-Za-z0-9][\w.-]{{0,127}} *\| ?{_COLOUR} ?"),
+    re.compile(r"\[pod/[^\]\s]{1,255}\] "),
+    # docker logs -t and kubectl logs --timestamps; syslog without a tag, whose host is then read as a virtual host
+    re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) (?=[^ ])"),
+]
+_DECODE = JSONDecoder().decode
+_WRAPPED = re.compile(r'\s*\{.{0,65536}?"(?:log|MESSAGE)"\s*:', re.DOTALL)
+_AROUND = (
+    "stream",
+    "time",
+    "attrs",
+    "tag",
+    "__REALTIME_TIMESTAMP",
+    "_PID",
+    "SYSLOG_IDENTIFIER",
+    "kubernetes",
+    "docker",
+    "container_id",
+)
+
+
+def without_prefix(line: str) -> str | None:
+    """The line behind what a logger wrote before it, or None where nothing stands there.
+
+    >>> without_prefix("Dec 23 15:31:15 host1 nginx[12]: 10.0.0.1 - - [")
+    '10.0.0.1 - - ['
+    >>> without_prefix('{"log":"10.0.0.1 - - [\\\\n","stream":"stdout","time":"2024-07-31T10:00:00Z"}')
+    '10.0.0.1 - - ['
+    >>> without_prefix("10.0.0.1 - - [") is None
+    True
+    """
+    if line[:1] in "{ " and _WRAPPED.match(line):
+        return _unwrapped(line)
+    for prefix in _PREFIXES:
+        found = prefix.match(line)
+        if found is not None:
+            return line[found.end() :]
+    return None
+
+
+def _unwrapped(line: str) -> str | None:
+    """The text of docker's json-file driver and of `journalctl -o json`."""
+    try:
+        record = _DECODE(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        return None
+    text = record.get("log", record.get("MESSAGE"))
+    if not isinstance(text, str) or not any(name in record for name in _AROUND):
+        return None
+    text = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return text.rstrip("\r\n").replace("\n", "\\n")
+
+
+def behind_prefix(parse: Callable[[str], tuple | None]) -> Callable[[str], tuple | None]:
+    """A parser that reads lines behind what stands before them, too. What it refuses it refuses as `parse` does."""
+
+    def parse_behind(line: str) -> tuple | None:
+        try:
+            return parse(line)
+        except BadLine as bad:
+            first = bad
+        return read_behind(parse, line, first)
+
+    return parse_behind
+
+
+def read_behind(parse: Callable[[str], tuple | None], line: str, first: BadLine) -> tuple | None:
+    """The line that `parse` refused with `first`, read behind its prefixes. Raises the last refusal."""
+    for _ in range(_MOST):
+        rest = without_prefix(line)
+        if rest is None:
+            break
+        line = rest
+        try:
+            return parse(line)
+        except BadLine as bad:
+            first = bad
+    raise first

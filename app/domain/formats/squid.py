@@ -1,0 +1,68 @@
+"""Squid's own log: epoch, ms, client, result/status, bytes with headers, method, URL, user, hierarchy, type.
+
+With `log_mime_hdrs on` the headers stand in two brackets behind: then the agent and the Content-Range are read, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.clients import clients
+from app.domain.formats.endings import ending_flags
+from app.domain.formats.prefixes import behind_prefix
+from app.domain.formats.times import epoch_time
+from app.domain.formats.values import STATUSES, content_range, content_type_flags, count, joined_request, shown
+from app.domain.records import HitFlag
+
+__all__ = ["FORMAT"]
+
+_EXAMPLE = """\
+1596213967.123    290 203.0.113.9 TCP_MISS/206 732 GET http://example.com/films/1.mp4 - HIER_DIRECT/192.0.2.1 video/mp4
+1596213969.310     12 203.0.113.9 TCP_MISS_ABORTED/206 731 GET http://example.com/films/1.mp4 - HIER_DIRECT/192.0.2.1 video/mp4"""
+_LINE = re.compile(
+    r"([0-9]{9,10}\.[0-9]{1,6}) +(-?[0-9]{1,12}) +(\S+) +((?:TCP|UDP|NONE)[A-Z_]*)/([0-9]{3}|-) +([0-9]{1,19}|-) +(\S+) +(\S+) +\S+ +\S+ +(\S+)(?: +(.*))?",
+    re.DOTALL,
+)
+_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+_AGENT = re.compile(r"(?:\[|%0[aA]|\\n|\n)User-Agent: ?(.*?)(?:%0[dD]|\\r|\r|\\n|\n|\]|\Z)", re.IGNORECASE | re.DOTALL)
+_RANGE = re.compile(r"Content-Range:(?: |%20)*(bytes[ %20]+[0-9]+-[0-9]+/[0-9*]+)", re.IGNORECASE)
+
+
+def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
+    its_clients = clients(options.trusted_proxies)
+
+    def parse(line: str) -> tuple:
+        found = _LINE.fullmatch(line)
+        if found is None:
+            raise BadLine(
+                "bad_columns", f"not the columns of Squid's log: {shown(line)}" if line.strip() else "a blank line"
+            )
+        when, _, client, result, status, sent, method_text, url, kind, more = found.groups()
+        time = epoch_time(when)
+        ip_address = its_clients.of[client]
+        request, method = joined_request(method_text, url)
+        code = STATUSES["000" if status == "-" else status]
+        bytes_sent = count(sent, "bytes sent")
+        flags = (ending_flags(result, False, False) or 0) | content_type_flags(kind)
+        flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        lo = hi = total = None
+        user_agent = "-"
+        if more:
+            if agent := _AGENT.search(more):
+                user_agent = unquote(agent[1], errors="backslashreplace")
+            if answered := _RANGE.search(more):
+                lo, hi, total = content_range(answered[1].replace("%20", " "))
+        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags
+
+    return behind_prefix(parse)
+
+
+FORMAT = Format(
+    name="squid",
+    title="Squid's own log; bytes count the headers, and the result code says which responses broke off.",
+    example=_EXAMPLE,
+    make_parser=make_parser,
+)
