@@ -60,8 +60,6 @@ class LineColumns(NamedTuple):
     """Bytes of each hit's body, -1 where it names none; None where none does. So is the next."""
     total: Ints | None = None
     """Size of the whole file."""
-    flags: Bytes | None = None
-    """Sum of HitFlag of each hit; None where none has one. Kernels leave lines with other flags than HTTP2 to the parser."""
     unread: dict[str, int] = {}
     """What was passed over in the lines read here: a sentence and how many times."""
 
@@ -176,6 +174,9 @@ def assembled(
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     plain = plain & _has_plain_client(table, trusted_proxies)
+    if every_status:
+        # these go into messages, whose columns have no place for a flag
+        plain &= ~_has_newer_protocol(table)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
@@ -197,7 +198,6 @@ def assembled(
         disorder_s,
         None if sent is None else sent[counts],
         None if total is None else total[counts],
-        _flags(table, counts),
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
     )
 
@@ -216,11 +216,10 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return False
 
 
-def _flags(table: pa.Table, counts: Bools) -> Bytes | None:
-    """The flags that the protocols of the requests set."""
+def _has_newer_protocol(table: pa.Table) -> Bools:
+    """Which requests have a protocol that sets a flag. Such a flag changes nothing of what a body's bytes prove."""
     codes, texts = _coded(table, "request")
-    flags = np.array([PROTOCOLS[text] for text in texts], np.uint8)
-    return flags[codes[counts]] if flags.any() else None
+    return np.array([PROTOCOLS[text] != 0 for text in texts], np.bool_)[codes]
 
 
 def _coded(table: pa.Table, name: str) -> tuple[Ints, list[str]]:

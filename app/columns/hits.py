@@ -23,11 +23,10 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Positions = NDArray[np.uint64]
-Flags = NDArray[np.uint8]
 
 
 class HitColumns(NamedTuple):
-    """Hits in the order of their source, a value a hit."""
+    """Hits in the order of their source, a value a hit; none has a flag."""
 
     names: KeyNames
     codes: Ints
@@ -42,8 +41,6 @@ class HitColumns(NamedTuple):
     """Bytes of the body, -1 if a hit does not name them; None if no hit does. So is the next."""
     total: Ints | None
     """Size of the whole file."""
-    flags: Flags | None = None
-    """Sum of HitFlag; None if no hit has one. Of lines, no flag but HTTP2 is among them."""
 
     @classmethod
     def of_lines(cls, blocks: Sequence[LineColumns]) -> HitColumns:
@@ -57,8 +54,7 @@ class HitColumns(NamedTuple):
         )
         told = [(block.sent, block.total) for block in blocks if block.sent is not None and block.total is not None]
         sent, total = (np.concatenate(some) for some in zip(*told, strict=True)) if told else (None, None)
-        flags = _flags([(block.flags, len(block.times)) for block in blocks])
-        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total, flags)
+        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total)
 
     @classmethod
     def from_message(cls, blocks: Sequence[PackedHits]) -> HitColumns:
@@ -81,7 +77,6 @@ class HitColumns(NamedTuple):
             np.concatenate([np.frombuffer(block.hi, "<i8") for block in blocks]),
             _told([(block.sent, len(block)) for block in blocks]) if told else None,
             _told([(block.total, len(block)) for block in blocks]) if told else None,
-            _flags([(np.frombuffer(block.flags, np.uint8) if block.flags else None, len(block)) for block in blocks]),
         )
 
     def by_partition(self, partition_of: Callable[[Key], int]) -> dict[int, HitColumns]:
@@ -109,7 +104,6 @@ class HitColumns(NamedTuple):
                 self.hi[rows],
                 None if self.sent is None else self.sent[rows],
                 None if self.total is None else self.total[rows],
-                None if self.flags is None else self.flags[rows],
             )
         return found
 
@@ -133,7 +127,6 @@ class HitColumns(NamedTuple):
             self.hi.astype("<i8").tobytes(),
             b"" if self.sent is None else self.sent.astype("<i8").tobytes(),
             b"" if self.total is None else self.total.astype("<i8").tobytes(),
-            b"" if self.flags is None else self.flags.tobytes(),
         )
 
     @property
@@ -170,10 +163,3 @@ def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:
     """A column that some blocks, of so many hits, may lack."""
     told: Any = [np.frombuffer(packed, "<i8") if packed else np.full(count, -1) for packed, count in columns]
     return np.concatenate(told)
-
-
-def _flags(columns: Sequence[tuple[Flags | None, int]]) -> Flags | None:
-    """The flags of some blocks, of so many hits; None if no hit has one."""
-    if all(flags is None for flags, _ in columns):
-        return None
-    return np.concatenate([np.zeros(count, np.uint8) if flags is None else flags for flags, count in columns])

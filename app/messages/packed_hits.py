@@ -15,7 +15,7 @@ __all__ = ["PackedHits"]
 
 
 class PackedHits(msgspec.Struct, array_like=True):
-    """Hits that are alike, as columns. A message of them is a third as large, and needs no work for each line.
+    """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
 
     Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
     """
@@ -38,8 +38,6 @@ class PackedHits(msgspec.Struct, array_like=True):
     """Bytes of the body, 64 bits, -1 if a hit names none; nothing at all if none of them does. So is the next."""
     total: bytes = b""
     """Size of the whole file."""
-    flags: bytes = b""
-    """Sum of HitFlag, 8 bits; nothing at all if no hit has one."""
 
     def __len__(self) -> int:
         return len(self.key) // 4
@@ -54,8 +52,8 @@ class PackedHits(msgspec.Struct, array_like=True):
             if self.sent
             else repeat((-1, -1), len(self))
         )
-        for (number, time, position, status, lo, hi), (sent, total), flags in zip(
-            zip(*columns, strict=True), told, self.flags or repeat(0, len(self)), strict=True
+        for (number, time, position, status, lo, hi), (sent, total) in zip(
+            zip(*columns, strict=True), told, strict=True
         ):
             sizes = None if sent < 0 else sent, None if total < 0 else total
             yield (
@@ -64,7 +62,7 @@ class PackedHits(msgspec.Struct, array_like=True):
                 status,
                 *((lo, hi) if lo <= hi else (None, None)),
                 *sizes,
-                flags,
+                0,
                 identify(position),
                 source,
                 position,
@@ -82,9 +80,8 @@ class PackedHits(msgspec.Struct, array_like=True):
         """One hit of a key, as large as any of it."""
         eight = bytes(8)
         sizes = (eight, eight) if self.sent else (b"", b"")
-        flags = bytes(1) if self.flags else b""
         return PackedHits(
-            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *sizes, flags
+            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *sizes
         )
 
     def part(self, begin: int, end: int) -> PackedHits:
@@ -102,5 +99,4 @@ class PackedHits(msgspec.Struct, array_like=True):
             self.hi[8 * begin : 8 * end],
             self.sent[8 * begin : 8 * end],
             self.total[8 * begin : 8 * end],
-            self.flags[begin:end],
         )
