@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
 from random import Random
 from typing import NamedTuple
 
@@ -75,7 +76,7 @@ def _address(number: int) -> str:
     mixed = (number * 10_368_889) % (1 << 24)  # an odd factor: a permutation
     high, middle, low = mixed >> 16, (mixed >> 8) & 255, mixed & 255
     if number % 9 == 8:
-        return f"2001:db8:{high:x}::{middle:x}:{low:x}"
+        return str(IPv6Address(f"2001:db8:{high:x}::{middle:x}:{low:x}"))  # as the domain writes it
     return f"{_FIRST_OCTETS[number % len(_FIRST_OCTETS)]}.{high}.{middle}.{low}"
 
 

@@ -92,8 +92,8 @@ def test_several_files_may_have_several_formats(tmp_path: Path) -> None:
 
 def test_a_format_may_be_given_by_name_or_by_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a").write_text(LINE)
-    assert "reject" in objects(parse("a", "--format", "common"))[0]
-    monkeypatch.setenv("WEBLOGS_FORMAT", "vhost_combined")
+    assert "reject" in objects(parse("a", "--format", "json"))[0]
+    monkeypatch.setenv("WEBLOGS_FORMAT", "s3")
     settings.cache_clear()
     assert "reject" in objects(parse("a"))[0]
     assert "hit" in objects(parse("a", "--format", "auto"))[0]

@@ -28,7 +28,7 @@ _PLAIN_IPV4 = re.compile(
 _IPV4_WITH_PORT = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}")
 _BRACKETS = re.compile(r"\[([0-9A-Fa-f:.]{2,45}(?:%[\w.-]{1,40})?)\](?::[0-9]{1,5})?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[\w.-]{1,40})?", re.ASCII)
-_HOST_NAME = re.compile(r"([A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?)(?::[0-9]{1,5})?")
+_HOST_NAME = re.compile(r"(\.?[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?)(?::[0-9]{1,5})?")
 _NOBODY = frozenset({"", "-", "unix:", "@", "unknown", "(null)", "null"})
 """What servers write where there is no address: `unix:` and `@` are connections through a socket of the same machine."""
 _MOST_LISTED = 64

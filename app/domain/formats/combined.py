@@ -255,7 +255,11 @@ def client_column(before: str) -> str:
         is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
         return "-" if is_virtual_host else columns[0].replace(",", ", ")
     is_address = _ADDRESS_FORM.fullmatch
-    if columns[2] == "-" and _VIRTUAL_HOST.fullmatch(columns[0]) and (is_address(columns[1]) or not is_address(columns[0])):
+    if (
+        columns[2] == "-"
+        and _VIRTUAL_HOST.fullmatch(columns[0])
+        and (is_address(columns[1]) or not is_address(columns[0]))
+    ):
         return columns[1].replace(",", ", ")
     raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
 
