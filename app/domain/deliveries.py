@@ -1,28 +1,33 @@
 """The verdict: was the file delivered whole? From what one tally holds and the size of the file, where it is known.
 
-By the first rule that fits:
+What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 
 | # | known | verdict | reason | evidence |
 |---|---|---|---|---|
 | 0 | more hits came than are kept | unknown | fragmented | ranges |
 | 1 | hits name different totals | unknown | size_changed | ranges |
-| 2 | offsets and a total | all of 0..total-1 there: complete; else partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
-| 3 | offsets, no total | one range from 0: complete, size unknown; else partial | probe_only, cut_off, start_missing, gap | ranges |
-| 4 | byte counts, a total | sum < total: partial; else unknown | not_enough_bytes, no_offsets | bytes |
-| 5 | byte counts, no total | unknown | size_unknown | bytes |
-
-Where some hits name offsets and others only counts, complete is still proved by ranges; short of that the counts decide,
-because a response without offsets may have sent what the ranges lack.
+| 2 | all of the file surely was received | complete | | ranges |
+| 3 | all of it was sent, some by responses that broke and were resumed | complete; strict: unknown | in_flight | resumed |
+| 4 | no size, but a 200 that ended as it should, or one range from byte 0 to the last byte that anybody was sent | complete | | ranges |
+| 5 | a response was encoded, or may have been | unknown | encoded | bytes |
+| 6 | a response does not name its range: sum of bytes < size | partial | not_enough_bytes | bytes |
+| 7 | the same, the sum reaches the size | unknown | no_offsets | bytes |
+| 8 | 200s or counts, and no size | unknown | size_unknown | bytes |
+| 9 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
+| 10 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
+| 11 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
 """
 
 from __future__ import annotations
 
 import sys
 from array import array
+from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
-from app.domain.records import Delivery
+from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, Proof, row_of
+from app.domain.records import Delivery, HitFlag
 from app.domain.tallies import Mark, Tally
 
 __all__ = [
@@ -50,6 +55,13 @@ Verdict = tuple[str, str | None, str]
 _COMPLETE: Verdict = ("complete", None, "ranges")
 _FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEADERS_COUNTED, "headers_counted"))
 _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
+_UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
+"""Marks beyond those of hits that prove their ranges."""
+_FROM_START = (
+    Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
+)
+"""Marks of 200s that name no range."""
+_PROOF = Proof()
 _make = tuple.__new__
 
 
@@ -62,13 +74,20 @@ def version(hits: int, stage: int) -> int:
     return hits * 8 + stage
 
 
-def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: int = STAGE_OPEN) -> Delivery:
+def describe(
+    key: tuple[str, str, str], tally: Tally, size: int | None, stage: int = STAGE_OPEN, proof: Proof = _PROOF
+) -> Delivery:
     """The record of a delivery. `size` is the size of the file in bytes from elsewhere; what the log names goes first."""
-    marks, kept = tally.marks, tally.ranges
+    marks = tally.marks
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
-    ranges = kept if total is None else byteranges.clip(kept, total)
-    verdict, reason, evidence = _judge(tally, ranges, total)
-    missing = holes(ranges, total)
+    found = _Findings(tally.ranges, tally.ranges, tally.ranges, tally.cut_hi) if not marks & _UNSURE else None
+    found = found or _weighed(tally, total, proof.in_flight_bytes)
+    sent = found.sent
+    if total is not None:
+        found = found.within(total)
+    verdict, reason, evidence = _judge(tally, found, total, proof.strict)
+    ranges, flags = found.received, marks | (Mark.CUT if found.cut_hi >= 0 else 0)
+    missing, doubtful = _open(found, total)
     # in the order of the fields and past the constructor: records are made by the thousand
     return _make(
         Delivery,
@@ -87,13 +106,95 @@ def describe(key: tuple[str, str, str], tally: Tally, size: int | None, stage: i
             reason,
             len(tally.ids),
             tally.sent if marks & Mark.SENT else None,
-            _flags(marks, ranges is not kept) if marks & _FLAGGED or ranges is not kept else [],
+            _flags(flags, found.sent is not sent) if flags & _FLAGGED or found.sent is not sent else [],
             _hex(tally.ids[:KEPT_IDS]),
             stage == STAGE_FINAL,
             version(tally.known, stage),
             None,
         ),
     )
+
+
+class _Findings(NamedTuple):
+    """Which bytes arrived, by how sure that is: each of the first three holds the one before it."""
+
+    received: Ranges
+    sent: Ranges
+    """With what is doubtful: the last bytes before the end of responses that broke."""
+    answered: Ranges
+    """With what may have been sent."""
+    cut_hi: int
+    """Last byte announced by a response that was cut, or -1."""
+    is_encoded: bool = False
+    is_placeless: bool = False
+    """Any byte may have arrived."""
+    is_reached: bool = False
+    """A response sent all, and broke."""
+
+    def within(self, total: int) -> _Findings:
+        """Of a file of so many bytes; the very same tuples where all lies within."""
+        received, sent, answered = (byteranges.clip(some, total) for some in self[:3])
+        return self._replace(received=received, sent=sent, answered=answered)
+
+
+def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings:
+    """Put together from all hits, now that the size of the file is known, or is not."""
+    marks, answered, cut_hi = tally.marks, tally.answered, tally.cut_hi
+    whole: Ranges = ((0, total - 1),) if total else ()
+    received, broken = tally.ranges, list(tally.broken)
+    is_encoded, is_reached = bool(marks & Mark.ENCODED), bool(marks & Mark.REACHED)
+    is_compressible = bool(marks & Mark.COMPRESSIBLE)
+    for body, flags in ((tally.start_sent, 0), (tally.start_aborted, int(HitFlag.ABORTED))):
+        if body < 0:
+            continue
+        if total is None:
+            if body and not is_compressible:
+                broken.append((0, body - 1))
+            continue
+        claim = row_of(flags, Measure.ENOUGH if body >= total else Measure.FEWER, is_compressible).claim
+        if claim == Claim.ALL:
+            received = byteranges.union(received, whole)
+        elif claim == Claim.NO_POSITIONS:
+            is_encoded = True
+        else:
+            cut_hi = max(cut_hi, total - 1)
+            if body >= total:
+                is_reached, answered = True, byteranges.union(answered, whole)
+            if min(body, total - 1):
+                broken.append((0, min(body, total - 1) - 1))
+    if marks & Mark.WHOLE:
+        received = byteranges.union(received, whole or (((0, tally.start_sent - 1),) if tally.start_sent > 0 else ()))
+    if marks & Mark.ANSWERED_WHOLE:
+        answered = byteranges.union(answered, whole)
+    if marks & Mark.ANSWERED_BROKEN and total is not None:
+        cut_hi = max(cut_hi, total - 1)
+        if total > 1:
+            answered = byteranges.union(answered, ((0, total - 2),))
+    doubtful_bytes = in_flight_bytes + (HEADER_ALLOWANCE_BYTES if marks & Mark.HEADERS_COUNTED else 0)
+    sent = received
+    if broken:
+        sent = byteranges.union(received, byteranges.normalise(broken))
+        surely = [(lo, hi - doubtful_bytes) for lo, hi in broken if hi - doubtful_bytes >= lo]
+        received = byteranges.union(received, byteranges.normalise(surely))
+    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded
+    is_placeless |= total is None and is_compressible and bool(marks & (Mark.START | Mark.START_ABORTED))
+    return _Findings(
+        received, sent, byteranges.union(sent, answered), cut_hi, is_encoded, is_placeless, is_reached
+    )
+
+
+def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
+    """What surely is missing, and what may have arrived."""
+    if found.answered is found.received and not found.is_placeless:
+        return holes(found.received, total), ()
+    if total is None:
+        end = found.answered[-1][1] if found.answered else -1
+    else:
+        end = total - 1
+    lacking = byteranges.missing(found.received, 0, end)
+    if found.is_placeless:
+        return (), lacking
+    return byteranges.missing(found.answered, 0, end), byteranges.intersect(lacking, found.answered)
 
 
 def holes(ranges: Ranges, total: int | None) -> Ranges:
@@ -122,37 +223,52 @@ def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
     return delivery._replace(superseded_by=by, version=version(known_hits, STAGE_SUPERSEDED), final=False)
 
 
-def _judge(tally: Tally, ranges: Ranges, total: int | None) -> Verdict:
+def _judge(tally: Tally, found: _Findings, total: int | None, strict: bool) -> Verdict:
     marks = tally.marks
     if marks & Mark.FRAGMENTED:
         return "unknown", "fragmented", "ranges"
-    if tally.total_min != tally.total_max:
+    if tally.total_min != tally.total_max or (total == 0 and marks & Mark.OFFSETS):
         return "unknown", "size_changed", "ranges"
-    if marks & Mark.OFFSETS:
-        whole = (
-            len(ranges) == 1
-            and ranges[0][0] == 0
-            and (ranges[0][1] >= total - 1 if total is not None else _proves_end(tally))
-        )
-        if whole:
-            return _COMPLETE
-        if not marks & Mark.BYTES_ONLY:
-            return "partial", _what_lacks(tally, ranges, total), "ranges"
-    if total is None:
+    if _is_whole(tally, found, found.received, total):
+        return _COMPLETE
+    if _is_whole(tally, found, found.sent, total):
+        return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
+    if found.is_encoded:
+        return "unknown", "encoded", "bytes"
+    if total is None and marks & (Mark.BYTES_ONLY | _FROM_START):
         return "unknown", "size_unknown", "bytes"
-    if not marks & Mark.NO_COUNT and tally.sent < total:
-        return "partial", "not_enough_bytes", "bytes"
-    return "unknown", "no_offsets", "bytes"
+    if marks & Mark.BYTES_ONLY:
+        if marks & Mark.COMPRESSIBLE and tally.sent < (total or 0):
+            return "unknown", "encoded", "bytes"
+        if not marks & Mark.NO_COUNT and tally.sent < (total or 0):
+            return "partial", "not_enough_bytes", "bytes"
+        return "unknown", "no_offsets", "bytes"
+    if _is_whole(tally, found, found.answered, total):
+        is_announced = marks & (Mark.ANSWERED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN) or not found.is_reached
+        return "unknown", "announced" if is_announced else "in_flight", "ranges"
+    return "partial", _what_lacks(found, total), "ranges"
 
 
-def _proves_end(tally: Tally) -> bool:
-    """Without a size: one range from 0 is the whole file, unless it is a probe or stops where a response was cut."""
-    hi = tally.ranges[0][1]
-    return hi > PROBE_HI and hi >= tally.cut_hi
+def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None) -> bool:
+    """Whether these are all bytes of the file."""
+    if total is not None:
+        if not total:
+            return bool(tally.marks & (_FROM_START | Mark.ENCODED))
+        return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
+    if tally.marks & Mark.WHOLE:
+        return True
+    # without a size: one range from 0 is the whole file, unless it is a probe or stops before the end of another response
+    if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:
+        return False
+    last = max(found.answered[-1][1], found.cut_hi, tally.start_sent - 1, tally.start_aborted - 1)
+    return ranges[0][1] >= last and last > PROBE_HI
 
 
-def _what_lacks(tally: Tally, ranges: Ranges, total: int | None) -> str:
-    cut = tally.cut_hi >= 0 and not _mended(tally, ranges)
+def _what_lacks(found: _Findings, total: int | None) -> str:
+    ranges = found.answered
+    cut = found.cut_hi >= 0 and not (
+        len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= found.cut_hi
+    )
     if ranges and ranges[-1][1] <= PROBE_HI and not cut:
         return "probe_only"
     if cut:
@@ -162,8 +278,3 @@ def _what_lacks(tally: Tally, ranges: Ranges, total: int | None) -> str:
     if not ranges or ranges[0][0] > 0:
         return "start_missing"
     return "gap" if len(ranges) > 1 else "end_missing"
-
-
-def _mended(tally: Tally, ranges: Ranges) -> bool:
-    """Whether later responses sent all that a cut one had announced, as a client that resumes asks for it."""
-    return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= tally.cut_hi

@@ -12,7 +12,7 @@ from operator import attrgetter
 
 from app.domain import windows
 from app.domain.entries import Entry
-from app.domain.tallies import MAX_HITS, Mark, Part, Tally
+from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part, Tally
 from app.domain.windows import Rules
 
 __all__ = ["entry_of", "joined", "tally_of"]
@@ -62,7 +62,9 @@ def tally_of(start: float, parts: Sequence[Part]) -> Tally:
     begin, end = 0, -2
     sent_sum = all_marks = 0
     least = greatest = cut = -1
-    for _, hit_id, lo, hi, sent, total, marks, cut_hi in parts:
+    unproved: list[Part] = []
+    for part in parts:
+        _, hit_id, lo, hi, sent, total, marks, cut_hi = part
         ids.append(hit_id)
         sent_sum += sent
         all_marks |= marks
@@ -75,7 +77,9 @@ def tally_of(start: float, parts: Sequence[Part]) -> Tally:
                 greatest = total
             elif total < least:
                 least = total
-        if begin <= lo <= end + 1:  # a file read in order
+        if marks & UNPROVED:
+            unproved.append(part)
+        elif begin <= lo <= end + 1:  # a file read in order
             if hi > end:
                 end = hi
         elif hi >= lo:
@@ -93,6 +97,8 @@ def tally_of(start: float, parts: Sequence[Part]) -> Tally:
     tally.ranges = tuple(pairs) if len(pairs) < 2 else _union(sorted(pairs))
     tally.sent, tally.marks, tally.cut_hi = sent_sum, all_marks, cut
     tally.total_min, tally.total_max = least, greatest
+    for one in unproved:
+        tally.add_unproved(one.lo, one.hi, one.marks, one.cut_hi)
     return tally
 
 

@@ -76,16 +76,16 @@ class OpenDeliveries:
         _, _, request = key
         if len(entry.tallies) == 1 and gone is None and rules.window != "first_touch":  # nearly all
             (tally,) = entry.tallies
-            return [deliveries.describe(key, tally, self.size_of(request))] if tally.start in touched else []
+            return [deliveries.describe(key, tally, self.size_of(request), proof=rules.proof)] if tally.start in touched else []
         starts = {tally.start: tally for tally in entry.tallies}
         size = self.size_of(request)
         if rules.window == "first_touch":
             touched = touched | starts.keys()  # a cut that moves changes its neighbours, too
-        found = [deliveries.describe(key, starts[start], size) for start in sorted(touched & starts.keys())]
+        found = [deliveries.describe(key, starts[start], size, proof=rules.proof) for start in sorted(touched & starts.keys())]
         for start, (taken_by, known_hits) in sorted((gone or {}).items()):
             if start not in starts:
                 by = entry.successor(taken_by)
-                holder = deliveries.describe(key, starts[by], size)._replace(window_start=start)
+                holder = deliveries.describe(key, starts[by], size, proof=rules.proof)._replace(window_start=start)
                 found.append(deliveries.superseded(holder, by, known_hits))
         return found
 
@@ -112,7 +112,7 @@ class OpenDeliveries:
             entry = self.open.pop(key)
             _, _, request = key
             for tally in entry.tallies:
-                yield deliveries.describe(key, tally, self.size_of(request))
+                yield deliveries.describe(key, tally, self.size_of(request), proof=self.rules.proof)
 
 
 def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) -> list[Delivery]:
@@ -122,7 +122,7 @@ def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) 
         return []
     _, _, request = key
     size = size_of(request)
-    return [deliveries.describe(key, tally, size, deliveries.STAGE_FINAL) for tally in gone]
+    return [deliveries.describe(key, tally, size, deliveries.STAGE_FINAL, rules.proof) for tally in gone]
 
 
 def _entry_with(tally: Tally) -> Entry:

@@ -16,6 +16,8 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from app.domain.proof import Proof
+
 __all__ = ["DAY_S", "WINDOWS", "Rules", "bucket_start", "cut_first_touch", "end"]
 
 DAY_S = 86400.0
@@ -23,11 +25,12 @@ WINDOWS = ("last_touch", "first_touch", "day", "all")
 
 
 class Rules(NamedTuple):
-    """How hits are cut into deliveries, and for how long."""
+    """How hits are cut into deliveries, for how long, and how they are judged."""
 
     window: str = "last_touch"
     length_s: float = DAY_S
     lateness_s: float = DAY_S
+    proof: Proof = Proof()
 
 
 def bucket_start(window: str, time: float) -> float:

@@ -39,7 +39,10 @@ def _or_before_all(time: float | None) -> float:
     return -math.inf if time is None else time
 
 
-_PackedTally = tuple[float, float | None, float | None, list[int], bytes, int, int, int, int, int]
+_PackedUnproved = tuple[list[int], list[int], int, int]
+_PackedTally = tuple[
+    float, float | None, float | None, list[int], bytes, int, int, int, int, int, _PackedUnproved | None
+]
 _PackedCut = tuple[float | None, int, float | None, float | None]
 _PackedEntry = tuple[float, list[int] | None, list[_PackedTally], _PackedCut | None, list[Part]]
 _pack = msgspec.msgpack.Encoder().encode

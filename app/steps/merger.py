@@ -27,8 +27,8 @@ CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
 """Key of the rules by which the state was cut, and the form of its entries: another window mode or form can not go on with it."""
-_FORM = 2
-"""Of packed entries; states before they were MessagePack name none."""
+_FORM = 3
+"""Of packed entries; states before they were MessagePack name none, those of 2 do not know what is doubtful."""
 SWEEPS_A_TTL = 24
 _DELIVERY_BYTES = 400
 """What a delivery takes in its message beside its texts and lists, about."""

@@ -1,0 +1,259 @@
+"""What one log line proves: which bytes of the range that it announces count, and what is doubtful.
+
+ROWS is the one table of it. `row_of` reads it, docs/explanation/deliveries.md shows it, and the tests go through it row by row.
+SENTENCES says the results in words, for every face.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from functools import lru_cache
+from mimetypes import MimeTypes
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.domain.records import HitFlag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "HEADER_ALLOWANCE_BYTES",
+    "IN_FLIGHT_BYTES",
+    "REASON_SENTENCES",
+    "ROWS",
+    "WHOLE_SENTENCES",
+    "Claim",
+    "Measure",
+    "Proof",
+    "Row",
+    "may_be_compressed",
+    "row_of",
+]
+
+HEADER_ALLOWANCE_BYTES = 8 << 10
+"""How much of a sent-bytes column may be response headers, where the column counts them."""
+IN_FLIGHT_BYTES = 8 << 20
+"""How far a server's count may run ahead of the client: socket buffers were seen to hold 3 to 7 MB."""
+
+
+class Proof(NamedTuple):
+    """How far a broken response is believed."""
+
+    in_flight_bytes: int = IN_FLIGHT_BYTES
+    """The last bytes before the end of a broken response: handed to the network, not surely received."""
+    strict: bool = False
+    """Bytes in flight never make a delivery complete."""
+
+
+class Claim(IntEnum):
+    """What of an announced range counts."""
+
+    ALL = 0
+    SENT = 1
+    """Up to the bytes sent; the response broke."""
+    ANSWERED = 2
+    """Nothing; what was answered may have arrived."""
+    NO_POSITIONS = 3
+    """Nothing, and the line does not say which bytes of the file it is about."""
+
+
+class Measure(IntEnum):
+    """How the bytes sent compare with those announced; response heads are taken off before."""
+
+    ENOUGH = 0
+    FEWER = 1
+    NO_COUNT = 2
+    """The line names a range but no bytes sent."""
+    NO_LENGTH = 3
+    """A 200 whose length is compared later, when that of the file is known."""
+    NO_LENGTH_NO_COUNT = 4
+    """A 200 without a count."""
+    NO_RANGE = 5
+    """A 206 that does not name its range."""
+
+
+class Row(NamedTuple):
+    """One row: the first that fits a line counts."""
+
+    name: str
+    says: str
+    """What the line says, for people."""
+    counts: str
+    """What of the announced range counts, for people."""
+    claim: Claim
+    fits: Callable[[int, Measure, bool], bool]
+    """From flags (HitFlag), measure, and whether the path may name something that servers compress."""
+
+
+_ABORTED, _ENDED, _HTTP2 = int(HitFlag.ABORTED), int(HitFlag.ENDED), int(HitFlag.HTTP2)
+_ANNOUNCED, _HEADERS_COUNTED = int(HitFlag.ANNOUNCED), int(HitFlag.HEADERS_COUNTED)
+_ENCODED, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.MULTIPART)
+_COUNTLESS = (Measure.NO_COUNT, Measure.NO_LENGTH_NO_COUNT)
+
+
+def _tells_no_sent(flags: int) -> bool:
+    """Whether the byte column does not tell what was sent of the body."""
+    return bool(flags & _ANNOUNCED) or flags & (_HEADERS_COUNTED | _HTTP2) == _HEADERS_COUNTED | _HTTP2
+
+
+ROWS: tuple[Row, ...] = (
+    Row(
+        "several ranges",
+        "several ranges in one response (multipart/byteranges), or a 206 that names no range",
+        "no positions: only the number of bytes",
+        Claim.NO_POSITIONS,
+        lambda flags, measure, _: bool(flags & _MULTIPART) or measure == Measure.NO_RANGE,
+    ),
+    Row(
+        "encoded",
+        "a content encoding other than identity",
+        "no positions",
+        Claim.NO_POSITIONS,
+        lambda flags, measure, _: bool(flags & _ENCODED),
+    ),
+    Row(
+        "perhaps encoded",
+        "no encoding, a type that servers compress, and fewer bytes than announced",
+        "no positions",
+        Claim.NO_POSITIONS,
+        lambda flags, measure, compressible: compressible and measure == Measure.FEWER,
+    ),
+    Row(
+        "ended",
+        "the response ended as it should",
+        "all",
+        Claim.ALL,
+        lambda flags, measure, _: bool(flags & _ENDED),
+    ),
+    Row(
+        "aborted, not counted",
+        "the response broke, and the line does not say how many bytes were sent",
+        "nothing; the response is broken, and its last byte did not arrive (over HTTP/2 it may have)",
+        Claim.ANSWERED,
+        lambda flags, measure, _: bool(flags & _ABORTED) and (_tells_no_sent(flags) or measure in _COUNTLESS),
+    ),
+    Row(
+        "aborted",
+        "the response broke",
+        "up to the bytes sent; the response is broken, even if all was sent",
+        Claim.SENT,
+        lambda flags, measure, _: bool(flags & _ABORTED),
+    ),
+    Row(
+        "announced",
+        "a byte column of kind `announced`, or one `with-headers` over HTTP/2 or later",
+        "nothing; what was answered may have arrived",
+        Claim.ANSWERED,
+        lambda flags, measure, _: _tells_no_sent(flags),
+    ),
+    Row(
+        "200 without count",
+        "a 200, and no byte count",
+        "nothing; what was answered may have arrived",
+        Claim.ANSWERED,
+        lambda flags, measure, _: measure == Measure.NO_LENGTH_NO_COUNT,
+    ),
+    Row(
+        "range without count",
+        "a range, and no byte count",
+        "all: the log knows nothing but the range",
+        Claim.ALL,
+        lambda flags, measure, _: measure == Measure.NO_COUNT,
+    ),
+    Row(
+        "enough",
+        "as many body bytes as announced, or more; with headers: more than announced",
+        "all",
+        Claim.ALL,
+        lambda flags, measure, _: measure == Measure.ENOUGH,
+    ),
+    Row(
+        "fewer",
+        "fewer body bytes than announced; with headers: as many, or fewer",
+        "up to the bytes sent, with headers 8 KiB less; the response is broken",
+        Claim.SENT,
+        lambda flags, measure, _: measure in (Measure.FEWER, Measure.NO_LENGTH),
+    ),
+)
+
+
+@lru_cache(maxsize=4096)
+def row_of(flags: int, measure: Measure, compressible: bool) -> Row:
+    """The first row that fits a GET answered 200 or 206; one does always.
+
+    >>> row_of(0, Measure.ENOUGH, False).name, row_of(int(HitFlag.ANNOUNCED), Measure.ENOUGH, False).name
+    ('enough', 'announced')
+    """
+    return next(row for row in ROWS if row.fits(flags, measure, compressible))
+
+
+_COMPRESSED_TYPES = frozenset(
+    {
+        "application/javascript",
+        "application/json",
+        "application/manifest+json",
+        "application/postscript",
+        "application/rtf",
+        "application/vnd.apple.mpegurl",
+        "application/vnd.ms-fontobject",
+        "application/wasm",
+        "application/x-javascript",
+        "application/x-sh",
+        "application/x-tex",
+        "application/xml",
+        "font/otf",
+        "font/ttf",
+        "image/bmp",
+        "image/svg+xml",
+        "image/vnd.microsoft.icon",
+        "image/x-icon",
+        "image/x-ms-bmp",
+    }
+)
+
+
+@lru_cache(maxsize=1)
+def _types() -> MimeTypes:
+    """Python's own table: the system's differs from machine to machine."""
+    return MimeTypes()
+
+
+@lru_cache(maxsize=1 << 16)
+def may_be_compressed(request: str) -> bool:
+    """Whether the path of a request names a type that servers compress on the way, by Python's mimetypes; a folder is a page.
+
+    >>> may_be_compressed("GET /a.html?x=1"), may_be_compressed("GET /a.mp4"), may_be_compressed("GET /"), may_be_compressed("/a.js.gz")
+    (True, False, True, False)
+    """
+    name = request.partition("?")[0].partition("#")[0].rpartition("/")[2]
+    if not name:
+        return True
+    kind, encoding = _types().guess_type(f"/{name}", strict=False)
+    if kind is None or encoding is not None:
+        return False
+    return kind.startswith("text/") or kind.endswith(("+xml", "+json")) or kind in _COMPRESSED_TYPES
+
+
+WHOLE_SENTENCES = {
+    "ranges": "Whole: all {total} of the file arrived.",
+    "resumed": "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}.",
+    "learned": "Whole, if the size that was learned from other lines is right: {total}.",
+}
+"""By evidence of a complete delivery. `{total}` is a number of bytes with its unit, `{doubtful}` ranges."""
+
+REASON_SENTENCES = {
+    "probe_only": "The client asked for the first bytes only, as players do to see whether ranges work.",
+    "cut_off": "A response broke off, and nothing resumed it.",
+    "start_missing": "The start is missing.",
+    "gap": "Bytes in the middle are missing.",
+    "end_missing": "The end is missing.",
+    "not_enough_bytes": "Fewer bytes were sent than the file has.",
+    "no_offsets": "Enough bytes were sent, but the log does not say which.",
+    "size_unknown": "The log names neither a range nor the size of the file.",
+    "size_changed": "The log names different sizes of the file.",
+    "fragmented": "There were more requests than are kept; what is listed did arrive.",
+    "announced": "The log says what was answered, not what was sent.",
+    "encoded": "The response was compressed, or may have been: its bytes are not those of the file.",
+    "in_flight": "All was sent, but a connection broke: bytes {doubtful} may not have arrived.",
+}
+"""By reason of a partial or unknown delivery: one sentence, for every face."""
