@@ -170,7 +170,7 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
         cut_hi = max(cut_hi, total - 1)
         if total > 1:
             answered = byteranges.union(answered, ((0, total - 2),))
-    doubtful_bytes = in_flight_bytes + (HEADER_ALLOWANCE_BYTES if marks & Mark.HEADERS_COUNTED else 0)
+    doubtful_bytes = in_flight_bytes + (HEADER_ALLOWANCE_BYTES - 1 if marks & Mark.HEADERS_COUNTED else 0)
     sent = received
     if broken:
         sent = byteranges.union(received, byteranges.normalise(broken))

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from app.domain import byteranges
 from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_OPEN, STAGE_SUPERSEDED, describe, superseded, version
 from app.domain.records import Delivery, Parsed
-from app.domain.tallies import HEADER_ALLOWANCE_BYTES, MAX_HITS, Mark, Part, Tally, part_of
+from app.domain.proof import HEADER_ALLOWANCE_BYTES
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally, part_of
 from tests.domain.hits import ABORTED, HEADERS_COUNTED, KEY, delivery_of, hit, tally_of
 
 Verdict = tuple[str, str | None, str]
