@@ -59,6 +59,11 @@ REASONS = {
     "size_unknown": Reason(
         "size unknown, no offsets", "the log counts bytes but neither says which nor names the size of the file"
     ),
+    "announced": Reason("sent bytes not logged", "the log says what was answered, not what was sent"),
+    "encoded": Reason(
+        "compressed", "a response was compressed, or may have been, and so does not say which bytes of the file it sent"
+    ),
+    "in_flight": Reason("broke at the end", "all was sent before the connection broke, but the end may not have arrived"),
     "size_changed": Reason("size changed meanwhile", "the log names different sizes of the file"),
     "fragmented": Reason("too many pieces", "there were more requests than are kept; what is listed did arrive"),
 }

@@ -160,7 +160,7 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
             cut_hi = max(cut_hi, total - 1)
             if body >= total:
                 is_reached, answered = True, byteranges.union(answered, whole)
-            if min(body, total - 1):
+            if min(body, total - 1) > 0:
                 broken.append((0, min(body, total - 1) - 1))
     if marks & Mark.WHOLE:
         received = byteranges.union(received, whole or (((0, tally.start_sent - 1),) if tally.start_sent > 0 else ()))

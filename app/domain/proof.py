@@ -1,7 +1,6 @@
 """What one log line proves: which bytes of the range that it announces count, and what is doubtful.
 
-ROWS is the one table of it. `row_of` reads it, docs/explanation/deliveries.md shows it, and the tests go through it row by row.
-SENTENCES says the results in words, for every face.
+ROWS is the one table of it: `row_of` reads it, docs/explanation/deliveries.md shows it, and the tests go through it row by row.
 """
 
 from __future__ import annotations
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADER_ALLOWANCE_BYTES",
     "IN_FLIGHT_BYTES",
-    "REASON_SENTENCES",
     "ROWS",
-    "WHOLE_SENTENCES",
     "Claim",
     "Measure",
     "Proof",
@@ -233,27 +230,3 @@ def may_be_compressed(request: str) -> bool:
         return False
     return kind.startswith("text/") or kind.endswith(("+xml", "+json")) or kind in _COMPRESSED_TYPES
 
-
-WHOLE_SENTENCES = {
-    "ranges": "Whole: all {total} of the file arrived.",
-    "resumed": "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}.",
-    "learned": "Whole, if the size that was learned from other lines is right: {total}.",
-}
-"""By evidence of a complete delivery. `{total}` is a number of bytes with its unit, `{doubtful}` ranges."""
-
-REASON_SENTENCES = {
-    "probe_only": "The client asked for the first bytes only, as players do to see whether ranges work.",
-    "cut_off": "A response broke off, and nothing resumed it.",
-    "start_missing": "The start is missing.",
-    "gap": "Bytes in the middle are missing.",
-    "end_missing": "The end is missing.",
-    "not_enough_bytes": "Fewer bytes were sent than the file has.",
-    "no_offsets": "Enough bytes were sent, but the log does not say which.",
-    "size_unknown": "The log names neither a range nor the size of the file.",
-    "size_changed": "The log names different sizes of the file.",
-    "fragmented": "There were more requests than are kept; what is listed did arrive.",
-    "announced": "The log says what was answered, not what was sent.",
-    "encoded": "The response was compressed, or may have been: its bytes are not those of the file.",
-    "in_flight": "All was sent, but a connection broke: bytes {doubtful} may not have arrived.",
-}
-"""By reason of a partial or unknown delivery: one sentence, for every face."""

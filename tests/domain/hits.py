@@ -7,11 +7,30 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from app.domain.deliveries import describe
+from app.domain.proof import Proof
 from app.domain.records import Delivery, HitFlag, Parsed
 from app.domain.tallies import Tally, part_of
 
 KEY = ("203.0.113.9", "curl/8", "GET /a")
 ABORTED, HEADERS_COUNTED = HitFlag.ABORTED, HitFlag.HEADERS_COUNTED
+
+FLAGS = [
+    int(some)
+    for some in (
+        HitFlag.ABORTED,
+        HitFlag.ENDED,
+        HitFlag.HEADERS_COUNTED,
+        HitFlag.HEADERS_COUNTED | HitFlag.ABORTED,
+        HitFlag.HEADERS_COUNTED | HitFlag.HTTP2,
+        HitFlag.ANNOUNCED,
+        HitFlag.ANNOUNCED | HitFlag.ABORTED,
+        HitFlag.ANNOUNCED | HitFlag.ENDED,
+        HitFlag.HTTP2 | HitFlag.ABORTED,
+        HitFlag.ENCODED,
+        HitFlag.MULTIPART,
+    )
+]
+"""What lines say of their responses."""
 
 
 def hit(
@@ -24,9 +43,10 @@ def hit(
     time: float = 0.0,
     status: int = 206,
     method: str | None = "GET",
+    request: str = KEY[2],
 ) -> Parsed:
-    """One hit of the one key."""
-    return Parsed(time, *KEY, method, status, lo, hi, sent, total, flags)
+    """One hit of the one key, unless it names another request."""
+    return Parsed(time, *KEY[:2], request, method, status, lo, hi, sent, total, flags)
 
 
 def tally_of(hits: Sequence[Parsed]) -> Tally:
@@ -39,9 +59,9 @@ def tally_of(hits: Sequence[Parsed]) -> Tally:
     return tally
 
 
-def delivery_of(*hits: Parsed, size: int | None = None) -> Delivery:
+def delivery_of(*hits: Parsed, size: int | None = None, proof: Proof = Proof()) -> Delivery:
     """The delivery that hits of one window make."""
-    return describe(KEY, tally_of(hits), size)
+    return describe(KEY, tally_of(hits), size, proof=proof)
 
 
 def few_clients(
@@ -62,5 +82,5 @@ def few_clients(
         st.booleans(),
         st.one_of(st.none(), numbers),
         st.one_of(st.none(), totals),
-        st.sampled_from([0, 0, int(HitFlag.ABORTED), int(HitFlag.HEADERS_COUNTED)]),
+        st.sampled_from([0, 0, *FLAGS]),
     )  # fmt: skip
