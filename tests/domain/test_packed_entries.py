@@ -15,6 +15,7 @@ from app.domain.windows import WINDOWS, Rules
 from app.messages.state_values import pack_entry, unpack_entry
 
 DAY_S = 86_400.0
+MARKS = [*range(64), *(one << shift for one in (1, 3) for shift in range(7, 17)), 36 | Mark.BROKEN]
 SIZES = {"small": 2**16, "in 64 bits": 2**64 - 1, "beyond 64 bits": 10**40}
 
 
@@ -24,7 +25,7 @@ def parts_up_to(most: int) -> st.SearchStrategy[Part]:
     times = st.integers(0, 4 * 86_400).map(float) | st.floats(0, 4 * DAY_S) | st.just(-0.5)
     return st.builds(
         lambda time, hit_id, lo, more, sent, total, marks, cut: Part(time, hit_id, lo, lo + more, sent, total, marks, cut),
-        times, st.integers(0, 2**64 - 1), numbers, numbers | st.just(-1), numbers, numbers | st.just(-1), st.integers(0, 63), numbers | st.just(-1),
+        times, st.integers(0, 2**64 - 1), numbers, numbers | st.just(-1), numbers, numbers | st.just(-1), st.sampled_from(MARKS), numbers | st.just(-1),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from app.domain.deliveries import describe
 from app.domain.entries import MAX_SOURCES, Entry
 from app.domain.gathering import entry_of
 from app.domain.records import Delivery
-from app.domain.tallies import MAX_HITS, Mark, Part
+from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part
 from app.domain.windows import DAY_S, WINDOWS, Rules, bucket_start, cut_first_touch, end
 from app.messages.state_values import pack_entry, unpack_entry
 from tests.domain.hits import KEY
@@ -21,6 +21,14 @@ from tests.domain.hits import KEY
 FAST = settings(deadline=None, max_examples=80)
 LENGTH_S = 10.0
 OFFSETS = int(Mark.OFFSETS | Mark.SENT)
+
+MARKS = [
+    *range(64),
+    *(OFFSETS | Mark.CUT | Mark.BROKEN | some for some in (0, Mark.REACHED)),
+    OFFSETS | Mark.ANSWERED,
+    *(Mark.SENT | some for some in (Mark.START, Mark.START_ABORTED, Mark.START | Mark.COMPRESSIBLE, Mark.ENCODED)),
+    *(Mark.START | Mark.WHOLE, Mark.ANSWERED_WHOLE, Mark.ANSWERED_BROKEN),
+]
 
 
 def utc(day: int, hour: int, minute: int) -> float:
@@ -101,7 +109,7 @@ HITS = st.lists(
         st.integers(0, 30),
         st.sampled_from((-1, 20, 90)),
         st.sampled_from((-1, -1, 100, 200)),
-        st.integers(0, 63),
+        st.sampled_from(MARKS),
     ),
     min_size=1,
     max_size=14,
@@ -137,15 +145,22 @@ def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(
     for tally in (*entry.tallies, *at_once.tallies):
         inside = [one for one in hits if tally.first <= one.time <= tally.last]
         assert list(tally.ids) == sorted(one.hit_id for one in inside)
+        proved = [one for one in inside if not one.marks & UNPROVED]
         assert {byte for lo, hi in tally.ranges for byte in range(lo, hi + 1)} == {
-            byte for one in inside for byte in range(one.lo, one.hi + 1)
+            byte for one in proved for byte in range(one.lo, one.hi + 1)
         }
+        assert tally.broken == tuple(sorted({(one.lo, one.hi) for one in inside if one.marks & Mark.BROKEN}))
+        answered = {byte for one in inside if one.marks & Mark.ANSWERED for byte in range(one.lo, one.hi + 1)}
+        answered |= {one.cut_hi for one in inside if one.marks & Mark.REACHED}
+        assert {byte for lo, hi in tally.answered for byte in range(lo, hi + 1)} == answered
+        for most, mark in ((tally.start_sent, Mark.START), (tally.start_aborted, Mark.START_ABORTED)):
+            assert most == max((one.hi + 1 for one in inside if one.marks & mark), default=-1)
         totals = [one.total for one in inside if one.total >= 0] or [-1]
         assert tally.sent == sum(one.sent for one in inside)
         assert (tally.total_min, tally.total_max) == (min(totals), max(totals))
         assert tally.cut_hi == max(one.cut_hi for one in inside)
-        assert {bit for bit in range(6) if tally.marks >> bit & 1} == {
-            bit for bit in range(6) for one in inside if one.marks >> bit & 1
+        assert {bit for bit in range(17) if tally.marks >> bit & 1} == {
+            bit for bit in range(17) for one in inside if one.marks >> bit & 1
         }
     assert seen(entry) == seen(at_once) == seen(entry_of(given_hits, rules))
     assert seen(unpack_entry(pack_entry(entry), rules)) == seen(entry)
