@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 from app.domain.open_deliveries import no_sizes
-from app.domain.windows import Rules
 from app.engine.batches import Taken, acknowledge, batches, by_partition, or_end
 from app.engine.outputs import send_all
 from app.engine.topology import app, weblogs_tokens
@@ -28,9 +27,8 @@ from tables.byte_ranges import byte_ranges
 MAX_BATCH_BYTES = 2 << 20
 log = logging.getLogger(__name__)
 _settings = settings()
-_rules = Rules(_settings.window, _settings.window_length, _settings.lateness)
 sizes = Sizes(Path(_settings.sizes)) if _settings.sizes else None
-merger = Merger(_rules, sizes or no_sizes, _settings.state_ttl, _settings.changelog_batch_bytes)
+merger = Merger(_settings.rules, sizes or no_sizes, _settings.state_ttl, _settings.changelog_batch_bytes)
 
 
 @app.agent(weblogs_tokens, name="merge_ranges")

@@ -16,6 +16,8 @@ from urllib.parse import quote
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.proof import IN_FLIGHT_BYTES, Proof
+from app.domain.windows import Rules
 from app.errors import MASK, SettingsError, keep_secret, masked
 
 __all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
@@ -70,6 +72,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     lateness: Annotated[
         float, _says("How long after a window's end, in event time, hits are still merged.", "s", ge=0)
     ] = 86400.0
+    in_flight: Annotated[
+        int,
+        _says(
+            "The last bytes before the end of a response that broke are doubtful: the network may have held them.",
+            "bytes",
+            ge=0,
+        ),
+    ] = IN_FLIGHT_BYTES
+    proof: Annotated[
+        Literal["usual", "strict"],
+        _says("Whether doubtful bytes of a download that was resumed count: usual yes, and it is said; strict no."),
+    ] = "usual"
     state_ttl: Annotated[
         float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)
     ] = 172800.0
@@ -247,6 +261,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"{PREFIX}ROLES={self.roles!r}: {wrong[0]!r} is neither flow nor among {PREFIX}STORES={self.stores!r}"
             )
         return asked or ("flow", *self.store_names)
+
+    @property
+    def rules(self) -> Rules:
+        """How hits become deliveries."""
+        return Rules(
+            self.window, self.window_length, self.lateness, Proof(self.in_flight, strict=self.proof == "strict")
+        )
 
     @property
     def on_kafka(self) -> bool:

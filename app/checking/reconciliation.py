@@ -17,7 +17,6 @@ from app.checking.store_digests import StoreDigests
 from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.checking.topic_view import TopicView
 from app.domain.open_deliveries import SizeOf, no_sizes
-from app.domain.windows import Rules
 from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.contract import Store
@@ -57,9 +56,8 @@ async def reconcile(
     """
     settings, view = run.settings, run.view_of(store)
     kept = settings.store_raw
-    rules = Rules(settings.window, settings.window_length, settings.lateness)
     # hits that are mended must be read again, to be merged as they are then
-    seen = StoreDigests(RemadeDeliveries(rules, run.size_of) if mender is None and run.raw else None)
+    seen = StoreDigests(RemadeDeliveries(settings.rules, run.size_of) if mender is None and run.raw else None)
     counts = await store.counts()
     report.lines[store.name] = counts.hits, sum(counts.rejects.values())
     if view is None:
@@ -78,7 +76,7 @@ async def reconcile(
         report.skipped.append(
             f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
         )
-    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
+    basis = Basis(settings.rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
     await compare_reduced(store, view, basis, report, mender, seen)
     for kind in COUNTED:
         of_topic = view if run.topic else None

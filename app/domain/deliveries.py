@@ -57,9 +57,7 @@ _FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEA
 _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
 _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
-_FROM_START = (
-    Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
-)
+_FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
 _make = tuple.__new__
@@ -87,7 +85,7 @@ def describe(
         found = found.within(total)
     verdict, reason, evidence = _judge(tally, found, total, proof.strict)
     ranges, flags = found.received, marks | (Mark.CUT if found.cut_hi >= 0 else 0)
-    missing, doubtful = _open(found, total)
+    missing, _ = _open(found, total)
     # in the order of the fields and past the constructor: records are made by the thousand
     return _make(
         Delivery,
@@ -178,19 +176,14 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
         received = byteranges.union(received, byteranges.normalise(surely))
     is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded
     is_placeless |= total is None and is_compressible and bool(marks & (Mark.START | Mark.START_ABORTED))
-    return _Findings(
-        received, sent, byteranges.union(sent, answered), cut_hi, is_encoded, is_placeless, is_reached
-    )
+    return _Findings(received, sent, byteranges.union(sent, answered), cut_hi, is_encoded, is_placeless, is_reached)
 
 
 def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
     """What surely is missing, and what may have arrived."""
     if found.answered is found.received and not found.is_placeless:
         return holes(found.received, total), ()
-    if total is None:
-        end = found.answered[-1][1] if found.answered else -1
-    else:
-        end = total - 1
+    end = total - 1 if total is not None else found.answered[-1][1] if found.answered else -1
     lacking = byteranges.missing(found.received, 0, end)
     if found.is_placeless:
         return (), lacking
@@ -257,18 +250,18 @@ def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None)
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
     if tally.marks & Mark.WHOLE:
         return True
-    # without a size: one range from 0 is the whole file, unless it is a probe or stops before the end of another response
+    # without a size: one range from 0 is the whole file, unless it is a probe or stops before the end of another response;
+    # that a 200 sent so much and no more does not show that the file ends there
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:
         return False
+    ranged = max((hi for some in (tally.ranges[-1:], tally.broken, tally.answered[-1:]) for _, hi in some), default=-1)
     last = max(found.answered[-1][1], found.cut_hi, tally.start_sent - 1, tally.start_aborted - 1)
-    return ranges[0][1] >= last and last > PROBE_HI
+    return min(ranges[0][1], ranged) >= last and last > PROBE_HI
 
 
 def _what_lacks(found: _Findings, total: int | None) -> str:
     ranges = found.answered
-    cut = found.cut_hi >= 0 and not (
-        len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= found.cut_hi
-    )
+    cut = found.cut_hi >= 0 and not (len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= found.cut_hi)
     if ranges and ranges[-1][1] <= PROBE_HI and not cut:
         return "probe_only"
     if cut:

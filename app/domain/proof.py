@@ -229,4 +229,3 @@ def may_be_compressed(request: str) -> bool:
     if kind is None or encoding is not None:
         return False
     return kind.startswith("text/") or kind.endswith(("+xml", "+json")) or kind in _COMPRESSED_TYPES
-

@@ -32,6 +32,8 @@ FLAGS = [
 ]
 """What lines say of their responses."""
 
+USUAL = Proof()
+
 
 def hit(
     lo: int | None = None,
@@ -59,7 +61,7 @@ def tally_of(hits: Sequence[Parsed]) -> Tally:
     return tally
 
 
-def delivery_of(*hits: Parsed, size: int | None = None, proof: Proof = Proof()) -> Delivery:
+def delivery_of(*hits: Parsed, size: int | None = None, proof: Proof = USUAL) -> Delivery:
     """The delivery that hits of one window make."""
     return describe(KEY, tally_of(hits), size, proof=proof)
 

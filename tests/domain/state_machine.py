@@ -289,7 +289,8 @@ class Machine:
             if file is not None:
                 return held == file
             names_ranges = any(shot.start < 0 for shot in shots)
-            return names_ranges and bool(held) and max(held) + 1 == len(held) and max(held) >= last
+            ends_in_range = max(beyond, default=-1) >= last
+            return names_ranges and bool(held) and max(held) + 1 == len(held) and max(held) >= last and ends_in_range
 
         if is_whole(sent):
             assert (record.verdict, record.evidence) == ("complete", "ranges" if is_whole(sure) else "resumed")

@@ -280,6 +280,15 @@ def test_a_200_that_ended_is_whole_however_large_the_file_is() -> None:
     assert not found.size_known
 
 
+def test_ranges_that_were_only_answered_prove_nothing_without_a_size_either() -> None:
+    assert said(delivery_of(hit(0, 99, sent=100, flags=ANNOUNCED))) == not_told("announced")
+    assert said(delivery_of(hit(0, 99, sent=100, flags=ANNOUNCED), hit(100, 199))) == (
+        "unknown", "announced", "ranges", [[100, 199]], [],
+    )  # fmt: skip
+    assert delivery_of(hit(50, 99, sent=50, flags=ANNOUNCED)).reason == "start_missing"
+    assert delivery_of(hit(0, 99, sent=100, flags=ANNOUNCED), hit(0, 99)).verdict == "complete"
+
+
 def test_a_200_that_names_a_range_keeps_it() -> None:
     assert delivery_of(hit(0, 499, sent=500, total=1000, status=200)).reason == "end_missing"
 

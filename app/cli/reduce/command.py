@@ -16,7 +16,7 @@ from app.cli.progress import open_screen
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
 from app.domain.open_deliveries import SizeOf, no_sizes
-from app.domain.windows import WINDOWS, Rules
+from app.domain.windows import WINDOWS
 from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
@@ -108,10 +108,10 @@ def command(
         if output:
             check_ending(output)
         configured = settings()
-        rules = Rules(
-            window or configured.window,
-            window_length if window_length is not None else configured.window_length,
-            lateness if lateness is not None else configured.lateness,
+        rules = configured.rules._replace(
+            window=window or configured.window,
+            length_s=window_length if window_length is not None else configured.window_length,
+            lateness_s=lateness if lateness is not None else configured.lateness,
         )
         job = Job(files, _read_options(format_name, configured), rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
