@@ -11,14 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.columns.keys import KeyNames
-from app.columns.parts import MAX_BYTE, RANGE_MARKS, SILENT_MARKS, Details
+from app.columns.parts import MAX_BYTE, RANGE_MARKS, Details
 from app.domain import windows
 from app.domain.key_hits import Key, KeyHits, PlacedPart, in_log_order
-from app.domain.tallies import MAX_HITS, Part, Tally, tally_from
+from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
 
 __all__ = ["MAX_ROWS", "Groups"]
 
+_ONE_BY_ONE = UNPROVED & ~Mark.START
+"""Marks of hits that no column here gathers: what responses had sent that broke."""
 MAX_ROWS = (1 << 63) // MAX_BYTE
 """Beyond this many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
 
@@ -30,7 +32,7 @@ Floats = NDArray[np.float64]
 class Groups:
     """What hits of one source are for each key. Where their positions do not rise, hits may come twice: then no tally is made.
 
-    `lo` and `hi` are 0 and -1 where a hit names no range; without `details` the hits name ranges or nothing. `factors` are
+    `lo` and `hi` are 0 and -1 where a hit names no range; without `details` all name ranges and nothing else. `factors` are
     those of the short ids of the source, `codes` the number of each
     hit's key, -1 if it does not count. All work on columns is done when it is made; it can be pickled, and objects are made
     where it is gone through.
@@ -95,7 +97,7 @@ class Groups:
             columns += [one[at].tolist() for one in self._details]
             return [(position, Part(*fields)) for position, *fields in zip(*columns, strict=True)]
         return [
-            (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, RANGE_MARKS if hi >= lo else SILENT_MARKS, -1))
+            (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, RANGE_MARKS, -1))
             for position, time, hit_id, lo, hi in zip(*columns, strict=True)
         ]
 
@@ -109,20 +111,24 @@ class Groups:
         bounds = np.append(begins, self.counted)
         first, last = np.minimum.reduceat(self._times, begins), np.maximum.reduceat(self._times, begins)
         lengths = self._hi - self._lo + 1
-        named = lengths > 0
+        proved = lengths > 0
         details = self._details
         if details is None:
-            all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
-            sent, marks, totals = lengths, (RANGE_MARKS * any_named + SILENT_MARKS * ~all_named).astype(np.int64), None
+            sent, marks, totals = lengths, np.full(len(begins), RANGE_MARKS), None
         else:
+            proved &= details.marks & UNPROVED == 0
             sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
+            from_start = np.where(details.marks & Mark.START, self._hi + 1, -1)
             # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
             least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
             totals = _Totals(
-                least, np.maximum.reduceat(details.total, begins), np.maximum.reduceat(details.cut_hi, begins)
+                least,
+                np.maximum.reduceat(details.total, begins),
+                np.maximum.reduceat(details.cut_hi, begins),
+                np.maximum.reduceat(from_start, begins),
             )
         return _Tallies(
-            _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS),
+            _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS) & (marks & _ONE_BY_ONE == 0),
             _window_starts(first, rules.window),
             first,
             last,
@@ -130,15 +136,15 @@ class Groups:
             marks,
             self._ids[np.lexsort((self._ids, group))],
             bounds,
-            *self._ranges(group, named),
+            *self._ranges(group, proved),
             totals,
         )
 
-    def _ranges(self, group: Ints, named: Bools) -> tuple[Ints, Ints, Ints]:
+    def _ranges(self, group: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
         """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
         # a group's number above a position: one sort, and a running maximum that starts anew with each group
-        base = group[named] * MAX_BYTE
-        lo, hi = base + self._lo[named], base + self._hi[named]
+        base = group[proved] * MAX_BYTE
+        lo, hi = base + self._lo[proved], base + self._hi[proved]
         order = np.argsort(lo, kind="stable")
         lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
         fresh = np.ones(len(lo), np.bool_)
@@ -155,6 +161,7 @@ class _Totals(NamedTuple):
     least: Ints
     greatest: Ints
     cut_hi: Ints
+    start_sent: Ints
 
 
 class _Tallies(NamedTuple):
@@ -176,7 +183,7 @@ class _Tallies(NamedTuple):
     """Joined ranges of all groups, sorted in each."""
     range_bounds: Ints
     totals: _Totals | None
-    """None where no hit names a total or was cut."""
+    """None where all hits name ranges and nothing else."""
 
     def made(self) -> list[Tally | None]:
         ids, pairs = self.ids.tobytes(), list(zip(self.lo.tolist(), self.hi.tolist(), strict=True))
@@ -193,9 +200,15 @@ class _Tallies(NamedTuple):
             )
         ]
         if self.totals is not None:
-            for tally, least, greatest, cut_hi in zip(tallies, *[one.tolist() for one in self.totals], strict=True):
+            of_each = zip(tallies, *[one.tolist() for one in self.totals], strict=True)
+            for tally, least, greatest, cut_hi, start_sent in of_each:
                 if tally is not None:
-                    tally.total_min, tally.total_max, tally.cut_hi = least, greatest, cut_hi
+                    tally.total_min, tally.total_max, tally.cut_hi, tally.start_sent = (
+                        least,
+                        greatest,
+                        cut_hi,
+                        start_sent,
+                    )
         return tallies
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,13 +151,17 @@ class HitColumns(NamedTuple):
 
     def groups(self, source: str, rules: Rules, leave_out: Bools | None = None) -> Groups:
         """By key, what counts and is not to be left out. `source`: what the raw ids are made from."""
-        hi, details = self.hi, None
-        if self.sent is not None and self.total is not None:
-            hi, details = added(self.lo, self.hi, self.sent, self.total)
         counts = self.counting if leave_out is None else self.counting & ~leave_out
         codes = np.where(counts, self.codes, -1)
+        lo, hi, details = self.lo, self.hi, None
+        if self.sent is not None or not bool((hi >= lo)[counts].all()):
+            silent = np.full(len(codes), -1) if self.sent is None or self.total is None else None
+            sent, total = (silent, silent) if silent is not None else (self.sent, self.total)
+            lo, hi, details = added(
+                lo, hi, sent, total, self.statuses, partial(self.names.are_compressible, self.codes)
+            )
         factors = short_id_factors(source)
-        return Groups(self.names, codes, self.times, self.positions, self.lo, hi, factors, rules, details)
+        return Groups(self.names, codes, self.times, self.positions, lo, hi, factors, rules, details)
 
 
 def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:

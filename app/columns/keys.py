@@ -13,6 +13,7 @@ from app.columns.blocks import LineColumns
 from app.domain.formats.values import REQUESTS
 from app.domain.key_hits import Key
 from app.domain.lines import decode
+from app.domain.proof import may_be_compressed
 
 __all__ = ["KeyNames", "ListedKeys", "TextKeys"]
 
@@ -32,6 +33,9 @@ class KeyNames(Protocol):
     def are_get(self, codes: Ints, /) -> Bools | None:
         """Whether the method of each key is GET; None if all are."""
 
+    def are_compressible(self, codes: Ints, /) -> Bools:
+        """Whether servers compress what each key asks for."""
+
 
 class ListedKeys:
     """Keys numbered in a row."""
@@ -48,6 +52,9 @@ class ListedKeys:
 
     def are_get(self, codes: Ints) -> Bools | None:
         return _chosen([method == "GET" for method in self.all_methods], codes)
+
+    def are_compressible(self, codes: Ints) -> Bools:
+        return _flags([request for _, _, request in self.keys], codes)
 
 
 class TextKeys:
@@ -79,12 +86,20 @@ class TextKeys:
         requests = self._requests
         return _chosen([self._method_of[text] == "GET" for text in requests], codes % max(1, len(requests)))
 
+    def are_compressible(self, codes: Ints) -> Bools:
+        return _flags(self._requests, codes % max(1, len(self._requests)))
+
 
 def _chosen(are_get: list[bool], numbers: Ints) -> Bools | None:
     if all(are_get):
         return None
     chosen: Bools = np.array(are_get, np.bool_)[numbers]
     return chosen
+
+
+def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
+    flags: Bools = np.array([may_be_compressed(request) for request in requests], np.bool_)[numbers]
+    return flags
 
 
 def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,15 +10,15 @@ from numpy.typing import NDArray
 
 from app.domain.tallies import Mark
 
-__all__ = ["MAX_BYTE", "RANGE_MARKS", "SILENT_MARKS", "Details", "added"]
+__all__ = ["MAX_BYTE", "RANGE_MARKS", "Details", "added"]
 
 MAX_BYTE = 1 << 44
 """Byte positions and counts below this (17 TB) are gathered as columns: sums over a batch, and a position beside a key, then fit 64 bits."""
 RANGE_MARKS = Mark.OFFSETS | Mark.SENT
 """Of a hit that names its range and nothing else."""
-SILENT_MARKS = Mark.BYTES_ONLY | Mark.NO_COUNT
-"""Of a hit that names neither range nor bytes."""
+_BROKEN_MARKS = RANGE_MARKS | Mark.CUT | Mark.BROKEN
 
+Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
@@ -30,17 +31,30 @@ class Details(NamedTuple):
     cut_hi: Ints
 
 
-def added(lo: Ints, hi: Ints, sent: Ints, total: Ints) -> tuple[Ints, Details]:
-    """What hits without flags add, as tallies.part_of says: the last byte that surely was sent, and the rest.
+def added(
+    lo: Ints, hi: Ints, sent: Ints, total: Ints, statuses: Ints, compressible: Callable[[], Bools]
+) -> tuple[Ints, Ints, Details]:
+    """What hits without flags add, as tallies.part_of says: first and last byte, and the rest.
 
-    `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 if they are not named.
+    `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 if they are not named. Statuses that do
+    not count may be among them. `compressible` tells, if it must be known, whether servers compress what a hit asked for.
     """
-    named, counted = hi >= 0, sent >= 0
+    named, counted, from_start = hi >= lo, sent >= 0, statuses == 200
     length = hi - lo + 1
-    kept = np.where(counted, np.minimum(length, sent), length)
-    cut = named & (kept < length)
-    ranged = np.where(cut, RANGE_MARKS | Mark.CUT, RANGE_MARKS)
-    marks = np.where(named, ranged, np.where(counted, Mark.BYTES_ONLY | Mark.SENT, SILENT_MARKS))
-    return np.where(named, lo + kept - 1, -1), Details(
-        np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1)
-    )
+    fewer = named & counted & (sent < length)
+    marks = np.where(named, RANGE_MARKS, np.where(counted, Mark.SENT, Mark.NO_COUNT))
+    cut_hi = np.full(len(lo), -1)
+    sums = np.where(counted, sent, np.where(named, length, 0))
+    if fewer.any() or not named.all():
+        may_be_encoded = compressible()
+        start = ~named & counted & from_start
+        broken, encoded = fewer & ~may_be_encoded, fewer & may_be_encoded
+        placeless = ~named & ~from_start
+        marks = np.where(broken, _BROKEN_MARKS, np.where(encoded, Mark.SENT | Mark.ENCODED, marks))
+        marks = marks | np.where(start, Mark.START, 0) | np.where(placeless, Mark.BYTES_ONLY, 0)
+        marks |= np.where(~named & ~counted & from_start, Mark.ANSWERED_WHOLE, 0)
+        marks |= np.where((start | placeless) & may_be_encoded, Mark.COMPRESSIBLE, 0)
+        cut_hi = np.where(broken, hi, -1)
+        lo = np.where(named & ~encoded, lo, 0)
+        hi = np.where(broken, lo + sent - 1, np.where(start, sent - 1, np.where(named & ~encoded, hi, -1)))
+    return lo, hi, Details(sums, total, marks.astype(np.int64), cut_hi)

@@ -76,12 +76,19 @@ class OpenDeliveries:
         _, _, request = key
         if len(entry.tallies) == 1 and gone is None and rules.window != "first_touch":  # nearly all
             (tally,) = entry.tallies
-            return [deliveries.describe(key, tally, self.size_of(request), proof=rules.proof)] if tally.start in touched else []
+            return (
+                [deliveries.describe(key, tally, self.size_of(request), proof=rules.proof)]
+                if tally.start in touched
+                else []
+            )
         starts = {tally.start: tally for tally in entry.tallies}
         size = self.size_of(request)
         if rules.window == "first_touch":
             touched = touched | starts.keys()  # a cut that moves changes its neighbours, too
-        found = [deliveries.describe(key, starts[start], size, proof=rules.proof) for start in sorted(touched & starts.keys())]
+        found = [
+            deliveries.describe(key, starts[start], size, proof=rules.proof)
+            for start in sorted(touched & starts.keys())
+        ]
         for start, (taken_by, known_hits) in sorted((gone or {}).items()):
             if start not in starts:
                 by = entry.successor(taken_by)

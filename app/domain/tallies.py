@@ -82,7 +82,7 @@ class Part(NamedTuple):
 
 
 _ABORTED, _ENDED, _HTTP2, _PLAIN = map(int, (HitFlag.ABORTED, HitFlag.ENDED, HitFlag.HTTP2, HitFlag.PLAIN))
-_ENCODED, _HEADERS_COUNTED = int(HitFlag.ENCODED), int(HitFlag.HEADERS_COUNTED)
+_ENCODED, _MULTIPART, _HEADERS_COUNTED = map(int, (HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.HEADERS_COUNTED))
 _WHOLE_RANGE = Mark.OFFSETS | Mark.SENT
 _make = tuple.__new__  # a named tuple's own constructor takes twice as long
 _new_tally = object.__new__
@@ -115,7 +115,7 @@ def part_of(hit: tuple, hit_id: int) -> Part | None:
             return _make(Part, (time, hit_id, 0, sent - 1, sent, total, marks, -1))
         fields = _from_start(request, sent, flags)
     else:
-        fields = _without_positions(request, sent, flags)
+        fields = _without_positions(request, sent, flags, bool(flags & _ENCODED))
     first, last, bytes_sent, marks, cut_hi = fields
     if flags & _HEADERS_COUNTED:
         marks |= Mark.HEADERS_COUNTED
@@ -153,14 +153,14 @@ def _ranged(request: str, lo: int, hi: int, sent: int | None, flags: int) -> tup
         cut = flags & _ABORTED or last < hi
         marks = _WHOLE_RANGE | Mark.ANSWERED | (Mark.CUT if cut else 0)
         return lo, last, bytes_sent, marks, hi if last < hi else -1
-    return _without_positions(request, sent, flags)
+    return _without_positions(request, sent, flags, not flags & _MULTIPART)
 
 
-def _without_positions(request: str, sent: int | None, flags: int) -> tuple[int, int, int, int, int]:
+def _without_positions(request: str, sent: int | None, flags: int, is_encoded: bool) -> tuple[int, int, int, int, int]:
     marks = Mark.NO_COUNT if sent is None else Mark.SENT
     if flags & _ABORTED:
         marks |= Mark.CUT
-    if flags & _ENCODED:
+    if is_encoded:
         marks |= Mark.ENCODED
     else:
         marks |= Mark.BYTES_ONLY | (Mark.COMPRESSIBLE if _may_be_encoded(request, flags) else 0)
@@ -171,7 +171,7 @@ def _from_start(request: str, sent: int | None, flags: int) -> tuple[int, int, i
     """The same of a 200 that names no range: bytes 0 to the last of the file, which is known later."""
     claim = row_of(flags, Measure.NO_LENGTH_NO_COUNT if sent is None else Measure.NO_LENGTH, False).claim
     if claim == Claim.NO_POSITIONS:
-        return _without_positions(request, sent, flags)
+        return _without_positions(request, sent, flags, bool(flags & _ENCODED))
     marks = (Mark.NO_COUNT if sent is None else Mark.SENT) | (Mark.CUT if flags & _ABORTED else 0)
     if claim == Claim.ANSWERED:
         is_broken = flags & (_ABORTED | _HTTP2) == _ABORTED
