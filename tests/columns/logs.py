@@ -75,7 +75,7 @@ _GOOD = (
     _TIMES,
     st.sampled_from([b"10.0.0.1", b"2001:db8::7"]),
     st.sampled_from([b"curl/8", "Büro 音楽".encode()]),
-    st.sampled_from([b"GET /a HTTP/1.1", b"GET /a HTTP/2.0", b"GET /b", b"/b"]),
+    st.sampled_from([b"GET /a HTTP/1.1", b"GET /a HTTP/2.0", b"GET /b", b"/b", b"GET /b.html"]),
     st.sampled_from([b"206", b"206", b"206", b"200"]),
     _RANGES,
 )
