@@ -132,7 +132,7 @@ class HitColumns(NamedTuple):
 
     @property
     def counting(self) -> Bools:
-        """Which hits count for a delivery, as tallies.part_of says."""
+        """Which hits count for a delivery, as parts.part_of says."""
         counts: Bools = (self.statuses == 206) | (self.statuses == 200)
         are_get = self.names.are_get(self.codes)
         return counts if are_get is None else counts & are_get

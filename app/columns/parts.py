@@ -1,4 +1,4 @@
-"""What hits add to a delivery, as columns: the twin of tallies.part_of for hits without flags."""
+"""What hits add to a delivery, as columns: the twin of parts.part_of for hits without flags."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Details(NamedTuple):
 def added(
     lo: Ints, hi: Ints, sent: Ints, total: Ints, statuses: Ints, compressible: Callable[[], Bools]
 ) -> tuple[Ints, Ints, Details]:
-    """What hits without flags add, as tallies.part_of says: first and last byte, and the rest.
+    """What hits without flags add, as parts.part_of says: first and last byte, and the rest.
 
     `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 if they are not named. Statuses that do
     not count may be among them. `compressible` tells, if it must be known, whether servers compress what a hit asked for.

@@ -11,8 +11,8 @@ from app.columns.keys import ListedKeys
 from app.columns.parts import MAX_BYTE, Details
 from app.domain.key_hits import Key
 from app.domain.lines import ReadLines
+from app.domain.parts import part_of
 from app.domain.records import short_id_factors
-from app.domain.tallies import part_of
 from app.domain.windows import Rules
 
 __all__ = ["groups_of_rows"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from app.domain.tallies import Mark, Part, Tally, part_of
+from app.domain.parts import part_of
+from app.domain.tallies import Mark, Part, Tally
 
 __all__ = ["Key", "KeyHits", "PlacedPart", "in_log_order", "key_hits", "place_parts", "take_parts"]
 

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.columns.parts import added
+from app.domain.parts import part_of
 from app.domain.proof import may_be_compressed
-from app.domain.tallies import Part, part_of
+from app.domain.tallies import Part
 
 NUMBERS = st.integers(0, 40)
 HITS = st.lists(

@@ -11,7 +11,7 @@ from app.columns.formats.weblog_tsv import read_block
 from app.columns.hits import HitColumns
 from app.domain.formats.weblog_tsv import parse
 from app.domain.lines import ReadLines, decode, read_lines
-from app.domain.tallies import part_of
+from app.domain.parts import part_of
 from tests.columns.logs import _ODD_LINES, _ODD_RANGES, _ODD_REQUESTS, _ODD_STATUSES, _ODD_TEXTS, _ODD_TIMES, logs
 
 ARRIVED = 1_700_000_000.0

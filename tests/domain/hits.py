@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from app.domain.deliveries import describe
+from app.domain.parts import part_of
 from app.domain.proof import Proof
 from app.domain.records import Delivery, HitFlag, Parsed
-from app.domain.tallies import Tally, part_of
+from app.domain.tallies import Tally
 
 KEY = ("203.0.113.9", "curl/8", "GET /a")
 ABORTED, HEADERS_COUNTED = HitFlag.ABORTED, HitFlag.HEADERS_COUNTED

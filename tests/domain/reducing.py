@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from app.domain.entries import Entry
 from app.domain.key_hits import Key, key_hits, take_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
+from app.domain.parts import part_of
 from app.domain.records import Delivery
-from app.domain.tallies import Part, part_of
+from app.domain.tallies import Part
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from app.domain.entries import Entry
 from app.domain.gathering import entry_of
-from app.domain.tallies import MAX_HITS, Part, part_of
+from app.domain.parts import part_of
+from app.domain.tallies import MAX_HITS, Part
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from tests.domain.hits import few_clients

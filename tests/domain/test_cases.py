@@ -12,9 +12,10 @@ import pytest
 from app.domain import byteranges, formats
 from app.domain.deliveries import describe
 from app.domain.formats import FormatOptions
+from app.domain.parts import part_of
 from app.domain.proof import Proof
 from app.domain.records import Delivery, HitFlag
-from app.domain.tallies import Tally, part_of
+from app.domain.tallies import Tally
 
 CASES = Path(__file__).parents[1] / "data" / "cases" / "real_servers.jsonl"
 KINDS = {"body": HitFlag(0), "with-headers": HitFlag.HEADERS_COUNTED, "announced": HitFlag.ANNOUNCED}

@@ -9,9 +9,10 @@ import pytest
 
 from app.domain import byteranges
 from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_OPEN, STAGE_SUPERSEDED, describe, superseded, version
+from app.domain.parts import part_of
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, Proof
 from app.domain.records import Delivery, Parsed
-from app.domain.tallies import MAX_HITS, Mark, Part, Tally, part_of
+from app.domain.tallies import MAX_HITS, Mark, Part, Tally
 from tests.domain.hits import ABORTED, HEADERS_COUNTED, KEY, delivery_of, hit, tally_of
 
 Verdict = tuple[str, str | None, str]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from app.domain.coverage import CELLS, Piece, coverage_pieces
+from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
-from app.domain.tallies import part_of
 from app.words import VERDICTS, count_text, reason_text, size_text
 
 __all__ = [
