@@ -121,9 +121,9 @@ class SimulatedLog:
                 self._tell_answer(answer)
 
     def _shot(self, time: int, request: Request) -> Shot:
-        _, _, lo, hi, sent, total, _ = request
+        _, status, lo, hi, sent, total, _ = request
         if self.plan.format == "combined_range":
-            return Shot(time, lo, hi, sent, total)
+            return Shot(time, lo, hi, sent, total, status == 200 and lo < 0)
         return Shot(time, lo, hi, -1, -1)
 
     # -- reading

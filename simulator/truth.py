@@ -12,6 +12,8 @@ __all__ = ["Shot", "WindowRule", "answers", "marked_ranges", "windows_of"]
 
 _DAY_S = 86_400
 _PROBE_HI = 1
+_IN_FLIGHT = 8 * 1024 * 1024
+"""So many bytes before the end of an answer that broke may never have arrived."""
 
 
 class Shot(NamedTuple):
@@ -25,6 +27,8 @@ class Shot(NamedTuple):
     """Body bytes as logged, or -1 where the log has no such column."""
     total: int
     """Whole size as logged, or -1."""
+    from_start: bool = False
+    """A 200 without range: what was sent are the first bytes of the file."""
 
 
 class WindowRule(NamedTuple):
@@ -91,49 +95,59 @@ def _holes(runs: list[list[int]], size: int) -> list[list[int]]:
     return holes
 
 
-def answers(key: tuple[str, str, str], shots: list[Shot], rule: WindowRule, size: int = -1) -> list[dict[str, Any]]:
+def answers(
+    key: tuple[str, str, str], shots: list[Shot], rule: WindowRule, size: int = -1, in_flight: int = _IN_FLIGHT
+) -> list[dict[str, Any]]:
     """Every delivery of one key. `size`: bytes of the whole file known from elsewhere, or -1; what the log names goes first."""
-    return [_answer(key, start, inside, size) for start, inside in windows_of(shots, rule)]
+    return [_answer(key, start, inside, size, in_flight) for start, inside in windows_of(shots, rule)]
 
 
-def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: int) -> dict[str, Any]:
-    spans: list[tuple[int, int]] = []
-    sent_sum = 0
-    cut_hi = -1
-    counted_only = False
-    for _, lo, hi, sent, _ in shots:
-        if lo < 0:
-            counted_only = True
-            sent_sum += sent
-            continue
-        announced = hi - lo + 1
-        sent_sum += announced if sent < 0 else sent
-        if 0 <= sent < announced:
-            cut_hi = max(cut_hi, hi)
-            hi = lo + sent - 1
-        if hi >= lo:
-            spans.append((lo, hi))
+def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: int, in_flight: int) -> dict[str, Any]:
     totals = {shot.total for shot in shots if shot.total >= 0}
     total = size if not totals else totals.pop() if len(totals) == 1 else -1
     changed = bool(totals)
-    if total >= 0:
-        spans = [(lo, min(hi, total - 1)) for lo, hi in spans if lo < total]
-    runs = marked_ranges(spans) if spans else []
-    whole = -1 if total < 0 else total
+    sent_spans: list[tuple[int, int]] = []
+    sure_spans: list[tuple[int, int]] = []
+    sent_sum = 0
+    cut_hi = named_to = sent_to = -1
+    counted_only = has_starts = has_ranges = False
+    for _, lo, hi, sent, _, from_start in shots:
+        if from_start:
+            has_starts = True
+            lo, hi = 0, total - 1 if total >= 0 else -1
+        elif lo < 0:
+            counted_only = True
+            sent_sum += sent
+            continue
+        else:
+            has_ranges = True
+        end = lo + sent - 1 if sent >= 0 else hi
+        breaks = from_start if hi < 0 else end < hi
+        sent_sum += hi - lo + 1 if sent < 0 else sent
+        if breaks and hi >= 0:
+            cut_hi = max(cut_hi, hi)
+        end = end if breaks else hi
+        sent_to = max(sent_to, end)
+        if not from_start:
+            named_to = max(named_to, end)
+        sent_spans.append((lo, end))
+        sure_spans.append((lo, end - in_flight if breaks else end))
+    sent, sure = (_runs(spans, total) for spans in (sent_spans, sure_spans))
+    told = sent_to if named_to == sent_to else -1
     verdict, reason, evidence = (
         ("unknown", "size_changed", "ranges")
         if changed
-        else _judge(runs, whole, cut_hi, any(shot.lo >= 0 for shot in shots), counted_only, sent_sum)
+        else _judge(sure, sent, total, cut_hi, has_ranges, counted_only, has_starts, sent_sum, told)
     )
-    end = total if total >= 0 else runs[-1][1] + 1 if runs else 0
+    end = total if total >= 0 else sent[-1][1] + 1 if sent else 0
     return {
         "ip_address": key[0],
         "user_agent": key[1],
         "request": key[2],
         "window_start": start,
-        "ranges": runs,
-        "missing": _holes(runs, end),
-        "covered_bytes": sum(hi - lo + 1 for lo, hi in runs),
+        "ranges": sure,
+        "missing": [] if counted_only else _holes(sent, end),
+        "covered_bytes": sum(hi - lo + 1 for lo, hi in sure),
         "total_bytes": total if total >= 0 else None,
         "size_known": total >= 0,
         "verdict": verdict,
@@ -146,20 +160,43 @@ def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: in
     }
 
 
+def _runs(spans: list[tuple[int, int]], total: int) -> list[list[int]]:
+    if total >= 0:
+        spans = [(lo, min(hi, total - 1)) for lo, hi in spans if lo < total]
+    spans = [(lo, hi) for lo, hi in spans if hi >= lo]
+    return marked_ranges(spans) if spans else []
+
+
 def _judge(
-    runs: list[list[int]], total: int, cut_hi: int, offsets: bool, counted_only: bool, sent_sum: int
+    sure: list[list[int]],
+    sent: list[list[int]],
+    total: int,
+    cut_hi: int,
+    has_ranges: bool,
+    counted_only: bool,
+    has_starts: bool,
+    sent_sum: int,
+    told: int,
 ) -> tuple[str, str | None, str]:
-    """Verdict, reason, evidence for hits that do not contradict each other about the size (-1: not known)."""
-    from_start_to = runs[0][1] if len(runs) == 1 and runs[0][0] == 0 else -1
-    if offsets:
-        enough = total - 1 if total >= 0 else max(_PROBE_HI + 1, cut_hi)
-        if from_start_to >= enough and from_start_to >= 0:
+    """Verdict, reason, evidence for hits that do not contradict each other about the size (-1: not known).
+
+    `told`: the last byte sent of all if a range reaches it, else -1.
+    """
+    enough = total - 1 if total >= 0 else max(_PROBE_HI + 1, cut_hi, sent[-1][1] if sent else 0)
+    if total >= 0 or (has_ranges and told >= enough):
+        if _from_start_to(sure) >= enough:
             return "complete", None, "ranges"
-        if not counted_only:
-            return "partial", _reason(runs, total, cut_hi, from_start_to), "ranges"
-    if total < 0:
+        if _from_start_to(sent) >= enough:
+            return "complete", None, "resumed"
+    if total < 0 and (has_starts or counted_only):
         return "unknown", "size_unknown", "bytes"
-    return ("partial", "not_enough_bytes", "bytes") if sent_sum < total else ("unknown", "no_offsets", "bytes")
+    if counted_only:
+        return ("partial", "not_enough_bytes", "bytes") if sent_sum < total else ("unknown", "no_offsets", "bytes")
+    return "partial", _reason(sent, total, cut_hi, _from_start_to(sent)), "ranges"
+
+
+def _from_start_to(runs: list[list[int]]) -> int:
+    return runs[0][1] if len(runs) == 1 and runs[0][0] == 0 else -1
 
 
 def _reason(runs: list[list[int]], total: int, cut_hi: int, from_start_to: int) -> str:
