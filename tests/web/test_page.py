@@ -215,7 +215,7 @@ async def test_bars_have_at_most_200_pieces_however_many_ranges_there_are(client
 
 async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client, store):
     [hit] = pieces([(0, 9)])
-    await fill(store, [hit._replace(lo=None, hi=None, status=200, bytes_sent=123_456_789)])
+    await fill(store, [hit._replace(lo=None, hi=None, status=206, bytes_sent=123_456_789)])
     page = await page_of(client, "/")
     assert "the log names no offsets" in page.text
     assert "123 MB sent" in " ".join(page.text.split())
