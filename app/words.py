@@ -14,6 +14,7 @@ from app.domain import byteranges
 __all__ = [
     "REASONS",
     "REJECTS",
+    "RESUMED",
     "VERDICTS",
     "Reason",
     "age_text",
@@ -68,6 +69,9 @@ REASONS = {
     "fragmented": Reason("too many pieces", "there were more requests than are kept; what is listed did arrive"),
 }
 """In the order of reports."""
+
+RESUMED = "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}"
+"""The sentence of a complete delivery with the evidence `resumed`; `{doubtful}`: ranges."""
 
 REJECTS = {
     "bad_columns": "the columns do not fit the format",

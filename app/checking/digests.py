@@ -11,8 +11,9 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from app.domain import byteranges
 from app.domain.byteranges import Ranges
-from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED, holes
+from app.domain.deliveries import KEPT_IDS, STAGE_FINAL, STAGE_SUPERSEDED
 from app.domain.records import Delivery, Hit, Reject
 from app.steps.tokenizer import partition_of
 
@@ -154,8 +155,20 @@ def _is_sound(d: Delivery, superseded: bool) -> bool:
         and len(d.hit_ids) == min(d.hits, KEPT_IDS)
         and d.first <= d.last
         and d.covered_bytes == sum(hi - lo + 1 for lo, hi in d.ranges)
-        and _plain(d.missing) == _plain(holes(_pairs(d.ranges), d.total_bytes))
+        and byteranges.intersect(_pairs(d.missing), _lacking(d)) == _pairs(d.missing)
+        and (d.verdict == "complete" or d.evidence == "bytes" or d.reason == "fragmented" or _names_what_lacks(d))
     )
+
+
+def _lacking(d: Delivery) -> Ranges:
+    """What is not in the ranges: missing, or doubtful."""
+    end = d.missing[-1][1] if d.total_bytes is None and d.missing else (d.total_bytes or 0) - 1
+    return byteranges.missing(_pairs(d.ranges), 0, end)
+
+
+def _names_what_lacks(d: Delivery) -> bool:
+    """A partial delivery misses something; an unknown one nothing that may have arrived."""
+    return bool(d.missing) == (d.verdict == "partial") or d.total_bytes is None
 
 
 def _pairs(ranges: Iterable[Any]) -> Ranges:

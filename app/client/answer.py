@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
+from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit
 from app.stores.contract import Key
 
@@ -92,6 +93,11 @@ def _state(delivery: Delivery, part: Part | None) -> Exit:
         return Exit.NOT_WHOLE  # the file ends before: nobody can have got these bytes
     if delivery.evidence == "bytes" or delivery.reason == "fragmented":
         return Exit.UNKNOWN  # counts do not say which bytes; of a fragmented delivery not all hits were merged
+    missing = byteranges.normalise((lo, hi) for lo, hi in delivery.missing)
+    if not byteranges.intersect(missing, ((part.lo, part.hi),)) and byteranges.intersect(
+        doubtful(delivery), ((part.lo, part.hi),)
+    ):
+        return Exit.WHOLE if delivery.verdict == "complete" else Exit.UNKNOWN
     return Exit.NOT_WHOLE
 
 
@@ -101,5 +107,7 @@ def _is_all(delivery: Delivery, part: Part) -> bool:
 
 def _missing(delivery: Delivery, part: Part | None) -> Ranges:
     if part is not None:
-        return byteranges.missing(ranges_of(delivery), *part)
+        lacking = byteranges.missing(ranges_of(delivery), *part)
+        unsure = doubtful(delivery)
+        return tuple(hole for lo, hi in lacking for hole in byteranges.missing(unsure, lo, hi))
     return byteranges.normalise((lo, hi) for lo, hi in delivery.missing)

@@ -10,9 +10,10 @@ from typing import Any
 from app.client.answer import Answer, Exit, Part, ranges_of
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
+from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
-from app.words import bytes_text, ranges_text, reason_text, time_text, visible
+from app.words import RESUMED, bytes_text, ranges_text, reason_text, time_text, visible
 
 __all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
@@ -41,6 +42,8 @@ def sentence(answer: Answer) -> str:
         return _sentence_of_part(answer, answer.part, delivery, window)
     why = _why(delivery)
     if answer.exit is Exit.WHOLE:
+        if delivery.evidence == "resumed":
+            return f"{RESUMED.format(doubtful=ranges_text(doubtful(delivery), SHOWN_RANGES))}{window}."
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
         return f"Whole: all {bytes_text(delivery.covered_bytes)} of the file arrived{window}{size}."
     lacks = (
@@ -55,6 +58,9 @@ def sentence(answer: Answer) -> str:
 def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: str) -> str:
     name = f"bytes {part.lo}-{part.hi}"
     if answer.exit is Exit.WHOLE:
+        unsure = byteranges.intersect(doubtful(delivery), ((part.lo, part.hi),))
+        if unsure:
+            return f"{RESUMED.format(doubtful=ranges_text(unsure, SHOWN_RANGES))}{window}."
         return f"Whole: {name} arrived{window}."
     if answer.exit is Exit.UNKNOWN:
         return f"Unknown: whether {name} arrived can not be told{window}: {_why(delivery)}."

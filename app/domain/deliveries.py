@@ -37,6 +37,7 @@ __all__ = [
     "STAGE_OPEN",
     "STAGE_SUPERSEDED",
     "describe",
+    "doubtful",
     "holes",
     "superseded",
     "version",
@@ -188,6 +189,13 @@ def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
     if found.is_placeless:
         return (), lacking
     return byteranges.missing(found.answered, 0, end), byteranges.intersect(lacking, found.answered)
+
+
+def doubtful(delivery: Delivery) -> Ranges:
+    """What may have arrived: neither in the ranges of a record nor missing."""
+    ranges, missing = (tuple((lo, hi) for lo, hi in some) for some in (delivery.ranges, delivery.missing))
+    lacking = holes(ranges, delivery.total_bytes)
+    return tuple(hole for lo, hi in lacking for hole in byteranges.missing(missing, lo, hi))
 
 
 def holes(ranges: Ranges, total: int | None) -> Ranges:
