@@ -132,21 +132,21 @@ def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: in
             named_to = max(named_to, end)
         sent_spans.append((lo, end))
         sure_spans.append((lo, end - in_flight if breaks else end))
-    sent, sure = (_runs(spans, total) for spans in (sent_spans, sure_spans))
+    arrived, sure = (_runs(spans, total) for spans in (sent_spans, sure_spans))
     told = sent_to if named_to == sent_to else -1
     verdict, reason, evidence = (
         ("unknown", "size_changed", "ranges")
         if changed
-        else _judge(sure, sent, total, cut_hi, has_ranges, counted_only, has_starts, sent_sum, told)
+        else _judge(sure, arrived, total, cut_hi, has_ranges, counted_only, has_starts, sent_sum, told)
     )
-    end = total if total >= 0 else sent[-1][1] + 1 if sent else 0
+    end = total if total >= 0 else arrived[-1][1] + 1 if arrived else 0
     return {
         "ip_address": key[0],
         "user_agent": key[1],
         "request": key[2],
         "window_start": start,
         "ranges": sure,
-        "missing": [] if counted_only else _holes(sent, end),
+        "missing": [] if counted_only else _holes(arrived, end),
         "covered_bytes": sum(hi - lo + 1 for lo, hi in sure),
         "total_bytes": total if total >= 0 else None,
         "size_known": total >= 0,

@@ -149,8 +149,10 @@ class HitColumns(NamedTuple):
         codes = np.where(counts, self.codes, -1)
         lo, hi, details = self.lo, self.hi, None
         if self.sent is not None or not bool((hi >= lo)[counts].all()):
-            silent = np.full(len(codes), -1) if self.sent is None or self.total is None else None
-            sent, total = (silent, silent) if silent is not None else (self.sent, self.total)
+            if self.sent is None or self.total is None:
+                sent = total = np.full(len(codes), -1)
+            else:
+                sent, total = self.sent, self.total
             lo, hi, details = added(
                 lo, hi, sent, total, self.statuses, partial(self.names.are_compressible, self.codes)
             )

@@ -8,11 +8,11 @@ import shlex
 from pathlib import Path
 
 import pytest
-from app.messages.hits import Headers
 from click.testing import CliRunner, Result
 
 from app.__main__ import main
 from app.errors import SettingsError
+from app.messages.headers import Headers
 from app.settings import load, settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.server_config import configured_format

@@ -520,7 +520,8 @@ STRINGS = {
     ("caddy", "body"): json.dumps(
         {"ts": "{ts}", "request": {"remote_ip": "{request>remote_ip}", "method": "{request>method}", "uri": "{request>uri}",
          "proto": "{request>proto}", "headers": {"User-Agent": ["{request>headers>User-Agent}"]}}, "status": "{status}", "size": "{size}",
-         "resp_headers": {"Content-Range": ["{resp_headers>Content-Range}"]}}
+         "resp_headers": {"Content-Range": ["{resp_headers>Content-Range}"],
+                          "Content-Length": ["{resp_headers>Content-Length}"]}}
     ),
 }  # fmt: skip
 KINDS = {"body": 0, "with-headers": H, "announced": N}
