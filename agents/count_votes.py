@@ -8,7 +8,8 @@ from app.engine.counted_flow import EventFlow
 from app.engine.topology import app, votes
 from app.messages.events import read_votes
 from app.settings import settings
-from app.steps.ledger import Ledger, Rules
+from app.domain.counting import CountingRules as Rules
+from app.steps.ledger import Ledger
 from tables.vote_counts import vote_counts
 
 _settings = settings()

@@ -8,7 +8,8 @@ from app.engine.counted_flow import EventFlow
 from app.engine.topology import app, spend
 from app.messages.events import read_transactions
 from app.settings import settings
-from app.steps.ledger import Ledger, Rules
+from app.domain.counting import CountingRules as Rules
+from app.steps.ledger import Ledger
 from tables.spend_totals import spend_totals
 
 _settings = settings()

@@ -16,6 +16,7 @@ LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings", "app.words"},
     {"app.messages", "app.process"},
+    {"app.flows"},
     {"app.columns", "app.output", "app.sources", "app.stores", "app.transports"},
     {"app.checking", "app.reducing", "app.steps"},
     {"app.engine"},

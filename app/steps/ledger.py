@@ -7,16 +7,16 @@ its middle, goes on where the state stands: nothing counts twice, not even as a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from app.domain.counting import Counting, Counts, Key, end_of, is_over, is_remembered
+from app.domain.counting import Counting, CountingRules, Counts, Key, end_of, is_over, is_remembered
 from app.domain.events import Bucket, Sum
 from app.errors import SettingsError
 
-__all__ = ["PLACE", "RULES", "Arrived", "Ledger", "Rules", "State", "Step"]
+__all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
 PLACE = b"\0place"
 RULES = b"\0rules"
@@ -39,22 +39,6 @@ class State(Protocol):
     def get(self, key: bytes) -> bytes | None: ...
 
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
-
-
-class Rules(NamedTuple, Generic[Event]):
-    """How one kind of events is counted."""
-
-    horizon_s: int
-    """Identities are remembered and buckets held for so long."""
-    identities: Callable[[Event], Sequence[bytes]]
-    buckets: Callable[[Event], Sequence[Bucket]]
-    amount: Callable[[Event], int]
-    lengths_s: Mapping[str, int]
-    """resolution -> length of its buckets; `total` has none"""
-    fingerprint: Sequence[Any]
-    """What must not change under a state, as JSON values."""
-    mistake: str
-    """What to tell a person where it did."""
 
 
 class Arrived(NamedTuple, Generic[Event]):
@@ -96,7 +80,7 @@ _decode_place = msgspec.json.Decoder(_Place).decode
 class Ledger(Generic[Event]):
     """The rules, and where each partition's sweep stands. All else is in the state."""
 
-    def __init__(self, rules: Rules[Event], max_step_bytes: int = 4 << 20) -> None:
+    def __init__(self, rules: CountingRules[Event], max_step_bytes: int = 4 << 20) -> None:
         self._rules = rules
         self._max = max_step_bytes
         self._fingerprint = _encode((rules.horizon_s, *rules.fingerprint))
@@ -194,7 +178,7 @@ class _Sweep:
 class _Batch(Generic[Event]):
     """The events of one step."""
 
-    def __init__(self, rules: Rules[Event], state: State, partition: int) -> None:
+    def __init__(self, rules: CountingRules[Event], state: State, partition: int) -> None:
         self._rules, self._partition = rules, partition
         self._counting = Counting(
             rules.horizon_s, lambda key: _counts_of(state.get(_name_of(key))), lambda one: _seen_of(state.get(one))

@@ -9,17 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain.counting import CountingRules
 from app.domain.events import Sum, Vote, VoteRules, vote_buckets, vote_identities
 from app.engine.partition import MemoryPart
 from app.errors import SettingsError
-from app.steps.ledger import Arrived, Ledger, Rules
+from app.steps.ledger import Arrived, Ledger
 
 HORIZON_S = 1000
 TOPIC = "votes@1"
 
 
-def rules_of(votes: VoteRules, horizon_s: int = HORIZON_S) -> Rules[Vote]:
-    return Rules(
+def rules_of(votes: VoteRules, horizon_s: int = HORIZON_S) -> CountingRules[Vote]:
+    return CountingRules(
         horizon_s,
         lambda vote: vote_identities(vote, votes),
         lambda vote: vote_buckets(vote, votes),

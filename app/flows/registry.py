@@ -1,0 +1,74 @@
+"""Every flow, and the lists that derive from them: topics, tables, who reads what, in which order all is drained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.flows.deliveries import DELIVERIES
+from app.flows.flow import Flow, Keeping, Stage
+from app.flows.spending import SPENDING
+from app.flows.votes import VOTES
+
+__all__ = [
+    "DRAINED",
+    "FLOWS",
+    "KEEPINGS",
+    "READ_BY_FLOW",
+    "READ_BY_STORES",
+    "STAGES",
+    "TABLES",
+    "TOPICS",
+    "changelog_topic",
+    "group_of",
+    "groups",
+    "topics_of_group",
+]
+
+FLOWS: tuple[Flow, ...] = (DELIVERIES, VOTES, SPENDING)
+STAGES: tuple[Stage, ...] = tuple(stage for flow in FLOWS for stage in flow.stages)
+KEEPINGS: tuple[Keeping, ...] = tuple(keeping for flow in FLOWS for keeping in flow.keepings)
+TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.topics.items()}
+"""Topic -> what stands in it."""
+TABLES: tuple[str, ...] = tuple(table for flow in FLOWS for table in flow.tables)
+READ_BY_FLOW: tuple[str, ...] = tuple(dict.fromkeys(stage.reads for stage in STAGES))
+READ_BY_STORES: tuple[str, ...] = tuple(dict.fromkeys(keeping.reads for keeping in KEEPINGS))
+
+
+def _drained() -> tuple[tuple[str, ...], ...]:
+    entries = tuple(flow.topic_in for flow in FLOWS)
+    outcomes = tuple(flow.topic_out for flow in FLOWS)
+    return entries, tuple(topic for topic in TOPICS if topic not in entries + outcomes), outcomes
+
+
+DRAINED = _drained()
+"""The topics in three steps: what comes in, what lies between, the outcomes. Reading one step fills the next."""
+
+
+def changelog_topic(app_id: str, table: str) -> str:
+    """As Faust names it."""
+    return f"{app_id}-{table}-changelog"
+
+
+def group_of(app_id: str, store: str) -> str:
+    """The consumer group of a store; the group of the flow is the app id itself."""
+    return f"{app_id}-{store}"
+
+
+def groups(app_id: str, stores: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The group of the flow, then those of the stores -> the topics that each reads.
+
+    >>> list(groups("weblogs", ["sqlite"]))
+    ['weblogs', 'weblogs-sqlite']
+    """
+    return {app_id: READ_BY_FLOW} | {group_of(app_id, store): READ_BY_STORES for store in stores}
+
+
+def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
+    """What a group reads: the flow what comes in, a store what comes out.
+
+    >>> topics_of_group("weblogs", "weblogs")
+    ('weblogs', 'weblogs_tokens', 'votes', 'spend')
+    >>> topics_of_group("weblogs-cassandra", "weblogs")
+    ('weblogs_tokens', 'weblogs_reduced', 'weblogs_rejects', 'votes_reduced', 'spend_reduced')
+    """
+    return READ_BY_FLOW if group == app_id else READ_BY_STORES
