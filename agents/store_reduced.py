@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from app.domain.records import Delivery
-from app.engine.batches import Taken, acknowledge, batches, or_end
-from app.engine.store_writes import stores, write_until_taken
-from app.engine.topology import Sink, sinks
+from app.engine.reading import Agent, Taken
+from app.engine.storing import Storing
 from app.messages import hits as wire
 
+__all__ = ["store_reduced"]
 
-def _store_reduced(name: str, sink: Sink) -> None:
-    @sink.app.agent(sink.reduced, name="store_reduced")
-    @or_end
-    async def store_reduced(stream):
-        async for batch in batches(sink.app, stream):
-            # no name for the records: it would keep them until the next batch
-            await write_until_taken(sink.app, name, stores[name].write_deliveries, _newest(batch))
-            await acknowledge(stream, batch)
-            del batch
+
+def store_reduced(storing: Storing) -> Agent:
+    """The agent of one store."""
+    return storing.agent(lambda batch: [(storing.store.write_deliveries, _newest(batch))])
 
 
 def _newest(batch: Iterable[Taken]) -> list[Delivery]:
-    newest: dict[tuple, Delivery] = {}
+    newest: dict[tuple[Any, ...], Delivery] = {}
     for taken in batch:
         for record in wire.decode_deliveries(taken.value):
             known = newest.get(record[:4])
             if known is None or known.version < record.version:
                 newest[record[:4]] = record
     return list(newest.values())
-
-
-for _name, _sink in sinks.items():
-    _store_reduced(_name, _sink)

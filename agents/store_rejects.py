@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from app.engine.batches import acknowledge, batches, or_end
-from app.engine.store_writes import stores, write_until_taken
-from app.engine.topology import Sink, sinks
+from collections.abc import Iterable
+
+from app.domain.records import Reject
+from app.engine.reading import Agent, Taken
+from app.engine.storing import Storing
 from app.messages import hits as wire
-from app.settings import settings
 
-_keep = settings().store_raw != "none"
-
-
-def _store_rejects(name: str, sink: Sink) -> None:
-    @sink.app.agent(sink.rejects, name="store_rejects")
-    @or_end
-    async def store_rejects(stream):
-        async for batch in batches(sink.app, stream):
-            rejects = [reject for taken in batch for reject in wire.decode_rejects(taken.value)] if _keep else []
-            await write_until_taken(sink.app, name, stores[name].write_rejects, rejects)
-            await acknowledge(stream, batch)
+__all__ = ["store_rejects"]
 
 
-for _name, _sink in sinks.items():
-    _store_rejects(_name, _sink)
+def store_rejects(storing: Storing) -> Agent:
+    """The agent of one store."""
+    keeps = storing.app.outside.settings.store_raw != "none"
+    return storing.agent(lambda batch: [(storing.store.write_rejects, _rejects(batch) if keeps else [])])
+
+
+def _rejects(batch: Iterable[Taken]) -> list[Reject]:
+    return [reject for taken in batch for reject in wire.decode_rejects(taken.value)]

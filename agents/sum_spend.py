@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from app.domain.events import SPEND_RESOLUTIONS, Transaction, spend_buckets, spend_identities
-from app.engine.batches import or_end
-from app.engine.counted_flow import EventFlow
-from app.engine.topology import app, spend
-from app.messages.events import read_transactions
-from app.settings import settings
-from app.domain.counting import CountingRules as Rules
-from app.steps.ledger import Ledger
-from tables.spend_totals import spend_totals
+from typing import Any
 
-_settings = settings()
-ledger: Ledger[Transaction] = Ledger(
-    Rules(
-        horizon_s=_settings.event_horizon,
-        identities=spend_identities,
-        buckets=spend_buckets,
-        amount=lambda transaction: transaction.cents,
-        lengths_s=SPEND_RESOLUTIONS,
-        fingerprint=(),
-        mistake="WEBLOGS_EVENT_HORIZON has changed; set it back, or drop the spending",
-    ),
-    _settings.changelog_batch_bytes,
-)
-flow = EventFlow(app, "spend", "spend_reduced", spend_totals, ledger, read_transactions)
+from app.engine.counting import EventCounting
+from app.engine.reading import Agent
+from app.engine.table import BatchTable
+from app.flows.spending import SPENDING
+
+__all__ = ["sum_spend"]
 
 
-@app.agent(spend, name="sum_spend")
-@or_end
-async def sum_spend(stream):
-    await flow.run(stream)
+def sum_spend(app: Any, table: BatchTable) -> Agent:
+    """The agent, on its table."""
+    return EventCounting(app, SPENDING, table).run

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.engine.partition import counting_parts
-from app.engine.table import BatchTable
-from app.engine.topology import app
+from app.engine.table import BatchTable, add_table
 
 __all__ = ["spend_totals"]
 
-spend_totals = BatchTable(
-    app,
-    name="spend_totals",
-    key_type=bytes,
-    value_type=bytes,
-    partitions=app.conf.topic_partitions,
-    make_part=counting_parts("spend_totals"),
-)
-app.tables.add(spend_totals)
+
+def spend_totals(app: Any) -> BatchTable:
+    """The table of an app."""
+    return add_table(app, "spend_totals", counting_parts)

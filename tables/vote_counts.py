@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.engine.partition import counting_parts
-from app.engine.table import BatchTable
-from app.engine.topology import app
+from app.engine.table import BatchTable, add_table
 
 __all__ = ["vote_counts"]
 
-vote_counts = BatchTable(
-    app,
-    name="vote_counts",
-    key_type=bytes,
-    value_type=bytes,
-    partitions=app.conf.topic_partitions,
-    make_part=counting_parts("vote_counts"),
-)
-app.tables.add(vote_counts)
+
+def vote_counts(app: Any) -> BatchTable:
+    """The table of an app."""
+    return add_table(app, "vote_counts", counting_parts)

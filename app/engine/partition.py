@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from app.engine.short_keys import ShortKeys
-from app.settings import settings
+from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from app.transports.messages import Pair
 
-__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"]
+__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts", "delivery_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
@@ -216,17 +216,28 @@ class RocksPart:
         self._db.close()
 
 
-def counting_parts(table: str) -> Callable[[int, str], Part]:
+def delivery_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
+    """Makes the parts of the table of deliveries: in memory, or on disk where WEBLOGS_TABLE_STORE asks for it on Kafka."""
+
+    def make(partition: int, log: str) -> Part:
+        if settings.table_store == "memory" or not settings.on_kafka:
+            return DeliveriesPart()
+        folder = settings.data_dir / "tables" / f"{table}-{partition}"
+        return RocksPart(folder, log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S)
+
+    return make
+
+
+def counting_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
     """Makes the parts of a table that counts events: on disk on either broker, unless WEBLOGS_TABLE_STORE is memory.
 
     Its entries are never read once they are over, so that one whose end was missed does no harm: see app.domain.counting.
     """
 
     def make(partition: int, log: str) -> Part:
-        own = settings()
-        if own.table_store == "memory":
+        if settings.table_store == "memory":
             return MemoryPart()
-        folder = own.data_dir / "tables" / f"{table}-{partition}"
+        folder = settings.data_dir / "tables" / f"{table}-{partition}"
         return RocksPart(folder, log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S, buffer_bytes=4 << 20)
 
     return make

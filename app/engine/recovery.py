@@ -13,8 +13,6 @@ from typing import Any
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 
-from app.process.exit import die
-
 __all__ = ["PATIENCE_S", "PatientRecovery", "Tables"]
 
 PATIENCE_S = 120.0
@@ -37,7 +35,7 @@ class PatientRecovery(Recovery):
                 await super()._wait(coro)
         except TimeoutError:
             if limit.expired():
-                die(f"the broker did not answer for {PATIENCE_S:.0f} s while partitions were taken over")
+                self.app.outside.die(f"the broker did not answer for {PATIENCE_S:.0f} s while partitions were taken over")
             raise
 
 

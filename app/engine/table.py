@@ -21,25 +21,23 @@ import faust
 import mode
 from faust.types import TP
 
-from app.engine.batches import still_ours
+from app.engine.outside import MakePart, PartsOf
 from app.engine.partition import Part
+from app.engine.reading import still_ours
 from app.process.crash_points import crash_point
-from app.process.exit import die
 
-__all__ = ["BatchTable"]
+__all__ = ["BatchTable", "add_table"]
 
 log = logging.getLogger(__name__)
 STAND_BY_INTERVAL_S = 1.0
-MakePart = Callable[[int, str], Part]
-"""(partition, incarnation of the changelog) -> its state"""
 
 
-class BatchTable(faust.Table):
+class BatchTable(faust.Table[bytes, bytes]):
     """Keys and values are bytes; a state of its own for each partition. Add it with `app.tables.add`."""
 
     def __init__(self, *args: Any, make_part: MakePart, **kwargs: Any) -> None:
         """`make_part`: the state of a partition, as it was left on disk or empty."""
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, key_type=bytes, value_type=bytes, **kwargs)
         self.parts: dict[int, Part] = {}
         """partition -> state; those that this worker stands by for are in `_standby`"""
         self._standby: dict[int, Part] = {}
@@ -77,7 +75,7 @@ class BatchTable(faust.Table):
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                die(f"the changelog of {self.name}/{partition} took no write", error)
+                self.app.outside.die(f"the changelog of {self.name}/{partition} took no write", error)
             crash_point("changelog")
             part.apply(pairs, next_offset)
             crash_point("applied")
@@ -130,7 +128,7 @@ class BatchTable(faust.Table):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            die(f"the state of {self.name} could not be read from its changelog", error)
+            self.app.outside.die(f"the state of {self.name} could not be read from its changelog", error)
 
     async def _recover(self, mine: list[int], beside: list[int]) -> None:
         began, before = time.monotonic(), self.recovered
@@ -197,3 +195,12 @@ class BatchTable(faust.Table):
     def entries(self) -> int:
         """Keys held, over all partitions that are ours, those that begin with NUL left out; about, where they are on disk."""
         return sum(part.entries for part in self.parts.values())
+
+
+def add_table(app: Any, name: str, parts_of: PartsOf) -> BatchTable:
+    """A table of the app; `parts_of` makes its states where nothing else is asked for from outside."""
+    outside = app.outside
+    make_part = (outside.parts_of or parts_of)(name, outside.settings)
+    table = BatchTable(app, name=name, partitions=outside.settings.partitions, make_part=make_part)
+    app.tables.add(table)
+    return table

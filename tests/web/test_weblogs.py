@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
+from app.flows.deliveries import LINES
 from app.settings import Settings
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
 from app.transports.producers import open_producer
-from app.web.deliveries.line_intake import TOPIC, LogIntake
+from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
 from app.web.service.parts import PARTS
@@ -31,8 +32,8 @@ def logged(settings: Settings) -> list[tuple[dict[str, bytes], bytes]]:
     """Headers and value of every message in the topic, as they are on disk."""
     log = EmbeddedLog(log_path(settings.broker))
     try:
-        partitions = log.partitions(TOPIC) if TOPIC in log.topics else 0
-        records = [record for partition in range(partitions) for record in log.read(TOPIC, partition, 0)]
+        partitions = log.partitions(LINES) if LINES in log.topics else 0
+        records = [record for partition in range(partitions) for record in log.read(LINES, partition, 0)]
         return [(dict(unpack_headers(record.headers)), record.value or b"") for record in records]
     finally:
         log.close()
@@ -273,7 +274,7 @@ async def test_posts_without_key_take_the_partitions_in_turn(client, settings):
     for _ in range(settings.partitions):
         await posted(client, 200, LINES)
     log = EmbeddedLog(log_path(settings.broker))
-    assert [log.end_offset(TOPIC, partition) for partition in range(settings.partitions)] == [1] * settings.partitions
+    assert [log.end_offset(LINES, partition) for partition in range(settings.partitions)] == [1] * settings.partitions
     log.close()
 
 
