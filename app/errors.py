@@ -13,6 +13,8 @@ WeblogsError
 ├── StoreError           a store failed for this call; what it refused stays with the caller
 │   ├── StoreUnreachable the store is not there (yet)
 │   └── StoreRefused     it does not let us in: waiting does not mend it
+├── UnknownForm          what was stored or sent has a form that this program does not know
+│   └── UnknownStoreForm the same, of a store: a StoreRefused, too
 └── WorkerError          the worker that a command started does not run
 """
 
@@ -33,7 +35,9 @@ __all__ = [
     "StoreError",
     "StoreRefused",
     "StoreUnreachable",
+    "UnknownForm",
     "UnknownFormat",
+    "UnknownStoreForm",
     "WeblogsError",
     "WorkerError",
     "keep_secret",
@@ -117,6 +121,20 @@ class StoreUnreachable(StoreError):
 
 class StoreRefused(StoreError):
     """The store does not let us in, or is no such store: a person has to change something."""
+
+
+class UnknownForm(WeblogsError):
+    """What was stored or sent has a form that this program does not know: a person has to choose another program or place."""
+
+    def __init__(self, where: str, found: object, known: int) -> None:
+        told = "has no form number" if found is None else f"has form {found!s:.40}"
+        super().__init__(
+            f"{where} {told}; this program knows form {known}; use the program that wrote it, or another place"
+        )
+
+
+class UnknownStoreForm(UnknownForm, StoreRefused):
+    """A store, or a record in it, has a form that this program does not know."""
 
 
 class WorkerError(WeblogsError):

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from app.engine.partition import counting_parts
+from app.engine.state_forms import StateForms
 from app.engine.table import BatchTable, add_table
 
 __all__ = ["vote_counts"]
 
+FORMS = StateForms(newest=1)
+"""Of its values; see app.engine.state_forms."""
+
 
 def vote_counts(app: Any) -> BatchTable:
     """The table of an app."""
-    return add_table(app, "vote_counts", counting_parts)
+    return add_table(app, "vote_counts", counting_parts, FORMS)

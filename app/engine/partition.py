@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from app.engine.short_keys import ShortKeys
+from app.errors import UnknownForm
 from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
@@ -30,7 +31,8 @@ _PLACE = b"\0\0place"
 _AGENTS = 1000
 """So many user agents more than twice those in use may be remembered before unused ones are looked for."""
 _encode = msgspec.json.Encoder().encode
-_decode_place = msgspec.json.Decoder(tuple[str, int, float]).decode
+_FORM = 1
+"""Of the folder: what the place says and how."""
 
 
 class Part(Protocol):
@@ -145,7 +147,7 @@ class RocksPart:
         self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20
     ) -> None:
         """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
-        written for `max_age_s`: by then the log may have forgotten that keys are gone."""
+        written for `max_age_s`: by then the log may have forgotten that keys are gone. Raises UnknownForm."""
         from rocksdict import Cache
 
         self._folder, self._log, self._buffer_bytes = folder, log, buffer_bytes
@@ -154,11 +156,19 @@ class RocksPart:
         self.next_offset = 0
         place = self._db.get(_PLACE)
         if place is not None:
-            known_log, offset, written = _decode_place(place)
+            known_log, offset, written = self._place(place)
             if known_log == log and written > time.time() - max_age_s:
                 self.next_offset = offset
             else:
                 self.wipe()
+
+    def _place(self, place: bytes) -> tuple[str, int, float]:
+        """Log, offset, and when it was written. Raises UnknownForm."""
+        form, *rest = msgspec.json.decode(place)
+        if form != _FORM:
+            self._db.close()
+            raise UnknownForm(f"the state in {self._folder}", form if isinstance(form, int) else None, _FORM)
+        return msgspec.convert(rest, tuple[str, int, float])
 
     def _open(self) -> Rdict:
         from rocksdict import BlockBasedOptions, Options, Rdict
@@ -203,7 +213,7 @@ class RocksPart:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(_PLACE, _encode((self._log, next_offset, time.time())))
+        batch.put(_PLACE, _encode((_FORM, self._log, next_offset, time.time())))
         self._db.write(batch)
         self.next_offset = next_offset
 

@@ -12,14 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from app.engine.outside import Outside
-from app.errors import SettingsError
-from app.process.exit import EXIT_REFUSED
+from app.errors import LogError, StoreError, UnknownForm, WeblogsError
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.transports.bundles import Bundle
 
 __all__ = [
-    "Agent",
     "MAX_BATCH_BYTES",
     "MAX_BATCH_MESSAGES",
+    "Agent",
     "Taken",
     "Turns",
     "acknowledge",
@@ -147,14 +147,16 @@ def still_ours(app: Any, event: Any) -> bool:
 def or_end(outside: Outside, name: str, agent: Agent) -> Agent:
     """An agent that ends the process with whatever error gets out of it.
 
-    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again.
+    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again. What a person has to
+    change first (a setting, a state or a message of an unknown form) ends it with EXIT_REFUSED.
     """
 
     async def guarded(stream: Any) -> None:
         try:
             await agent(stream)
-        except SettingsError as error:
-            outside.die(str(error), code=EXIT_REFUSED)
+        except WeblogsError as error:
+            passes = isinstance(error, LogError | StoreError) and not isinstance(error, UnknownForm)
+            outside.die(str(error), code=EXIT_CANNOT_GO_ON if passes else EXIT_REFUSED)
         except asyncio.CancelledError:
             raise
         except BaseException as error:

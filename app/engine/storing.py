@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from app.domain.records import Reject
 from app.engine.reading import Agent, Taken, acknowledge, batches
 from app.engine.sending import send_all
-from app.errors import StoreError, StoreUnreachable
+from app.errors import StoreError, StoreUnreachable, UnknownForm
 from app.flows.deliveries import REJECTS
 from app.flows.flow import Flow
 from app.messages import hits as wire
 from app.messages.events import gathered
 from app.process.crash_points import crash_point
+from app.process.exit import EXIT_REFUSED
 from app.process.pauses import pauses
 from app.stores.contract import Store
 from app.stores.pacing import Pace
@@ -110,6 +111,8 @@ class Storing:
             try:
                 refused = await write(records)
                 break
+            except UnknownForm as error:
+                self._outside.die(str(error), code=EXIT_REFUSED)
             except StoreError as error:
                 self._outside.counters.store_problems[self.name] = str(error)
                 log.warning("%s took nothing, again in %.1f s: %s", self.name, pause_s, error)

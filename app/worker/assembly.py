@@ -14,7 +14,7 @@ from app.engine.outside import Outside
 from app.engine.reading import or_end
 from app.engine.storing import Storing
 from app.engine.table import BatchTable
-from app.errors import LogError, LogLocked, WeblogsError
+from app.errors import LogError, LogLocked, UnknownForm, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
@@ -45,7 +45,11 @@ def worker_app() -> App:
     """The app that `faust -A app worker` runs, by the settings of this process."""
     collect_seldom()
     share_arenas()
-    return assemble(Outside(settings(), Counters())).app
+    outside = Outside(settings(), Counters())
+    try:
+        return assemble(outside).app
+    except UnknownForm as error:
+        outside.die(str(error), code=EXIT_REFUSED)
 
 
 def assemble(outside: Outside) -> Assembly:
@@ -57,7 +61,8 @@ def assemble(outside: Outside) -> Assembly:
     tables = _add_flow(app) if runs_flow else {}
     storings = {name: _add_store(name, app, outside) for name in own.store_names if name in own.role_names}
     assembly = Assembly(app, tables, storings)
-    app.service(Beside(app, tables, list(storings.values())))
+    beside: Any = Beside(app, tables, list(storings.values()))
+    app.service(beside)
 
     def prepare(*_: Any, **__: Any) -> None:
         _prepare(outside, assembly.apps)

@@ -14,10 +14,10 @@ from app.engine.faust_app import App
 from app.engine.settlement import Settling
 from app.engine.storing import Storing
 from app.engine.table import BatchTable
-from app.errors import WeblogsError
+from app.errors import UnknownForm, WeblogsError
 from app.flows.deliveries import DELIVERIES
 from app.flows.registry import group_of
-from app.process.exit import EXIT_REFUSED
+from app.process.exit import EXIT_REFUSED, Die
 from app.process.memory import GIVE_BACK_INTERVAL_S, give_back
 from app.process.stack_dump import watch_signal
 from app.settings import Settings
@@ -80,7 +80,7 @@ class Beside(mode.Service):
             outside.die(str(error), code=EXIT_REFUSED)
         status.ready()
         if own.replay:
-            threading.Thread(target=_replay, args=(own,), name="replay", daemon=True).start()
+            threading.Thread(target=_replay, args=(own, outside.die), name="replay", daemon=True).start()
 
     async def _open_late(self, storing: Storing) -> None:
         """A store that was not there when the worker started: the flow runs on meanwhile."""
@@ -125,7 +125,7 @@ class Beside(mode.Service):
             await store.close()
 
 
-def _replay(settings: Settings) -> None:
+def _replay(settings: Settings, die: Die) -> None:
     """The files of WEBLOGS_REPLAY, in a thread of its own."""
     from app.sources.replay.files import ReplayOptions, replay_files
     from app.transports.producers import open_producer
@@ -137,6 +137,8 @@ def _replay(settings: Settings) -> None:
         paths = [path for path in settings.replay.split(os.pathsep) if path]
         result = replay_files(paths, producer, options)
         log.info("replay: %d lines of %d files sent in %.1f s", result.lines, result.files, result.seconds)
+    except UnknownForm as error:
+        die(str(error), code=EXIT_REFUSED)
     except WeblogsError as error:
         log.error("replay: %s", error)
     finally:

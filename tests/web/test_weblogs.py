@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
-from app.flows.deliveries import LINES
+from app.flows.deliveries import LINES as TOPIC
 from app.settings import Settings
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
@@ -32,8 +32,8 @@ def logged(settings: Settings) -> list[tuple[dict[str, bytes], bytes]]:
     """Headers and value of every message in the topic, as they are on disk."""
     log = EmbeddedLog(log_path(settings.broker))
     try:
-        partitions = log.partitions(LINES) if LINES in log.topics else 0
-        records = [record for partition in range(partitions) for record in log.read(LINES, partition, 0)]
+        partitions = log.partitions(TOPIC) if TOPIC in log.topics else 0
+        records = [record for partition in range(partitions) for record in log.read(TOPIC, partition, 0)]
         return [(dict(unpack_headers(record.headers)), record.value or b"") for record in records]
     finally:
         log.close()

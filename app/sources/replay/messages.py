@@ -14,7 +14,6 @@ from app.transports.producers import Message
 __all__ = ["Labels", "partition_of"]
 
 
-
 def partition_of(source_id: str, partitions: int) -> int:
     """One partition for all lines of a source.
 
