@@ -65,6 +65,12 @@ class SmallStore:
     async def write_vote_sums(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
         return self._take("vote_sums", records)
 
+    async def write_transactions(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
+        return self._take("transactions", records)
+
+    async def write_spend_sums(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
+        return self._take("spend_sums", records)
+
 
 def reject(position: int) -> Reject:
     return Reject("bad_columns", "why", f"line {position}", f"{position:032x}", "s", position, 0.0)
