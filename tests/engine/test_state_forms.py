@@ -70,5 +70,5 @@ def test_a_folder_of_another_form_is_refused(tmp_path: Path, place: bytes) -> No
     part.apply([(b"k", b"\1v")], 5)
     part._db.put(b"\0\0place", place)
     part.close()
-    with pytest.raises(UnknownForm, match="the state in .*this program knows form 1"):
+    with pytest.raises(UnknownForm, match=r"the state in .*this program knows form 1"):
         RocksPart(tmp_path / "p", "log", 1e12)

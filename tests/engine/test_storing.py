@@ -125,7 +125,7 @@ async def test_while_a_store_is_away_its_problem_is_told_and_nothing_is_acknowle
     store.faults = [StoreUnreachable("away")] * 10_000
     stream = Stream([rejects_event(0, 1)])
     task = asyncio.ensure_future(run(world, store_rejects(storing), stream))
-    while not world.counters.store_problems:
+    while not world.counters.store_problems:  # noqa: ASYNC110 - nothing tells of it
         await asyncio.sleep(0.001)
     assert world.counters.store_problems == {"small": "away"} and stream.acked == []
     store.faults.clear()
