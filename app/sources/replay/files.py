@@ -39,6 +39,8 @@ def replay_files(
                 options.say(str(error))
     except Stopped:
         run.result.stopped = True
+    except UnknownForm:
+        raise  # waiting and other files do not mend it
     except WeblogsError as error:
         run.result.errors.append(str(error))
         options.say(str(error))
