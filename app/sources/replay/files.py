@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from app.errors import InputError, WeblogsError
+from app.errors import InputError, UnknownForm, WeblogsError
 from app.sources.files.chunks import Chunk
 from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.replay.messages import Labels
