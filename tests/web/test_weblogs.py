@@ -274,7 +274,7 @@ async def test_posts_without_key_take_the_partitions_in_turn(client, settings):
     for _ in range(settings.partitions):
         await posted(client, 200, LINES)
     log = EmbeddedLog(log_path(settings.broker))
-    assert [log.end_offset(LINES, partition) for partition in range(settings.partitions)] == [1] * settings.partitions
+    assert [log.end_offset(TOPIC, partition) for partition in range(settings.partitions)] == [1] * settings.partitions
     log.close()
 
 
