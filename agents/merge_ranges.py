@@ -10,13 +10,15 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.domain.reduction import no_sizes
+from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.engine.reading import Agent, Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
-from app.flows.deliveries import REDUCED
-from app.messages import hits as wire
+from app.flows.deliveries import REDUCED, TOKENS
+from app.messages.forms import read_at
+from app.messages.records import encode_deliveries
+from app.messages.tokens import decode_tokens
 from app.process.crash_points import crash_point
 from app.sources.identity.sizes import Sizes
 from app.steps.merger import Merger
@@ -58,13 +60,13 @@ class RangeMerging:
         if state is None:
             return False
         first = True
-        for step in self._merger.steps(partition, state, [wire.decode_tokens(each.value) for each in part]):
+        for step in self._merger.steps(partition, state, [read_at(TOKENS, each, decode_tokens) for each in part]):
             if not first:
                 crash_point("slice")
             first = False
             if step.records:
                 now = self._outside.clock()
-                values = wire.encode_in_pieces(step.records)
+                values = encode_deliveries(step.records)
                 await send_all(self._app, [Message(REDUCED, partition, None, each, {}, now) for each in values])
                 crash_point("outputs")
             if step.changes and not await self._table.write(part[-1].event, step.changes):

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from app.domain.records import Hit
 from app.engine.reading import Agent, Taken
 from app.engine.storing import Storing
-from app.messages import hits as wire
+from app.flows.deliveries import TOKENS
+from app.messages.forms import read_at
+from app.messages.tokens import decode_tokens, hits_of
 
 __all__ = ["store_raw"]
 
@@ -19,4 +21,4 @@ def store_raw(storing: Storing) -> Agent:
 
 
 def _hits(batch: Iterable[Taken]) -> list[Hit]:
-    return [hit for taken in batch for hit in wire.hits_of(wire.decode_tokens(taken.value))]
+    return [hit for taken in batch for hit in hits_of(read_at(TOKENS, taken, decode_tokens))]

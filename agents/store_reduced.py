@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from operator import attrgetter
 
 from app.domain.records import Delivery
+from app.domain.versions import newest_by
 from app.engine.reading import Agent, Taken
 from app.engine.storing import Storing
-from app.messages import hits as wire
+from app.flows.deliveries import REDUCED
+from app.messages.forms import read_at
+from app.messages.records import decode_deliveries
 
 __all__ = ["store_reduced"]
+
+_names = attrgetter("ip_address", "user_agent", "request", "window_start")
 
 
 def store_reduced(storing: Storing) -> Agent:
@@ -19,10 +24,5 @@ def store_reduced(storing: Storing) -> Agent:
 
 
 def _newest(batch: Iterable[Taken]) -> list[Delivery]:
-    newest: dict[tuple[Any, ...], Delivery] = {}
-    for taken in batch:
-        for record in wire.decode_deliveries(taken.value):
-            known = newest.get(record[:4])
-            if known is None or known.version < record.version:
-                newest[record[:4]] = record
-    return list(newest.values())
+    read = (read_at(REDUCED, taken, decode_deliveries) for taken in batch)
+    return newest_by(_names, (record for some in read for record in some))

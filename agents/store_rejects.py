@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from app.domain.records import Reject
 from app.engine.reading import Agent, Taken
 from app.engine.storing import Storing
-from app.messages import hits as wire
+from app.flows.deliveries import REJECTS
+from app.messages.forms import read_at
+from app.messages.records import decode_rejects
 
 __all__ = ["store_rejects"]
 
@@ -19,4 +21,4 @@ def store_rejects(storing: Storing) -> Agent:
 
 
 def _rejects(batch: Iterable[Taken]) -> list[Reject]:
-    return [reject for taken in batch for reject in wire.decode_rejects(taken.value)]
+    return [reject for taken in batch for reject in read_at(REJECTS, taken, decode_rejects)]

@@ -11,5 +11,4 @@ __all__ = ["store_spend"]
 
 def store_spend(storing: Storing) -> Agent:
     """The agent of one store."""
-    ledgers = storing.store.ledgers
-    return storing.counted(SPENDING, ledgers.write_transactions, ledgers.write_spend_sums)
+    return storing.counted(SPENDING)

@@ -11,5 +11,4 @@ __all__ = ["store_votes"]
 
 def store_votes(storing: Storing) -> Agent:
     """The agent of one store."""
-    ledgers = storing.store.ledgers
-    return storing.counted(VOTES, ledgers.write_votes, ledgers.write_vote_sums)
+    return storing.counted(VOTES)

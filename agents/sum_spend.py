@@ -1,4 +1,4 @@
-"""spend -> [spend_totals] -> spend_reduced: sum every transaction once, per user, in the minute, hour and day of its time."""
+"""spend -> [spend_totals] -> spend_reduced: sum every transaction once, by user, in the minute, hour and day of its time."""
 
 from __future__ import annotations
 

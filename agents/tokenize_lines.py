@@ -8,9 +8,9 @@ from app.domain.formats import FormatOptions
 from app.engine.reading import Agent, acknowledge, batches
 from app.engine.sending import send_all
 from app.flows.deliveries import LINES, REJECTS, TOKENS
-from app.messages import hits as wire
 from app.messages.origins import Lines, headers_of
-from app.messages.splitting import encode_tokens
+from app.messages.records import encode_rejects
+from app.messages.tokens import encode_tokens
 from app.process.crash_points import crash_point
 from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
@@ -45,7 +45,7 @@ class LineTokenizing:
                 for partition, tokens in found.tokens.items()
                 for value in encode_tokens(tokens)
             ]
-            rejects = wire.encode_in_pieces(found.rejects) if found.rejects else []
+            rejects = encode_rejects(found.rejects)
             messages += [Message(REJECTS, batch[0].partition, None, value, {}, now) for value in rejects]
             await send_all(self._app, messages)
             crash_point("tokens_sent")

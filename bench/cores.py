@@ -11,6 +11,7 @@ import os
 import re
 import signal
 from collections import Counter
+from functools import partial
 
 from bench.context import Context
 from bench.failing import BenchError
@@ -98,9 +99,7 @@ def _started(live: Live, cores: list[int]) -> list[Supervised]:
         new = live.start_worker(f"worker-{core}")
         live.wait_started(f"worker-{core}")
         for worker, was in zip(workers, before, strict=True):
-            live.wait_until(
-                lambda worker=worker, was=was: _all_read_again(worker, was), "a worker to read its tables again"
-            )  # type: ignore[misc]
+            live.wait_until(partial(_all_read_again, worker, was), "a worker to read its tables again")
         workers.append(new)
     return workers
 

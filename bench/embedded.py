@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from app.transports.drain import FLOW, Drain
+from app.flows.registry import DRAINED
+from app.transports.drain import Drain
 from app.transports.embedded.log import EmbeddedLog
 from bench.context import PARTITIONS, Context
 from bench.figures import AT_LEAST, Figure, Goal
@@ -67,7 +68,7 @@ def embedded_run(context: Context, log: Log, **options: object) -> tuple[Run, fl
                 _counts(topics, "weblogs_tokens"),
                 _counts(topics, "weblogs_reduced"),
             )
-            flow_alone = Drain(_FlowAlone(topics), FLOW[:2])
+            flow_alone = Drain(_FlowAlone(topics), DRAINED[:2])
             run = watch.until(lambda: flow_alone.waiting() == 0, _PATIENCE_S)
         begin = next((number for number, look in enumerate(watch.looks) if look.begun), 1)
         flow.wait_drained(_PATIENCE_S)

@@ -13,7 +13,7 @@ from app.domain.gathering import entry_of
 from app.domain.tallies import Mark, Part
 from app.domain.windows import Rules
 from app.engine.partition import DeliveriesPart
-from app.messages import hits as wire
+from app.messages.state_values import key_bytes, pack_entry
 from app.process.memory import GIVE_BACK_INTERVAL_S
 from bench.context import Context
 from bench.embedded import open_flow
@@ -79,7 +79,7 @@ def _in_table(hits: int, step: int) -> Figure:
         tracemalloc.start()
         part = DeliveriesPart()
         for number, key in enumerate(keys):
-            part.apply([(wire.key_bytes(key), wire.pack_entry(_entry(number, hits, step, rules)))], 0)
+            part.apply([(key_bytes(key), pack_entry(_entry(number, hits, step, rules)))], 0)
         taken.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
     own = sum(len(key[0]) + len(key[2]) for key in keys) / len(keys)

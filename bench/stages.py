@@ -13,12 +13,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from app.domain.reduction import no_sizes
+from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.engine.partition import MemoryPart
-from app.messages import hits as wire
 from app.messages.origins import Lines
-from app.messages.splitting import encode_tokens
+from app.messages.records import encode_deliveries
+from app.messages.tokens import decode_tokens, encode_tokens
 from app.settings import settings
 from app.steps.merger import Merger
 from app.steps.tokenizer import Tokenizer
@@ -67,7 +67,7 @@ def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool
     def merge(partition: int) -> None:
         values, waiting[partition] = waiting[partition], []
         with stage("tokens read"):
-            messages = [wire.decode_tokens(value) for value in values]
+            messages = [decode_tokens(value) for value in values]
         steps = merger.steps(partition, states[partition], messages)
         while True:
             with stage("merged"):
@@ -75,7 +75,7 @@ def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool
             if step is None:
                 return
             with stage("records written"):
-                wire.encode_in_pieces(step.records)
+                encode_deliveries(step.records)
             with stage("state changed"):
                 states[partition].apply(list(step.changes.items()), 0)
 

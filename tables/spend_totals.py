@@ -7,6 +7,7 @@ from typing import Any
 from app.engine.partition import counting_parts
 from app.engine.state_forms import StateForms
 from app.engine.table import BatchTable, add_table
+from app.flows.spending import SPENDING
 
 __all__ = ["spend_totals"]
 
@@ -16,4 +17,4 @@ FORMS = StateForms(newest=1)
 
 def spend_totals(app: Any) -> BatchTable:
     """The table of an app."""
-    return add_table(app, "spend_totals", counting_parts, FORMS)
+    return add_table(app, SPENDING.table, counting_parts, FORMS)

@@ -7,6 +7,7 @@ from typing import Any
 from app.engine.partition import counting_parts
 from app.engine.state_forms import StateForms
 from app.engine.table import BatchTable, add_table
+from app.flows.votes import VOTES
 
 __all__ = ["vote_counts"]
 
@@ -16,4 +17,4 @@ FORMS = StateForms(newest=1)
 
 def vote_counts(app: Any) -> BatchTable:
     """The table of an app."""
-    return add_table(app, "vote_counts", counting_parts, FORMS)
+    return add_table(app, VOTES.table, counting_parts, FORMS)

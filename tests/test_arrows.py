@@ -15,8 +15,8 @@ FILES = sorted(path for folder in ("app", "agents", "tables", "simulator") for p
 LAYERS = (
     {"app.domain", "app.errors"},
     {"app.settings", "app.words"},
-    {"app.messages", "app.process"},
     {"app.flows"},
+    {"app.messages", "app.process"},
     {"app.columns", "app.output", "app.sources", "app.stores", "app.transports"},
     {"app.checking", "app.reducing", "app.steps"},
     {"app.engine"},
@@ -177,7 +177,7 @@ HEAVY = {
     ("statement", "may_not"),
     [
         ("import app.client.__main__", HEAVY | {"click"}),
-        ("import app.domain.reduction, app.domain.formats", HEAVY | {"click", "msgspec"}),
+        ("import app.domain.open_deliveries, app.domain.formats", HEAVY | {"click", "msgspec"}),
         ("import app.__main__", HEAVY),
         ("import app.cli.replay, app.cli.reduce.command, app.cli.parse, app.cli.run.command", HEAVY),
     ],

@@ -17,7 +17,7 @@ class Difference(NamedTuple):
 
     store: str
     record: str
-    """hit, reject, delivery, or count."""
+    """hit, reject, delivery, count, or of a counted kind: vote, vote sum."""
     kind: str
     """lacking, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
     differ), unsupported."""

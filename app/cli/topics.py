@@ -17,14 +17,14 @@ def show() -> None:
     """Print each topic with its messages, and how far each consumer group is."""
     from app.settings import settings
     from app.transports.kafka.topics import check_topics
-    from app.transports.standing import KafkaStanding
+    from app.transports.kafka.view import KafkaView
 
     own = settings()
     _need_kafka(own)
     for topic in check_topics(own).values():
         click.echo(f"topic {topic.name}: {topic.partitions} partitions, incarnation {topic.incarnation}")
     groups = [own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names)]
-    lag = KafkaStanding(own).look(groups).lag
+    lag = KafkaView(own).positions(groups).lag
     for group in groups:
         click.echo(
             f"group {group}: {sum(waiting for (of, _, _), waiting in lag.items() if of == group):,} messages wait"

@@ -17,7 +17,7 @@ from app.domain.formats.values import STATUSES
 from app.domain.lines import ReadLines, read_lines
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Columns", "Floats", "Ints", "assembled", "bytes_of", "column_of", "line_bounds",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "assembled", "bytes_of", "column_of", "line_bounds",
     "numbers_of", "of_length", "plain_line_ends", "statuses_of", "whole_lines",
 ]  # fmt: skip
 
@@ -32,7 +32,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Columns(NamedTuple):
+class LineColumns(NamedTuple):
     """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
 
     times: Floats
@@ -131,7 +131,8 @@ def numbers_of(digits: Bytes, lengths: Ints) -> Ints:
     bounds = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=bounds[1:])
     texts = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(bounds), pa.py_buffer(digits))
-    return texts.cast(pa.int64()).to_numpy()
+    numbers: Ints = texts.cast(pa.int64()).to_numpy()
+    return numbers
 
 
 class Block(NamedTuple):
@@ -161,13 +162,13 @@ def assembled(
     sent: Ints | None = None,
     total: Ints | None = None,
     every_status: bool = False,
-) -> Columns:
+) -> LineColumns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads."""
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
-    return Columns(
+    return LineColumns(
         times[counts],
         positions[at[counts]].astype(np.uint64),
         lo[counts],

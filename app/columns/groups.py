@@ -3,79 +3,43 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.columns.merging import Group, PlacedPart
+from app.columns.keys import KeyNames
+from app.columns.parts import MAX_BYTE, RANGE_MARKS, SILENT_MARKS, Details
 from app.domain import windows
-from app.domain.merging import Key
-from app.domain.tallies import MAX_HITS, Mark, Part, Tally, tally_from
+from app.domain.key_hits import Key, KeyHits, PlacedPart, in_log_order
+from app.domain.tallies import MAX_HITS, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
 
-__all__ = ["MAX_BYTE", "MAX_ROWS", "Details", "Groups", "added"]
-
-MAX_BYTE = 1 << 44
-"""Byte positions and counts below this (17 TB) are gathered here: sums over a batch, and a position beside a key, then fit 64 bits."""
+__all__ = ["MAX_ROWS", "Groups"]
 
 MAX_ROWS = (1 << 63) // MAX_BYTE
-"""Beyond so many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
-_OFFSETS = Mark.OFFSETS | Mark.SENT
-_NOTHING = Mark.BYTES_ONLY | Mark.NO_COUNT
+"""Beyond this many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Named(Protocol):
-    """Which key each hit has."""
-
-    codes: Ints
-    """A number for each hit; -1 where it does not count."""
-
-    def named(self, codes: Ints, /) -> list[Key]:
-        """The keys that stand for some codes."""
-
-
-class Details(NamedTuple):
-    """What else a hit adds to a delivery, a column for each of these fields of Part."""
-
-    sent: Ints
-    total: Ints
-    marks: Ints
-    cut_hi: Ints
-
-
-def added(lo: Ints, hi: Ints, sent: Ints, total: Ints) -> tuple[Ints, Details]:
-    """What hits without flags add, as tallies.part_of says: the last byte that surely was sent, and the rest.
-
-    `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 where they are not named.
-    """
-    named, counted = hi >= 0, sent >= 0
-    length = hi - lo + 1
-    kept = np.where(counted, np.minimum(length, sent), length)
-    cut = named & (kept < length)
-    ranged = np.where(cut, _OFFSETS | Mark.CUT, _OFFSETS)
-    marks = np.where(named, ranged, np.where(counted, Mark.BYTES_ONLY | Mark.SENT, _NOTHING))
-    return np.where(named, lo + kept - 1, -1), Details(
-        np.where(counted, sent, kept), total, marks.astype(np.int64), np.where(cut, hi, -1)
-    )
-
-
 class Groups:
     """What hits of one source are for each key. Where their positions do not rise, hits may come twice: then no tally is made.
 
     `lo` and `hi` are 0 and -1 where a hit names no range; without `details` the hits name ranges or nothing. `factors` are
-    those of the short ids of the source. All work on columns is done when it is made; it can be pickled, and objects are made
+    those of the short ids of the source, `codes` the number of each
+    hit's key, -1 if it does not count. All work on columns is done when it is made; it can be pickled, and objects are made
     where it is gone through.
     """
 
     def __init__(
         self,
-        keys: Named,
+        names: KeyNames,
+        codes: Ints,
         times: Floats,
         positions: NDArray[np.uint64],
         lo: Ints,
@@ -84,7 +48,6 @@ class Groups:
         rules: Rules,
         details: Details | None = None,
     ) -> None:
-        codes = keys.codes
         rows = np.flatnonzero(codes >= 0)
         rows = rows[np.argsort(codes[rows], kind="stable")]
         codes = codes[rows]
@@ -93,7 +56,7 @@ class Groups:
         fresh = np.ones(len(rows), np.bool_)
         fresh[1:] = codes[1:] != codes[:-1]
         self._begins = np.flatnonzero(fresh)
-        self._keys = keys.named(codes[fresh])
+        self._keys = names.named(codes[fresh])
         self._times = times[rows]
         self._lo = lo[rows]
         self._hi = hi[rows]
@@ -105,13 +68,23 @@ class Groups:
             self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
         )
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[KeyHits]:
         """In the order of the log."""
         keys = self._keys
         first = self._positions[self._begins]
-        tallies = [None] * len(keys) if self._tallies is None else self._tallies.made()
-        groups = list(map(Group, first.tolist(), keys, range(len(keys)), tallies))
+        tallies: list[Tally | None] = [None] * len(keys) if self._tallies is None else self._tallies.made()
+        parts = [partial(self.parts, number) for number in range(len(keys))]
+        groups = list(map(KeyHits, first.tolist(), keys, tallies, parts))
         return map(groups.__getitem__, np.argsort(first).tolist())
+
+    def beside(self, placed: dict[Key, list[PlacedPart]]) -> Iterable[KeyHits]:
+        """In the order of the log, with hits of the same source that were taken one by one; `placed` changes."""
+        if not placed:
+            return self
+        numbers = {key: number for number, key in enumerate(self._keys) if key in placed}
+        for key, number in numbers.items():
+            placed[key].extend(self.placed_parts(number))
+        return in_log_order((group for group in self if group.key not in placed), placed)
 
     def placed_parts(self, number: int) -> list[PlacedPart]:
         """The hits of a group in the order of the log, each with its position."""
@@ -122,7 +95,7 @@ class Groups:
             columns += [one[at].tolist() for one in self._details]
             return [(position, Part(*fields)) for position, *fields in zip(*columns, strict=True)]
         return [
-            (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, _OFFSETS if hi >= lo else _NOTHING, -1))
+            (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, RANGE_MARKS if hi >= lo else SILENT_MARKS, -1))
             for position, time, hit_id, lo, hi in zip(*columns, strict=True)
         ]
 
@@ -140,7 +113,7 @@ class Groups:
         details = self._details
         if details is None:
             all_named, any_named = np.logical_and.reduceat(named, begins), np.logical_or.reduceat(named, begins)
-            sent, marks, totals = lengths, (_OFFSETS * any_named + _NOTHING * ~all_named).astype(np.int64), None
+            sent, marks, totals = lengths, (RANGE_MARKS * any_named + SILENT_MARKS * ~all_named).astype(np.int64), None
         else:
             sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
             # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
@@ -229,10 +202,12 @@ class _Tallies(NamedTuple):
 def _is_one_window(first: Floats, last: Floats, rules: Rules) -> Bools:
     """Whether all between two times surely is one window, whatever else is in it."""
     if rules.window == "last_touch":
-        return (last - first < rules.length_s) & (first + rules.length_s > last)
-    if rules.window == "day":
-        return np.floor(first / DAY_S) == np.floor(last / DAY_S)
-    return np.full(len(first), rules.window == "all")
+        one: Bools = (last - first < rules.length_s) & (first + rules.length_s > last)
+    elif rules.window == "day":
+        one = np.floor(first / DAY_S) == np.floor(last / DAY_S)
+    else:
+        one = np.full(len(first), rules.window == "all")
+    return one
 
 
 def _window_starts(first: Floats, window: str) -> Floats:

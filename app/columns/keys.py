@@ -1,30 +1,59 @@
-"""The delivery keys of hits in columns, as numbers: equal for what the domain reads as the same key."""
+"""Delivery keys as numbers: equal for what the domain reads as the same key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.columns.blocks import Columns
-from app.columns.groups import Groups, added
+from app.columns.blocks import LineColumns
 from app.domain.formats.values import REQUESTS
+from app.domain.key_hits import Key
 from app.domain.lines import decode
-from app.domain.merging import Key
-from app.domain.windows import Rules
 
-__all__ = ["Keys", "groups_of_blocks"]
+__all__ = ["KeyNames", "ListedKeys", "TextKeys"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
-class Keys:
-    """The keys of the hits in some blocks; unless `every_method`, those that are no GET have none."""
+class KeyNames(Protocol):
+    """Which key each number is."""
 
-    def __init__(self, blocks: Sequence[Columns], every_method: bool = False) -> None:
+    def named(self, codes: Ints, /) -> list[Key]:
+        """The keys that some numbers are."""
+
+    def methods(self, keys: Sequence[Key], codes: Ints, /) -> list[str | None]:
+        """The methods of some keys and their numbers."""
+
+    def are_get(self, codes: Ints, /) -> Bools | None:
+        """Whether the method of each key is GET; None if all are."""
+
+
+class ListedKeys:
+    """Keys numbered in a row."""
+
+    def __init__(self, keys: list[Key], methods: list[str | None]) -> None:
+        self.keys, self.all_methods = keys, methods
+
+    def named(self, codes: Ints) -> list[Key]:
+        keys = self.keys
+        return [keys[code] for code in codes.tolist()]
+
+    def methods(self, keys: Sequence[Key], codes: Ints) -> list[str | None]:
+        return [self.all_methods[code] for code in codes.tolist()]
+
+    def are_get(self, codes: Ints) -> Bools | None:
+        return _chosen([method == "GET" for method in self.all_methods], codes)
+
+
+class TextKeys:
+    """The keys of lines: one number of the numbers of three texts."""
+
+    def __init__(self, blocks: Sequence[LineColumns]) -> None:
         counts = np.concatenate([block.counts for block in blocks])
         address, self._addresses = _coded([block.ip_address for block in blocks], counts)
         agent, self._agents = _coded([block.user_agent for block in blocks], counts)
@@ -32,31 +61,30 @@ class Keys:
         read = [REQUESTS[text] for text in logged]
         request, self._requests = _one_number_a_text(request, [text for text, _ in read])
         # one request text has one method, however its protocol was logged
-        self.methods = dict(read)
-        """By request."""
-        self.codes = (address * len(self._agents) + agent) * len(self._requests) + request
-        """A number for each hit; -1 where its request does not count."""
-        if not every_method and any(method != "GET" for _, method in read):
-            counts = np.array([self.methods[text] == "GET" for text in self._requests])
-            self.codes[~counts[request]] = -1
+        self._method_of: dict[str, str | None] = dict(read)
+        self.codes: Ints = (address * len(self._agents) + agent) * len(self._requests) + request
+        """The number of each hit's key."""
 
     def named(self, codes: Ints) -> list[Key]:
-        """The keys that stand for some codes."""
         addresses, agents, requests = self._addresses, self._agents, self._requests
         rest, request = np.divmod(codes, max(1, len(requests)))
         address, agent = np.divmod(rest, max(1, len(agents)))
         triples = zip(address.tolist(), agent.tolist(), request.tolist(), strict=True)
         return [(addresses[i], agents[j], requests[k]) for i, j, k in triples]
 
+    def methods(self, keys: Sequence[Key], codes: Ints) -> list[str | None]:
+        return [self._method_of[request] for _, _, request in keys]
 
-def groups_of_blocks(blocks: Sequence[Columns], factors: tuple[int, int], rules: Rules) -> Groups:
-    """The hits of some blocks of one format, with status 200 and 206 alone, by key."""
-    times, positions, lo, hi = (np.concatenate(some) for some in zip(*[block[:4] for block in blocks], strict=True))
-    details = None
-    told = [(block.sent, block.total) for block in blocks if block.sent is not None and block.total is not None]
-    if told:
-        hi, details = added(lo, hi, *(np.concatenate(some) for some in zip(*told, strict=True)))
-    return Groups(Keys(blocks), times, positions, lo, hi, factors, rules, details)
+    def are_get(self, codes: Ints) -> Bools | None:
+        requests = self._requests
+        return _chosen([self._method_of[text] == "GET" for text in requests], codes % max(1, len(requests)))
+
+
+def _chosen(are_get: list[bool], numbers: Ints) -> Bools | None:
+    if all(are_get):
+        return None
+    chosen: Bools = np.array(are_get, np.bool_)[numbers]
+    return chosen
 
 
 def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.columns.groups import MAX_BYTE, Details, Groups
+from app.columns.groups import Groups
+from app.columns.keys import ListedKeys
+from app.columns.parts import MAX_BYTE, Details
+from app.domain.key_hits import Key
 from app.domain.lines import ReadLines
-from app.domain.merging import Key
 from app.domain.records import short_id_factors
 from app.domain.tallies import part_of
 from app.domain.windows import Rules
@@ -17,20 +18,8 @@ from app.domain.windows import Rules
 __all__ = ["groups_of_rows"]
 
 
-class _Numbered:
-    """Keys by the number that stands for each."""
-
-    def __init__(self, numbers: dict[Key, int], codes: list[int]) -> None:
-        self.codes = np.array(codes, np.int64)
-        self._keys = list(numbers)
-
-    def named(self, codes: NDArray[np.int64]) -> list[Key]:
-        keys = self._keys
-        return [keys[code] for code in codes.tolist()]
-
-
 def groups_of_rows(some: Sequence[ReadLines], source_id: str, rules: Rules) -> Groups | None:
-    """The hits that count, of one source in the order of the log; None where there is none, or a number is too large."""
+    """The hits that count, of one source in the order of the log; None if there is none, or a number is too large."""
     numbers: dict[Key, int] = {}
     codes, positions, parts = [], [], []
     for rows in some:
@@ -49,9 +38,9 @@ def groups_of_rows(some: Sequence[ReadLines], source_id: str, rules: Rules) -> G
         return None
     if any(column.max() >= MAX_BYTE for column in (lo, hi, *details)):
         return None
-    its = _Numbered(numbers, codes)
     return Groups(
-        its,
+        ListedKeys(list(numbers), ["GET"] * len(numbers)),
+        np.array(codes, np.int64),
         np.array(times, np.float64),
         np.array(positions, np.uint64),
         lo,

@@ -12,33 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
 
-from app.domain.events import ONE_VOTE_A_USER, Bucket
+from app.domain.counted import KEPT_FOR_EVER, Bucket
 
-__all__ = ["Counting", "CountingRules", "Counts", "Key", "end_of", "is_over", "is_remembered", "share_of"]
+__all__ = ["Counting", "Counts", "Key", "end_of", "is_over", "is_remembered", "share_of"]
 
 Key = tuple[str, str, int, int]
 """resolution, group, start, share"""
 Counts = tuple[int, int, int]
 """events, amount, repeats"""
-Event = TypeVar("Event", bound=tuple[Any, ...])
-
-
-class CountingRules(NamedTuple, Generic[Event]):
-    """How one kind of events is counted."""
-
-    horizon_s: int
-    """Identities are remembered and buckets held for so long."""
-    identities: Callable[[Event], Sequence[bytes]]
-    buckets: Callable[[Event], Sequence[Bucket]]
-    amount: Callable[[Event], int]
-    lengths_s: Mapping[str, int]
-    """resolution -> length of its buckets; `total` has none"""
-    fingerprint: Sequence[Any]
-    """What must not change under a state, as JSON values."""
-    mistake: str
-    """What to tell a person where it did."""
 
 
 def share_of(end: float, now: int, horizon_s: int) -> int:
@@ -61,7 +43,7 @@ def is_over(end: float, share: int, now: int, horizon_s: int) -> bool:
 
 def is_remembered(identity: bytes, seen: int, now: int, horizon_s: int) -> bool:
     """Whether an identity seen at that time still makes an event a repeat."""
-    return now < seen + horizon_s or identity.startswith(ONE_VOTE_A_USER)
+    return now < seen + horizon_s or identity.startswith(KEPT_FOR_EVER)
 
 
 class Counting:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from app.domain.counted import CountedKind
 from app.domain.records import Reject, raw_ids
 from app.engine.reading import Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REJECTS
-from app.flows.flow import Flow
-from app.messages import hits as wire
-from app.messages.events import encode_counted
+from app.messages.events import encode_counted, read_events
+from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
 from app.steps.ledger import Arrived, Ledger
 from app.transports.messages import Message
@@ -29,14 +29,13 @@ _MAX_SHOWN_CHARS = 4096
 
 
 class EventCounting:
-    """The agent of one flow that counts."""
+    """The agent that counts the events of one kind."""
 
-    def __init__(self, app: Any, flow: Flow, table: BatchTable) -> None:
-        assert flow.counted is not None
+    def __init__(self, app: Any, kind: CountedKind[Any], table: BatchTable) -> None:
         self._app, self._table, self._outside = app, table, app.outside
-        self._source, self._target, self._read = flow.topic_in, flow.topic_out, flow.counted.read
+        self._kind, self._source = kind, kind.name
         settings = app.outside.settings
-        self._ledger: Ledger[Any] = Ledger(flow.counted.rules(settings), settings.changelog_batch_bytes)
+        self._ledger: Ledger[Any] = Ledger(kind.rules(settings), settings.changelog_batch_bytes)
 
     async def run(self, stream: Any) -> None:
         """Count all that the stream brings."""
@@ -67,7 +66,7 @@ class EventCounting:
                 crash_point("count_slice")
             first = False
             if step.events or step.sums:
-                await self._send(self._target, partition, encode_counted(step.events, step.sums))
+                await self._send(self._kind.reduced, partition, encode_counted(step.events, step.sums))
                 crash_point("count_outputs")
             if not await self._table.write(part[-1].event, step.changes):
                 return False
@@ -80,7 +79,7 @@ class EventCounting:
         messages: list[Arrived[Any]] = []
         rejects: list[Reject] = []
         for message in part:
-            events, bad = self._read(message.value)
+            events, bad = read_events(self._kind, message.value)
             messages.append(Arrived(message.offset, message.timestamp, events))
             if bad:
                 source = f"{topic}/{message.partition}"
@@ -96,7 +95,7 @@ class EventCounting:
     async def _send_rejects(self, rejects: list[Reject], partition: int) -> None:
         if rejects:
             self._outside.counters.events[self._source, "bad"] += len(rejects)
-            await self._send(REJECTS, partition, wire.encode_in_pieces(rejects))
+            await self._send(REJECTS, partition, encode_rejects(rejects))
 
     async def _send(self, topic: str, partition: int, values: list[bytes]) -> None:
         now = self._outside.clock()

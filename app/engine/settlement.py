@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from app.transports.standing import Standing
+from app.transports.broker_view import GroupPositions
 
 __all__ = ["Settling"]
 
@@ -18,7 +18,7 @@ PATIENCE_S = 2.0
 class Settling:
     """Waits until the groups have committed all of some topics."""
 
-    def __init__(self, standing: Callable[[Sequence[str]], Awaitable[Standing]], groups: Sequence[str]) -> None:
+    def __init__(self, standing: Callable[[Sequence[str]], Awaitable[GroupPositions]], groups: Sequence[str]) -> None:
         self._standing, self._groups = standing, groups
         self._lock = asyncio.Lock()
         self._settled_at = float("-inf")

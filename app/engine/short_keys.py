@@ -15,7 +15,7 @@ _SEPARATOR = b"\n"
 class ShortKeys:
     """Numbers for user agents, and keys with the number in the agent's place.
 
-    A key is the JSON list of address, agent and request as wire.key_bytes makes it; another key, which begins with NUL, is its own
+    A key is the JSON list of address, agent and request as key_bytes makes it; another key, which begins with NUL, is its own
     short form. No two keys share one.
     """
 

@@ -6,16 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
+from app.domain.counted import CountedKind
 from app.domain.records import Reject
 from app.engine.reading import Agent, Taken, acknowledge, batches
 from app.engine.sending import send_all
 from app.errors import StoreError, StoreUnreachable, UnknownForm
 from app.flows.deliveries import REJECTS
-from app.flows.flow import Flow
-from app.messages import hits as wire
-from app.messages.events import gathered
+from app.messages.events import decode_counted, gathered
+from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
 from app.process.exit import EXIT_REFUSED
 from app.process.pauses import pauses
@@ -58,13 +59,13 @@ class Storing:
 
         return run
 
-    def counted(self, flow: Flow, write_events: Write[Any], write_sums: Write[Any]) -> Agent:
-        """An agent that writes the events of a flow that counts, and the newest of each of their sums."""
-        kind = flow.counted
-        assert kind is not None
+    def counted(self, kind: CountedKind[Any]) -> Agent:
+        """An agent that writes the events of a kind that count, and the newest of each of their sums."""
+        ledgers = self.store.ledgers
+        write_events, write_sums = partial(ledgers.write_events, kind), partial(ledgers.write_sums, kind)
 
         def writes(batch: list[Taken]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
-            events, sums = gathered(kind.decode(taken.value) for taken in batch)
+            events, sums = gathered(decode_counted(kind, taken.value) for taken in batch)
             return ((write_events, events), (write_sums, sums))
 
         return self.agent(writes)
@@ -128,6 +129,5 @@ class Storing:
         rejects = [
             as_reject(self.name, record, reason, now) for record, reason in refused if not isinstance(record, Reject)
         ]
-        values = wire.encode_in_pieces(rejects) if rejects else []
-        await send_all(self.app, [Message(REJECTS, 0, None, value, {}, now) for value in values])
+        await send_all(self.app, [Message(REJECTS, 0, None, value, {}, now) for value in encode_rejects(rejects)])
         log.error("%s refused %d records for good, the first because: %s", self.name, len(refused), refused[0][1])

@@ -11,7 +11,7 @@ LINES, TOKENS, REJECTS, REDUCED = "weblogs", "weblogs_tokens", "weblogs_rejects"
 DELIVERIES = Flow(
     name="deliveries",
     topics={
-        LINES: "Lines as they come; headers as app.messages.hits.Headers names them.",
+        LINES: "Lines as they come; headers as app.messages.headers.Headers names them.",
         TOKENS: "Hits, by delivery key.",
         REJECTS: "Lines that are no hit, and records that a store refuses for good.",
         REDUCED: "Deliveries.",
@@ -22,8 +22,8 @@ DELIVERIES = Flow(
     ),
     keepings=(
         Keeping("store_raw", TOKENS, {"raw": "raw"}),
-        Keeping("store_reduced", REDUCED, {"reduced": "reduced"}),
         Keeping("store_rejects", REJECTS, {"rejects": "raw"}),
+        Keeping("store_reduced", REDUCED, {"reduced": "reduced"}),
     ),
     page="/",
 )

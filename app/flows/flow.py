@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from app.domain.counting import CountingRules
-    from app.messages.events import Counted, Read
-    from app.settings import Settings
-
-__all__ = ["CountedEvents", "Flow", "Keeping", "Retention", "Stage"]
+__all__ = ["Flow", "Keeping", "Retention", "Stage"]
 
 Retention = Literal["raw", "reduced"]
 """Which of the two numbers in WEBLOGS_RETENTION ends the life of a record."""
@@ -40,28 +35,16 @@ class Keeping(NamedTuple):
     """Kinds of record in the stores."""
 
 
-class CountedEvents(NamedTuple):
-    """Events that are counted: each once, in the buckets of its time."""
-
-    rules: Callable[[Settings], CountingRules[Any]]
-    read: Callable[[bytes], Read[Any]]
-    """From a message of the topic that comes in."""
-    decode: Callable[[bytes], Counted[Any]]
-    """From a message of the topic that goes out."""
-
-
 class Flow(NamedTuple):
     """From a topic to the stores. Topics may be shared: every flow sends what it cannot read to the rejects."""
 
     name: str
     topics: Mapping[str, str]
-    """Those that this flow brings, in its order -> what stands in them. The first is the one that comes in."""
+    """Those that this flow brings, in its order -> what each holds. The first is the one that comes in."""
     stages: tuple[Stage, ...]
     keepings: tuple[Keeping, ...]
     page: str
     """Path of the page that shows it."""
-    counted: CountedEvents | None = None
-    """None: its stages have steps of their own."""
 
     @property
     def topic_in(self) -> str:

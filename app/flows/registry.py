@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from app.flows.deliveries import DELIVERIES
+from app.domain.counted import CountedKind
+from app.flows.deliveries import DELIVERIES, REJECTS
 from app.flows.flow import Flow, Keeping, Stage
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 
 __all__ = [
+    "COUNTED",
     "DRAINED",
     "FLOWS",
     "KEEPINGS",
@@ -24,11 +27,34 @@ __all__ = [
     "topics_of_group",
 ]
 
-FLOWS: tuple[Flow, ...] = (DELIVERIES, VOTES, SPENDING)
+COUNTED: tuple[CountedKind[Any], ...] = (VOTES, SPENDING)
+"""The events that are counted. Each kind has a flow."""
+
+
+def _counted_flow(kind: CountedKind[Any]) -> Flow:
+    return Flow(
+        name=kind.name,
+        topics={
+            kind.name: f"{kind.many.capitalize()}, many a message, spread by what may repeat them.",
+            kind.reduced: f"The {kind.many} that count, and their sums.",
+        },
+        stages=(Stage(kind.agent, kind.name, (kind.reduced, REJECTS), kind.table),),
+        keepings=(
+            Keeping(
+                kind.storing_agent,
+                kind.reduced,
+                {kind.events_table: kind.keeps_events, kind.sums_table: "reduced"},
+            ),
+        ),
+        page=kind.page,
+    )
+
+
+FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, COUNTED))
 STAGES: tuple[Stage, ...] = tuple(stage for flow in FLOWS for stage in flow.stages)
 KEEPINGS: tuple[Keeping, ...] = tuple(keeping for flow in FLOWS for keeping in flow.keepings)
 TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.topics.items()}
-"""Topic -> what stands in it."""
+"""Topic -> what it holds."""
 TABLES: tuple[str, ...] = tuple(table for flow in FLOWS for table in flow.tables)
 READ_BY_FLOW: tuple[str, ...] = tuple(dict.fromkeys(stage.reads for stage in STAGES))
 READ_BY_STORES: tuple[str, ...] = tuple(dict.fromkeys(keeping.reads for keeping in KEEPINGS))
@@ -69,6 +95,6 @@ def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
     >>> topics_of_group("weblogs", "weblogs")
     ('weblogs', 'weblogs_tokens', 'votes', 'spend')
     >>> topics_of_group("weblogs-cassandra", "weblogs")
-    ('weblogs_tokens', 'weblogs_reduced', 'weblogs_rejects', 'votes_reduced', 'spend_reduced')
+    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced')
     """
     return READ_BY_FLOW if group == app_id else READ_BY_STORES

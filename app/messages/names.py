@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from app.domain.counted import MAX_NAME_CHARS
 from app.errors import InputError
-from app.messages.events import MAX_ID, MAX_NAME_CHARS
+from app.flows.votes import MAX_ID
 
 __all__ = ["MAX_NAMES", "BadNames", "checked_names"]
 

@@ -6,11 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from app.domain.lines import decode
-from app.messages import hits as wire
+from app.errors import UnknownForm
 from app.messages.envelope import unwrap
-from app.messages.hits import Headers
+from app.messages.forms import place_of
+from app.messages.headers import HEADERS_FORM, Headers, unpack_positions
 
-__all__ = ["Lines", "Origin", "headers_of", "may_begin_with_header", "number_in", "origin_of", "unwrapped"]
+__all__ = [
+    "Lines",
+    "Origin",
+    "check_form",
+    "headers_of",
+    "may_begin_with_header",
+    "number_in",
+    "origin_of",
+    "unwrapped",
+]
 
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
@@ -58,6 +68,15 @@ def unwrapped(message: Lines) -> Lines:
     return message._replace(value=envelope.line.encode("utf-8", "surrogatepass"), headers={**message.headers, **given})
 
 
+def check_form(message: Lines) -> None:
+    """Raises UnknownForm if the headers are in another form; lines from shippers name none."""
+    form = message.headers.get(Headers.FORM)
+    if form is not None and form != b"%d" % HEADERS_FORM:
+        topic, _, _ = message.topic.partition("@")
+        place = place_of(topic, message.partition, message.offset)
+        raise UnknownForm(f"{place}, by its headers,", decode(form), HEADERS_FORM)
+
+
 def origin_of(message: Lines) -> Origin:
     headers = message.headers
     here = f"{message.topic}/{message.partition}"
@@ -83,7 +102,7 @@ def _place_of(message: Lines) -> tuple[int, Sequence[int] | None] | None:
     if Headers.POSITIONS not in headers:
         return (position, None) if position >= 0 else None
     try:
-        positions = wire.unpack_positions(headers[Headers.POSITIONS])
+        positions = unpack_positions(headers[Headers.POSITIONS])
     except ValueError:
         return None
     return (position, positions) if position >= 0 and len(positions) == _count_of_lines(message.value) else None

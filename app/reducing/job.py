@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from app.domain.lines import BadAt, ReadLines
-from app.domain.merging import SizeOf
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery
-from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import FILE_ORDER

@@ -20,13 +20,13 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from app.columns.reduction import Gathered
+from app.domain.key_hits import Key
 from app.domain.lines import ReadLines
-from app.domain.merging import Key
 from app.domain.tallies import Part
 from app.domain.windows import Rules
 from app.errors import WeblogsError
-from app.reducing.stretches import Reader, Stretch
+from app.reducing.stretch_hits import StretchHits
+from app.reducing.stretches import Stretch, StretchReader
 
 __all__ = ["Readers", "cores"]
 
@@ -45,7 +45,7 @@ class Readers:
     def __init__(
         self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None
     ) -> None:
-        self._here = Reader(rules, on_lines)
+        self._here = StretchReader(rules, on_lines)
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
@@ -63,10 +63,10 @@ class Readers:
         """The numbers of the processes that read."""
         return [other.process.pid for other in self._others]
 
-    def gathered(self, stretches: Iterator[Stretch]) -> Iterator[Gathered]:
+    def hits(self, stretches: Iterator[Stretch]) -> Iterator[StretchHits]:
         """What each stretch comes to, in their order. What came before an error of `stretches` comes before it."""
         if not self._others:
-            yield from map(self._here.gathered, stretches)
+            yield from map(self._here.hits, stretches)
             return
         busy: deque[_Other] = deque()
         failed: Exception | None = None
@@ -118,13 +118,14 @@ class _Other(NamedTuple):
         except OSError as error:
             raise self._ended() from error
 
-    def receive(self) -> Gathered:
+    def receive(self) -> StretchHits:
         try:
             said = pickle.loads(self.pipe.recv_bytes())
         except (OSError, EOFError) as error:
             raise self._ended() from error
         if isinstance(said, str):
             raise RuntimeError(f"a reading process failed:\n{said}")
+        some: StretchHits
         some, parts = said
         return some._replace(parts=_unpacked(*parts))
 
@@ -142,14 +143,14 @@ def _serve(pipe: Connection, others: Sequence[Connection], rules: Rules) -> None
     for other in others:  # a fork has them, too, and would hold them open
         other.close()
     gc.disable()
-    reader = Reader(rules)
+    reader = StretchReader(rules)
     while True:
         try:
             stretch = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
         try:
-            some = reader.gathered(stretch)
+            some = reader.hits(stretch)
             said: object = (some._replace(parts={}), _packed(some.parts))
         except Exception:
             said = traceback.format_exc()
@@ -159,7 +160,7 @@ def _serve(pipe: Connection, others: Sequence[Connection], rules: Rules) -> None
             return
 
 
-_Packed = tuple[list[Key], list[int], list[tuple]]
+_Packed = tuple[list[Key], list[int], list[tuple[Any, ...]]]
 
 
 def _packed(parts: dict[Key, list[Part]]) -> _Packed:
@@ -167,6 +168,6 @@ def _packed(parts: dict[Key, list[Part]]) -> _Packed:
     return list(parts), list(map(len, parts.values())), list(zip(*chain.from_iterable(parts.values()), strict=True))
 
 
-def _unpacked(keys: list[Key], counts: list[int], columns: list[tuple]) -> dict[Key, list[Part]]:
+def _unpacked(keys: list[Key], counts: list[int], columns: list[tuple[Any, ...]]) -> dict[Key, list[Part]]:
     rows = zip(*columns, strict=True)
     return {key: [_make_part(Part, next(rows)) for _ in range(count)] for key, count in zip(keys, counts, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from app.columns.reduction import GatheredReduction
+from app.domain.open_deliveries import OpenDeliveries
 from app.domain.records import Delivery
 from app.domain.watermarks import Advance, source_number
 from app.errors import InputError
@@ -38,26 +38,25 @@ def deliveries_of(job: Job, statistics: Statistics, readers: Readers | None = No
 
 
 def _all_of(job: Job, statistics: Statistics, readers: Readers) -> Iterator[Delivery]:
-    reduction = GatheredReduction(job.rules, job.size_of)
+    open_deliveries = OpenDeliveries(job.rules, job.size_of)
     identifier = Identifier()
     next_sweep = _SWEEP_HITS
     for path in job.paths:
         try:
             with open_source(path, identifier, job.read) as opened:
-                for _ in _merged(opened, reduction, job, statistics, readers):
+                for _ in _merged(opened, open_deliveries, job, statistics, readers):
                     if statistics.hits >= next_sweep and job.sweep:
-                        statistics.most_open = max(statistics.most_open, len(reduction.open))
-                        yield from reduction.sweep()
-                        next_sweep = statistics.hits + max(_SWEEP_HITS, 2 * len(reduction.open))
+                        statistics.most_open = max(statistics.most_open, len(open_deliveries.open))
+                        yield from open_deliveries.sweep()
+                        next_sweep = statistics.hits + max(_SWEEP_HITS, 2 * len(open_deliveries.open))
         except InputError as error:
             statistics.errors.append(str(error))
-    statistics.counted = reduction.counted
-    statistics.most_open = max(statistics.most_open, len(reduction.open))
-    yield from reduction.finish()
+    statistics.most_open = max(statistics.most_open, len(open_deliveries.open))
+    yield from open_deliveries.finish()
 
 
 def _merged(
-    opened: Input, reduction: GatheredReduction, job: Job, statistics: Statistics, readers: Readers
+    opened: Input, deliveries: OpenDeliveries, job: Job, statistics: Statistics, readers: Readers
 ) -> Iterator[None]:
     """Merges an input stretch by stretch; stops after each one."""
     source = opened.source
@@ -66,7 +65,7 @@ def _merged(
     number = source_number(source.id)
     ordered = job.order != FILE_ORDER
     chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
-    for some in readers.gathered(stretches(_reading(opened, source, job), chunks, job.stretch_bytes)):
+    for some in readers.hits(stretches(_reading(opened, source, job), chunks, job.stretch_bytes)):
         statistics.lines += some.lines
         statistics.heads += some.heads
         statistics.hits += some.hits
@@ -74,10 +73,13 @@ def _merged(
             statistics.rejects[bad.reason] += 1
             if job.on_reject:
                 job.on_reject(source.name, bad)
-        reduction.add_gathered(some, number)
+        statistics.counted += some.counted
+        deliveries.merge(some.by_key(), number)
+        for advance in some.advances:
+            deliveries.clocks.observe(number, advance, 0.0)
         job.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
         yield
-    reduction.clocks.observe(number, Advance(ended=True, unordered=ordered), 0.0)
+    deliveries.clocks.observe(number, Advance(ended=True, unordered=ordered), 0.0)
 
 
 def _reading(opened: Input, source: Source, job: Job) -> Reading:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.columns import reading as kernels
-from app.columns.reduction import Gathered, gathered
+from app.columns.formats import COLUMN_FORMATS, read_block
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
 from app.domain.lines import ReadLines, read_lines, read_too_long
 from app.domain.windows import Rules
+from app.reducing.stretch_hits import StretchHits, stretch_hits
 from app.sources.files.beginning import form_of
 from app.sources.files.chunks import Chunk
 
 if TYPE_CHECKING:
-    from app.columns.blocks import Columns
+    from app.columns.blocks import LineColumns
 
-__all__ = ["Reader", "Reading", "Stretch", "stretches"]
+__all__ = ["Reading", "Stretch", "StretchReader", "stretches"]
 
 _REST_CHUNKS = 15
 """So many chunks are read line by line after one of which columns hold less than half: the next ones will be alike."""
@@ -66,7 +66,7 @@ def stretches(reading: Reading, chunks: Iterable[Chunk], most_bytes: int) -> Ite
         yield Stretch(reading, some)
 
 
-class Reader:
+class StretchReader:
     """Reads stretches of any sources; a parser lives as long as the same head lines are in force."""
 
     def __init__(self, rules: Rules, on_lines: Callable[[str, ReadLines], ReadLines] | None = None) -> None:
@@ -76,25 +76,23 @@ class Reader:
         self._parse: LineParser
         self._resting = 0
 
-    def gathered(self, stretch: Stretch) -> Gathered:
+    def hits(self, stretch: Stretch) -> StretchHits:
         """What its lines come to."""
         reading = stretch.reading
         if reading != self._reading:
             self._reading, self._resting = reading, 0
             self._take_head(())
         reads = [self._read(reading, chunk) for chunk in stretch.chunks]
-        return gathered(
+        return stretch_hits(
             reads, reading.source_id, self._rules, reading.unordered, reading.as_columns(stretch.chunks[-1])
         )
 
-    def _read(self, reading: Reading, chunk: Chunk) -> ReadLines | Columns:
+    def _read(self, reading: Reading, chunk: Chunk) -> ReadLines | LineColumns:
         if chunk.too_long:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
-        if reading.format in kernels.FORMATS and reading.as_columns(chunk) and not self._resting:
-            block = kernels.read_block(
-                reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header
-            )
+        if reading.format in COLUMN_FORMATS and reading.as_columns(chunk) and not self._resting:
+            block = read_block(reading.format, chunk.data, reading.arrived, chunk.position, may_begin_with_header)
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS
             if block is not None:

@@ -12,8 +12,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from app.domain.counting import Counting, CountingRules, Counts, Key, end_of, is_over, is_remembered
-from app.domain.events import Sum
+from app.domain.counted import CountingRules, Sum
+from app.domain.counting import Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
 
 __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]

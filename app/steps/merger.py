@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
 
-from app.columns.merging import PlacedPart, mixed
 from app.domain.entries import Entry
-from app.domain.merging import Changes, Key, SizeOf, evict
+from app.domain.key_hits import Key, PlacedPart, key_hits, place_parts
+from app.domain.open_deliveries import OpenDeliveries, SizeOf, evict
 from app.domain.records import Delivery
-from app.domain.tallies import part_of
 from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
 from app.errors import SettingsError
-from app.messages import hits as wire
-from app.messages.hits import Group, TokenMessage
+from app.messages.splitting import split
+from app.messages.state_values import key_bytes, key_of_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
+from app.messages.tokens import POSITION, RAW_ID, TIME, HitGroup, TokenMessage
 
 if TYPE_CHECKING:
-    from app.columns.tokens import Gathered
+    from app.columns.hits import HitColumns
 
-__all__ = ["CLOCK", "RULES", "Merger", "Step"]
+__all__ = ["CLOCK", "RULES", "MergeStep", "Merger"]
 
 CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
 """Key of the rules by which the state was cut: another window mode can not go on with it."""
 SWEEPS_A_TTL = 24
+_DELIVERY_BYTES = 400
+"""What a delivery takes in its message beside its texts and lists, about."""
+_ITEM_BYTES = 24
+"""And each range, gap and id."""
+_SHORT_ID_DIGITS = 16
 
 
-class State(Protocol):
+class PartitionState(Protocol):
     """What a dict and a part on disk have in common."""
 
     def get(self, key: bytes) -> bytes | None: ...
@@ -39,10 +43,7 @@ class State(Protocol):
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
 
 
-_decode_key = msgspec.json.Decoder(tuple[str, str, str]).decode
-
-
-class Step(NamedTuple):
+class MergeStep(NamedTuple):
     """Records to send, then changes to write."""
 
     records: list[Delivery]
@@ -56,48 +57,54 @@ class Merger:
         """A step's changes and its records stay below `max_step_bytes`, where a single key does not need more."""
         self._rules, self._size_of, self._ttl = rules, size_of, state_ttl_s
         self._max = max_step_bytes
-        self._rules_value = wire.encode((rules.window, rules.length_s))
+        self._rules_value = msgspec.json.encode((rules.window, rules.length_s))
         self._swept: dict[int, tuple[float, float]] = {}
 
-    def steps(self, partition: int, state: State, messages: Sequence[TokenMessage]) -> Iterator[Step]:
+    def steps(self, partition: int, state: PartitionState, messages: Sequence[TokenMessage]) -> Iterator[MergeStep]:
         """The steps of some messages of one partition, in turn; each is to be applied before the next is asked for.
 
         Raises SettingsError where the state was made by another window mode.
         """
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
-        clocks = Clocks()
-        changes = Changes(self._rules, self._size_of, lambda key: self._load(state, key))
+        deliveries = OpenDeliveries(self._rules, self._size_of, lambda key: self._load(state, key))
+        clocks = deliveries.clocks
         for message in messages:
             for group in message.groups:
                 _know(clocks, state, (group.clock,))
                 clock = clocks.observe(group.clock, group.advance, message.now)
-                self._merge(changes, group, clock, message.now)
-        head |= {_clock_key(number): wire.pack_clock(clock) for number, clock in clocks.of.items()}
-        yield from self._sliced(changes, head)
+                self._merge(deliveries, group, clock, message.now)
+        head |= {_clock_key(number): pack_clock(clock) for number, clock in clocks.of.items()}
+        yield from self._merged(deliveries, head)
         if any(message.tick for message in messages):
             yield from self._sweep(partition, state, clocks, max(message.now for message in messages))
 
-    def _merge(self, changes: Changes, group: Group, clock: Clock, now: float) -> None:
-        rows, gathered = _not_merged_before(group, clock)
-        if gathered is None:
-            for key, parts in _parts_by_key(rows).items():
-                changes.merge(key, [part for _, part in parts], group.clock, now)
+    def _merge(self, deliveries: OpenDeliveries, group: HitGroup, clock: Clock, now: float) -> None:
+        if not group.count:
             return
-        groups, placed = gathered.groups(self._rules), _parts_by_key(rows)
-        for one in mixed(groups, placed) if placed else groups:
-            if one.key in placed:
-                changes.merge(one.key, [part for _, part in placed[one.key]], group.clock, now)
-            elif one.tally is None:
-                changes.merge(one.key, groups.parts(one.number), group.clock, now)
-            else:
-                changes.merge_tally(one.key, one.tally, partial(groups.parts, one.number), group.clock, now)
+        rows, columns = group.rows, _columns_of(group)
+        leave_out = None
+        # only a source with a clock of its own and in its own order has its lines come by position
+        if not group.unordered and group.clock == source_number(group.source):
+            # without those that a crash repeats after their windows were evicted
+            if clock.closed > float("-inf"):
+                rows = [row for row in rows if not clock.was_merged(row[POSITION], row[TIME])]
+                leave_out = None if columns is None else columns.merged_before(clock.position, clock.closed)
+            clock.position = max(clock.position, *_ends(group, columns))
+        placed: dict[Key, list[PlacedPart]] = {}
+        place_parts(placed, ((row, int(row[RAW_ID][:_SHORT_ID_DIGITS], 16), row[POSITION]) for row in rows))
+        if columns is None:
+            parts = {key: [part for _, part in some] for key, some in placed.items()}
+            deliveries.merge(key_hits(parts), group.clock, now)
+        else:
+            groups = columns.groups(group.source, self._rules, leave_out)
+            deliveries.merge(groups.beside(placed), group.clock, now)
 
-    def _load(self, state: State, key: Key) -> Entry | None:
-        value = state.get(wire.key_bytes(key))
-        return None if value is None else wire.unpack_entry(value, self._rules)
+    def _load(self, state: PartitionState, key: Key) -> Entry | None:
+        value = state.get(key_bytes(key))
+        return None if value is None else unpack_entry(value, self._rules)
 
-    def _check_rules(self, state: State, head: dict[bytes, bytes | None]) -> None:
+    def _check_rules(self, state: PartitionState, head: dict[bytes, bytes | None]) -> None:
         held = state.get(RULES)
         if held is None:
             head[RULES] = self._rules_value
@@ -108,20 +115,21 @@ class Merger:
                 "stores: go back to that, or take another WEBLOGS_DATA_DIR (and replay the logs into it)"
             )
 
-    def _sliced(self, changes: Changes, head: dict[bytes, bytes | None]) -> Iterator[Step]:
+    def _merged(self, deliveries: OpenDeliveries, head: dict[bytes, bytes | None]) -> Iterator[MergeStep]:
         """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
-        slices = _Slices(self._max)
-        for key, entry in changes.entries.items():
-            name, value, records = wire.key_bytes(key), wire.pack_entry(entry), changes.records(key)
-            weight = _weight(name, value, records)
-            if slices.would_overflow(weight):
-                yield slices.taken()
-            slices.add(name, value, records, weight)
-        slices.values |= head
-        if not slices.is_empty:
-            yield slices.taken()
+        changed = (
+            _Change(key_bytes(key), pack_entry(entry), deliveries.records(key), {})
+            for key, entry in deliveries.open.items()
+        )
+        slices = split(changed, _Change.weight, self._max)
+        last: list[_Change] = next(slices, [])
+        for some in slices:
+            yield _step(last, {})
+            last = some
+        if last or head:
+            yield _step(last, head)
 
-    def _sweep(self, partition: int, state: State, clocks: Clocks, now: float) -> Iterator[Step]:
+    def _sweep(self, partition: int, state: PartitionState, clocks: Clocks, now: float) -> Iterator[MergeStep]:
         """Evict what is over, or was not touched for the time to live."""
         reached = max((clock.passed(self._rules.lateness_s) for clock in clocks.of.values()), default=float("-inf"))
         event_step = (self._rules.length_s + self._rules.lateness_s) / SWEEPS_A_TTL
@@ -129,103 +137,87 @@ class Merger:
         if reached < swept_reach + event_step and now < swept_now + self._ttl / SWEEPS_A_TTL:
             return
         self._swept[partition] = (reached, now)
-        expired = now - self._ttl
-        slices = _Slices(self._max)
+        ended = self._ended(state, clocks, now - self._ttl)
+        for some in split(ended, _Change.weight, self._max):
+            yield _step(some, {})
+
+    def _ended(self, state: PartitionState, clocks: Clocks, expired: float) -> Iterator[_Change]:
+        """`expired`: what was not touched since then (wall clock) goes, too."""
         # a dict changes between the steps; what is on disk is gone through as it stood
         for name, value in list(state.items()) if isinstance(state, dict) else state.items():
             if name.startswith(CLOCK):
-                if wire.unpack_clock(value).touched < expired:
-                    slices.values[name] = None
+                if unpack_clock(value).touched < expired:
+                    yield _Change(name, None, [], {})
             elif not name.startswith(b"\0"):
-                entry = wire.unpack_entry(value, self._rules)
+                entry = unpack_entry(value, self._rules)
                 final = self._evicted(name, entry, state, clocks, expired)
                 if final or entry.is_empty:
-                    rest = None if entry.is_empty else wire.pack_entry(entry)
-                    weight = _weight(name, rest, final)
-                    if slices.would_overflow(weight):
-                        yield slices.taken()
-                    slices.add(name, rest, final, weight)
-                    slices.values |= _closed(entry, final, clocks, expired)
-        if not slices.is_empty:
-            yield slices.taken()
+                    rest = None if entry.is_empty else pack_entry(entry)
+                    yield _Change(name, rest, final, _closed(entry, final, clocks, expired))
 
-    def _evicted(self, name: bytes, entry: Entry, state: State, clocks: Clocks, expired: float) -> list[Delivery]:
+    def _evicted(
+        self, name: bytes, entry: Entry, state: PartitionState, clocks: Clocks, expired: float
+    ) -> list[Delivery]:
         _know(clocks, state, entry.sources or ())
         before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
-        return evict(_decode_key(name), entry, before, self._rules, self._size_of)
+        return evict(key_of_bytes(name), entry, before, self._rules, self._size_of)
 
 
-class _Slices:
-    """Gathers values and records of whole keys until a step is full."""
+class _Change(NamedTuple):
+    """What becomes of one key of the state."""
 
-    def __init__(self, max_bytes: int) -> None:
-        self._max = max_bytes
-        self._size = 0
-        self.records: list[Delivery] = []
-        self.values: dict[bytes, bytes | None] = {}
+    name: bytes
+    value: bytes | None
+    records: list[Delivery]
+    clocks: dict[bytes, bytes | None]
+    """To be written with it."""
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.records and not self.values
-
-    def would_overflow(self, weight: int) -> bool:
-        """Whether a key of this weight belongs into another step."""
-        return bool(self.values) and self._size + weight > self._max
-
-    def add(self, name: bytes, value: bytes | None, records: list[Delivery], weight: int) -> None:
-        self.records += records
-        self.values[name] = value
-        self._size += weight
-
-    def taken(self) -> Step:
-        """What is gathered; none of it stays."""
-        step = Step(self.records, self.values)
-        self.records, self.values, self._size = [], {}, 0
-        return step
+    def weight(self) -> int:
+        """Bytes of a key with its value and its records in their message, about."""
+        weight = len(self.name) + len(self.value or b"")
+        for record in self.records:
+            items = len(record.ranges) + len(record.missing) + len(record.hit_ids)
+            weight += _DELIVERY_BYTES + len(record.user_agent) + len(record.request) + _ITEM_BYTES * items
+        return weight
 
 
-def _weight(name: bytes, value: bytes | None, records: list[Delivery]) -> int:
-    """Bytes of a key with its value and its records in their message, about."""
-    weight = len(name) + len(value or b"")
-    for record in records:
-        weight += 400 + len(record[1]) + len(record[2]) + 24 * (len(record[6]) + len(record[7]) + len(record[17]))
-    return weight
+def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeStep:
+    records: list[Delivery] = []
+    values: dict[bytes, bytes | None] = {}
+    for name, value, its, clocks in changes:
+        records += its
+        values[name] = value
+        values |= clocks
+    return MergeStep(records, values | head)
 
 
-def _know(clocks: Clocks, state: State, numbers: Iterable[int]) -> None:
+def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int]) -> None:
     """Load these sources' clocks from the state."""
     for number in numbers:
         if number not in clocks.of:
             value = state.get(_clock_key(number))
             if value is not None:
-                clocks.of[number] = wire.unpack_clock(value)
+                clocks.of[number] = unpack_clock(value)
 
 
 def _clock_key(number: int) -> bytes:
     return CLOCK + b"%d" % number
 
 
-def _not_merged_before(group: Group, clock: Clock) -> tuple[list[tuple], Gathered | None]:
-    """The hits of a group, as rows and as columns, without those that a crash repeats after their windows were evicted.
+def _columns_of(group: HitGroup) -> HitColumns | None:
+    if not group.columns:
+        return None
+    from app.columns.hits import HitColumns
 
-    Only a source with a clock of its own and in its own order has its lines come by position.
-    """
-    rows, gathered = group.rows, None
-    if group.columns:
-        from app.columns.tokens import Gathered
+    return HitColumns.from_message(group.columns)
 
-        gathered = Gathered(group.columns, group.source)
-    if not group.count or group.unordered or group.clock != source_number(group.source):
-        return rows, gathered
-    if clock.closed > float("-inf"):
-        rows = [row for row in rows if not clock.was_merged(row[12], row[0])]
-        if gathered is not None:
-            gathered.leave_out(clock.position, clock.closed)
-    ends = [max(row[12] for row in group.rows)] if group.rows else []
-    if gathered is not None:
-        ends.append(gathered.end)
-    clock.position = max(clock.position, *ends)
-    return rows, gathered
+
+def _ends(group: HitGroup, columns: HitColumns | None) -> Iterator[int]:
+    """The highest position of the rows, and that of the columns."""
+    if group.rows:
+        yield max(row[POSITION] for row in group.rows)
+    if columns is not None:
+        yield columns.end
 
 
 def _closed(entry: Entry, final: list[Delivery], clocks: Clocks, expired: float) -> dict[bytes, bytes | None]:
@@ -238,19 +230,5 @@ def _closed(entry: Entry, final: list[Delivery], clocks: Clocks, expired: float)
         clock = clocks.of.get(number)
         if clock is not None and clock.touched >= expired:
             clock.closed = max(clock.closed, last)
-            changed[_clock_key(number)] = wire.pack_clock(clock)
+            changed[_clock_key(number)] = pack_clock(clock)
     return changed
-
-
-def _parts_by_key(rows: Iterable[tuple]) -> dict[Key, list[PlacedPart]]:
-    """In the order of the log, each with the position of its line."""
-    by_key: dict[Key, list[PlacedPart]] = {}
-    for row in rows:
-        part = part_of(row, int(row[11][:16], 16))
-        if part is not None:
-            key = row[1:4]
-            if key in by_key:
-                by_key[key].append((row[12], part))
-            else:
-                by_key[key] = [(row[12], part)]
-    return by_key

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from app.columns import reading as kernels
+from app.columns.formats import COLUMN_FORMATS, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
 from app.domain.watermarks import Advance, Clocks, source_number
 from app.errors import SettingsError
-from app.messages.hits import Group, Headers, TokenMessage
-from app.messages.origins import Lines, Origin, may_begin_with_header, number_in, origin_of, unwrapped
+from app.messages.headers import Headers
+from app.messages.origins import Lines, Origin, check_form, may_begin_with_header, number_in, origin_of, unwrapped
 from app.messages.splitting import clean
+from app.messages.tokens import HitGroup, TokenMessage
 
 if TYPE_CHECKING:
-    from app.columns.blocks import Columns
+    from app.columns.blocks import LineColumns
+    from app.messages.packed_hits import PackedHits
 
 __all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
@@ -80,12 +82,16 @@ class Tokenizer:
         """Number of a clock -> name of its source, for people."""
 
     def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
-        """The hits and rejects of messages of one partition."""
-        groups: dict[int, dict[str, Group]] = {}
+        """The hits and rejects of messages of one partition.
+
+        Raises UnknownForm if the headers of one are in a form of another version.
+        """
+        groups: dict[int, dict[str, HitGroup]] = {}
         rejects: list[Reject] = []
         lines = hits = 0
         now = 0.0
         for message in map(unwrapped, messages):
+            check_form(message)
             now = max(now, message.timestamp)
             origin = origin_of(message)
             read = self._read(message, origin)
@@ -113,7 +119,7 @@ class Tokenizer:
         for number in self.clocks.forget(forget_before):
             self.names.pop(number, None)
         groups = [
-            Group.of(
+            HitGroup.of(
                 "",
                 number,
                 self.names.get(number, ""),
@@ -124,14 +130,14 @@ class Tokenizer:
         ]
         return TokenMessage(now, groups, tick=True)
 
-    def _read(self, message: Lines, origin: Origin) -> ReadLines | Columns:
+    def _read(self, message: Lines, origin: Origin) -> ReadLines | LineColumns:
         headers = message.headers
         if Headers.TOO_LONG in headers:
             return read_too_long(message.value, number_in(headers, Headers.TOO_LONG, 0), origin.position)
         log_format = self._format_of(message, origin)
         header_row = log_format.header_row and may_begin_with_header(message, origin)
         if (
-            log_format.name in kernels.FORMATS
+            log_format.name in COLUMN_FORMATS
             and origin.positions is None
             and len(message.value) >= self._columns_from_bytes
         ):
@@ -149,14 +155,12 @@ class Tokenizer:
             header_row=header_row,
         )
 
-    def _block(self, message: Lines, origin: Origin, form: str, header_row: bool) -> Columns | None:
+    def _block(self, message: Lines, origin: Origin, form: str, header_row: bool) -> LineColumns | None:
         """The lines as columns, where most of them are plain."""
         if self._resting:
             self._resting -= 1
             return None
-        block = kernels.read_block(
-            form, message.value, message.timestamp, origin.position, header_row, every_status=True
-        )
+        block = read_block(form, message.value, message.timestamp, origin.position, header_row, every_status=True)
         if block is None or 2 * block.other.lines > block.lines:
             self._resting = _REST_MESSAGES
         return block
@@ -180,9 +184,9 @@ class Tokenizer:
         self,
         message: Lines,
         origin: Origin,
-        read: ReadLines | Columns,
+        read: ReadLines | LineColumns,
         identify: Callable[[int], str],
-        groups: dict[int, dict[str, Group]],
+        groups: dict[int, dict[str, HitGroup]],
     ) -> None:
         ended, unordered = Headers.END in message.headers, Headers.UNORDERED in message.headers
         number = source_number(origin.clock)
@@ -191,33 +195,56 @@ class Tokenizer:
         self.names[number] = origin.name
         known = Advance(read.lowest, clock.highest, clock.disorder_s, ended, unordered)
 
-        def group_for(partition: int) -> Group:
-            held = groups.setdefault(partition, {})
-            group = held.get(origin.source)
-            if group is None:
-                group = held[origin.source] = Group.of(origin.source, number, origin.name, known, [])
-            else:
-                group.advance_to(known)
-            return group
-
-        rows: dict[int, list[tuple]] = {}
-        partitions = self._partitions
+        source = _SourceGroups(origin, number, known, groups)
         by_line = read if isinstance(read, ReadLines) else read.other
-        for hit, position in zip(by_line.hits, by_line.positions, strict=True):
+        for partition, rows in self._rows(by_line, identify).items():
+            source.group(partition).rows += rows
+        if not isinstance(read, ReadLines):
+            for partition, block in self._columns(read).items():
+                source.group(partition).columns.append(block)
+        if ended:
+            for partition in range(self._partitions):
+                source.group(partition)
+
+    def _rows(self, read: ReadLines, identify: Callable[[int], str]) -> dict[int, list[tuple[Any, ...]]]:
+        """Hits that were read line by line, by partition."""
+        rows: dict[int, list[tuple[Any, ...]]] = {}
+        partitions = self._partitions
+        for hit, position in zip(read.hits, read.positions, strict=True):
             raw_id = identify(position)
-            partition = partition_of(hit[1], hit[2], hit[3], raw_id, partitions)
+            _, ip_address, user_agent, request, *_ = hit
+            partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
             row = (*hit, raw_id, position)
             if partition in rows:
                 rows[partition].append(row)
             else:
                 rows[partition] = [row]
-        for partition, found in rows.items():
-            group_for(partition).rows += found
-        if not isinstance(read, ReadLines):
-            from app.columns.tokens import spread
+        return rows
 
-            for partition, block in spread(read, lambda key: partition_of(*key, "", partitions)).items():
-                group_for(partition).columns.append(block)
-        if ended:
-            for partition in range(partitions):
-                group_for(partition)
+    def _columns(self, read: LineColumns) -> dict[int, PackedHits]:
+        """Hits that were read as columns, by partition."""
+        from app.columns.hits import HitColumns
+
+        found = HitColumns.of_lines([read]).by_partition(lambda key: partition_of(*key, "", self._partitions))
+        return {partition: hits.to_message() for partition, hits in found.items()}
+
+
+class _SourceGroups(NamedTuple):
+    """The groups that one source has in the messages of each partition."""
+
+    origin: Origin
+    clock: int
+    advance: Advance
+    groups: dict[int, dict[str, HitGroup]]
+    """By partition and source, of all sources."""
+
+    def group(self, partition: int) -> HitGroup:
+        """Made if there is none; what is said of the source's time is taken in."""
+        known = self.groups.setdefault(partition, {})
+        source, _, name, _, _ = self.origin
+        group = known.get(source)
+        if group is None:
+            group = known[source] = HitGroup.of(source, self.clock, name, self.advance, [])
+        else:
+            group.advance_to(self.advance)
+        return group

@@ -6,13 +6,16 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from app.domain.events import Sum, Transaction, Vote
+import msgspec
+
+from app.domain.counted import Sum
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
-from app.messages import hits as wire
+from app.flows.registry import COUNTED
 
 __all__ = ["as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
+_OF_COUNTED: tuple[type, ...] = (Sum, *(kind.event for kind in COUNTED))
 
 
 @cache
@@ -36,8 +39,8 @@ def refusal_id(store: str, raw_id: str) -> str:
 
 def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
     """Of a hit, a delivery, an event or a sum; `now` is when it was refused, UTC seconds."""
-    line = wire.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
-    if isinstance(record, Vote | Transaction | Sum):
+    line = msgspec.json.encode(record)[:_KEPT_BYTES].decode("utf-8", "replace")
+    if isinstance(record, _OF_COUNTED):
         source = f"{type(record).__name__.lower()}/{store}"
         return Reject(f"refused_by_{store}", reason, line, raw_ids(source + line)(0), source, 0, now)
     if not isinstance(record, Delivery):

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
-__all__ = ["FLOW", "Drain"]
+from app.flows.registry import DRAINED
+from app.transports.broker_view import GroupView
 
-FLOW = (
-    ("weblogs", "votes", "spend"),
-    ("weblogs_tokens", "weblogs_rejects"),
-    ("weblogs_reduced", "votes_reduced", "spend_reduced"),
-)
-"""The topics, stage by stage: reading one fills the next."""
-
-
-class Groups(Protocol):
-    """What a broker tells of its groups: the embedded log and app.transports.standing.KafkaStanding do."""
-
-    def groups(self) -> Mapping[str, Sequence[str]]:
-        """Group -> the topics that it reads."""
-
-    def ends(self) -> Mapping[tuple[str, int], int]:
-        """(topic, partition) -> end offset."""
-
-    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
-        """(topic, partition) -> offset of the next message."""
+__all__ = ["Drain"]
 
 
 class Drain:
@@ -35,7 +17,7 @@ class Drain:
     stands in a stage must be consumed by every group that reads it; then what stands in the next, where its outcome is, and so on.
     """
 
-    def __init__(self, log: Groups, stages: Sequence[Sequence[str]] = FLOW) -> None:
+    def __init__(self, log: GroupView, stages: Sequence[Sequence[str]] = DRAINED) -> None:
         self._log = log
         self._stages = [set(stage) for stage in stages]
         self._goals: dict[tuple[str, int], int] = {}

@@ -8,11 +8,10 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.checking.buckets import Buckets
-from app.checking.held import Held
-from app.checking.judging import Latest, judge
-from app.checking.marks import hit_bucket, hit_digest, mark_of
+from app.checking.digests import Buckets, hit_bucket, hit_digest, mark_of
 from app.checking.shares import Share, TooMany, by_shares
+from app.checking.topic_spans import TopicSpans
+from app.checking.verdicts import Latest, judge
 from app.domain.windows import Rules
 from tests.steps.flow import BASE_S, Line, reduced
 from tests.stores.records import deliveries, hits
@@ -73,7 +72,7 @@ def test_what_the_raw_hits_make_is_wanted_and_what_they_made_is_level(
 
 @given(st.lists(st.tuples(st.integers(0, 100), st.integers(0, 15)), max_size=20), st.integers(-5, 130))
 def test_a_span_covers_what_lies_in_it(spans: list[tuple[int, int]], position: int) -> None:
-    held = Held()
+    held = TopicSpans()
     for lo, length in spans:
         held.add("s", 0, lo, lo + length)
     assert held.covers("s", 0, position) == any(lo <= position <= lo + length for lo, length in spans)
@@ -81,14 +80,14 @@ def test_a_span_covers_what_lies_in_it(spans: list[tuple[int, int]], position: i
 
 
 def test_too_many_spans_cover_everything_and_deny_nothing() -> None:
-    held = Held(most=10)
+    held = TopicSpans(most=10)
     for at in range(0, 100, 3):
         held.add("s", 0, at, at)
     assert held.overflowed and held.covers("anything", 5, 7) and not held.denies("s", 0, 1)
 
 
 def test_a_source_out_of_order_denies_nothing() -> None:
-    held = Held()
+    held = TopicSpans()
     held.add("s", 0, 0, 100, ordered=False)
     assert held.covers("s", 0, 50) and not held.denies("s", 0, 50)
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.checking import merged
-from app.checking.everything import Run, check_stores
+from app.checking import remade_deliveries
+from app.checking.reconciliation import Run, check_stores
 from app.checking.report import Difference, Report
-from app.checking.seen import Ids
+from app.checking.store_digests import Ids
 from app.domain.records import Hit
 from app.stores import open_store
-from app.transports.reading import open_reader
+from app.transports.broker_view import open_view
 from tests.checking.world import TOPICS, World, some_lines
 
 
@@ -69,7 +69,7 @@ def checked(worlds: list[World], doubled: int = 0, log: bool = True) -> tuple[li
         stores = [Other(open_store("sqlite", world.settings), world.folder.name, doubled) for world in worlds]
         for store in stores:
             await store.open()
-        with closing(open_reader(worlds[0].settings)) as reader:
+        with closing(open_view(worlds[0].settings)) as reader:
             await check_stores(Run(worlds[0].settings, reader if log else None), stores, Report(found.append))
         for store in stores:
             await store.close()
@@ -119,7 +119,7 @@ def test_what_stands_there_twice_is_named_once(worlds: list[World], log: bool) -
 def test_stores_with_more_keys_than_may_be_merged_at_once_are_checked_all_the_same(
     worlds: list[World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(merged, "MOST_KEYS", 3)
+    monkeypatch.setattr(remade_deliveries, "MOST_KEYS", 3)
     found, stores = checked(worlds[:1])
     assert found == []
     assert stores[0].read["hit"] > 1

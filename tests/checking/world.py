@@ -9,19 +9,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from app.checking.everything import Run, check_stores, reconcile
-from app.checking.mending import Mender
+from app.checking.mender import Mender
+from app.checking.reconciliation import Run, check_stores, reconcile
 from app.checking.report import Difference, Report
+from app.domain.open_deliveries import no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
-from app.domain.reduction import no_sizes
 from app.domain.windows import Rules
-from app.messages import hits as wire
+from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
+from app.messages.tokens import decode_tokens, encode_tokens, hits_of
 from app.settings import Settings, load
 from app.steps.tokenizer import partition_of
 from app.stores import open_store
+from app.transports.broker_view import open_view
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
-from app.transports.reading import open_reader
 from tests.steps.flow import BASE_S, HOUR_S, Line, Worker, message
 
 PARTITIONS = 2
@@ -75,14 +76,16 @@ class World:
             token = message(some, now, unordered=unordered, tick=tick)
             self.records.clear()
             self.workers[partition].take(token)
-            messages.append(Message("weblogs_tokens", partition, None, wire.encode(token), {}, now))
+            messages.append(Message("weblogs_tokens", partition, None, encode_tokens(token)[0], {}, now))
             if self.records:
-                messages.append(Message("weblogs_reduced", partition, None, wire.encode(self.records), {}, now))
+                messages.append(
+                    Message("weblogs_reduced", partition, None, encode_deliveries(self.records)[0], {}, now)
+                )
         self.append(messages, stored)
 
     def reject(self, *positions: int, stored: bool = True) -> None:
         rejects = [Reject("bad_time", "no date", "x", raw_ids(SOURCE)(at), SOURCE, at, BASE_S) for at in positions]
-        self.append([Message("weblogs_rejects", 0, None, wire.encode(rejects), {}, BASE_S)], stored)
+        self.append([Message("weblogs_rejects", 0, None, encode_rejects(rejects)[0], {}, BASE_S)], stored)
 
     def append(self, messages: list[Message], stored: bool = True) -> None:
         with self.log() as log:
@@ -134,14 +137,14 @@ class World:
     def check(self) -> tuple[list[Difference], Report]:
         found: list[Difference] = []
         report = Report(found.append)
-        with closing(open_reader(self.settings)) as reader:
+        with closing(open_view(self.settings)) as reader:
             self.with_store(lambda store: check_stores(Run(self.settings, reader, self.size_of), [store], report))
         return found, report
 
     def repair(self, *, topic: bool = True, raw: bool = True, dry_run: bool = False) -> Report:
         """One look."""
         report = Report()
-        with closing(open_reader(self.settings)) as reader:
+        with closing(open_view(self.settings)) as reader:
             run = Run(self.settings, reader, self.size_of, topic, raw)
             self.with_store(lambda store: reconcile(run, store, report, Mender(store, report, dry_run)))
         return report
@@ -155,11 +158,11 @@ async def _write(store: Any, messages: list[Message]) -> None:
     for each in messages:
         assert each.value is not None
         if each.topic == "weblogs_tokens":
-            assert await store.write_hits(wire.hits_of(wire.decode_tokens(each.value))) == []
+            assert await store.write_hits(hits_of(decode_tokens(each.value))) == []
         elif each.topic == "weblogs_rejects":
-            assert await store.write_rejects(wire.decode_rejects(each.value)) == []
+            assert await store.write_rejects(decode_rejects(each.value)) == []
         else:
-            assert await store.write_deliveries(wire.decode_deliveries(each.value)) == []
+            assert await store.write_deliveries(decode_deliveries(each.value)) == []
 
 
 def some_lines(count: int = 40, first: int = 0, begin_s: float = BASE_S) -> list[Line]:

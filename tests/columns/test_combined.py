@@ -6,14 +6,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.columns.blocks import Columns
+from app.columns.blocks import LineColumns
 from app.columns.formats.combined import read_block
-from app.columns.reduction import gathered
 from app.domain.formats.base import FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.lines import ReadLines, read_lines
 from app.domain.tallies import Part
 from app.domain.windows import Rules
+from app.reducing.stretch_hits import stretch_hits
 from tests.columns.combined_logs import GOOD, ODD, line_of, logs
 
 ARRIVED = 1_700_000_000.0
@@ -21,19 +21,18 @@ PARSERS = {form.name: form.make_parser((), FormatOptions()) for form in (COMBINE
 FORMS = sorted(PARSERS)
 
 
-def parts_of(reads: list[ReadLines | Columns]) -> dict[tuple, list[Part]]:
+def parts_of(reads: list[ReadLines | LineColumns]) -> dict[tuple, list[Part]]:
     """What each key has, from every line, whichever way it was read."""
-    some = gathered(reads, "a source", Rules("all"))
+    some = stretch_hits(reads, "a source", Rules("all"))
     found = {key: list(parts) for key, parts in some.parts.items()}
     for key, placed in some.placed.items():
         found.setdefault(key, []).extend(part for _, part in placed)
-    if some.groups is not None:
-        for group in some.groups:
-            found.setdefault(group.key, []).extend(some.groups.parts(group.number))
+    for group in some.columns or ():
+        found.setdefault(group.key, []).extend(group.parts())
     return {key: sorted(parts) for key, parts in found.items()}
 
 
-def assert_same_facts(form: str, data: bytes, position: int = 0) -> Columns | None:
+def assert_same_facts(form: str, data: bytes, position: int = 0) -> LineColumns | None:
     block = read_block(form, data, ARRIVED, position)
     if block is None:
         return None
@@ -45,7 +44,7 @@ def assert_same_facts(form: str, data: bytes, position: int = 0) -> Columns | No
     return block
 
 
-def read_as_columns(block: Columns) -> int:
+def read_as_columns(block: LineColumns) -> int:
     return block.lines - block.other.lines
 
 

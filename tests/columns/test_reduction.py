@@ -10,21 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.columns.blocks import Columns
+from app.columns.blocks import LineColumns
 from app.columns.formats.weblog_tsv import read_block
-from app.columns.reduction import GatheredReduction, gathered
-from app.domain.bulk import BulkReduction
 from app.domain.formats.weblog_tsv import parse
 from app.domain.lines import BadAt, ReadLines, read_lines
+from app.domain.open_deliveries import OpenDeliveries
 from app.domain.records import Delivery, short_id
 from app.domain.tallies import MAX_HITS
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
+from app.reducing.stretch_hits import stretch_hits
 from app.sources.files.beginning import ReadOptions
 from simulator.log import SHAPES, Plan, SimulatedLog
 from tests.columns.logs import logs
+from tests.domain.reducing import InBulk
 
 ARRIVED = 1_700_000_000.0
 NEVER = 1 << 62
@@ -56,10 +57,11 @@ class Both:
 
     def __init__(self, rules: Rules, chunks_at_once: int) -> None:
         self.rules = rules
-        self.plain = BulkReduction(rules, waiting_hits=NEVER)
-        self.gathered = GatheredReduction(rules)
+        self.plain = InBulk(rules, waiting_hits=NEVER)
+        self.gathered = OpenDeliveries(rules)
+        self.counted = 0
         self._chunks_at_once = chunks_at_once
-        self._reads: list[ReadLines | Columns] = []
+        self._reads: list[ReadLines | LineColumns] = []
         self._source = 0
 
     def add(self, data: bytes, position: int, source: int, as_lines: bool) -> None:
@@ -75,21 +77,24 @@ class Both:
 
     def merge(self) -> None:
         if self._reads:
-            some = gathered(self._reads, f"source {self._source}", self.rules)
-            self.gathered.add_gathered(pickle.loads(pickle.dumps(some)), self._source)
+            some = pickle.loads(pickle.dumps(stretch_hits(self._reads, f"source {self._source}", self.rules)))
+            self.counted += some.counted
+            self.gathered.merge(some.by_key(), self._source)
+            for advance in some.advances:
+                self.gathered.clocks.observe(self._source, advance, 0.0)
             self._reads = []
             self.plain.flush()
 
     def assert_same_sweep(self) -> None:
         self.merge()
         assert self.gathered.sweep() == self.plain.sweep()
-        assert self.gathered.counted == self.plain.counted
+        assert self.counted == self.plain.counted
         assert list(self.gathered.open) == list(self.plain.open)
 
     def assert_same_end(self) -> None:
         self.merge()
         assert list(self.gathered.finish()) == list(self.plain.finish())
-        assert self.gathered.counted == self.plain.counted
+        assert self.counted == self.plain.counted
 
 
 @settings(max_examples=120, deadline=None)

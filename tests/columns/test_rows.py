@@ -7,14 +7,15 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.columns.groups import MAX_BYTE
-from app.columns.reduction import Gathered, GatheredReduction, gathered
+from app.columns.parts import MAX_BYTE
 from app.domain.lines import ReadLines
+from app.domain.open_deliveries import OpenDeliveries
 from app.domain.records import short_id
-from app.domain.reduction import Reduction
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
+from app.reducing.stretch_hits import StretchHits, stretch_hits
 from tests.domain.hits import few_clients
+from tests.domain.reducing import OneByOne
 
 SOURCE = "a source"
 NUMBERS = st.one_of(st.integers(0, 40), st.integers(0, 40), st.sampled_from([MAX_BYTE - 1, MAX_BYTE, 1 << 62, 1 << 70]))
@@ -30,32 +31,32 @@ def rows(hits: list[tuple], positions: list[int]) -> ReadLines:
 
 def both(
     chunks: list[list[tuple]], rules: Rules, again: bool = False
-) -> tuple[Reduction, GatheredReduction, list[Gathered]]:
+) -> tuple[OneByOne, OpenDeliveries, list[StretchHits]]:
     """The chunks, perhaps twice, merged hit by hit and gathered in one go each."""
-    plain, by_key, found, end = Reduction(rules), GatheredReduction(rules), [], 0
+    plain, by_key, found, end = OneByOne(rules), OpenDeliveries(rules), [], 0
     placed = []
     for hits in chunks:
         placed.append((hits, list(range(end, end + len(hits)))))
         end += len(hits)
     for hits, positions in placed * (1 + again):
         plain.add(hits, map(short_id(SOURCE), positions), 0, Advance(unordered=True))
-        found.append(gathered([rows(hits, positions)], SOURCE, rules, as_columns=True))
-        by_key.add_gathered(found[-1], 0)
+        found.append(stretch_hits([rows(hits, positions)], SOURCE, rules, as_columns=True))
+        by_key.merge(found[-1].by_key(), 0)
     return plain, by_key, found
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(HITS, max_size=12), min_size=1, max_size=4), RULES, st.booleans())
 def test_rows_as_columns_give_the_same_deliveries(chunks, rules, again) -> None:
-    plain, by_key, _ = both(chunks, rules, again)
-    assert by_key.counted == plain.counted
+    plain, by_key, found = both(chunks, rules, again)
+    assert sum(some.counted for some in found) == plain.counted
     assert sorted(by_key.finish()) == sorted(plain.finish())
 
 
 def test_numbers_too_large_for_columns_are_merged_one_by_one() -> None:
     hit = (0.0, "10.0.0.1", "agent", "GET /a", "GET", 206, MAX_BYTE, MAX_BYTE + 9, None, None, 0)
     plain, by_key, [some] = both([[hit]], Rules())
-    assert some.groups is None and some.counted == 1
+    assert some.columns is None and some.counted == 1
     assert list(by_key.finish()) == list(plain.finish())
 
 
@@ -63,5 +64,5 @@ def test_what_counts_for_no_delivery_makes_no_columns() -> None:
     plain, by_key, [some] = both(
         [[(0.0, "10.0.0.1", "agent", "GET /a", "GET", 404, None, None, None, None, 0)]], Rules()
     )
-    assert some.groups is None and some.counted == 0
+    assert some.columns is None and some.counted == 0
     assert list(by_key.finish()) == list(plain.finish()) == []

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.columns.blocks import Columns
+from app.columns.blocks import LineColumns
 from app.columns.formats.weblog_tsv import read_block
-from app.columns.keys import Keys
+from app.columns.hits import HitColumns
 from app.domain.formats.weblog_tsv import parse
 from app.domain.lines import ReadLines, decode, read_lines
 from app.domain.tallies import part_of
@@ -28,18 +28,18 @@ def counted_by_parser(read: ReadLines) -> list[tuple]:
     return found
 
 
-def counted_in_columns(block: Columns) -> list[tuple]:
-    keys = Keys([block])
+def counted_in_columns(block: LineColumns) -> list[tuple]:
+    hits = HitColumns.of_lines([block])
     columns = (block.positions.tolist(), block.times.tolist(), block.lo.tolist(), block.hi.tolist())
     rows = [
-        (position, keys.named(code.reshape(1))[0], time, lo, hi, hi - lo + 1)
-        for code, position, time, lo, hi in zip(keys.codes, *columns, strict=True)
-        if code >= 0
+        (position, hits.names.named(code.reshape(1))[0], time, lo, hi, hi - lo + 1)
+        for code, counts, position, time, lo, hi in zip(hits.codes, hits.counting, *columns, strict=True)
+        if counts
     ]
     return sorted(rows + counted_by_parser(block.other))
 
 
-def assert_same_facts(data: bytes, position: int = 0, header_row: bool = False) -> Columns | None:
+def assert_same_facts(data: bytes, position: int = 0, header_row: bool = False) -> LineColumns | None:
     block = read_block(data, ARRIVED, position, header_row)
     if block is None:
         return None
@@ -132,6 +132,6 @@ def test_bytes_that_are_no_utf8_are_the_same_client_as_their_escape() -> None:
     raw, escaped = (b"\t".join([*GOOD[:3], agent, *GOOD[4:]]) + b"\n" for agent in (b"a\xff", rb"a\xff"))
     block = read_block(raw + escaped, ARRIVED)
     assert block is not None
-    codes = Keys([block]).codes
+    codes = HitColumns.of_lines([block]).codes
     assert codes[0] == codes[1]
     assert decode(b"a\xff") == r"a\xff"

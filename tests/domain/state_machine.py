@@ -15,8 +15,8 @@ from app.domain import byteranges
 from app.domain.records import Delivery, raw_ids
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import DAY_S, Rules
-from app.messages import hits as wire
-from app.messages.hits import Group, TokenMessage
+from app.messages.state_values import key_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
+from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens
 from app.steps.merger import CLOCK
 from tests.steps.flow import BASE_S, HOUR_S, Key, NewestVersions, Worker
 
@@ -176,8 +176,8 @@ class Machine:
         lo = base + chance.randint(0, 70)
         hi = lo + chance.randint(0, 30)
         asked = set(range(lo, hi + 1))
-        value = self.worker.state.get(wire.key_bytes(key))
-        tallies = [] if value is None else wire.unpack_entry(value, self.rules).tallies
+        value = self.worker.state.get(key_bytes(key))
+        tallies = [] if value is None else unpack_entry(value, self.rules).tallies
         open_windows = [window for window in self.windows(key) if window[0] not in self.over.get(key, ())]
         assert [tally.start for tally in tallies] == [start for start, _ in open_windows]
         for tally, (_, shots) in zip(tallies, open_windows, strict=True):
@@ -214,9 +214,9 @@ class Machine:
         state = self.worker.state
         for name, value in state.items():
             if name.startswith(CLOCK):
-                assert wire.pack_clock(wire.unpack_clock(value)) == value
+                assert pack_clock(unpack_clock(value)) == value
             elif not name.startswith(b"\0"):
-                assert wire.pack_entry(wire.unpack_entry(value, self.rules)) == value
+                assert pack_entry(unpack_entry(value, self.rules)) == value
         self.worker.state = dict(state)
         self.worker.merger = self.worker._make()
 
@@ -262,7 +262,7 @@ class Machine:
         value = self.worker.state.get(CLOCK + b"%d" % source_number(SOURCE))
         if value is None:
             return -math.inf
-        clock = wire.unpack_clock(value)
+        clock = unpack_clock(value)
         assert clock.highest == self.highest
         assert self.disorder <= clock.disorder_s <= 8 * LENGTH_S
         return self.highest - max(LATENESS_S, clock.disorder_s)
@@ -271,9 +271,9 @@ class Machine:
         held = {name for name in self.worker.state if not name.startswith(b"\0")}
         for key in self.shots:
             is_open = any(start not in self.over[key] for start, _ in self.windows(key))
-            assert not is_open or wire.key_bytes(key) in held
+            assert not is_open or key_bytes(key) in held
         if self.rules.window != "first_touch":
-            assert held <= {wire.key_bytes(key) for key in self.shots}
+            assert held <= {key_bytes(key) for key in self.shots}
 
     # -- sending
 
@@ -311,10 +311,10 @@ class Machine:
             new = shot.hit_id not in self.shots.get(row[1:4], ())
             first = self.wall_s if new else self.touched.get(row[1:4], (0.0, 0.0))[0]
             self.touched[row[1:4]] = (first, self.wall_s)
-        group = Group.of(
+        group = HitGroup.of(
             SOURCE, source_number(SOURCE), SOURCE, Advance(min(times), highest, disorder), [row for row, _ in lines]
         )
-        return wire.decode_tokens(wire.encode(TokenMessage(self.wall_s, [group])))
+        return decode_tokens(encode_tokens(TokenMessage(self.wall_s, [group]))[0])
 
     def _deliver(self, messages: list[TokenMessage]) -> None:
         """As the agent reads them, some at a time; it may die and read them again."""

@@ -3,14 +3,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.bulk import BulkReduction
 from app.domain.entries import Entry
 from app.domain.gathering import entry_of
-from app.domain.reduction import Reduction
 from app.domain.tallies import MAX_HITS, Part, part_of
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from tests.domain.hits import few_clients
+from tests.domain.reducing import InBulk, OneByOne
 
 _NUMBERS = st.integers(0, 40)
 _HITS = few_clients(_NUMBERS, _NUMBERS, st.integers(30, 32))
@@ -26,7 +25,7 @@ _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 3
     st.integers(1, 9),
 )
 def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, drawn, rules, waiting_hits, batch):
-    plain, bulk = Reduction(rules), BulkReduction(rules, waiting_hits=waiting_hits)
+    plain, bulk = OneByOne(rules), InBulk(rules, waiting_hits)
     for at in range(0, len(drawn), batch):
         for source in (0, 1):  # a line, and so its id, belongs to one source; it may come again
             chosen = [number % len(hits) for number in drawn[at : at + batch] if number % len(hits) % 2 == source]
@@ -63,7 +62,7 @@ def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too():
 
 
 def test_deliveries_that_are_over_leave_a_bulk_reduction_at_a_sweep():
-    bulk = BulkReduction(Rules("last_touch", 10.0, 5.0))
+    bulk = InBulk(Rules("last_touch", 10.0, 5.0), 1000)
     hit = (0.0, "ip", "agent", "GET /a", "GET", 206, 0, 9, None, None, 0)
     late = (100.0, "ip", "agent", "GET /b", "GET", 206, 0, 9, None, None, 0)
     bulk.add([hit, late], [1, 2], 0, Advance(0.0, 100.0))

@@ -8,17 +8,14 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain import counting, events
+from app.domain import counted as counted_events
+from app.domain import counting
 from app.domain.counting import Counting
-from app.domain.events import (
-    Transaction,
-    Vote,
-    VoteRules,
-    spend_buckets,
-    spend_identities,
-    vote_buckets,
-    vote_identities,
-)
+from app.flows import registry
+from app.flows import spending as spending_flow
+from app.flows import votes as votes_flow
+from app.flows.spending import Transaction, spend_buckets, spend_identities
+from app.flows.votes import Vote, VoteRules, vote_buckets, vote_identities
 
 FAST = settings(deadline=None, max_examples=150)
 RULES = VoteRules()
@@ -43,7 +40,8 @@ def counted(given_votes: list[Vote], rules: VoteRules) -> Counting:
 
 
 def test_the_examples_of_the_texts_hold() -> None:
-    assert doctest.testmod(events).failed == doctest.testmod(counting).failed == 0
+    for module in (counted_events, counting, registry, spending_flow, votes_flow):
+        assert doctest.testmod(module).failed == 0
 
 
 @FAST

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from app.domain.entries import Entry
 from app.domain.tallies import Mark, Part, Tally
 from app.domain.windows import WINDOWS, Rules
-from app.messages import hits as wire
+from app.messages.state_values import pack_entry, unpack_entry
 
 DAY_S = 86_400.0
 SIZES = {"small": 2**16, "in 64 bits": 2**64 - 1, "beyond 64 bits": 10**40}
@@ -56,10 +56,10 @@ def test_a_packed_entry_is_the_entry(window: str, size: str, data: st.DataObject
     if window == "first_touch" and data.draw(st.booleans()):
         entry.lost = data.draw(st.floats(0, 4 * DAY_S))
         entry.recut(rules)
-    packed = wire.pack_entry(entry)
-    again = wire.unpack_entry(packed, rules)
+    packed = pack_entry(entry)
+    again = unpack_entry(packed, rules)
     assert all_of(again) == all_of(entry)
-    assert wire.pack_entry(again) == packed
+    assert pack_entry(again) == packed
     more = data.draw(st.lists(parts, max_size=6))
     assert again.merge(more, rules) == entry.merge(more, rules)
     assert [vars_of(tally) for tally in again.evict(3 * DAY_S, rules)] == [
@@ -80,14 +80,14 @@ def test_thousands_of_ranges_come_back(window: str, base: int) -> None:
         [Part(float(at), at, base + 3 * at, base + 3 * at, 1, -1, Mark.OFFSETS | Mark.SENT, -1) for at in range(3000)],
         rules,
     )
-    again = wire.unpack_entry(wire.pack_entry(entry), rules)
+    again = unpack_entry(pack_entry(entry), rules)
     assert all_of(again) == all_of(entry)
     assert len(again.tallies[0].ranges) == 3000
 
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_an_empty_entry_comes_back(window: str) -> None:
-    entry = wire.unpack_entry(wire.pack_entry(Entry()), Rules(window))
+    entry = unpack_entry(pack_entry(Entry()), Rules(window))
     assert all_of(entry) == all_of(Entry())
     assert math.isinf(entry.floor)
 
@@ -99,4 +99,4 @@ def test_a_delivery_of_eight_hits_apart_is_small() -> None:
         Rules("last_touch"),
     )
     entry.touched, entry.sources = 1.7e9 + 0.123, (2**62,)
-    assert len(wire.pack_entry(entry)) <= 160
+    assert len(pack_entry(entry)) <= 160

@@ -15,8 +15,10 @@ from app.domain.records import Delivery, Hit, Reject, delivery_id, id_of_given, 
 from app.domain.tallies import Mark, Part
 from app.domain.watermarks import Advance, Clock, source_number
 from app.domain.windows import WINDOWS, Rules
-from app.messages import hits as wire
-from app.messages.hits import Group, TokenMessage
+from app.messages.headers import pack_positions, unpack_positions
+from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
+from app.messages.state_values import key_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
+from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from tests.domain.hits import delivery_of, hit
 
 FAST = settings(deadline=None, max_examples=80)
@@ -108,7 +110,7 @@ def test_keys_that_join_alike_share_a_hash_and_no_id() -> None:
     one, other = ("a_b", "c", "d"), ("a", "b_c", "d")
     assert key_hash(key_text(*one)) == key_hash(key_text(*other))
     assert delivery_id(*one, 0.0) != delivery_id(*other, 0.0)
-    assert wire.key_bytes(one) != wire.key_bytes(other)
+    assert key_bytes(one) != key_bytes(other)
 
 
 def test_a_window_start_is_one_number_however_it_is_written() -> None:
@@ -139,11 +141,11 @@ ADVANCES = st.builds(
     st.booleans(),
 )
 def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple], tick: bool) -> None:
-    message = TokenMessage(now, [Group.of(*group) for group in groups], tick)
-    again = wire.decode_tokens(wire.encode(message))
+    message = TokenMessage(now, [HitGroup.of(*group) for group in groups], tick)
+    again = decode_tokens(encode_tokens(message)[0])
     assert again == message
     assert [group.advance for group in again.groups] == [group[3] for group in groups]
-    hits = [Hit._make(one) for one in wire.hits_of(again)]
+    hits = [Hit._make(one) for one in hits_of(again)]
     rows = [(source, row) for source, _, _, _, some in groups for row in some]
     assert [(one.source, (*one[:12], one.position)) for one in hits] == rows
 
@@ -151,7 +153,7 @@ def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple], 
 @FAST
 @given(ADVANCES, ADVANCES)
 def test_a_group_that_goes_on_tells_of_both_parts(first: Advance, later: Advance) -> None:
-    group = Group.of("", 1, "", first, [])
+    group = HitGroup.of("", 1, "", first, [])
     group.advance_to(later)
     assert group.advance == Advance(
         min(first.lowest, later.lowest),
@@ -166,7 +168,7 @@ def test_a_group_that_goes_on_tells_of_both_parts(first: Advance, later: Advance
 @given(st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, st.just("0" * 32), HOSTILE, NUMBERS, TIMES), max_size=3))
 def test_rejects_come_back_as_they_were(rows: list[tuple]) -> None:
     rejects = [Reject(*row) for row in rows]
-    assert wire.decode_rejects(wire.encode(rejects)) == rejects
+    assert [one for value in encode_rejects(rejects) for one in decode_rejects(value)] == rejects
 
 
 @FAST
@@ -180,7 +182,8 @@ def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], si
     found = delivery_of(*(hit(*pair, time=time) for pair in ends), size=size)._replace(
         ip_address=key[0], user_agent=key[1], request=key[2]
     )
-    again = wire.decode_deliveries(wire.encode([found, found._replace(superseded_by=time, reason=None)]))
+    (value,) = encode_deliveries([found, found._replace(superseded_by=time, reason=None)])
+    again = decode_deliveries(value)
     assert again[0] == found
     assert type(again[0]) is Delivery
     assert again[1].superseded_by == time
@@ -189,8 +192,8 @@ def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], si
 @FAST
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.tuples(HOSTILE, HOSTILE, HOSTILE))
 def test_no_two_keys_share_their_bytes(one: tuple, other: tuple) -> None:
-    assert (wire.key_bytes(one) == wire.key_bytes(other)) == (one == other)
-    assert not wire.key_bytes(one).startswith(b"\0")
+    assert (key_bytes(one) == key_bytes(other)) == (one == other)
+    assert not key_bytes(one).startswith(b"\0")
 
 
 PARTS = st.builds(
@@ -215,15 +218,15 @@ def test_entries_come_back_from_the_changelog_as_they_were(
     entry.touched, entry.sources = now, None if sources is None else tuple(sources)
     entry.floor, entry.evicted_last, entry.evicted_hits = min(part.time for part in parts), -5.5, 3
     entry.recut(rules) if window == "first_touch" else None
-    again = wire.unpack_entry(wire.pack_entry(entry), rules)
+    again = unpack_entry(pack_entry(entry), rules)
     for name in set(Entry.__slots__) - {"tallies"}:
         assert getattr(again, name) == getattr(entry, name), name
     assert [(tally.pack(), tally.known) for tally in again.tallies] == [
         (tally.pack(), tally.known) for tally in entry.tallies
     ]
-    assert wire.pack_entry(again) == wire.pack_entry(entry)
+    assert pack_entry(again) == pack_entry(entry)
     again.merge(parts, rules)
-    assert wire.pack_entry(again) == wire.pack_entry(entry), "and takes in the same hits as known"
+    assert pack_entry(again) == pack_entry(entry), "and takes in the same hits as known"
 
 
 @FAST
@@ -243,21 +246,21 @@ def test_clocks_come_back_as_they_were(highest, disorder, ended, unordered, touc
     assert values.keys() == set(Clock.__slots__)
     for name, value in values.items():
         setattr(clock, name, value)
-    again = wire.unpack_clock(wire.pack_clock(clock))
+    again = unpack_clock(pack_clock(clock))
     assert {name: getattr(again, name) for name in values} == values
 
 
 @FAST
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20))
 def test_positions_come_back_from_their_header(positions: list[int]) -> None:
-    assert list(wire.unpack_positions(wire.pack_positions(positions))) == positions
-    assert wire.pack_positions(positions) == b"".join(position.to_bytes(8, "little") for position in positions)
+    assert list(unpack_positions(pack_positions(positions))) == positions
+    assert pack_positions(positions) == b"".join(position.to_bytes(8, "little") for position in positions)
 
 
 @pytest.mark.parametrize("length", [1, 7, 9])
 def test_positions_of_a_broken_length_are_refused(length: int) -> None:
     with pytest.raises(ValueError, match="multiple"):
-        wire.unpack_positions(b"x" * length)
+        unpack_positions(b"x" * length)
 
 
 def test_marks_are_bits_of_their_own() -> None:

@@ -15,7 +15,7 @@ from app.domain.gathering import entry_of
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS, Mark, Part
 from app.domain.windows import DAY_S, WINDOWS, Rules, bucket_start, cut_first_touch, end
-from app.messages import hits as wire
+from app.messages.state_values import pack_entry, unpack_entry
 from tests.domain.hits import KEY
 
 FAST = settings(deadline=None, max_examples=80)
@@ -148,7 +148,7 @@ def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(
             bit for bit in range(6) for one in inside if one.marks >> bit & 1
         }
     assert seen(entry) == seen(at_once) == seen(entry_of(given_hits, rules))
-    assert seen(wire.unpack_entry(wire.pack_entry(entry), rules)) == seen(entry)
+    assert seen(unpack_entry(pack_entry(entry), rules)) == seen(entry)
 
 
 @pytest.mark.parametrize("window", WINDOWS)
@@ -167,7 +167,7 @@ def test_windows_that_are_evicted_are_those_that_are_over(
     assert seen(entry) == held[len(gone) :]
     assert all(end(rules, tally.start, tally.last) <= before for tally in gone)
     assert all(end(rules, tally.start, tally.last) > before for tally in entry.tallies)
-    again = wire.unpack_entry(wire.pack_entry(entry), rules)
+    again = unpack_entry(pack_entry(entry), rules)
     assert seen(again) == seen(entry), "versions, too"
     assert again.is_empty == entry.is_empty
     assert entry.evict(before, rules) == []
@@ -183,7 +183,7 @@ def test_what_is_evicted_leaves_the_versions_of_later_windows_as_they_are(hits: 
     for one in hits:
         whole.merge([one], rules)
         swept.evict(one.time, rules)
-        swept = Entry() if swept.is_empty else wire.unpack_entry(wire.pack_entry(swept), rules)
+        swept = Entry() if swept.is_empty else unpack_entry(pack_entry(swept), rules)
         swept.merge([one], rules)
         assert seen(swept) == seen(whole)[-len(swept.tallies) :]
 
@@ -235,7 +235,7 @@ def test_what_was_not_taken_in_stays_said_when_other_windows_are_evicted() -> No
     entry.merge([part(number / 2000, number) for number in range(MAX_HITS - 5)], rules)
     entry.merge([part(20.0 + number, 10**6 + number) for number in range(9)], rules)
     assert len(entry.evict(15.0, rules)) == 1
-    entry = wire.unpack_entry(wire.pack_entry(entry), rules)
+    entry = unpack_entry(pack_entry(entry), rules)
     assert [(delivery.window_start, delivery.reason) for delivery in seen(entry)] == [(20.0, "fragmented")]
     entry.merge([part(29.5, 5), part(60.0, 6)], rules)
     assert [(delivery.window_start, delivery.flags) for delivery in seen(entry)] == [(20.0, ["fragmented"]), (60.0, [])]

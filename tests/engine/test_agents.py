@@ -8,15 +8,15 @@ import pytest
 
 from agents.merge_ranges import MAX_BATCH_BYTES, RangeMerging
 from agents.tokenize_lines import LineTokenizing
-from app.domain.events import Vote
 from app.engine.counting import EventCounting
 from app.engine.partition import MemoryPart
 from app.engine.reading import or_end
 from app.engine.state_forms import NumberedState, StateForms
 from app.flows.deliveries import LINES, REDUCED, REJECTS, TOKENS
-from app.flows.votes import VOTES
-from app.messages.events import decode_counted_votes
-from app.messages.hits import decode_deliveries, decode_rejects, decode_tokens
+from app.flows.votes import VOTES, Vote
+from app.messages.events import decode_counted
+from app.messages.records import decode_deliveries, decode_rejects
+from app.messages.tokens import decode_tokens
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.settings import Settings
 from tests.engine.world import Ended, Stream, World, event
@@ -38,7 +38,7 @@ class SmallTable:
         return NumberedState(self.parts[event.message.partition], FORMS, "the state small")
 
     async def write(self, event: Any, changes: Any) -> bool:
-        self.sent_before.append(len(self._world.sent(REDUCED)) + len(self._world.sent(VOTES.topic_out)))
+        self.sent_before.append(len(self._world.sent(REDUCED)) + len(self._world.sent(VOTES.reduced)))
         if self.taken:
             self.parts[event.message.partition].apply(FORMS.numbered(changes), 1)
         return self.taken
@@ -133,8 +133,8 @@ async def test_a_state_of_an_unknown_form_ends_the_worker_and_asks_for_a_person(
 async def test_votes_are_counted_once_and_what_is_no_vote_is_rejected(world: World, table: Any) -> None:
     counting = EventCounting(world.app, VOTES, table)
     value = b'[["a", 2, 1600000000.0], ["b"], ["a", 2, 1600000000.0]]'
-    stream = await run(world, counting, event(0, value, topic=VOTES.topic_in))
-    (counted,) = map(decode_counted_votes, world.sent(VOTES.topic_out))
+    stream = await run(world, counting, event(0, value, topic=VOTES.name))
+    (counted,) = (decode_counted(VOTES, value) for value in world.sent(VOTES.reduced))
     assert counted.events == [Vote("a", 2, 1600000000.0)]
     assert {one.resolution: (one.events, one.repeats) for one in counted.sums} == dict.fromkeys(
         ("kiosk", "window", "total", "second"), (1, 1)
@@ -148,8 +148,8 @@ async def test_votes_are_counted_once_and_what_is_no_vote_is_rejected(world: Wor
 async def test_votes_that_come_again_after_the_state_was_written_count_nothing(world: World, table: Any) -> None:
     value = b'[["a", 2, 1600000000.0]]'
     for _ in range(2):
-        await run(world, EventCounting(world.app, VOTES, table), event(0, value, topic=VOTES.topic_in))
-    assert len(world.sent(VOTES.topic_out)) == 1
+        await run(world, EventCounting(world.app, VOTES, table), event(0, value, topic=VOTES.name))
+    assert len(world.sent(VOTES.reduced)) == 1
 
 
 async def test_votes_under_other_rules_than_the_state_ask_for_a_person(world: World, table: Any) -> None:

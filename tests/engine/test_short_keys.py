@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.engine.short_keys import ShortKeys
-from app.messages import hits as wire
+from app.messages.state_values import key_bytes
 
 TEXTS = st.sampled_from(["", "a", "b", '","', '\\","', "\n", "\\n", "1\n2", '["', '"]', "é", "\0", "\\"]) | st.text(
     max_size=6
 )
-KEYS = st.tuples(TEXTS, TEXTS, TEXTS).map(wire.key_bytes) | st.sampled_from([b"\0rules", b'\0clock|","', b"\0\n"])
+KEYS = st.tuples(TEXTS, TEXTS, TEXTS).map(key_bytes) | st.sampled_from([b"\0rules", b'\0clock|","', b"\0\n"])
 
 
 @settings(deadline=None)
@@ -36,10 +36,10 @@ def test_keys_are_found_and_come_back_whole(keys: list[bytes], data: st.DataObje
 
 def test_an_agent_takes_its_room_once() -> None:
     short_keys, agent = ShortKeys(), "Mozilla/5.0 " * 20
-    shorts = [short_keys.make(wire.key_bytes((f"10.0.0.{number}", agent, "GET /a"))) for number in range(200)]
+    shorts = [short_keys.make(key_bytes((f"10.0.0.{number}", agent, "GET /a"))) for number in range(200)]
     assert len(short_keys) == 1
     assert max(map(len, shorts)) < 24
 
 
 def test_a_key_that_was_never_made_is_not_found() -> None:
-    assert ShortKeys().find(wire.key_bytes(("10.0.0.1", "curl/8", "GET /a"))) is None
+    assert ShortKeys().find(key_bytes(("10.0.0.1", "curl/8", "GET /a"))) is None

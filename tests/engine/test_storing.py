@@ -13,15 +13,16 @@ from agents.store_raw import store_raw
 from agents.store_reduced import store_reduced
 from agents.store_rejects import store_rejects
 from agents.store_votes import store_votes
-from app.domain.events import Sum, Vote
+from app.domain.counted import CountedKind, Sum
 from app.domain.records import Reject
 from app.engine import storing as storing_module
 from app.engine.reading import or_end
 from app.engine.storing import Storing
 from app.errors import StoreError, StoreRefused, StoreUnreachable, UnknownStoreForm
 from app.flows.deliveries import REJECTS
-from app.messages import hits as wire
+from app.flows.votes import Vote
 from app.messages.events import encode_counted
+from app.messages.records import decode_rejects, encode_deliveries, encode_rejects
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from tests.engine.world import Ended, Stream, World, event
 
@@ -59,17 +60,11 @@ class SmallStore:
     async def write_deliveries(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
         return self._take("deliveries", records)
 
-    async def write_votes(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
-        return self._take("votes", records)
+    async def write_events(self, kind: CountedKind[Any], records: Sequence[Any]) -> list[tuple[Any, str]]:
+        return self._take(kind.events_table, records)
 
-    async def write_vote_sums(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
-        return self._take("vote_sums", records)
-
-    async def write_transactions(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
-        return self._take("transactions", records)
-
-    async def write_spend_sums(self, records: Sequence[Any]) -> list[tuple[Any, str]]:
-        return self._take("spend_sums", records)
+    async def write_sums(self, kind: CountedKind[Any], records: Sequence[Any]) -> list[tuple[Any, str]]:
+        return self._take(kind.sums_table, records)
 
 
 def reject(position: int) -> Reject:
@@ -77,7 +72,7 @@ def reject(position: int) -> Reject:
 
 
 def rejects_event(offset: int, *positions: int) -> Any:
-    return event(offset, wire.encode_in_pieces([reject(position) for position in positions])[0], topic=REJECTS)
+    return event(offset, encode_rejects([reject(position) for position in positions])[0], topic=REJECTS)
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +136,7 @@ async def test_what_a_store_refuses_for_good_goes_to_the_rejects(
     stream = Stream([event(0, encode_counted([vote], [])[0])])
     await run(world, store_votes(storing), stream)
     (value,) = world.sent(REJECTS, 0)
-    (refused,) = wire.decode_rejects(value)
+    (refused,) = decode_rejects(value)
     assert refused.reason == "refused_by_small" and "too long" in refused.detail
     assert stream.acked == [(0, 0)]
 
@@ -251,6 +246,6 @@ async def test_of_many_sums_of_a_bucket_the_newest_is_written_after_the_events(
 async def test_the_agent_of_deliveries_passes_a_message_without_any(
     world: World, storing: Storing, store: SmallStore
 ) -> None:
-    stream = Stream([event(0, wire.encode([]))])
+    stream = Stream([event(0, encode_deliveries([])[0])])
     await run(world, store_reduced(storing), stream)
     assert store.written == [] and stream.acked == [(0, 0)]

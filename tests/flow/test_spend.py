@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import Transaction, added
+from app.domain.counted import added
+from app.flows.spending import SPENDING, Transaction
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
@@ -37,8 +38,8 @@ async def stored(store: Store) -> tuple[list[Transaction], dict[str, dict[tuple[
     """Transactions, and by resolution (user, start) -> cents, transactions."""
     await store.ping()
     try:
-        paid = [each async for each in store.ledgers.all_transactions()]
-        sums = [each async for each in store.ledgers.all_sums("spend")]
+        paid = [each async for each in store.ledgers.all_events(SPENDING)]
+        sums = [each async for each in store.ledgers.all_sums(SPENDING)]
     finally:
         await store.close()
     return paid, {

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.domain.events import Vote, added
+from app.domain.counted import added
+from app.flows.votes import VOTES, Vote
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
@@ -79,8 +80,8 @@ def kill_while(flow: Flow, client: subprocess.Popen[bytes], kills: int, seed: in
 async def _stored_votes(store: Store) -> tuple[dict[str, Vote], dict[str, dict[tuple[str, int], int]]]:
     await store.ping()
     try:
-        sums = [each async for each in store.ledgers.all_sums("votes")]
-        votes = [vote async for vote in store.ledgers.all_votes()]
+        sums = [each async for each in store.ledgers.all_sums(VOTES)]
+        votes = [vote async for vote in store.ledgers.all_events(VOTES)]
     finally:
         await store.close()
     assert len({vote.vote_id for vote in votes}) == len(votes)

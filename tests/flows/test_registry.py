@@ -9,8 +9,6 @@ import pytest
 
 from app.flows import registry
 from app.flows.flow import Flow
-from app.transports import drain
-from app.transports.kafka import topics
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -55,27 +53,14 @@ def test_every_agent_and_table_of_the_registry_is_a_file_and_no_other_is_there()
         assert {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"} == names
 
 
-BY_HAND = {"app/transports", "app/checking"}
-"""Their lists are replaced together with the view of a broker; nothing else may name a topic."""
-
-
 def test_topics_of_several_words_are_named_in_the_flows_alone() -> None:
     names = {topic for topic in registry.TOPICS if "_" in topic}
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.value}"
         for folder in ("app", "agents", "tables", "simulator")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if not str(path.relative_to(ROOT)).startswith(("app/flows", "app/stores", *BY_HAND))
-        and path.name != "metrics.py"
+        if not str(path.relative_to(ROOT)).startswith(("app/flows", "app/stores")) and path.name != "metrics.py"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and node.value in names
     ]
     assert wrong == []
-
-
-def test_lists_that_are_still_kept_by_hand_say_the_same() -> None:
-    assert topics.READ_BY_FLOW == registry.READ_BY_FLOW
-    assert set(topics.READ_BY_STORES) == set(registry.READ_BY_STORES)
-    assert set(topics.FLOW_TOPICS) == set(registry.TOPICS)
-    assert topics.TABLES == registry.TABLES
-    assert [set(stage) for stage in drain.FLOW] == [set(step) for step in registry.DRAINED]

@@ -17,16 +17,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from app.domain.records import Delivery
+from app.domain.records import Delivery, Hit
 from app.errors import LogError
-from app.messages import hits as wire
+from app.messages.records import decode_deliveries, decode_rejects
+from app.messages.tokens import decode_tokens, hits_of
 from app.process.exit import EXIT_REFUSED
 from app.process.stack_dump import ASKED
 from app.settings import Settings, load
 from app.transports.drain import Drain
 from app.transports.kafka.options import client_options
 from app.transports.kafka.topics import create_topics, drop_topics
-from app.transports.standing import KafkaStanding
+from app.transports.kafka.view import KafkaView
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
 
@@ -152,7 +153,7 @@ class Live:
             servers() | broker.settings() | {f"WEBLOGS_{name}": str(value) for name, value in (own | options).items()}
         )
         self.settings: Settings = load(self.options | {"WEBLOGS_DATA_DIR": str(folder / "asking")})
-        self.standing = KafkaStanding(self.settings)
+        self.standing = KafkaView(self.settings)
         self.running: list[Supervised] = []
         self.workers: dict[str, Supervised] = {}
         self.fresh_topics()
@@ -224,7 +225,7 @@ class Live:
     def lag(self) -> str:
         """What each group has still to read, or why that is not known."""
         try:
-            lag = self.standing.look(list(self.standing.groups())).lag
+            lag = self.standing.positions(list(self.standing.groups())).lag
         except LogError as error:
             return str(error)
         return "\n".join(
@@ -264,7 +265,7 @@ class Live:
         """The newest version of each, from the topic, those that count."""
         newest: dict[tuple, Delivery] = {}
         for value in self.values("weblogs_reduced"):
-            for record in wire.decode_deliveries(value):
+            for record in decode_deliveries(value):
                 known = newest.get(record[:4])
                 if known is None or known.version < record.version:
                     newest[record[:4]] = record
@@ -277,11 +278,11 @@ class Live:
     def raw_ids(self) -> tuple[Counter[str], Counter[str]]:
         """How often each raw id is among the hits and among the rejects of the topics; repeats are sent after a crash."""
         hits = Counter(
-            hit[11] for value in self.values("weblogs_tokens") for hit in wire.hits_of(wire.decode_tokens(value))
+            hit.raw_id
+            for value in self.values("weblogs_tokens")
+            for hit in map(Hit._make, hits_of(decode_tokens(value)))
         )
-        rejects = Counter(
-            reject.raw_id for value in self.values("weblogs_rejects") for reject in wire.decode_rejects(value)
-        )
+        rejects = Counter(reject.raw_id for value in self.values("weblogs_rejects") for reject in decode_rejects(value))
         return hits, rejects
 
     def send(self, topic: str, partition: int, value: bytes) -> None:

@@ -22,7 +22,8 @@ import pytest
 
 from app.domain.records import Delivery, Hit
 from app.domain.windows import Rules
-from app.messages import hits as wire
+from app.messages.records import decode_rejects
+from app.messages.tokens import decode_tokens, encode_tokens
 from app.stores.refused import refusal_id
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
@@ -246,12 +247,12 @@ def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_
     live.wait_drained()
     refuse_in_elasticsearch(live)
     message = next(
-        each for each in map(wire.decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows
+        each for each in map(decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows
     )
     group = message.groups[0]
     poison = group.rows[0][:5] + (TOO_LARGE,) + group.rows[0][6:11] + ("0" * 31 + "7",) + group.rows[0][12:]
     message.groups = [msgspec.structs.replace(group, rows=[poison])]
-    live.send("weblogs_tokens", 0, wire.encode(message))
+    live.send("weblogs_tokens", 0, encode_tokens(message)[0])
     live.replay(logs[0][1]).wait()
     live.wait_drained()
     content, statistics = reduced(*logs[0][:2])
@@ -264,7 +265,7 @@ def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_
         assert not set(content) - set(stored(name, live.settings))
     for reason in ("this is poison", "does not fit its column"):
         assert any(
-            reason in reject.detail for value in live.values("weblogs_rejects") for reject in wire.decode_rejects(value)
+            reason in reject.detail for value in live.values("weblogs_rejects") for reject in decode_rejects(value)
         )
     assert worker.exits == []
     assert_check_is_clean(live)

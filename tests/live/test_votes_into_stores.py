@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.events import Vote, added
+from app.domain.counted import added
+from app.flows.votes import VOTES, Vote
 from app.process.crash_points import COUNT_POINTS
 from app.stores.contract import Store
 from tests.flow.running import KILLED
@@ -24,7 +25,7 @@ from tests.live.running import LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
-VOTES = 2 * LINES
+CAST = 2 * LINES
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def simulate(live: Live, what: str, *arguments: object) -> Supervised:
 
 def votes_in(live: Live, store: str) -> tuple[dict[str, Vote], dict[str, dict[tuple[str, int], int]]]:
     async def read(open_store: Store) -> Any:
-        return [vote async for vote in open_store.ledgers.all_votes()], [
-            each async for each in open_store.ledgers.all_sums("votes")
+        return [vote async for vote in open_store.ledgers.all_events(VOTES)], [
+            each async for each in open_store.ledgers.all_sums(VOTES)
         ]
 
     votes, sums = ask_store(store, live.settings, read)
@@ -98,7 +99,7 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(
     options: list[object] = []
     if rule == "one a user":
         live.options["WEBLOGS_VOTE_ONE_PER_USER"] = "true"
-        options = ["--users", VOTES // 3, "--one-per-user"]
+        options = ["--users", CAST // 3, "--one-per-user"]
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     live.start_worker("one", WEB_PORT=port)
@@ -108,7 +109,7 @@ def test_workers_and_broker_killed_at_random_change_no_count_and_no_cent(
     config = tmp_path / "spend.toml"
     config.write_text(f"users = 50\nmean_gap_s = {50 * 86400 / (LINES / 2)}\nrepeats = 0.2\nrate = {LINES / 80}\n")
     voting = simulate(
-        live, "votes", "-n", VOTES, "--seed", 7, "--truth", votes_truth, "--rate", VOTES / 40, "--url", url, *options
+        live, "votes", "-n", CAST, "--seed", 7, "--truth", votes_truth, "--rate", CAST / 40, "--url", url, *options
     )
     paying = simulate(live, "spend", "--config", config, "--truth", spend_truth, "--url", url)
     kills = 0

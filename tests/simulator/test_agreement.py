@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.reduction import Reduction
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from simulator.truth import Shot, WindowRule, answers
+from tests.domain.reducing import OneByOne
 
 _KEY = ("10.0.0.1", "agent", "GET /a")
 _SHOTS = st.builds(
@@ -36,7 +36,7 @@ def _hit(shot):
     st.sampled_from([-1, 12, 2]),
 )
 def test_truth_and_domain_agree_on_every_field(shots, window, length_s, size):
-    reduction = Reduction(Rules(window, length_s), lambda request: size if size >= 0 else None)
+    reduction = OneByOne(Rules(window, length_s), lambda request: size if size >= 0 else None)
     reduction.add([_hit(shot) for shot in shots], range(len(shots)), 0, Advance(unordered=True))
     found = {delivery.window_start: delivery._asdict() for delivery in reduction.finish()}
     truth = {answer["window_start"]: answer for answer in answers(_KEY, shots, WindowRule(window, length_s), size)}

@@ -13,7 +13,7 @@ from threading import Event, Timer
 import pytest
 
 from app.errors import LogError
-from app.messages.hits import Headers
+from app.messages.headers import Headers
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry

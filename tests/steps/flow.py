@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from app.domain.open_deliveries import no_sizes
 from app.domain.records import Delivery, raw_ids
-from app.domain.reduction import Reduction, no_sizes
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
-from app.messages import hits as wire
-from app.messages.hits import Group, TokenMessage
+from app.messages.records import decode_deliveries, encode_deliveries
+from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens
 from app.steps.merger import Merger
+from tests.domain.reducing import OneByOne
 
 HOUR_S = 3600.0
 BASE_S = 1_596_153_600.0
@@ -55,8 +56,8 @@ def message(
     groups = []
     for source, some in by_source.items():
         rows = [(*line.hit, line.raw_id, line.position) for line in some]
-        groups.append(Group.of(source, source_number(source), source, advance_of(some, unordered, ended), rows))
-    return wire.decode_tokens(wire.encode(TokenMessage(now, groups, tick)))
+        groups.append(HitGroup.of(source, source_number(source), source, advance_of(some, unordered, ended), rows))
+    return decode_tokens(encode_tokens(TokenMessage(now, groups, tick))[0])
 
 
 def advance_of(lines: Sequence[Line], unordered: bool = False, ended: bool = False) -> Advance:
@@ -115,7 +116,7 @@ class Worker:
                 self.state[key] = value
 
     def _send(self, records: list[Delivery]) -> None:
-        self._write(wire.decode_deliveries(wire.encode(records)) if records else [])
+        self._write([record for value in encode_deliveries(records) for record in decode_deliveries(value)])
 
 
 def run_with_crashes(worker: Worker, log: Sequence[TokenMessage], chance: random.Random) -> int:
@@ -161,7 +162,7 @@ class NewestVersions:
 
 def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, list[Delivery]]:
     """The deliveries of a set of lines, by the standalone reduction."""
-    reduction = Reduction(rules, size_of)
+    reduction = OneByOne(rules, size_of)
     for line in lines:
         reduction.add([line.hit], [int(line.raw_id[:16], 16)], source_number(line.source), Advance(unordered=True))
     return visible(reduction.finish())

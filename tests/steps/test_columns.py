@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
-from app.messages import hits as wire
-from app.messages.hits import TokenMessage
 from app.messages.origins import Lines
-from app.messages.splitting import encode_tokens
+from app.messages.splitting import MAX_MESSAGE_BYTES
+from app.messages.tokens import TokenMessage, decode_tokens, encode_tokens, hits_of
 from app.steps.tokenizer import Tokenizer
 from tests.columns import combined_logs
 from tests.columns.logs import logs
@@ -53,8 +52,8 @@ def both(partitions: int) -> tuple[Tokenizer, Tokenizer]:
     return Tokenizer(partitions, columns_from_bytes=NEVER), Tokenizer(partitions, columns_from_bytes=0)
 
 
-def sent(tokens: TokenMessage, max_bytes: int = wire.MAX_MESSAGE_BYTES) -> list[TokenMessage]:
-    return [wire.decode_tokens(value) for value in encode_tokens(tokens, max_bytes)]
+def sent(tokens: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> list[TokenMessage]:
+    return [decode_tokens(value) for value in encode_tokens(tokens, max_bytes)]
 
 
 @FAST
@@ -76,8 +75,8 @@ def test_any_log_gives_the_same_hits_rejects_and_clocks(log_of_form, sizes, in_a
         assert other.tokens.keys() == one.tokens.keys()
         for partition, tokens in one.tokens.items():
             pieces = sent(other.tokens[partition], max_bytes)
-            hits = sorted((hit for piece in pieces for hit in wire.hits_of(piece)), key=lambda hit: hit[-1])
-            assert hits == wire.hits_of(tokens)
+            hits = sorted((hit for piece in pieces for hit in hits_of(piece)), key=lambda hit: hit[-1])
+            assert hits == hits_of(tokens)
             assert {group.advance for piece in pieces for group in piece.groups} == {
                 group.advance for group in tokens.groups
             }

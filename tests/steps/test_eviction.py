@@ -9,14 +9,14 @@ import pytest
 
 from app.domain.deliveries import STAGE_FINAL, version
 from app.domain.records import Delivery
-from app.domain.reduction import Reduction
 from app.domain.watermarks import Clock, source_number
 from app.domain.windows import WINDOWS, Rules
 from app.errors import SettingsError
-from app.messages import hits as wire
-from app.messages.hits import TokenMessage
+from app.messages.state_values import key_bytes
+from app.messages.tokens import HitGroup, TokenMessage
 from app.steps.merger import CLOCK, RULES
 from app.stores.sqlite.store import SqliteStore
+from tests.domain.reducing import OneByOne
 from tests.steps.flow import (
     BASE_S,
     HOUR_S,
@@ -59,7 +59,7 @@ class Flow(Worker):
         return [record for record in self.records[count:] if record.final]
 
     def end_of(self, source: str) -> None:
-        groups = [wire.Group.of(source, source_number(source), source, advance_of((), ended=True), [])]
+        groups = [HitGroup.of(source, source_number(source), source, advance_of((), ended=True), [])]
         self.take(TokenMessage(0.0, groups))
 
     @property
@@ -81,7 +81,7 @@ def test_an_evicted_delivery_gets_a_final_record_and_leaves_the_state() -> None:
     flow.read(lines_of("a", [0, 1, 16, 16], key_of(1))[3:])
     (final,) = flow.tick()
     assert (final[:3], final.hits, final.version) == (KEY, 2, version(2, STAGE_FINAL))
-    assert flow.keys == {wire.key_bytes(key_of(1))}
+    assert flow.keys == {key_bytes(key_of(1))}
 
 
 def test_the_tombstone_goes_with_the_final_record() -> None:
@@ -89,7 +89,7 @@ def test_the_tombstone_goes_with_the_final_record() -> None:
     flow.read([*lines_of("a", [0]), *lines_of("a", [0, 40], key_of(1))[1:]])
     (step,) = [step for step in flow.merger.steps(0, flow.state, [TICK]) if step.records]
     assert [(record.final, record[:3]) for record in step.records] == [(True, KEY)]
-    assert step.changes[wire.key_bytes(KEY)] is None
+    assert step.changes[key_bytes(KEY)] is None
 
 
 def test_each_source_has_its_own_watermark() -> None:
@@ -97,7 +97,7 @@ def test_each_source_has_its_own_watermark() -> None:
     flow.read(lines_of("slow", [0, 1]))
     flow.read(lines_of("fast", [0, 500], key_of(1)))
     assert [record[:3] for record in flow.tick()] == [key_of(1)]
-    assert wire.key_bytes(KEY) in flow.keys
+    assert key_bytes(KEY) in flow.keys
 
 
 def test_the_slowest_live_source_of_a_delivery_decides() -> None:
@@ -192,7 +192,7 @@ def test_what_nothing_touched_for_the_time_to_live_is_final() -> None:
     flow.read(lines_of("b", [0], key_of(1)), now=2000.0)
     assert flow.tick(1000.0 + TTL_S) == []
     assert [record[:3] for record in flow.tick(1001.0 + TTL_S)] == [KEY]
-    assert flow.keys == {wire.key_bytes(key_of(1))}
+    assert flow.keys == {key_bytes(key_of(1))}
     assert [key for key in flow.state if key.startswith(CLOCK)] == [CLOCK + b"%d" % source_number("b")]
     assert [record[:3] for record in flow.tick(2001.0 + TTL_S)] == [key_of(1)]
     assert set(flow.state) == {RULES}
@@ -205,7 +205,7 @@ def test_a_state_swept_lately_is_not_swept_again() -> None:
 
     def ticked_at(source: str, hour: float, now: float = 0.0) -> int:
         count = len(flow.records)
-        group = wire.Group.of("", source_number(source), "", advance_of(lines_of(source, [hour])), [])
+        group = HitGroup.of("", source_number(source), "", advance_of(lines_of(source, [hour])), [])
         flow.take(TokenMessage(now, [group], tick=True))
         return len(flow.records) - count
 
@@ -248,7 +248,7 @@ def test_a_sweep_goes_in_slices_of_whole_keys(window: str) -> None:
         flow.apply(step.changes)
     assert len(steps) == 20
     for records, changes in steps:
-        keys = {wire.key_bytes(record[:3]) for record in records}
+        keys = {key_bytes(record[:3]) for record in records}
         assert keys == {key for key in changes if not key.startswith(b"\0")}
         assert len(keys) == 1
 
@@ -258,7 +258,7 @@ def test_the_standalone_reduction_finds_the_same_deliveries_final(window: str) -
     rules = Rules(window, 10 * HOUR_S, 5 * HOUR_S)
     for seed in range(25):
         chance = random.Random(seed)
-        flow, reduction = Flow(rules), Reduction(rules)
+        flow, reduction = Flow(rules), OneByOne(rules)
         hours = dict.fromkeys("abc", BASE_S)
         places = dict.fromkeys("abc", 0)
         for _ in range(30):
@@ -274,7 +274,7 @@ def test_the_standalone_reduction_finds_the_same_deliveries_final(window: str) -
             ids = [int(line.raw_id[:16], 16) for line in lines]
             reduction.add([line.hit for line in lines], ids, source_number(name), advance_of(lines, ended=ended))
             assert sorted(flow.tick()) == sorted(reduction.sweep())
-        left = {wire.key_bytes(key) for key, entry in reduction.open.items()}
+        left = {key_bytes(key) for key, entry in reduction.open.items()}
         assert left == flow.keys
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.counting import CountingRules
-from app.domain.events import Sum, Vote, VoteRules, vote_buckets, vote_identities
+from app.domain.counted import CountingRules, Sum
 from app.engine.partition import MemoryPart
 from app.errors import SettingsError
+from app.flows.votes import Vote, VoteRules, vote_buckets, vote_identities
 from app.steps.ledger import Arrived, Ledger
 
 HORIZON_S = 1000

@@ -15,11 +15,11 @@ from app.domain.formats import FORMATS, FormatOptions
 from app.domain.records import Hit, id_of_given, raw_ids
 from app.domain.watermarks import source_number
 from app.errors import SettingsError
-from app.messages import hits as wire
 from app.messages.envelope import unwrap
-from app.messages.hits import TokenMessage, pack_positions
+from app.messages.headers import pack_positions
 from app.messages.origins import Lines, headers_of
-from app.messages.splitting import encode_tokens
+from app.messages.records import decode_rejects, encode_rejects
+from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from app.steps.tokenizer import Tokenized, Tokenizer, partition_of
 
 FAST = settings(deadline=None, max_examples=60)
@@ -48,13 +48,13 @@ def message(value: bytes | str, offset: int = 0, partition: int = 0, /, **header
 
 def decoded_tokens(tokens: TokenMessage) -> TokenMessage:
     (value,) = encode_tokens(tokens)
-    return wire.decode_tokens(value)
+    return decode_tokens(value)
 
 
 def found_in(tokenized: Tokenized) -> Hits:
-    """raw id -> partition and hit, through the wire."""
+    """raw id -> partition and hit, through the"""
     decoded = {partition: decoded_tokens(tokens) for partition, tokens in tokenized.tokens.items()}
-    hits = [(partition, Hit._make(hit)) for partition, tokens in decoded.items() for hit in wire.hits_of(tokens)]
+    hits = [(partition, Hit._make(hit)) for partition, tokens in decoded.items() for hit in hits_of(tokens)]
     by_id = {hit.raw_id: (partition, hit) for partition, hit in hits}
     assert len(by_id) == len(hits) == tokenized.hits
     return by_id
@@ -255,7 +255,7 @@ def test_lone_surrogates_from_json_escapes_go_through_the_wire() -> None:
     ((partition, hit),) = found_in(tokenized).values()
     assert (hit.user_agent, hit.request) == ("\\ud800x", "/\\udfff")
     assert partition == partition_of(hit.ip_address, hit.user_agent, hit.request, hit.raw_id, 4)
-    assert [reject.reason for reject in wire.decode_rejects(wire.encode(tokenized.rejects))] == ["bad_status"]
+    assert [reject.reason for reject in decode_rejects(encode_rejects(tokenized.rejects)[0])] == ["bad_status"]
 
 
 def test_bytes_that_are_no_utf8_are_kept_escaped() -> None:
@@ -300,7 +300,7 @@ def test_a_tick_tells_the_watermark_of_every_source_heard_of() -> None:
     assert tokenizer.tick(NOW, 0.0).groups == []
     tokenizer.tokenize([message(f"{tsv(30)}\n{tsv(10)}\n", source=SOURCE, name="a.log", position="0")])
     tokenizer.tokenize([message(tsv(50), 3, 1)])
-    tick = wire.decode_tokens(wire.encode(tokenizer.tick(NOW + 1, 0.0)))
+    tick = decode_tokens(encode_tokens(tokenizer.tick(NOW + 1, 0.0))[0])
     assert (tick.tick, tick.now) == (True, NOW + 1)
     assert {(group.name, group.disorder_s) for group in tick.groups} == {("a.log", 20.0), (f"{TOPIC}/1", 0.0)}
     assert {group.advance.lowest for group in tick.groups} == {float("inf")}
@@ -324,8 +324,8 @@ def test_headers_may_be_pairs_or_a_mapping_of_text_or_bytes() -> None:
 
 def test_lone_surrogates_of_any_parser_become_escapes() -> None:
     row = (NOW, "203.0.113.9", "\ud800", "/ü", "GET", 206, 0, 9, None, None, 0, raw_ids(SOURCE)(7), 7)
-    tokens = wire.TokenMessage(NOW, [wire.Group(SOURCE, 1, "a", NOW, NOW, 0.0, False, False, [row])])
-    ((hit,),) = [wire.hits_of(decoded_tokens(tokens))]
+    tokens = TokenMessage(NOW, [HitGroup(SOURCE, 1, "a", NOW, NOW, 0.0, False, False, [row])])
+    ((hit,),) = [hits_of(decoded_tokens(tokens))]
     assert tuple(hit) == (*row[:2], "\\ud800", *row[3:12], SOURCE, 7)
 
 
@@ -353,12 +353,12 @@ def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_a
         for at, (name, count) in enumerate(shape)
     ]
     for tokens in (*tokenizer.tokenize(sent).tokens.values(), tokenizer.tick(NOW, 0.0)):
-        pieces = [wire.decode_tokens(value) for value in encode_tokens(tokens, max_bytes)]
-        assert [hit for piece in pieces for hit in wire.hits_of(piece)] == wire.hits_of(decoded_tokens(tokens))
+        pieces = [decode_tokens(value) for value in encode_tokens(tokens, max_bytes)]
+        assert [hit for piece in pieces for hit in hits_of(piece)] == hits_of(decoded_tokens(tokens))
         assert {group.clock for piece in pieces for group in piece.groups} == {group.clock for group in tokens.groups}
         assert {(piece.now, piece.tick) for piece in pieces} == {(tokens.now, tokens.tick)}
         assert all(
-            len(wire.encode(piece)) <= max_bytes or sum(max(1, len(g.rows)) for g in piece.groups) <= 1
+            len(encode_tokens(piece)[0]) <= max_bytes or sum(max(1, len(g.rows)) for g in piece.groups) <= 1
             for piece in pieces
         )
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import permutations
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
+from app.flows.registry import COUNTED
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
 from app.stores.contract import Store
 from app.stores.ledger_contract import Top
 
 HOSTILE = "O'Hara\n\"é😀\0/ "
-VOTES = [
+CAST = [
     Vote("a", 2, 1_600_000_000.25, "hall", "u1", "yes"),
     Vote("b", 1, 1_600_000_600.0),
     Vote(HOSTILE, 9007199254740991, -1.5, HOSTILE, HOSTILE, HOSTILE),
@@ -31,26 +34,26 @@ def total(user: str, cents: int, partition: int = 0, events: int = 1) -> Sum:
 
 async def votes_come_back_once(store: Store) -> None:
     """By vote id; one that comes again with other fields changes nothing."""
-    assert await store.ledgers.write_votes(VOTES) == []
-    assert await store.ledgers.write_votes([VOTES[1], Vote("a", 3, 5.0)]) == []
-    found = [vote async for vote in store.ledgers.all_votes()]
-    assert sorted(found) == sorted(VOTES)
+    assert await store.ledgers.write_events(VOTES, CAST) == []
+    assert await store.ledgers.write_events(VOTES, [CAST[1], Vote("a", 3, 5.0)]) == []
+    found = [vote async for vote in store.ledgers.all_events(VOTES)]
+    assert sorted(found) == sorted(CAST)
 
 
 async def transactions_come_back_once_by_user_and_time(store: Store) -> None:
     """Two in one second both stay; no user sees another's."""
     ledgers = store.ledgers
-    assert await ledgers.write_transactions(PAID) == []
-    assert await ledgers.write_transactions(PAID[:3]) == []
-    assert sorted([each async for each in ledgers.all_transactions()]) == sorted(PAID)
+    assert await ledgers.write_events(SPENDING, PAID) == []
+    assert await ledgers.write_events(SPENDING, PAID[:3]) == []
+    assert sorted([each async for each in ledgers.all_events(SPENDING)]) == sorted(PAID)
     for user in ("u1", "u10", HOSTILE, "u"):
         own = sorted((each for each in PAID if each.user_id == user), key=lambda each: (each.time, each.transaction_id))
-        assert await ledgers.transactions(user, -1e11, 1e11, 100) == own
-        assert await ledgers.spent(user, -1e11, 1e11) == (sum(each.cents for each in own), len(own))
-    assert await ledgers.transactions("u1", 1_600_000_000.0, 1_600_086_400.0, 100) == PAID[:2]
-    assert await ledgers.transactions("u1", 1_600_000_000.25, 1_600_086_400.25, 100) == [PAID[3]]
-    assert await ledgers.transactions("u1", -1e11, 1e11, 1) == PAID[:1]
-    assert await ledgers.spent("u1", 1_600_000_000.0, 1_600_086_400.0) == (4000, 2)
+        assert await ledgers.events(SPENDING, user, -1e11, 1e11, 100) == own
+        assert await ledgers.spent(SPENDING, user, -1e11, 1e11) == (sum(each.cents for each in own), len(own))
+    assert await ledgers.events(SPENDING, "u1", 1_600_000_000.0, 1_600_086_400.0, 100) == PAID[:2]
+    assert await ledgers.events(SPENDING, "u1", 1_600_000_000.25, 1_600_086_400.25, 100) == [PAID[3]]
+    assert await ledgers.events(SPENDING, "u1", -1e11, 1e11, 1) == PAID[:1]
+    assert await ledgers.spent(SPENDING, "u1", 1_600_000_000.0, 1_600_086_400.0) == (4000, 2)
 
 
 async def the_highest_version_of_a_sum_stays(store: Store) -> None:
@@ -62,11 +65,11 @@ async def the_highest_version_of_a_sum_stays(store: Store) -> None:
     for order in permutations(range(3)):
         await store.ledgers.drop()
         for at in order:
-            assert await store.ledgers.write_vote_sums([versions[at]]) == []
-        assert await store.ledgers.vote_sums("window", 0, 1000) == [versions[2]]
+            assert await store.ledgers.write_sums(VOTES, [versions[at]]) == []
+        assert await store.ledgers.sums(VOTES, None, "window", 0, 1000) == [versions[2]]
     await store.ledgers.drop()
-    assert await store.ledgers.write_vote_sums([*versions[::-1], versions[0]]) == []
-    assert await store.ledgers.vote_sums("window", 0, 1000) == [versions[2]]
+    assert await store.ledgers.write_sums(VOTES, [*versions[::-1], versions[0]]) == []
+    assert await store.ledgers.sums(VOTES, None, "window", 0, 1000) == [versions[2]]
 
 
 async def sums_are_found_by_their_start(store: Store) -> None:
@@ -88,16 +91,16 @@ async def sums_are_found_by_their_start(store: Store) -> None:
     seconds = [Sum("second", "", start, 3, 0, 1, 0, 0) for start in range(day - 5, day + 5)]
     totals = [Sum("total", str(one), 0, 0, 0, 2, 0, 0) for one in (1, 2, 10)]
     ledgers = store.ledgers
-    assert await ledgers.write_vote_sums([*windows, *kiosks, *seconds, *totals]) == []
-    assert sorted([each async for each in ledgers.all_sums("votes")]) == sorted([*windows, *kiosks, *seconds, *totals])
+    assert await ledgers.write_sums(VOTES, [*windows, *kiosks, *seconds, *totals]) == []
+    assert sorted([each async for each in ledgers.all_sums(VOTES)]) == sorted([*windows, *kiosks, *seconds, *totals])
     for begin, end in ((-1000, 4 * day), (0, day), (0.5, day + 0.5), (600, 601), (day, day)):
         expected = [each for each in windows if begin <= each.start < end]
-        assert sorted(await ledgers.vote_sums("window", begin, end)) == sorted(expected)
-    assert sorted(await ledgers.vote_sums("second", day - 2, day + 2)) == [
+        assert sorted(await ledgers.sums(VOTES, None, "window", begin, end)) == sorted(expected)
+    assert sorted(await ledgers.sums(VOTES, None, "second", day - 2, day + 2)) == [
         each for each in seconds if day - 2 <= each.start < day + 2
     ]
-    assert sorted(await ledgers.vote_sums("total", 0, 1)) == sorted(totals)
-    assert sorted(await ledgers.kiosk_sums(1, 0, day)) == sorted(
+    assert sorted(await ledgers.sums(VOTES, None, "total", 0, 1)) == sorted(totals)
+    assert sorted(await ledgers.sums(VOTES, "1", "kiosk", 0, day)) == sorted(
         each for each in kiosks if each.group.startswith("1/") and not each.start
     )
 
@@ -116,13 +119,18 @@ async def spending_is_found_by_user_and_the_top_is_added_up(store: Store) -> Non
         total("a", 519),
         total(HOSTILE, 10**15),
     ]
-    assert await ledgers.write_spend_sums([*hours, *totals]) == []
+    assert await ledgers.write_sums(SPENDING, [*hours, *totals]) == []
     for user in ("u1", HOSTILE, "u"):
         expected = [each for each in hours if each.group == user and 0 <= each.start < 90_000]
-        assert sorted(await ledgers.spend_sums(user, "hour", 0, 90_000)) == sorted(expected)
-    assert sorted([each async for each in ledgers.all_sums("spend")]) == sorted([*hours, *totals])
-    assert await ledgers.top(4) == [Top(HOSTILE, 10**15, 1), Top("u1", 520, 2), Top("a", 519, 1), Top("u10", 519, 2)]
-    assert len(await ledgers.top(2)) == 2
+        assert sorted(await ledgers.sums(SPENDING, user, "hour", 0, 90_000)) == sorted(expected)
+    assert sorted([each async for each in ledgers.all_sums(SPENDING)]) == sorted([*hours, *totals])
+    assert await ledgers.top(SPENDING, 4) == [
+        Top(HOSTILE, 10**15, 1),
+        Top("u1", 520, 2),
+        Top("a", 519, 1),
+        Top("u10", 519, 2),
+    ]
+    assert len(await ledgers.top(SPENDING, 2)) == 2
 
 
 async def names_are_kept_and_replaced(store: Store) -> None:
@@ -138,17 +146,17 @@ async def names_are_kept_and_replaced(store: Store) -> None:
 async def dropping_leaves_candidates_and_users(store: Store) -> None:
     ledgers = store.ledgers
     await ledgers.put_names("candidates", {"1": "Ada"})
-    await ledgers.write_votes(VOTES)
-    await ledgers.write_transactions(PAID)
-    await ledgers.write_vote_sums([Sum("window", "2", 600, 0, 0, 1, 0, 0)])
-    await ledgers.write_spend_sums([total("u1", 5)])
+    await ledgers.write_events(VOTES, CAST)
+    await ledgers.write_events(SPENDING, PAID)
+    await ledgers.write_sums(VOTES, [Sum("window", "2", 600, 0, 0, 1, 0, 0)])
+    await ledgers.write_sums(SPENDING, [total("u1", 5)])
     await ledgers.drop()
-    left: list[Sequence] = [each async for each in ledgers.all_votes()]
-    left += [each async for each in ledgers.all_transactions()]
-    for ledger in ("votes", "spend"):
-        left += [each async for each in ledgers.all_sums(ledger)]
+    left: list[Sequence] = [each async for each in ledgers.all_events(VOTES)]
+    left += [each async for each in ledgers.all_events(SPENDING)]
+    for kind in COUNTED:
+        left += [each async for each in ledgers.all_sums(kind)]
     assert left == []
-    assert await ledgers.top(5) == []
+    assert await ledgers.top(SPENDING, 5) == []
     assert await ledgers.names("candidates") == {"1": "Ada"}
 
 

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.events import Sum, Transaction, Vote
-from app.stores.cassandra.ledger_rows import (
-    SHARDS,
-    bounds,
-    days,
-    spend_sum_rows,
-    transaction_row,
-    vote_row,
-    vote_sum_row,
-)
+from app.domain.counted import Sum
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
+from app.stores.cassandra.ledger_rows import SHARDS, bounds, days, event_row, sum_rows
 from app.stores.cassandra.ledgers import statements
 from app.stores.cassandra.values import bigint, int32, text, varint
 
@@ -27,13 +21,14 @@ def columns(statement: str) -> int:
 
 def test_a_row_has_a_value_for_every_mark_of_its_statement_and_knows_its_size() -> None:
     rows = [
-        vote_row(Vote("v", 1, 1.0, None, "\0u", "ü"), STAMP, TTL, 3),
-        transaction_row(Transaction("t", "u", 1.0, -5), STAMP, TTL, 3),
+        event_row(VOTES, Vote("v", 1, 1.0, None, "\0u", "ü"), STAMP, TTL, 3),
+        event_row(SPENDING, Transaction("t", "u", 1.0, -5), STAMP, TTL, 3),
         *(
-            vote_sum_row(Sum(resolution, "1/k", 0, 0, 0, 1, 0, 0), TTL, 3)
+            row
             for resolution in ("kiosk", "window", "total", "second")
+            for row in sum_rows(VOTES, Sum(resolution, "1/k", 0, 0, 0, 1, 0, 0), TTL, 3)
         ),
-        *spend_sum_rows(Sum("total", "u", 0, 0, 0, 1, 10**30, 0), TTL, 3),
+        *sum_rows(SPENDING, Sum("total", "u", 0, 0, 0, 1, 10**30, 0), TTL, 3),
     ]
     for row in rows:
         assert len(row.values) == columns(row.statement)
@@ -41,26 +36,27 @@ def test_a_row_has_a_value_for_every_mark_of_its_statement_and_knows_its_size() 
 
 
 def test_kiosks_stand_by_candidate_and_day_other_sums_by_resolution_and_day() -> None:
-    kiosk = vote_sum_row(Sum("kiosk", "2/a/b", 3 * 86400 + 600, 1, 9, 5, 0, 2), TTL, 0)
-    assert kiosk.statement == "ledger_count"
+    (kiosk,) = sum_rows(VOTES, Sum("kiosk", "2/a/b", 3 * 86400 + 600, 1, 9, 5, 0, 2), TTL, 0)
+    assert kiosk.statement == "insert vote_counts"
     assert kiosk.values[:4] == [bigint(2), bigint(3), bigint(3 * 86400 + 600), text("a/b")]
-    window = vote_sum_row(Sum("window", "2", -600, 1, 0, 5, 0, 2), TTL, 0)
+    (window,) = sum_rows(VOTES, Sum("window", "2", -600, 1, 0, 5, 0, 2), TTL, 0)
     assert window.values[:4] == [text("window"), bigint(-1), bigint(-600), text("2")]
 
 
 @pytest.mark.parametrize(("resolution", "ttl"), [("window", 77), ("kiosk", 77), ("total", 0), ("second", 2 * 86400)])
 def test_totals_live_for_ever_and_seconds_for_two_days(resolution: str, ttl: int) -> None:
-    assert vote_sum_row(Sum(resolution, "2/k", 0, 0, 0, 1, 0, 0), TTL, 0).values[-1] == int32(ttl)
+    (row,) = sum_rows(VOTES, Sum(resolution, "2/k", 0, 0, 0, 1, 0, 0), TTL, 0)
+    assert row.values[-1] == int32(ttl)
 
 
 def test_the_timestamp_of_a_sum_is_its_version() -> None:
     each = Sum("hour", "u", 3600, 0, 0, 7, 10**20, 3)
-    (row,) = spend_sum_rows(each, TTL, 0)
+    (row,) = sum_rows(SPENDING, each, TTL, 0)
     assert row.values[-2:] == [bigint(each.version), TTL] and varint(10**20) in row.values
 
 
 def test_a_total_stands_once_more_in_one_of_the_shards_of_all_users() -> None:
-    shards = {spend_sum_rows(Sum("total", f"u{i}", 0, 0, 0, 1, 5, 0), TTL, 0)[1].values[0] for i in range(500)}
+    shards = {sum_rows(SPENDING, Sum("total", f"u{i}", 0, 0, 0, 1, 5, 0), TTL, 0)[1].values[0] for i in range(500)}
     assert shards == {int32(shard) for shard in range(SHARDS)}
 
 

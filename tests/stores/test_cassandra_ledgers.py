@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
 from app.stores.cassandra.store import CassandraStore
 from app.stores.contract import Store
 from tests.stores import ledger_rules
@@ -37,15 +39,15 @@ def test_no_batch_of_events_is_larger_than_a_server_takes_by_default(
     """The servers of the tests warn from there on; by default they refuse it."""
 
     async def work(store: CassandraStore) -> None:
-        await store.ledgers.write_votes(
-            [Vote(f"vote-{n:08}", n % 7, n / 10, f"kiosk-{n % 99}", f"user-{n:08}") for n in range(3000)]
+        await store.ledgers.write_events(
+            VOTES, [Vote(f"vote-{n:08}", n % 7, n / 10, f"kiosk-{n % 99}", f"user-{n:08}") for n in range(3000)]
         )
-        await store.ledgers.write_transactions(
-            [Transaction(f"t-{n:010}", f"user-{n % 9}", n / 10, n) for n in range(3000)]
+        await store.ledgers.write_events(
+            SPENDING, [Transaction(f"t-{n:010}", f"user-{n % 9}", n / 10, n) for n in range(3000)]
         )
-        sums = [Sum(kind, "2/k", 60 * n, 0, 0, 1, 0, 0) for n in range(1500) for kind in ("kiosk", "minute")]
-        await store.ledgers.write_vote_sums(sums)
-        await store.ledgers.write_spend_sums([sum_._replace(resolution="minute") for sum_ in sums])
+        sums = [Sum(kind, "2/k", 60 * n, 0, 0, 1, 0, 0) for n in range(1500) for kind in ("kiosk", "window")]
+        await store.ledgers.write_sums(VOTES, sums)
+        await store.ledgers.write_sums(SPENDING, [sum_._replace(resolution="minute") for sum_ in sums])
 
     with_cassandra(keyspace, work)
     assert not [text for text in caplog.messages if "Server warning" in text]
@@ -54,10 +56,10 @@ def test_no_batch_of_events_is_larger_than_a_server_takes_by_default(
 def test_a_users_range_and_a_candidates_day_are_one_partition_each(keyspace: str) -> None:
     async def work(store: CassandraStore) -> None:
         await store.ledgers.drop()
-        await store.ledgers.write_spend_sums(
-            [Sum("hour", "u1", start, 0, 0, 1, 5, 0) for start in range(0, 36_000, 3600)]
+        await store.ledgers.write_sums(
+            SPENDING, [Sum("hour", "u1", start, 0, 0, 1, 5, 0) for start in range(0, 36_000, 3600)]
         )
-        await store.ledgers.write_vote_sums([Sum("kiosk", f"2/k{kiosk}", 600, 0, 0, 1, 0, 0) for kiosk in range(5)])
+        await store.ledgers.write_sums(VOTES, [Sum("kiosk", f"2/k{kiosk}", 600, 0, 0, 1, 0, 0) for kiosk in range(5)])
 
     with_cassandra(keyspace, work)
     spend, votes = cql(

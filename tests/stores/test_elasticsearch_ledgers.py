@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
+from app.flows.registry import COUNTED
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
 from app.stores.contract import Store
 from app.stores.elasticsearch.store import ElasticsearchStore
 from tests.stores import elastic, ledger_rules
@@ -34,15 +37,13 @@ async def test_what_is_past_its_retention_goes_and_totals_stay() -> None:
     now = [1_600_000_000.0]
     async with elastic.opened(clock=lambda: now[0]) as store:
         ledgers = store.ledgers
-        await ledgers.write_votes([Vote("v", 1, 1.0)])
-        await ledgers.write_transactions([Transaction("t", "u", 1.0, 5)])
-        await ledgers.write_vote_sums(
-            [Sum(resolution, "1", 0, 0, 0, 1, 0, 0) for resolution in ("window", "total", "second")]
+        await ledgers.write_events(VOTES, [Vote("v", 1, 1.0)])
+        await ledgers.write_events(SPENDING, [Transaction("t", "u", 1.0, 5)])
+        await ledgers.write_sums(
+            VOTES, [Sum(resolution, "1", 0, 0, 0, 1, 0, 0) for resolution in ("window", "total", "second")]
         )
-        await ledgers.write_spend_sums([Sum("minute", "u", 0, 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)])
+        await ledgers.write_sums(SPENDING, [Sum("minute", "u", 0, 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)])
         assert await store.retain(now[0] + 3 * 86400, 7, 90) == (0, 1)
         assert await store.retain(now[0] + 100 * 86400, 7, 90) == (1, 3)
-        left = [
-            each.resolution for ledger in ("votes", "spend") for each in [one async for one in ledgers.all_sums(ledger)]
-        ]
+        left = [each.resolution for kind in COUNTED for each in [one async for one in ledgers.all_sums(kind)]]
         assert left == ["total", "total"]

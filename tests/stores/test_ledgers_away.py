@@ -6,8 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
 from app.errors import StoreUnreachable
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.ledger_contract import Ledgers
@@ -15,32 +17,32 @@ from tests.flow.voting import free_port
 
 
 async def walk(ledgers: Ledgers) -> None:
-    async for _ in ledgers.all_votes():
+    async for _ in ledgers.all_events(VOTES):
         pass
 
 
 async def walk_sums(ledgers: Ledgers) -> None:
-    async for _ in ledgers.all_sums("votes"):
+    async for _ in ledgers.all_sums(VOTES):
         pass
 
 
 async def walk_transactions(ledgers: Ledgers) -> None:
-    async for _ in ledgers.all_transactions():
+    async for _ in ledgers.all_events(SPENDING):
         pass
 
 
 CALLS: dict[str, Callable[[Ledgers], Awaitable[object]]] = {
-    "write_votes": lambda ledgers: ledgers.write_votes([Vote("v", 1, 1.0)]),
-    "write_transactions": lambda ledgers: ledgers.write_transactions([Transaction("t", "u", 1.0, 5)]),
-    "write_vote_sums": lambda ledgers: ledgers.write_vote_sums([Sum("kiosk", "1/k", 0, 0, 0, 1, 0, 0)]),
-    "write_spend_sums": lambda ledgers: ledgers.write_spend_sums([Sum("total", "u", 0, 0, 0, 1, 5, 0)]),
+    "write_votes": lambda ledgers: ledgers.write_events(VOTES, [Vote("v", 1, 1.0)]),
+    "write_transactions": lambda ledgers: ledgers.write_events(SPENDING, [Transaction("t", "u", 1.0, 5)]),
+    "write_vote_sums": lambda ledgers: ledgers.write_sums(VOTES, [Sum("kiosk", "1/k", 0, 0, 0, 1, 0, 0)]),
+    "write_spend_sums": lambda ledgers: ledgers.write_sums(SPENDING, [Sum("total", "u", 0, 0, 0, 1, 5, 0)]),
     "put_names": lambda ledgers: ledgers.put_names("candidates", {"1": "Ada"}),
-    "vote_sums": lambda ledgers: ledgers.vote_sums("window", 0, 600),
-    "kiosk_sums": lambda ledgers: ledgers.kiosk_sums(1, 0, 600),
-    "spend_sums": lambda ledgers: ledgers.spend_sums("u", "hour", 0, 600),
-    "transactions": lambda ledgers: ledgers.transactions("u", 0, 600, 10),
-    "spent": lambda ledgers: ledgers.spent("u", 0, 600),
-    "top": lambda ledgers: ledgers.top(3),
+    "vote_sums": lambda ledgers: ledgers.sums(VOTES, None, "window", 0, 600),
+    "kiosk_sums": lambda ledgers: ledgers.sums(VOTES, str(1), "kiosk", 0, 600),
+    "spend_sums": lambda ledgers: ledgers.sums(SPENDING, "u", "hour", 0, 600),
+    "transactions": lambda ledgers: ledgers.events(SPENDING, "u", 0, 600, 10),
+    "spent": lambda ledgers: ledgers.spent(SPENDING, "u", 0, 600),
+    "top": lambda ledgers: ledgers.top(SPENDING, 3),
     "names": lambda ledgers: ledgers.names("users"),
     "drop": lambda ledgers: ledgers.drop(),
     "all_votes": walk,

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import Sum
+from app.flows.spending import SPENDING, Transaction
+from app.flows.votes import VOTES, Vote
 from app.stores.contract import Store
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import ledger_rules
@@ -46,11 +48,11 @@ async def test_what_is_past_its_retention_goes_and_totals_stay(tmp_path: Path) -
     ledgers = store.ledgers
     sums = [Sum(resolution, "1", 0, 0, 0, 1, 0, 0) for resolution in ("kiosk", "window", "total", "second")]
     for _ in range(2):
-        await ledgers.write_votes([Vote(f"v{now[0]}", 1, 1.0)])
-        await ledgers.write_transactions([Transaction(f"t{now[0]}", "u", 1.0, 5)])
-        await ledgers.write_vote_sums(sums)
-        await ledgers.write_spend_sums(
-            [Sum("minute", "u", int(now[0]), 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)]
+        await ledgers.write_events(VOTES, [Vote(f"v{now[0]}", 1, 1.0)])
+        await ledgers.write_events(SPENDING, [Transaction(f"t{now[0]}", "u", 1.0, 5)])
+        await ledgers.write_sums(VOTES, sums)
+        await ledgers.write_sums(
+            SPENDING, [Sum("minute", "u", int(now[0]), 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 1, 5, 0)]
         )
         now[0] += 3 * DAY_S
     assert await store.retain(now[0] - DAY_S, 3, 90) == (1, 1)  # the older vote; the count by second
@@ -58,6 +60,6 @@ async def test_what_is_past_its_retention_goes_and_totals_stay(tmp_path: Path) -
         0,
         4,
     )  # a transaction and its minute, kiosk and window
-    assert [each.resolution async for each in ledgers.all_sums("votes")] == ["total"]
-    assert [each.resolution async for each in ledgers.all_sums("spend")] == ["minute", "total"]
+    assert [each.resolution async for each in ledgers.all_sums(VOTES)] == ["total"]
+    assert [each.resolution async for each in ledgers.all_sums(SPENDING)] == ["minute", "total"]
     await store.close()

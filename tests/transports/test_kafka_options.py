@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.errors import LogUnreachable, SettingsError
+from app.flows.registry import changelog_topic, topics_of_group
 from app.settings import load
-from app.transports.kafka.options import aiokafka_options, client_options, faust_credentials, servers, unreachable
-from app.transports.kafka.topics import changelog_topic
+from app.transports.kafka.diagnosis import unreachable
+from app.transports.kafka.options import aiokafka_options, client_options, faust_credentials, servers
+from app.transports.kafka.view import KafkaView
 from app.transports.kafka.worker_id import worker_id
-from app.transports.standing import KafkaStanding, topics_of_group
 
 
 def settings(**named: str):
@@ -58,16 +59,16 @@ def test_tls_without_login_is_ssl_for_faust() -> None:
 def test_a_broker_that_is_not_there_is_unreachable_in_one_sentence() -> None:
     own = settings()
     with pytest.raises(LogUnreachable, match=r"Kafka at 127\.0\.0\.1:1 does not answer"):
-        KafkaStanding(own).look(["weblogs"])
+        KafkaView(own).positions(["weblogs"])
     assert isinstance(unreachable(own, OSError("gone")), LogUnreachable)
 
 
 def test_asking_a_broker_that_is_not_there_again_and_again_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
-    standing = KafkaStanding(settings())
+    standing = KafkaView(settings())
     for _ in range(2):
         with pytest.raises(LogUnreachable):
-            standing.look(["weblogs"])
+            standing.positions(["weblogs"])
     assert not [
         thread for thread in threading.enumerate() if thread not in before and thread.name.startswith("kafka-io")
     ]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.records import Delivery, Hit, raw_ids
-from app.domain.reduction import Reduction
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules
+from tests.domain.reducing import OneByOne
 
 SOURCE = "0123456789abcdef0123456789abcdef"
 NOON = 1_596_196_800.0  # 2020-07-31 12:00:00 UTC
@@ -30,7 +30,7 @@ def pieces(
 
 def deliveries(hits: Sequence[Hit]) -> list[Delivery]:
     """What the domain makes of them in the default windows."""
-    reduction = Reduction(Rules())
+    reduction = OneByOne(Rules())
     if hits:
         last = max(hit.time for hit in hits)
         reduction.add(hits, [int(hit.raw_id[:16], 16) for hit in hits], 1, Advance(last, last))

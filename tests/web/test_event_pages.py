@@ -6,7 +6,9 @@ import doctest
 import re
 import time
 
-from app.domain.events import Sum
+from app.domain.counted import Sum
+from app.flows.spending import SPENDING
+from app.flows.votes import VOTES
 from app.web.counted import distribution, event_views
 from app.web.counted.event_views import spend_columns, votes_view
 
@@ -22,9 +24,9 @@ async def fill(store) -> None:
     start = now // 600 * 600
     await store.ledgers.put_names("candidates", {"1": HOSTILE, "2": "Ada"})
     sums = [Sum(resolution, candidate, at, 0, 0, votes, 0, 3) for candidate, votes in (("1", 30), ("2", 10)) for resolution, at in (("total", 0), ("window", start))]  # fmt: skip
-    await store.ledgers.write_vote_sums(sums)
+    await store.ledgers.write_sums(VOTES, sums)
     spent = [Sum(resolution, HOSTILE, at, 0, 0, 2, 123456, 0) for resolution, at in (("total", 0), ("minute", now // 60 * 60), ("hour", now // 3600 * 3600), ("day", now // 86400 * 86400))]  # fmt: skip
-    await store.ledgers.write_spend_sums(spent)
+    await store.ledgers.write_sums(SPENDING, spent)
 
 
 async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(client, store):

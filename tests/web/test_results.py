@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import msgspec
 import pytest
 
-from app.domain.events import Sum
+from app.domain.counted import Sum
 from app.errors import StoreError
+from app.flows.votes import VOTES
 from app.web.counted.cached import Cached, Found, Times
 from app.web.service.parts import PARTS
 from tests.web.conftest import served
@@ -35,15 +36,15 @@ async def fill(store, counts: dict[tuple[int, int], int], partition: int = 0) ->
         for (candidate, start), number in counts.items()
     ]
     sums += [Sum("total", str(candidate), 0, partition, 0, number, 0, 1) for candidate, number in totals.items()]
-    await store.ledgers.write_vote_sums(sums)
+    await store.ledgers.write_sums(VOTES, sums)
 
 
 async def test_results_add_the_partitions_and_leave_out_candidates_without_votes(client, store):
     start = window_now()
     await fill(store, {(1, start): 5, (3, start): 0}, 0)
     await fill(store, {(1, start): 2, (2, start - 600): 1}, 1)
-    await store.ledgers.write_vote_sums(
-        [Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)]
+    await store.ledgers.write_sums(
+        VOTES, [Sum("second", "", int(time.time()) - age, 0, 0, 1, 0, 0) for age in (0, 595, 605, -60)]
     )
     answer = await client.get("/result/")
     assert await answer.json() == [
@@ -58,7 +59,7 @@ async def test_results_add_the_partitions_and_leave_out_candidates_without_votes
 
 async def test_the_last_ten_minutes_fall_when_voting_stops(client, store):
     await fill(store, {(2, window_now()): 1})
-    await store.ledgers.write_vote_sums([Sum("second", "", int(time.time()) - 597, 0, 0, 1, 0, 0)])
+    await store.ledgers.write_sums(VOTES, [Sum("second", "", int(time.time()) - 597, 0, 0, 1, 0, 0)])
     assert (await (await client.get("/result/")).json())[1] == [{"total_vote_10_min": 1}]
     await asyncio.sleep(4.2)
     assert await (await client.get("/result/")).json() == [

@@ -9,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domain.events import Sum, Transaction, spend_buckets
-from app.messages.events import read_transactions
+from app.domain.counted import Sum
+from app.flows.spending import SPENDING, Transaction, spend_buckets
+from app.messages.events import read_events
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 
@@ -22,7 +23,7 @@ def logged(settings) -> list[Transaction]:
         values = [record.value or b"" for partition in range(partitions) for record in log.read("spend", partition, 0)]
     finally:
         log.close()
-    return [each for value in values for each in read_transactions(value).events]
+    return [each for value in values for each in read_events(SPENDING, value).events]
 
 
 async def fill(store, paid: list[Transaction]) -> None:
@@ -36,8 +37,8 @@ async def fill(store, paid: list[Transaction]) -> None:
                 key = (*bucket[:3], len(each.transaction_id) % 2, 0)
                 known = sums.get(key, Sum(*key, 0, 0, 0))
                 sums[key] = known._replace(events=known.events + 1, amount=known.amount + each.cents)
-        await store.ledgers.write_transactions(half)
-        await store.ledgers.write_spend_sums(list(sums.values()))
+        await store.ledgers.write_events(SPENDING, half)
+        await store.ledgers.write_sums(SPENDING, list(sums.values()))
 
 
 async def asked(client, path: str, status: int = 200) -> dict:

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from app.domain.events import Vote, vote_id_of
 from app.errors import LogFull
-from app.messages.events import read_votes
+from app.flows.votes import VOTES, Vote, vote_id_of
+from app.messages.events import read_events
 from app.settings import Settings
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
+from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
-from app.web.counted.vote_fields import BadVote, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.service.parts import PARTS
 from tests.web.conftest import served
 
@@ -32,7 +32,7 @@ def logged(settings: Settings) -> list[Vote]:
         values = [record.value or b"" for partition in range(partitions) for record in log.read("votes", partition, 0)]
     finally:
         log.close()
-    found = [read_votes(value) for value in values]
+    found = [read_events(VOTES, value) for value in values]
     assert not any(read.bad for read in found)
     return [vote for read in found for vote in read.events]
 
@@ -271,12 +271,12 @@ def test_any_body_gives_a_vote_or_one_sentence(body: bytes) -> None:
     for read in (read_vote, read_form):
         try:
             vote = vote_of(read(body), BALLOT)
-        except BadVote as error:
+        except BadEvent as error:
             assert str(error)
         else:
             assert vote.candidate_id in (1, 2, 3) and vote.vote_id
             assert 1_000_000.0 - 172_800 <= vote.time <= 1_000_300.0
     try:
         read_votes_body(body)
-    except BadVote as error:
+    except BadEvent as error:
         assert str(error)

@@ -56,13 +56,13 @@ async def posted(client, status: int, data, **headers: str) -> dict:
 async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(client, settings):
     payload = await posted(client, 200, LINES)
     assert payload == {"success": True, "lines": 3, "bytes": 13}
-    assert logged(settings) == [({}, LINES + b"\n")]
+    assert logged(settings) == [({"form": b"1"}, LINES + b"\n")]
 
 
 async def test_gzip_is_taken_in_one_member_or_several(client, settings):
     body = gzip.compress(b"one\n") + gzip.compress(b"two\n") + bytes(17)
     assert (await posted(client, 200, body, Content_Encoding="gzip"))["lines"] == 2
-    assert logged(settings) == [({}, b"one\ntwo\n")]
+    assert logged(settings) == [({"form": b"1"}, b"one\ntwo\n")]
 
 
 async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client, settings):
@@ -149,7 +149,7 @@ async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client, sett
     for _ in range(6):  # more often than the budget of bodies in flight would allow if it leaked
         await posted(small_client, 413, bomb, Content_Encoding="gzip")
     await posted(small_client, 200, LINES)
-    assert logged(settings) == [({}, LINES + b"\n")]
+    assert logged(settings) == [({"form": b"1"}, LINES + b"\n")]
 
 
 async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_come_again(small_client, settings):
@@ -259,7 +259,7 @@ async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goe
     assert [type(outcome) for outcome in outcomes] == [LogFull] * 3
     await intake.append(b"later\n", None)
     await intake.close()
-    assert logged(settings) == [({}, b"later\n")]
+    assert logged(settings) == [({"form": b"1"}, b"later\n")]
 
 
 async def test_after_close_nothing_is_accepted(producer, settings):
@@ -308,4 +308,4 @@ def test_a_body_of_many_messages_names_format_and_head_lines_in_each():
 
 
 def test_a_body_of_one_message_is_left_as_it_is():
-    assert list(posted_values(LINES, None, Settings())) == [(LINES + b"\n", {})]
+    assert list(posted_values(LINES, None, Settings())) == [(LINES + b"\n", {"form": b"1"})]

@@ -37,14 +37,14 @@ def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
 
 async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from app.checking.everything import Run, check_stores
+    from app.checking.reconciliation import Run, check_stores
     from app.checking.report import Report
-    from app.transports.reading import open_reader
+    from app.transports.broker_view import open_view
 
     own, wanted = chosen(names)
     listing = Listing(as_json)
     report = Report(listing)
-    reader = open_reader(own)
+    reader = open_view(own)
     with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
         async with opened(wanted, own, read_only=True) as found:
             with progress(await totals(found), not quiet) as on_progress:

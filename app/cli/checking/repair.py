@@ -46,10 +46,10 @@ def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json:
 
 
 async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    from app.transports.reading import open_reader
+    from app.transports.broker_view import open_view
 
     own, wanted = chosen(names)
-    reader = open_reader(own)
+    reader = open_view(own)
     left = 0
     with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
         async with opened(wanted, own, read_only=dry_run) as found:
@@ -62,8 +62,8 @@ async def _repair_one(
     store: Store, own: Settings, reader, origin: str | None, dry_run: bool, as_json: bool, quiet: bool
 ) -> int:
     """How many differences are left."""
-    from app.checking.everything import Run, reconcile
-    from app.checking.mending import Mender
+    from app.checking.mender import Mender
+    from app.checking.reconciliation import Run, reconcile
     from app.checking.report import Report
 
     listing = Listing(as_json)

@@ -13,6 +13,7 @@ import click
 
 from app.checking.report import Difference, Report
 from app.errors import LogError, SettingsError, StoreError, WeblogsError
+from app.flows.registry import TOPICS
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import Store
@@ -130,7 +131,7 @@ def progress(total: int, wanted: bool) -> Iterator[Callable[[str, int], object]]
         task = bar.add_task("reading", total=total)
 
         def show(what: str, count: int) -> None:
-            if what.startswith("weblogs_"):
+            if what in TOPICS:
                 bar.update(task, description=f"reading {what}")
                 return
             done = bar.tasks[0].completed + count

@@ -15,8 +15,7 @@ import click
 from app.cli.progress import open_screen
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
-from app.domain.merging import SizeOf
-from app.domain.reduction import no_sizes
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.windows import WINDOWS, Rules
 from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer

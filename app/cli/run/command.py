@@ -177,10 +177,10 @@ def _wait_until_stored(worker: Worker, screen: Screen, asked: Event) -> None:
     """Returns when every group has consumed what was sent and what came of it. Raises WorkerError when nothing moves."""
     from app.transports.drain import Drain
     from app.transports.embedded.file import log_path
-    from app.transports.embedded.log import EmbeddedLog
+    from app.transports.embedded.view import EmbeddedView
 
     configured = settings()
-    with closing(EmbeddedLog(log_path(configured.broker))) as log:
+    with closing(EmbeddedView(log_path(configured.broker))) as log:
         drain = Drain(log)
         before, moved = -1, time.monotonic()
         while (waiting := drain.waiting()) != 0:

@@ -1,1 +1,33 @@
-"""Log formats read as columns: one kernel a format."""
+"""What reads the lines of a format as columns, for the formats that have one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.domain.formats.combined import COMBINED, COMBINED_RANGE
+from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
+
+if TYPE_CHECKING:
+    from app.columns.blocks import LineColumns
+
+__all__ = ["COLUMN_FORMATS", "read_block"]
+
+COLUMN_FORMATS = frozenset({WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name})
+"""Names of the formats."""
+
+
+def read_block(
+    form: str, data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False
+) -> LineColumns | None:
+    """Whole lines of one of COLUMN_FORMATS as columns, with the facts that read_lines gives; None if they cannot be read so.
+
+    `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
+    numpy and pyarrow are loaded with the first call: what reads little does without.
+    """
+    if form == WEBLOG_TSV.name:
+        from app.columns.formats import weblog_tsv
+
+        return weblog_tsv.read_block(data, arrived, position, header_row, every_status)
+    from app.columns.formats import combined
+
+    return combined.read_block(form, data, arrived, position, every_status)

@@ -21,9 +21,9 @@ from app.columns.blocks import (
     Block,
     Bools,
     Bytes,
-    Columns,
     Floats,
     Ints,
+    LineColumns,
     assembled,
     bytes_of,
     column_of,
@@ -33,7 +33,7 @@ from app.columns.blocks import (
     statuses_of,
     whole_lines,
 )
-from app.columns.groups import MAX_BYTE
+from app.columns.parts import MAX_BYTE
 from app.domain.formats.base import BadLine, LineParser
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
@@ -79,7 +79,9 @@ def _shape(more: int, parse: LineParser) -> _Shape:
 _SHAPES = {form.name: _shape(form is COMBINED_RANGE, form.make_parser((), None)) for form in (COMBINED, COMBINED_RANGE)}  # type: ignore[arg-type]
 
 
-def read_block(form: str, data: bytes, arrived: float, position: int = 0, every_status: bool = False) -> Columns | None:
+def read_block(
+    form: str, data: bytes, arrived: float, position: int = 0, every_status: bool = False
+) -> LineColumns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where no line is plain, or carriage returns stand inside lines.
 
     `form` is `combined` or `combined_range`; `position` and `arrived` are those of read_lines. Unless `every_status`, the columns
@@ -207,7 +209,8 @@ def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> Floats:
     texts, zone = _distinct(zone_rows[:, :-1])
     seconds = np.array([[_second(f":{number:02} {text}") for number in range(100)] + [np.nan] for text in texts])
     texts, minute = _distinct(rows[:, 1 : 1 + _MINUTE_BYTES])
-    return np.array([_minute(text) for text in texts])[minute] + seconds[zone, second]
+    times: Floats = np.array([_minute(text) for text in texts])[minute] + seconds[zone, second]
+    return times
 
 
 def _distinct(rows: Bytes) -> tuple[list[str], Ints]:
@@ -251,4 +254,5 @@ def _content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
 def _numbers_or(found: pa.StructArray, name: str, none: int) -> Ints:
     texts = pc.struct_field(found, name).cast(pa.string())
     texts = pc.if_else(pc.fill_null(pc.equal(texts, "*"), True), str(none), texts)
-    return texts.cast(pa.int64()).to_numpy()
+    numbers: Ints = texts.cast(pa.int64()).to_numpy()
+    return numbers

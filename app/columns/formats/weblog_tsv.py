@@ -16,9 +16,9 @@ from app.columns.blocks import (
     ZERO,
     Block,
     Bytes,
-    Columns,
     Floats,
     Ints,
+    LineColumns,
     assembled,
     bytes_of,
     column_of,
@@ -29,7 +29,7 @@ from app.columns.blocks import (
     statuses_of,
     whole_lines,
 )
-from app.columns.groups import MAX_BYTE
+from app.columns.parts import MAX_BYTE
 from app.domain.formats.base import BadLine
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS
 from app.domain.formats.weblog_tsv import parse
@@ -44,7 +44,7 @@ _NAMES = ["date", "time", "ip_address", "user_agent", "request", "status", "byte
 
 def read_block(
     data: bytes, arrived: float, position: int = 0, header_row: bool = False, every_status: bool = False
-) -> Columns | None:
+) -> LineColumns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where carriage returns stand inside lines.
 
     `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
@@ -109,7 +109,8 @@ def _minutes(rows: Bytes) -> Floats:
     first = np.ones(len(words), np.bool_)
     first[1:] = (words[1:, 0] != words[:-1, 0]) | (words[1:, 1] != words[:-1, 1])
     minutes = [_minute(text) for text in texts[first].view(f"S{_MINUTE_BYTES}").ravel().tolist()]
-    return np.array(minutes)[np.cumsum(first) - 1]
+    times: Floats = np.array(minutes)[np.cumsum(first) - 1]
+    return times
 
 
 def _minute(text: bytes) -> float:

@@ -6,7 +6,7 @@ import time
 from hashlib import blake2b
 
 from app.flows.deliveries import LINES
-from app.messages.hits import Headers, pack_positions
+from app.messages.headers import HEADERS_FORM, Headers, pack_positions
 from app.sources.files.chunks import Chunk
 from app.sources.replay.source import Source
 from app.transports.producers import Message
@@ -30,6 +30,7 @@ class Labels:
         self._key = source.id.encode()
         self._partition = partition_of(source.id, partitions)
         self._headers = {
+            Headers.FORM: b"%d" % HEADERS_FORM,
             Headers.SOURCE: self._key,
             Headers.NAME: source.name.encode("utf-8", "surrogateescape"),
             Headers.FORMAT: source.format.name.encode(),

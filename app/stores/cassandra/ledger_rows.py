@@ -1,93 +1,234 @@
-"""How votes, payments and their sums stand in rows of Cassandra, and back."""
+"""Tables of counted events in Cassandra, derived from their kinds, and how events and sums are stored in their rows.
+
+Sums are written USING TIMESTAMP from their version: never write or delete there by the clock. A text that begins with NUL is
+escaped after a NUL. Times are UTC seconds since 1970, days count from 1970, money is cents. A sum is stored once for each
+partition of the topic (and share): add them up.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-from app.domain.events import Sum, Transaction, Vote, candidate_and_kiosk
+from app.domain.counted import CountedKind, Sum
+from app.flows.registry import COUNTED
 from app.stores.cassandra.rows import COLUMN_BYTES, Row
 from app.stores.cassandra.values import bigint, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = [
     "SHARDS",
+    "LedgerTable",
     "bounds",
-    "count_of",
     "days",
+    "event_of",
+    "event_row",
+    "events_table",
+    "ledger_tables",
     "name_row",
-    "spend_sum_of",
-    "spend_sum_rows",
-    "transaction_of",
-    "transaction_row",
-    "vote_row",
-    "vote_sum_of",
-    "vote_sum_row",
+    "ranking_table",
+    "sum_id",
+    "sum_of",
+    "sum_rows",
+    "sums_tables",
 ]
 
 SHARDS = 16
-"""Partitions that hold the totals of all users."""
+"""Partitions that hold the totals of all groups."""
 _DAY_S = 86400
 _FIRST, _LAST = -(1 << 62), (1 << 62)
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""
+_TYPES = {"text": "text", "integer": "bigint", "time": "double"}
+_ENCODERS: Mapping[str, Callable[[Any], bytes]] = {"text": text, "integer": bigint, "time": double}
+
+Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
-def _text(value: str | None) -> bytes | None:
-    return None if value is None else text(value)
+class LedgerTable(NamedTuple):
+    """One table: what its rows are named by comes first among the columns."""
+
+    name: str
+    columns: Mapping[str, str]
+    """Name -> CQL type, in order."""
+    partition: Sequence[str]
+    clustering: Sequence[str]
+    comment: str
+    stamped: str = ""
+    """A column whose time of writing tells the row's; none for tables that are never mended."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (*self.partition, *self.clustering)
+
+    @property
+    def names(self) -> str:
+        """The columns as CQL lists them."""
+        return ", ".join(self.columns)
+
+    def create(self, keyspace: str) -> str:
+        columns = ", ".join(f"{name} {kind}" for name, kind in self.columns.items())
+        key = ", ".join((f"({', '.join(self.partition)})", *self.clustering))
+        return (
+            f"CREATE TABLE IF NOT EXISTS {keyspace}.{self.name} ({columns}, PRIMARY KEY ({key})) "
+            f"WITH comment = '{self.comment}'"
+        )
 
 
-def _shard(user_id: str) -> int:
-    return crc32(user_id.encode("utf-8", "surrogatepass")) % SHARDS
+@cache
+def events_table(kind: CountedKind[Any]) -> LedgerTable:
+    types = {field.name: _TYPES[field.kind] for field in kind.fields}
+    if kind.by_group:
+        partition: list[str] = [kind.group_field]
+        clustering = ["time", *(name for name in kind.id_fields if name != kind.group_field)]
+    else:
+        partition, clustering = list(kind.id_fields), []
+    key = [*partition, *clustering]
+    columns = {name: types[name] for name in (*key, *(name for name in types if name not in key))}
+    comment = f"{kind.many.capitalize()} that count; the first of an id stays: written USING TIMESTAMP that falls as time goes on"
+    return LedgerTable(kind.events_table, columns, partition, clustering, comment, list(columns)[len(key)])
+
+
+def _counts(kind: CountedKind[Any]) -> dict[str, str]:
+    amount = {kind.amount_field: "varint"} if kind.amount_field else {}
+    return amount | {kind.many: "bigint", "repeats": "bigint"}
+
+
+@cache
+def sums_tables(kind: CountedKind[Any]) -> dict[str, LedgerTable]:
+    """By resolution; empty for those of the common table."""
+    group, place = kind.group_field, {"partition": "int", "share": "bigint"}
+    if kind.by_group:
+        columns = {group: "text", "resolution": "text", "start": "bigint"} | place | _counts(kind)
+        common = ([group, "resolution"], ["start", *place])
+    else:
+        columns = {"resolution": "text", "day": "bigint", "start": "bigint", group: "text"} | place | _counts(kind)
+        common = (["resolution", "day"], ["start", group, *place])
+    resolutions = ", ".join(each.name for each in kind.resolutions if not each.within)
+    found = {
+        "": LedgerTable(kind.sums_table, columns, *common, f"{kind.many.capitalize()} by {resolutions}", kind.many)
+    }
+    types = {field.name: _TYPES[field.kind] for field in kind.fields}
+    for each in kind.resolutions:
+        if each.within:
+            columns = {group: types[group], "day": "bigint", "window_start": "bigint", each.within: "text"}
+            own = ([group, "day"], ["window_start", each.within, *place])
+            comment = f"{kind.many.capitalize()} by {each.name} and window; {each.within} is empty where none is named"
+            found[each.name] = LedgerTable(each.table, columns | place | _counts(kind), *own, comment, kind.many)
+    return found
+
+
+@cache
+def ranking_table(kind: CountedKind[Any]) -> LedgerTable:
+    """The totals of all groups, in some partitions."""
+    counts = {name: kind_of for name, kind_of in _counts(kind).items() if name != "repeats"}
+    columns = {"shard": "int", kind.group_field: "text", "partition": "int", "share": "bigint"} | counts
+    clustering = [kind.group_field, "partition", "share"]
+    return LedgerTable(
+        kind.ranking_table, columns, ["shard"], clustering, "Totals of all groups in some partitions", kind.many
+    )
+
+
+@cache
+def ledger_tables() -> tuple[LedgerTable, ...]:
+    """All of them, names and floors among them."""
+    found: list[LedgerTable] = []
+    for kind in COUNTED:
+        found += [events_table(kind), *sums_tables(kind).values()]
+        if kind.ranking_table:
+            found.append(ranking_table(kind))
+    floors = {"sum_id": "blob", "floor": "bigint"}
+    names = {"kind": "text", "id": "text", "name": "text"}
+    return (
+        *found,
+        LedgerTable("sum_floors", floors, ["sum_id"], [], "Mended sums: what is added to the timestamp of every write"),
+        LedgerTable("names", names, ["kind"], ["id"], "Candidates and users"),
+    )
+
+
+def _shard(group: str) -> int:
+    return crc32(group.encode("utf-8", "surrogatepass")) % SHARDS
 
 
 def name_row(kind: str, one: str, name: str, number: int) -> Row:
     """Of the `number`-th record of a call."""
-    return _row("ledger_name", [text(kind), text(one), text(name)], number)
+    return _row("names", [text(kind), text(one), text(name)], number)
 
 
-def vote_row(vote: Vote, stamp: bytes, ttl: bytes, number: int) -> Row:
-    texts = [_text(vote.kiosk_id), _text(vote.user_id), _text(vote.opinion)]
-    return _row(
-        "ledger_vote", [text(vote.vote_id), bigint(vote.candidate_id), double(vote.time), *texts, stamp, ttl], number
-    )
+@cache
+def _event_encoders(kind: CountedKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
+    places = {field.name: at for at, field in enumerate(kind.fields)}
+    order = [places[name] for name in events_table(kind).columns]
+    return [(at, _ENCODERS[kind.fields[at].kind]) for at in order]
 
 
-def transaction_row(each: Transaction, stamp: bytes, ttl: bytes, number: int) -> Row:
-    values = [text(each.transaction_id), text(each.user_id), double(each.time), bigint(each.cents), stamp, ttl]
-    return _row("ledger_transaction", values, number)
+def event_row(kind: CountedKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> Row:
+    values = [None if event[at] is None else encode(event[at]) for at, encode in _event_encoders(kind)]
+    return _row(kind.events_table, [*values, stamp, ttl], number)
 
 
-def vote_sum_row(each: Sum, ttl: bytes, number: int) -> Row:
-    """Sums by kiosk have a table of their own; totals live for ever, counts by second for two days."""
-    day = bigint(each.start // _DAY_S)
-    place = [int32(each.partition), bigint(each.share), bigint(each.events), bigint(each.repeats), bigint(each.version)]
-    if each.resolution == "kiosk":
-        candidate_id, kiosk_id = candidate_and_kiosk(each.group)
-        return _row(
-            "ledger_count", [bigint(candidate_id), day, bigint(each.start), text(kiosk_id), *place, ttl], number
-        )
-    ttl = {"total": _FOR_EVER, "second": _SHORT}.get(each.resolution, ttl)
-    return _row(
-        "ledger_vote_sum", [text(each.resolution), day, bigint(each.start), text(each.group), *place, ttl], number
-    )
+def event_of(kind: CountedKind[Event], row: Sequence[Any]) -> Event:
+    """From a row with the columns of `events_table`."""
+    values: list[Any] = [None] * len(kind.fields)
+    for (at, _), value in zip(_event_encoders(kind), row, strict=True):
+        values[at] = text_of(value) if kind.fields[at].kind == "text" else value
+    made: Event = kind.event._make(values)  # type: ignore[attr-defined]
+    return made
 
 
-def spend_sum_rows(each: Sum, ttl: bytes, number: int) -> list[Row]:
-    """A total stands once more among those of all users."""
-    total = each.resolution == "total"
-    user, place = text(each.group), [int32(each.partition), bigint(each.share)]
-    known, end = [varint(each.amount), bigint(each.events)], [bigint(each.version), _FOR_EVER if total else ttl]
-    values = [user, text(each.resolution), bigint(each.start), *place, *known, bigint(each.repeats), *end]
-    rows = [_row("ledger_spend_sum", values, number)]
-    if total:
-        rows.append(_row("ledger_spend_user", [int32(_shard(each.group)), user, *place, *known, *end], number))
+def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: int = 0) -> list[Row]:
+    """Totals live for ever, counts by second for two days; a total of a kind that is ranked is stored in two tables."""
+    resolution = kind.resolution[each.resolution]
+    ttl = {"ever": _FOR_EVER, "short": _SHORT}.get(resolution.keeps, ttl)
+    place = [int32(each.partition), bigint(each.share)]
+    known = [*([varint(each.amount)] if kind.amount_field else ()), bigint(each.events)]
+    end = [bigint(each.version + floor), ttl]
+    day, start = bigint(each.start // _DAY_S), bigint(each.start)
+    if resolution.within:
+        first, _, second = each.group.partition("/")
+        integer = sums_tables(kind)[resolution.name].columns[kind.group_field] == "bigint"
+        head = [bigint(int(first)) if integer else text(first), day, start, text(second)]
+        return [_row(resolution.table, [*head, *place, *known, bigint(each.repeats), *end], number)]
+    group = text(each.group)
+    head = [group, text(each.resolution), start] if kind.by_group else [text(each.resolution), day, start, group]
+    rows = [_row(kind.sums_table, [*head, *place, *known, bigint(each.repeats), *end], number)]
+    if kind.ranking_table and each.resolution == "total":
+        rows.append(_row(kind.ranking_table, [int32(_shard(each.group)), group, *place, *known, *end], number))
     return rows
 
 
-def _row(statement: str, values: list[Any], record: int) -> Row:
-    return Row(statement, values, COLUMN_BYTES * len(values) + sum(len(value) for value in values if value), record)
+def sum_of(kind: CountedKind[Any], resolution: str, row: Sequence[Any]) -> Sum:
+    """From a row of `sums_tables(kind)[resolution]`."""
+    *head, partition, share = row[: -len(_counts(kind))]
+    *amounts, events, repeats = row[-len(_counts(kind)) :]
+    amount = int(amounts[0]) if amounts else 0
+    if resolution:
+        first, _, start, second = head
+        return Sum(resolution, f"{_plain(first)}/{text_of(second)}", start, partition, share, events, amount, repeats)
+    if kind.by_group:
+        group, name, start = head
+    else:
+        name, _, start, group = head
+    return Sum(name, text_of(group), start, partition, share, events, amount, repeats)
+
+
+def _plain(value: Any) -> str:
+    """Of a text or an integer column."""
+    return str(text_of(value)) if isinstance(value, str) else str(value)
+
+
+def sum_id(kind: CountedKind[Any], each: Sum) -> bytes:
+    """Names a sum among the floors."""
+    return blake2b("\0".join((kind.name, *map(repr, each[:5]))).encode(), digest_size=16).digest()
+
+
+def _row(table: str, values: list[Any], record: int) -> Row:
+    size = COLUMN_BYTES * len(values) + sum(len(value) for value in values if value)
+    return Row(f"insert {table}", values, size, record)
 
 
 def bounds(begin: float, end: float) -> tuple[int, int]:
@@ -97,22 +238,3 @@ def bounds(begin: float, end: float) -> tuple[int, int]:
 
 def days(first: int, last: int) -> range:
     return range(first // _DAY_S, (last - 1) // _DAY_S + 1) if first < last else range(0)
-
-
-def count_of(row: tuple) -> Sum:
-    candidate_id, _, start, kiosk_id, partition, share, votes, repeats = row
-    return Sum("kiosk", f"{candidate_id}/{text_of(kiosk_id)}", start, partition, share, votes, 0, repeats)
-
-
-def vote_sum_of(row: tuple) -> Sum:
-    resolution, _, start, candidate_id, partition, share, votes, repeats = row
-    return Sum(resolution, candidate_id, start, partition, share, votes, 0, repeats)
-
-
-def spend_sum_of(row: tuple) -> Sum:
-    user_id, resolution, start, partition, share, cents, transactions, repeats = row
-    return Sum(resolution, text_of(user_id), start, partition, share, transactions, int(cents), repeats)
-
-
-def transaction_of(row: tuple) -> Transaction:
-    return Transaction(text_of(row[0]), text_of(row[1]), *row[2:4])

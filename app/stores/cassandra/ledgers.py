@@ -1,32 +1,34 @@
-"""Votes and spending in Cassandra: reads that name their partitions, writes that may be repeated."""
+"""Counted events in Cassandra: reads that name their partitions, writes that may be repeated."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from app.domain.events import Sum, Transaction, Vote, added
+from app.domain.counted import CountedKind, Sum, added
 from app.errors import StoreError
+from app.flows.registry import COUNTED
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.floors import Floors
+from app.stores.cassandra.ledger_mending import CassandraLedgerMender
 from app.stores.cassandra.ledger_rows import (
     SHARDS,
     bounds,
-    count_of,
     days,
+    event_of,
+    event_row,
+    events_table,
+    ledger_tables,
     name_row,
-    spend_sum_of,
-    spend_sum_rows,
-    transaction_of,
-    transaction_row,
-    vote_row,
-    vote_sum_of,
-    vote_sum_row,
+    ranking_table,
+    sum_id,
+    sum_of,
+    sum_rows,
+    sums_tables,
 )
 from app.stores.cassandra.rows import Row
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
@@ -35,75 +37,61 @@ from app.stores.ledger_contract import Named, Top
 __all__ = ["CassandraLedgers", "create_tables", "statements"]
 
 PAGE_ROWS = 5000
-_LATEST_US = 4_000_000_000_000_000
+LATEST_US = 4_000_000_000_000_000
 """The year 2096 in microseconds: what is written first has the highest timestamp, and stays."""
 _DDL_S = 60.0
-_FILE = Path(__file__).with_name("ledgers.cql")
-_TABLE = re.compile(r"^CREATE TABLE IF NOT EXISTS (\w+) .*?;$", re.MULTILINE | re.DOTALL)
-_UP = "USING TIMESTAMP ? AND TTL ?"
+Event = TypeVar("Event", bound=tuple[Any, ...])
 Record = TypeVar("Record")
 
 
 def create_tables(connection: Connection, keyspace: str) -> None:
-    """Those that lack, in a keyspace that is there. Blocks."""
+    """The missing ones, in a keyspace that is there. Blocks."""
     there = {
         row[0]
         for row in connection.execute(
             "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
         )
     }
-    lacking = [found for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8")) if found[1] not in there]
-    for found in lacking:
-        connection.execute(
-            found[0].rstrip(";").replace(f"EXISTS {found[1]}", f"EXISTS {keyspace}.{found[1]}"), timeout_s=_DDL_S
-        )
-    if lacking:
+    missing = [table for table in ledger_tables() if table.name not in there]
+    for table in missing:
+        connection.execute(table.create(keyspace), timeout_s=_DDL_S)
+    if missing:
         connection.agree()
-
-
-def _insert(table: str, columns: str, using: str = _UP) -> str:
-    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' for _ in columns.split(','))}) {using}"
-
-
-_COUNTS = "candidate_id, day, window_start, kiosk_id, partition, share, votes, repeats"
-_VOTE_SUMS = "resolution, day, start, candidate_id, partition, share, votes, repeats"
-_SPEND_SUMS = "user_id, resolution, start, partition, share, cents, transactions, repeats"
-_SPEND_USERS = "shard, user_id, partition, share, cents, transactions"
-_TRANSACTIONS = "transaction_id, user_id, time, cents"
-_VOTES = "vote_id, candidate_id, time, kiosk_id, user_id, opinion"
 
 
 def statements(keyspace: str, read_only: bool) -> dict[str, str]:
     """Name → CQL."""
-    k = keyspace
-    reads = {
-        "ledger_counts_of": f"SELECT {_COUNTS} FROM {k}.vote_counts WHERE candidate_id = ? AND day = ? AND window_start >= ? AND window_start < ?",
-        "ledger_votes_of": f"SELECT {_VOTE_SUMS} FROM {k}.vote_sums WHERE resolution = ? AND day = ? AND start >= ? AND start < ?",
-        "ledger_spend_of": f"SELECT {_SPEND_SUMS} FROM {k}.spend_sums WHERE user_id = ? AND resolution = ? AND start >= ? AND start < ?",
-        "ledger_users": f"SELECT {_SPEND_USERS} FROM {k}.spend_users WHERE shard = ?",
-        "ledger_paid": f"SELECT {_TRANSACTIONS} FROM {k}.transactions WHERE user_id = ? AND time >= ? AND time < ? LIMIT ?",
-        "ledger_paid_sum": f"SELECT sum(CAST(cents AS varint)), count(*) FROM {k}.transactions WHERE user_id = ? AND time >= ? AND time < ?",
-        "ledger_names": f"SELECT id, name FROM {k}.names WHERE kind = ?",
-        "ledger_all_votes": f"SELECT {_VOTES} FROM {k}.votes",
-        "ledger_all_paid": f"SELECT {_TRANSACTIONS} FROM {k}.transactions",
-        "ledger_all_counts": f"SELECT {_COUNTS} FROM {k}.vote_counts",
-        "ledger_all_vote_sums": f"SELECT {_VOTE_SUMS} FROM {k}.vote_sums",
-        "ledger_all_spend_sums": f"SELECT {_SPEND_SUMS} FROM {k}.spend_sums",
-    }
-    writes = {
-        "ledger_vote": _insert(f"{k}.votes", _VOTES),
-        "ledger_count": _insert(f"{k}.vote_counts", _COUNTS),
-        "ledger_vote_sum": _insert(f"{k}.vote_sums", _VOTE_SUMS),
-        "ledger_transaction": _insert(f"{k}.transactions", _TRANSACTIONS),
-        "ledger_spend_sum": _insert(f"{k}.spend_sums", _SPEND_SUMS),
-        "ledger_spend_user": _insert(f"{k}.spend_users", _SPEND_USERS),
-        "ledger_name": _insert(f"{k}.names", "kind, id, name", ""),
-    }
+    reads: dict[str, str] = {}
+    writes: dict[str, str] = {}
+    for table in ledger_tables():
+        where = " AND ".join(f"{name} = ?" for name in table.key)
+        of, marks = f"{keyspace}.{table.name}", ", ".join("?" for _ in table.columns)
+        using = {"names": "", "sum_floors": " USING TIMESTAMP ?"}.get(table.name, " USING TIMESTAMP ? AND TTL ?")
+        reads[f"all {table.name}"] = f"SELECT {table.names} FROM {of}"
+        writes[f"insert {table.name}"] = f"INSERT INTO {of} ({table.names}) VALUES ({marks}){using}"
+        if table.stamped:
+            reads[f"one {table.name}"] = f"SELECT {table.names} FROM {of} WHERE {where}"
+            reads[f"stamp {table.name}"] = f"SELECT WRITETIME({table.stamped}) FROM {of} WHERE {where}"
+            writes[f"delete {table.name}"] = f"DELETE FROM {of} USING TIMESTAMP ? WHERE {where}"
+    for kind in COUNTED:
+        for resolution, table in sums_tables(kind).items():
+            within = " AND ".join(f"{name} = ?" for name in table.partition)
+            start = "window_start" if resolution else "start"
+            reads[f"some {table.name}"] = (
+                f"SELECT {table.names} FROM {keyspace}.{table.name} WHERE {within} AND {start} >= ? AND {start} < ?"
+            )
+        if kind.by_group:
+            table, ranking = events_table(kind), ranking_table(kind)
+            found = f"FROM {keyspace}.{table.name} WHERE {kind.group_field} = ? AND time >= ? AND time < ?"
+            reads[f"some {table.name}"] = f"SELECT {table.names} {found} LIMIT ?"
+            reads[f"spent {table.name}"] = f"SELECT sum(CAST({kind.amount_field} AS varint)), count(*) {found}"
+            reads[f"some {ranking.name}"] = f"SELECT {ranking.names} FROM {keyspace}.{ranking.name} WHERE shard = ?"
+    reads["some names"] = f"SELECT id, name FROM {keyspace}.names WHERE kind = ?"
     return reads if read_only else reads | writes
 
 
 class CassandraLedgers:
-    """The Ledgers protocol. `ready(write)` opens the store where it is not, and raises StoreError where it may not write."""
+    """The Ledgers protocol. `ready(write)` opens the store if it is not open, and raises StoreError if it may not write."""
 
     def __init__(
         self,
@@ -112,40 +100,39 @@ class CassandraLedgers:
         keyspace: str,
         ttls_s: tuple[int, int],
         ready: Callable[[bool], Awaitable[object]],
+        floor_age_s: float,
     ) -> None:
         self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
-        self._raw_ttl, self._reduced_ttl = (int32(seconds) for seconds in ttls_s)
+        raw, reduced = (int32(seconds) for seconds in ttls_s)
+        self._ttls = {"raw": raw, "reduced": reduced}
+        self._floors = Floors(connection, floor_age_s, "all sum_floors")
 
     # -- writes
 
     async def _send(
         self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[Row]]
     ) -> list[tuple[Record, str]]:
-        await self._ready(True)
-
         def encode() -> list[Row]:
             return [row for number, record in enumerate(records) for row in rows_of(record, number)]
 
         refused = await self._sender.send(await asyncio.to_thread(encode))
         return [(records[number], reason) for number, reason in sorted(refused.items())]
 
-    async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
-        stamp = bigint(_LATEST_US - int(time.time() * 1e6))
-        return await self._send(votes, lambda vote, number: [vote_row(vote, stamp, self._raw_ttl, number)])
+    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+        await self._ready(True)
+        stamp, ttl = bigint(LATEST_US - int(time.time() * 1e6)), self._ttls[kind.keeps_events]
+        return await self._send(events, lambda each, number: [event_row(kind, each, stamp, ttl, number)])
 
-    async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
-        stamp = bigint(_LATEST_US - int(time.time() * 1e6))
+    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        await self._ready(True)
+        ttl, floors = self._ttls["reduced"], await self._floors.fresh()
         return await self._send(
-            transactions, lambda each, number: [transaction_row(each, stamp, self._reduced_ttl, number)]
+            sums,
+            lambda each, number: sum_rows(kind, each, ttl, number, floors.get(sum_id(kind, each), 0) if floors else 0),
         )
 
-    async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._send(sums, lambda each, number: [vote_sum_row(each, self._reduced_ttl, number)])
-
-    async def write_spend_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._send(sums, lambda each, number: spend_sum_rows(each, self._reduced_ttl, number))
-
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
+        await self._ready(True)
         rows = list(names.items())
         refused = await self._send(rows, lambda row, number: [name_row(kind, *row, number)])
         if refused:
@@ -153,90 +140,97 @@ class CassandraLedgers:
 
     # -- reads
 
-    async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[tuple]:
+    async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[tuple[Any, ...]]:
         await self._ready(False)
         async for page in self._connection.pages(self._connection.bound(statement, values, PAGE_ROWS)):
             for row in page:
                 yield row
 
-    async def _rows(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple]:
+    async def _rows(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
         return [row async for row in self._pages(statement, values)]
 
-    async def vote_sums(self, resolution: str, begin: float, end: float) -> list[Sum]:
+    async def sums(
+        self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
+    ) -> list[Sum]:
         first, last = bounds(begin, end)
-        asked = [(text(resolution), bigint(day), bigint(first), bigint(last)) for day in days(first, last)]
-        return [vote_sum_of(row) for rows in await self._each_day("ledger_votes_of", asked) for row in rows]
-
-    async def kiosk_sums(self, candidate_id: int, begin: float, end: float) -> list[Sum]:
-        first, last = bounds(begin, end)
-        asked = [(bigint(candidate_id), bigint(day), bigint(first), bigint(last)) for day in days(first, last)]
-        return [count_of(row) for rows in await self._each_day("ledger_counts_of", asked) for row in rows]
-
-    async def _each_day(self, statement: str, asked: Sequence[tuple[bytes, ...]]) -> list[list[tuple]]:
-        """The rows of some partitions, a few asked for at a time."""
+        own = resolution if kind.resolution[resolution].within else ""
+        table = sums_tables(kind)[own]
+        if kind.by_group:
+            asked = [[text(group or ""), text(resolution)]]
+        else:
+            integer = table.columns[kind.group_field] == "bigint"
+            head = (bigint(int(group or "0")) if integer else text(group or "")) if own else text(resolution)
+            asked = [[head, bigint(day)] for day in days(first, last)]
         room = asyncio.Semaphore(16)
 
-        async def one(values: tuple[bytes, ...]) -> list[tuple]:
+        async def read(values: list[bytes]) -> list[tuple[Any, ...]]:
             async with room:
-                return await self._rows(statement, values)
+                return await self._rows(f"some {table.name}", [*values, bigint(first), bigint(last)])
 
-        return await asyncio.gather(*map(one, asked))
+        found = [sum_of(kind, own, row) for rows in await asyncio.gather(*map(read, asked)) for row in rows]
+        return found if own or kind.by_group or group is None else [each for each in found if each.group == group]
 
-    async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
-        first, last = bounds(begin, end)
-        rows = await self._rows("ledger_spend_of", [text(user_id), text(resolution), bigint(first), bigint(last)])
-        return [spend_sum_of(row) for row in rows]
+    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+        values = [text(group), double(begin), double(end), int32(limit)]
+        return [event_of(kind, row) for row in await self._rows(f"some {kind.events_table}", values)]
 
-    async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
-        return [
-            transaction_of(row)
-            for row in await self._rows("ledger_paid", [text(user_id), double(begin), double(end), int32(limit)])
-        ]
-
-    async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
-        rows = await self._rows("ledger_paid_sum", [text(user_id), double(begin), double(end)])
+    async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
+        rows = await self._rows(f"spent {kind.events_table}", [text(group), double(begin), double(end)])
         return int(rows[0][0] or 0), rows[0][1]
 
-    async def top(self, limit: int) -> list[Top]:
-        best: list[tuple[int, Top]] = []
-        for shard in range(SHARDS):  # a user is in one of them
+    async def top(self, kind: CountedKind[Any], limit: int) -> list[Top]:
+        best: list[Top] = []
+        for shard in range(SHARDS):  # a group is in one of them
             sums = [
-                Sum("total", text_of(user), 0, partition, share, events, int(cents), 0)
-                async for _, user, partition, share, cents, events in self._pages("ledger_users", [int32(shard)])
+                Sum("total", text_of(group), 0, partition, share, events, int(amount), 0)
+                async for _, group, partition, share, amount, events in self._pages(
+                    f"some {kind.ranking_table}", [int32(shard)]
+                )
             ]
-            found = [Top(user, cents, events) for (user, _), (events, cents, _) in added(sums).items() if events]
-            best += [
-                (each.cents, each)
-                for each in heapq.nsmallest(limit, found, key=lambda each: (-each.cents, each.user_id))
-            ]
-        return sorted((each for _, each in best), key=lambda each: (-each.cents, each.user_id))[:limit]
+            found = [Top(group, amount, events) for (group, _), (events, amount, _) in added(sums).items() if events]
+            best = heapq.nsmallest(limit, [*best, *found], key=lambda each: (-each.amount, each.group))
+        return best
 
     async def names(self, kind: Named) -> dict[str, str]:
-        return {text_of(one): text_of(name) for one, name in await self._rows("ledger_names", [text(kind)])}
+        return {text_of(one): text_of(name) for one, name in await self._rows("some names", [text(kind)])}
 
-    async def all_votes(self) -> AsyncIterator[Vote]:
-        async for vote_id, candidate_id, cast, kiosk_id, user_id, opinion in self._pages("ledger_all_votes"):
-            yield Vote(text_of(vote_id), candidate_id, cast, text_of(kiosk_id), text_of(user_id), text_of(opinion))
+    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+        async for row in self._pages(f"all {kind.events_table}"):
+            yield event_of(kind, row)
 
-    async def all_transactions(self) -> AsyncIterator[Transaction]:
-        async for row in self._pages("ledger_all_paid"):
-            yield transaction_of(row)
+    async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
+        for resolution, table in sums_tables(kind).items():
+            async for row in self._pages(f"all {table.name}"):
+                yield sum_of(kind, resolution, row)
 
-    async def all_sums(self, ledger: str) -> AsyncIterator[Sum]:
-        if ledger == "spend":
-            async for row in self._pages("ledger_all_spend_sums"):
-                yield spend_sum_of(row)
-            return
-        async for row in self._pages("ledger_all_counts"):
-            yield count_of(row)
-        async for row in self._pages("ledger_all_vote_sums"):
-            yield vote_sum_of(row)
+    # -- mending
+
+    async def _mender(self) -> CassandraLedgerMender:
+        await self._ready(True)
+        return CassandraLedgerMender(self._connection, self._sender, self._floors, self._ttls)
+
+    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        await (await self._mender()).mend_events(kind, events)
+
+    async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        await (await self._mender()).mend_sums(kind, sums)
+
+    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        await (await self._mender()).remove_events(kind, events)
+
+    async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        await (await self._mender()).remove_sums(kind, sums)
+
+    # -- retention
 
     async def drop(self) -> None:
         await self._ready(True)
-        for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8")):
-            if found[1] != "names":
-                await asyncio.to_thread(self._connection.execute, f"TRUNCATE {self._keyspace}.{found[1]}", None, _DDL_S)
+        for table in ledger_tables():
+            if table.name != "names":
+                await asyncio.to_thread(
+                    self._connection.execute, f"TRUNCATE {self._keyspace}.{table.name}", None, _DDL_S
+                )
+        self._floors.forget()
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Nothing to do: rows were written with their time to live."""

@@ -15,7 +15,7 @@ from app.errors import StoreError
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.encoding import Encoder, Work
-from app.stores.cassandra.floors import Floors
+from app.stores.cassandra.floors import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.reads import Reader
 from app.stores.cassandra.rows import (
     Row,
@@ -33,9 +33,6 @@ from app.stores.contract import Key
 
 __all__ = ["Mender"]
 
-_STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
-"""How far above the clock and what is seen: a deletion can not be seen, and was perhaps written by a clock that is ahead, or in ns."""
-_FLOOR_END = 1 << 62
 _AT_ONCE = 200
 
 
@@ -54,7 +51,7 @@ class Mender:
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
         left = list(deliveries)
-        for step_us in (0, *_STEPS_US):
+        for step_us in (0, *STEPS_US):
             if step_us:
                 await self._raise_floors(left, step_us)
             self._floors.forget()
@@ -109,7 +106,7 @@ class Mender:
         for number, (parts, window_start, name) in enumerate(ids):
             seen = await self._highest_stamp(parts, window_start)
             floor = max(least_us, seen or 0, floors.get(name, 0)) + step_us
-            if floor >= _FLOOR_END:
+            if floor >= FLOOR_END:
                 raise StoreError(
                     f"{self._connection.where}: the delivery {name.hex()} was written by hand with timestamp {seen}: none is above it"
                 )
@@ -125,7 +122,7 @@ class Mender:
             (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start)
             for key, start in ids
         ]
-        for step_us in (1, *_STEPS_US):
+        for step_us in (1, *STEPS_US):
             rows: list[Row] = []
             there = []
             least_us = 0 if step_us == 1 else _now_us()
@@ -151,7 +148,7 @@ class Mender:
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
         """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
         left = list(hits)
-        for step_us in (0, *_STEPS_US):
+        for step_us in (0, *STEPS_US):
             at = _now_us() + step_us if step_us else None
             await self._send(self._encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
             off: list[Hit] = []

@@ -52,6 +52,7 @@ class CassandraStore:
             settings.cassandra_keyspace,
             self._ttls,
             lambda write: self._writer() if write else self._reading(),
+            floor_age_s,
         )
         self._age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self._ttls if seconds]])
         self._written = Written(self._age_s)

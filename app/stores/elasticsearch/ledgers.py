@@ -1,37 +1,37 @@
-"""Votes and spending in Elasticsearch: an index each for votes, transactions and their sums, behind aliases."""
+"""Counted events in Elasticsearch: for each kind an index of events and one of sums, behind aliases."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError, StoreRefused
+from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import Sender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 
-__all__ = ["INDICES", "ElasticsearchLedgers"]
+__all__ = ["ElasticsearchLedgers"]
 
-INDICES = ("votes", "vote_sums", "transactions", "spend_sums", "names")
-_MAPPINGS = Path(__file__).with_name("schema") / "ledgers.json"
 _SLICE = 5000
 _GROUPS = 5000
 _AT_ONCE = 20_000
 _DAY_S = 86400.0
 _DELETE_S = 300.0
+_KEEP_ALIVE = "5m"
 _MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
-_SUM_FIELDS = ("resolution", "group", "start", "partition", "share")
+_SUM_KEY = ("resolution", "group", "start", "partition", "share")
 _encode = msgspec.json.Encoder().encode
+Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
 def _name(*parts: object) -> str:
@@ -61,15 +61,15 @@ class ElasticsearchLedgers:
     # -- indices
 
     async def create(self) -> None:
-        """Those that lack; several workers may do it at once."""
-        mappings = json.loads(_MAPPINGS.read_text())
-        for index in INDICES:
+        """The missing ones; several workers may do it at once."""
+        for index, fields in mappings().items():
             alias = self._prefix + index
             if "error" not in await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,)):
                 continue
             body = {
-                "settings": {"index": self._shape},
-                "mappings": {"dynamic": False, "properties": mappings[index]},
+                # a deleted sum's version must not refuse the same sum written anew
+                "settings": {"index": self._shape | {"gc_deletes": "-1"}},
+                "mappings": {"dynamic": False, "properties": fields},
                 "aliases": {alias: {"is_write_index": True}},
             }
             answer = await self._connection.call("PUT", f"/{alias}-1", body, doing="map", ignore=(400,))
@@ -84,11 +84,11 @@ class ElasticsearchLedgers:
 
     async def drop(self) -> None:
         """The next write makes the indices again."""
-        await self._remove(INDICES[:-1])
+        await self._remove([index for index in mappings() if index != "names"])
 
     async def remove(self) -> None:
         """All indices, that of the candidates and users among them."""
-        await self._remove(INDICES)
+        await self._remove(list(mappings()))
 
     async def _remove(self, indices: Sequence[str]) -> None:
         for index in indices:
@@ -96,57 +96,34 @@ class ElasticsearchLedgers:
 
     # -- writes
 
-    async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
+    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         now = self._may_write()
+        return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
 
-        def item(vote: Vote) -> Item[Vote]:
-            document = dict(zip(Vote._fields, vote, strict=True))
-            return self._created("votes", _name(vote.vote_id), vote, document, vote.time, now)
+    def _event_item(self, kind: CountedKind[Event], event: Event, now: int) -> Item[Event]:
+        name = _name(*kind.id_of(event))
+        action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
+        document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
+        document |= {"@timestamp": _milliseconds(kind.time_of(event)), "ingested": now}
+        return Item(event, action.encode() + _encode(document) + b"\n")
 
-        return (await self._sender.send(votes, item)).refused
-
-    async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
-        now = self._may_write()
-
-        def item(each: Transaction) -> Item[Transaction]:
-            document = dict(zip(Transaction._fields, each, strict=True))
-            return self._created(
-                "transactions", _name(each.user_id, each.transaction_id), each, document, each.time, now
-            )
-
-        return (await self._sender.send(transactions, item)).refused
-
-    def _created(
-        self, index: str, name: str, record: Any, document: dict[str, Any], time: float, now: int
-    ) -> Item[Any]:
-        action = f'{{"create":{{"_index":"{self._prefix}{index}","_id":"{name}","require_alias":true}}}}\n'
-        document |= {"@timestamp": _milliseconds(time), "ingested": now}
-        return Item(record, action.encode() + _encode(document) + b"\n")
-
-    async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._write_sums("vote_sums", sums)
-
-    async def write_spend_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._write_sums("spend_sums", sums)
-
-    async def _write_sums(self, index: str, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        """What stands there in this version or a newer one is a conflict, and done."""
+    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        """What is stored in this version or a newer one is a conflict, and done."""
         now = self._may_write()
         best: dict[tuple[Any, ...], Sum] = {}
         for each in sums:
             known = best.get(each[:5])
             if known is None or known.version < each.version:
                 best[each[:5]] = each
+        return (await self._sender.send(best.values(), lambda each: self._sum_item(kind, each, now))).refused
 
-        def item(each: Sum) -> Item[Sum]:
-            action = (
-                f'{{"index":{{"_index":"{self._prefix}{index}","_id":"{_name(*each[:5])}","version":{each.version},'
-                '"version_type":"external","require_alias":true}}\n'
-            )
-            document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
-            return Item(each, action.encode() + _encode(document) + b"\n")
-
-        return (await self._sender.send(best.values(), item)).refused
+    def _sum_item(self, kind: CountedKind[Any], each: Sum, now: int) -> Item[Sum]:
+        action = (
+            f'{{"index":{{"_index":"{self._prefix}{kind.sums_table}","_id":"{_name(*each[:5])}","version":{each.version},'
+            '"version_type":"external","require_alias":true}}\n'
+        )
+        document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
+        return Item(each, action.encode() + _encode(document) + b"\n")
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         self._may_write()
@@ -163,75 +140,84 @@ class ElasticsearchLedgers:
 
     # -- reads
 
-    async def vote_sums(self, resolution: str, begin: float, end: float) -> list[Sum]:
-        return await self._sums("vote_sums", [{"term": {"resolution": resolution}}, _within("start", begin, end)])
+    async def sums(
+        self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
+    ) -> list[Sum]:
+        filters: list[dict[str, Any]] = [{"term": {"resolution": resolution}}, within("start", begin, end)]
+        if kind.resolution[resolution].within:
+            filters.append({"prefix": {"group": f"{group}/"}})
+        elif group is not None:
+            filters.append({"term": {"group": group}})
+        return [_sum_of(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
 
-    async def kiosk_sums(self, candidate_id: int, begin: float, end: float) -> list[Sum]:
-        of = {"prefix": {"group": f"{candidate_id}/"}}
-        return await self._sums("vote_sums", [{"term": {"resolution": "kiosk"}}, of, _within("start", begin, end)])
+    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
+        order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
+        return [_event_of(kind, each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
 
-    async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
-        filters = [{"term": {"group": user_id}}, {"term": {"resolution": resolution}}, _within("start", begin, end)]
-        return await self._sums("spend_sums", filters)
-
-    async def _sums(self, index: str, filters: list[dict[str, Any]]) -> list[Sum]:
-        return [_sum_of(each) async for each in self._walk(index, filters, _SUM_FIELDS)]
-
-    async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
-        filters = [{"term": {"user_id": user_id}}, _within("time", begin, end)]
-        found = [
-            _transaction_of(each)
-            async for each in self._walk("transactions", filters, ("time", "transaction_id"), limit)
-        ]
-        return found[:limit]
-
-    async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
-        filters = [{"term": {"user_id": user_id}}, _within("time", begin, end)]
+    async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
+        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         body = {
             "size": 0,
             "track_total_hits": True,
             "query": {"bool": {"filter": filters}},
-            "aggs": {"cents": {"sum": {"field": "cents"}}},
+            "aggs": {"amount": {"sum": {"field": kind.amount_field}}},
         }
-        answer = await self._search("transactions", body)
-        return round(answer.get("aggregations", {}).get("cents", {}).get("value", 0)), answer["hits"]["total"]["value"]
+        answer = await self._search(kind.events_table, body)
+        amount = answer.get("aggregations", {}).get("amount", {}).get("value", 0)
+        return round(amount), answer["hits"]["total"]["value"]
 
-    async def top(self, limit: int) -> list[Top]:
-        """Goes through all users, because the best of each shard need not be the best of all."""
-        sums = {"cents": {"sum": {"field": "amount"}}, "count": {"sum": {"field": "events"}}}
+    async def top(self, kind: CountedKind[Any], limit: int) -> list[Top]:
+        """Goes through all groups, because the best of each shard need not be the best of all."""
+        sums = {"amount": {"sum": {"field": "amount"}}, "count": {"sum": {"field": "events"}}}
         composite: dict[str, Any] = {"size": _GROUPS, "sources": [{"group": {"terms": {"field": "group"}}}]}
         query = {"bool": {"filter": [{"term": {"resolution": "total"}}]}}
         best: list[Top] = []
-        await self._refresh("spend_sums")
+        await self._refresh(kind.sums_table)
         while True:
-            body = {"size": 0, "query": query, "aggs": {"users": {"composite": composite, "aggs": sums}}}
-            answer = await self._search("spend_sums", body, refresh=False)
-            users = answer.get("aggregations", {}).get("users", {})
+            body = {"size": 0, "query": query, "aggs": {"groups": {"composite": composite, "aggs": sums}}}
+            answer = await self._search(kind.sums_table, body, refresh=False)
+            groups = answer.get("aggregations", {}).get("groups", {})
             found = [
-                Top(row["key"]["group"], round(row["cents"]["value"]), round(row["count"]["value"]))
-                for row in users.get("buckets", ())
+                Top(row["key"]["group"], round(row["amount"]["value"]), round(row["count"]["value"]))
+                for row in groups.get("buckets", ())
             ]
             best = sorted(
-                [*best, *(each for each in found if each.transactions)], key=lambda each: (-each.cents, each.user_id)
+                [*best, *(each for each in found if each.events)], key=lambda each: (-each.amount, each.group)
             )[:limit]
-            if "after_key" not in users:
+            if "after_key" not in groups:
                 return best
-            composite["after"] = users["after_key"]
+            composite["after"] = groups["after_key"]
 
     async def names(self, kind: Named) -> dict[str, str]:
         return {each["id"]: each["name"] async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))}
 
-    async def all_votes(self) -> AsyncIterator[Vote]:
-        async for each in self._walk("votes", [], ("vote_id",)):
-            yield Vote(*(each[field] for field in Vote._fields))
+    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+        async for each in self._all(kind.events_table):
+            yield _event_of(kind, each)
 
-    async def all_transactions(self) -> AsyncIterator[Transaction]:
-        async for each in self._walk("transactions", [], ("user_id", "transaction_id")):
-            yield _transaction_of(each)
-
-    async def all_sums(self, ledger: str) -> AsyncIterator[Sum]:
-        async for each in self._walk({"votes": "vote_sums", "spend": "spend_sums"}[ledger], [], _SUM_FIELDS):
+    async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
+        async for each in self._all(kind.sums_table):
             yield _sum_of(each)
+
+    async def _all(self, index: str) -> AsyncIterator[Mapping[str, Any]]:
+        """Every document that is there when this begins, also those that differ in nothing but their `_id`."""
+        await self._refresh(index)
+        params = {"keep_alive": _KEEP_ALIVE, **_MAYBE}
+        pit = (await self._connection.call("POST", f"/{self._prefix}{index}/_pit", params=params))["id"]
+        body: dict[str, Any] = {"size": _SLICE, "sort": [{"_shard_doc": "asc"}], "track_total_hits": False}
+        try:
+            while True:
+                body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
+                answer = await self._connection.call("POST", "/_search", body)
+                pit, hits = answer.get("pit_id", pit), answer["hits"]["hits"]
+                for hit in hits:
+                    yield hit["_source"]
+                if len(hits) < _SLICE:
+                    return
+                body["search_after"] = hits[-1]["sort"]
+        finally:
+            await self._connection.call("DELETE", "/_pit", {"id": pit}, ignore=(404,))
 
     async def _walk(
         self, index: str, filters: list[dict[str, Any]], order: Sequence[str], limit: int | None = None
@@ -263,17 +249,56 @@ class ElasticsearchLedgers:
             await self._refresh(index)
         return await self._connection.call("POST", f"/{self._prefix}{index}/_search", body, params=_MAYBE)
 
+    # -- mending
+
+    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        now = self._may_write()
+        await self.remove_events(kind, events)
+        await self._mend(kind, events, lambda each: self._event_item(kind, each, now))
+
+    async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        now = self._may_write()
+        await self.remove_sums(kind, sums)
+        await self._mend(kind, sums, lambda each: self._sum_item(kind, each, now))
+
+    async def _mend(self, kind: CountedKind[Any], records: Sequence[Any], item: Callable[[Any], Item[Any]]) -> None:
+        sent = await self._sender.send(records, item)
+        if sent.refused:
+            raise StoreError(f"{len(sent.refused)} records cannot be mended, the first because: {sent.refused[0][1]}")
+        if sent.conflicts:
+            raise StoreError(
+                f"{len(sent.conflicts)} {kind.many} cannot be mended: somebody writes them meanwhile; run it again"
+            )
+
+    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
+
+    async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        await self._remove_copies(kind.sums_table, _SUM_KEY, [each[:5] for each in sums])
+
+    async def _remove_copies(self, index: str, fields: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
+        self._may_write()
+
+        async def search(body: Mapping[str, Any]) -> dict[str, Any]:
+            return await self._search(index, body)
+
+        await remove_copies(self._connection, search, fields, keys)
+
     # -- retention
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
-        raw = await self._delete("votes", [], now - raw_days * _DAY_S)
-        before = now - reduced_days * _DAY_S
-        reduced = await self._delete("transactions", [], before)
-        reduced += await self._delete("vote_sums", [{"term": {"resolution": "second"}}], now - SHORT_DAYS * _DAY_S)
-        reduced += await self._delete("vote_sums", [{"terms": {"resolution": ["kiosk", "window"]}}], before)
-        return raw, reduced + await self._delete(
-            "spend_sums", [{"terms": {"resolution": ["minute", "hour", "day"]}}], before
-        )
+        before = {
+            "raw": now - raw_days * _DAY_S,
+            "reduced": now - reduced_days * _DAY_S,
+            "short": now - SHORT_DAYS * _DAY_S,
+        }
+        gone = {"raw": 0, "reduced": 0, "short": 0}
+        for kind in COUNTED:
+            gone[kind.keeps_events] += await self._delete(kind.events_table, [], before[kind.keeps_events])
+            for keeps in ("short", "reduced"):
+                named = {"terms": {"resolution": [each.name for each in kind.resolutions if each.keeps == keeps]}}
+                gone[keeps] += await self._delete(kind.sums_table, [named], before[keeps])
+        return gone["raw"], gone["reduced"] + gone["short"]
 
     async def _delete(self, index: str, filters: list[dict[str, Any]], before: float) -> int:
         query = {"bool": {"filter": [*filters, {"range": {"ingested": {"lt": _milliseconds(before)}}}]}}
@@ -294,16 +319,10 @@ class ElasticsearchLedgers:
                 return gone
 
 
-def _within(field: str, begin: float, end: float) -> dict[str, Any]:
-    """From inclusive, to exclusive; whole numbers for a field of integers."""
-    if field == "start":
-        begin, end = math.ceil(begin), math.ceil(end)
-    return {"range": {field: {"gte": begin, "lt": end}}}
-
-
 def _sum_of(source: Mapping[str, Any]) -> Sum:
     return Sum(*(source[field] for field in Sum._fields))
 
 
-def _transaction_of(source: Mapping[str, Any]) -> Transaction:
-    return Transaction(*(source[field] for field in Transaction._fields))
+def _event_of(kind: CountedKind[Event], source: Mapping[str, Any]) -> Event:
+    made: Event = kind.event._make(source[field.name] for field in kind.fields)  # type: ignore[attr-defined]
+    return made

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.errors import StoreError, StoreUnreachable
+from app.stores.sqlite.ledger_schema import statements
 
 __all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
 
@@ -16,6 +17,7 @@ MIN_SQLITE = (3, 24, 0)
 SCHEMA_VERSION = 1
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _LEDGERS = Path(__file__).with_name("ledgers.sql")
+_NAMED_IN_LEDGERS = ("candidates", "users", "vote_windows", "spending")
 _CACHE_KIB = 16 << 10
 """Of pages that the writer keeps; the system keeps the others, in memory that it can take back."""
 _CHECKPOINT_PAGES = 8000
@@ -74,9 +76,12 @@ def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
 
 
 def _add_ledgers(connection: sqlite3.Connection) -> None:
-    """Tables that an older store lacks; the last thing in their file tells whether it was applied."""
-    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'spending'").fetchone():
+    """Tables and views of counted events that an older store lacks."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if not {*statements(), *_NAMED_IN_LEDGERS} <= there:
         connection.execute("BEGIN IMMEDIATE")
+        for statement in statements().values():
+            connection.execute(statement)
         _create(connection, _LEDGERS)
         connection.execute("COMMIT")
 

@@ -1,16 +1,20 @@
-"""Votes and spending in the embedded store."""
+"""Counted events in the embedded store."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
 
-from app.domain.events import Sum, Transaction, Vote
+from app.domain.counted import CountedKind, Sum
+from app.errors import StoreError
+from app.flows.registry import COUNTED
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.sqlite.bulk import Insert
+from app.stores.sqlite.ledger_schema import SUM_COLUMNS, SUM_KEY, number_column, sum_key
 from app.stores.sqlite.reads import Reader
-from app.stores.sqlite.rows import number, text
+from app.stores.sqlite.rows import number, stored, text
 from app.stores.sqlite.writes import Writer
 
 __all__ = ["SqliteLedgers"]
@@ -18,27 +22,48 @@ __all__ = ["SqliteLedgers"]
 SLICE_ROWS = 5000
 _HOUR_S = 3600
 _DAY_S = 86400.0
-_SUMS = "events, amount, repeats, version, ingested"
-_KEY = "resolution, grp, start, partition, share"
-_ON_SUM = (
-    f"ON CONFLICT ({{key}}) DO UPDATE SET {', '.join(f'{column} = excluded.{column}' for column in _SUMS.split(', '))} "
-    "WHERE excluded.version > version"
-)
-_INSERT = {
-    "votes": Insert("vote_sums", f"{_KEY}, {_SUMS}", _ON_SUM.format(key="resolution, start, grp, partition, share")),
-    "spend": Insert("spend_sums", f"{_KEY}, {_SUMS}", _ON_SUM.format(key="grp, resolution, start, partition, share")),
-}
-_INSERT_VOTES = Insert(
-    "votes", "vote_id, candidate_id, time, kiosk_id, user_id, opinion, ingested", "ON CONFLICT DO NOTHING"
-)
-_INSERT_TRANSACTIONS = Insert(
-    "transactions", "transaction_id, user_id, time, cents, ingested", "ON CONFLICT DO NOTHING"
-)
-_SELECT_SUMS = f"SELECT {_KEY}, events, amount, repeats FROM "
-_SELECT_TRANSACTIONS = "SELECT transaction_id, user_id, time, cents FROM transactions "
+_UPDATED = ", ".join(f"{column} = excluded.{column}" for column in SUM_COLUMNS.split(", "))
 
+Event = TypeVar("Event", bound=tuple[Any, ...])
 Record = TypeVar("Record", bound=tuple[Any, ...])
 Read = Callable[..., Awaitable[Any]]
+
+
+class _Statements(NamedTuple):
+    """What is done with one kind."""
+
+    insert_events: Insert
+    insert_sums: Insert
+    select_events: str
+    select_sums: str
+
+
+@cache
+def _statements(kind: CountedKind[Any]) -> _Statements:
+    columns = ", ".join(field.name for field in kind.fields)
+    upsert = f"ON CONFLICT ({sum_key(kind)}) DO UPDATE SET {_UPDATED} WHERE excluded.version > version"
+    return _Statements(
+        Insert(kind.events_table, f"{columns}, ingested", "ON CONFLICT DO NOTHING"),
+        Insert(kind.sums_table, f"{SUM_KEY}, {SUM_COLUMNS}", upsert),
+        f"SELECT {columns}, {number_column(kind)} FROM {kind.events_table}",
+        f"SELECT {SUM_KEY}, events, amount, repeats FROM {kind.sums_table}",
+    )
+
+
+@cache
+def _event_of(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
+    """Makes an event of a row of `select_events`."""
+    texts = [at for at, field in enumerate(kind.fields) if field.kind == "text"]
+    make, width = kind.event._make, len(kind.fields)  # type: ignore[attr-defined]
+
+    def event_of(row: tuple[Any, ...]) -> Event:
+        values = list(row[:width])
+        for at in texts:
+            values[at] = text(values[at])
+        made: Event = make(values)
+        return made
+
+    return event_of
 
 
 class SqliteLedgers:
@@ -48,63 +73,67 @@ class SqliteLedgers:
         """`read(work, *args)` calls in the reading thread, `write(work, *args)` with the writer first in the writing one."""
         self._read, self._write, self._reader, self._clock = read, write, reader, clock
 
-    async def write_votes(self, votes: Sequence[Vote]) -> list[tuple[Vote, str]]:
-        return await self._write(
-            _put, "write votes to", _INSERT_VOTES, votes, [(*vote, self._hour()) for vote in votes]
-        )
+    # -- writes
 
-    async def write_transactions(self, transactions: Sequence[Transaction]) -> list[tuple[Transaction, str]]:
-        rows = [(*each, self._hour()) for each in transactions]
-        return await self._write(_put, "write transactions to", _INSERT_TRANSACTIONS, transactions, rows)
+    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+        insert = _statements(kind).insert_events
+        return await self._write(_put, f"write {kind.many} to", insert, events, self._event_rows(events))
 
-    async def write_vote_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._write(_put, "write votes to", _INSERT["votes"], sums, self._rows_of(sums))
-
-    async def write_spend_sums(self, sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        return await self._write(_put, "write spending to", _INSERT["spend"], sums, self._rows_of(sums))
+    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        insert = _statements(kind).insert_sums
+        return await self._write(_put, f"write {kind.many} to", insert, sums, self._sum_rows(sums))
 
     def _hour(self) -> int:
         return int(self._clock()) // _HOUR_S * _HOUR_S
 
-    def _rows_of(self, sums: Sequence[Sum]) -> list[tuple]:
+    def _event_rows(self, events: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        hour = self._hour()
+        return [(*each, hour) for each in events]
+
+    def _sum_rows(self, sums: Sequence[Sum]) -> list[tuple[Any, ...]]:
         hour = self._hour()
         return [(*each, each.version, hour) for each in sums]
 
-    async def vote_sums(self, resolution: str, begin: float, end: float) -> list[Sum]:
-        return await self._sums("vote_sums WHERE resolution = ? AND start >= ? AND start < ?", resolution, begin, end)
+    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
+        insert = Insert(kind, "id, name", "ON CONFLICT (id) DO UPDATE SET name = excluded.name")
+        await self._write(_put, f"write {kind} to", insert, list(names.items()), list(names.items()))
 
-    async def kiosk_sums(self, candidate_id: int, begin: float, end: float) -> list[Sum]:
-        condition = "vote_sums WHERE resolution = 'kiosk' AND start >= ? AND start < ? AND grp >= ? AND grp < ?"
-        return await self._sums(condition, begin, end, f"{candidate_id}/", f"{candidate_id}0")  # '0' comes after '/'
+    # -- reads
 
-    async def spend_sums(self, user_id: str, resolution: str, begin: float, end: float) -> list[Sum]:
-        return await self._sums(
-            "spend_sums WHERE grp = ? AND resolution = ? AND start >= ? AND start < ?", user_id, resolution, begin, end
-        )
+    async def sums(
+        self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
+    ) -> list[Sum]:
+        condition, parameters = "resolution = ? AND start >= ? AND start < ?", [resolution, begin, end]
+        if kind.resolution[resolution].within:
+            condition += " AND grp >= ? AND grp < ?"
+            parameters += [f"{group}/", f"{group}0"]  # '0' comes after '/'
+        elif group is not None:
+            condition += " AND grp = ?"
+            parameters.append(group)
+        statement = f"{_statements(kind).select_sums} WHERE {condition}"
+        return [_sum_of(row) for row in await self._rows(statement, *parameters)]
 
-    async def _sums(self, condition: str, *parameters: object) -> list[Sum]:
-        return [_sum_of(row) for row in await self._rows(_SELECT_SUMS + condition, *parameters)]
+    async def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = await self._read(self._reader.rows, statement, parameters)
+        return rows
 
-    async def _rows(self, statement: str, *parameters: object) -> list[tuple]:
-        return await self._read(self._reader.rows, statement, parameters)
+    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+        order = ", ".join(name for name in ("time", *kind.id_fields) if name != kind.group_field)
+        condition = f"WHERE {kind.group_field} = ? AND time >= ? AND time < ? ORDER BY {order} LIMIT ?"
+        rows = await self._rows(f"{_statements(kind).select_events} {condition}", group, begin, end, limit)
+        return list(map(_event_of(kind), rows))
 
-    async def transactions(self, user_id: str, begin: float, end: float, limit: int) -> list[Transaction]:
-        condition = "WHERE user_id = ? AND time >= ? AND time < ? ORDER BY time, transaction_id LIMIT ?"
-        return [
-            _transaction_of(row)
-            for row in await self._rows(_SELECT_TRANSACTIONS + condition, user_id, begin, end, limit)
-        ]
-
-    async def spent(self, user_id: str, begin: float, end: float) -> tuple[int, int]:
+    async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         statement = (
-            "SELECT ifnull(sum(cents), 0), count(*) FROM transactions WHERE user_id = ? AND time >= ? AND time < ?"
+            f"SELECT ifnull(sum({kind.amount_field}), 0), count(*) FROM {kind.events_table} "
+            f"WHERE {kind.group_field} = ? AND time >= ? AND time < ?"
         )
-        ((cents, count),) = await self._rows(statement, user_id, begin, end)
-        return cents, count
+        ((amount, count),) = await self._rows(statement, group, begin, end)
+        return amount, count
 
-    async def top(self, limit: int) -> list[Top]:
+    async def top(self, kind: CountedKind[Any], limit: int) -> list[Top]:
         statement = (
-            "SELECT grp, sum(amount), sum(events) FROM spend_sums WHERE resolution = 'total' GROUP BY grp "
+            f"SELECT grp, sum(amount), sum(events) FROM {kind.sums_table} WHERE resolution = 'total' GROUP BY grp "
             "HAVING sum(events) > 0 ORDER BY sum(amount) DESC, grp LIMIT ?"
         )
         return [Top(text(row[0]), row[1], row[2]) for row in await self._rows(statement, limit)]
@@ -112,84 +141,109 @@ class SqliteLedgers:
     async def names(self, kind: Named) -> dict[str, str]:
         return {text(row[0]): text(row[1]) for row in await self._rows(f"SELECT id, name FROM {kind} ORDER BY id")}
 
-    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
-        insert = Insert(kind, "id, name", "ON CONFLICT (id) DO UPDATE SET name = excluded.name")
-        await self._write(_put, f"write {kind} to", insert, list(names.items()), list(names.items()))
-
-    async def all_votes(self) -> AsyncIterator[Vote]:
-        statement = "SELECT vote_id, candidate_id, time, kiosk_id, user_id, opinion, vote_no FROM votes WHERE vote_no > ? ORDER BY vote_no"
-        async for row in self._walk(statement):
-            yield Vote(text(row[0]), row[1], row[2], text(row[3]), text(row[4]), text(row[5]))
-
-    async def all_transactions(self) -> AsyncIterator[Transaction]:
-        statement = "SELECT transaction_id, user_id, time, cents, transaction_no FROM transactions WHERE transaction_no > ? ORDER BY transaction_no"
-        async for row in self._walk(statement):
-            yield _transaction_of(row)
-
-    async def _walk(self, statement: str) -> AsyncIterator[tuple]:
-        """All rows in slices; the last column tells where to go on."""
+    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+        column, event_of = number_column(kind), _event_of(kind)
+        statement = f"{_statements(kind).select_events} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
         after = -1
-        while rows := await self._rows(f"{statement} LIMIT {SLICE_ROWS}", after):
+        while rows := await self._rows(statement, after):
             for row in rows:
-                yield row
+                yield event_of(row)
             after = rows[-1][-1]
 
-    async def all_sums(self, ledger: str) -> AsyncIterator[Sum]:
-        table = {"votes": "vote_sums", "spend": "spend_sums"}[ledger]
-        last: tuple = ("", "", -(1 << 62), 0, 0)
-        statement = f"{_SELECT_SUMS}{table} WHERE ({_KEY}) > (?, ?, ?, ?, ?) ORDER BY {_KEY} LIMIT {SLICE_ROWS}"
+    async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
+        last: tuple[Any, ...] = ("", "", -(1 << 62), 0, 0)
+        statement = (
+            f"{_statements(kind).select_sums} WHERE ({SUM_KEY}) > (?, ?, ?, ?, ?) ORDER BY {SUM_KEY} LIMIT {SLICE_ROWS}"
+        )
         while rows := await self._rows(statement, *last):
             for row in rows:
                 yield _sum_of(row)
             last = rows[-1][:5]
 
+    # -- mending
+
+    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        insert, rows = _statements(kind).insert_events, self._event_rows(events)
+        await self._write(_replace, kind.events_table, kind.id_fields, list(map(kind.id_of, events)), insert, rows)
+
+    async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        insert, rows = _statements(kind).insert_sums, self._sum_rows(sums)
+        await self._write(_replace, kind.sums_table, SUM_KEY.split(", "), [each[:5] for each in sums], insert, rows)
+
+    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        await self._write(_replace, kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
+
+    async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        await self._write(_replace, kind.sums_table, SUM_KEY.split(", "), [each[:5] for each in sums])
+
+    # -- retention
+
     async def drop(self) -> None:
-        for table in ("votes", "vote_sums", "transactions", "spend_sums"):
-            while await self._write(_delete, table, "1"):
-                pass
+        for kind in COUNTED:
+            for table, key in ((kind.events_table, "rowid"), (kind.sums_table, sum_key(kind))):
+                while await self._write(_delete, table, key, "1"):
+                    pass
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
-        raw = reduced = 0
-        before = int(now - reduced_days * _DAY_S - _HOUR_S)
-        while gone := await self._write(_delete, "votes", f"ingested < {int(now - raw_days * _DAY_S - _HOUR_S)}"):
-            raw += gone
-        short = f"resolution = 'second' AND ingested < {int(now - SHORT_DAYS * _DAY_S)}"
-        for table, condition in (
-            ("transactions", f"ingested < {before}"),
-            ("vote_sums", short),
-            ("vote_sums", f"resolution IN ('kiosk', 'window') AND ingested < {before}"),
-            ("spend_sums", f"resolution IN ('minute', 'hour', 'day') AND ingested < {before}"),
-        ):
-            while gone := await self._write(_delete, table, condition):
-                reduced += gone
-        return raw, reduced
+        before = {
+            "raw": int(now - raw_days * _DAY_S - _HOUR_S),
+            "reduced": int(now - reduced_days * _DAY_S - _HOUR_S),
+            "short": int(now - SHORT_DAYS * _DAY_S),
+        }
+        gone = {"raw": 0, "reduced": 0, "short": 0}
+        for kind in COUNTED:
+            old: list[tuple[str, str, str, str]] = [
+                (kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}")
+            ]
+            for keeps in ("reduced", "short"):
+                named = ", ".join(f"'{each.name}'" for each in kind.resolutions if each.keeps == keeps)
+                condition = f"resolution IN ({named}) AND ingested < {before[keeps]}"
+                old.append((keeps, kind.sums_table, sum_key(kind), condition))
+            for keeps, table, key, condition in old:
+                while deleted := await self._write(_delete, table, key, condition):
+                    gone[keeps] += deleted
+        return gone["raw"], gone["reduced"] + gone["short"]
 
 
 def _put(
-    writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple]
+    writer: Writer, doing: str, insert: Insert, records: Sequence[Record], rows: Sequence[tuple[Any, ...]]
 ) -> list[tuple[Record, str]]:
     with writer.transaction(doing) as (connection, _):
         return [(records[index], reason) for index, reason in insert.run(connection, rows)]
 
 
-_WITHOUT_ROWID = {
-    "vote_sums": "resolution, start, grp, partition, share",
-    "spend_sums": "grp, resolution, start, partition, share",
-}
+def _replace(
+    writer: Writer,
+    table: str,
+    columns: Sequence[str],
+    keys: Sequence[tuple[Any, ...]],
+    insert: Insert | None = None,
+    rows: Sequence[tuple[Any, ...]] = (),
+) -> None:
+    """Deletes every copy of these keys, then inserts; all or nothing."""
+    with writer.transaction("mend") as (connection, _):
+        # a person may have written a text as a blob: the schema takes that for another key
+        statement = f"DELETE FROM {table} WHERE {' AND '.join(f'{column} IN (?, ?)' for column in columns)}"
+        for key in keys:
+            connection.execute(statement, [form for value in key for form in _forms(value)])
+        refused = insert.run(connection, rows) if insert is not None else []
+        if refused:
+            raise StoreError(f"{len(refused)} records cannot be mended, the first because: {refused[0][1]}")
 
 
-def _delete(writer: Writer, table: str, condition: str) -> int:
+def _forms(value: Any) -> tuple[Any, Any]:
+    if isinstance(value, str):
+        return stored(value), value.encode("utf-8", "surrogatepass")
+    return value, value
+
+
+def _delete(writer: Writer, table: str, key: str, condition: str) -> int:
     """One slice of the rows; how many went."""
-    key = _WITHOUT_ROWID.get(table, "rowid")
     statement = f"DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE {condition} LIMIT {SLICE_ROWS})"
     with writer.transaction("delete old records from") as (connection, _):
         found: sqlite3.Cursor = connection.execute(statement)
         return found.rowcount
 
 
-def _sum_of(row: tuple) -> Sum:
+def _sum_of(row: tuple[Any, ...]) -> Sum:
     return Sum(row[0], text(row[1]), row[2], row[3], row[4], row[5], number(row[6]), row[7])
-
-
-def _transaction_of(row: tuple) -> Transaction:
-    return Transaction(text(row[0]), text(row[1]), *row[2:4])

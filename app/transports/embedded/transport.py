@@ -13,12 +13,13 @@ from faust.transport import base
 from faust.transport.drivers import TRANSPORTS
 
 from app.settings import settings
+from app.transports.broker_view import GroupPositions
 from app.transports.changelog import Changelog, SqliteChangelog
 from app.transports.embedded.consumer import Consumer
 from app.transports.embedded.file import log_path
 from app.transports.embedded.producer import Producer
 from app.transports.embedded.shared_log import SharedLog, shared_log
-from app.transports.standing import Standing
+from app.transports.embedded.view import positions_in
 
 __all__ = ["Consumer", "Producer", "Transport", "register"]
 
@@ -68,15 +69,13 @@ class Transport(base.Transport):
         finally:
             await log.release()
 
-    async def standing(self, groups: Iterable[str]) -> Standing:
+    async def standing(self, groups: Iterable[str]) -> GroupPositions:
         """Where these consumer groups stand."""
         log = self.open_log()
         try:
-            lag = await log.run(log.log.lag)
-            committed = {group: await log.run(log.log.committed, group) for group in groups}
+            return await log.run(positions_in, log.log, list(groups))
         finally:
             await log.release()
-        return Standing(lag, committed)
 
 
 def register() -> None:

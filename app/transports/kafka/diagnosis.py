@@ -1,4 +1,4 @@
-"""Why a broker could not be reached: kafka-python says only that it could not, aiokafka's log says why."""
+"""Why a broker could not be reached, in one sentence: kafka-python says only that it could not, aiokafka's log says why."""
 
 from __future__ import annotations
 
@@ -7,12 +7,36 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from app.errors import LogUnreachable, SettingsError, WeblogsError
+from app.transports.kafka.options import aiokafka_options, servers
+
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["why_unreachable"]
+__all__ = ["unreachable"]
 
 _PATIENCE_S = 10.0
+
+
+def unreachable(settings: Settings, error: BaseException) -> WeblogsError:
+    """What to raise for a broker that does not answer (LogUnreachable) or does not let us in (SettingsError)."""
+    where = ", ".join(servers(settings.broker))
+    name = type(error).__name__
+    told = str(error) if str(error).startswith(name) else f"{name}: {error}"
+    why = told
+    if "bootstrap" in told:
+        why = _why_unreachable(settings)
+    if "Authentication" in why or "Sasl" in why:
+        return SettingsError(
+            f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
+        )
+    if "CERTIFICATE" in why or "SSL" in why:
+        return SettingsError(
+            f"Kafka at {where} shows a certificate that is not trusted, or speaks no TLS: check WEBLOGS_KAFKA_CA"
+        )
+    return LogUnreachable(
+        f"Kafka at {where} does not answer ({told}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
+    )
 
 
 class _Heard(logging.Handler):
@@ -26,7 +50,7 @@ class _Heard(logging.Handler):
         self.texts.append(record.getMessage())
 
 
-def why_unreachable(settings: Settings) -> str:
+def _why_unreachable(settings: Settings) -> str:
     """What one more try to connect says; empty where it connects. Blocking; may be called where an event loop runs."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, _try(settings)).result()
@@ -34,8 +58,6 @@ def why_unreachable(settings: Settings) -> str:
 
 async def _try(settings: Settings) -> str:
     from aiokafka import AIOKafkaProducer
-
-    from app.transports.kafka.options import aiokafka_options
 
     heard, logger = _Heard(), logging.getLogger("aiokafka")
     propagated, logger.propagate = logger.propagate, False

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from app.errors import LogUnreachable, SettingsError, WeblogsError
+from app.errors import SettingsError
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["MAX_MESSAGE_BYTES", "aiokafka_options", "client_options", "faust_credentials", "servers", "unreachable"]
+__all__ = ["MAX_MESSAGE_BYTES", "aiokafka_options", "client_options", "faust_credentials", "servers"]
 
 MAX_MESSAGE_BYTES = 8 << 20
 """Largest message, batch and request: topics and producers are set to the same."""
@@ -28,29 +28,6 @@ def servers(broker: str) -> list[str]:
     if not broker.startswith("kafka://") or not all(hosts):
         raise SettingsError(f"WEBLOGS_BROKER={broker!r}: write kafka://HOST:PORT, several separated by commas")
     return [host if ":" in host.rpartition("]")[2] else f"{host}:9092" for host in hosts]
-
-
-def unreachable(settings: Settings, error: BaseException) -> WeblogsError:
-    """What to raise for a broker that does not answer (LogUnreachable) or does not let us in (SettingsError)."""
-    where = ", ".join(servers(settings.broker))
-    name = type(error).__name__
-    told = str(error) if str(error).startswith(name) else f"{name}: {error}"
-    why = told
-    if "bootstrap" in told:
-        from app.transports.kafka.diagnosis import why_unreachable
-
-        why = why_unreachable(settings)
-    if "Authentication" in why or "Sasl" in why:
-        return SettingsError(
-            f"Kafka at {where} refused the login of {settings.kafka_user!r}: check WEBLOGS_KAFKA_USER and WEBLOGS_KAFKA_PASSWORD"
-        )
-    if "CERTIFICATE" in why or "SSL" in why:
-        return SettingsError(
-            f"Kafka at {where} shows a certificate that is not trusted, or speaks no TLS: check WEBLOGS_KAFKA_CA"
-        )
-    return LogUnreachable(
-        f"Kafka at {where} does not answer ({told}): is it running, and is WEBLOGS_KAFKA_SECURITY={settings.kafka_security} right?"
-    )
 
 
 def _ssl_context(settings: Settings) -> ssl.SSLContext | None:

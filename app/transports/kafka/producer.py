@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import SettingsError
-from app.transports.kafka.options import MAX_MESSAGE_BYTES, client_options, unreachable
+from app.transports.kafka.diagnosis import unreachable
+from app.transports.kafka.options import MAX_MESSAGE_BYTES, client_options
 from app.transports.messages import Message
 
 if TYPE_CHECKING:

@@ -7,29 +7,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import SettingsError
+from app.flows.registry import TABLES, TOPICS, changelog_topic
 from app.transports.kafka.admin import open_admin
-from app.transports.kafka.options import MAX_MESSAGE_BYTES, unreachable
+from app.transports.kafka.diagnosis import unreachable
+from app.transports.kafka.options import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
 __all__ = [
     "CHANGELOG_KEEPS_TOMBSTONES_S",
-    "FLOW_TOPICS",
-    "READ_BY_FLOW",
-    "READ_BY_STORES",
     "Topic",
     "admin",
-    "changelog_topic",
     "check_topics",
     "create_topics",
     "drop_topics",
 ]
 
-READ_BY_FLOW = ("weblogs", "weblogs_tokens", "votes", "spend")
-READ_BY_STORES = ("weblogs_tokens", "weblogs_rejects", "weblogs_reduced", "votes_reduced", "spend_reduced")
-FLOW_TOPICS = tuple(dict.fromkeys(READ_BY_FLOW + READ_BY_STORES))
-TABLES = ("byte_ranges", "vote_counts", "spend_totals")
 CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
 """A copy of the state that was away for longer may have missed that a key is gone."""
 
@@ -43,11 +37,6 @@ class Topic(NamedTuple):
     partitions: int
 
 
-def changelog_topic(app_id: str, table: str) -> str:
-    """As Faust names it."""
-    return f"{app_id}-{table}-changelog"
-
-
 def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
     """Name -> configuration."""
     common = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
@@ -59,7 +48,7 @@ def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
         "segment.ms": str(24 * 3600 * 1000),
         "max.compaction.lag.ms": str(48 * 3600 * 1000),
     }
-    return dict.fromkeys(FLOW_TOPICS, flow) | {changelog_topic(settings.app_id, table): changelog for table in TABLES}
+    return dict.fromkeys(TOPICS, flow) | {changelog_topic(settings.app_id, table): changelog for table in TABLES}
 
 
 @contextmanager

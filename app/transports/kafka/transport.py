@@ -13,13 +13,14 @@ from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
 from app.settings import settings
+from app.transports.broker_view import GroupPositions
 from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import Consumer
 from app.transports.kafka.topics import check_topics
+from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
-from app.transports.standing import KafkaStanding, Standing
 
 __all__ = ["Producer", "Transport", "register"]
 
@@ -57,7 +58,7 @@ class Transport(driver.Transport):
 
     Consumer: ClassVar[type] = Consumer
     Producer: ClassVar[type] = Producer
-    _standing: KafkaStanding | None = None
+    _standing: KafkaView | None = None
     _lock: WorkerLock | None = None
 
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
@@ -77,11 +78,11 @@ class Transport(driver.Transport):
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
         return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
 
-    async def standing(self, groups: Iterable[str]) -> Standing:
+    async def standing(self, groups: Iterable[str]) -> GroupPositions:
         """Where these consumer groups stand."""
         if self._standing is None:
-            self._standing = KafkaStanding(settings())
-        return await asyncio.to_thread(self._standing.look, sorted(groups))
+            self._standing = KafkaView(settings())
+        return await asyncio.to_thread(self._standing.positions, sorted(groups))
 
 
 def register() -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from app.domain.events import Sum, added
+from app.domain.counted import Sum, added
 from app.domain.times import iso
 
 __all__ = ["LAST_S", "as_csv", "as_distribution", "as_result", "binned", "second_bounds", "value_of"]

@@ -10,6 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from app.domain.counted import CountedKind
+from app.flows.spending import SPENDING
+from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
 from app.web.counted.cached import Cached, Entry, Shared, Times
@@ -73,16 +76,17 @@ class Results:
 
     async def votes(self, force: bool = False) -> Entry:
         """The distribution of all votes, of the windows since a day ago. Raises StoreError, TimeoutError."""
-        if await self.settle("votes") or force:
+        if await self.settle(VOTES) or force:
             return await self._votes.get(newer_than=time.time())
         return await self._votes.get()
 
-    async def settle(self, topic: str) -> bool:
-        """Wait until the few events that this worker accepted last can be seen; whether there were any."""
+    async def settle(self, kind: CountedKind[Any]) -> bool:
+        """Wait until the few events of a kind that this worker accepted last can be seen; whether there were any."""
+        topic = kind.name
         accepted = self._events.accepted[topic]
         if accepted == self._settled_to.get(topic, 0) or self._events.recent(topic) > _FEW:
             return False
-        await self._settled((topic, f"{topic}_reduced"))
+        await self._settled(kind.topics)
         self._settled_to[topic] = max(accepted, self._settled_to.get(topic, 0))
         return True
 
@@ -94,7 +98,7 @@ class Results:
     async def top(self, limit: int, force: bool = False) -> Entry:
         """[[user, cents, transactions]…], most first."""
         cached = self._other(f"top:{limit}", lambda: self._make_top(limit))
-        renew = await self.settle("spend") or force
+        renew = await self.settle(SPENDING) or force
         return await cached.get(newer_than=time.time() if renew else None)
 
     def _other(self, name: str, make: Callable[[], Awaitable[Any]]) -> Cached:
@@ -112,9 +116,9 @@ class Results:
         begin = (now - LOOK_BACK_S) // window_s * window_s
         async with asyncio.timeout(_READ_S):
             totals, seconds, windows = await asyncio.gather(
-                ledgers.vote_sums("total", 0, 1),
-                ledgers.vote_sums("second", *second_bounds(now)),
-                ledgers.vote_sums("window", begin, now + self._settings.vote_future + 1),
+                ledgers.sums(VOTES, None, "total", 0, 1),
+                ledgers.sums(VOTES, None, "second", *second_bounds(now)),
+                ledgers.sums(VOTES, None, "window", begin, now + self._settings.vote_future + 1),
             )
         return value_of(totals, seconds, windows, None, None, window_s)
 
@@ -122,10 +126,11 @@ class Results:
         ledgers = self._store.ledgers
         async with asyncio.timeout(_READ_S):
             seconds, windows = await asyncio.gather(
-                ledgers.vote_sums("second", *second_bounds(time.time())), ledgers.vote_sums("window", begin, end)
+                ledgers.sums(VOTES, None, "second", *second_bounds(time.time())),
+                ledgers.sums(VOTES, None, "window", begin, end),
             )
         return value_of(None, seconds, windows, begin, end, self._settings.vote_window)
 
     async def _make_top(self, limit: int) -> list[list[Any]]:
         async with asyncio.timeout(4 * _READ_S):
-            return [list(each) for each in await self._store.ledgers.top(limit)]
+            return [list(each) for each in await self._store.ledgers.top(SPENDING, limit)]

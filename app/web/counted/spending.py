@@ -1,25 +1,27 @@
-"""`/spending/…`: transactions in; what a user spent, payment by payment, by buckets of time, and in sum; the top spenders."""
+"""`/spending/…` and `/spender`: transactions in; what a user spent, payment by payment, by buckets of time, and in sum; the top spenders."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
-from app.domain.events import SPEND_RESOLUTIONS, Transaction, added
-from app.domain.spending import bucket_bounds, pieces
+from app.domain.counted import added
 from app.domain.times import iso
+from app.flows.spending import SPEND_RESOLUTIONS, SPENDING, bucket_bounds, pieces
 from app.stores.ledger_contract import Ledgers
-from app.web.counted.spend_fields import BadTransaction, read_transactions_body, transaction_of
+from app.web.counted.event_fields import BadEvent, read_transactions_body, transaction_of
+from app.web.counted.event_views import spend_columns
+from app.web.counted.posting import append, checked
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
-from app.web.counted.votes import taken
 from app.web.deliveries.weblogs import refuse_other_sites
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
+from app.web.service.rendering import html_answer
 
 __all__ = [
     "DEFAULT_TOP",
@@ -28,6 +30,7 @@ __all__ = [
     "MAX_TOP",
     "answer_buckets",
     "answer_spend",
+    "answer_spender",
     "answer_sum",
     "answer_top",
     "answer_transactions",
@@ -39,7 +42,11 @@ DEFAULT_LISTED = 1000
 MAX_BUCKETS = 50_000
 """About 35 days of minutes."""
 DEFAULT_TOP, MAX_TOP = 10, 1000
-_SHOWN_ERRORS = 20
+_CHARTS = (
+    ("The last hour, by minute", "minute", 3600),
+    ("The last day, by hour", "hour", 86400),
+    ("The last 60 days, by day", "day", 60 * 86400),
+)
 
 
 async def answer_spend(request: web.Request) -> web.Response:
@@ -50,28 +57,13 @@ async def answer_spend(request: web.Request) -> web.Response:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
         try:
             posted = read_transactions_body(body)
-        except BadTransaction as error:
+        except BadEvent as error:
             raise ApiError(400, str(error)) from None
         now = time.time()
-        events: list[tuple[str, Transaction]] = []
-        errors: list[dict[str, Any]] = []
-        for index, one in enumerate(posted):
-            try:
-                transaction = transaction_of(one, now)
-                events.append((transaction.user_id, transaction))
-            except BadTransaction as error:
-                errors.append({"index": index, "error_message": str(error)})
-        if errors:
-            first = errors[0]
-            many = (
-                f"{len(errors)} of {len(posted)} transactions are bad and none was taken. Number {first['index']}: "
-                if len(posted) > 1
-                else ""
-            )
-            raise ApiError(400, f"{many}{first['error_message']}", errors=errors[:_SHOWN_ERRORS])
-    ids = [transaction.transaction_id for _, transaction in events]
-    await taken(parts, "spend", events, transaction_ids=ids)
-    return json_answer({"success": True, "transactions": len(events), "transaction_ids": ids})
+        found = checked(SPENDING, posted, lambda one: transaction_of(one, now), as_list=len(posted) > 1)
+    ids = [transaction.transaction_id for transaction in found]
+    await append(parts, SPENDING, found, transaction_ids=ids)
+    return json_answer({"success": True, "transactions": len(found), "transaction_ids": ids})
 
 
 def _asked(request: web.Request, known: set[str]) -> tuple[str, float, float]:
@@ -93,9 +85,9 @@ async def answer_transactions(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     user_id, begin, end = _asked(request, {"from", "to", "limit"})
     limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        found = await parts.store.ledgers.transactions(user_id, begin, end, limit + 1)
+        found = await parts.store.ledgers.events(SPENDING, user_id, begin, end, limit + 1)
     rows = [
         {"transaction_id": each.transaction_id, "time": iso(each.time), "cents": each.cents} for each in found[:limit]
     ]
@@ -117,9 +109,9 @@ async def answer_buckets(request: web.Request) -> web.Response:
             400,
             f"{(end - begin) / length_s:.0f} buckets are too many; at most {MAX_BUCKETS}: ask for less, or a coarser resolution.",
         )
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        sums = await parts.store.ledgers.spend_sums(user_id, resolution, *bucket_bounds(begin, end, resolution))
+        sums = await parts.store.ledgers.sums(SPENDING, user_id, resolution, *bucket_bounds(begin, end, resolution))
     rows = [
         {"start": iso(start), "end": iso(start + length_s), "cents": cents, "transactions": events}
         for (_, start), (events, cents, _) in sorted(added(sums).items())
@@ -134,10 +126,10 @@ async def answer_sum(request: web.Request) -> web.Response:
     """What a user spent from a moment (inclusive) to another (exclusive), to the cent; without them, in all."""
     parts = request.app[PARTS]
     user_id, begin, end = _asked(request, {"from", "to"})
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     if "from" not in request.query and "to" not in request.query:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            total = added(await parts.store.ledgers.spend_sums(user_id, "total", 0, 1))
+            total = added(await parts.store.ledgers.sums(SPENDING, user_id, "total", 0, 1))
         events, cents, _ = total.get((user_id, 0), (0, 0, 0))
         return json_answer({"user_id": user_id, "from": None, "to": None, "cents": cents, "transactions": events})
     async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -150,8 +142,8 @@ async def spent_between(ledgers: Ledgers, user_id: str, begin: float, end: float
 
     async def of(resolution: str | None, first: float, last: float) -> tuple[int, int]:
         if resolution is None:
-            return await ledgers.spent(user_id, first, last)
-        sums = await ledgers.spend_sums(user_id, resolution, first, last)
+            return await ledgers.spent(SPENDING, user_id, first, last)
+        sums = await ledgers.sums(SPENDING, user_id, resolution, first, last)
         return sum(each.amount for each in sums), sum(each.events for each in sums)
 
     found = await asyncio.gather(*(of(*piece) for piece in pieces(begin, end)))
@@ -168,3 +160,32 @@ async def answer_top(request: web.Request) -> web.Response:
     rows = [{"user_id": user_id, "cents": cents, "transactions": events} for user_id, cents, events in entry.value]
     headers = fresh_headers(entry, parts.results.max_age_s, json.dumps(rows).encode())
     return json_answer({"top": rows, "last_update_time": iso(entry.made)}, headers=headers)
+
+
+async def answer_spender(request: web.Request) -> web.Response:
+    """Minutes, hours and days of one user, asked by `user`."""
+    user = request.query.get("user", "")
+    if not user:
+        raise ApiError(400, "A spender is asked by user.")
+    parts = request.app[PARTS]
+    now, ledgers = time.time(), parts.store.ledgers
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        total, *found = await asyncio.gather(
+            ledgers.sums(SPENDING, user, "total", 0, 1),
+            *(
+                ledgers.sums(SPENDING, user, name, *bucket_bounds(now - span_s, now + 1, name))
+                for _, name, span_s in _CHARTS
+            ),
+        )
+    events, cents, _ = added(total).get((user, 0), (0, 0, 0))
+    if not events:
+        raise ApiError(404, "Nothing is known of this user.")
+    charts = [
+        (
+            title,
+            spend_columns({start: counts[1] for (_, start), counts in added(sums).items()}, SPEND_RESOLUTIONS[name]),
+        )
+        for (title, name, _), sums in zip(_CHARTS, found, strict=True)
+    ]
+    link = f"/spending/{quote(user, safe='')}"
+    return html_answer("spender.html", user=user, cents=cents, transactions=events, charts=charts, link=link)

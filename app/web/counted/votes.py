@@ -7,41 +7,26 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from app.domain.events import Vote
-from app.errors import LogError, LogFull
-from app.web.counted.vote_fields import BadVote, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
+from app.flows.votes import VOTES
+from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
+from app.web.counted.posting import append, checked
 from app.web.deliveries.weblogs import refuse_other_sites
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS, Parts
 from app.web.service.rendering import html_answer
 
-__all__ = ["MAX_VOTE_BYTES", "answer_vote", "answer_vote_page", "answer_votes", "taken"]
+__all__ = ["MAX_VOTE_BYTES", "answer_vote", "answer_vote_page", "answer_votes"]
 
 MAX_VOTE_BYTES = 64 << 10
 """Largest body of one vote."""
 _FORM = "application/x-www-form-urlencoded"
-_SHOWN_ERRORS = 20
 
 
 async def _ballot(parts: Parts, wanted: int | None) -> Ballot:
     own = parts.settings
     candidates = await parts.names.candidates(wanted)
     return Ballot(time.time(), candidates, own.event_horizon, own.vote_future, own.vote_one_per_user)
-
-
-def _keyed(vote: Vote, one_per_user: bool) -> tuple[str, Vote]:
-    return (vote.user_id or "" if one_per_user else vote.vote_id, vote)
-
-
-async def taken(parts: Parts, topic: str, events: list, **fields: object) -> None:
-    """Returns once the events are durable; `fields` go with the refusal where they are not."""
-    try:
-        await parts.events.append(topic, events)
-    except LogFull as error:
-        raise ApiError(503, str(error), {"Retry-After": "2"}, **fields) from None
-    except LogError as error:
-        raise ApiError(503, str(error), {"Retry-After": "10"}, **fields) from None
 
 
 async def answer_vote(request: web.Request) -> web.Response:
@@ -53,9 +38,9 @@ async def answer_vote(request: web.Request) -> web.Response:
         try:
             posted = _posted(request.content_type, body)
             vote = vote_of(posted, await _ballot(parts, posted.candidate_id))
-        except BadVote as error:
+        except BadEvent as error:
             raise ApiError(400, str(error)) from None
-    await taken(parts, "votes", [_keyed(vote, parts.settings.vote_one_per_user)], vote_id=vote.vote_id)
+    await append(parts, VOTES, [vote], vote_id=vote.vote_id)
     if request.content_type == _FORM and "text/html" in request.headers.get("Accept", ""):
         return html_answer("message.html", 200, title="Thank you", message="Your vote is taken.")
     return json_answer({"success": True, "vote_id": vote.vote_id})
@@ -65,7 +50,7 @@ def _posted(content_type: str, body: bytes) -> PostedVote:
     if content_type == _FORM and not body.lstrip().startswith(b"{"):  # curl -d says form even of JSON
         return read_form(body)
     if not body:
-        raise BadVote("candidate_id is required!")
+        raise BadEvent("candidate_id is required!")
     return read_vote(body)
 
 
@@ -77,23 +62,14 @@ async def answer_votes(request: web.Request) -> web.Response:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
         try:
             posted = read_votes_body(body)
-        except BadVote as error:
+        except BadEvent as error:
             raise ApiError(400, str(error)) from None
         ballot = await _ballot(parts, None)
         if any(one.candidate_id is not None and one.candidate_id not in ballot.candidates for one in posted):
             ballot = await _ballot(parts, -1)
-        votes, errors = [], []
-        for index, one in enumerate(posted):
-            try:
-                votes.append(_keyed(vote_of(one, ballot), ballot.one_per_user))
-            except BadVote as error:
-                errors.append({"index": index, "error_message": str(error)})
-        if errors:
-            first = errors[0]
-            message = f"{len(errors)} of {len(posted)} votes are bad and none was taken. Number {first['index']}: {first['error_message']}"
-            raise ApiError(400, message, errors=errors[:_SHOWN_ERRORS])
-    await taken(parts, "votes", votes)
-    return json_answer({"success": True, "votes": len(votes), "vote_ids": [vote.vote_id for _, vote in votes]})
+        votes = checked(VOTES, posted, lambda one: vote_of(one, ballot))
+    await append(parts, VOTES, votes)
+    return json_answer({"success": True, "votes": len(votes), "vote_ids": [vote.vote_id for vote in votes]})
 
 
 async def answer_vote_page(request: web.Request) -> web.Response:

@@ -8,6 +8,7 @@ from io import BytesIO
 
 from app.domain import formats
 from app.domain.formats.base import Format, FormatOptions
+from app.messages.headers import HEADERS_FORM, Headers
 from app.settings import Settings
 from app.sources.files.chunks import Chunk, chunks
 from app.sources.identity.heads import HeadRule, head_rule, text_of
@@ -56,12 +57,12 @@ def _name(key: str) -> bytes:
 
 
 def _headers(chunk: Chunk, form: Format | None, placed: bool) -> dict[str, bytes]:
-    headers = {}
+    headers = {Headers.FORM: b"%d" % HEADERS_FORM}
     if placed:
-        headers["position"] = str(chunk.position).encode()
+        headers[Headers.POSITION] = str(chunk.position).encode()
     if form is not None:
-        headers["format"] = form.name.encode()
-        headers["head"] = "\n".join(chunk.head).encode()
+        headers[Headers.FORMAT] = form.name.encode()
+        headers[Headers.HEAD] = "\n".join(chunk.head).encode()
     if chunk.too_long:
-        headers["too_long"] = str(chunk.too_long).encode()
+        headers[Headers.TOO_LONG] = str(chunk.too_long).encode()
     return headers

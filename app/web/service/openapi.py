@@ -8,7 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from app.messages.events import MAX_CENTS, MAX_ID, MAX_NAME_CHARS, MAX_OPINION_CHARS
+from app.domain.counted import MAX_NAME_CHARS
+from app.flows.spending import MAX_CENTS
+from app.flows.votes import MAX_ID, MAX_OPINION_CHARS
 from app.web.counted.spending import DEFAULT_TOP, MAX_LISTED, MAX_TOP
 
 __all__ = ["answer_openapi", "document"]

@@ -16,8 +16,14 @@ from app.web.counted.candidates import answer_candidates, answer_put_candidates,
 from app.web.counted.event_intake import Events
 from app.web.counted.names import Names
 from app.web.counted.results import Results
-from app.web.counted.spender import answer_spender
-from app.web.counted.spending import answer_buckets, answer_spend, answer_sum, answer_top, answer_transactions
+from app.web.counted.spending import (
+    answer_buckets,
+    answer_spend,
+    answer_spender,
+    answer_sum,
+    answer_top,
+    answer_transactions,
+)
 from app.web.counted.vote_results import answer_distribution, answer_result
 from app.web.counted.votes import answer_vote, answer_vote_page, answer_votes
 from app.web.deliveries.api import answer_deliveries, answer_key_hash

@@ -1,0 +1,241 @@
+"""Counted events and their sums: one store against the topic, and against itself, its sums made again from its events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from app.checking.counted_records import CountedRecord, event_record, sum_record
+from app.checking.digests import Buckets
+from app.checking.mender import Mender
+from app.checking.raw_records import MOST_RECORDS
+from app.checking.remade_sums import RemadeSums
+from app.checking.report import Difference, Report
+from app.checking.shares import Share, TooMany, by_shares
+from app.checking.store_digests import StoreDigests
+from app.checking.topic_view import TopicView
+from app.domain.counted import CountedKind
+from app.settings import Settings
+from app.stores.contract import Store
+
+__all__ = ["compare_counted"]
+
+
+async def compare_counted(
+    kind: CountedKind[Any],
+    store: Store,
+    view: TopicView | None,
+    settings: Settings,
+    now: float,
+    report: Report,
+    mender: Mender | None,
+    digests: StoreDigests,
+    again: bool = True,
+) -> None:
+    """What counts of a kind must be stored once and as the topic has it, and its sums must be those of its events.
+
+    `again`: compare the sums with the stored events, too.
+    """
+    events = _TopicComparison(event_record(kind), kind, store, view, settings, report, mender, digests)
+    await events.run()
+    sums = _TopicComparison(sum_record(kind), kind, store, view, settings, report, mender, digests)
+    sums.complete = events.complete
+    await sums.run()
+    if not again or (events.found and mender is None):
+        return  # then the sums are those of other events
+    made_again = RemadeSums(kind, store, view, settings, now, report, mender, sums.found)
+    async for _ in by_shares(made_again.compare):
+        pass
+
+
+class _Wanted(NamedTuple):
+    """What the topic has under one key."""
+
+    version: int
+    digests: tuple[int, ...]
+    """Of all records of this version: an id that was forgotten may come again with other fields."""
+
+
+class _TopicComparison:
+    """Record by record, share by share."""
+
+    def __init__(
+        self,
+        how: CountedRecord,
+        kind: CountedKind[Any],
+        store: Store,
+        view: TopicView | None,
+        settings: Settings,
+        report: Report,
+        mender: Mender | None,
+        digests: StoreDigests,
+    ) -> None:
+        self.how, self.kind, self.store, self.view = how, kind, store, view
+        self.settings, self.report, self.mender, self.digests = settings, report, mender, digests
+        self.whole = view is not None and view.knows_all(kind.reduced)
+        self.complete = self.whole
+        """The topic knows all that the store holds: it was not created anew beside an older store."""
+        self.found: set[str] = set()
+        """Names of what differs."""
+        self._sums = Buckets()
+
+    async def run(self) -> None:
+        async for _ in by_shares(self._compare):
+            pass
+        record, name = self.how.record, self.store.name
+        self.report.compared["store", name, record] += self._sums.records
+        self.report.checksums.setdefault(name, {})[record] = self._sums.checksum
+        self.digests.sums[record] = self._sums
+
+    async def _compare(self, share: Share) -> None:
+        how = self.how
+        wanted, first = await self._wanted(share)
+        missing = set(wanted)
+        found: dict[int, tuple[str, str, str]] = {}
+        copies: dict[int, list[Any]] = {}
+        kept: dict[int, int] = {}
+        unknown: list[Any] = []
+        rows = Buckets()
+        async for record in how.stored(self.store):
+            number = how.number(record)
+            if not share.takes(number):
+                continue
+            digest = how.digest(record)
+            rows.add(how.bucket(record, self.settings.partitions), number, digest)
+            missing.discard(number)
+            wrong = self._wrong(record, digest, wanted.get(number), kept.get(number))
+            if wrong is not None:
+                found[number] = (how.name(record), *wrong)
+                copies.setdefault(number, []).append(record)
+            elif number not in wanted and self.whole:
+                unknown.append(record)
+            kept.setdefault(number, digest)
+            if len(kept) > MOST_RECORDS:
+                raise TooMany
+        self._add_extra(unknown, first, found, copies)
+        names = await self._names(missing)
+        found |= {number: (names[number], "lacking", "the topic has it") for number in missing}
+        on_the_way = await self._on_the_way(found)
+        self.report.on_the_way[self.store.name] += len(on_the_way)
+        found = {number: what for number, what in found.items() if number not in on_the_way}
+        for name, kind, why in found.values():
+            self.report.add(Difference(self.store.name, how.record, kind, name, why))
+            self.found.add(name)
+        if self.view is not None:
+            self.report.compared["topic", self.store.name, how.record] += len(wanted)
+        self._sums.take(rows)
+        if self.mender is not None and found:
+            await self._mend(self.mender, found, copies, wanted)
+
+    def _wrong(self, record: Any, digest: int, wanted: _Wanted | None, before: int | None) -> tuple[str, str] | None:
+        if before is not None:
+            return "doubled", "it is stored more than once"
+        if wanted is None or digest in wanted.digests:
+            return None
+        version = self.how.version(record)
+        if version > wanted.version and not self.whole:
+            return None  # of messages that were trimmed, perhaps of an earlier state
+        if version != wanted.version:
+            return "altered", f"{record[5:]} where the topic has version {wanted.version}, not {version}"
+        return "altered", "its content is not that in the topic"
+
+    def _add_extra(
+        self,
+        unknown: Sequence[Any],
+        first: dict[str, float],
+        found: dict[int, tuple[str, str, str]],
+        copies: dict[int, list[Any]],
+    ) -> None:
+        """What the topic does not have, and would have if it was of its time."""
+        how = self.how
+        older = [record for record in unknown if self._is_older(record, first)]
+        if older:
+            self.complete = False
+        for record in unknown:
+            resolution, _ = how.started(record)
+            if not self._is_older(record, first) and (resolution != "total" or self.complete):
+                number = how.number(record)
+                found[number] = (how.name(record), "extra", "the topic does not have it")
+                copies.setdefault(number, []).append(record)
+
+    def _is_older(self, record: Any, first: dict[str, float]) -> bool:
+        name, start = self.how.started(record)
+        return start < first.get(name, float("inf"))
+
+    async def _wanted(self, share: Share) -> tuple[dict[int, _Wanted], dict[str, float]]:
+        """What the topic has of a share, and the first start of each name in all of it."""
+        how = self.how
+        wanted: dict[int, _Wanted] = {}
+        first: dict[str, float] = {}
+        if self.view is None:
+            return wanted, first
+        async for message in self.view.counted(self.kind):
+            for record in how.of(message):
+                name, start = how.started(record)
+                first[name] = min(start, first.get(name, start))
+                number = how.number(record)
+                if not share.takes(number):
+                    continue
+                version, digest = how.version(record), how.digest(record)
+                known = wanted.get(number)
+                if known is None or version > known.version:
+                    wanted[number] = _Wanted(version, (digest,))
+                elif version == known.version and digest not in known.digests:
+                    wanted[number] = _Wanted(version, (*known.digests, digest))
+            if len(wanted) > MOST_RECORDS:
+                raise TooMany
+        return wanted, first
+
+    async def _names(self, numbers: Collection[int]) -> dict[int, str]:
+        """From the topic, of those that the store lacks."""
+        names: dict[int, str] = {}
+        if self.view is None or not numbers:
+            return names
+        async for message in self.view.counted(self.kind):
+            for record in self.how.of(message):
+                if (number := self.how.number(record)) in numbers:
+                    names[number] = self.how.name(record)
+        return names
+
+    async def _on_the_way(self, numbers: Collection[int]) -> set[int]:
+        if self.view is None or not numbers:
+            return set()
+        return {
+            number
+            async for message in self.view.counted_on_the_way(self.kind)
+            for record in self.how.of(message)
+            if (number := self.how.number(record)) in numbers
+        }
+
+    async def _mend(
+        self,
+        mender: Mender,
+        found: dict[int, tuple[str, str, str]],
+        copies: dict[int, list[Any]],
+        wanted: dict[int, _Wanted],
+    ) -> None:
+        how = self.how
+        wrong = {number: some for number, some in copies.items() if number in found}
+        alone = [some[0] for number, some in wrong.items() if number not in wanted and found[number][1] == "doubled"]
+        await mender.remove(
+            how.record,
+            [
+                record
+                for number, some in wrong.items()
+                if number in wanted or found[number][1] == "extra"
+                for record in some
+            ],
+        )
+        left = {number: wanted[number] for number in found if number in wanted}
+        if left and self.view is not None:
+            async for message in self.view.counted(self.kind):
+                some = []
+                for record in how.of(message):
+                    right = left.get(how.number(record))
+                    if right is not None and how.version(record) == right.version:
+                        some.append(record)
+                        del left[how.number(record)]
+                await mender.write(how.record, some)
+                if not left:
+                    break
+        await mender.write(how.record, alone)  # exactly these, once

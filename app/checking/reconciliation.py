@@ -1,0 +1,120 @@
+"""All comparisons of a run, in their order: hits, rejects, deliveries and counted events of each store, then the stores among one
+another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from app.checking.counted import compare_counted
+from app.checking.deliveries import Basis, compare_reduced
+from app.checking.mender import Mender
+from app.checking.raw_records import HITS, REJECTS, compare_raw
+from app.checking.remade_deliveries import RemadeDeliveries
+from app.checking.report import Difference, Report
+from app.checking.store_digests import StoreDigests
+from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
+from app.checking.topic_view import TopicView
+from app.domain.open_deliveries import SizeOf, no_sizes
+from app.domain.windows import Rules
+from app.flows.registry import COUNTED
+from app.settings import Settings
+from app.stores.contract import Store
+from app.stores.refused import refusal_id
+from app.transports.broker_view import BrokerView
+
+__all__ = ["Run", "check_stores", "reconcile"]
+
+
+class Run(NamedTuple):
+    """What a run compares with."""
+
+    settings: Settings
+    reader: BrokerView | None
+    size_of: SizeOf = no_sizes
+    topic: bool = True
+    """Compare with what the topics hold."""
+    raw: bool = True
+    """Compare deliveries with what the stored raw hits make."""
+    on_progress: Callable[[str, int], object] = lambda what, count: None
+    clock: Callable[[], float] = time.time
+    """What retention is measured by."""
+
+    def view_of(self, store: Store) -> TopicView | None:
+        if self.reader is None:
+            return None
+        own = self.settings.app_id
+        return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
+
+
+async def reconcile(
+    run: Run, store: Store, report: Report, mender: Mender | None = None
+) -> tuple[TopicView | None, StoreDigests]:
+    """One store against the topics and against itself; with a mender, what differs is mended on the way.
+
+    Returns the view taken of the topics, and what was learnt of the store, as it was before anything was mended.
+    """
+    settings, view = run.settings, run.view_of(store)
+    kept = settings.store_raw
+    rules = Rules(settings.window, settings.window_length, settings.lateness)
+    # hits that are mended must be read again, to be merged as they are then
+    seen = StoreDigests(RemadeDeliveries(rules, run.size_of) if mender is None and run.raw else None)
+    counts = await store.counts()
+    report.lines[store.name] = counts.hits, sum(counts.rejects.values())
+    if view is None:
+        if run.topic:
+            report.skipped.append(f"{store.name}: there is no log, so it is compared with its own raw hits alone")
+    else:
+        if waiting := view.waiting():
+            report.waiting[store.name] = waiting
+        if kept == "all" and run.topic:
+            await compare_raw(
+                HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen
+            )
+        if kept != "none" and run.topic:
+            await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender, seen)
+    if kept != "all" and run.raw:
+        report.skipped.append(
+            f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
+        )
+    basis = Basis(rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
+    await compare_reduced(store, view, basis, report, mender, seen)
+    for kind in COUNTED:
+        of_topic = view if run.topic else None
+        await compare_counted(kind, store, of_topic, settings, run.clock(), report, mender, seen, run.raw)
+    await _compare_counts(store, report, mender)
+    return view, seen
+
+
+async def _compare_counts(store: Store, report: Report, mender: Mender | None) -> None:
+    """A store that keeps its counts beside the records can be asked whether they agree."""
+    miscounted = getattr(store, "miscounted", None)
+    if miscounted is not None and await miscounted():
+        report.add(Difference(store.name, "count", "altered", "counts", "they are not those of the records"))
+        if mender is not None:
+            await mender.recount()
+
+
+async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:
+    """Every store by itself, then each against the first one."""
+    looks = [await reconcile(run, store, report) for store in stores]
+    for store, (_, seen) in zip(stores, looks, strict=True):
+        if not getattr(store, "holds_no_doubles", False):
+            await find_doubles(HIT, store, report, seen)
+            await find_doubles(REJECT, store, report, seen)
+    views = [view for view, _ in looks if view is not None]
+    for other, (_, seen) in zip(stores[1:], looks[1:], strict=True):
+        for kind in ALL_KINDS:
+            await compare_stores(kind, stores[0], other, run.settings.partitions, report, views, (looks[0][1], seen))
+
+
+async def _refused(view: TopicView, store: str) -> set[str]:
+    """Raw ids of what the store refused for good, as the topic of rejects tells."""
+    reason = f"refused_by_{store}"
+    return {
+        refusal_id(store, reject.raw_id)
+        async for rejects in view.rejects()
+        for reject in rejects
+        if reject.reason == reason
+    }

@@ -1,0 +1,179 @@
+"""One store against another, and a store against itself: what topics tell nothing of any more."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+from app.checking.counted_records import event_record, sum_record
+from app.checking.digests import (
+    Bucket,
+    Buckets,
+    delivery_bucket,
+    hit_bucket,
+    hit_digest,
+    key_number,
+    mark_of,
+    reject_bucket,
+    reject_digest,
+)
+from app.checking.raw_records import MOST_RECORDS, number_of
+from app.checking.report import Difference, Report
+from app.checking.shares import Share, TooMany, by_shares
+from app.checking.store_digests import StoreDigests
+from app.checking.topic_view import TopicView
+from app.domain.records import Delivery
+from app.flows.registry import COUNTED
+from app.stores.contract import Store
+
+__all__ = ["ALL_KINDS", "Kind", "compare_stores", "find_doubles"]
+
+
+class Kind(NamedTuple):
+    """How one kind of record is read from a store and named."""
+
+    record: str
+    stored: Callable[[Store], AsyncIterator[Any]]
+    bucket: Callable[[Any, int], Bucket]
+    number: Callable[[Any], int]
+    """By which records are shared out."""
+    name: Callable[[Any], str]
+    digest: Callable[[Any], int]
+
+
+def _version_and_content(record: Delivery) -> int:
+    mark = mark_of(record)
+    return mark.digest ^ mark.version
+
+
+HIT = Kind(
+    "hit",
+    lambda store: store.all_hits(),
+    hit_bucket,
+    lambda hit: number_of(hit.raw_id),
+    lambda hit: hit.raw_id,
+    hit_digest,
+)
+REJECT = Kind(
+    "reject",
+    lambda store: store.all_rejects(),
+    reject_bucket,
+    lambda each: number_of(each.raw_id),
+    lambda each: each.raw_id,
+    reject_digest,
+)
+DELIVERY = Kind(
+    "delivery",
+    lambda store: store.all_deliveries(),
+    delivery_bucket,
+    lambda each: key_number(each[:3]),
+    lambda each: f"{each[0]} {each[1]} {each[2]} from {each[3]:.3f}",
+    _version_and_content,
+)
+COUNTED_RECORDS = tuple(make(kind) for kind in COUNTED for make in (event_record, sum_record))
+ALL_KINDS = (
+    HIT,
+    REJECT,
+    DELIVERY,
+    *(Kind(how.record, how.stored, how.bucket, how.number, how.name, how.digest) for how in COUNTED_RECORDS),
+)
+
+
+async def compare_stores(
+    kind: Kind,
+    one: Store,
+    other: Store,
+    partitions: int,
+    report: Report,
+    views: list[TopicView],
+    seen: tuple[StoreDigests, StoreDigests],
+) -> None:
+    """Whether two stores hold the same. What is on its way to one of them (`views`) is no difference."""
+    sums = [
+        each.sums.get(kind.record) or await _sums(kind, store, partitions)
+        for store, each in zip((one, other), seen, strict=True)
+    ]
+    differing = sums[0].differing(sums[1])
+    if not differing:
+        return
+
+    async def compare(share: Share) -> None:
+        held: dict[str, int] = {}
+        async for record in kind.stored(one):
+            if share.takes(kind.number(record)) and kind.bucket(record, partitions) in differing:
+                held[kind.name(record)] = kind.digest(record)
+                if len(held) > MOST_RECORDS:
+                    raise TooMany
+        found: dict[str, str] = {}
+        seen = 0
+        async for record in kind.stored(other):
+            if share.takes(kind.number(record)) and kind.bucket(record, partitions) in differing:
+                name, digest = kind.name(record), kind.digest(record)
+                known = held.pop(name, None)
+                if known != digest:
+                    found[name] = (
+                        f"{one.name} does not have it" if known is None else f"its content is another one in {one.name}"
+                    )
+                    seen += 1
+                    if seen > MOST_RECORDS:
+                        raise TooMany
+        found |= dict.fromkeys(held, f"{one.name} has it, {other.name} does not")
+        for view in views:
+            for name in await _on_the_way(kind, view, found):
+                del found[name]
+                report.on_the_way[other.name] += 1
+        for name, why in found.items():
+            report.add(Difference(other.name, kind.record, "apart", name, why))
+
+    async for _ in by_shares(compare):
+        pass
+
+
+async def _sums(kind: Kind, store: Store, partitions: int) -> Buckets:
+    sums = Buckets()
+    async for record in kind.stored(store):
+        sums.add(kind.bucket(record, partitions), kind.number(record), kind.digest(record))
+    return sums
+
+
+async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set[str]:
+    if not names:
+        return set()
+    if kind.record == "hit":
+        return {hit.raw_id async for hits in view.hits_on_the_way() for hit in hits if hit.raw_id in names}
+    if kind.record == "reject":
+        return {each.raw_id async for rejects in view.rejects_on_the_way() for each in rejects if each.raw_id in names}
+    for counted in COUNTED:
+        for how in (event_record(counted), sum_record(counted)):
+            if how.record == kind.record:
+                return {
+                    name
+                    async for message in view.counted_on_the_way(counted)
+                    for each in how.of(message)
+                    if (name := how.name(each)) in names
+                }
+    keys = {tuple(hit[1:4]) async for hits in view.hits_on_the_way() for hit in hits}
+    keys |= {each[:3] async for records in view.deliveries_on_the_way() for each in records}
+    beginnings = {" ".join(map(str, key)) + " from " for key in keys}
+    return {name for name in names if name.rpartition(" from ")[0] + " from " in beginnings}
+
+
+async def find_doubles(kind: Kind, store: Store, report: Report, seen: StoreDigests) -> None:
+    """Records that stand more than once under one raw id, which no schema of the store forbids."""
+    ids = seen.ids.get(kind.record)
+    if ids is not None and ids.surely_differ:
+        return
+
+    async def look(share: Share) -> None:
+        seen: set[str] = set()
+        doubled: set[str] = set()
+        async for record in kind.stored(store):
+            if share.takes(kind.number(record)):
+                (doubled if record.raw_id in seen else seen).add(record.raw_id)
+                if len(seen) > MOST_RECORDS:
+                    raise TooMany
+        for name in doubled:
+            report.add(Difference(store.name, kind.record, "doubled", name, "it stands there more than once"))
+
+    async for _ in by_shares(look):
+        pass

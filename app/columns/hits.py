@@ -1,0 +1,165 @@
+"""Hits of one source as columns: from lines or from a message, and on to a message or to their deliveries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.columns.blocks import LineColumns
+from app.columns.groups import Groups
+from app.columns.keys import KeyNames, ListedKeys, TextKeys
+from app.columns.parts import added
+from app.domain.key_hits import Key
+from app.domain.records import short_id_factors
+from app.domain.windows import Rules
+from app.messages.packed_hits import PackedHits
+
+__all__ = ["HitColumns"]
+
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Positions = NDArray[np.uint64]
+
+
+class HitColumns(NamedTuple):
+    """Hits in the order of their source, a value a hit; none has a flag."""
+
+    names: KeyNames
+    codes: Ints
+    """Numbers of the keys."""
+    times: Floats
+    positions: Positions
+    statuses: Ints
+    lo: Ints
+    hi: Ints
+    """lo 0 and hi -1 if a hit names no range."""
+    sent: Ints | None
+    """Bytes of the body, -1 if a hit does not name them; None if no hit does. So is the next."""
+    total: Ints | None
+    """Size of the whole file."""
+
+    @classmethod
+    def of_lines(cls, blocks: Sequence[LineColumns]) -> HitColumns:
+        """The hits in some blocks of one format."""
+        keys = TextKeys(blocks)
+        times, positions, lo, hi, statuses = (
+            np.concatenate(some)
+            for some in zip(
+                *[(block.times, block.positions, block.lo, block.hi, block.statuses) for block in blocks], strict=True
+            )
+        )
+        told = [(block.sent, block.total) for block in blocks if block.sent is not None and block.total is not None]
+        sent, total = (np.concatenate(some) for some in zip(*told, strict=True)) if told else (None, None)
+        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total)
+
+    @classmethod
+    def from_message(cls, blocks: Sequence[PackedHits]) -> HitColumns:
+        """The hits in some blocks of one source."""
+        numbers: dict[tuple[Key, str | None], int] = {}
+        codes = []
+        for block in blocks:
+            pairs = zip(block.keys, block.methods, strict=True)
+            code_of = [numbers.setdefault(pair, len(numbers)) for pair in pairs]
+            codes.append(np.array(code_of, np.int64)[np.frombuffer(block.key, "<u4")])
+        names = ListedKeys([key for key, _ in numbers], [method for _, method in numbers])
+        told = any(block.sent for block in blocks)
+        return cls(
+            names,
+            np.concatenate(codes),
+            np.concatenate([np.frombuffer(block.times, "<f8") for block in blocks]),
+            np.concatenate([np.frombuffer(block.positions, "<u8") for block in blocks]),
+            np.concatenate([np.frombuffer(block.statuses, "<u2") for block in blocks]).astype(np.int64),
+            np.concatenate([np.frombuffer(block.lo, "<i8") for block in blocks]),
+            np.concatenate([np.frombuffer(block.hi, "<i8") for block in blocks]),
+            _told([(block.sent, len(block)) for block in blocks]) if told else None,
+            _told([(block.total, len(block)) for block in blocks]) if told else None,
+        )
+
+    def by_partition(self, partition_of: Callable[[Key], int]) -> dict[int, HitColumns]:
+        """The hits that belong to each partition; their keys are listed."""
+        codes, key_of = np.unique(self.codes, return_inverse=True)
+        named = self.names.named(codes)
+        methods = self.names.methods(named, codes)
+        place_of = np.array([partition_of(key) for key in named], np.int64)
+        places = place_of[key_of]
+        found = {}
+        for partition in np.unique(place_of).tolist():
+            rows = np.flatnonzero(places == partition)
+            here = np.flatnonzero(place_of == partition)
+            number_of = np.zeros(len(codes), np.int64)
+            number_of[here] = np.arange(len(here))
+            its = here.tolist()
+            names = ListedKeys([named[number] for number in its], [methods[number] for number in its])
+            found[partition] = HitColumns(
+                names,
+                number_of[key_of[rows]],
+                self.times[rows],
+                self.positions[rows],
+                self.statuses[rows],
+                self.lo[rows],
+                self.hi[rows],
+                None if self.sent is None else self.sent[rows],
+                None if self.total is None else self.total[rows],
+            )
+        return found
+
+    def to_message(self) -> PackedHits:
+        """As a message holds them."""
+        names = self.names
+        if isinstance(names, ListedKeys):
+            keys, methods, numbers = names.keys, names.all_methods, self.codes
+        else:
+            codes, numbers = np.unique(self.codes, return_inverse=True)
+            keys = names.named(codes)
+            methods = names.methods(keys, codes)
+        return PackedHits(
+            keys,
+            methods,
+            numbers.astype("<u4").tobytes(),
+            self.times.astype("<f8").tobytes(),
+            self.positions.astype("<u8").tobytes(),
+            self.statuses.astype("<u2").tobytes(),
+            self.lo.astype("<i8").tobytes(),
+            self.hi.astype("<i8").tobytes(),
+            b"" if self.sent is None else self.sent.astype("<i8").tobytes(),
+            b"" if self.total is None else self.total.astype("<i8").tobytes(),
+        )
+
+    @property
+    def counting(self) -> Bools:
+        """Which hits count for a delivery, as tallies.part_of says."""
+        counts: Bools = (self.statuses == 206) | (self.statuses == 200)
+        are_get = self.names.are_get(self.codes)
+        return counts if are_get is None else counts & are_get
+
+    @property
+    def end(self) -> int:
+        """The highest position."""
+        return int(self.positions.max())
+
+    def merged_before(self, position: int, closed: float) -> Bools | None:
+        """Which hits are up to that position and that time, as Clock.was_merged says."""
+        if position < 0:
+            return None
+        merged: Bools = (self.positions <= np.uint64(position)) & (self.times <= closed)
+        return merged
+
+    def groups(self, source: str, rules: Rules, leave_out: Bools | None = None) -> Groups:
+        """By key, what counts and is not to be left out. `source`: what the raw ids are made from."""
+        hi, details = self.hi, None
+        if self.sent is not None and self.total is not None:
+            hi, details = added(self.lo, self.hi, self.sent, self.total)
+        counts = self.counting if leave_out is None else self.counting & ~leave_out
+        codes = np.where(counts, self.codes, -1)
+        factors = short_id_factors(source)
+        return Groups(self.names, codes, self.times, self.positions, self.lo, hi, factors, rules, details)
+
+
+def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:
+    """A column that some blocks, of so many hits, may lack."""
+    told: Any = [np.frombuffer(packed, "<i8") if packed else np.full(count, -1) for packed, count in columns]
+    return np.concatenate(told)

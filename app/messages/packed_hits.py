@@ -1,0 +1,102 @@
+"""Hits that are alike, as columns in a message: they are most of all hits, and most of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import repeat
+from typing import Any
+
+import msgspec
+
+from app.domain.records import raw_ids
+from app.messages.packing import pack_numbers, unpack_numbers
+
+__all__ = ["PackedHits"]
+
+
+class PackedHits(msgspec.Struct, array_like=True):
+    """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
+
+    Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
+    """
+
+    keys: list[tuple[str, str, str]]
+    methods: list[str | None]
+    """By key."""
+    key: bytes
+    """Number of the key, 32 bits."""
+    times: bytes
+    """UTC seconds, as 64-bit floats."""
+    positions: bytes
+    """64 bits, unsigned."""
+    statuses: bytes
+    """16 bits."""
+    lo: bytes
+    """64 bits; lo 0 and hi -1 are no range."""
+    hi: bytes
+    sent: bytes = b""
+    """Bytes of the body, 64 bits, -1 if a hit names none; nothing at all if none of them does. So is the next."""
+    total: bytes = b""
+    """Size of the whole file."""
+
+    def __len__(self) -> int:
+        return len(self.key) // 4
+
+    def hits(self, source: str) -> Iterator[tuple[Any, ...]]:
+        """In the order of Hit."""
+        identify = raw_ids(source)
+        keys = [(*key, method) for key, method in zip(self.keys, self.methods, strict=True)]
+        columns = map(unpack_numbers, "IdQHqq", (self.key, self.times, self.positions, self.statuses, self.lo, self.hi))
+        told = (
+            zip(unpack_numbers("q", self.sent), unpack_numbers("q", self.total), strict=True)
+            if self.sent
+            else repeat((-1, -1), len(self))
+        )
+        for (number, time, position, status, lo, hi), (sent, total) in zip(
+            zip(*columns, strict=True), told, strict=True
+        ):
+            sizes = None if sent < 0 else sent, None if total < 0 else total
+            yield (
+                time,
+                *keys[number],
+                status,
+                *((lo, hi) if lo <= hi else (None, None)),
+                *sizes,
+                0,
+                identify(position),
+                source,
+                position,
+            )
+
+    def bytes_alone(self, size_of: Callable[[PackedHits], int]) -> Iterator[int]:
+        """What each hit takes in a block of its own. `size_of`: the bytes of a block in a message."""
+        sizes: dict[int, int] = {}
+        for number in unpack_numbers("I", self.key):
+            if number not in sizes:
+                sizes[number] = size_of(self._like(number)) + 1
+            yield sizes[number]
+
+    def _like(self, number: int) -> PackedHits:
+        """One hit of a key, as large as any of it."""
+        eight = bytes(8)
+        sizes = (eight, eight) if self.sent else (b"", b"")
+        return PackedHits(
+            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *sizes
+        )
+
+    def part(self, begin: int, end: int) -> PackedHits:
+        """The hits from `begin` up to, not including, `end`."""
+        numbers = unpack_numbers("I", self.key)[begin:end]
+        used = {number: place for place, number in enumerate(sorted(set(numbers)))}
+        return PackedHits(
+            [self.keys[number] for number in used],
+            [self.methods[number] for number in used],
+            pack_numbers("I", [used[number] for number in numbers]),
+            self.times[8 * begin : 8 * end],
+            self.positions[8 * begin : 8 * end],
+            self.statuses[2 * begin : 2 * end],
+            self.lo[8 * begin : 8 * end],
+            self.hi[8 * begin : 8 * end],
+            self.sent[8 * begin : 8 * end],
+            self.total[8 * begin : 8 * end],
+        )

@@ -1,0 +1,168 @@
+"""Messages of `weblogs_tokens`: the hits of one or more batches of lines for one partition, or a tick.
+
+JSON, because it holds integers of any size and people can read it; hits that are alike stand in it as packed columns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
+
+import msgspec
+
+from app.domain.records import Hit
+from app.domain.watermarks import Advance
+from app.flows.deliveries import TOKENS
+from app.messages.forms import FormDecoders
+from app.messages.packed_hits import PackedHits
+from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
+
+__all__ = [
+    "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of"
+]  # fmt: skip
+
+TOKENS_FORM = 1
+ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
+"""Of a row of a group: all hits of a group are of one source."""
+TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
+
+
+class HitGroup(msgspec.Struct, array_like=True):
+    """The hits of one source in one message."""
+
+    source: str
+    """What the raw ids were made from."""
+    clock: int
+    """Number of the source whose time they advance."""
+    name: str
+    lowest: float | None
+    highest: float | None
+    disorder_s: float
+    ended: bool
+    unordered: bool
+    rows: list[tuple[Any, ...]] = []
+    """Tuples in the order of ROW_FIELDS."""
+    columns: list[PackedHits] = []
+    """More hits."""
+
+    @property
+    def count(self) -> int:
+        """Of hits."""
+        return len(self.rows) + sum(map(len, self.columns))
+
+    def hits(self) -> list[tuple[Any, ...]]:
+        """All of them as tuples in the order of Hit."""
+        source = self.source
+        found: list[tuple[Any, ...]] = [(*row[:POSITION], source, row[POSITION]) for row in self.rows]
+        for block in self.columns:
+            found += block.hits(source)
+        return found
+
+    @property
+    def advance(self) -> Advance:
+        return Advance(
+            math.inf if self.lowest is None else self.lowest,
+            -math.inf if self.highest is None else self.highest,
+            self.disorder_s,
+            self.ended,
+            self.unordered,
+        )
+
+    def advance_to(self, later: Advance) -> None:
+        """Take in what the next lines of the same source tell of its time."""
+        both = self.advance
+        lowest, highest = min(both.lowest, later.lowest), max(both.highest, later.highest)
+        self.lowest = None if math.isinf(lowest) else lowest
+        self.highest = None if math.isinf(highest) else highest
+        self.disorder_s = max(self.disorder_s, later.disorder_s)
+        self.ended, self.unordered = later.ended, self.unordered or later.unordered
+
+    @classmethod
+    def of(cls, source: str, clock: int, name: str, advance: Advance, rows: list[tuple[Any, ...]]) -> HitGroup:
+        lowest = None if math.isinf(advance.lowest) else advance.lowest
+        highest = None if math.isinf(advance.highest) else advance.highest
+        return cls(source, clock, name, lowest, highest, advance.disorder_s, advance.ended, advance.unordered, rows)
+
+
+class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
+    """One message of `weblogs_tokens`."""
+
+    now: float
+    """Wall clock of the worker that sent it, UTC seconds: the only clock that the agents behind it know."""
+    groups: list[HitGroup]
+    tick: bool = False
+    """Nothing but the time and the watermarks: the moment to sweep the state."""
+
+
+_encode = msgspec.json.Encoder().encode
+decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+"""From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
+
+
+def hits_of(message: TokenMessage) -> list[Hit]:
+    """All hits of a message, as plain tuples in the order of Hit: thousands a message."""
+    return cast(list[Hit], [hit for group in message.groups for hit in group.hits()])
+
+
+def encode_tokens(message: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
+    """As they stand in the topic, in order: one message, or several if one would be larger than `max_bytes`.
+
+    Lone surrogates in fields (from JSON escapes) are written as escapes.
+    """
+    try:
+        whole = _encode(message)
+    except UnicodeEncodeError:
+        for group in message.groups:
+            group.rows = [
+                tuple(clean(field) if isinstance(field, str) else field for field in row) for row in group.rows
+            ]
+        whole = _encode(message)
+    if len(whole) <= max_bytes or not message.groups:
+        return [whole]
+    room = max_bytes - len(_encode(TokenMessage(message.now, [], message.tick)))
+    pieces = split(_pieces(message.groups), attrgetter("weight"), room)
+    return [_encode(TokenMessage(message.now, list(_joined(piece)), message.tick)) for piece in pieces]
+
+
+class _Piece(NamedTuple):
+    """The least that can stand in a message: one hit, or a group that has none."""
+
+    group: int
+    """Number of its group."""
+    head: HitGroup
+    """The group without hits: what is said of a source's time goes with each message."""
+    row: tuple[Any, ...] | None
+    block: PackedHits | None
+    at: int
+    """Of the hit in the block."""
+    weight: int
+    """Bytes in a message of its own, at most."""
+
+
+def _pieces(groups: Iterable[HitGroup]) -> Iterator[_Piece]:
+    for number, group in enumerate(groups):
+        head = msgspec.structs.replace(group, rows=[], columns=[])
+        alone = len(_encode(head)) + 1
+        if not group.count:
+            yield _Piece(number, head, None, None, 0, alone)
+        for row in group.rows:
+            yield _Piece(number, head, row, None, 0, alone + len(_encode(row)) + 1)
+        for block in group.columns:
+            for index, key_bytes in enumerate(block.bytes_alone(lambda one: len(_encode(one)))):
+                yield _Piece(number, head, None, block, index, alone + key_bytes)
+
+
+def _joined(pieces: Iterable[_Piece]) -> Iterator[HitGroup]:
+    """The groups of one message."""
+    for _, its in groupby(pieces, attrgetter("group")):
+        some = list(its)
+        group = msgspec.structs.replace(some[0].head, rows=[one.row for one in some if one.row is not None], columns=[])
+        for _, alike in groupby((one for one in some if one.block is not None), lambda one: id(one.block)):
+            hits = list(alike)
+            block, begin, end = hits[0].block, hits[0].at, hits[-1].at + 1
+            assert block is not None
+            group.columns.append(block.part(begin, end))
+        yield group

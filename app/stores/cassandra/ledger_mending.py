@@ -1,0 +1,185 @@
+"""Making stored events and sums what they should be, whatever a person did to them with a CQL shell.
+
+The flow writes events with timestamps that fall, and sums with their version. A person writes and deletes by the clock, far above
+the versions. So a mended sum gets a floor (see app.stores.cassandra.floors) above what is in its way; a mended event is written
+above everything that the flow writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from app.domain.counted import CountedKind, Sum
+from app.errors import StoreError
+from app.stores.cassandra.batches import Sender
+from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.floors import FLOOR_END, STEPS_US, Floors
+from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_rows
+from app.stores.cassandra.rows import Row
+from app.stores.cassandra.values import bigint, double, int32, varint
+
+__all__ = ["CassandraLedgerMender"]
+
+_ABOVE_FLOW_US = 4_000_000_000_000_000
+"""Timestamps of events that the flow writes are below this."""
+_AT_ONCE = 200
+Event = TypeVar("Event", bound=tuple[Any, ...])
+
+
+class CassandraLedgerMender:
+    """Mends on one connection."""
+
+    def __init__(self, connection: Connection, sender: Sender, floors: Floors, ttls: Mapping[str, bytes]) -> None:
+        self._connection, self._sender, self._floors, self._ttls = connection, sender, floors, ttls
+        self._tables = {table.name: table for table in ledger_tables()}
+
+    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        """Each is stored as given afterwards. Raises StoreError that names the first that cannot be brought to."""
+        left, ttl = list(events), self._ttls[kind.keeps_events]
+        for step_us in (0, *STEPS_US):
+            stamp = bigint(_ABOVE_FLOW_US + _now_us() + step_us)
+            rows = [event_row(kind, each, stamp, ttl, number) for number, each in enumerate(left)]
+            await self._send(rows)
+            left = [left[at] for at in await self._off(rows)]
+            if not left:
+                return
+        raise StoreError(
+            f"{self._connection.where}: the {kind.one} {left[0]!r:.300} cannot be mended: something newer hides it"
+        )
+
+    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+        """These rows are gone afterwards; `mend_events` may write them again."""
+        rows = [event_row(kind, each, b"", b"", number) for number, each in enumerate(events)]
+        await self._remove(rows)
+
+    async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        """Each is stored as given afterwards, and a later version shows. Raises StoreError as `mend_events` does."""
+        left, ttl = list(sums), self._ttls["reduced"]
+        for step_us in (0, *STEPS_US):
+            if step_us:
+                await self._raise_floors(kind, left, _now_us(), step_us)
+            self._floors.forget()
+            floors = await self._floors.fresh()
+            rows = [
+                row
+                for number, each in enumerate(left)
+                for row in sum_rows(kind, each, ttl, number, floors.get(sum_id(kind, each), 0))
+            ]
+            await self._send(rows)
+            left = [left[at] for at in await self._off(rows, stamps=True)]
+            if not left:
+                return
+        raise StoreError(
+            f"{self._connection.where}: the sum {left[0][:5]!r:.300} cannot be mended: something newer hides it"
+        )
+
+    async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
+        """These are gone afterwards, and may be written again."""
+        rows = [row for number, each in enumerate(sums) for row in sum_rows(kind, each, b"", number)]
+
+        async def above(seen_us: int) -> None:
+            await self._raise_floors(kind, sums, seen_us, 1)
+
+        await self._remove(rows, above)
+
+    async def _remove(self, rows: Sequence[Row], before: Callable[[int], Awaitable[None]] | None = None) -> None:
+        """Deletes above what is seen; `before` is told the highest timestamp first."""
+        left = list(rows)
+        for step_us in (0, *STEPS_US):
+            stamps = await self._stamps(left)
+            there = [(row, seen) for row, seen in zip(left, stamps, strict=True) if seen is not None]
+            if not there:
+                return
+            if before is not None:
+                await before(max(seen for _, seen in there) + step_us)
+            deletions = []
+            for number, (row, seen) in enumerate(there):
+                table = self._table(row)
+                values = [bigint(seen + step_us), *row.values[: len(table.key)]]
+                deletions.append(Row(f"delete {table.name}", values, row.size, number))
+            await self._send(deletions)
+            left = [row for row, _ in there]
+        if any(stamp is not None for stamp in await self._stamps(left)):
+            raise StoreError(f"{self._connection.where}: {len(left)} records cannot be removed")
+
+    async def _off(self, rows: Sequence[Row], *, stamps: bool = False) -> list[int]:
+        """The records of which a row is not stored as given, or with a timestamp that would hide the next version."""
+        off: set[int] = set()
+        for begin in range(0, len(rows), _AT_ONCE):
+            some = rows[begin : begin + _AT_ONCE]
+            good = await asyncio.gather(*[self._stands(row, stamps) for row in some])
+            off |= {row.record for row, stands in zip(some, good, strict=True) if not stands}
+        return sorted(off)
+
+    async def _stands(self, row: Row, stamps: bool) -> bool:
+        table = self._table(row)
+        key = row.values[: len(table.key)]
+        found = await self._connection.ask(self._connection.bound(f"one {table.name}", key))
+        if not found:
+            return False
+        stored = [_encoded(kind, value) for kind, value in zip(table.columns.values(), found[0], strict=True)]
+        if stored != list(row.values[: len(table.columns)]):
+            return False
+        return not stamps or (await self._stamps([row]))[0] == int.from_bytes(row.values[-2], "big", signed=True)
+
+    async def _stamps(self, rows: Sequence[Row]) -> list[int | None]:
+        """When each row was written, by its own account; None if there is no such row."""
+
+        async def one(row: Row) -> int | None:
+            table = self._table(row)
+            found = await self._connection.ask(
+                self._connection.bound(f"stamp {table.name}", row.values[: len(table.key)])
+            )
+            return None if not found else found[0][0] or _now_us()
+
+        stamps: list[int | None] = []
+        for begin in range(0, len(rows), _AT_ONCE):
+            stamps += await asyncio.gather(*map(one, rows[begin : begin + _AT_ONCE]))
+        return stamps
+
+    async def _raise_floors(self, kind: CountedKind[Any], sums: Sequence[Sum], least_us: int, step_us: int) -> None:
+        """Floors above the clock and above all that is seen, known to every writer when this returns."""
+        floors, rows = await self._floors.fresh(), []
+        for number, each in enumerate(sums):
+            seen = [stamp for stamp in await self._stamps(sum_rows(kind, each, b"", number)) if stamp is not None]
+            name = sum_id(kind, each)
+            floor = max(least_us, floors.get(name, 0), *seen) + step_us
+            if floor >= FLOOR_END:
+                raise StoreError(
+                    f"{self._connection.where}: the sum {each[:5]!r:.300} was written by hand with timestamp {max(seen)}: none is above it"
+                )
+            rows.append(Row("insert sum_floors", [name, bigint(floor), bigint(floor)], 100, number))
+        await self._send(rows)
+        self._floors.forget()
+        await asyncio.sleep(
+            2 * self._floors.age_s
+        )  # every writer has read the floors, and its batch of before is through
+
+    def _table(self, row: Row) -> LedgerTable:
+        return self._tables[row.statement.partition(" ")[2]]
+
+    async def _send(self, rows: Sequence[Row]) -> None:
+        refused = await self._sender.send(rows)
+        if refused:
+            raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")
+
+
+_ENCODERS: Mapping[str, Callable[[Any], bytes]] = {
+    "text": str.encode,  # escaped as it is
+    "int": int32,
+    "bigint": bigint,
+    "double": double,
+    "varint": varint,
+}
+
+
+def _encoded(kind: str, value: Any) -> bytes | None:
+    """A column's value as it was written."""
+    return None if value is None else _ENCODERS[kind](value)
+
+
+def _now_us() -> int:
+    return int(time.time() * 1_000_000)

@@ -1,0 +1,76 @@
+"""Looking at a broker, outside any consumer group: what topics hold, and how far the groups are. Changes nothing there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from app.errors import SettingsError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+__all__ = ["BrokerView", "GroupPositions", "GroupView", "open_view"]
+
+
+class GroupPositions(NamedTuple):
+    """How far consumer groups are. Offsets are those of the next message to read."""
+
+    lag: Mapping[tuple[str, str, int], int]
+    """(group, topic, partition) -> messages not committed."""
+    committed: Mapping[str, Mapping[tuple[str, int], int]]
+    """group -> (topic, partition) -> offset; a partition of which it has read nothing is absent."""
+
+
+class GroupView(Protocol):
+    """What tells whether consumer groups have read everything. Every call may raise LogError."""
+
+    def groups(self) -> Mapping[str, Sequence[str]]:
+        """Group -> the topics that it reads."""
+
+    def ends(self) -> Mapping[tuple[str, int], int]:
+        """(topic, partition) -> end offset."""
+
+    def committed(self, group: str) -> Mapping[tuple[str, int], int]:
+        """(topic, partition) -> offset of the next message."""
+
+
+class BrokerView(GroupView, Protocol):
+    """One broker. Blocking; one caller at a time. Every call may raise LogError."""
+
+    def positions(self, groups: Sequence[str]) -> GroupPositions:
+        """How far these groups are."""
+
+    def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        """(earliest, end) by partition; empty if there is no such topic."""
+
+    def read(
+        self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """(partition, offset, value) from the earliest, or `begin`, to the end as it is now, or `end` if that comes first.
+
+        A partition that `begin` or `end` does not name is read from its earliest message, or to its end. A few MB are held at a time.
+        """
+
+    def close(self) -> None: ...
+
+
+def open_view(settings: Settings) -> BrokerView | None:
+    """A view of WEBLOGS_BROKER; None if the embedded log has no file yet.
+
+    Raises SettingsError for a broker that is not supported, LogError for one that cannot be read or reached.
+    """
+    scheme = settings.broker.partition(":")[0]
+    if scheme == "sqlite":
+        from app.transports.embedded.file import log_path
+        from app.transports.embedded.view import EmbeddedView
+
+        path = log_path(settings.broker)
+        return EmbeddedView(path) if path.exists() else None
+    if scheme == "kafka":
+        from app.transports.kafka.view import KafkaView
+
+        return KafkaView(settings)
+    raise SettingsError(
+        f"WEBLOGS_BROKER={settings.broker!r}: no broker {scheme!r} is known; write sqlite:///FILE or kafka://HOST:PORT"
+    )

@@ -1,0 +1,48 @@
+"""The embedded log as a BrokerView."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from app.transports.broker_view import GroupPositions
+from app.transports.embedded.reader import LogReader
+
+__all__ = ["EmbeddedView", "positions_in"]
+
+
+def positions_in(log: LogReader, groups: Sequence[str]) -> GroupPositions:
+    """How far these groups are in a log."""
+    lag = {key: waiting for key, waiting in log.lag().items() if key[0] in groups}
+    return GroupPositions(lag, {group: log.committed(group) for group in groups})
+
+
+class EmbeddedView:
+    """Reads beside a running worker; writes nothing. What is trimmed meanwhile is passed over."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = LogReader(path)
+        self.groups, self.ends, self.committed = self._log.groups, self._log.ends, self._log.committed
+        _ = self._log.topics  # a file that is no log says so here
+
+    def positions(self, groups: Sequence[str]) -> GroupPositions:
+        return positions_in(self._log, groups)
+
+    def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
+        return {partition: bounds for (name, partition), bounds in self._log.bounds().items() if name == topic}
+
+    def read(
+        self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[tuple[int, int, bytes]]:
+        for partition, (first, last) in sorted(self.bounds(topic).items()):
+            offset = max(first, (begin or {}).get(partition, first))
+            stop = min(last, (end or {}).get(partition, last))
+            while offset < stop:
+                records = self._log.read(topic, partition, offset)
+                for record in records:
+                    if record.offset < stop and record.packed is None:
+                        yield partition, record.offset, record.value or b""
+                offset = records[-1].offset + (records[-1].packed or 1) if records else stop
+
+    def close(self) -> None:
+        self._log.close_readers()

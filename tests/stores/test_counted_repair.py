@@ -1,0 +1,189 @@
+"""Votes and spending in Elasticsearch and Cassandra: damages by hand are named by `check`, mended by `repair`, and gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from app.checking.mender import Mender
+from app.checking.reconciliation import Run, check_stores, reconcile
+from app.checking.report import Difference, Report
+from app.flows.spending import SPENDING
+from app.flows.votes import VOTES
+from app.settings import Settings
+from app.stores.contract import Store
+from app.stores.elasticsearch.store import ElasticsearchStore
+from app.transports.broker_view import open_view
+from app.transports.messages import Message
+from tests.checking.counted_world import CountedWorld, all_counted, some_transactions, some_votes, write_counted
+from tests.checking.world import BASE_S
+from tests.stores import elastic
+from tests.stores.cassandra_stores import cql, fresh_keyspace, own_settings, with_cassandra
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
+
+Found = list[tuple[str, str]]
+
+
+async def damages_are_named_mended_and_gone(
+    world: CountedWorld, store: Store, damage: Callable[[], Awaitable[Found]]
+) -> None:
+    """`damage` gives (record, kind) of what it did."""
+    group = f"weblogs-{store.name}"
+
+    async def take(messages: Sequence[Message]) -> None:
+        await write_counted(store, messages)
+        with world.log() as log:
+            log.register_group(group, [VOTES.reduced, SPENDING.reduced])
+            world.commit(log, group)
+
+    async def found() -> Found:
+        told: list[Difference] = []
+        with closing(open_view(world.settings)) as view:
+            await check_stores(Run(world.settings, view), [store], Report(told.append))
+        return sorted((each.record, each.kind) for each in told if each.record != "count")
+
+    await take(world.count(VOTES, some_votes(), stored=False))
+    await take(world.count(SPENDING, some_transactions(), stored=False))
+    assert await found() == []
+    before = await all_counted(store)
+    done = await damage()
+    assert await found() == sorted(done)
+    report = Report()
+    with closing(open_view(world.settings)) as view:
+        await reconcile(Run(world.settings, view), store, report, Mender(store, report))
+    assert await found() == []
+    assert await all_counted(store) == before
+    await take(world.count(VOTES, some_votes(30, 100), stored=False))
+    await take(world.count(SPENDING, some_transactions(30, 100), stored=False))
+    assert await found() == [], "later versions show above what was mended"
+
+
+def test_elasticsearch_is_mended(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with elastic.opened() as store:
+            await damages_are_named_mended_and_gone(CountedWorld(tmp_path), store, lambda: damage_documents(store))
+
+    asyncio.run(run())
+
+
+async def damage_documents(store: ElasticsearchStore) -> Found:
+    def path(table: str, rest: str) -> str:
+        return f"/{store.names.prefix}{table}/{rest}"
+
+    async def some(table: str, **terms: Any) -> dict[str, Any]:
+        query = {"bool": {"filter": [{"term": {field: value}} for field, value in terms.items()]}}
+        answer = await store.connection.call("POST", path(table, "_search"), {"size": 1, "query": query})
+        return answer["hits"]["hits"][0]
+
+    async def put(table: str, source: dict[str, Any], name: str = "") -> None:
+        method = "PUT" if name else "POST"
+        await store.connection.call(method, path(table, f"_doc/{name}"), source, params={"refresh": "true"})
+
+    async def delete(table: str, name: str) -> None:
+        await store.connection.call("DELETE", path(table, f"_doc/{name}"), params={"refresh": "true"})
+
+    await delete("votes", (await some("votes", vote_id="v4"))["_id"])
+    altered = await some("votes", vote_id="v5")
+    await put("votes", altered["_source"] | {"candidate_id": 7}, altered["_id"])
+    await put("votes", (await some("votes", vote_id="v6"))["_source"])
+    await put("votes", altered["_source"] | {"vote_id": "x"})
+    await delete("transactions", (await some("transactions", transaction_id="t4"))["_id"])
+    window = await some("vote_sums", resolution="window")
+    await put("vote_sums", window["_source"] | {"events": 99}, window["_id"])
+    await delete("vote_sums", (await some("vote_sums", resolution="total", group="1"))["_id"])
+    await put("spend_sums", (await some("spend_sums", resolution="hour"))["_source"])
+    await put("spend_sums", (await some("spend_sums", resolution="day"))["_source"] | {"group": "nobody"})
+    return [
+        ("vote", "lacking"),
+        ("vote", "altered"),
+        ("vote", "doubled"),
+        ("vote", "extra"),
+        ("transaction", "lacking"),
+        ("vote sum", "altered"),
+        ("vote sum", "lacking"),
+        ("transaction sum", "doubled"),
+        ("transaction sum", "extra"),
+    ]
+
+
+def test_cassandra_is_mended(tmp_path: Path) -> None:
+    with fresh_keyspace() as keyspace:
+
+        async def damage() -> Found:
+            return await asyncio.to_thread(damage_rows, keyspace)
+
+        with_cassandra(keyspace, lambda store: damages_are_named_mended_and_gone(CountedWorld(tmp_path), store, damage))
+
+
+def damage_rows(keyspace: str) -> Found:
+    """Events are written with timestamps that are far ahead of the clock: a person needs higher ones. Sums go by their version."""
+    high = "USING TIMESTAMP 5000000000000000"
+    votes, totals, days = cql(
+        keyspace,
+        "SELECT candidate_id, day, window_start, kiosk_id, partition, share FROM KS.vote_counts LIMIT 1",
+        "SELECT start, candidate_id, partition, share FROM KS.vote_sums WHERE resolution = 'total' AND day = 0 LIMIT 1",
+        "SELECT start, partition, share FROM KS.spend_sums WHERE user_id = 'u1' AND resolution = 'day' LIMIT 1",
+    )
+    candidate, day, start, kiosk, partition, share = votes[0]
+    total_start, total_candidate, total_partition, total_share = totals[0]
+    day_start, day_partition, day_share = days[0]
+    cql(
+        keyspace,
+        f"DELETE FROM KS.votes {high} WHERE vote_id = 'v4'",
+        f"UPDATE KS.votes {high} SET candidate_id = 7 WHERE vote_id = 'v5'",
+        f"INSERT INTO KS.votes (vote_id, candidate_id, time) VALUES ('x', 1, {BASE_S + 50})",
+        f"INSERT INTO KS.transactions (user_id, transaction_id, time, cents) VALUES ('u1', 't1', {BASE_S + 50}, 5)",
+        f"UPDATE KS.vote_counts SET votes = 99 WHERE candidate_id = {candidate} AND day = {day} AND window_start = {start}"
+        f" AND kiosk_id = '{kiosk}' AND partition = {partition} AND share = {share}",
+        f"DELETE FROM KS.vote_sums WHERE resolution = 'total' AND day = 0 AND start = {total_start}"
+        f" AND candidate_id = '{total_candidate}' AND partition = {total_partition} AND share = {total_share}",
+        f"UPDATE KS.spend_sums SET cents = 1 WHERE user_id = 'u1' AND resolution = 'day' AND start = {day_start}"
+        f" AND partition = {day_partition} AND share = {day_share}",
+        "INSERT INTO KS.spend_sums (user_id, resolution, start, partition, share, cents, transactions, repeats)"
+        f" VALUES ('nobody', 'day', {day_start}, 0, 0, 1, 1, 0)",
+    )
+    return [
+        ("vote", "lacking"),
+        ("vote", "altered"),
+        ("vote", "extra"),
+        ("transaction", "doubled"),
+        ("vote sum", "altered"),
+        ("vote sum", "lacking"),
+        ("transaction sum", "altered"),
+        ("transaction sum", "extra"),
+    ]
+
+
+def test_stores_that_are_apart_are_named_after_the_topics_are_trimmed(tmp_path: Path) -> None:
+    world = CountedWorld(tmp_path)
+    messages = [
+        *world.count(VOTES, some_votes(), stored=False),
+        *world.count(SPENDING, some_transactions(), stored=False),
+    ]
+
+    async def run(one: Store, keyspace: str) -> None:
+        async with elastic.opened() as other:
+            for store in (one, other):
+                await write_counted(store, messages)
+                assert await apart(one, other) == [] or store is one
+            await asyncio.to_thread(
+                cql, keyspace, "DELETE FROM KS.votes USING TIMESTAMP 5000000000000000 WHERE vote_id = 'v4'"
+            )
+            assert ("vote", "apart") in await apart(one, other)
+
+    async def apart(one: Store, other: Store) -> Found:
+        told: list[Difference] = []
+        own: Settings = msgspec.structs.replace(world.settings)
+        await check_stores(Run(own, None), [one, other], Report(told.append))
+        return [(each.record, each.kind) for each in told]
+
+    with fresh_keyspace() as keyspace:
+        assert own_settings(keyspace).cassandra_keyspace == keyspace
+        with_cassandra(keyspace, lambda store: run(store, keyspace))
