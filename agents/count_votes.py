@@ -1,8 +1,17 @@
 """votes -> [vote_counts] -> votes_reduced: count every vote once, in the window of its time."""
 
-from app.engine.counted_flow import counting_flow
-from app.flows.votes import VOTES
-from tables.vote_counts import vote_counts
+from __future__ import annotations
 
-flow = counting_flow(VOTES, vote_counts)
-count_votes = flow.agent("count_votes")
+from typing import Any
+
+from app.engine.counting import EventCounting
+from app.engine.reading import Agent
+from app.engine.table import BatchTable
+from app.flows.votes import VOTES
+
+__all__ = ["count_votes"]
+
+
+def count_votes(app: Any, table: BatchTable) -> Agent:
+    """The agent, on its table."""
+    return EventCounting(app, VOTES, table).run

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from app.engine.batches import acknowledge, batches, or_end
-from app.engine.store_writes import stores, write_until_taken
-from app.engine.topology import Sink, sinks
+from collections.abc import Iterable
+
+from app.domain.records import Reject
+from app.engine.reading import Agent, Taken
+from app.engine.storing import Storing
+from app.flows.deliveries import REJECTS
 from app.messages.forms import read_at
 from app.messages.records import decode_rejects
-from app.settings import settings
 
-_keep = settings().store_raw != "none"
-
-
-def _store_rejects(name: str, sink: Sink) -> None:
-    @sink.app.agent(sink.rejects, name="store_rejects")
-    @or_end
-    async def store_rejects(stream):
-        async for batch in batches(sink.app, stream):
-            read = (read_at("weblogs_rejects", taken, decode_rejects) for taken in batch if _keep)
-            rejects = [reject for some in read for reject in some]
-            await write_until_taken(sink.app, name, stores[name].writes.write_rejects, rejects)
-            await acknowledge(stream, batch)
+__all__ = ["store_rejects"]
 
 
-for _name, _sink in sinks.items():
-    _store_rejects(_name, _sink)
+def store_rejects(storing: Storing) -> Agent:
+    """The agent of one store."""
+    keeps = storing.app.outside.settings.store_raw != "none"
+    return storing.agent(lambda batch: [(storing.store.writes.write_rejects, _rejects(batch) if keeps else [])])
+
+
+def _rejects(batch: Iterable[Taken]) -> list[Reject]:
+    return [reject for taken in batch for reject in read_at(REJECTS, taken, decode_rejects)]

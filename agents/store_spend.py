@@ -1,6 +1,14 @@
 """spend_reduced -> each store: the transactions that count, and the sums of them."""
 
-from app.engine.counted_flow import storing_agents
+from __future__ import annotations
+
+from app.engine.reading import Agent
+from app.engine.storing import Storing
 from app.flows.spending import SPENDING
 
-store_spend = storing_agents(SPENDING, "store_spend")
+__all__ = ["store_spend"]
+
+
+def store_spend(storing: Storing) -> Agent:
+    """The agent of one store."""
+    return storing.counted(SPENDING)

@@ -1,6 +1,14 @@
 """votes_reduced -> each store: the votes that count, and the sums of them."""
 
-from app.engine.counted_flow import storing_agents
+from __future__ import annotations
+
+from app.engine.reading import Agent
+from app.engine.storing import Storing
 from app.flows.votes import VOTES
 
-store_votes = storing_agents(VOTES, "store_votes")
+__all__ = ["store_votes"]
+
+
+def store_votes(storing: Storing) -> Agent:
+    """The agent of one store."""
+    return storing.counted(VOTES)

@@ -1,8 +1,17 @@
 """spend -> [spend_totals] -> spend_reduced: sum every transaction once, by user, in the minute, hour and day of its time."""
 
-from app.engine.counted_flow import counting_flow
-from app.flows.spending import SPENDING
-from tables.spend_totals import spend_totals
+from __future__ import annotations
 
-flow = counting_flow(SPENDING, spend_totals)
-sum_spend = flow.agent("sum_spend")
+from typing import Any
+
+from app.engine.counting import EventCounting
+from app.engine.reading import Agent
+from app.engine.table import BatchTable
+from app.flows.spending import SPENDING
+
+__all__ = ["sum_spend"]
+
+
+def sum_spend(app: Any, table: BatchTable) -> Agent:
+    """The agent, on its table."""
+    return EventCounting(app, SPENDING, table).run

@@ -2,61 +2,77 @@
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
-from app.engine.batches import acknowledge, batches, or_end
-from app.engine.outputs import send_all
-from app.engine.topology import app, weblogs
+from app.engine.reading import Agent, acknowledge, batches
+from app.engine.sending import send_all
+from app.flows.deliveries import LINES, REJECTS, TOKENS
 from app.messages.origins import Lines, headers_of
 from app.messages.records import encode_rejects
 from app.messages.tokens import encode_tokens
-from app.process.counters import counters
 from app.process.crash_points import crash_point
-from app.settings import settings
 from app.sources.files.beginning import format_options
 from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 
+__all__ = ["LineTokenizing", "tokenize_lines"]
+
 MAX_BATCH_BYTES = 1 << 20
 """Reading this much blocks the event loop for some tens of milliseconds."""
-_settings = settings()
-tokenizer = Tokenizer(_settings.partitions, _settings.format, format_options(_settings))
 
 
-@app.agent(weblogs, name="tokenize_lines")
-@or_end
-async def tokenize_lines(stream):
-    topic = ""
-    async for batch in batches(app, stream, MAX_BATCH_BYTES):
-        topic = topic or f"weblogs@{await app.topics_log.incarnation('weblogs')}"
-        found = tokenizer.tokenize(
-            Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers))
-            for taken in batch
+class LineTokenizing:
+    """The agent, and the ticks that go the way of its hits."""
+
+    def __init__(self, app: Any) -> None:
+        self._app, self._outside = app, app.outside
+        own = app.outside.settings
+        self._tokenizer = Tokenizer(own.partitions, own.format, format_options(own))
+
+    async def run(self, stream: Any) -> None:
+        """Read all that the stream brings."""
+        tokenizer, counters, topic = self._tokenizer, self._outside.counters, ""
+        async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
+            topic = topic or f"{LINES}@{await self._app.topics_log.incarnation(LINES)}"
+            found = tokenizer.tokenize(
+                Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers))
+                for taken in batch
+            )
+            now = self._outside.clock()
+            messages = [
+                Message(TOKENS, partition, None, value, {}, now)
+                for partition, tokens in found.tokens.items()
+                for value in encode_tokens(tokens)
+            ]
+            rejects = encode_rejects(found.rejects)
+            messages += [Message(REJECTS, batch[0].partition, None, value, {}, now) for value in rejects]
+            await send_all(self._app, messages)
+            crash_point("tokens_sent")
+            await acknowledge(stream, batch)
+            counters.lines += found.lines
+            counters.hits += found.hits
+            counters.rejects.update(reject.reason for reject in found.rejects)
+            counters.watermarks = {
+                tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()
+            }
+            del batch, found, messages, rejects  # nothing of them is kept until the next
+
+    async def tick(self) -> None:
+        """The time and the watermarks, through the topic: the agents behind it never read a clock."""
+        own, now = self._outside.settings, self._outside.clock()
+        values = encode_tokens(self._tokenizer.tick(now, now - own.state_ttl))
+        places = range(own.partitions)
+        await send_all(
+            self._app, [Message(TOKENS, partition, None, value, {}, now) for partition in places for value in values]
         )
-        now = time.time()
-        messages = [
-            Message("weblogs_tokens", partition, None, value, {}, now)
-            for partition, tokens in found.tokens.items()
-            for value in encode_tokens(tokens)
-        ]
-        rejects = encode_rejects(found.rejects)
-        messages += [Message("weblogs_rejects", batch[0].partition, None, value, {}, now) for value in rejects]
-        await send_all(app, messages)
-        crash_point("tokens_sent")
-        await acknowledge(stream, batch)
-        counters.lines += found.lines
-        counters.hits += found.hits
-        counters.rejects.update(reject.reason for reject in found.rejects)
-        counters.watermarks = {tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()}
-        del batch, found, messages, rejects  # nothing of them is kept until the next
 
 
-@app.timer(interval=_settings.tick_interval, name="tick")
-async def tick():
-    """The time and the watermarks, through the topic: the agents behind it never read a clock."""
-    now = time.time()
-    values = encode_tokens(tokenizer.tick(now, now - _settings.state_ttl))
-    places = range(_settings.partitions)
-    await send_all(
-        app, [Message("weblogs_tokens", partition, None, value, {}, now) for partition in places for value in values]
-    )
+def tokenize_lines(app: Any) -> Agent:
+    """The agent; its ticks begin with the app."""
+    agent = LineTokenizing(app)
+
+    @app.timer(interval=app.outside.settings.tick_interval, name="tick")  # type: ignore[untyped-decorator]
+    async def tick() -> None:
+        await agent.tick()
+
+    return agent.run

@@ -22,6 +22,7 @@ def __getattr__(name: str) -> Any:
     root = str(Path(__file__).resolve().parent.parent)
     if root not in sys.path:  # the faust command removes the working directory again after it imported `app`
         sys.path.insert(0, root)
-    from app.worker import app
+    from app.worker.assembly import worker_app
 
-    return app
+    made = globals()["app"] = worker_app()
+    return made

@@ -7,7 +7,8 @@ from importlib import import_module
 
 import click
 
-from app.errors import SettingsError, WeblogsError
+from app.errors import SettingsError, UnknownForm, WeblogsError
+from app.process.exit import EXIT_REFUSED
 
 __all__ = ["COMMANDS", "main"]
 
@@ -58,6 +59,9 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main(prog_name="python -m app")
+    except UnknownForm as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(EXIT_REFUSED)
     except SettingsError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(2)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from app.flows.registry import STAGES
+from app.flows.registry import DRAINED
 from app.transports.drain import Drain
 from app.transports.embedded.log import EmbeddedLog
 from bench.context import PARTITIONS, Context
@@ -68,7 +68,7 @@ def embedded_run(context: Context, log: Log, **options: object) -> tuple[Run, fl
                 _counts(topics, "weblogs_tokens"),
                 _counts(topics, "weblogs_reduced"),
             )
-            flow_alone = Drain(_FlowAlone(topics), STAGES[:2])
+            flow_alone = Drain(_FlowAlone(topics), DRAINED[:2])
             run = watch.until(lambda: flow_alone.waiting() == 0, _PATIENCE_S)
         begin = next((number for number, look in enumerate(watch.looks) if look.begun), 1)
         flow.wait_drained(_PATIENCE_S)

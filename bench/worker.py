@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.errors import LogError
-from app.flows.registry import STAGES
+from app.flows.registry import DRAINED
 from app.transports.drain import Drain
 from bench.context import PARTITIONS, Context
 from bench.logs import Log, check
@@ -91,7 +91,7 @@ def watch(live: Live, workers: list[Supervised], broker: Server, topics: Topics)
 def drained(live: Live) -> Callable[[], bool]:
     """Whether the flow's group has read everything, and those of the stores where they run in the worker."""
     alone = live.settings.role_names == ("flow",)
-    drain = Drain(_FlowAlone(live), STAGES[:2]) if alone else Drain(live.standing)
+    drain = Drain(_FlowAlone(live), DRAINED[:2]) if alone else Drain(live.standing)
 
     def done() -> bool:
         try:
@@ -110,4 +110,4 @@ class _FlowAlone:
         self._group = live.settings.app_id
 
     def groups(self) -> dict[str, list[str]]:
-        return {self._group: [topic for stage in STAGES[:2] for topic in stage]}
+        return {self._group: [topic for stage in DRAINED[:2] for topic in stage]}

@@ -9,7 +9,8 @@ from typing import Any
 
 from app.domain.counted import CountedKind
 from app.domain.records import Delivery, Hit, Reject
-from app.flows.registry import DELIVERY_TOPICS_OF_STORES, TOPICS_OF_STORES
+from app.flows.deliveries import REDUCED, REJECTS, TOKENS
+from app.flows.registry import READ_BY_STORES
 from app.messages.events import Counted, decode_counted
 from app.messages.records import decode_deliveries, decode_rejects
 from app.messages.tokens import HitGroup, decode_tokens
@@ -17,7 +18,6 @@ from app.transports.broker_view import BrokerView
 
 __all__ = ["TopicView"]
 
-TOKENS, REJECTS, REDUCED = DELIVERY_TOPICS_OF_STORES
 _AT_ONCE = 16
 Progress = Callable[[str, int], object]
 """What is read, and how many records more of it."""
@@ -32,7 +32,7 @@ class TopicView:
         """`flow` and `group`: the consumer groups of the flow and of the store."""
         self._reader = reader
         self._on_progress = on_progress
-        self._bounds = {topic: reader.bounds(topic) for topic in TOPICS_OF_STORES}
+        self._bounds = {topic: reader.bounds(topic) for topic in READ_BY_STORES}
         self._done = {topic: _of(topic, reader.committed(group)) for topic in self._bounds}
         self._flow_done = _of(TOKENS, reader.committed(flow))
 

@@ -14,7 +14,7 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
-from app.errors import UnknownFormat, WeblogsError
+from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ def command(
             result = _run(files, options, configured, screen.sent, follow)
     except UnknownFormat as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
+    except UnknownForm:
+        raise
     except WeblogsError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

@@ -134,8 +134,10 @@ class CountedKind(Generic[Event]):
     rules: Callable[[Settings], CountingRules[Event]]
     spread_by: Callable[[Event, Settings], str]
     """The text that decides an event's partition: what may repeat it has the same."""
+    agent: str
+    """The agent that counts them: its module in agents/."""
     table: str
-    """The flow's table."""
+    """The agent's state: its module in tables/."""
     events_table: str
     sums_table: str
     keeps_events: Literal["raw", "reduced"]
@@ -158,6 +160,11 @@ class CountedKind(Generic[Event]):
     @property
     def topics(self) -> tuple[str, str]:
         return self.name, self.reduced
+
+    @property
+    def storing_agent(self) -> str:
+        """The agent that writes what counts to a store: its module in agents/."""
+        return f"store_{self.name}"
 
     @property
     def by_group(self) -> bool:

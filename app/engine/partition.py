@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from app.engine.short_keys import ShortKeys
-from app.settings import settings
+from app.errors import UnknownForm
+from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 if TYPE_CHECKING:
@@ -23,14 +24,15 @@ if TYPE_CHECKING:
 
     from app.transports.messages import Pair
 
-__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"]
+__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts", "delivery_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
 _AGENTS = 1000
 """So many user agents more than twice those in use may be remembered before unused ones are looked for."""
 _encode = msgspec.json.Encoder().encode
-_decode_place = msgspec.json.Decoder(tuple[str, int, float]).decode
+_FORM = 1
+"""Of the folder: what the place says and how."""
 
 
 class Part(Protocol):
@@ -145,7 +147,7 @@ class RocksPart:
         self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20
     ) -> None:
         """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
-        written for `max_age_s`: by then the log may have forgotten that keys are gone."""
+        written for `max_age_s`: by then the log may have forgotten that keys are gone. Raises UnknownForm."""
         from rocksdict import Cache
 
         self._folder, self._log, self._buffer_bytes = folder, log, buffer_bytes
@@ -154,11 +156,19 @@ class RocksPart:
         self.next_offset = 0
         place = self._db.get(_PLACE)
         if place is not None:
-            known_log, offset, written = _decode_place(place)
+            known_log, offset, written = self._place(place)
             if known_log == log and written > time.time() - max_age_s:
                 self.next_offset = offset
             else:
                 self.wipe()
+
+    def _place(self, place: bytes) -> tuple[str, int, float]:
+        """Log, offset, and when it was written. Raises UnknownForm."""
+        form, *rest = msgspec.json.decode(place)
+        if form != _FORM:
+            self._db.close()
+            raise UnknownForm(f"the state in {self._folder}", form if isinstance(form, int) else None, _FORM)
+        return msgspec.convert(rest, tuple[str, int, float])
 
     def _open(self) -> Rdict:
         from rocksdict import BlockBasedOptions, Options, Rdict
@@ -203,7 +213,7 @@ class RocksPart:
                 batch.delete(key)
             else:
                 batch.put(key, value)
-        batch.put(_PLACE, _encode((self._log, next_offset, time.time())))
+        batch.put(_PLACE, _encode((_FORM, self._log, next_offset, time.time())))
         self._db.write(batch)
         self.next_offset = next_offset
 
@@ -216,17 +226,28 @@ class RocksPart:
         self._db.close()
 
 
-def counting_parts(table: str) -> Callable[[int, str], Part]:
+def delivery_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
+    """Makes the parts of the table of deliveries: in memory, or on disk where WEBLOGS_TABLE_STORE asks for it on Kafka."""
+
+    def make(partition: int, log: str) -> Part:
+        if settings.table_store == "memory" or not settings.on_kafka:
+            return DeliveriesPart()
+        folder = settings.data_dir / "tables" / f"{table}-{partition}"
+        return RocksPart(folder, log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S)
+
+    return make
+
+
+def counting_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
     """Makes the parts of a table that counts events: on disk on either broker, unless WEBLOGS_TABLE_STORE is memory.
 
     Its entries are never read once they are over, so that one whose end was missed does no harm: see app.domain.counting.
     """
 
     def make(partition: int, log: str) -> Part:
-        own = settings()
-        if own.table_store == "memory":
+        if settings.table_store == "memory":
             return MemoryPart()
-        folder = own.data_dir / "tables" / f"{table}-{partition}"
+        folder = settings.data_dir / "tables" / f"{table}-{partition}"
         return RocksPart(folder, log, 0.9 * CHANGELOG_KEEPS_TOMBSTONES_S, buffer_bytes=4 << 20)
 
     return make

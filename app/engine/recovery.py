@@ -13,8 +13,6 @@ from typing import Any
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 
-from app.process.exit import die
-
 __all__ = ["PATIENCE_S", "PatientRecovery", "Tables"]
 
 PATIENCE_S = 120.0
@@ -24,6 +22,8 @@ PATIENCE_S = 120.0
 class PatientRecovery(Recovery):
     """Waits through an outage of the broker, and ends the process where that takes too long."""
 
+    app: Any
+    """An app.engine.faust_app.App."""
     logger = logging.getLogger("faust.tables.recovery.patient")
 
     async def _wait(self, coro: Any, timeout: Any = None) -> None:
@@ -37,7 +37,9 @@ class PatientRecovery(Recovery):
                 await super()._wait(coro)
         except TimeoutError:
             if limit.expired():
-                die(f"the broker did not answer for {PATIENCE_S:.0f} s while partitions were taken over")
+                self.app.outside.die(
+                    f"the broker did not answer for {PATIENCE_S:.0f} s while partitions were taken over"
+                )
             raise
 
 

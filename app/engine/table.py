@@ -21,29 +21,36 @@ import faust
 import mode
 from faust.types import TP
 
-from app.engine.batches import still_ours
+from app.engine.outside import MakePart, PartsOf
 from app.engine.partition import Part
+from app.engine.reading import still_ours
+from app.engine.state_forms import NumberedState, StateForms
+from app.errors import UnknownForm
 from app.process.crash_points import crash_point
-from app.process.exit import die
+from app.process.exit import EXIT_REFUSED
 
-__all__ = ["BatchTable"]
+__all__ = ["BatchTable", "add_table"]
 
 log = logging.getLogger(__name__)
 STAND_BY_INTERVAL_S = 1.0
-MakePart = Callable[[int, str], Part]
-"""(partition, incarnation of the changelog) -> its state"""
 
 
-class BatchTable(faust.Table):
+class BatchTable(faust.Table[bytes, bytes]):
     """Keys and values are bytes; a state of its own for each partition. Add it with `app.tables.add`."""
 
-    def __init__(self, *args: Any, make_part: MakePart, **kwargs: Any) -> None:
-        """`make_part`: the state of a partition, as it was left on disk or empty."""
-        super().__init__(*args, **kwargs)
+    app: Any
+    """An app.engine.faust_app.App."""
+
+    def __init__(self, *args: Any, make_part: MakePart, forms: StateForms, **kwargs: Any) -> None:
+        """`make_part`: the state of a partition, as it was left on disk or empty; `forms`: of its values."""
+        super().__init__(*args, key_type=bytes, value_type=bytes, **kwargs)
         self.parts: dict[int, Part] = {}
         """partition -> state; those that this worker stands by for are in `_standby`"""
         self._standby: dict[int, Part] = {}
+        self._states: dict[int, tuple[Part, NumberedState]] = {}
+        """The parts as steps see them, each one and the same as long as its part is."""
         self._make_part = make_part
+        self._forms = forms
         self._ends: dict[int, int] = {}
         self._locks: dict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
         """partition -> held while it is written or recovered"""
@@ -52,13 +59,23 @@ class BatchTable(faust.Table):
         """Changelog records read by all recoveries of this process."""
         self.app.on_partitions_revoked.connect(self._await_writes, weak=False)
 
-    def state_for(self, event: Any) -> Part | None:
+    def state_for(self, event: Any) -> NumberedState | None:
         """What the messages of an event are to be merged into.
 
         None: the partition is not ours any more, or not yet; the messages will come again. What is computed from another
         state, though it is never written, would be sent: deliveries that never were.
         """
-        return self.parts.get(event.message.partition) if still_ours(self.app, event) else None
+        partition = event.message.partition
+        part = self.parts.get(partition) if still_ours(self.app, event) else None
+        if part is None:
+            return None
+        known = self._states.get(partition)
+        if known is None or known[0] is not part:
+            known = self._states[partition] = (part, NumberedState(part, self._forms, self._where(partition)))
+        return known[1]
+
+    def _where(self, partition: int) -> str:
+        return f"the state {self.name}/{partition}"
 
     async def write(self, event: Any, changes: Mapping[bytes, bytes | None]) -> bool:
         """Append the changes (None deletes) to the changelog of the event's partition, then apply them.
@@ -71,13 +88,13 @@ class BatchTable(faust.Table):
             part = self.parts.get(partition)
             if part is None or not still_ours(self.app, event):
                 return False
-            pairs = list(changes.items())
+            pairs = self._forms.numbered(changes)
             try:
                 next_offset = await self._changelog.append(partition, pairs)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                die(f"the changelog of {self.name}/{partition} took no write", error)
+                self.app.outside.die(f"the changelog of {self.name}/{partition} took no write", error)
             crash_point("changelog")
             part.apply(pairs, next_offset)
             crash_point("applied")
@@ -95,6 +112,7 @@ class BatchTable(faust.Table):
         for held in (self.parts, self._standby):
             for partition in [partition for partition in held if partition not in mine]:
                 held.pop(partition).close()
+                self._states.pop(partition, None)
         if ours:
             self._ends = {tp.partition: end or 0 for tp, end in (await self.app.consumer.highwaters(*ours)).items()}
 
@@ -129,8 +147,10 @@ class BatchTable(faust.Table):
             self.app.consumer.stop_flow()
         except asyncio.CancelledError:
             raise
+        except UnknownForm as error:
+            self.app.outside.die(str(error), code=EXIT_REFUSED)
         except BaseException as error:
-            die(f"the state of {self.name} could not be read from its changelog", error)
+            self.app.outside.die(f"the state of {self.name} could not be read from its changelog", error)
 
     async def _recover(self, mine: list[int], beside: list[int]) -> None:
         began, before = time.monotonic(), self.recovered
@@ -167,6 +187,7 @@ class BatchTable(faust.Table):
             part.wipe()
         begin = part.next_offset
         async for pairs in self._changelog.read(partition, begin):
+            self._forms.check(pairs, self._where(partition))
             self.recovered += len(pairs)
             part.apply(pairs, begin)  # cut off here, all is read again: values are absolute
             passed("recovery")
@@ -182,6 +203,8 @@ class BatchTable(faust.Table):
                     if part is not None:
                         try:
                             await self._read_on(partition, part, lambda _: None)
+                        except UnknownForm as error:
+                            self.app.outside.die(str(error), code=EXIT_REFUSED)
                         except Exception as error:  # the broker is away; what lacks is read later
                             log.warning("%s/%d, standing by: %s", self.name, partition, error)
             await self.sleep(STAND_BY_INTERVAL_S)
@@ -197,3 +220,12 @@ class BatchTable(faust.Table):
     def entries(self) -> int:
         """Keys held, over all partitions that are ours, those that begin with NUL left out; about, where they are on disk."""
         return sum(part.entries for part in self.parts.values())
+
+
+def add_table(app: Any, name: str, parts_of: PartsOf, forms: StateForms) -> BatchTable:
+    """A table of the app; `parts_of` makes its states where nothing else is asked for from outside."""
+    outside = app.outside
+    make_part = (outside.parts_of or parts_of)(name, outside.settings)
+    table = BatchTable(app, name=name, partitions=outside.settings.partitions, make_part=make_part, forms=forms)
+    app.tables.add(table)
+    return table

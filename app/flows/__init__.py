@@ -1,1 +1,1 @@
-"""Each flow as a value: what it reads and fills, how it counts, and what stores keep of it."""
+"""The flows as values: which topics, agents, tables, stores' records and pages each has. All lists of topics derive from them."""

@@ -1,56 +1,100 @@
-"""Every flow. What names topics, tables, groups or stores' records takes them from here."""
+"""Every flow, and the lists that derive from them: topics, tables, who reads what, in which order all is drained."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.domain.counted import CountedKind
+from app.flows.deliveries import DELIVERIES, REJECTS
+from app.flows.flow import Flow, Keeping, Stage
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 
 __all__ = [
     "COUNTED",
-    "DELIVERY_STAGES",
-    "DELIVERY_TOPICS_OF_STORES",
+    "DRAINED",
+    "FLOWS",
+    "KEEPINGS",
+    "READ_BY_FLOW",
+    "READ_BY_STORES",
     "STAGES",
     "TABLES",
     "TOPICS",
-    "TOPICS_OF_FLOW",
-    "TOPICS_OF_STORES",
-    "kind_named",
+    "changelog_topic",
+    "group_of",
+    "groups",
     "topics_of_group",
 ]
 
 COUNTED: tuple[CountedKind[Any], ...] = (VOTES, SPENDING)
-DELIVERY_STAGES = (("weblogs",), ("weblogs_tokens", "weblogs_rejects"), ("weblogs_reduced",))
-"""Topics of the deliveries, stage by stage: reading one fills the next."""
-STAGES = (
-    (*DELIVERY_STAGES[0], *(kind.name for kind in COUNTED)),
-    DELIVERY_STAGES[1],
-    (*DELIVERY_STAGES[2], *(kind.reduced for kind in COUNTED)),
-)
-"""Topics of all flows, stage by stage."""
-TOPICS_OF_FLOW = ("weblogs", "weblogs_tokens", *(kind.name for kind in COUNTED))
-"""What the flow's group reads."""
-DELIVERY_TOPICS_OF_STORES = (*DELIVERY_STAGES[1], *DELIVERY_STAGES[2])
-"""What each store reads of the deliveries: hits, rejects, deliveries."""
-TOPICS_OF_STORES = (*STAGES[1], *STAGES[2])
-"""What each store's group reads."""
-TOPICS = tuple(dict.fromkeys(TOPICS_OF_FLOW + TOPICS_OF_STORES))
-TABLES = ("byte_ranges", *(kind.table for kind in COUNTED))
+"""The events that are counted. Each kind has a flow."""
 
 
-def kind_named(name: str) -> CountedKind[Any]:
-    """The counted kind of this name."""
-    return next(kind for kind in COUNTED if kind.name == name)
+def _counted_flow(kind: CountedKind[Any]) -> Flow:
+    return Flow(
+        name=kind.name,
+        topics={
+            kind.name: f"{kind.many.capitalize()}, many a message, spread by what may repeat them.",
+            kind.reduced: f"The {kind.many} that count, and their sums.",
+        },
+        stages=(Stage(kind.agent, kind.name, (kind.reduced, REJECTS), kind.table),),
+        keepings=(
+            Keeping(
+                kind.storing_agent,
+                kind.reduced,
+                {kind.events_table: kind.keeps_events, kind.sums_table: "reduced"},
+            ),
+        ),
+        page=kind.page,
+    )
+
+
+FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, COUNTED))
+STAGES: tuple[Stage, ...] = tuple(stage for flow in FLOWS for stage in flow.stages)
+KEEPINGS: tuple[Keeping, ...] = tuple(keeping for flow in FLOWS for keeping in flow.keepings)
+TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.topics.items()}
+"""Topic -> what it holds."""
+TABLES: tuple[str, ...] = tuple(table for flow in FLOWS for table in flow.tables)
+READ_BY_FLOW: tuple[str, ...] = tuple(dict.fromkeys(stage.reads for stage in STAGES))
+READ_BY_STORES: tuple[str, ...] = tuple(dict.fromkeys(keeping.reads for keeping in KEEPINGS))
+
+
+def _drained() -> tuple[tuple[str, ...], ...]:
+    entries = tuple(flow.topic_in for flow in FLOWS)
+    outcomes = tuple(flow.topic_out for flow in FLOWS)
+    return entries, tuple(topic for topic in TOPICS if topic not in entries + outcomes), outcomes
+
+
+DRAINED = _drained()
+"""The topics in three steps: what comes in, what lies between, the outcomes. Reading one step fills the next."""
+
+
+def changelog_topic(app_id: str, table: str) -> str:
+    """As Faust names it."""
+    return f"{app_id}-{table}-changelog"
+
+
+def group_of(app_id: str, store: str) -> str:
+    """The consumer group of a store; the group of the flow is the app id itself."""
+    return f"{app_id}-{store}"
+
+
+def groups(app_id: str, stores: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The group of the flow, then those of the stores -> the topics that each reads.
+
+    >>> list(groups("weblogs", ["sqlite"]))
+    ['weblogs', 'weblogs-sqlite']
+    """
+    return {app_id: READ_BY_FLOW} | {group_of(app_id, store): READ_BY_STORES for store in stores}
 
 
 def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
-    """What a consumer group reads: the flow what comes in, a store what comes out.
+    """What a group reads: the flow what comes in, a store what comes out.
 
     >>> topics_of_group("weblogs", "weblogs")
     ('weblogs', 'weblogs_tokens', 'votes', 'spend')
     >>> topics_of_group("weblogs-cassandra", "weblogs")
     ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced')
     """
-    return TOPICS_OF_FLOW if group == app_id else TOPICS_OF_STORES
+    return READ_BY_FLOW if group == app_id else READ_BY_STORES

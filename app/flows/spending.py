@@ -86,6 +86,7 @@ SPENDING: CountedKind[Transaction] = CountedKind(
     resolutions=(Resolution("minute"), Resolution("hour"), Resolution("day"), Resolution("total", "ever")),
     rules=_rules,
     spread_by=lambda transaction, _: transaction.user_id,
+    agent="sum_spend",
     table="spend_totals",
     events_table="transactions",
     sums_table="spend_sums",
@@ -125,7 +126,7 @@ def pieces(begin: float, end: float) -> list[Piece]:
     return _pieces(begin, end, [(None, 0), *lengths]) if begin < end else []
 
 
-def _pieces(begin: float, end: float, lengths: list) -> list[Piece]:
+def _pieces(begin: float, end: float, lengths: list[tuple[str | None, int]]) -> list[Piece]:
     """With the resolutions from the finest that may be used on."""
     (name, _), coarser = lengths[0], lengths[1:]
     if not coarser:

@@ -128,6 +128,7 @@ VOTES: CountedKind[Vote] = CountedKind(
     ),
     rules=_rules,
     spread_by=lambda vote, settings: vote.user_id or "" if settings.vote_one_per_user else vote.vote_id,
+    agent="count_votes",
     table="vote_counts",
     events_table="votes",
     sums_table="vote_sums",

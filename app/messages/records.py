@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from app.domain.records import Delivery, Reject
+from app.flows.deliveries import REDUCED, REJECTS
 from app.messages.forms import FormDecoders
 from app.messages.splitting import MAX_MESSAGE_BYTES, split
 
@@ -52,8 +53,8 @@ def _reader(make: Callable[[tuple[Any, ...]], Record]) -> Callable[[bytes], list
     return read
 
 
-_deliveries = FormDecoders("weblogs_reduced", {DELIVERIES_FORM: _reader(Delivery._make)})
-_rejects = FormDecoders("weblogs_rejects", {REJECTS_FORM: _reader(Reject._make)})
+_deliveries = FormDecoders(REDUCED, {DELIVERIES_FORM: _reader(Delivery._make)})
+_rejects = FormDecoders(REJECTS, {REJECTS_FORM: _reader(Reject._make)})
 decode_deliveries = _deliveries.decode
 """From a message of `weblogs_reduced`. Raises UnknownForm and DamagedMessage."""
 decode_rejects = _rejects.decode

@@ -16,7 +16,7 @@ from app.domain.tallies import Part, Tally
 from app.domain.watermarks import Clock
 from app.domain.windows import Rules
 
-__all__ = ["key_bytes", "key_of_bytes", "pack_clock", "pack_entry", "unpack_clock", "unpack_entry"]
+__all__ = ["entry_of_form_1", "key_bytes", "key_of_bytes", "pack_clock", "pack_entry", "unpack_clock", "unpack_entry"]
 
 _encode = msgspec.json.Encoder().encode
 
@@ -65,6 +65,14 @@ def pack_entry(entry: Entry) -> bytes:
         value = _encode(packed)
     # a copy: msgspec's own keeps the rest of the buffer that it was made in, a quarter more than it shows
     return bytes(memoryview(value))
+
+
+def entry_of_form_1(value: bytes) -> bytes:
+    """A packed entry of form 1 as one of form 2: its tallies know nothing of bytes that are not proved."""
+    large = value[0] == _JSON
+    touched, sources, tallies, *rest = msgspec.json.decode(value) if large else msgspec.msgpack.decode(value)
+    packed = (touched, sources, [(*tally, None) for tally in tallies], *rest)
+    return _encode(packed) if large else _pack(packed)
 
 
 def unpack_entry(value: bytes, rules: Rules) -> Entry:

@@ -15,6 +15,7 @@ import msgspec
 
 from app.domain.records import Hit
 from app.domain.watermarks import Advance
+from app.flows.deliveries import TOKENS
 from app.messages.forms import FormDecoders
 from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
@@ -97,7 +98,7 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
 
 
 _encode = msgspec.json.Encoder().encode
-decode_tokens = FormDecoders("weblogs_tokens", {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-__all__ = ["Counters", "counters"]
+__all__ = ["Counters"]
 
 
 class Counters:
@@ -20,6 +20,3 @@ class Counters:
         """Source name -> highest event time seen."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
-
-
-counters = Counters()

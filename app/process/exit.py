@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from app.errors import WeblogsError
 
-__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "die"]
+__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "die"]
 
 EXIT_CANNOT_GO_ON = 70
 """Exit code: start me again."""
@@ -21,6 +21,12 @@ EXIT_REFUSED = 78
 """Exit code: a person has to change something first."""
 
 log = logging.getLogger("app.process.exit")
+
+
+class Die(Protocol):
+    """As `die`, which ends the process; one for tests may raise instead."""
+
+    def __call__(self, why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn: ...
 
 
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:

@@ -27,9 +27,7 @@ __all__ = ["CLOCK", "RULES", "MergeStep", "Merger"]
 CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
-"""Key of the rules by which the state was cut, and the form of its entries: another window mode or form can not go on with it."""
-_FORM = 3
-"""Of packed entries; states before they were MessagePack name none, those of 2 do not know what is doubtful."""
+"""Key of the rules by which the state was cut: another window mode can not go on with it."""
 SWEEPS_A_TTL = 24
 _DELIVERY_BYTES = 400
 """What a delivery takes in its message beside its texts and lists, about."""
@@ -60,13 +58,13 @@ class Merger:
         """A step's changes and its records stay below `max_step_bytes`, where a single key does not need more."""
         self._rules, self._size_of, self._ttl = rules, size_of, state_ttl_s
         self._max = max_step_bytes
-        self._rules_value = msgspec.json.encode((rules.window, rules.length_s, _FORM))
+        self._rules_value = msgspec.json.encode((rules.window, rules.length_s))
         self._swept: dict[int, tuple[float, float]] = {}
 
     def steps(self, partition: int, state: PartitionState, messages: Sequence[TokenMessage]) -> Iterator[MergeStep]:
         """The steps of some messages of one partition, in turn; each is to be applied before the next is asked for.
 
-        Raises SettingsError where the state was made by another window mode, or by a version that packed its entries otherwise.
+        Raises SettingsError where the state was made by another window mode.
         """
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
@@ -114,12 +112,7 @@ class Merger:
         if held is None:
             head[RULES] = self._rules_value
         elif held != self._rules_value:
-            window, length_s, *form = msgspec.json.decode(held)
-            if form != [_FORM]:
-                raise SettingsError(
-                    "the state was written by another version, which packed its entries in another way: take another WEBLOGS_DATA_DIR "
-                    "(on Kafka another WEBLOGS_APP_ID, too), or replay the logs into fresh topics"
-                )
+            window, length_s = msgspec.json.decode(held)
             raise SettingsError(
                 f"the state was cut by WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}, and these deliveries stand in the "
                 "stores: go back to that, or take another WEBLOGS_DATA_DIR (and replay the logs into it)"

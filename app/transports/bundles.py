@@ -56,7 +56,7 @@ def _together(records: Sequence[R], single: Callable[[R], Bundled], bundle: Call
 class InOrder:
     """For a consumer of an app that takes bundles: what was acknowledged last is where to go on.
 
-    Each of its topics has one agent, which acknowledges in order and ends the process at a hole (app.engine.batches). Faust, which
+    Each of its topics has one agent, which acknowledges in order and ends the process at a hole (app.engine.reading). Faust, which
     knows nothing of that, would take the offsets within a bundle for a hole.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.flows.registry import STAGES
+from app.flows.registry import DRAINED
 from app.transports.broker_view import GroupView
 
 __all__ = ["Drain"]
@@ -17,7 +17,7 @@ class Drain:
     stands in a stage must be consumed by every group that reads it; then what stands in the next, where its outcome is, and so on.
     """
 
-    def __init__(self, log: GroupView, stages: Sequence[Sequence[str]] = STAGES) -> None:
+    def __init__(self, log: GroupView, stages: Sequence[Sequence[str]] = DRAINED) -> None:
         self._log = log
         self._stages = [set(stage) for stage in stages]
         self._goals: dict[tuple[str, int], int] = {}

@@ -14,6 +14,7 @@ import logstash_pipeline_parser
 import pytest
 import yaml
 
+from app.flows.deliveries import LINES
 from app.process.exit import EXIT_REFUSED
 from app.settings import rows
 from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, variables_in
@@ -38,11 +39,7 @@ def test_the_pipeline_is_read_to_its_end_and_leads_from_files_and_beats_to_the_t
     assert [name for name, _ in parts["input"]] == ["file", "beats"]
     ((name, options),) = parts["output"]
     given = dict(options)
-    topic = re.search(
-        r'^weblogs = _topic\(app, "(\w+)"\)$', (ROOT / "app" / "engine" / "topology.py").read_text(), re.MULTILINE
-    )
-    assert topic
-    assert name == "kafka" and given["topic_id"] == [topic[1]] and given["acks"] == ["all"]
+    assert name == "kafka" and given["topic_id"] == [LINES] and given["acks"] == ["all"]
 
 
 def test_the_pipeline_listens_and_reads_where_compose_opens_and_mounts() -> None:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from app.errors import LogFull
+from app.flows.deliveries import LINES as TOPIC
 from app.messages.headers import Headers, unpack_positions
-from app.sources.replay.messages import TOPIC
 from app.transports.producers import Message
 
 

@@ -10,7 +10,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.batches import _taken, acknowledge
+from app.engine.reading import _taken, acknowledge
 from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 
 

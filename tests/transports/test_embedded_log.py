@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Fenced, LogError, LogFull, LogLocked
+from app.errors import Fenced, LogError, LogFull, LogLocked, UnknownForm
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
 
@@ -294,7 +294,8 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
     assert before[:16] == b"SQLite format 3\0"
 
 
-def test_a_log_of_a_newer_version_is_refused(log: EmbeddedLog) -> None:
-    log._writer.db.execute("PRAGMA user_version=99")
-    with pytest.raises(LogError, match=r"newer version \(schema 99, this one knows 1\)"):
+@pytest.mark.parametrize("form", [0, 2, 99])
+def test_a_log_of_an_older_or_newer_form_is_refused(log: EmbeddedLog, form: int) -> None:
+    log._writer.db.execute(f"PRAGMA user_version={form}")
+    with pytest.raises(UnknownForm, match=rf"the log .* has form {form}; this program knows form 1"):
         EmbeddedLog(log.path)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.errors import LogUnreachable, SettingsError
-from app.flows.registry import topics_of_group
+from app.flows.registry import changelog_topic, topics_of_group
 from app.settings import load
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import aiokafka_options, client_options, faust_credentials, servers
-from app.transports.kafka.topics import changelog_topic
 from app.transports.kafka.view import KafkaView
 from app.transports.kafka.worker_id import worker_id
 

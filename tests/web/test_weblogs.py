@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
+from app.flows.deliveries import LINES as TOPIC
 from app.settings import Settings
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
 from app.transports.producers import open_producer
-from app.web.deliveries.line_intake import TOPIC, LogIntake
+from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
 from app.web.service.parts import PARTS

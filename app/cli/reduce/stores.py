@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from app.domain.lines import ReadLines
 from app.domain.records import Delivery, Reject, raw_ids
 from app.errors import StoreError, UnknownStoreForm
+from app.process.pauses import pauses
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
@@ -23,8 +24,8 @@ __all__ = ["StoreWriter"]
 _BATCH = 5000
 _AHEAD = 3
 """Batches under way while the next is read: with the one being filled, what is held in memory."""
-_PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""A store that fails is asked again after these."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _TRIES = 0.5, 8.0, 6
+"""A store that fails is asked again, for some 15 s."""
 
 T = TypeVar("T")
 
@@ -146,14 +147,17 @@ async def _until_taken(
     write: Callable[[list[Any]], Awaitable[list[tuple[Any, str]]]], records: list[Any]
 ) -> list[tuple[Any, str]]:
     """Writes are idempotent: a store that failed is given the same again, for some seconds."""
-    for pause in _PAUSES_S:
+    tries = 0
+    async for _ in pauses(_FIRST_PAUSE_S, _LONGEST_PAUSE_S):
+        tries += 1
         try:
             return await write(records)
         except UnknownStoreForm:
             raise
         except StoreError:
-            await asyncio.sleep(pause)
-    return await write(records)
+            if tries == _TRIES:
+                raise
+    raise AssertionError("pauses() has no end")
 
 
 def _is_clean(hit: tuple) -> bool:

@@ -12,10 +12,19 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from app.errors import InputError, OutputError
+from app.errors import InputError, OutputError, UnknownForm
 from app.sources.identity.digest import DigestValue
 
 __all__ = ["FolderRegistry", "Followed", "Key", "MemoryRegistry", "Record", "Registry", "write_file"]
+
+
+_FORM = 1
+
+
+class _Numbered(msgspec.Struct):
+    """What every form of a checkpoint has."""
+
+    form: int | None = None
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -146,7 +155,7 @@ class FolderRegistry:
         return found
 
     def save(self, record: Record) -> None:
-        write_file(self._path(record.key), msgspec.json.encode(record))
+        write_file(self._path(record.key), _numbered(record))
 
     def load(self, key: Key) -> Record | None:
         return _load(self._path(key), Record)
@@ -155,7 +164,7 @@ class FolderRegistry:
         return _load(self._followed_path(path), Followed)
 
     def save_followed(self, followed: Followed) -> None:
-        write_file(self._followed_path(followed.path), msgspec.json.encode(followed))
+        write_file(self._followed_path(followed.path), _numbered(followed))
 
     def _followed_path(self, path: str) -> Path:
         return self.folder / "followed" / f"{blake2b(os.fsencode(path), digest_size=16).hexdigest()}.json"
@@ -182,9 +191,18 @@ class FolderRegistry:
 Stored = TypeVar("Stored", Record, Followed)
 
 
+def _numbered(stored: Record | Followed) -> bytes:
+    """As JSON, with the number of the form before all else."""
+    return b'{"form":%d,%b' % (_FORM, msgspec.json.encode(stored)[1:])
+
+
 def _load(path: Path, kind: type[Stored]) -> Stored | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        data = path.read_bytes()
+        form = msgspec.json.decode(data, type=_Numbered).form
+        if form != _FORM:
+            raise UnknownForm(f"the checkpoint {path}", form, _FORM)
+        return msgspec.json.decode(data, type=kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.DecodeError) as error:

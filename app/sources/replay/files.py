@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from app.errors import InputError, WeblogsError
+from app.errors import InputError, UnknownForm, WeblogsError
 from app.sources.files.chunks import Chunk
 from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.replay.messages import Labels
@@ -39,6 +39,8 @@ def replay_files(
                 options.say(str(error))
     except Stopped:
         run.result.stopped = True
+    except UnknownForm:
+        raise  # waiting and other files do not mend it
     except WeblogsError as error:
         run.result.errors.append(str(error))
         options.say(str(error))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from hashlib import blake2b
 
+from app.flows.deliveries import LINES
 from app.messages.headers import HEADERS_FORM, Headers, pack_positions
 from app.sources.files.chunks import Chunk
 from app.sources.replay.source import Source
 from app.transports.producers import Message
 
-__all__ = ["TOPIC", "Labels", "partition_of"]
-
-TOPIC = "weblogs"
+__all__ = ["Labels", "partition_of"]
 
 
 def partition_of(source_id: str, partitions: int) -> int:
@@ -60,4 +59,4 @@ class Labels:
         return self._of(b"", {**self._headers, Headers.POSITION: b"%d" % position, Headers.END: b"1"})
 
     def _of(self, value: bytes, headers: dict[str, bytes]) -> Message:
-        return Message(TOPIC, self._partition, self._key, value, headers, time.time())
+        return Message(LINES, self._partition, self._key, value, headers, time.time())

@@ -8,13 +8,14 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+from app.flows.deliveries import LINES
 from app.settings import Settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
 from app.sources.files.orders import FILE_ORDER
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.messages import TOPIC, Labels
+from app.sources.replay.messages import Labels
 from app.sources.replay.sender import Appends, Pace, Sender, Stopped
 from app.sources.replay.source import Input, Source
 
@@ -92,7 +93,7 @@ class Run:
         self.options = options
         self.pace = Pace(options.rate, options.stop)
         self.sender = Sender(producer, options.stop, options.say)
-        self.partitions = producer.partitions(TOPIC)
+        self.partitions = producer.partitions(LINES)
         self.result = ReplayResult()
         self._on_progress = on_progress
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
+from app.process.pauses import pauses
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -26,7 +26,7 @@ RECONNECT_S = 5.0
 """At most so long after a node is back it is used again."""
 TRIES = 6
 """Tries of one request while nodes are overloaded or away, with growing pauses: about 3 s in all, then the caller decides."""
-PAUSE_S = 0.1
+PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
 
 
 class Refused(StoreError):
@@ -223,7 +223,7 @@ class Connection:
         response: Any = None
         while True:
             tried = 0
-            while True:
+            async for _ in pauses(PAUSE_S, LONGEST_PAUSE_S):
                 try:
                     if response is None or not response.has_more_pages:
                         response = self.session.execute_async(statement, timeout=timeout_s)
@@ -242,7 +242,6 @@ class Connection:
                     failed = self.failure(error)
                     if isinstance(failed, Refused) or tried == TRIES or self.session is None:
                         raise failed from error
-                    await asyncio.sleep(PAUSE_S * 2 ** (tried - 1) * random.uniform(0.5, 1.0))
             yield rows or []
             if not response.has_more_pages:
                 return

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreError
+from app.process.pauses import pauses
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Portions, Verdicts, joined, judge
 
@@ -101,11 +101,9 @@ class Sender:
 
     async def _deliver(self, items: list[Item[Record]], result: Result) -> None:
         """Sends until each item has found its end."""
-        pause, why = FIRST_PAUSE_S, ""
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                await asyncio.sleep(pause * random.uniform(0.5, 1.5))
-                pause = min(pause * 2, LONGEST_PAUSE_S)
+        why, tries = "", 0
+        async for _ in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S):
+            tries += 1
             verdicts = await self._request(items)
             result.refused.extend(verdicts.refused)
             result.conflicts.extend(item.record for item in verdicts.conflicts)
@@ -116,6 +114,8 @@ class Sender:
             items, why = verdicts.again + verdicts.lost, verdicts.why_again
             if not items:
                 return
+            if tries == ATTEMPTS:
+                break
         raise StoreError(
             f"Elasticsearch at {self._connection.where} has no room: {len(items)} documents still wait after {ATTEMPTS} tries: {why}"
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from urllib.parse import unquote
 
-from app.errors import LogError, SettingsError
+from app.errors import LogError, SettingsError, UnknownForm
 
 __all__ = ["OFFSET_BITS", "SCHEMA_VERSION", "connect", "in_words", "log_path", "prepare"]
 
@@ -173,8 +173,6 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
     ).fetchone()
     if application != APPLICATION_ID and (application or version or objects):
         raise LogError(f"{path} is another program's SQLite file, no embedded log: set WEBLOGS_BROKER to another file")
-    if version > SCHEMA_VERSION:
-        raise LogError(
-            f"the log {path} was written by a newer version (schema {version}, this one knows {SCHEMA_VERSION}): upgrade"
-        )
+    if version != SCHEMA_VERSION and (application or version):
+        raise UnknownForm(f"the log {path}", version, SCHEMA_VERSION)
     return int(version)

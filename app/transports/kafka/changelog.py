@@ -94,7 +94,7 @@ class KafkaChangelog:
             try:
                 while (await consumer.position(at)) < end:
                     for records in (await consumer.getmany(at, timeout_ms=1000, max_records=READ_RECORDS)).values():
-                        yield [(record.key, record.value) for record in records]
+                        yield [(record.key, record.value) for record in records if record.key != OWNER]
             finally:
                 consumer.unsubscribe()  # or it would go on fetching
 

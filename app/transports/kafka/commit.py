@@ -15,6 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import IllegalGenerationError, KafkaError, RebalanceInProgressError, UnknownMemberIdError
 from aiokafka.structs import OffsetAndMetadata
 
+from app.process.pauses import pauses
+
 __all__ = ["commit_once"]
 
 RETRY_AFTER_S = 0.1
@@ -30,7 +32,7 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
     coordinator: Any = consumer._coordinator
     generation = coordinator.generation
     known = {at: OffsetAndMetadata(offset, "") for at, offset in offsets.items()}
-    while True:
+    async for _ in pauses(RETRY_AFTER_S, RETRY_AFTER_S):
         await coordinator.ensure_coordinator_known()
         try:
             async with coordinator._commit_lock:
@@ -44,4 +46,4 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
         except KafkaError as error:
             if not error.retriable:
                 raise
-        await asyncio.sleep(RETRY_AFTER_S)
+    raise AssertionError("pauses() has no end")

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import SettingsError
-from app.flows.registry import TABLES, TOPICS
+from app.flows.registry import TABLES, TOPICS, changelog_topic
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import MAX_MESSAGE_BYTES
@@ -19,7 +19,6 @@ __all__ = [
     "CHANGELOG_KEEPS_TOMBSTONES_S",
     "Topic",
     "admin",
-    "changelog_topic",
     "check_topics",
     "create_topics",
     "drop_topics",
@@ -36,11 +35,6 @@ class Topic(NamedTuple):
     incarnation: str
     """A topic created again has another one."""
     partitions: int
-
-
-def changelog_topic(app_id: str, table: str) -> str:
-    """As Faust names it."""
-    return f"{app_id}-{table}-changelog"
 
 
 def _wanted(settings: Settings) -> dict[str, dict[str, str]]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from app.errors import LogError
-from app.flows.registry import TOPICS, topics_of_group
+from app.flows.registry import TOPICS, groups, topics_of_group
 from app.transports.broker_view import GroupPositions
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
@@ -49,11 +49,7 @@ class KafkaView:
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The groups of the flow and of the settings' stores, with the topics that they read."""
-        own = self._settings
-        return {
-            group: topics_of_group(group, own.app_id)
-            for group in (own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names))
-        }
+        return groups(self._settings.app_id, self._settings.store_names)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Of the flows' topics."""

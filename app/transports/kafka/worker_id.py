@@ -6,28 +6,40 @@ import os
 import uuid
 from pathlib import Path
 
-from app.errors import SettingsError
+from app.errors import SettingsError, UnknownForm
 
 __all__ = ["worker_id"]
 
+_FORM = 1
+
 
 def worker_id(data_dir: Path) -> str:
-    """32 hex digits, made once and kept in `data_dir/worker-id`. Raises SettingsError where it can not be written."""
+    """32 hex digits, made once and kept in `data_dir/worker-id` behind the number of its form.
+
+    Raises SettingsError if it cannot be written, UnknownForm.
+    """
     path = data_dir / "worker-id"
     try:
         if path.exists() and (known := path.read_text().strip()):
-            return known
+            return _read(path, known)
         data_dir.mkdir(parents=True, exist_ok=True)
         fresh = uuid.uuid4().hex
         beside = path.with_name(f"worker-id.{os.getpid()}")
-        beside.write_text(fresh)
+        beside.write_text(f"{_FORM} {fresh}\n")
         try:
             os.link(beside, path)  # fails where another process was faster, and leaves no half file
         except FileExistsError:
-            fresh = path.read_text().strip()
+            fresh = _read(path, path.read_text().strip())
         beside.unlink()
     except OSError as error:
         raise SettingsError(
             f"the data folder {data_dir} can not be written to ({error.strerror}): set WEBLOGS_DATA_DIR"
         ) from None
     return fresh
+
+
+def _read(path: Path, text: str) -> str:
+    form, _, known = text.rpartition(" ")
+    if form != str(_FORM):
+        raise UnknownForm(f"the worker's name in {path}", form or None, _FORM)
+    return known

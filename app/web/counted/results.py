@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from app.domain.counted import CountedKind
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 from app.settings import Settings
@@ -75,16 +76,17 @@ class Results:
 
     async def votes(self, force: bool = False) -> Entry:
         """The distribution of all votes, of the windows since a day ago. Raises StoreError, TimeoutError."""
-        if await self.settle("votes") or force:
+        if await self.settle(VOTES) or force:
             return await self._votes.get(newer_than=time.time())
         return await self._votes.get()
 
-    async def settle(self, topic: str) -> bool:
-        """Wait until the few events that this worker accepted last can be seen; whether there were any."""
+    async def settle(self, kind: CountedKind[Any]) -> bool:
+        """Wait until the few events of a kind that this worker accepted last can be seen; whether there were any."""
+        topic = kind.name
         accepted = self._events.accepted[topic]
         if accepted == self._settled_to.get(topic, 0) or self._events.recent(topic) > _FEW:
             return False
-        await self._settled((topic, f"{topic}_reduced"))
+        await self._settled(kind.topics)
         self._settled_to[topic] = max(accepted, self._settled_to.get(topic, 0))
         return True
 
@@ -96,7 +98,7 @@ class Results:
     async def top(self, limit: int, force: bool = False) -> Entry:
         """[[user, cents, transactions]…], most first."""
         cached = self._other(f"top:{limit}", lambda: self._make_top(limit))
-        renew = await self.settle("spend") or force
+        renew = await self.settle(SPENDING) or force
         return await cached.get(newer_than=time.time() if renew else None)
 
     def _other(self, name: str, make: Callable[[], Awaitable[Any]]) -> Cached:

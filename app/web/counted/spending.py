@@ -85,7 +85,7 @@ async def answer_transactions(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     user_id, begin, end = _asked(request, {"from", "to", "limit"})
     limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     async with asyncio.timeout(STORE_TIMEOUT_S):
         found = await parts.store.ledgers.events(SPENDING, user_id, begin, end, limit + 1)
     rows = [
@@ -109,7 +109,7 @@ async def answer_buckets(request: web.Request) -> web.Response:
             400,
             f"{(end - begin) / length_s:.0f} buckets are too many; at most {MAX_BUCKETS}: ask for less, or a coarser resolution.",
         )
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     async with asyncio.timeout(STORE_TIMEOUT_S):
         sums = await parts.store.ledgers.sums(SPENDING, user_id, resolution, *bucket_bounds(begin, end, resolution))
     rows = [
@@ -126,7 +126,7 @@ async def answer_sum(request: web.Request) -> web.Response:
     """What a user spent from a moment (inclusive) to another (exclusive), to the cent; without them, in all."""
     parts = request.app[PARTS]
     user_id, begin, end = _asked(request, {"from", "to"})
-    await parts.results.settle("spend")
+    await parts.results.settle(SPENDING)
     if "from" not in request.query and "to" not in request.query:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             total = added(await parts.store.ledgers.sums(SPENDING, user_id, "total", 0, 1))

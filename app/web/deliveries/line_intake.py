@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from app.errors import LogError
+from app.flows.deliveries import LINES
 from app.settings import Settings
 from app.transports.messages import Message
 from app.web.deliveries.posted import posted_values, source_of_key
@@ -16,9 +17,7 @@ from app.web.service.group_commit import GroupCommit
 if TYPE_CHECKING:
     from app.transports.producers import Producer
 
-__all__ = ["TOPIC", "Intake", "LogIntake"]
-
-TOPIC = "weblogs"
+__all__ = ["Intake", "LogIntake"]
 
 
 class Intake(Protocol):
@@ -61,10 +60,10 @@ class LogIntake:
 
     def _messages(self, lines: bytes, key: str | None) -> list[Message]:
         turn = next(self._turns) if key is None else int(source_of_key(key), 16)
-        partition = turn % self._producer.partitions(TOPIC)
+        partition = turn % self._producer.partitions(LINES)
         now = self._clock()
         return [
-            Message(TOPIC, partition, None, value, headers, now)
+            Message(LINES, partition, None, value, headers, now)
             for value, headers in posted_values(lines, key, self._settings)
         ]
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from functools import wraps
 from typing import Any, NamedTuple
 
-from app.errors import SettingsError, UnknownForm
-from app.messages.forms import DamagedMessage
-from app.process.exit import EXIT_REFUSED, die
-from app.settings import settings
+from app.engine.outside import Outside
+from app.errors import LogError, StoreError, UnknownForm, WeblogsError
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.transports.bundles import Bundle
 
 __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_MESSAGES",
+    "Agent",
     "Taken",
     "Turns",
     "acknowledge",
@@ -32,6 +31,8 @@ __all__ = [
 
 MAX_BATCH_MESSAGES = 2000
 MAX_BATCH_BYTES = 4 << 20
+Agent = Callable[[Any], Awaitable[None]]
+"""Reads a stream until it ends."""
 LITTLE_BYTES = 64 << 10
 """With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
 
@@ -74,7 +75,7 @@ class Turns:
             if first > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
                 expected = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
         if first > expected:
-            die(
+            app.outside.die(
                 f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
             )
         self._next[message.tp] = (generation, message.offset + 1)
@@ -88,7 +89,7 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
     then serve them all. The caller acknowledges what it is done with, last.
     """
     turns = Turns(app)
-    linger_s = settings().linger
+    linger_s = app.outside.settings.linger
     waited = False
     quiet = stream.noack()
     queue = stream.channel.queue
@@ -143,21 +144,23 @@ def still_ours(app: Any, event: Any) -> bool:
     return not app.rebalancing and event.message.generation_id == app.consumer_generation_id
 
 
-def or_end(agent: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+def or_end(outside: Outside, name: str, agent: Agent) -> Agent:
     """An agent that ends the process with whatever error gets out of it.
 
-    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again.
+    Faust would start the agent anew and count the message as done: it would be lost. A restart reads it again. What a person has to
+    change first (a setting, a state or a message of an unknown form) ends it with EXIT_REFUSED.
     """
 
-    @wraps(agent)
     async def guarded(stream: Any) -> None:
         try:
             await agent(stream)
-        except (SettingsError, UnknownForm, DamagedMessage) as error:
-            die(str(error), code=EXIT_REFUSED)
+        except WeblogsError as error:
+            passes = isinstance(error, LogError | StoreError) and not isinstance(error, UnknownForm)
+            outside.die(str(error), code=EXIT_CANNOT_GO_ON if passes else EXIT_REFUSED)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            die(f"the agent {agent.__name__} failed", error)
+            outside.die(f"the agent {name} failed", error)
 
+    guarded.__name__ = guarded.__qualname__ = name
     return guarded

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from app.process.exit import die
 from app.transports.messages import Message
 
 __all__ = ["send_all"]
@@ -21,4 +20,4 @@ async def send_all(app: Any, messages: Sequence[Message]) -> None:
     except asyncio.CancelledError:
         raise
     except BaseException as error:
-        die(f"{len(messages)} messages for {messages[0].topic} could not be sent", error)
+        app.outside.die(f"{len(messages)} messages for {messages[0].topic} could not be sent", error)

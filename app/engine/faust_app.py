@@ -1,0 +1,119 @@
+"""The Faust apps and their topics, as we use them.
+
+The flow is one app; each store is an app of its own with its own consumer group, so that a store that hangs holds up
+neither the flow nor another store: within one app a single stalled agent stops the fetch loop of all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import faust
+from faust.app.base import BootStrategy
+
+from app.engine.outside import Outside
+from app.process.logs import logging_config
+from app.settings import Settings
+from app.transports.kafka.options import MAX_MESSAGE_BYTES, faust_credentials, servers
+from app.transports.kafka.worker_id import worker_id
+
+__all__ = ["App", "make_app", "make_topic"]
+
+
+class _NoWeb(BootStrategy):
+    """Faust's worker command turns its own web server on, whatever the settings say; the web face is ours."""
+
+    enable_web = False
+
+
+class App(faust.App):
+    """A Faust app without a web server of Faust's."""
+
+    BootStrategy = _NoWeb
+    takes_bundles = True
+    """Its agents read by app.engine.reading, which takes apart what the transport bundled."""
+    outside: Outside
+    """What its agents, tables and stores use of the world."""
+
+    @property
+    def topics_log(self) -> Any:
+        """The broker's transport with what ours can do beyond Faust's."""
+        return self.transport
+
+
+def _broker_options(settings: Settings) -> dict[str, Any]:
+    if not settings.on_kafka:
+        # Commit soon: what is not committed is read again after a crash.
+        return {"broker": settings.broker, "broker_commit_interval": 0.25, "topic_replication_factor": 1}
+    session_s = settings.kafka_session
+    return {
+        "broker": [f"kafka://{server}" for server in servers(settings.broker)],
+        "broker_credentials": faust_credentials(settings),
+        "broker_commit_interval": 1.0,
+        "broker_session_timeout": session_s,
+        "broker_heartbeat_interval": min(1.0, session_s / 3),
+        "broker_request_timeout": max(30.0, session_s),
+        "broker_rebalance_timeout": max(20.0, session_s),
+        # A store that is down holds its consumer still; it is not to lose its partitions for that.
+        "broker_max_poll_interval": 86_400.0,
+        # One id for each data folder: a worker that is back within its session gets its partitions without a rebalance.
+        "consumer_group_instance_id": worker_id(settings.data_dir),
+        "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
+        "producer_acks": -1,
+        "producer_linger_ms": 0,
+        "producer_max_batch_size": MAX_MESSAGE_BYTES,
+        "producer_max_request_size": MAX_MESSAGE_BYTES,
+        "producer_request_timeout": 30.0,
+        "topic_allow_declare": False,  # `python -m app init` creates topics
+        "topic_replication_factor": settings.kafka_replication,
+    }
+
+
+def make_app(name: str, outside: Outside) -> App:
+    """An app that is the consumer group `name`. Outside's transport must be registered."""
+    settings = outside.settings
+    own = App(
+        name,
+        store="memory://",
+        datadir=str(settings.data_dir / "faust" / name),
+        value_serializer="raw",
+        key_serializer="raw",
+        topic_partitions=settings.partitions,
+        # Only shown in the banner: see _NoWeb.
+        web_host=settings.web_host,
+        web_port=settings.web_port or 5000,
+        topic_disable_leader=True,
+        TableManager="app.engine.recovery:Tables",
+        table_standby_replicas=settings.standbys if settings.on_kafka else 0,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_every=1000,
+        # Messages are large: a few of them fill the memory that small ones would need thousands for.
+        stream_buffer_maxsize=64,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        recovery_consistency_check=False,
+        logging_config=logging_config(settings),
+        worker_redirect_stdouts=False,
+        **_broker_options(settings),
+    )
+    own.outside = outside
+    if settings.on_kafka:
+        own.on_rebalance_complete.connect(cast(Any, _hold_flow), weak=False)
+    return own
+
+
+async def _hold_flow(sender: faust.App, *_: Any, **__: Any) -> None:
+    """Faust resumes the partitions, then clears the queues of the streams: what is fetched in between would be lost."""
+    sender.consumer.stop_flow()
+
+
+def make_topic(app: App, name: str) -> Any:
+    """A topic of bytes as this app's agents read it."""
+    return app.topic(
+        name,
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+        partitions=app.outside.settings.partitions,
+    )
