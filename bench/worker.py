@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.errors import LogError
-from app.flows.registry import DRAINED
+from app.flows.registry import DRAINED, changelog_topic
 from app.transports.drain import Drain
 from bench.context import PARTITIONS, Context
 from bench.logs import Log, check
@@ -41,7 +41,7 @@ def send(live: Live, log: Log, *options: str) -> None:
 
 def changelog_of(live: Live) -> str:
     """Name of the topic with the table's changes."""
-    return f"{live.settings.app_id}-byte_ranges-changelog"
+    return changelog_topic(live.settings.app_id, "byte_ranges")
 
 
 def bytes_in_topics(live: Live, broker: Server) -> dict[str, int]:

@@ -15,6 +15,7 @@ def command() -> None:
 @command.command("show")
 def show() -> None:
     """Print each topic with its messages, and how far each consumer group is."""
+    from app.flows.registry import groups
     from app.settings import settings
     from app.transports.kafka.topics import check_topics
     from app.transports.kafka.view import KafkaView
@@ -23,9 +24,9 @@ def show() -> None:
     _need_kafka(own)
     for topic in check_topics(own).values():
         click.echo(f"topic {topic.name}: {topic.partitions} partitions, incarnation {topic.incarnation}")
-    groups = [own.app_id, *(f"{own.app_id}-{name}" for name in own.store_names)]
-    lag = KafkaView(own).positions(groups).lag
-    for group in groups:
+    group_names = list(groups(own.app_id, own.store_names))
+    lag = KafkaView(own).positions(group_names).lag
+    for group in group_names:
         click.echo(
             f"group {group}: {sum(waiting for (of, _, _), waiting in lag.items() if of == group):,} messages wait"
         )
