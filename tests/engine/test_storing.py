@@ -37,7 +37,7 @@ class SmallStore:
         self.refuses: list[tuple[Any, str]] = []
         self.written: list[tuple[str, list[Any]]] = []
         self.opened = 0
-        self.ledgers = self
+        self.writes = self.ledgers = self
 
     def _take(self, kind: str, records: Sequence[Any]) -> list[tuple[Any, str]]:
         if self.faults:
