@@ -102,14 +102,16 @@ def made(path: Path, rows: Iterator[tuple[float, int, int, int, int]]) -> Log:
     return Log(path, lines, reduced(path, fields=TRUE_FIELDS)[0])
 
 
-def narrowed(wanted: Content) -> dict[tuple, tuple[Any, ...]]:
+def narrowed(wanted: Content) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     """The fields PEER_FIELDS alone."""
     return {key: tuple(answer[place] for place in _PLACES) for key, answer in wanted.items()}
 
 
 def check(
-    what: str, found: Content | dict[tuple, tuple[Any, ...]], wanted: Content | dict[tuple, tuple[Any, ...]]
+    what: str,
+    found: Content | dict[tuple[Any, ...], tuple[Any, ...]],
+    wanted: Content | dict[tuple[Any, ...], tuple[Any, ...]],
 ) -> None:
     """Raises BenchError where a result is not what it should be."""
-    if wrong := differences(found, wanted):  # type: ignore[arg-type]
+    if wrong := differences(found, wanted):
         raise BenchError(f"{what}: the result is wrong: {wrong}")

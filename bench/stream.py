@@ -9,6 +9,7 @@ import sys
 import uuid
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.context import PARTITIONS, Context
 from bench.failing import BenchError
@@ -130,7 +131,7 @@ def _peer_run(context: Context, topics: Topics, name: str, command: list[str], s
     return run
 
 
-def _latest(topics: Topics, target: str) -> dict[tuple, tuple]:
+def _latest(topics: Topics, target: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
     newest = {record.key: record.value for record in topics.records(target)}
     if None in newest:
         raise BenchError(f"{target} has records without a key")

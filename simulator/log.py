@@ -163,7 +163,7 @@ class SimulatedLog:
         )  # fmt: skip
 
 
-def _order(rng: Random, shape: str, times: array) -> array:
+def _order(rng: Random, shape: str, times: array[int]) -> array[int]:
     """The numbers of the hits in the order in which the log has them."""
     if shape == "random":
         order = list(range(len(times)))

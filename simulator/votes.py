@@ -86,7 +86,7 @@ class SimulatedVotes:
         while waiting:
             yield self._sent(waiting)
 
-    def _times(self, rng: random.Random) -> array:
+    def _times(self, rng: random.Random) -> array[float]:
         """When votes are cast, in order."""
         plan = self.plan
         begin = plan.until - plan.span_s

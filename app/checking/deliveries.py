@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.checking.digests import Buckets, Mark, delivery_bucket, key_number, mark_of
 from app.checking.mender import Mender
@@ -194,7 +194,7 @@ class _Comparison:
         await mender.remove("delivery", [(key, finding.start) for key, finding in named if finding.kind == "extra"])
         wanted = {(*key, each.start): each.topic_version for key, each in named if each.topic_version is not None}
         if wanted and self.view is not None:
-            latest: dict[tuple, Delivery] = {}
+            latest: dict[tuple[Any, ...], Delivery] = {}
             async for records in self.view.deliveries():
                 latest.update((record[:4], record) for record in records if wanted.get(record[:4]) == record.version)
             await mender.write("delivery", list(latest.values()))

@@ -95,7 +95,7 @@ def number_of(raw_id: str) -> int:
 
 
 async def compare_raw(
-    kind: RawKind,
+    kind: RawKind[Any],
     store: Store,
     view: TopicView,
     partitions: int,
@@ -115,7 +115,7 @@ async def compare_raw(
 class _Comparison:
     def __init__(
         self,
-        kind: RawKind,
+        kind: RawKind[Any],
         store: Store,
         view: TopicView,
         partitions: int,

@@ -18,6 +18,7 @@ from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
+    from app.sources.files.beginning import ReadOptions
     from app.sources.replay.files import Progress, ReplayOptions, ReplayResult
 
 __all__ = ["command"]
@@ -115,7 +116,9 @@ def command(
     sys.exit(result.exit_code)
 
 
-def _read_options(options: ReplayOptions, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None):
+def _read_options(
+    options: ReplayOptions, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
+) -> ReadOptions:
     from app.sources.files.beginning import AUTO, form_of
 
     read = options.read

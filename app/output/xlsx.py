@@ -11,6 +11,7 @@ import contextlib
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import xlsxwriter
 from xlsxwriter.exceptions import XlsxFileError
@@ -44,10 +45,10 @@ _RANGE_COLUMNS = {
 }
 
 
-class PlainSheet(Worksheet):
+class PlainSheet(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
     """A sheet in which a text that looks like the markup of rich text is a text, too."""
 
-    def _xml_rich_inline_string(self, string: str, attributes: list) -> None:
+    def _xml_rich_inline_string(self, string: str, attributes: list[Any]) -> None:
         self._xml_inline_string(string, string != string.strip(), attributes)
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 __all__ = ["WINDOW_S", "Place", "add", "joined", "parse", "place"]
 
 WINDOW_S = 86_400.0
 Hit = tuple[float, int, int]
 """(time, first byte, last byte); first byte -1 where the line names no range."""
-Session = list
+Session = list[Any]
 
 
 class Place(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import bytewax.operators as op
 from bytewax.connectors.kafka import KafkaSinkMessage
@@ -14,17 +15,17 @@ from bench.peers.job import Hit, add, parse, place
 _place = place()
 
 
-def _hit(message) -> tuple[str, Hit] | None:
+def _hit(message: Any) -> tuple[str, Hit] | None:
     found = parse(message.value.decode())
     return None if found is None else (json.dumps(found[0]), found[1])
 
 
-def _merge(sessions: list | None, hit: Hit) -> tuple[list, list]:
+def _merge(sessions: list[Any] | None, hit: Hit) -> tuple[list[Any], list[Any]]:
     merged = add(sessions or [], hit)
     return merged, merged
 
 
-def _message(pair: tuple[str, list]) -> KafkaSinkMessage:
+def _message(pair: tuple[str, list[Any]]) -> KafkaSinkMessage:
     return KafkaSinkMessage(pair[0].encode(), json.dumps(pair[1]).encode())
 
 

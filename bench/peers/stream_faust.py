@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import faust
 
@@ -28,7 +29,7 @@ sessions = app.Table("sessions", key_type=bytes, default=list)
 
 
 @app.agent(lines)
-async def spread(stream):
+async def spread(stream: Any) -> None:
     async for line in stream:
         found = parse(line.decode())
         if found is not None:
@@ -37,7 +38,7 @@ async def spread(stream):
 
 
 @app.agent(hits)
-async def merge(stream):
+async def merge(stream: Any) -> None:
     async for key, hit in stream.items():
         state = add(sessions[key], tuple(hit))
         sessions[key] = state

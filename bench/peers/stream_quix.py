@@ -13,7 +13,7 @@ def _hit(line: bytes) -> dict[str, Any] | None:
     return None if found is None else {"key": json.dumps(found[0]), "hit": found[1]}
 
 
-def _merge(value: dict[str, Any], state: Any) -> list:
+def _merge(value: dict[str, Any], state: Any) -> list[Any]:
     sessions = add(state.get("sessions", []), tuple(value["hit"]))
     state.set("sessions", sessions)
     return sessions

@@ -66,13 +66,13 @@ async def _post_all(
     paths: tuple[str, str],
     lane_of: Callable[[dict[str, Any]], int],
     plan: PostPlan,
-    accepted: Callable,
+    accepted: Callable[..., Any],
 ) -> Posted:
     from aiohttp import ClientSession, ClientTimeout, TCPConnector
 
     posted = Posted()
     began = time.monotonic()
-    queues: list[asyncio.Queue] = [asyncio.Queue(4 * plan.batch) for _ in range(plan.connections)]
+    queues: list[asyncio.Queue[Any]] = [asyncio.Queue(4 * plan.batch) for _ in range(plan.connections)]
     async with ClientSession(
         connector=TCPConnector(limit=plan.connections), timeout=ClientTimeout(_REQUEST_S)
     ) as session:
@@ -89,7 +89,9 @@ async def _post_all(
     return posted
 
 
-async def _feed(events: Iterator[dict[str, Any]], queues: list[asyncio.Queue], lane_of: Callable, rate: float) -> None:
+async def _feed(
+    events: Iterator[dict[str, Any]], queues: list[asyncio.Queue[Any]], lane_of: Callable[..., Any], rate: float
+) -> None:
     began = time.monotonic()
     for number, event in enumerate(events):
         if rate and (ahead_s := number / rate - (time.monotonic() - began)) > 0.01:
@@ -105,11 +107,11 @@ class _Lane:
     def __init__(
         self,
         session: Any,
-        queue: asyncio.Queue,
+        queue: asyncio.Queue[Any],
         paths: tuple[str, str],
         plan: PostPlan,
         posted: Posted,
-        accepted: Callable,
+        accepted: Callable[..., Any],
     ) -> None:
         self._session, self._queue, self._paths, self._plan = session, queue, paths, plan
         self._posted, self._accepted = posted, accepted

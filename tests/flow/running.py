@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from app.transports.drain import Drain
 from app.transports.embedded.log import EmbeddedLog
@@ -79,7 +81,7 @@ class Flow:
             drain = Drain(log)
             self._wait_for(lambda: drain.waiting() == 0, "all groups to read everything", patience_s)
 
-    def _wait_for(self, condition, what: str, patience_s: float = WAIT_S) -> None:
+    def _wait_for(self, condition: Callable[[], bool], what: str, patience_s: float = WAIT_S) -> None:
         deadline = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.log_text()[-3000:]}"
@@ -93,7 +95,7 @@ class Flow:
     def url(self) -> str:
         return self.log_text().rpartition("listening on ")[2].split()[0]
 
-    def get(self, path: str) -> dict:
+    def get(self, path: str) -> dict[str, Any]:
         with urllib.request.urlopen(self.url() + path, timeout=10) as answer:
             return json.load(answer)
 

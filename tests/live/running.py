@@ -263,7 +263,7 @@ class Live:
 
     def deliveries(self, fields: tuple[str, ...] = COMPARED) -> Content:
         """The newest version of each, from the topic, those that count."""
-        newest: dict[tuple, Delivery] = {}
+        newest: dict[tuple[Any, ...], Delivery] = {}
         for value in self.values("weblogs_reduced"):
             for record in decode_deliveries(value):
                 known = newest.get(record[:4])
@@ -273,7 +273,7 @@ class Live:
             name: tuple(getattr(record, field) for field in fields)
             for name, record in newest.items()
             if record.superseded_by is None
-        }  # type: ignore[return-value]
+        }
 
     def raw_ids(self) -> tuple[Counter[str], Counter[str]]:
         """How often each raw id is among the hits and among the rejects of the topics; repeats are sent after a crash."""

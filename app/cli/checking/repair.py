@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from app.checking.report import Report
+    from app.transports.broker_view import BrokerView
 
 from app.cli.checking.screen import DIFFERENT, LEVEL, Listing, Watched, chosen, opened, progress, run, tell, totals
 from app.cli.reduce.command import size_function
@@ -59,7 +64,13 @@ async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_
 
 
 async def _repair_one(
-    store: Store, own: Settings, reader, origin: str | None, dry_run: bool, as_json: bool, quiet: bool
+    store: Store,
+    own: Settings,
+    reader: BrokerView | None,
+    origin: str | None,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """How many differences are left."""
     from app.checking.mender import Mender
@@ -83,7 +94,7 @@ async def _repair_one(
     return report.differences
 
 
-def _say(store: str, first, last, listing: Listing, dry_run: bool) -> None:
+def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: bool) -> None:
     """What was mended, and what was not."""
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 from app.errors import SettingsError, WorkerError
 from app.process.exit import EXIT_CANNOT_GO_ON
@@ -178,7 +179,7 @@ class Worker:
     def _ready(self) -> bool:
         return self._health().get("started") is not None
 
-    def _health(self) -> dict:
+    def _health(self) -> dict[str, Any]:
         """The answer of its health page, whatever its status; empty while nothing answers."""
         host = self.url.removeprefix("http://").rpartition(":")[0].strip("[]")
         connection = HTTPConnection(host, self.port, timeout=5)  # no proxy of the environment in between

@@ -155,7 +155,9 @@ class Connection:
             except Exception as error:
                 raise self.failure(error) from error
 
-    def execute(self, cql: str, parameters: tuple | None = None, timeout_s: float = REQUEST_S) -> list[tuple]:
+    def execute(
+        self, cql: str, parameters: tuple[Any, ...] | None = None, timeout_s: float = REQUEST_S
+    ) -> list[tuple[Any, ...]]:
         """Blocks; for the schema."""
         try:
             return list(self.session.execute(cql, parameters, timeout=timeout_s))
@@ -196,19 +198,19 @@ class Connection:
         replicas = self._cluster.metadata.get_replicas(self._settings.cassandra_keyspace, statement.routing_key)
         return replicas[0].host_id if replicas else None
 
-    async def ask(self, statement: Any, timeout_s: float = REQUEST_S) -> list[tuple]:
+    async def ask(self, statement: Any, timeout_s: float = REQUEST_S) -> list[tuple[Any, ...]]:
         """All rows of a bounded read, or none of a write; repeated while that can help.
 
         Raises Refused for what will never be taken, StoreUnreachable or StoreError else.
         """
         return [row async for page in self.pages(statement, timeout_s) for row in page]
 
-    async def pages(self, statement: Any, timeout_s: float = REQUEST_S) -> AsyncIterator[list[tuple]]:
+    async def pages(self, statement: Any, timeout_s: float = REQUEST_S) -> AsyncIterator[list[tuple[Any, ...]]]:
         """The rows page by page; one page is in memory at a time."""
         if self.session is None:
             raise StoreUnreachable(f"{self.where} is not open")
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[list[tuple]] = loop.create_future()
+        waiter: asyncio.Future[list[tuple[Any, ...]]] = loop.create_future()
 
         def take(setter: str, value: Any) -> None:
             if not waiter.done():

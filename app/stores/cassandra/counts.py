@@ -136,7 +136,7 @@ class _Deliveries:
         self.covered_bytes = 0
         self.bytes_sent = 0
 
-    def add(self, rows: list[tuple]) -> None:
+    def add(self, rows: list[tuple[Any, ...]]) -> None:
         for stored_verdict, stored_reason, covered, sent, superseded_by in rows:
             if superseded_by is not None:
                 continue

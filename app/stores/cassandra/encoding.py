@@ -89,9 +89,9 @@ class Encoder:
         work = Work()
         unset = None if nulls else self._unset
         using = [self._raw] if stamp_us is None else [self._raw, bigint(stamp_us)]
-        partitions: dict[tuple, tuple[KeyBytes, bytes, list[int]]] = {}
+        partitions: dict[tuple[Any, ...], tuple[KeyBytes, bytes, list[int]]] = {}
         keys: dict[AnyKey, KeyBytes] = {}
-        seen: set[tuple] = set()
+        seen: set[tuple[Any, ...]] = set()
         for index, hit in enumerate(hits):
             key = _key_of_hit(hit)
             time_s, raw_id = _time_and_id(hit)
@@ -143,7 +143,7 @@ class Encoder:
     def deliveries(self, deliveries: Sequence[Delivery], floors: dict[bytes, int], *, all_rows: bool = False) -> Work:
         """The highest version of each delivery as rows of reduced_weblogs, of its index, and the lookup rows they need."""
         work = Work()
-        best: dict[tuple, tuple[int, int, list[Any], KeyBytes, bytes]] = {}
+        best: dict[tuple[Any, ...], tuple[int, int, list[Any], KeyBytes, bytes]] = {}
         keys: dict[AnyKey, KeyBytes] = {}
         for index, delivery in enumerate(deliveries):
             try:

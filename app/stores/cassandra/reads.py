@@ -43,11 +43,11 @@ class CassandraReads:
     def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
 
-    async def _ask(self, name: str, *values: bytes) -> list[tuple]:
+    async def _ask(self, name: str, *values: bytes) -> list[tuple[Any, ...]]:
         await self._opened()
         return await self._connection.ask(self._connection.bound(name, values, PAGE_ROWS))
 
-    async def _pages(self, name: str, page_rows: int, *values: bytes) -> AsyncIterator[list[tuple]]:
+    async def _pages(self, name: str, page_rows: int, *values: bytes) -> AsyncIterator[list[tuple[Any, ...]]]:
         await self._opened()
         async for rows in self._connection.pages(self._connection.bound(name, values, page_rows)):
             yield rows
@@ -202,7 +202,7 @@ class CassandraReads:
                 yield reject_of_row(row)
 
 
-async def _deliveries(pages: AsyncIterator[list[tuple]], superseded: bool) -> AsyncIterator[Delivery]:
+async def _deliveries(pages: AsyncIterator[list[tuple[Any, ...]]], superseded: bool) -> AsyncIterator[Delivery]:
     async for rows in pages:
         for row in rows:
             delivery = delivery_of_row(row)

@@ -150,7 +150,14 @@ class Connection:
         return said(answer.get("error", answer) if isinstance(answer, Mapping) else answer)
 
     async def _perform(
-        self, method: str, path: str, params: Mapping[str, str], headers: dict, body: Any, timeout_s: float, doing: str
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str],
+        headers: dict[str, Any],
+        body: Any,
+        timeout_s: float,
+        doing: str,
     ) -> tuple[int, Any]:
         from elasticsearch import ApiError, ConnectionTimeout, TransportError
 

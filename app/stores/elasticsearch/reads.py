@@ -143,7 +143,7 @@ class ElasticsearchReads:
         pattern: str,
         query: Mapping[str, Any],
         parse: Parse[Record],
-        sort: Sequence[Mapping] = ({"_shard_doc": "asc"},),
+        sort: Sequence[Mapping[str, Any]] = ({"_shard_doc": "asc"},),
     ) -> AsyncIterator[Record]:
         """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
         await self._refresh(pattern)

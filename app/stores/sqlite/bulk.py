@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from app.stores.sqlite.rows import stored
 
@@ -48,8 +49,12 @@ def _rows_at_once(connection: sqlite3.Connection, width: int) -> int:
 
 
 def lookup(
-    connection: sqlite3.Connection, table: str, key: Sequence[str], wanted: Sequence[str], keys: Sequence[tuple]
-) -> Iterator[tuple]:
+    connection: sqlite3.Connection,
+    table: str,
+    key: Sequence[str],
+    wanted: Sequence[str],
+    keys: Sequence[tuple[Any, ...]],
+) -> Iterator[tuple[Any, ...]]:
     """(index in `keys`, *wanted columns) of the rows that have one of these keys, in no order.
 
     The answer comes as one row of JSON, because each row fetched takes and gives back the global lock, too. So the wanted
@@ -77,7 +82,7 @@ class Insert:
         self._one = "(" + ",".join("?" * self.width) + ")"
         self._tail = " " + on_conflict
 
-    def run(self, connection: sqlite3.Connection, rows: Sequence[tuple]) -> list[tuple[int, str]]:
+    def run(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str]]:
         """Inserts, within the caller's transaction; the rows that SQLite can not take, by index, with the reason."""
         refused: list[tuple[int, str]] = []
         for begin, end in slices(len(rows), _rows_at_once(connection, self.width)):
@@ -90,7 +95,7 @@ class Insert:
     def _run_encoded(
         self,
         connection: sqlite3.Connection,
-        rows: Sequence[tuple],
+        rows: Sequence[tuple[Any, ...]],
         begin: int,
         end: int,
         refused: list[tuple[int, str]],
@@ -106,6 +111,6 @@ class Insert:
             self._run_encoded(connection, rows, begin, middle, refused)
             self._run_encoded(connection, rows, middle, end, refused)
 
-    def _execute(self, connection: sqlite3.Connection, rows: Sequence[tuple]) -> None:
+    def _execute(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         values = ",".join([self._one] * len(rows))
         connection.execute(self._head + values + self._tail, [value for row in rows for value in row])

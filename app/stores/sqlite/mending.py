@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.errors import StoreError
@@ -82,7 +83,7 @@ class SqliteMending:
         return wrong
 
 
-def _all_taken(refused: list) -> None:
+def _all_taken(refused: list[Any]) -> None:
     if refused:
         record, reason = refused[0]
         raise StoreError(f"{len(refused)} records can not be mended, the first because: {reason}: {record!s:.300}")

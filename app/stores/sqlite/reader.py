@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, REJECT
 from app.errors import StoreUnreachable
@@ -54,12 +55,12 @@ class SqliteReader:
             values = selected(record, alias, columns_of(connection, table))
             self._selects[table] = f"SELECT {values}, {number} FROM {joined} "
 
-    def rows(self, statement: str, parameters: tuple = ()) -> list[tuple]:
+    def rows(self, statement: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """What a SELECT gives. Raises StoreError."""
         with self.connection() as connection:
             return connection.execute(statement, tuple(map(stored, parameters))).fetchall()
 
-    def records(self, table: str, chosen: str, parameters: tuple = ()) -> list[tuple]:
+    def records(self, table: str, chosen: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of hits, rejects or deliveries (`d`), as `rows.*_of_row` take them, with the number of the row behind.
 
         `chosen` are the conditions and the order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.domain.fields import KEY
 from app.domain.records import Delivery, Hit, Reject
@@ -33,16 +33,16 @@ class SqliteReads:
         self._reader = threads.reader
         self._raw_ids = RawIds()
 
-    def _rows(self, statement: str, *parameters: object) -> list[tuple]:
+    def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._reader.rows(statement, parameters)
 
     def _deliveries(self, chosen: str, *parameters: object) -> list[Delivery]:
         return [delivery_of_row(row) for row in self._reader.records("deliveries", chosen, parameters)]
 
-    def _hit(self, row: tuple) -> Hit:
+    def _hit(self, row: tuple[Any, ...]) -> Hit:
         return hit_of_row(row, self._raw_ids)
 
-    def _reject(self, row: tuple) -> Reject:
+    def _reject(self, row: tuple[Any, ...]) -> Reject:
         return reject_of_row(row, self._raw_ids)
 
     def _key_no(self, *key: str | None) -> int | None:
@@ -122,7 +122,7 @@ class SqliteReads:
     def all_rejects(self) -> AsyncIterator[Reject]:
         return self._walk("rejects", "WHERE rejects.reject_no > ? ORDER BY rejects.reject_no", self._reject)
 
-    async def _walk(self, table: str, chosen: str, parse: Callable[[tuple], Record]) -> AsyncIterator[Record]:
+    async def _walk(self, table: str, chosen: str, parse: Callable[[tuple[Any, ...]], Record]) -> AsyncIterator[Record]:
         """A slice at a time, by the numbers of the rows."""
         after: int | None = 0
         while after is not None:
@@ -132,7 +132,7 @@ class SqliteReads:
 
     @reading
     def _slice(
-        self, table: str, chosen: str, parse: Callable[[tuple], Record], after: int
+        self, table: str, chosen: str, parse: Callable[[tuple[Any, ...]], Record], after: int
     ) -> tuple[list[Record], int | None]:
         """The next records, and the number of the last row (None: that was the end)."""
         rows = self._reader.records(table, f"{chosen} LIMIT {SLICE_ROWS}", (after,))
@@ -143,6 +143,6 @@ def _shown(superseded: bool) -> str:
     return "" if superseded else " AND d.superseded_by IS NULL"
 
 
-def _key(row: tuple) -> Key:
+def _key(row: tuple[Any, ...]) -> Key:
     ip_address, user_agent, request = map(text, row)
     return ip_address, user_agent, request

@@ -211,7 +211,7 @@ _TRANSFORMED = [(at, _ENCODE[field.kind]) for at, field in enumerate(DELIVERY.fi
 _VERDICT, _REASON = DELIVERY.at["verdict"], DELIVERY.at["reason"]
 
 
-def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple:
+def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple[Any, ...]:
     """In the order of DELIVERY_COLUMNS. Raises ValueError for what can not be written down at all."""
     f"{delivery.verdict}{delivery.reason}".encode()  # these are counted by name: no lone surrogates
     row: list[Any] = list(delivery)

@@ -54,7 +54,7 @@ class Tallies:
             connection.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?)", (*where, *sums))
 
 
-def read_counts(rows: Iterable[tuple]) -> Counts:
+def read_counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
     """From all rows of the table."""
     hits, covered, sent = 0, 0, 0
     rejects: dict[str, int] = {}
@@ -76,9 +76,9 @@ def read_counts(rows: Iterable[tuple]) -> Counts:
     return Counts(hits, rejects, deliveries, reasons, covered, sent)
 
 
-def counted_tallies(connection: sqlite3.Connection) -> dict[tuple, list[int]]:
+def counted_tallies(connection: sqlite3.Connection) -> dict[tuple[Any, ...], list[int]]:
     """The rows of the table as they must be, by (kind, verdict, reason), from looking at every record."""
-    found: dict[tuple, list[int]] = {
+    found: dict[tuple[Any, ...], list[int]] = {
         ("hits", "", ""): [connection.execute("SELECT count(*) FROM hits").fetchone()[0], 0, 0]
     }
     for reason, count in connection.execute("SELECT reason, count(*) FROM rejects GROUP BY reason"):

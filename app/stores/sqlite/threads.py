@@ -67,7 +67,7 @@ def reading(work: Callable[Concatenate[Owner, P], T]) -> Callable[Concatenate[Ow
     async def run(self: Owner, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.threads.read(functools.partial(work, self, *args, **kwargs))
 
-    return run
+    return run  # type: ignore[return-value]  # functools.wraps keeps the type of the class
 
 
 def writing(
@@ -79,4 +79,4 @@ def writing(
     async def run(self: Owner, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self.threads.write(lambda writer: work(self, writer, *args, **kwargs))
 
-    return run
+    return run  # type: ignore[return-value]

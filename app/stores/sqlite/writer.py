@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.fields import HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject, newest_by
@@ -129,11 +129,11 @@ class SqliteWriter:
         return refused
 
     def _hit_rows(
-        self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list
-    ) -> tuple[list[tuple], Sequence[Hit]]:
+        self, connection: sqlite3.Connection, hits: Sequence[Hit], refused: list[Any]
+    ) -> tuple[list[tuple[Any, ...]], Sequence[Hit]]:
         numbers = self._names.key_numbers(connection, dict.fromkeys([_key_of_hit(hit) for hit in hits]))
         kept: list[Hit] = []
-        rows: list[tuple] = []
+        rows: list[tuple[Any, ...]] = []
         last: str | None = None
         source_no, raw_id_at = 0, self._raw_ids("")
         for hit in hits:
@@ -166,8 +166,8 @@ class SqliteWriter:
         return refused
 
     def _reject_rows(
-        self, connection: sqlite3.Connection, rejects: Sequence[Reject], refused: list
-    ) -> tuple[list[tuple], Sequence[Reject]]:
+        self, connection: sqlite3.Connection, rejects: Sequence[Reject], refused: list[Any]
+    ) -> tuple[list[tuple[Any, ...]], Sequence[Reject]]:
         rows, kept = [], []
         for reject in rejects:
             raw_id, source, position = _identity_of_reject(reject)
@@ -186,9 +186,9 @@ class SqliteWriter:
         kind: str,
         column: str,
         insert: Insert,
-        rows: list[tuple],
-        records: Sequence,
-        refused: list,
+        rows: list[tuple[Any, ...]],
+        records: Sequence[Any],
+        refused: list[Any],
     ) -> int:
         """How many rows were new; what SQLite can not take joins `refused`."""
         highest = f"SELECT ifnull(max({column}), 0) FROM {kind}"
@@ -237,7 +237,7 @@ class SqliteWriter:
         return refused
 
     def _best(
-        self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list
+        self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list[Any]
     ) -> dict[_Name, Delivery]:
         """The highest version of each delivery of the batch."""
         numbers = self._names.key_numbers(connection, dict.fromkeys([delivery.key for delivery in deliveries]))
@@ -250,11 +250,11 @@ class SqliteWriter:
         return newest_by(lambda one: (numbers[one.key], float(one.window_start)), named)
 
     def _newer(
-        self, best: dict[_Name, Delivery], current: dict[_Name, tuple], refused: list
-    ) -> tuple[list[tuple], list[_Name]]:
+        self, best: dict[_Name, Delivery], current: dict[_Name, tuple[Any, ...]], refused: list[Any]
+    ) -> tuple[list[tuple[Any, ...]], list[_Name]]:
         """Rows of those that are newer than what is stored, and their names."""
         now = self._clock()
-        rows: list[tuple] = []
+        rows: list[tuple[Any, ...]] = []
         kept: list[_Name] = []
         for name, delivery in best.items():
             old = current.get(name)
