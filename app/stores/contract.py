@@ -201,7 +201,7 @@ class Store:
     def read_through(self, reads: Reads) -> Store:
         """The same store, of which everything is read through `reads`."""
         store = copy.copy(self)
-        store._reads = reads
+        store._reads = reads  # noqa: SLF001
         return store
 
     def _able(self, capability: Capability | None, what: str) -> Capability:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def quiet(world: World) -> Iterator[World]:
+def quiet(world: World) -> World:
     made: list[str] = []
 
     def open_store(name: str, settings: Settings, *, read_only: bool = False) -> Any:
@@ -36,7 +35,7 @@ def quiet(world: World) -> Iterator[World]:
         open_store=open_store, parts_of=lambda table, settings: lambda partition, log: MemoryPart()
     )
     world.opened = made  # type: ignore[attr-defined]
-    yield world
+    return world
 
 
 def with_settings(world: World, **options: Any) -> Any:

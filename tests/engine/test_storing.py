@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +87,10 @@ def store() -> SmallStore:
 
 
 @pytest.fixture
-async def storing(world: World, store: SmallStore) -> AsyncIterator[Storing]:
+async def storing(world: World, store: SmallStore) -> Storing:
     made: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
     assert await made.open_until_there()
-    yield made
+    return made
 
 
 async def run(world: World, agent: Any, stream: Stream) -> None:

@@ -120,7 +120,8 @@ class GrowingFile:
             return
         while self._send(run, end):
             pass
-        assert self.source is not None and self._labels is not None
+        assert self.source is not None
+        assert self._labels is not None
         run.send_end(self.source, self._labels)
 
     def close(self) -> None:
@@ -182,7 +183,8 @@ class GrowingFile:
 
     def _send(self, run: Run, end: int) -> bool:
         source, labels = self.source, self._labels
-        assert source is not None and labels is not None
+        assert source is not None
+        assert labels is not None
         begun = source.position
         if begun >= end or source.mark.unended is not None:
             return False

@@ -207,4 +207,4 @@ class Connection:
 
     @property
     def _has_key(self) -> bool:
-        return bool(self._maker._settings.elasticsearch_api_key)
+        return bool(self._maker._settings.elasticsearch_api_key)  # noqa: SLF001
