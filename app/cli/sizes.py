@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -15,8 +13,7 @@ from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reduce.command import failing_in_words, read_options
 from app.domain.sizes import DatedSize
-from app.errors import InputError, OutputError
-from app.output.replacing import STDOUT, explained
+from app.output.replacing import STDOUT, Replacement, explained
 from app.reducing.learning import learn
 from app.settings import settings
 from app.sources.identity.listings import folder_sizes, listed_sizes
@@ -80,7 +77,9 @@ def learn_command(
             witnesses = learn(files, read, errors, screen.read)
         known = _write(output, witnesses.sizes())
     if not quiet:
-        click.echo(f"sizes of {counted_text(known, 'file')} learned, of {len(witnesses):,} that the log tells of", err=True)
+        click.echo(
+            f"sizes of {counted_text(known, 'file')} learned, of {len(witnesses):,} that the log tells of", err=True
+        )
     for sentence in errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if errors else 0)
@@ -122,6 +121,11 @@ def _write(output: Path | None, sizes: Iterable[tuple[str, list[DatedSize]]]) ->
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
     else:
-        with explained(str(output)):
-            output.write_bytes(data)
+        replacement = Replacement(output)
+        try:
+            with explained(output):
+                replacement.path.write_bytes(data)
+            replacement.commit()
+        finally:
+            replacement.discard()
     return count

@@ -83,9 +83,10 @@ def describe(
 ) -> Delivery:
     """The record of a delivery. `size` is the size of the file in bytes from elsewhere; what the log names goes first."""
     marks = tally.marks
-    is_learned = isinstance(size, LearnedSize) and tally.total_max < 0
-    if is_learned and size is not None and _sent_end(tally) > size:
-        is_learned, size = False, None
+    is_learned = False
+    if isinstance(size, LearnedSize):
+        is_learned = tally.total_max < 0 and _sent_end(tally) <= size
+        size = int(size) if is_learned else None
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
     found = _Findings(tally.ranges, tally.ranges, tally.ranges, tally.cut_hi) if not marks & _UNSURE else None
     found = found or _weighed(tally, total, proof.in_flight_bytes)

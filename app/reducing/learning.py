@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from app.domain.open_deliveries import SizeOf
@@ -16,7 +16,7 @@ from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
-__all__ = ["learn", "learned_sizes", "not_read_twice"]
+__all__ = ["learn", "not_read_twice", "with_learned"]
 
 
 def learn(
@@ -48,9 +48,8 @@ def not_read_twice(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path == "-" or (os.path.exists(path) and not Path(path).is_file())]
 
 
-def learned_sizes(witnesses: SizeWitnesses, given: SizeOf) -> SizeOf:
+def with_learned(learned: Mapping[str, Sequence[DatedSize]], given: SizeOf) -> SizeOf:
     """Sizes that somebody gave go before those that were learned."""
-    learned: dict[str, list[DatedSize]] = dict(witnesses.sizes())
 
     def size_of(request: str, at: float) -> int | None:
         size = given(request, at)
