@@ -12,6 +12,9 @@ from typing import NamedTuple
 from app.domain import byteranges
 
 __all__ = [
+    "EVIDENCE",
+    "LEARNED",
+    "LEARNED_SIZE",
     "REASONS",
     "REJECTS",
     "RESUMED",
@@ -74,6 +77,19 @@ REASONS = {
 
 RESUMED = "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}"
 """The sentence of a complete delivery with the evidence `resumed`; `{doubtful}`: ranges."""
+
+LEARNED = "Whole, if the file had {size}, as other lines of the log tell"
+"""The sentence of a complete delivery with the evidence `learned`; `{size}`: bytes in words."""
+LEARNED_SIZE = "; the file had {size}, as other lines of the log tell"
+"""What is added to the sentence of a partial one."""
+
+EVIDENCE = {
+    "ranges": "byte ranges",
+    "resumed": "byte ranges, with bytes that were sent before a connection broke",
+    "learned": "a size that other lines of the log tell",
+    "bytes": "byte counts",
+}
+"""What a verdict rests on, for people."""
 
 REJECTS = {
     "bad_client": "what stands for the client is no address, host name or -",

@@ -156,7 +156,7 @@ def _is_sound(d: Delivery, superseded: bool) -> bool:
         and d.first <= d.last
         and d.covered_bytes == sum(hi - lo + 1 for lo, hi in d.ranges)
         and byteranges.intersect(_pairs(d.missing), _lacking(d)) == _pairs(d.missing)
-        and (d.verdict == "complete" or d.evidence == "bytes" or d.reason == "fragmented" or _names_what_lacks(d))
+        and (d.verdict == "complete" or d.is_counted or d.reason == "fragmented" or _names_what_lacks(d))
     )
 
 

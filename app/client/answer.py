@@ -91,7 +91,7 @@ def _state(delivery: Delivery, part: Part | None) -> Exit:
         return {"complete": Exit.WHOLE, "partial": Exit.NOT_WHOLE}.get(delivery.verdict, Exit.UNKNOWN)
     if delivery.total_bytes is not None and part.hi >= delivery.total_bytes:
         return Exit.NOT_WHOLE  # the file ends before: nobody can have got these bytes
-    if delivery.evidence == "bytes" or delivery.reason == "fragmented":
+    if delivery.is_counted or delivery.reason == "fragmented":
         return Exit.UNKNOWN  # counts do not say which bytes; of a fragmented delivery not all hits were merged
     missing = byteranges.normalise((lo, hi) for lo, hi in delivery.missing)
     if not byteranges.intersect(missing, ((part.lo, part.hi),)) and byteranges.intersect(

@@ -13,7 +13,7 @@ from app.domain.coverage import coverage_signs
 from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
-from app.words import RESUMED, bytes_text, ranges_text, reason_text, time_text, visible
+from app.words import LEARNED, LEARNED_SIZE, RESUMED, bytes_text, ranges_text, reason_text, time_text, visible
 
 __all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
@@ -44,13 +44,17 @@ def sentence(answer: Answer) -> str:
     if answer.exit is Exit.WHOLE:
         if delivery.evidence == "resumed":
             return f"{RESUMED.format(doubtful=ranges_text(doubtful(delivery), SHOWN_RANGES))}{window}."
+        if delivery.evidence == "learned":
+            return f"{LEARNED.format(size=bytes_text(delivery.covered_bytes))}{window}."
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
         return f"Whole: all {bytes_text(delivery.covered_bytes)} of the file arrived{window}{size}."
     lacks = (
         f"; {bytes_text(byteranges.covered(answer.missing))} missing"
-        if answer.missing and delivery.evidence == "ranges"
+        if answer.missing and delivery.evidence in ("ranges", "learned")
         else ""
     )
+    if delivery.evidence == "learned":
+        lacks += LEARNED_SIZE.format(size=bytes_text(delivery.total_bytes or 0))
     head = "Not whole" if answer.exit is Exit.NOT_WHOLE else "Unknown"
     return f"{head}: {why}{window}{lacks}."
 
@@ -116,7 +120,7 @@ def answer_text(answer: Answer, given: str) -> str:
 
 def _coverage(answer: Answer, delivery: Delivery) -> str:
     ranges = ranges_of(delivery)
-    if delivery.evidence == "bytes" and not ranges:
+    if delivery.is_counted and not ranges:
         return f"Missing    not known; {_number(delivery.bytes_sent)} of {_number(delivery.total_bytes)} bytes sent"
     lo, hi = answer.part or (
         0,

@@ -16,6 +16,10 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | 9 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
 | 10 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
 | 11 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
+
+A complete or partial delivery that was judged by a learned size (sizes.LearnedSize) has the evidence `learned`; where it was resumed, too,
+that stands. A learned size that the delivery contradicts, because more was sent, is none. Beside a response that does not
+name its range it makes nothing complete.
 """
 
 from __future__ import annotations
@@ -28,6 +32,7 @@ from app.domain import byteranges
 from app.domain.byteranges import Ranges
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, Proof, row_of
 from app.domain.records import Delivery, HitFlag
+from app.domain.sizes import LearnedSize
 from app.domain.tallies import Mark, Tally
 
 __all__ = [
@@ -78,13 +83,17 @@ def describe(
 ) -> Delivery:
     """The record of a delivery. `size` is the size of the file in bytes from elsewhere; what the log names goes first."""
     marks = tally.marks
+    is_learned = False
+    if isinstance(size, LearnedSize):
+        is_learned = tally.total_max < 0 and _sent_end(tally) <= size
+        size = int(size) if is_learned else None
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
     found = _Findings(tally.ranges, tally.ranges, tally.ranges, tally.cut_hi) if not marks & _UNSURE else None
     found = found or _weighed(tally, total, proof.in_flight_bytes)
     sent = found.sent
     if total is not None:
         found = found.within(total)
-    verdict, reason, evidence = _judge(tally, found, total, proof.strict)
+    verdict, reason, evidence = _judge(tally, found, total, proof.strict, is_learned)
     ranges, flags = found.received, marks | (Mark.CUT if found.cut_hi >= 0 else 0)
     missing, _ = _open(found, total)
     # in the order of the fields and past the constructor: records are made by the thousand
@@ -224,15 +233,31 @@ def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
     return delivery._replace(superseded_by=by, version=version(known_hits, STAGE_SUPERSEDED), final=False)
 
 
-def _judge(tally: Tally, found: _Findings, total: int | None, strict: bool) -> Verdict:
+def _sent_end(tally: Tally) -> int:
+    """The file has so many bytes at least: what was sent or announced of it ends there."""
+    ranged = (hi for some in (tally.ranges[-1:], tally.broken, tally.answered[-1:]) for _, hi in some)
+    end = max(*ranged, tally.cut_hi, -1, -1) + 1
+    if tally.marks & Mark.HEADERS_COUNTED:  # what a 200 sent is more than the file
+        return end
+    return max(end, tally.start_sent, tally.start_aborted)
+
+
+def _judge(tally: Tally, found: _Findings, total: int | None, strict: bool, is_learned: bool) -> Verdict:
+    if not is_learned:
+        return _judged(tally, found, total, strict)
+    verdict, reason, evidence = _judged(tally, found, total, strict, may_be_whole=not tally.marks & Mark.BYTES_ONLY)
+    return verdict, reason, evidence if verdict == "unknown" or evidence == "resumed" else "learned"
+
+
+def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may_be_whole: bool = True) -> Verdict:
     marks = tally.marks
     if marks & Mark.FRAGMENTED:
         return "unknown", "fragmented", "ranges"
     if tally.total_min != tally.total_max or (total == 0 and marks & Mark.OFFSETS):
         return "unknown", "size_changed", "ranges"
-    if _is_whole(tally, found, found.received, total):
+    if may_be_whole and _is_whole(tally, found, found.received, total):
         return _COMPLETE
-    if _is_whole(tally, found, found.sent, total):
+    if may_be_whole and _is_whole(tally, found, found.sent, total):
         return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
     if found.is_encoded:
         return "unknown", "encoded", "bytes"

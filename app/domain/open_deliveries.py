@@ -20,11 +20,11 @@ from app.domain.windows import Rules
 
 __all__ = ["OpenDeliveries", "SizeOf", "evict", "no_sizes"]
 
-SizeOf = Callable[[str], int | None]
-"""From a request to the size in bytes of the file asked for, or None."""
+SizeOf = Callable[[str, float], int | None]
+"""From a request and a time (UTC seconds) to the size in bytes that the file had then, a LearnedSize if log lines told it; or None."""
 
 
-def no_sizes(request: str) -> int | None:
+def no_sizes(request: str, time: float) -> int | None:
     """Nothing is known of any file."""
     return None
 
@@ -77,21 +77,21 @@ class OpenDeliveries:
         if len(entry.tallies) == 1 and gone is None and rules.window != "first_touch":  # nearly all
             (tally,) = entry.tallies
             return (
-                [deliveries.describe(key, tally, self.size_of(request), proof=rules.proof)]
+                [deliveries.describe(key, tally, self.size_of(request, tally.first), proof=rules.proof)]
                 if tally.start in touched
                 else []
             )
         starts = {tally.start: tally for tally in entry.tallies}
-        size = self.size_of(request)
         if rules.window == "first_touch":
             touched = touched | starts.keys()  # a cut that moves changes its neighbours, too
         found = [
-            deliveries.describe(key, starts[start], size, proof=rules.proof)
-            for start in sorted(touched & starts.keys())
+            deliveries.describe(key, tally, self.size_of(request, tally.first), proof=rules.proof)
+            for tally in map(starts.__getitem__, sorted(touched & starts.keys()))
         ]
         for start, (taken_by, known_hits) in sorted((gone or {}).items()):
             if start not in starts:
                 by = entry.successor(taken_by)
+                size = self.size_of(request, starts[by].first)
                 holder = deliveries.describe(key, starts[by], size, proof=rules.proof)._replace(window_start=start)
                 found.append(deliveries.superseded(holder, by, known_hits))
         return found
@@ -119,7 +119,7 @@ class OpenDeliveries:
             entry = self.open.pop(key)
             _, _, request = key
             for tally in entry.tallies:
-                yield deliveries.describe(key, tally, self.size_of(request), proof=self.rules.proof)
+                yield deliveries.describe(key, tally, self.size_of(request, tally.first), proof=self.rules.proof)
 
 
 def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) -> list[Delivery]:
@@ -128,8 +128,10 @@ def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) 
     if not gone:
         return []
     _, _, request = key
-    size = size_of(request)
-    return [deliveries.describe(key, tally, size, deliveries.STAGE_FINAL, rules.proof) for tally in gone]
+    return [
+        deliveries.describe(key, tally, size_of(request, tally.first), deliveries.STAGE_FINAL, rules.proof)
+        for tally in gone
+    ]
 
 
 def _entry_with(tally: Tally) -> Entry:

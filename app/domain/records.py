@@ -136,7 +136,7 @@ class Delivery(NamedTuple):
     verdict: str
     """complete, partial or unknown."""
     evidence: str
-    """ranges or bytes."""
+    """ranges, resumed, learned or bytes."""
     reason: str | None
     hits: int
     """Distinct hits merged in; a lower bound where reason is fragmented."""
@@ -156,6 +156,11 @@ class Delivery(NamedTuple):
     def key(self) -> tuple[str, str, str]:
         """What names who asked for what."""
         return self.ip_address, self.user_agent, self.request
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is judged by how many bytes were sent: nothing says which."""
+        return self.evidence == "bytes" or self.reason == "not_enough_bytes"
 
 
 def key_text(ip_address: str, user_agent: str, request: str) -> str:

@@ -79,13 +79,25 @@ class StretchReader:
     def hits(self, stretch: Stretch) -> StretchHits:
         """What its lines come to."""
         reading = stretch.reading
-        if reading != self._reading:
-            self._reading, self._resting = reading, 0
-            self._take_head(())
+        self._begin(reading)
         reads = [self._read(reading, chunk) for chunk in stretch.chunks]
         return stretch_hits(
             reads, reading.source_id, self._rules, reading.unordered, reading.as_columns(stretch.chunks[-1])
         )
+
+    def lines(self, stretch: Stretch) -> Iterator[ReadLines]:
+        """Its lines, read one by one."""
+        reading = stretch.reading._replace(columns_from=None)
+        self._begin(reading)
+        for chunk in stretch.chunks:
+            read = self._read(reading, chunk)
+            assert isinstance(read, ReadLines)
+            yield read
+
+    def _begin(self, reading: Reading) -> None:
+        if reading != self._reading:
+            self._reading, self._resting = reading, 0
+            self._take_head(())
 
     def _read(self, reading: Reading, chunk: Chunk) -> ReadLines | LineColumns:
         if chunk.too_long:

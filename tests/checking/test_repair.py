@@ -81,10 +81,10 @@ def test_a_hit_that_joins_what_repair_joined_before_is_joined_again(tmp_path: Pa
 
 
 def test_deliveries_are_judged_anew_when_the_sizes_change(tmp_path: Path) -> None:
-    world = World(tmp_path, size_of=lambda request: 1000)
+    world = World(tmp_path, size_of=lambda request, time: 1000)
     world.send(some_lines())
     assert world.found() == []
-    world.size_of = lambda request: 25
+    world.size_of = lambda request, time: 25
     assert {kind for _, kind in world.found()} == {"altered"}
     world.repair()
     assert world.found() == []

@@ -45,7 +45,8 @@ class World:
         self.records: list[Delivery] = []
         rules = Rules(window)
         self.workers = [
-            Worker(rules, self.records.extend, size_of=lambda request: self.size_of(request)) for _ in range(PARTITIONS)
+            Worker(rules, self.records.extend, size_of=lambda request, time: self.size_of(request, time))
+            for _ in range(PARTITIONS)
         ]
         with self.log() as log:
             for topic in ("weblogs", *TOPICS):

@@ -1,20 +1,26 @@
 """True sizes come from a file of request, tab, bytes, and follow its changes."""
 
+import math
 import os
 
 import pytest
 
+from app.domain.sizes import DatedSize, LearnedSize
 from app.errors import InputError
-from app.sources.identity.sizes import Sizes, read_sizes
+from app.sources.identity.sizes import Sizes, read_sizes, size_lines
+
+
+def given(size: int) -> DatedSize:
+    return DatedSize(-math.inf, size)
 
 
 def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path):
     path = tmp_path / "sizes"
     path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n", newline="")
-    assert read_sizes(path) == {"GET /a b": 12, "/c": 2, "/tab\there": 7}
+    assert read_sizes(path) == {"GET /a b": [given(12)], "/c": [given(2)], "/tab\there": [given(7)]}
 
 
-@pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t0", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])
+@pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])
 def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path, line):
     path = tmp_path / "sizes"
     path.write_text(f"/ok\t1\n{line}\n", "utf-8")
@@ -50,3 +56,53 @@ def test_a_changed_file_is_read_again_and_a_broken_or_missing_one_keeps_the_old_
     os.remove(path)
     assert isinstance(sizes.refresh(), InputError)
     assert sizes("/a") == 22
+
+
+def test_a_size_of_0_is_a_size(tmp_path):
+    path = tmp_path / "sizes"
+    path.write_text("/empty\t0\n")
+    assert Sizes(path)("/empty") == 0
+
+
+def test_a_size_holds_from_its_time_on_and_says_whether_it_was_learned(tmp_path):
+    path = tmp_path / "sizes"
+    path.write_text(
+        "/a\t7\t2026-11-28T00:00:00Z\tlearned: x\n/a\t5\t2026-11-27\n/a\t-\t2026-11-29T00:00:00+00:00\tlearned: y\n"
+    )
+    sizes = Sizes(path)
+    day = 1795737600.0  # 2026-11-27
+    at = [sizes("/a", day + hours * 3600) for hours in (-1, 0, 23, 24, 47, 48)]
+    assert at == [None, 5, 5, 7, 7, None]
+    assert [isinstance(size, LearnedSize) for size in at[1:5]] == [False, False, True, True]
+    assert sizes("/a") is None
+
+
+@pytest.mark.parametrize(
+    "line", ["/a\t5\t2026-13-01", "/a\t5\tsoon", "/a\t5\t2026-11-28T00:00:00Z\tlearned\tmore", "/a\t5\t2026-\t"]
+)
+def test_a_time_that_is_none_is_named_with_its_place(tmp_path, line):
+    path = tmp_path / "sizes"
+    path.write_text(f"{line}\n", "utf-8")
+    with pytest.raises(InputError, match="sizes, line 1: "):
+        read_sizes(path)
+
+
+@pytest.mark.parametrize(
+    "request_text", ["GET /a", "/tab\there", "GET /a\t5", " ", "/a\t2026-11-28T00:00:00Z", "/ä\\xff"]
+)
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [DatedSize(-math.inf, 0)],
+        [DatedSize(-math.inf, 12, "learned: 2 of 2 clients")],
+        [DatedSize(0.0, 10**30), DatedSize(86400.0, None, "learned: differs"), DatedSize(172800.0, 3, "learned: x")],
+    ],
+)
+def test_sizes_that_are_written_are_read_back(tmp_path, request_text, sizes):
+    path = tmp_path / "sizes"
+    path.write_text("\n".join(size_lines(request_text, sizes)) + "\n", "utf-8")
+    assert read_sizes(path) == {request_text: sizes}
+
+
+def test_a_request_that_no_line_can_hold_is_left_out():
+    assert [size_lines(request, [DatedSize(0.0, 1)]) for request in ("", "#a", "a\nb", "a\rb")] == [[]] * 4

@@ -22,13 +22,14 @@ from app.errors import InputError, OutputError, SettingsError, UnknownFormat, We
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
 from app.reducing.job import Job, Statistics
+from app.reducing.learning import learn, not_read_twice, with_learned
 from app.reducing.readers import Readers, cores
 from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.files.orders import ORDERS
 from app.sources.identity.sizes import Sizes
-from app.words import visible
+from app.words import counted_text, visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
 
-__all__ = ["command", "failing_in_words", "reject_line", "size_function"]
+__all__ = ["command", "failing_in_words", "read_options", "reject_line", "size_function"]
 
 
 @click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,6 +65,11 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 @click.option("--seed", type=int, default=1, show_default=True, help="For --order random and sample.")
 @click.option(
     "--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"
+)
+@click.option(
+    "--learn-sizes",
+    is_flag=True,
+    help="Read the files twice: first find the sizes of files in them, as `sizes learn` does, then judge by these, too.",
 )
 @click.option(
     "--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"
@@ -100,6 +106,7 @@ def command(
     order: str,
     seed: int,
     sizes: Path | None,
+    learn_sizes: bool,
     window: str | None,
     window_length: float | None,
     lateness: float | None,
@@ -125,11 +132,13 @@ def command(
             lateness_s=lateness if lateness is not None else configured.lateness,
         )
         named = format_named(format_name, log_format, server_config, files)
-        read = _read_options(named, bytes_kind, configured)
+        read = read_options(named, bytes_kind, configured)
         job = Job(files, read, rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
     statistics = Statistics()
+    if learn_sizes:
+        job = _learned(job, statistics, quiet)
     reading = Readers(rules, _readers(files, processes) if stores is None else 0)
     with (
         failing_in_words(output_code=1),
@@ -166,6 +175,24 @@ def command(
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(1 if statistics.errors else 0)
+
+
+def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
+    """The job with the sizes that its files tell; what cannot be read twice is noted."""
+    unread = not_read_twice(job.paths)
+    for path in unread:
+        name = "standard input" if path == "-" else path
+        statistics.notes.append(
+            f"no sizes were learned from {visible(name)}: it cannot be read twice; save it to a file first"
+        )
+    with failing_in_words(output_code=1), open_screen(quiet=quiet, transient=True) as screen:
+        # an input that cannot be read says so in the reading that counts
+        witnesses = learn([path for path in job.paths if path not in unread], job.read, [], screen.read)
+    learned = dict(witnesses.sizes())
+    statistics.notes.append(
+        f"sizes of {counted_text(len(learned), 'file')} learned, of {len(witnesses):,} that the log tells of"
+    )
+    return job._replace(size_of=with_learned(learned, job.size_of))
 
 
 def _readers(files: tuple[str, ...], wanted: int | None) -> int:
@@ -235,7 +262,7 @@ def reject_line(name: str, bad: BadAt) -> str:
     return visible(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
 
 
-def _read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
+def read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
     options = ReadOptions.of(configured)
     if bytes_kind is not None:
         options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))

@@ -1,43 +1,82 @@
-"""True sizes of files from elsewhere: a text file with a request, a tab and a number of bytes a line."""
+"""Sizes of files from elsewhere: a text file with a request, a tab and a number of bytes a line.
+
+Two more columns may follow, each behind a tab: the time from which the size holds (ISO 8601, UTC; empty: ever), and how it was
+learned (empty: somebody gave it). `-` for the bytes: the size is not known from that time on.
+"""
 
 from __future__ import annotations
 
+import math
 import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+from app.domain.sizes import DatedSize, size_at
 from app.errors import InputError
 
-__all__ = ["Sizes", "read_sizes"]
+__all__ = ["Sizes", "read_sizes", "size_lines"]
+
+_MOST_DIGITS = 1000
+_LINE = re.compile(
+    r"(?P<request>.+)\t *(?P<size>[0-9]+|-) *(?:\t(?P<since>[0-9]{4}-[0-9T:.Z+-]*)?(?:\t(?P<how>[^\t]*[^\t0-9][^\t]*)?)?)?",
+    re.DOTALL,
+)
 
 
-def read_sizes(path: Path) -> dict[str, int]:
-    """Request to bytes of the whole file. Blank lines and lines that begin with # say nothing; a later line for the same request counts.
+def size_lines(request: str, sizes: Iterable[DatedSize]) -> list[str]:
+    """The lines of a file of sizes for one request, without line ends; none for a request that no such file can hold.
 
+    >>> size_lines("GET /a", [DatedSize(0.0, 5, "learned"), DatedSize(-math.inf, 7)])
+    ['GET /a\\t5\\t1970-01-01T00:00:00Z\\tlearned', 'GET /a\\t7']
+    """
+    if not request or "\n" in request or "\r" in request or request.startswith("#"):
+        return []
+    lines = []
+    for since, size, how in sizes:
+        time = "" if since == -math.inf else f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        lines.append("\t".join((request, "-" if size is None else str(size), time, how)).rstrip("\t"))
+    return lines
+
+
+def read_sizes(path: Path) -> dict[str, list[DatedSize]]:
+    """Request to its sizes in the order of their times.
+
+    Blank lines and lines that begin with # say nothing; of lines with the same request and time the later one counts.
     Raises InputError that names the file and the line.
     """
-    found: dict[str, int] = {}
+    found: dict[str, dict[float, DatedSize]] = {}
     try:
         with path.open(encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             for number, line in enumerate(file, 1):
                 text = line.rstrip("\r\n")
                 if text.strip() and not text.startswith("#"):
                     request, size = _entry(text, f"{path}, line {number}")
-                    found[request] = size
+                    found.setdefault(request, {})[size.since] = size
     except OSError as error:
         raise InputError(
             f"{path}: the sizes can not be read: {error.strerror or error}; name a text file of request, tab, bytes"
         ) from error
-    return found
+    return {request: [sizes[since] for since in sorted(sizes)] for request, sizes in found.items()}
 
 
-def _entry(text: str, place: str) -> tuple[str, int]:
-    request, tab, size = text.rpartition("\t")
-    size = size.strip()
-    if not tab or not request or not size.isascii() or not size.isdigit() or len(size) > 1000 or int(size) == 0:
+def _entry(text: str, place: str) -> tuple[str, DatedSize]:
+    match = _LINE.fullmatch(text)
+    if match is None or len(match["size"]) > _MOST_DIGITS:
         raise InputError(
-            f"{place}: {text[:80]!r} is no size; write the request as the log has it, a tab, and the bytes, at least 1"
+            f"{place}: {text[:80]!r} is no size; write the request as the log has it, a tab, and the bytes; a tab and the time from "
+            "which it holds may follow"
         )
-    return request.removesuffix("\t"), int(size)
+    since = -math.inf
+    if match["since"]:
+        try:
+            time = datetime.fromisoformat(match["since"])
+            since = (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise InputError(f"{place}: {match['since']!r} is no time; write it as 2026-11-28T10:00:00Z") from None
+    size = None if match["size"] == "-" else int(match["size"])
+    return match["request"].removesuffix("\t"), DatedSize(since, size, match["how"] or "")
 
 
 class Sizes:
@@ -51,11 +90,15 @@ class Sizes:
         self._sizes = read_sizes(path)
         self._stamp = self._seen()
 
-    def __call__(self, request: str) -> int | None:
-        size = self._sizes.get(request)
-        if size is None and request.startswith("GET "):
-            return self._sizes.get(request[4:])
-        return size
+    def __call__(self, request: str, time: float = math.inf) -> int | None:
+        """The size that held at a time, UTC seconds; without one, the latest."""
+        return size_at(self._of(request), time)
+
+    def _of(self, request: str) -> Sequence[DatedSize]:
+        sizes = self._sizes.get(request)
+        if sizes is None and request.startswith("GET "):
+            sizes = self._sizes.get(request[4:])
+        return sizes or ()
 
     def refresh(self) -> InputError | None:
         """Read the file again if it changed; the error, where that failed (the sizes stay as they were)."""

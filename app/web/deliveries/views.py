@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 from app.domain.coverage import CELLS, Piece, coverage_pieces
 from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
-from app.words import VERDICTS, count_text, reason_text, size_text
+from app.words import EVIDENCE, VERDICTS, count_text, reason_text, size_text, visible
 
 __all__ = [
     "MAX_LISTED_RANGES",
@@ -46,6 +46,7 @@ class DeliveryView(NamedTuple):
     link: str
     key_hash: str
     why: str
+    judged_by: str
     bar: Bar | None
     """None where the log names no offsets."""
     ranges: str
@@ -73,7 +74,7 @@ def delivery_link(ip_address: str, user_agent: str, request: str, full: bool = F
 
 def _bar(delivery: Delivery) -> Bar | None:
     total = delivery.total_bytes
-    if not delivery.ranges and (total is None or delivery.evidence == "bytes"):
+    if not delivery.ranges and (total is None or delivery.is_counted):
         return None
     end = delivery.ranges[-1][1] + 1 if total is None else total
     if end <= 0:
@@ -105,6 +106,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         delivery_link(*key),
         key_hash(key_text(*key)),
         reason_text(delivery.verdict, delivery.reason, delivery.size_known),
+        EVIDENCE.get(delivery.evidence, visible(delivery.evidence)),
         _bar(delivery),
         _ranges_text(delivery.ranges),
         _ranges_text(delivery.missing),
