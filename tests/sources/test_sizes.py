@@ -10,11 +10,11 @@ from app.sources.identity.sizes import Sizes, read_sizes
 
 def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path):
     path = tmp_path / "sizes"
-    path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n", newline="")
-    assert read_sizes(path) == {"GET /a b": 12, "/c": 2, "/tab\there": 7}
+    path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n/empty\t0\n", newline="")
+    assert read_sizes(path) == {"GET /a b": 12, "/c": 2, "/tab\there": 7, "/empty": 0}
 
 
-@pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t0", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])
+@pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])
 def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path, line):
     path = tmp_path / "sizes"
     path.write_text(f"/ok\t1\n{line}\n", "utf-8")

@@ -33,9 +33,9 @@ def read_sizes(path: Path) -> dict[str, int]:
 def _entry(text: str, place: str) -> tuple[str, int]:
     request, tab, size = text.rpartition("\t")
     size = size.strip()
-    if not tab or not request or not size.isascii() or not size.isdigit() or len(size) > 1000 or int(size) == 0:
+    if not tab or not request or not size.isascii() or not size.isdigit() or len(size) > 1000:
         raise InputError(
-            f"{place}: {text[:80]!r} is no size; write the request as the log has it, a tab, and the bytes, at least 1"
+            f"{place}: {text[:80]!r} is no size; write the request as the log has it, a tab, and the bytes"
         )
     return request.removesuffix("\t"), int(size)
 
