@@ -12,23 +12,25 @@ from typing import NamedTuple
 from app.domain import byteranges
 
 __all__ = [
+    "COMPLETE_BY",
     "EVIDENCE",
     "LEARNED",
     "LEARNED_SIZE",
     "REASONS",
     "REJECTS",
-    "RESUMED",
     "VERDICTS",
     "Reason",
     "age_text",
     "bytes_text",
     "count_text",
     "counted_text",
+    "evidence_text",
     "excerpt",
     "ranges_text",
     "reason_label",
     "reason_text",
     "reject_text",
+    "resumed_text",
     "share_text",
     "size_text",
     "time_text",
@@ -60,9 +62,7 @@ REASONS = {
     "cut_off": Reason("cut off", "a response was cut off"),
     "not_enough_bytes": Reason("not enough bytes", "fewer bytes were sent than the file has"),
     "no_offsets": Reason("no offsets in the log", "the log counts bytes but does not say which"),
-    "size_unknown": Reason(
-        "size unknown, no offsets", "the log counts bytes but neither says which nor names the size of the file"
-    ),
+    "size_unknown": Reason("size unknown", "the log does not name the size of the file, to compare what was sent with"),
     "announced": Reason("sent bytes not logged", "the log says what was answered, not what was sent"),
     "encoded": Reason(
         "compressed", "a response was compressed, or may have been, and so does not say which bytes of the file it sent"
@@ -75,7 +75,7 @@ REASONS = {
 }
 """In the order of reports."""
 
-RESUMED = "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}"
+_RESUMED = "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}"
 """The sentence of a complete delivery with the evidence `resumed`; `{doubtful}`: ranges."""
 
 LEARNED = "Whole, if the file had {size}, as other lines of the log tell"
@@ -90,6 +90,11 @@ EVIDENCE = {
     "bytes": "byte counts",
 }
 """What a verdict rests on, for people."""
+COMPLETE_BY = {
+    "resumed": "of them resumed after a broken response",
+    "learned": "of them by a learned size",
+}
+"""Rows of reports below the number of complete deliveries, if there are such."""
 
 REJECTS = {
     "bad_client": "what stands for the client is no address, host name or -",
@@ -265,6 +270,24 @@ def reason_text(verdict: str, reason: str | None, size_known: bool | None = None
     if reason is None:
         return VERDICTS.get(verdict, visible(verdict))
     return REASONS[reason].clause if reason in REASONS else visible(reason)
+
+
+def evidence_text(evidence: str) -> str:
+    """What a verdict rests on; evidence from elsewhere is its own text.
+
+    >>> evidence_text("bytes"), evidence_text("other")
+    ('byte counts', 'other')
+    """
+    return EVIDENCE.get(evidence, visible(evidence))
+
+
+def resumed_text(doubtful: Sequence[Sequence[int]], limit: int | None = None) -> str:
+    """The sentence of a complete delivery with the evidence `resumed`, without its full stop; at most `limit` ranges.
+
+    >>> resumed_text([[0, 399]])
+    'Whole, if the client had received what was sent before the connection broke: bytes 0-399'
+    """
+    return _RESUMED.format(doubtful=ranges_text(doubtful, limit))
 
 
 def reject_text(reason: str) -> str:

@@ -13,7 +13,7 @@ from app.domain.coverage import coverage_signs
 from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
-from app.words import LEARNED, LEARNED_SIZE, RESUMED, bytes_text, ranges_text, reason_text, time_text, visible
+from app.words import LEARNED, LEARNED_SIZE, bytes_text, ranges_text, reason_text, resumed_text, time_text, visible
 
 __all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
@@ -43,7 +43,7 @@ def sentence(answer: Answer) -> str:
     why = _why(delivery)
     if answer.exit is Exit.WHOLE:
         if delivery.evidence == "resumed":
-            return f"{RESUMED.format(doubtful=ranges_text(doubtful(delivery), SHOWN_RANGES))}{window}."
+            return f"{resumed_text(doubtful(delivery), SHOWN_RANGES)}{window}."
         if delivery.evidence == "learned":
             return f"{LEARNED.format(size=bytes_text(delivery.covered_bytes))}{window}."
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
@@ -64,7 +64,7 @@ def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: st
     if answer.exit is Exit.WHOLE:
         unsure = byteranges.intersect(doubtful(delivery), ((part.lo, part.hi),))
         if unsure:
-            return f"{RESUMED.format(doubtful=ranges_text(unsure, SHOWN_RANGES))}{window}."
+            return f"{resumed_text(unsure, SHOWN_RANGES)}{window}."
         return f"Whole: {name} arrived{window}."
     if answer.exit is Exit.UNKNOWN:
         return f"Unknown: whether {name} arrived can not be told{window}: {_why(delivery)}."

@@ -59,10 +59,13 @@ STAGE_OPEN, STAGE_FINAL, STAGE_SUPERSEDED = 0, 1, 7
 Verdict = tuple[str, str | None, str]
 """Verdict, reason, evidence: one row of the table."""
 _COMPLETE: Verdict = ("complete", None, "ranges")
+_SIZE_UNKNOWN: Verdict = ("unknown", "size_unknown", "bytes")
 _FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEADERS_COUNTED, "headers_counted"))
 _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
 _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
+_PLAIN_START = Mark.START | Mark.SENT | Mark.COMPRESSIBLE
+"""Marks of 200s of which nothing is known but how much they sent."""
 _FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
@@ -88,14 +91,10 @@ def describe(
         is_learned = tally.total_max < 0 and _sent_end(tally) <= size
         size = int(size) if is_learned else None
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
-    found = _Findings(tally.ranges, tally.ranges, tally.ranges, tally.cut_hi) if not marks & _UNSURE else None
-    found = found or _weighed(tally, total, proof.in_flight_bytes)
-    sent = found.sent
-    if total is not None:
-        found = found.within(total)
-    verdict, reason, evidence = _judge(tally, found, total, proof.strict, is_learned)
-    ranges, flags = found.received, marks | (Mark.CUT if found.cut_hi >= 0 else 0)
-    missing, _ = _open(found, total)
+    found = None if is_learned else _shortcut(tally, total, proof.in_flight_bytes)
+    ranges, missing, _, (verdict, reason, evidence), flags, is_clipped = found or _in_full(
+        tally, total, proof, is_learned
+    )
     # in the order of the fields and past the constructor: records are made by the thousand
     return _make(
         Delivery,
@@ -105,7 +104,7 @@ def describe(
             tally.first,
             tally.last,
             list(map(list, ranges)),
-            list(map(list, missing)),
+            list(map(list, missing)) if missing else [],
             byteranges.covered(ranges),
             total,
             total is not None,
@@ -114,13 +113,67 @@ def describe(
             reason,
             len(tally.ids),
             tally.sent if marks & Mark.SENT else None,
-            _flags(flags, found.sent is not sent) if flags & _FLAGGED or found.sent is not sent else [],
+            _flags(flags, is_clipped) if flags & _FLAGGED or is_clipped else [],
             _hex(tally.ids[:KEPT_IDS]),
             stage == STAGE_FINAL,
             version(tally.known, stage),
             None,
         ),
     )
+
+
+_Judged = tuple[Ranges, Ranges, Ranges, Verdict, int, bool]
+"""What arrived, what is missing, what is doubtful; the verdict; marks; whether a range went beyond the size."""
+
+
+def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged | None:
+    """What `_in_full` gives, for the deliveries that nearly all are: plain ranges, and plain 200s of one length."""
+    marks = tally.marks
+    if tally.total_min != tally.total_max:
+        return None
+    if not marks & _UNSURE:
+        kept = tally.ranges
+        if len(kept) != 1 or kept[0][0] or not marks & Mark.OFFSETS:
+            return None
+        hi = kept[0][1]
+        if total is None:
+            if hi <= PROBE_HI or hi < tally.cut_hi:
+                return None
+        elif hi != total - 1:
+            return None
+        return kept, (), (), _COMPLETE, marks | (Mark.CUT if tally.cut_hi >= 0 else 0), False
+    if marks & ~_PLAIN_START:
+        return None
+    body = tally.start_sent
+    if total is not None:
+        return (((0, total - 1),), (), (), _COMPLETE, marks, False) if body >= total > 0 else None
+    if not body or marks & Mark.COMPRESSIBLE:
+        return (), (), (), _SIZE_UNKNOWN, marks, False
+    surely = body - in_flight_bytes
+    if surely <= 0:
+        return (), (), ((0, body - 1),), _SIZE_UNKNOWN, marks, False
+    return ((0, surely - 1),), (), ((surely, body - 1),) if in_flight_bytes else (), _SIZE_UNKNOWN, marks, False
+
+
+def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) -> _Judged:
+    """The same of any delivery."""
+    marks = tally.marks
+    if not marks & _UNSURE:
+        kept = tally.ranges
+        ranges = kept if total is None else byteranges.clip(kept, total)
+        found = _make(_Findings, (ranges, ranges, ranges, tally.cut_hi, False, False, False))
+        is_clipped = ranges is not kept
+    else:
+        found = _weighed(tally, total, proof.in_flight_bytes)
+        sent = found.sent
+        if total is not None:
+            found = found.within(total)
+        is_clipped = found.sent is not sent
+    if found.cut_hi >= 0:
+        marks |= Mark.CUT
+    missing, doubtful = _open(found, total)
+    verdict = _judge(tally, found, total, proof.strict, is_learned)
+    return found.received, missing, doubtful, verdict, marks, is_clipped
 
 
 class _Findings(NamedTuple):
@@ -257,19 +310,19 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
         return "unknown", "size_changed", "ranges"
     if may_be_whole and _is_whole(tally, found, found.received, total):
         return _COMPLETE
-    if may_be_whole and _is_whole(tally, found, found.sent, total):
+    if may_be_whole and found.sent is not found.received and _is_whole(tally, found, found.sent, total):
         return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
     if found.is_encoded:
         return "unknown", "encoded", "bytes"
     if total is None and marks & (Mark.BYTES_ONLY | _FROM_START):
-        return "unknown", "size_unknown", "bytes"
+        return _SIZE_UNKNOWN
     if marks & Mark.BYTES_ONLY:
         if marks & Mark.COMPRESSIBLE and tally.sent < (total or 0):
             return "unknown", "encoded", "bytes"
         if not marks & Mark.NO_COUNT and tally.sent < (total or 0):
             return "partial", "not_enough_bytes", "bytes"
         return "unknown", "no_offsets", "bytes"
-    if _is_whole(tally, found, found.answered, total):
+    if found.answered is not found.sent and _is_whole(tally, found, found.answered, total):
         is_announced = marks & (Mark.ANSWERED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN) or not found.is_reached
         return "unknown", "announced" if is_announced else "in_flight", "ranges"
     return "partial", _what_lacks(found, total), "ranges"

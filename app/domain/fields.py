@@ -181,8 +181,12 @@ DELIVERY = Table(
     Field("total_bytes", Kind.INTEGER, "size of the file, or null", "bytes", optional=True),
     Field("size_known", Kind.BOOLEAN, "whether the size of the file is known"),
     Field("verdict", Kind.TEXT, "`complete`, `partial`, `unknown`"),
-    Field("evidence", Kind.TEXT, "what the verdict rests on: `ranges`; `resumed`, ranges with bytes that were sent before a connection broke; `learned`, a size that other "
-        "lines of the log tell; `bytes`, how many bytes were sent",),
+    Field(
+        "evidence",
+        Kind.TEXT,
+        "what the verdict rests on: `ranges`; `resumed`, ranges with bytes that were sent before a connection broke; `learned`, a size that other "
+        "lines of the log tell; `bytes`, how many bytes were sent",
+    ),
     Field(
         "reason",
         Kind.TEXT,

@@ -59,6 +59,8 @@ class Statistics:
     rejects: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[tuple[str, str | None]] = field(default_factory=Counter)
     """By verdict and reason."""
+    complete: Counter[str] = field(default_factory=Counter)
+    """Complete ones by evidence."""
     covered_bytes: int = 0
     sent_bytes: int = 0
     most_open: int = 0
@@ -72,6 +74,8 @@ class Statistics:
 
     def count(self, delivery: Delivery) -> None:
         self.deliveries[delivery.verdict, delivery.reason] += 1
+        if delivery.verdict == "complete":
+            self.complete[delivery.evidence] += 1
         self.covered_bytes += delivery.covered_bytes
         self.sent_bytes += delivery.bytes_sent or 0
         self.merged += delivery.hits

@@ -256,6 +256,16 @@ def test_the_table_and_the_statistics_account_for_every_line(monkeypatch):
     assert f"log.tsv, byte {size}: bad_columns" in result.stderr
 
 
+def test_complete_deliveries_that_were_resumed_are_counted_apart():
+    line = '203.0.113.9 - - [31/Jul/2020:12:00:0{} +0000] "GET /{} HTTP/1.1" 206 {} "-" "curl/8" "bytes {}-999/1000"\n'
+    lines = [line.format(0, "a", 600, 0), line.format(1, "a", 600, 400), line.format(2, "b", 1000, 0)]
+    Path("some.log").write_text("".join(lines[2:]))
+    Path("log.log").write_text("".join(lines))
+    told = _numbers(run("log.log").stdout)
+    assert (told["complete"], told["of them resumed after a broken response"]) == (2, 1)
+    assert "of them resumed after a broken response" not in _numbers(run("some.log").stdout)
+
+
 def test_quiet_says_nothing_beside_the_table():
     assert "lines/s" not in run(SAMPLES / "nine-lines.tsv", "-q").output
     assert run(SAMPLES / "nine-lines.tsv", "-q", "-o", "o.tsv").output == ""

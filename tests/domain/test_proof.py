@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.domain import deliveries
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, IN_FLIGHT_BYTES, ROWS, Measure, Proof, may_be_compressed, row_of
 from app.domain.records import Delivery, HitFlag, Parsed
 from tests.domain.hits import FLAGS, delivery_of, hit
@@ -397,3 +399,35 @@ def test_what_is_sure_missing_and_judged_is_true_of_the_bytes(
     random.shuffle(hits)
     again = delivery_of(*hits, size=size, proof=Proof(in_flight, strict))
     assert again == found._replace(hit_ids=again.hit_ids)
+
+
+PLAIN_HITS = st.lists(
+    st.builds(
+        lambda lo, length, sent, total, request: hit(
+            lo,
+            None if lo is None else lo + length,
+            total=total,
+            sent=sent,
+            status=200 if lo is None else 206,
+            request=request,
+        ),
+        st.sampled_from([None, 0, 0, 3]),
+        NUMBERS,
+        st.one_of(st.none(), NUMBERS),
+        st.sampled_from([None, None, 20, 31]),
+        st.sampled_from(["GET /a", "GET /a", PAGE]),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(PLAIN_HITS, st.one_of(st.none(), NUMBERS), st.integers(0, 12), st.booleans())
+def test_what_is_judged_at_once_is_judged_as_in_full(
+    hits: list[Parsed], size: int | None, in_flight: int, strict: bool
+) -> None:
+    proof = Proof(in_flight, strict)
+    found = delivery_of(*hits, size=size, proof=proof)
+    with patch.object(deliveries, "_shortcut", return_value=None):
+        assert delivery_of(*hits, size=size, proof=proof) == found

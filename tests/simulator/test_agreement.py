@@ -40,7 +40,9 @@ def _hit(shot):
     st.sampled_from([0, 3, 8 << 20]),
 )
 def test_truth_and_domain_agree_on_every_field(shots, window, length_s, size, in_flight):
-    reduction = OneByOne(Rules(window, length_s, proof=Proof(in_flight)), lambda request, time: size if size >= 0 else None)
+    reduction = OneByOne(
+        Rules(window, length_s, proof=Proof(in_flight)), lambda request, time: size if size >= 0 else None
+    )
     reduction.add([_hit(shot) for shot in shots], range(len(shots)), 0, Advance(unordered=True))
     found = {delivery.window_start: delivery._asdict() for delivery in reduction.finish()}
     told = answers(_KEY, shots, WindowRule(window, length_s), size, in_flight)

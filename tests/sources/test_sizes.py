@@ -16,8 +16,13 @@ def given(size: int) -> DatedSize:
 
 def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path):
     path = tmp_path / "sizes"
-    path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n", newline="")
-    assert read_sizes(path) == {"GET /a b": [given(12)], "/c": [given(2)], "/tab\there": [given(7)]}
+    path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n/empty\t0\n", newline="")
+    assert read_sizes(path) == {
+        "GET /a b": [given(12)],
+        "/c": [given(2)],
+        "/tab\there": [given(7)],
+        "/empty": [given(0)],
+    }
 
 
 @pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])

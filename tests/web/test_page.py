@@ -12,7 +12,7 @@ from app.domain.records import Reject, key_hash, key_text
 from app.stores import open_store
 from app.web.deliveries.views import delivery_link
 from app.web.service.status import Snapshot
-from app.words import visible
+from app.words import resumed_text, visible
 from tests.web.conftest import NOW, served
 from tests.web.records import NOON, SOURCE, deliveries, pieces
 
@@ -222,7 +222,16 @@ async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client, 
     assert "the log names no offsets" in page.text
     assert "123 MB sent" in " ".join(page.text.split())
     whole = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
-    assert "the log counts bytes but neither says which nor names the size of the file" in " ".join(whole.text.split())
+    assert "the log does not name the size of the file, to compare what was sent with" in " ".join(whole.text.split())
+
+
+async def test_a_resumed_delivery_is_whole_on_a_condition_that_the_page_names(client, store):
+    first, second = pieces([(0, 999), (400, 999)], 1000)
+    await fill(store, [first._replace(bytes_sent=600), second])
+    page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
+    flat = " ".join(page.text.split())
+    assert f"complete: {resumed_text([[0, 399]])}" in flat
+    assert "Judged by ranges, resumed after a broken response" in flat
 
 
 async def test_huge_numbers_are_shown(client, store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from app.reducing.job import Statistics
-from app.words import REASONS, reason_label
+from app.words import COMPLETE_BY, REASONS, reason_label
 
 __all__ = ["report_lines", "unread_notes"]
 
@@ -57,6 +57,11 @@ def _delivery_rows(statistics: Statistics) -> list[tuple[str, str]]:
     rows = [
         ("deliveries", f"{found.total():,}"),
         ("  complete", f"{by_verdict['complete']:,}"),
+        *(
+            (f"    {COMPLETE_BY.get(evidence, evidence)}", f"{count:,}")
+            for evidence, count in sorted(statistics.complete.items())
+            if evidence != "ranges"
+        ),
         ("  partial", f"{by_verdict['partial']:,}"),
     ]
     rows += _reason_rows(statistics, "partial", _ALWAYS)

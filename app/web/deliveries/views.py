@@ -7,9 +7,10 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from app.domain.coverage import CELLS, Piece, coverage_pieces
+from app.domain.deliveries import doubtful
 from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
-from app.words import EVIDENCE, VERDICTS, count_text, reason_text, size_text, visible
+from app.words import VERDICTS, count_text, reason_text, resumed_text, size_text
 
 __all__ = [
     "MAX_LISTED_RANGES",
@@ -46,7 +47,6 @@ class DeliveryView(NamedTuple):
     link: str
     key_hash: str
     why: str
-    judged_by: str
     bar: Bar | None
     """None where the log names no offsets."""
     ranges: str
@@ -105,12 +105,17 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         delivery,
         delivery_link(*key),
         key_hash(key_text(*key)),
-        reason_text(delivery.verdict, delivery.reason, delivery.size_known),
-        EVIDENCE.get(delivery.evidence, visible(delivery.evidence)),
+        _why(delivery),
         _bar(delivery),
         _ranges_text(delivery.ranges),
         _ranges_text(delivery.missing),
     )
+
+
+def _why(delivery: Delivery) -> str:
+    if delivery.verdict == "complete" and delivery.evidence == "resumed":
+        return resumed_text(doubtful(delivery), MAX_LISTED_RANGES)
+    return reason_text(delivery.verdict, delivery.reason, delivery.size_known)
 
 
 def hit_views(hits: Sequence[Hit]) -> list[HitView]:

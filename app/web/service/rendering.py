@@ -65,7 +65,9 @@ def _environment() -> Environment:
         time=words.time_text,
         visible=words.visible,
     )
-    environment.globals.update(reason=words.reason_text, share=words.share_text, inline=_inline)
+    environment.globals.update(
+        reason=words.reason_text, evidence=words.evidence_text, share=words.share_text, inline=_inline
+    )
     return environment
 
 
