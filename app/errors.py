@@ -120,7 +120,7 @@ class StoreUnreachable(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The store does not let us in, or is no such store: a person has to change something."""
+    """The store does not let us in, or is no such store. The configuration must be fixed."""
 
 
 class UnknownForm(WeblogsError):

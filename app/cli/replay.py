@@ -36,7 +36,7 @@ __all__ = ["command"]
     "--bytes",
     "bytes_kind",
     type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
 )
 @click.option(
     "--rate",
@@ -59,9 +59,9 @@ __all__ = ["command"]
     "name",
     default="",
     metavar="NAME",
-    help="A source of its own on purpose: its lines count beside those sent before.",
+    help="Treat this file as a new source; its lines are counted again.",
 )
-@click.option("--again", is_flag=True, help="From the beginning, though it was sent before; repeats are absorbed.")
+@click.option("--again", is_flag=True, help="Send the file again from the start. Lines already counted are ignored.")
 @click.option("--quiet", "-q", is_flag=True, help="Only what went wrong.")
 def command(
     files: tuple[str, ...],

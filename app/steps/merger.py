@@ -114,8 +114,8 @@ class Merger:
         elif held != self._rules_value:
             window, length_s = msgspec.json.decode(held)
             raise SettingsError(
-                f"the state was cut by WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}, and these deliveries stand in the "
-                "stores: go back to that, or take another WEBLOGS_DATA_DIR (and replay the logs into it)"
+                f"The stored state was built with WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}. "
+                "Restore that value, or use a new WEBLOGS_DATA_DIR and replay the logs."
             )
 
     def _merged(self, deliveries: OpenDeliveries, head: dict[bytes, bytes | None]) -> Iterator[MergeStep]:

@@ -165,7 +165,7 @@ class Retention(Protocol):
     """What a store is made of, and for how long it is kept."""
 
     async def map(self, kinds: Collection[str]) -> None:
-        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds fields that they lack."""
+        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds missing fields."""
 
     async def drop(self, kinds: Collection[str]) -> None:
         """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""

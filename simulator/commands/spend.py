@@ -48,7 +48,7 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
     "--for",
     "for_s",
     type=click.FloatRange(min=0),
-    help="With --live: end after so many seconds, exit code 1 where sums differ.",
+    help="With --live: end after this many seconds, with exit code 1 if sums differ.",
 )
 @click.option(
     "--metrics-port",

@@ -51,7 +51,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Votes name one of so many users; 0: none.",
+    help="Number of users that votes name; 0: none.",
 )
 @click.option(
     "--one-per-user", is_flag=True, help="The truth counts one vote a user, as WEBLOGS_VOTE_ONE_PER_USER does."

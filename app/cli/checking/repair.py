@@ -29,7 +29,7 @@ _LOOKS = 3
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
 )  # fmt: skip
 @click.option(
-    "--dry-run", is_flag=True, help="Say what would be mended; write nothing. Exit code 1 where there is something."
+    "--dry-run", is_flag=True, help="Say what would be repaired; write nothing. Exit code 1 if there is something."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts."
