@@ -153,7 +153,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_max_age: Annotated[float, _says("No cached result is older than this.", "s", gt=0)] = 10.0
     overload_after: Annotated[
         float,
-        _says("When a posted vote has waited for this long to be written, others are answered with 503.", "s", gt=0),
+        _says("When a posted vote has waited for this long to be written, others get 503.", "s", gt=0),
     ] = 2.0
     # -- replay
     replay: Annotated[

@@ -31,7 +31,7 @@ def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare each store with what the topics still hold, with what its own raw hits make, and with the other stores.
 
     Names by raw id or key what is missing, altered, extra or doubled. What is still on its way to a store is no difference. Exit code 0
-    where all is level, 1 where something differs, 4 where a store or the broker is not there.
+    if nothing differs, 1 if something does, 4 if a store or the broker is missing.
     """
     run(lambda: _check(stores, as_json, quiet))
 

@@ -1,4 +1,4 @@
-"""`python -m app repair`: makes a store level again."""
+"""`python -m app repair`: repair a store."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _LOOKS = 3
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    """Make each store level again: from the topics what they still hold, and the deliveries from the store's own raw hits.
+    """Repair each store: from the topics what they still hold, and the deliveries from the store's own raw hits.
 
-    Joins deliveries whose late hits came after the eviction, and judges anew what another sizes file judges otherwise. May run beside the
-    worker and be interrupted; a second run changes nothing. Exit code 0 where all is level now, 1 where something could not be mended, 4
-    where a store or the broker is not there.
+    Joins deliveries whose late hits came after the eviction. Judges all deliveries again if the sizes file has changed. It may run beside
+    the worker and be interrupted; a second run changes nothing. Exit code 0 if nothing differs now, 1 if something could not be
+    repaired, 4 if a store or the broker is missing.
     """
     run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
 
@@ -92,10 +92,10 @@ def _say(store: str, first, last, listing: Listing, dry_run: bool) -> None:
         return
     if last.differences:
         click.echo(
-            f"{store}: {last.differences:,} could not be mended: neither the topics nor the raw hits tell what is right",
+            f"{store}: {last.differences:,} could not be repaired: neither the topics nor the raw hits say what is right",
             err=True,
         )
         for (_, record, kind), count in sorted(last.found.items()):
             click.echo(f"{store}: still {count:,} of {record} {kind}", err=True)
     else:
-        click.echo(f"{store}: level")
+        click.echo(f"{store}: no differences")
