@@ -81,7 +81,7 @@ def command(
 ) -> None:
     """Send log FILEs to the worker: plain, gzip, bzip2, xz or zstd, or - for standard input.
 
-    A replay that was interrupted goes on where it stood; a file that was sent is not sent again, whatever its name is now.
+    An interrupted replay continues where it stopped. A file that was sent is not sent again, even under another name.
     """
     if follow and (order != "file" or "-" in files or again):
         raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")

@@ -28,7 +28,7 @@ _SUM_BYTES = 160
 _SWEEPS_A_HORIZON = 48
 _SWEPT_A_STEP = 4000
 _SWEPT_AN_EVENT = 20
-"""A sweep looks at so many entries for each event: it gets through the state faster than the state grows."""
+"""A sweep looks at this many entries for each event: it gets through the state faster than the state grows."""
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
 _REST_MESSAGES = 32
-"""So many messages after one with mostly odd lines are read line by line at once."""
+"""This many messages after one with mostly odd lines are read line by line at once."""
 DETECT_LINES = 1000
 _DETECT_BYTES = 1 << 20
 COLUMNS_FROM_BYTES = 128 << 10

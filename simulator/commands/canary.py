@@ -21,7 +21,7 @@ __all__ = ["Canary"]
 
 CHECK_EVERY_S = 2.0
 SETTLE_S = 5.0
-"""A sum that still differs after so long counts as wrong."""
+"""A sum that still differs after this long counts as wrong."""
 _REQUEST_S = 10.0
 
 
@@ -46,7 +46,7 @@ class Canary:
         """Payments that were not taken yet, by id."""
 
     def run(self) -> int:
-        """Until Ctrl-C, or for the given time: 1 where a sum was wrong at the end or a payment was dropped."""
+        """Until Ctrl-C, or for the given time: 1 if a sum was wrong at the end or a payment was dropped."""
         metrics = _Metrics(self._port)
         click.echo(
             f"canary: {self._plan.users} users called {self._prefix}…, metrics at http://127.0.0.1:{metrics.port}/metrics",

@@ -80,7 +80,7 @@ def test_what_can_not_be_mended_is_said(world: World) -> None:
     world.sql("UPDATE deliveries SET covered_bytes = 1 WHERE delivery_no = 1")
     done = app(world.folder, "repair")
     assert done.returncode == 1
-    assert "1 could not be mended" in done.stderr
+    assert "1 could not be repaired" in done.stderr
 
 
 def test_a_store_or_a_log_that_is_not_there_is_said_in_one_sentence(world: World, tmp_path: Path) -> None:

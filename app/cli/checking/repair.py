@@ -14,7 +14,7 @@ from app.stores.contract import Store
 __all__ = ["command"]
 
 _LOOKS = 3
-"""Mending hits can change what deliveries must be; after so many looks what still differs is not to be mended."""
+"""Mending hits can change what deliveries must be; after this many looks what still differs is not to be mended."""
 
 
 @click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})

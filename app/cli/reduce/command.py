@@ -52,7 +52,7 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
     "--bytes",
     "bytes_kind",
     type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
 )
 @click.option(
     "--order",
@@ -87,7 +87,7 @@ __all__ = ["command", "failing_in_words", "reject_line", "size_function"]
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="So many processes read lines beside the one that merges them; 1: it reads itself.  [default: cores]",
+    help="Number of processes that read lines, beside the one that merges them. 1: it reads them itself.  [default: cores]",
 )
 @click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")

@@ -25,7 +25,7 @@ START_S = 600.0
 STOP_S = 30.0
 RESTARTS = 5
 FORGIVEN_AFTER_S = 600.0
-"""A worker that ran for so long may fail as often as a new one."""
+"""A worker that ran for this long may fail as often as a new one."""
 _LOG_BYTES = 16 << 20
 """A longer log of earlier runs is moved aside."""
 _SHOWN = 10
@@ -116,7 +116,7 @@ class Worker:
             raise WorkerError(f"the worker {what} again ({how}) after {RESTARTS} new starts. {self._last_words()}")
         self._restarts += 1
         self._say(
-            f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood."
+            f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and continues where it stopped."
         )
         if not self._asked.wait(0.2 * 2**self._restarts):
             self._spawn()

@@ -34,7 +34,7 @@ class Record(msgspec.Struct, kw_only=True):
     """32 hex digits."""
     fingerprint: str
     fingerprint_bytes: int
-    """So many bytes after the head lines were hashed: 1024, or fewer where the source was shorter when first seen."""
+    """This many bytes after the head lines were hashed: 1024, or fewer where the source was shorter when first seen."""
     number: int
     """0 for the first source with this fingerprint, 1 for the next one that begins alike and is another, and so on."""
     path: str

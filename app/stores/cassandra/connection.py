@@ -23,7 +23,7 @@ REQUEST_S = 30.0
 """How long one request may take: single syncs of more than a second were seen."""
 CONNECT_S = 10.0
 RECONNECT_S = 5.0
-"""At most so long after a node is back it is used again."""
+"""At most this long after a node is back it is used again."""
 TRIES = 6
 """Tries of one request while nodes are overloaded or away, with growing pauses: about 3 s in all, then the caller decides."""
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2

@@ -120,7 +120,7 @@ def joined(first: Verdicts[Record], second: Verdicts[Record]) -> Verdicts[Record
 
 
 class Portions(Generic[Record]):
-    """Puts items together to requests of at most so many bytes (one item may have more) and BULK_DOCUMENTS documents."""
+    """Puts items together to requests of at most this many bytes (one item may have more) and BULK_DOCUMENTS documents."""
 
     def __init__(self, largest_bytes: int) -> None:
         self._largest_bytes = largest_bytes

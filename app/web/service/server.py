@@ -51,10 +51,10 @@ SERVER_OPTIONS: dict[str, Any] = {
 """What a runner of this application needs; a TestServer takes them as keyword arguments of start_server."""
 
 SHUTDOWN_TIMEOUT_S = 5.0
-"""So long requests under way may still take when the worker stops."""
+"""This long requests under way may still take when the worker stops."""
 
 BODIES_AT_ONCE = 4
-"""So many bodies of the largest size may be in flight together."""
+"""This many bodies of the largest size may be in flight together."""
 
 
 def make_web_app(
