@@ -107,7 +107,7 @@ def _named(name: str) -> Format:
 
 
 def _parse_input(path: str, chosen: Format | None, configured: Settings, options: FormatOptions, out: BinaryIO) -> None:
-    """Writes one object a line. Raises InputError where the input can not be read (to its end), after what was good."""
+    """Writes one object a line. Raises InputError where the input cannot be read (to its end), after what was good."""
     with open_input(path) as stream:
         blocks = _blocks(stream, configured)
         first, failure = _first_blocks(blocks, options, chosen)

@@ -1,4 +1,4 @@
-"""How the worker ends when it can not go on: at once, with one sentence, so that its supervisor starts it again.
+"""How the worker ends when it cannot go on: at once, with one sentence, so that its supervisor starts it again.
 
 Nothing is lost by it: what was not acknowledged is read again. Going on past a failed write would lose it, because Faust
 acknowledges what an agent failed on.

@@ -20,7 +20,7 @@ __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
 PLACE = b"\0place"
 RULES = b"\0rules"
-"""Key of the rules by which the state was counted: other ones can not go on with it."""
+"""Key of the rules by which the state was counted: other ones cannot go on with it."""
 _SUM = b"s"
 _ID_BYTES = 40
 _SUM_BYTES = 160

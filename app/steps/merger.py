@@ -27,7 +27,7 @@ __all__ = ["CLOCK", "RULES", "MergeStep", "Merger"]
 CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
-"""Key of the rules by which the state was cut: another window mode can not go on with it."""
+"""Key of the rules by which the state was cut: another window mode cannot go on with it."""
 SWEEPS_A_TTL = 24
 _DELIVERY_BYTES = 400
 """What a delivery takes in its message beside its texts and lists, about."""

@@ -72,7 +72,7 @@ class Tokenizer:
                 each.make_parser((), options)
             except ValueError as error:
                 raise SettingsError(
-                    f"the columns or fields of the log format {each.name} can not be read so: {error}"
+                    f"the columns or fields of the log format {each.name} cannot be read so: {error}"
                 ) from None
         self._partitions = partitions
         self._format_name = format_name

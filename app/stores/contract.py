@@ -136,11 +136,11 @@ class Mending(Protocol):
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Make the stored records exactly these, by key and window start, whatever stands there, whatever its version.
 
-        For `repair` alone: the flow writes by version. A record that the store can not hold is a StoreError, and nothing is written.
+        For `repair` alone: the flow writes by version. A record that the store cannot hold is a StoreError, and nothing is written.
         """
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
-        """Make the stored hits exactly these, by raw id, whatever stands there. A hit that the store can not hold is a StoreError."""
+        """Make the stored hits exactly these, by raw id, whatever stands there. A hit that the store cannot hold is a StoreError."""
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
         """The same for rejects."""

@@ -165,7 +165,7 @@ class _Metrics:
             self._server, self._thread = start_http_server(port, addr="127.0.0.1", registry=registry)
         except OSError as error:
             raise WorkerError(
-                f"the metrics can not be served on port {port}: {error.strerror}; take another --metrics-port"
+                f"the metrics cannot be served on port {port}: {error.strerror}; take another --metrics-port"
             ) from None
         self.port = self._server.server_port
 

@@ -108,7 +108,7 @@ def _read(config: Path | None) -> dict[str, Any]:
     try:
         values = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{config} can not be read: {error.strerror}") from None
+        raise InputError(f"{config} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{config} is no TOML: {error}") from None
     if unknown := sorted(set(values) - _KNOWN):

@@ -222,7 +222,7 @@ def _said(error: WeblogsError, code: int) -> click.ClickException:
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
-    """From the option, else the setting; SettingsError where the file can not be used."""
+    """From the option, else the setting; SettingsError where the file cannot be used."""
     path = sizes or (Path(configured.sizes) if configured.sizes else None)
     try:
         return Sizes(path) if path else no_sizes

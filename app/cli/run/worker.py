@@ -34,7 +34,7 @@ _PROBLEM = re.compile(r'^\S+Z (WARNING|ERROR|CRITICAL) |"level":"(warning|error|
 
 
 def refuse_second_worker(configured: Settings) -> None:
-    """Raises LogLocked when another worker uses the embedded log, and LogError when the log can not be used."""
+    """Raises LogLocked when another worker uses the embedded log, and LogError when the log cannot be used."""
     from app.transports.embedded.file import log_path
     from app.transports.embedded.log import EmbeddedLog
 
@@ -56,7 +56,7 @@ def _free_port(configured: Settings) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise SettingsError(
-            f"The page can not be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
+            f"The page cannot be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
             f" port, as in WEBLOGS_WEB_PORT={port + 1 if port < 65535 else 0}"
         ) from None
 
@@ -161,7 +161,7 @@ class Worker:
             log = self.log_path.open("ab")
         except OSError as error:
             raise WorkerError(
-                f"the worker's log {self.log_path} can not be written: {error.strerror or error}"
+                f"the worker's log {self.log_path} cannot be written: {error.strerror or error}"
             ) from None
         with log:
             self._shown_to = log.tell()

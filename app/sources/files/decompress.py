@@ -1,7 +1,7 @@
 """Streaming decompression that hands out everything good before it complains.
 
 The standard file objects raise at a cut-off end before they return what they had decoded; these do not. Memory is bounded
-whatever the input: output is asked for in pieces, and where the library can not limit its output (zstd) the input pieces are
+whatever the input: output is asked for in pieces, and where the library cannot limit its output (zstd) the input pieces are
 small.
 """
 

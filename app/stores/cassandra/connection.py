@@ -50,7 +50,7 @@ class Connection:
     # -- opening, in a thread
 
     def connect(self) -> None:
-        """Blocks until the nodes are known. Raises SettingsError for settings that can not work, StoreUnreachable where nobody answers."""
+        """Blocks until the nodes are known. Raises SettingsError for settings that cannot work, StoreUnreachable where nobody answers."""
         try:
             from cassandra import ConsistencyLevel
             from cassandra.auth import PlainTextAuthProvider
@@ -113,7 +113,7 @@ class Connection:
             return ssl.create_default_context(cafile=self._settings.cassandra_ca)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
-                f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} can not be read as CA certificates: {error}"
+                f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} cannot be read as CA certificates: {error}"
             ) from error
 
     def _why_not(self, error: Exception, centres: Sequence[str]) -> StoreError | SettingsError:

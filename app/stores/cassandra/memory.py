@@ -62,7 +62,7 @@ class Floors:
         self._read_at: float | None = None
 
     async def fresh(self) -> dict[bytes, int]:
-        """Raises StoreUnreachable where they can not be read: nothing may be written without them."""
+        """Raises StoreUnreachable where they cannot be read: nothing may be written without them."""
         now = time.monotonic()
         if self._read_at is None or now - self._read_at > self.age_s:
             known: dict[bytes, int] = {}

@@ -36,7 +36,7 @@ class Events(Protocol):
         """How many of these in the last second or two."""
 
     async def append(self, topic: str, events: Sequence[Keyed]) -> None:
-        """Returns once the events are durable; raises LogFull where too much waits, LogError where it can not be written."""
+        """Returns once the events are durable; raises LogFull where too much waits, LogError where it cannot be written."""
 
 
 class _Posted(NamedTuple):
