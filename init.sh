@@ -20,7 +20,7 @@ else
     [ -n "$python" ] || fail "no Python 3.11 found (python3 is $(python3 --version 2>&1 || echo 'not there')). Install it, or name it: PYTHON=/path/to/python3.11 sh init.sh"
     [ ! -e .venv ] || fail ".venv is no working Python 3.11 environment. Remove it (rm -r .venv) and run this again"
     say "making .venv with $("$python" --version)"
-    "$python" -m venv .venv || { rm -rf .venv; fail "$python can not make a virtual environment. On Debian: apt install python3.11-venv"; }
+    "$python" -m venv .venv || { rm -rf .venv; fail "$python cannot make a virtual environment. On Debian: apt install python3.11-venv"; }
 fi
 
 # 3. What it needs, at the versions pinned in requirements.txt.
@@ -39,8 +39,8 @@ if [ -e .env ]; then say ".env is there"; else cp .env.example .env; say "made .
 
 # 5. Where all state lives.
 data_dir=$(.venv/bin/python -c 'from app.settings import settings; print(settings().data_dir)') || fail "a setting is wrong: see above"
-mkdir -p "$data_dir" || fail "the data folder $data_dir can not be made: set WEBLOGS_DATA_DIR"
-[ -w "$data_dir" ] || fail "the data folder $data_dir can not be written to: set WEBLOGS_DATA_DIR"
+mkdir -p "$data_dir" || fail "the data folder $data_dir cannot be made: set WEBLOGS_DATA_DIR"
+[ -w "$data_dir" ] || fail "the data folder $data_dir cannot be written to: set WEBLOGS_DATA_DIR"
 say "data folder: $data_dir"
 
 # 6. What the brokers and stores of the settings lack. It waits until each answers, and deletes nothing. On the embedded default: nothing.

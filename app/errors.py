@@ -2,10 +2,10 @@
 
 WeblogsError
 ├── SettingsError        a setting has a bad value
-├── InputError           a file or stream can not be read as asked
+├── InputError           a file or stream cannot be read as asked
 │   └── UnknownFormat    no such log format, or none fits
-├── OutputError          a result can not be written
-├── LogError             the embedded log can not do what was asked
+├── OutputError          a result cannot be written
+├── LogError             the embedded log cannot do what was asked
 │   ├── LogFull          it holds as much as it may: producers wait
 │   ├── LogUnreachable   the broker does not answer: what was sent may or may not have arrived
 │   ├── LogLocked        another worker owns it
@@ -80,7 +80,7 @@ class SettingsError(WeblogsError):
 
 
 class InputError(WeblogsError):
-    """A file or stream can not be read as asked."""
+    """A file or stream cannot be read as asked."""
 
 
 class UnknownFormat(InputError):
@@ -88,11 +88,11 @@ class UnknownFormat(InputError):
 
 
 class OutputError(WeblogsError):
-    """A result can not be written."""
+    """A result cannot be written."""
 
 
 class LogError(WeblogsError):
-    """The embedded log can not do what was asked."""
+    """The embedded log cannot do what was asked."""
 
 
 class LogFull(LogError):
@@ -120,7 +120,7 @@ class StoreUnreachable(StoreError):
 
 
 class StoreRefused(StoreError):
-    """The store does not let us in, or is no such store: a person has to change something."""
+    """The store does not let us in, or is no such store. The configuration must be fixed."""
 
 
 class UnknownForm(WeblogsError):

@@ -113,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = IN_FLIGHT_BYTES
     proof: Annotated[
         Literal["usual", "strict"],
-        _says("Whether doubtful bytes of a download that was resumed count: usual yes, and it is said; strict no."),
+        _says("Whether doubtful bytes of a resumed download count. usual: yes, named in the evidence. strict: no."),
     ] = "usual"
     state_ttl: Annotated[
         float, _says("An entry untouched for this long by the wall clock leaves the state.", "s", gt=0)
@@ -127,9 +127,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # -- votes and spending
     event_horizon: Annotated[
         int,
-        _says(
-            "So long the id of a vote or transaction is remembered: sent again within it, it counts once.", "s", ge=60
-        ),
+        _says("How long the id of a vote or transaction is remembered. Within it a repeat is not counted.", "s", ge=60),
     ] = 172800
     vote_window: Annotated[int, _says("Length of the windows in which votes are counted.", "s", ge=1, le=86400)] = 600
     vote_one_per_user: Annotated[
@@ -154,7 +152,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_refresh: Annotated[float, _says("Results that are asked for are made anew this often.", "s", gt=0)] = 1.0
     cache_max_age: Annotated[float, _says("No cached result is older than this.", "s", gt=0)] = 10.0
     overload_after: Annotated[
-        float, _says("When a posted vote has waited for this long to be written, others are told 503.", "s", gt=0)
+        float,
+        _says("When a posted vote has waited for this long to be written, others get 503.", "s", gt=0),
     ] = 2.0
     # -- replay
     replay: Annotated[
@@ -168,7 +167,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     linger: Annotated[
         float,
         _says(
-            "An agent waits so long for more while it has little: longer costs less for each line, shorter is sooner.",
+            "How long an agent waits to fill a batch. Higher: less CPU per line. Lower: less latency.",
             "s",
             ge=0,
             le=10,
@@ -198,7 +197,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     kafka_ca: Annotated[
         str, _says("File with the CA certificates that the brokers are checked against; empty takes the system's.")
     ] = ""
-    kafka_cert: Annotated[str, _says("File with this client's certificate, where the brokers ask for one.")] = ""
+    kafka_cert: Annotated[str, _says("File with this client's certificate, if the brokers ask for one.")] = ""
     kafka_key: Annotated[str, _says("File with the key of that certificate.")] = ""
     kafka_replication: Annotated[int, _says("Copies of each topic that `init` creates.", ge=1)] = 1
     kafka_retention: Annotated[

@@ -88,7 +88,7 @@ class Context:
             try:
                 self._servers[kind].wait_ready()
             except ServiceError as error:
-                raise BenchError(f"{kind} can not be had: {error}") from error
+                raise BenchError(f"{kind} cannot be had: {error}") from error
             self._ready.add(kind)
         return self._servers[kind]
 
@@ -110,7 +110,7 @@ class Context:
                 return made
             except ServiceError as error:
                 if "is taken by another program" not in str(error):
-                    raise BenchError(f"{kind} can not be had: {error}") from error
+                    raise BenchError(f"{kind} cannot be had: {error}") from error
         raise BenchError(f"{kind}: no free port from {first} on")
 
     def stop(self, kind: str) -> None:

@@ -13,7 +13,7 @@ __all__ = ["Shot", "WindowRule", "answers", "marked_ranges", "windows_of"]
 _DAY_S = 86_400
 _PROBE_HI = 1
 _IN_FLIGHT = 8 * 1024 * 1024
-"""So many bytes before the end of an answer that broke may never have arrived."""
+"""This many bytes before the end of an answer that broke may never have arrived."""
 
 
 class Shot(NamedTuple):

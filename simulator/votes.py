@@ -31,7 +31,7 @@ class VotePlan(NamedTuple):
     until: float
     """The last vote is cast about then, UTC seconds."""
     span_s: float = 3600.0
-    """The first so long before."""
+    """The first this long before."""
     kiosks: int = 300
     candidates: Sequence[int] = (1, 2, 3)
     repeats: float = 0.2
@@ -39,7 +39,7 @@ class VotePlan(NamedTuple):
     late: float = 0.1
     """Share that comes out of order by up to an hour: kept in the spool of a kiosk that was cut off."""
     users: int = 0
-    """Votes name one of so many users, where that is above 0."""
+    """Votes name one of this many users, where that is above 0."""
     one_per_user: bool = False
     """The truth counts a user's first vote only."""
     window_s: int = 600

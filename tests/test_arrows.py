@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ LAYERS = (
     {"app.__main__", "app"},
 )
 """From the bottom up: a part imports from its own layer and from those below."""
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 WORKER_PARTS = {"agents", "tables", "app.engine", "app.web", "app.worker"}
 """What makes a Faust app or a web server when it is imported."""
@@ -201,3 +203,29 @@ def test_every_package_says_what_it_holds() -> None:
         or not ast.get_docstring(ast.parse((package / "__init__.py").read_text()))
     ]
     assert silent == []
+
+
+def layers_on_the_page() -> list[set[str]]:
+    """From the top down, as docs/architecture.md lists them."""
+    _, _, section = ARCHITECTURE.read_text().partition("\n## Who may import whom\n")
+    listed = re.findall(r"^[0-9]+\. (`.+`)$", section.partition("\n## ")[0], re.MULTILINE)
+    return [set(re.findall(r"`([^`]+)`", line)) for line in listed]
+
+
+def test_the_page_of_the_architecture_lists_the_layers() -> None:
+    assert layers_on_the_page() == list(reversed(LAYERS))
+
+
+def test_the_page_of_the_architecture_names_every_package_and_no_other() -> None:
+    packages = {f"{path.parent.relative_to(ROOT)}/" for path in FILES if path.name == "__init__.py"} - {"app/"}
+    named = re.findall(r"^\| `([a-z_/]+/)` \|", ARCHITECTURE.read_text(), re.MULTILINE)
+    assert sorted(named) == sorted(packages | {"bench/"})
+
+
+def test_the_walk_on_the_page_passes_files_that_exist_and_says_how_many() -> None:
+    _, _, walk = ARCHITECTURE.read_text().partition("\n## The life of a line\n")
+    stops = re.findall(r"^([0-9]+)\. `([a-z_/.]+)`", walk, re.MULTILINE)
+    assert [int(number) for number, _ in stops] == list(range(1, len(stops) + 1))
+    assert [file for _, file in stops if not (ROOT / file).is_file()] == []
+    assert len({file for _, file in stops}) == len(stops)
+    assert f"That is {len(stops)} files." in walk

@@ -89,7 +89,7 @@ def test_make_alone_prints_help_for_every_target() -> None:
 )
 def test_every_target_sets_up_first_and_uses_the_python_of_the_project(target: str, tmp_path: Path) -> None:
     told = make("-n", target, f"READY={tmp_path}/never")
-    assert told.returncode != 0 or "./init.sh" in told.stdout  # a stamp that can not be made asks for the set-up
+    assert told.returncode != 0 or "./init.sh" in told.stdout  # a stamp that cannot be made asks for the set-up
     commands = [
         re.sub(r"^([A-Z_]+=\S+ )+", "", line)
         for line in make("-n", target).stdout.splitlines()

@@ -114,7 +114,7 @@ class _TopicComparison:
                 raise TooMany
         self._add_extra(unknown, first, found, copies)
         names = await self._names(missing)
-        found |= {number: (names[number], "lacking", "the topic has it") for number in missing}
+        found |= {number: (names[number], "missing", "the topic has it") for number in missing}
         on_the_way = await self._on_the_way(found)
         self.report.on_the_way[self.store.name] += len(on_the_way)
         found = {number: what for number, what in found.items() if number not in on_the_way}

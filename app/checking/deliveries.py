@@ -25,7 +25,7 @@ __all__ = ["Basis", "compare_reduced"]
 
 MOST_FINDINGS = 20_000
 _OTHER_RULES = 0.5
-"""Where more than this share of the deliveries can not have been cut by the rules of the settings, these rules are wrong."""
+"""Where more than this share of the deliveries cannot have been cut by the rules of the settings, these rules are wrong."""
 
 
 class Basis(NamedTuple):

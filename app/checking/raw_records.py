@@ -151,7 +151,7 @@ class _Comparison:
         """One share of the records in the buckets that differ."""
         wanted = await self._wanted(share)
         lacking, copies = await self._stored(share, wanted)
-        found = dict.fromkeys(lacking, ("lacking", "the topic has it")) | {
+        found = dict.fromkeys(lacking, ("missing", "the topic has it")) | {
             name: told for name, (*told, _) in copies.items()
         }
         on_the_way = await self._on_the_way(found.keys())
@@ -180,7 +180,7 @@ class _Comparison:
     async def _stored(
         self, share: Share, wanted: dict[str, set[int]]
     ) -> tuple[set[str], dict[str, tuple[str, str, list[Any]]]]:
-        """Which are lacking; and by raw id what is wrong with the copies that stand there, and these copies."""
+        """Which are missing; and by raw id what is wrong with the copies that stand there, and these copies."""
         kind = self.kind
         lacking = {name for name in wanted if name not in self.refused}
         seen: set[str] = set()

@@ -108,7 +108,7 @@ class RemadeSums:
         kept = resolution != "total" and start >= self.events_since
         if not stored:
             if resolution == "total" or start >= self.sums_since[resolution]:
-                return "lacking", f"{counted[0]} stored {self.kind.many} make it"
+                return "missing", f"{counted[0]} stored {self.kind.many} make it"
             return None
         if self.kind.resolution[resolution].keeps == "short" and start < self.sums_since[resolution]:
             return None  # some partitions of it may be deleted

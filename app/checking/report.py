@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 __all__ = ["DIFFERENT", "Difference", "Report"]
 
-DIFFERENT = ("lacking", "altered", "extra", "doubled", "split", "apart")
+DIFFERENT = ("missing", "altered", "extra", "doubled", "split", "apart")
 """Kinds that are differences; other kinds (unsupported) are told and no more."""
 
 
@@ -19,7 +19,7 @@ class Difference(NamedTuple):
     record: str
     """hit, reject, delivery, count, or of a counted kind: vote, vote sum."""
     kind: str
-    """lacking, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
+    """missing, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
     differ), unsupported."""
     name: str
     """The raw id; of a delivery its key and window start."""

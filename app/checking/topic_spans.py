@@ -64,7 +64,7 @@ class TopicSpans:
         return at >= 0 and spans[at][0] <= position <= spans[at][1]
 
     def denies(self, source: str, partition: int, position: int) -> bool:
-        """Whether a line at this place that the topic does not have can not have been there."""
+        """Whether a line at this place that the topic does not have cannot have been there."""
         return (
             not self.overflowed and (source, partition) not in self._loose and self.covers(source, partition, position)
         )

@@ -35,7 +35,7 @@ class Finding(NamedTuple):
     """One delivery that is not as it must be."""
 
     kind: str
-    """lacking, altered, extra, split, or unsupported: nothing but the store knows it, which is no fault."""
+    """missing, altered, extra, split, or unsupported: nothing but the store knows it, which is no fault."""
     start: float
     why: str
     fix: Delivery | None = None
@@ -86,7 +86,7 @@ def _judge_made(
     )
     wanted = record._replace(final=True, version=version(made.known, STAGE_FINAL)) if final else record
     if held is None:
-        yield Finding("lacking", start, f"{made.hits} raw hits make it", wanted)
+        yield Finding("missing", start, f"{made.hits} raw hits make it", wanted)
     elif held.superseded:
         yield Finding("altered", start, f"hidden as superseded, though {made.hits} raw hits make it", wanted)
     elif held.fragmented and made.fragmented:
@@ -128,7 +128,7 @@ def _by_topic(start: float, held: Mark | None, latest: Latest) -> Iterator[Findi
     """Where the topic decides."""
     right = latest.mark
     if held is None:
-        yield Finding("lacking", start, f"the topic has version {right.version}", None, right.version)
+        yield Finding("missing", start, f"the topic has version {right.version}", None, right.version)
     elif held.version < right.version:
         yield Finding(
             "altered", start, f"version {held.version} where the topic has {right.version}", None, right.version

@@ -73,7 +73,7 @@ def import_(file: Path) -> None:
         with file.open(encoding="utf-8-sig", newline="") as opened:
             lines = [row for row in csv.reader(opened, delimiter="\t" if file.suffix == ".tsv" else ",") if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file} can not be read: {error}") from None
+        raise InputError(f"{file} cannot be read: {error}") from None
     if lines and [cell.strip().lower() for cell in lines[0][:2]] == ["id", "name"]:
         lines = lines[1:]
     if wrong := [row for row in lines if len(row) < 2]:

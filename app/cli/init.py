@@ -1,4 +1,4 @@
-"""python -m app init: create what the brokers and stores of the settings lack."""
+"""python -m app init: create what is missing on the brokers and stores of the settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["command"]
     help="Seconds to wait for what is not up yet.",
 )
 def command(wait_s: float) -> None:
-    """Create topics, index templates, keyspace and tables: what WEBLOGS_BROKER and WEBLOGS_STORES name and lack.
+    """Create missing topics, index templates, keyspaces and tables on what WEBLOGS_BROKER and WEBLOGS_STORES name.
 
     Deletes and changes nothing; safe to run again. The embedded log and store need none of it: the worker makes their files.
     Exit code 1 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.

@@ -33,9 +33,9 @@ def log_format_options(command: Command) -> Command:
 def format_named(
     format_name: str | None, log_format: str | None, server_config: str | None, files: Sequence[str]
 ) -> str | None:
-    """The name of the chosen format, None where no option chooses one. Says on stderr what was taken and passed over.
+    """The name of the chosen format, None if no option chooses one. Says on stderr what was taken and passed over.
 
-    Raises SettingsError where a text can not be used, UsageError where two options choose.
+    Raises SettingsError if a text cannot be used, UsageError if two options choose.
     """
     if sum(choice is not None for choice in (format_name, log_format, server_config)) > 1:
         raise click.UsageError("--format, --log-format and --server-config each choose the format: give one of them")

@@ -37,7 +37,7 @@ class _Line(NamedTuple):
     """Byte offset in the decompressed input."""
     text: str
     too_long: int
-    """Above 0: text is the beginning of a line of so many bytes."""
+    """Above 0: text is the beginning of a line of this many bytes."""
 
 
 @click.command("parse", context_settings={"help_option_names": ["-h", "--help"]})
@@ -53,7 +53,7 @@ class _Line(NamedTuple):
     "--bytes",
     "bytes_kind",
     type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
 )
 def command(
     files: tuple[str, ...],
@@ -64,7 +64,7 @@ def command(
 ) -> None:
     """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
 
-    What was passed over in lines that count is said at the end on standard error.
+    A summary of what was ignored in lines that count is printed at the end, on standard error.
 
     {"hit": …} for a line that counts, {"reject": …} with the reason for one that is no hit, {"header": …} for a head line.
     """
@@ -107,7 +107,7 @@ def _named(name: str) -> Format:
 
 
 def _parse_input(path: str, chosen: Format | None, configured: Settings, options: FormatOptions, out: BinaryIO) -> None:
-    """Writes one object a line. Raises InputError where the input can not be read (to its end), after what was good."""
+    """Writes one object a line. Raises InputError where the input cannot be read (to its end), after what was good."""
     with open_input(path) as stream:
         blocks = _blocks(stream, configured)
         first, failure = _first_blocks(blocks, options, chosen)

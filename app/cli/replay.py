@@ -37,7 +37,7 @@ __all__ = ["command"]
     "--bytes",
     "bytes_kind",
     type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
 )
 @click.option(
     "--rate",
@@ -60,9 +60,9 @@ __all__ = ["command"]
     "name",
     default="",
     metavar="NAME",
-    help="A source of its own on purpose: its lines count beside those sent before.",
+    help="Treat this file as a new source; its lines are counted again.",
 )
-@click.option("--again", is_flag=True, help="From the beginning, though it was sent before; repeats are absorbed.")
+@click.option("--again", is_flag=True, help="Send the file again from the start. Lines already counted are ignored.")
 @click.option("--quiet", "-q", is_flag=True, help="Only what went wrong.")
 def command(
     files: tuple[str, ...],
@@ -82,7 +82,7 @@ def command(
 ) -> None:
     """Send log FILEs to the worker: plain, gzip, bzip2, xz or zstd, or - for standard input.
 
-    A replay that was interrupted goes on where it stood; a file that was sent is not sent again, whatever its name is now.
+    An interrupted replay continues where it stopped. A file that was sent is not sent again, even under another name.
     """
     if follow and (order != "file" or "-" in files or again):
         raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")

@@ -53,7 +53,7 @@ def command() -> None:
 @_raw
 @_reduced
 def map_(name: str, raw: bool, reduced: bool) -> None:
-    """Make tables or indices where they are missing, and add fields that they lack."""
+    """Create missing tables or indices, and add missing fields."""
     kinds = _kinds(raw, reduced)
     _on(name, lambda store: store.retention.map(kinds), create=True)
     click.echo(f"{name}: {', '.join(kinds)} mapped")

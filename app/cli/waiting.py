@@ -17,7 +17,7 @@ _AGAIN_S = 2.0
 
 
 def until_there(work: Callable[[], T], wait_s: float) -> T:
-    """What `work` returns; tried again while a server does not answer, for so long. Raises its last error then."""
+    """What `work` returns; tried again while a server does not answer, for this long. Raises its last error then."""
     deadline = time.monotonic() + wait_s
     said = False
     while True:

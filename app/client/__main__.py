@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-h", dest="hi", metavar="HI", type=_byte, help="last byte of the part asked for, inclusive")
     add("--all-windows", action="store_true", help="answer over all delivery windows, not the newest alone")
     add("--json", action="store_true", help="print one JSON object")
-    add("--store", metavar="NAME", help="the store to ask; the first of WEBLOGS_STORES where not given")
+    add("--store", metavar="NAME", help="the store to ask; by default the first of WEBLOGS_STORES")
     return parser
 
 

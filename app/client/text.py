@@ -67,7 +67,7 @@ def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: st
             return f"{resumed_text(unsure, SHOWN_RANGES)}{window}."
         return f"Whole: {name} arrived{window}."
     if answer.exit is Exit.UNKNOWN:
-        return f"Unknown: whether {name} arrived can not be told{window}: {_why(delivery)}."
+        return f"Unknown: whether {name} arrived cannot be told{window}: {_why(delivery)}."
     if delivery.total_bytes is not None and part.hi >= delivery.total_bytes:
         return f"Not whole: {name} did not arrive{window}: the file ends with byte {delivery.total_bytes - 1}."
     return f"Not whole: {bytes_text(byteranges.covered(answer.missing))} of {name} did not arrive{window}."

@@ -101,7 +101,7 @@ def bytes_of(column: pa.BinaryArray) -> tuple[Bytes, Ints]:
 
 
 def of_length(column: pa.BinaryArray, length: int) -> tuple[Bools, Bytes]:
-    """Which values have so many bytes, and these values as rows of bytes."""
+    """Which values have this many bytes, and these values as rows of bytes."""
     values, bounds = bytes_of(column)
     fits = np.diff(bounds) == length
     if fits.all():
@@ -131,7 +131,7 @@ _STATUSES = np.array([_status(number) for number in range(1000)])
 
 
 def numbers_of(digits: Bytes, lengths: Ints) -> Ints:
-    """Numbers of so many digits each that stand one behind the other."""
+    """Numbers of this many digits each that stand one behind the other."""
     bounds = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=bounds[1:])
     texts = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(bounds), pa.py_buffer(digits))

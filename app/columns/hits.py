@@ -175,6 +175,6 @@ def _listed(blocks: Sequence[PackedHits]) -> tuple[ListedKeys, Ints]:
 
 
 def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:
-    """A column that some blocks, of so many hits, may lack."""
+    """A column that some blocks, of this many hits, may lack."""
     told: Any = [np.frombuffer(packed, "<i8") if packed else np.full(count, -1) for packed, count in columns]
     return np.concatenate(told)

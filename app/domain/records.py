@@ -235,7 +235,7 @@ def raw_ids(source: str) -> Callable[[int], str]:
     True
     """
     a, b, c, d = _constants(source)
-    # both halves in one number: the low one can not carry into the high one, because each is masked by itself
+    # both halves in one number: the low one cannot carry into the high one, because each is masked by itself
     return lambda position: f"{(((a * position + b) & _MASK_64) << 64) | ((c * position + d) & _MASK_64):032x}"
 
 

@@ -29,7 +29,7 @@ __all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts"
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
 _AGENTS = 1000
-"""So many user agents more than twice those in use may be remembered before unused ones are looked for."""
+"""This many user agents more than twice those in use may be remembered before unused ones are looked for."""
 _encode = msgspec.json.Encoder().encode
 _FORM = 1
 """Of the folder: what the place says and how."""

@@ -16,7 +16,7 @@ from faust.tables.recovery import Recovery
 __all__ = ["PATIENCE_S", "PatientRecovery", "Tables"]
 
 PATIENCE_S = 120.0
-"""A broker that is started again needs some seconds; after so long a fresh process is as good."""
+"""A broker that is started again needs some seconds; after this long a fresh process is as good."""
 
 
 class PatientRecovery(Recovery):

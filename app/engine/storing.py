@@ -83,7 +83,7 @@ class Storing:
                 problems[self.name] = str(error)
                 if once:
                     break
-                log.warning("%s can not be opened, again in %.1f s: %s", self.name, pause_s, error)
+                log.warning("%s cannot be opened; retrying in %.1f s: %s", self.name, pause_s, error)
             else:
                 problems.pop(self.name, None)
                 self._opened.set()
@@ -116,11 +116,11 @@ class Storing:
                 self._outside.die(str(error), code=EXIT_REFUSED)
             except StoreError as error:
                 self._outside.counters.store_problems[self.name] = str(error)
-                log.warning("%s took nothing, again in %.1f s: %s", self.name, pause_s, error)
+                log.warning("Write to %s failed; retrying in %.1f s: %s", self.name, pause_s, error)
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                self._outside.die(f"{self.name} failed in a way that waiting does not mend", error)
+                self._outside.die(f"{self.name}: unrecoverable error", error)
         self._outside.counters.store_problems.pop(self.name, None)
         return refused
 

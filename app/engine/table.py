@@ -3,7 +3,7 @@
 Faust's own table sends a changelog record for each key, one by one, changes the local state first, and shares one dict
 between partitions. This one keeps a state for each partition, appends all changes of a message as one batch that the log
 takes whole or not at all, waits for it, and only then changes the local state. It recovers by one bulk read, and it fences
-each partition that it takes: whoever owned it before can write no more. Partitions that another worker owns and this one
+each partition that it takes, so the previous owner can no longer write. Partitions that another worker owns and this one
 stands by for are read along in the same way, so that taking them over means to read the last second only.
 """
 

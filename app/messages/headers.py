@@ -35,7 +35,7 @@ class Headers:
     UNORDERED = "unordered"
     """1: the lines come in an order of somebody's choice; no watermark."""
     TOO_LONG = "too_long"
-    """The value is the beginning of one line of so many bytes."""
+    """The value is the beginning of one line of this many bytes."""
     END = "end"
     """1: the source is read to its end."""
     ID = "id"

@@ -12,7 +12,7 @@ from app.flows.votes import MAX_ID
 __all__ = ["MAX_NAMES", "BadNames", "checked_names"]
 
 MAX_NAMES = 10_000
-"""So many in one request."""
+"""This many in one request."""
 
 
 class BadNames(InputError):

@@ -26,7 +26,7 @@ def explained(target: Path | str) -> Iterator[None]:
         raise
     except OSError as error:
         raise OutputError(
-            f"{target}: can not be written: {error.strerror or error}; free the place or name another file"
+            f"{target}: cannot be written: {error.strerror or error}; free the place or name another file"
         ) from error
 
 

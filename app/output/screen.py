@@ -1,4 +1,4 @@
-"""Deliveries on the screen: a table cut to the terminal, so many rows and the number of the rest."""
+"""Deliveries on the screen: a table cut to the terminal, this many rows and the number of the rest."""
 
 from __future__ import annotations
 

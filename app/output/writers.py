@@ -86,7 +86,7 @@ def check_ending(path: Path) -> str:
 
 
 def open_writer(path: Path | None) -> Writer:
-    """A writer to the file, by its ending, or to the screen. OutputError before any work where it can not be written."""
+    """A writer to the file, by its ending, or to the screen. OutputError before any work where it cannot be written."""
     if path is None:
         from app.output.screen import ScreenTable
 

@@ -2,7 +2,7 @@
 
 A cell takes 32,767 characters: longer ranges end with `… (N ranges)`, other texts with `… (N characters)`. A sheet takes 1,048,576
 rows: the rest goes on in another sheet, and the last row of each full one says so. Every text is a text, never a formula
-or a link; characters that XML does not allow are escaped as `\\xNN`. Numbers that a cell can not hold exactly are texts.
+or a link; characters that XML does not allow are escaped as `\\xNN`. Numbers that a cell cannot hold exactly are texts.
 """
 
 from __future__ import annotations

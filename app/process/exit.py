@@ -1,4 +1,4 @@
-"""How the worker ends when it can not go on: at once, with one sentence, so that its supervisor starts it again.
+"""How the worker ends when it cannot go on: at once, with one sentence, so that its supervisor starts it again.
 
 Nothing is lost by it: what was not acknowledged is read again. Going on past a failed write would lose it, because Faust
 acknowledges what an agent failed on.
@@ -18,7 +18,7 @@ __all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "die"]
 EXIT_CANNOT_GO_ON = 70
 """Exit code: start me again."""
 EXIT_REFUSED = 78
-"""Exit code: a person has to change something first."""
+"""Exit code: the configuration must be fixed first."""
 
 log = logging.getLogger("app.process.exit")
 
@@ -32,7 +32,7 @@ class Die(Protocol):
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:
     """End the process now, without finally blocks: nothing half done may be acknowledged on the way out."""
     log.critical(
-        "The worker stops: %s%s",
+        "Worker stopped: %s%s",
         why,
         f": {error}" if error else "",
         exc_info=error if not isinstance(error, WeblogsError) else None,

@@ -1,4 +1,4 @@
-"""Ends a worker that stood still for longer than its session: its partitions have another owner by then.
+"""Ends a worker that was suspended for longer than its session: its partitions have another owner by then.
 
 What it had in hand is refused by the broker (see docs/decisions/0009), and what it would begin with now it would only have to give back. A
 process that was stopped, or a machine that slept, is noticed by a thread whose short sleep took long.
@@ -32,6 +32,6 @@ def _watch(session_s: float) -> None:
         now = _now()
         if now - before > session_s:
             die(
-                f"this process stood still for {now - before:.1f} s, longer than its session of {session_s:g} s: others have its partitions"
+                f"Process was suspended for {now - before:.1f} s (session timeout {session_s:g} s); its partitions were reassigned. Exiting."
             )
         before = now

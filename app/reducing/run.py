@@ -25,7 +25,7 @@ _SWEEP_HITS = 200_000
 def deliveries_of(job: Job, statistics: Statistics, readers: Readers | None = None) -> Iterator[Delivery]:
     """Every delivery once, as soon as it is over; `statistics` is complete after the last one.
 
-    An input that can not be read (to its end) is noted there; what was good before counts, and the others are read. With
+    An input that cannot be read (to its end) is noted there; what was good before counts, and the others are read. With
     `readers` lines are read in other processes; what comes out is the same.
     """
     started = time.perf_counter()

@@ -20,7 +20,7 @@ __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
 PLACE = b"\0place"
 RULES = b"\0rules"
-"""Key of the rules by which the state was counted: other ones can not go on with it."""
+"""Key of the rules by which the state was counted: other ones cannot go on with it."""
 _SUM = b"s"
 _ID_BYTES = 40
 _SUM_BYTES = 160
@@ -28,7 +28,7 @@ _SUM_BYTES = 160
 _SWEEPS_A_HORIZON = 48
 _SWEPT_A_STEP = 4000
 _SWEPT_AN_EVENT = 20
-"""A sweep looks at so many entries for each event: it gets through the state faster than the state grows."""
+"""A sweep looks at this many entries for each event: it gets through the state faster than the state grows."""
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 

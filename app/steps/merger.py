@@ -27,7 +27,7 @@ __all__ = ["CLOCK", "RULES", "MergeStep", "Merger"]
 CLOCK = b"\0clock|"
 """Key of a source's clock: its number in decimal follows."""
 RULES = b"\0rules"
-"""Key of the rules by which the state was cut: another window mode can not go on with it."""
+"""Key of the rules by which the state was cut: another window mode cannot go on with it."""
 SWEEPS_A_TTL = 24
 _DELIVERY_BYTES = 400
 """What a delivery takes in its message beside its texts and lists, about."""
@@ -114,8 +114,8 @@ class Merger:
         elif held != self._rules_value:
             window, length_s = msgspec.json.decode(held)
             raise SettingsError(
-                f"the state was cut by WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}, and these deliveries stand in the "
-                "stores: go back to that, or take another WEBLOGS_DATA_DIR (and replay the logs into it)"
+                f"The stored state was built with WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}. "
+                "Restore that value, or use a new WEBLOGS_DATA_DIR and replay the logs."
             )
 
     def _merged(self, deliveries: OpenDeliveries, head: dict[bytes, bytes | None]) -> Iterator[MergeStep]:

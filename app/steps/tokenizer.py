@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
 _REST_MESSAGES = 32
-"""So many messages after one with mostly odd lines are read line by line at once."""
+"""This many messages after one with mostly odd lines are read line by line at once."""
 DETECT_LINES = 1000
 _DETECT_BYTES = 1 << 20
 COLUMNS_FROM_BYTES = 128 << 10
@@ -72,7 +72,7 @@ class Tokenizer:
                 each.make_parser((), options)
             except ValueError as error:
                 raise SettingsError(
-                    f"the columns or fields of the log format {each.name} can not be read so: {error}"
+                    f"the columns or fields of the log format {each.name} cannot be read so: {error}"
                 ) from None
         self._partitions = partitions
         self._format_name = format_name

@@ -94,7 +94,7 @@ class Reads(Protocol):
     """Answers questions."""
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
-        """The keys whose joined text has this hash (32 hex digits): more than one where they join alike."""
+        """The keys whose joined text has this hash (32 hex digits): more than one if they join alike."""
 
     async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
         """At most `limit` keys whose joined text has `part` in it, newest first; a-z as A-Z."""
@@ -136,11 +136,11 @@ class Mending(Protocol):
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Make the stored records exactly these, by key and window start, whatever stands there, whatever its version.
 
-        For `repair` alone: the flow writes by version. A record that the store can not hold is a StoreError, and nothing is written.
+        For `repair` alone: the flow writes by version. A record that the store cannot hold is a StoreError, and nothing is written.
         """
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
-        """Make the stored hits exactly these, by raw id, whatever stands there. A hit that the store can not hold is a StoreError."""
+        """Make the stored hits exactly these, by raw id, whatever stands there. A hit that the store cannot hold is a StoreError."""
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
         """The same for rejects."""
@@ -165,13 +165,13 @@ class Retention(Protocol):
     """What a store is made of, and for how long it is kept."""
 
     async def map(self, kinds: Collection[str]) -> None:
-        """Makes tables or indices of these kinds (KINDS) where they are missing, and adds fields that they lack."""
+        """Creates missing tables or indices of these kinds (KINDS), and adds missing fields."""
 
     async def drop(self, kinds: Collection[str]) -> None:
         """Deletes all records of these kinds (KINDS); `open` or `map` may follow."""
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
-        """Deletes what was ingested more than so many days before `now` (UTC seconds).
+        """Deletes what was ingested more than this many days before `now` (UTC seconds).
 
         Returns how many raw records (hits and rejects) and how many deliveries went.
         """

@@ -23,7 +23,7 @@ class Pace:
         self._free_at = float("-inf")
 
     def pause_s(self, records: int, now: float) -> float:
-        """How long to wait before so many records are sent; they count from then on."""
+        """How long to wait before this many records are sent; they count from then on."""
         if not self.rate:
             return 0.0
         begins = max(self._free_at, now)

@@ -115,6 +115,6 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
     except WeblogsError as error:
         outside.die(str(error), code=EXIT_REFUSED)
     except OSError as error:
-        outside.die(f"the data folder {own.data_dir} can not be made: {error.strerror}", code=EXIT_REFUSED)
+        outside.die(f"the data folder {own.data_dir} cannot be made: {error.strerror}", code=EXIT_REFUSED)
     if own.on_kafka:
         watch_standstill(own.kafka_session)

@@ -27,7 +27,7 @@ until ask --fail "$url/api/status" 2>/dev/null | grep -q '"overall":{"level":"av
 done
 
 answer=$(ask --request POST "$url/api/saved_objects/_import?overwrite=true" --header 'kbn-xsrf: true' --form "file=@$here/objects.ndjson") \
-    || fail "$url did not take the saved objects: it can not be reached"
+    || fail "$url did not take the saved objects: it cannot be reached"
 case $answer in
     *'"success":true'*) printf '%s\n' "kibana: data views and saved searches are in $url" ;;
     *) fail "$url did not take the saved objects: $answer" ;;

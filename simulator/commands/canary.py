@@ -21,7 +21,7 @@ __all__ = ["Canary"]
 
 CHECK_EVERY_S = 2.0
 SETTLE_S = 5.0
-"""A sum that still differs after so long counts as wrong."""
+"""A sum that still differs after this long counts as wrong."""
 _REQUEST_S = 10.0
 
 
@@ -46,7 +46,7 @@ class Canary:
         """Payments that were not taken yet, by id."""
 
     def run(self) -> int:
-        """Until Ctrl-C, or for the given time: 1 where a sum was wrong at the end or a payment was dropped."""
+        """Until Ctrl-C, or for the given time: 1 if a sum was wrong at the end or a payment was dropped."""
         metrics = _Metrics(self._port)
         click.echo(
             f"canary: {self._plan.users} users called {self._prefix}…, metrics at http://127.0.0.1:{metrics.port}/metrics",
@@ -165,7 +165,7 @@ class _Metrics:
             self._server, self._thread = start_http_server(port, addr="127.0.0.1", registry=registry)
         except OSError as error:
             raise WorkerError(
-                f"the metrics can not be served on port {port}: {error.strerror}; take another --metrics-port"
+                f"the metrics cannot be served on port {port}: {error.strerror}; take another --metrics-port"
             ) from None
         self.port = self._server.server_port
 

@@ -73,7 +73,7 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{folder}: the folder can not be made: {error.strerror or error}; name another with --out"
+            f"{folder}: the folder cannot be made: {error.strerror or error}; name another with --out"
         ) from error
 
 

@@ -27,7 +27,7 @@ class PostPlan(NamedTuple):
     rate: float = 0.0
     """Events a second at most; 0 is full speed."""
     patience_s: float = 60.0
-    """A worker that takes nothing for so long ends it."""
+    """A worker that takes nothing for this long ends it."""
 
 
 class Posted:

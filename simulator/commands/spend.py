@@ -48,7 +48,7 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
     "--for",
     "for_s",
     type=click.FloatRange(min=0),
-    help="With --live: end after so many seconds, exit code 1 where sums differ.",
+    help="With --live: end after this many seconds, with exit code 1 if sums differ.",
 )
 @click.option(
     "--metrics-port",
@@ -108,7 +108,7 @@ def _read(config: Path | None) -> dict[str, Any]:
     try:
         values = tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{config} can not be read: {error.strerror}") from None
+        raise InputError(f"{config} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{config} is no TOML: {error}") from None
     if unknown := sorted(set(values) - _KNOWN):

@@ -38,10 +38,14 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Seconds between the first and the last.",
 )
-@click.option("--kiosks", type=click.IntRange(min=1), default=300, show_default=True, help="So many cast them.")
+@click.option("--kiosks", type=click.IntRange(min=1), default=300, show_default=True, help="Number of kiosks.")
 @click.option("--candidates", default="1,2,3", show_default=True, help="Candidate ids, comma-separated.")
 @click.option(
-    "--repeats", type=click.FloatRange(0, 5), default=0.2, show_default=True, help="So many sendings more than votes."
+    "--repeats",
+    type=click.FloatRange(0, 5),
+    default=0.2,
+    show_default=True,
+    help="Repeated sendings, as a share of the votes.",
 )
 @click.option(
     "--late", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Share that comes up to an hour late."
@@ -51,7 +55,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="Votes name one of so many users; 0: none.",
+    help="Number of users that votes name; 0: none.",
 )
 @click.option(
     "--one-per-user", is_flag=True, help="The truth counts one vote a user, as WEBLOGS_VOTE_ONE_PER_USER does."

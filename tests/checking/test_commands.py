@@ -41,18 +41,18 @@ def test_check_and_repair_tell_by_their_exit_codes(world: World) -> None:
     folder = world.folder
     done = app(folder, "check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "sqlite: 41 lines: 40 hits and 1 reject" in done.stdout and "all level" in done.stdout
+    assert "sqlite: 41 lines: 40 hits and 1 reject" in done.stdout and "no differences" in done.stdout
     world.sql("DELETE FROM hits WHERE hit_no = 3")
     world.sql("UPDATE deliveries SET verdict = 'complete' WHERE delivery_no = 1")
     done = app(folder, "check")
     assert done.returncode == 1
-    assert "sqlite: 1 hit lacking" in done.stdout and "altered" in done.stdout
+    assert "sqlite: 1 hit missing" in done.stdout and "altered" in done.stdout
     done = app(folder, "repair", "--dry-run")
     assert done.returncode == 1
     assert "would be written" in done.stdout
     done = app(folder, "repair")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "sqlite: 1 hit records written" in done.stdout and "sqlite: level" in done.stdout
+    assert "sqlite: 1 hit records written" in done.stdout and "sqlite: no differences" in done.stdout
     assert app(folder, "check").returncode == 0
 
 
@@ -61,8 +61,8 @@ def test_check_names_every_difference_as_json(world: World) -> None:
     done = app(world.folder, "check", "--json")
     *differences, summary = map(json.loads, done.stdout.splitlines())
     hits = [each for each in differences if each["record"] == "hit"]
-    assert len(hits) == 30 and {each["kind"] for each in hits} == {"lacking"}
-    assert ["sqlite", "hit", "lacking", 30] in summary["found"]
+    assert len(hits) == 30 and {each["kind"] for each in hits} == {"missing"}
+    assert ["sqlite", "hit", "missing", 30] in summary["found"]
     assert summary["lines"] == {"sqlite": {"hits": 40, "rejects": 1}}, (
         "the store's own count, which is named as wrong, too"
     )
@@ -80,7 +80,7 @@ def test_what_can_not_be_mended_is_said(world: World) -> None:
     world.sql("UPDATE deliveries SET covered_bytes = 1 WHERE delivery_no = 1")
     done = app(world.folder, "repair")
     assert done.returncode == 1
-    assert "1 could not be mended" in done.stderr
+    assert "1 could not be repaired" in done.stderr
 
 
 def test_a_store_or_a_log_that_is_not_there_is_said_in_one_sentence(world: World, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_store_or_a_log_that_is_not_there_is_said_in_one_sentence(world: World
 def test_repair_names_one_store_and_one_origin(world: World) -> None:
     world.sql("DELETE FROM hits WHERE hit_no = 3")
     assert app(world.folder, "repair", "--store", "sqlite", "--from", "raw").returncode == 0
-    assert world.found() == [("hit", "lacking")], "that one the topic alone has"
+    assert world.found() == [("hit", "missing")], "that one the topic alone has"
     assert app(world.folder, "repair", "--store", "sqlite", "--from", "topic").returncode == 0
 
 

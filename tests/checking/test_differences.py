@@ -39,7 +39,7 @@ def test_a_store_that_has_what_the_topics_have_is_level(world: World) -> None:
     assert report.waiting == {}
 
 
-def test_a_deleted_delivery_is_lacking(world: World) -> None:
+def test_a_deleted_delivery_is_missing(world: World) -> None:
     before = world.content()
 
     async def remove(store) -> None:
@@ -48,7 +48,7 @@ def test_a_deleted_delivery_is_lacking(world: World) -> None:
     world.with_store(remove)
     found, _ = world.check()
     assert before[2][0].request in found[0].name
-    mended(world, before, ("delivery", "lacking"))
+    mended(world, before, ("delivery", "missing"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_an_altered_delivery_is_named_and_mended(world: World, change: str) -> N
     assert world.repair().mended.total() == 0
 
 
-def test_a_deleted_hit_and_a_deleted_reject_are_lacking(world: World) -> None:
+def test_a_deleted_hit_and_a_deleted_reject_are_missing(world: World) -> None:
     before = world.content()
 
     async def remove(store) -> None:
@@ -76,7 +76,7 @@ def test_a_deleted_hit_and_a_deleted_reject_are_lacking(world: World) -> None:
     world.with_store(remove)
     found, _ = world.check()
     assert {each.name for each in found} == {before[0][4].raw_id, before[1][1].raw_id}
-    mended(world, before, ("hit", "lacking"), ("reject", "lacking"))
+    mended(world, before, ("hit", "missing"), ("reject", "missing"))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_past_the_topic_deliveries_are_judged_and_mended_by_the_raw_hits(world: 
     world.trim()
     world.sql("UPDATE deliveries SET ranges = '0-1' WHERE delivery_no = 3")
     world.sql("DELETE FROM deliveries WHERE delivery_no = 5")
-    assert world.found() == [("delivery", "altered"), ("delivery", "lacking")]
+    assert world.found() == [("delivery", "altered"), ("delivery", "missing")]
     world.repair()
     assert world.content() == before
     assert world.found() == []

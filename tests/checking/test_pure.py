@@ -64,7 +64,7 @@ def test_what_the_raw_hits_make_is_wanted_and_what_they_made_is_level(
     made = [record for records in reduced(lines, Rules(window)).values() for record in records]
     made = [record._replace(version=record.hits * 8) for record in made]
     lacking = list(judge({}, {}, made))
-    assert [(each.kind, each.fix) for each in lacking] == [("lacking", record) for record in made]
+    assert [(each.kind, each.fix) for each in lacking] == [("missing", record) for record in made]
     stored = {record.window_start: mark_of(record) for record in made}
     assert list(judge(stored, {}, made)) == []
     assert list(judge(stored, {}, [], topic_is_whole=False)) == [], "deliveries outlive raw hits"

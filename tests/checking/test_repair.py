@@ -100,7 +100,7 @@ def test_only_from_raw_and_only_from_the_topic(tmp_path: Path) -> None:
     world.sql("DELETE FROM hits WHERE hit_no = 2")
     report = world.repair(topic=False)
     assert report.mended["sqlite", "delivery", "written"] == 1
-    assert world.found() == [("hit", "lacking")], "the topic alone knows it"
+    assert world.found() == [("hit", "missing")], "the topic alone knows it"
     world.repair(raw=False)
     assert world.content()[:3] == before[:3]
     world.sql("UPDATE deliveries SET ranges = '0-1' WHERE delivery_no = 3")

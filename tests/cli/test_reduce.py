@@ -1,4 +1,4 @@
-"""`reduce` gives the answers of the worked examples and of the simulator's truth, and says in words what it can not do."""
+"""`reduce` gives the answers of the worked examples and of the simulator's truth, and says in words what it cannot do."""
 
 from __future__ import annotations
 
@@ -339,7 +339,7 @@ def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, 
             command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert result.returncode == 1
-    assert result.stderr.startswith("Error: standard output: can not be written: No space left")
+    assert result.stderr.startswith("Error: standard output: cannot be written: No space left")
     assert len(result.stderr.splitlines()) == 1
 
 

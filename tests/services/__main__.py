@@ -127,7 +127,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code; 1 with a sentence on standard error when a server can not be had."""
+    """Returns the exit code; 1 with a sentence on standard error when a server cannot be had."""
     options = _parser().parse_args(arguments)
     try:
         if options.verb == "run":

@@ -6,4 +6,4 @@ __all__ = ["ServiceError"]
 
 
 class ServiceError(Exception):
-    """A server can not be started, or does not answer; the text is a sentence for the person at the terminal."""
+    """A server cannot be started, or does not answer; the text is a sentence for the person at the terminal."""

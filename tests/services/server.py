@@ -44,7 +44,7 @@ class Server:
 
     `password` turns logins on: Kafka gets a second listener, SASL_SSL with SCRAM-SHA-512 for the user weblogs, on port + 2, and its
     CA in `ca`; Elasticsearch the user elastic; Cassandra the user cassandra, whose password is always CASSANDRA_PASSWORD.
-    Raises ServiceError with one sentence where it can not do what it is asked.
+    Raises ServiceError with one sentence where it cannot do what it is asked.
     """
 
     def __init__(

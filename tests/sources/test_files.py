@@ -137,9 +137,9 @@ def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path)
         open_input(tmp_path)
     with pytest.raises(InputError, match=r"nothing\.log does not exist"):
         open_input(tmp_path / "nothing.log")
-    with pytest.raises(InputError, match="can not be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         open_input("a\0b")
-    with pytest.raises(InputError, match="can not be read: File name too long"):
+    with pytest.raises(InputError, match="cannot be read: File name too long"):
         open_input("x" * 1000)
 
 

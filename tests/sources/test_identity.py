@@ -211,7 +211,7 @@ def test_checkpoints_survive_as_files_and_a_damaged_one_is_said(tmp_path):
     ]
     assert json.loads(stored.read_bytes())["lines"] == 100
     stored.write_bytes(b"{")
-    with pytest.raises(InputError, match=f"the checkpoint {stored} can not be read"):
+    with pytest.raises(InputError, match=f"the checkpoint {stored} cannot be read"):
         read(path, Identifier(FolderRegistry(tmp_path / "sources")))
 
 

@@ -35,7 +35,7 @@ def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path, line):
 
 @pytest.mark.parametrize("name", ["missing", "."])
 def test_a_file_that_can_not_be_read_is_one_sentence(tmp_path, name):
-    with pytest.raises(InputError, match="the sizes can not be read"):
+    with pytest.raises(InputError, match="the sizes cannot be read"):
         read_sizes(tmp_path / name)
 
 

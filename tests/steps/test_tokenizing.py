@@ -335,7 +335,7 @@ def test_lone_surrogates_of_any_parser_become_escapes() -> None:
     "options", [FormatOptions(json_fields="no such field"), FormatOptions(realtime_fields="nothing")]
 )
 def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions) -> None:
-    with pytest.raises(SettingsError, match="can not be read so"):
+    with pytest.raises(SettingsError, match="cannot be read so"):
         Tokenizer(1, options=options)
 
 

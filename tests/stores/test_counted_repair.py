@@ -101,13 +101,13 @@ async def damage_documents(store: ElasticsearchStore) -> Found:
     await put("spend_sums", (await some("spend_sums", resolution="hour"))["_source"])
     await put("spend_sums", (await some("spend_sums", resolution="day"))["_source"] | {"group": "nobody"})
     return [
-        ("vote", "lacking"),
+        ("vote", "missing"),
         ("vote", "altered"),
         ("vote", "doubled"),
         ("vote", "extra"),
-        ("transaction", "lacking"),
+        ("transaction", "missing"),
         ("vote sum", "altered"),
-        ("vote sum", "lacking"),
+        ("vote sum", "missing"),
         ("transaction sum", "doubled"),
         ("transaction sum", "extra"),
     ]
@@ -150,12 +150,12 @@ def damage_rows(keyspace: str) -> Found:
         f" VALUES ('nobody', 'day', {day_start}, 0, 0, 1, 1, 0)",
     )
     return [
-        ("vote", "lacking"),
+        ("vote", "missing"),
         ("vote", "altered"),
         ("vote", "extra"),
         ("transaction", "doubled"),
         ("vote sum", "altered"),
-        ("vote sum", "lacking"),
+        ("vote sum", "missing"),
         ("transaction sum", "altered"),
         ("transaction sum", "extra"),
     ]

@@ -46,7 +46,7 @@ def test_a_file_of_garbage_is_named_and_left_as_it_is(tmp_path: Path, read_only:
 
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path):
     (tmp_path / "s.db").mkdir()
-    with pytest.raises(StoreUnreachable, match="the file can not be opened"):
+    with pytest.raises(StoreUnreachable, match="the file cannot be opened"):
         with_store(tmp_path / "s.db", _nothing)
 
 
@@ -77,7 +77,7 @@ async def test_a_lock_held_too_long_is_named_and_the_same_write_works_afterwards
     await store.open()
     other = sqlite3.connect(store.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match=r"can not write hits to the store .* another program holds its lock"):
+    with pytest.raises(StoreError, match=r"cannot write hits to the store .* another program holds its lock"):
         await store.writes.write_hits([hit(1)])
     other.execute("ROLLBACK")
     other.close()
@@ -95,9 +95,9 @@ async def test_a_disk_that_takes_no_more_leaves_nothing_half_written_and_the_wri
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
     try:
-        with pytest.raises(StoreError, match=r"can not write hits to the store .* full"):
+        with pytest.raises(StoreError, match=r"cannot write hits to the store .* full"):
             await store.writes.write_hits(second)
-        with pytest.raises(StoreError, match=r"can not write deliveries to the store .* full"):
+        with pytest.raises(StoreError, match=r"cannot write deliveries to the store .* full"):
             await store.writes.write_deliveries(deliveries)
         assert [one async for one in store.reads.all_hits()] == first
     finally:

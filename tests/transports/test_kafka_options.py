@@ -1,4 +1,4 @@
-"""How the settings become the options of Kafka clients, and what is said where they can not."""
+"""How the settings become the options of Kafka clients, and what is said where they cannot."""
 
 from __future__ import annotations
 

@@ -77,10 +77,10 @@ def test_a_damaged_log_is_named_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_the_log_is_named_so(tmp_path: Path) -> None:
-    with pytest.raises(LogError, match="can not be opened"):
+    with pytest.raises(LogError, match="cannot be opened"):
         EmbeddedLog(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(LogError, match="can not be used"):
+    with pytest.raises(LogError, match="cannot be used"):
         EmbeddedLog(tmp_path / "file" / "log.db")
 
 

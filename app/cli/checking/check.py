@@ -30,8 +30,8 @@ __all__ = ["command"]
 def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare each store with what the topics still hold, with what its own raw hits make, and with the other stores.
 
-    Says by raw id or key what is lacking, altered, extra or doubled. What is still on its way to a store is no difference. Exit code 0
-    where all is level, 1 where something differs, 4 where a store or the broker is not there.
+    Names by raw id or key what is missing, altered, extra or doubled. What is still on its way to a store is no difference. Exit code 0
+    if nothing differs, 1 if something does, 4 if a store or the broker is missing.
     """
     run(lambda: _check(stores, as_json, quiet))
 
@@ -52,5 +52,5 @@ async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
                 await check_stores(run_of, Watched.all_of(found, on_progress), report)
     tell(report, listing, as_json)
     if not as_json:
-        click.echo(f"{report.differences:,} differences" if report.differences else "all level")
+        click.echo(f"{report.differences:,} differences" if report.differences else "no differences")
     return DIFFERENT if report.differences else LEVEL

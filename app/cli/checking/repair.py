@@ -1,4 +1,4 @@
-"""`python -m app repair`: makes a store level again."""
+"""`python -m app repair`: repair a store."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.stores.contract import Store
 __all__ = ["command"]
 
 _LOOKS = 3
-"""Mending hits can change what deliveries must be; after so many looks what still differs is not to be mended."""
+"""Mending hits can change what deliveries must be; after this many looks what still differs is not to be mended."""
 
 
 @click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,18 +34,18 @@ _LOOKS = 3
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
 )  # fmt: skip
 @click.option(
-    "--dry-run", is_flag=True, help="Say what would be mended; write nothing. Exit code 1 where there is something."
+    "--dry-run", is_flag=True, help="Say what would be repaired; write nothing. Exit code 1 if there is something."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    """Make each store level again: from the topics what they still hold, and the deliveries from the store's own raw hits.
+    """Repair each store: from the topics what they still hold, and the deliveries from the store's own raw hits.
 
-    Joins deliveries whose late hits came after the eviction, and judges anew what another sizes file judges otherwise. May run beside the
-    worker and be interrupted; a second run changes nothing. Exit code 0 where all is level now, 1 where something could not be mended, 4
-    where a store or the broker is not there.
+    Joins deliveries whose late hits came after the eviction. Judges all deliveries again if the sizes file has changed. It may run beside
+    the worker and be interrupted; a second run changes nothing. Exit code 0 if nothing differs now, 1 if something could not be
+    repaired, 4 if a store or the broker is missing.
     """
     run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
 
@@ -103,10 +103,10 @@ def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: boo
         return
     if last.differences:
         click.echo(
-            f"{store}: {last.differences:,} could not be mended: neither the topics nor the raw hits tell what is right",
+            f"{store}: {last.differences:,} could not be repaired: neither the topics nor the raw hits say what is right",
             err=True,
         )
         for (_, record, kind), count in sorted(last.found.items()):
             click.echo(f"{store}: still {count:,} of {record} {kind}", err=True)
     else:
-        click.echo(f"{store}: level")
+        click.echo(f"{store}: no differences")

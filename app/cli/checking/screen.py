@@ -36,7 +36,7 @@ __all__ = [
 
 LEVEL, DIFFERENT, UNREACHABLE = 0, 1, 4
 SHOWN = 20
-"""So many differences of each store and kind are named for people."""
+"""This many differences of each store and kind are named for people."""
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:

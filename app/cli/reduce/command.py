@@ -53,7 +53,7 @@ __all__ = ["command", "failing_in_words", "read_options", "reject_line", "size_f
     "--bytes",
     "bytes_kind",
     type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
+    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
 )
 @click.option(
     "--order",
@@ -93,7 +93,7 @@ __all__ = ["command", "failing_in_words", "read_options", "reject_line", "size_f
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
-    help="So many processes read lines beside the one that merges them; 1: it reads itself.  [default: cores]",
+    help="Number of processes that read lines, beside the one that merges them. 1: it reads them itself.  [default: cores]",
 )
 @click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
@@ -249,7 +249,7 @@ def _said(error: WeblogsError, code: int) -> click.ClickException:
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
-    """From the option, else the setting; SettingsError where the file can not be used."""
+    """From the option, else the setting; SettingsError where the file cannot be used."""
     path = sizes or (Path(configured.sizes) if configured.sizes else None)
     try:
         return Sizes(path) if path else no_sizes

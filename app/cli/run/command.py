@@ -29,7 +29,7 @@ __all__ = ["command"]
 SAMPLE = Path(__file__).resolve().parents[3] / "samples" / "weblogs.tsv"
 LOOK_EVERY_S = 0.1
 STUCK_S = 120.0
-"""So long without a message consumed, though some wait, is the end of waiting."""
+"""This long without a message consumed, though some wait, is the end of waiting."""
 EXIT_INTERRUPTED = 130
 
 

@@ -26,7 +26,7 @@ START_S = 600.0
 STOP_S = 30.0
 RESTARTS = 5
 FORGIVEN_AFTER_S = 600.0
-"""A worker that ran for so long may fail as often as a new one."""
+"""A worker that ran for this long may fail as often as a new one."""
 _LOG_BYTES = 16 << 20
 """A longer log of earlier runs is moved aside."""
 _SHOWN = 10
@@ -35,7 +35,7 @@ _PROBLEM = re.compile(r'^\S+Z (WARNING|ERROR|CRITICAL) |"level":"(warning|error|
 
 
 def refuse_second_worker(configured: Settings) -> None:
-    """Raises LogLocked when another worker uses the embedded log, and LogError when the log can not be used."""
+    """Raises LogLocked when another worker uses the embedded log, and LogError when the log cannot be used."""
     from app.transports.embedded.file import log_path
     from app.transports.embedded.log import EmbeddedLog
 
@@ -57,7 +57,7 @@ def _free_port(configured: Settings) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise SettingsError(
-            f"The page can not be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
+            f"The page cannot be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
             f" port, as in WEBLOGS_WEB_PORT={port + 1 if port < 65535 else 0}"
         ) from None
 
@@ -117,7 +117,7 @@ class Worker:
             raise WorkerError(f"the worker {what} again ({how}) after {RESTARTS} new starts. {self._last_words()}")
         self._restarts += 1
         self._say(
-            f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and goes on where it stood."
+            f"The worker {what} ({how}); it is started again ({self._restarts} of {RESTARTS}) and continues where it stopped."
         )
         if not self._asked.wait(0.2 * 2**self._restarts):
             self._spawn()
@@ -162,7 +162,7 @@ class Worker:
             log = self.log_path.open("ab")
         except OSError as error:
             raise WorkerError(
-                f"the worker's log {self.log_path} can not be written: {error.strerror or error}"
+                f"the worker's log {self.log_path} cannot be written: {error.strerror or error}"
             ) from None
         with log:
             self._shown_to = log.tell()

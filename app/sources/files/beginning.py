@@ -30,7 +30,7 @@ AUTO = "auto"
 _SAMPLE_BYTES = 64 << 10
 _MOST_BYTES = 1 << 20
 _DETECT_LINES = 1000
-"""So many lines are looked at for those that tell the format."""
+"""This many lines are looked at for those that tell the format."""
 
 
 class ReadOptions(NamedTuple):

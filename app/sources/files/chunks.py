@@ -1,7 +1,7 @@
 """Cuts a stream into chunks of whole lines, whatever the bytes; memory is bounded by a chunk and a line.
 
 Work is done on blocks: lines are looked at one by one only where a format has head lines inside a file, or where a message
-shall hold so many lines.
+shall hold this many lines.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Chunk(NamedTuple):
     head: tuple[str, ...] = ()
     """Head lines in force; a change of them starts a new chunk, which begins with them."""
     too_long: int = 0
-    """Above 0: data is the first 1 KiB of one line of so many bytes (without its newline)."""
+    """Above 0: data is the first 1 KiB of one line of this many bytes (without its newline)."""
 
     @property
     def lines(self) -> int:

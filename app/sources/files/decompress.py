@@ -1,7 +1,7 @@
 """Streaming decompression that hands out everything good before it complains.
 
 The standard file objects raise at a cut-off end before they return what they had decoded; these do not. Memory is bounded
-whatever the input: output is asked for in pieces, and where the library can not limit its output (zstd) the input pieces are
+whatever the input: output is asked for in pieces, and where the library cannot limit its output (zstd) the input pieces are
 small.
 """
 
@@ -18,7 +18,7 @@ from app.errors import InputError
 __all__ = ["MAGIC_BYTES", "Decompressed", "RawStream", "compression_of"]
 
 MAGIC_BYTES = 6
-"""So many first bytes tell the compression."""
+"""This many first bytes tell the compression."""
 
 _MAGICS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 _INPUT_BYTES = 32 << 10

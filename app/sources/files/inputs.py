@@ -21,7 +21,7 @@ _IDLE_S = 0.05
 
 
 def reading_error(path: str, error: OSError) -> InputError:
-    """The sentence for a path that can not be read."""
+    """The sentence for a path that cannot be read."""
     if isinstance(error, FileNotFoundError):
         return InputError(
             f"{path} does not exist: check the name (`replay --follow` waits for a file that is yet to come)"
@@ -32,7 +32,7 @@ def reading_error(path: str, error: OSError) -> InputError:
         return InputError(
             f"{path} may not be read by this user: permission denied; change its mode or run as its owner"
         )
-    return InputError(f"{path} can not be read: {error.strerror or error}")
+    return InputError(f"{path} cannot be read: {error.strerror or error}")
 
 
 class _File:
@@ -162,7 +162,7 @@ class InputStream:
 
 
 def open_input(path: str | os.PathLike[str]) -> InputStream:
-    """Opens a file, a named pipe or `-` for stdin. Raises InputError with one sentence where that can not be."""
+    """Opens a file, a named pipe or `-` for stdin. Raises InputError with one sentence where that cannot be."""
     text = os.fspath(path)
     if text == STDIN:
         return InputStream(sys.stdin.fileno(), STDIN, owned=False)

@@ -33,7 +33,7 @@ class _Array:
     """Knows after each byte how deep in records and whether in a string it stands."""
 
     def __init__(self, before: int) -> None:
-        """`before`: so many bytes stand before the first record; 0 where reading begins between two records."""
+        """`before`: this many bytes stand before the first record; 0 where reading begins between two records."""
         self._before = before
         self._depth = 0
         self._in_string = self._is_escaped = self._is_over = False

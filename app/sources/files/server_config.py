@@ -136,7 +136,7 @@ def _nginx(path: Path) -> _Formats:
                 logs.append((args[0], args[1] if len(args) > 1 and "=" not in args[1] else "combined"))
     unread = [str(error["error"]) for error in payload["errors"]]
     if not logs and len(texts) == 1 and unread:
-        raise SettingsError(f"--server-config {path}: it can not be read: {unread[0]}")
+        raise SettingsError(f"--server-config {path}: it cannot be read: {unread[0]}")
     return _Formats("nginx", texts, logs, unread)
 
 

@@ -19,7 +19,7 @@ _REMEMBERED_BYTES = 1024
 _SAMPLE_BYTES = 64 << 10
 _SCAN_BYTES = 64 << 10
 _TELLING_LINES = 50
-"""A file with so many lines that fit no format will not come to fit one."""
+"""A file with this many lines that fit no format will not come to fit one."""
 _TURN_BYTES = 8 << 20
 """A file gives way to the others after this much."""
 

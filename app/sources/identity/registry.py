@@ -34,7 +34,7 @@ class Record(msgspec.Struct, kw_only=True):
     """32 hex digits."""
     fingerprint: str
     fingerprint_bytes: int
-    """So many bytes after the head lines were hashed: 1024, or fewer where the source was shorter when first seen."""
+    """This many bytes after the head lines were hashed: 1024, or fewer where the source was shorter when first seen."""
     number: int
     """0 for the first source with this fingerprint, 1 for the next one that begins alike and is another, and so on."""
     path: str
@@ -176,7 +176,7 @@ class FolderRegistry:
             fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise OutputError(
-                f"{self.folder} can not hold checkpoints: {error.strerror}; set WEBLOGS_DATA_DIR to a writable folder"
+                f"{self.folder} cannot hold checkpoints: {error.strerror}; set WEBLOGS_DATA_DIR to a writable folder"
             ) from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -207,7 +207,7 @@ def _load(path: Path, kind: type[Stored]) -> Stored | None:
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise InputError(
-            f"the checkpoint {path} can not be read: {error}; move it away to read its file from the beginning"
+            f"the checkpoint {path} cannot be read: {error}; move it away to read its file from the beginning"
         ) from None
 
 
@@ -226,5 +226,5 @@ def write_file(path: Path, data: bytes) -> None:
         os.rename(temporary, path)
     except OSError as error:
         raise OutputError(
-            f"the checkpoint {path} can not be written: {error.strerror}; make room, then run the same command again"
+            f"the checkpoint {path} cannot be written: {error.strerror}; make room, then run the same command again"
         ) from None

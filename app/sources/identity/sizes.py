@@ -56,7 +56,7 @@ def read_sizes(path: Path) -> dict[str, list[DatedSize]]:
                     found.setdefault(request, {})[size.since] = size
     except OSError as error:
         raise InputError(
-            f"{path}: the sizes can not be read: {error.strerror or error}; name a text file of request, tab, bytes"
+            f"{path}: the sizes cannot be read: {error.strerror or error}; name a text file of request, tab, bytes"
         ) from error
     return {request: [sizes[since] for since in sorted(sizes)] for request, sizes in found.items()}
 
@@ -82,7 +82,7 @@ def _entry(text: str, place: str) -> tuple[str, DatedSize]:
 class Sizes:
     """The sizes in a file, read again when the file changes. A bare path stands for its GET request, too.
 
-    Raises InputError on creation where the file can not be read; later changes that can not be read keep the old sizes.
+    Raises InputError on creation where the file cannot be read; later changes that cannot be read keep the old sizes.
     """
 
     def __init__(self, path: Path) -> None:

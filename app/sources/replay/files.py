@@ -24,7 +24,7 @@ def replay_files(
 ) -> ReplayResult:
     """Sends each file from where its checkpoint stands, one after another; blocks until done or stopped.
 
-    A file that can not be read does not stop the others: its sentence is in the result. A log that fails does stop.
+    A file that cannot be read does not stop the others: its sentence is in the result. A log that fails does stop.
     """
     run = Run(producer, options, on_progress)
     started = time.monotonic()

@@ -115,7 +115,7 @@ class Pace:
         return max(1, int(self._rate / 20)) if self._rate else 0
 
     def wait(self, lines: int, sender: Sender) -> None:
-        """Before so many lines are sent. What the sender holds goes out first, rather than to grow old."""
+        """Before this many lines are sent. What the sender holds goes out first, rather than to grow old."""
         if not self._rate:
             return
         now = time.monotonic()

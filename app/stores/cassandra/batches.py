@@ -1,4 +1,4 @@
-"""Rows into Cassandra: unlogged batches bounded by bytes, so many under way at a time, what is refused for good found and told."""
+"""Rows into Cassandra: unlogged batches bounded by bytes, this many under way at a time, what is refused for good found and told."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ REQUEST_S = 30.0
 """How long one request may take: single syncs of more than a second were seen."""
 CONNECT_S = 10.0
 RECONNECT_S = 5.0
-"""At most so long after a node is back it is used again."""
+"""At most this long after a node is back it is used again."""
 TRIES = 6
 """Tries of one request while nodes are overloaded or away, with growing pauses: about 3 s in all, then the caller decides."""
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
@@ -50,7 +50,7 @@ class Connection:
     # -- opening, in a thread
 
     def connect(self) -> None:
-        """Blocks until the nodes are known. Raises SettingsError for settings that can not work, StoreUnreachable where nobody answers."""
+        """Blocks until the nodes are known. Raises SettingsError for settings that cannot work, StoreUnreachable where nobody answers."""
         try:
             from cassandra import ConsistencyLevel
             from cassandra.auth import PlainTextAuthProvider
@@ -113,7 +113,7 @@ class Connection:
             return ssl.create_default_context(cafile=self._settings.cassandra_ca)
         except (OSError, ssl.SSLError) as error:
             raise SettingsError(
-                f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} can not be read as CA certificates: {error}"
+                f"WEBLOGS_CASSANDRA_CA={self._settings.cassandra_ca!r} cannot be read as CA certificates: {error}"
             ) from error
 
     def _why_not(self, error: Exception, centres: Sequence[str]) -> StoreError | SettingsError:

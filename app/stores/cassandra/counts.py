@@ -21,9 +21,9 @@ from app.stores.contract import Counts
 __all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
 
 WAIT_S = 2.0
-"""Who asks waits so long for new counts, then gets the last known ones."""
+"""Who asks waits this long for new counts, then gets the last known ones."""
 COST_FACTOR = 10
-"""Counts are taken anew when they are older than so many times what taking them took: a tenth of the time at most goes into it."""
+"""Counts are taken anew when they are older than this many times what taking them took: a tenth of the time at most goes into it."""
 SOON_S = 1.0
 """Counts that take no longer are taken anew after every write of this process."""
 SLICES = 32

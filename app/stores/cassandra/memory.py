@@ -15,7 +15,7 @@ from app.stores.cassandra.connection import Connection
 __all__ = ["FLOOR_AGE_S", "FLOOR_END", "KEPT", "STEPS_US", "Floors", "Written"]
 
 FLOOR_AGE_S = 5.0
-"""A writer knows the floors of so many seconds ago, at the latest."""
+"""A writer knows the floors of this many seconds ago, at the latest."""
 STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
 """How far above the clock and what is seen: a deletion cannot be seen, and was perhaps written by a clock that is ahead, or in ns."""
 FLOOR_END = 1 << 62
@@ -62,7 +62,7 @@ class Floors:
         self._read_at: float | None = None
 
     async def fresh(self) -> dict[bytes, int]:
-        """Raises StoreUnreachable where they can not be read: nothing may be written without them."""
+        """Raises StoreUnreachable where they cannot be read: nothing may be written without them."""
         now = time.monotonic()
         if self._read_at is None or now - self._read_at > self.age_s:
             known: dict[bytes, int] = {}

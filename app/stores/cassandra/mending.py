@@ -60,7 +60,7 @@ class CassandraMending:
         """Each stands as given afterwards, whatever stands there or was deleted there; later versions win as ever.
 
         Takes twice the age of the floors longer when something was altered by the clock. What workers write of such a delivery
-        until then stays hidden, so check once more afterwards. Raises StoreError that names the first that can not be mended.
+        until then stays hidden, so check once more afterwards. Raises StoreError that names the first that cannot be mended.
         """
         encoder = await self._writes.encoder()
         left = list(deliveries)
@@ -74,7 +74,7 @@ class CassandraMending:
             if not left:
                 return
         raise StoreError(
-            f"{self._connection.where}: the delivery {key_text(*left[0].key)!r:.300} can not be mended: something newer hides it"
+            f"{self._connection.where}: the delivery {key_text(*left[0].key)!r:.300} cannot be mended: something newer hides it"
         )
 
     async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
@@ -158,10 +158,10 @@ class CassandraMending:
             left = there
         remaining = [one for one in left if await self._reads.delivery_of(one[0], one[3] + 0.0) is not None]
         if remaining:
-            raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} can not be removed")
+            raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} cannot be removed")
 
     async def mend_hits(self, hits: Sequence[Hit]) -> None:
-        """Each stands as given afterwards. Raises StoreError that names the first that can not be brought to."""
+        """Each stands as given afterwards. Raises StoreError that names the first that cannot be brought to."""
         encoder = await self._writes.encoder()
         left = list(hits)
         for step_us in (0, *STEPS_US):
@@ -176,7 +176,7 @@ class CassandraMending:
             if not left:
                 return
         raise StoreError(
-            f"{self._connection.where}: the hit {left[0].raw_id} can not be mended: something newer hides it"
+            f"{self._connection.where}: the hit {left[0].raw_id} cannot be mended: something newer hides it"
         )
 
     async def _hit_stands(self, hit: Hit) -> bool:
@@ -212,7 +212,7 @@ class CassandraMending:
 
     async def _send(self, work: Work) -> None:
         if work.refused:
-            raise StoreError(f"{self._connection.where} can not be mended: {next(iter(work.refused.values()))}")
+            raise StoreError(f"{self._connection.where} cannot be mended: {next(iter(work.refused.values()))}")
         await self._send_rows(work.rows)
 
     async def _send_rows(self, rows: Sequence[Row]) -> None:

@@ -27,14 +27,14 @@ from app.stores.contract import Counts, Key, place
 __all__ = ["SEARCHED_KEYS", "SEARCH_S", "CassandraReads"]
 
 SEARCHED_KEYS = 100_000
-"""A search by a part of the key looks at so many of the keys, newest day first,"""
+"""A search by a part of the key looks at this many of the keys, newest day first,"""
 SEARCH_S = 3.0
-"""and for so many seconds."""
+"""and for this many seconds."""
 PAGE_ROWS = 1000
 DELIVERY_PAGE_ROWS = 250
 """A delivery has up to four nulls, and a server complains of more than 1,000 in one page."""
 STALE_FACTOR = 50
-"""newest_deliveries looks at so many entries of the index for each record asked, and some more."""
+"""newest_deliveries looks at this many entries of the index for each record asked, and some more."""
 
 
 class CassandraReads:

@@ -50,7 +50,7 @@ class CassandraWrites:
         self._lost_tables = 0
 
     async def open(self) -> None:
-        """Raises SettingsError for settings that can not work (wrong password among them), StoreUnreachable if nobody answers."""
+        """Raises SettingsError for settings that cannot work (wrong password among them), StoreUnreachable if nobody answers."""
         if self._opening is None:
             self._opening = asyncio.Lock()
         async with self._opening:

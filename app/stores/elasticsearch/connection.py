@@ -57,7 +57,7 @@ class _Ndjson(_Json):
 
 
 class _Client:
-    """Makes the driver's client from the settings. Raises SettingsError for settings that it can not use."""
+    """Makes the driver's client from the settings. Raises SettingsError for settings that it cannot use."""
 
     def __init__(self, settings: Settings) -> None:
         self.hosts = [host.strip() for host in settings.elasticsearch_url.split(",") if host.strip()]
@@ -106,7 +106,7 @@ class _Client:
             )
         except (ValueError, OSError) as error:
             raise SettingsError(
-                f"Elasticsearch can not be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
+                f"Elasticsearch cannot be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
             ) from error
 
 
@@ -141,7 +141,7 @@ class Connection:
         """The answer. A status of 400 or more that is not to be ignored raises StoreError with the server's reason."""
         status, answer = await self._perform(method, path, params or {}, _JSON, body, timeout_s, doing)
         if status >= 400 and status not in ignore:
-            raise StoreError(f"can not {doing} Elasticsearch at {self.where}: {self.reason(answer)}")
+            raise StoreError(f"cannot {doing} Elasticsearch at {self.where}: {self.reason(answer)}")
         return answer
 
     @staticmethod

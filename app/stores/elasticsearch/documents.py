@@ -1,6 +1,6 @@
 """Records as Elasticsearch documents, and back: nothing is refused, nothing is lost, whatever the log held. No network here.
 
-A document's fields are what people search. Where a field can not hold the value (an integer beyond 64 bits, text that is no
+A document's fields are what people search. Where a field cannot hold the value (an integer beyond 64 bits, text that is no
 valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as a JSON object.
 """
 
@@ -195,7 +195,7 @@ _encoder = msgspec.json.Encoder()
 def encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
     """The document as JSON. `fits`: every number of the record has its place in the fields.
 
-    Raises ValueError for what can not be written down at all.
+    Raises ValueError for what cannot be written down at all.
     """
     if fits:
         try:
@@ -254,7 +254,7 @@ _RANGES = tuple(at for at, field in enumerate(DELIVERIES.fields) if field.kind i
 
 
 def hit_document(hit: Hit, ingested_ms: int) -> bytes:
-    """Raises ValueError for a hit that can not be kept."""
+    """Raises ValueError for a hit that cannot be kept."""
     fits = HITS.fit(hit)
     named = key_id(*_of_key_of_hit(hit))
     document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
@@ -267,7 +267,7 @@ def hit_of(raw_id: str, source: Mapping[str, Any]) -> Hit:
 
 
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
-    """Raises ValueError for a reject that can not be kept."""
+    """Raises ValueError for a reject that cannot be kept."""
     fits = REJECTS.fit(reject)
     document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
     return encode(document, reject, Reject._fields, fits=fits)
@@ -292,7 +292,7 @@ def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
 
 
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
-    """Raises ValueError for a delivery that can not be kept."""
+    """Raises ValueError for a delivery that cannot be kept."""
     fits = DELIVERIES.fit(delivery)
     values: list[Any] = list(delivery)
     for at in _RANGES:

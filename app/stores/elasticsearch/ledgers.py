@@ -76,7 +76,7 @@ class ElasticsearchLedgers:
             error = answer.get("error")
             if error is not None and error["type"] != "resource_already_exists_exception":
                 raise StoreError(
-                    f"can not create the index {alias}-1 in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
+                    f"cannot create the index {alias}-1 in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
                 )
 
     async def close(self) -> None:

@@ -39,7 +39,7 @@ class ElasticsearchMending:
         self._sender, self._now_ms = sender, now_ms
 
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
-        """Each stands as given afterwards, in its own version. Raises StoreError for what can not be written."""
+        """Each stands as given afterwards, in its own version. Raises StoreError for what cannot be written."""
         now = self._now_ms()
         named = [(delivery_name(delivery), delivery) for delivery in deliveries]
         off = await self._off(named)
@@ -126,11 +126,11 @@ class ElasticsearchMending:
         if sent.refused:
             record, reason = sent.refused[0]
             raise StoreError(
-                f"{len(sent.refused)} records can not be mended, the first because: {reason}: {record!s:.300}"
+                f"{len(sent.refused)} records cannot be mended, the first because: {reason}: {record!s:.300}"
             )
         if sent.conflicts:
             raise StoreError(
-                f"{len(sent.conflicts)} records can not be mended: somebody writes them meanwhile; run it again"
+                f"{len(sent.conflicts)} records cannot be mended: somebody writes them meanwhile; run it again"
             )
 
 

@@ -120,7 +120,7 @@ def joined(first: Verdicts[Record], second: Verdicts[Record]) -> Verdicts[Record
 
 
 class Portions(Generic[Record]):
-    """Puts items together to requests of at most so many bytes (one item may have more) and BULK_DOCUMENTS documents."""
+    """Puts items together to requests of at most this many bytes (one item may have more) and BULK_DOCUMENTS documents."""
 
     def __init__(self, largest_bytes: int) -> None:
         self._largest_bytes = largest_bytes
@@ -150,7 +150,7 @@ def _named(raw_id: str) -> str:
 
 
 def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
-    """Created once, in the index of its day. Raises ValueError for a hit that can not be kept."""
+    """Created once, in the index of its day. Raises ValueError for a hit that cannot be kept."""
     document = hit_document(hit, ingested_ms)
     time, raw_id = _time_and_id(hit)
     action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{_named(raw_id)}"}}}}\n'
@@ -158,7 +158,7 @@ def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> It
 
 
 def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
-    """Created once. Raises ValueError for a reject that can not be kept."""
+    """Created once. Raises ValueError for a reject that cannot be kept."""
     document = reject_document(reject, ingested_ms)
     action = f'{{"create":{{"_index":"{index}","_id":"{_named(reject.raw_id)}","require_alias":true}}}}\n'
     return Item(reject, action.encode() + document + b"\n")
@@ -174,7 +174,7 @@ NamedDelivery = tuple[str, Delivery]
 
 
 def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_type: str) -> Item[NamedDelivery]:
-    """Written where it is newer (`external`), or not older (`external_gte`). Raises ValueError for one that can not be kept."""
+    """Written where it is newer (`external`), or not older (`external_gte`). Raises ValueError for one that cannot be kept."""
     name, delivery = named
     if not 0 <= delivery.version <= LONGEST:
         raise ValueError(f"version {str(delivery.version)[:30]} is not within 0..2**63-1")

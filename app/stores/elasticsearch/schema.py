@@ -101,7 +101,7 @@ class ElasticsearchSchema:
         if error["type"] == "validation_exception":
             return False
         raise StoreError(
-            f"can not create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
+            f"cannot create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
         )
 
     async def check(self) -> set[str]:

@@ -50,7 +50,7 @@ class Sender:
             await asyncio.wait(set(self._under_way))
 
     async def send(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> Result:
-        """Returns when every record was taken or refused for good. `make` raises ValueError for a record that can not be kept.
+        """Returns when every record was taken or refused for good. `make` raises ValueError for a record that cannot be kept.
 
         Raises StoreError where the server takes no more for now: the same call may come again.
         """

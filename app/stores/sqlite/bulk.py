@@ -27,7 +27,7 @@ BAD_ROW = (
     sqlite3.ProgrammingError,
     sqlite3.DataError,
 )
-"""What a row that SQLite can not take raises, before or instead of writing it."""
+"""What a row that SQLite cannot take raises, before or instead of writing it."""
 
 
 def slices(count: int, largest: int) -> Iterator[tuple[int, int]]:
@@ -83,7 +83,7 @@ class Insert:
         self._tail = " " + on_conflict
 
     def run(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[int, str]]:
-        """Inserts, within the caller's transaction; the rows that SQLite can not take, by index, with the reason."""
+        """Inserts, within the caller's transaction; the rows that SQLite cannot take, by index, with the reason."""
         refused: list[tuple[int, str]] = []
         for begin, end in slices(len(rows), _rows_at_once(connection, self.width)):
             try:
@@ -105,7 +105,7 @@ class Insert:
             self._execute(connection, [tuple(map(stored, row)) for row in rows[begin:end]])
         except BAD_ROW as error:
             if end - begin == 1:
-                refused.append((begin, f"SQLite can not store it: {error}"))
+                refused.append((begin, f"SQLite cannot store it: {error}"))
                 return
             middle = (begin + end) // 2
             self._run_encoded(connection, rows, begin, middle, refused)

@@ -83,7 +83,7 @@ def look(path: Path) -> None:
 
 
 def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
-    """A connection that can not write; works while others write. Raises StoreUnreachable where there is no store (yet)."""
+    """A connection that cannot write; works while others write. Raises StoreUnreachable where there is no store (yet)."""
     look(path)
     try:
         connection = _connect_for_reading(path, busy_s, "mode=ro")
@@ -128,7 +128,7 @@ _MEANINGS = {
     sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away and replay the logs, the worker makes a new one",
     sqlite3.SQLITE_NOTADB: "the file is no SQLite database; move it away or set WEBLOGS_DATA_DIR to another folder",
     sqlite3.SQLITE_READONLY: "the file or its folder is not writable for this user; give the right to write, or set WEBLOGS_DATA_DIR",
-    sqlite3.SQLITE_CANTOPEN: "the file can not be opened; see that it is a file and that this user may read and write it and its folder",
+    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened; see that it is a file and that this user may read and write it and its folder",
     sqlite3.SQLITE_PERM: "this user may not open it; give the right to read and write it",
     sqlite3.SQLITE_IOERR: "the disk answers with an error or is full; see the system's log",
     sqlite3.SQLITE_TOOBIG: "a value is larger than SQLite takes",
@@ -140,13 +140,13 @@ def failure(error: sqlite3.Error | OSError, path: Path, doing: str, kind: type[S
     """The error as a sentence: which file, what happened, what to do next."""
     if isinstance(error, OSError):
         return (kind or StoreError)(
-            f"can not {doing} the store {path}: {error.strerror or error}; set WEBLOGS_DATA_DIR to a folder of yours"
+            f"cannot {doing} the store {path}: {error.strerror or error}; set WEBLOGS_DATA_DIR to a folder of yours"
         )
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     kind = kind or (StoreUnreachable if code in _NOT_THERE else StoreError)
     meaning = _MEANINGS.get(code)
     return kind(
-        f"can not {doing} the store {path}: {meaning} ({error})"
+        f"cannot {doing} the store {path}: {meaning} ({error})"
         if meaning
-        else f"can not {doing} the store {path}: {error}"
+        else f"cannot {doing} the store {path}: {error}"
     )

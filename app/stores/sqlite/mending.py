@@ -86,7 +86,7 @@ class SqliteMending:
 def _all_taken(refused: list[Any]) -> None:
     if refused:
         record, reason = refused[0]
-        raise StoreError(f"{len(refused)} records can not be mended, the first because: {reason}: {record!s:.300}")
+        raise StoreError(f"{len(refused)} records cannot be mended, the first because: {reason}: {record!s:.300}")
 
 
 def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, float]]) -> None:
@@ -127,4 +127,4 @@ def _standing(connection: sqlite3.Connection, kind: str, record: Hit | Reject) -
             found = f"{number} JOIN sources USING (source_no) WHERE source = ? AND position = ? AND given IS NULL"
             yield from (row[0] for row in connection.execute(found, place))
     except BAD_ROW as error:
-        raise StoreError(f"{record.raw_id!r:.80} can not be looked up: {error}") from error
+        raise StoreError(f"{record.raw_id!r:.80} cannot be looked up: {error}") from error

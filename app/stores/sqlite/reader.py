@@ -1,4 +1,4 @@
-"""The reading connection of a process to the embedded store: it can not write. All calls from one thread."""
+"""The reading connection of a process to the embedded store: it cannot write. All calls from one thread."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ __all__ = ["SEARCHED_KEYS", "SLICE_ROWS", "SqliteReads"]
 SLICE_ROWS = 2000
 """How many records one step of a walk through everything reads."""
 SEARCHED_KEYS = 500_000
-"""A search by a part of the key looks at so many of the newest keys."""
+"""A search by a part of the key looks at this many of the newest keys."""
 
 _KEY = ", ".join(f"keys.{name}" for name in KEY)
 _TALLIES = "SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies"

@@ -212,7 +212,7 @@ _VERDICT, _REASON = DELIVERY.at["verdict"], DELIVERY.at["reason"]
 
 
 def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple[Any, ...]:
-    """In the order of DELIVERY_COLUMNS. Raises ValueError for what can not be written down at all."""
+    """In the order of DELIVERY_COLUMNS. Raises ValueError for what cannot be written down at all."""
     f"{delivery.verdict}{delivery.reason}".encode()  # these are counted by name: no lone surrogates
     row: list[Any] = list(delivery)
     for at, encode in _TRANSFORMED:

@@ -190,7 +190,7 @@ class SqliteWriter:
         records: Sequence[Any],
         refused: list[Any],
     ) -> int:
-        """How many rows were new; what SQLite can not take joins `refused`."""
+        """How many rows were new; what SQLite cannot take joins `refused`."""
         highest = f"SELECT ifnull(max({column}), 0) FROM {kind}"
         before = connection.execute(highest).fetchone()[0]
         changes = connection.total_changes

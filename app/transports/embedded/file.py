@@ -72,7 +72,7 @@ _SENTENCES = {
     sqlite3.SQLITE_NOTADB: "{path} is no embedded log: set WEBLOGS_BROKER to another file, or move this one away",
     sqlite3.SQLITE_READONLY: "the log {path} is read-only: give this user write permission on the file and its folder",
     sqlite3.SQLITE_PERM: "the log {path} may not be opened: give this user write permission on the file and its folder",
-    sqlite3.SQLITE_CANTOPEN: "the log {path} can not be opened: check that its folder exists and that this user may write there",
+    sqlite3.SQLITE_CANTOPEN: "the log {path} cannot be opened: check that its folder exists and that this user may write there",
     sqlite3.SQLITE_IOERR: "the disk that holds the log {path} fails or is full: check it, then start again",
     sqlite3.SQLITE_TOOBIG: "a record is larger than the log {path} can hold in one row: send smaller messages",
 }
@@ -90,7 +90,7 @@ def in_words(path: Path) -> Iterator[None]:
         raise LogError(f"{told} ({error})") from error
     except OSError as error:
         raise LogError(
-            f"the log {path} can not be used: {error.strerror or error}; check its folder and permissions"
+            f"the log {path} cannot be used: {error.strerror or error}; check its folder and permissions"
         ) from error
 
 

@@ -181,7 +181,7 @@ class SharedLog:
                 failed = False
             except LogError as error:
                 if not failed:
-                    logger.warning("can not look for news in the log: %s", error)
+                    logger.warning("cannot look for news in the log: %s", error)
                 failed = True
 
     def _advance(self, ends: dict[tuple[str, int], int]) -> None:

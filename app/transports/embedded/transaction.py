@@ -84,7 +84,7 @@ class Transaction:
 
     def _insert_topic(self, name: str, partitions: int, compacted: bool) -> Topic:
         if partitions < 1:
-            raise LogError(f"topic {name} can not have {partitions} partitions: 1 is the least")
+            raise LogError(f"topic {name} cannot have {partitions} partitions: 1 is the least")
         row = (name, partitions, compacted, secrets.token_hex(16))
         no = self._db.execute(
             "INSERT INTO topics (name, partitions, compacted, incarnation) VALUES (?, ?, ?, ?)", row
@@ -125,7 +125,7 @@ class Transaction:
         topic = self.topic(message.topic)
         number = topic.number(message.partition)
         if topic.compacted and message.key is None:
-            raise LogError(f"topic {topic.name} is compacted: a message without key can not be kept there")
+            raise LogError(f"topic {topic.name} is compacted: a message without key cannot be kept there")
         if not isinstance(message.key, _BYTES) or not isinstance(message.value, _BYTES):
             raise LogError(
                 f"key and value of a message for {topic.name} must be bytes, not {message.key!r:.40}, {message.value!r:.40}"

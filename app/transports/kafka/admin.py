@@ -1,4 +1,4 @@
-"""kafka-python's admin client, which leaves nothing behind where it can not be made.
+"""kafka-python's admin client, which leaves nothing behind where it cannot be made.
 
 Its own constructor starts a thread with some sockets and keeps them when no broker answers. A worker that asks how far its groups are
 every few seconds would run out of file descriptors in an outage of some hours.

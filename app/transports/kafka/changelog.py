@@ -109,7 +109,7 @@ class KafkaChangelog:
                 **self._options,
                 max_partition_fetch_bytes=MAX_MESSAGE_BYTES,
                 fetch_max_bytes=8 * MAX_MESSAGE_BYTES,
-                fetch_max_wait_ms=20,  # a fetch at the end of one partition holds up the next one for so long
+                fetch_max_wait_ms=20,  # a fetch at the end of one partition holds up the next one for this long
             )
             await consumer.start()
             self._consumer = consumer

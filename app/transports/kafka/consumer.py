@@ -26,7 +26,7 @@ __all__ = ["FETCH_WAIT_MS", "Consumer"]
 log = logging.getLogger(__name__)
 
 FETCH_WAIT_MS = 50
-"""So long a broker keeps a fetch that finds nothing. One fetch is under way at a time: one of partitions at their end holds up those that
+"""This long a broker keeps a fetch that finds nothing. One fetch is under way at a time: one of partitions at their end holds up those that
 have more. Faust has it wait for 1.5 s (decision 0018)."""
 
 

@@ -39,7 +39,7 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
             context.load_cert_chain(settings.kafka_cert, settings.kafka_key or None)
     except OSError as error:  # ssl.SSLError is one
         named = ", ".join(filter(None, (settings.kafka_ca, settings.kafka_cert, settings.kafka_key)))
-        raise SettingsError(f"the certificates for Kafka ({named}) can not be used: {error}") from None
+        raise SettingsError(f"the certificates for Kafka ({named}) cannot be used: {error}") from None
     return context
 
 

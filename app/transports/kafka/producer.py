@@ -18,7 +18,7 @@ __all__ = ["KafkaProducer"]
 
 T = TypeVar("T")
 DELIVERY_TIMEOUT_S = 20.0
-"""So long a message may take; then its outcome is unknown, and whoever sent it sends it again: lines with an id count once."""
+"""This long a message may take; then its outcome is unknown, and whoever sent it sends it again: lines with an id count once."""
 
 
 class KafkaProducer:

@@ -33,7 +33,7 @@ def worker_id(data_dir: Path) -> str:
         beside.unlink()
     except OSError as error:
         raise SettingsError(
-            f"the data folder {data_dir} can not be written to ({error.strerror}): set WEBLOGS_DATA_DIR"
+            f"the data folder {data_dir} cannot be written to ({error.strerror}): set WEBLOGS_DATA_DIR"
         ) from None
     return fresh
 

@@ -13,7 +13,7 @@ from app.domain.times import iso
 __all__ = ["LAST_S", "as_csv", "as_distribution", "as_result", "binned", "second_bounds", "value_of"]
 
 LAST_S = 600
-"""`total_vote_10_min` counts the event times of so many last seconds."""
+"""`total_vote_10_min` counts the event times of this many last seconds."""
 
 
 def second_bounds(now: float) -> tuple[float, float]:
@@ -101,7 +101,7 @@ def as_csv(value: Mapping[str, Any]) -> bytes:
 
 
 def binned(windows: Iterable[list[int]], window_s: int, columns: int) -> tuple[int, dict[int, dict[int, int]]]:
-    """Windows put together until they fit into so many columns: (length in seconds, candidate -> start -> votes).
+    """Windows put together until they fit into this many columns: (length in seconds, candidate -> start -> votes).
 
     >>> binned([[0, 1, 5], [600, 1, 2], [1800, 2, 1]], 600, 2)
     (1200, {1: {0: 7}, 2: {1200: 1}})

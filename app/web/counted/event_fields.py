@@ -54,7 +54,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, wrong: str) -> T:
 
 
 def _name(field: str, value: str | int, least: int = 0) -> str:
-    """An id as text, with at least so many characters."""
+    """An id as text, with at least this many characters."""
     text = str(value)
     if not least <= len(text) <= MAX_NAME_CHARS:
         taken = f"{least} to {MAX_NAME_CHARS}" if least else f"at most {MAX_NAME_CHARS}"
@@ -93,7 +93,7 @@ class Ballot(NamedTuple):
     """The server's clock, UTC seconds."""
     candidates: Container[int]
     oldest_s: float
-    """Votes cast so long ago are refused."""
+    """Votes cast this long ago are refused."""
     future_s: float
     """Votes dated so far ahead are still taken."""
     one_per_user: bool = False

@@ -36,7 +36,7 @@ class Events(Protocol):
         """How many of these in the last second or two."""
 
     async def append(self, topic: str, events: Sequence[Keyed]) -> None:
-        """Returns once the events are durable; raises LogFull where too much waits, LogError where it can not be written."""
+        """Returns once the events are durable; raises LogFull where too much waits, LogError where it cannot be written."""
 
 
 class _Posted(NamedTuple):
@@ -75,7 +75,7 @@ class EventIntake:
         if self._commit.closed:
             raise LogError("The worker is shutting down; send it again in a moment.")
         if self._waiting_events + len(events) > MAX_WAITING_EVENTS or self._commit.waited_s > self._overload_after_s:
-            raise LogFull("More is sent than can be written; send it again in a moment.")
+            raise LogFull("Overloaded. Retry in a moment.")
         self._waiting_events += len(events)
         await self._commit.append(_Posted(topic, events))
 

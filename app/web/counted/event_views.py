@@ -23,7 +23,7 @@ class Column(NamedTuple):
     place: int
     height: int
     label: str
-    """What it says to a pointer and to who can not see it."""
+    """What it says to a pointer and to who cannot see it."""
 
 
 class VoteRow(NamedTuple):

@@ -12,9 +12,9 @@ from app.web.counted.distribution import binned
 __all__ = ["CANDIDATES", "COLUMNS", "draw"]
 
 COLUMNS = 150
-"""So many windows side by side at most; more are put together."""
+"""This many windows side by side at most; more are put together."""
 CANDIDATES = 20
-"""So many are drawn, those with most votes."""
+"""This many are drawn, those with most votes."""
 _COLOURS = ("#0b7a6b", "#c4560a", "#0a5cad", "#8a4fae", "#a4161a", "#7a8794", "#e9a23b", "#2f6f3e")
 _LONGEST_NAME = 24
 

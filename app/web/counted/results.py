@@ -22,12 +22,12 @@ from app.web.counted.event_intake import Events
 __all__ = ["LOOK_BACK_S", "MAX_WINDOWS", "Results"]
 
 LOOK_BACK_S = 86400.0
-"""`/voting_distribution` shows the windows of so long, where it is not asked for others."""
+"""`/voting_distribution` shows the windows of this long, where it is not asked for others."""
 MAX_WINDOWS = 53_000
 """A year of windows of ten minutes."""
 _READ_S = 5.0
 _OTHERS = 64
-"""So many results of other ranges are remembered."""
+"""This many results of other ranges are remembered."""
 _FEW = 100
 """Who asks while no more votes than this come in a second or two gets an answer that has them all; else one made each second."""
 
@@ -59,7 +59,7 @@ class Results:
         )
         self._times = Times(min(settings.cache_refresh, settings.cache_max_age), settings.cache_max_age)
         self._settled_to: dict[str, int] = {}
-        """topic -> so many accepted events are in the store for sure"""
+        """topic -> this many accepted events are in the store for sure"""
         self._votes = Cached("votes", self._make_votes, self._times, shared)
         self._others: OrderedDict[str, Cached] = OrderedDict()
 

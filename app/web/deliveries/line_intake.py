@@ -49,7 +49,7 @@ class LogIntake:
         self._turns = count()
 
     async def append(self, lines: bytes, key: str | None) -> None:
-        """Returns once `lines` are durable. Raises LogFull when the log takes no more now, LogError when it can not be written."""
+        """Returns once `lines` are durable. Raises LogFull when the log takes no more now, LogError when it cannot be written."""
         if self._commit.closed:
             raise LogError("The worker is shutting down and takes no more lines; send them again in a moment.")
         await self._commit.append(_Posted(lines, key))

@@ -33,7 +33,7 @@ _LONGEST_LINK = 4000
 
 
 class Bar(NamedTuple):
-    """A strip of `cells` cells and what it says to who can not see it."""
+    """A strip of `cells` cells and what it says to who cannot see it."""
 
     pieces: list[Piece]
     cells: int

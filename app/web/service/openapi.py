@@ -270,7 +270,7 @@ def _spend_paths() -> Json:
             "get": _get(
                 "Who spent most.",
                 _object({"top": _list(_object({"user_id": _TEXT, **_SPENT})), "last_update_time": _SAID_TIME}),
-                [_query("limit", {**limits, "maximum": MAX_TOP, "default": DEFAULT_TOP}, "So many users.")],
+                [_query("limit", {**limits, "maximum": MAX_TOP, "default": DEFAULT_TOP}, "Number of users.")],
                 (400, 503),
             )
         },
@@ -283,7 +283,7 @@ def _spend_paths() -> Json:
                     _USER,
                     _FROM,
                     _TO,
-                    _query("limit", {**limits, "maximum": MAX_LISTED, "default": 1000}, "So many payments."),
+                    _query("limit", {**limits, "maximum": MAX_LISTED, "default": 1000}, "Number of payments."),
                 ],
                 (400, 503),
             )

@@ -51,10 +51,10 @@ SERVER_OPTIONS: dict[str, Any] = {
 """What a runner of this application needs; a TestServer takes them as keyword arguments of start_server."""
 
 SHUTDOWN_TIMEOUT_S = 5.0
-"""So long requests under way may still take when the worker stops."""
+"""This long requests under way may still take when the worker stops."""
 
 BODIES_AT_ONCE = 4
-"""So many bodies of the largest size may be in flight together."""
+"""This many bodies of the largest size may be in flight together."""
 
 
 def make_web_app(
@@ -128,7 +128,7 @@ class WebService(mode.Service):
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
     async def on_start(self) -> None:
-        """Raises SettingsError when the address can not be listened on; mode then ends the worker with an error."""
+        """Raises SettingsError when the address cannot be listened on; mode then ends the worker with an error."""
         runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
         await runner.setup()
         try:
@@ -144,7 +144,7 @@ class WebService(mode.Service):
         address = f"{self._settings.web_host}:{self._settings.web_port}"
         reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else error.strerror or str(error)
         return SettingsError(
-            f"The web server can not listen on {address}: {reason}; stop what listens there or set WEBLOGS_WEB_HOST and WEBLOGS_WEB_PORT."
+            f"The web server cannot listen on {address}: {reason}; stop what listens there or set WEBLOGS_WEB_HOST and WEBLOGS_WEB_PORT."
         )
 
     async def on_stop(self) -> None:

@@ -1,7 +1,7 @@
 """Log format strings: the text that a server is configured with, compiled to a reader of its lines.
 
 The words of a text tell what each column means, so nothing has to be guessed: which bytes a byte column counts, how a
-response ended, where the Content-Range stands. Each server has one table of words; see `SERVERS`.
+response ended, where the Content-Range is. Each server has one table of words; see `SERVERS`.
 """
 
 from __future__ import annotations

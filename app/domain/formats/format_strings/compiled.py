@@ -34,7 +34,7 @@ class FormatString(NamedTuple):
     """Its name is the whole text, with the server before it."""
     server: str
     warnings: tuple[str, ...]
-    """Sentences: what is passed over though it may have been meant, and what lines can not tell."""
+    """Sentences: what is passed over though it may have been meant, and what lines cannot tell."""
 
 
 def is_format_string(text: str) -> bool:
@@ -113,7 +113,7 @@ def _with_date(columns: Columns, variables: Sequence[Variable], make: Callable[[
 
 
 def _check(text: Text, variables: Sequence[Variable]) -> None:
-    """Raises FormatTextError where the text can not give what every hit has."""
+    """Raises FormatTextError where the text cannot give what every hit has."""
     roles = {variable.word.role for variable in variables}
     missing = [name for name, those in _GIVES.items() if not roles & those]
     if missing:

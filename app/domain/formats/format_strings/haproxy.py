@@ -145,7 +145,7 @@ def _fetch_word(expression: str, captures: _Captures) -> tuple[Word, bool]:
         return header_word(table, captured[number]), True
     if side == "res":
         return Word(Role.CAPTURE, text=True), True
-    # the usual configuration captures the agent first; the text alone can not say
+    # the usual configuration captures the agent first; the text alone cannot say
     return (Word(Role.AGENT, text=True, rank=5), True) if name == "0" and not captured else (TEXT_COLUMN, False)
 
 

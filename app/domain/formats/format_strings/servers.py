@@ -22,7 +22,7 @@ class Server(NamedTuple):
     named: dict[str, str]
     """Formats that it knows by name."""
     shown: dict[str, str]
-    """The words to write for what a format can not do without."""
+    """The words to write for what a format cannot do without."""
 
 
 def _shown(time: str, client: str, request: str, status: str) -> dict[str, str]:

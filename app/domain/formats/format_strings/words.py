@@ -27,7 +27,7 @@ __all__ = [
 
 
 class FormatTextError(ValueError):
-    """A text that is no format string, or one that lines can not be read by. Says what is missing."""
+    """A text that is no format string, or one that lines cannot be read by. Says what is missing."""
 
 
 class Role(Enum):
