@@ -5,7 +5,7 @@ Client, page, table, JSON and reports take their words from here, so that one fa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ __all__ = [
     "counted_text",
     "evidence_text",
     "excerpt",
+    "hints",
     "ranges_text",
     "reason_label",
     "reason_text",
@@ -288,6 +289,49 @@ def resumed_text(doubtful: Sequence[Sequence[int]], limit: int | None = None) ->
     'Whole, if the client had received what was sent before the connection broke: bytes 0-399'
     """
     return _RESUMED.format(doubtful=ranges_text(doubtful, limit))
+
+
+_SERVER_PAGE = "docs/how-to/configure-your-server.md"
+_HINTS = {
+    "size_unknown": "This log names neither ranges nor sizes.",
+    "no_offsets": "This log names no ranges.",
+    "announced": "This log says what was answered, not what was sent.",
+    "encoded": "Responses were compressed, or the log does not say whether they were.",
+    "in_flight": "Connections broke when all was sent: the end may not have arrived.",
+    "size_changed": "The log names different sizes of the same file.",
+    "fragmented": "There were more requests for a file than are kept.",
+}
+"""Why most deliveries are unknown, by the commonest reason."""
+_CURES = {
+    "size_unknown": "Run: python -m app reduce {files} --learn-sizes, or log Content-Range: " + _SERVER_PAGE,
+    "no_offsets": "Log Content-Range: " + _SERVER_PAGE,
+    "announced": "Log the bytes that were sent, and how a response ended: " + _SERVER_PAGE,
+    "encoded": "Log Content-Encoding: " + _SERVER_PAGE,
+    "in_flight": "Log how a response ended: " + _SERVER_PAGE,
+    "size_changed": "Run: python -m app reduce {files} --window day, so that each day is judged by itself.",
+    "fragmented": "Run: python -m app reduce {files} --window day, so that a delivery has fewer requests.",
+}
+_LEARNED_ALREADY = "Log Content-Range: " + _SERVER_PAGE + ", or give the sizes: docs/how-to/true-sizes.md"
+
+
+def hints(reasons: Mapping[tuple[str, str | None], int], files: str = "FILE", sizes_learned: bool = False) -> list[str]:
+    """Why more than half of the deliveries are unknown, and what to do next: two lines, or none.
+
+    `reasons`: deliveries by verdict and reason. `files`: the log as a shell takes it. `sizes_learned`: it was read for sizes already.
+
+    >>> hints({("unknown", "size_unknown"): 2, ("complete", None): 1}, "a.log")[1]
+    'Run: python -m app reduce a.log --learn-sizes, or log Content-Range: docs/how-to/configure-your-server.md'
+    >>> hints({("unknown", "size_unknown"): 2, ("complete", None): 2})
+    []
+    """
+    unknown = {reason: count for (verdict, reason), count in reasons.items() if verdict == "unknown" and count}
+    if 2 * sum(unknown.values()) <= sum(reasons.values()):
+        return []
+    reason = max(sorted(unknown, key=str), key=lambda name: unknown[name]) or ""
+    if reason not in _HINTS:
+        return []
+    cure = _LEARNED_ALREADY if sizes_learned and reason == "size_unknown" else _CURES[reason].format(files=files)
+    return [_HINTS[reason], cure]
 
 
 def reject_text(reason: str) -> str:

@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
+from app.reducing.job import Job, Statistics
+from app.reducing.learning import learn, with_learned
+from app.reducing.run import deliveries_of
+from app.sources.files.beginning import ReadOptions
 from tests.flow.content import reduced
 
 pytestmark = pytest.mark.real_logs
@@ -65,3 +70,25 @@ def test_the_sums_of_the_fourteen_groups_with_a_206_are_right() -> None:
     for key in partial:
         assert found[(*key, 0.0)][:2] == (sum(sums[key]), len(sums[key]))
     assert 1_693_678 in partial.values()  # one document that came in pieces, whole
+
+
+@pytest.mark.parametrize(
+    ("name", "complete"), [("apache_logs", 6485), ("nasa_jul95_head.log", 2947), ("nasa_aug95_head.log", 1256)]
+)
+def test_no_delivery_that_is_whole_by_learned_sizes_is_contradicted_later(name: str, complete: int) -> None:
+    """By a 206, or by a 200 with more bytes, of the same client; read here by a pattern of its own."""
+    path = str(real(name))
+    witnesses = learn([path], ReadOptions(), [])
+    job = Job([path], size_of=with_learned(dict(witnesses.sizes()), no_sizes))
+    whole = [one for one in deliveries_of(job, Statistics()) if one.verdict == "complete"]
+    assert len(whole) == complete
+    pattern = re.compile(r'(\S+) \S+ \S+ \[[^]]+\] "(GET .*?)(?: HTTP/1\.\d)?" (200|206) (\d+)(?: ".*?" "(.*)")?$')
+    sent: dict[tuple[str, str, str], list[tuple[str, int]]] = defaultdict(list)
+    for line in real(name).read_text("latin-1").splitlines():
+        if match := pattern.fullmatch(line):
+            sent[match[1], match[5] or "-", match[2]].append((match[3], int(match[4])))
+    by_key = [(one, sent.get((one.ip_address, one.user_agent or "-", one.request), [])) for one in whole]
+    assert sum(bool(lines) for _, lines in by_key) > 0.9 * complete
+    for one, lines in by_key:
+        total = one.total_bytes
+        assert total is not None and all(status == "200" and count <= total for status, count in lines), one

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.records import HitFlag
 
@@ -73,7 +73,7 @@ class SizeWitnesses:
     def __init__(self) -> None:
         self._days: dict[str, dict[int, _Day]] = {}
 
-    def take(self, hits: Iterable[tuple]) -> None:
+    def take(self, hits: Iterable[tuple[Any, ...]]) -> None:
         """Takes in hits: tuples in the order of Parsed, more fields may follow."""
         days = self._days
         for hit in hits:

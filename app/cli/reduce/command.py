@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ from app.settings import Settings, settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.files.orders import ORDERS
 from app.sources.identity.sizes import Sizes
-from app.words import counted_text, visible
+from app.words import counted_text, hints, visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
@@ -162,6 +163,8 @@ def command(
     with failing_in_words(output_code=1), explained(STDOUT):
         if not quiet:
             click.echo("\n".join(report_lines(statistics)))
+            for hint in hints(statistics.deliveries, shlex.join(files), learn_sizes):
+                click.echo(f"hint: {visible(hint)}")
             if output:
                 click.echo(f"{writer.rows:,} deliveries in {output}")
             if store is not None:

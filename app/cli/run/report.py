@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from app.domain.records import Delivery
 from app.output.columns import iso_time
 from app.settings import Settings
-from app.words import ranges_text, reason_label, visible
+from app.words import hints, ranges_text, reason_label, visible
 
 if TYPE_CHECKING:
     from app.stores.contract import Counts
@@ -71,6 +71,7 @@ def found_lines(found: Findings) -> list[str]:
     width = max(len(name) for name, _ in told)
     number_width = max(len(f"{number:,}") for _, number in told)
     lines = [f"{name:<{width}}  {number:>{number_width},}" for name, number in told]
+    lines += [f"hint: {hint}" for hint in hints(counts.reasons)]
     for delivery in found.examples:
         lines += ["", *_example(delivery)]
     return lines
