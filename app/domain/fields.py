@@ -181,7 +181,7 @@ DELIVERY = Table(
     Field("total_bytes", Kind.INTEGER, "size of the file, or null", "bytes", optional=True),
     Field("size_known", Kind.BOOLEAN, "whether the size of the file is known"),
     Field("verdict", Kind.TEXT, "`complete`, `partial`, `unknown`"),
-    Field("evidence", Kind.TEXT, "`ranges` or `bytes`: what the verdict rests on"),
+    Field("evidence", Kind.TEXT, "`ranges`, `bytes` or `resumed`: what the verdict rests on"),
     Field(
         "reason",
         Kind.TEXT,
@@ -211,5 +211,13 @@ DELIVERY = Table(
         "UTC seconds since 1970",
         optional=True,
         listed=False,
+    ),
+    Field(
+        "doubtful",
+        Kind.RANGES,
+        "bytes that may have arrived: the last ones that a broken response sent, or those of which the log does not say that "
+        "they were sent",
+        "bytes, inclusive",
+        default=[],
     ),
 )
