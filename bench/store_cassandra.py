@@ -73,7 +73,7 @@ def make_deliveries(count: int, source: str) -> list[Delivery]:
         made.append(
             Delivery(
                 *first, START + n / 6, START + n / 6, START + n / 6 + 300, [[0, 3_999_999]], [], 4_000_000, None, False, "complete",
-                "ranges", None, 8, 4_000_000, [], [f"{(n * 8 + i) * 0x9E3779B97F4A7C15 % 2**64:016x}" for i in range(8)], False, 64, None,
+                "ranges", None, 8, 4_000_000, [], [f"{(n * 8 + i) * 0x9E3779B97F4A7C15 % 2**64:016x}" for i in range(8)], False, 64, None, [],
             )
         )  # fmt: skip
     return made

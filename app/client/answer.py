@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
-from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit
 from app.stores.contract import Key
 
-__all__ = ["Answer", "Exit", "Part", "answer", "ranges_of"]
+__all__ = ["Answer", "Exit", "Part", "answer", "doubtful_of", "ranges_of"]
 
 
 class Exit(IntEnum):
@@ -59,6 +58,11 @@ def ranges_of(delivery: Delivery) -> Ranges:
     return byteranges.normalise((lo, hi) for lo, hi in delivery.ranges)
 
 
+def doubtful_of(delivery: Delivery) -> Ranges:
+    """The bytes that may have arrived."""
+    return byteranges.normalise((lo, hi) for lo, hi in delivery.doubtful)
+
+
 def answer(
     key: Key | None,
     deliveries: Sequence[Delivery],
@@ -95,7 +99,7 @@ def _state(delivery: Delivery, part: Part | None) -> Exit:
         return Exit.UNKNOWN  # counts do not say which bytes; of a fragmented delivery not all hits were merged
     missing = byteranges.normalise((lo, hi) for lo, hi in delivery.missing)
     if not byteranges.intersect(missing, ((part.lo, part.hi),)) and byteranges.intersect(
-        doubtful(delivery), ((part.lo, part.hi),)
+        doubtful_of(delivery), ((part.lo, part.hi),)
     ):
         return Exit.WHOLE if delivery.verdict == "complete" else Exit.UNKNOWN
     return Exit.NOT_WHOLE
@@ -108,6 +112,6 @@ def _is_all(delivery: Delivery, part: Part) -> bool:
 def _missing(delivery: Delivery, part: Part | None) -> Ranges:
     if part is not None:
         lacking = byteranges.missing(ranges_of(delivery), *part)
-        unsure = doubtful(delivery)
+        unsure = doubtful_of(delivery)
         return tuple(hole for lo, hi in lacking for hole in byteranges.missing(unsure, lo, hi))
     return byteranges.normalise((lo, hi) for lo, hi in delivery.missing)

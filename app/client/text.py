@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.client.answer import Answer, Exit, Part, ranges_of
+from app.client.answer import Answer, Exit, Part, doubtful_of, ranges_of
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
-from app.domain.deliveries import doubtful
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
 from app.words import LEARNED, LEARNED_SIZE, bytes_text, ranges_text, reason_text, resumed_text, time_text, visible
@@ -43,7 +42,7 @@ def sentence(answer: Answer) -> str:
     why = _why(delivery)
     if answer.exit is Exit.WHOLE:
         if delivery.evidence == "resumed":
-            return f"{resumed_text(doubtful(delivery), SHOWN_RANGES)}{window}."
+            return f"{resumed_text(delivery.doubtful, SHOWN_RANGES)}{window}."
         if delivery.evidence == "learned":
             return f"{LEARNED.format(size=bytes_text(delivery.covered_bytes))}{window}."
         size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
@@ -62,7 +61,7 @@ def sentence(answer: Answer) -> str:
 def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: str) -> str:
     name = f"bytes {part.lo}-{part.hi}"
     if answer.exit is Exit.WHOLE:
-        unsure = byteranges.intersect(doubtful(delivery), ((part.lo, part.hi),))
+        unsure = byteranges.intersect(doubtful_of(delivery), ((part.lo, part.hi),))
         if unsure:
             return f"{resumed_text(unsure, SHOWN_RANGES)}{window}."
         return f"Whole: {name} arrived{window}."

@@ -42,7 +42,6 @@ __all__ = [
     "STAGE_OPEN",
     "STAGE_SUPERSEDED",
     "describe",
-    "doubtful",
     "holes",
     "superseded",
     "version",
@@ -92,7 +91,7 @@ def describe(
         size = int(size) if is_learned else None
     total = (tally.total_max if tally.total_max >= 0 else size) if tally.total_min == tally.total_max else None
     found = None if is_learned else _shortcut(tally, total, proof.in_flight_bytes)
-    ranges, missing, _, (verdict, reason, evidence), flags, is_clipped = found or _in_full(
+    ranges, missing, doubtful, (verdict, reason, evidence), flags, is_clipped = found or _in_full(
         tally, total, proof, is_learned
     )
     # in the order of the fields and past the constructor: records are made by the thousand
@@ -118,6 +117,7 @@ def describe(
             stage == STAGE_FINAL,
             version(tally.known, stage),
             None,
+            list(map(list, doubtful)) if doubtful else [],
         ),
     )
 
@@ -251,13 +251,6 @@ def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
     if found.is_placeless:
         return (), lacking
     return byteranges.missing(found.answered, 0, end), byteranges.intersect(lacking, found.answered)
-
-
-def doubtful(delivery: Delivery) -> Ranges:
-    """What may have arrived: neither in the ranges of a record nor missing."""
-    ranges, missing = (tuple((lo, hi) for lo, hi in some) for some in (delivery.ranges, delivery.missing))
-    lacking = holes(ranges, delivery.total_bytes)
-    return tuple(hole for lo, hi in lacking for hole in byteranges.missing(missing, lo, hi))
 
 
 def holes(ranges: Ranges, total: int | None) -> Ranges:

@@ -217,4 +217,12 @@ DELIVERY = Table(
         optional=True,
         listed=False,
     ),
+    Field(
+        "doubtful",
+        Kind.RANGES,
+        "bytes that may have arrived: the last ones that a broken response sent, or those of which the log does not say that "
+        "they were sent",
+        "bytes, inclusive",
+        default=[],
+    ),
 )

@@ -151,6 +151,8 @@ class Delivery(NamedTuple):
     """Grows with what is known and with nothing else; a store refuses an older one."""
     superseded_by: float | None
     """Window start of the delivery that took this one in; every read hides such a record."""
+    doubtful: list[list[int]]
+    """What may have arrived: neither in `ranges` nor in `missing`."""
 
     @property
     def key(self) -> tuple[str, str, str]:

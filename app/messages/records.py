@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from app.domain.fields import DELIVERY
 from app.domain.records import Delivery, Reject
 from app.flows.deliveries import REDUCED, REJECTS
 from app.messages.forms import FormDecoders
@@ -17,7 +18,7 @@ from app.messages.splitting import MAX_MESSAGE_BYTES, split
 
 __all__ = ["decode_deliveries", "decode_rejects", "encode_deliveries", "encode_rejects"]
 
-DELIVERIES_FORM = 1
+DELIVERIES_FORM = 2
 REJECTS_FORM = 1
 _ROOM_BYTES = 16
 """For the form and the brackets."""
@@ -53,7 +54,12 @@ def _reader(make: Callable[[tuple[Any, ...]], Record]) -> Callable[[bytes], list
     return read
 
 
-_deliveries = FormDecoders(REDUCED, {DELIVERIES_FORM: _reader(Delivery._make)})
+def _delivery_of_form_1(fields: tuple[Any, ...]) -> Delivery:
+    """Without `doubtful`."""
+    return Delivery(*fields, DELIVERY["doubtful"].absent)
+
+
+_deliveries = FormDecoders(REDUCED, {1: _reader(_delivery_of_form_1), DELIVERIES_FORM: _reader(Delivery._make)})
 _rejects = FormDecoders(REJECTS, {REJECTS_FORM: _reader(Reject._make)})
 decode_deliveries = _deliveries.decode
 """From a message of `weblogs_reduced`. Raises UnknownForm and DamagedMessage."""

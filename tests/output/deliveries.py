@@ -29,6 +29,7 @@ def delivery(**changes) -> Delivery:
         final=False,
         version=24,
         superseded_by=None,
+        doubtful=[],
     )
     return plain._replace(**changes)
 

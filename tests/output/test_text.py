@@ -38,7 +38,7 @@ def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_pat
     assert head[:4] == ["ip_address", "user_agent", "request", "byte_ranges"]
     assert row == [
         "10.0.0.1", "curl/8", "GET /a", "0-499, 1000-1200", "500-999, 1201-1999", "701", "2000", "true", "partial", "ranges", "gap",
-        "3", "712", "2020-07-31T16:46:07Z", "2020-07-31T16:46:08.500000Z", "2020-07-31T16:46:07Z", "cut_off",
+        "3", "712", "", "2020-07-31T16:46:07Z", "2020-07-31T16:46:08.500000Z", "2020-07-31T16:46:07Z", "cut_off",
         key_hash("10.0.0.1_curl/8_GET /a"),
     ]  # fmt: skip
 

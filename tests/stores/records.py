@@ -78,6 +78,7 @@ def delivery(version: int = 8, **changes: Any) -> Delivery:
         "final": False,
         "version": version,
         "superseded_by": None,
+        "doubtful": [],
     }
     return Delivery(**(fields | changes))
 
@@ -185,4 +186,5 @@ def deliveries(draw: st.DrawFn) -> Delivery:
         draw(st.booleans()),
         draw(integers),
         draw(st.none() | times),
+        draw(pairs),
     )

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from app.domain.coverage import CELLS, Piece, coverage_pieces
-from app.domain.deliveries import doubtful
 from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
 from app.words import VERDICTS, count_text, reason_text, resumed_text, size_text
@@ -114,7 +113,7 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
 
 def _why(delivery: Delivery) -> str:
     if delivery.verdict == "complete" and delivery.evidence == "resumed":
-        return resumed_text(doubtful(delivery), MAX_LISTED_RANGES)
+        return resumed_text(delivery.doubtful, MAX_LISTED_RANGES)
     return reason_text(delivery.verdict, delivery.reason, delivery.size_known)
 
 
