@@ -1,6 +1,7 @@
 """What stores can do, each capability apart.
 
-The flow needs Writes alone: a new store begins as one class with its six methods, and `Store(name, writes)`. Reads, Mending,
+A worker needs Writes, and of the ledgers LedgerWrites: a new store begins as one class with these nine methods, and
+`Store(name, writes, ledgers=writes)`. Reads, Mending,
 Retention and ledgers are asked of by the client, the page, `check`, `repair` and `stores`; whoever asks a store for one that it
 does not have gets one sentence.
 
