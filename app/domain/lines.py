@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import itemgetter, sub
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser, unread_by
 
@@ -48,7 +48,7 @@ class BadAt(NamedTuple):
 class ReadLines(NamedTuple):
     """What the lines of one chunk are. Lines = hits + rejects + heads."""
 
-    hits: list[tuple]
+    hits: list[tuple[Any, ...]]
     """Tuples in the order of Parsed."""
     positions: list[int]
     """Where each hit stands."""
@@ -104,7 +104,7 @@ class _Reading:
 
     def __init__(self, parse: LineParser, latest: float, header_row: bool) -> None:
         self._parse, self._latest, self._header_row = parse, latest, header_row
-        self.hits: list[tuple] = []
+        self.hits: list[tuple[Any, ...]] = []
         self.positions: list[int] = []
         self.rejects: list[BadAt] = []
         self.heads = 0
@@ -154,7 +154,7 @@ class _Reading:
             self.positions.append(start)
 
 
-def parse_bare(parse: LineParser, line: str) -> tuple | None:
+def parse_bare(parse: LineParser, line: str) -> tuple[Any, ...] | None:
     """Parse a line, perhaps behind a byte order mark or behind NULs that an unclean shutdown left. Raises BadLine."""
     try:
         return parse(line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.domain.proof import Claim, Measure, may_be_compressed, row_of
 from app.domain.records import HitFlag
 from app.domain.tallies import Mark, Part
@@ -14,7 +16,7 @@ _WHOLE_RANGE = Mark.OFFSETS | Mark.SENT
 _make = tuple.__new__  # a named tuple's own constructor takes twice as long
 
 
-def part_of(hit: tuple, hit_id: int) -> Part | None:
+def part_of(hit: tuple[Any, ...], hit_id: int) -> Part | None:
     """What a hit (a tuple in the order of Parsed, more fields may follow) adds; None for one that does not count.
 
     Only GET with 200 or 206 and all three parts of the key count. What of it counts says the table proof.ROWS.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
@@ -219,7 +219,7 @@ class Tally:
         self.ranges, self.answered = self.ranges[:MAX_HITS], self.answered[:MAX_HITS]
         self.broken = self.broken[:MAX_HITS]
 
-    def pack(self) -> tuple:
+    def pack(self) -> tuple[Any, ...]:
         """As plain values, for the changelog; a time equal to the start is None, whole seconds are an integer: both take less."""
         start, first, last = self.start, self.first, self.last
         unproved = None
@@ -233,7 +233,7 @@ class Tally:
         )  # fmt: skip
 
     @classmethod
-    def unpack(cls, values: Iterable) -> Tally:
+    def unpack(cls, values: Iterable[Any]) -> Tally:
         """From what `pack` gave, with times that are floats again."""
         (
             start, first, last, flat, ids,

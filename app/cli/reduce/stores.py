@@ -160,7 +160,7 @@ async def _until_taken(
     raise AssertionError("pauses() has no end")
 
 
-def _is_clean(hit: tuple) -> bool:
+def _is_clean(hit: tuple[Any, ...]) -> bool:
     """Without lone surrogates, which no message can carry: the fields that a log can put them into."""
     for field in hit[1:5]:
         if field is not None and not field.isascii():
@@ -171,7 +171,7 @@ def _is_clean(hit: tuple) -> bool:
     return True
 
 
-def _cleaned(hit: tuple) -> tuple:
+def _cleaned(hit: tuple[Any, ...]) -> tuple[Any, ...]:
     """As the worker's messages carry it."""
     return tuple(_clean(field) if isinstance(field, str) else field for field in hit)
 

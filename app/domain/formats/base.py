@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.records import HitFlag, Parsed
 
@@ -12,7 +12,7 @@ __all__ = ["BYTES_KINDS", "BadLine", "Format", "FormatOptions", "LineParser", "u
 BYTES_KINDS = {"": 0, "body": 0, "with-headers": int(HitFlag.HEADERS_COUNTED), "announced": int(HitFlag.ANNOUNCED)}
 """What a byte column can count, by the words of the setting, and the flags that say so. Empty: what the format says, the body."""
 
-LineParser = Callable[[str], "Parsed | tuple | None"]
+LineParser = Callable[[str], "Parsed | tuple[Any, ...] | None"]
 """From one line without its line end to a tuple in the order of Parsed, or None for a head line. Raises BadLine."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -80,7 +81,7 @@ class _Parser:
         for line in head:
             self._read_head(line)
 
-    def __call__(self, line: str) -> tuple | None:
+    def __call__(self, line: str) -> tuple[Any, ...] | None:
         if line.startswith("#"):
             self._read_head(line)
             return None

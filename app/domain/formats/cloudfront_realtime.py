@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -72,7 +73,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         raise ValueError(f"the columns of cloudfront_realtime name no timestamp: {options.realtime_fields!r}")
     width = len(names)
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> tuple[Any, ...]:
         if chosen:
             return reader.hit(columns_of(line, width))
         columns = line.split("\t")

@@ -15,7 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import Clients, addresses_of, clients
@@ -144,7 +144,7 @@ class _Parser:
         self.unread: Counter[str] = Counter()
         """What was passed over, in words, and how many times."""
 
-    def __call__(self, line: str) -> tuple | None:
+    def __call__(self, line: str) -> tuple[Any, ...] | None:
         found = _match(line)
         if found is None:
             return self._odd(line)
@@ -188,7 +188,7 @@ class _Parser:
         bytes_sent: int | None,
         flags: int,
         tail: Tail,
-    ) -> tuple:
+    ) -> tuple[Any, ...]:
         lo, hi, total, more, forwarded, ends_in_dash, unread = tail
         if unread:
             self.unread.update(unread)
@@ -202,14 +202,14 @@ class _Parser:
                 flags |= _ENDED
         return time, client, user_agent, request, method, status, lo, hi, bytes_sent, total, flags
 
-    def _odd(self, line: str) -> tuple | None:
+    def _odd(self, line: str) -> tuple[Any, ...] | None:
         """A line that the strict pattern refuses: read behind what stands before it, or as a damaged one."""
         try:
             return self._damaged(line)
         except BadLine as bad:
             return read_behind(self, line, bad)
 
-    def _damaged(self, line: str) -> tuple:
+    def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
         client = self._client_of[parts.before]
         minute = parts.time[:17]

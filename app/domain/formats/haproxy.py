@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -34,7 +35,7 @@ _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
         if found is None:
             raise BadLine(

@@ -78,7 +78,7 @@ class _Parser:
         self._clients = clients(options.trusted_proxies)
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
 
-    def __call__(self, line: str) -> tuple | None:
+    def __call__(self, line: str) -> tuple[Any, ...] | None:
         if line.strip() in _EDGES_OF_ARRAY:
             return None
         record = _record(line)

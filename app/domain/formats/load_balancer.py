@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -38,7 +39,7 @@ _CLIENT_WENT = 460
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
         if found is None:
             raise BadLine(

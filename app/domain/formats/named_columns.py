@@ -6,6 +6,7 @@ Bytes sent (`sc-bytes`) count the response headers, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
@@ -85,7 +86,7 @@ class ColumnReader:
     def has_time(self) -> bool:
         return self._at["timestamp"] >= 0 or self._at["time"] >= 0
 
-    def hit(self, columns: list[str]) -> tuple:
+    def hit(self, columns: list[str]) -> tuple[Any, ...]:
         """The hit of one line's columns, which get a `-` appended. Raises BadLine."""
         columns.append("-")
         at = self._at

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from json import JSONDecoder
+from typing import Any
 
 from app.domain.formats.base import BadLine
 
@@ -90,10 +91,10 @@ def _unwrapped(line: str) -> str | None:
     return text.rstrip("\r\n").replace("\n", "\\n")
 
 
-def behind_prefix(parse: Callable[[str], tuple | None]) -> Callable[[str], tuple | None]:
+def behind_prefix(parse: Callable[[str], tuple[Any, ...] | None]) -> Callable[[str], tuple[Any, ...] | None]:
     """A parser that reads lines behind what stands before them, too. What it refuses it refuses as `parse` does."""
 
-    def parse_behind(line: str) -> tuple | None:
+    def parse_behind(line: str) -> tuple[Any, ...] | None:
         try:
             return parse(line)
         except BadLine as bad:
@@ -103,7 +104,7 @@ def behind_prefix(parse: Callable[[str], tuple | None]) -> Callable[[str], tuple
     return parse_behind
 
 
-def read_behind(parse: Callable[[str], tuple | None], line: str, first: BadLine) -> tuple | None:
+def read_behind(parse: Callable[[str], tuple[Any, ...] | None], line: str, first: BadLine) -> tuple[Any, ...] | None:
     """The line that `parse` refused with `first`, read behind its prefixes. Raises the last refusal."""
     for _ in range(_MOST):
         rest = without_prefix(line)

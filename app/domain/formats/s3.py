@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -65,7 +66,7 @@ def _split(line: str) -> tuple[str, str, str, str, str, str, str]:
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> tuple[Any, ...]:
         when, client, request_text, status, sent, size, rest = _split(line)
         user_agent = _agent_of(rest)
         time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import unquote
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
@@ -34,7 +35,7 @@ _RANGE = re.compile(r"Content-Range:(?: |%20)*(bytes[ %20]+[0-9]+-[0-9]+/[0-9*]+
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
 
-    def parse(line: str) -> tuple:
+    def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
         if found is None:
             raise BadLine(

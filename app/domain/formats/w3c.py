@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
@@ -56,7 +57,7 @@ class _Parser:
         for line in head:
             self._read_head(line)
 
-    def __call__(self, line: str) -> tuple | None:
+    def __call__(self, line: str) -> tuple[Any, ...] | None:
         if line.startswith("#"):
             self._read_head(line)
             return None

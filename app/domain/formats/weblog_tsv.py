@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import Clients, clients
@@ -21,7 +22,7 @@ _DATE_AND_TIME = 19
 """Characters of `2020-07-31 16:46:07`; a time alone is shorter, even with nanoseconds."""
 
 
-def _parse(its_clients: Clients, line: str) -> tuple:
+def _parse(its_clients: Clients, line: str) -> tuple[Any, ...]:
     """One line. The hot path: everything that repeats is a look-up."""
     try:
         date, time, ip_address, user_agent, request, status, range_text = line.split("\t")
@@ -50,13 +51,13 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """The columns are read by position, whatever the header's words are."""
     its_clients = clients(options.trusted_proxies)
 
-    def parse(line: str) -> tuple | None:
+    def parse(line: str) -> tuple[Any, ...] | None:
         try:
             return _parse(its_clients, line)
         except BadLine as bad:
             return read_behind(parse_plain, line, bad)
 
-    def parse_plain(line: str) -> tuple:
+    def parse_plain(line: str) -> tuple[Any, ...]:
         return _parse(its_clients, line)
 
     return parse
