@@ -17,21 +17,18 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | 10 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
 | 11 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
 
-A complete or partial delivery that was judged by a learned size (sizes.LearnedSize) has the evidence `learned`; where it was resumed, too,
-that stands. A learned size that the delivery contradicts, because more was sent, is none. Beside a response that does not
-name its range it makes nothing complete.
+A verdict by a learned size (sizes.LearnedSize) has the evidence `learned`, unless it is `resumed`. If more was sent than a learned size,
+the size does not count. Beside a response without a range it makes nothing complete.
 """
 
 from __future__ import annotations
 
-import sys
-from array import array
 from typing import NamedTuple
 
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, Proof, row_of
-from app.domain.records import Delivery, HitFlag
+from app.domain.records import Delivery, HitFlag, hex_ids
 from app.domain.sizes import LearnedSize
 from app.domain.tallies import Mark, Tally
 
@@ -113,7 +110,7 @@ def describe(
             len(tally.ids),
             tally.sent if marks & Mark.SENT else None,
             _flags(flags, is_clipped) if flags & _FLAGGED or is_clipped else [],
-            _hex(tally.ids[:KEPT_IDS]),
+            hex_ids(tally.ids[:KEPT_IDS]),
             stage == STAGE_FINAL,
             version(tally.known, stage),
             None,
@@ -267,13 +264,6 @@ def _flags(marks: int, beyond_size: bool) -> list[str]:
     return flags + [name for mark, name in _FLAG_NAMES if marks & mark]
 
 
-def _hex(ids: array[int]) -> list[str]:
-    """Each as 16 hex digits; all at once, because records are made by the thousand."""
-    if sys.byteorder == "little":
-        ids.byteswap()
-    return ids.tobytes().hex(",", ids.itemsize).split(",") if ids else []
-
-
 def superseded(delivery: Delivery, by: float, known_hits: int) -> Delivery:
     """The last version of a delivery that another one, starting at `by`, took in."""
     return delivery._replace(superseded_by=by, version=version(known_hits, STAGE_SUPERSEDED), final=False)
@@ -329,8 +319,7 @@ def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None)
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
     if tally.marks & Mark.WHOLE:
         return True
-    # without a size: one range from 0 is the whole file, unless it is a probe or stops before the end of another response;
-    # that a 200 sent so much and no more does not show that the file ends there
+    # without a size: one range from 0, unless it is a probe or ends before another response; a 200 does not show the end of a file
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:
         return False
     ranged = max((hi for some in (tally.ranges[-1:], tally.broken, tally.answered[-1:]) for _, hi in some), default=-1)

@@ -6,6 +6,7 @@ first release has a `default`: what a record has in it that was stored before.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from enum import Enum
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ class Table:
         """Indices of the fields of these kinds."""
         return tuple(at for at, field in enumerate(self.fields) if field.kind in kinds)
 
-    def picker(self, fields: tuple[Field, ...]) -> itemgetter:
+    def picker(self, fields: tuple[Field, ...]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """The function from a record to the tuple of these fields."""
         return itemgetter(*(self.at[field.name] for field in fields))
 

@@ -56,7 +56,7 @@ def _reader(make: Callable[[tuple[Any, ...]], Record]) -> Callable[[bytes], list
 
 def _delivery_of_form_1(fields: tuple[Any, ...]) -> Delivery:
     """Without `doubtful`."""
-    return Delivery(*fields, DELIVERY["doubtful"].absent)
+    return Delivery._make((*fields, DELIVERY["doubtful"].absent))
 
 
 _deliveries = FormDecoders(REDUCED, {1: _reader(_delivery_of_form_1), DELIVERIES_FORM: _reader(Delivery._make)})

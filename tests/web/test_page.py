@@ -231,7 +231,7 @@ async def test_a_resumed_delivery_is_whole_on_a_condition_that_the_page_names(cl
     page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
     flat = " ".join(page.text.split())
     assert f"complete: {resumed_text([[0, 399]])}" in flat
-    assert "Judged by ranges, resumed after a broken response" in flat
+    assert "Judged by byte ranges, with bytes that were sent before a connection broke" in flat
 
 
 async def test_huge_numbers_are_shown(client, store):
