@@ -16,8 +16,8 @@ WEBLOG_TSV = """
 """
 COMBINED = r"""
     SELECT epoch(strptime(m.time, '%d/%b/%Y:%H:%M:%S +0000'))::BIGINT AS t, m.ip AS ip_address, m.agent AS user_agent,
-        regexp_replace(m.request, ' HTTP/[^ ]*$', '') AS request, nullif(m.lo, '')::BIGINT AS lo, m.sent::BIGINT AS sent,
-        least(nullif(m.hi, '')::BIGINT, lo + sent - 1) AS hi
+        regexp_replace(m.request, ' HTTP/[^ ]*$', '') AS request, coalesce(nullif(m.lo, '')::BIGINT, CASE m.status WHEN '200' THEN 0 END) AS lo, m.sent::BIGINT AS sent,
+        least(coalesce(nullif(m.hi, '')::BIGINT, lo + sent - 1), lo + sent - 1) AS hi
     FROM (SELECT regexp_extract(line, '^(\S+) \S+ \S+ \[([^\]]*)\] "((?:[^"\\]|\\.)*)" (\d+) (\d+) "(?:[^"\\]|\\.)*" "((?:[^"\\]|\\.)*)" "(?:bytes (\d+)-(\d+)/|-)',
             ['ip', 'time', 'request', 'status', 'sent', 'agent', 'lo', 'hi']) AS m
         FROM read_csv('{log}', delim = '\1', header = false, quote = '', escape = '', columns = {{'line': 'VARCHAR'}}))

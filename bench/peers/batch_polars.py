@@ -43,7 +43,8 @@ def combined_range(log: str) -> pl.LazyFrame:
             sent=col("sent").cast(pl.Int64),
             hi=col("hi").cast(pl.Int64),
         )
-        .with_columns(lo=pl.when(col("sent") > 0).then(col("lo").cast(pl.Int64)))
+        .with_columns(lo=pl.coalesce(col("lo").cast(pl.Int64), pl.when(col("status") == "200").then(0)))
+        .with_columns(lo=pl.when(col("sent") > 0).then(col("lo")))
         .with_columns(hi=pl.when(col("lo").is_not_null()).then(pl.min_horizontal("hi", col("lo") + col("sent") - 1)))
         .select(*KEY, "t", "lo", "hi", "sent")
     )
