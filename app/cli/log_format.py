@@ -1,4 +1,4 @@
-"""The options that give a log format as the server is configured with it: --log-format and --server-config."""
+"""How commands that read logs are told the format: --format, --log-format, --server-config and --bytes."""
 
 from __future__ import annotations
 
@@ -16,17 +16,29 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def log_format_options(command: Command) -> Command:
-    """Adds both options to a command."""
+    """Adds the four options to a command."""
+    command = click.option(
+        "--bytes",
+        "bytes_kind",
+        type=click.Choice(["body", "with-headers", "announced"]),
+        help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
+    )(command)
     command = click.option(
         "--server-config",
         metavar="FILE[:NAME]",
         help="Take the log format from nginx's or Apache's configuration: the one that its log is written in, or NAME.",
     )(command)
-    return click.option(
+    command = click.option(
         "--log-format",
         metavar="TEXT",
         help="The log format as the server is configured with it, as in '%h %l %u %t \"%r\" %>s %O'; nginx:TEXT and the"
         " like name the server.  [default: WEBLOGS_LOG_FORMAT]",
+    )(command)
+    return click.option(
+        "--format",
+        "-f",
+        "format_name",
+        help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
     )(command)
 
 

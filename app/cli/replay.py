@@ -26,19 +26,7 @@ __all__ = ["command"]
 
 @click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
-@click.option(
-    "--format",
-    "-f",
-    "format_name",
-    help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
-)
 @log_format_options
-@click.option(
-    "--bytes",
-    "bytes_kind",
-    type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, if the log cannot tell.  [default: WEBLOGS_BYTES]",
-)
 @click.option(
     "--rate",
     type=click.FloatRange(min=0),

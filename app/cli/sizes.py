@@ -39,19 +39,7 @@ def command() -> None:
 
 @command.command("learn", context_settings=_HELP)
 @click.argument("files", nargs=-1, required=True, metavar="LOG…")
-@click.option(
-    "--format",
-    "-f",
-    "format_name",
-    help="Log format, or auto; `python -m app formats` lists them.  [default: WEBLOGS_FORMAT]",
-)
 @log_format_options
-@click.option(
-    "--bytes",
-    "bytes_kind",
-    type=click.Choice(["body", "with-headers", "announced"]),
-    help="What the byte column counts, where the log cannot tell.  [default: WEBLOGS_BYTES]",
-)
 @_OUTPUT
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 def learn_command(
