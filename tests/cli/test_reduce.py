@@ -65,7 +65,7 @@ def comparable(found):
 # -- the worked examples
 
 
-def _check_nine_lines(found):
+def _check_nine_lines(found) -> None:
     first, second = sorted(found, key=lambda one: one["request"])
     assert (first["ip_address"], first["request"]) == ("63.110.194.22", FIREFOX)
     assert (first["ranges"], first["covered_bytes"], first["hits"]) == ([[0, 1156]], 1157, 4)
@@ -75,11 +75,11 @@ def _check_nine_lines(found):
     assert (second["verdict"], second["reason"], second["missing"]) == ("partial", "start_missing", [[0, 717]])
 
 
-def test_nine_lines_are_two_deliveries():
+def test_nine_lines_are_two_deliveries() -> None:
     _check_nine_lines(deliveries(SAMPLES / "nine-lines.tsv"))
 
 
-def test_nine_lines_are_the_same_two_deliveries_in_any_order():
+def test_nine_lines_are_the_same_two_deliveries_in_any_order() -> None:
     head, *lines = (SAMPLES / "nine-lines.tsv").read_text().splitlines()
     orders = [
         *(lines[turn:] + lines[:turn] for turn in range(9)),
@@ -94,7 +94,7 @@ def test_nine_lines_are_the_same_two_deliveries_in_any_order():
         _check_nine_lines(deliveries(SAMPLES / "nine-lines.tsv", "--order", order))
 
 
-def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so():
+def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so() -> None:
     Path("sizes").write_text(f"# true sizes\n\n{FIREFOX}\t1156\n")
     first, second = sorted(deliveries(SAMPLES / "nine-lines.tsv", "--sizes", "sizes"), key=lambda one: one["request"])
     assert (first["ranges"], first["verdict"], first["flags"]) == ([[0, 1155]], "complete", ["beyond_size"])
@@ -111,13 +111,13 @@ def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so():
         ("all", ["1970-01-01T00:00:00Z"]),
     ],
 )
-def test_each_window_mode_starts_deliveries_at_its_requests(window, starts):
+def test_each_window_mode_starts_deliveries_at_its_requests(window, starts) -> None:
     run(SAMPLES / "windows.tsv", "--window", window, "-q", "-o", "o.csv")
     with open("o.csv", newline="") as file:
         assert [row["window_start"] for row in csv.DictReader(file)] == starts
 
 
-def test_a_log_without_clients_gives_hits_and_no_delivery():
+def test_a_log_without_clients_gives_hits_and_no_delivery() -> None:
     result = run(SAMPLES / "cdn.tsv")
     told = _numbers(result.stdout)
     assert (told["lines"], told["hits"], told["not counted"], told["rejects"], told["deliveries"]) == (11, 10, 10, 0, 0)
@@ -151,7 +151,7 @@ def _numbers(text):
         ("last_touch", "random"),
     ],
 )
-def test_deliveries_equal_the_truth_of_a_simulated_log(form, window, shape):
+def test_deliveries_equal_the_truth_of_a_simulated_log(form, window, shape) -> None:
     arguments = [
         "weblogs",
         "-n",
@@ -171,7 +171,7 @@ def test_deliveries_equal_the_truth_of_a_simulated_log(form, window, shape):
     assert comparable(deliveries("log", "--window", window)) == comparable(truth)
 
 
-def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes():
+def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes() -> None:
     arguments = ["weblogs", "-n", 5_000, "-s", 12, "--window", "first_touch", "--window-length", 30]
     run(*arguments, "-o", "log.tsv.gz", "--truth", "truth.jsonl", "--sizes", "sizes", "-q", command=simulate)
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
@@ -183,7 +183,7 @@ def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes():
 @pytest.mark.long
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
-def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window, monkeypatch):
+def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window, monkeypatch) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 10_000)
     arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
     run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
@@ -196,7 +196,7 @@ def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_rea
 # -- playbacks
 
 
-def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_lines_drawn():
+def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_lines_drawn() -> None:
     result = run("--out", "out", command=playbacks)
     assert "file, reverse and random agree exactly" in result.output
     names = {path.name for path in Path("out").iterdir()}
@@ -212,7 +212,7 @@ def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_
     assert "middle missing" in result.output
 
 
-def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn():
+def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn() -> None:
     drawn = {}
     with open_source(SAMPLES / "weblogs.tsv", Identifier(), ReadOptions()) as opened:
         for chunk in ordered_chunks(opened.stream, "sample", 1, ReadOptions(), opened.source.rule):
@@ -229,7 +229,7 @@ def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn():
     assert comparable(deliveries(SAMPLES / "weblogs.tsv", "--order", "sample", "--seed", "1")) == comparable(truth)
 
 
-def test_playbacks_tell_what_is_incomplete_when_asked():
+def test_playbacks_tell_what_is_incomplete_when_asked() -> None:
     result = run(SAMPLES / "nine-lines.tsv", "--debug", command=playbacks)
     assert f"120.250.243.111 {CHROME} 2020-07-31" in result.stderr
     assert "partial, start missing; missing 0-717" in result.stderr
@@ -238,7 +238,7 @@ def test_playbacks_tell_what_is_incomplete_when_asked():
 # -- what it says
 
 
-def test_the_table_and_the_statistics_account_for_every_line(monkeypatch):
+def test_the_table_and_the_statistics_account_for_every_line(monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     Path("log.tsv").write_text(
         (SAMPLES / "nine-lines.tsv").read_text()
@@ -256,7 +256,7 @@ def test_the_table_and_the_statistics_account_for_every_line(monkeypatch):
     assert f"log.tsv, byte {size}: bad_columns" in result.stderr
 
 
-def test_complete_deliveries_that_were_resumed_are_counted_apart():
+def test_complete_deliveries_that_were_resumed_are_counted_apart() -> None:
     line = '203.0.113.9 - - [31/Jul/2020:12:00:0{} +0000] "GET /{} HTTP/1.1" 206 {} "-" "curl/8" "bytes {}-999/1000"\n'
     lines = [line.format(0, "a", 600, 0), line.format(1, "a", 600, 400), line.format(2, "b", 1000, 0)]
     Path("some.log").write_text("".join(lines[2:]))
@@ -266,18 +266,18 @@ def test_complete_deliveries_that_were_resumed_are_counted_apart():
     assert "of them resumed after a broken response" not in _numbers(run("some.log").stdout)
 
 
-def test_quiet_says_nothing_beside_the_table():
+def test_quiet_says_nothing_beside_the_table() -> None:
     assert "lines/s" not in run(SAMPLES / "nine-lines.tsv", "-q").output
     assert run(SAMPLES / "nine-lines.tsv", "-q", "-o", "o.tsv").output == ""
 
 
-def test_the_same_file_twice_or_zipped_counts_once():
+def test_the_same_file_twice_or_zipped_counts_once() -> None:
     Path("a.tsv").write_bytes((SAMPLES / "weblogs.tsv").read_bytes())
     Path("a.gz").write_bytes(gzip.compress((SAMPLES / "weblogs.tsv").read_bytes()))
     assert comparable(deliveries("a.tsv", "a.gz", "a.tsv")) == comparable(deliveries("a.tsv"))
 
 
-def test_lines_from_standard_input():
+def test_lines_from_standard_input() -> None:
     command = [sys.executable, "-m", "app", "reduce", "-"]
     result = subprocess.run(
         command, cwd=SAMPLES.parent, input=(SAMPLES / "nine-lines.tsv").read_bytes(), capture_output=True, check=True
@@ -285,7 +285,7 @@ def test_lines_from_standard_input():
     assert _numbers(result.stdout.decode())["deliveries"] == 2
 
 
-def test_a_broken_archive_gives_what_was_good_and_exit_code_1():
+def test_a_broken_archive_gives_what_was_good_and_exit_code_1() -> None:
     whole = gzip.compress((SAMPLES / "weblogs.tsv").read_bytes(), mtime=0)
     Path("cut.gz").write_bytes(whole[: len(whole) // 2])
     result = run("cut.gz", "-o", "o.jsonl", code=1)
@@ -293,13 +293,13 @@ def test_a_broken_archive_gives_what_was_good_and_exit_code_1():
     assert 0 < _numbers(result.stdout)["deliveries"] == len(Path("o.jsonl").read_text("utf-8").splitlines())
 
 
-def test_a_missing_file_among_others_is_said_and_the_others_are_reduced():
+def test_a_missing_file_among_others_is_said_and_the_others_are_reduced() -> None:
     result = run("missing.tsv", SAMPLES / "nine-lines.tsv", "-o", "o.tsv", code=1)
     assert "missing.tsv" in result.stderr
     assert len(Path("o.tsv").read_text().splitlines()) == 3
 
 
-def test_where_nothing_could_be_read_an_old_result_stays():
+def test_where_nothing_could_be_read_an_old_result_stays() -> None:
     Path("o.tsv").write_text("old")
     result = run("missing.tsv", "-o", "o.tsv", code=1)
     assert "missing.tsv" in result.stderr
@@ -318,7 +318,7 @@ def test_where_nothing_could_be_read_an_old_result_stays():
         (["--order", "sorted"], "sorted"),
     ],
 )
-def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said):
+def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said) -> None:
     result = run(SAMPLES / "nine-lines.tsv", *arguments, code=2)
     assert said in result.stderr
     assert "Traceback" not in result.stderr
@@ -332,7 +332,7 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said):
         ["simulate", "weblogs"],
     ],
 )
-def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, arguments):
+def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, arguments) -> None:
     command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
     with open("/dev/full", "w") as full:
         result = subprocess.run(
@@ -343,30 +343,30 @@ def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, 
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_reader_of_the_pipe_who_leaves_is_no_error():
+def test_a_reader_of_the_pipe_who_leaves_is_no_error() -> None:
     command = f"{sys.executable} -m app reduce samples/weblogs.tsv | head -1; {sys.executable} -m app simulate weblogs -n 50000 | head -1"
     result = subprocess.run(command, shell=True, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
     assert len(result.stdout.splitlines()) == 2
     assert result.stderr == ""
 
 
-def test_a_bad_line_in_the_sizes_is_named():
+def test_a_bad_line_in_the_sizes_is_named() -> None:
     Path("sizes").write_text("/a\t12\n/b twelve\n")
     assert "sizes, line 2" in run(SAMPLES / "nine-lines.tsv", "--sizes", "sizes", code=2).stderr
 
 
-def test_a_setting_of_the_environment_counts_where_no_option_is_given(monkeypatch):
+def test_a_setting_of_the_environment_counts_where_no_option_is_given(monkeypatch) -> None:
     monkeypatch.setenv("WEBLOGS_WINDOW", "all")
     settings.cache_clear()
     assert [one["window_start"] for one in deliveries(SAMPLES / "windows.tsv")] == [0.0]
 
 
-def test_an_empty_file_gives_no_deliveries_and_no_error():
+def test_an_empty_file_gives_no_deliveries_and_no_error() -> None:
     Path("empty.tsv").write_bytes(b"")
     assert _numbers(run("empty.tsv").stdout)["deliveries"] == 0
 
 
-def _write_pieces(path, lines, line="2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n"):
+def _write_pieces(path, lines, line="2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n") -> None:
     """One client that fetches ever new pieces of one file, none touching."""
     with open(path, "w") as file:
         for number in range(lines):
@@ -376,7 +376,7 @@ def _write_pieces(path, lines, line="2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\t
 COMBINED_RANGE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /x HTTP/1.1" 206 5 "-" "agent" "bytes {lo}-{hi}/*"\n'
 
 
-def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented():
+def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented() -> None:
     _write_pieces("log.tsv", 10_200)
     (found,) = deliveries("log.tsv")
     assert (found["verdict"], found["reason"], found["hits"]) == ("unknown", "fragmented", 10_000)
@@ -385,7 +385,7 @@ def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented():
 @pytest.mark.long
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
 @pytest.mark.parametrize("line", [(), (COMBINED_RANGE,)], ids=["read as columns", "read line by line"])
-def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line):
+def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line) -> None:
     # VmHWM, in kB, is this process' own: ru_maxrss begins with what the process had that started it
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce.command import command\ncommand(standalone_mode=False)"

@@ -15,20 +15,20 @@ def run(*arguments, code=0):
     return result
 
 
-def test_the_log_goes_to_standard_output_and_nothing_else_does():
+def test_the_log_goes_to_standard_output_and_nothing_else_does() -> None:
     result = run("--lines", 50, "--seed", 3)
     assert len(result.stdout.splitlines()) == 51
     assert result.stderr == ""
 
 
-def test_a_gz_ending_compresses_and_equal_plans_make_equal_bytes(tmp_path):
+def test_a_gz_ending_compresses_and_equal_plans_make_equal_bytes(tmp_path) -> None:
     for name in ("a.gz", "b.gz"):
         run("--lines", 300, "-o", tmp_path / name)
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
     assert gzip.decompress((tmp_path / "a.gz").read_bytes()).decode() == run("--lines", 300).stdout
 
 
-def test_truth_and_sizes_are_written_beside_the_log(tmp_path):
+def test_truth_and_sizes_are_written_beside_the_log(tmp_path) -> None:
     result = run("--lines", 300, "-o", tmp_path / "log", "--truth", tmp_path / "truth", "--sizes", tmp_path / "sizes")
     truth = [json.loads(line) for line in (tmp_path / "truth").read_text("utf-8").splitlines()]
     sizes = dict(line.split("\t") for line in (tmp_path / "sizes").read_text("utf-8").splitlines())
@@ -37,7 +37,7 @@ def test_truth_and_sizes_are_written_beside_the_log(tmp_path):
 
 
 @pytest.mark.parametrize("option", ["-o", "--truth", "--sizes"])
-def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option):
+def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option) -> None:
     result = run("--lines", 5, option, tmp_path / "missing" / "file", code=1)
     assert result.stderr.startswith("Error: ")
     assert "missing/file" in result.stderr
@@ -46,11 +46,11 @@ def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option
 @pytest.mark.parametrize(
     "arguments", [["--lines", "-1"], ["--shape", "round"], ["--format", "s3"], ["--window-length", "0"]]
 )
-def test_what_is_asked_wrongly_is_exit_code_2(arguments):
+def test_what_is_asked_wrongly_is_exit_code_2(arguments) -> None:
     assert run(*arguments, code=2).stderr.startswith("Usage")
 
 
-def test_the_bundled_sample_is_what_the_seed_in_its_note_makes():
+def test_the_bundled_sample_is_what_the_seed_in_its_note_makes() -> None:
     from pathlib import Path
 
     samples = Path(__file__).resolve().parents[2] / "samples"

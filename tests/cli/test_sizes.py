@@ -42,14 +42,14 @@ def verdicts(path: Path) -> list[tuple[str, str]]:
 WITH_SIZES = [("complete", "learned"), ("complete", "learned"), ("partial", "learned"), ("unknown", "bytes")]
 
 
-def test_a_log_without_ranges_is_judged_by_what_it_tells_of_sizes(log: Path, tmp_path: Path):
+def test_a_log_without_ranges_is_judged_by_what_it_tells_of_sizes(log: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     told = app("reduce", log, "--learn-sizes", "-o", out)
     assert (told.exit_code, verdicts(out)) == (0, WITH_SIZES)
     assert "sizes of 1 file learned, of 2" in told.output
 
 
-def test_learned_sizes_in_a_file_judge_alike(log: Path, tmp_path: Path):
+def test_learned_sizes_in_a_file_judge_alike(log: Path, tmp_path: Path) -> None:
     sizes, out = tmp_path / "sizes.tsv", tmp_path / "out.jsonl"
     assert app("sizes", "learn", log, "-o", sizes).exit_code == 0
     assert sizes.read_text() == (
@@ -59,7 +59,7 @@ def test_learned_sizes_in_a_file_judge_alike(log: Path, tmp_path: Path):
     assert verdicts(out) == WITH_SIZES
 
 
-def test_a_replaced_file_is_judged_by_the_size_of_its_day(tmp_path: Path):
+def test_a_replaced_file_is_judged_by_the_size_of_its_day(tmp_path: Path) -> None:
     path, out = tmp_path / "access.log", tmp_path / "out.jsonl"
     path.write_text(LOG + line(5, 700, 9) + line(6, 700, 9) + line(7, 600, 9))
     assert app("reduce", path, "--learn-sizes", "-o", out).exit_code == 0
@@ -73,7 +73,7 @@ def test_a_replaced_file_is_judged_by_the_size_of_its_day(tmp_path: Path):
     ]  # fmt: skip
 
 
-def test_how_a_log_is_split_into_files_does_not_matter(log: Path, tmp_path: Path):
+def test_how_a_log_is_split_into_files_does_not_matter(log: Path, tmp_path: Path) -> None:
     parts = []
     for number, one in enumerate(reversed(LOG.splitlines(keepends=True))):
         parts.append(tmp_path / f"part-{number}")
@@ -84,20 +84,20 @@ def test_how_a_log_is_split_into_files_does_not_matter(log: Path, tmp_path: Path
     assert one.read_bytes() == other.read_bytes() != b""
 
 
-def test_standard_input_cannot_be_read_twice_and_a_note_says_so():
+def test_standard_input_cannot_be_read_twice_and_a_note_says_so() -> None:
     command = [sys.executable, "-m", "app", "reduce", "-", "--learn-sizes"]
     told = subprocess.run(command, cwd=ROOT, input=LOG.encode(), capture_output=True, check=True, timeout=60)
     assert b"no sizes were learned from standard input: it cannot be read twice" in told.stdout
 
 
-def test_an_input_that_cannot_be_read_is_exit_code_1_and_the_others_count(log: Path, tmp_path: Path):
+def test_an_input_that_cannot_be_read_is_exit_code_1_and_the_others_count(log: Path, tmp_path: Path) -> None:
     told = app("sizes", "learn", tmp_path / "missing", log)
     assert told.exit_code == 1
     assert "GET /film.mp4\t1000" in told.output
     assert "missing" in told.output
 
 
-def test_a_folder_gives_the_sizes_of_its_regular_files_as_requests_spell_them(tmp_path: Path):
+def test_a_folder_gives_the_sizes_of_its_regular_files_as_requests_spell_them(tmp_path: Path) -> None:
     (tmp_path / "a b").mkdir()
     (tmp_path / "a b" / "ä").write_bytes(b"12345")
     (tmp_path / "empty").touch()
@@ -113,7 +113,7 @@ def test_a_folder_gives_the_sizes_of_its_regular_files_as_requests_spell_them(tm
         json.dumps({"Contents": [{"Key": "empty", "Size": 0}, {"Key": "a b/c.mp4", "Size": 12345}, {"Key": "dir/", "Size": 0}]}),
     ],
 )  # fmt: skip
-def test_the_listing_of_a_bucket_gives_the_sizes_of_its_objects(listing: str):
+def test_the_listing_of_a_bucket_gives_the_sizes_of_its_objects(listing: str) -> None:
     told = app("sizes", "scan", "-", "-q", given=listing.encode())
     assert told.output == "/empty\t0\n/a%20b/c.mp4\t12345\n"
 
@@ -121,7 +121,7 @@ def test_the_listing_of_a_bucket_gives_the_sizes_of_its_objects(listing: str):
 @pytest.mark.parametrize(
     "listing", ["no listing\n", "{", '{"Contents": [{"Key": "a"}]}', '{"Contents": [{"Key": 1, "Size": 1}]}']
 )
-def test_what_is_no_listing_is_one_sentence(listing: str):
+def test_what_is_no_listing_is_one_sentence(listing: str) -> None:
     told = app_fails("sizes", "scan", "-", given=listing.encode())
     assert told.exit_code == 1
     assert told.output.startswith("Error: standard input")
@@ -131,7 +131,7 @@ def app_fails(*words: object, given: bytes = b"") -> Result:
     return CliRunner().invoke(main, [str(word) for word in words], input=given)
 
 
-def test_a_report_of_mostly_unknown_deliveries_says_why_and_names_the_next_command(log: Path):
+def test_a_report_of_mostly_unknown_deliveries_says_why_and_names_the_next_command(log: Path) -> None:
     told = app("reduce", log)
     assert "hint: This log names neither ranges nor sizes." in told.output
     assert f"hint: Run: python -m app reduce {log} --learn-sizes" in told.output
@@ -141,11 +141,11 @@ def test_a_report_of_mostly_unknown_deliveries_says_why_and_names_the_next_comma
 @pytest.mark.parametrize(
     "reason", ["size_unknown", "no_offsets", "announced", "encoded", "in_flight", "size_changed", "fragmented"]
 )
-def test_every_reason_of_an_unknown_delivery_has_a_hint_of_two_lines(reason: str):
+def test_every_reason_of_an_unknown_delivery_has_a_hint_of_two_lines(reason: str) -> None:
     told = hints({("unknown", reason): 3, ("complete", None): 2})
     assert len(told) == 2
     assert hints({("unknown", reason): 3, ("complete", None): 3}) == []
 
 
-def test_who_learned_the_sizes_already_is_not_told_to_do_so_again():
+def test_who_learned_the_sizes_already_is_not_told_to_do_so_again() -> None:
     assert "--learn-sizes" not in " ".join(hints({("unknown", "size_unknown"): 3}, "a.log", sizes_learned=True))

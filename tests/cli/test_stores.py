@@ -51,7 +51,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_drop_asks_and_deletes_only_what_was_named(monkeypatch, tmp_path: Path, name: str):
+def test_drop_asks_and_deletes_only_what_was_named(monkeypatch, tmp_path: Path, name: str) -> None:
     own = elastic.own_settings(data_dir=tmp_path)
     _filled(own, name)
     refused = _run(monkeypatch, own, "drop", "--store", name, answer="n\n")
@@ -66,7 +66,7 @@ def test_drop_asks_and_deletes_only_what_was_named(monkeypatch, tmp_path: Path, 
     _run(monkeypatch, own, "drop", "--store", name, "--yes")
 
 
-def test_retain_deletes_what_is_past_its_retention(monkeypatch, tmp_path: Path, name: str):
+def test_retain_deletes_what_is_past_its_retention(monkeypatch, tmp_path: Path, name: str) -> None:
     own = elastic.own_settings(data_dir=tmp_path, stores=name)
     _filled(own, name)
     assert _run(monkeypatch, own, "retain").output == f"{name}: 0 raw and 0 reduced records were past their retention\n"

@@ -140,13 +140,13 @@ def by_parts(key: tuple[str, str, str]) -> tuple[str, ...]:
         (ONLY_HITS, (), Exit.UNKNOWN),
     ],
 )
-def test_the_exit_code_answers(data_dir: Path, key: tuple[str, str, str], part: tuple, code: Exit):
+def test_the_exit_code_answers(data_dir: Path, key: tuple[str, str, str], part: tuple, code: Exit) -> None:
     done = run(data_dir, *by_parts(key), *part)
     assert done.returncode == code, done.stderr
     assert done.stderr == ""
 
 
-def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path):
+def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path) -> None:
     out = run(data_dir, "-k", key_text(*FIREFOX)).stdout
     assert "Raw hits: 4\n  2020-07-31 12:48:31  206  289-578\n" in out
     assert "Reduced deliveries: 1\n" in out and "arrived 0-1156: 1,157 bytes, size unknown, 4 hits" in out
@@ -158,7 +158,7 @@ def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path):
     )
 
 
-def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged(data_dir: Path):
+def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged(data_dir: Path) -> None:
     out = run(data_dir, *by_parts(CHROME), "-l", 0, "-h", 1795).stdout
     assert "Raw hits: 5\n" in out
     assert "Deliveries that contain bytes 0-1795: 0\n" in out
@@ -167,7 +167,7 @@ def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged
     assert run(data_dir, *by_parts(CHROME)).stdout.endswith("Not whole: the start is missing; 718 bytes missing.\n")
 
 
-def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path):
+def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path) -> None:
     done = run(data_dir, *by_parts(CHROME), "-l", 0, "-h", 1795, "--json")
     found = json.loads(done.stdout)
     assert found["key"] == key_text(*CHROME)
@@ -182,7 +182,7 @@ def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path):
     assert found["deliveries"][0]["ranges"] == [[718, 1795]] and found["containing"] == []
 
 
-def test_json_of_an_unknown_key_says_null(data_dir: Path):
+def test_json_of_an_unknown_key_says_null(data_dir: Path) -> None:
     done = run(data_dir, "-k", "nobody", "--json")
     found = json.loads(done.stdout)
     assert done.returncode == Exit.NOTHING_KNOWN
@@ -195,14 +195,14 @@ def test_json_of_an_unknown_key_says_null(data_dir: Path):
     )
 
 
-def test_raw_hits_are_bounded_and_all_counted(data_dir: Path):
+def test_raw_hits_are_bounded_and_all_counted(data_dir: Path) -> None:
     out = run(data_dir, *by_parts(ONLY_HITS)).stdout
     assert "Raw hits: 150\n" in out and "… and 50 more\n" in out
     assert out.count("  500  ") == 100
     assert "no delivery was made of them" in out
 
 
-def test_the_newest_window_answers_unless_all_are_asked(data_dir: Path):
+def test_the_newest_window_answers_unless_all_are_asked(data_dir: Path) -> None:
     newest = run(data_dir, *by_parts(WINDOWS))
     assert newest.returncode == Exit.NOT_WHOLE
     assert "Reduced deliveries: 1 (newest window; 2 older: --all-windows)\n" in newest.stdout
@@ -216,11 +216,11 @@ def test_the_newest_window_answers_unless_all_are_asked(data_dir: Path):
     assert part.returncode == Exit.WHOLE and "starts 1970-01-01 00:00:01 UTC" in part.stdout
 
 
-def test_superseded_deliveries_are_not_shown(data_dir: Path):
+def test_superseded_deliveries_are_not_shown(data_dir: Path) -> None:
     assert str(10**30) not in run(data_dir, *by_parts(WINDOWS), "--all-windows").stdout
 
 
-def test_a_key_that_fits_several_lists_them(data_dir: Path):
+def test_a_key_that_fits_several_lists_them(data_dir: Path) -> None:
     async def add(store: SqliteStore) -> None:
         await store.writes.write_deliveries([_delivery(ALIKE)])
 
@@ -233,11 +233,11 @@ def test_a_key_that_fits_several_lists_them(data_dir: Path):
     assert [tuple(key.values()) for key in keys] == [CHROME, ALIKE]
 
 
-def test_a_request_may_be_asked_with_its_protocol(data_dir: Path):
+def test_a_request_may_be_asked_with_its_protocol(data_dir: Path) -> None:
     assert run(data_dir, *by_parts((*WINDOWS[:2], WINDOWS[2] + " HTTP/1.1")), "--all-windows").returncode == Exit.WHOLE
 
 
-def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path):
+def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path) -> None:
     async def keys(store: SqliteStore) -> list:
         return await store.reads.keys_by_text_part("evil")
 
@@ -263,7 +263,7 @@ def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path)
         (("-k", "a", "--jso"), "unrecognized arguments: --jso"),
     ],
 )
-def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys, arguments: tuple, says: str):
+def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys, arguments: tuple, says: str) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     out, err = capsys.readouterr()
@@ -271,19 +271,19 @@ def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys
     assert says in err and err.count("\n") == 1 and out == ""
 
 
-def test_a_store_of_another_name_is_a_wrong_question(data_dir: Path):
+def test_a_store_of_another_name_is_a_wrong_question(data_dir: Path) -> None:
     done = run(data_dir, "-k", "a", "--store", "nowhere")
     assert done.returncode == Exit.USAGE
     assert done.stderr == "client: there is no store 'nowhere'; there are: sqlite, elasticsearch, cassandra\n"
 
 
-def test_help_tells_the_exit_codes(data_dir: Path):
+def test_help_tells_the_exit_codes(data_dir: Path) -> None:
     done = run(data_dir, "--help")
     assert done.returncode == 0
     assert "3 nothing known, 4 store not reachable" in " ".join(done.stdout.split()) and "-h HI" in done.stdout
 
 
-def test_a_store_that_is_not_there_is_exit_code_4(tmp_path: Path):
+def test_a_store_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:
     done = run(tmp_path, "-k", "a", "--json")
     assert done.returncode == Exit.UNREACHABLE
     assert "is not there; start the worker" in done.stderr and done.stderr.count("\n") == 1
@@ -291,7 +291,7 @@ def test_a_store_that_is_not_there_is_exit_code_4(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_client_imports_nothing_heavy():
+def test_the_client_imports_nothing_heavy() -> None:
     code = "import app.client.__main__, app.stores.sqlite.store, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"faust", "aiohttp", "rich", "pyarrow", "click", "jinja2"} & set(done.stdout.split())
@@ -312,18 +312,18 @@ def test_the_client_imports_nothing_heavy():
         ({"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(0, 899), Exit.NOT_WHOLE),
     ],
 )
-def test_the_part_asked_for_is_answered_by_what_is_proved(changes: dict, part: Part | None, code: Exit):
+def test_the_part_asked_for_is_answered_by_what_is_proved(changes: dict, part: Part | None, code: Exit) -> None:
     assert answer(("a", "b", "c"), [delivery(**changes)], [], 0, part, False).exit is code
 
 
-def test_with_all_windows_one_that_is_unknown_leaves_the_answer_open():
+def test_with_all_windows_one_that_is_unknown_leaves_the_answer_open() -> None:
     windows = [delivery(verdict="partial", reason="gap"), delivery(verdict="unknown", reason="no_offsets")]
     assert answer(("a", "b", "c"), windows, [], 0, None, True).exit is Exit.UNKNOWN
     assert answer(("a", "b", "c"), windows, [], 0, None, False).exit is Exit.NOT_WHOLE
 
 
 @given(st.text())
-def test_what_is_printed_can_not_move_the_cursor(text: str):
+def test_what_is_printed_can_not_move_the_cursor(text: str) -> None:
     assert visible(text).isprintable()
 
 
@@ -332,7 +332,7 @@ def test_what_is_printed_can_not_move_the_cursor(text: str):
     st.integers(0, 60),
     st.integers(0, 60),
 )
-def test_each_sign_of_the_bar_tells_of_its_bytes(pairs: list, lo: int, length: int):
+def test_each_sign_of_the_bar_tells_of_its_bytes(pairs: list, lo: int, length: int) -> None:
     ranges, hi = byteranges.normalise(pairs), lo + length
     held = {byte for begin, end in ranges for byte in range(begin, end + 1)}
     bar = coverage_signs(ranges, lo, hi, 10)

@@ -25,7 +25,7 @@ _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 3
     st.integers(1, 20),
     st.integers(1, 9),
 )
-def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, drawn, rules, waiting_hits, batch):
+def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, drawn, rules, waiting_hits, batch) -> None:
     plain, bulk = OneByOne(rules), InBulk(rules, waiting_hits)
     for at in range(0, len(drawn), batch):
         for source in (0, 1):  # a line, and so its id, belongs to one source; it may come again
@@ -40,7 +40,7 @@ def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, draw
     st.lists(st.tuples(_HITS, st.integers(0, 2**64 - 1)), min_size=1, max_size=20, unique_by=lambda line: line[1]),
     _RULES,
 )
-def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(lines, rules):
+def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(lines, rules) -> None:
     parts = [part for hit, hit_id in lines if (part := part_of(hit, hit_id))]
     if not parts:
         return
@@ -52,7 +52,7 @@ def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(lines, rules):
     assert built.parts == one_by_one.parts
 
 
-def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too():
+def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too() -> None:
     parts = [Part(float(number), number, number * 10, number * 10 + 4, 5, -1, 4, -1) for number in range(MAX_HITS + 50)]
     one_by_one = Entry()
     rules = Rules("all")
@@ -62,7 +62,7 @@ def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too():
     ]
 
 
-def test_deliveries_that_are_over_leave_a_bulk_reduction_at_a_sweep():
+def test_deliveries_that_are_over_leave_a_bulk_reduction_at_a_sweep() -> None:
     bulk = InBulk(Rules("last_touch", 10.0, 5.0), 1000)
     hit = (0.0, "ip", "agent", "GET /a", "GET", 206, 0, 9, None, None, 0)
     late = (100.0, "ip", "agent", "GET /b", "GET", 206, 0, 9, None, None, 0)

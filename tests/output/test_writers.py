@@ -12,10 +12,11 @@ from app.errors import OutputError
 from app.output import ENDINGS, open_writer
 from app.output.screen import ScreenTable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
+from typing import Never
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path, ending):
+def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path, ending) -> Never:
     path = tmp_path / f"o{ending}"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
@@ -26,7 +27,7 @@ def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_pa
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_file_appears_only_when_it_is_whole(tmp_path, ending):
+def test_the_file_appears_only_when_it_is_whole(tmp_path, ending) -> None:
     path = tmp_path / f"o{ending.upper()}"
     with open_writer(path) as writer:
         writer.write(delivery())
@@ -43,18 +44,18 @@ def _umask():
 
 
 @pytest.mark.parametrize("name", ["o.doc", "o", "o.tsv.bak"])
-def test_an_unknown_ending_is_refused_with_the_list_of_endings(tmp_path, name):
+def test_an_unknown_ending_is_refused_with_the_list_of_endings(tmp_path, name) -> None:
     with pytest.raises(OutputError, match=r"\.tsv, \.csv, \.jsonl, \.parquet or \.xlsx"):
         open_writer(tmp_path / name)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_missing_folder_is_said_before_any_row(tmp_path, ending):
+def test_a_missing_folder_is_said_before_any_row(tmp_path, ending) -> None:
     with pytest.raises(OutputError, match="No such file or directory"):
         open_writer(tmp_path / "missing" / f"o{ending}")
 
 
-def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path):
+def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path) -> None:
     (tmp_path / "o.tsv").mkdir()
     os.mkfifo(tmp_path / "p.tsv")
     for name in ("o.tsv", "p.tsv"):
@@ -62,7 +63,7 @@ def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path):
             open_writer(tmp_path / name)
 
 
-def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path):
+def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path) -> None:
     (tmp_path / "link.tsv").symlink_to(tmp_path / "real.tsv")
     with open_writer(tmp_path / "link.tsv") as writer:
         writer.write(delivery())
@@ -82,14 +83,14 @@ def small_files():
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_disk_that_takes_no_more_is_one_sentence_and_no_half_file(tmp_path, ending, small_files):
+def test_a_disk_that_takes_no_more_is_one_sentence_and_no_half_file(tmp_path, ending, small_files) -> None:
     with pytest.raises(OutputError, match=os.strerror(errno.EFBIG)), open_writer(tmp_path / f"o{ending}") as writer:
         for number in range(3000):
             writer.write(delivery(request=f"GET /{number}/{os.urandom(200).hex()}"))
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_screen_shows_bounded_rows_within_its_width_and_counts_the_rest():
+def test_the_screen_shows_bounded_rows_within_its_width_and_counts_the_rest() -> None:
     file = io.StringIO()
     table = ScreenTable(rows=5, file=file, width=100)
     for number in range(1234):
@@ -101,7 +102,7 @@ def test_the_screen_shows_bounded_rows_within_its_width_and_counts_the_rest():
     assert lines[-1].startswith("… and 1,229 more")
 
 
-def test_the_screen_shows_hostile_texts_as_text():
+def test_the_screen_shows_hostile_texts_as_text() -> None:
     file = io.StringIO()
     table = ScreenTable(file=file, width=200)
     for text in HOSTILE_TEXTS:

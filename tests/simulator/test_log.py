@@ -27,13 +27,13 @@ def _times(text):
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 99, 1000])
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines, form):
+def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines, form) -> None:
     text = _text(Plan(lines, 3, "mixed", form))
     assert text.count("\n") == lines + (form == "weblog_tsv")
     assert text == "" or text.endswith("\n")
 
 
-def test_the_same_plan_makes_the_same_log_and_another_seed_another():
+def test_the_same_plan_makes_the_same_log_and_another_seed_another() -> None:
     first = []
     second = []
     assert _text(Plan(500, 7), tell_answer=first.append) == _text(Plan(500, 7), tell_answer=second.append)
@@ -41,7 +41,7 @@ def test_the_same_plan_makes_the_same_log_and_another_seed_another():
     assert _text(Plan(500, 7)) != _text(Plan(500, 8))
 
 
-def test_every_shape_is_the_same_lines_in_its_own_order():
+def test_every_shape_is_the_same_lines_in_its_own_order() -> None:
     texts = {shape: _text(Plan(2000, 5, shape)) for shape in SHAPES}
     bodies = {shape: Counter(re.sub(r" HTTP/\d\.\d", "", text).splitlines()) for shape, text in texts.items()}
     assert len(set(map(str, map(sorted, (body.items() for body in bodies.values()))))) == 1
@@ -52,7 +52,7 @@ def test_every_shape_is_the_same_lines_in_its_own_order():
     assert times["random"] != sorted(times["random"])
 
 
-def test_a_mixed_log_is_hardly_out_of_order_but_some_lines_are_late():
+def test_a_mixed_log_is_hardly_out_of_order_but_some_lines_are_late() -> None:
     log = SimulatedLog(Plan(5000, 5, "mixed"))
     times = [log._visits[0][number] for number in log._order]
     latest, behind = 0, []
@@ -63,7 +63,7 @@ def test_a_mixed_log_is_hardly_out_of_order_but_some_lines_are_late():
     assert sum(late > 10 for late in behind) < len(times) / 20
 
 
-def test_a_log_spans_days_and_has_about_an_eighth_as_many_keys_as_lines():
+def test_a_log_spans_days_and_has_about_an_eighth_as_many_keys_as_lines() -> None:
     log = SimulatedLog(Plan(20_000, 2))
     times, clients, files = log._visits[:3]
     assert max(times) - min(times) > 2 * 86_400
@@ -72,7 +72,7 @@ def test_a_log_spans_days_and_has_about_an_eighth_as_many_keys_as_lines():
     assert len({(client.ip_address, client.user_agent) for client in log.clients}) == len(log.clients)
 
 
-def test_agents_with_underscores_quotes_and_other_letters_and_ipv6_are_in_it():
+def test_agents_with_underscores_quotes_and_other_letters_and_ipv6_are_in_it() -> None:
     text = _text(Plan(3000, 2))
     assert "my_player_" in text
     assert 'Odd "quoted" player' in text
@@ -82,14 +82,14 @@ def test_agents_with_underscores_quotes_and_other_letters_and_ipv6_are_in_it():
     assert r"Odd \"quoted\" player" in combined
 
 
-def test_responses_that_must_not_count_are_in_it():
+def test_responses_that_must_not_count_are_in_it() -> None:
     text = _text(Plan(20_000, 2))
     statuses = Counter(line.split("\t")[5] for line in text.splitlines()[1:])
     assert {"200", "206", "404", "416", "500"} <= set(statuses)
     assert "\tHEAD /" in text
 
 
-def test_transfers_are_cut_off_where_the_log_has_bytes():
+def test_transfers_are_cut_off_where_the_log_has_bytes() -> None:
     text = _text(Plan(5000, 2, "mixed", "combined_range"))
     cut_off = whole = 0
     for sent, lo, hi in re.findall(r'" 206 (\d+) "-" .*"bytes (\d+)-(\d+)/\d+"', text):
@@ -101,7 +101,7 @@ def test_transfers_are_cut_off_where_the_log_has_bytes():
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form, seed):
+def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form, seed) -> None:
     told = []
     text = _text(Plan(400, seed, "random", form), rule=WindowRule("all"), tell_answer=told.append)
     held, starts, sized = defaultdict(list), {}, set()
@@ -164,7 +164,7 @@ def _merged(spans):
 
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("has_bytes", [True, False])
-def test_every_story_stays_within_the_file(story, has_bytes):
+def test_every_story_stays_within_the_file(story, has_bytes) -> None:
     from random import Random
 
     rng = Random(f"{story}{has_bytes}")
@@ -178,7 +178,7 @@ def test_every_story_stays_within_the_file(story, has_bytes):
             assert sent >= 0
 
 
-def test_stories_have_the_holes_they_are_named_for():
+def test_stories_have_the_holes_they_are_named_for() -> None:
     from random import Random
 
     rng = Random(4)
@@ -209,7 +209,7 @@ def _covered(requests):
     return runs_of({number for _, _, lo, hi, *_ in requests for number in range(lo, hi + 1)})
 
 
-def test_pieces_cover_the_file_side_by_side():
+def test_pieces_cover_the_file_side_by_side() -> None:
     from random import Random
 
     rng = Random(1)
@@ -221,7 +221,7 @@ def test_pieces_cover_the_file_side_by_side():
             assert all(before[1] + 1 == after[0] for before, after in pairwise(pieces))
 
 
-def test_the_truth_shares_no_code_with_the_domain():
+def test_the_truth_shares_no_code_with_the_domain() -> None:
     folder = Path(truth.__file__).parent
     for path in folder.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):

@@ -46,7 +46,7 @@ class _Pieces:
 @example(b"", 1, 1, None, 0, [])
 def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
     content, chunk_bytes, max_line_bytes, rule, lines_per_message, sizes
-):
+) -> None:
     at = 0
     found = list(
         chunks(
@@ -74,7 +74,9 @@ def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
 
 @given(CONTENTS, st.integers(1, 200), st.integers(1, 200), st.integers(1, 100), RULES)
 @example(b"\n# h\n", 1, 5, 3, HeadRule(b"# ", lambda line: True))
-def test_digest_and_heads_do_not_depend_on_the_size_of_chunks(content, one_size, other_size, max_line_bytes, rule):
+def test_digest_and_heads_do_not_depend_on_the_size_of_chunks(
+    content, one_size, other_size, max_line_bytes, rule
+) -> None:
     ends = []
     for size in (one_size, other_size):
         digest = ContentDigest()
@@ -97,7 +99,7 @@ def _no_heads(by_line):
 
 
 @given(CONTENTS, st.integers(0, 1000), st.integers(1, 100))
-def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes):
+def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes) -> None:
     rule = HeadRule(b"#")
     all_at_once = [
         (line, chunk.head)
@@ -116,7 +118,7 @@ def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes):
     assert [e for e in found if not e[0].startswith(b"#")] == [e for e in all_at_once if not e[0].startswith(b"#")]
 
 
-def test_a_change_of_head_lines_starts_a_chunk_that_begins_with_them():
+def test_a_change_of_head_lines_starts_a_chunk_that_begins_with_them() -> None:
     log = b"#Version: 1.0\n#Fields: date\n1\n2\n#Fields: date time\n3\n"
     found = list(chunks(BytesIO(log), head_rule=HeadRule(b"#")))
     assert [(chunk.data, chunk.head) for chunk in found] == [
@@ -125,7 +127,7 @@ def test_a_change_of_head_lines_starts_a_chunk_that_begins_with_them():
     ]
 
 
-def test_the_first_line_is_the_head_only_where_the_rule_says_so():
+def test_the_first_line_is_the_head_only_where_the_rule_says_so() -> None:
     rule = HeadRule(b"", lambda line: line.startswith("date"))
     assert [chunk.head for chunk in chunks(BytesIO(b"date time\n1\n22222\n"), 4, 100, head_rule=rule)] == [
         ("date time",)
@@ -133,7 +135,7 @@ def test_the_first_line_is_the_head_only_where_the_rule_says_so():
     assert [chunk.head for chunk in chunks(BytesIO(b"1\ndate\n2\n"), 4, 100, head_rule=rule)] == [(), (), ()]
 
 
-def test_head_lines_in_force_are_bounded_and_a_directive_outlives_remarks():
+def test_head_lines_in_force_are_bounded_and_a_directive_outlives_remarks() -> None:
     heads = Heads()
     heads.add("#Fields: date time")
     for number in range(10_000):
@@ -143,7 +145,7 @@ def test_head_lines_in_force_are_bounded_and_a_directive_outlives_remarks():
     assert heads.lines[0] == "#Fields: date time"
 
 
-def test_lines_before_an_error_of_the_stream_are_handed_out_and_the_broken_line_is_not():
+def test_lines_before_an_error_of_the_stream_are_handed_out_and_the_broken_line_is_not() -> None:
     class Breaks(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             data = super().read(5)

@@ -38,7 +38,7 @@ def read_all(path, size: int = 1000) -> bytes:
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
-def test_every_compression_is_known_by_content_and_not_by_name(tmp_path, kind, size):
+def test_every_compression_is_known_by_content_and_not_by_name(tmp_path, kind, size) -> None:
     content = TEXT if size > 1 else TEXT[:500]
     path = tmp_path / "access.log"
     path.write_bytes(PACKERS[kind](content))
@@ -47,27 +47,27 @@ def test_every_compression_is_known_by_content_and_not_by_name(tmp_path, kind, s
     assert read_all(path, size) == content
 
 
-def test_a_plain_file_with_a_name_of_an_archive_is_plain(tmp_path):
+def test_a_plain_file_with_a_name_of_an_archive_is_plain(tmp_path) -> None:
     path = tmp_path / "access.log.gz"
     path.write_bytes(TEXT)
     assert read_all(path) == TEXT
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_members_behind_one_another_are_one_input(tmp_path, kind):
+def test_members_behind_one_another_are_one_input(tmp_path, kind) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(PACKERS[kind](part) for part in (b"", TEXT[:100], b"", TEXT[100:])))
     assert read_all(path) == TEXT
 
 
-def test_zero_bytes_behind_a_member_are_padding(tmp_path):
+def test_zero_bytes_behind_a_member_are_padding(tmp_path) -> None:
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(b"one\n") + b"\0" * 100_000 + gzip.compress(b"two\n") + b"\0" * 10)
     assert read_all(path) == b"one\ntwo\n"
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path, kind):
+def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path, kind) -> None:
     path = tmp_path / "log"
     packed = PACKERS[kind](TEXT)
     path.write_bytes(packed[: len(packed) * 3 // 4])
@@ -83,7 +83,7 @@ def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path, kin
 
 
 @given(st.integers(1, 200))
-def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing):
+def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing) -> None:
     packed = gzip.compress(TEXT[:3000])[:-missing]
     expected = zlib.decompressobj(wbits=31).decompress(packed)
 
@@ -104,7 +104,7 @@ def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing):
 
 @given(st.sampled_from(sorted(PACKERS)), st.binary(max_size=300), st.integers(0, 80))
 @settings(max_examples=200)
-def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind, garbage, kept):
+def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind, garbage, kept) -> None:
     packed = PACKERS[kind](TEXT[:2000])[: 6 + kept] + garbage
 
     class Raw:
@@ -122,7 +122,7 @@ def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind,
         assert "x is " in str(error)
 
 
-def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path):
+def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path) -> None:
     path = tmp_path / "log"
     packed = gzip.compress(b"one\n")
     path.write_bytes(packed + b"garbage here")
@@ -132,7 +132,7 @@ def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path):
             stream.read(100)
 
 
-def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path):
+def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path) -> None:
     with pytest.raises(InputError, match="is a directory: name the files in it"):
         open_input(tmp_path)
     with pytest.raises(InputError, match=r"nothing\.log does not exist"):
@@ -143,7 +143,7 @@ def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path)
         open_input("x" * 1000)
 
 
-def test_a_file_that_may_not_be_read_gives_a_sentence(tmp_path):
+def test_a_file_that_may_not_be_read_gives_a_sentence(tmp_path) -> None:
     path = tmp_path / "secret.log"
     path.write_bytes(TEXT)
     path.chmod(0)
@@ -166,7 +166,7 @@ except InputError as error:
     assert "may not be read by this user: permission denied" in done.stdout, done.stderr
 
 
-def test_a_named_pipe_is_read_to_its_end(tmp_path):
+def test_a_named_pipe_is_read_to_its_end(tmp_path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
 
@@ -181,7 +181,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path):
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path, kind):
+def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path, kind) -> None:
     path = tmp_path / "bomb"
     pack: dict[str, Callable] = {
         "gzip": lambda: zlib.compressobj(wbits=31),
@@ -197,7 +197,7 @@ def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path, kin
     assert _memory_of(path, 64 << 20) < 44 << 20
 
 
-def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path):
+def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path) -> None:
     path = tmp_path / "long.log"
     with path.open("wb") as file:
         for _ in range(100):

@@ -83,7 +83,7 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def test_lines_are_sent_as_they_are_ended(path):
+def test_lines_are_sent_as_they_are_ended(path) -> None:
     path.write_bytes(log(5) + line(5)[:20])
     with follow(path) as each:
         each.until_sent(5)
@@ -95,7 +95,7 @@ def test_lines_are_sent_as_they_are_ended(path):
     assert each.to.ended() == [] and len(each.to.sources()) == 1
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for(path):
+def test_a_file_that_is_not_there_yet_is_waited_for(path) -> None:
     with follow(path) as each:
         each.until(lambda: bool(each.said))
         path.write_bytes(log(3))
@@ -104,7 +104,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(path):
     assert sent_once(each.to, log(3)) and each.result.exit_code == 0
 
 
-def test_several_files_are_followed_at_once(tmp_path):
+def test_several_files_are_followed_at_once(tmp_path) -> None:
     paths = [tmp_path / f"{number}.log" for number in range(3)]
     with follow(paths) as each:
         for round_ in range(5):
@@ -115,7 +115,7 @@ def test_several_files_are_followed_at_once(tmp_path):
     assert len(each.to.sources()) == 3
 
 
-def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on_to_it(path):
+def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on_to_it(path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each, path.open("ab") as writer:
         each.until_sent(3)
@@ -130,7 +130,7 @@ def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on
     assert len(each.to.sources()) == 2 and len(each.to.ended()) == 1
 
 
-def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path):
+def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path) -> None:
     path.write_bytes(log(3) + line(3).strip())
     with follow(path) as each:
         each.until_sent(3)
@@ -140,7 +140,7 @@ def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path):
     assert sent_once(each.to, log(4) + log(1, 100))
 
 
-def test_a_file_that_vanishes_and_comes_again_is_read_on(path):
+def test_a_file_that_vanishes_and_comes_again_is_read_on(path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -151,7 +151,7 @@ def test_a_file_that_vanishes_and_comes_again_is_read_on(path):
     assert sent_once(each.to, log(3) + log(2, 100)) and len(each.to.sources()) == 2
 
 
-def test_rotations_that_come_faster_than_looks_lose_nothing(path):
+def test_rotations_that_come_faster_than_looks_lose_nothing(path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -164,7 +164,7 @@ def test_rotations_that_come_faster_than_looks_lose_nothing(path):
     assert sent_once(each.to, log(3) + b"".join(log(3, 100 * number) for number in range(1, 6)))
 
 
-def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path):
+def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path) -> None:
     path.write_bytes(log(50))
     with follow(path) as each:
         each.until_sent(50)
@@ -178,7 +178,7 @@ def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path):
     assert len(each.to.sources()) == 2
 
 
-def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path):
+def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -189,7 +189,7 @@ def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path):
     assert sent_once(each.to, log(3) + log(30, 1000)) and len(each.to.sources()) == 2
 
 
-def test_a_log_put_back_from_a_copy_is_the_same_source(path):
+def test_a_log_put_back_from_a_copy_is_the_same_source(path) -> None:
     path.write_bytes(log(100))
     with follow(path) as each:
         each.until_sent(100)
@@ -201,7 +201,7 @@ def test_a_log_put_back_from_a_copy_is_the_same_source(path):
     assert sent_once(each.to, log(101)) and len(each.to.sources()) == 1
 
 
-def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path):
+def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path) -> None:
     same = b'203.0.113.1 - - [31/Jul/2020:16:46:07 +0000] "GET / HTTP/1.1" 200 5\n'
     path.write_bytes(same)
     with follow(path) as each:
@@ -214,7 +214,7 @@ def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path):
 
 
 @pytest.mark.parametrize("ending", ["access.log.1", "access.log.1.gz", "access.log-20200731", "access-20200731.log"])
-def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path, ending):
+def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path, ending) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -231,7 +231,7 @@ def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path, 
     assert len(each.to.sources()) == 2 and len(each.to.ended()) == 1
 
 
-def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path):
+def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path) -> None:
     path.write_bytes(log(1))
     with follow(path) as each:
         each.until_sent(1)
@@ -249,7 +249,7 @@ def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path):
     assert sent_once(each.to, log(1) + log(60, 20)) and len(each.to.sources()) == 1
 
 
-def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path):
+def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path) -> None:
     path.write_bytes(log(1) + b"x" * 200_000)
     with follow(path) as each:
         each.until_sent(1)
@@ -262,7 +262,7 @@ def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path):
     assert each.to.texts()[-1] == log(1, 7).strip()
 
 
-def test_archives_are_read_once_and_directories_are_refused_while_others_are_followed(path, tmp_path):
+def test_archives_are_read_once_and_directories_are_refused_while_others_are_followed(path, tmp_path) -> None:
     packed = tmp_path / "old.gz"
     packed.write_bytes(gzip.compress(log(5, 100)))
     path.write_bytes(log(3))
@@ -275,7 +275,7 @@ def test_archives_are_read_once_and_directories_are_refused_while_others_are_fol
     assert each.result.exit_code == 1 and "is a directory" in each.result.errors[0]
 
 
-def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path):
+def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path) -> None:
     path.write_bytes(b"nonsense\n" * 60)
     with follow(path) as each:
         each.until(lambda: bool(each.said))
@@ -287,7 +287,7 @@ def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path):
 
 
 @pytest.mark.parametrize("way", ["rename", "copytruncate"])
-def test_100_rotations_lose_no_line_and_double_none(path, way):
+def test_100_rotations_lose_no_line_and_double_none(path, way) -> None:
     rotations, lines = 100, 12
     path.write_bytes(b"")
 
@@ -341,7 +341,7 @@ replay.command()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_following_cleanly(path, number):
+def test_a_signal_stops_following_cleanly(path, number) -> None:
     path.write_bytes(log(3))
     root = Path(__file__).parents[2]
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(path.parent / "var")}
@@ -355,7 +355,7 @@ def test_a_signal_stops_following_cleanly(path, number):
     assert b"3 lines" in said
 
 
-def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path):
+def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path) -> None:
     names = [
         "access.log.1",
         "access.log.2.gz",
@@ -407,7 +407,9 @@ follow_files([str(path)], Printed(), options)
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["rename", "copytruncate"])
-def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line_and_gives_none_two_places(path, way):
+def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line_and_gives_none_two_places(
+    path, way
+) -> None:
     rng = random.Random(5)
     done = Event()
     written = 0

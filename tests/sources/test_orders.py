@@ -54,7 +54,7 @@ def plain_rows(content: bytes) -> list[tuple[int, bytes]]:
 )
 def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
     content, order, seed, lines_per_message, chunk_bytes, unended
-):
+) -> None:
     if unended:
         content = content.removesuffix(b"\n")
     found = rows(content, order, seed, HeadRule(b"#"), lines_per_message=lines_per_message, chunk_bytes=chunk_bytes)
@@ -62,7 +62,7 @@ def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
 
 
 @given(CONTENTS, st.integers(0, 5))
-def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed):
+def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed) -> None:
     head: tuple[str, ...] = ()
     expected = {}
     for position, line in plain_rows(content):
@@ -74,11 +74,11 @@ def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed):
     assert {position: head for position, line, head in found if not line.startswith(b"#")} == expected
 
 
-def test_reverse_is_the_file_from_its_end():
+def test_reverse_is_the_file_from_its_end() -> None:
     assert [line for _, line, _ in rows(b"1\n2\n3", "reverse")] == [b"3", b"2", b"1"]
 
 
-def test_a_header_stays_in_front_in_every_order():
+def test_a_header_stays_in_front_in_every_order() -> None:
     rule = HeadRule(b"", lambda line: line == "date")
     for order in ("reverse", "random", "sample"):
         found = rows(b"date\n1\n2\n3\n", order, 5, rule)
@@ -86,13 +86,13 @@ def test_a_header_stays_in_front_in_every_order():
         assert all(head == ("date",) and line != b"date" for _, line, head in found[1:])
 
 
-def test_the_same_seed_gives_the_same_order_and_another_one_another():
+def test_the_same_seed_gives_the_same_order_and_another_one_another() -> None:
     content = b"".join(b"%d\n" % number for number in range(1000))
     for order in ("random", "sample"):
         assert rows(content, order, 7) == rows(content, order, 7) != rows(content, order, 8)
 
 
-def test_sample_draws_as_many_lines_as_there_are_with_repetition():
+def test_sample_draws_as_many_lines_as_there_are_with_repetition() -> None:
     content = b"".join(b"%d\n" % number for number in range(1000))
     found = rows(content, "sample", 7)
     assert len(found) == 1000
@@ -100,7 +100,7 @@ def test_sample_draws_as_many_lines_as_there_are_with_repetition():
     assert {row[:2] for row in found} <= set(plain_rows(content))
 
 
-def test_an_input_that_breaks_off_gives_the_lines_before():
+def test_an_input_that_breaks_off_gives_the_lines_before() -> None:
     class Breaks(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if data := super().read(4):

@@ -39,13 +39,13 @@ def bench() -> Iterator[Bench]:
 
 @few
 @given(st.lists(records.hits(), max_size=12))
-def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, given_hits):
+def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, given_hits) -> None:
     bench.empty()
     expected = {}
     for one in given_hits:
         expected.setdefault((one.raw_id, one.time, *one[1:4]), one)
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         assert await store.writes.write_hits(given_hits) == []
         assert {(one.raw_id, one.time, *one[1:4]): one async for one in store.reads.all_hits()} == expected
@@ -57,20 +57,20 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, give
     bench.run(work())
 
 
-def test_hits_of_a_key_come_by_time_source_and_position(bench: Bench):
+def test_hits_of_a_key_come_by_time_source_and_position(bench: Bench) -> None:
     bench.empty()
     bench.run(contract_rules.hits_of_a_key_come_by_time_source_and_position(bench.store))
 
 
 @few
 @given(st.lists(records.rejects(), max_size=8))
-def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects):
+def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects) -> None:
     bench.empty()
     expected = {}
     for one in given_rejects:
         expected.setdefault((one.raw_id, one.reason), one)
 
-    async def work():
+    async def work() -> None:
         assert await bench.store.writes.write_rejects(given_rejects) == []
         assert {(one.raw_id, one.reason): one async for one in bench.store.reads.all_rejects()} == expected
         assert sum((await bench.store.reads.counts()).rejects.values()) == len(expected)
@@ -80,7 +80,9 @@ def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects):
 
 @few
 @given(st.lists(records.deliveries(), max_size=8))
-def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_timestamp(bench: Bench, given_deliveries):
+def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_timestamp(
+    bench: Bench, given_deliveries
+) -> None:
     bench.empty()
     kept = [one for one in given_deliveries if one.version <= 1 << 42]
     expected: dict[tuple, list[Delivery]] = {}
@@ -89,7 +91,7 @@ def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_ti
         if not same or same[0].version <= one.version:
             expected[one[:4]] = [*[other for other in same if other.version == one.version], one]
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         refused = await store.writes.write_deliveries(given_deliveries)
         assert [one for one, reason in refused] == [one for one in given_deliveries if one not in kept]
@@ -108,11 +110,11 @@ def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_ti
     bench.run(work())
 
 
-def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench):
+def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench) -> None:
     bench.empty()
     keys = [(f"10.0.0.{n}", (text * 300)[:8192], ("GET /" + text * 300)[:8192]) for n, text in enumerate(HOSTILE)]
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         for ip_address, user_agent, request in keys:
             key = {"ip_address": ip_address, "user_agent": user_agent, "request": request}
@@ -129,12 +131,12 @@ def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench):
     bench.run(work())
 
 
-def test_texts_too_long_for_a_key_come_back_whole(bench: Bench):
+def test_texts_too_long_for_a_key_come_back_whole(bench: Bench) -> None:
     bench.empty()
     long = {"user_agent": "é" * 40_000, "request": "GET /" + "\ud800" * 70_000}
     other = {**long, "user_agent": "é" * 39_999 + "e"}
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         assert await store.writes.write_hits([hit(1, **long), hit(2, **other)]) == []
         assert await store.writes.write_deliveries([delivery(**long), delivery(**other)]) == []
@@ -148,11 +150,11 @@ def test_texts_too_long_for_a_key_come_back_whole(bench: Bench):
     bench.run(work())
 
 
-def test_absent_empty_and_nul_parts_of_a_key_are_told_apart(bench: Bench):
+def test_absent_empty_and_nul_parts_of_a_key_are_told_apart(bench: Bench) -> None:
     bench.empty()
     agents = [None, "", "\0", "\0n", "\0e", "n", "\\x00"]
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_hits([hit(n, user_agent=agent) for n, agent in enumerate(agents)])
         for n, agent in enumerate(agents):
@@ -162,11 +164,11 @@ def test_absent_empty_and_nul_parts_of_a_key_are_told_apart(bench: Bench):
     bench.run(work())
 
 
-def test_keys_that_join_alike_are_told_apart(bench: Bench):
+def test_keys_that_join_alike_are_told_apart(bench: Bench) -> None:
     bench.empty()
     first, second = ("1", "a_b", "c"), ("1_a", "b", "c")
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         for ip_address, user_agent, request in (first, second):
             await store.writes.write_deliveries(
@@ -180,12 +182,12 @@ def test_keys_that_join_alike_are_told_apart(bench: Bench):
     bench.run(work())
 
 
-def test_keys_are_found_by_a_part_of_their_text_newest_day_first(bench: Bench):
+def test_keys_are_found_by_a_part_of_their_text_newest_day_first(bench: Bench) -> None:
     bench.empty()
     hostile = ("9.9.9.9", "<script>'\"\0%", "GET /ü")
     later = {"ip_address": hostile[0], "user_agent": hostile[1], "request": hostile[2]}
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_hits([hit(1), hit(2 * 86400, **later), hit(3, request=None)])
         assert await store.reads.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
@@ -197,11 +199,11 @@ def test_keys_are_found_by_a_part_of_their_text_newest_day_first(bench: Bench):
     bench.run(work())
 
 
-def test_hits_come_by_time_across_days_bounded_and_counted(bench: Bench):
+def test_hits_come_by_time_across_days_bounded_and_counted(bench: Bench) -> None:
     bench.empty()
     hits = [hit(position, time=1e9 - 40_000.0 * position) for position in range(30)]
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_hits([*hits, hit(99, request="GET /b"), hit(100, time=-5.5), hit(101, time=1e300)])
         found, count = await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a", limit=4)
@@ -214,13 +216,13 @@ def test_hits_come_by_time_across_days_bounded_and_counted(bench: Bench):
     bench.run(work())
 
 
-def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(bench: Bench):
+def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(bench: Bench) -> None:
     bench.empty()
     verdicts = ["complete", "partial", "unknown"]
     written = [delivery(window_start=float(n), last=n * 600.0, verdict=verdicts[n % 3]) for n in range(60)]
     hidden = delivery(window_start=99.0, last=99_000.0, superseded_by=1.0)
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_deliveries([*written, hidden])
         # seen earlier in a younger hour: that entry of the index counts no more
@@ -234,10 +236,10 @@ def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(bench: B
     bench.run(work())
 
 
-def test_walks_through_everything_take_more_than_one_page(bench: Bench):
+def test_walks_through_everything_take_more_than_one_page(bench: Bench) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_hits([hit(position) for position in range(4500)])
         await store.writes.write_rejects([reject(position) for position in range(4000)])
@@ -255,10 +257,10 @@ def test_walks_through_everything_take_more_than_one_page(bench: Bench):
     bench.run(work())
 
 
-def test_what_no_column_can_hold_is_refused_with_a_reason_and_the_rest_is_written(bench: Bench):
+def test_what_no_column_can_hold_is_refused_with_a_reason_and_the_rest_is_written(bench: Bench) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         good = [hit(position, hi=2**64) for position in range(40)]
         bad = [hit(100, time=float("nan")), hit(101, raw_id="no id"), hit(102, status=None), hit(103, flags=2**40)]
@@ -281,12 +283,12 @@ def test_what_no_column_can_hold_is_refused_with_a_reason_and_the_rest_is_writte
     bench.run(work())
 
 
-def test_a_record_that_the_server_refuses_is_found_among_many_and_told_in_its_words(bench: Bench):
+def test_a_record_that_the_server_refuses_is_found_among_many_and_told_in_its_words(bench: Bench) -> None:
     bench.empty()
     many = [hit(position, request=f"GET /{position % 9}") for position in range(300)]
     poison = hit(1000, source="x" * (5 << 20), request="GET /7")  # above the largest message that the server takes
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         refused = await store.writes.write_hits([*many[:150], poison, *many[150:]])
         assert [one for one, _ in refused] == [poison]

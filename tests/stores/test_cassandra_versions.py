@@ -46,7 +46,7 @@ def bench() -> Iterator[Bench]:
 
 @few
 @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, versions, rnd: random.Random):
+def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, versions, rnd: random.Random) -> None:
     bench.empty()
     batches: list[list] = [[]]
     for one in versions:
@@ -55,7 +55,7 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, ver
         batches[-1].append(one)
     best = max(versions, key=lambda one: one.version)
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         for batch in batches:
             assert await store.writes.write_deliveries(batch) == []
@@ -70,10 +70,10 @@ def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, ver
     bench.run(work())
 
 
-def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(bench: Bench):
+def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(bench: Bench) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         seen = []
         for one in LIFE:
             await bench.store.writes.write_deliveries([one])
@@ -89,12 +89,12 @@ def test_a_superseded_delivery_is_visible_again_when_a_higher_version_opens_it(b
     bench.run(work())
 
 
-def test_two_contents_of_one_version_never_mix_and_the_one_that_knows_the_size_wins(bench: Bench):
+def test_two_contents_of_one_version_never_mix_and_the_one_that_knows_the_size_wins(bench: Bench) -> None:
     without = delivery(8, covered_bytes=7, missing=[[9, 9]], bytes_sent=None)
     known = delivery(8, total_bytes=900, size_known=True, verdict="partial", reason="end_missing", covered_bytes=5)
     other = delivery(8, total_bytes=800, size_known=True, verdict="complete", covered_bytes=6)
 
-    async def work():
+    async def work() -> None:
         for order in permutations([without, known, other]):
             for one in order:
                 await bench.store.writes.write_deliveries([one])
@@ -108,18 +108,18 @@ def test_two_contents_of_one_version_never_mix_and_the_one_that_knows_the_size_w
     assert all(one == found[0] for one in found)
 
 
-def test_the_same_batches_again_leave_every_byte_of_the_rows_as_it_was():
+def test_the_same_batches_again_leave_every_byte_of_the_rows_as_it_was() -> None:
     rnd = random.Random(7)
     hits = [hit(position, user_agent=f"agent {rnd.randrange(50)}") for position in range(700)]
     rejects = [reject(position, reason=rnd.choice(["bad_time", "bad_range"])) for position in range(90)]
     deliveries = [delivery(rnd.randrange(1, 5) * 8, window_start=float(rnd.randrange(40))) for _ in range(300)]
 
-    async def write(store: CassandraStore):
+    async def write(store: CassandraStore) -> None:
         await store.writes.write_hits(hits)
         await store.writes.write_rejects(rejects)
         await store.writes.write_deliveries(deliveries)
 
-    async def write_again(store: CassandraStore):
+    async def write_again(store: CassandraStore) -> None:
         await write(store)
         rnd.shuffle(hits)
         await store.writes.write_hits(hits[:300])
@@ -149,10 +149,10 @@ def test_the_same_batches_again_leave_every_byte_of_the_rows_as_it_was():
 
 @few
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=20))
-def test_counts_equal_what_reading_every_record_counts(bench: Bench, writes):
+def test_counts_equal_what_reading_every_record_counts(bench: Bench, writes) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         for position, (key, window, one) in enumerate(writes):
             await bench.store.writes.write_deliveries([one._replace(request=f"GET /{key}", window_start=float(window))])
             await bench.store.writes.write_hits([hit(position % 7, request=f"GET /{key}")])
@@ -174,13 +174,13 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(bench: Bench, damage: str):
+def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(bench: Bench, damage: str) -> None:
     bench.empty()
     right, later = LIFE[1], LIFE[4]
     neighbour = right._replace(window_start=1.0)
     statement = DAMAGE[damage].replace("%s", repr(right.window_start))
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_deliveries([right, neighbour])
         await asyncio.to_thread(cql, bench.keyspace, statement)
@@ -203,10 +203,10 @@ def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(
     bench.run(work())
 
 
-def test_mending_what_is_right_or_missing_takes_no_floor(bench: Bench):
+def test_mending_what_is_right_or_missing_takes_no_floor(bench: Bench) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         await bench.store.writes.write_deliveries([LIFE[0]])
         await bench.store.mending.mend_deliveries([LIFE[1], LIFE[1]._replace(window_start=1.0)])
         assert len(await bench.store.reads.deliveries_of(*KEY)) == 2
@@ -215,10 +215,10 @@ def test_mending_what_is_right_or_missing_takes_no_floor(bench: Bench):
     assert cql(bench.keyspace, "SELECT * FROM KS.reduced_floors") == [[]]
 
 
-def test_mending_brings_a_delivery_back_to_an_older_version(bench: Bench):
+def test_mending_brings_a_delivery_back_to_an_older_version(bench: Bench) -> None:
     bench.empty()
 
-    async def work():
+    async def work() -> None:
         await bench.store.writes.write_deliveries([LIFE[4]])
         await bench.store.mending.mend_deliveries([LIFE[0]])
         assert await bench.store.reads.deliveries_of(*KEY) == [LIFE[0]]
@@ -228,12 +228,12 @@ def test_mending_brings_a_delivery_back_to_an_older_version(bench: Bench):
     bench.run(work())
 
 
-def test_a_removed_delivery_is_gone_and_can_be_written_again(bench: Bench):
+def test_a_removed_delivery_is_gone_and_can_be_written_again(bench: Bench) -> None:
     bench.empty()
     by_hand = f"UPDATE KS.reduced_weblogs SET covered = 1 WHERE {WHERE} AND window_start = 1.0"
     bare = "INSERT INTO KS.reduced_weblogs (ip_address, user_agent, request, window_start) VALUES ('10.0.0.1', 'curl/8_1', 'GET /a', 2.0)"
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         one, two = LIFE[1], LIFE[1]._replace(window_start=1.0)
         await store.writes.write_deliveries([one, two])
@@ -250,7 +250,7 @@ def test_a_removed_delivery_is_gone_and_can_be_written_again(bench: Bench):
     bench.run(work())
 
 
-def test_hits_that_were_altered_deleted_or_doubled_by_hand_are_mended(bench: Bench):
+def test_hits_that_were_altered_deleted_or_doubled_by_hand_are_mended(bench: Bench) -> None:
     bench.empty()
     hits = [hit(n, total_bytes=None) for n in range(4)]
     row = f"{WHERE} AND day = '2020-07-31' AND time = %s AND raw_id = '%s'"
@@ -261,7 +261,7 @@ def test_hits_that_were_altered_deleted_or_doubled_by_hand_are_mended(bench: Ben
     ]
     double = hits[3]._replace(time=hits[3].time + 0.5)
 
-    async def work():
+    async def work() -> None:
         store = bench.store
         await store.writes.write_hits([*hits, double])
         await asyncio.to_thread(cql, bench.keyspace, *damage)

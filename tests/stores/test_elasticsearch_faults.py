@@ -37,7 +37,7 @@ async def _no_pipeline(store: ElasticsearchStore) -> None:
 
 
 @live
-async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_others_are_in():
+async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_others_are_in() -> None:
     async with elastic.opened() as store:
         await store.writes.write_hits([hit(0)])
         await _pipeline(store, "raw", "ctx.status == 418")
@@ -55,7 +55,7 @@ async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_othe
 
 
 @live
-async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits(monkeypatch):
+async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits(monkeypatch) -> None:
     async with elastic.opened() as store:
         sent: list[int] = []
         bulk = store.connection.bulk
@@ -73,7 +73,9 @@ async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits
 
 
 @live
-async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fails_and_can_be_repeated(monkeypatch):
+async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fails_and_can_be_repeated(
+    monkeypatch,
+) -> None:
     monkeypatch.setattr(elasticsearch_sending, "ATTEMPTS", 2)
     async with elastic.opened() as store:
         await store.writes.write_hits([hit(1)])
@@ -89,7 +91,7 @@ async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fa
 
 
 @live
-async def test_indices_that_were_deleted_under_a_running_store_come_again_with_their_mapping():
+async def test_indices_that_were_deleted_under_a_running_store_come_again_with_their_mapping() -> None:
     async with elastic.opened() as store:
         await store.writes.write_deliveries([delivery(8)])
         for index in await store._schema.indices("reduced"):
@@ -99,7 +101,7 @@ async def test_indices_that_were_deleted_under_a_running_store_come_again_with_t
 
 
 @live
-async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_where_it_went(monkeypatch):
+async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_where_it_went(monkeypatch) -> None:
     monkeypatch.setattr(elasticsearch_schema, "DAILY_INDICES", 5)
     async with elastic.opened() as store:
         far = [-62135596800.0, 253402300799.0, 1e300, float("inf"), -1.0]
@@ -117,7 +119,7 @@ async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_wher
 
 
 @live
-async def test_several_workers_may_open_and_write_at_once():
+async def test_several_workers_may_open_and_write_at_once() -> None:
     own = elastic.own_settings()
     stores = [ElasticsearchStore(own) for _ in range(4)]
     hits = [hit(n, time=records.TIME + 86400 * (n % 5)) for n in range(100)]
@@ -132,7 +134,7 @@ async def test_several_workers_may_open_and_write_at_once():
 
 
 @live
-async def test_a_reader_creates_nothing_and_finds_nothing_where_nothing_was_written():
+async def test_a_reader_creates_nothing_and_finds_nothing_where_nothing_was_written() -> None:
     own = elastic.own_settings()
     store = open_store("elasticsearch", own, read_only=True)
     try:
@@ -156,7 +158,7 @@ async def test_a_reader_creates_nothing_and_finds_nothing_where_nothing_was_writ
 
 
 @live
-async def test_a_store_that_was_closed_can_be_opened_again():
+async def test_a_store_that_was_closed_can_be_opened_again() -> None:
     own = elastic.own_settings()
     store = ElasticsearchStore(own)
     for position in range(2):
@@ -171,7 +173,7 @@ async def test_a_store_that_was_closed_can_be_opened_again():
 
 
 @live
-async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again():
+async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again() -> None:
     async with elastic.opened() as store:
         await store.writes.write_hits([hit(1)])
         await store.writes.write_deliveries([delivery(8)])
@@ -182,7 +184,7 @@ async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again():
         assert await store._schema.indices("raw") == [store.names.first("raw")]
 
 
-async def test_a_server_that_is_not_there_is_named_with_what_to_do():
+async def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
     store = ElasticsearchStore(Settings(elasticsearch_url="http://127.0.0.1:9, http://127.0.0.1:13"))
     for call in (store.open, store.ping, store.reads.counts, lambda: store.writes.write_hits([hit(1)])):
         with pytest.raises(
@@ -200,12 +202,12 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do():
         ({"elasticsearch_ca": "no such file"}, "there is no such file"),
     ],
 )
-def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: dict, told: str):
+def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: dict, told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         ElasticsearchStore(Settings(**wrong))
 
 
-async def test_what_answers_but_is_no_elasticsearch_is_said():
+async def test_what_answers_but_is_no_elasticsearch_is_said() -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(

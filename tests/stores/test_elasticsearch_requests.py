@@ -29,11 +29,11 @@ def _error(kind: str, **more: Any) -> dict[str, Any]:
     return {"type": kind, "reason": f"because of {kind}", **more}
 
 
-def test_an_answer_without_errors_needs_no_look_at_its_items():
+def test_an_answer_without_errors_needs_no_look_at_its_items() -> None:
     assert bulk.judge(_items(3), {"errors": False, "items": []}) == bulk.Verdicts([], [], [], [], "", "")
 
 
-def test_each_item_is_judged_by_its_status():
+def test_each_item_is_judged_by_its_status() -> None:
     items = _items(9)
     nested = {
         "caused_by": {"type": "x", "reason": "outer", "caused_by": {"type": "y", "reason": "the innermost cause"}}
@@ -65,12 +65,12 @@ def test_each_item_is_judged_by_its_status():
 @pytest.mark.parametrize(
     "told", [(403, "security_exception"), (400, "validation_exception"), (400, "index_closed_exception")]
 )
-def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str]):
+def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str]) -> None:
     verdicts = bulk.judge(_items(1), _answer((told[0], _error(told[1]))))
     assert verdicts.refused == [] and told[1] in verdicts.blame
 
 
-def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch):
+def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch) -> None:
     monkeypatch.setattr(bulk, "BULK_DOCUMENTS", 4)
     for largest, sizes in [(35, [3, 3, 3, 1]), (5, [1] * 10), (1000, [4, 4, 2])]:
         portions = bulk.Portions[Any](largest)
@@ -81,7 +81,7 @@ def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch):
         assert portions.rest() == []
 
 
-def test_a_document_is_two_lines_whatever_is_in_the_record():
+def test_a_document_is_two_lines_whatever_is_in_the_record() -> None:
     names, hostile = Names("p-"), 'a"\n{"delete":{}}\r\n\u2028\x00'
     made: list[bulk.Item[Any]] = [
         bulk.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
@@ -97,7 +97,7 @@ def test_a_document_is_two_lines_whatever_is_in_the_record():
     assert json.loads(made[0].lines.split(b"\n")[0])["create"]["_index"] == "p-raw_weblogs-2020.07.31"
 
 
-def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent():
+def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent() -> None:
     refused: list[Any] = []
     given = [
         delivery(8, covered_bytes=1),
@@ -109,7 +109,7 @@ def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent():
     assert list(best.values()) == [given[0], given[2]] and len(refused) == 1
 
 
-def test_times_outside_of_the_calendar_share_one_index():
+def test_times_outside_of_the_calendar_share_one_index() -> None:
     names = Names("")
     assert {names.raw_index(time) for time in (-1.0, -1e300, 4_102_444_800.0, 1e300, float("inf"))} == {
         "raw_weblogs-other"
@@ -120,12 +120,12 @@ def test_times_outside_of_the_calendar_share_one_index():
     )
 
 
-def test_a_search_for_text_stays_small_however_many_underscores_it_has():
+def test_a_search_for_text_stays_small_however_many_underscores_it_has() -> None:
     assert len(holding_text("_" * 5000)["bool"]["filter"][0]["bool"]["should"]) < 120
     assert max(map(len, json.dumps(holding_text("x" * 9000)).split('"'))) == SEARCHED_CHARS + 2
 
 
-def test_a_rate_is_kept_on_average_and_a_pause_gives_no_credit():
+def test_a_rate_is_kept_on_average_and_a_pause_gives_no_credit() -> None:
     pace, now, waited = Pace(1000.0), 100.0, 0.0
     for portion in pace.portions(range(10_500)):
         pause = pace.pause_s(len(portion), now)
@@ -134,7 +134,7 @@ def test_a_rate_is_kept_on_average_and_a_pause_gives_no_credit():
     assert pace.pause_s(1, now + 1000.0) == 0.0 and pace.pause_s(1, now + 1000.0) == pytest.approx(0.001)
 
 
-def test_without_a_rate_everything_goes_at_once():
+def test_without_a_rate_everything_goes_at_once() -> None:
     pace = Pace(0.0)
     assert [len(portion) for portion in pace.portions(range(5000))] == [5000] and pace.pause_s(10**9, 0.0) == 0.0
     assert list(pace.portions([])) == []

@@ -22,7 +22,7 @@ class Clock:
         return self.now
 
 
-async def test_only_what_was_ingested_long_enough_ago_goes():
+async def test_only_what_was_ingested_long_enough_ago_goes() -> None:
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
         for day in range(10):
@@ -42,7 +42,9 @@ async def test_only_what_was_ingested_long_enough_ago_goes():
         assert await store.retention.retain(9 * DAY, raw_days=3, reduced_days=7) == (0, 0)
 
 
-async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_some_is_old_is_thinned(monkeypatch):
+async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_some_is_old_is_thinned(
+    monkeypatch,
+) -> None:
     monkeypatch.setattr(elasticsearch_retention, "AT_ONCE", 10)
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
@@ -63,7 +65,7 @@ async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_som
         assert (await store.reads.counts()).hits == 51
 
 
-async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost():
+async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost() -> None:
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
         await store.writes.write_hits([hit(n) for n in range(50)])
@@ -82,7 +84,7 @@ async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost():
         assert sorted([one async for one in store.reads.all_hits()]) == sorted(late)
 
 
-async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away():
+async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away() -> None:
     async with elastic.opened() as store:
         await store.writes.write_hits([hit(1)])
         index = store.names.raw_index(hit(1).time)
@@ -93,7 +95,7 @@ async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away():
         assert (await store.reads.counts()).hits == 2
 
 
-async def test_a_delivery_written_again_later_is_kept_from_then_on():
+async def test_a_delivery_written_again_later_is_kept_from_then_on() -> None:
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
         await store.writes.write_deliveries([delivery(8)])

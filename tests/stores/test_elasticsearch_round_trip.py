@@ -19,11 +19,11 @@ HOSTILE = [
 ]
 
 
-def test_hits_with_any_text_and_any_integer_come_back_exactly():
-    def examples(run):
+def test_hits_with_any_text_and_any_integer_come_back_exactly() -> None:
+    def examples(run) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(records.hits(), max_size=8, unique_by=lambda one: one.raw_id))  # one line has one time
-        def check(given_hits):
+        def check(given_hits) -> None:
             run(lambda store: contract_rules.hits_come_back(store, given_hits + given_hits[:3]))
 
         check()
@@ -31,15 +31,15 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly():
     elastic.for_each(examples)
 
 
-def test_hits_of_a_key_come_by_time_source_and_position():
+def test_hits_of_a_key_come_by_time_source_and_position() -> None:
     elastic.for_each(lambda run: run(contract_rules.hits_of_a_key_come_by_time_source_and_position))
 
 
-def test_rejects_with_any_text_come_back_exactly():
-    def examples(run):
+def test_rejects_with_any_text_come_back_exactly() -> None:
+    def examples(run) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(records.rejects(), max_size=8))
-        def check(given_rejects):
+        def check(given_rejects) -> None:
             run(lambda store: contract_rules.rejects_come_back(store, given_rejects))
 
         check()
@@ -47,8 +47,8 @@ def test_rejects_with_any_text_come_back_exactly():
     elastic.for_each(examples)
 
 
-def test_deliveries_with_any_text_and_any_integer_come_back_exactly():
-    def examples(run):
+def test_deliveries_with_any_text_and_any_integer_come_back_exactly() -> None:
+    def examples(run) -> None:
         versions = st.integers(0, 2**63 - 1)
 
         @settings(max_examples=25, deadline=None)
@@ -58,7 +58,7 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly():
                 max_size=8,
             )
         )
-        def check(given_deliveries):
+        def check(given_deliveries) -> None:
             run(lambda store: contract_rules.deliveries_come_back(store, given_deliveries))
 
         check()
@@ -66,7 +66,7 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly():
     elastic.for_each(examples)
 
 
-async def test_versions_that_elasticsearch_can_not_count_are_refused_and_the_rest_is_written():
+async def test_versions_that_elasticsearch_can_not_count_are_refused_and_the_rest_is_written() -> None:
     async with elastic.opened() as store:
         refused = await store.writes.write_deliveries(
             [delivery(2**63, window_start=1.0), delivery(8), delivery(-1, window_start=2.0)]
@@ -77,7 +77,7 @@ async def test_versions_that_elasticsearch_can_not_count_are_refused_and_the_res
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=["CQL", "JSON", "Lucene"])
-async def test_fields_of_8_kb_and_64_kib_full_of_another_language_are_stored_and_found_as_they_are(text: str):
+async def test_fields_of_8_kb_and_64_kib_full_of_another_language_are_stored_and_found_as_they_are(text: str) -> None:
     short, long = (text * (8000 // len(text) + 1))[:8000], (text * (65_536 // len(text) + 1))[:65_536]
     async with elastic.opened() as store:
         for at, (agent, request) in enumerate([(short, short[::-1]), (long, long[::-1])]):
@@ -98,7 +98,7 @@ async def test_fields_of_8_kb_and_64_kib_full_of_another_language_are_stored_and
         )
 
 
-async def test_keys_that_join_alike_are_told_apart():
+async def test_keys_that_join_alike_are_told_apart() -> None:
     async with elastic.opened() as store:
         first, second = ("1", "a_b", "c"), ("1_a", "b", "c")
         for ip_address, user_agent, request in (first, second):
@@ -111,7 +111,7 @@ async def test_keys_that_join_alike_are_told_apart():
         assert await store.reads.keys_by_hash("no hash") == []
 
 
-async def test_keys_are_found_by_a_part_of_their_text_newest_first():
+async def test_keys_are_found_by_a_part_of_their_text_newest_first() -> None:
     async with elastic.opened() as store:
         hostile = ("9.9.9.9", "<script>'\"\0%*?\\", "GET /ü")
         await store.writes.write_hits(
@@ -128,7 +128,7 @@ async def test_keys_are_found_by_a_part_of_their_text_newest_first():
         assert await store.reads.keys_by_text_part("\ud800") == []
 
 
-async def test_hits_come_by_time_bounded_and_counted():
+async def test_hits_come_by_time_bounded_and_counted() -> None:
     async with elastic.opened() as store:
         await store.writes.write_hits(
             [hit(position, time=1000.0 - position) for position in range(30)] + [hit(99, request="GET /b")]
@@ -139,7 +139,7 @@ async def test_hits_come_by_time_bounded_and_counted():
         assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /c") == ([], 0)
 
 
-async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts():
+async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts() -> None:
     async with elastic.opened() as store:
         verdicts = ["complete", "partial", "unknown"]
         written = [delivery(window_start=float(n), last=float(n), verdict=verdicts[n % 3]) for n in range(30)]
@@ -151,7 +151,7 @@ async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts():
         assert await store.reads.newest_deliveries(2, "no such verdict") == []
 
 
-async def test_walks_through_everything_take_more_than_one_slice_and_more_hits_than_one_answer_has():
+async def test_walks_through_everything_take_more_than_one_slice_and_more_hits_than_one_answer_has() -> None:
     async with elastic.opened() as store:
         await store.writes.write_hits([hit(position) for position in range(10_500)])
         await store.writes.write_rejects([reject(position) for position in range(1300)])
@@ -168,7 +168,7 @@ async def test_walks_through_everything_take_more_than_one_slice_and_more_hits_t
         assert [one.position for one in found] == list(range(10_500)) and count == 10_500
 
 
-async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_written():
+async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_written() -> None:
     async with elastic.opened() as store:
         good = [hit(position, hi=2**64) for position in range(40)]
         bad = [hit(100, time=float("nan")), hit(101, raw_id="no id"), hit(102, status=None), hit(103, hi=10**5000)]
@@ -194,7 +194,7 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
         assert await store.reads.counts() == await records.counted(store)
 
 
-async def test_sums_stay_exact_beyond_doubles_and_beyond_64_bits():
+async def test_sums_stay_exact_beyond_doubles_and_beyond_64_bits() -> None:
     async with elastic.opened() as store:
         sizes = [2**53 - 1, 2**53 - 3, 2**53, 2**63, 2**70 + 1, 10**4000 + 7, 3, 5]
         await store.writes.write_deliveries(
@@ -205,7 +205,7 @@ async def test_sums_stay_exact_beyond_doubles_and_beyond_64_bits():
         assert counts.covered_bytes == sum(sizes) and counts.bytes_sent == sum(sizes) + len(sizes)
 
 
-async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands():
+async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands() -> None:
     async with elastic.opened() as store:
         given_id = "ab" * 16
         first = hit(1, raw_id=given_id)
@@ -214,7 +214,7 @@ async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands()
         assert [one async for one in store.reads.all_hits()] == [first]
 
 
-async def test_which_deliveries_hold_a_byte_is_one_query():
+async def test_which_deliveries_hold_a_byte_is_one_query() -> None:
     async with elastic.opened() as store:
         await store.writes.write_deliveries(
             [
@@ -230,7 +230,7 @@ async def test_which_deliveries_hold_a_byte_is_one_query():
         assert await elastic.search(store, store.names.reduced, {"term": {"missing": 700}}) == [names["a"]]
 
 
-async def test_a_delivery_of_10_000_ranges_is_kept():
+async def test_a_delivery_of_10_000_ranges_is_kept() -> None:
     async with elastic.opened() as store:
         large = delivery(
             ranges=[[n * 10, n * 10 + 4] for n in range(10_000)],
@@ -240,7 +240,7 @@ async def test_a_delivery_of_10_000_ranges_is_kept():
         assert await store.reads.deliveries_of(*large[:3]) == [large]
 
 
-async def test_addresses_are_found_by_network_and_host_names_as_text():
+async def test_addresses_are_found_by_network_and_host_names_as_text() -> None:
     async with elastic.opened() as store:
         addresses = ["10.1.2.3", "2001:db8::1", "client.example"]
         await store.writes.write_hits([hit(n, ip_address=address) for n, address in enumerate(addresses)])

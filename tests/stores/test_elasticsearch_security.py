@@ -87,7 +87,7 @@ async def _ready(store: ElasticsearchStore) -> None:
                 raise
 
 
-async def test_a_user_with_the_right_password_writes_and_reads(secure: Settings):
+async def test_a_user_with_the_right_password_writes_and_reads(secure: Settings) -> None:
     store = ElasticsearchStore(secure)
     await _ready(store)
     await _round(store)
@@ -95,7 +95,7 @@ async def test_a_user_with_the_right_password_writes_and_reads(secure: Settings)
     await store.close()
 
 
-async def test_an_api_key_writes_and_reads(secure: Settings):
+async def test_an_api_key_writes_and_reads(secure: Settings) -> None:
     owner = ElasticsearchStore(secure)
     await _ready(owner)
     made: dict[str, Any] = await owner.connection.call("POST", "/_security/api_key", {"name": "weblogs"})
@@ -116,7 +116,7 @@ async def test_an_api_key_writes_and_reads(secure: Settings):
         ({"elasticsearch_user": "", "elasticsearch_api_key": "bm8gc3VjaDprZXk="}, "the API key"),
     ],
 )
-async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong: dict, who: str):
+async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong: dict, who: str) -> None:
     owner = ElasticsearchStore(secure)
     await _ready(owner)
     await owner.close()
@@ -128,7 +128,7 @@ async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong
     await store.close()
 
 
-async def test_a_user_who_may_not_write_is_told_so_and_may_read(secure: Settings):
+async def test_a_user_who_may_not_write_is_told_so_and_may_read(secure: Settings) -> None:
     owner = ElasticsearchStore(secure)
     await _ready(owner)
     await _round(owner)

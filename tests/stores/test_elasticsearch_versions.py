@@ -15,11 +15,11 @@ from tests.stores.records import delivery, hit, reject
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 
-def test_in_any_order_and_any_batches_the_highest_version_wins():
-    def examples(run):
+def test_in_any_order_and_any_batches_the_highest_version_wins() -> None:
+    def examples(run) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
-        def check(versions, rnd: random.Random):
+        def check(versions, rnd: random.Random) -> None:
             batches: list[list] = [[]]
             for one in versions:
                 if rnd.random() < 0.5:
@@ -32,12 +32,12 @@ def test_in_any_order_and_any_batches_the_highest_version_wins():
     elastic.for_each(examples)
 
 
-def test_counts_equal_what_reading_every_record_counts():
-    def examples(run):
+def test_counts_equal_what_reading_every_record_counts() -> None:
+    def examples(run) -> None:
         @settings(max_examples=15, deadline=None)
         @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=30))
-        def check(writes):
-            async def work(store):
+        def check(writes) -> None:
+            async def work(store) -> None:
                 for start, size, one in writes:
                     await store.writes.write_deliveries(
                         [one._replace(window_start=float(start + n)) for n in range(size)]
@@ -53,7 +53,9 @@ def test_counts_equal_what_reading_every_record_counts():
     elastic.for_each(examples)
 
 
-async def test_a_superseded_delivery_is_hidden_by_the_filter_of_the_alias_and_visible_again_when_a_higher_version_opens_it():
+async def test_a_superseded_delivery_is_hidden_by_the_filter_of_the_alias_and_visible_again_when_a_higher_version_opens_it() -> (
+    None
+):
     async with elastic.opened() as store:
         seen = []
         for one in LIFE:
@@ -70,7 +72,7 @@ async def test_a_superseded_delivery_is_hidden_by_the_filter_of_the_alias_and_vi
         assert (await store.reads.counts()).bytes_sent == 2**70
 
 
-async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_was():
+async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_was() -> None:
     rnd = random.Random(7)
     hits = [
         hit(position, user_agent=f"agent {rnd.randrange(50)}", time=1596213967.0 + position * 3600)
@@ -96,7 +98,7 @@ async def test_the_same_batches_again_leave_every_byte_of_the_documents_as_it_wa
         assert await elastic.documents(store) == before
 
 
-async def test_a_delivery_that_was_altered_or_deleted_on_the_server_is_mended_by_writing_it_again():
+async def test_a_delivery_that_was_altered_or_deleted_on_the_server_is_mended_by_writing_it_again() -> None:
     async with elastic.opened() as store:
         written = [delivery(16, window_start=float(n)) for n in range(3)]
         await store.writes.write_deliveries(written)
@@ -111,7 +113,7 @@ async def test_a_delivery_that_was_altered_or_deleted_on_the_server_is_mended_by
         assert sorted([one async for one in store.reads.all_deliveries()]) == written
 
 
-async def test_older_versions_count_as_done():
+async def test_older_versions_count_as_done() -> None:
     async with elastic.opened() as store:
         await store.writes.write_deliveries([delivery(24)])
         assert await store.writes.write_deliveries([delivery(8, covered_bytes=1)]) == []

@@ -34,7 +34,7 @@ async def _whole_batches(store: SqliteStore) -> int:
     return len(sizes)
 
 
-async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path: Path):
+async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     writer = _writer(path, 0, 8)
     _line(writer)
@@ -53,7 +53,7 @@ async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path
     await store.close()
 
 
-async def test_two_processes_write_one_file_and_every_record_is_there_once(tmp_path: Path):
+async def test_two_processes_write_one_file_and_every_record_is_there_once(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     writers = [_writer(path, 0, 3), _writer(path, 2, 3)]
     for writer in writers:
@@ -66,7 +66,7 @@ async def test_two_processes_write_one_file_and_every_record_is_there_once(tmp_p
     await store.close()
 
 
-async def test_keys_that_another_process_removed_are_entered_again(tmp_path: Path):
+async def test_keys_that_another_process_removed_are_entered_again(tmp_path: Path) -> None:
     mine, other = SqliteStore(tmp_path / "s.db", clock=lambda: 0.0), SqliteStore(tmp_path / "s.db")
     await mine.open()
     await other.open()
@@ -78,7 +78,9 @@ async def test_keys_that_another_process_removed_are_entered_again(tmp_path: Pat
     await other.close()
 
 
-async def test_kill_in_the_middle_of_a_write_leaves_whole_batches_and_all_that_were_acknowledged(tmp_path: Path):
+async def test_kill_in_the_middle_of_a_write_leaves_whole_batches_and_all_that_were_acknowledged(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "s.db"
     rnd = random.Random(3)
     for first in (0, 1000, 2000):

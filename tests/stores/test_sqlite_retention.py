@@ -36,7 +36,7 @@ async def store(tmp_path: Path, clock: Clock):
     await store.close()
 
 
-async def test_only_what_was_ingested_long_enough_ago_goes(store: SqliteStore, clock: Clock):
+async def test_only_what_was_ingested_long_enough_ago_goes(store: SqliteStore, clock: Clock) -> None:
     for day in range(10):
         clock.now = day * DAY
         await store.writes.write_hits([hit(day * 10 + n, time=5e9, request=f"GET /{day}") for n in range(3)])
@@ -54,7 +54,7 @@ async def test_only_what_was_ingested_long_enough_ago_goes(store: SqliteStore, c
     assert await store.retention.retain(9 * DAY, raw_days=3, reduced_days=7) == (0, 0)
 
 
-async def test_keys_go_with_the_last_record_that_names_them(store: SqliteStore, clock: Clock):
+async def test_keys_go_with_the_last_record_that_names_them(store: SqliteStore, clock: Clock) -> None:
     await store.writes.write_hits([hit(1, request="GET /hit"), hit(2, request="GET /both")])
     await store.writes.write_deliveries([delivery(request="GET /both"), delivery(request="GET /delivery")])
     clock.now = 5 * DAY
@@ -71,7 +71,7 @@ async def test_keys_go_with_the_last_record_that_names_them(store: SqliteStore, 
     assert (await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /hit"))[1] == 1
 
 
-async def test_a_large_store_is_emptied_in_bounded_slices(store: SqliteStore, clock: Clock, monkeypatch):
+async def test_a_large_store_is_emptied_in_bounded_slices(store: SqliteStore, clock: Clock, monkeypatch) -> None:
     monkeypatch.setattr(sqlite_retention, "SLICE_ROWS", 64)
     await store.writes.write_hits([hit(position, request=f"GET /{position % 90}") for position in range(1000)])
     await store.writes.write_deliveries([delivery(window_start=float(n), request=f"GET /{n % 90}") for n in range(500)])
@@ -83,7 +83,7 @@ async def test_a_large_store_is_emptied_in_bounded_slices(store: SqliteStore, cl
     assert [key[4] for key in dump(store.path)["keys"]] == ["GET /new"]
 
 
-async def test_a_delivery_written_again_later_is_kept_from_then_on(store: SqliteStore, clock: Clock):
+async def test_a_delivery_written_again_later_is_kept_from_then_on(store: SqliteStore, clock: Clock) -> None:
     await store.writes.write_deliveries([delivery(8)])
     clock.now = 5 * DAY
     await store.writes.write_deliveries([delivery(16)])
@@ -91,7 +91,7 @@ async def test_a_delivery_written_again_later_is_kept_from_then_on(store: Sqlite
     assert await store.retention.retain(8 * DAY, raw_days=2, reduced_days=2) == (0, 1)
 
 
-async def test_superseded_deliveries_go_without_being_counted_down(store: SqliteStore, clock: Clock):
+async def test_superseded_deliveries_go_without_being_counted_down(store: SqliteStore, clock: Clock) -> None:
     await store.writes.write_deliveries([delivery(8), delivery(15, superseded_by=1.0), delivery(8, window_start=1.0)])
     clock.now = DAY
     await store.writes.write_deliveries([delivery(8, window_start=2.0)])
@@ -99,7 +99,7 @@ async def test_superseded_deliveries_go_without_being_counted_down(store: Sqlite
     assert (await store.reads.counts()).deliveries == {"complete": 1}
 
 
-async def test_a_clock_that_goes_back_makes_nothing_older_than_it_is(store: SqliteStore, clock: Clock):
+async def test_a_clock_that_goes_back_makes_nothing_older_than_it_is(store: SqliteStore, clock: Clock) -> None:
     for position, now in enumerate((10 * DAY, 2 * DAY, 10 * DAY)):
         clock.now = now
         await store.writes.write_hits([hit(position)])
@@ -107,7 +107,7 @@ async def test_a_clock_that_goes_back_makes_nothing_older_than_it_is(store: Sqli
     assert [one.position async for one in store.reads.all_hits()] == [0, 2]
 
 
-async def test_many_small_writes_share_one_note_of_their_time(store: SqliteStore, clock: Clock):
+async def test_many_small_writes_share_one_note_of_their_time(store: SqliteStore, clock: Clock) -> None:
     for position in range(20):
         clock.now = position * 2.0
         await store.writes.write_hits([hit(position)])

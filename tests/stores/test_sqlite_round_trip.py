@@ -17,7 +17,7 @@ from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
-def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits):
+def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits)
     )
@@ -25,17 +25,17 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
-def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects):
+def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects)
     )
 
 
-def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path):
+def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path) -> None:
     with_store(tmp_path / "s.db", contract_rules.hits_of_a_key_come_by_time_source_and_position)
 
 
-def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
+def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
     hostile = reject(7, line="\x1b[31m\0\ud800", detail="'x'", time=5.25)
 
     async def work(store: SqliteStore):
@@ -47,7 +47,7 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path):
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
-def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries):
+def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db",
         lambda store: contract_rules.deliveries_come_back(store, given_deliveries),
@@ -55,18 +55,18 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_fac
 
 
 @given(st.lists(st.tuples(*[st.none() | records.texts] * 3), unique=True, max_size=5))
-def test_no_two_keys_share_a_name(keys):
+def test_no_two_keys_share_a_name(keys) -> None:
     assert len({key_name(*key) for key in keys}) == len(keys)
 
 
 @given(records.texts, records.texts, records.texts)
-def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text):
+def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text) -> None:
     assert key_name(ip_address, user_agent, request_text)[:16].hex() == key_hash(
         key_text(ip_address, user_agent, request_text)
     )
 
 
-async def test_keys_that_join_alike_are_told_apart(tmp_path: Path):
+async def test_keys_that_join_alike_are_told_apart(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     first, second = ("1", "a_b", "c"), ("1_a", "b", "c")
@@ -79,7 +79,7 @@ async def test_keys_that_join_alike_are_told_apart(tmp_path: Path):
     await store.close()
 
 
-async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path):
+async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     hostile = ("9.9.9.9", "<script>'\"\0%", "GET /ü")
@@ -94,7 +94,7 @@ async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path):
     await store.close()
 
 
-async def test_hits_come_by_time_bounded_and_counted(tmp_path: Path):
+async def test_hits_come_by_time_bounded_and_counted(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     await store.writes.write_hits(
@@ -107,7 +107,7 @@ async def test_hits_come_by_time_bounded_and_counted(tmp_path: Path):
     await store.close()
 
 
-async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(tmp_path: Path):
+async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     verdicts = ["complete", "partial", "unknown"]
@@ -121,7 +121,7 @@ async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(tm
     await store.close()
 
 
-async def test_walks_through_everything_take_more_than_one_slice(tmp_path: Path):
+async def test_walks_through_everything_take_more_than_one_slice(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     await store.writes.write_hits([hit(position) for position in range(4500)])
@@ -133,7 +133,7 @@ async def test_walks_through_everything_take_more_than_one_slice(tmp_path: Path)
     await store.close()
 
 
-async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_written(tmp_path: Path):
+async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_written(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     good = [hit(position, hi=2**64) for position in range(40)]
@@ -161,7 +161,7 @@ async def test_what_no_store_can_keep_is_refused_with_a_reason_and_the_rest_is_w
     await store.close()
 
 
-async def test_sums_of_the_largest_integers_that_can_be_logged_stay_exact(tmp_path: Path):
+async def test_sums_of_the_largest_integers_that_can_be_logged_stay_exact(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     covered = 10**4300 - 1
@@ -178,8 +178,8 @@ async def test_sums_of_the_largest_integers_that_can_be_logged_stay_exact(tmp_pa
     await store.close()
 
 
-def test_analysts_read_the_views_with_any_sql_tool(tmp_path: Path):
-    async def work(store: SqliteStore):
+def test_analysts_read_the_views_with_any_sql_tool(tmp_path: Path) -> None:
+    async def work(store: SqliteStore) -> None:
         await store.writes.write_hits([hit(5), hit(6, raw_id="ab" * 16)])
         await store.writes.write_rejects([reject(9)])
         await store.writes.write_deliveries(
@@ -204,7 +204,7 @@ def test_analysts_read_the_views_with_any_sql_tool(tmp_path: Path):
     connection.close()
 
 
-async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands(tmp_path: Path):
+async def test_an_id_given_by_the_shipper_counts_once_wherever_the_line_stands(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "s.db")
     await store.open()
     given_id, other_id = "ab" * 16, "cd" * 16

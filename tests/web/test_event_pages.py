@@ -29,7 +29,7 @@ async def fill(store) -> None:
     await store.ledgers.write_sums(SPENDING, spent)
 
 
-async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(client, store):
+async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(client, store) -> None:
     empty = await (await client.get("/")).text()
     assert "Top spenders" not in empty and 'id="votes"' not in empty
     await fill(store)
@@ -42,7 +42,7 @@ async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders
     assert "<script>alert" not in page and "&lt;script&gt;" in page
 
 
-async def test_a_spenders_page_shows_minutes_hours_and_days(client, store):
+async def test_a_spenders_page_shows_minutes_hours_and_days(client, store) -> None:
     await fill(store)
     answer = await client.get("/spender", params={"user": HOSTILE})
     page = await answer.text()

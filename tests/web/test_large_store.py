@@ -31,7 +31,9 @@ class Watched:
 
 
 @pytest.mark.long
-async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(store, status, producer, settings):
+async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(
+    store, status, producer, settings
+) -> None:
     from tests.web.conftest import served
 
     [one] = deliveries(pieces([(0, 9), (50, 99)], 100))

@@ -50,7 +50,7 @@ async def asked(client, path: str, status: int = 200) -> dict:
     return body
 
 
-async def test_a_transaction_is_durable_when_it_is_answered(client, settings):
+async def test_a_transaction_is_durable_when_it_is_answered(client, settings) -> None:
     one = await client.post(
         "/spending/", json={"user_id": "u1", "cents": 2000, "transaction_id": "a", "time": "1970-01-02T00:00:00Z"}
     )
@@ -78,13 +78,13 @@ async def test_a_transaction_is_durable_when_it_is_answered(client, settings):
         ([{"user_id": "u", "cents": 1}, {}], "1 of 2 transactions are bad and none was taken. Number 1: user_id"),
     ],
 )
-async def test_a_bad_transaction_is_refused_and_stands_nowhere(client, settings, payload, says):
+async def test_a_bad_transaction_is_refused_and_stands_nowhere(client, settings, payload, says) -> None:
     answer = await client.post("/spending/", json=payload)
     assert answer.status == 400 and says in (await answer.json())["error_message"]
     assert logged(settings) == []
 
 
-async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_buckets_too(client, store):
+async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_buckets_too(client, store) -> None:
     rng = random.Random(3)
     base = 1_600_000_000 // 86400 * 86400
     paid = [
@@ -117,7 +117,7 @@ async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_
     assert at["cents"] == 0
 
 
-async def test_top_spenders_come_most_first(client, store):
+async def test_top_spenders_come_most_first(client, store) -> None:
     now = time.time()
     await fill(
         store,
@@ -148,11 +148,11 @@ async def test_top_spenders_come_most_first(client, store):
         "/spending/top?limit=x",
     ],
 )
-async def test_a_bad_question_is_told_what_is_allowed(client, path):
+async def test_a_bad_question_is_told_what_is_allowed(client, path) -> None:
     await asked(client, path, 400)
 
 
-async def test_a_long_list_says_that_there_is_more(client, store):
+async def test_a_long_list_says_that_there_is_more(client, store) -> None:
     await fill(store, [Transaction(str(i), "u", 1000.0 + i, 1) for i in range(5)])
     body = await asked(client, "/spending/u/transactions?from=0&limit=3")
     assert [each["transaction_id"] for each in body["transactions"]] == ["0", "1", "2"] and body["more"] is True

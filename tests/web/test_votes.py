@@ -48,7 +48,7 @@ async def voted(client, status: int, payload, path: str = "/vote/") -> dict:
     return body
 
 
-async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, settings):
+async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, settings) -> None:
     before = time.time()
     first = await voted(client, 200, {"candidate_id": 2})
     second = await voted(
@@ -61,7 +61,7 @@ async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, setti
     assert all(before <= vote.time <= time.time() for vote in found.values())
 
 
-async def test_a_form_is_taken_as_json_is(client, settings):
+async def test_a_form_is_taken_as_json_is(client, settings) -> None:
     for body in (
         b"candidate_id=3&opinion=a+b%26&kiosk_id=&user_id=u",
         b'{"candidate_id": 3, "opinion": "a b&", "user_id": "u"}',
@@ -71,7 +71,7 @@ async def test_a_form_is_taken_as_json_is(client, settings):
     assert {vote[1:2] + vote[3:] for vote in logged(settings)} == {(3, None, "u", "a b&")}
 
 
-async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client):
+async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client) -> None:
     at = int(time.time()) - 60
     given = {"candidate_id": 1, "kiosk_id": "hall", "vote_time": at}
     ids = [(await voted(client, 200, given))["vote_id"] for _ in range(2)]
@@ -101,12 +101,12 @@ async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client)
         ({"candidate_id": 2, "kiosk_id": ["x"]}, "is not a vote"),
     ],
 )
-async def test_a_bad_vote_is_refused_in_one_sentence_and_stands_nowhere(client, settings, payload, says):
+async def test_a_bad_vote_is_refused_in_one_sentence_and_stands_nowhere(client, settings, payload, says) -> None:
     assert says in (await voted(client, 400, payload))["error_message"]
     assert logged(settings) == []
 
 
-async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client):
+async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client) -> None:
     answer = await client.post("/vote/", json={"opinion": "test"})
     assert (answer.status, await answer.json()) == (
         400,
@@ -114,14 +114,14 @@ async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client):
     )
 
 
-async def test_too_large_a_vote_is_refused(client):
+async def test_too_large_a_vote_is_refused(client) -> None:
     assert (
         "larger than 65536 bytes"
         in (await voted(client, 413, {"candidate_id": 2, "opinion": "x" * 70_000}))["error_message"]
     )
 
 
-async def test_many_votes_are_taken_all_or_none(client, settings):
+async def test_many_votes_are_taken_all_or_none(client, settings) -> None:
     body = await voted(client, 200, [{"candidate_id": 1 + i % 3, "vote_id": f"v{i}"} for i in range(10_000)], "/votes/")
     assert body["votes"] == 10_000 and body["vote_ids"] == [f"v{i}" for i in range(10_000)]
     assert len(logged(settings)) == 10_000
@@ -133,7 +133,7 @@ async def test_many_votes_are_taken_all_or_none(client, settings):
     assert len(logged(settings)) == 10_000
 
 
-async def test_requests_that_arrive_together_share_one_append(client, settings):
+async def test_requests_that_arrive_together_share_one_append(client, settings) -> None:
     answers = await asyncio.gather(
         *(client.post("/vote/", json={"candidate_id": 1, "vote_id": str(i)}) for i in range(300))
     )
@@ -145,7 +145,7 @@ async def test_requests_that_arrive_together_share_one_append(client, settings):
     assert messages < 150
 
 
-async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(store, status, producer, settings):
+async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(store, status, producer, settings) -> None:
     own = msgspec.structs.replace(settings, vote_one_per_user=True)
     async with served(store, status, producer, own) as client:
         assert "user_id is required" in (await voted(client, 400, {"candidate_id": 2}))["error_message"]
@@ -177,7 +177,7 @@ class SlowProducer:
 
 async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(
     store, status, producer, settings
-):
+) -> None:
     slow = SlowProducer(producer)
     own = msgspec.structs.replace(settings, overload_after=0.2)
     async with served(store, status, slow, own) as client:
@@ -194,7 +194,7 @@ async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accept
     assert {vote.vote_id for vote in logged(settings)} == {"before", "accepted", "after"}
 
 
-async def test_a_log_that_is_full_answers_503(store, status, producer, settings):
+async def test_a_log_that_is_full_answers_503(store, status, producer, settings) -> None:
     class Full(SlowProducer):
         def append(self, messages) -> None:
             raise LogFull("full")
@@ -204,14 +204,16 @@ async def test_a_log_that_is_full_answers_503(store, status, producer, settings)
         assert body == {"success": False, "error_message": "full", "vote_id": "v"}
 
 
-async def test_what_waits_is_bounded(producer):
+async def test_what_waits_is_bounded(producer) -> None:
     intake = EventIntake(producer, 2.0)
     with pytest.raises(LogFull):
         await intake.append("votes", [("k", Vote("v", 1, 1.0))] * 200_001)
     await intake.close()
 
 
-async def test_the_page_with_one_button_votes_for_its_candidate_once_however_often_it_is_pressed(client, settings):
+async def test_the_page_with_one_button_votes_for_its_candidate_once_however_often_it_is_pressed(
+    client, settings
+) -> None:
     page = await (await client.get("/vote_to_2")).text()
     assert page.count("<button>") == 1 and 'action="/vote/"' in page
     vote_id = page.partition('name="vote_id" value="')[2].partition('"')[0]
@@ -224,12 +226,14 @@ async def test_the_page_with_one_button_votes_for_its_candidate_once_however_oft
         assert (await client.get(f"/vote_to_{unknown}")).status == 404
 
 
-async def test_another_sites_page_can_not_vote(client, settings):
+async def test_another_sites_page_can_not_vote(client, settings) -> None:
     answer = await client.post("/vote/", json={"candidate_id": 2}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status == 403 and logged(settings) == []
 
 
-async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_list(store, status, producer, settings):
+async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_list(
+    store, status, producer, settings
+) -> None:
     async with served(store, status, producer, settings) as client:
         assert (await client.post("/candidates/", json={"id": 7, "name": "Ada"})).status == 403
         assert [one["id"] for one in (await (await client.get("/candidates/")).json())["candidates"]] == [1, 2, 3]
