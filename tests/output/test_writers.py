@@ -5,6 +5,7 @@ import io
 import os
 import resource
 import signal
+from typing import Never
 
 import pytest
 
@@ -12,7 +13,6 @@ from app.errors import OutputError
 from app.output import ENDINGS, open_writer
 from app.output.screen import ScreenTable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
-from typing import Never
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -1,6 +1,7 @@
 """The workbook gives back what was written and says in words what does not fit."""
 
 import zipfile
+from typing import Never
 
 import openpyxl
 import pytest
@@ -9,7 +10,6 @@ from app.output import open_writer
 from app.output.columns import COLUMNS
 from app.output.xlsx import CELL_CHARACTERS, XlsxTable, cell_text
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
-from typing import Never
 
 _COLUMN = {name: number for number, name in enumerate(COLUMNS)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Never
 
 import aiohttp
 import msgspec
@@ -11,7 +12,6 @@ import pytest
 from app.errors import SettingsError
 from app.web.service.server import WebService
 from tests.web.conftest import application, served
-from typing import Never
 
 
 async def test_port_0_takes_a_free_port_and_tells_it(store, status, producer, settings) -> None:
