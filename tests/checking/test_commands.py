@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,12 +101,12 @@ def test_repair_names_one_store_and_one_origin(world: World) -> None:
     assert app(world.folder, "repair", "--store", "sqlite", "--from", "topic").returncode == 0
 
 
-def rows(folder: Path, statement: str) -> list[tuple]:
+def rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
     with closing(sqlite3.connect(folder / "weblogs.db")) as db:
         return db.execute(statement).fetchall()
 
 
-def content(folder: Path) -> tuple[list, list, dict[tuple, tuple[Delivery, int]]]:
+def content(folder: Path) -> tuple[list[Any], list, dict[tuple[Any, ...], tuple[Delivery, int]]]:
     """Hits, rejects without their arrival, deliveries with how many hits their version counts."""
     world = World.__new__(World)
     world.settings = load({"WEBLOGS_DATA_DIR": str(folder)})

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.stores.sqlite.store import SqliteStore
 from tests.checking.world import BASE_S, HOUR_S, SOURCE, World, some_lines
 from tests.stores.records import delivery, hit, reject
 
@@ -42,7 +43,7 @@ def test_a_store_that_has_what_the_topics_have_is_level(world: World) -> None:
 def test_a_deleted_delivery_is_missing(world: World) -> None:
     before = world.content()
 
-    async def remove(store) -> None:
+    async def remove(store: SqliteStore) -> None:
         await store.mending.remove_deliveries([(before[2][0][:3], before[2][0].window_start)])
 
     world.with_store(remove)
@@ -69,7 +70,7 @@ def test_an_altered_delivery_is_named_and_mended(world: World, change: str) -> N
 def test_a_deleted_hit_and_a_deleted_reject_are_missing(world: World) -> None:
     before = world.content()
 
-    async def remove(store) -> None:
+    async def remove(store: SqliteStore) -> None:
         await store.mending.remove_hits([before[0][4]])
         await store.mending.remove_rejects([before[1][1]])
 
@@ -105,7 +106,7 @@ def test_records_that_the_topic_does_not_have_are_extra(world: World) -> None:
     before = world.content()
     known = before[2][2]
 
-    async def add(store) -> None:
+    async def add(store: SqliteStore) -> None:
         await store.writes.write_hits([hit(1234, source=SOURCE, time=BASE_S, status=404, request=before[0][0].request, ip_address="203.0.113.9", user_agent="curl/8")])  # fmt: skip
         await store.writes.write_rejects(
             [reject(6, source="elsewhere", raw_id="ab" * 16), reject(1, source=SOURCE, raw_id="ac" * 16)]
@@ -124,7 +125,7 @@ def test_records_that_the_topic_does_not_have_are_extra(world: World) -> None:
 
 
 def test_hits_of_a_source_that_the_topic_never_had_are_no_difference(world: World) -> None:
-    async def add(store) -> None:
+    async def add(store: SqliteStore) -> None:
         await store.writes.write_hits([hit(n, source="by reduce", request="GET /0", status=500) for n in range(50)])
 
     world.with_store(add)
@@ -154,7 +155,7 @@ def test_a_record_that_is_on_its_way_is_not_different_though_its_hits_are_stored
     world.send(lines, stored=False)
     hits = [hit(line.position, **dict(zip(("time", "ip_address", "user_agent", "request"), (line.time, *line.key), strict=True)), lo=line.lo, hi=line.hi, source=SOURCE, bytes_sent=None) for line in lines]  # fmt: skip
 
-    async def write(store) -> None:
+    async def write(store: SqliteStore) -> None:
         await store.writes.write_hits(hits)
 
     world.with_store(write)

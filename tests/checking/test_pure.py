@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ items = st.tuples(
 
 
 @given(st.lists(items, max_size=30), st.randoms())
-def test_checksums_do_not_depend_on_the_order_and_tell_every_change(records: list, chance: random.Random) -> None:
+def test_checksums_do_not_depend_on_the_order_and_tell_every_change(records: list[Any], chance: random.Random) -> None:
     one, two = Buckets(), Buckets()
     for record in records:
         one.add(*record)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,8 +36,8 @@ def lines_and_late_ones(window: str) -> tuple[list[Line], list[Line]]:
     return early + much_later, late
 
 
-def visible(world: World) -> dict:
-    found: dict = {}
+def visible(world: World) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for record in world.content()[2]:
         found.setdefault(record[:3], []).append(record._replace(version=0, final=False))
     return found

@@ -7,7 +7,9 @@ import gzip
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -35,7 +37,7 @@ def parse(*arguments: str) -> Result:
     return CliRunner().invoke(parse_command, list(arguments))
 
 
-def objects(result: Result) -> list[dict]:
+def objects(result: Result) -> list[dict[str, Any]]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
@@ -78,7 +80,7 @@ def test_head_lines_steer_how_the_next_lines_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress)])
-def test_compressed_files_read_like_plain_ones(tmp_path: Path, ending: str, pack) -> None:
+def test_compressed_files_read_like_plain_ones(tmp_path: Path, ending: str, pack: Callable[..., Any]) -> None:
     (tmp_path / "a.log").write_text(TSV)
     (tmp_path / f"a.log.{ending}").write_bytes(pack(TSV.encode()))
     assert parse(f"a.log.{ending}").stdout.replace(f"a.log.{ending}", "a.log") == parse("a.log").stdout
@@ -169,7 +171,7 @@ def test_a_wrong_field_map_names_its_setting(tmp_path: Path, monkeypatch: pytest
     assert "did you mean time" in result.stderr and "WEBLOGS_JSON_FIELDS" in result.stderr
 
 
-def run(code: str, **options) -> subprocess.CompletedProcess:
+def run(code: str, **options) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, **options)
 
 

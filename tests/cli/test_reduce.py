@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -37,7 +38,7 @@ _TRUTH_FIELDS = (
 
 
 @pytest.fixture(autouse=True)
-def plain_settings(monkeypatch, tmp_path):
+def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     for name in [name for name in os.environ if name.startswith("WEBLOGS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "160")  # parallel runs of the tests set a narrow one
@@ -111,7 +112,7 @@ def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so() -> Non
         ("all", ["1970-01-01T00:00:00Z"]),
     ],
 )
-def test_each_window_mode_starts_deliveries_at_its_requests(window, starts) -> None:
+def test_each_window_mode_starts_deliveries_at_its_requests(window: str, starts: list[Any]) -> None:
     run(SAMPLES / "windows.tsv", "--window", window, "-q", "-o", "o.csv")
     with open("o.csv", newline="") as file:
         assert [row["window_start"] for row in csv.DictReader(file)] == starts
@@ -127,7 +128,7 @@ def test_a_log_without_clients_gives_hits_and_no_delivery() -> None:
     assert sum(size for url, size in sizes.items() if url.endswith(".jpg")) == 85_251
 
 
-def _numbers(text):
+def _numbers(text: str):
     """Names and numbers of the statistics."""
     rows = [line.strip().rsplit("  ", 1) for line in text.splitlines() if "  " in line.strip()]
     return {
@@ -151,7 +152,7 @@ def _numbers(text):
         ("last_touch", "random"),
     ],
 )
-def test_deliveries_equal_the_truth_of_a_simulated_log(form, window, shape) -> None:
+def test_deliveries_equal_the_truth_of_a_simulated_log(form: str, window: str, shape: str) -> None:
     arguments = [
         "weblogs",
         "-n",
@@ -183,7 +184,9 @@ def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
-def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(form, window, monkeypatch) -> None:
+def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(
+    form, window: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 10_000)
     arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
     run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
@@ -238,7 +241,7 @@ def test_playbacks_tell_what_is_incomplete_when_asked() -> None:
 # -- what it says
 
 
-def test_the_table_and_the_statistics_account_for_every_line(monkeypatch) -> None:
+def test_the_table_and_the_statistics_account_for_every_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     Path("log.tsv").write_text(
         (SAMPLES / "nine-lines.tsv").read_text()
@@ -318,7 +321,7 @@ def test_where_nothing_could_be_read_an_old_result_stays() -> None:
         (["--order", "sorted"], "sorted"),
     ],
 )
-def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said) -> None:
+def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments: list[Any], said: str) -> None:
     result = run(SAMPLES / "nine-lines.tsv", *arguments, code=2)
     assert said in result.stderr
     assert "Traceback" not in result.stderr
@@ -332,7 +335,7 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments, said) -> None
         ["simulate", "weblogs"],
     ],
 )
-def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path, arguments) -> None:
+def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path: Path, arguments: list[Any]) -> None:
     command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
     with open("/dev/full", "w") as full:
         result = subprocess.run(
@@ -355,7 +358,7 @@ def test_a_bad_line_in_the_sizes_is_named() -> None:
     assert "sizes, line 2" in run(SAMPLES / "nine-lines.tsv", "--sizes", "sizes", code=2).stderr
 
 
-def test_a_setting_of_the_environment_counts_where_no_option_is_given(monkeypatch) -> None:
+def test_a_setting_of_the_environment_counts_where_no_option_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBLOGS_WINDOW", "all")
     settings.cache_clear()
     assert [one["window_start"] for one in deliveries(SAMPLES / "windows.tsv")] == [0.0]
@@ -366,7 +369,9 @@ def test_an_empty_file_gives_no_deliveries_and_no_error() -> None:
     assert _numbers(run("empty.tsv").stdout)["deliveries"] == 0
 
 
-def _write_pieces(path, lines, line="2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n") -> None:
+def _write_pieces(
+    path: Path, lines, line: str = "2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n"
+) -> None:
     """One client that fetches ever new pieces of one file, none touching."""
     with open(path, "w") as file:
         for number in range(lines):
@@ -385,7 +390,7 @@ def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
 @pytest.mark.parametrize("line", [(), (COMBINED_RANGE,)], ids=["read as columns", "read line by line"])
-def test_memory_does_not_grow_with_the_lines_of_one_delivery(window, line) -> None:
+def test_memory_does_not_grow_with_the_lines_of_one_delivery(window: str, line: str) -> None:
     # VmHWM, in kB, is this process' own: ru_maxrss begins with what the process had that started it
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce.command import command\ncommand(standalone_mode=False)"

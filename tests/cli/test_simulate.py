@@ -2,6 +2,8 @@
 
 import gzip
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -21,14 +23,14 @@ def test_the_log_goes_to_standard_output_and_nothing_else_does() -> None:
     assert result.stderr == ""
 
 
-def test_a_gz_ending_compresses_and_equal_plans_make_equal_bytes(tmp_path) -> None:
+def test_a_gz_ending_compresses_and_equal_plans_make_equal_bytes(tmp_path: Path) -> None:
     for name in ("a.gz", "b.gz"):
         run("--lines", 300, "-o", tmp_path / name)
     assert (tmp_path / "a.gz").read_bytes() == (tmp_path / "b.gz").read_bytes()
     assert gzip.decompress((tmp_path / "a.gz").read_bytes()).decode() == run("--lines", 300).stdout
 
 
-def test_truth_and_sizes_are_written_beside_the_log(tmp_path) -> None:
+def test_truth_and_sizes_are_written_beside_the_log(tmp_path: Path) -> None:
     result = run("--lines", 300, "-o", tmp_path / "log", "--truth", tmp_path / "truth", "--sizes", tmp_path / "sizes")
     truth = [json.loads(line) for line in (tmp_path / "truth").read_text("utf-8").splitlines()]
     sizes = dict(line.split("\t") for line in (tmp_path / "sizes").read_text("utf-8").splitlines())
@@ -37,7 +39,7 @@ def test_truth_and_sizes_are_written_beside_the_log(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("option", ["-o", "--truth", "--sizes"])
-def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option) -> None:
+def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path, option: str) -> None:
     result = run("--lines", 5, option, tmp_path / "missing" / "file", code=1)
     assert result.stderr.startswith("Error: ")
     assert "missing/file" in result.stderr
@@ -46,7 +48,7 @@ def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path, option
 @pytest.mark.parametrize(
     "arguments", [["--lines", "-1"], ["--shape", "round"], ["--format", "s3"], ["--window-length", "0"]]
 )
-def test_what_is_asked_wrongly_is_exit_code_2(arguments) -> None:
+def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[Any]) -> None:
     assert run(*arguments, code=2).stderr.startswith("Usage")
 
 

@@ -17,7 +17,7 @@ from tests.stores import elastic
 from tests.stores.records import delivery, hit, reject
 
 
-def _run(monkeypatch, own: Settings, *arguments: str, answer: str = "") -> Result:
+def _run(monkeypatch: pytest.MonkeyPatch, own: Settings, *arguments: str, answer: str = "") -> Result:
     monkeypatch.setattr(stores_command, "settings", lambda: own)
     return CliRunner().invoke(stores_command.command, list(arguments), input=answer, catch_exceptions=False)
 
@@ -51,7 +51,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def test_drop_asks_and_deletes_only_what_was_named(monkeypatch, tmp_path: Path, name: str) -> None:
+def test_drop_asks_and_deletes_only_what_was_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     own = elastic.own_settings(data_dir=tmp_path)
     _filled(own, name)
     refused = _run(monkeypatch, own, "drop", "--store", name, answer="n\n")
@@ -66,7 +66,7 @@ def test_drop_asks_and_deletes_only_what_was_named(monkeypatch, tmp_path: Path, 
     _run(monkeypatch, own, "drop", "--store", name, "--yes")
 
 
-def test_retain_deletes_what_is_past_its_retention(monkeypatch, tmp_path: Path, name: str) -> None:
+def test_retain_deletes_what_is_past_its_retention(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     own = elastic.own_settings(data_dir=tmp_path, stores=name)
     _filled(own, name)
     assert _run(monkeypatch, own, "retain").output == f"{name}: 0 raw and 0 reduced records were past their retention\n"

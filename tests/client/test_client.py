@@ -104,7 +104,7 @@ def _deliveries() -> list[Delivery]:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory) -> Path:
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
 
     async def fill(store: SqliteStore) -> None:
@@ -140,7 +140,7 @@ def by_parts(key: tuple[str, str, str]) -> tuple[str, ...]:
         (ONLY_HITS, (), Exit.UNKNOWN),
     ],
 )
-def test_the_exit_code_answers(data_dir: Path, key: tuple[str, str, str], part: tuple, code: Exit) -> None:
+def test_the_exit_code_answers(data_dir: Path, key: tuple[str, str, str], part: tuple[Any, ...], code: Exit) -> None:
     done = run(data_dir, *by_parts(key), *part)
     assert done.returncode == code, done.stderr
     assert done.stderr == ""
@@ -238,7 +238,7 @@ def test_a_request_may_be_asked_with_its_protocol(data_dir: Path) -> None:
 
 
 def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path) -> None:
-    async def keys(store: SqliteStore) -> list:
+    async def keys(store: SqliteStore) -> list[Any]:
         return await store.reads.keys_by_text_part("evil")
 
     assert with_store(data_dir / "weblogs.db", keys, read_only=True) == [HOSTILE]
@@ -263,7 +263,9 @@ def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path)
         (("-k", "a", "--jso"), "unrecognized arguments: --jso"),
     ],
 )
-def test_a_wrong_question_is_one_sentence_and_exit_code_2(data_dir: Path, capsys, arguments: tuple, says: str) -> None:
+def test_a_wrong_question_is_one_sentence_and_exit_code_2(
+    data_dir: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[Any, ...], says: str
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     out, err = capsys.readouterr()
@@ -312,7 +314,9 @@ def test_the_client_imports_nothing_heavy() -> None:
         ({"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(0, 899), Exit.NOT_WHOLE),
     ],
 )
-def test_the_part_asked_for_is_answered_by_what_is_proved(changes: dict, part: Part | None, code: Exit) -> None:
+def test_the_part_asked_for_is_answered_by_what_is_proved(
+    changes: dict[str, Any], part: Part | None, code: Exit
+) -> None:
     assert answer(("a", "b", "c"), [delivery(**changes)], [], 0, part, False).exit is code
 
 
@@ -332,7 +336,7 @@ def test_what_is_printed_can_not_move_the_cursor(text: str) -> None:
     st.integers(0, 60),
     st.integers(0, 60),
 )
-def test_each_sign_of_the_bar_tells_of_its_bytes(pairs: list, lo: int, length: int) -> None:
+def test_each_sign_of_the_bar_tells_of_its_bytes(pairs: list[Any], lo: int, length: int) -> None:
     ranges, hi = byteranges.normalise(pairs), lo + length
     held = {byte for begin, end in ranges for byte in range(begin, end + 1)}
     bar = coverage_signs(ranges, lo, hi, 10)

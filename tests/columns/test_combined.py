@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ PARSERS = {form.name: form.make_parser((), FormatOptions()) for form in (COMBINE
 FORMS = sorted(PARSERS)
 
 
-def parts_of(reads: list[ReadLines | LineColumns]) -> dict[tuple, list[Part]]:
+def parts_of(reads: list[ReadLines | LineColumns]) -> dict[tuple[Any, ...], list[Part]]:
     """What each key has, from every line, whichever way it was read."""
     some = stretch_hits(reads, "a source", Rules("all"))
     found = {key: list(parts) for key, parts in some.parts.items()}
@@ -51,7 +53,7 @@ def read_as_columns(block: LineColumns) -> int:
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_any_log_gives_the_same_facts(form: str, data) -> None:
+def test_any_log_gives_the_same_facts(form: str, data: bytes) -> None:
     assert_same_facts(form, data.draw(logs(form)), data.draw(st.sampled_from([0, 1, 2**40])))
 
 

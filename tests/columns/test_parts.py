@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ HITS = st.lists(
 
 @settings(deadline=None, max_examples=300)
 @given(HITS)
-def test_columns_add_what_each_hit_adds(hits: list[tuple]) -> None:
+def test_columns_add_what_each_hit_adds(hits: list[tuple[Any, ...]]) -> None:
     def column(at: int, absent: int) -> np.ndarray:
         return np.array([absent if hit[at] is None else hit[at] for hit in hits], np.int64)
 

@@ -119,7 +119,7 @@ def test_any_log_in_any_chunks_gives_the_same_deliveries(sources, rules, sizes, 
 
 @settings(max_examples=60, deadline=None)
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.sampled_from([1, 8, 1000]))
-def test_chunks_that_come_again_change_nothing(data, rules, size, chunks_at_once) -> None:
+def test_chunks_that_come_again_change_nothing(data: bytes, rules, size: int, chunks_at_once) -> None:
     both = Both(rules, chunks_at_once)
     for position, chunk in cut(data, [size]) * 2:
         both.add(chunk, position, 0, False)
@@ -165,7 +165,7 @@ def reduced(
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(logs(), min_size=1, max_size=2), RULES, st.sampled_from([64, 700, 1 << 16]))
-def test_files_give_the_same_deliveries_statistics_and_rejects(contents, rules, chunk_bytes) -> None:
+def test_files_give_the_same_deliveries_statistics_and_rejects(contents, rules, chunk_bytes: int) -> None:
     with TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.tsv") for number in range(len(contents))]
         for path, data in zip(paths, contents, strict=True):
@@ -174,7 +174,7 @@ def test_files_give_the_same_deliveries_statistics_and_rejects(contents, rules, 
 
 
 @pytest.fixture(scope="module", params=SHAPES)
-def simulated(request, tmp_path_factory) -> Path:
+def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("logs") / f"{request.param}.tsv"
     log = SimulatedLog(Plan(20_000, 7, request.param))
     path.write_text(log.head() + "".join(log.blocks()), "utf-8")
@@ -184,7 +184,9 @@ def simulated(request, tmp_path_factory) -> Path:
 @pytest.mark.parametrize(
     "window", ["last_touch", *(pytest.param(window, marks=pytest.mark.long) for window in WINDOWS[1:])]
 )
-def test_a_simulated_log_gives_the_same_deliveries(simulated: Path, window: str, monkeypatch) -> None:
+def test_a_simulated_log_gives_the_same_deliveries(
+    simulated: Path, window: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 5000)
     rules = Rules(window, 3600.0, 600.0)
     assert reduced([simulated], rules, 1 << 17, True) == reduced([simulated], rules, 1 << 17, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,12 +26,12 @@ RULES = st.builds(
 )
 
 
-def rows(hits: list[tuple], positions: list[int]) -> ReadLines:
+def rows(hits: list[tuple[Any, ...]], positions: list[int]) -> ReadLines:
     return ReadLines(hits, positions, [], 0, math.inf, -math.inf, 0.0)
 
 
 def both(
-    chunks: list[list[tuple]], rules: Rules, again: bool = False
+    chunks: list[list[tuple[Any, ...]]], rules: Rules, again: bool = False
 ) -> tuple[OneByOne, OpenDeliveries, list[StretchHits]]:
     """The chunks, perhaps twice, merged hit by hit and gathered in one go each."""
     plain, by_key, found, end = OneByOne(rules), OpenDeliveries(rules), [], 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ ARRIVED = 1_700_000_000.0
 GOOD = [b"2020-07-31", b"2020-07-31 16:46:07", b"10.0.0.1", b"curl/8", b"GET /a HTTP/1.1", b"206", b"10-19"]
 
 
-def counted_by_parser(read: ReadLines) -> list[tuple]:
+def counted_by_parser(read: ReadLines) -> list[tuple[Any, ...]]:
     """Position, key, time, lo and hi of each hit that counts."""
     found = []
     for hit, position in zip(read.hits, read.positions, strict=True):
@@ -29,7 +31,7 @@ def counted_by_parser(read: ReadLines) -> list[tuple]:
     return found
 
 
-def counted_in_columns(block: LineColumns) -> list[tuple]:
+def counted_in_columns(block: LineColumns) -> list[tuple[Any, ...]]:
     hits = HitColumns.of_lines([block])
     columns = (block.positions.tolist(), block.times.tolist(), block.lo.tolist(), block.hi.tolist())
     rows = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -69,7 +70,7 @@ def delivery_of(*hits: Parsed, size: int | None = None, proof: Proof = USUAL) ->
 
 def few_clients(
     numbers: st.SearchStrategy[int], lengths: st.SearchStrategy[int], totals: st.SearchStrategy[int]
-) -> st.SearchStrategy[tuple]:
+) -> st.SearchStrategy[tuple[Any, ...]]:
     """Hits of two clients and one file within 90 seconds; `numbers` are first bytes and bytes sent. Not all count."""
     return st.builds(
         lambda time, client, status, method, lo, length, has_range, sent, total, flags: (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from app.domain.entries import Entry
 from app.domain.key_hits import Key, key_hits, take_parts
@@ -21,7 +22,7 @@ class OneByOne(OpenDeliveries):
         super().__init__(rules, size_of)
         self.counted = 0
 
-    def add(self, hits: Sequence[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
+    def add(self, hits: Sequence[tuple[Any, ...]], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
         """Merge the hits of one batch of a source; `hit_ids` are their short ids in the same order."""
         for hit, hit_id in zip(hits, hit_ids, strict=True):
             part = part_of(hit, hit_id)
@@ -50,7 +51,7 @@ class InBulk(OpenDeliveries):
         self._waiting_count = 0
         self._source = -1
 
-    def add(self, hits: Sequence[tuple], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
+    def add(self, hits: Sequence[tuple[Any, ...]], hit_ids: Iterable[int], source: int, advance: Advance) -> None:
         """As OneByOne.add; the hits may wait."""
         if source != self._source or self._waiting_count >= self._waiting_hits:
             self.flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain import byteranges
 from app.domain.proof import Proof
@@ -120,8 +120,8 @@ class Machine:
         self.generation = 0
         self.keys: list[Key] = [self._new_key(slot) for slot in range(SLOTS)]
         self.left = [self.chance.randint(1, HITS_OF_A_KEY) for _ in range(SLOTS)]
-        self.pending: list[tuple[tuple, Shot]] = []
-        self.recent: list[tuple[tuple, Shot]] = []
+        self.pending: list[tuple[tuple[Any, ...], Shot]] = []
+        self.recent: list[tuple[tuple[Any, ...], Shot]] = []
         # what the oracle knows
         self.shots: dict[Key, dict[int, Shot]] = {}
         self.over: dict[Key, set[float]] = {}
@@ -350,7 +350,7 @@ class Machine:
         row = (time, *key, "GET", 200, None, None, sent, None, 0, raw_id, self.position)
         self.pending.append((row, Shot(time, int(raw_id[:16], 16), frozenset(), sent, -1, sent)))
 
-    def _message(self, lines: list[tuple[tuple, Shot]]) -> TokenMessage:
+    def _message(self, lines: list[tuple[tuple[Any, ...], Shot]]) -> TokenMessage:
         self.wall_s += 0.1
         times = [row[0] for row, _ in lines]
         highest, disorder = -math.inf, 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from typing import Any
 
 import pytest
 
@@ -274,7 +275,7 @@ def test_ten_thousand_hits_are_kept_and_one_more_makes_a_delivery_unknown() -> N
     assert tally.pack() == before
 
 
-class CountingRanges(tuple):
+class CountingRanges(tuple[Any, ...]):
     """A value of ranges that counts how often a pair of it is looked at."""
 
     looks = 0
@@ -285,7 +286,7 @@ class CountingRanges(tuple):
         return super().__getitem__(at)
 
 
-def test_ten_thousand_one_byte_ranges_in_random_order_cost_no_quadratic_work(monkeypatch) -> None:
+def test_ten_thousand_one_byte_ranges_in_random_order_cost_no_quadratic_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every insertion looks at about log n of the ranges held, not at all of them."""
     add = byteranges.add
     monkeypatch.setattr(byteranges, "add", lambda ranges, lo, hi: add(CountingRanges(ranges), lo, hi))

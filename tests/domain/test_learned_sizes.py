@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -99,7 +100,7 @@ def test_hits_whose_bytes_are_not_those_of_the_file_tell_no_size(flag: HitFlag) 
     "fields",
     [{"status": 404}, {"method": "HEAD"}, {"ip_address": None}, {"user_agent": None}, {"bytes_sent": None}, {"time": 1e300}],
 )  # fmt: skip
-def test_hits_that_are_no_downloads_by_a_client_tell_no_size(fields: dict) -> None:
+def test_hits_that_are_no_downloads_by_a_client_tell_no_size(fields: dict[str, Any]) -> None:
     assert learned(sent(1, 1000, **fields), sent(2, 1000, **fields)) == {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from hashlib import blake2b
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +94,7 @@ def test_given_ids_are_told_apart_from_one_another_and_from_key_hashes(one: str,
 
 @FAST
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES), st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES))
-def test_no_two_deliveries_share_an_id(one: tuple, other: tuple) -> None:
+def test_no_two_deliveries_share_an_id(one: tuple[Any, ...], other: tuple) -> None:
     assert (delivery_id(*one) == delivery_id(*other)) == (one == other)
 
 
@@ -140,7 +141,7 @@ ADVANCES = st.builds(
     st.lists(st.tuples(HOSTILE, st.integers(0, 2**63 - 1), HOSTILE, ADVANCES, st.lists(ROWS, max_size=3)), max_size=3),
     st.booleans(),
 )
-def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple], tick: bool) -> None:
+def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple[Any, ...]], tick: bool) -> None:
     message = TokenMessage(now, [HitGroup.of(*group) for group in groups], tick)
     again = decode_tokens(encode_tokens(message)[0])
     assert again == message
@@ -166,7 +167,7 @@ def test_a_group_that_goes_on_tells_of_both_parts(first: Advance, later: Advance
 
 @FAST
 @given(st.lists(st.tuples(HOSTILE, HOSTILE, HOSTILE, st.just("0" * 32), HOSTILE, NUMBERS, TIMES), max_size=3))
-def test_rejects_come_back_as_they_were(rows: list[tuple]) -> None:
+def test_rejects_come_back_as_they_were(rows: list[tuple[Any, ...]]) -> None:
     rejects = [Reject(*row) for row in rows]
     assert [one for value in encode_rejects(rejects) for one in decode_rejects(value)] == rejects
 
@@ -178,7 +179,9 @@ def test_rejects_come_back_as_they_were(rows: list[tuple]) -> None:
     MAYBE,
     TIMES,
 )
-def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], size: int | None, time: float) -> None:
+def test_deliveries_come_back_as_they_were(
+    key: tuple[Any, ...], ends: list[list[int]], size: int | None, time: float
+) -> None:
     found = delivery_of(*(hit(*pair, time=time) for pair in ends), size=size)._replace(
         ip_address=key[0], user_agent=key[1], request=key[2]
     )
@@ -191,7 +194,7 @@ def test_deliveries_come_back_as_they_were(key: tuple, ends: list[list[int]], si
 
 @FAST
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.tuples(HOSTILE, HOSTILE, HOSTILE))
-def test_no_two_keys_share_their_bytes(one: tuple, other: tuple) -> None:
+def test_no_two_keys_share_their_bytes(one: tuple[Any, ...], other: tuple) -> None:
     assert (key_bytes(one) == key_bytes(other)) == (one == other)
     assert not key_bytes(one).startswith(b"\0")
 

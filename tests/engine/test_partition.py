@@ -37,7 +37,7 @@ def applied(changes: list[list[tuple[bytes, bytes | None]]]) -> dict[bytes, byte
 @settings(max_examples=30, deadline=None)
 @given(batches_of(plain + deliveries))
 def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after_a_reopening(
-    tmp_path_factory, changes
+    tmp_path_factory: pytest.TempPathFactory, changes
 ) -> None:
     folder = tmp_path_factory.mktemp("part") / "p"
     memory, rocks = MemoryPart(), RocksPart(folder, "log", AGE_S)

@@ -25,6 +25,7 @@ from app.domain.windows import Rules
 from app.messages.records import decode_rejects
 from app.messages.tokens import decode_tokens, encode_tokens
 from app.stores.refused import refusal_id
+from app.stores.sqlite.store import SqliteStore
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
@@ -292,12 +293,12 @@ def test_hostile_agents_and_requests_of_8_kb_are_stored_and_found_as_they_are(li
         assert json.loads(answer.stdout)["deliveries"][0]["user_agent"] == agent
 
 
-async def _two_hits(store) -> list[Hit]:
+async def _two_hits(store: SqliteStore) -> list[Hit]:
     async with aclosing(store.reads.all_hits()) as hits:
         return [await anext(hits), await anext(hits)]
 
 
-async def _first_delivery(store) -> Delivery:
+async def _first_delivery(store: SqliteStore) -> Delivery:
     async with aclosing(store.reads.all_deliveries()) as deliveries:
         return await anext(deliveries)
 
@@ -310,7 +311,7 @@ def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live
     lost, doubled = ask_store(name, live.settings, _two_hits)
     altered: Delivery = ask_store(name, live.settings, _first_delivery)
 
-    async def damage(store) -> None:
+    async def damage(store: SqliteStore) -> None:
         await store.mending.remove_hits([lost])
         await store.mending.mend_deliveries([altered._replace(covered_bytes=altered.covered_bytes + 1)])
         assert await store.writes.write_hits([doubled._replace(time=doubled.time + 86400)]) == []

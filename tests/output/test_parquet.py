@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
@@ -12,7 +13,7 @@ from app.words import writable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
 
-def test_rows_have_the_columns_in_order_with_their_types(tmp_path) -> None:
+def test_rows_have_the_columns_in_order_with_their_types(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     with open_writer(path) as writer:
         writer.write(delivery())
@@ -31,7 +32,7 @@ def test_rows_have_the_columns_in_order_with_their_types(tmp_path) -> None:
     )
 
 
-def test_hostile_texts_come_back(tmp_path) -> None:
+def test_hostile_texts_come_back(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     with open_writer(path) as writer:
         for text in HOSTILE_TEXTS:
@@ -39,7 +40,7 @@ def test_hostile_texts_come_back(tmp_path) -> None:
     assert pq.read_table(path)["request"].to_pylist() == [writable(text) for text in HOSTILE_TEXTS]
 
 
-def test_numbers_beyond_64_bits_are_null_and_stand_with_all_digits_beside(tmp_path) -> None:
+def test_numbers_beyond_64_bits_are_null_and_stand_with_all_digits_beside(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     with open_writer(path) as writer:
         writer.write(delivery(covered_bytes=2**63, total_bytes=2**63 - 1, bytes_sent=10**40, first=1e300))
@@ -48,7 +49,7 @@ def test_numbers_beyond_64_bits_are_null_and_stand_with_all_digits_beside(tmp_pa
     assert json.loads(row["big_numbers"]) == {"covered_bytes": str(2**63), "bytes_sent": str(10**40)}
 
 
-def test_rows_are_written_in_groups_and_none_is_lost(tmp_path) -> None:
+def test_rows_are_written_in_groups_and_none_is_lost(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     table = ParquetTable(path, group_rows=10)
     for number in range(25):
@@ -59,7 +60,7 @@ def test_rows_are_written_in_groups_and_none_is_lost(tmp_path) -> None:
     assert file.read()["hits"].to_pylist() == list(range(25))
 
 
-def test_no_deliveries_make_an_empty_table_with_columns(tmp_path) -> None:
+def test_no_deliveries_make_an_empty_table_with_columns(tmp_path: Path) -> None:
     path = tmp_path / "o.parquet"
     with open_writer(path):
         pass

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -17,14 +18,14 @@ from tests.output.deliveries import HOSTILE_TEXTS, delivery
 _UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
-def _written(path, deliveries):
+def _written(path: Path, deliveries):
     with open_writer(path) as writer:
         for each in deliveries:
             writer.write(each)
     return path
 
 
-def _tsv_rows(path):
+def _tsv_rows(path: Path):
     lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     return [
         [re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field) for field in line.split("\t")]
@@ -32,7 +33,7 @@ def _tsv_rows(path):
     ]
 
 
-def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_path) -> None:
+def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_path: Path) -> None:
     head, row = _tsv_rows(_written(tmp_path / "out.tsv", [delivery()]))
     assert head == list(COLUMNS)
     assert head[:4] == ["ip_address", "user_agent", "request", "byte_ranges"]
@@ -43,7 +44,7 @@ def test_the_columns_begin_with_the_key_and_its_ranges_and_times_are_iso(tmp_pat
     ]  # fmt: skip
 
 
-def test_an_absent_value_is_an_empty_field(tmp_path) -> None:
+def test_an_absent_value_is_an_empty_field(tmp_path: Path) -> None:
     row = dict(
         zip(
             *_tsv_rows(_written(tmp_path / "o.tsv", [delivery(total_bytes=None, reason=None, bytes_sent=None)])),
@@ -54,7 +55,7 @@ def test_an_absent_value_is_an_empty_field(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
-def test_every_text_file_gives_back_a_hostile_text(tmp_path, text) -> None:
+def test_every_text_file_gives_back_a_hostile_text(tmp_path: Path, text: str) -> None:
     given_one = delivery(user_agent=text)
     assert _tsv_rows(_written(tmp_path / "o.tsv", [given_one]))[1][1] == writable(text)
     with _written(tmp_path / "o.csv", [given_one]).open(encoding="utf-8", newline="") as file:
@@ -66,13 +67,13 @@ def test_every_text_file_gives_back_a_hostile_text(tmp_path, text) -> None:
 
 
 @given(st.lists(st.text(), min_size=3, max_size=3))
-def test_any_three_texts_survive_a_tsv_file(tmp_path_factory, texts) -> None:
+def test_any_three_texts_survive_a_tsv_file(tmp_path_factory: pytest.TempPathFactory, texts) -> None:
     path = tmp_path_factory.getbasetemp() / "any.tsv"
     _written(path, [delivery(ip_address=texts[0], user_agent=texts[1], request=texts[2])])
     assert _tsv_rows(path)[1][:3] == texts
 
 
-def test_jsonl_carries_every_field_and_integers_of_any_size(tmp_path) -> None:
+def test_jsonl_carries_every_field_and_integers_of_any_size(tmp_path: Path) -> None:
     huge = delivery(total_bytes=2**70, covered_bytes=2**70, ranges=[[0, 2**70 - 1]], missing=[])
     found = json.loads(_written(tmp_path / "o.jsonl", [huge]).read_text("utf-8"))
     assert found == {**huge._asdict(), "key_hash": key_hash("10.0.0.1_curl/8_GET /a")}

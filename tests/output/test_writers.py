@@ -5,6 +5,7 @@ import io
 import os
 import resource
 import signal
+from pathlib import Path
 from typing import Never
 
 import pytest
@@ -16,7 +17,7 @@ from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path, ending) -> Never:
+def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path: Path, ending: str) -> Never:
     path = tmp_path / f"o{ending}"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
@@ -27,7 +28,7 @@ def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_pa
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_the_file_appears_only_when_it_is_whole(tmp_path, ending) -> None:
+def test_the_file_appears_only_when_it_is_whole(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"o{ending.upper()}"
     with open_writer(path) as writer:
         writer.write(delivery())
@@ -44,18 +45,18 @@ def _umask():
 
 
 @pytest.mark.parametrize("name", ["o.doc", "o", "o.tsv.bak"])
-def test_an_unknown_ending_is_refused_with_the_list_of_endings(tmp_path, name) -> None:
+def test_an_unknown_ending_is_refused_with_the_list_of_endings(tmp_path: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"\.tsv, \.csv, \.jsonl, \.parquet or \.xlsx"):
         open_writer(tmp_path / name)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_missing_folder_is_said_before_any_row(tmp_path, ending) -> None:
+def test_a_missing_folder_is_said_before_any_row(tmp_path: Path, ending: str) -> None:
     with pytest.raises(OutputError, match="No such file or directory"):
         open_writer(tmp_path / "missing" / f"o{ending}")
 
 
-def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path) -> None:
+def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "o.tsv").mkdir()
     os.mkfifo(tmp_path / "p.tsv")
     for name in ("o.tsv", "p.tsv"):
@@ -63,7 +64,7 @@ def test_a_folder_or_pipe_in_place_of_the_file_is_refused(tmp_path) -> None:
             open_writer(tmp_path / name)
 
 
-def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path) -> None:
+def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "link.tsv").symlink_to(tmp_path / "real.tsv")
     with open_writer(tmp_path / "link.tsv") as writer:
         writer.write(delivery())
@@ -83,7 +84,9 @@ def small_files():
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_a_disk_that_takes_no_more_is_one_sentence_and_no_half_file(tmp_path, ending, small_files) -> None:
+def test_a_disk_that_takes_no_more_is_one_sentence_and_no_half_file(
+    tmp_path: Path, ending: str, small_files: None
+) -> None:
     with pytest.raises(OutputError, match=os.strerror(errno.EFBIG)), open_writer(tmp_path / f"o{ending}") as writer:
         for number in range(3000):
             writer.write(delivery(request=f"GET /{number}/{os.urandom(200).hex()}"))

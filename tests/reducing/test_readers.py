@@ -49,7 +49,9 @@ def reduced(paths: list[Path], processes: int, order: str = "file") -> Reduced:
 
 
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
-def test_any_number_of_processes_gives_the_same_deliveries_in_the_same_order(form: str, tmp_path, monkeypatch) -> None:
+def test_any_number_of_processes_gives_the_same_deliveries_in_the_same_order(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 1000)
     paths = [simulated(tmp_path, form), simulated(tmp_path, "weblog_tsv", 500)]
     wanted = reduced(paths, 0)
@@ -58,7 +60,7 @@ def test_any_number_of_processes_gives_the_same_deliveries_in_the_same_order(for
     assert reduced(paths, 3) == wanted
 
 
-def test_head_lines_that_change_on_the_way_are_in_force_for_whoever_reads(tmp_path) -> None:
+def test_head_lines_that_change_on_the_way_are_in_force_for_whoever_reads(tmp_path: Path) -> None:
     one = "#Fields: date time c-ip cs(User-Agent) cs-method cs-uri-stem sc-status sc-bytes\n"
     other = "#Fields: date time cs-uri-stem cs-method c-ip cs(User-Agent) sc-status sc-bytes\n"
     text = ["#Version: 1.0\n"]
@@ -77,12 +79,12 @@ def test_head_lines_that_change_on_the_way_are_in_force_for_whoever_reads(tmp_pa
 
 
 @pytest.mark.parametrize("order", ["reverse", "random"])
-def test_another_order_of_lines_may_be_read_by_processes_too(order: str, tmp_path) -> None:
+def test_another_order_of_lines_may_be_read_by_processes_too(order: str, tmp_path: Path) -> None:
     paths = [simulated(tmp_path, "weblog_tsv")]
     assert reduced(paths, 2, order) == reduced(paths, 0, order)
 
 
-def test_what_was_good_before_an_archive_breaks_counts(tmp_path) -> None:
+def test_what_was_good_before_an_archive_breaks_counts(tmp_path: Path) -> None:
     whole, broken = simulated(tmp_path, "weblog_tsv"), tmp_path / "broken.log.gz"
     broken.write_bytes(gzip.compress(whole.read_bytes())[:-3000])
     deliveries, statistics, _ = reduced([broken, simulated(tmp_path, "combined_range", 500)], 2)
@@ -91,7 +93,7 @@ def test_what_was_good_before_an_archive_breaks_counts(tmp_path) -> None:
     assert statistics.lines > 1000
 
 
-def test_a_reader_that_is_killed_ends_the_work_with_one_sentence(tmp_path) -> None:
+def test_a_reader_that_is_killed_ends_the_work_with_one_sentence(tmp_path: Path) -> None:
     path = simulated(tmp_path, "weblog_tsv")
     with pytest.raises(WeblogsError, match="ended from outside"), Readers(RULES, 2) as readers:
         os.kill(readers.pids[0], signal.SIGKILL)

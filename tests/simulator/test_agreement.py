@@ -39,7 +39,7 @@ def _hit(shot):
     st.sampled_from([-1, 12, 2]),
     st.sampled_from([0, 3, 8 << 20]),
 )
-def test_truth_and_domain_agree_on_every_field(shots, window, length_s, size, in_flight) -> None:
+def test_truth_and_domain_agree_on_every_field(shots, window: str, length_s: float, size: int, in_flight) -> None:
     reduction = OneByOne(
         Rules(window, length_s, proof=Proof(in_flight)), lambda request, time: size if size >= 0 else None
     )

@@ -21,13 +21,13 @@ def _text(plan, **options):
     return log.head() + "".join(log.blocks())
 
 
-def _times(text):
+def _times(text: str):
     return [line.split("\t")[1] for line in text.splitlines()[1:]]
 
 
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 99, 1000])
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines, form) -> None:
+def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines: int, form: str) -> None:
     text = _text(Plan(lines, 3, "mixed", form))
     assert text.count("\n") == lines + (form == "weblog_tsv")
     assert text == "" or text.endswith("\n")
@@ -101,7 +101,7 @@ def test_transfers_are_cut_off_where_the_log_has_bytes() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form, seed) -> None:
+def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form: str, seed: int) -> None:
     told = []
     text = _text(Plan(400, seed, "random", form), rule=WindowRule("all"), tell_answer=told.append)
     held, starts, sized = defaultdict(list), {}, set()
@@ -124,7 +124,7 @@ def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form, seed
     }
 
 
-def _read_back(text, form):
+def _read_back(text: str, form):
     """(ip, agent, request, status, lo, hi, size) of each line; lo is None without a range; hi as far as bytes surely arrived:
     of an answer that broke, and of one that names no size, all but the last 8 MiB sent."""
     if form == "weblog_tsv":
@@ -164,7 +164,7 @@ def _merged(spans):
 
 @pytest.mark.parametrize("story", STORIES)
 @pytest.mark.parametrize("has_bytes", [True, False])
-def test_every_story_stays_within_the_file(story, has_bytes) -> None:
+def test_every_story_stays_within_the_file(story: str, has_bytes: bool) -> None:
     from random import Random
 
     rng = Random(f"{story}{has_bytes}")

@@ -45,7 +45,7 @@ class _Pieces:
 )
 @example(b"", 1, 1, None, 0, [])
 def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
-    content, chunk_bytes, max_line_bytes, rule, lines_per_message, sizes
+    content, chunk_bytes: int, max_line_bytes: int, rule, lines_per_message: int, sizes
 ) -> None:
     at = 0
     found = list(
@@ -75,7 +75,7 @@ def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
 @given(CONTENTS, st.integers(1, 200), st.integers(1, 200), st.integers(1, 100), RULES)
 @example(b"\n# h\n", 1, 5, 3, HeadRule(b"# ", lambda line: True))
 def test_digest_and_heads_do_not_depend_on_the_size_of_chunks(
-    content, one_size, other_size, max_line_bytes, rule
+    content, one_size, other_size, max_line_bytes: int, rule
 ) -> None:
     ends = []
     for size in (one_size, other_size):
@@ -99,7 +99,7 @@ def _no_heads(by_line):
 
 
 @given(CONTENTS, st.integers(0, 1000), st.integers(1, 100))
-def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes) -> None:
+def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes: int) -> None:
     rule = HeadRule(b"#")
     all_at_once = [
         (line, chunk.head)

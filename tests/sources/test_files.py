@@ -12,6 +12,8 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -31,14 +33,14 @@ PACKERS: dict[str, Callable[[bytes], bytes]] = {
 TEXT = b"".join(b"%d %d\n" % (number, random.Random(number).getrandbits(60)) for number in range(8000))
 
 
-def read_all(path, size: int = 1000) -> bytes:
+def read_all(path: Path, size: int = 1000) -> bytes:
     with open_input(path) as stream:
         return b"".join(iter(lambda: stream.read(size), b""))
 
 
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("size", [1, 1000, 1 << 20])
-def test_every_compression_is_known_by_content_and_not_by_name(tmp_path, kind, size) -> None:
+def test_every_compression_is_known_by_content_and_not_by_name(tmp_path: Path, kind: str, size: int) -> None:
     content = TEXT if size > 1 else TEXT[:500]
     path = tmp_path / "access.log"
     path.write_bytes(PACKERS[kind](content))
@@ -47,27 +49,27 @@ def test_every_compression_is_known_by_content_and_not_by_name(tmp_path, kind, s
     assert read_all(path, size) == content
 
 
-def test_a_plain_file_with_a_name_of_an_archive_is_plain(tmp_path) -> None:
+def test_a_plain_file_with_a_name_of_an_archive_is_plain(tmp_path: Path) -> None:
     path = tmp_path / "access.log.gz"
     path.write_bytes(TEXT)
     assert read_all(path) == TEXT
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_members_behind_one_another_are_one_input(tmp_path, kind) -> None:
+def test_members_behind_one_another_are_one_input(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(PACKERS[kind](part) for part in (b"", TEXT[:100], b"", TEXT[100:])))
     assert read_all(path) == TEXT
 
 
-def test_zero_bytes_behind_a_member_are_padding(tmp_path) -> None:
+def test_zero_bytes_behind_a_member_are_padding(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(gzip.compress(b"one\n") + b"\0" * 100_000 + gzip.compress(b"two\n") + b"\0" * 10)
     assert read_all(path) == b"one\ntwo\n"
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path, kind) -> None:
+def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "log"
     packed = PACKERS[kind](TEXT)
     path.write_bytes(packed[: len(packed) * 3 // 4])
@@ -104,7 +106,7 @@ def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing) -
 
 @given(st.sampled_from(sorted(PACKERS)), st.binary(max_size=300), st.integers(0, 80))
 @settings(max_examples=200)
-def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind, garbage, kept) -> None:
+def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind: str, garbage, kept) -> None:
     packed = PACKERS[kind](TEXT[:2000])[: 6 + kept] + garbage
 
     class Raw:
@@ -122,7 +124,7 @@ def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind,
         assert "x is " in str(error)
 
 
-def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path) -> None:
+def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "log"
     packed = gzip.compress(b"one\n")
     path.write_bytes(packed + b"garbage here")
@@ -132,7 +134,7 @@ def test_something_else_behind_an_archive_is_said_with_its_place(tmp_path) -> No
             stream.read(100)
 
 
-def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path) -> None:
+def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a directory: name the files in it"):
         open_input(tmp_path)
     with pytest.raises(InputError, match=r"nothing\.log does not exist"):
@@ -143,7 +145,7 @@ def test_a_directory_a_missing_file_and_a_strange_name_give_a_sentence(tmp_path)
         open_input("x" * 1000)
 
 
-def test_a_file_that_may_not_be_read_gives_a_sentence(tmp_path) -> None:
+def test_a_file_that_may_not_be_read_gives_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "secret.log"
     path.write_bytes(TEXT)
     path.chmod(0)
@@ -166,7 +168,7 @@ except InputError as error:
     assert "may not be read by this user: permission denied" in done.stdout, done.stderr
 
 
-def test_a_named_pipe_is_read_to_its_end(tmp_path) -> None:
+def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)
 
@@ -181,9 +183,9 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("kind", PACKERS)
-def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path, kind) -> None:
+def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "bomb"
-    pack: dict[str, Callable] = {
+    pack: dict[str, Callable[..., Any]] = {
         "gzip": lambda: zlib.compressobj(wbits=31),
         "bzip2": bz2.BZ2Compressor,
         "xz": lambda: lzma.LZMACompressor(preset=0),
@@ -197,7 +199,7 @@ def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path, kin
     assert _memory_of(path, 64 << 20) < 44 << 20
 
 
-def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path) -> None:
+def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "long.log"
     with path.open("wb") as file:
         for _ in range(100):
@@ -206,7 +208,7 @@ def test_a_line_of_100_megabytes_takes_bounded_memory_and_is_counted(tmp_path) -
     assert _memory_of(path, (100 << 20) + 7) < 30 << 20
 
 
-def _memory_of(path, expected_bytes: int) -> int:
+def _memory_of(path: Path, expected_bytes: int) -> int:
     """Growth of the largest resident size, in bytes, while all chunks of `path` are read in a process of its own."""
     program = f"""
 from app.sources.files.inputs import open_input

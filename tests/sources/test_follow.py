@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import Signals
 from threading import Event, Thread
 
 import pytest
@@ -74,7 +75,7 @@ def follow(paths: Path | list[Path], to: MemoryLog | None = None) -> Iterator[Fo
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "access.log"
 
 
@@ -83,7 +84,7 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
-def test_lines_are_sent_as_they_are_ended(path) -> None:
+def test_lines_are_sent_as_they_are_ended(path: Path) -> None:
     path.write_bytes(log(5) + line(5)[:20])
     with follow(path) as each:
         each.until_sent(5)
@@ -95,7 +96,7 @@ def test_lines_are_sent_as_they_are_ended(path) -> None:
     assert each.to.ended() == [] and len(each.to.sources()) == 1
 
 
-def test_a_file_that_is_not_there_yet_is_waited_for(path) -> None:
+def test_a_file_that_is_not_there_yet_is_waited_for(path: Path) -> None:
     with follow(path) as each:
         each.until(lambda: bool(each.said))
         path.write_bytes(log(3))
@@ -104,7 +105,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(path) -> None:
     assert sent_once(each.to, log(3)) and each.result.exit_code == 0
 
 
-def test_several_files_are_followed_at_once(tmp_path) -> None:
+def test_several_files_are_followed_at_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.log" for number in range(3)]
     with follow(paths) as each:
         for round_ in range(5):
@@ -115,7 +116,7 @@ def test_several_files_are_followed_at_once(tmp_path) -> None:
     assert len(each.to.sources()) == 3
 
 
-def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on_to_it(path) -> None:
+def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on_to_it(path: Path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each, path.open("ab") as writer:
         each.until_sent(3)
@@ -130,7 +131,7 @@ def test_an_old_file_is_read_to_its_end_after_a_rename_while_its_writer_holds_on
     assert len(each.to.sources()) == 2 and len(each.to.ended()) == 1
 
 
-def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path) -> None:
+def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path: Path) -> None:
     path.write_bytes(log(3) + line(3).strip())
     with follow(path) as each:
         each.until_sent(3)
@@ -140,7 +141,7 @@ def test_a_rotated_files_unended_last_line_is_sent_with_its_end(path) -> None:
     assert sent_once(each.to, log(4) + log(1, 100))
 
 
-def test_a_file_that_vanishes_and_comes_again_is_read_on(path) -> None:
+def test_a_file_that_vanishes_and_comes_again_is_read_on(path: Path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -151,7 +152,7 @@ def test_a_file_that_vanishes_and_comes_again_is_read_on(path) -> None:
     assert sent_once(each.to, log(3) + log(2, 100)) and len(each.to.sources()) == 2
 
 
-def test_rotations_that_come_faster_than_looks_lose_nothing(path) -> None:
+def test_rotations_that_come_faster_than_looks_lose_nothing(path: Path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -164,7 +165,7 @@ def test_rotations_that_come_faster_than_looks_lose_nothing(path) -> None:
     assert sent_once(each.to, log(3) + b"".join(log(3, 100 * number) for number in range(1, 6)))
 
 
-def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path) -> None:
+def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path: Path) -> None:
     path.write_bytes(log(50))
     with follow(path) as each:
         each.until_sent(50)
@@ -178,7 +179,7 @@ def test_what_was_not_read_before_a_copytruncate_is_found_in_the_copy(path) -> N
     assert len(each.to.sources()) == 2
 
 
-def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path) -> None:
+def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path: Path) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -189,7 +190,7 @@ def test_a_file_cut_and_grown_beyond_what_was_read_is_noticed(path) -> None:
     assert sent_once(each.to, log(3) + log(30, 1000)) and len(each.to.sources()) == 2
 
 
-def test_a_log_put_back_from_a_copy_is_the_same_source(path) -> None:
+def test_a_log_put_back_from_a_copy_is_the_same_source(path: Path) -> None:
     path.write_bytes(log(100))
     with follow(path) as each:
         each.until_sent(100)
@@ -201,7 +202,7 @@ def test_a_log_put_back_from_a_copy_is_the_same_source(path) -> None:
     assert sent_once(each.to, log(101)) and len(each.to.sources()) == 1
 
 
-def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path) -> None:
+def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path: Path) -> None:
     same = b'203.0.113.1 - - [31/Jul/2020:16:46:07 +0000] "GET / HTTP/1.1" 200 5\n'
     path.write_bytes(same)
     with follow(path) as each:
@@ -214,7 +215,7 @@ def test_new_files_that_begin_with_the_same_line_are_sources_of_their_own(path) 
 
 
 @pytest.mark.parametrize("ending", ["access.log.1", "access.log.1.gz", "access.log-20200731", "access-20200731.log"])
-def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path, ending) -> None:
+def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path: Path, ending: str) -> None:
     path.write_bytes(log(3))
     with follow(path) as each:
         each.until_sent(3)
@@ -231,7 +232,7 @@ def test_after_a_rotation_in_its_absence_a_follower_finishes_the_old_file(path, 
     assert len(each.to.sources()) == 2 and len(each.to.ended()) == 1
 
 
-def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path) -> None:
+def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path: Path) -> None:
     path.write_bytes(log(1))
     with follow(path) as each:
         each.until_sent(1)
@@ -249,7 +250,7 @@ def test_a_restart_goes_on_in_a_file_that_was_short_when_first_seen(path) -> Non
     assert sent_once(each.to, log(1) + log(60, 20)) and len(each.to.sources()) == 1
 
 
-def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path) -> None:
+def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path: Path) -> None:
     path.write_bytes(log(1) + b"x" * 200_000)
     with follow(path) as each:
         each.until_sent(1)
@@ -262,7 +263,9 @@ def test_a_line_that_is_too_long_waits_for_its_end_and_is_sent_once(path) -> Non
     assert each.to.texts()[-1] == log(1, 7).strip()
 
 
-def test_archives_are_read_once_and_directories_are_refused_while_others_are_followed(path, tmp_path) -> None:
+def test_archives_are_read_once_and_directories_are_refused_while_others_are_followed(
+    path: Path, tmp_path: Path
+) -> None:
     packed = tmp_path / "old.gz"
     packed.write_bytes(gzip.compress(log(5, 100)))
     path.write_bytes(log(3))
@@ -275,7 +278,7 @@ def test_archives_are_read_once_and_directories_are_refused_while_others_are_fol
     assert each.result.exit_code == 1 and "is a directory" in each.result.errors[0]
 
 
-def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path) -> None:
+def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path: Path) -> None:
     path.write_bytes(b"nonsense\n" * 60)
     with follow(path) as each:
         each.until(lambda: bool(each.said))
@@ -287,7 +290,7 @@ def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path) -> No
 
 
 @pytest.mark.parametrize("way", ["rename", "copytruncate"])
-def test_100_rotations_lose_no_line_and_double_none(path, way) -> None:
+def test_100_rotations_lose_no_line_and_double_none(path: Path, way: str) -> None:
     rotations, lines = 100, 12
     path.write_bytes(b"")
 
@@ -341,7 +344,7 @@ replay.command()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_following_cleanly(path, number) -> None:
+def test_a_signal_stops_following_cleanly(path: Path, number: Signals) -> None:
     path.write_bytes(log(3))
     root = Path(__file__).parents[2]
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(path.parent / "var")}
@@ -355,7 +358,7 @@ def test_a_signal_stops_following_cleanly(path, number) -> None:
     assert b"3 lines" in said
 
 
-def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path) -> None:
+def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path: Path) -> None:
     names = [
         "access.log.1",
         "access.log.2.gz",
@@ -408,7 +411,7 @@ follow_files([str(path)], Printed(), options)
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["rename", "copytruncate"])
 def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line_and_gives_none_two_places(
-    path, way
+    path: Path, way
 ) -> None:
     rng = random.Random(5)
     done = Event()

@@ -20,7 +20,7 @@ OPTIONS = ReadOptions(chunk_bytes=1000)
 
 
 @pytest.fixture(params=["folder", "memory"])
-def identifier(request, tmp_path) -> Identifier:
+def identifier(request: pytest.FixtureRequest, tmp_path: Path) -> Identifier:
     return Identifier(FolderRegistry(tmp_path / "sources") if request.param == "folder" else MemoryRegistry())
 
 
@@ -45,7 +45,7 @@ def is_sent(path: Path, identifier: Identifier) -> bool:
         return opened.already_sent
 
 
-def test_a_copy_a_rename_and_an_archive_are_the_same_source(tmp_path, identifier) -> None:
+def test_a_copy_a_rename_and_an_archive_are_the_same_source(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     first, _ = read(path, identifier)
@@ -60,7 +60,9 @@ def test_a_copy_a_rename_and_an_archive_are_the_same_source(tmp_path, identifier
             assert opened.source is not None and opened.source.id == first and opened.source.lines == 100
 
 
-def test_the_id_is_the_fingerprint_of_the_first_kib_after_the_head_lines(tmp_path, identifier) -> None:
+def test_the_id_is_the_fingerprint_of_the_first_kib_after_the_head_lines(
+    tmp_path: Path, identifier: Identifier
+) -> None:
     head = b"#Version: 1.0\n#Fields: date time s-ip cs-method cs-uri-stem sc-status\n"
     lines = b"".join(b"2020-07-31 16:46:07 192.0.2.1 GET /%d 200\n" % number for number in range(100))
     ids = set()
@@ -71,7 +73,7 @@ def test_the_id_is_the_fingerprint_of_the_first_kib_after_the_head_lines(tmp_pat
     assert ids == {fingerprint(lines[:1024])}
 
 
-def test_two_files_that_share_their_first_2_kib_are_two_sources(tmp_path, identifier) -> None:
+def test_two_files_that_share_their_first_2_kib_are_two_sources(tmp_path: Path, identifier: Identifier) -> None:
     shared = log(60)
     assert len(shared) > 2048
     a, b = tmp_path / "a", tmp_path / "b"
@@ -83,14 +85,16 @@ def test_two_files_that_share_their_first_2_kib_are_two_sources(tmp_path, identi
     assert (read(a, identifier)[0], read(b, identifier)[0]) == (first, second)
 
 
-def test_two_files_that_share_their_beginning_are_told_apart_before_anything_was_sent(tmp_path, identifier) -> None:
+def test_two_files_that_share_their_beginning_are_told_apart_before_anything_was_sent(
+    tmp_path: Path, identifier: Identifier
+) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     a.write_bytes(log(60) + log(5, 1000))
     b.write_bytes(log(60) + log(5, 2000))
     assert read(a, identifier, chunks=0)[0] != read(b, identifier, chunks=0)[0]
 
 
-def test_two_files_that_share_more_than_was_sent_of_one_are_told_apart(tmp_path, identifier) -> None:
+def test_two_files_that_share_more_than_was_sent_of_one_are_told_apart(tmp_path: Path, identifier: Identifier) -> None:
     a, b = tmp_path / "a", tmp_path / "b"
     a.write_bytes(log(60) + log(50, 1000))
     b.write_bytes(log(60) + log(50, 2000))
@@ -101,7 +105,7 @@ def test_two_files_that_share_more_than_was_sent_of_one_are_told_apart(tmp_path,
     assert again == first and rest[0] > positions[0]
 
 
-def test_a_third_file_of_the_same_beginning_is_a_third_source(tmp_path, identifier) -> None:
+def test_a_third_file_of_the_same_beginning_is_a_third_source(tmp_path: Path, identifier: Identifier) -> None:
     ids = []
     for number in range(3):
         path = tmp_path / str(number)
@@ -111,7 +115,7 @@ def test_a_third_file_of_the_same_beginning_is_a_third_source(tmp_path, identifi
     assert [read(tmp_path / str(number), identifier)[0] for number in range(3)] == ids
 
 
-def test_a_short_file_keeps_its_id_while_it_grows(tmp_path, identifier) -> None:
+def test_a_short_file_keeps_its_id_while_it_grows(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     ids, size = set(), 0
     for count in (1, 2, 3, 30, 300):
@@ -126,7 +130,7 @@ def test_a_short_file_keeps_its_id_while_it_grows(tmp_path, identifier) -> None:
     assert is_sent(copy, identifier)
 
 
-def test_a_file_that_shrank_is_another_source(tmp_path, identifier) -> None:
+def test_a_file_that_shrank_is_another_source(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     first, _ = read(path, identifier)
@@ -135,7 +139,7 @@ def test_a_file_that_shrank_is_another_source(tmp_path, identifier) -> None:
     assert second != first and positions[0] == 0
 
 
-def test_a_file_whose_sent_lines_changed_is_another_source(tmp_path, identifier) -> None:
+def test_a_file_whose_sent_lines_changed_is_another_source(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     content = log(100)
     path.write_bytes(content)
@@ -146,7 +150,9 @@ def test_a_file_whose_sent_lines_changed_is_another_source(tmp_path, identifier)
 
 
 @pytest.mark.parametrize("chunk_bytes", [100, 5000, 1 << 20])
-def test_reading_goes_on_at_the_checkpoint_whatever_the_chunk_size(tmp_path, identifier, chunk_bytes) -> None:
+def test_reading_goes_on_at_the_checkpoint_whatever_the_chunk_size(
+    tmp_path: Path, identifier: Identifier, chunk_bytes: int
+) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     first, positions = read(path, identifier, chunks=3)
@@ -157,7 +163,7 @@ def test_reading_goes_on_at_the_checkpoint_whatever_the_chunk_size(tmp_path, ide
     assert rest[0] == [chunk.position for chunk in Input(str(path), Identifier(), OPTIONS).chunks()][3] > positions[-1]
 
 
-def test_an_unended_last_line_is_read_again_once_it_has_grown(tmp_path, identifier) -> None:
+def test_an_unended_last_line_is_read_again_once_it_has_grown(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     content = log(100)
     path.write_bytes(content[:-5])
@@ -170,7 +176,7 @@ def test_an_unended_last_line_is_read_again_once_it_has_grown(tmp_path, identifi
     assert read(path, identifier) == (first, [last])
 
 
-def test_a_name_given_on_purpose_makes_a_source_that_is_itself_known_again(tmp_path) -> None:
+def test_a_name_given_on_purpose_makes_a_source_that_is_itself_known_again(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     registry = FolderRegistry(tmp_path / "sources")
@@ -183,7 +189,7 @@ def test_a_name_given_on_purpose_makes_a_source_that_is_itself_known_again(tmp_p
     assert read(other, Identifier(registry, "second try"))[0] != named
 
 
-def test_a_file_with_one_line_without_newline_has_an_identity(tmp_path, identifier) -> None:
+def test_a_file_with_one_line_without_newline_has_an_identity(tmp_path: Path, identifier: Identifier) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(1).strip())
     first, _ = read(path, identifier)
@@ -191,7 +197,7 @@ def test_a_file_with_one_line_without_newline_has_an_identity(tmp_path, identifi
     assert read(path, identifier)[0] == first
 
 
-def test_empty_files_and_files_of_head_lines_only_have_no_source(tmp_path, identifier) -> None:
+def test_empty_files_and_files_of_head_lines_only_have_no_source(tmp_path: Path, identifier: Identifier) -> None:
     for content in (b"", b"#Version: 1.0\n#Fields: date time s-ip cs-method cs-uri-stem sc-status\n"):
         path = tmp_path / "empty"
         path.write_bytes(content)
@@ -199,7 +205,7 @@ def test_empty_files_and_files_of_head_lines_only_have_no_source(tmp_path, ident
             assert opened.source is None and opened.is_empty
 
 
-def test_checkpoints_survive_as_files_and_a_damaged_one_is_said(tmp_path) -> None:
+def test_checkpoints_survive_as_files_and_a_damaged_one_is_said(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     read(path, Identifier(FolderRegistry(tmp_path / "sources")))
@@ -215,7 +221,7 @@ def test_checkpoints_survive_as_files_and_a_damaged_one_is_said(tmp_path) -> Non
         read(path, Identifier(FolderRegistry(tmp_path / "sources")))
 
 
-def test_a_place_that_can_hold_no_checkpoints_is_said(tmp_path) -> None:
+def test_a_place_that_can_hold_no_checkpoints_is_said(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(100))
     with pytest.raises(OutputError, match="set WEBLOGS_DATA_DIR to a writable folder"):

@@ -53,7 +53,7 @@ def plain_rows(content: bytes) -> list[tuple[int, bytes]]:
     st.booleans(),
 )
 def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
-    content, order, seed, lines_per_message, chunk_bytes, unended
+    content, order, seed: int, lines_per_message: int, chunk_bytes: int, unended
 ) -> None:
     if unended:
         content = content.removesuffix(b"\n")
@@ -62,7 +62,7 @@ def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
 
 
 @given(CONTENTS, st.integers(0, 5))
-def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed) -> None:
+def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed: int) -> None:
     head: tuple[str, ...] = ()
     expected = {}
     for position, line in plain_rows(content):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,12 +23,12 @@ VALUES = st.recursive(
 RECORDS = st.lists(st.dictionaries(st.text(max_size=4), VALUES, max_size=4), min_size=1, max_size=6)
 
 
-def records_of(data: bytes) -> list:
+def records_of(data: bytes) -> list[Any]:
     return [json.loads(line) for line in data.split(b"\n") if line.strip()]
 
 
 @given(RECORDS, st.sampled_from([None, 0, 2]), st.booleans(), st.booleans(), st.integers(1, 30))
-def test_an_array_gives_a_record_a_line_in_any_print_and_any_cut(records, indent, held, ascii_only, size) -> None:
+def test_an_array_gives_a_record_a_line_in_any_print_and_any_cut(records, indent, held, ascii_only, size: int) -> None:
     whole = {"records": records} if held else records
     data = json.dumps(whole, indent=indent, ensure_ascii=ascii_only).encode() + b"\n"
     lines = with_plain_lines(data)
@@ -56,7 +59,7 @@ def test_what_has_plain_lines_stays_as_it_is(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_an_input_with_carriage_returns_alone_has_lines(tmp_path, pack) -> None:
+def test_an_input_with_carriage_returns_alone_has_lines(tmp_path: Path, pack: Callable[..., Any] | type) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(pack(b"one\rtwo\rthree\r"))
     with open_input(path) as stream:

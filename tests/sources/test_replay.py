@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from threading import Event, Timer
+from typing import Any
 
 import pytest
 
@@ -25,13 +26,13 @@ CONTENT = log(300)
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     file = tmp_path / "access.log"
     file.write_bytes(CONTENT)
     return file
 
 
-def replay(path: Path | list, to: MemoryLog, **asked) -> tuple[ReplayResult, list[str]]:
+def replay(path: Path | list[Any], to: MemoryLog, **asked) -> tuple[ReplayResult, list[str]]:
     said: list[str] = []
     paths = path if isinstance(path, list) else [path]
     folder = Path(paths[0]).parent / "sources"
@@ -40,7 +41,7 @@ def replay(path: Path | list, to: MemoryLog, **asked) -> tuple[ReplayResult, lis
     return replay_files([str(each) for each in paths], to, ReplayOptions(say=said.append, **asked)), said
 
 
-def test_all_lines_arrive_once_with_their_source_position_and_format(path) -> None:
+def test_all_lines_arrive_once_with_their_source_position_and_format(path: Path) -> None:
     to = MemoryLog()
     result, _ = replay(path, to)
     assert (result.lines, result.bytes, result.exit_code, result.files) == (300, len(CONTENT), 0, 1)
@@ -58,7 +59,7 @@ def test_all_lines_arrive_once_with_their_source_position_and_format(path) -> No
 
 
 @pytest.mark.parametrize("again", ["name", "gz", "chunk size", "line by line"])
-def test_the_same_file_again_in_any_guise_adds_nothing(path, again) -> None:
+def test_the_same_file_again_in_any_guise_adds_nothing(path: Path, again: str) -> None:
     to = MemoryLog()
     replay(path, to)
     count, asked = len(to.messages), {}
@@ -81,7 +82,9 @@ def test_the_same_file_again_in_any_guise_adds_nothing(path, again) -> None:
     "asked",
     [{}, {"line_by_line": True}, {"read": ReadOptions(chunk_bytes=1 << 20)}, {"order": "random"}, {"order": "reverse"}],
 )
-def test_again_sends_the_same_lines_from_the_same_source_at_the_same_positions(path, asked) -> None:
+def test_again_sends_the_same_lines_from_the_same_source_at_the_same_positions(
+    path: Path, asked: dict[str, Any]
+) -> None:
     first, second = MemoryLog(), MemoryLog()
     replay(path, first)
     result, _ = replay(path, second, again=True, **asked)
@@ -89,14 +92,14 @@ def test_again_sends_the_same_lines_from_the_same_source_at_the_same_positions(p
     assert sorted(first.lines()) == sorted(second.lines())
 
 
-def test_line_by_line_is_one_line_a_message_and_many_messages_an_append(path) -> None:
+def test_line_by_line_is_one_line_a_message_and_many_messages_an_append(path: Path) -> None:
     to = MemoryLog()
     replay(path, to, line_by_line=True)
     assert len(to.messages) == 301
     assert len(to.appends) < 30
 
 
-def test_an_interrupted_replay_goes_on_at_its_checkpoint(path) -> None:
+def test_an_interrupted_replay_goes_on_at_its_checkpoint(path: Path) -> None:
     class Breaks(MemoryLog):
         def append(self, messages) -> None:
             if len(self.appends) == 1:
@@ -117,7 +120,7 @@ def test_an_interrupted_replay_goes_on_at_its_checkpoint(path) -> None:
     assert sent_once(to, CONTENT)
 
 
-def test_a_file_that_grew_is_sent_from_where_it_ended(path) -> None:
+def test_a_file_that_grew_is_sent_from_where_it_ended(path: Path) -> None:
     to = MemoryLog()
     replay(path, to)
     path.write_bytes(CONTENT + log(10, 1000))
@@ -126,7 +129,7 @@ def test_a_file_that_grew_is_sent_from_where_it_ended(path) -> None:
     assert len(to.sources()) == 1 and len(to.ended()) == 2
 
 
-def test_a_full_log_is_waited_for_and_said(path) -> None:
+def test_a_full_log_is_waited_for_and_said(path: Path) -> None:
     to = MemoryLog()
     to.full_for = 3
     result, said = replay(path, to)
@@ -135,7 +138,7 @@ def test_a_full_log_is_waited_for_and_said(path) -> None:
     assert said[1].startswith("the log takes messages again after")
 
 
-def test_a_full_log_can_be_given_up_on(path) -> None:
+def test_a_full_log_can_be_given_up_on(path: Path) -> None:
     to, stop = MemoryLog(), Event()
     to.full_for = 10**9
     timer = Timer(0.2, stop.set)
@@ -145,7 +148,7 @@ def test_a_full_log_can_be_given_up_on(path) -> None:
     assert result.stopped and result.exit_code == 1 and to.messages == []
 
 
-def test_a_rate_spaces_small_messages(path) -> None:
+def test_a_rate_spaces_small_messages(path: Path) -> None:
     to = MemoryLog()
     result, _ = replay(path, to, rate=1000.0)
     assert max(len(message.value or b"") for message in to.messages) <= 50 * 80
@@ -153,7 +156,7 @@ def test_a_rate_spaces_small_messages(path) -> None:
     assert len(to.messages) >= 6 and sent_once(to, CONTENT)
 
 
-def test_errors_of_one_file_do_not_stop_the_others(path, tmp_path) -> None:
+def test_errors_of_one_file_do_not_stop_the_others(path: Path, tmp_path: Path) -> None:
     cut = tmp_path / "cut.gz"
     cut.write_bytes(gzip.compress(log(500, 5000))[:-20])
     strange = tmp_path / "strange"
@@ -172,7 +175,7 @@ def test_errors_of_one_file_do_not_stop_the_others(path, tmp_path) -> None:
     assert len(good) > 400 and good == log(500, 5000).splitlines()[: len(good)]
 
 
-def test_a_cut_off_archive_is_gone_on_with_once_it_is_whole(tmp_path) -> None:
+def test_a_cut_off_archive_is_gone_on_with_once_it_is_whole(tmp_path: Path) -> None:
     packed = tmp_path / "access.log.gz"
     packed.write_bytes(gzip.compress(CONTENT)[:-200])
     to = MemoryLog()
@@ -183,7 +186,7 @@ def test_a_cut_off_archive_is_gone_on_with_once_it_is_whole(tmp_path) -> None:
     assert sent_once(to, CONTENT) and len(to.sources()) == 1
 
 
-def test_trials_in_another_order_say_so_and_leave_the_checkpoint(path) -> None:
+def test_trials_in_another_order_say_so_and_leave_the_checkpoint(path: Path) -> None:
     to = MemoryLog()
     replay(path, to, order="reverse")
     assert all(message.headers[Headers.UNORDERED] == b"1" for message in to.messages)
@@ -193,7 +196,7 @@ def test_trials_in_another_order_say_so_and_leave_the_checkpoint(path) -> None:
     assert sorted(rest.lines()) == sorted(to.lines())
 
 
-def test_head_lines_go_with_every_message_of_their_lines(tmp_path) -> None:
+def test_head_lines_go_with_every_message_of_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "w3c.log"
     head = b"#Version: 1.0\n#Fields: date time s-ip cs-method cs-uri-stem sc-status\n"
     path.write_bytes(head + b"".join(b"2020-07-31 16:46:07 192.0.2.1 GET /%d 200\n" % number for number in range(100)))
@@ -205,7 +208,7 @@ def test_head_lines_go_with_every_message_of_their_lines(tmp_path) -> None:
     }
 
 
-def test_a_line_that_is_too_long_goes_with_its_length(tmp_path) -> None:
+def test_a_line_that_is_too_long_goes_with_its_length(tmp_path: Path) -> None:
     path = tmp_path / "access.log"
     path.write_bytes(log(3) + b"x" * 5000 + b"\n" + log(3, 10))
     to = MemoryLog()
@@ -239,7 +242,7 @@ sys.exit(replay_files([str(path)], Printed(), options).exit_code)
 
 
 @pytest.mark.parametrize("point", ["replay_sent:1", "replay_sent:2", "replay_checkpoint:1", "replay_checkpoint:2"])
-def test_a_replay_that_was_killed_skips_nothing_and_repeats_only_what_had_no_checkpoint(path, point) -> None:
+def test_a_replay_that_was_killed_skips_nothing_and_repeats_only_what_had_no_checkpoint(path: Path, point: str) -> None:
     environ = {**os.environ, "WEBLOGS_CRASH_AT": point}
     root = Path(__file__).parents[2]
     killed = subprocess.run(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,13 +52,13 @@ def received(folder: Path) -> MemoryLog:
 
 
 @pytest.fixture
-def path(tmp_path) -> Path:
+def path(tmp_path: Path) -> Path:
     file = tmp_path / "access.log"
     file.write_bytes(CONTENT)
     return file
 
 
-def test_a_file_and_its_archive_are_sent_once(tmp_path, path) -> None:
+def test_a_file_and_its_archive_are_sent_once(tmp_path: Path, path: Path) -> None:
     done = command(tmp_path, str(path))
     assert (done.returncode, done.stdout) == (0, "")
     assert f"3,000 lines, {len(CONTENT):,} bytes in " in done.stderr
@@ -68,7 +69,7 @@ def test_a_file_and_its_archive_are_sent_once(tmp_path, path) -> None:
     assert sent_once(received(tmp_path), CONTENT)
 
 
-def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path, path) -> None:
+def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path: Path, path: Path) -> None:
     assert command(tmp_path, "-", stdin=gzip.compress(CONTENT)).returncode == 0
     done = command(tmp_path, "-", stdin=CONTENT)
     assert "stdin was already sent" in done.stderr
@@ -86,7 +87,7 @@ def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path, path) -> N
     assert sent_once(received(tmp_path), CONTENT)
 
 
-def test_other_lines_from_standard_input_are_another_source(tmp_path) -> None:
+def test_other_lines_from_standard_input_are_another_source(tmp_path: Path) -> None:
     command(tmp_path, "-", stdin=CONTENT)
     other = CONTENT[:-100] + log(5, 9000)
     assert command(tmp_path, "-", stdin=other).returncode == 0
@@ -94,7 +95,7 @@ def test_other_lines_from_standard_input_are_another_source(tmp_path) -> None:
     assert Counter(received(tmp_path).texts()) == Counter(CONTENT.splitlines() + other.splitlines())
 
 
-def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path, path) -> None:
+def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path: Path, path: Path) -> None:
     done = command(tmp_path, str(tmp_path / "none.log"), str(path), "--quiet")
     assert done.returncode == 1
     assert (
@@ -114,17 +115,17 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_sent(tmp_path, path) -> No
         (["--rate", "-1", "x.log"], "--rate"),
     ],
 )
-def test_a_command_that_makes_no_sense_ends_with_2(tmp_path, arguments, said) -> None:
+def test_a_command_that_makes_no_sense_ends_with_2(tmp_path: Path, arguments: list[Any], said: str) -> None:
     done = command(tmp_path, *arguments)
     assert done.returncode == 2 and said in done.stderr
 
 
-def test_a_broker_that_is_not_known_is_one_sentence(tmp_path, path) -> None:
+def test_a_broker_that_is_not_known_is_one_sentence(tmp_path: Path, path: Path) -> None:
     done = command(tmp_path, str(path), WEBLOGS_BROKER="carrier-pigeon://x")
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "carrier-pigeon" in done.stderr
 
 
-def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path, path) -> None:
+def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path: Path, path: Path) -> None:
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
     running = subprocess.Popen(
         [sys.executable, "-m", "app", "replay", "--rate", "500", str(path)],
@@ -143,7 +144,7 @@ def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tm
 
 
 @pytest.mark.long
-def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path, path) -> None:
+def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path: Path, path: Path) -> None:
     rng = random.Random(3)
     path.write_bytes(log(40_000))
     environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var"), "WEBLOGS_CHUNK_BYTES": "2048"}

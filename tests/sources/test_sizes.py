@@ -2,6 +2,8 @@
 
 import math
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ def given(size: int) -> DatedSize:
     return DatedSize(-math.inf, size)
 
 
-def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path) -> None:
+def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path: Path) -> None:
     path = tmp_path / "sizes"
     path.write_text("# sizes\n\nGET /a b\t12\r\n/c\t9223372036854775808\n/c\t2\n/tab\there\t7\n/empty\t0\n", newline="")
     assert read_sizes(path) == {
@@ -26,7 +28,7 @@ def test_lines_name_requests_and_bytes_comments_and_blank_lines_nothing(tmp_path
 
 
 @pytest.mark.parametrize("line", ["/a", "/a 12", "/a\t", "/a\t-1", "/a\t1e3", "/a\t1 2", "\t5", "/a\t٣"])
-def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path, line) -> None:
+def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path: Path, line: str) -> None:
     path = tmp_path / "sizes"
     path.write_text(f"/ok\t1\n{line}\n", "utf-8")
     with pytest.raises(InputError, match="sizes, line 2: "):
@@ -34,19 +36,19 @@ def test_a_line_that_is_no_size_is_named_with_its_place(tmp_path, line) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "."])
-def test_a_file_that_can_not_be_read_is_one_sentence(tmp_path, name) -> None:
+def test_a_file_that_can_not_be_read_is_one_sentence(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="the sizes cannot be read"):
         read_sizes(tmp_path / name)
 
 
-def test_a_bare_path_stands_for_its_get_request_and_an_exact_request_goes_first(tmp_path) -> None:
+def test_a_bare_path_stands_for_its_get_request_and_an_exact_request_goes_first(tmp_path: Path) -> None:
     path = tmp_path / "sizes"
     path.write_text("/a\t1\nGET /a\t2\n/b\t3\n")
     sizes = Sizes(path)
     assert [sizes(request) for request in ("/a", "GET /a", "GET /b", "HEAD /b", "/nothing")] == [1, 2, 3, None, None]
 
 
-def test_a_changed_file_is_read_again_and_a_broken_or_missing_one_keeps_the_old_sizes(tmp_path) -> None:
+def test_a_changed_file_is_read_again_and_a_broken_or_missing_one_keeps_the_old_sizes(tmp_path: Path) -> None:
     path = tmp_path / "sizes"
     path.write_text("/a\t1\n")
     sizes = Sizes(path)
@@ -63,13 +65,13 @@ def test_a_changed_file_is_read_again_and_a_broken_or_missing_one_keeps_the_old_
     assert sizes("/a") == 22
 
 
-def test_a_size_of_0_is_a_size(tmp_path) -> None:
+def test_a_size_of_0_is_a_size(tmp_path: Path) -> None:
     path = tmp_path / "sizes"
     path.write_text("/empty\t0\n")
     assert Sizes(path)("/empty") == 0
 
 
-def test_a_size_holds_from_its_time_on_and_says_whether_it_was_learned(tmp_path) -> None:
+def test_a_size_holds_from_its_time_on_and_says_whether_it_was_learned(tmp_path: Path) -> None:
     path = tmp_path / "sizes"
     path.write_text(
         "/a\t7\t2026-11-28T00:00:00Z\tlearned: x\n/a\t5\t2026-11-27\n/a\t-\t2026-11-29T00:00:00+00:00\tlearned: y\n"
@@ -85,7 +87,7 @@ def test_a_size_holds_from_its_time_on_and_says_whether_it_was_learned(tmp_path)
 @pytest.mark.parametrize(
     "line", ["/a\t5\t2026-13-01", "/a\t5\tsoon", "/a\t5\t2026-11-28T00:00:00Z\tlearned\tmore", "/a\t5\t2026-\t"]
 )
-def test_a_time_that_is_none_is_named_with_its_place(tmp_path, line) -> None:
+def test_a_time_that_is_none_is_named_with_its_place(tmp_path: Path, line: str) -> None:
     path = tmp_path / "sizes"
     path.write_text(f"{line}\n", "utf-8")
     with pytest.raises(InputError, match="sizes, line 1: "):
@@ -103,7 +105,7 @@ def test_a_time_that_is_none_is_named_with_its_place(tmp_path, line) -> None:
         [DatedSize(0.0, 10**30), DatedSize(86400.0, None, "learned: differs"), DatedSize(172800.0, 3, "learned: x")],
     ],
 )
-def test_sizes_that_are_written_are_read_back(tmp_path, request_text, sizes) -> None:
+def test_sizes_that_are_written_are_read_back(tmp_path: Path, request_text: str, sizes: list[Any]) -> None:
     path = tmp_path / "sizes"
     path.write_text("\n".join(size_lines(request_text, sizes)) + "\n", "utf-8")
     assert read_sizes(path) == {request_text: sizes}

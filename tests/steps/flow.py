@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain.open_deliveries import no_sizes
 from app.domain.records import Delivery, raw_ids
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     source: str = "a log"
 
     @property
-    def hit(self) -> tuple:
+    def hit(self) -> tuple[Any, ...]:
         """In the order of Parsed."""
         return (self.time, *self.key, "GET", 206, self.lo, self.hi, None, None, 0)
 

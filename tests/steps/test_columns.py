@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from itertools import accumulate, pairwise
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,7 +65,9 @@ def sent(tokens: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> list[Token
     st.integers(1, 5),
     st.sampled_from([300, 4 << 20]),
 )
-def test_any_log_gives_the_same_hits_rejects_and_clocks(log_of_form, sizes, in_a_batch, partitions, max_bytes) -> None:
+def test_any_log_gives_the_same_hits_rejects_and_clocks(
+    log_of_form, sizes, in_a_batch: int, partitions: int, max_bytes: int
+) -> None:
     by_line, as_columns = both(partitions)
     form, data = log_of_form
     log = messages(data, sizes, form)
@@ -129,11 +132,11 @@ def tokens_of(
 
 @FAST
 @given(LOGS, RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3))
-def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, ticks, in_a_batch) -> None:
+def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, ticks, in_a_batch: int) -> None:
     form, data = log_of_form
-    made: list[tuple[dict[bytes, bytes], dict]] = []
+    made: list[tuple[dict[bytes, bytes], dict[str, Any]]] = []
     for tokenizer in both(1):
-        records: dict[tuple, list[Delivery]] = {}
+        records: dict[tuple[Any, ...], list[Delivery]] = {}
         worker = Worker(
             rules, lambda some, records=records: [records.setdefault(one[:4], []).append(one) for one in some]
         )
@@ -146,7 +149,7 @@ def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, tic
 
 @FAST
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.integers(0, 2**32))
-def test_after_the_same_crashes_state_and_deliveries_are_the_same(data, rules, size, seed) -> None:
+def test_after_the_same_crashes_state_and_deliveries_are_the_same(data: bytes, rules, size: int, seed: int) -> None:
     """What comes later than the lateness allows may be cut elsewhere after a crash, but by columns as by lines."""
     found = []
     for tokenizer in both(1):

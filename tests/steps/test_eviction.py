@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -215,7 +216,7 @@ def test_a_state_swept_lately_is_not_swept_again() -> None:
     assert ticked_at("b", 15.3, TTL_S / 24) == 1
 
 
-async def test_a_late_hit_opens_a_new_delivery_and_its_older_version_is_refused(tmp_path) -> None:
+async def test_a_late_hit_opens_a_new_delivery_and_its_older_version_is_refused(tmp_path: Path) -> None:
     flow = Flow()
     lines = [*lines_of("a", [0, 1, 2]), *lines_of("a", [0, 0, 0, 40], key_of(1))[3:]]
     flow.read(lines)

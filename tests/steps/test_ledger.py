@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -35,7 +36,7 @@ class Stores:
     """What stores keep of sums: the highest version of each, added up by readers."""
 
     def __init__(self) -> None:
-        self.sums: dict[tuple, Sum] = {}
+        self.sums: dict[tuple[Any, ...], Sum] = {}
         self.events: dict[str, Vote] = {}
 
     def write(self, events: Sequence[Vote], sums: Sequence[Sum]) -> None:

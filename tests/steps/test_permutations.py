@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import permutations
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,7 +50,7 @@ def key_of(number: int) -> Key:
     return (KEY[0], f"agent {number}", KEY[2])
 
 
-async def written_in_order(path, batches: Iterable[Sequence[Delivery]]) -> dict[Key, list[Delivery]]:
+async def written_in_order(path: Path, batches: Iterable[Sequence[Delivery]]) -> dict[Key, list[Delivery]]:
     """What a real store shows in the end."""
     store = SqliteStore(path)
     await store.open()
@@ -96,7 +98,7 @@ def test_every_permutation_of_all_nasty_hours_gives_the_same_visible_deliveries(
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-async def test_every_permutation_gives_the_same_visible_deliveries_in_a_real_store(window: str, tmp_path) -> None:
+async def test_every_permutation_gives_the_same_visible_deliveries_in_a_real_store(window: str, tmp_path: Path) -> None:
     """All permutations share one store; their records reach it line by line, as the lines come."""
     rules = Rules(window)
     six = lines_at(NASTY_HOURS["bridges and cuts that move and come back"])
@@ -138,7 +140,9 @@ def with_repeats(lines: Sequence[Line], chance: random.Random) -> list[list[Line
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("arrange", [grouped, with_repeats])
-def test_any_grouping_and_any_repetition_gives_the_same_visible_deliveries(window: str, arrange) -> None:
+def test_any_grouping_and_any_repetition_gives_the_same_visible_deliveries(
+    window: str, arrange: Callable[..., Any]
+) -> None:
     rules = Rules(window)
     for seed in range(60):
         chance = random.Random(seed)
@@ -201,7 +205,9 @@ def test_after_very_many_crashes_the_visible_deliveries_are_those_of_the_set_of_
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of_lines(window: str, tmp_path) -> None:
+async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of_lines(
+    window: str, tmp_path: Path
+) -> None:
     """Its writer crashes, too: batches of any size, some written again."""
     rules = Rules(window)
     streams: list[list[Delivery]] = []

@@ -54,7 +54,7 @@ def fresh_keyspace(**changes: Any) -> Iterator[str]:
         connection.shutdown()
 
 
-def cql(keyspace: str, *statements: str) -> list[list[tuple]]:
+def cql(keyspace: str, *statements: str) -> list[list[tuple[Any, ...]]]:
     """What a person does with a CQL shell."""
     connection = Connection(own_settings(keyspace))
     connection.connect()

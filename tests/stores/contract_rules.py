@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, key_hash, key_text
 from app.stores.contract import Store
@@ -56,7 +57,7 @@ async def rejects_come_back(store: Store, given: Sequence[Reject]) -> None:
 
 async def deliveries_come_back(store: Store, given: Sequence[Delivery]) -> None:
     """Exactly, the highest version of each; the counts are what counting gives; visible ones are found by key and hash."""
-    expected: dict[tuple, Delivery] = {}
+    expected: dict[tuple[Any, ...], Delivery] = {}
     for one in given:
         known = expected.get(one[:4])
         if known is None or known.version < one.version:

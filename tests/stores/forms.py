@@ -7,6 +7,7 @@ import json
 import sqlite3
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, REJECT
 from app.domain.records import Delivery, Hit, Reject
@@ -38,7 +39,7 @@ REJECTS = [one._replace(**_ADDED[Reject]) for one in REJECTS]
 DELIVERIES = [one._replace(**_ADDED[Delivery]) for one in DELIVERIES]
 
 
-def documents() -> dict[str, list]:
+def documents() -> dict[str, list[Any]]:
     """The documents of Elasticsearch with their ids."""
     return {
         "raw": [[one.raw_id, json.loads(hit_document(one, 0))] for one in HITS],
@@ -47,13 +48,13 @@ def documents() -> dict[str, list]:
     }
 
 
-def encoded_rows() -> dict[str, dict[str, list]]:
+def encoded_rows() -> dict[str, dict[str, list[Any]]]:
     """Columns, and rows of hexadecimal values (null is null), of the tables of Cassandra."""
 
-    def written(values: list) -> list[str | None]:
+    def written(values: list[Any]) -> list[str | None]:
         return [None if value is None else value.hex() for value in values]
 
-    found: dict[str, tuple[rows.Rows, list]] = {
+    found: dict[str, tuple[rows.Rows, list[Any]]] = {
         "raw_weblogs": (
             rows.HITS,
             [

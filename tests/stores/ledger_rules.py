@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import permutations
+from typing import Any
 
 from app.domain.counted import Sum
 from app.flows.registry import COUNTED
@@ -151,7 +152,7 @@ async def dropping_leaves_candidates_and_users(store: Store) -> None:
     await ledgers.write_sums(VOTES, [Sum("window", "2", 600, 0, 0, 1, 0, 0)])
     await ledgers.write_sums(SPENDING, [total("u1", 5)])
     await ledgers.drop()
-    left: list[Sequence] = [each async for each in ledgers.all_events(VOTES)]
+    left: list[Sequence[Any]] = [each async for each in ledgers.all_events(VOTES)]
     left += [each async for each in ledgers.all_events(SPENDING)]
     for kind in COUNTED:
         left += [each async for each in ledgers.all_sums(kind)]

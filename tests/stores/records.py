@@ -97,7 +97,7 @@ def with_store(path: Path, work: Callable[[SqliteStore], Coroutine[Any, Any, Any
     return asyncio.run(run())
 
 
-def dump(path: Path) -> dict[str, list[tuple]]:
+def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All rows of the tables that hold records."""
     connection = sqlite3.connect(path)
     try:

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -104,7 +105,7 @@ def test_a_store_opens_with_user_and_password_over_tls(node: CassandraNode) -> N
         ({"cassandra_user": "", "cassandra_password": ""}, "asks for a user and a password"),
     ],
 )
-def test_wrong_credentials_give_one_clear_sentence(node: CassandraNode, changes: dict, said: str) -> None:
+def test_wrong_credentials_give_one_clear_sentence(node: CassandraNode, changes: dict[str, Any], said: str) -> None:
     error = why_not(access(node, **changes))
     assert isinstance(error, SettingsError)
     assert (

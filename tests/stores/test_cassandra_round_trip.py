@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -85,7 +86,7 @@ def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_ti
 ) -> None:
     bench.empty()
     kept = [one for one in given_deliveries if one.version <= 1 << 42]
-    expected: dict[tuple, list[Delivery]] = {}
+    expected: dict[tuple[Any, ...], list[Delivery]] = {}
     for one in kept:
         same = expected.setdefault(one[:4], [])
         if not same or same[0].version <= one.version:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -48,7 +49,7 @@ def bench() -> Iterator[Bench]:
 @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, versions, rnd: random.Random) -> None:
     bench.empty()
-    batches: list[list] = [[]]
+    batches: list[list[Any]] = [[]]
     for one in versions:
         if rnd.random() < 0.5:
             batches.append([])
@@ -101,7 +102,7 @@ def test_two_contents_of_one_version_never_mix_and_the_one_that_knows_the_size_w
             found.append(await bench.store.reads.deliveries_of(*KEY))
             await asyncio.to_thread(bench.empty)
 
-    found: list = []
+    found: list[Any] = []
     bench.empty()
     bench.run(work())
     assert found[0] in ([known], [other])

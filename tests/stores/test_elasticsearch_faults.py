@@ -55,7 +55,9 @@ async def test_a_poison_document_is_refused_with_the_servers_reason_and_the_othe
 
 
 @live
-async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits(monkeypatch) -> None:
+async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with elastic.opened() as store:
         sent: list[int] = []
         bulk = store.connection.bulk
@@ -74,7 +76,7 @@ async def test_a_request_that_the_server_finds_too_large_is_halved_until_it_fits
 
 @live
 async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fails_and_can_be_repeated(
-    monkeypatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(elasticsearch_sending, "ATTEMPTS", 2)
     async with elastic.opened() as store:
@@ -101,7 +103,9 @@ async def test_indices_that_were_deleted_under_a_running_store_come_again_with_t
 
 
 @live
-async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_where_it_went(monkeypatch) -> None:
+async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_where_it_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(elasticsearch_schema, "DAILY_INDICES", 5)
     async with elastic.opened() as store:
         far = [-62135596800.0, 253402300799.0, 1e300, float("inf"), -1.0]
@@ -202,7 +206,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
         ({"elasticsearch_ca": "no such file"}, "there is no such file"),
     ],
 )
-def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: dict, told: str) -> None:
+def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingsError, match=told):
         ElasticsearchStore(Settings(**wrong))
 

@@ -70,7 +70,7 @@ def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str])
     assert verdicts.refused == [] and told[1] in verdicts.blame
 
 
-def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch) -> None:
+def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bulk, "BULK_DOCUMENTS", 4)
     for largest, sizes in [(35, [3, 3, 3, 1]), (5, [1] * 10), (1000, [4, 4, 2])]:
         portions = bulk.Portions[Any](largest)

@@ -43,7 +43,7 @@ async def test_only_what_was_ingested_long_enough_ago_goes() -> None:
 
 
 async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_some_is_old_is_thinned(
-    monkeypatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(elasticsearch_retention, "AT_ONCE", 10)
     clock = Clock()

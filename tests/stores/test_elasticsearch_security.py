@@ -116,7 +116,7 @@ async def test_an_api_key_writes_and_reads(secure: Settings) -> None:
         ({"elasticsearch_user": "", "elasticsearch_api_key": "bm8gc3VjaDprZXk="}, "the API key"),
     ],
 )
-async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong: dict, who: str) -> None:
+async def test_wrong_credentials_give_one_clear_sentence(secure: Settings, wrong: dict[str, Any], who: str) -> None:
     owner = ElasticsearchStore(secure)
     await _ready(owner)
     await owner.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def stored_form_1(path: Path, changes: str = "") -> Path:
     return path
 
 
-async def everything(store: SqliteStore) -> tuple[list, list, list]:
+async def everything(store: SqliteStore) -> tuple[list[Any], list, list]:
     return (
         [one async for one in store.reads.all_hits()],
         [one async for one in store.reads.all_rejects()],
@@ -109,7 +110,7 @@ def test_a_file_that_lacks_columns_and_views_gets_them_and_keeps_its_records(tmp
     connection.close()
     assert VIEWS.items() <= views.items()
 
-    async def write(store: SqliteStore) -> list:
+    async def write(store: SqliteStore) -> list[Any]:
         await store.writes.write_deliveries([delivery(99, verdict="partial", reason="gap")])
         return [one.reason async for one in store.reads.all_deliveries() if one.version == 99]
 

@@ -71,7 +71,9 @@ async def test_keys_go_with_the_last_record_that_names_them(store: SqliteStore, 
     assert (await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /hit"))[1] == 1
 
 
-async def test_a_large_store_is_emptied_in_bounded_slices(store: SqliteStore, clock: Clock, monkeypatch) -> None:
+async def test_a_large_store_is_emptied_in_bounded_slices(
+    store: SqliteStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sqlite_retention, "SLICE_ROWS", 64)
     await store.writes.write_hits([hit(position, request=f"GET /{position % 90}") for position in range(1000)])
     await store.writes.write_deliveries([delivery(window_start=float(n), request=f"GET /{n % 90}") for n in range(500)])

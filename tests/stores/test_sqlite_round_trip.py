@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +18,9 @@ from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
-def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_hits) -> None:
+def test_hits_with_any_text_and_any_integer_come_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, given_hits
+) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits)
     )
@@ -25,7 +28,7 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
-def test_rejects_with_any_text_come_back_exactly(tmp_path_factory, given_rejects) -> None:
+def test_rejects_with_any_text_come_back_exactly(tmp_path_factory: pytest.TempPathFactory, given_rejects) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects)
     )
@@ -47,7 +50,9 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
-def test_deliveries_with_any_text_and_any_integer_come_back_exactly(tmp_path_factory, given_deliveries) -> None:
+def test_deliveries_with_any_text_and_any_integer_come_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, given_deliveries
+) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db",
         lambda store: contract_rules.deliveries_come_back(store, given_deliveries),
@@ -60,7 +65,7 @@ def test_no_two_keys_share_a_name(keys) -> None:
 
 
 @given(records.texts, records.texts, records.texts)
-def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text) -> None:
+def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text: str) -> None:
     assert key_name(ip_address, user_agent, request_text)[:16].hex() == key_hash(
         key_text(ip_address, user_agent, request_text)
     )

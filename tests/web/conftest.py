@@ -25,6 +25,8 @@ from app.web.service.status import Snapshot
 
 NOW = 1_600_000_000.0
 
+Client = TestClient[web.Request, web.Application]
+
 
 class ToldStatus:
     """A worker that says what the test wants it to say."""
@@ -74,7 +76,7 @@ def application(store: Store, status: ToldStatus, producer: Producer, settings: 
 
 
 @asynccontextmanager
-async def served(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+async def served(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
     """A client of a server on these parts."""
     app = application(store, status, producer, settings)
     server = TestServer(app)
@@ -86,7 +88,7 @@ async def served(store: Store, status: ToldStatus, producer: Producer, settings:
 
 
 @pytest.fixture
-async def client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[TestClient]:
+async def client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
     async with served(store, status, producer, settings) as client:
         yield client
 
@@ -94,7 +96,7 @@ async def client(store: Store, status: ToldStatus, producer: Producer, settings:
 @pytest.fixture
 async def small_client(
     store: Store, status: ToldStatus, producer: Producer, settings: Settings
-) -> AsyncIterator[TestClient]:
+) -> AsyncIterator[Client]:
     """Takes bodies of at most 100,000 bytes."""
     async with served(store, status, producer, msgspec.structs.replace(settings, web_max_body_bytes=100_000)) as client:
         yield client

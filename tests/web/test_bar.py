@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -16,14 +17,14 @@ from app.web.service import health, status
 
 
 @pytest.mark.parametrize("module", [coverage, health, posted, status, views, words])
-def test_the_examples_in_the_docstrings_hold(module) -> None:
+def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 
 
 @given(st.sets(st.integers(0, 260)), st.integers(1, 240), st.integers(1, 50))
-def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered, total, cells) -> None:
+def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered, total: int, cells) -> None:
     ranges = byteranges.normalise((byte, byte) for byte in covered)
     cells = min(cells, total)
     looks = [""] * cells
@@ -57,21 +58,21 @@ def test_bytes_beyond_the_size_are_left_out() -> None:
 
 
 @given(st.text())
-def test_visible_text_holds_no_character_that_hides_or_reorders(text) -> None:
+def test_visible_text_holds_no_character_that_hides_or_reorders(text: str) -> None:
     shown = words.visible(text)
     assert not {"\x00", "\x1b", "\n", "\u202e", "\u2066", "\ud800"} & set(shown)
     shown.encode("utf-8")
 
 
 @given(st.text(max_size=500), st.integers(10, 200))
-def test_an_excerpt_is_never_longer_than_asked(text, length) -> None:
+def test_an_excerpt_is_never_longer_than_asked(text: str, length) -> None:
     short = words.excerpt(text, length)
     assert len(short) <= length
     assert short == text or short[: length // 2] == text[: length // 2]
 
 
 @given(st.integers(0, 10**60))
-def test_a_size_is_never_said_to_be_larger_than_it_is(size) -> None:
+def test_a_size_is_never_said_to_be_larger_than_it_is(size: int) -> None:
     number, unit = words.size_text(size).split(" ")
     units = ["B", "kB", "MB", "GB", "TB", "PB", "EB"]
     if "e" not in number:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.records import key_hash, key_text
+from app.settings import Settings
 from app.stores import open_store
-from tests.web.conftest import served
+from app.stores.sqlite.store import SqliteStore
+from app.transports.producers import SqliteProducer
+from tests.web.conftest import Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
 KEY = ("192.0.2.7", "Player_1.0", "GET /film_1.mp4")
 
 
 @pytest.fixture
-async def filled(client, store):
+async def filled(client: Client, store: SqliteStore):
     hits = [*pieces([(0, 9), (50, 99)], 100, KEY), *pieces([(0, 99)], 100, ("192.0.2.8", "b", "GET /whole"), start=9)]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))
     return client
 
 
-async def json_of(client, path: str, status: int = 200, **params: str) -> dict:
+async def json_of(client: Client, path: str, status: int = 200, **params: str) -> dict[str, Any]:
     answer = await client.get(path, params=params)
     assert answer.content_type == "application/json"
     payload = await answer.json()
@@ -31,19 +36,19 @@ async def json_of(client, path: str, status: int = 200, **params: str) -> dict:
     return payload
 
 
-async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled, store) -> None:
+async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled: Client, store: SqliteStore) -> None:
     payload = await json_of(filled, "/deliveries/", ip_address=KEY[0], user_agent=KEY[1], request=KEY[2])
     [stored] = await store.reads.deliveries_of(*KEY)
     assert payload["deliveries"] == [{**stored._asdict(), "key_hash": key_hash(key_text(*KEY))}]
 
 
 @pytest.mark.parametrize("how", [{"key": key_text(*KEY)}, {"key_hash": key_hash(key_text(*KEY))}])
-async def test_a_key_is_found_by_its_text_and_by_its_hash(filled, how) -> None:
+async def test_a_key_is_found_by_its_text_and_by_its_hash(filled: Client, how: dict[str, Any]) -> None:
     payload = await json_of(filled, "/deliveries/", **how)
     assert [delivery["request"] for delivery in payload["deliveries"]] == [KEY[2]]
 
 
-async def test_the_newest_come_first_within_the_limit_and_of_the_verdict(filled) -> None:
+async def test_the_newest_come_first_within_the_limit_and_of_the_verdict(filled: Client) -> None:
     newest = await json_of(filled, "/deliveries")
     assert [delivery["request"] for delivery in newest["deliveries"]] == ["GET /whole", KEY[2]]
     assert len((await json_of(filled, "/deliveries/", limit="1"))["deliveries"]) == 1
@@ -56,17 +61,19 @@ async def test_the_newest_come_first_within_the_limit_and_of_the_verdict(filled)
     ("lo", "hi", "inside"),
     [("0", "9", True), ("50", "99", True), ("0", "10", False), ("10", "49", False), ("0", "99", False)],
 )
-async def test_a_part_is_contained_only_where_one_range_holds_it_all(filled, lo, hi, inside) -> None:
+async def test_a_part_is_contained_only_where_one_range_holds_it_all(
+    filled: Client, lo: str, hi: str, inside: bool
+) -> None:
     payload = await json_of(filled, f"/deliveries/{key_hash(key_text(*KEY))}", lo=lo, hi=hi)
     assert [delivery["contains"] for delivery in payload["deliveries"]] == [inside]
 
 
-async def test_contains_is_absent_where_no_part_is_asked(filled) -> None:
+async def test_contains_is_absent_where_no_part_is_asked(filled: Client) -> None:
     payload = await json_of(filled, f"/deliveries/{key_hash(key_text(*KEY))}")
     assert "contains" not in payload["deliveries"][0]
 
 
-async def test_keys_that_join_alike_are_listed_as_a_conflict(client, store) -> None:
+async def test_keys_that_join_alike_are_listed_as_a_conflict(client: Client, store: SqliteStore) -> None:
     keys = [("a", "b_c", "d"), ("a_b", "c", "d")]
     hits = [*pieces([(0, 99)], 100, keys[0]), *pieces([(0, 9)], 100, keys[1], start=5)]
     await store.writes.write_hits(hits)
@@ -96,12 +103,12 @@ async def test_keys_that_join_alike_are_listed_as_a_conflict(client, store) -> N
         {"lo": "9" * 5000, "hi": "9" * 5000},
     ],
 )
-async def test_a_bad_parameter_is_refused_in_words(filled, params) -> None:
+async def test_a_bad_parameter_is_refused_in_words(filled: Client, params: dict[str, Any]) -> None:
     payload = await json_of(filled, "/deliveries/", 400, **params)
     assert len(payload["error_message"]) < 300
 
 
-async def test_a_parameter_given_twice_is_refused(filled) -> None:
+async def test_a_parameter_given_twice_is_refused(filled: Client) -> None:
     answer = await filled.get("/deliveries/?limit=1&limit=2")
     assert answer.status == 400
 
@@ -115,11 +122,13 @@ async def test_a_parameter_given_twice_is_refused(filled) -> None:
         ("/deliveries/a/b", {}),
     ],
 )
-async def test_what_is_not_known_is_404_in_json(filled, path, params) -> None:
+async def test_what_is_not_known_is_404_in_json(filled: Client, path: str, params: dict[str, Any]) -> None:
     await json_of(filled, path, 404, **params)
 
 
-async def test_an_unreachable_store_is_503_in_json(status, producer, settings) -> None:
+async def test_an_unreachable_store_is_503_in_json(
+    status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         for path in ("/deliveries/", "/deliveries/" + "0" * 32):
@@ -131,7 +140,7 @@ async def test_an_unreachable_store_is_503_in_json(status, producer, settings) -
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "POST"])
-async def test_other_methods_are_refused_with_those_allowed(client, method) -> None:
+async def test_other_methods_are_refused_with_those_allowed(client: Client, method: str) -> None:
     answer = await client.request(method, "/deliveries/")
     assert answer.status == 405
     assert "GET" in answer.headers["Allow"]

@@ -9,8 +9,10 @@ import time
 from app.domain.counted import Sum
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
+from app.stores.sqlite.store import SqliteStore
 from app.web.counted import distribution, event_views
 from app.web.counted.event_views import spend_columns, votes_view
+from tests.web.conftest import Client
 
 HOSTILE = '<script>alert(1)</script>"&\u202e'
 
@@ -19,7 +21,7 @@ def test_the_examples_of_the_texts_hold() -> None:
     assert doctest.testmod(event_views).failed == doctest.testmod(distribution).failed == 0
 
 
-async def fill(store) -> None:
+async def fill(store: SqliteStore) -> None:
     now = int(time.time())
     start = now // 600 * 600
     await store.ledgers.put_names("candidates", {"1": HOSTILE, "2": "Ada"})
@@ -29,7 +31,9 @@ async def fill(store) -> None:
     await store.ledgers.write_sums(SPENDING, spent)
 
 
-async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(client, store) -> None:
+async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(
+    client: Client, store: SqliteStore
+) -> None:
     empty = await (await client.get("/")).text()
     assert "Top spenders" not in empty and 'id="votes"' not in empty
     await fill(store)
@@ -42,7 +46,7 @@ async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders
     assert "<script>alert" not in page and "&lt;script&gt;" in page
 
 
-async def test_a_spenders_page_shows_minutes_hours_and_days(client, store) -> None:
+async def test_a_spenders_page_shows_minutes_hours_and_days(client: Client, store: SqliteStore) -> None:
     await fill(store)
     answer = await client.get("/spender", params={"user": HOSTILE})
     page = await answer.text()

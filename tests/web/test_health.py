@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.settings import Settings
 from app.stores import open_store
+from app.stores.sqlite.store import SqliteStore
+from app.transports.producers import SqliteProducer
 from app.web.service.health import progress_problems
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
-from tests.web.conftest import NOW, served
+from tests.web.conftest import NOW, Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
 LAG = {("flow", "weblogs", 0): 3}
 
 
-async def health_of(client, status: int) -> dict:
+async def health_of(client: Client, status: int) -> dict[str, Any]:
     answer = await client.get("/health/")
     payload = await answer.json()
     assert answer.status == status, payload
@@ -26,40 +31,44 @@ async def health_of(client, status: int) -> dict:
     return payload
 
 
-async def test_a_worker_without_lag_is_healthy_however_long_ago_it_committed(client, status) -> None:
+async def test_a_worker_without_lag_is_healthy_however_long_ago_it_committed(
+    client: Client, status: ToldStatus
+) -> None:
     status.say(committed_at=NOW - 86400)
     await health_of(client, 200)
 
 
-async def test_lag_with_a_recent_commit_is_healthy(client, status) -> None:
+async def test_lag_with_a_recent_commit_is_healthy(client: Client, status: ToldStatus) -> None:
     status.say(lag=LAG, committed_at=NOW - 30)
     assert (await health_of(client, 200))["lag_messages"] == {"flow": 3}
 
 
-async def test_lag_without_commit_for_longer_than_the_setting_is_a_stall(client, status) -> None:
+async def test_lag_without_commit_for_longer_than_the_setting_is_a_stall(client: Client, status: ToldStatus) -> None:
     status.say(lag=LAG, committed_at=NOW - 31)
     payload = await health_of(client, 503)
     assert payload["problems"] == ["Group flow is stalled: 3 messages wait and nothing was committed for 31 s."]
 
 
-async def test_lag_without_any_commit_counts_from_the_start(client, status) -> None:
+async def test_lag_without_any_commit_counts_from_the_start(client: Client, status: ToldStatus) -> None:
     status.say(lag=LAG, committed_at=None, started=NOW - 29)
     await health_of(client, 200)
     status.say(started=NOW - 31)
     await health_of(client, 503)
 
 
-async def test_a_worker_that_never_started_is_not_healthy(client, status) -> None:
+async def test_a_worker_that_never_started_is_not_healthy(client: Client, status: ToldStatus) -> None:
     status.told = Snapshot(started=None, now=NOW)
     assert "has not started" in (await health_of(client, 503))["problems"][0]
 
 
-async def test_what_the_worker_itself_finds_wrong_is_told(client, status) -> None:
+async def test_what_the_worker_itself_finds_wrong_is_told(client: Client, status: ToldStatus) -> None:
     status.say(problems=("The disk is full.",))
     assert (await health_of(client, 503))["problems"] == ["The disk is full."]
 
 
-async def test_an_unreachable_store_is_not_healthy(status, producer, settings) -> None:
+async def test_an_unreachable_store_is_not_healthy(
+    status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         assert "Store sqlite is unreachable" in (await health_of(client, 503))["problems"][0]
@@ -94,7 +103,7 @@ def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(step
         assert progress.waiting_since.get("flow") == since
 
 
-async def metrics_of(client) -> dict[tuple, float]:
+async def metrics_of(client: Client) -> dict[tuple[Any, ...], float]:
     answer = await client.get("/metrics")
     assert answer.status == 200
     assert answer.content_type == "text/plain"
@@ -104,7 +113,9 @@ async def metrics_of(client) -> dict[tuple, float]:
     }
 
 
-async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(client, store, status) -> None:
+async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(
+    client: Client, store: SqliteStore, status: ToldStatus
+) -> None:
     hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, ("192.0.2.1", "b", "GET /part"), start=5)]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))
@@ -133,13 +144,15 @@ async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(clien
 
 
 @pytest.mark.parametrize("name", ['quote"back\\slash', "new\nline", "nul\x00", "\ud800", "ا\u202e"])
-async def test_hostile_source_names_do_not_break_the_metrics(client, status, name) -> None:
+async def test_hostile_source_names_do_not_break_the_metrics(client: Client, status: ToldStatus, name: str) -> None:
     status.say(watermarks={name: 5.0})
     metrics = await metrics_of(client)
     assert [value for (metric, *_), value in metrics.items() if metric == "weblogs_watermark_seconds"] == [5.0]
 
 
-async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_counted(client, status) -> None:
+async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_counted(
+    client: Client, status: ToldStatus
+) -> None:
     status.say(watermarks={f"{n}.log": float(n) for n in range(1000)})
     metrics = await metrics_of(client)
     told = [value for (metric, *_), value in metrics.items() if metric == "weblogs_watermark_seconds"]
@@ -147,7 +160,9 @@ async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_coun
     assert metrics[("weblogs_sources",)] == 1000
 
 
-async def test_metrics_go_on_without_the_store(status, producer, settings) -> None:
+async def test_metrics_go_on_without_the_store(
+    status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         metrics = await metrics_of(client)

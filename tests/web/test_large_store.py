@@ -6,6 +6,9 @@ import inspect
 
 import pytest
 
+from app.settings import Settings
+from app.stores.sqlite.store import SqliteStore
+from app.transports.producers import SqliteProducer
 from app.web.deliveries.pages import NEWEST
 from tests.web.records import deliveries, pieces
 
@@ -17,7 +20,7 @@ class Watched:
         self._reads = reads
         self.noted: dict[str, int] = {}
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str):
         attribute = getattr(self._reads, name)
         if not inspect.iscoroutinefunction(attribute):
             return attribute
@@ -32,7 +35,7 @@ class Watched:
 
 @pytest.mark.long
 async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(
-    store, status, producer, settings
+    store: SqliteStore, status, producer: SqliteProducer, settings: Settings
 ) -> None:
     from tests.web.conftest import served
 

@@ -10,11 +10,16 @@ import msgspec
 import pytest
 
 from app.errors import SettingsError
+from app.settings import Settings
+from app.stores.sqlite.store import SqliteStore
+from app.transports.producers import SqliteProducer
 from app.web.service.server import WebService
-from tests.web.conftest import application, served
+from tests.web.conftest import Client, ToldStatus, application, served
 
 
-async def test_port_0_takes_a_free_port_and_tells_it(store, status, producer, settings) -> None:
+async def test_port_0_takes_a_free_port_and_tells_it(
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     service = WebService(application(store, status, producer, settings), settings)
     await service.start()
     assert service.port > 0
@@ -26,7 +31,7 @@ async def test_port_0_takes_a_free_port_and_tells_it(store, status, producer, se
 
 
 async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
-    store, status, producer, settings
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -39,7 +44,9 @@ async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
             await service.start()
 
 
-async def test_an_address_that_is_not_ours_is_one_sentence(store, status, producer, settings) -> None:
+async def test_an_address_that_is_not_ours_is_one_sentence(
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     for host in ("192.0.2.1", "no such host"):
         elsewhere = msgspec.structs.replace(settings, web_host=host)
         service = WebService(application(store, status, producer, elsewhere), elsewhere)
@@ -57,14 +64,16 @@ async def test_an_address_that_is_not_ours_is_one_sentence(store, status, produc
         ("/weblogsmore", "*/*", "text/html"),
     ],
 )
-async def test_an_unknown_path_is_404_in_the_form_that_the_client_reads(client, path, accept, content_type) -> None:
+async def test_an_unknown_path_is_404_in_the_form_that_the_client_reads(
+    client: Client, path: str, accept: str, content_type: str
+) -> None:
     answer = await client.get(path, headers={"Accept": accept})
     assert answer.status == 404
     assert answer.content_type == content_type
 
 
 @pytest.mark.parametrize("path", ["/", "/deliveries/", "/health/", "/metrics", "/nothing", "/delivery", "/weblogs/"])
-async def test_every_answer_carries_the_security_headers(client, path) -> None:
+async def test_every_answer_carries_the_security_headers(client: Client, path: str) -> None:
     answer = await client.get(path)
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
@@ -72,7 +81,7 @@ async def test_every_answer_carries_the_security_headers(client, path) -> None:
 
 
 async def test_an_error_inside_is_500_in_json_without_a_traceback_and_is_logged(
-    store, producer, settings, caplog
+    store: SqliteStore, producer: SqliteProducer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
         def snapshot(self) -> Never:

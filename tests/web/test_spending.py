@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -12,11 +13,14 @@ import pytest
 from app.domain.counted import Sum
 from app.flows.spending import SPENDING, Transaction, spend_buckets
 from app.messages.events import read_events
+from app.settings import Settings
+from app.stores.sqlite.store import SqliteStore
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
+from tests.web.conftest import Client
 
 
-def logged(settings) -> list[Transaction]:
+def logged(settings: Settings) -> list[Transaction]:
     log = EmbeddedLog(log_path(settings.broker))
     try:
         partitions = log.partitions("spend") if "spend" in log.topics else 0
@@ -26,9 +30,9 @@ def logged(settings) -> list[Transaction]:
     return [each for value in values for each in read_events(SPENDING, value).events]
 
 
-async def fill(store, paid: list[Transaction]) -> None:
+async def fill(store: SqliteStore, paid: list[Transaction]) -> None:
     """As the flow would: two partitions' sums, written in two batches that share buckets."""
-    sums: dict[tuple, Sum] = {}
+    sums: dict[tuple[Any, ...], Sum] = {}
     for half in (paid[::2], paid):
         for each in half:
             if each in paid[::2] and half is paid:
@@ -41,7 +45,7 @@ async def fill(store, paid: list[Transaction]) -> None:
         await store.ledgers.write_sums(SPENDING, list(sums.values()))
 
 
-async def asked(client, path: str, status: int = 200) -> dict:
+async def asked(client: Client, path: str, status: int = 200) -> dict[str, Any]:
     answer = await client.get(path)
     body = await answer.json()
     assert answer.status == status, body
@@ -50,7 +54,7 @@ async def asked(client, path: str, status: int = 200) -> dict:
     return body
 
 
-async def test_a_transaction_is_durable_when_it_is_answered(client, settings) -> None:
+async def test_a_transaction_is_durable_when_it_is_answered(client: Client, settings: Settings) -> None:
     one = await client.post(
         "/spending/", json={"user_id": "u1", "cents": 2000, "transaction_id": "a", "time": "1970-01-02T00:00:00Z"}
     )
@@ -78,13 +82,17 @@ async def test_a_transaction_is_durable_when_it_is_answered(client, settings) ->
         ([{"user_id": "u", "cents": 1}, {}], "1 of 2 transactions are bad and none was taken. Number 1: user_id"),
     ],
 )
-async def test_a_bad_transaction_is_refused_and_stands_nowhere(client, settings, payload, says) -> None:
+async def test_a_bad_transaction_is_refused_and_stands_nowhere(
+    client: Client, settings: Settings, payload: dict[str, Any] | list[Any], says: str
+) -> None:
     answer = await client.post("/spending/", json=payload)
     assert answer.status == 400 and says in (await answer.json())["error_message"]
     assert logged(settings) == []
 
 
-async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_buckets_too(client, store) -> None:
+async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_buckets_too(
+    client: Client, store: SqliteStore
+) -> None:
     rng = random.Random(3)
     base = 1_600_000_000 // 86400 * 86400
     paid = [
@@ -117,7 +125,7 @@ async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_
     assert at["cents"] == 0
 
 
-async def test_top_spenders_come_most_first(client, store) -> None:
+async def test_top_spenders_come_most_first(client: Client, store: SqliteStore) -> None:
     now = time.time()
     await fill(
         store,
@@ -148,11 +156,11 @@ async def test_top_spenders_come_most_first(client, store) -> None:
         "/spending/top?limit=x",
     ],
 )
-async def test_a_bad_question_is_told_what_is_allowed(client, path) -> None:
+async def test_a_bad_question_is_told_what_is_allowed(client: Client, path: str) -> None:
     await asked(client, path, 400)
 
 
-async def test_a_long_list_says_that_there_is_more(client, store) -> None:
+async def test_a_long_list_says_that_there_is_more(client: Client, store: SqliteStore) -> None:
     await fill(store, [Transaction(str(i), "u", 1000.0 + i, 1) for i in range(5)])
     body = await asked(client, "/spending/u/transactions?from=0&limit=3")
     assert [each["transaction_id"] for each in body["transactions"]] == ["0", "1", "2"] and body["more"] is True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,12 +17,14 @@ from app.errors import LogFull
 from app.flows.votes import VOTES, Vote, vote_id_of
 from app.messages.events import read_events
 from app.settings import Settings
+from app.stores.sqlite.store import SqliteStore
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
+from app.transports.producers import SqliteProducer
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS
-from tests.web.conftest import served
+from tests.web.conftest import Client, ToldStatus, served
 
 
 def logged(settings: Settings) -> list[Vote]:
@@ -37,7 +40,7 @@ def logged(settings: Settings) -> list[Vote]:
     return [vote for read in found for vote in read.events]
 
 
-async def voted(client, status: int, payload, path: str = "/vote/") -> dict:
+async def voted(client: Client, status: int, payload, path: str = "/vote/") -> dict[str, Any]:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     answer = await client.post(path, data=data, headers={"Content-Type": "application/json"})
     body = await answer.json()
@@ -48,7 +51,7 @@ async def voted(client, status: int, payload, path: str = "/vote/") -> dict:
     return body
 
 
-async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, settings) -> None:
+async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client: Client, settings: Settings) -> None:
     before = time.time()
     first = await voted(client, 200, {"candidate_id": 2})
     second = await voted(
@@ -61,7 +64,7 @@ async def test_a_vote_is_durable_when_it_is_answered_and_has_an_id(client, setti
     assert all(before <= vote.time <= time.time() for vote in found.values())
 
 
-async def test_a_form_is_taken_as_json_is(client, settings) -> None:
+async def test_a_form_is_taken_as_json_is(client: Client, settings: Settings) -> None:
     for body in (
         b"candidate_id=3&opinion=a+b%26&kiosk_id=&user_id=u",
         b'{"candidate_id": 3, "opinion": "a b&", "user_id": "u"}',
@@ -71,7 +74,7 @@ async def test_a_form_is_taken_as_json_is(client, settings) -> None:
     assert {vote[1:2] + vote[3:] for vote in logged(settings)} == {(3, None, "u", "a b&")}
 
 
-async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client) -> None:
+async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client: Client) -> None:
     at = int(time.time()) - 60
     given = {"candidate_id": 1, "kiosk_id": "hall", "vote_time": at}
     ids = [(await voted(client, 200, given))["vote_id"] for _ in range(2)]
@@ -101,12 +104,14 @@ async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client)
         ({"candidate_id": 2, "kiosk_id": ["x"]}, "is not a vote"),
     ],
 )
-async def test_a_bad_vote_is_refused_in_one_sentence_and_stands_nowhere(client, settings, payload, says) -> None:
+async def test_a_bad_vote_is_refused_in_one_sentence_and_stands_nowhere(
+    client: Client, settings: Settings, payload: bytes | dict[str, Any] | list[Any], says: str
+) -> None:
     assert says in (await voted(client, 400, payload))["error_message"]
     assert logged(settings) == []
 
 
-async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client) -> None:
+async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client: Client) -> None:
     answer = await client.post("/vote/", json={"opinion": "test"})
     assert (answer.status, await answer.json()) == (
         400,
@@ -114,14 +119,14 @@ async def test_the_refusal_without_a_candidate_is_that_of_the_examples(client) -
     )
 
 
-async def test_too_large_a_vote_is_refused(client) -> None:
+async def test_too_large_a_vote_is_refused(client: Client) -> None:
     assert (
         "larger than 65536 bytes"
         in (await voted(client, 413, {"candidate_id": 2, "opinion": "x" * 70_000}))["error_message"]
     )
 
 
-async def test_many_votes_are_taken_all_or_none(client, settings) -> None:
+async def test_many_votes_are_taken_all_or_none(client: Client, settings: Settings) -> None:
     body = await voted(client, 200, [{"candidate_id": 1 + i % 3, "vote_id": f"v{i}"} for i in range(10_000)], "/votes/")
     assert body["votes"] == 10_000 and body["vote_ids"] == [f"v{i}" for i in range(10_000)]
     assert len(logged(settings)) == 10_000
@@ -133,7 +138,7 @@ async def test_many_votes_are_taken_all_or_none(client, settings) -> None:
     assert len(logged(settings)) == 10_000
 
 
-async def test_requests_that_arrive_together_share_one_append(client, settings) -> None:
+async def test_requests_that_arrive_together_share_one_append(client: Client, settings: Settings) -> None:
     answers = await asyncio.gather(
         *(client.post("/vote/", json={"candidate_id": 1, "vote_id": str(i)}) for i in range(300))
     )
@@ -145,7 +150,9 @@ async def test_requests_that_arrive_together_share_one_append(client, settings) 
     assert messages < 150
 
 
-async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(store, status, producer, settings) -> None:
+async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     own = msgspec.structs.replace(settings, vote_one_per_user=True)
     async with served(store, status, producer, own) as client:
         assert "user_id is required" in (await voted(client, 400, {"candidate_id": 2}))["error_message"]
@@ -176,7 +183,7 @@ class SlowProducer:
 
 
 async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(
-    store, status, producer, settings
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
 ) -> None:
     slow = SlowProducer(producer)
     own = msgspec.structs.replace(settings, overload_after=0.2)
@@ -194,7 +201,9 @@ async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accept
     assert {vote.vote_id for vote in logged(settings)} == {"before", "accepted", "after"}
 
 
-async def test_a_log_that_is_full_answers_503(store, status, producer, settings) -> None:
+async def test_a_log_that_is_full_answers_503(
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+) -> None:
     class Full(SlowProducer):
         def append(self, messages) -> None:
             raise LogFull("full")
@@ -204,7 +213,7 @@ async def test_a_log_that_is_full_answers_503(store, status, producer, settings)
         assert body == {"success": False, "error_message": "full", "vote_id": "v"}
 
 
-async def test_what_waits_is_bounded(producer) -> None:
+async def test_what_waits_is_bounded(producer: SqliteProducer) -> None:
     intake = EventIntake(producer, 2.0)
     with pytest.raises(LogFull):
         await intake.append("votes", [("k", Vote("v", 1, 1.0))] * 200_001)
@@ -212,7 +221,7 @@ async def test_what_waits_is_bounded(producer) -> None:
 
 
 async def test_the_page_with_one_button_votes_for_its_candidate_once_however_often_it_is_pressed(
-    client, settings
+    client: Client, settings: Settings
 ) -> None:
     page = await (await client.get("/vote_to_2")).text()
     assert page.count("<button>") == 1 and 'action="/vote/"' in page
@@ -226,13 +235,13 @@ async def test_the_page_with_one_button_votes_for_its_candidate_once_however_oft
         assert (await client.get(f"/vote_to_{unknown}")).status == 404
 
 
-async def test_another_sites_page_can_not_vote(client, settings) -> None:
+async def test_another_sites_page_can_not_vote(client: Client, settings: Settings) -> None:
     answer = await client.post("/vote/", json={"candidate_id": 2}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status == 403 and logged(settings) == []
 
 
 async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_list(
-    store, status, producer, settings
+    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
 ) -> None:
     async with served(store, status, producer, settings) as client:
         assert (await client.post("/candidates/", json={"id": 7, "name": "Ada"})).status == 403
@@ -260,7 +269,7 @@ async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_l
         await voted(client, 200, {"candidate_id": 99})
 
 
-async def parts_add(client, store) -> None:
+async def parts_add(client: Client, store: SqliteStore) -> None:
     """Another process adds a candidate: known within a moment."""
     await store.ledgers.put_names("candidates", {"99": "Late"})
     assert 99 not in client.server.app[PARTS].names._candidates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,15 +16,16 @@ from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
 from app.flows.deliveries import LINES as TOPIC
 from app.settings import Settings
+from app.stores.sqlite.store import SqliteStore
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
-from app.transports.producers import open_producer
+from app.transports.producers import SqliteProducer, open_producer
 from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
 from app.web.service.parts import PARTS
-from tests.web.conftest import served
+from tests.web.conftest import Client, ToldStatus, served
 
 LINES = b"one\ntwo\nthree"
 
@@ -39,7 +41,7 @@ def logged(settings: Settings) -> list[tuple[dict[str, bytes], bytes]]:
         log.close()
 
 
-async def posted(client, status: int, data, **headers: str) -> dict:
+async def posted(client: Client, status: int, data: bytes, **headers: str) -> dict[str, Any]:
     answer = await client.post(
         "/weblogs/", data=data, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
@@ -53,19 +55,21 @@ async def posted(client, status: int, data, **headers: str) -> dict:
     return payload
 
 
-async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(client, settings) -> None:
+async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(
+    client: Client, settings: Settings
+) -> None:
     payload = await posted(client, 200, LINES)
     assert payload == {"success": True, "lines": 3, "bytes": 13}
     assert logged(settings) == [({"form": b"1"}, LINES + b"\n")]
 
 
-async def test_gzip_is_taken_in_one_member_or_several(client, settings) -> None:
+async def test_gzip_is_taken_in_one_member_or_several(client: Client, settings: Settings) -> None:
     body = gzip.compress(b"one\n") + gzip.compress(b"two\n") + bytes(17)
     assert (await posted(client, 200, body, Content_Encoding="gzip"))["lines"] == 2
     assert logged(settings) == [({"form": b"1"}, b"one\ntwo\n")]
 
 
-async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client, settings) -> None:
+async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client: Client, settings: Settings) -> None:
     await posted(client, 200, LINES, Idempotency_Key="order 1")
     await posted(client, 200, LINES, Idempotency_Key="order 1")
     await posted(client, 200, LINES, Idempotency_Key="order 2")
@@ -81,12 +85,12 @@ async def test_a_key_given_twice_gives_the_same_ids_in_the_same_partition(client
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257])
-async def test_a_key_that_is_empty_or_too_long_is_400(client, settings, key) -> None:
+async def test_a_key_that_is_empty_or_too_long_is_400(client: Client, settings: Settings, key: str) -> None:
     await posted(client, 400, LINES, Idempotency_Key=key)
     assert logged(settings) == []
 
 
-async def test_a_key_of_256_characters_is_taken(client) -> None:
+async def test_a_key_of_256_characters_is_taken(client: Client) -> None:
     await posted(client, 200, LINES, Idempotency_Key="k" * 256)
 
 
@@ -101,12 +105,14 @@ async def test_a_key_of_256_characters_is_taken(client) -> None:
     ],
     ids=["empty", "empty gzip", "gzip of nothing", "no gzip", "cut off"],
 )
-async def test_an_empty_body_and_broken_gzip_are_400_and_write_nothing(client, settings, data, encoding) -> None:
+async def test_an_empty_body_and_broken_gzip_are_400_and_write_nothing(
+    client: Client, settings: Settings, data: bytes, encoding: str
+) -> None:
     await posted(client, 400, data, Content_Encoding=encoding)
     assert logged(settings) == []
 
 
-async def test_broken_gzip_is_400_even_where_the_first_member_is_good(client, settings) -> None:
+async def test_broken_gzip_is_400_even_where_the_first_member_is_good(client: Client, settings: Settings) -> None:
     await posted(client, 400, gzip.compress(LINES) + b"garbage", Content_Encoding="gzip")
     damaged = bytearray(gzip.compress(LINES * 1000))
     damaged[-6] ^= 1  # in the checksum
@@ -114,17 +120,17 @@ async def test_broken_gzip_is_400_even_where_the_first_member_is_good(client, se
     assert logged(settings) == []
 
 
-async def test_many_thousand_gzip_members_are_400(client, settings) -> None:
+async def test_many_thousand_gzip_members_are_400(client: Client, settings: Settings) -> None:
     await posted(client, 400, gzip.compress(b"") * (MAX_GZIP_MEMBERS + 1), Content_Encoding="gzip")
     assert logged(settings) == []
 
 
 @pytest.mark.parametrize("encoding", ["br", "deflate", "gzip, gzip", "x" * 500])
-async def test_another_encoding_is_415(client, encoding) -> None:
+async def test_another_encoding_is_415(client: Client, encoding: str) -> None:
     await posted(client, 415, LINES, Content_Encoding=encoding)
 
 
-async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_413(small_client, settings) -> None:
+async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_413(small_client: Client, settings: Settings) -> None:
     lines = b"x" * 49 + b"\n"
     await posted(small_client, 200, lines * 2000)
     await posted(small_client, 413, lines * 2000 + b"y")
@@ -132,7 +138,7 @@ async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_413(small_clien
     assert b"".join(value for _, value in logged(settings)) == lines * 2000
 
 
-async def test_a_body_without_a_length_is_bounded_all_the_same(small_client, settings) -> None:
+async def test_a_body_without_a_length_is_bounded_all_the_same(small_client: Client, settings: Settings) -> None:
     async def endless():
         for _ in range(100):
             yield b"z" * 9_999 + b"\n"
@@ -142,7 +148,7 @@ async def test_a_body_without_a_length_is_bounded_all_the_same(small_client, set
     assert logged(settings) == []
 
 
-async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client, settings) -> None:
+async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client: Client, settings: Settings) -> None:
     squeeze = zlib.compressobj(9, wbits=31)
     bomb = b"".join(squeeze.compress(bytes(1 << 20)) for _ in range(64)) + squeeze.flush()
     assert len(bomb) < 100_000
@@ -153,7 +159,7 @@ async def test_a_gzip_bomb_is_413_and_gives_back_what_it_held(small_client, sett
 
 
 async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_come_again(
-    small_client, settings
+    small_client: Client, settings: Settings
 ) -> None:
     go_on = asyncio.Event()
 
@@ -171,7 +177,9 @@ async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_
     assert budget.left_bytes == 400_000
 
 
-async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(store, status, settings) -> None:
+async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(
+    store: SqliteStore, status: ToldStatus, settings: Settings
+) -> None:
     small = msgspec.structs.replace(settings, log_max_bytes=1 << 20)
     small.data_dir.mkdir(parents=True, exist_ok=True)
     producer = open_producer(small)
@@ -189,24 +197,24 @@ async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropp
     assert sum(len(value) for _, value in logged(settings)) == taken * len(body)
 
 
-async def test_a_log_that_can_not_be_written_is_503(client, producer) -> None:
+async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: SqliteProducer) -> None:
     producer.close()
     await posted(client, 503, LINES)
 
 
-async def test_another_sites_page_can_not_post_lines(client, settings) -> None:
+async def test_another_sites_page_can_not_post_lines(client: Client, settings: Settings) -> None:
     await posted(client, 403, LINES, Sec_Fetch_Site="cross-site")
     assert logged(settings) == []
 
 
-async def test_reading_the_path_is_405_with_what_is_allowed(client) -> None:
+async def test_reading_the_path_is_405_with_what_is_allowed(client: Client) -> None:
     answer = await client.get("/weblogs/")
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
     assert (await answer.json())["success"] is False
 
 
-async def test_requests_at_once_are_all_durable_and_each_is_whole(client, settings) -> None:
+async def test_requests_at_once_are_all_durable_and_each_is_whole(client: Client, settings: Settings) -> None:
     bodies = [f"client {n} first\nclient {n} second\n".encode() for n in range(30)]
     answers = await asyncio.gather(*(client.post("/weblogs/", data=body) for body in bodies))
     assert {answer.status for answer in answers} == {200}
@@ -216,7 +224,7 @@ async def test_requests_at_once_are_all_durable_and_each_is_whole(client, settin
 class Recorder:
     """Counts the writes of a producer."""
 
-    def __init__(self, producer) -> None:
+    def __init__(self, producer: SqliteProducer) -> None:
         self.producer = producer
         self.writes: list[int] = []
 
@@ -228,7 +236,7 @@ class Recorder:
         self.writes.append(len(messages))
 
 
-async def test_requests_that_arrive_during_a_write_share_the_next(producer, settings) -> None:
+async def test_requests_that_arrive_during_a_write_share_the_next(producer: SqliteProducer, settings: Settings) -> None:
     recorder = Recorder(producer)
     intake = LogIntake(recorder, settings)
     await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(50)))
@@ -237,7 +245,9 @@ async def test_requests_that_arrive_during_a_write_share_the_next(producer, sett
     assert len(recorder.writes) <= 2
 
 
-async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer, settings) -> None:
+async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
+    producer: SqliteProducer, settings: Settings
+) -> None:
     intake = LogIntake(producer, settings)
     gone = asyncio.create_task(intake.append(b"gone\n", None))
     stays = asyncio.create_task(intake.append(b"stays\n", None))
@@ -248,7 +258,9 @@ async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer, s
     assert b"stays\n" in [value for _, value in logged(settings)]
 
 
-async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(producer, settings) -> None:
+async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(
+    producer: SqliteProducer, settings: Settings
+) -> None:
     class FailsOnce(Recorder):
         def append(self, messages) -> None:
             if not self.writes:
@@ -264,7 +276,7 @@ async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goe
     assert logged(settings) == [({"form": b"1"}, b"later\n")]
 
 
-async def test_after_close_nothing_is_accepted(producer, settings) -> None:
+async def test_after_close_nothing_is_accepted(producer: SqliteProducer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     await intake.append(LINES, None)
     await intake.close()
@@ -272,7 +284,7 @@ async def test_after_close_nothing_is_accepted(producer, settings) -> None:
         await intake.append(LINES, None)
 
 
-async def test_posts_without_key_take_the_partitions_in_turn(client, settings) -> None:
+async def test_posts_without_key_take_the_partitions_in_turn(client: Client, settings: Settings) -> None:
     for _ in range(settings.partitions):
         await posted(client, 200, LINES)
     log = EmbeddedLog(log_path(settings.broker))
@@ -281,7 +293,7 @@ async def test_posts_without_key_take_the_partitions_in_turn(client, settings) -
 
 
 @given(st.binary(max_size=3000), st.integers(1024, 2048), st.integers(64, 512))
-def test_the_values_of_a_body_are_the_body_cut_at_line_ends(body, chunk_bytes, max_line_bytes) -> None:
+def test_the_values_of_a_body_are_the_body_cut_at_line_ends(body, chunk_bytes: int, max_line_bytes: int) -> None:
     settings = Settings(chunk_bytes=chunk_bytes, max_line_bytes=max_line_bytes)
     whole = body if body.endswith(b"\n") else body + b"\n"
     at = 0

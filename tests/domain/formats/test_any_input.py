@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -150,14 +151,16 @@ def iso(seconds: int) -> str:
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, STATUS, RANGES)
-def test_weblog_tsv_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, status, ends) -> None:
+def test_weblog_tsv_gives_back_what_a_line_was_made_from(
+    seconds: float, ip: str, agent: str, path: Path, status, ends
+) -> None:
     line = f"-\t{iso(seconds)}\t{ip}\t{agent}\tGET {path} HTTP/1.1\t{status}\t{ends[0]}-{ends[1]}"
     assert read("weblog_tsv", line) == (float(seconds), ip, agent, f"GET {path}", "GET", status, *ends, None, None, 0)
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, STATUS, BYTES, RANGES, st.none() | BYTES)
 def test_the_common_family_gives_back_what_a_line_was_made_from(
-    seconds, ip, agent, path, status, sent, ends, total
+    seconds: float, ip: str, agent: str, path: Path, status, sent, ends, total: int
 ) -> None:
     line = f'{ip} - - [{clf(seconds)}] "HEAD {path} HTTP/2.0" {status} {sent}'
     whole = float(seconds), ip, agent, f"HEAD {path}", "HEAD", status
@@ -170,13 +173,17 @@ def test_the_common_family_gives_back_what_a_line_was_made_from(
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, STATUS, BYTES, BYTES)
-def test_s3_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, status, sent, size) -> None:
+def test_s3_gives_back_what_a_line_was_made_from(
+    seconds: float, ip: str, agent: str, path: Path, status, sent, size: int
+) -> None:
     line = f'o b [{clf(seconds)}] {ip} - r REST.GET.OBJECT k "GET {path} HTTP/1.1" {status} - {sent} {size} 1 1 "-" "{agent}" - h'
     assert read("s3", line) == (float(seconds), ip, agent, f"GET {path}", "GET", status, None, None, sent, size, 0)
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, st.integers(400, 499), BYTES, RANGES)
-def test_named_columns_give_back_what_a_line_was_made_from(seconds, ip, agent, path, status, sent, ends) -> None:
+def test_named_columns_give_back_what_a_line_was_made_from(
+    seconds: float, ip: str, agent: str, path: Path, status, sent, ends
+) -> None:
     values = dict.fromkeys(FIELDS, "-")
     date, clock = iso(seconds).split()
     values.update(
@@ -194,7 +201,9 @@ def test_named_columns_give_back_what_a_line_was_made_from(seconds, ip, agent, p
 
 
 @given(SECONDS, CLIENTS, st.text(max_size=20), PATHS, STATUS, BYTES, RANGES, BYTES)
-def test_json_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, status, sent, ends, total) -> None:
+def test_json_gives_back_what_a_line_was_made_from(
+    seconds: float, ip: str, agent: str, path: Path, status, sent, ends, total: int
+) -> None:
     fields = {"time": seconds, "ip_address": ip, "user_agent": agent, "method": "GET", "path": path, "status": status}
     line = json.dumps({**fields, "size": sent, "lo": ends[0], "hi": ends[1], "total_bytes": total})
     time = float(seconds)
@@ -202,7 +211,7 @@ def test_json_gives_back_what_a_line_was_made_from(seconds, ip, agent, path, sta
 
 
 @given(SECONDS, PATHS, BYTES)
-def test_cdn_tsv_gives_back_what_a_line_was_made_from(seconds, url, size) -> None:
+def test_cdn_tsv_gives_back_what_a_line_was_made_from(seconds: float, url, size: int) -> None:
     when = datetime.fromtimestamp(seconds, UTC).strftime("%d/%m/%Y\t%H:%M:%S")
     assert read("cdn_tsv", f"{when}\t{size}\t{url}") == (
         float(seconds),

@@ -3,6 +3,8 @@ bytes together, a script of 150 and a style sheet of 10)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
@@ -19,7 +21,7 @@ LINES = [
 
 
 @pytest.mark.parametrize("head", [(), (HEAD,)])
-def test_the_worked_example_reads_in_all_fields_with_heads_or_without(head) -> None:
+def test_the_worked_example_reads_in_all_fields_with_heads_or_without(head: tuple[Any, ...]) -> None:
     assert sum(SIZES) == 85_251
     for at, line in enumerate(LINES):
         url, size = line.split("\t")[3], int(line.split("\t")[2])

@@ -3,11 +3,13 @@ hang-ups and older column counts follow its table of fields, as it has no exampl
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.cloudfront import FIELDS
-from app.domain.records import HitFlag
+from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, read, reject
 
 HEADS = ("#Version: 1.0", "#Fields: " + " ".join(FIELDS))
@@ -70,7 +72,9 @@ CURL = failed("22:37:02", "SEA19-C2", "/", "-", "curl/7.55.1", "kBkDzGnceVtWHqSC
         (CURL, hit(1576276622.0, "192.0.2.200", "curl/7.55.1", "GET /", "GET", 502, bytes_sent=900, flags=COUNTED)),
     ],
 )
-def test_the_documented_lines_read_in_all_fields_with_heads_or_by_their_33_columns(head, line, expected) -> None:
+def test_the_documented_lines_read_in_all_fields_with_heads_or_by_their_33_columns(
+    head: tuple[Any, ...], line: str, expected: Parsed | None
+) -> None:
     page = hit(
         INDEX,
         "192.0.2.100",
@@ -181,7 +185,7 @@ def test_the_request_is_method_stem_and_query_without_the_host(method: str, quer
     ],
 )
 def test_a_result_that_turned_into_an_error_says_that_the_transfer_broke_off(
-    status, result, response_result, detail, aborted
+    status: str, result: str, response_result: str, detail: str, aborted: bool
 ) -> None:
     line = columns(
         sc_status=status,

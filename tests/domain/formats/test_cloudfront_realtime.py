@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.cloudfront_realtime import FIELDS
+from app.domain.records import Parsed
 from tests.domain.formats.reading import hit, read, reject
 
 
@@ -45,7 +46,7 @@ def columns(**changes: str) -> str:
         ),
     ],
 )
-def test_lines_of_the_documented_order_read_in_all_fields(change: dict[str, str], expected) -> None:
+def test_lines_of_the_documented_order_read_in_all_fields(change: dict[str, str], expected: Parsed) -> None:
     assert read("cloudfront_realtime", columns(**change)) == expected
 
 

@@ -4,6 +4,8 @@ Apache's %v:%p %h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" "%{Content
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.records import HitFlag
@@ -25,7 +27,7 @@ LINES = [
 
 
 @pytest.mark.parametrize(("line", "expected"), LINES)
-def test_common_reads_in_all_fields(line, expected) -> None:
+def test_common_reads_in_all_fields(line: str, expected: tuple[Any, ...]) -> None:
     time, ip, request, method, status, sent = expected
     flags = HTTP2 if "HTTP/2" in line else 0
     assert read("common", line) == hit(time, ip, "-", request, method, status, bytes_sent=sent, flags=flags)
@@ -35,7 +37,9 @@ def test_common_reads_in_all_fields(line, expected) -> None:
 @pytest.mark.parametrize(
     ("name", "before"), [("combined", ""), ("vhost_combined", "example.com:443 "), ("vhost_combined", "example.com ")]
 )
-def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(name, before, line, expected) -> None:
+def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(
+    name: str, before: str, line: str, expected: tuple[Any, ...]
+) -> None:
     time, ip, request, method, status, sent = expected
     flags = HTTP2 if "HTTP/2" in line else 0
     line = f'{before}{line} "http://www.example.com/start.html" "{NAV}"'
@@ -54,7 +58,7 @@ def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(name, before,
         ("-", "-", (None, None, None, None)),
     ],
 )
-def test_combined_range_reads_in_all_fields(text, sent, expected) -> None:
+def test_combined_range_reads_in_all_fields(text: str, sent: str, expected: tuple[Any, ...]) -> None:
     line = f'{FRANK.removesuffix("2326")}{sent} "-" "{NAV}" "{text}"'
     assert read("combined_range", line) == hit(
         FRANK_TIME, "127.0.0.1", NAV, "GET /apache_pb.gif", "GET", 200, *expected

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.formats import FORMATS
+from app.domain.formats.base import Format
 from app.domain.formats.json_fields import FIELDS
 from app.domain.records import REASONS
 
@@ -19,5 +20,5 @@ def test_every_format_field_and_reason_stands_on_the_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("log_format", FORMATS.values(), ids=list(FORMATS))
-def test_every_format_has_a_title_of_one_sentence(log_format) -> None:
+def test_every_format_has_a_title_of_one_sentence(log_format: Format) -> None:
     assert log_format.title.endswith(".") and "\n" not in log_format.title

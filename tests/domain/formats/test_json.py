@@ -4,11 +4,13 @@ fields, nginx's documented variables in `escape=json` manner, the fields that Lo
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.json_fields import lookups
+from app.domain.records import Parsed
 from tests.domain.formats.reading import hit, read, reject
 
 TIME = 1596213967.0  # 2020-07-31 16:46:07
@@ -56,7 +58,7 @@ CADDY = (
         ),
     ],
 )
-def test_known_names_read_in_all_fields(line: str, expected) -> None:
+def test_known_names_read_in_all_fields(line: str, expected: Parsed) -> None:
     assert read("json", line) == expected
 
 
@@ -112,7 +114,7 @@ def test_a_wrong_field_map_is_refused_at_once(setting: str, message: str) -> Non
         ([1596213967], TIME),
     ],
 )
-def test_times_are_iso_or_epochs(time, seconds: float) -> None:
+def test_times_are_iso_or_epochs(time: float | list[Any] | str, seconds: float) -> None:
     assert read("json", record(time=time)).time == seconds
 
 
@@ -160,7 +162,7 @@ def test_numbers_of_any_size_keep_every_digit() -> None:
         ({"bytes_sent": 1.5}, "bad_columns"),
     ],
 )
-def test_a_wrong_value_is_rejected_with_its_reason(change: dict, reason: str) -> None:
+def test_a_wrong_value_is_rejected_with_its_reason(change: dict[str, Any], reason: str) -> None:
     assert reject("json", record(**change)) == reason
 
 
@@ -185,7 +187,7 @@ def test_what_is_no_json_object_is_bad_columns(line: str) -> None:
         {"content_range": ["pages 1-2/3"]},
     ],
 )
-def test_a_range_that_is_none_costs_the_range_and_not_the_hit(change: dict) -> None:
+def test_a_range_that_is_none_costs_the_range_and_not_the_hit(change: dict[str, Any]) -> None:
     assert read("json", record(**change)) == read("json", record())
 
 

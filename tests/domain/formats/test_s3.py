@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.domain.records import Parsed
 from tests.domain.formats.reading import hit, read, reject
 
 OWNER = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
@@ -84,7 +85,7 @@ def download(
         ),
     ],
 )  # fmt: skip
-def test_lines_read_in_all_fields(line, expected) -> None:
+def test_lines_read_in_all_fields(line: str, expected: Parsed) -> None:
     assert read("s3", line) == expected
 
 

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
-from app.domain.records import HitFlag
+from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, read, reject
 
 IIS6 = "#Fields: date time c-ip cs-username s-ip s-port cs-method cs-uri-stem cs-uri-query sc-status cs(User-Agent)"
@@ -57,7 +59,7 @@ MSIE10 = "Mozilla/5.0 (compatible; MSIE 10.0; Windows NT 6.2; WOW64; Trident/6.0
         ),
     ],
 )  # fmt: skip
-def test_lines_of_iis_read_in_all_fields(fields, line, expected) -> None:
+def test_lines_of_iis_read_in_all_fields(fields: str, line: str, expected: Parsed) -> None:
     assert read("w3c", line, ("#Version: 1.0", fields)) == expected
 
 
@@ -83,7 +85,7 @@ def test_times_alone_without_a_date_directive_are_bad_time() -> None:
         ("sc(Content-Range)", "-", (None, None, 732, None)),
     ],
 )
-def test_a_content_range_column_gives_offsets_and_size(name: str, text: str, expected: tuple) -> None:
+def test_a_content_range_column_gives_offsets_and_size(name: str, text: str, expected: tuple[Any, ...]) -> None:
     head = (f"#Fields: date time c-ip cs-method cs-uri-stem sc-status sc-bytes {name}",)
     line = f"2020-07-31 16:46:07 203.0.113.9 GET /a 206 732 {text}"
     assert read("w3c", line, head) == hit(1596213967.0, "203.0.113.9", "-", "GET /a", "GET", 206, *expected, 1)

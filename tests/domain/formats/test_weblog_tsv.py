@@ -39,7 +39,9 @@ def row(
         ("09:00:05", "120.250.243.111", CHROME, FILE_2, 206, 1436, 1795),
     ],
 )
-def test_the_worked_example_reads_in_all_fields(clock, ip, agent, request_text, status, lo, hi) -> None:
+def test_the_worked_example_reads_in_all_fields(
+    clock: str, ip: str, agent: str, request_text: str, status: int, lo: int, hi: int
+) -> None:
     hours, minutes, seconds = map(int, clock.split(":"))
     line = row(f"2020-07-31 {clock}", ip, agent, request_text, str(status), f"{lo}-{hi}")
     expected = hit(MIDNIGHT + hours * 3600 + minutes * 60 + seconds, ip, agent, request_text, "GET", status, lo, hi)
@@ -78,7 +80,9 @@ def test_seconds_may_have_a_fraction() -> None:
         ("\\x16\\x03\\x01", "\\x16\\x03\\x01", None),
     ],
 )
-def test_a_request_keeps_its_text_without_protocol_and_broken_ones_have_no_method(logged, request_text, method) -> None:
+def test_a_request_keeps_its_text_without_protocol_and_broken_ones_have_no_method(
+    logged: str, request_text: str, method: str | None
+) -> None:
     found = read("weblog_tsv", row(request=logged))
     assert (found.request, found.method) == (request_text, method)
 
