@@ -54,6 +54,8 @@ class Field(NamedTuple):
     """It may be None."""
     default: Any = _NEEDED
     """What a record has that was stored before the field was there."""
+    since: int = 1
+    """The form of the record from which on it has the field."""
     label: str = ""
     """Its name in files and documents, where that is another one."""
     listed: bool = True
@@ -86,11 +88,25 @@ class Table:
             raise TypeError(f"the fields of {record.__name__} are {', '.join(names)}, in this order")
         self.record = record
         self.fields = fields
+        self.form = max(field.since for field in fields)
+        """The number of the form of lists that have all fields; each smaller number is one that came before."""
         self.at = {name: at for at, name in enumerate(names)}
         """The index of each field: for code that takes records as plain tuples."""
 
     def __getitem__(self, name: str) -> Field:
         return self.fields[self.at[name]]
+
+    def reader(self, form: int) -> Callable[[Sequence[Any]], Any]:
+        """The function from a list of that form to the record: what the form has no field for gets its default."""
+        make: Callable[[Sequence[Any]], Any] = self.record._make  # type: ignore[attr-defined]
+        later = tuple(field for field in self.fields if field.since > form)
+        if not later:
+            return make
+        if later != self.fields[-len(later) :]:
+            raise TypeError(
+                f"fields of {self.record.__name__} that are new in form {form + 1} or later must be the last"
+            )
+        return lambda row: make((*row, *(field.absent for field in later)))
 
     def without(self, *names: str) -> tuple[Field, ...]:
         """All but these, in their order."""
@@ -225,5 +241,6 @@ DELIVERY = Table(
         "they were sent",
         "bytes, inclusive",
         default=[],
+        since=2,
     ),
 )

@@ -1,16 +1,16 @@
 """Messages that are lists of records: `weblogs_reduced` (deliveries) and `weblogs_rejects` (rejects).
 
-A message is `[form, [record, …]]`, each record a list of its fields in order.
+A message is `[form, [record, …]]`, each record a list of its fields in order. The forms follow from the tables of fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from app.domain.fields import DELIVERY
+from app.domain.fields import DELIVERY, REJECT, Table
 from app.domain.records import Delivery, Reject
 from app.flows.deliveries import REDUCED, REJECTS
 from app.messages.forms import FormDecoders
@@ -18,24 +18,21 @@ from app.messages.splitting import MAX_MESSAGE_BYTES, split
 
 __all__ = ["decode_deliveries", "decode_rejects", "encode_deliveries", "encode_rejects"]
 
-DELIVERIES_FORM = 2
-REJECTS_FORM = 1
 _ROOM_BYTES = 16
 """For the form and the brackets."""
 
-Record = TypeVar("Record")
 _encode = msgspec.json.Encoder().encode
 _decode_rows = msgspec.json.Decoder(tuple[int, list[tuple[Any, ...]]]).decode
 
 
 def encode_deliveries(deliveries: Sequence[Delivery], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
     """As the values of one message, or of several in order if one would be larger than `max_bytes`."""
-    return _encode_list(DELIVERIES_FORM, deliveries, max_bytes)
+    return _encode_list(DELIVERY.form, deliveries, max_bytes)
 
 
 def encode_rejects(rejects: Sequence[Reject], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
     """As encode_deliveries; no rejects are no message."""
-    return _encode_list(REJECTS_FORM, rejects, max_bytes) if rejects else []
+    return _encode_list(REJECT.form, rejects, max_bytes) if rejects else []
 
 
 def _encode_list(form: int, records: Sequence[object], max_bytes: int) -> list[bytes]:
@@ -46,21 +43,16 @@ def _encode_list(form: int, records: Sequence[object], max_bytes: int) -> list[b
     return [_encode((form, piece)) for piece in pieces]
 
 
-def _reader(make: Callable[[tuple[Any, ...]], Record]) -> Callable[[bytes], list[Record]]:
-    def read(value: bytes) -> list[Record]:
-        _, rows = _decode_rows(value)
-        return list(map(make, rows))
+def _decoders(topic: str, table: Table) -> FormDecoders[list[Any]]:
+    def reader(form: int) -> Callable[[bytes], list[Any]]:
+        record = table.reader(form)
+        return lambda value: list(map(record, _decode_rows(value)[1]))
 
-    return read
-
-
-def _delivery_of_form_1(fields: tuple[Any, ...]) -> Delivery:
-    """Without `doubtful`."""
-    return Delivery._make((*fields, DELIVERY["doubtful"].absent))
+    return FormDecoders(topic, {form: reader(form) for form in range(1, table.form + 1)})
 
 
-_deliveries = FormDecoders(REDUCED, {1: _reader(_delivery_of_form_1), DELIVERIES_FORM: _reader(Delivery._make)})
-_rejects = FormDecoders(REJECTS, {REJECTS_FORM: _reader(Reject._make)})
+_deliveries: FormDecoders[list[Delivery]] = _decoders(REDUCED, DELIVERY)
+_rejects: FormDecoders[list[Reject]] = _decoders(REJECTS, REJECT)
 decode_deliveries = _deliveries.decode
 """From a message of `weblogs_reduced`. Raises UnknownForm and DamagedMessage."""
 decode_rejects = _rejects.decode
