@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.open_deliveries import no_sizes
+from app.domain.requests import query_rule
 from app.engine.reading import Agent, Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
@@ -35,7 +36,7 @@ class RangeMerging:
     def __init__(self, app: Any, table: BatchTable) -> None:
         self._app, self._table, self._outside = app, table, app.outside
         own = app.outside.settings
-        self._sizes = Sizes(Path(own.sizes)) if own.sizes else None
+        self._sizes = Sizes(Path(own.sizes), query_rule(own.query)) if own.sizes else None
         self._merger = Merger(own.rules, self._sizes or no_sizes, own.state_ttl, own.changelog_batch_bytes)
 
     async def run(self, stream: Any) -> None:

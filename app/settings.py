@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
+from app.domain.requests import query_rule
 from app.domain.windows import Rules
 from app.errors import MASK, SettingsError, keep_secret, masked
 
@@ -87,6 +88,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " one that is not in them. Empty: loopback and private networks."
         ),
     ] = ""
+    query: Annotated[
+        str,
+        _says(
+            "What of a request's query tells files apart: keep (all of it), signed (all but the parameters of signed"
+            " addresses, as X-Amz-Signature), drop (nothing), or only:a,b (these parameters)."
+        ),
+    ] = "signed"
     # -- windows
     window: Annotated[Window, _says("How hits are cut into deliveries: last_touch, first_touch, day or all.")] = (
         "last_touch"
@@ -269,6 +277,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             clients(self.trusted_proxies)
         except ValueError as error:
             raise SettingsError(f"{PREFIX}TRUSTED_PROXIES={self.trusted_proxies!r}: {error}") from None
+        try:
+            query_rule(self.query)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}QUERY={self.query!r}: {error}") from None
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(
                 f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka"

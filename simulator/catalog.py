@@ -37,7 +37,7 @@ _WORDS = (
     "keynote",
     "field_notes",
 )
-_ENDINGS = (".mp4", ".mp3", ".m4a", ".zip", ".pdf", ".webm", ".mp3?token=a_b&x=1", "%20final%20cut.mp4")
+_ENDINGS = (".mp4", ".mp3", ".m4a", ".zip", ".pdf", ".webm", ".mp3?part=a_b&x=1", "%20final%20cut.mp4")
 _FIRST_OCTETS = (5, 23, 31, 46, 62, 63, 77, 80, 84, 91, 93, 101, 109, 120, 134, 145, 151, 176, 185, 193, 203, 212)
 _SMALLEST_BYTES = 2_000
 _LARGEST_BYTES = 60_000_000

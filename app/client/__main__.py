@@ -20,6 +20,7 @@ from typing import NoReturn
 from app.client.answer import Answer, Exit, Part, answer
 from app.client.text import answer_json, answer_text, error_json, keys_json, keys_text
 from app.domain.records import key_hash
+from app.domain.requests import QueryRule, key_request, query_rule
 from app.errors import SettingsError, StoreError
 from app.settings import settings
 from app.stores import open_store
@@ -98,10 +99,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return asked
 
 
-async def _keys(store: Store, asked: argparse.Namespace) -> list[Key]:
+async def _keys(store: Store, asked: argparse.Namespace, query: QueryRule) -> list[Key]:
+    """As the key is stored; else as it is without what `query` leaves out of a request, so that a signed address may be pasted."""
     if asked.key is None:
-        return [(asked.ip_address, asked.user_agent, asked.request)]
-    return await store.reads.keys_by_hash(key_hash(asked.key))
+        return [(asked.ip_address, asked.user_agent, key_request(asked.request, query))]
+    keys = await store.reads.keys_by_hash(key_hash(asked.key))
+    return keys or await store.reads.keys_by_hash(key_hash(key_request(asked.key, query)))
 
 
 async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
@@ -112,7 +115,7 @@ async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
     store = open_store(name, configured, read_only=True)
     try:
         await store.open()
-        keys = await _keys(store, asked)
+        keys = await _keys(store, asked, query_rule(configured.query))
         if len(keys) > 1:
             return keys
         if not keys:

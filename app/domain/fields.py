@@ -153,6 +153,13 @@ HIT = Table(
     Field("raw_id", Kind.RAW_ID, "made from `source` and `position`, unless the shipper gave the line an id"),
     Field("source", Kind.TEXT, _SOURCE),
     Field("position", Kind.INTEGER, _POSITION),
+    Field(
+        "asked",
+        Kind.TEXT,
+        "the request as logged, if `WEBLOGS_QUERY` leaves parameters out of `request`; else null",
+        optional=True,
+        default=None,
+    ),
 )
 
 REJECT = Table(

@@ -13,6 +13,8 @@ from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser, unread_by
+from app.domain.records import Parsed
+from app.domain.requests import KEEP, QueryRule, key_request, may_change
 
 __all__ = [
     "FUTURE_S",
@@ -34,6 +36,7 @@ _BLOCK = 256
 """So many lines are read again one by one where one of them is no hit."""
 _JUNK = "\x00\ufeff"
 _time = itemgetter(0)
+_REQUEST = Parsed._fields.index("request")
 
 
 class BadAt(NamedTuple):
@@ -60,6 +63,8 @@ class ReadLines(NamedTuple):
     """Of the hits: see watermarks.Advance."""
     unread: dict[str, int] = {}
     """What was passed over in lines that are hits: a sentence and how many times."""
+    asked: dict[int, str] = {}
+    """By the index of a hit: its request as logged, if parameters are left out of it."""
 
     @property
     def lines(self) -> int:
@@ -82,6 +87,7 @@ def read_lines(
     position: int = 0,
     positions: Sequence[int] | None = None,
     header_row: bool = False,
+    query: QueryRule = KEEP,
 ) -> ReadLines:
     """Read whole lines with a format's parser.
 
@@ -96,7 +102,21 @@ def read_lines(
     for at in range(0, len(lines), _BLOCK):
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)
-    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse))
+    asked = _keyed(read.hits, query) if may_change(data, query) else {}
+    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse), asked)
+
+
+def _keyed(hits: list[tuple[Any, ...]], query: QueryRule) -> dict[int, str]:
+    """Leave parameters out of the requests, in place; gives the requests that change, as logged, by their index."""
+    asked = {}
+    for index, hit in enumerate(hits):
+        request = hit[_REQUEST]
+        if request is not None and "?" in request:
+            key = key_request(request, query)
+            if key != request:
+                asked[index] = request
+                hits[index] = (*hit[:_REQUEST], key, *hit[_REQUEST + 1 :])
+    return asked
 
 
 class _Reading:

@@ -101,6 +101,8 @@ class Hit(NamedTuple):
     """Id of the source: fingerprint of a file, or the topic partition of a message without one."""
     position: int
     """Byte offset of the line in the decompressed file, or (offset, line) of a message in one number."""
+    asked: str | None = None
+    """The request as logged, if parameters of its query are left out of `request`: see app.domain.requests."""
 
 
 class Reject(NamedTuple):

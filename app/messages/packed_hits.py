@@ -66,6 +66,7 @@ class PackedHits(msgspec.Struct, array_like=True):
                 identify(position),
                 source,
                 position,
+                None,
             )
 
     def bytes_alone(self, size_of: Callable[[PackedHits], int]) -> Iterator[int]:

@@ -24,10 +24,12 @@ __all__ = [
     "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of"
 ]  # fmt: skip
 
-TOKENS_FORM = 1
+TOKENS_FORM = 2
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
 """Of a row of a group: all hits of a group are of one source."""
 TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
+_BEHIND = slice(POSITION + 1, None)
+_ABSENT = (None,) * (len(ROW_FIELDS) - POSITION - 1)
 
 
 class HitGroup(msgspec.Struct, array_like=True):
@@ -44,7 +46,7 @@ class HitGroup(msgspec.Struct, array_like=True):
     ended: bool
     unordered: bool
     rows: list[tuple[Any, ...]] = []
-    """Tuples in the order of ROW_FIELDS."""
+    """Tuples in the order of ROW_FIELDS; one that ends before a field that is None is shorter."""
     columns: list[PackedHits] = []
     """More hits."""
 
@@ -56,7 +58,9 @@ class HitGroup(msgspec.Struct, array_like=True):
     def hits(self) -> list[tuple[Any, ...]]:
         """All of them as tuples in the order of Hit."""
         source = self.source
-        found: list[tuple[Any, ...]] = [(*row[:POSITION], source, row[POSITION]) for row in self.rows]
+        found: list[tuple[Any, ...]] = [
+            (*row[:POSITION], source, row[POSITION], *(row[_BEHIND] or _ABSENT)) for row in self.rows
+        ]
         for block in self.columns:
             found += block.hits(source)
         return found
@@ -97,8 +101,20 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
     """Nothing but the time and the watermarks: the moment to sweep the state."""
 
 
+class _TokenMessageOfForm1(TokenMessage, array_like=True, tag=1):
+    """Its rows end with the position."""
+
+
 _encode = msgspec.json.Encoder().encode
-decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+_decode_form_1 = msgspec.json.Decoder(_TokenMessageOfForm1).decode
+
+
+def _of_form_1(value: bytes) -> TokenMessage:
+    found = _decode_form_1(value)
+    return TokenMessage(found.now, found.groups, found.tick)
+
+
+decode_tokens = FormDecoders(TOKENS, {1: _of_form_1, TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 

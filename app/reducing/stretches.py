@@ -9,6 +9,7 @@ from app.columns.formats import COLUMN_FORMATS, read_block
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
 from app.domain.lines import ReadLines, read_lines, read_too_long
+from app.domain.requests import query_rule
 from app.domain.windows import Rules
 from app.reducing.stretch_hits import StretchHits, stretch_hits
 from app.sources.files.beginning import form_of
@@ -122,7 +123,13 @@ class StretchReader:
         return self._shown(
             reading,
             read_lines(
-                chunk.data, self._parse, reading.arrived, chunk.position, chunk.positions, may_begin_with_header
+                chunk.data,
+                self._parse,
+                reading.arrived,
+                chunk.position,
+                chunk.positions,
+                may_begin_with_header,
+                query_rule(reading.options.query),
             ),
         )
 

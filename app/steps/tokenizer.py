@@ -17,6 +17,7 @@ from app.domain.formats.base import BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
 from app.domain.records import Reject, raw_ids
+from app.domain.requests import query_rule
 from app.domain.watermarks import Advance, Clocks, source_number
 from app.errors import SettingsError
 from app.messages.headers import Headers
@@ -157,6 +158,7 @@ class Tokenizer:
             origin.position,
             origin.positions,
             header_row=header_row,
+            query=query_rule(options.query),
         )
 
     def _block(
@@ -233,11 +235,12 @@ class Tokenizer:
         """Hits that were read line by line, by partition."""
         rows: dict[int, list[tuple[Any, ...]]] = {}
         partitions = self._partitions
-        for hit, position in zip(read.hits, read.positions, strict=True):
+        asked = read.asked
+        for index, (hit, position) in enumerate(zip(read.hits, read.positions, strict=True)):
             raw_id = identify(position)
             ip_address, user_agent, request = hit[KEY_FIELDS]
             partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
-            row = (*hit, raw_id, position)
+            row = (*hit, raw_id, position, asked[index]) if index in asked else (*hit, raw_id, position)
             if partition in rows:
                 rows[partition].append(row)
             else:

@@ -53,10 +53,7 @@ def read(row: dict[str, Any]) -> Case:
 
 
 ALL = [read(json.loads(line)) for line in CASES.read_text().splitlines()]
-SIGNED = pytest.mark.xfail(strict=True, reason="requests that differ in signing parameters alone are not one file yet")
-each_case = pytest.mark.parametrize(
-    "case", [pytest.param(one, id=one.name, marks=SIGNED if "query-sig" in one.name else ()) for one in ALL]
-)
+each_case = pytest.mark.parametrize("case", ALL, ids=[one.name for one in ALL])
 each_size = pytest.mark.parametrize("sized", [True, False], ids=["size known", "size from the log"])
 BROKE = {one.name for one in domain_cases.ALL if one.says_that_it_broke}
 NO_LOG_TELLS = re.compile(r" announced |^apache_tls| gzip")

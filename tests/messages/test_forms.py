@@ -28,12 +28,13 @@ ID, OTHER_ID = raw_ids(SOURCE)(0), raw_ids(SOURCE)(80)
 LARGE = 10**30
 """More than 64 bits."""
 
+ASKED = KEY[2] + "?sig=1"
 TOKENS = TokenMessage(
     NOON,
     [
         HitGroup(
             SOURCE, 7, "access.log", NOON, NOON + 1, 0.5, False, True,
-            [(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, 0)],
+            [(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, 0, ASKED)],
             [
                 PackedHits(
                     [KEY], ["GET"], pack_numbers("I", [0]), pack_numbers("d", [NOON + 1]),
@@ -45,9 +46,11 @@ TOKENS = TokenMessage(
     ],
 )  # fmt: skip
 HITS = [
-    Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, SOURCE, 0),
+    Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, SOURCE, 0, ASKED),
     Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 0, OTHER_ID, SOURCE, 80),
 ]
+TOKENS_OF_FORM_1 = decode_tokens(encode_tokens(TOKENS)[0])
+TOKENS_OF_FORM_1.groups[0].rows[0] = TOKENS_OF_FORM_1.groups[0].rows[0][:-1]
 DELIVERIES = [
     Delivery(
         *KEY, NOON, NOON, NOON + 1, [[0, 9], [12, LARGE]], [[10, 11]], LARGE - 1, None, False, "partial", "ranges", "gap", 2, None,
@@ -68,7 +71,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS),
+    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS, {1: TOKENS_OF_FORM_1}),
     "weblogs_reduced": Kind(
         encode_deliveries, decode_deliveries, DELIVERIES, {1: [one._replace(doubtful=[]) for one in DELIVERIES]}
     ),
@@ -111,8 +114,10 @@ def test_the_newest_form_is_written_as_its_file_has_it(topic: str) -> None:
 
 
 def test_packed_and_plain_hits_of_a_file_are_hits() -> None:
-    value = (FILES / "weblogs_tokens.1.json").read_bytes().rstrip()
+    value = (FILES / "weblogs_tokens.2.json").read_bytes().rstrip()
     assert list(map(Hit._make, hits_of(decode_tokens(value)))) == HITS
+    before = (FILES / "weblogs_tokens.1.json").read_bytes().rstrip()
+    assert list(map(Hit._make, hits_of(decode_tokens(before)))) == [hit._replace(asked=None) for hit in HITS]
 
 
 @pytest.mark.parametrize("topic", KINDS)

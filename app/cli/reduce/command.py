@@ -18,6 +18,7 @@ from app.cli.progress import open_screen
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
 from app.domain.open_deliveries import SizeOf, no_sizes
+from app.domain.requests import query_rule
 from app.domain.windows import WINDOWS
 from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer
@@ -243,7 +244,7 @@ def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
     """From the option, else the setting; SettingsError where the file cannot be used."""
     path = sizes or (Path(configured.sizes) if configured.sizes else None)
     try:
-        return Sizes(path) if path else no_sizes
+        return Sizes(path, query_rule(configured.query)) if path else no_sizes
     except InputError as error:
         raise SettingsError(str(error)) from error
 

@@ -34,6 +34,8 @@ class FormatOptions(NamedTuple):
     """One of BYTES_KINDS."""
     trusted_proxies: str = ""
     """Networks, comma-separated; empty: loopback and private ones."""
+    query: str = "keep"
+    """What of a query belongs to the file, for app.domain.requests.query_rule: no parser looks at it."""
 
 
 def unread_by(parse: LineParser) -> dict[str, int]:

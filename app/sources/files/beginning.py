@@ -52,7 +52,9 @@ class ReadOptions(NamedTuple):
 
 def format_options(settings: Settings) -> FormatOptions:
     """What the settings say of formats."""
-    return FormatOptions(settings.json_fields, settings.realtime_fields, settings.bytes, settings.trusted_proxies)
+    return FormatOptions(
+        settings.json_fields, settings.realtime_fields, settings.bytes, settings.trusted_proxies, settings.query
+    )
 
 
 def with_bytes_of_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:

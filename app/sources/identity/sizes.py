@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.domain.requests import KEEP, QueryRule, key_request
 from app.domain.sizes import DatedSize, size_at
 from app.errors import InputError
 
@@ -85,9 +86,10 @@ class Sizes:
     Raises InputError on creation where the file cannot be read; later changes that cannot be read keep the old sizes.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._sizes = read_sizes(path)
+    def __init__(self, path: Path, query: QueryRule = KEEP) -> None:
+        """`query`: what of the queries in the file counts, as in the keys of deliveries."""
+        self._path, self._query = path, query
+        self._sizes = self._read()
         self._stamp = self._seen()
 
     def __call__(self, request: str, time: float = math.inf) -> int | None:
@@ -107,10 +109,13 @@ class Sizes:
             return None
         self._stamp = stamp
         try:
-            self._sizes = read_sizes(self._path)
+            self._sizes = self._read()
         except InputError as error:
             return error
         return None
+
+    def _read(self) -> dict[str, list[DatedSize]]:
+        return {key_request(request, self._query): sizes for request, sizes in read_sizes(self._path).items()}
 
     def _seen(self) -> tuple[int, int, int] | None:
         try:

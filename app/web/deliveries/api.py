@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.records import Delivery, key_hash, key_text
+from app.domain.requests import key_request, query_rule
 from app.stores.contract import Key
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
@@ -27,8 +28,12 @@ _INTEGER = re.compile("[0-9]{1,1000}")
 
 
 async def keys_of_text(parts: Parts, text: str) -> list[Key]:
-    """The keys that are written exactly `text`: none, one, or several that join alike."""
-    return [key for key in await parts.store.reads.keys_by_hash(key_hash(text)) if key_text(*key) == text]
+    """The keys that are written exactly `text`, or as it is without a signature: none, one, or several that join alike."""
+    for asked in dict.fromkeys((text, key_request(text, query_rule(parts.settings.query)))):
+        found = [key for key in await parts.store.reads.keys_by_hash(key_hash(asked)) if key_text(*key) == asked]
+        if found:
+            return found
+    return []
 
 
 async def answer_deliveries(request: web.Request) -> web.Response:
@@ -75,7 +80,8 @@ async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
                 + ", ".join(sorted(set(_FIELDS) - set(given)))
                 + " missing.",
             )
-        return query["ip_address"], query["user_agent"], query["request"]
+        request = key_request(query["request"], query_rule(parts.settings.query))
+        return query["ip_address"], query["user_agent"], request
     if "key" in query:
         keys = await keys_of_text(parts, query["key"])
     elif "key_hash" in query:

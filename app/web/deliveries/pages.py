@@ -12,6 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from app.domain.records import Delivery, key_hash, key_text
+from app.domain.requests import key_request, query_rule
 from app.errors import StoreError
 from app.stores.contract import Counts, Key
 from app.web.counted.event_views import VotesView, votes_view
@@ -147,4 +148,4 @@ async def _asked_keys(parts: Parts, request: web.Request) -> Sequence[Key]:
         return await parts.store.reads.keys_by_hash(query["key_hash"].lower())
     if lacking := [name for name in ("ip", "ua", "request") if name not in query]:
         raise ApiError(400, f"A delivery is asked by ip, ua and request; {', '.join(lacking)} missing.")
-    return [(query["ip"], query["ua"], query["request"])]
+    return [(query["ip"], query["ua"], key_request(query["request"], query_rule(parts.settings.query)))]
