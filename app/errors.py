@@ -127,6 +127,8 @@ class UnknownForm(WeblogsError):
     """What was stored or sent has a form that this program does not know: a person has to choose another program or place."""
 
     def __init__(self, where: str, found: object, known: int) -> None:
+        self.is_newer = isinstance(found, int) and found > known
+        """A later version wrote it, and may know what it says; anything else is from somebody else."""
         told = "has no form number" if found is None else f"has form {found!s:.40}"
         super().__init__(
             f"{where} {told}; this program knows form {known}; use the program that wrote it, or another place"

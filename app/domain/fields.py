@@ -108,6 +108,10 @@ class Table:
             )
         return lambda row: make((*row, *(field.absent for field in later)))
 
+    def of_form(self, form: int) -> tuple[Field, ...]:
+        """The fields that lists of that form have."""
+        return tuple(field for field in self.fields if field.since <= form)
+
     def without(self, *names: str) -> tuple[Field, ...]:
         """All but these, in their order."""
         return tuple(field for field in self.fields if field.name not in names)

@@ -9,13 +9,15 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
+from app.domain.fields import HIT
 from app.domain.records import Hit
 from app.domain.watermarks import Advance
 from app.flows.deliveries import TOKENS
+from app.messages.field_types import row_type
 from app.messages.forms import FormDecoders
 from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
@@ -28,9 +30,13 @@ TOKENS_FORM = 1
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
 """Of a row of a group: all hits of a group are of one source."""
 TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
+if TYPE_CHECKING:
+    Row = tuple[Any, ...]
+else:
+    Row = row_type(HIT.without("source"))
 
 
-class HitGroup(msgspec.Struct, array_like=True):
+class HitGroup(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """The hits of one source in one message."""
 
     source: str
@@ -43,7 +49,7 @@ class HitGroup(msgspec.Struct, array_like=True):
     disorder_s: float
     ended: bool
     unordered: bool
-    rows: list[tuple[Any, ...]] = []
+    rows: list[Row] = []
     """Tuples in the order of ROW_FIELDS."""
     columns: list[PackedHits] = []
     """More hits."""
@@ -87,7 +93,7 @@ class HitGroup(msgspec.Struct, array_like=True):
         return cls(source, clock, name, lowest, highest, advance.disorder_s, advance.ended, advance.unordered, rows)
 
 
-class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
+class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM, forbid_unknown_fields=True):
     """One message of `weblogs_tokens`."""
 
     now: float
@@ -98,7 +104,18 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
 
 
 _encode = msgspec.json.Encoder().encode
-decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+_decode = msgspec.json.Decoder(TokenMessage).decode
+
+
+def _decode_form_1(value: bytes) -> TokenMessage:
+    message = _decode(value)
+    for group in message.groups:
+        for block in group.columns:
+            block.check()
+    return message
+
+
+decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: _decode_form_1}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 
