@@ -165,7 +165,7 @@ REJECT = Table(
         "reason",
         Kind.TEXT,
         "`bad_columns`, `bad_range`, `bad_status`, `bad_time`, `too_long`; `refused_by_STORE` for a record that a store "
-        "refuses for good",
+        "refuses for good; `foreign_message` and `damaged_state` for what [cannot be read](faults.md)",
     ),
     Field("detail", Kind.TEXT, "what was wrong with which value"),
     Field("line", Kind.TEXT, "the line, bytes that are no UTF-8 escaped, cut to a bounded length"),
