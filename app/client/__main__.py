@@ -20,7 +20,7 @@ from typing import NoReturn
 from app.client.answer import Answer, Exit, Part, answer
 from app.client.text import answer_json, answer_text, error_json, keys_json, keys_text
 from app.domain.records import key_hash
-from app.errors import SettingsError, StoreError
+from app.errors import SettingsError, StoreError, UnreadableRecord
 from app.settings import settings
 from app.stores import open_store
 from app.stores.contract import Key, Store
@@ -130,9 +130,11 @@ def _run(asked: argparse.Namespace) -> tuple[int, str]:
         found = asyncio.run(_ask(asked))
     except (StoreError, SettingsError) as error:
         print(f"client: {error}", file=sys.stderr)
-        return Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE, error_json(
-            str(error)
-        ) if asked.json else ""
+        if isinstance(error, UnreadableRecord):
+            code = Exit.UNKNOWN
+        else:
+            code = Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE
+        return code, error_json(str(error)) if asked.json else ""
     if isinstance(found, list):
         return Exit.USAGE, keys_json(found) if asked.json else keys_text(found)
     given = asked.key if asked.key is not None else "_".join((asked.ip_address, asked.user_agent, asked.request))

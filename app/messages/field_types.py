@@ -16,12 +16,12 @@ _TYPES: dict[Kind, Any] = {
     Kind.TEXT: str,
     Kind.INTEGER: int,
     Kind.SMALL: Annotated[int, Meta(ge=-(1 << 31), lt=1 << 31)],
-    Kind.VERSION: Annotated[int, Meta(ge=0, le=(1 << 63) - 1)],
+    Kind.VERSION: int,
     Kind.TIME: float,
     Kind.BOOLEAN: bool,
     Kind.RANGES: list[_PAIR],
     Kind.WORDS: list[str],
-    Kind.SHORT_IDS: list[Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]],
+    Kind.SHORT_IDS: list[Annotated[str, Meta(min_length=16, max_length=16)]],
     Kind.RAW_ID: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")],
 }
 

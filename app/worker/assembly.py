@@ -14,10 +14,10 @@ from app.engine.outside import Outside
 from app.engine.reading import or_end
 from app.engine.storing import Storing
 from app.engine.table import BatchTable
-from app.errors import LogError, LogLocked, UnknownForm, WeblogsError
+from app.errors import LogError, LogLocked, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
-from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, die
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
@@ -45,11 +45,10 @@ def worker_app() -> App:
     """The app that `faust -A app worker` runs, by the settings of this process."""
     collect_seldom()
     share_arenas()
-    outside = Outside(settings(), Counters())
     try:
-        return assemble(outside).app
-    except UnknownForm as error:
-        outside.die(str(error), code=EXIT_REFUSED)
+        return assemble(Outside(settings(), Counters())).app
+    except WeblogsError as error:
+        die(str(error), code=EXIT_REFUSED)
 
 
 def assemble(outside: Outside) -> Assembly:

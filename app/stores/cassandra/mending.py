@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.stores.cassandra.encoding import Work
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US
 from app.stores.cassandra.reads import CassandraReads
@@ -29,7 +30,7 @@ from app.stores.cassandra.rows import (
     reject_values,
     stamp,
 )
-from app.stores.cassandra.values import bigint, double
+from app.stores.cassandra.values import bigint, double, text_of
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
@@ -209,6 +210,19 @@ class CassandraMending:
             name = [values[REJECTS.at[column]] for column in ("reason", "bucket", "raw_id")]
             rows.append(Row("remove_reject", name, 200, number))
         await self._send_rows(rows)
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """Deleted by the columns that name them: a delivery as `remove_deliveries` does."""
+        for each in found:
+            place: Any = each.place
+            if each.record == "delivery":
+                key = text_of(place["ip_address"]), text_of(place["user_agent"]), text_of(place["request"])
+                await self.remove_deliveries([(key, place["window_start"])])
+                continue
+            table = f"{self._connection.keyspace}.{'raw_weblogs' if each.record == 'hit' else 'rejects'}"
+            where = " AND ".join(f"{column} = %s" for column in place)
+            statement = f"DELETE FROM {table} WHERE {where}"
+            await asyncio.to_thread(self._connection.execute, statement, tuple(place.values()))
 
     async def _send(self, work: Work) -> None:
         if work.refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, w
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import Sender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
+from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 
 __all__ = ["ElasticsearchLedgers"]
 
@@ -49,6 +51,7 @@ class ElasticsearchLedgers:
     def __init__(self, connection: Connection, settings: Settings, may_write: Callable[[], int]) -> None:
         """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
         self._connection, self._may_write = connection, may_write
+        self.on_unreadable: OnUnreadable | None = None
         self._prefix = settings.elasticsearch_prefix
         self._shape = {
             "number_of_shards": settings.elasticsearch_shards,
@@ -148,12 +151,16 @@ class ElasticsearchLedgers:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
             filters.append({"term": {"group": group}})
-        return [_sum_of(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
+        return [
+            sum_reader("elasticsearch", kind, _sum_of)(each)
+            async for each in self._walk(kind.sums_table, filters, _SUM_KEY)
+        ]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
-        return [_event_of(kind, each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
+        read = event_reader("elasticsearch", kind, partial(_event_of, kind))
+        return [read(each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
@@ -194,11 +201,15 @@ class ElasticsearchLedgers:
 
     async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
         async for each in self._all(kind.events_table):
-            yield _event_of(kind, each)
+            for event in readable(
+                event_reader("elasticsearch", kind, partial(_event_of, kind)), [each], self.on_unreadable
+            ):
+                yield event
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         async for each in self._all(kind.sums_table):
-            yield _sum_of(each)
+            for found in readable(sum_reader("elasticsearch", kind, _sum_of), [each], self.on_unreadable):
+                yield found
 
     async def _all(self, index: str) -> AsyncIterator[Mapping[str, Any]]:
         """Every document that is there when this begins, also those that differ in nothing but their `_id`."""

@@ -50,7 +50,9 @@ async def store_problem(store: Store) -> str | None:
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
             await store.ping()
-    except (StoreError, TimeoutError) as error:
+    except TimeoutError:
+        return f"Store {store.name} is slow: it did not answer within {STORE_TIMEOUT_S:g} s."
+    except StoreError as error:
         return f"Store {store.name} is unreachable: {store_trouble(error)}"
     return None
 
