@@ -37,9 +37,7 @@ def _says(
 
     `addresses`: the schemes of the addresses, separated by commas, that it may hold.
     """
-    return msgspec.Meta(
-        description=meaning, extra={"unit": unit, "secret": secret, "addresses": addresses}, **bounds
-    )
+    return msgspec.Meta(description=meaning, extra={"unit": unit, "secret": secret, "addresses": addresses}, **bounds)
 
 
 Window = Literal["last_touch", "first_touch", "day", "all"]
@@ -50,7 +48,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # -- what runs
     app_id: Annotated[
-        str, _says("Name of the Faust app: its consumer groups and tables begin with it.", pattern="^[A-Za-z0-9._-]{1,100}$")
+        str,
+        _says(
+            "Name of the Faust app: its consumer groups and tables begin with it.", pattern="^[A-Za-z0-9._-]{1,100}$"
+        ),
     ] = "weblogs"
     broker: Annotated[
         str,
@@ -66,7 +67,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, _says("All state lives below this folder.")] = Path("var")
     partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
     # -- the web face
-    web_host: Annotated[str, _says("Address that the worker's HTTP server listens on.", pattern="^[A-Za-z0-9.:_-]{1,253}$")] = "127.0.0.1"
+    web_host: Annotated[
+        str, _says("Address that the worker's HTTP server listens on.", pattern="^[A-Za-z0-9.:_-]{1,253}$")
+    ] = "127.0.0.1"
     web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
     web_max_body_bytes: Annotated[
         int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
@@ -221,7 +224,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)
     ] = 0
     # -- Elasticsearch
-    elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.", addresses=("http", "https"))] = "http://127.0.0.1:9200"
+    elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.", addresses=("http", "https"))] = (
+        "http://127.0.0.1:9200"
+    )
     elasticsearch_user: Annotated[str, _says("User, with the password.")] = ""
     elasticsearch_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
     elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.", secret=True)] = ""
@@ -237,7 +242,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_bulk_bytes: Annotated[int, _says("Size of a bulk request.", "bytes", ge=1024)] = 4 << 20
     elasticsearch_in_flight: Annotated[int, _says("Bulk requests under way at a time.", ge=1)] = 4
     # -- Cassandra
-    cassandra_hosts: Annotated[str, _says("Contact points, comma-separated.", pattern="^[A-Za-z0-9.:_-]+( *, *[A-Za-z0-9.:_-]+)*$")] = "127.0.0.1"
+    cassandra_hosts: Annotated[
+        str, _says("Contact points, comma-separated.", pattern="^[A-Za-z0-9.:_-]+( *, *[A-Za-z0-9.:_-]+)*$")
+    ] = "127.0.0.1"
     cassandra_port: Annotated[int, _says("Port of the native protocol.", ge=1, le=65535)] = 9042
     cassandra_user: Annotated[str, _says("User, with the password.")] = ""
     cassandra_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
