@@ -16,10 +16,11 @@ from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
+from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import Sender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
-from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
+from app.stores.readable import OnUnreadable, readable
 
 __all__ = ["ElasticsearchLedgers"]
 
@@ -150,12 +151,12 @@ class ElasticsearchLedgers:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
             filters.append({"term": {"group": group}})
-        return [_sums(kind)(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
+        return [sums_of(kind)(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
-        read = _events(kind)
+        read = events_of(kind)
         return [read(each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
@@ -196,10 +197,10 @@ class ElasticsearchLedgers:
         return {each["id"]: each["name"] async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))}
 
     def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
-        return self._told(_events(kind), kind.events_table)
+        return self._told(events_of(kind), kind.events_table)
 
     def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
-        return self._told(_sums(kind), kind.sums_table)
+        return self._told(sums_of(kind), kind.sums_table)
 
     async def _told(self, read: Callable[[Mapping[str, Any]], Event], index: str) -> AsyncIterator[Event]:
         async for each in self._all(index):
@@ -323,12 +324,3 @@ class ElasticsearchLedgers:
             gone += answer["deleted"]
             if answer["deleted"] < _AT_ONCE:
                 return gone
-
-
-def _sums(kind: CountedKind[Any]) -> Callable[[Mapping[str, Any]], Sum]:
-    return sum_reader("elasticsearch", kind, lambda each: Sum(*map(each.__getitem__, Sum._fields)))
-
-
-def _events(kind: CountedKind[Event]) -> Callable[[Mapping[str, Any]], Event]:
-    make = kind.event._make  # type: ignore[attr-defined]
-    return event_reader("elasticsearch", kind, lambda each: make(each[one.name] for one in kind.fields))
