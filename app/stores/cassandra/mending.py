@@ -89,7 +89,10 @@ class CassandraMending:
 
     async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
         key = key_bytes(delivery.key)
-        stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
+        try:
+            stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
+        except UnreadableRecord:
+            return False
         wanted = delivery_values(delivery, key, None)
         try:
             if stored is None or delivery_values(stored, key, None) != wanted:
@@ -143,7 +146,7 @@ class CassandraMending:
             least_us = 0 if step_us == 1 else _now_us()
             for one in left:
                 parts, window_start, _, start = one
-                if await self._reads.delivery_of(parts, start + 0.0) is None:
+                if not await self._reads.is_there(parts, start + 0.0):
                     continue
                 there.append(one)
                 # a row without any cell, as a person can write it, does not tell its time
@@ -157,7 +160,7 @@ class CassandraMending:
             await self._sender.send(rows)
             self._writes.calls += 1
             left = there
-        remaining = [one for one in left if await self._reads.delivery_of(one[0], one[3] + 0.0) is not None]
+        remaining = [one for one in left if await self._reads.is_there(one[0], one[3] + 0.0)]
         if remaining:
             raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} cannot be removed")
 

@@ -185,6 +185,10 @@ class CassandraReads:
         rows = await self._ask("delivery_of", *parts, double(window_start))
         return _delivery(rows[0]) if rows else None
 
+    async def is_there(self, parts: Sequence[bytes], window_start: float) -> bool:
+        """Whether there is such a record, readable or not."""
+        return bool(await self._ask("delivery_of", *parts, double(window_start)))
+
     async def _entries(
         self, classes: Sequence[str], page_rows: int
     ) -> AsyncIterator[tuple[str, float, bytes, list[bytes], float]]:
