@@ -12,11 +12,11 @@ from typing import Any
 
 from app.domain.open_deliveries import no_sizes
 from app.domain.requests import query_rule
+from app.engine.foreign import put_damage_aside, readable
 from app.engine.reading import Agent, Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REDUCED, TOKENS
-from app.messages.forms import read_at
 from app.messages.records import encode_deliveries
 from app.messages.tokens import decode_tokens
 from app.process.crash_points import crash_point
@@ -59,10 +59,12 @@ class RangeMerging:
         if state is None:
             return False
         first = True
-        for step in self._merger.steps(partition, state, [read_at(TOKENS, each, decode_tokens) for each in part]):
+        for step in self._merger.steps(partition, state, await readable(self._app, TOKENS, part, decode_tokens)):
             if not first:
                 crash_point("slice")
             first = False
+            if step.damages:
+                await put_damage_aside(self._app, self._table.name, partition, step.damages)
             if step.records:
                 now = self._outside.clock()
                 values = encode_deliveries(step.records)

@@ -7,10 +7,9 @@ from operator import attrgetter
 
 from app.domain.records import Delivery
 from app.domain.versions import newest_by
-from app.engine.reading import Agent, Taken
+from app.engine.reading import Agent
 from app.engine.storing import Storing
 from app.flows.deliveries import REDUCED
-from app.messages.forms import read_at
 from app.messages.records import decode_deliveries
 
 __all__ = ["store_reduced"]
@@ -20,9 +19,9 @@ _names = attrgetter("ip_address", "user_agent", "request", "window_start")
 
 def store_reduced(storing: Storing) -> Agent:
     """The agent of one store."""
-    return storing.agent(lambda batch: [(storing.store.writes.write_deliveries, _newest(batch))])
+    write = storing.store.writes.write_deliveries
+    return storing.agent(REDUCED, decode_deliveries, lambda messages: [(write, _newest(messages))])
 
 
-def _newest(batch: Iterable[Taken]) -> list[Delivery]:
-    read = (read_at(REDUCED, taken, decode_deliveries) for taken in batch)
-    return newest_by(_names, (record for some in read for record in some))
+def _newest(messages: Iterable[list[Delivery]]) -> list[Delivery]:
+    return newest_by(_names, (record for some in messages for record in some))

@@ -22,6 +22,9 @@ def __getattr__(name: str) -> Any:
     root = str(Path(__file__).resolve().parent.parent)
     if root not in sys.path:  # the faust command removes the working directory again after it imported `app`
         sys.path.insert(0, root)
+    from app.process.exit import end_when_asked
+
+    end_when_asked()
     from app.worker.assembly import worker_app
 
     made = globals()["app"] = worker_app()

@@ -12,6 +12,7 @@ WeblogsError
 │   └── Fenced           a newer owner has taken the partition: this one must stop
 ├── StoreError           a store failed for this call; what it refused stays with the caller
 │   ├── StoreUnreachable the store is not there (yet)
+│   ├── UnreadableRecord a record in it is damaged, or somebody else's
 │   └── StoreRefused     it does not let us in: waiting does not mend it
 ├── UnknownForm          what was stored or sent has a form that this program does not know
 │   └── UnknownStoreForm the same, of a store: a StoreRefused, too
@@ -38,6 +39,7 @@ __all__ = [
     "UnknownForm",
     "UnknownFormat",
     "UnknownStoreForm",
+    "UnreadableRecord",
     "WeblogsError",
     "WorkerError",
     "keep_secret",
@@ -123,10 +125,25 @@ class StoreRefused(StoreError):
     """The store does not let us in, or is no such store. The configuration must be fixed."""
 
 
+class UnreadableRecord(StoreError):
+    """A stored record that cannot be read."""
+
+    def __init__(self, store: str, record: str, name: str, why: str, place: object = None) -> None:
+        super().__init__(
+            f"the {record} {name!s:.300} in the store {store} cannot be read: {why:.300}; `python -m app check` names all such records,"
+            " `repair` removes them and writes them again if it can"
+        )
+        self.store, self.record, self.name, self.why = store, record, name, why
+        self.place = place
+        """Where it stands, as the store's Mending takes it."""
+
+
 class UnknownForm(WeblogsError):
     """What was stored or sent has a form that this program does not know: a person has to choose another program or place."""
 
     def __init__(self, where: str, found: object, known: int) -> None:
+        self.is_newer = isinstance(found, int) and found > known
+        """A later version wrote it, and may know what it says; anything else is from somebody else."""
         told = "has no form number" if found is None else f"has form {found!s:.40}"
         super().__init__(
             f"{where} {told}; this program knows form {known}; use the program that wrote it, or another place"

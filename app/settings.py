@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.formats import FORMATS, is_format_string
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
@@ -26,11 +27,18 @@ from app.errors import MASK, SettingsError, keep_secret, masked
 __all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
 
 PREFIX = "WEBLOGS_"
+_LARGEST_NUMBER = 1 << 53
+"""Beyond it clocks, sockets and servers overflow."""
 
 
-def _says(meaning: str, unit: str = "", *, secret: bool = False, **bounds: Any) -> msgspec.Meta:
-    """What a setting means. The value of a secret one is never printed; passwords in addresses are hidden in any."""
-    return msgspec.Meta(description=meaning, extra={"unit": unit, "secret": secret}, **bounds)
+def _says(
+    meaning: str, unit: str = "", *, secret: bool = False, addresses: tuple[str, ...] = (), **bounds: Any
+) -> msgspec.Meta:
+    """What a setting means. The value of a secret one is never printed; passwords in addresses are hidden in any.
+
+    `addresses`: the schemes of the addresses, separated by commas, that it may hold.
+    """
+    return msgspec.Meta(description=meaning, extra={"unit": unit, "secret": secret, "addresses": addresses}, **bounds)
 
 
 Window = Literal["last_touch", "first_touch", "day", "all"]
@@ -41,11 +49,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     # -- what runs
     app_id: Annotated[
-        str, _says("Name of the Faust app: its consumer groups and tables begin with it.", min_length=1)
+        str,
+        _says(
+            "Name of the Faust app: its consumer groups and tables begin with it.", pattern="^[A-Za-z0-9._-]{1,100}$"
+        ),
     ] = "weblogs"
     broker: Annotated[
         str,
-        _says("Where the topics live: sqlite:///FILE (embedded) or kafka://HOST:PORT, several separated by commas."),
+        _says(
+            "Where the topics live: sqlite:///FILE (embedded) or kafka://HOST:PORT, several separated by commas.",
+            addresses=("sqlite", "kafka"),
+        ),
     ] = ""
     stores: Annotated[str, _says("Stores to write to, comma-separated: sqlite, elasticsearch, cassandra.")] = "sqlite"
     roles: Annotated[
@@ -54,7 +68,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[Path, _says("All state lives below this folder.")] = Path("var")
     partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
     # -- the web face
-    web_host: Annotated[str, _says("Address that the worker's HTTP server listens on.")] = "127.0.0.1"
+    web_host: Annotated[
+        str, _says("Address that the worker's HTTP server listens on.", pattern="^[A-Za-z0-9.:_-]{1,253}$")
+    ] = "127.0.0.1"
     web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
     web_max_body_bytes: Annotated[
         int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
@@ -146,7 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache: Annotated[
         str,
         _says(
-            "Where results of votes and spending are cached: memory, or redis://HOST:PORT/NUMBER for several workers."
+            "Where results of votes and spending are cached: memory, or redis://HOST:PORT/NUMBER for several workers.",
+            addresses=("memory", "redis", "rediss", "unix"),
         ),
     ] = "memory"
     cache_refresh: Annotated[float, _says("Results that are asked for are made anew this often.", "s", gt=0)] = 1.0
@@ -215,7 +232,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _says("Workers that keep a copy of each partition's state, to take over sooner.", ge=0)
     ] = 0
     # -- Elasticsearch
-    elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.")] = "http://127.0.0.1:9200"
+    elasticsearch_url: Annotated[str, _says("Its nodes, comma-separated.", addresses=("http", "https"))] = (
+        "http://127.0.0.1:9200"
+    )
     elasticsearch_user: Annotated[str, _says("User, with the password.")] = ""
     elasticsearch_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
     elasticsearch_api_key: Annotated[str, _says("API key, instead of user and password.", secret=True)] = ""
@@ -231,7 +250,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_bulk_bytes: Annotated[int, _says("Size of a bulk request.", "bytes", ge=1024)] = 4 << 20
     elasticsearch_in_flight: Annotated[int, _says("Bulk requests under way at a time.", ge=1)] = 4
     # -- Cassandra
-    cassandra_hosts: Annotated[str, _says("Contact points, comma-separated.")] = "127.0.0.1"
+    cassandra_hosts: Annotated[
+        str, _says("Contact points, comma-separated.", pattern="^[A-Za-z0-9.:_-]+( *, *[A-Za-z0-9.:_-]+)*$")
+    ] = "127.0.0.1"
     cassandra_port: Annotated[int, _says("Port of the native protocol.", ge=1, le=65535)] = 9042
     cassandra_user: Annotated[str, _says("User, with the password.")] = ""
     cassandra_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
@@ -270,6 +291,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not self.broker:
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
+        elif self.broker.split("://", 1)[0] not in ("sqlite", "kafka"):
+            raise SettingsError(f"{PREFIX}BROKER={self.broker!r}: write sqlite:///FILE, or kafka://HOST:PORT")
+        if self.format != "auto" and self.format not in FORMATS and not is_format_string(self.format):
+            raise SettingsError(
+                f"{PREFIX}FORMAT={self.format!r:.300}: there is no such log format; `python -m app formats` lists them"
+            )
         if self.log_format:
             msgspec.structs.force_setattr(self, "format", _format_of(self.log_format))
         _ = self.retention_days, self.role_names
@@ -419,7 +446,42 @@ def load(environ: Mapping[str, str]) -> Settings:
             raise SettingsError(
                 f"{PREFIX}{name.upper()}={str(text)!r}: {error}. {_meta(hints[name]).description}"
             ) from None
+        if wrong := _wrong(checked[name], _extra(_meta(hints[name]))["addresses"]):
+            raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {wrong}. {_meta(hints[name]).description}")
     return Settings(**checked)
+
+
+def _wrong(value: Any, schemes: tuple[str, ...]) -> str:
+    """What is wrong with a value whatever setting has it, a clause; empty for a good one."""
+    if isinstance(value, int | float):
+        return "" if abs(value) <= _LARGEST_NUMBER else f"no number may be above {_LARGEST_NUMBER:,}"
+    if not str(value).isprintable():
+        return "it holds a character that cannot be printed"
+    if schemes and value:
+        for address in str(value).split(","):
+            if wrong := _wrong_address(address.strip(), schemes):
+                return wrong
+    return ""
+
+
+def _wrong_address(address: str, schemes: tuple[str, ...]) -> str:
+    scheme, found, rest = address.partition("://")
+    if not found and ("memory" not in schemes or address != "memory") and "kafka" not in schemes:
+        return f"{address!r} does not begin with {' or '.join(f'{one}://' for one in schemes if one != 'memory')}"
+    if found and scheme not in schemes:
+        return f"{scheme}:// is none of {', '.join(f'{one}://' for one in schemes if one != 'memory')}"
+    if scheme in ("sqlite", "unix"):
+        return "" if rest.startswith("/") and rest.strip("/") else "it names no file"
+    if address == "memory":
+        return ""
+    try:
+        parts = urlsplit(address if found else f"//{address}")
+        named, port = parts.hostname, parts.port
+    except ValueError as error:
+        return f"{address!r}: {error}"
+    if not named or " " in address:
+        return f"{address!r} names no host"
+    return "port 0 is none" if port == 0 else ""
 
 
 @cache

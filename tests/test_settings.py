@@ -13,7 +13,7 @@ import pytest
 from app import settings as settings_module
 from app.errors import SettingsError, StoreError, masked
 from app.process.logs import JsonFormatter, TextFormatter
-from app.settings import load, rows
+from app.settings import SettingRow, load, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
@@ -65,6 +65,63 @@ def test_no_error_holds_a_secret() -> None:
 def test_ordinary_words_are_not_masked_by_a_short_secret() -> None:
     load({"WEBLOGS_ADMIN_TOKEN": "a"})
     assert masked("an apple a day") == "an apple a day"
+
+
+FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
+"""Any printable text may be right; what it names is looked at where it is used."""
+BAD = ["garbage garbage !", "\x00", "\x1b[1m", "inf", "-inf", "9" * 20, "9" * 5000]
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+def test_garbage_in_any_setting_is_refused_with_one_sentence_that_names_it(row: SettingRow) -> None:
+    unprintable = [value for value in BAD if not value.isprintable()]
+    words = [value for value in BAD if not value.strip("-").isalnum()]
+    for value in unprintable if row.name in FREE else BAD if _is_number(row.default) else words:
+        with pytest.raises(SettingsError) as caught:
+            load({row.name: value})
+        assert str(caught.value).startswith(row.name) and "\n" not in str(caught.value)
+
+
+def _is_number(text: str) -> bool:
+    return text.replace(".", "", 1).isdigit()
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+def test_an_empty_value_is_the_default(row: SettingRow) -> None:
+    assert load({row.name: ""}) == load({})
+
+
+ADDRESSED = {"WEBLOGS_BROKER": "kafka", "WEBLOGS_ELASTICSEARCH_URL": "http", "WEBLOGS_CACHE": "redis"}
+
+
+@pytest.mark.parametrize(("name", "scheme"), ADDRESSED.items())
+def test_an_address_of_another_scheme_without_a_host_or_with_no_such_port_is_refused(name: str, scheme: str) -> None:
+    for address in (
+        "ftp://host:1",
+        f"{scheme}://",
+        f"{scheme}://:9",
+        f"{scheme}://host:99999",
+        f"{scheme}://host:x",
+        "x",
+    ):
+        with pytest.raises(SettingsError, match=f"^{name}="):
+            load({name: address})
+    assert load({name: f"{scheme}://host:1234"})
+
+
+def test_every_setting_that_holds_addresses_is_tried_with_bad_ones() -> None:
+    assert {row.name for row in rows() if "://" in row.meaning or "://" in row.default} == set(ADDRESSED)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"WEBLOGS_WEB_PORT": "99999"}, {"WEBLOGS_STORES": "garbage"}, {"WEBLOGS_JSON_FIELDS": "a=b=c,,"}], ids=str
+)
+def test_a_worker_with_a_wrong_setting_ends_with_78_and_one_sentence(tmp_path: Path, wrong: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
+    environment = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path), "WEBLOGS_WEB_PORT": "0", **wrong}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 78, done.stderr
+    assert "Traceback" not in done.stderr and "Worker stopped: " in done.stderr + done.stdout
 
 
 def test_what_is_no_setting_is_refused() -> None:

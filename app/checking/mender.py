@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.checking.report import Report
+from app.errors import UnreadableRecord
 from app.flows.registry import COUNTED
 from app.process.crash_points import crash_point
 from app.stores.contract import Store
@@ -45,6 +46,13 @@ class Mender:
     async def remove(self, record: str, records: Sequence[Any]) -> None:
         """As they are stored; deliveries by (key, window start)."""
         await self._in_batches("removed", record, self._remove[record], records)
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """Records that cannot be read: the next look misses them, and writes what is known of them."""
+        if not self._dry_run:
+            await self._store.mending.remove_unreadable(found)
+        for each in found:
+            self._report.mended[self._store.name, each.record, "removed"] += 1
 
     async def recount(self) -> None:
         """Of a store that keeps its counts beside the records."""

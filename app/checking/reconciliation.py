@@ -12,11 +12,12 @@ from app.checking.deliveries import Basis, compare_reduced
 from app.checking.mender import Mender
 from app.checking.raw_records import HITS, REJECTS, compare_raw
 from app.checking.remade_deliveries import RemadeDeliveries
-from app.checking.report import Difference, Report
+from app.checking.report import UNREADABLE, Difference, Report
 from app.checking.store_digests import StoreDigests
 from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.checking.topic_view import TopicView
 from app.domain.open_deliveries import SizeOf, no_sizes
+from app.errors import UnreadableRecord
 from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.contract import Store
@@ -55,6 +56,14 @@ async def reconcile(
     Returns the view taken of the topics, and what was learnt of the store, as it was before anything was mended.
     """
     settings, view = run.settings, run.view_of(store)
+    unreadable: dict[str, UnreadableRecord] = {}
+
+    def tell(error: UnreadableRecord) -> None:
+        if error.name not in unreadable:
+            unreadable[error.name] = error
+            report.add(Difference(store.name, error.record, UNREADABLE, error.name, error.why))
+
+    store.reads.on_unreadable = store.ledgers.on_unreadable = tell
     kept = settings.store_raw
     # hits that are mended must be read again, to be merged as they are then
     seen = StoreDigests(RemadeDeliveries(settings.rules, run.size_of) if mender is None and run.raw else None)
@@ -82,6 +91,12 @@ async def reconcile(
         of_topic = view if run.topic else None
         await compare_counted(kind, store, of_topic, settings, run.clock(), report, mender, seen, run.raw)
     await _compare_counts(store, report, mender)
+    removable = [each for each in unreadable.values() if each.place is not None]
+    if mender is not None and removable:
+        await mender.remove_unreadable(removable)
+    if view is not None and view.foreign:
+        named = ", ".join(f"{count:,} of {topic}" for topic, count in sorted(view.foreign.items()))
+        report.skipped.append(f"{store.name}: messages that cannot be read were passed over: {named}; see the rejects")
     return view, seen
 
 

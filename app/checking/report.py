@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["DIFFERENT", "Difference", "Report"]
+__all__ = ["DIFFERENT", "UNREADABLE", "Difference", "Report"]
 
-DIFFERENT = ("missing", "altered", "extra", "doubled", "split", "apart")
+UNREADABLE = "unreadable"
+"""A record that is damaged, or somebody else's."""
+DIFFERENT = ("missing", "altered", "extra", "doubled", "split", "apart", UNREADABLE)
 """Kinds that are differences; other kinds (unsupported) are told and no more."""
 
 
@@ -20,7 +22,7 @@ class Difference(NamedTuple):
     """hit, reject, delivery, count, or of a counted kind: vote, vote sum."""
     kind: str
     """missing, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
-    differ), unsupported."""
+    differ), unreadable, unsupported."""
     name: str
     """The raw id; of a delivery its key and window start."""
     why: str
@@ -57,6 +59,10 @@ class Report:
             self._doubled.add(difference[:4])
         self.found[difference[:3]] += 1
         self._on_difference(difference)
+
+    @property
+    def unreadable(self) -> int:
+        return sum(count for (_, _, kind), count in self.found.items() if kind == UNREADABLE)
 
     @property
     def differences(self) -> int:

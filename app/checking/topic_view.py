@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind
 from app.domain.records import Delivery, Hit, Reject
+from app.errors import UnknownForm
 from app.flows.deliveries import REDUCED, REJECTS, TOKENS
 from app.flows.registry import READ_BY_STORES
 from app.messages.events import Counted, decode_counted
+from app.messages.forms import DamagedMessage
 from app.messages.records import decode_deliveries, decode_rejects
 from app.messages.tokens import HitGroup, decode_tokens
 from app.transports.broker_view import BrokerView
@@ -19,6 +22,8 @@ from app.transports.broker_view import BrokerView
 __all__ = ["TopicView"]
 
 _AT_ONCE = 16
+_TOLD_APART_BYTES = 200
+Message = TypeVar("Message")
 Progress = Callable[[str, int], object]
 """What is read, and how many records more of it."""
 
@@ -31,6 +36,7 @@ class TopicView:
     ) -> None:
         """`flow` and `group`: the consumer groups of the flow and of the store."""
         self._reader = reader
+        self._foreign: dict[str, set[bytes]] = {}
         self._on_progress = on_progress
         self._bounds = {topic: reader.bounds(topic) for topic in READ_BY_STORES}
         self._done = {topic: _of(topic, reader.committed(group)) for topic in self._bounds}
@@ -57,8 +63,8 @@ class TopicView:
         return bool(bounds) and all(first == 0 for first, _ in bounds) and any(end for _, end in bounds)
 
     async def tokens(self) -> AsyncIterator[list[HitGroup]]:
-        async for value in self._values(TOKENS):
-            groups = decode_tokens(value).groups
+        async for message in self._read(TOKENS, self._values(TOKENS), decode_tokens):
+            groups = message.groups
             self._on_progress(TOKENS, sum(group.count for group in groups))
             yield groups
 
@@ -68,27 +74,25 @@ class TopicView:
             yield hits_of_groups(groups)
 
     async def rejects(self) -> AsyncIterator[list[Reject]]:
-        async for value in self._values(REJECTS):
-            found = decode_rejects(value)
+        async for found in self._read(REJECTS, self._values(REJECTS), decode_rejects):
             self._on_progress(REJECTS, len(found))
             yield found
 
     async def deliveries(self) -> AsyncIterator[list[Delivery]]:
-        async for value in self._values(REDUCED):
-            found = decode_deliveries(value)
+        async for found in self._read(REDUCED, self._values(REDUCED), decode_deliveries):
             self._on_progress(REDUCED, len(found))
             yield found
 
     async def counted(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
         """Messages of what counts of a kind."""
-        async for value in self._values(kind.reduced):
-            found = decode_counted(kind, value)
+        async for found in self._read(kind.reduced, self._values(kind.reduced), partial(decode_counted, kind)):
             self._on_progress(kind.reduced, len(found.events))
             yield found
 
     async def counted_on_the_way(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
-        async for value in self._rest(kind.reduced, self._done[kind.reduced]):
-            yield decode_counted(kind, value)
+        values = self._rest(kind.reduced, self._done[kind.reduced])
+        async for found in self._read(kind.reduced, values, partial(decode_counted, kind)):
+            yield found
 
     async def hits_on_the_way(self) -> AsyncIterator[list[Hit]]:
         """What was not through to flow and store when this was made, up to now."""
@@ -96,16 +100,38 @@ class TopicView:
             partition: min(self._flow_done.get(partition, 0), offset)
             for partition, offset in self._done[TOKENS].items()
         }
-        async for value in self._rest(TOKENS, begin):
-            yield hits_of_groups(decode_tokens(value).groups)
+        async for message in self._read(TOKENS, self._rest(TOKENS, begin), decode_tokens):
+            yield hits_of_groups(message.groups)
 
     async def rejects_on_the_way(self) -> AsyncIterator[list[Reject]]:
-        async for value in self._rest(REJECTS, self._done[REJECTS]):
-            yield decode_rejects(value)
+        async for found in self._read(REJECTS, self._rest(REJECTS, self._done[REJECTS]), decode_rejects):
+            yield found
 
     async def deliveries_on_the_way(self) -> AsyncIterator[list[Delivery]]:
-        async for value in self._rest(REDUCED, self._done[REDUCED]):
-            yield decode_deliveries(value)
+        async for found in self._read(REDUCED, self._rest(REDUCED, self._done[REDUCED]), decode_deliveries):
+            yield found
+
+    @property
+    def foreign(self) -> dict[str, int]:
+        """Messages that could not be read, by topic: the agents made them rejects. Alike ones count once."""
+        return {topic: len(found) for topic, found in self._foreign.items()}
+
+    async def _read(
+        self, topic: str, values: AsyncIterator[bytes], decode: Callable[[bytes], Message]
+    ) -> AsyncIterator[Message]:
+        """What the messages say. Raises UnknownForm for one of a newer form."""
+        async for value in values:
+            try:
+                found = decode(value)
+            except UnknownForm as error:
+                if error.is_newer:
+                    raise
+            except DamagedMessage:
+                pass
+            else:
+                yield found
+                continue
+            self._foreign.setdefault(topic, set()).add(value[:_TOLD_APART_BYTES])
 
     def _values(self, topic: str) -> AsyncIterator[bytes]:
         done = self._done[topic]

@@ -20,8 +20,8 @@ from typing import NoReturn
 from app.client.answer import Answer, Exit, Part, answer
 from app.client.text import answer_json, answer_text, error_json, keys_json, keys_text
 from app.domain.records import key_hash
-from app.domain.requests import QueryRule, key_request, query_rule
-from app.errors import SettingsError, StoreError
+from app.domain.requests import QueryRule, as_keys, key_request, query_rule
+from app.errors import SettingsError, StoreError, UnreadableRecord
 from app.settings import settings
 from app.stores import open_store
 from app.stores.contract import Key, Store
@@ -103,8 +103,10 @@ async def _keys(store: Store, asked: argparse.Namespace, query: QueryRule) -> li
     """As the key is stored; else as it is without what `query` leaves out of a request, so that a signed address may be pasted."""
     if asked.key is None:
         return [(asked.ip_address, asked.user_agent, key_request(asked.request, query))]
-    keys = await store.reads.keys_by_hash(key_hash(asked.key))
-    return keys or await store.reads.keys_by_hash(key_hash(key_request(asked.key, query)))
+    for text in as_keys(asked.key, query):
+        if keys := await store.reads.keys_by_hash(key_hash(text)):
+            return keys
+    return []
 
 
 async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
@@ -133,9 +135,11 @@ def _run(asked: argparse.Namespace) -> tuple[int, str]:
         found = asyncio.run(_ask(asked))
     except (StoreError, SettingsError) as error:
         print(f"client: {error}", file=sys.stderr)
-        return Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE, error_json(
-            str(error)
-        ) if asked.json else ""
+        if isinstance(error, UnreadableRecord):
+            code = Exit.UNKNOWN
+        else:
+            code = Exit.UNREACHABLE if isinstance(error, StoreError) else Exit.USAGE
+        return code, error_json(str(error)) if asked.json else ""
     if isinstance(found, list):
         return Exit.USAGE, keys_json(found) if asked.json else keys_text(found)
     given = asked.key if asked.key is not None else "_".join((asked.ip_address, asked.user_agent, asked.request))

@@ -42,22 +42,28 @@ class Entry:
         self.evicted_last = float("-inf")
         """first_touch only: time of the latest evicted hit."""
         self.lost = float("-inf")
-        """first_touch only: time of the latest hit not taken in because there were too many."""
+        """Time of the latest hit not taken in: in first_touch because there were too many, in any mode because the state was damaged."""
 
     @property
     def is_empty(self) -> bool:
         """Nothing is left that a hit could still meet."""
         return not self.tallies and not self.evicted_hits
 
+    def is_over(self, expired: float) -> bool:
+        """Whether it may leave the state; if hits were lost, only when it was not touched since then (wall clock)."""
+        return self.is_empty and (self.lost == float("-inf") or self.touched < expired)
+
     def merge(self, parts: Iterable[Part], rules: Rules) -> set[float]:
         """Merge hits in; gives the starts of the windows they fell into, whether they were new or known."""
         if rules.window == "last_touch":
-            return {self._merge_session(part, rules.length_s) for part in parts} & {
-                tally.start for tally in self.tallies
-            }
+            return {self._merge_session(part, rules) for part in parts} & {tally.start for tally in self.tallies}
         if rules.window == "first_touch":
             return self._merge_first_touch(parts, rules.length_s)
-        return {self._merge_bucket(part, rules.window) for part in parts}
+        return {self._merge_bucket(part, rules) for part in parts}
+
+    def may_lack(self, tally: Tally, rules: Rules) -> bool:
+        """Whether lost hits may have belonged to the window of a new tally."""
+        return tally.start < self.lost + rules.length_s
 
     def recut(self, rules: Rules) -> None:
         """first_touch: make the windows anew from the hits."""
@@ -111,9 +117,9 @@ class Entry:
 
     # -- one way of merging a window mode
 
-    def _merge_session(self, part: Part, length_s: float) -> float:
+    def _merge_session(self, part: Part, rules: Rules) -> float:
         """last_touch. At most two sessions are within reach: sessions lie at least a length apart."""
-        time, tallies = part.time, self.tallies
+        time, tallies, length_s = part.time, self.tallies, rules.length_s
         if len(tallies) == 1:
             at = 0
         else:
@@ -121,7 +127,7 @@ class Entry:
             if at < len(tallies) and tallies[at].last + length_s <= time:
                 at += 1
         if at >= len(tallies) or time + length_s <= tallies[at].first or tallies[at].last + length_s <= time:
-            fresh = Tally(time)
+            fresh = self._fresh(time, rules)
             fresh.add(part)
             tallies.insert(bisect_left(tallies, time, key=_start), fresh)
             return time
@@ -132,13 +138,19 @@ class Entry:
             tally.join(tallies.pop(at + 1))
         return tally.start
 
-    def _merge_bucket(self, part: Part, window: str) -> float:
+    def _fresh(self, start: float, rules: Rules) -> Tally:
+        tally = Tally(start)
+        if self.may_lack(tally, rules):
+            tally.marks |= Mark.FRAGMENTED
+        return tally
+
+    def _merge_bucket(self, part: Part, rules: Rules) -> float:
         """day and all."""
-        start = windows.bucket_start(window, part.time)
+        start = windows.bucket_start(rules.window, part.time)
         tallies = self.tallies
         at = bisect_left(tallies, start, key=_start)
         if at == len(tallies) or tallies[at].start != start:
-            tallies.insert(at, Tally(start))
+            tallies.insert(at, self._fresh(start, rules))
         tallies[at].add(part)
         return start
 

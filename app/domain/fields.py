@@ -108,6 +108,10 @@ class Table:
             )
         return lambda row: make((*row, *(field.absent for field in later)))
 
+    def of_form(self, form: int) -> tuple[Field, ...]:
+        """The fields that lists of that form have."""
+        return tuple(field for field in self.fields if field.since <= form)
+
     def without(self, *names: str) -> tuple[Field, ...]:
         """All but these, in their order."""
         return tuple(field for field in self.fields if field.name not in names)
@@ -168,7 +172,7 @@ REJECT = Table(
         "reason",
         Kind.TEXT,
         "`bad_columns`, `bad_range`, `bad_status`, `bad_time`, `too_long`; `refused_by_STORE` for a record that a store "
-        "refuses for good",
+        "refuses for good; `foreign_message` and `damaged_state` for what [cannot be read](faults.md)",
     ),
     Field("detail", Kind.TEXT, "what was wrong with which value"),
     Field("line", Kind.TEXT, "the line, bytes that are no UTF-8 escaped, cut to a bounded length"),

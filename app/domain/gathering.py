@@ -121,6 +121,8 @@ def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
     """Takes the tally of one window into an entry, where merging its hits one by one surely comes to the same."""
     met = [known for known in entry.tallies if _meet(known, tally, rules)]
     if not met:
+        if entry.may_lack(tally, rules):
+            return False
         insort(entry.tallies, tally, key=_start)
         return True
     known = met[0]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine, LineParser, unread_by
 from app.domain.records import Parsed
-from app.domain.requests import KEEP, QueryRule, key_request, may_change
+from app.domain.requests import KEEP, QueryRule, key_request
 
 __all__ = [
     "FUTURE_S",
@@ -102,7 +102,7 @@ def read_lines(
     for at in range(0, len(lines), _BLOCK):
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)
-    asked = _keyed(read.hits, query) if may_change(data, query) else {}
+    asked = {} if query.kind == "keep" else _keyed(read.hits, query)
     return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse), asked)
 
 

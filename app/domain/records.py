@@ -16,6 +16,8 @@ from math import isfinite
 from typing import NamedTuple, Protocol, TypeVar
 
 __all__ = [
+    "DAMAGED_STATE",
+    "FOREIGN",
     "REASONS",
     "Delivery",
     "Hit",
@@ -35,6 +37,10 @@ __all__ = [
 
 REASONS = ("bad_client", "bad_columns", "bad_range", "bad_status", "bad_time", "no_request", "too_long")
 """Why a line is rejected; a closed set."""
+FOREIGN = "foreign_message"
+"""Reason of the reject of a message that nobody can read."""
+DAMAGED_STATE = "damaged_state"
+"""Reason of the reject of a value of the state that nobody can read."""
 
 
 class HitFlag(IntFlag):

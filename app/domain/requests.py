@@ -5,62 +5,37 @@ The parameters of a signed address change with each request, so the parts of one
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["KEEP", "QueryRule", "key_request", "may_change", "query_rule"]
+__all__ = ["KEEP", "QueryRule", "as_keys", "key_request", "may_change", "query_rule"]
 
 _SIGNING = frozenset(
-    [
-        "signature",
-        "expires",
-        "key-pair-id",
-        "policy",
-        "awsaccesskeyid",
-        "googleaccessid",
-        "keyname",
-        "urlprefix",
-        "ossaccesskeyid",
-        "security-token",
-        "token",
-        "sig",
-        "hdnea",
-        "hdnts",
-        "hdntl",
-        "__token__",
-        "__gda__",
-        "auth_key",
-        "verify",
-    ]
-)
+    {
+        "signature", "expires", "key-pair-id", "policy", "awsaccesskeyid", "googleaccessid", "keyname",
+        "urlprefix", "ossaccesskeyid", "security-token", "token", "sig", "hdnea", "hdnts", "hdntl", "__token__",
+        "__gda__", "auth_key", "verify",
+    }
+)  # fmt: skip
 """Parameters of signed addresses of Amazon, Google, Akamai, Fastly, Alibaba, Cloudflare and nginx, in lower case."""
 _BESIDE_SIG = frozenset(
-    [
-        "se",
-        "sp",
-        "sv",
-        "st",
-        "sr",
-        "spr",
-        "sip",
-        "ss",
-        "srt",
-        "skoid",
-        "sktid",
-        "skt",
-        "ske",
-        "sks",
-        "skv",
-        "saoid",
-        "suoid",
-        "scid",
-        "sdd",
-    ]
-)
+    {
+        "se", "sp", "sv", "st", "sr", "spr", "sip", "ss", "srt", "skoid", "sktid", "skt", "ske", "sks", "skv",
+        "saoid", "suoid", "scid", "sdd",
+    }
+)  # fmt: skip
 """Those of Azure. Their short names mean something else in a query without `sig`."""
+_BESIDE_EXPIRES = frozenset({"md5"})
+"""That of nginx's secure_link: nobody signs with it alone."""
 _PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-ms-")
-_MARKS = tuple(name.encode() for name in sorted(_SIGNING) + list(_PREFIXES))
-"""One of them is in any line that the rule `signed` changes."""
+_SIGNED = re.compile(
+    rf"\?(?:[^\s\"]*?&)?(?:(?:{'|'.join(map(re.escape, sorted(_SIGNING)))})(?=[=&\s\"])|{'|'.join(_PREFIXES)})".encode(),
+    re.IGNORECASE,
+)
+"""Begins with a plain byte, which makes it as fast as a search for that byte."""
+_QUESTION_MARKS = 4
+"""The agent before the request may have some."""
 
 
 class QueryRule(NamedTuple):
@@ -112,24 +87,41 @@ def key_request(request: str, rule: QueryRule) -> str:
         kept = [piece for piece, name in zip(pieces, names, strict=True) if name in rule.names]
     else:
         names = [name.lower() for name in names]
-        is_azure = "sig" in names
+        beside: frozenset[str] = _BESIDE_SIG if "sig" in names else frozenset()
+        if "expires" in names:
+            beside |= _BESIDE_EXPIRES
         kept = [
             piece
             for piece, name in zip(pieces, names, strict=True)
-            if not (name in _SIGNING or name.startswith(_PREFIXES) or (is_azure and name in _BESIDE_SIG))
+            if not (name in _SIGNING or name.startswith(_PREFIXES) or name in beside)
         ]
     if len(kept) == len(pieces):
         return request
     return f"{path}?{'&'.join(kept)}" if kept else path
 
 
-def may_change(data: bytes, rule: QueryRule) -> bool:
-    """Whether the rule may change a request in these lines: a quick look, so that most chunks are read without it.
+def as_keys(text: str, rule: QueryRule) -> list[str]:
+    """What a joined key can be whose request may be signed: as given, and cut at each of its first question marks.
 
-    >>> may_change(b"GET /a?v=1", query_rule("signed")), may_change(b"GET /a?Sig=1", query_rule("signed"))
+    >>> as_keys("::1_bot (?)_GET /a?sig=1", QueryRule("signed"))
+    ['::1_bot (?)_GET /a?sig=1', '::1_bot (?)_GET /a']
+    """
+    found = [text]
+    at = -1
+    for _ in range(_QUESTION_MARKS):
+        at = text.find("?", at + 1)
+        if at < 0:
+            break
+        found.append(text[:at] + key_request(text[at:], rule))
+    return list(dict.fromkeys(found))
+
+
+def may_change(data: bytes, rule: QueryRule) -> bool:
+    """Whether the rule may change a request in lines whose requests stand in them as they were asked: a quick look.
+
+    >>> may_change(b"GET /design?v=1", query_rule("signed")), may_change(b"GET /a?Sig=1", query_rule("signed"))
     (False, True)
     """
-    if rule.kind != "signed":
-        return rule.kind != "keep"
-    lower = data.lower()
-    return any(mark in lower for mark in _MARKS)
+    if rule.kind == "signed":
+        return _SIGNED.search(data) is not None
+    return rule.kind != "keep" and b"?" in data

@@ -10,6 +10,7 @@ from typing import Any
 
 from app.domain.counted import CountedKind
 from app.domain.records import Reject, raw_ids
+from app.engine.foreign import put_damage_aside
 from app.engine.reading import Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
@@ -65,6 +66,8 @@ class EventCounting:
             if not first:
                 crash_point("count_slice")
             first = False
+            if step.damages:
+                await put_damage_aside(self._app, self._kind.table, partition, step.damages)
             if step.events or step.sums:
                 await self._send(self._kind.reduced, partition, encode_counted(step.events, step.sums))
                 crash_point("count_outputs")

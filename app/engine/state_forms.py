@@ -10,9 +10,14 @@ from typing import NamedTuple
 
 from app.engine.partition import Part
 from app.errors import UnknownForm
+from app.messages.forms import UNREADABLE
+from app.steps.ledger import RULES
 from app.transports.messages import Pair
 
-__all__ = ["NumberedState", "StateForms"]
+__all__ = ["DAMAGED", "NumberedState", "StateForms"]
+
+DAMAGED = b""
+"""What a damaged value is read as: no table writes it, and every reader of values refuses it."""
 
 _LARGEST = 31
 """A form number; a larger first byte is text or MessagePack that has none."""
@@ -32,23 +37,38 @@ class StateForms(NamedTuple):
         return [(key, None if value is None else number + value) for key, value in changes.items()]
 
     def read(self, key: bytes, value: bytes, where: str) -> bytes:
-        """The value without its number, in the newest form. Raises UnknownForm that names `where`."""
+        """The value without its number, in the newest form; DAMAGED if it has no form that was ever written.
+
+        Raises UnknownForm that names `where` for the number of another form.
+        """
         if value[:1] and value[0] == self.newest:
             return value[1:]
-        self._check(value, where)
-        return self.upgrades[value[0]](key, value[1:])
+        if not self._is_known(value, where):
+            return DAMAGED
+        try:
+            return self.upgrades[value[0]](key, value[1:])
+        except UNREADABLE:
+            return DAMAGED
 
     def check(self, pairs: Iterable[Pair], where: str) -> None:
-        """Raises UnknownForm that names `where` if a value has a form that is neither the newest nor among the upgrades."""
-        newest = self.newest
-        for _, value in pairs:
-            if value is not None and (not value or value[0] != newest):
-                self._check(value, where)
+        """Raises UnknownForm that names `where` for a value with the number of another form, and for rules of no known form: another program's state.
 
-    def _check(self, value: bytes, where: str) -> None:
-        found = value[0] if value else None
-        if found not in self.upgrades:
-            raise UnknownForm(where, found if found is not None and found <= _LARGEST else None, self.newest)
+        A single other value without a known form is damaged; `read` says so.
+        """
+        newest = self.newest
+        for key, value in pairs:
+            if value is None or (value[:1] and value[0] == newest):
+                continue
+            if not self._is_known(value, where) and key == RULES:
+                raise UnknownForm(f"{where}, by its rules,", None, newest)
+
+    def _is_known(self, value: bytes, where: str) -> bool:
+        found = value[0] if value else _LARGEST + 1
+        if found == self.newest or found in self.upgrades:
+            return True
+        if found <= _LARGEST:
+            raise UnknownForm(where, found, self.newest)
+        return False
 
 
 class NumberedState:

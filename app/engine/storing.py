@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind
 from app.domain.records import Reject
-from app.engine.reading import Agent, Taken, acknowledge, batches
+from app.engine.foreign import readable
+from app.engine.reading import Agent, acknowledge, batches
 from app.engine.sending import send_all
 from app.errors import StoreError, StoreUnreachable, UnknownForm
 from app.flows.deliveries import REJECTS
-from app.messages.events import decode_counted, gathered
+from app.messages.events import Counted, decode_counted, gathered
+from app.messages.forms import Decode
 from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
 from app.process.exit import EXIT_REFUSED
@@ -32,6 +34,7 @@ FIRST_PAUSE_S = 0.1
 FIRST_OPEN_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 10.0
 Record = TypeVar("Record")
+Read = TypeVar("Read")
 Write = Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]]
 """As the stores' contract has it: gives what is refused for good, with the reason."""
 
@@ -46,12 +49,17 @@ class Storing:
         self._opened = asyncio.Event()
         self._pace = Pace(app.outside.settings.store_rate)
 
-    def agent(self, writes: Callable[[list[Taken]], Iterable[tuple[Write[Any], Sequence[Any]]]]) -> Agent:
-        """An agent that writes what `writes` makes of a batch, in turn, and then acknowledges the batch."""
+    def agent(
+        self,
+        topic: str,
+        decode: Decode[Read],
+        writes: Callable[[list[Read]], Iterable[tuple[Write[Any], Sequence[Any]]]],
+    ) -> Agent:
+        """An agent that writes what `writes` makes of the messages of a batch, in turn, and then acknowledges the batch."""
 
         async def run(stream: Any) -> None:
             async for batch in batches(self.app, stream):
-                for write, records in writes(batch):
+                for write, records in writes(await readable(self.app, topic, batch, decode)):
                     await self.write_until_taken(write, records)
                     del records  # a batch's records are many: none is kept until the next
                 await acknowledge(stream, batch)
@@ -64,11 +72,11 @@ class Storing:
         ledgers = self.store.ledgers
         write_events, write_sums = partial(ledgers.write_events, kind), partial(ledgers.write_sums, kind)
 
-        def writes(batch: list[Taken]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
-            events, sums = gathered(decode_counted(kind, taken.value) for taken in batch)
+        def writes(messages: list[Counted[Any]]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
+            events, sums = gathered(messages)
             return ((write_events, events), (write_sums, sums))
 
-        return self.agent(writes)
+        return self.agent(kind.reduced, partial(decode_counted, kind), writes)
 
     async def open_until_there(self, once: bool = False) -> bool:
         """Open the store; while it is not reachable, wait and try again, unless only `once` is asked for.

@@ -21,6 +21,7 @@ import faust
 import mode
 from faust.types import TP
 
+from app.domain.records import FOREIGN
 from app.engine.outside import MakePart, PartsOf
 from app.engine.partition import Part
 from app.engine.reading import still_ours
@@ -186,12 +187,19 @@ class BatchTable(faust.Table[bytes, bytes]):
             )
             part.wipe()
         begin = part.next_offset
-        async for pairs in self._changelog.read(partition, begin):
+        foreign = 0
+        async for found in self._changelog.read(partition, begin):
+            pairs = [pair for pair in found if pair[0]]  # without a key it says nothing of the state
+            foreign += len(found) - len(pairs)
             self._forms.check(pairs, self._where(partition))
             self.recovered += len(pairs)
             part.apply(pairs, begin)  # cut off here, all is read again: values are absolute
             passed("recovery")
         part.apply((), end)
+        if foreign:
+            detail = f"{foreign} records of {self.changelog_topic_name}/{partition} have no key"
+            self.app.outside.counters.put_aside(FOREIGN, detail)
+            log.error("Passed over: %s", detail)
 
     @mode.Service.task
     async def _stand_by(self) -> None:

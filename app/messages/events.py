@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from app.domain.counted import CountedKind, EventField, Sum
+from app.errors import UnknownForm
+from app.messages.forms import UNREADABLE, DamagedMessage, form_of
 
 __all__ = ["Counted", "Read", "decode_counted", "encode_counted", "encode_events", "gathered", "read_events"]
 
 MAX_MESSAGE_BYTES = 4 << 20
+COUNTED_FORM = 1
+"""Of what counts: a list of two lists, without a number. A later form begins with its number."""
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
@@ -30,13 +34,14 @@ class Read(NamedTuple, Generic[Event]):
     """(index, why, text) of what is no event; 0 if the whole message is none."""
 
 
-class Counted(msgspec.Struct, Generic[Event], array_like=True):
+class Counted(NamedTuple, Generic[Event]):
     """One message of what counts."""
 
     events: list[Event]
     sums: list[Sum]
 
 
+_STORED_INTEGER = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 _encode = msgspec.json.Encoder().encode
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -64,7 +69,12 @@ def _decoders(kind: CountedKind[Any]) -> _Decoders:
     optional = [field for field in kind.fields if field.optional]
     limited: Any = namedtuple(kind.one, [field.name for field in kind.fields], defaults=[None] * len(optional))  # type: ignore[misc]
     limited.__annotations__ = {field.name: _limited(field) for field in kind.fields}
-    whole = Counted[kind.event]  # type: ignore[name-defined]
+    total: Any = namedtuple("Sum", Sum._fields)  # type: ignore[misc]
+    total.__annotations__ = dict.fromkeys(Sum._fields, _STORED_INTEGER) | {
+        "resolution": Literal[tuple(kind.resolution)],
+        "group": str,
+    }
+    whole = tuple[list[limited], list[total]]
     return _Decoders(*(msgspec.json.Decoder(one) for one in (list[limited], limited, whole)))
 
 
@@ -78,25 +88,35 @@ def read_events(kind: CountedKind[Event], value: bytes) -> Read[Event]:
     decoders, make = _decoders(kind), kind.event._make  # type: ignore[attr-defined]
     try:
         return Read(list(map(make, decoders.many.decode(value))), [])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         pass
     try:
         items = _decode_items(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return Read([], [(0, str(error), value.decode("utf-8", "backslashreplace"))])
     events, bad = [], []
     for index, item in enumerate(items):
         try:
             events.append(make(decoders.one.decode(item)))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             bad.append((index, str(error), bytes(item).decode("utf-8", "backslashreplace")))
     return Read(events, bad)
 
 
-def decode_counted(kind: CountedKind[Event], value: bytes) -> Counted[Event]:
-    """A message of what counts of this kind."""
-    counted: Counted[Event] = _decoders(kind).counted.decode(value)
-    return counted
+def decode_counted(kind: CountedKind[Event], value: bytes, place: str | None = None) -> Counted[Event]:
+    """A message of what counts of this kind; errors name `place`. It has no form number: one that begins with one is of another form.
+
+    Raises UnknownForm and DamagedMessage.
+    """
+    where = place or f"a message of {kind.reduced}"
+    form = form_of(value)
+    if form is not None:
+        raise UnknownForm(where, form, COUNTED_FORM)
+    try:
+        events, sums = _decoders(kind).counted.decode(value)
+    except UNREADABLE as error:
+        raise DamagedMessage(where, COUNTED_FORM, error) from error
+    return Counted(list(map(kind.event._make, events)), list(map(Sum._make, sums)))  # type: ignore[attr-defined]
 
 
 def encode_events(events: Sequence[tuple[Any, ...]]) -> bytes:

@@ -14,10 +14,12 @@ import msgspec
 
 from app.errors import UnknownForm, WeblogsError
 
-__all__ = ["DamagedMessage", "FormDecoders", "MessageAt", "form_of", "place_of", "read_at"]
+__all__ = ["UNREADABLE", "DamagedMessage", "FormDecoders", "MessageAt", "form_of", "place_of", "read_at"]
 
 Message = TypeVar("Message")
 Read = TypeVar("Read", covariant=True)
+UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, OverflowError, RecursionError)
+"""What a decoder raises for bytes that are no message of its form, whatever they are."""
 _FORM = re.compile(rb"\[ *([0-9]{1,9}) *[,\]]")
 
 
@@ -57,7 +59,7 @@ class FormDecoders(Generic[Message]):
             raise UnknownForm(where, form, self.newest)
         try:
             return decoder(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError, TypeError) as error:
+        except UNREADABLE as error:
             raise DamagedMessage(where, form, error) from error
 
 

@@ -12,6 +12,7 @@ from app.messages.forms import place_of
 from app.messages.headers import HEADERS_FORM, Headers, unpack_positions
 
 __all__ = [
+    "LINES_A_MESSAGE_BITS",
     "Lines",
     "Origin",
     "check_form",
@@ -22,6 +23,7 @@ __all__ = [
     "unwrapped",
 ]
 
+_FORM_DIGITS = 10
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
 
@@ -74,7 +76,8 @@ def check_form(message: Lines) -> None:
     if form is not None and form != b"%d" % HEADERS_FORM:
         topic, _, _ = message.topic.partition("@")
         place = place_of(topic, message.partition, message.offset)
-        raise UnknownForm(f"{place}, by its headers,", decode(form), HEADERS_FORM)
+        found = int(form) if form.isdigit() and len(form) < _FORM_DIGITS else decode(form)
+        raise UnknownForm(f"{place}, by its headers,", found, HEADERS_FORM)
 
 
 def origin_of(message: Lines) -> Origin:

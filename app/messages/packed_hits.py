@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from typing import Any
@@ -14,7 +15,7 @@ from app.messages.packing import pack_numbers, unpack_numbers
 __all__ = ["PackedHits"]
 
 
-class PackedHits(msgspec.Struct, array_like=True):
+class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
 
     Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
@@ -41,6 +42,19 @@ class PackedHits(msgspec.Struct, array_like=True):
 
     def __len__(self) -> int:
         return len(self.key) // 4
+
+    def check(self) -> None:
+        """Raises ValueError if the columns do not fit one another, or hold what is no key or no time."""
+        count = len(self)
+        widths = (self.key, 4), (self.times, 8), (self.positions, 8), (self.statuses, 2), (self.lo, 8), (self.hi, 8)
+        told = ((self.sent, 8), (self.total, 8)) if self.sent or self.total else ()
+        if not count or any(len(column) != width * count for column, width in (*widths, *told)):
+            raise ValueError("its columns have different lengths")
+        if len(self.methods) != len(self.keys) or max(unpack_numbers("I", self.key)) >= len(self.keys):
+            raise ValueError("a hit names a key that is not there")
+        times = unpack_numbers("d", self.times)
+        if not all(map(math.isfinite, times)):
+            raise ValueError("a time is no number")
 
     def hits(self, source: str) -> Iterator[tuple[Any, ...]]:
         """In the order of Hit."""

@@ -13,6 +13,7 @@ import msgspec
 from app.domain.fields import DELIVERY, REJECT, Table
 from app.domain.records import Delivery, Reject
 from app.flows.deliveries import REDUCED, REJECTS
+from app.messages.field_types import row_type
 from app.messages.forms import FormDecoders
 from app.messages.splitting import MAX_MESSAGE_BYTES, split
 
@@ -22,7 +23,6 @@ _ROOM_BYTES = 16
 """For the form and the brackets."""
 
 _encode = msgspec.json.Encoder().encode
-_decode_rows = msgspec.json.Decoder(tuple[int, list[tuple[Any, ...]]]).decode
 
 
 def encode_deliveries(deliveries: Sequence[Delivery], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
@@ -46,7 +46,9 @@ def _encode_list(form: int, records: Sequence[object], max_bytes: int) -> list[b
 def _decoders(topic: str, table: Table) -> FormDecoders[list[Any]]:
     def reader(form: int) -> Callable[[bytes], list[Any]]:
         record = table.reader(form)
-        return lambda value: list(map(record, _decode_rows(value)[1]))
+        rows: Any = list[row_type(table.of_form(form))]  # type: ignore[misc]
+        decode = msgspec.json.Decoder(tuple[int, rows]).decode
+        return lambda value: list(map(record, decode(value)[1]))
 
     return FormDecoders(topic, {form: reader(form) for form in range(1, table.form + 1)})
 

@@ -9,13 +9,15 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
+from app.domain.fields import HIT
 from app.domain.records import Hit
 from app.domain.watermarks import Advance
 from app.flows.deliveries import TOKENS
+from app.messages.field_types import row_type
 from app.messages.forms import FormDecoders
 from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
@@ -28,11 +30,13 @@ TOKENS_FORM = 2
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
 """Of a row of a group: all hits of a group are of one source."""
 TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
-_BEHIND = slice(POSITION + 1, None)
-_ABSENT = (None,) * (len(ROW_FIELDS) - POSITION - 1)
+if TYPE_CHECKING:
+    Row = tuple[Any, ...]
+else:
+    Row = row_type(HIT.without("source"))
 
 
-class HitGroup(msgspec.Struct, array_like=True):
+class HitGroup(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """The hits of one source in one message."""
 
     source: str
@@ -45,8 +49,8 @@ class HitGroup(msgspec.Struct, array_like=True):
     disorder_s: float
     ended: bool
     unordered: bool
-    rows: list[tuple[Any, ...]] = []
-    """Tuples in the order of ROW_FIELDS; one that ends before a field that is None is shorter."""
+    rows: list[Row] = []
+    """Tuples in the order of ROW_FIELDS."""
     columns: list[PackedHits] = []
     """More hits."""
 
@@ -58,9 +62,7 @@ class HitGroup(msgspec.Struct, array_like=True):
     def hits(self) -> list[tuple[Any, ...]]:
         """All of them as tuples in the order of Hit."""
         source = self.source
-        found: list[tuple[Any, ...]] = [
-            (*row[:POSITION], source, row[POSITION], *(row[_BEHIND] or _ABSENT)) for row in self.rows
-        ]
+        found: list[tuple[Any, ...]] = [(*row[:POSITION], source, *row[POSITION:]) for row in self.rows]
         for block in self.columns:
             found += block.hits(source)
         return found
@@ -91,7 +93,7 @@ class HitGroup(msgspec.Struct, array_like=True):
         return cls(source, clock, name, lowest, highest, advance.disorder_s, advance.ended, advance.unordered, rows)
 
 
-class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
+class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM, forbid_unknown_fields=True):
     """One message of `weblogs_tokens`."""
 
     now: float
@@ -101,20 +103,30 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
     """Nothing but the time and the watermarks: the moment to sweep the state."""
 
 
-class _TokenMessageOfForm1(TokenMessage, array_like=True, tag=1):
-    """Its rows end with the position."""
-
-
 _encode = msgspec.json.Encoder().encode
-_decode_form_1 = msgspec.json.Decoder(_TokenMessageOfForm1).decode
+_ROWS = HitGroup.__struct_fields__.index("rows")
+_decode_json = msgspec.json.Decoder().decode
+_decode = msgspec.json.Decoder(TokenMessage).decode
+
+
+def _checked(value: bytes) -> TokenMessage:
+    message = _decode(value)
+    for group in message.groups:
+        for block in group.columns:
+            block.check()
+    return message
 
 
 def _of_form_1(value: bytes) -> TokenMessage:
-    found = _decode_form_1(value)
-    return TokenMessage(found.now, found.groups, found.tick)
+    """Its rows end with the position."""
+    message = _decode_json(value)
+    message[0] = TOKENS_FORM
+    for group in message[2]:
+        group[_ROWS : _ROWS + 1] = [[[*row, None] for row in rows] for rows in group[_ROWS : _ROWS + 1]]
+    return _checked(_encode(message))
 
 
-decode_tokens = FormDecoders(TOKENS, {1: _of_form_1, TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+decode_tokens = FormDecoders(TOKENS, {1: _of_form_1, TOKENS_FORM: _checked}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 

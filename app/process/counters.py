@@ -14,9 +14,25 @@ class Counters:
         self.lines = 0
         self.hits = 0
         self.rejects: Counter[str] = Counter()
+        self.foreign: Counter[str] = Counter()
+        """Reason -> messages and values of the state that could not be read and were put aside as rejects."""
+        self.last_foreign: dict[str, str] = {}
+        """Reason -> where the last one stood, and why it could not be read."""
         self.events: Counter[tuple[str, str]] = Counter()
         """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}
         """Source name -> highest event time seen."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
+
+    def put_aside(self, reason: str, detail: str) -> None:
+        """One message, or one value of the state, that became a reject."""
+        self.foreign[reason] += 1
+        self.last_foreign[reason] = detail
+
+    def foreign_problems(self) -> list[str]:
+        """A sentence for each kind of what was put aside since the start."""
+        return [
+            f"{count:,} put aside as rejects ({reason}), the last one: {self.last_foreign[reason]}."
+            for reason, count in sorted(self.foreign.items())
+        ]

@@ -6,14 +6,17 @@ acknowledges what an agent failed on.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import signal
+import sqlite3
 import sys
 from typing import NoReturn, Protocol
 
 from app.errors import WeblogsError
 
-__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "die"]
+__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "code_of", "die", "end_when_asked"]
 
 EXIT_CANNOT_GO_ON = 70
 """Exit code: start me again."""
@@ -23,10 +26,28 @@ EXIT_REFUSED = 78
 log = logging.getLogger("app.process.exit")
 
 
+def end_when_asked() -> None:
+    """SIGTERM before the engine listens to it ends the process with 0: nothing is under way. SIGHUP does what SIGTERM does, at any time."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
 class Die(Protocol):
     """As `die`, which ends the process; one for tests may raise instead."""
 
     def __call__(self, why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn: ...
+
+
+def code_of(error: BaseException, code: int) -> int:
+    """The exit code for an error that would end the worker with `code`: a full disk may have room again at the next start."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return EXIT_CANNOT_GO_ON
+        if isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            return EXIT_CANNOT_GO_ON
+        cause = cause.__cause__
+    return code
 
 
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:

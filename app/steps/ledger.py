@@ -15,6 +15,7 @@ import msgspec
 from app.domain.counted import CountingRules, Sum
 from app.domain.counting import Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
+from app.steps.damage import UNREADABLE, Damage
 
 __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
@@ -22,6 +23,9 @@ PLACE = b"\0place"
 RULES = b"\0rules"
 """Key of the rules by which the state was counted: other ones cannot go on with it."""
 _SUM = b"s"
+_SEEN_BYTES = 5
+_EVER = (1 << 8 * _SEEN_BYTES) - 1
+_LOST_SUM = "the sum begins anew in this state and stays below the stored one until as many events came; see `python -m app check`"
 _ID_BYTES = 40
 _SUM_BYTES = 160
 """What an identity and a sum take in a batch and in the message behind it, about."""
@@ -58,6 +62,8 @@ class Step(NamedTuple, Generic[Event]):
     sums: list[Sum]
     changes: dict[bytes, bytes | None]
     repeats: int
+    damages: Sequence[Damage] = ()
+    """Values of the state that could not be read: to be put aside before the changes are written."""
 
 
 class _Place(msgspec.Struct, array_like=True):
@@ -97,10 +103,12 @@ class Ledger(Generic[Event]):
         held = state.get(RULES)
         if held is not None and held != self._fingerprint:
             raise SettingsError(
-                f"{self._rules.mistake}: the state was counted by {held.decode()}, now it is {self._fingerprint.decode()}"
+                f"{self._rules.mistake}: the state was counted by {held.decode(errors='backslashreplace')}, now it is"
+                f" {self._fingerprint.decode()}"
             )
-        place = self._place(state, topic)
-        batch, size, moved = _Batch(self._rules, state, partition), 0, False
+        damages: list[Damage] = []
+        place = self._place(state, topic, damages)
+        batch, size, moved = _Batch(self._rules, state, partition, damages), 0, False
         for message in messages:
             if message.offset < place.offset:
                 continue
@@ -113,26 +121,38 @@ class Ledger(Generic[Event]):
                 place.index += 1
                 if size >= self._max:
                     yield self._step(batch, place, state, partition)
-                    batch, size = _Batch(self._rules, state, partition), 0
+                    batch, size = _Batch(self._rules, state, partition, []), 0
             place.offset, place.index = message.offset + 1, 0
         if moved:
             yield self._step(batch, place, state, partition)
 
-    def _place(self, state: State, topic: str) -> _Place:
+    def _place(self, state: State, topic: str, damages: list[Damage]) -> _Place:
         held = state.get(PLACE)
         if held is None:
             return _Place(topic)
-        place = _decode_place(held)
+        try:
+            place = _decode_place(held)
+        except UNREADABLE:
+            damages.append(Damage(PLACE, held, "messages that are read again count as repeats"))
+            return _Place(topic)
         return place if place.topic == topic else _Place(topic, now=place.now)
 
     def _step(self, batch: _Batch[Event], place: _Place, state: State, partition: int) -> Step[Event]:
         step = batch.step()
-        self._sweep(state, partition, place.now, batch.taken, step.changes)
+        self._sweep(state, partition, place.now, batch.taken, step.changes, batch.damages)
         step.changes[PLACE] = _encode(place)
         step.changes[RULES] = self._fingerprint
         return step
 
-    def _sweep(self, state: State, partition: int, now: int, taken: int, changes: dict[bytes, bytes | None]) -> None:
+    def _sweep(
+        self,
+        state: State,
+        partition: int,
+        now: int,
+        taken: int,
+        changes: dict[bytes, bytes | None],
+        damages: list[Damage],
+    ) -> None:
         """Look at some more entries, and delete what is over."""
         sweep = self._sweeps.get(partition)
         if sweep is None or sweep.state is not state:
@@ -149,7 +169,14 @@ class Ledger(Generic[Event]):
                 return
             if name not in changes:
                 value = state.get(name)  # it may have changed since the sweep began
-                if value is not None and self._is_over(name, value, now):
+                if value is None:
+                    continue
+                try:
+                    over = self._is_over(name, value, now)
+                except UNREADABLE:
+                    damages.append(Damage(name, value, "it is no key of a sum; nothing is lost"))
+                    over = True
+                if over:
                     changes[name] = None
 
     def _is_over(self, name: bytes, value: bytes, now: int) -> bool:
@@ -178,13 +205,27 @@ class _Sweep:
 class _Batch(Generic[Event]):
     """The events of one step."""
 
-    def __init__(self, rules: CountingRules[Event], state: State, partition: int) -> None:
-        self._rules, self._partition = rules, partition
-        self._counting = Counting(
-            rules.horizon_s, lambda key: _counts_of(state.get(_name_of(key))), lambda one: _seen_of(state.get(one))
-        )
+    def __init__(self, rules: CountingRules[Event], state: State, partition: int, damages: list[Damage]) -> None:
+        self._rules, self._partition, self._state, self.damages = rules, partition, state, damages
+        self._counting = Counting(rules.horizon_s, self._counts_of, self._seen_of)
         self._events: list[Event] = []
         self.taken = 0
+
+    def _counts_of(self, key: Key) -> Counts | None:
+        name = _name_of(key)
+        value = self._state.get(name)
+        try:
+            return _counts_of(value)
+        except UNREADABLE:
+            self.damages.append(Damage(name, value or b"", _LOST_SUM))
+            return None
+
+    def _seen_of(self, one: bytes) -> int | None:
+        value = self._state.get(one)
+        if value is None or len(value) == _SEEN_BYTES:
+            return None if value is None else int.from_bytes(value)
+        self.damages.append(Damage(one, value, "when the event came is not known; it is taken as counted"))
+        return _EVER
 
     def take(self, event: Event, now: int) -> int:
         """Bytes that it adds to the step, about."""
@@ -203,13 +244,13 @@ class _Batch(Generic[Event]):
 
     def step(self) -> Step[Event]:
         counting = self._counting
-        changes: dict[bytes, bytes | None] = {one: seen.to_bytes(5) for one, seen in counting.ids.items()}
+        changes: dict[bytes, bytes | None] = {one: seen.to_bytes(_SEEN_BYTES) for one, seen in counting.ids.items()}
         sums = []
         for key, counts in counting.sums.items():
             resolution, group, start, share = key
             sums.append(Sum(resolution, group, start, self._partition, share, *counts))
             changes[_name_of(key)] = b"%d %d %d" % counts
-        return Step(self._events, sums, changes, self.taken - len(self._events))
+        return Step(self._events, sums, changes, self.taken - len(self._events), self.damages)
 
 
 def _name_of(key: Key) -> bytes:
@@ -227,7 +268,3 @@ def _counts_of(value: bytes | None) -> Counts | None:
         return None
     events, amount, repeats = value.split()
     return int(events), int(amount), int(repeats)
-
-
-def _seen_of(value: bytes | None) -> int | None:
-    return None if value is None else int.from_bytes(value)

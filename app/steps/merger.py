@@ -18,6 +18,7 @@ from app.errors import SettingsError
 from app.messages.splitting import split
 from app.messages.state_values import key_bytes, key_of_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
 from app.messages.tokens import POSITION, RAW_ID, TIME, HitGroup, TokenMessage
+from app.steps.damage import UNREADABLE, Damage
 
 if TYPE_CHECKING:
     from app.columns.hits import HitColumns
@@ -34,6 +35,8 @@ _DELIVERY_BYTES = 400
 _ITEM_BYTES = 24
 """And each range, gap and id."""
 _SHORT_ID_DIGITS = 16
+_LOST_HITS = "hits of this key that came before are not in its deliveries, and `python -m app repair` merges them again"
+_LOST_CLOCK = "how far this source has come is not known until its next line"
 
 
 class PartitionState(Protocol):
@@ -49,6 +52,8 @@ class MergeStep(NamedTuple):
 
     records: list[Delivery]
     changes: dict[bytes, bytes | None]
+    damages: Sequence[Damage] = ()
+    """Values of the state that could not be read: to be put aside before the changes are written."""
 
 
 class Merger:
@@ -68,17 +73,23 @@ class Merger:
         """
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
-        deliveries = OpenDeliveries(self._rules, self._size_of, lambda key: self._load(state, key))
+        damages: list[Damage] = []
+        now = max((message.now for message in messages), default=0.0)
+        deliveries = OpenDeliveries(
+            self._rules, self._size_of, lambda key: self._load(state, key, clocks, now, damages)
+        )
         clocks = deliveries.clocks
         for message in messages:
             for group in message.groups:
-                _know(clocks, state, (group.clock,))
+                _know(clocks, state, (group.clock,), damages)
                 clock = clocks.observe(group.clock, group.advance, message.now)
                 self._merge(deliveries, group, clock, message.now)
         head |= {_clock_key(number): pack_clock(clock) for number, clock in clocks.of.items()}
-        yield from self._merged(deliveries, head)
+        for step in self._merged(deliveries, head):
+            yield step._replace(damages=damages)  # with the first: the changes overwrite what was found
+            damages = []
         if any(message.tick for message in messages):
-            yield from self._sweep(partition, state, clocks, max(message.now for message in messages))
+            yield from self._sweep(partition, state, clocks, now)
 
     def _merge(self, deliveries: OpenDeliveries, group: HitGroup, clock: Clock, now: float) -> None:
         if not group.count:
@@ -103,16 +114,29 @@ class Merger:
             groups = columns.groups(group.source, self._rules, leave_out)
             deliveries.merge(groups.beside(placed), group.clock, now)
 
-    def _load(self, state: PartitionState, key: Key) -> Entry | None:
-        value = state.get(key_bytes(key))
-        return None if value is None else unpack_entry(value, self._rules)
+    def _load(self, state: PartitionState, key: Key, clocks: Clocks, now: float, damages: list[Damage]) -> Entry | None:
+        name = key_bytes(key)
+        value = state.get(name)
+        if value is None:
+            return None
+        try:
+            return unpack_entry(value, self._rules)
+        except UNREADABLE:
+            damages.append(Damage(name, value, _LOST_HITS))
+            return _lost(clocks, now)
 
     def _check_rules(self, state: PartitionState, head: dict[bytes, bytes | None]) -> None:
         held = state.get(RULES)
         if held is None:
             head[RULES] = self._rules_value
         elif held != self._rules_value:
-            window, length_s = msgspec.json.decode(held)
+            try:
+                window, length_s = msgspec.json.decode(held, type=tuple[str, float])
+            except UNREADABLE:
+                raise SettingsError(
+                    f"It cannot be read by which rules the stored state was built: {held[:80]!r}. "
+                    "Use a new WEBLOGS_DATA_DIR, or new topics on Kafka, and replay the logs."
+                ) from None
             raise SettingsError(
                 f"The stored state was built with WEBLOGS_WINDOW={window}, WEBLOGS_WINDOW_LENGTH={length_s:g}. "
                 "Restore that value, or use a new WEBLOGS_DATA_DIR and replay the logs."
@@ -140,28 +164,53 @@ class Merger:
         if reached < swept_reach + event_step and now < swept_now + self._ttl / SWEEPS_A_TTL:
             return
         self._swept[partition] = (reached, now)
-        ended = self._ended(state, clocks, now - self._ttl)
+        damages: list[Damage] = []
+        ended = self._ended(state, clocks, now, damages)
         for some in split(ended, _Change.weight, self._max):
-            yield _step(some, {})
+            yield _step(some, {})._replace(damages=list(damages))
+            damages.clear()
 
-    def _ended(self, state: PartitionState, clocks: Clocks, expired: float) -> Iterator[_Change]:
-        """`expired`: what was not touched since then (wall clock) goes, too."""
+    def _ended(self, state: PartitionState, clocks: Clocks, now: float, damages: list[Damage]) -> Iterator[_Change]:
+        """What was not touched for the time to live (wall clock) goes, too."""
+        expired = now - self._ttl
         # a dict changes between the steps; what is on disk is gone through as it stood
         for name, value in list(state.items()) if isinstance(state, dict) else state.items():
             if name.startswith(CLOCK):
-                if unpack_clock(value).touched < expired:
+                try:
+                    gone = unpack_clock(value).touched < expired
+                except UNREADABLE:
+                    damages.append(Damage(name, value, _LOST_CLOCK))
+                    gone = True
+                if gone:
                     yield _Change(name, None, [])
             elif not name.startswith(b"\0"):
-                entry = unpack_entry(value, self._rules)
-                final = self._evicted(name, entry, state, clocks, expired)
-                if final or entry.is_empty:
-                    rest = None if entry.is_empty else pack_entry(entry)
+                try:
+                    key_of_bytes(name)
+                except UNREADABLE:
+                    damages.append(Damage(name, value, "its key is none of a delivery; nothing is lost"))
+                    yield _Change(name, None, [])
+                    continue
+                try:
+                    entry = unpack_entry(value, self._rules)
+                except UNREADABLE:
+                    damages.append(Damage(name, value, _LOST_HITS))
+                    yield _Change(name, pack_entry(_lost(clocks, now)), [])
+                    continue
+                final = self._evicted(name, entry, state, clocks, expired, damages)
+                if final or entry.is_over(expired):
+                    rest = None if entry.is_over(expired) else pack_entry(entry)
                     yield _Change(name, rest, final, _closed(entry, final, clocks, expired))
 
     def _evicted(
-        self, name: bytes, entry: Entry, state: PartitionState, clocks: Clocks, expired: float
+        self,
+        name: bytes,
+        entry: Entry,
+        state: PartitionState,
+        clocks: Clocks,
+        expired: float,
+        damages: list[Damage],
     ) -> list[Delivery]:
-        _know(clocks, state, entry.sources or ())
+        _know(clocks, state, entry.sources or (), damages)
         before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
         return evict(key_of_bytes(name), entry, before, self._rules, self._size_of)
 
@@ -195,13 +244,25 @@ def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeS
     return MergeStep(records, values | head)
 
 
-def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int]) -> None:
+def _lost(clocks: Clocks, now: float) -> Entry:
+    """An entry in place of one that cannot be read: every window that its hits may have been in says that it is incomplete."""
+    entry = Entry()
+    entry.touched, entry.sources = now, None
+    entry.lost = max((now, *(clock.highest for clock in clocks.of.values())))
+    return entry
+
+
+def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int], damages: list[Damage]) -> None:
     """Load these sources' clocks from the state."""
     for number in numbers:
         if number not in clocks.of:
             value = state.get(_clock_key(number))
             if value is not None:
-                clocks.of[number] = unpack_clock(value)
+                try:
+                    clocks.of[number] = unpack_clock(value)
+                except UNREADABLE:
+                    damages.append(Damage(_clock_key(number), value, _LOST_CLOCK))
+                    clocks.of[number] = Clock()
 
 
 def _clock_key(number: int) -> bytes:

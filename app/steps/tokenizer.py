@@ -16,12 +16,21 @@ from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long
-from app.domain.records import Reject, raw_ids
+from app.domain.records import FOREIGN, Reject, raw_ids
 from app.domain.requests import query_rule
 from app.domain.watermarks import Advance, Clocks, source_number
-from app.errors import SettingsError
+from app.errors import SettingsError, UnknownForm
 from app.messages.headers import Headers
-from app.messages.origins import Lines, Origin, check_form, may_begin_with_header, number_in, origin_of, unwrapped
+from app.messages.origins import (
+    LINES_A_MESSAGE_BITS,
+    Lines,
+    Origin,
+    check_form,
+    may_begin_with_header,
+    number_in,
+    origin_of,
+    unwrapped,
+)
 from app.messages.splitting import clean
 from app.messages.tokens import HitGroup, TokenMessage
 
@@ -35,6 +44,7 @@ _REST_MESSAGES = 32
 """This many messages after one with mostly odd lines are read line by line at once."""
 DETECT_LINES = 1000
 _DETECT_BYTES = 1 << 20
+_SHOWN_BYTES = 4096
 COLUMNS_FROM_BYTES = 128 << 10
 """A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
 
@@ -88,14 +98,21 @@ class Tokenizer:
     def tokenize(self, messages: Iterable[Lines]) -> Tokenized:
         """The hits and rejects of messages of one partition.
 
-        Raises UnknownForm if the headers of one are in a form of another version.
+        Raises UnknownForm if the headers of one are in a form of a later version; any other unknown form makes a reject.
         """
         groups: dict[int, dict[str, HitGroup]] = {}
         rejects: list[Reject] = []
         lines = hits = 0
         now = 0.0
         for message in map(unwrapped, messages):
-            check_form(message)
+            try:
+                check_form(message)
+            except UnknownForm as error:
+                if error.is_newer:
+                    raise
+                rejects.append(_foreign(message, str(error)))
+                lines += 1
+                continue
             now = max(now, message.timestamp)
             origin = origin_of(message)
             read = self._read(message, origin)
@@ -240,7 +257,7 @@ class Tokenizer:
             raw_id = identify(position)
             ip_address, user_agent, request = hit[KEY_FIELDS]
             partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
-            row = (*hit, raw_id, position, asked[index]) if index in asked else (*hit, raw_id, position)
+            row = (*hit, raw_id, position, asked.get(index))
             if partition in rows:
                 rows[partition].append(row)
             else:
@@ -253,6 +270,12 @@ class Tokenizer:
 
         found = HitColumns.of_lines([read]).by_partition(lambda key: partition_of(*key, "", self._partitions))
         return {partition: hits.to_message() for partition, hits in found.items()}
+
+
+def _foreign(message: Lines, why: str) -> Reject:
+    source, shown = f"{message.topic}/{message.partition}", clean(decode(message.value[:_SHOWN_BYTES]))
+    position = message.offset << LINES_A_MESSAGE_BITS
+    return Reject(FOREIGN, why, shown, raw_ids(source)(position), source, position, message.timestamp)
 
 
 class _SourceGroups(NamedTuple):

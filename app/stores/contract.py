@@ -21,8 +21,9 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
-from app.errors import SettingsError
+from app.errors import SettingsError, UnreadableRecord
 from app.stores.ledger_contract import Ledgers
+from app.stores.readable import OnUnreadable
 
 __all__ = [
     "DAY_S",
@@ -92,7 +93,10 @@ class Writes(Protocol):
 
 
 class Reads(Protocol):
-    """Answers questions."""
+    """Answers questions. Raises UnreadableRecord for a damaged record that belongs to the answer."""
+
+    on_unreadable: OnUnreadable | None
+    """Whom `all_…` tell of records that cannot be read, and go on; without it they raise UnreadableRecord."""
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         """The keys whose joined text has this hash (32 hex digits): more than one if they join alike."""
@@ -154,6 +158,9 @@ class Mending(Protocol):
 
     async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
         """The same for rejects."""
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """Remove records that cannot be read, by their place."""
 
     async def miscounted(self) -> bool:
         """Whether `counts` says anything else than the records do; False in a store that counts its records when asked."""

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
 from app.domain.counted import CountedKind, Sum
+from app.stores.readable import OnUnreadable
 
 __all__ = [
     "SHORT_DAYS",
@@ -52,6 +53,9 @@ class LedgerWrites(Protocol):
 
 class LedgerReads(Protocol):
     """What pages, exports and checks ask."""
+
+    on_unreadable: OnUnreadable | None
+    """As that of Reads."""
 
     async def sums(
         self, kind: CountedKind[Event], group: str | None, resolution: str, begin: float, end: float

@@ -60,7 +60,7 @@ class StatusService(mode.Service):
             state_entries=self._table.entries if self._table is not None else 0,
             events=dict(counters.events),
             backlog=backlog,
-            problems=(*problems, self._problem) if self._problem else problems,
+            problems=(*problems, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
 
     def _rate(self, now: float) -> float:

@@ -14,10 +14,10 @@ from app.engine.outside import Outside
 from app.engine.reading import or_end
 from app.engine.storing import Storing
 from app.engine.table import BatchTable
-from app.errors import LogError, LogLocked, UnknownForm, WeblogsError
+from app.errors import LogError, LogLocked, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
-from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of, die
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
@@ -45,11 +45,10 @@ def worker_app() -> App:
     """The app that `faust -A app worker` runs, by the settings of this process."""
     collect_seldom()
     share_arenas()
-    outside = Outside(settings(), Counters())
     try:
-        return assemble(outside).app
-    except UnknownForm as error:
-        outside.die(str(error), code=EXIT_REFUSED)
+        return assemble(Outside(settings(), Counters())).app
+    except WeblogsError as error:
+        die(str(error), code=EXIT_REFUSED)
 
 
 def assemble(outside: Outside) -> Assembly:
@@ -111,10 +110,13 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
     except LogLocked as error:
         outside.die(str(error), code=EXIT_REFUSED)
     except LogError as error:
-        outside.die(str(error), code=EXIT_CANNOT_GO_ON if own.on_kafka else EXIT_REFUSED)  # a broker may come back
+        passes = EXIT_CANNOT_GO_ON if own.on_kafka else EXIT_REFUSED  # a broker may come back
+        outside.die(str(error), code=code_of(error, passes))
     except WeblogsError as error:
-        outside.die(str(error), code=EXIT_REFUSED)
+        outside.die(str(error), code=code_of(error, EXIT_REFUSED))
     except OSError as error:
-        outside.die(f"the data folder {own.data_dir} cannot be made: {error.strerror}", code=EXIT_REFUSED)
+        outside.die(
+            f"the data folder {own.data_dir} cannot be made: {error.strerror}", code=code_of(error, EXIT_REFUSED)
+        )
     if own.on_kafka:
         watch_standstill(own.kafka_session)

@@ -17,7 +17,7 @@ from app.engine.table import BatchTable
 from app.errors import UnknownForm, WeblogsError
 from app.flows.deliveries import DELIVERIES
 from app.flows.registry import group_of
-from app.process.exit import EXIT_REFUSED, Die
+from app.process.exit import EXIT_REFUSED, Die, code_of
 from app.process.memory import GIVE_BACK_INTERVAL_S, give_back
 from app.process.stack_dump import watch_signal
 from app.settings import Settings
@@ -77,7 +77,7 @@ class Beside(mode.Service):
                     await self.add_runtime_dependency(storing.app)
             await self.add_runtime_dependency(self._web)
         except WeblogsError as error:
-            outside.die(str(error), code=EXIT_REFUSED)
+            outside.die(str(error), code=code_of(error, EXIT_REFUSED))
         status.ready()
         if own.replay:
             threading.Thread(target=_replay, args=(own, outside.die), name="replay", daemon=True).start()

@@ -28,6 +28,8 @@ FORMS = StateForms(newest=1)
 class SmallTable:
     """The table's writes into parts in memory; `taken` is False where the partitions are another worker's by then."""
 
+    name = "small"
+
     def __init__(self, world: World) -> None:
         self.parts = {partition: MemoryPart() for partition in range(2)}
         self.taken = True

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.engine.partition import DeliveriesPart, MemoryPart, Part, RocksPart
-from app.engine.state_forms import NumberedState, StateForms
+from app.engine.state_forms import DAMAGED, NumberedState, StateForms
 from app.errors import UnknownForm
 
 FORMS = StateForms(newest=1)
-OLD_VALUES = [b"[1,2]", b"\x95\x01", b"3 40 0", (1_600_000_000).to_bytes(5), b""]
-"""As entries, packed entries, sums and identities were written before there were numbers."""
+FOREIGN_VALUES = [b"[1,2]", b"\x95\x01", b"3 40 0", (1_600_000_000).to_bytes(4), b""]
+"""Begin with no number of a form: text, MessagePack, nothing."""
 
 
 def test_every_value_is_written_with_its_number() -> None:
@@ -24,7 +24,7 @@ def test_a_value_is_read_without_its_number() -> None:
     assert FORMS.read(b"k", b"\1", "here") == b""
 
 
-@pytest.mark.parametrize("value", [*OLD_VALUES, b"\0v", b"\2v"])
+@pytest.mark.parametrize("value", [b"\2v", b"\0v", b"\x1f"])
 def test_an_unknown_form_is_named_wherever_it_is_met(value: bytes) -> None:
     part = MemoryPart()
     part.apply([(b"k", value)], 1)
@@ -38,7 +38,24 @@ def test_an_unknown_form_is_named_wherever_it_is_met(value: bytes) -> None:
             meet()
 
 
-@pytest.mark.parametrize(("value", "told"), [(b"\2v", "form 2"), (b"\0v", "form 0"), (b"[1]", "no form number")])
+@pytest.mark.parametrize("value", FOREIGN_VALUES)
+def test_a_single_value_without_a_form_is_damaged(value: bytes) -> None:
+    FORMS.check([(b"good", b"\1v"), (b"k", value)], "here")
+    assert FORMS.read(b"k", value, "here") == DAMAGED
+
+
+@pytest.mark.parametrize("value", FOREIGN_VALUES)
+def test_a_state_whose_rules_have_no_form_is_another_programs(value: bytes) -> None:
+    with pytest.raises(UnknownForm, match=r"^here, by its rules, has no form number; this program knows form 1; "):
+        FORMS.check([(b"good", b"\1v"), (b"\0rules", value)], "here")
+
+
+def test_a_value_that_cannot_be_made_one_of_the_newest_form_is_damaged() -> None:
+    forms = StateForms(newest=2, upgrades={1: lambda key, value: value[99:100] or b"".decode("ascii")[5].encode()})
+    assert forms.read(b"k", b"\1v", "here") == DAMAGED
+
+
+@pytest.mark.parametrize(("value", "told"), [(b"\2v", "form 2"), (b"\0v", "form 0"), (b"\x1f", "form 31")])
 def test_the_sentence_says_which_form_it_is(value: bytes, told: str) -> None:
     with pytest.raises(UnknownForm, match=f"here has {told}"):
         FORMS.read(b"k", value, "here")

@@ -169,11 +169,24 @@ async def test_a_changelog_of_an_unknown_form_ends_the_worker_and_asks_for_a_per
 ) -> None:
     writer, table = make_table(), make_table()
     await owned(writer, 0)
-    await writer._changelog.append(0, [(b"k", value)])
+    await writer._changelog.append(0, [(b"\0rules", value)])
     with pytest.raises(Ended):
         await owned(table, 0)
     ((why, code),) = table.world.ends.told
-    assert why.startswith(f"the state counts/0 has {told}; this program knows form 1") and code == EXIT_REFUSED
+    by_rules = ", by its rules," if told == "no form number" else ""
+    assert (
+        why.startswith(f"the state counts/0{by_rules} has {told}; this program knows form 1") and code == EXIT_REFUSED
+    )
+
+
+async def test_foreign_records_of_a_changelog_do_not_end_the_worker(make_table: Any) -> None:
+    writer, table = make_table(), make_table()
+    await owned(writer, 0)
+    await writer._changelog.append(0, [(b"", b"no key"), (b"k", b"garbage"), (b"good", b"\1v")])
+    await owned(table, 0)
+    assert table.world.ends.told == []
+    assert dict(table.state_for(event(0, b"")).items()) == {b"k": b"", b"good": b"v"}
+    assert "1 records of w-counts-changelog/0 have no key" in table.world.counters.foreign_problems()[0]
 
 
 async def test_a_changelog_that_cannot_be_read_ends_the_worker_to_be_started_again(make_table: Any) -> None:

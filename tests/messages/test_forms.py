@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.domain.records import Delivery, Hit, Reject, raw_ids
+from app.domain.records import FOREIGN, Delivery, Hit, Reject, raw_ids
 from app.errors import UnknownForm
 from app.messages.forms import DamagedMessage, FormDecoders, form_of, read_at
 from app.messages.headers import HEADERS_FORM, Headers
@@ -50,7 +50,7 @@ HITS = [
     Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 0, OTHER_ID, SOURCE, 80),
 ]
 TOKENS_OF_FORM_1 = decode_tokens(encode_tokens(TOKENS)[0])
-TOKENS_OF_FORM_1.groups[0].rows[0] = TOKENS_OF_FORM_1.groups[0].rows[0][:-1]
+TOKENS_OF_FORM_1.groups[0].rows[0] = (*TOKENS_OF_FORM_1.groups[0].rows[0][:-1], None)
 DELIVERIES = [
     Delivery(
         *KEY, NOON, NOON, NOON + 1, [[0, 9], [12, LARGE]], [[10, 11]], LARGE - 1, None, False, "partial", "ranges", "gap", 2, None,
@@ -159,11 +159,21 @@ def test_a_decoder_of_the_last_form_stands_beside_that_of_the_next() -> None:
         decoders.decode(b"[3]")
 
 
-@pytest.mark.parametrize("form", [b"0", b"2", b"x"])
-def test_lines_whose_headers_are_of_an_unknown_form_are_refused(form: bytes) -> None:
+@pytest.mark.parametrize("form", [b"2", b"999999999"])
+def test_lines_whose_headers_are_of_a_newer_form_are_refused(form: bytes) -> None:
     lines = Lines("weblogs@3f", 3, 12, NOON, b"a line\n", {Headers.FORM: form})
     with pytest.raises(UnknownForm, match=rf"^message 12 of weblogs/3, by its headers, has form {form.decode()};"):
         Tokenizer(1).tokenize([lines])
+
+
+@pytest.mark.parametrize("form", [b"0", b"x", b"", b"\xff", b"9" * 5000])
+def test_lines_whose_headers_no_version_wrote_are_a_reject_with_their_place(form: bytes) -> None:
+    lines = Lines("weblogs@3f", 3, 12, NOON, b"a line\n", {Headers.FORM: form})
+    found = Tokenizer(1).tokenize([lines])
+    ((reason, detail, line, _, source, position, time),) = found.rejects
+    assert (reason, line, source, position >> 24, time) == (FOREIGN, "a line\n", "weblogs@3f/3", 12, NOON)
+    assert detail.startswith("message 12 of weblogs/3, by its headers, has ")
+    assert (found.lines, found.hits, found.tokens) == (1, 0, {})
 
 
 def test_lines_from_shippers_need_no_form() -> None:

@@ -55,7 +55,7 @@ def message(
         by_source.setdefault(line.source, []).append(line)
     groups = []
     for source, some in by_source.items():
-        rows = [(*line.hit, line.raw_id, line.position) for line in some]
+        rows = [(*line.hit, line.raw_id, line.position, None) for line in some]
         groups.append(HitGroup.of(source, source_number(source), source, advance_of(some, unordered, ended), rows))
     return decode_tokens(encode_tokens(TokenMessage(now, groups, tick))[0])
 
@@ -88,7 +88,7 @@ class Worker:
     def take(self, *messages: TokenMessage) -> int:
         """Merge a batch; gives the number of steps it took."""
         count = 0
-        for records, changes in self.merger.steps(0, self.state, messages):
+        for records, changes, _ in self.merger.steps(0, self.state, messages):
             count += 1
             self._send(records)
             self.apply(changes)
@@ -96,7 +96,7 @@ class Worker:
 
     def take_and_crash(self, chance: random.Random, *messages: TokenMessage) -> bool:
         """Merge a batch, and die anywhere in it or not at all; True where it died."""
-        for records, changes in self.merger.steps(0, self.state, messages):
+        for records, changes, _ in self.merger.steps(0, self.state, messages):
             self._send(records)
             if chance.random() < 0.25:
                 break

@@ -248,7 +248,7 @@ def test_a_sweep_goes_in_slices_of_whole_keys(window: str) -> None:
         steps.append(step)
         flow.apply(step.changes)
     assert len(steps) == 20
-    for records, changes in steps:
+    for records, changes, _ in steps:
         keys = {key_bytes(record[:3]) for record in records}
         assert keys == {key for key in changes if not key.startswith(b"\0")}
         assert len(keys) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
+from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import KINDS
@@ -211,20 +211,43 @@ def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: di
         ElasticsearchStore(Settings(**wrong))
 
 
-async def test_what_answers_but_is_no_elasticsearch_is_said() -> None:
+NO_ANSWERS = {
+    "json of something else": ("200 OK", "application/json", b"{}"),
+    "a login page": ("200 OK", "text/html", b"<html>log in</html>"),
+    "a proxy's page": ("502 Bad Gateway", "text/html", b"<html>bad gateway</html>"),
+    "a proxy's page of not found": ("403 Forbidden", "text/html", b"<html>no</html>"),
+    "cut json": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b'{"hits": {"hi'),
+    "a list": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b"[1]"),
+    "a text": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b'"ok"'),
+    "an object that lacks all": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b'{"ok": 1}'),
+    "json too deep": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b"[" * 100_000),
+    "html said to be json": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b"<html>"),
+    "nothing": ("200 OK", "application/json\r\nX-Elastic-Product: Elasticsearch", b""),
+}
+
+
+@pytest.mark.parametrize("told", NO_ANSWERS.values(), ids=NO_ANSWERS)
+@pytest.mark.parametrize("doing", ["open", "write", "read"])
+async def test_an_answer_that_is_none_counts_as_no_answer(told: tuple[str, str, bytes], doing: str) -> None:
+    status, kind, body = told
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(
-            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
-        )
+        head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode() + body)
         await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     store = ElasticsearchStore(Settings(elasticsearch_url=f"http://127.0.0.1:{port}"))
-    with pytest.raises(StoreRefused, match="is not Elasticsearch"):
-        await store.open()
+    with pytest.raises(StoreUnreachable, match="Elasticsearch"):
+        if doing == "open":
+            await store.open()
+        elif doing == "write":
+            await store.connection.bulk(b'{"delete":{"_index":"x","_id":"1"}}\n', {})
+        else:
+            await store.reads.deliveries_of("a", "b", "c")
     await store.close()
     server.close()
     await server.wait_closed()

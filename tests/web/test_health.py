@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.sqlite.store import SqliteStore
 from app.transports.producers import SqliteProducer
-from app.web.service.health import progress_problems
+from app.web.service.health import progress_problems, store_problem
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
 from tests.web.conftest import NOW, Client, ToldStatus, served
@@ -64,6 +65,17 @@ async def test_a_worker_that_never_started_is_not_healthy(client: Client, status
 async def test_what_the_worker_itself_finds_wrong_is_told(client: Client, status: ToldStatus) -> None:
     status.say(problems=("The disk is full.",))
     assert (await health_of(client, 503))["problems"] == ["The disk is full."]
+
+
+async def test_a_store_that_takes_too_long_is_slow_not_unreachable() -> None:
+    class Slow:
+        name = "small"
+
+        async def ping(self) -> None:
+            await asyncio.sleep(3600)
+
+    slow: Any = Slow()
+    assert await store_problem(slow, 0.01) == "Store small is slow: it did not answer within 0.01 s."
 
 
 async def test_an_unreachable_store_is_not_healthy(

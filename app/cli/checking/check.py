@@ -6,7 +6,19 @@ import contextlib
 
 import click
 
-from app.cli.checking.screen import DIFFERENT, LEVEL, Listing, Watched, chosen, opened, progress, run, tell, totals
+from app.cli.checking.screen import (
+    DIFFERENT,
+    LEVEL,
+    UNREADABLE,
+    Listing,
+    Watched,
+    chosen,
+    opened,
+    progress,
+    run,
+    tell,
+    totals,
+)
 from app.cli.reduce.command import size_function
 
 __all__ = ["command"]
@@ -31,7 +43,7 @@ def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare each store with what the topics still hold, with what its own raw hits make, and with the other stores.
 
     Names by raw id or key what is missing, altered, extra or doubled. What is still on its way to a store is no difference. Exit code 0
-    if nothing differs, 1 if something does, 4 if a store or the broker is missing.
+    if nothing differs, 1 if something does, 4 if a store or the broker is missing, 5 if something could not be read.
     """
     run(lambda: _check(stores, as_json, quiet))
 
@@ -53,4 +65,4 @@ async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     tell(report, listing, as_json)
     if not as_json:
         click.echo(f"{report.differences:,} differences" if report.differences else "no differences")
-    return DIFFERENT if report.differences else LEVEL
+    return UNREADABLE if report.unreadable else DIFFERENT if report.differences else LEVEL

@@ -11,7 +11,19 @@ if TYPE_CHECKING:
     from app.checking.report import Report
     from app.transports.broker_view import BrokerView
 
-from app.cli.checking.screen import DIFFERENT, LEVEL, Listing, Watched, chosen, opened, progress, run, tell, totals
+from app.cli.checking.screen import (
+    DIFFERENT,
+    LEVEL,
+    UNREADABLE,
+    Listing,
+    Watched,
+    chosen,
+    opened,
+    progress,
+    run,
+    tell,
+    totals,
+)
 from app.cli.reduce.command import size_function
 from app.settings import Settings
 from app.stores.contract import Store
@@ -45,7 +57,7 @@ def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json:
 
     Joins deliveries whose late hits came after the eviction. Judges all deliveries again if the sizes file has changed. It may run beside
     the worker and be interrupted; a second run changes nothing. Exit code 0 if nothing differs now, 1 if something could not be
-    repaired, 4 if a store or the broker is missing.
+    repaired, 4 if a store or the broker is missing, 5 if something could not be read and stands there still.
     """
     run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
 
@@ -55,12 +67,13 @@ async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_
 
     own, wanted = chosen(names)
     reader = open_view(own)
-    left = 0
+    left = unreadable = 0
     with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
         async with opened(wanted, own, read_only=dry_run) as found:
             for store in found:
-                left += await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
-    return DIFFERENT if left else LEVEL
+                report = await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
+                left, unreadable = left + report.differences, unreadable + report.unreadable
+    return UNREADABLE if unreadable else DIFFERENT if left else LEVEL
 
 
 async def _repair_one(
@@ -71,8 +84,8 @@ async def _repair_one(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-) -> int:
-    """How many differences are left."""
+) -> Report:
+    """What is left."""
     from app.checking.mender import Mender
     from app.checking.reconciliation import Run, reconcile
     from app.checking.report import Report
@@ -91,7 +104,7 @@ async def _repair_one(
     tell(first, listing, as_json)
     if not as_json:
         _say(store.name, first, report, listing, dry_run)
-    return report.differences
+    return report
 
 
 def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: bool) -> None:

@@ -12,11 +12,12 @@ from typing import Any, cast
 import click
 
 from app.checking.report import Difference, Report
-from app.errors import LogError, SettingsError, StoreError, WeblogsError
+from app.errors import LogError, SettingsError, StoreError, UnknownForm, UnreadableRecord, WeblogsError
 from app.flows.registry import TOPICS
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import Reads, Store
+from app.stores.readable import OnUnreadable
 from app.words import visible
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "LEVEL",
     "SHOWN",
     "UNREACHABLE",
+    "UNREADABLE",
     "Listing",
     "Watched",
     "chosen",
@@ -34,18 +36,23 @@ __all__ = [
     "totals",
 ]
 
-LEVEL, DIFFERENT, UNREACHABLE = 0, 1, 4
+LEVEL, DIFFERENT, UNREACHABLE, UNREADABLE = 0, 1, 4, 5
 SHOWN = 20
 """This many differences of each store and kind are named for people."""
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    """Ends the process with the exit code that `work` gives: 4 where a store or the broker is not there, 2 for a bad setting."""
+    """Ends the process with the exit code that `work` gives.
+
+    4 if a store or the broker is not there, 5 if something could not be read, 2 for a bad setting.
+    """
     collect_seldom()
     try:
         code = asyncio.run(work())
     except SettingsError as error:
         code = _said(error, 2)
+    except (UnreadableRecord, UnknownForm) as error:
+        code = _said(error, UNREADABLE)
     except (StoreError, LogError) as error:
         code = _said(error, UNREACHABLE)
     except WeblogsError as error:
@@ -83,6 +90,14 @@ class Watched:
     def __init__(self, store: Store, on_progress: Callable[[str, int], object]) -> None:
         self._name, self._reads = store.name, store.reads
         self._on_progress = on_progress
+
+    @property
+    def on_unreadable(self) -> OnUnreadable | None:
+        return self._reads.on_unreadable
+
+    @on_unreadable.setter
+    def on_unreadable(self, told: OnUnreadable | None) -> None:
+        self._reads.on_unreadable = told
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._reads, name)

@@ -85,14 +85,12 @@ class StoreWriter:
     def take_lines(self, source: str, read: ReadLines) -> ReadLines:
         """The raw records of some lines; gives the lines as they are to be merged."""
         if not all(_is_clean(hit) for hit in read.hits):
-            read = read._replace(
-                hits=[hit if _is_clean(hit) else _cleaned(hit) for hit in read.hits],
-                asked={index: _clean(request) for index, request in read.asked.items()},
-            )
+            read = read._replace(hits=[hit if _is_clean(hit) else _cleaned(hit) for hit in read.hits])
+        asked = {index: _clean(request) for index, request in read.asked.items()}
         identify = raw_ids(source)
         if self._keep == "all":
             rows = [
-                (*hit, identify(at), source, at, read.asked.get(index))
+                (*hit, identify(at), source, at, asked.get(index))
                 for index, (hit, at) in enumerate(zip(read.hits, read.positions, strict=True))
             ]
             self._add("write_hits", rows)

@@ -142,9 +142,15 @@ class Worker:
 
     def show_problems(self) -> None:
         """Passes on the warnings and errors that its log got since the last call."""
-        with self.log_path.open("rb") as log:
-            log.seek(self._shown_to)
-            new = log.read()
+        try:
+            with self.log_path.open("rb") as log:
+                log.seek(self._shown_to)
+                new = log.read()
+        except FileNotFoundError:
+            raise WorkerError(
+                f"{self.log_path} is gone: somebody removed {self._configured.data_dir} while the worker ran, and with it its log and its"
+                " results. Start the same command again"
+            ) from None
         whole = new.rpartition(b"\n")[0]
         if not whole:
             return
@@ -193,6 +199,9 @@ class Worker:
         return answer if isinstance(answer, dict) else {}
 
     def _last_words(self) -> str:
-        text = self.log_path.read_bytes()[-4096:].decode("utf-8", "backslashreplace")
+        try:
+            text = self.log_path.read_bytes()[-4096:].decode("utf-8", "backslashreplace")
+        except OSError as error:
+            return f"Its log {self.log_path} cannot be read: {error.strerror}"
         lines = [line for line in text.splitlines() if line.strip()][-5:]
         return f"The end of its log, {self.log_path}:" + "".join(f"\n  {line}" for line in lines)

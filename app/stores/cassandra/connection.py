@@ -9,6 +9,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
@@ -41,6 +42,7 @@ class Connection:
         self._cluster: Any = None
         self.session: Any = None
         self.where = f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
+        self.keyspace = settings.cassandra_keyspace
         self._prepared: dict[str, Any] = {}
         self.unset: Any = None
         """What the driver takes for a column that is not written."""
@@ -52,7 +54,7 @@ class Connection:
     def connect(self) -> None:
         """Blocks until the nodes are known. Raises SettingsError for settings that cannot work, StoreUnreachable where nobody answers."""
         try:
-            from cassandra import ConsistencyLevel
+            from cassandra import ConsistencyLevel, UnresolvableContactPoints
             from cassandra.auth import PlainTextAuthProvider
             from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
             from cassandra.policies import (
@@ -78,7 +80,8 @@ class Connection:
             request_timeout=REQUEST_S,
             row_factory=tuple_factory,
         )
-        cluster = Cluster(
+        make_cluster = partial(
+            Cluster,
             [host.strip() for host in own.cassandra_hosts.split(",") if host.strip()],
             port=own.cassandra_port,
             auth_provider=PlainTextAuthProvider(own.cassandra_user, own.cassandra_password)
@@ -92,6 +95,14 @@ class Connection:
             connect_timeout=CONNECT_S,
             control_connection_timeout=CONNECT_S,
         )
+        try:
+            cluster = make_cluster()
+        except UnresolvableContactPoints:  # a name server may be away for as long as a node
+            raise StoreUnreachable(
+                f"{self.where} does not answer: no name of WEBLOGS_CASSANDRA_HOSTS={own.cassandra_hosts!r} can be resolved"
+            ) from None
+        except (ValueError, TypeError, OSError) as error:
+            raise SettingsError(f"WEBLOGS_CASSANDRA_HOSTS={own.cassandra_hosts!r} cannot be used: {error}") from error
         assert cluster.connection_class.__name__ == "LibevConnection"
         driver_log = logging.getLogger("cassandra")
         level = driver_log.level

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, Sum, added
@@ -33,6 +34,7 @@ from app.stores.cassandra.memory import Floors
 from app.stores.cassandra.rows import Row
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
 from app.stores.ledger_contract import Named, Top
+from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 
 __all__ = ["CassandraLedgers", "create_tables", "statements"]
 
@@ -102,6 +104,7 @@ class CassandraLedgers:
         ready: Callable[[bool], Awaitable[object]],
         floor_age_s: float,
     ) -> None:
+        self.on_unreadable: OnUnreadable | None = None
         self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
         raw, reduced = (int32(seconds) for seconds in ttls_s)
         self._ttls = {"raw": raw, "reduced": reduced}
@@ -167,12 +170,17 @@ class CassandraLedgers:
             async with room:
                 return await self._rows(f"some {table.name}", [*values, bigint(first), bigint(last)])
 
-        found = [sum_of(kind, own, row) for rows in await asyncio.gather(*map(read, asked)) for row in rows]
+        found = [
+            sum_reader("cassandra", kind, partial(sum_of, kind, own))(row)
+            for rows in await asyncio.gather(*map(read, asked))
+            for row in rows
+        ]
         return found if own or kind.by_group or group is None else [each for each in found if each.group == group]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         values = [text(group), double(begin), double(end), int32(limit)]
-        return [event_of(kind, row) for row in await self._rows(f"some {kind.events_table}", values)]
+        read = event_reader("cassandra", kind, partial(event_of, kind))
+        return [read(row) for row in await self._rows(f"some {kind.events_table}", values)]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         rows = await self._rows(f"spent {kind.events_table}", [text(group), double(begin), double(end)])
@@ -196,12 +204,15 @@ class CassandraLedgers:
 
     async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
         async for row in self._pages(f"all {kind.events_table}"):
-            yield event_of(kind, row)
+            for event in readable(event_reader("cassandra", kind, partial(event_of, kind)), [row], self.on_unreadable):
+                yield event
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         for resolution, table in sums_tables(kind).items():
             async for row in self._pages(f"all {table.name}"):
-                yield sum_of(kind, resolution, row)
+                read = sum_reader("cassandra", kind, partial(sum_of, kind, resolution))
+                for each in readable(read, [row], self.on_unreadable):
+                    yield each
 
     # -- mending
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.stores.cassandra.encoding import Work
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US
 from app.stores.cassandra.reads import CassandraReads
@@ -29,7 +30,7 @@ from app.stores.cassandra.rows import (
     reject_values,
     stamp,
 )
-from app.stores.cassandra.values import bigint, double
+from app.stores.cassandra.values import bigint, double, text_of
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
@@ -88,7 +89,10 @@ class CassandraMending:
 
     async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
         key = key_bytes(delivery.key)
-        stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
+        try:
+            stored = await self._reads.delivery_of(key.parts, delivery.window_start + 0.0)
+        except UnreadableRecord:
+            return False
         wanted = delivery_values(delivery, key, None)
         try:
             if stored is None or delivery_values(stored, key, None) != wanted:
@@ -142,7 +146,7 @@ class CassandraMending:
             least_us = 0 if step_us == 1 else _now_us()
             for one in left:
                 parts, window_start, _, start = one
-                if await self._reads.delivery_of(parts, start + 0.0) is None:
+                if not await self._reads.is_there(parts, start + 0.0):
                     continue
                 there.append(one)
                 # a row without any cell, as a person can write it, does not tell its time
@@ -156,7 +160,7 @@ class CassandraMending:
             await self._sender.send(rows)
             self._writes.calls += 1
             left = there
-        remaining = [one for one in left if await self._reads.delivery_of(one[0], one[3] + 0.0) is not None]
+        remaining = [one for one in left if await self._reads.is_there(one[0], one[3] + 0.0)]
         if remaining:
             raise StoreError(f"{self._connection.where}: the delivery {remaining[0][2].hex()} cannot be removed")
 
@@ -209,6 +213,19 @@ class CassandraMending:
             name = [values[REJECTS.at[column]] for column in ("reason", "bucket", "raw_id")]
             rows.append(Row("remove_reject", name, 200, number))
         await self._send_rows(rows)
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """Deleted by the columns that name them: a delivery as `remove_deliveries` does."""
+        for each in found:
+            place: Any = each.place
+            if each.record == "delivery":
+                key = text_of(place["ip_address"]), text_of(place["user_agent"]), text_of(place["request"])
+                await self.remove_deliveries([(key, place["window_start"])])
+                continue
+            table = f"{self._connection.keyspace}.{'raw_weblogs' if each.record == 'hit' else 'rejects'}"
+            where = " AND ".join(f"{column} = %s" for column in place)
+            statement = f"DELETE FROM {table} WHERE {where}"
+            await asyncio.to_thread(self._connection.execute, statement, tuple(place.values()))
 
     async def _send(self, work: Work) -> None:
         if work.refused:

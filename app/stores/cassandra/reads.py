@@ -6,15 +6,20 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
+    DELIVERIES,
     HIDDEN,
+    HITS,
+    PRIMARY,
+    REJECTS,
     SHARDS,
     VERDICTS,
+    Rows,
     class_of,
     delivery_of_row,
     hit_of_row,
@@ -23,6 +28,7 @@ from app.stores.cassandra.rows import (
 )
 from app.stores.cassandra.values import big, bigint, double, int32, text_of
 from app.stores.contract import Counts, Key, place
+from app.stores.readable import OnUnreadable, readable, reader_of
 
 __all__ = ["SEARCHED_KEYS", "SEARCH_S", "CassandraReads"]
 
@@ -33,8 +39,30 @@ SEARCH_S = 3.0
 PAGE_ROWS = 1000
 DELIVERY_PAGE_ROWS = 250
 """A delivery has up to four nulls, and a server complains of more than 1,000 in one page."""
+Record = TypeVar("Record")
 STALE_FACTOR = 50
 """newest_deliveries looks at this many entries of the index for each record asked, and some more."""
+
+
+def _place(rows: Rows, row: tuple[Any, ...]) -> dict[str, Any]:
+    """The columns that name a row, with their values."""
+    return {name: row[rows.at[name]] for name in PRIMARY[rows.table.record.__name__]}
+
+
+def _reader(record: str, rows: Rows, read: Callable[[tuple[Any, ...]], Record]) -> Callable[[tuple[Any, ...]], Record]:
+    return reader_of(
+        "cassandra",
+        record,
+        rows.table.fields,
+        read,
+        lambda row: ", ".join(f"{name}={value!r}" for name, value in _place(rows, row).items()),
+        lambda row: _place(rows, row),
+    )
+
+
+_delivery: Callable[[tuple[Any, ...]], Delivery] = _reader("delivery", DELIVERIES, delivery_of_row)
+_hit: Callable[[tuple[Any, ...]], Hit] = _reader("hit", HITS, hit_of_row)
+_reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS, reject_of_row)
 
 
 class CassandraReads:
@@ -42,6 +70,7 @@ class CassandraReads:
 
     def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
+        self.on_unreadable: OnUnreadable | None = None
 
     async def _ask(self, name: str, *values: bytes) -> list[tuple[Any, ...]]:
         await self._opened()
@@ -92,7 +121,7 @@ class CassandraReads:
     ) -> list[Delivery]:
         parts = key_bytes((ip_address, user_agent, request)).parts
         rows = self._pages("deliveries_of", DELIVERY_PAGE_ROWS, *parts)
-        return [one async for one in _deliveries(rows, superseded)]
+        return [one async for one in _deliveries(rows, superseded, None)]
 
     async def hits_of(
         self, ip_address: str | None, user_agent: str | None, request: str | None, limit: int = 1000
@@ -105,10 +134,10 @@ class CassandraReads:
         for day, ((count,),) in zip(days, counted, strict=True):
             if count and len(hits) < limit:
                 rows = await self._ask("hits_of_day", *encoded.parts, day, int32(min(limit - len(hits), 2**31 - 1)))
-                hits.extend(map(hit_of_row, rows))
+                hits.extend(map(_hit, rows))
                 if len(hits) == limit:  # the rows of one time come by their ids: all of them, to take the first
                     rows = await self._ask("hits_at", *encoded.parts, day, double(hits[-1].time))
-                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(hit_of_row, rows))
+                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(_hit, rows))
         return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
 
     async def newest_deliveries(
@@ -154,7 +183,11 @@ class CassandraReads:
     async def delivery_of(self, parts: Sequence[bytes], window_start: float) -> Delivery | None:
         """The stored record of a key, as the bytes of its parts, in one window, superseded or not."""
         rows = await self._ask("delivery_of", *parts, double(window_start))
-        return delivery_of_row(rows[0]) if rows else None
+        return _delivery(rows[0]) if rows else None
+
+    async def is_there(self, parts: Sequence[bytes], window_start: float) -> bool:
+        """Whether there is such a record, readable or not."""
+        return bool(await self._ask("delivery_of", *parts, double(window_start)))
 
     async def _entries(
         self, classes: Sequence[str], page_rows: int
@@ -188,24 +221,25 @@ class CassandraReads:
                 yield name, row[0], row[1], [row[2].encode(), row[3].encode(), row[4].encode()], row[5]
 
     async def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
-        async for one in _deliveries(self._pages("all_deliveries", DELIVERY_PAGE_ROWS), superseded):
+        async for one in _deliveries(self._pages("all_deliveries", DELIVERY_PAGE_ROWS), superseded, self.on_unreadable):
             yield one
 
     async def all_hits(self) -> AsyncIterator[Hit]:
         async for rows in self._pages("all_hits", PAGE_ROWS):
-            for row in rows:
-                yield hit_of_row(row)
+            for hit in readable(_hit, rows, self.on_unreadable):
+                yield hit
 
     async def all_rejects(self) -> AsyncIterator[Reject]:
         async for rows in self._pages("all_rejects", PAGE_ROWS):
-            for row in rows:
-                yield reject_of_row(row)
+            for reject in readable(_reject, rows, self.on_unreadable):
+                yield reject
 
 
-async def _deliveries(pages: AsyncIterator[list[tuple[Any, ...]]], superseded: bool) -> AsyncIterator[Delivery]:
+async def _deliveries(
+    pages: AsyncIterator[list[tuple[Any, ...]]], superseded: bool, on_unreadable: OnUnreadable | None
+) -> AsyncIterator[Delivery]:
     async for rows in pages:
-        for row in rows:
-            delivery = delivery_of_row(row)
+        for delivery in readable(_delivery, rows, on_unreadable):
             if superseded or delivery.superseded_by is None:
                 yield delivery
 

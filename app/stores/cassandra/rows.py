@@ -33,6 +33,7 @@ __all__ = [
     "DELIVERIES",
     "HIDDEN",
     "HITS",
+    "PRIMARY",
     "REJECTS",
     "SHARDS",
     "STAMPED_COLUMNS",
@@ -186,6 +187,12 @@ HITS = Rows(HIT, {}, {"day": "date"} | _LONG_KEY_TYPE)
 DELIVERIES = Rows(DELIVERY, _NAMES, _LONG_KEY_TYPE)
 REJECTS = Rows(REJECT, {}, {"bucket": "int"})
 TABLES = {"raw_weblogs": HITS, "reduced_weblogs": DELIVERIES, "rejects": REJECTS}
+PRIMARY = {
+    "Hit": (*KEY, "day", "time", "raw_id"),
+    "Delivery": (*KEY, "window_start"),
+    "Reject": ("reason", "bucket", "raw_id"),
+}
+"""The columns that name a row, by record."""
 KEY_COLUMNS = ", ".join(KEY)
 STAMPED_COLUMNS = ", ".join(column for column in DELIVERIES.types if column not in (*KEY, "window_start", _LONG_KEY))
 """Those of reduced_weblogs that have a time of writing of their own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -34,10 +34,26 @@ class _Json:
     mimetype = "application/json"
 
     def loads(self, data: bytes) -> Any:
-        return msgspec.json.decode(data) if data else None
+        from elastic_transport import SerializationError
+
+        try:
+            return msgspec.json.decode(data) if data else None
+        except (ValueError, RecursionError) as error:
+            raise SerializationError(f"{data[:100]!r} is no JSON ({error})") from error
 
     def dumps(self, data: Any) -> bytes:
         return data if isinstance(data, bytes) else msgspec.json.encode(data)
+
+
+class _Answer(dict[str, Any]):
+    """An answer of the server; what is missing in it makes it no answer."""
+
+    def __init__(self, no_answer: Callable[[Any], StoreUnreachable], body: Mapping[str, Any]) -> None:
+        super().__init__(body)
+        self._told = no_answer
+
+    def __missing__(self, name: str) -> Any:
+        raise self._told(dict(self))
 
 
 class _Body(io.BytesIO):
@@ -125,7 +141,14 @@ class Connection:
 
     async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
         """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
-        return await self._perform("POST", "/_bulk", params, _NDJSON, body, BULK_TIMEOUT_S, "write to")
+        status, answer = await self._perform("POST", "/_bulk", params, _NDJSON, body, BULK_TIMEOUT_S, "write to")
+        if status < 300 and (
+            not isinstance(answer, Mapping)
+            or not isinstance(answer.get("errors"), bool)
+            or not isinstance(answer.get("items"), list)
+        ):
+            raise self.no_answer(answer)
+        return status, answer
 
     async def call(
         self,
@@ -159,7 +182,7 @@ class Connection:
         timeout_s: float,
         doing: str,
     ) -> tuple[int, Any]:
-        from elasticsearch import ApiError, ConnectionTimeout, TransportError
+        from elasticsearch import ApiError, ConnectionTimeout, SerializationError, TransportError
 
         if self._client is None:
             self._client = self._maker.make()
@@ -169,7 +192,12 @@ class Connection:
                 response = await client.perform_request(method, path, params=params, headers=headers, body=body)
                 break
             except ApiError as error:
-                return self._refused(error, doing)
+                told = self._refused(error, doing)
+                if error.meta.status not in (404,) and not isinstance(error.body, Mapping):
+                    raise self.no_answer(error.body) from None
+                return told
+            except SerializationError as error:
+                raise self.no_answer(str(error)) from None
             except ConnectionTimeout:
                 raise StoreUnreachable(
                     f"Elasticsearch at {self.where} did not answer within {timeout_s:g} s; is it overloaded?"
@@ -180,13 +208,24 @@ class Connection:
                         f"Elasticsearch at {self.where} is not reachable ({str(error.message)[:300]}); "
                         f"start it, or set {_NAME}URL or, for https, {_NAME}CA"
                     ) from None
-        return response.meta.status, response.body
+        if method != "HEAD" and not isinstance(response.body, Mapping):
+            raise self.no_answer(response.body)
+        body = response.body
+        return response.meta.status, _Answer(self.no_answer, body) if isinstance(body, dict) else body
+
+    def no_answer(self, body: Any) -> StoreUnreachable:
+        """What a proxy, a login page or a broken connection puts in the place of an answer."""
+        return StoreUnreachable(
+            f"what answers at {self.where} does not answer as Elasticsearch does: {str(body)[:120]!r}; is there a proxy before it?"
+        )
 
     def _refused(self, error: ApiError, doing: str) -> tuple[int, Any]:
         from elasticsearch import UnsupportedProductError
 
         if isinstance(error, UnsupportedProductError):
-            raise StoreRefused(f"what answers at {self.where} is not Elasticsearch; set {_NAME}URL")
+            raise StoreUnreachable(
+                f"what answers at {self.where} is not Elasticsearch, or a proxy before it; if it stays so, set {_NAME}URL"
+            )
         status = error.meta.status
         if status == 401:
             who = (

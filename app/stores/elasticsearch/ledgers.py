@@ -16,9 +16,11 @@ from app.flows.registry import COUNTED
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
+from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import Sender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
+from app.stores.readable import OnUnreadable, readable
 
 __all__ = ["ElasticsearchLedgers"]
 
@@ -44,11 +46,12 @@ def _milliseconds(time: float) -> int:
 
 
 class ElasticsearchLedgers:
-    """The Ledgers protocol. Every read refreshes first, so that it sees all that was acknowledged."""
+    """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
     def __init__(self, connection: Connection, settings: Settings, may_write: Callable[[], int]) -> None:
         """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
         self._connection, self._may_write = connection, may_write
+        self.on_unreadable: OnUnreadable | None = None
         self._prefix = settings.elasticsearch_prefix
         self._shape = {
             "number_of_shards": settings.elasticsearch_shards,
@@ -148,12 +151,13 @@ class ElasticsearchLedgers:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
             filters.append({"term": {"group": group}})
-        return [_sum_of(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
+        return [sums_of(kind)(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
-        return [_event_of(kind, each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
+        read = events_of(kind)
+        return [read(each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
@@ -168,7 +172,7 @@ class ElasticsearchLedgers:
         return round(amount), answer["hits"]["total"]["value"]
 
     async def top(self, kind: CountedKind[Any], limit: int) -> list[Top]:
-        """Goes through all groups, because the best of each shard need not be the best of all."""
+        """Goes through all groups: the best of each shard need not be the best of all."""
         sums = {"amount": {"sum": {"field": "amount"}}, "count": {"sum": {"field": "events"}}}
         composite: dict[str, Any] = {"size": _GROUPS, "sources": [{"group": {"terms": {"field": "group"}}}]}
         query = {"bool": {"filter": [{"term": {"resolution": "total"}}]}}
@@ -192,16 +196,19 @@ class ElasticsearchLedgers:
     async def names(self, kind: Named) -> dict[str, str]:
         return {each["id"]: each["name"] async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))}
 
-    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
-        async for each in self._all(kind.events_table):
-            yield _event_of(kind, each)
+    def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+        return self._told(events_of(kind), kind.events_table)
 
-    async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
-        async for each in self._all(kind.sums_table):
-            yield _sum_of(each)
+    def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
+        return self._told(sums_of(kind), kind.sums_table)
+
+    async def _told(self, read: Callable[[Mapping[str, Any]], Event], index: str) -> AsyncIterator[Event]:
+        async for each in self._all(index):
+            for found in readable(read, [each], self.on_unreadable):
+                yield found
 
     async def _all(self, index: str) -> AsyncIterator[Mapping[str, Any]]:
-        """Every document that is there when this begins, also those that differ in nothing but their `_id`."""
+        """Every document that is there when this begins, also those that differ in their `_id` alone."""
         await self._refresh(index)
         params = {"keep_alive": _KEEP_ALIVE, **_MAYBE}
         pit = (await self._connection.call("POST", f"/{self._prefix}{index}/_pit", params=params))["id"]
@@ -222,7 +229,7 @@ class ElasticsearchLedgers:
     async def _walk(
         self, index: str, filters: list[dict[str, Any]], order: Sequence[str], limit: int | None = None
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """All documents in the order of these fields, which together are unique, in slices."""
+        """In the order of these fields, which together are unique."""
         size = _SLICE if limit is None else min(_SLICE, limit)
         body: dict[str, Any] = {
             "size": size,
@@ -317,12 +324,3 @@ class ElasticsearchLedgers:
             gone += answer["deleted"]
             if answer["deleted"] < _AT_ONCE:
                 return gone
-
-
-def _sum_of(source: Mapping[str, Any]) -> Sum:
-    return Sum(*(source[field] for field in Sum._fields))
-
-
-def _event_of(kind: CountedKind[Event], source: Mapping[str, Any]) -> Event:
-    made: Event = kind.event._make(source[field.name] for field in kind.fields)  # type: ignore[attr-defined]
-    return made

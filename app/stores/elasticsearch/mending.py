@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of
@@ -80,6 +80,12 @@ class ElasticsearchMending:
     async def remove_rejects(self, rejects: Sequence[Reject]) -> None:
         self._now_ms()
         await self._remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """Deleted by index and id."""
+        for each in found:
+            index, name = cast(tuple[str, str], each.place)
+            await self._remove(index, [name])
 
     async def miscounted(self) -> bool:
         """It counts when it is asked."""

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
+from app.domain.counted import CountedKind, Sum
 from app.stores.contract import Counts, Key
 from app.stores.elasticsearch.documents import SUM_SHIFT, key_id
 from app.stores.elasticsearch.schema import VISIBLE
+from app.stores.readable import event_reader, sum_reader
 
 __all__ = [
     "SEARCHED_CHARS",
     "UNSUMMED",
     "counting",
     "counts_of",
+    "events_of",
     "holding_text",
     "newest",
     "of_hash",
     "of_key",
     "of_key_and_visibility",
     "rejects_by_reason",
+    "sums_of",
 ]
 
 SEARCHED_CHARS = 200
 """So much of a longer part is searched for; the rest is compared afterwards."""
+Event = TypeVar("Event", bound=tuple[Any, ...])
 _MOST_CUTS = 12
 _MOST_NAMES = 10_000
 UNSUMMED: dict[str, Any] = {"bool": {"filter": [{"term": {"unsummed": True}}, VISIBLE]}}
@@ -113,3 +118,14 @@ def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, An
     sums = [int(deliveries[name]["value"]) if name in deliveries else 0 for name in _SUMS]
     covered, sent = ((sums[at] << SUM_SHIFT) + sums[at + 1] for at in (0, 2))
     return Counts(hits, by_reject, by_verdict, reasons, covered, sent)
+
+
+def sums_of(kind: CountedKind[Any]) -> Callable[[Mapping[str, Any]], Sum]:
+    """Reads the sums of a kind from `_source`."""
+    return sum_reader("elasticsearch", kind, lambda each: Sum(*map(each.__getitem__, Sum._fields)))
+
+
+def events_of(kind: CountedKind[Event]) -> Callable[[Mapping[str, Any]], Event]:
+    """Reads the events of a kind from `_source`."""
+    make = kind.event._make  # type: ignore[attr-defined]
+    return event_reader("elasticsearch", kind, lambda each: make(each[one.name] for one in kind.fields))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from app.domain.fields import KEY
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.errors import StoreRefused
 from app.stores.contract import Counts, Key, place
@@ -14,6 +14,7 @@ from app.stores.elasticsearch import queries
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of, hit_of, key_of, reject_of
 from app.stores.elasticsearch.names import Names
+from app.stores.readable import OnUnreadable, readable, reader_of
 
 __all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
 
@@ -34,16 +35,21 @@ Record = TypeVar("Record")
 Parse = Callable[[Mapping[str, Any]], Record]
 
 
-def _delivery(found: Mapping[str, Any]) -> Delivery:
-    return delivery_of(found["_id"], found["_source"])
+def _reader(record: str, table: Table, of: Callable[[str, Mapping[str, Any]], Record]) -> Parse[Record]:
+    """From a found document to its record."""
+    return reader_of(
+        "elasticsearch",
+        record,
+        table.fields,
+        lambda found: of(found["_id"], found["_source"]),
+        lambda found: f"{found['_id']} of {found['_index']}",
+        lambda found: (found["_index"], found["_id"]),
+    )
 
 
-def _hit(found: Mapping[str, Any]) -> Hit:
-    return hit_of(found["_id"], found["_source"])
-
-
-def _reject(found: Mapping[str, Any]) -> Reject:
-    return reject_of(found["_id"], found["_source"])
+_delivery: Parse[Delivery] = _reader("delivery", DELIVERY, delivery_of)
+_hit: Parse[Hit] = _reader("hit", HIT, hit_of)
+_reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
 
 
 class ElasticsearchReads:
@@ -51,6 +57,7 @@ class ElasticsearchReads:
 
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
+        self.on_unreadable: OnUnreadable | None = None
         self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))
 
     async def _search(self, pattern: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,8 +168,8 @@ class ElasticsearchReads:
                 body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
                 answer = await self._connection.call("POST", "/_search", body)
                 pit, found = answer.get("pit_id", pit), answer["hits"]["hits"]
-                for one in found:
-                    yield parse(one)
+                for record in readable(parse, found, self.on_unreadable):
+                    yield record
                 if len(found) < body["size"]:
                     return
                 body["search_after"] = found[-1]["sort"]

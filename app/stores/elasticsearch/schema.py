@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from app.errors import StoreError, UnknownStoreForm
@@ -111,6 +111,8 @@ class ElasticsearchSchema:
             wanted = DOCUMENTS[kind].mapping()["properties"]
             answer = await self._connection.call("GET", f"/{self._names.pattern(kind)}/_mapping", ignore=(404,))
             for index, found in ({} if "error" in answer else answer).items():
+                if not isinstance(found, Mapping) or "mappings" not in found:
+                    raise self._connection.no_answer(answer)
                 mapping = found["mappings"]
                 if (form := mapping.get("_meta", {}).get("form")) != FORM:
                     raise UnknownStoreForm(

@@ -11,6 +11,7 @@ from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError
 from app.flows.registry import COUNTED
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
+from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 from app.stores.sqlite.bulk import Insert
 from app.stores.sqlite.ledger_schema import SUM_COLUMNS, SUM_KEY, number_column, sum_key
 from app.stores.sqlite.reader import SqliteReader
@@ -72,6 +73,7 @@ class SqliteLedgers:
     def __init__(self, read: Read, write: Read, reader: SqliteReader, clock: Callable[[], float]) -> None:
         """`read(work, *args)` calls in the reading thread, `write(work, *args)` with the writer first in the writing one."""
         self._read, self._write, self._reader, self._clock = read, write, reader, clock
+        self.on_unreadable: OnUnreadable | None = None
 
     # -- writes
 
@@ -111,7 +113,7 @@ class SqliteLedgers:
             condition += " AND grp = ?"
             parameters.append(group)
         statement = f"{_statements(kind).select_sums} WHERE {condition}"
-        return [_sum_of(row) for row in await self._rows(statement, *parameters)]
+        return list(map(sum_reader("sqlite", kind, _sum_of), await self._rows(statement, *parameters)))
 
     async def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = await self._read(self._reader.rows, statement, parameters)
@@ -121,7 +123,7 @@ class SqliteLedgers:
         order = ", ".join(name for name in ("time", *kind.id_fields) if name != kind.group_field)
         condition = f"WHERE {kind.group_field} = ? AND time >= ? AND time < ? ORDER BY {order} LIMIT ?"
         rows = await self._rows(f"{_statements(kind).select_events} {condition}", group, begin, end, limit)
-        return list(map(_event_of(kind), rows))
+        return list(map(event_reader("sqlite", kind, _event_of(kind)), rows))
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         statement = (
@@ -142,12 +144,13 @@ class SqliteLedgers:
         return {text(row[0]): text(row[1]) for row in await self._rows(f"SELECT id, name FROM {kind} ORDER BY id")}
 
     async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
-        column, event_of = number_column(kind), _event_of(kind)
+        column, event_of = number_column(kind), event_reader("sqlite", kind, _event_of(kind))
         statement = f"{_statements(kind).select_events} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
         after = -1
         while rows := await self._rows(statement, after):
             for row in rows:
-                yield event_of(row)
+                for event in readable(event_of, [row], self.on_unreadable):
+                    yield event
             after = rows[-1][-1]
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
@@ -157,7 +160,8 @@ class SqliteLedgers:
         )
         while rows := await self._rows(statement, *last):
             for row in rows:
-                yield _sum_of(row)
+                for each in readable(sum_reader("sqlite", kind, _sum_of), [row], self.on_unreadable):
+                    yield each
             last = rows[-1][:5]
 
     # -- mending

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from app.domain.records import Delivery, Hit, Reject, raw_ids
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
 from app.stores.sqlite.bulk import BAD_ROW, slices
 from app.stores.sqlite.rows import given_id, key_name, stored, text
@@ -62,6 +62,15 @@ class SqliteMending:
     def remove_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
         with writer.transaction("remove rejects from") as inside:
             _delete_raw(inside, "rejects", rejects)
+
+    @writing
+    def remove_unreadable(self, writer: SqliteWriter, found: Sequence[UnreadableRecord]) -> None:
+        with writer.transaction("remove damaged records from") as (connection, _):
+            for each in found:
+                table, number = cast(tuple[str, int], each.place)
+                column = {"hits": "hit_no", "rejects": "reject_no", "deliveries": "delivery_no"}[table]
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+            write_tallies(connection)
 
     @reading
     def miscounted(self) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
-from app.domain.fields import KEY
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject
 from app.stores.contract import Counts, Key, place
+from app.stores.readable import OnUnreadable, readable, reader_of
 from app.stores.sqlite.names import RawIds
 from app.stores.sqlite.rows import delivery_of_row, hit_of_row, key_name, reject_of_row, text
 from app.stores.sqlite.tallies import read_counts
@@ -32,18 +33,33 @@ class SqliteReads:
         self.threads = threads
         self._reader = threads.reader
         self._raw_ids = RawIds()
+        self.on_unreadable: OnUnreadable | None = None
+        known = lambda row: f"in row {row[-1]}"  # noqa: E731
+        self._delivery: Callable[[tuple[Any, ...]], Delivery] = reader_of(
+            "sqlite", "delivery", DELIVERY.fields, delivery_of_row, _delivery_name, lambda row: ("deliveries", row[-1])
+        )
+        self._hit: Callable[[tuple[Any, ...]], Hit] = reader_of(
+            "sqlite",
+            "hit",
+            HIT.fields,
+            lambda row: hit_of_row(row, self._raw_ids),
+            known,
+            lambda row: ("hits", row[-1]),
+        )
+        self._reject: Callable[[tuple[Any, ...]], Reject] = reader_of(
+            "sqlite",
+            "reject",
+            REJECT.fields,
+            lambda row: reject_of_row(row, self._raw_ids),
+            known,
+            lambda row: ("rejects", row[-1]),
+        )
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._reader.rows(statement, parameters)
 
     def _deliveries(self, chosen: str, *parameters: object) -> list[Delivery]:
-        return [delivery_of_row(row) for row in self._reader.records("deliveries", chosen, parameters)]
-
-    def _hit(self, row: tuple[Any, ...]) -> Hit:
-        return hit_of_row(row, self._raw_ids)
-
-    def _reject(self, row: tuple[Any, ...]) -> Reject:
-        return reject_of_row(row, self._raw_ids)
+        return [self._delivery(row) for row in self._reader.records("deliveries", chosen, parameters)]
 
     def _key_no(self, *key: str | None) -> int | None:
         rows = self._rows("SELECT key_no FROM keys WHERE name = ?", key_name(*key))
@@ -114,7 +130,7 @@ class SqliteReads:
 
     def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
         chosen = f"WHERE d.delivery_no > ?{_shown(superseded)} ORDER BY d.delivery_no"
-        return self._walk("deliveries", chosen, delivery_of_row)
+        return self._walk("deliveries", chosen, self._delivery)
 
     def all_hits(self) -> AsyncIterator[Hit]:
         return self._walk("hits", "WHERE hits.hit_no > ? ORDER BY hits.hit_no", self._hit)
@@ -136,7 +152,11 @@ class SqliteReads:
     ) -> tuple[list[Record], int | None]:
         """The next records, and the number of the last row (None: that was the end)."""
         rows = self._reader.records(table, f"{chosen} LIMIT {SLICE_ROWS}", (after,))
-        return [parse(row) for row in rows], rows[-1][-1] if len(rows) == SLICE_ROWS else None
+        return list(readable(parse, rows, self.on_unreadable)), rows[-1][-1] if len(rows) == SLICE_ROWS else None
+
+
+def _delivery_name(row: tuple[Any, ...]) -> str:
+    return f"{' '.join(map(str, row[:3]))} from {row[3]}, in row {row[-1]}"
 
 
 def _shown(superseded: bool) -> str:

@@ -229,27 +229,35 @@ def _decoder(table: Table) -> list[tuple[int, Callable[[Any], Any]]]:
 _OF_DELIVERY, _OF_HIT, _OF_REJECT = _decoder(DELIVERY), _decoder(HIT), _decoder(REJECT)
 
 
+def _decode_in(values: list[Any], table: Table, decoders: list[tuple[int, Callable[[Any], Any]]]) -> None:
+    at = 0
+    try:
+        for at, decode in decoders:
+            values[at] = decode(values[at])
+    except (ValueError, TypeError, AttributeError, LookupError, struct.error) as error:
+        raise ValueError(
+            f"{table.fields[at].name}: {values[at]!r:.80} is not as the store writes it ({error})"
+        ) from error
+
+
 def delivery_of_row(row: Sequence[Any]) -> Delivery:
     """From what `selected` names; what stands behind it is left out."""
     values = list(row[: len(DELIVERY.fields)])
-    for at, decode in _OF_DELIVERY:
-        values[at] = decode(values[at])
+    _decode_in(values, DELIVERY, _OF_DELIVERY)
     return Delivery._make(values)
 
 
 def hit_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Hit:
     """The same of a hit; `raw_ids` gives the raw id if the row has none of its own."""
     values = list(row[: len(HIT.fields)])
-    for at, decode in _OF_HIT:
-        values[at] = decode(values[at])
+    _decode_in(values, HIT, _OF_HIT)
     return _identified(Hit._make(values), raw_ids)
 
 
 def reject_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Reject:
     """The same of a reject."""
     values = list(row[: len(REJECT.fields)])
-    for at, decode in _OF_REJECT:
-        values[at] = decode(values[at])
+    _decode_in(values, REJECT, _OF_REJECT)
     return _identified(Reject._make(values), raw_ids)
 
 

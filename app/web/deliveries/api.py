@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.records import Delivery, key_hash, key_text
-from app.domain.requests import key_request, query_rule
+from app.domain.requests import as_keys, key_request, query_rule
 from app.stores.contract import Key
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
@@ -29,7 +29,7 @@ _INTEGER = re.compile("[0-9]{1,1000}")
 
 async def keys_of_text(parts: Parts, text: str) -> list[Key]:
     """The keys that are written exactly `text`, or as it is without a signature: none, one, or several that join alike."""
-    for asked in dict.fromkeys((text, key_request(text, query_rule(parts.settings.query)))):
+    for asked in as_keys(text, query_rule(parts.settings.query)):
         found = [key for key in await parts.store.reads.keys_by_hash(key_hash(asked)) if key_text(*key) == asked]
         if found:
             return found

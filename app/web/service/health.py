@@ -45,12 +45,14 @@ def progress_problems(snapshot: Snapshot, stall_after_s: float) -> list[str]:
     return [*problems, *snapshot.problems]
 
 
-async def store_problem(store: Store) -> str | None:
+async def store_problem(store: Store, timeout_s: float = STORE_TIMEOUT_S) -> str | None:
     """One sentence when the store does not answer."""
     try:
-        async with asyncio.timeout(STORE_TIMEOUT_S):
+        async with asyncio.timeout(timeout_s):
             await store.ping()
-    except (StoreError, TimeoutError) as error:
+    except TimeoutError:
+        return f"Store {store.name} is slow: it did not answer within {timeout_s:g} s."
+    except StoreError as error:
         return f"Store {store.name} is unreachable: {store_trouble(error)}"
     return None
 

@@ -1,0 +1,48 @@
+"""The table of faults: each row is whole, and names a test that exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/reference/faults.md"
+EXIT_CODES = {"0", "1", "2", "4", "5", "70", "78", "130", "goes on"}
+
+
+class Row(NamedTuple):
+    """One row of the table."""
+
+    fault: str
+    told: str
+    exit_codes: str
+    what_to_do: str
+    tests: str
+
+
+LINES = [line for line in PAGE.read_text().splitlines() if line.startswith("| ") and not line.startswith("| Fault ")]
+ROWS = [Row(*(cell.strip() for cell in line.strip("|").split(" | "))) for line in LINES]
+
+
+def test_a_fault_has_one_row() -> None:
+    assert len(ROWS) > 5 and len({row.fault for row in ROWS}) == len(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault[:60])
+def test_a_row_says_what_is_told_how_it_ends_and_what_to_do(row: Row) -> None:
+    assert all(row)
+    assert set(re.split(r", | or ", row.exit_codes)) <= EXIT_CODES
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault[:60])
+def test_a_row_names_tests_that_exist(row: Row) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row.tests)
+    assert named
+    for path, name in named:
+        tree = ast.parse((ROOT / path).read_text())
+        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        assert name in functions, f"{path} has no {name}"
