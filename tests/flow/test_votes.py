@@ -31,7 +31,7 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
             flow.stop_worker()
 
 
-def shown_calls() -> list[list[str]]:
+def shown_calls() -> list[str]:
     """The curl calls of the how-to page, in order."""
     text = (ROOT / "docs" / "how-to" / "collect-votes.md").read_text()
     section = text.partition("## Vote, and see the result")[2].partition("\n## ")[0]
@@ -65,7 +65,7 @@ def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flo
     assert result[0] == [{"candidate_id": candidate, "num_vote": 40} for candidate in (1, 2, 3)]
     shown = get(url, "/voting_distribution")
     assert (shown["total_vote"], shown["repeats"]) == (120, 130)
-    expected: dict[tuple[int, int], int] = {}
+    expected: dict[tuple[int, Any], int] = {}
     for vote in votes:
         at = (int(vote["vote_time"]) // 600 * 600, vote["candidate_id"])
         expected[at] = expected.get(at, 0) + 1

@@ -167,7 +167,8 @@ def test_lines_whose_headers_are_of_an_unknown_form_are_refused(form: bytes) -> 
 
 
 def test_lines_from_shippers_need_no_form() -> None:
-    with_form, without = ({Headers.FORM: b"%d" % HEADERS_FORM}, {})
+    with_form = {Headers.FORM: b"%d" % HEADERS_FORM}
+    without: dict[str, bytes] = {}
     one, other = (
         Tokenizer(1).tokenize([Lines("weblogs@3f", 3, 12, NOON, b"a line\n", headers)])
         for headers in (with_form, without)

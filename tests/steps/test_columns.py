@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -66,7 +67,7 @@ def sent(tokens: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> list[Token
     st.sampled_from([300, 4 << 20]),
 )
 def test_any_log_gives_the_same_hits_rejects_and_clocks(
-    log_of_form, sizes, in_a_batch: int, partitions: int, max_bytes: int
+    log_of_form: tuple[str, bytes], sizes: list[int], in_a_batch: int, partitions: int, max_bytes: int
 ) -> None:
     by_line, as_columns = both(partitions)
     form, data = log_of_form
@@ -130,16 +131,21 @@ def tokens_of(
     return found
 
 
+def keep(records: dict[tuple[Any, ...], list[Delivery]], some: list[Delivery]) -> None:
+    for one in some:
+        records.setdefault(one[:4], []).append(one)
+
+
 @FAST
 @given(LOGS, RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3))
-def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, ticks, in_a_batch: int) -> None:
+def test_any_log_makes_the_same_state_and_records(
+    log_of_form: tuple[str, bytes], rules: Rules, sizes: list[int], ticks: bool, in_a_batch: int
+) -> None:
     form, data = log_of_form
-    made: list[tuple[dict[bytes, bytes], dict[str, Any]]] = []
+    made: list[tuple[dict[bytes, bytes], dict[tuple[Any, ...], list[Delivery]]]] = []
     for tokenizer in both(1):
         records: dict[tuple[Any, ...], list[Delivery]] = {}
-        worker = Worker(
-            rules, lambda some, records=records: [records.setdefault(one[:4], []).append(one) for one in some]
-        )
+        worker = Worker(rules, partial(keep, records))
         tokens = tokens_of(tokenizer, data, sizes, ticks, form)
         for at in range(0, len(tokens), in_a_batch):
             worker.take(*tokens[at : at + in_a_batch])
@@ -149,7 +155,9 @@ def test_any_log_makes_the_same_state_and_records(log_of_form, rules, sizes, tic
 
 @FAST
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.integers(0, 2**32))
-def test_after_the_same_crashes_state_and_deliveries_are_the_same(data: bytes, rules, size: int, seed: int) -> None:
+def test_after_the_same_crashes_state_and_deliveries_are_the_same(
+    data: bytes, rules: Rules, size: int, seed: int
+) -> None:
     """What comes later than the lateness allows may be cut elsewhere after a crash, but by columns as by lines."""
     found = []
     for tokenizer in both(1):

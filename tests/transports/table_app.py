@@ -38,6 +38,7 @@ def main(folder: Path) -> None:
             with (folder / "counts.txt").open("a") as out:
                 out.writelines(f"{value.decode()}\n" for value in batch)
             echoes = [Message("echoes", 0, None, value, {"n": b"1"}, 7.0) for value in batch]
+            assert isinstance(app.producer, EmbeddedProducer)
             await app.producer.send_many(echoes)
 
     @app.task

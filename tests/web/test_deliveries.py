@@ -18,7 +18,7 @@ KEY = ("192.0.2.7", "Player_1.0", "GET /film_1.mp4")
 
 
 @pytest.fixture
-async def filled(client: Client, store: SqliteStore):
+async def filled(client: Client, store: SqliteStore) -> Client:
     hits = [*pieces([(0, 9), (50, 99)], 100, KEY), *pieces([(0, 99)], 100, ("192.0.2.8", "b", "GET /whole"), start=9)]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))

@@ -90,8 +90,11 @@ def test_one_stalled_group_is_seen_beside_one_that_commits() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["lag", "none", "commit"]), st.floats(0.1, 20)), max_size=30))
-def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(steps) -> None:
-    progress, now, since = Progress(), 0.0, None
+def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(
+    steps: list[tuple[str, float]],
+) -> None:
+    progress, now = Progress(), 0.0
+    since: float | None = None
     for what, pause in steps:
         now += pause
         if what == "commit":

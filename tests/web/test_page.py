@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from app.domain.records import Reject, key_hash, key_text
+from app.domain.records import Hit, Reject, key_hash, key_text
 from app.settings import Settings
 from app.stores import open_store
+from app.stores.contract import Store
 from app.stores.sqlite.store import SqliteStore
 from app.transports.producers import SqliteProducer
 from app.web.deliveries.views import delivery_link
@@ -33,14 +34,14 @@ class Page(HTMLParser):
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         if tag in ("td", "th", "div", "dd", "dt", "span"):
             self.text += " "
         self.handlers += [name for name, _ in attrs if name.startswith("on") or name == "style"]
-        self.links += [value for name, value in attrs if name == "href"]
+        self.links += [value for name, value in attrs if name == "href" and value is not None]
 
-    def handle_data(self, data: bytes) -> None:
+    def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1] not in ("style", "script"):
             self.text += data
 
@@ -52,7 +53,7 @@ async def page_of(client: Client, path: str, status: int = 200) -> Page:
     return Page(await answer.text())
 
 
-async def fill(store: SqliteStore, *parts) -> None:
+async def fill(store: Store, *parts: list[Hit]) -> None:
     hits = [hit for part in parts for hit in part]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))

@@ -105,7 +105,7 @@ async def test_no_cache_forces_and_a_cached_answer_is_not_older_than_it_may_be(
 
 async def test_thousands_ask_and_one_reads_the_store(client: Client, store: SqliteStore) -> None:
     await fill(store, {(2, window_now()): 1})
-    results = client.server.app[PARTS].results
+    results = client.app[PARTS].results
     for _ in range(5):
         entries = await asyncio.gather(*(results.votes() for _ in range(1000)))
         assert len({id(entry) for entry in entries}) == 1
@@ -176,7 +176,8 @@ async def test_the_bars_of_the_picture_equal_the_counts(client: Client, store: S
 
 
 async def test_while_the_store_is_away_the_last_result_is_given_out_until_it_is_too_old() -> None:
-    now, problems = [100.0], []
+    now = [100.0]
+    problems: list[bool] = []
 
     async def make() -> float:
         if problems:

@@ -117,9 +117,9 @@ async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_
             assert sum(each["cents"] for each in listed["transactions"]) == true
             assert sum(each["cents"] for each in buckets["buckets"]) == true
             assert summed["cents"] == true
-            begin, end = base + rng.randint(0, 86400 * 8) / 8, base + 86400 + rng.randint(0, 86400 * 8) / 8
-            inside = await asked(client, f"{path}/sum?from={begin}&to={end}")
-            assert inside["cents"] == sum(each.cents for each in own if begin <= each.time < end)
+            since, until = base + rng.randint(0, 86400 * 8) / 8, base + 86400 + rng.randint(0, 86400 * 8) / 8
+            inside = await asked(client, f"{path}/sum?from={since}&to={until}")
+            assert inside["cents"] == sum(each.cents for each in own if since <= each.time < until)
     exact = paid[0].time
     at = await asked(client, f"/spending/{quote(paid[0].user_id, safe='')}/sum?from={exact}&to={exact}")
     assert at["cents"] == 0
