@@ -50,7 +50,8 @@ def test_a_record_that_is_what_the_topic_says_is_no_finding(delivery: Delivery) 
     mark = mark_of(delivery)
     stored = {delivery.window_start: mark}
     topic = {delivery.window_start: Latest(mark, frozenset((mark.digest,)))}
-    assert mark == mark_of(delivery._replace(ranges=[tuple(pair) for pair in delivery.ranges]))
+    pairs: Any = [tuple(pair) for pair in delivery.ranges]  # as some stores give them
+    assert mark == mark_of(delivery._replace(ranges=pairs))
     if mark.sound:
         assert list(judge(stored, topic, [])) == []
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from app.cli.reduce.command import command as reduce
 from app.settings import settings
@@ -116,7 +116,7 @@ def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so() -> Non
 )
 def test_each_window_mode_starts_deliveries_at_its_requests(window: str, starts: list[Any]) -> None:
     run(SAMPLES / "windows.tsv", "--window", window, "-q", "-o", "o.csv")
-    with open("o.csv", newline="") as file:
+    with Path("o.csv").open(newline="") as file:
         assert [row["window_start"] for row in csv.DictReader(file)] == starts
 
 
@@ -340,7 +340,7 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments: list[Any], sa
 )
 def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path: Path, arguments: list[Any]) -> None:
     command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )

@@ -38,7 +38,7 @@ async def make_table(tmp_path: Path) -> AsyncIterator[Callable[..., BatchTable]]
         app: Any = make_app("w", outside)
         app.consumer_generation_id, app.rebalancing, app.consumer = GENERATION, False, TableConsumer()
         table = add_table(app, "counts", lambda *_: make_part, StateForms(newest=1))
-        table.world = world  # type: ignore[attr-defined]
+        table.world = world  # type: ignore[attr-defined]  # the way of the tests to it
         made.append((world, table))
         return table
 

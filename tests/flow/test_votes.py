@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -51,7 +52,7 @@ def test_the_calls_of_the_docs_give_their_answers_on_a_fresh_worker(flow: Flow) 
 
 def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flow: Flow) -> None:
     url, now = flow.url(), time.time()
-    votes = [
+    votes: list[dict[str, Any]] = [
         {"candidate_id": 1 + i % 3, "vote_id": f"v{i}", "kiosk_id": f"k{i % 7}", "vote_time": now - i * 60}
         for i in range(120)
     ]
@@ -65,7 +66,7 @@ def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flo
     assert result[0] == [{"candidate_id": candidate, "num_vote": 40} for candidate in (1, 2, 3)]
     shown = get(url, "/voting_distribution")
     assert (shown["total_vote"], shown["repeats"]) == (120, 130)
-    expected: dict[tuple[int, Any], int] = {}
+    expected: dict[tuple[int, int], int] = {}
     for vote in votes:
         at = (int(vote["vote_time"]) // 600 * 600, vote["candidate_id"])
         expected[at] = expected.get(at, 0) + 1

@@ -14,7 +14,7 @@ from app.process.crash_points import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
-from tests.live.running import LINES, SCALE, Live
+from tests.live.running import LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
@@ -47,7 +47,7 @@ def assert_nothing_lost(live: Live, logs: list[Path], answers: list[Path]) -> No
     assert statistics.lines == len(hits) + len(rejects) + statistics.heads
 
 
-def has_exited(worker: Worker, times: int) -> bool:
+def has_exited(worker: Supervised, times: int) -> bool:
     return len(worker.exits) > times
 
 

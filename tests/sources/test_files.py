@@ -175,7 +175,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     os.mkfifo(path)
 
     def write() -> None:
-        with open(path, "wb") as pipe:
+        with path.open("wb") as pipe:
             pipe.write(gzip.compress(TEXT))
 
     writer = threading.Thread(target=write)

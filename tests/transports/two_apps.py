@@ -68,6 +68,7 @@ def main(folder: Path, hang: bool) -> None:
         sink.finalize()
         await flow.add_runtime_dependency(sink)
 
+    flow.task(start_sink)
     flow.finalize()
     faust.Worker(flow, loglevel="WARN").execute_from_commandline()
 

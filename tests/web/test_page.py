@@ -39,7 +39,7 @@ class Page(HTMLParser):
         if tag in ("td", "th", "div", "dd", "dt", "span"):
             self.text += " "
         self.handlers += [name for name, _ in attrs if name.startswith("on") or name == "style"]
-        self.links += [value for name, value in attrs if name == "href" and value is not None]
+        self.links += [value or "" for name, value in attrs if name == "href"]
 
     def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1] not in ("style", "script"):

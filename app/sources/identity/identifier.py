@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Collection
 from hashlib import blake2b
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from app.errors import InputError
@@ -154,7 +155,7 @@ class Identifier:
 
 
 def _inode(path: str) -> tuple[int, int]:
-    status = os.stat(path)
+    status = Path(path).stat()
     return status.st_dev, status.st_ino
 
 
