@@ -60,7 +60,7 @@ async def owned(table: BatchTable, *partitions: int, beside: tuple[int, ...] = (
     await table.on_recovery_completed(tps(table, *partitions), tps(table, *beside))
 
 
-async def test_a_write_stands_in_the_changelog_and_in_the_state(make_table: Any) -> None:
+async def test_a_write_stands_in_the_changelog_and_in_the_state(make_table: Callable[..., BatchTable]) -> None:
     table = make_table()
     await owned(table, 0)
     assert await table.write(event(0, b""), {b"k": b"v", b"\0place": b"p"})
@@ -73,14 +73,16 @@ async def test_a_write_stands_in_the_changelog_and_in_the_state(make_table: Any)
     assert again.recovered == 2
 
 
-async def test_nothing_is_fetched_before_the_streams_are_cleared(make_table: Any) -> None:
+async def test_nothing_is_fetched_before_the_streams_are_cleared(make_table: Callable[..., BatchTable]) -> None:
     table = make_table()
     await owned(table, 0)
     assert table.app.consumer.stopped == 1
 
 
 @pytest.mark.parametrize("case", ["given up", "taking over", "read before"])
-async def test_of_a_partition_that_is_not_ours_nothing_is_computed_or_written(make_table: Any, case: str) -> None:
+async def test_of_a_partition_that_is_not_ours_nothing_is_computed_or_written(
+    make_table: Callable[..., BatchTable], case: str
+) -> None:
     table = make_table()
     await owned(table, 0)
     message = event(0, b"")
@@ -96,7 +98,7 @@ async def test_of_a_partition_that_is_not_ours_nothing_is_computed_or_written(ma
     assert end == 0 and table.world.ends.told == []
 
 
-async def test_a_lost_partition_is_closed_and_forgotten(make_table: Any) -> None:
+async def test_a_lost_partition_is_closed_and_forgotten(make_table: Callable[..., BatchTable]) -> None:
     closed: list[int] = []
 
     class Closing(MemoryPart):
@@ -113,7 +115,7 @@ async def test_a_lost_partition_is_closed_and_forgotten(make_table: Any) -> None
     assert closed == [0] and set(table.parts) == {1}
 
 
-async def test_the_older_owner_of_a_partition_ends_at_its_next_write(make_table: Any) -> None:
+async def test_the_older_owner_of_a_partition_ends_at_its_next_write(make_table: Callable[..., BatchTable]) -> None:
     older, newer = make_table(), make_table()
     await owned(older, 0)
     await owned(newer, 0)
@@ -125,7 +127,9 @@ async def test_the_older_owner_of_a_partition_ends_at_its_next_write(make_table:
     assert await newer.write(event(0, b""), {b"k": b"new"})
 
 
-async def test_a_late_end_of_a_recovery_takes_no_partition_from_its_new_owner(make_table: Any) -> None:
+async def test_a_late_end_of_a_recovery_takes_no_partition_from_its_new_owner(
+    make_table: Callable[..., BatchTable],
+) -> None:
     older, newer = make_table(), make_table()
     await owned(newer, 0)
     lock = older._locks[0]
@@ -141,7 +145,7 @@ async def test_a_late_end_of_a_recovery_takes_no_partition_from_its_new_owner(ma
     assert older.parts == {} and await newer.write(event(0, b""), {b"k": b"v"})
 
 
-async def test_a_partition_stood_by_for_is_read_along_and_taken_over(make_table: Any) -> None:
+async def test_a_partition_stood_by_for_is_read_along_and_taken_over(make_table: Callable[..., BatchTable]) -> None:
     owner, beside = make_table(), make_table()
     await owned(owner, 0)
     await owner.write(event(0, b""), {b"k": b"v"})
@@ -152,7 +156,7 @@ async def test_a_partition_stood_by_for_is_read_along_and_taken_over(make_table:
     assert beside.parts[0] is part and beside.state_for(event(0, b"")).get(b"k") == b"v"
 
 
-async def test_a_state_ahead_of_its_changelog_is_read_anew(make_table: Any) -> None:
+async def test_a_state_ahead_of_its_changelog_is_read_anew(make_table: Callable[..., BatchTable]) -> None:
     def ahead(partition: int, log: str) -> Part:
         part = MemoryPart()
         part.apply([(b"lost", b"\1v")], 99)
@@ -165,7 +169,7 @@ async def test_a_state_ahead_of_its_changelog_is_read_anew(make_table: Any) -> N
 
 @pytest.mark.parametrize(("value", "told"), [(b"\0v", "form 0"), (b"\2v", "form 2"), (b"[1]", "no form number")])
 async def test_a_changelog_of_an_unknown_form_ends_the_worker_and_asks_for_a_person(
-    make_table: Any, value: bytes, told: str
+    make_table: Callable[..., BatchTable], value: bytes, told: str
 ) -> None:
     writer, table = make_table(), make_table()
     await owned(writer, 0)
@@ -176,7 +180,9 @@ async def test_a_changelog_of_an_unknown_form_ends_the_worker_and_asks_for_a_per
     assert why.startswith(f"the state counts/0 has {told}; this program knows form 1") and code == EXIT_REFUSED
 
 
-async def test_a_changelog_that_cannot_be_read_ends_the_worker_to_be_started_again(make_table: Any) -> None:
+async def test_a_changelog_that_cannot_be_read_ends_the_worker_to_be_started_again(
+    make_table: Callable[..., BatchTable],
+) -> None:
     def broken(partition: int, log: str) -> Part:
         raise LogError("the disk is gone")
 
@@ -187,7 +193,7 @@ async def test_a_changelog_that_cannot_be_read_ends_the_worker_to_be_started_aga
     assert "could not be read from its changelog: the disk is gone" in why and code == EXIT_CANNOT_GO_ON
 
 
-async def test_faust_finds_nothing_to_recover(make_table: Any) -> None:
+async def test_faust_finds_nothing_to_recover(make_table: Callable[..., BatchTable]) -> None:
     table = make_table()
     await owned(table, 0)
     assert table.persisted_offset(TP(table.changelog_topic_name, 0)) == -1

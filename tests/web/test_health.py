@@ -11,8 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Store
+from app.transports.producers import Producer
 from app.web.service.health import progress_problems
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
@@ -66,9 +66,7 @@ async def test_what_the_worker_itself_finds_wrong_is_told(client: Client, status
     assert (await health_of(client, 503))["problems"] == ["The disk is full."]
 
 
-async def test_an_unreachable_store_is_not_healthy(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_an_unreachable_store_is_not_healthy(status: ToldStatus, producer: Producer, settings: Settings) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         assert "Store sqlite is unreachable" in (await health_of(client, 503))["problems"][0]
@@ -117,7 +115,7 @@ async def metrics_of(client: Client) -> dict[tuple[Any, ...], float]:
 
 
 async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(
-    client: Client, store: SqliteStore, status: ToldStatus
+    client: Client, store: Store, status: ToldStatus
 ) -> None:
     hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, ("192.0.2.1", "b", "GET /part"), start=5)]
     await store.writes.write_hits(hits)
@@ -163,9 +161,7 @@ async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_coun
     assert metrics[("weblogs_sources",)] == 1000
 
 
-async def test_metrics_go_on_without_the_store(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_metrics_go_on_without_the_store(status: ToldStatus, producer: Producer, settings: Settings) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         metrics = await metrics_of(client)

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from app.stores.contract import Reads
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Reads, Store
+from app.transports.producers import Producer
 from app.web.deliveries.pages import NEWEST
 from tests.web.conftest import ToldStatus
 from tests.web.records import deliveries, pieces
@@ -38,7 +37,7 @@ class Watched:
 
 @pytest.mark.long
 async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     from tests.web.conftest import served
 

@@ -17,11 +17,11 @@ from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
 from app.flows.deliveries import LINES as TOPIC
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
+from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
-from app.transports.producers import Message, SqliteProducer, open_producer
+from app.transports.producers import Message, Producer, open_producer
 from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
@@ -179,7 +179,7 @@ async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_
 
 
 async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(
-    store: SqliteStore, status: ToldStatus, settings: Settings
+    store: Store, status: ToldStatus, settings: Settings
 ) -> None:
     small = msgspec.structs.replace(settings, log_max_bytes=1 << 20)
     small.data_dir.mkdir(parents=True, exist_ok=True)
@@ -198,7 +198,7 @@ async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropp
     assert sum(len(value) for _, value in logged(settings)) == taken * len(body)
 
 
-async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: SqliteProducer) -> None:
+async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: Producer) -> None:
     producer.close()
     await posted(client, 503, LINES)
 
@@ -225,7 +225,7 @@ async def test_requests_at_once_are_all_durable_and_each_is_whole(client: Client
 class Recorder:
     """Counts the writes of a producer."""
 
-    def __init__(self, producer: SqliteProducer) -> None:
+    def __init__(self, producer: Producer) -> None:
         self.producer = producer
         self.writes: list[int] = []
 
@@ -240,7 +240,7 @@ class Recorder:
         self.producer.close()
 
 
-async def test_requests_that_arrive_during_a_write_share_the_next(producer: SqliteProducer, settings: Settings) -> None:
+async def test_requests_that_arrive_during_a_write_share_the_next(producer: Producer, settings: Settings) -> None:
     recorder = Recorder(producer)
     intake = LogIntake(recorder, settings)
     await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(50)))
@@ -249,9 +249,7 @@ async def test_requests_that_arrive_during_a_write_share_the_next(producer: Sqli
     assert len(recorder.writes) <= 2
 
 
-async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
-    producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer: Producer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     gone = asyncio.create_task(intake.append(b"gone\n", None))
     stays = asyncio.create_task(intake.append(b"stays\n", None))
@@ -263,7 +261,7 @@ async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
 
 
 async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(
-    producer: SqliteProducer, settings: Settings
+    producer: Producer, settings: Settings
 ) -> None:
     class FailsOnce(Recorder):
         def append(self, messages: Sequence[Message]) -> None:
@@ -280,7 +278,7 @@ async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goe
     assert logged(settings) == [({"form": b"1"}, b"later\n")]
 
 
-async def test_after_close_nothing_is_accepted(producer: SqliteProducer, settings: Settings) -> None:
+async def test_after_close_nothing_is_accepted(producer: Producer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     await intake.append(LINES, None)
     await intake.close()
