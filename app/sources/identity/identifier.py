@@ -11,7 +11,6 @@ import logging
 import os
 from collections.abc import Callable, Collection
 from hashlib import blake2b
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from app.errors import InputError
@@ -155,7 +154,7 @@ class Identifier:
 
 
 def _inode(path: str) -> tuple[int, int]:
-    status = Path(path).stat()
+    status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
