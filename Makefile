@@ -71,7 +71,7 @@ bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (30 min). QUI
 lint: $(READY) ## Run ruff and mypy (20 s)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m mypy app agents tables simulator bench
+	$(PY) -m mypy app agents tables simulator bench tests
 
 run-standalone-app: $(READY) ## Reduce the sample in four orders without a worker and compare. Tables are written to out/
 	@$(PY) -m app playbacks

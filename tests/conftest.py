@@ -16,7 +16,7 @@ BY_THEMSELVES = ("test_kafka_kills", "test_flow_into_stores")
 _own: list[Server] = []
 
 
-class FilesTogether(LoadScopeScheduling):
+class FilesTogether(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """The tests of a file run in one process, but for those that share nothing."""
 
     def _split_scope(self, nodeid: str) -> str:

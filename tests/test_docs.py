@@ -100,7 +100,7 @@ def test_every_option_and_command_has_a_help_text() -> None:
     for name, context in CONTEXTS.items():
         assert context.command.help, name
         for parameter in context.command.params:
-            assert isinstance(parameter, click.Argument) or parameter.help, f"{name} {parameter.name}"  # type: ignore[attr-defined]
+            assert isinstance(parameter, click.Argument) or parameter.help, f"{name} {parameter.name}"
 
 
 def test_every_setting_stands_on_the_page_of_settings_with_a_sentence() -> None:

@@ -30,7 +30,7 @@ _BESIDE_EXPIRES = frozenset({"md5"})
 """That of nginx's secure_link: nobody signs with it alone."""
 _PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-ms-")
 _SIGNED = re.compile(
-    rf"\?(?:[^\s\"]*?&)?(?:(?:{'|'.join(map(re.escape, sorted(_SIGNING)))})(?=[=&\s\"])|{'|'.join(_PREFIXES)})".encode(),
+    rf"\?(?:[^\s\"]*?&)?(?:(?:{'|'.join(map(re.escape, sorted(_SIGNING)))})(?=[=&\s\"]|\Z)|{'|'.join(_PREFIXES)})".encode(),
     re.IGNORECASE,
 )
 """Begins with a plain byte, which makes it as fast as a search for that byte."""

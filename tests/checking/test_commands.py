@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.records import Delivery
+from app.domain.records import Delivery, Hit, Reject
 from app.settings import load
 from tests.checking.world import World, some_lines
 from tests.flow.running import Flow
@@ -106,7 +106,7 @@ def rows(folder: Path, statement: str) -> list[tuple[Any, ...]]:
         return db.execute(statement).fetchall()
 
 
-def content(folder: Path) -> tuple[list[Any], list, dict[tuple[Any, ...], tuple[Delivery, int]]]:
+def content(folder: Path) -> tuple[list[Hit], list[Reject], dict[tuple[Any, ...], tuple[Delivery, int]]]:
     """Hits, rejects without their arrival, deliveries with how many hits their version counts."""
     world = World.__new__(World)
     world.settings = load({"WEBLOGS_DATA_DIR": str(folder)})

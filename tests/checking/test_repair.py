@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.domain.records import Delivery
 from app.domain.windows import Rules
 from tests.checking.world import BASE_S, HOUR_S, Line, World, some_lines
-from tests.steps.flow import KEY, reduced
+from tests.steps.flow import KEY, Key, reduced
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY_S = 86400.0
@@ -36,8 +36,8 @@ def lines_and_late_ones(window: str) -> tuple[list[Line], list[Line]]:
     return early + much_later, late
 
 
-def visible(world: World) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def visible(world: World) -> dict[Key, list[Delivery]]:
+    found: dict[Key, list[Delivery]] = {}
     for record in world.content()[2]:
         found.setdefault(record[:3], []).append(record._replace(version=0, final=False))
     return found

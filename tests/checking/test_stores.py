@@ -94,7 +94,9 @@ def checked(worlds: list[World], doubled: int = 0, log: bool = True) -> tuple[li
         stores = [Other(open_store("sqlite", world.settings), world.folder.name, doubled) for world in worlds]
         for store in stores:
             await store.open()
-        with closing(open_view(worlds[0].settings)) as reader:
+        view = open_view(worlds[0].settings)
+        assert view is not None
+        with closing(view) as reader:
             await check_stores(Run(worlds[0].settings, reader if log else None), stores, Report(found.append))
         for store in stores:
             await store.close()

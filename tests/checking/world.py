@@ -12,7 +12,7 @@ from typing import Any
 from app.checking.mender import Mender
 from app.checking.reconciliation import Run, check_stores, reconcile
 from app.checking.report import Difference, Report
-from app.domain.open_deliveries import no_sizes
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.domain.windows import Rules
 from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
@@ -33,7 +33,7 @@ SOURCE = "a log"
 class World:
     """One data folder. What is sent goes through the merger as in a worker; the store has all of it at once."""
 
-    def __init__(self, folder: Path, window: str = "last_touch", size_of=no_sizes) -> None:
+    def __init__(self, folder: Path, window: str = "last_touch", size_of: SizeOf = no_sizes) -> None:
         self.folder = folder
         self.environment = {
             "WEBLOGS_DATA_DIR": str(folder),
@@ -138,14 +138,18 @@ class World:
     def check(self) -> tuple[list[Difference], Report]:
         found: list[Difference] = []
         report = Report(found.append)
-        with closing(open_view(self.settings)) as reader:
+        view = open_view(self.settings)
+        assert view is not None
+        with closing(view) as reader:
             self.with_store(lambda store: check_stores(Run(self.settings, reader, self.size_of), [store], report))
         return found, report
 
     def repair(self, *, topic: bool = True, raw: bool = True, dry_run: bool = False) -> Report:
         """One look."""
         report = Report()
-        with closing(open_view(self.settings)) as reader:
+        view = open_view(self.settings)
+        assert view is not None
+        with closing(view) as reader:
             run = Run(self.settings, reader, self.size_of, topic, raw)
             self.with_store(lambda store: reconcile(run, store, report, Mender(store, report, dry_run)))
         return report

@@ -7,7 +7,7 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
-def fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     settings.cache_clear()
     yield
@@ -171,7 +171,7 @@ def test_a_wrong_field_map_names_its_setting(tmp_path: Path, monkeypatch: pytest
     assert "did you mean time" in result.stderr and "WEBLOGS_JSON_FIELDS" in result.stderr
 
 
-def run(code: str, **options) -> subprocess.CompletedProcess[str]:
+def run(code: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60, **options)
 
 

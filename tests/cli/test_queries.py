@@ -109,9 +109,9 @@ def test_the_worker_s_hits_have_the_key_of_the_file_and_the_request_as_logged(co
     assert [one[:2] for one in hits[0]] == [one[:2] for one in hits[1]]
     assert {asked for _, _, asked, _ in hits[0]} == {None}
     asked = [(hit[2], logged) for _, hit, logged, _ in hits[1] if hit[2] is not None]
-    assert asked and all(
-        logged.startswith(request) and key_request(logged, SIGNED) == request for request, logged in asked
-    )
+    assert asked
+    for request, logged in asked:
+        assert logged is not None and logged.startswith(request) and key_request(logged, SIGNED) == request
     assert [one[3] for one in hits[0]] == [one[3] for one in hits[1]]
 
 

@@ -11,12 +11,14 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from app.cli.reduce.command import command as reduce
 from app.settings import settings
@@ -38,7 +40,7 @@ _TRUTH_FIELDS = (
 
 
 @pytest.fixture(autouse=True)
-def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("WEBLOGS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "160")  # parallel runs of the tests set a narrow one
@@ -48,25 +50,25 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     settings.cache_clear()
 
 
-def run(*arguments, code=0, command=reduce, **options):
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments], **options)
+def run(*arguments: object, code: int = 0, command: click.Command = reduce) -> Result:
+    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
     assert result.exit_code == code, result.output
     return result
 
 
-def deliveries(*arguments, code=0):
+def deliveries(*arguments: object, code: int = 0) -> list[dict[str, Any]]:
     run(*arguments, "-q", "-o", "found.jsonl", code=code)
     return [json.loads(line) for line in Path("found.jsonl").read_text("utf-8").splitlines()]
 
 
-def comparable(found):
+def comparable(found: list[dict[str, Any]]) -> list[str]:
     return sorted(json.dumps([one[name] for name in _TRUTH_FIELDS]) for one in found)
 
 
 # -- the worked examples
 
 
-def _check_nine_lines(found) -> None:
+def _check_nine_lines(found: list[dict[str, Any]]) -> None:
     first, second = sorted(found, key=lambda one: one["request"])
     assert (first["ip_address"], first["request"]) == ("63.110.194.22", FIREFOX)
     assert (first["ranges"], first["covered_bytes"], first["hits"]) == ([[0, 1156]], 1157, 4)
@@ -91,8 +93,8 @@ def test_nine_lines_are_the_same_two_deliveries_in_any_order() -> None:
         path = Path(f"{number}.tsv")
         path.write_text("\n".join([head, *order]))
         _check_nine_lines(deliveries(path))
-    for order in ("reverse", "random"):
-        _check_nine_lines(deliveries(SAMPLES / "nine-lines.tsv", "--order", order))
+    for way in ("reverse", "random"):
+        _check_nine_lines(deliveries(SAMPLES / "nine-lines.tsv", "--order", way))
 
 
 def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so() -> None:
@@ -114,7 +116,7 @@ def test_a_size_one_below_what_was_covered_clips_the_ranges_and_says_so() -> Non
 )
 def test_each_window_mode_starts_deliveries_at_its_requests(window: str, starts: list[Any]) -> None:
     run(SAMPLES / "windows.tsv", "--window", window, "-q", "-o", "o.csv")
-    with open("o.csv", newline="") as file:
+    with Path("o.csv").open(newline="") as file:
         assert [row["window_start"] for row in csv.DictReader(file)] == starts
 
 
@@ -128,7 +130,7 @@ def test_a_log_without_clients_gives_hits_and_no_delivery() -> None:
     assert sum(size for url, size in sizes.items() if url.endswith(".jpg")) == 85_251
 
 
-def _numbers(text: str):
+def _numbers(text: str) -> dict[str, int]:
     """Names and numbers of the statistics."""
     rows = [line.strip().rsplit("  ", 1) for line in text.splitlines() if "  " in line.strip()]
     return {
@@ -185,7 +187,7 @@ def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes() -> None:
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
 def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_read(
-    form, window: str, monkeypatch: pytest.MonkeyPatch
+    form: str, window: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 10_000)
     arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
@@ -218,6 +220,7 @@ def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_
 def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn() -> None:
     drawn = {}
     with open_source(SAMPLES / "weblogs.tsv", Identifier(), ReadOptions()) as opened:
+        assert opened.source is not None
         for chunk in ordered_chunks(opened.stream, "sample", 1, ReadOptions(), opened.source.rule):
             for position, line in zip(chunk.positions or (), chunk.data.decode().splitlines(), strict=False):
                 drawn[position] = line.split("\t")
@@ -337,7 +340,7 @@ def test_what_is_asked_wrongly_is_said_with_exit_code_2(arguments: list[Any], sa
 )
 def test_a_standard_output_that_takes_nothing_is_said_in_one_sentence(tmp_path: Path, arguments: list[Any]) -> None:
     command = [sys.executable, "-m", "app", *(argument.format(tmp_path / "o") for argument in arguments)]
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         result = subprocess.run(
             command, cwd=SAMPLES.parent, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
@@ -370,10 +373,10 @@ def test_an_empty_file_gives_no_deliveries_and_no_error() -> None:
 
 
 def _write_pieces(
-    path: Path, lines, line: str = "2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n"
+    path: Path, lines: int, line: str = "2020-07-31\t2020-07-31 16:46:07\t10.0.0.1\tagent\t/x\t206\t{lo}-{hi}\n"
 ) -> None:
     """One client that fetches ever new pieces of one file, none touching."""
-    with open(path, "w") as file:
+    with path.open("w") as file:
         for number in range(lines):
             file.write(line.format(lo=number * 10, hi=number * 10 + 4))
 
@@ -382,7 +385,7 @@ COMBINED_RANGE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /x HTTP/1.1" 20
 
 
 def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented() -> None:
-    _write_pieces("log.tsv", 10_200)
+    _write_pieces(Path("log.tsv"), 10_200)
     (found,) = deliveries("log.tsv")
     assert (found["verdict"], found["reason"], found["hits"]) == ("unknown", "fragmented", 10_000)
 
@@ -390,7 +393,7 @@ def test_a_delivery_in_more_pieces_than_are_kept_is_fragmented() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("window", ["last_touch", "first_touch", "day", "all"])
 @pytest.mark.parametrize("line", [(), (COMBINED_RANGE,)], ids=["read as columns", "read line by line"])
-def test_memory_does_not_grow_with_the_lines_of_one_delivery(window: str, line: str) -> None:
+def test_memory_does_not_grow_with_the_lines_of_one_delivery(window: str, line: tuple[str, ...]) -> None:
     # VmHWM, in kB, is this process' own: ru_maxrss begins with what the process had that started it
     peak = "print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1], file=sys.stderr)"
     code = f"import atexit, re, sys\natexit.register(lambda: {peak})\nfrom app.cli.reduce.command import command\ncommand(standalone_mode=False)"
@@ -399,8 +402,8 @@ def test_memory_does_not_grow_with_the_lines_of_one_delivery(window: str, line: 
         160_000,
         480_000,
     ):  # both are long enough for columns, and for readers that have all they may have at a time
-        _write_pieces("log.tsv", lines, *line)
-        command = [sys.executable, "-c", code, os.path.abspath("log.tsv"), "--window", window, "--processes", "2"]
+        _write_pieces(Path("log.tsv"), lines, *line)
+        command = [sys.executable, "-c", code, str(Path("log.tsv").absolute()), "--window", window, "--processes", "2"]
         result = subprocess.run(command, cwd=SAMPLES.parent, capture_output=True, text=True, check=True)
         assert "too many pieces" in result.stdout
         peaks.append(int(result.stderr.split()[-1]))

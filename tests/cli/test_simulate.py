@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from simulator.commands.simulate import command
 
 
-def run(*arguments, code=0):
+def run(*arguments: object, code: int = 0) -> Result:
     result = CliRunner().invoke(command, ["weblogs", *map(str, arguments)])
     assert result.exit_code == code, result.output
     return result

@@ -75,9 +75,9 @@ def test_a_replaced_file_is_judged_by_the_size_of_its_day(tmp_path: Path) -> Non
 
 def test_how_a_log_is_split_into_files_does_not_matter(log: Path, tmp_path: Path) -> None:
     parts = []
-    for number, one in enumerate(reversed(LOG.splitlines(keepends=True))):
+    for number, text in enumerate(reversed(LOG.splitlines(keepends=True))):
         parts.append(tmp_path / f"part-{number}")
-        parts[-1].write_text(one)
+        parts[-1].write_text(text)
     one, other = tmp_path / "one", tmp_path / "other"
     app("sizes", "learn", log, "-o", one)
     app("sizes", "learn", *parts, "-o", other)

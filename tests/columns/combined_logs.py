@@ -59,7 +59,7 @@ def line_of(columns: dict[str, bytes], form: str) -> bytes:
 
 
 @st.composite
-def logs(draw, form: str) -> bytes:
+def logs(draw: st.DrawFn, form: str) -> bytes:
     lines = []
     for _ in range(draw(st.integers(1, 12))):
         columns = dict(GOOD)

@@ -53,7 +53,7 @@ def read_as_columns(block: LineColumns) -> int:
 @pytest.mark.parametrize("form", FORMS)
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_any_log_gives_the_same_facts(form: str, data: bytes) -> None:
+def test_any_log_gives_the_same_facts(form: str, data: st.DataObject) -> None:
     assert_same_facts(form, data.draw(logs(form)), data.draw(st.sampled_from([0, 1, 2**40])))
 
 

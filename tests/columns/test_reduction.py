@@ -106,7 +106,9 @@ class Both:
     st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=6),
     st.sampled_from([1, 2, 5, 1000]),
 )
-def test_any_log_in_any_chunks_gives_the_same_deliveries(sources, rules, sizes, plans, chunks_at_once) -> None:
+def test_any_log_in_any_chunks_gives_the_same_deliveries(
+    sources: list[bytes], rules: Rules, sizes: list[int], plans: list[tuple[int, bool]], chunks_at_once: int
+) -> None:
     both = Both(rules, chunks_at_once)
     for source, data in enumerate(sources):
         for number, (position, chunk) in enumerate(cut(data, sizes)):
@@ -119,7 +121,7 @@ def test_any_log_in_any_chunks_gives_the_same_deliveries(sources, rules, sizes, 
 
 @settings(max_examples=60, deadline=None)
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.sampled_from([1, 8, 1000]))
-def test_chunks_that_come_again_change_nothing(data: bytes, rules, size: int, chunks_at_once) -> None:
+def test_chunks_that_come_again_change_nothing(data: bytes, rules: Rules, size: int, chunks_at_once: int) -> None:
     both = Both(rules, chunks_at_once)
     for position, chunk in cut(data, [size]) * 2:
         both.add(chunk, position, 0, False)
@@ -165,7 +167,9 @@ def reduced(
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(logs(), min_size=1, max_size=2), RULES, st.sampled_from([64, 700, 1 << 16]))
-def test_files_give_the_same_deliveries_statistics_and_rejects(contents, rules, chunk_bytes: int) -> None:
+def test_files_give_the_same_deliveries_statistics_and_rejects(
+    contents: list[bytes], rules: Rules, chunk_bytes: int
+) -> None:
     with TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number}.tsv") for number in range(len(contents))]
         for path, data in zip(paths, contents, strict=True):

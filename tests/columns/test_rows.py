@@ -48,7 +48,9 @@ def both(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(HITS, max_size=12), min_size=1, max_size=4), RULES, st.booleans())
-def test_rows_as_columns_give_the_same_deliveries(chunks, rules, again) -> None:
+def test_rows_as_columns_give_the_same_deliveries(
+    chunks: list[list[tuple[Any, ...]]], rules: Rules, again: bool
+) -> None:
     plain, by_key, found = both(chunks, rules, again)
     assert sum(some.counted for some in found) == plain.counted
     assert sorted(by_key.finish()) == sorted(plain.finish())

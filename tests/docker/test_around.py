@@ -138,7 +138,7 @@ def test_the_scrape_example_takes_the_rules_and_the_port_of_the_settings() -> No
 
 def unit() -> configparser.ConfigParser:
     parser = configparser.ConfigParser(strict=False, delimiters="=", comment_prefixes="#", interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.optionxform = str  # type: ignore[assignment, method-assign]  # documented so: keys keep their case
     parser.read_string(UNIT.read_text())
     return parser
 

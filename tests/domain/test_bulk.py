@@ -1,5 +1,7 @@
 """Merging many hits of a key at a time gives what merging them one by one gives."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +27,9 @@ _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 3
     st.integers(1, 20),
     st.integers(1, 9),
 )
-def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, drawn, rules, waiting_hits, batch) -> None:
+def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(
+    hits: list[tuple[Any, ...]], drawn: list[int], rules: Rules, waiting_hits: int, batch: int
+) -> None:
     plain, bulk = OneByOne(rules), InBulk(rules, waiting_hits)
     for at in range(0, len(drawn), batch):
         for source in (0, 1):  # a line, and so its id, belongs to one source; it may come again
@@ -40,7 +44,9 @@ def test_a_bulk_reduction_finishes_with_the_deliveries_of_a_plain_one(hits, draw
     st.lists(st.tuples(_HITS, st.integers(0, 2**64 - 1)), min_size=1, max_size=20, unique_by=lambda line: line[1]),
     _RULES,
 )
-def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(lines, rules) -> None:
+def test_an_entry_built_in_one_go_is_the_entry_merged_hit_by_hit(
+    lines: list[tuple[tuple[Any, ...], int]], rules: Rules
+) -> None:
     parts = [part for hit, hit_id in lines if (part := part_of(hit, hit_id))]
     if not parts:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -59,7 +60,7 @@ def test_add_gives_the_very_same_object_where_nothing_changes(held: Ranges, pair
 
 @FAST
 @given(st.lists(pairs, max_size=40), st.randoms(use_true_random=False))
-def test_adding_in_any_order_gives_one_value(some: list[tuple[int, int]], random) -> None:
+def test_adding_in_any_order_gives_one_value(some: list[tuple[int, int]], random: Random) -> None:
     forward: Ranges = ()
     for pair in some:
         forward = br.add(forward, *pair)
@@ -111,7 +112,7 @@ def test_clip_keeps_what_lies_within_the_file(held: Ranges, size: int) -> None:
 
 @FAST
 @given(values, st.randoms(use_true_random=False))
-def test_what_is_printed_is_read_back_in_any_order(held: Ranges, random) -> None:
+def test_what_is_printed_is_read_back_in_any_order(held: Ranges, random: Random) -> None:
     parts = br.to_text(held).split(", ")
     random.shuffle(parts)
     assert br.parse(",".join(parts)) == held

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections import Counter
+from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def test_each_vote_id_counts_once_where_it_came_first(cast: list[Vote]) -> None:
 
 @FAST
 @given(st.lists(votes, max_size=30, unique_by=lambda vote: vote.vote_id), st.randoms(use_true_random=False))
-def test_order_and_repeats_do_not_change_what_distinct_votes_count(cast: list[Vote], shuffle) -> None:
+def test_order_and_repeats_do_not_change_what_distinct_votes_count(cast: list[Vote], shuffle: Random) -> None:
     again = [*cast, *cast]
     shuffle.shuffle(again)
     one = {key: counts[:2] for key, counts in counted(cast, RULES).sums.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pytest
 
@@ -280,7 +280,7 @@ class CountingRanges(tuple[Any, ...]):
 
     looks = 0
 
-    def __getitem__(self, at):
+    def __getitem__(self, at: SupportsIndex | slice[Any, Any, Any]) -> Any:
         if not isinstance(at, slice):
             CountingRanges.looks += 1
         return super().__getitem__(at)

@@ -19,7 +19,7 @@ DAY_S = 86400.0
 FILE = "GET /film.mp4"
 
 
-def sent(client: int, count: int | None, day: float = 0.0, flags: int = 0, **fields) -> Parsed:
+def sent(client: int, count: int | None, day: float = 0.0, flags: int = 0, **fields: Any) -> Parsed:
     """A 200 that sent so many bytes."""
     hit = Parsed(day * DAY_S + client, f"10.0.0.{client}", "VLC", FILE, "GET", 200, None, None, count, None, flags)
     return hit._replace(**fields)

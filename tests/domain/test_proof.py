@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 from unittest.mock import patch
 
@@ -378,13 +379,15 @@ def bytes_in(ranges: list[list[int]]) -> set[int]:
 @settings(deadline=None, max_examples=400)
 @given(SOME_HITS, st.integers(1, 40), st.integers(0, 12), st.booleans(), st.randoms(use_true_random=False))
 def test_what_is_sure_missing_and_judged_is_true_of_the_bytes(
-    hits: list[Parsed], size: int, in_flight: int, strict: bool, random
+    hits: list[Parsed], size: int, in_flight: int, strict: bool, random: Random
 ) -> None:
     found = delivery_of(*hits, size=size, proof=Proof(in_flight, strict))
     allowance = HEADER_ALLOWANCE_BYTES - 1 if any(one.flags & WITH_HEADERS for one in hits) else 0
     each = [sets_of(one, size, in_flight, allowance) for one in hits]
     file = set(range(size))
-    sure, sent, maybe = (set().union(*(one[at] for one in each)) & file for at in range(3))
+    sure = file & {byte for one in each for byte in one.sure}
+    sent = file & {byte for one in each for byte in one.sent}
+    maybe = file & {byte for one in each for byte in one.maybe}
     placeless = any(one.placeless for one in each)
     assert bytes_in(found.ranges) == sure
     assert bytes_in(found.missing) == (set() if placeless else file - maybe)

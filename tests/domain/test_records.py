@@ -94,7 +94,7 @@ def test_given_ids_are_told_apart_from_one_another_and_from_key_hashes(one: str,
 
 @FAST
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES), st.tuples(HOSTILE, HOSTILE, HOSTILE, TIMES))
-def test_no_two_deliveries_share_an_id(one: tuple[Any, ...], other: tuple) -> None:
+def test_no_two_deliveries_share_an_id(one: tuple[str, str, str, float], other: tuple[str, str, str, float]) -> None:
     assert (delivery_id(*one) == delivery_id(*other)) == (one == other)
 
 
@@ -194,7 +194,7 @@ def test_deliveries_come_back_as_they_were(
 
 @FAST
 @given(st.tuples(HOSTILE, HOSTILE, HOSTILE), st.tuples(HOSTILE, HOSTILE, HOSTILE))
-def test_no_two_keys_share_their_bytes(one: tuple[Any, ...], other: tuple) -> None:
+def test_no_two_keys_share_their_bytes(one: tuple[str, str, str], other: tuple[str, str, str]) -> None:
     assert (key_bytes(one) == key_bytes(other)) == (one == other)
     assert not key_bytes(one).startswith(b"\0")
 
@@ -242,7 +242,9 @@ def test_entries_come_back_from_the_changelog_as_they_were(
     st.integers(-1, 2**63),
     TIMES | st.just(-math.inf),
 )
-def test_clocks_come_back_as_they_were(highest, disorder, ended, unordered, touched, position, closed) -> None:
+def test_clocks_come_back_as_they_were(
+    highest: float, disorder: float, ended: bool, unordered: bool, touched: float, position: int, closed: float
+) -> None:
     clock = Clock()
     values = {"highest": highest, "disorder_s": disorder, "ended": ended, "unordered": unordered}
     values |= {"touched": touched, "position": position, "closed": closed}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -128,7 +129,7 @@ def test_first_touch_is_cut_as_it_is_defined(times: list[float]) -> None:
 @settings(deadline=None, max_examples=150)
 @given(hits=HITS, extra=st.lists(st.integers(0, 13), max_size=8), random=st.randoms(use_true_random=False))
 def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(
-    window: str, hits: list[Part], extra: list[int], random
+    window: str, hits: list[Part], extra: list[int], random: Random
 ) -> None:
     rules = Rules(window, LENGTH_S)
     given_hits = [*hits, *(hits[number] for number in extra if number < len(hits))]

@@ -25,16 +25,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def quiet(world: World) -> World:
-    made: list[str] = []
-
     def open_store(name: str, settings: Settings, *, read_only: bool = False) -> Any:
-        made.append(name)
+        world.opened.append(name)
         return SmallStore()
 
     world.outside = world.outside._replace(
         open_store=open_store, parts_of=lambda table, settings: lambda partition, log: MemoryPart()
     )
-    world.opened = made  # type: ignore[attr-defined]
     return world
 
 
@@ -50,7 +47,7 @@ def test_the_flow_and_each_store_have_the_agents_and_topics_of_the_registry(quie
     made: Assembly = assemble(with_settings(quiet, stores="sqlite,cassandra"))
     assert agents_of(made.app) == {stage.agent: stage.reads for stage in STAGES}
     assert tuple(made.tables) == TABLES and set(TABLES) <= set(made.app.tables.data)
-    assert list(made.storings) == ["sqlite", "cassandra"] == quiet.opened  # type: ignore[attr-defined]
+    assert list(made.storings) == ["sqlite", "cassandra"] == quiet.opened
     for name, storing in made.storings.items():
         assert storing.app.conf.id == f"weblogs-{name}"
         assert agents_of(storing.app) == {keeping.agent: keeping.reads for keeping in KEEPINGS}

@@ -168,7 +168,8 @@ def changes(value: Any, limit: int) -> list[Any]:
         if len(found) >= limit:
             return
         wrong = "x" if not isinstance(held, str) else 5
-        found.extend(rebuild(each) for each in (None, wrong, -(10**30), 1e300, [], True))
+        others: tuple[Any, ...] = (None, wrong, -(10**30), 1e300, [], True)
+        found.extend(map(rebuild, others))
         if isinstance(held, list):
             found.extend((rebuild([*held, 1]), rebuild(held[:-1])))
             for at in range(min(16, len(held))):

@@ -17,13 +17,16 @@ plain = [b"a", b"b", b"\0clock|1", b"\0rules"]
 deliveries = [b'["1","2","3"]', b'["1","2","4"]', b'["1","3","4"]', b'["\\",\\"","","3"]', b"\0clock|1", b"\0rules"]
 
 
-def batches_of(keys: list[bytes]) -> st.SearchStrategy:
+Batch = list[tuple[bytes, bytes | None]]
+
+
+def batches_of(keys: list[bytes]) -> st.SearchStrategy[list[Batch]]:
     return st.lists(
         st.lists(st.tuples(st.sampled_from(keys), st.none() | st.binary(max_size=20)), max_size=6), max_size=8
     )
 
 
-def applied(changes: list[list[tuple[bytes, bytes | None]]]) -> dict[bytes, bytes]:
+def applied(changes: list[Batch]) -> dict[bytes, bytes]:
     state: dict[bytes, bytes] = {}
     for batch in changes:
         for key, value in batch:
@@ -37,7 +40,7 @@ def applied(changes: list[list[tuple[bytes, bytes | None]]]) -> dict[bytes, byte
 @settings(max_examples=30, deadline=None)
 @given(batches_of(plain + deliveries))
 def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after_a_reopening(
-    tmp_path_factory: pytest.TempPathFactory, changes
+    tmp_path_factory: pytest.TempPathFactory, changes: list[Batch]
 ) -> None:
     folder = tmp_path_factory.mktemp("part") / "p"
     memory, rocks = MemoryPart(), RocksPart(folder, "log", AGE_S)
@@ -61,7 +64,7 @@ def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after
 
 @settings(deadline=None)
 @given(batches_of(deliveries))
-def test_the_one_for_deliveries_holds_it_under_short_keys(changes) -> None:
+def test_the_one_for_deliveries_holds_it_under_short_keys(changes: list[Batch]) -> None:
     part = DeliveriesPart()
     for number, batch in enumerate(changes, 1):
         part.apply(batch, number)
@@ -107,7 +110,7 @@ def test_a_part_on_disk_of_another_topic_or_too_old_begins_with_nothing(
     assert opened("one") == ({b"k": b"v"}, 5)
     assert opened("other") == ({}, 0)
     later = time.time() + AGE_S + 1
-    monkeypatch.setattr(parts.time, "time", lambda: later)
+    monkeypatch.setattr(time, "time", lambda: later)
     assert opened("other") == ({}, 0)
 
 

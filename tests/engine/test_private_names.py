@@ -63,9 +63,10 @@ def used_names() -> Iterator[tuple[str, str]]:
     own = own_names(list(trees.values()))
     for path, tree in trees.items():
         for node in ast.walk(tree):
-            is_foreign = isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own
-            if is_foreign and ast.unparse(node) not in DOCUMENTED:
-                yield str(path.relative_to(ROOT)), node.attr  # type: ignore[attr-defined]
+            if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in own:
+                continue
+            if ast.unparse(node) not in DOCUMENTED:
+                yield str(path.relative_to(ROOT)), node.attr
 
 
 def overridden_names() -> Iterator[tuple[str, str]]:

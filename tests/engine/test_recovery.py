@@ -8,7 +8,7 @@ import faust
 import pytest
 from faust.tables.recovery import RebalanceAgain, Recovery, ServiceStopped
 
-from app.engine.recovery import PatientRecovery
+from app.engine.recovery import PatientRecovery, Tables
 
 TIMEOUT_S = 0.05
 
@@ -22,8 +22,13 @@ def app() -> faust.App:
     return faust.App("patient", broker="memory://", store="memory://", TableManager="app.engine.recovery:Tables")
 
 
+def recovery_of(app: faust.App) -> Recovery:
+    assert isinstance(app.tables, Tables)
+    return app.tables.recovery
+
+
 async def test_an_answer_of_the_broker_that_comes_late_is_waited_for(app: faust.App) -> None:
-    recovery = app.tables.recovery
+    recovery = recovery_of(app)
     assert isinstance(recovery, PatientRecovery)
     await recovery._wait(late(), timeout=TIMEOUT_S)
 
@@ -34,7 +39,7 @@ async def test_the_engines_own_recovery_would_end_there_so_ours_is_needed(app: f
 
 
 async def test_a_rebalance_ends_the_waiting(app: faust.App) -> None:
-    recovery = app.tables.recovery
+    recovery = recovery_of(app)
     asyncio.get_running_loop().call_later(TIMEOUT_S, recovery.signal_recovery_start.set)
     with pytest.raises(RebalanceAgain):
         await recovery._wait(asyncio.sleep(60), timeout=60)
@@ -45,4 +50,4 @@ async def test_an_error_of_the_broker_gets_out(app: faust.App) -> None:
         raise TimeoutError("of its own")
 
     with pytest.raises(TimeoutError, match="of its own"):
-        await app.tables.recovery._wait(refused(), timeout=TIMEOUT_S)
+        await recovery_of(app)._wait(refused(), timeout=TIMEOUT_S)

@@ -86,9 +86,13 @@ def store() -> SmallStore:
     return SmallStore()
 
 
+def storing_of(world: World, store: SmallStore) -> Storing:
+    return Storing("small", world.app, store)  # type: ignore[arg-type]  # nothing is read of it
+
+
 @pytest.fixture
 async def storing(world: World, store: SmallStore) -> Storing:
-    made: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    made = storing_of(world, store)
     assert await made.open_until_there()
     return made
 
@@ -180,7 +184,7 @@ async def test_what_is_refused_and_cannot_be_sent_on_ends_the_process(
 
 async def test_a_store_is_opened_again_until_it_is_there(world: World, store: SmallStore) -> None:
     store.faults = [StoreUnreachable("away")] * 3
-    storing: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    storing = storing_of(world, store)
     assert not await storing.open_until_there(once=True)
     assert world.counters.store_problems == {"small": "away"}
     assert await storing.open_until_there()
@@ -189,14 +193,14 @@ async def test_a_store_is_opened_again_until_it_is_there(world: World, store: Sm
 
 async def test_a_store_that_lets_nobody_in_is_not_asked_again(world: World, store: SmallStore) -> None:
     store.faults = [StoreRefused("wrong password")]
-    storing: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    storing = storing_of(world, store)
     with pytest.raises(StoreRefused):
         await storing.open_until_there()
     assert store.opened == 1
 
 
 async def test_nothing_is_written_before_the_store_is_open(world: World, store: SmallStore) -> None:
-    storing: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    storing = storing_of(world, store)
     stream = Stream([rejects_event(0, 1)])
     task = asyncio.ensure_future(run(world, store_rejects(storing), stream))
     await asyncio.sleep(0.01)
@@ -208,7 +212,7 @@ async def test_nothing_is_written_before_the_store_is_open(world: World, store: 
 
 async def test_a_rate_limit_cuts_a_batch_into_portions(tmp_path: Path, store: SmallStore) -> None:
     world = World(tmp_path, store_rate=1000.0)
-    storing: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    storing = storing_of(world, store)
     await storing.open_until_there()
     positions = range(1, 1051)
     began = asyncio.get_running_loop().time()
@@ -226,7 +230,7 @@ async def test_what_is_not_to_be_kept_is_acknowledged_unwritten(
     tmp_path: Path, store: SmallStore, store_raw_is: str, agent: Any
 ) -> None:
     world = World(tmp_path, store_raw=store_raw_is)
-    storing: Any = Storing("small", world.app, store)  # type: ignore[arg-type]
+    storing = storing_of(world, store)
     stream = Stream([event(0, b"never looked at")])
     await run(world, agent(storing), stream)
     assert store.written == [] and stream.acked == [(0, 0)]

@@ -48,6 +48,8 @@ class World:
         settings = Settings(data_dir=folder, partitions=2, **({"linger": 0.0} | options))
         self.outside = Outside(settings, self.counters, clock=lambda: NOW, die=self.ends)
         self.app = App(self)
+        self.opened: list[str] = []
+        """The names of stores that were opened, if a test notes them."""
 
     def sent(self, topic: str, partition: int | None = None) -> list[bytes]:
         """The values of the messages that stand in a topic."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -29,7 +28,7 @@ def app(tmp_path: Path) -> Iterator[App]:
 
 
 @pytest.mark.parametrize("case", ["given up", "taking over", "read before"])
-async def test_messages_of_a_partition_that_is_not_ours_in_this_generation_are_left_alone(app: Any, case: str) -> None:
+async def test_messages_of_a_partition_that_is_not_ours_in_this_generation_are_left_alone(app: App, case: str) -> None:
     app.consumer_generation_id = 7
     app.rebalancing = case == "taking over"
     event = SimpleNamespace(message=SimpleNamespace(partition=1, generation_id=6 if case == "read before" else 7))
@@ -42,7 +41,7 @@ async def test_messages_of_a_partition_that_is_not_ours_in_this_generation_are_l
     assert await EventCounting(app, VOTES, tables[1]).count("votes@1", [message]) is False
 
 
-async def test_the_same_messages_of_a_partition_that_is_ours_are_looked_at(app: Any) -> None:
+async def test_the_same_messages_of_a_partition_that_is_ours_are_looked_at(app: App) -> None:
     app.consumer_generation_id, app.rebalancing = 7, False
     table = byte_ranges(app)
     table.parts[1] = MemoryPart()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -31,7 +32,7 @@ def flow(tmp_path: Path) -> Iterator[Flow]:
             flow.stop_worker()
 
 
-def shown_calls() -> list[list[str]]:
+def shown_calls() -> list[str]:
     """The curl calls of the how-to page, in order."""
     text = (ROOT / "docs" / "how-to" / "collect-votes.md").read_text()
     section = text.partition("## Vote, and see the result")[2].partition("\n## ")[0]
@@ -51,7 +52,7 @@ def test_the_calls_of_the_docs_give_their_answers_on_a_fresh_worker(flow: Flow) 
 
 def test_votes_count_once_in_the_window_of_their_time_whatever_is_sent_again(flow: Flow) -> None:
     url, now = flow.url(), time.time()
-    votes = [
+    votes: list[dict[str, Any]] = [
         {"candidate_id": 1 + i % 3, "vote_id": f"v{i}", "kiosk_id": f"k{i % 7}", "vote_time": now - i * 60}
         for i in range(120)
     ]

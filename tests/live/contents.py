@@ -41,7 +41,7 @@ def stored(name: str, settings: Settings, fields: tuple[str, ...] = COMPARED) ->
     found = ask_store(name, settings, read)
     content = {delivery[:4]: tuple(getattr(delivery, field) for field in fields) for delivery in found}
     assert len(content) == len(found), "a delivery stands twice"
-    return content  # type: ignore[return-value]
+    return content
 
 
 def stored_raw(name: str, settings: Settings) -> tuple[Counter[str], Counter[str]]:

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from app.domain.records import Delivery, Hit
 from app.domain.windows import Rules
 from app.messages.records import decode_rejects
 from app.messages.tokens import decode_tokens, encode_tokens
+from app.stores.contract import Store
 from app.stores.refused import refusal_id
-from app.stores.sqlite.store import SqliteStore
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
@@ -53,8 +53,12 @@ def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
             )
 
 
+Logs = tuple[list[Path], list[Path]]
+"""The logs, and the truth of each."""
+
+
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     folder = tmp_path_factory.mktemp("logs")
     made = [simulate(folder, LINES // 4, seed=seed) for seed in range(11, 15)]
     with made[0][0].open("ab") as file:
@@ -74,7 +78,7 @@ def assert_check_is_clean(live: Live) -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
 
 
-def assert_stores_are_right(live: Live, logs: list[Path], answers: list[Path] = (), rules: Rules = Rules()) -> None:  # type: ignore[assignment]
+def assert_stores_are_right(live: Live, logs: list[Path], answers: Sequence[Path] = (), rules: Rules = Rules()) -> None:
     live.wait_drained(400)
     content, statistics = reduced(*logs, rules=rules)
     wanted = {key: row for path in answers for key, row in truth(path).items()}
@@ -93,7 +97,7 @@ def ask(live: Live, store: str, *words: object) -> subprocess.CompletedProcess[s
     return run(live, "app.client", "--store", store, *words)
 
 
-def test_simulated_lines_give_the_deliveries_of_reduce_in_both_stores(live: Live, logs) -> None:
+def test_simulated_lines_give_the_deliveries_of_reduce_in_both_stores(live: Live, logs: Logs) -> None:
     live.start_worker()
     live.wait_started()
     live.replay(*logs[0]).wait(300)
@@ -136,7 +140,7 @@ def test_each_window_mode_cuts_the_four_requests_alike_in_both_stores(live: Live
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs, kind: str) -> None:
+def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs: Logs, kind: str) -> None:
     rng = random.Random(kind)
     server = Server.beside(kind)
     live.start_worker()
@@ -151,7 +155,7 @@ def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs, 
     assert_stores_are_right(live, *logs)
 
 
-def test_the_worker_killed_ten_times_leaves_both_stores_right(live: Live, logs) -> None:
+def test_the_worker_killed_ten_times_leaves_both_stores_right(live: Live, logs: Logs) -> None:
     rng = random.Random(5)
     worker = live.start_worker()
     replay = live.replay("--rate", LINES / 30, "--chunk-bytes", 16 << 10, *logs[0])
@@ -173,7 +177,7 @@ def get(live: Live, path: str) -> dict[str, Any]:
         return json.load(error)
 
 
-def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arrives(live: Live, logs) -> None:
+def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arrives(live: Live, logs: Logs) -> None:
     away_s = float(os.environ.get("AWAY_S", "20"))
     elasticsearch, cassandra = map(Server.beside, STORES)
     worker = live.start_worker(STALL_AFTER=5)
@@ -206,7 +210,7 @@ def test_with_one_store_away_and_then_both_the_rest_goes_on_and_everything_arriv
     assert worker.exits == []
 
 
-def test_a_topic_created_anew_and_a_wiped_data_folder_leave_old_documents_right(live: Live, logs) -> None:
+def test_a_topic_created_anew_and_a_wiped_data_folder_leave_old_documents_right(live: Live, logs: Logs) -> None:
     worker = live.start_worker()
     live.replay(logs[0][0]).wait()
     live.wait_drained()
@@ -244,7 +248,9 @@ def refuse_in_elasticsearch(live: Live) -> None:
         assert json.load(urllib.request.urlopen(request, timeout=30))["acknowledged"]
 
 
-def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_nothing_up(live: Live, logs) -> None:
+def test_a_poison_record_lands_in_the_rejects_with_each_stores_reason_and_holds_nothing_up(
+    live: Live, logs: Logs
+) -> None:
     worker = live.start_worker()
     live.replay(logs[0][0]).wait()
     live.wait_drained()
@@ -293,25 +299,29 @@ def test_hostile_agents_and_requests_of_8_kb_are_stored_and_found_as_they_are(li
         assert json.loads(answer.stdout)["deliveries"][0]["user_agent"] == agent
 
 
-async def _two_hits(store: SqliteStore) -> list[Hit]:
-    async with aclosing(store.reads.all_hits()) as hits:
+async def _two_hits(store: Store) -> list[Hit]:
+    found = store.reads.all_hits()
+    assert isinstance(found, AsyncGenerator)
+    async with aclosing(found) as hits:
         return [await anext(hits), await anext(hits)]
 
 
-async def _first_delivery(store: SqliteStore) -> Delivery:
-    async with aclosing(store.reads.all_deliveries()) as deliveries:
+async def _first_delivery(store: Store) -> Delivery:
+    found = store.reads.all_deliveries()
+    assert isinstance(found, AsyncGenerator)
+    async with aclosing(found) as deliveries:
         return await anext(deliveries)
 
 
 @pytest.mark.parametrize("name", STORES)
-def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live: Live, logs, name: str) -> None:
+def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live: Live, logs: Logs, name: str) -> None:
     live.start_worker()
     live.replay(logs[0][0]).wait()
     live.wait_drained()
     lost, doubled = ask_store(name, live.settings, _two_hits)
     altered: Delivery = ask_store(name, live.settings, _first_delivery)
 
-    async def damage(store: SqliteStore) -> None:
+    async def damage(store: Store) -> None:
         await store.mending.remove_hits([lost])
         await store.mending.mend_deliveries([altered._replace(covered_bytes=altered.covered_bytes + 1)])
         assert await store.writes.write_hits([doubled._replace(time=doubled.time + 86400)]) == []
@@ -328,7 +338,7 @@ def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live
     assert again.returncode == 0, again.stdout + again.stderr
 
 
-def test_two_workers_by_roles_feed_both_stores(live: Live, logs) -> None:
+def test_two_workers_by_roles_feed_both_stores(live: Live, logs: Logs) -> None:
     live.start_worker("flow", ROLES="flow")
     for store in STORES:
         live.start_worker(store, ROLES=store)
@@ -336,7 +346,7 @@ def test_two_workers_by_roles_feed_both_stores(live: Live, logs) -> None:
     assert_stores_are_right(live, *logs)
 
 
-def test_reduce_writes_into_the_stores_what_the_worker_writes(live: Live, logs) -> None:
+def test_reduce_writes_into_the_stores_what_the_worker_writes(live: Live, logs: Logs) -> None:
     done = run(live, "app", "reduce", "--quiet", "--stores", ",".join(STORES), *logs[0])
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     content, statistics = reduced(*logs[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,19 @@ from app.process.crash_points import WORKER_POINTS
 from tests.flow.content import TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import simulate
-from tests.live.running import LINES, SCALE, Live
+from tests.live.running import LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
 
+Logs = tuple[list[Path], list[Path]]
+"""The logs, and the truth of each."""
+
 
 @pytest.fixture(scope="module")
-def logs(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     """Simulated logs with some bad lines at the end of the first, and the truth of each: several sources spread over the partitions."""
     folder = tmp_path_factory.mktemp("logs")
     made = [simulate(folder, LINES // 4, seed=seed) for seed in range(1, 5)]
@@ -43,6 +47,14 @@ def assert_nothing_lost(live: Live, logs: list[Path], answers: list[Path]) -> No
     assert statistics.lines == len(hits) + len(rejects) + statistics.heads
 
 
+def has_exited(worker: Supervised, times: int) -> bool:
+    return len(worker.exits) > times
+
+
+def has_committed(live: Live, messages: int) -> bool:
+    return live.committed() > messages
+
+
 def pace(seconds: float) -> tuple[object, ...]:
     """So that kills fall into the run."""
     return "--rate", LINES / seconds, "--chunk-bytes", 16 << 10
@@ -50,7 +62,7 @@ def pace(seconds: float) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
 def test_a_worker_killed_ten_times_at_random_loses_nothing(
-    tmp_path: Path, broker: Server, logs, table_store: str
+    tmp_path: Path, broker: Server, logs: Logs, table_store: str
 ) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
@@ -66,7 +78,7 @@ def test_a_worker_killed_ten_times_at_random_loses_nothing(
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
 def test_one_of_two_workers_killed_ten_times_loses_nothing(
-    tmp_path: Path, broker: Server, logs, table_store: str
+    tmp_path: Path, broker: Server, logs: Logs, table_store: str
 ) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
@@ -98,7 +110,7 @@ def test_a_worker_killed_at_a_named_point_loses_nothing(tmp_path: Path, broker: 
         assert_nothing_lost(live, [log], [answers])
 
 
-def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, broker: Server, logs) -> None:
+def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, broker: Server, logs: Logs) -> None:
     rng = random.Random(3)
     with Live(tmp_path, broker) as live:
         live.start_worker()
@@ -113,7 +125,7 @@ def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, bro
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
 def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(
-    tmp_path: Path, broker: Server, logs, table_store: str
+    tmp_path: Path, broker: Server, logs: Logs, table_store: str
 ) -> None:
     with Live(tmp_path, broker, KAFKA_SESSION=6, TABLE_STORE=table_store) as live:
         one, two = live.start_worker("one"), live.start_worker("two")
@@ -126,16 +138,14 @@ def test_a_worker_frozen_beyond_its_session_writes_nothing_stale_and_exits(
             worker.signal(signal.SIGSTOP)
             time.sleep(10)
             worker.signal(signal.SIGCONT)
-            live.wait_until(
-                lambda worker=worker, exits=exits: len(worker.exits) > exits, "the frozen worker to exit", 60
-            )
+            live.wait_until(partial(has_exited, worker, exits), "the frozen worker to exit", 60)
         replay.wait()
         assert_nothing_lost(live, *logs)
 
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
 def test_a_second_worker_that_comes_and_goes_changes_nothing(
-    tmp_path: Path, broker: Server, logs, table_store: str
+    tmp_path: Path, broker: Server, logs: Logs, table_store: str
 ) -> None:
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
         live.start_worker("one")
@@ -151,7 +161,7 @@ def test_a_second_worker_that_comes_and_goes_changes_nothing(
         assert_nothing_lost(live, *logs)
 
 
-def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, broker: Server, logs) -> None:
+def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, broker: Server, logs: Logs) -> None:
     with Live(tmp_path, broker, STANDBYS=1) as live:
         one = live.start_worker("one")
         live.start_worker("two")
@@ -166,7 +176,7 @@ def test_a_worker_that_stands_by_takes_over_without_loss(tmp_path: Path, broker:
 
 @pytest.mark.parametrize("table_store", ["rocksdb", "memory"])
 def test_a_broker_killed_ten_times_loses_nothing_and_the_flow_goes_on_within_a_minute(
-    tmp_path: Path, broker: Server, logs, table_store: str
+    tmp_path: Path, broker: Server, logs: Logs, table_store: str
 ) -> None:
     rng = random.Random(table_store)
     with Live(tmp_path, broker, TABLE_STORE=table_store) as live:
@@ -182,7 +192,7 @@ def test_a_broker_killed_ten_times_loses_nothing_and_the_flow_goes_on_within_a_m
             broker.start()
             broker.wait_ready()
             answered = time.monotonic()
-            live.wait_until(lambda before=before: live.committed() > before, "progress after the broker is back", 60)
+            live.wait_until(partial(has_committed, live, before), "progress after the broker is back", 60)
             print(
                 f"broker down for {down_s} s more than its start; progress {time.monotonic() - answered:.1f} s after it answered"
             )

@@ -87,7 +87,7 @@ async def spent_in(store: Store) -> Any:
 
         async def close(self) -> None: ...
 
-    return await stored(Kept())  # type: ignore[arg-type]
+    return await stored(Kept())  # type: ignore[arg-type]  # `stored` asks for no more of a store
 
 
 @pytest.mark.parametrize("rule", ["one a vote id", "one a user"])

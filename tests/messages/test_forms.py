@@ -177,7 +177,8 @@ def test_lines_whose_headers_no_version_wrote_are_a_reject_with_their_place(form
 
 
 def test_lines_from_shippers_need_no_form() -> None:
-    with_form, without = ({Headers.FORM: b"%d" % HEADERS_FORM}, {})
+    with_form = {Headers.FORM: b"%d" % HEADERS_FORM}
+    without: dict[str, bytes] = {}
     one, other = (
         Tokenizer(1).tokenize([Lines("weblogs@3f", 3, 12, NOON, b"a line\n", headers)])
         for headers in (with_form, without)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.domain.records import Delivery
 
 
-def delivery(**changes) -> Delivery:
+def delivery(**changes: Any) -> Delivery:
     """A plain one, with some fields changed."""
     plain = Delivery(
         ip_address="10.0.0.1",

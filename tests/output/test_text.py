@@ -3,13 +3,14 @@
 import csv
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.records import key_hash
+from app.domain.records import Delivery, key_hash
 from app.output import open_writer
 from app.output.columns import COLUMNS
 from app.words import visible, writable
@@ -18,14 +19,14 @@ from tests.output.deliveries import HOSTILE_TEXTS, delivery
 _UNESCAPED = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
 
 
-def _written(path: Path, deliveries):
+def _written(path: Path, deliveries: Iterable[Delivery]) -> Path:
     with open_writer(path) as writer:
         for each in deliveries:
             writer.write(each)
     return path
 
 
-def _tsv_rows(path: Path):
+def _tsv_rows(path: Path) -> list[list[str]]:
     lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     return [
         [re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field) for field in line.split("\t")]
@@ -67,7 +68,7 @@ def test_every_text_file_gives_back_a_hostile_text(tmp_path: Path, text: str) ->
 
 
 @given(st.lists(st.text(), min_size=3, max_size=3))
-def test_any_three_texts_survive_a_tsv_file(tmp_path_factory: pytest.TempPathFactory, texts) -> None:
+def test_any_three_texts_survive_a_tsv_file(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     path = tmp_path_factory.getbasetemp() / "any.tsv"
     _written(path, [delivery(ip_address=texts[0], user_agent=texts[1], request=texts[2])])
     assert _tsv_rows(path)[1][:3] == texts

@@ -5,8 +5,8 @@ import io
 import os
 import resource
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Never
 
 import pytest
 
@@ -17,7 +17,7 @@ from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path: Path, ending: str) -> Never:
+def test_an_exception_leaves_neither_file_nor_rest_and_keeps_the_old_file(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"o{ending}"
     path.write_text("old")
     with pytest.raises(ZeroDivisionError), open_writer(path) as writer:
@@ -38,7 +38,7 @@ def test_the_file_appears_only_when_it_is_whole(tmp_path: Path, ending: str) -> 
     assert path.stat().st_mode & 0o777 == 0o666 & ~_umask()
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -73,7 +73,7 @@ def test_a_link_stays_a_link_and_what_it_points_to_is_replaced(tmp_path: Path) -
 
 
 @pytest.fixture
-def small_files():
+def small_files() -> Iterator[None]:
     """The system refuses files above 100 kB, as a full disk does."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -1,12 +1,14 @@
 """The workbook gives back what was written and says in words what does not fit."""
 
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Never
+from typing import Any
 
 import openpyxl
 import pytest
 
+from app.domain.records import Delivery
 from app.output import open_writer
 from app.output.columns import COLUMNS
 from app.output.xlsx import CELL_CHARACTERS, XlsxTable, cell_text
@@ -15,12 +17,12 @@ from tests.output.deliveries import HOSTILE_TEXTS, delivery
 _COLUMN = {name: number for number, name in enumerate(COLUMNS)}
 
 
-def _rows(path: Path, sheet="deliveries"):
+def _rows(path: Path, sheet: str = "deliveries") -> list[list[Any]]:
     book = openpyxl.load_workbook(path)
     return [list(row) for row in book[sheet].iter_rows(values_only=True)]
 
 
-def _written(path: Path, deliveries):
+def _written(path: Path, deliveries: Iterable[Delivery]) -> Path:
     with open_writer(path) as writer:
         for each in deliveries:
             writer.write(each)
@@ -97,7 +99,7 @@ def test_rows_beyond_a_sheet_go_on_in_the_next_which_the_full_one_says(tmp_path:
     assert "deliveries 2" in _rows(path)[4][0]
 
 
-def test_a_workbook_given_up_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Never:
+def test_a_workbook_given_up_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

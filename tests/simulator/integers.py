@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from simulator.truth import Shot
+
 
 def runs_of(numbers: set[int]) -> list[list[int]]:
     """Sorted runs of a set of integers."""
@@ -14,7 +18,7 @@ def runs_of(numbers: set[int]) -> list[list[int]]:
     return runs
 
 
-def bytes_delivered(shots) -> set[int]:
+def bytes_delivered(shots: Iterable[Shot]) -> set[int]:
     """Every single byte that some response sent."""
     delivered: set[int] = set()
     for shot in shots:

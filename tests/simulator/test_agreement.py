@@ -1,5 +1,7 @@
 """The simulator's truth and the domain, written apart from each other, give one answer for any hits."""
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ _SHOTS = st.builds(
 )
 
 
-def _hit(shot):
+def _hit(shot: Shot) -> tuple[Any, ...]:
     """The tuple of Parsed that a log line with these numbers gives."""
     numbers = [None if number < 0 else number for number in (shot.lo, shot.hi, shot.sent, shot.total)]
     return (float(shot.time), *_KEY, "GET", 200 if shot.from_start else 206, *numbers, 0)
@@ -39,7 +41,9 @@ def _hit(shot):
     st.sampled_from([-1, 12, 2]),
     st.sampled_from([0, 3, 8 << 20]),
 )
-def test_truth_and_domain_agree_on_every_field(shots, window: str, length_s: float, size: int, in_flight) -> None:
+def test_truth_and_domain_agree_on_every_field(
+    shots: list[Shot], window: str, length_s: float, size: int, in_flight: int
+) -> None:
     reduction = OneByOne(
         Rules(window, length_s, proof=Proof(in_flight)), lambda request, time: size if size >= 0 else None
     )

@@ -3,8 +3,10 @@
 import ast
 import re
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,13 +17,15 @@ from simulator.stories import STORIES, cut, tell
 from simulator.truth import WindowRule
 from tests.simulator.integers import runs_of
 
+Key = tuple[str, str, str]
 
-def _text(plan, **options):
+
+def _text(plan: Plan, **options: Any) -> str:
     log = SimulatedLog(plan, **options)
     return log.head() + "".join(log.blocks())
 
 
-def _times(text: str):
+def _times(text: str) -> list[str]:
     return [line.split("\t")[1] for line in text.splitlines()[1:]]
 
 
@@ -34,8 +38,8 @@ def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_
 
 
 def test_the_same_plan_makes_the_same_log_and_another_seed_another() -> None:
-    first = []
-    second = []
+    first: list[dict[str, Any]] = []
+    second: list[dict[str, Any]] = []
     assert _text(Plan(500, 7), tell_answer=first.append) == _text(Plan(500, 7), tell_answer=second.append)
     assert first == second
     assert _text(Plan(500, 7)) != _text(Plan(500, 8))
@@ -102,9 +106,11 @@ def test_transfers_are_cut_off_where_the_log_has_bytes() -> None:
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form: str, seed: int) -> None:
-    told = []
+    told: list[dict[str, Any]] = []
     text = _text(Plan(400, seed, "random", form), rule=WindowRule("all"), tell_answer=told.append)
-    held, starts, sized = defaultdict(list), {}, set()
+    held: dict[Key, list[tuple[int, int]]] = defaultdict(list)
+    starts: dict[Key, int] = {}
+    sized: set[Key] = set()
     for ip, agent, request, status, lo, hi, total in _read_back(text, form):
         key = ip, agent, request.removesuffix(" HTTP/1.1").removesuffix(" HTTP/2.0")
         if status not in ("200", "206") or request.startswith("HEAD "):
@@ -124,7 +130,7 @@ def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form: str,
     }
 
 
-def _read_back(text: str, form):
+def _read_back(text: str, form: str) -> Iterator[tuple[str, str, str, str, int | None, int, int | None]]:
     """(ip, agent, request, status, lo, hi, size) of each line; lo is None without a range; hi as far as bytes surely arrived:
     of an answer that broke, and of one that names no size, all but the last 8 MiB sent."""
     if form == "weblog_tsv":
@@ -137,14 +143,19 @@ def _read_back(text: str, form):
         r'(\S+) - - \[[^]]+\] "([^"]*)" (\d+) (\d+) "-" "((?:[^"\\]|\\.)*)" "(?:bytes (?:(\d+)-(\d+)|\*)/(\d+)|-)"'
     )
     for line in text.splitlines():
-        ip, request, status, sent, agent, lo, hi, total = pattern.fullmatch(line).groups()
+        found = pattern.fullmatch(line)
+        assert found is not None
+        ip, request, status, sent, agent, lo, hi, total = found.groups()
         whole = lo is not None and int(lo) + int(sent) > int(hi)
         sure = (int(lo or 0) + int(sent) - 1) - (8 << 20)
-        span = (None, int(sent) - 1) if lo is None else (int(lo), int(hi) if whole else sure)
-        yield ip, agent, request, status, *span, total
+        size = None if total is None else int(total)
+        if lo is None:
+            yield ip, agent, request, status, None, int(sent) - 1, size
+        else:
+            yield ip, agent, request, status, int(lo), int(hi) if whole else sure, size
 
 
-def _merged(spans):
+def _merged(spans: list[tuple[int, int]]) -> list[list[int]]:
     """Merged by joining until nothing touches: quadratic, for small cases."""
     runs = [list(span) for span in spans if span[1] >= span[0]]
     joined = True
@@ -205,7 +216,7 @@ def test_stories_have_the_holes_they_are_named_for() -> None:
         assert covered["probe"] == [[0, 1]]
 
 
-def _covered(requests):
+def _covered(requests: Iterable[tuple[Any, ...]]) -> list[list[int]]:
     return runs_of({number for _, _, lo, hi, *_ in requests for number in range(lo, hi + 1)})
 
 

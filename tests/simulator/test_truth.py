@@ -17,18 +17,18 @@ _SHOTS = st.lists(
 )
 
 
-def _one(shots, size: int = -1):
+def _one(shots: list[Shot], size: int = -1) -> tuple[str, str | None, list[list[int]], list[list[int]]]:
     (found,) = answers(_KEY, shots, WindowRule("all"), size, in_flight=0)
     return found["verdict"], found["reason"], found["ranges"], found["missing"]
 
 
 @given(st.lists(_SPANS, min_size=1))
-def test_marked_ranges_are_the_runs_of_the_set_of_bytes(spans) -> None:
+def test_marked_ranges_are_the_runs_of_the_set_of_bytes(spans: list[tuple[int, int]]) -> None:
     assert marked_ranges(spans) == runs_of({number for lo, hi in spans for number in range(lo, hi + 1)})
 
 
 @given(_SHOTS)
-def test_ranges_and_missing_and_covered_agree_with_single_bytes(shots) -> None:
+def test_ranges_and_missing_and_covered_agree_with_single_bytes(shots: list[Shot]) -> None:
     (found,) = answers(_KEY, shots, WindowRule("all"), in_flight=0)
     delivered = bytes_delivered(shots)
     assert found["ranges"] == runs_of(delivered)
@@ -37,7 +37,7 @@ def test_ranges_and_missing_and_covered_agree_with_single_bytes(shots) -> None:
 
 
 @given(_SHOTS, st.integers(1, 90))
-def test_with_a_size_complete_is_said_exactly_when_every_byte_is_there(shots, size: int) -> None:
+def test_with_a_size_complete_is_said_exactly_when_every_byte_is_there(shots: list[Shot], size: int) -> None:
     (found,) = answers(_KEY, shots, WindowRule("all"), size)
     everything = set(range(size))
     assert (found["verdict"] == "complete") == (everything <= bytes_delivered(shots))
@@ -45,14 +45,16 @@ def test_with_a_size_complete_is_said_exactly_when_every_byte_is_there(shots, si
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=12), st.integers(1, 60))
-def test_sessions_are_the_components_of_times_less_than_a_length_apart(times, length_s: float) -> None:
+def test_sessions_are_the_components_of_times_less_than_a_length_apart(times: list[int], length_s: int) -> None:
     windows = windows_of([Shot(time, 0, 1, -1, -1) for time in times], WindowRule("last_touch", length_s))
     assert {frozenset(shot.time for shot in inside) for _, inside in windows} == sessions_by_pairs(times, length_s)
     assert all(start == min(shot.time for shot in inside) for start, inside in windows)
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=12), st.integers(1, 60))
-def test_first_touch_windows_hold_what_comes_less_than_a_length_after_their_first(times, length_s: float) -> None:
+def test_first_touch_windows_hold_what_comes_less_than_a_length_after_their_first(
+    times: list[int], length_s: int
+) -> None:
     windows = windows_of([Shot(time, 0, 1, -1, -1) for time in times], WindowRule("first_touch", length_s))
     rest = sorted(times)
     for start, inside in windows:

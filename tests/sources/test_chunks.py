@@ -21,6 +21,8 @@ RULES = st.sampled_from(
     [None, HeadRule(b"#"), HeadRule(b"", lambda line: line.startswith("b")), HeadRule(b"# ", lambda line: True)]
 )
 
+Head = tuple[str, ...]
+
 
 class _Pieces:
     """A stream that gives fewer bytes than asked for, as pipes do."""
@@ -45,7 +47,12 @@ class _Pieces:
 )
 @example(b"", 1, 1, None, 0, [])
 def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
-    content, chunk_bytes: int, max_line_bytes: int, rule, lines_per_message: int, sizes
+    content: bytes,
+    chunk_bytes: int,
+    max_line_bytes: int,
+    rule: HeadRule | None,
+    lines_per_message: int,
+    sizes: list[int],
 ) -> None:
     at = 0
     found = list(
@@ -75,7 +82,7 @@ def test_chunks_put_together_are_the_stream_and_their_positions_are_true(
 @given(CONTENTS, st.integers(1, 200), st.integers(1, 200), st.integers(1, 100), RULES)
 @example(b"\n# h\n", 1, 5, 3, HeadRule(b"# ", lambda line: True))
 def test_digest_and_heads_do_not_depend_on_the_size_of_chunks(
-    content, one_size, other_size, max_line_bytes: int, rule
+    content: bytes, one_size: int, other_size: int, max_line_bytes: int, rule: HeadRule | None
 ) -> None:
     ends = []
     for size in (one_size, other_size):
@@ -93,13 +100,13 @@ def test_digest_and_heads_do_not_depend_on_the_size_of_chunks(
     assert _no_heads(ends[0][4]) == _no_heads(ends[1][4])
 
 
-def _no_heads(by_line):
+def _no_heads(by_line: list[tuple[Head, bytes]]) -> list[tuple[Head, bytes]]:
     """Without head lines, and lines that read like one."""
     return [(head, line) for head, line in by_line if not line.startswith(b"#") and text_of(line) not in head]
 
 
 @given(CONTENTS, st.integers(0, 1000), st.integers(1, 100))
-def test_cutting_can_go_on_after_any_line(content, cut_after, chunk_bytes: int) -> None:
+def test_cutting_can_go_on_after_any_line(content: bytes, cut_after: int, chunk_bytes: int) -> None:
     rule = HeadRule(b"#")
     all_at_once = [
         (line, chunk.head)

@@ -85,7 +85,7 @@ def test_of_a_cut_off_archive_all_good_bytes_come_before_the_error(tmp_path: Pat
 
 
 @given(st.integers(1, 200))
-def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing) -> None:
+def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing: int) -> None:
     packed = gzip.compress(TEXT[:3000])[:-missing]
     expected = zlib.decompressobj(wbits=31).decompress(packed)
 
@@ -106,7 +106,9 @@ def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing) -
 
 @given(st.sampled_from(sorted(PACKERS)), st.binary(max_size=300), st.integers(0, 80))
 @settings(max_examples=200)
-def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(kind: str, garbage, kept) -> None:
+def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(
+    kind: str, garbage: bytes, kept: int
+) -> None:
     packed = PACKERS[kind](TEXT[:2000])[: 6 + kept] + garbage
 
     class Raw:
@@ -173,7 +175,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     os.mkfifo(path)
 
     def write() -> None:
-        with open(path, "wb") as pipe:
+        with path.open("wb") as pipe:
             pipe.write(gzip.compress(TEXT))
 
     writer = threading.Thread(target=write)

@@ -92,7 +92,7 @@ def test_lines_are_sent_as_they_are_ended(path: Path) -> None:
         assert each.to.texts() == log(5).splitlines()
         append(path, line(5)[20:] + line(6))
         each.until_sent(7)
-    assert sent_once(each.to, log(7)) and each.result.exit_code == 0
+    assert sent_once(each.to, log(7)) and each.finish().exit_code == 0
     assert each.to.ended() == [] and len(each.to.sources()) == 1
 
 
@@ -102,7 +102,7 @@ def test_a_file_that_is_not_there_yet_is_waited_for(path: Path) -> None:
         path.write_bytes(log(3))
         each.until_sent(3)
     assert each.said[0] == f"{path} is not there: waiting for it"
-    assert sent_once(each.to, log(3)) and each.result.exit_code == 0
+    assert sent_once(each.to, log(3)) and each.finish().exit_code == 0
 
 
 def test_several_files_are_followed_at_once(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_archives_are_read_once_and_directories_are_refused_while_others_are_fol
         each.until_sent(8)
         each.until(lambda: bool(each.said))
     assert sent_once(each.to, log(3) + log(5, 100))
-    assert each.result.exit_code == 1 and "is a directory" in each.result.errors[0]
+    assert each.finish().exit_code == 1 and "is a directory" in each.finish().errors[0]
 
 
 def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path: Path) -> None:
@@ -411,7 +411,7 @@ follow_files([str(path)], Printed(), options)
 @pytest.mark.long
 @pytest.mark.parametrize("way", ["rename", "copytruncate"])
 def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line_and_gives_none_two_places(
-    path: Path, way
+    path: Path, way: str
 ) -> None:
     rng = random.Random(5)
     done = Event()

@@ -28,7 +28,7 @@ def read(
     path: Path, identifier: Identifier, chunks: int | None = None, options: ReadOptions = OPTIONS
 ) -> tuple[str, list[int]]:
     """The source id and the positions of so many chunks, acknowledged; all of them and the end by default."""
-    positions = []
+    positions: list[int] = []
     with open_source(path, identifier, options) as opened:
         assert opened.source is not None
         for chunk, mark in opened.source.cut(opened.stream):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ CONTENTS = st.lists(
 
 
 def rows(
-    content: bytes, order: str, seed: int = 1, rule: HeadRule = HeadRule(), **options
+    content: bytes, order: str, seed: int = 1, rule: HeadRule = HeadRule(), **options: Any
 ) -> list[tuple[int, bytes, tuple[str, ...]]]:
     found = []
     for chunk in ordered_chunks(BytesIO(content), order, seed, ReadOptions(max_line_bytes=100, **options), rule):
@@ -53,7 +54,7 @@ def plain_rows(content: bytes) -> list[tuple[int, bytes]]:
     st.booleans(),
 )
 def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
-    content, order, seed: int, lines_per_message: int, chunk_bytes: int, unended
+    content: bytes, order: str, seed: int, lines_per_message: int, chunk_bytes: int, unended: bool
 ) -> None:
     if unended:
         content = content.removesuffix(b"\n")
@@ -62,7 +63,7 @@ def test_reversed_and_shuffled_lines_are_all_lines_at_their_positions(
 
 
 @given(CONTENTS, st.integers(0, 5))
-def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content, seed: int) -> None:
+def test_a_line_keeps_the_head_that_was_in_force_where_it_stood(content: bytes, seed: int) -> None:
     head: tuple[str, ...] = ()
     expected = {}
     for position, line in plain_rows(content):

@@ -28,7 +28,9 @@ def records_of(data: bytes) -> list[Any]:
 
 
 @given(RECORDS, st.sampled_from([None, 0, 2]), st.booleans(), st.booleans(), st.integers(1, 30))
-def test_an_array_gives_a_record_a_line_in_any_print_and_any_cut(records, indent, held, ascii_only, size: int) -> None:
+def test_an_array_gives_a_record_a_line_in_any_print_and_any_cut(
+    records: list[dict[str, Any]], indent: int | None, held: bool, ascii_only: bool, size: int
+) -> None:
     whole = {"records": records} if held else records
     data = json.dumps(whole, indent=indent, ensure_ascii=ascii_only).encode() + b"\n"
     lines = with_plain_lines(data)
@@ -40,7 +42,7 @@ def test_an_array_gives_a_record_a_line_in_any_print_and_any_cut(records, indent
 
 
 @given(RECORDS)
-def test_reading_goes_on_between_two_records_of_an_array(records) -> None:
+def test_reading_goes_on_between_two_records_of_an_array(records: list[dict[str, Any]]) -> None:
     data = json.dumps(records, indent=1).encode()
     lines = with_plain_lines(data)
     for place in [at + 1 for at, value in enumerate(lines) if value == ord("\n")]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Timer
 from typing import Any
@@ -20,6 +21,7 @@ from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.files import ReplayOptions, ReplayResult, replay_files
 from app.sources.replay.messages import partition_of
+from app.transports.producers import Message
 from tests.sources.logs import MemoryLog, log, sent_once
 
 CONTENT = log(300)
@@ -32,7 +34,7 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def replay(path: Path | list[Any], to: MemoryLog, **asked) -> tuple[ReplayResult, list[str]]:
+def replay(path: Path | list[Any], to: MemoryLog, **asked: Any) -> tuple[ReplayResult, list[str]]:
     said: list[str] = []
     paths = path if isinstance(path, list) else [path]
     folder = Path(paths[0]).parent / "sources"
@@ -62,7 +64,8 @@ def test_all_lines_arrive_once_with_their_source_position_and_format(path: Path)
 def test_the_same_file_again_in_any_guise_adds_nothing(path: Path, again: str) -> None:
     to = MemoryLog()
     replay(path, to)
-    count, asked = len(to.messages), {}
+    count = len(to.messages)
+    asked: dict[str, Any] = {}
     if again == "name":
         path = path.rename(path.with_name("access.log.1"))
     elif again == "gz":
@@ -101,7 +104,7 @@ def test_line_by_line_is_one_line_a_message_and_many_messages_an_append(path: Pa
 
 def test_an_interrupted_replay_goes_on_at_its_checkpoint(path: Path) -> None:
     class Breaks(MemoryLog):
-        def append(self, messages) -> None:
+        def append(self, messages: Sequence[Message]) -> None:
             if len(self.appends) == 1:
                 raise LogError("the log broke")
             super().append(messages)

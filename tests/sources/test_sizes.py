@@ -1,7 +1,6 @@
 """True sizes come from a file of request, tab, bytes, and follow its changes."""
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +59,7 @@ def test_a_changed_file_is_read_again_and_a_broken_or_missing_one_keeps_the_old_
     assert isinstance(sizes.refresh(), InputError)
     assert sizes("/a") == 22
     assert sizes.refresh() is None  # said once
-    os.remove(path)
+    path.unlink()
     assert isinstance(sizes.refresh(), InputError)
     assert sizes("/a") == 22
 

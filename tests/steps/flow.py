@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from app.domain.open_deliveries import no_sizes
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery, raw_ids
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
@@ -77,10 +77,10 @@ class Worker:
         rules: Rules,
         write: Callable[[list[Delivery]], object],
         max_step_bytes: int = 4 << 20,
-        size_of=no_sizes,
+        size_of: SizeOf = no_sizes,
         ttl_s: float = TTL_S,
     ) -> None:
-        self._make = lambda: Merger(rules, size_of, ttl_s, max_step_bytes)
+        self._make: Callable[[], Merger] = lambda: Merger(rules, size_of, ttl_s, max_step_bytes)
         self._write = write
         self.merger = self._make()
         self.state: dict[bytes, bytes] = {}
@@ -160,7 +160,7 @@ class NewestVersions:
         self.held.pop(key, None)
 
 
-def reduced(lines: Iterable[Line], rules: Rules, size_of=no_sizes) -> dict[Key, list[Delivery]]:
+def reduced(lines: Iterable[Line], rules: Rules, size_of: SizeOf = no_sizes) -> dict[Key, list[Delivery]]:
     """The deliveries of a set of lines, by the standalone reduction."""
     reduction = OneByOne(rules, size_of)
     for line in lines:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def lines_of(source: str, hours: Sequence[float], key: Key = KEY) -> list[Line]:
 class Flow(Worker):
     """A worker whose records are kept, and which sweeps at every tick."""
 
-    def __init__(self, rules: Rules = SHORT, **options) -> None:
+    def __init__(self, rules: Rules = SHORT, **options: Any) -> None:
         self.records: list[Delivery] = []
         super().__init__(rules, self.records.extend, **options)
 

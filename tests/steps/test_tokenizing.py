@@ -91,7 +91,7 @@ LINES_OF_A_LOG = st.lists(
 @FAST
 @given(LINES_OF_A_LOG, st.booleans(), st.sets(st.integers(1, 11)), st.integers(1, 4), st.integers(1, 5))
 def test_ids_and_hits_do_not_depend_on_how_lines_are_cut_into_messages(
-    lines, header, cuts, in_a_batch: int, partitions: int
+    lines: list[str], header: bool, cuts: set[int], in_a_batch: int, partitions: int
 ) -> None:
     lines = [HEADER, *lines] if header else lines
     raw = [line.encode() + b"\n" for line in lines]
@@ -342,7 +342,9 @@ def test_columns_that_can_not_be_are_refused_at_the_start(options: FormatOptions
 
 @FAST
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), max_size=12), st.integers(1, 400))
-def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_and_times(shape, max_bytes: int) -> None:
+def test_a_message_that_would_be_too_large_is_cut_into_some_with_the_same_hits_and_times(
+    shape: list[tuple[str, int]], max_bytes: int
+) -> None:
     tokenizer = Tokenizer(1)
     sent = [
         message(

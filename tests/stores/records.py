@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.domain.records import Delivery, Hit, Reject, raw_ids
-from app.stores.contract import Counts
+from app.stores.contract import Counts, Store
 from app.stores.sqlite.store import SqliteStore
 
 SOURCE = "5f" * 16
@@ -106,7 +106,7 @@ def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         connection.close()
 
 
-async def counted(store: SqliteStore) -> Counts:
+async def counted(store: Store) -> Counts:
     """The counts, taken by reading every record."""
     rejects: dict[str, int] = {}
     deliveries: dict[str, int] = {}

@@ -16,6 +16,7 @@ from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
 from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.retention import CassandraRetention
 from app.stores.cassandra.store import CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
 from tests.stores import records
@@ -253,20 +254,22 @@ def test_drop_takes_the_tables_of_a_kind_and_map_brings_them_back_empty() -> Non
             await store.writes.write_hits([hit(1)])
             await store.writes.write_deliveries([delivery()])
             await store.writes.write_rejects([reject(1)])
-            await store.retention.drop(["rejects", "raw"])
-            assert set(await store.retention.missing()) == {"raw_weblogs", "rejects"}
+            retention = store.retention
+            assert isinstance(retention, CassandraRetention)
+            await retention.drop(["rejects", "raw"])
+            assert set(await retention.missing()) == {"raw_weblogs", "rejects"}
             with pytest.raises(StoreUnreachable, match="lacks tables"):
                 await store.writes.write_hits([hit(1)])
             assert await store.reads.deliveries_of(*delivery()[:3]) == [delivery()]
             await store.retention.map(["raw", "rejects"])
-            assert await store.retention.missing() == []
+            assert await retention.missing() == []
             assert await store.writes.write_hits([hit(2)]) == []
             assert [one.position async for one in store.reads.all_hits()] == [2]
             await store.retention.drop(["raw", "reduced", "rejects"])
-            assert len(await store.retention.missing()) == 10
+            assert len(await retention.missing()) == 10
             with pytest.raises(SettingsError, match="'keys' is no kind of record"):
                 await store.retention.drop(["keys"])
-            await store.retention.map()
+            await retention.map()
             assert await store.writes.write_hits([hit(3)]) == []
             assert await store.reads.hits_of("10.0.0.1", "curl/8_1", "GET /a") == ([hit(3)], 1)
             assert len(await store.reads.keys_by_text_part("curl")) == 1

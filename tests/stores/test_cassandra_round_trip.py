@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import Delivery, key_hash, key_text
+from app.domain.records import Delivery, Hit, Reject, key_hash, key_text
 from tests.stores import contract_rules, records
 from tests.stores.cassandra_stores import Bench, fresh_keyspace
 from tests.stores.records import SOURCE, delivery, hit, reject
@@ -40,9 +40,9 @@ def bench() -> Iterator[Bench]:
 
 @few
 @given(st.lists(records.hits(), max_size=12))
-def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, given_hits) -> None:
+def test_hits_with_any_text_and_any_integer_come_back_exactly(bench: Bench, given_hits: list[Hit]) -> None:
     bench.empty()
-    expected = {}
+    expected: dict[tuple[Any, ...], Hit] = {}
     for one in given_hits:
         expected.setdefault((one.raw_id, one.time, *one[1:4]), one)
 
@@ -65,9 +65,9 @@ def test_hits_of_a_key_come_by_time_source_and_position(bench: Bench) -> None:
 
 @few
 @given(st.lists(records.rejects(), max_size=8))
-def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects) -> None:
+def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects: list[Reject]) -> None:
     bench.empty()
-    expected = {}
+    expected: dict[tuple[str, str], Reject] = {}
     for one in given_rejects:
         expected.setdefault((one.raw_id, one.reason), one)
 
@@ -82,7 +82,7 @@ def test_rejects_with_any_text_come_back_exactly(bench: Bench, given_rejects) ->
 @few
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_come_back_exactly_or_are_refused_for_a_version_that_is_no_timestamp(
-    bench: Bench, given_deliveries
+    bench: Bench, given_deliveries: list[Delivery]
 ) -> None:
     bench.empty()
     kept = [one for one in given_deliveries if one.version <= 1 << 42]
@@ -118,9 +118,9 @@ def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench) -> None:
     async def work() -> None:
         store = bench.store
         for ip_address, user_agent, request in keys:
-            key = {"ip_address": ip_address, "user_agent": user_agent, "request": request}
-            assert await store.writes.write_hits([hit(1, **key, method=user_agent)]) == []
-            assert await store.writes.write_deliveries([delivery(**key)]) == []
+            fields: dict[str, Any] = {"ip_address": ip_address, "user_agent": user_agent, "request": request}
+            assert await store.writes.write_hits([hit(1, **fields, method=user_agent)]) == []
+            assert await store.writes.write_deliveries([delivery(**fields)]) == []
             assert await store.writes.write_rejects([reject(1, line=user_agent, detail=request)]) == []
         for key in keys:
             assert await store.reads.keys_by_hash(key_hash(key_text(*key))) == [key]
@@ -134,7 +134,7 @@ def test_hostile_texts_of_8_kb_are_stored_and_found(bench: Bench) -> None:
 
 def test_texts_too_long_for_a_key_come_back_whole(bench: Bench) -> None:
     bench.empty()
-    long = {"user_agent": "é" * 40_000, "request": "GET /" + "\ud800" * 70_000}
+    long: dict[str, Any] = {"user_agent": "é" * 40_000, "request": "GET /" + "\ud800" * 70_000}
     other = {**long, "user_agent": "é" * 39_999 + "e"}
 
     async def work() -> None:

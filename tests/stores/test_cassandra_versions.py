@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.domain.records import Delivery
 from app.stores.cassandra.rows import STAMPED_COLUMNS
 from app.stores.cassandra.store import CassandraStore
 from tests.stores import records
@@ -47,9 +48,11 @@ def bench() -> Iterator[Bench]:
 
 @few
 @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_in_any_order_and_any_batches_the_highest_version_wins(bench: Bench, versions, rnd: random.Random) -> None:
+def test_in_any_order_and_any_batches_the_highest_version_wins(
+    bench: Bench, versions: list[Delivery], rnd: random.Random
+) -> None:
     bench.empty()
-    batches: list[list[Any]] = [[]]
+    batches: list[list[Delivery]] = [[]]
     for one in versions:
         if rnd.random() < 0.5:
             batches.append([])
@@ -150,7 +153,7 @@ def test_the_same_batches_again_leave_every_byte_of_the_rows_as_it_was() -> None
 
 @few
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=20))
-def test_counts_equal_what_reading_every_record_counts(bench: Bench, writes) -> None:
+def test_counts_equal_what_reading_every_record_counts(bench: Bench, writes: list[tuple[int, int, Delivery]]) -> None:
     bench.empty()
 
     async def work() -> None:

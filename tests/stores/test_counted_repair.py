@@ -45,7 +45,9 @@ async def damages_are_named_mended_and_gone(
 
     async def found() -> Found:
         told: list[Difference] = []
-        with closing(open_view(world.settings)) as view:
+        opened = open_view(world.settings)
+        assert opened is not None
+        with closing(opened) as view:
             await check_stores(Run(world.settings, view), [store], Report(told.append))
         return sorted((each.record, each.kind) for each in told if each.record != "count")
 
@@ -56,7 +58,9 @@ async def damages_are_named_mended_and_gone(
     done = await damage()
     assert await found() == sorted(done)
     report = Report()
-    with closing(open_view(world.settings)) as view:
+    opened = open_view(world.settings)
+    assert opened is not None
+    with closing(opened) as view:
         await reconcile(Run(world.settings, view), store, report, Mender(store, report))
     assert await found() == []
     assert await all_counted(store) == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-async def store():
+async def store() -> AsyncIterator[ElasticsearchStore]:
     async with elastic.opened() as store:
         yield store
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import delivery_id, key_hash, key_text
+from app.domain.records import Delivery, Hit, Reject, delivery_id, key_hash, key_text
 from tests.stores import contract_rules, elastic, records
 from tests.stores.records import delivery, hit, reject
 
@@ -20,10 +23,10 @@ HOSTILE = [
 
 
 def test_hits_with_any_text_and_any_integer_come_back_exactly() -> None:
-    def examples(run) -> None:
+    def examples(run: Callable[[elastic.Work], Any]) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(records.hits(), max_size=8, unique_by=lambda one: one.raw_id))  # one line has one time
-        def check(given_hits) -> None:
+        def check(given_hits: list[Hit]) -> None:
             run(lambda store: contract_rules.hits_come_back(store, given_hits + given_hits[:3]))
 
         check()
@@ -36,10 +39,10 @@ def test_hits_of_a_key_come_by_time_source_and_position() -> None:
 
 
 def test_rejects_with_any_text_come_back_exactly() -> None:
-    def examples(run) -> None:
+    def examples(run: Callable[[elastic.Work], Any]) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(records.rejects(), max_size=8))
-        def check(given_rejects) -> None:
+        def check(given_rejects: list[Reject]) -> None:
             run(lambda store: contract_rules.rejects_come_back(store, given_rejects))
 
         check()
@@ -48,7 +51,7 @@ def test_rejects_with_any_text_come_back_exactly() -> None:
 
 
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly() -> None:
-    def examples(run) -> None:
+    def examples(run: Callable[[elastic.Work], Any]) -> None:
         versions = st.integers(0, 2**63 - 1)
 
         @settings(max_examples=25, deadline=None)
@@ -58,7 +61,7 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly() -> None:
                 max_size=8,
             )
         )
-        def check(given_deliveries) -> None:
+        def check(given_deliveries: list[Delivery]) -> None:
             run(lambda store: contract_rules.deliveries_come_back(store, given_deliveries))
 
         check()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.stores.sqlite.store import SqliteStore
+from app.domain.records import Delivery
+from app.stores.contract import Store
 from tests.stores import contract_rules, elastic, records
 from tests.stores.contract_rules import LIFE
 from tests.stores.records import delivery, hit, reject
@@ -18,11 +20,11 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 
 def test_in_any_order_and_any_batches_the_highest_version_wins() -> None:
-    def examples(run) -> None:
+    def examples(run: Callable[[elastic.Work], Any]) -> None:
         @settings(max_examples=25, deadline=None)
         @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
-        def check(versions, rnd: random.Random) -> None:
-            batches: list[list[Any]] = [[]]
+        def check(versions: list[Delivery], rnd: random.Random) -> None:
+            batches: list[list[Delivery]] = [[]]
             for one in versions:
                 if rnd.random() < 0.5:
                     batches.append([])
@@ -35,11 +37,11 @@ def test_in_any_order_and_any_batches_the_highest_version_wins() -> None:
 
 
 def test_counts_equal_what_reading_every_record_counts() -> None:
-    def examples(run) -> None:
+    def examples(run: Callable[[elastic.Work], Any]) -> None:
         @settings(max_examples=15, deadline=None)
         @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=30))
-        def check(writes) -> None:
-            async def work(store: SqliteStore) -> None:
+        def check(writes: list[tuple[int, int, Delivery]]) -> None:
+            async def work(store: Store) -> None:
                 for start, size, one in writes:
                     await store.writes.write_deliveries(
                         [one._replace(window_start=float(start + n)) for n in range(size)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.fields import DELIVERY, HIT, Kind
+from app.domain.records import Delivery, Hit, Reject
 from app.errors import SettingsError, StoreRefused, UnknownForm, UnknownStoreForm
 from app.stores.contract import Store
 from app.stores.elasticsearch.documents import DOCUMENTS
@@ -27,7 +29,7 @@ def stored_form_1(path: Path, changes: str = "") -> Path:
     return path
 
 
-async def everything(store: SqliteStore) -> tuple[list[Any], list, list]:
+async def everything(store: SqliteStore) -> tuple[list[Hit], list[Reject], list[Delivery]]:
     return (
         [one async for one in store.reads.all_hits()],
         [one async for one in store.reads.all_rejects()],
@@ -132,13 +134,13 @@ class OnlyWrites:
 
     async def ping(self) -> None: ...
 
-    async def write_hits(self, hits):
+    async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
         return []
 
-    async def write_rejects(self, rejects):
+    async def write_rejects(self, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
         return []
 
-    async def write_deliveries(self, deliveries):
+    async def write_deliveries(self, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
         return []
 
 

@@ -17,12 +17,12 @@ from tests.stores.writing import BATCH
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _writer(path: Path, first: int, count: int) -> subprocess.Popen:
+def _writer(path: Path, first: int, count: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.stores.writing", str(path), str(first), str(count)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def _line(process: subprocess.Popen) -> str:
+def _line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, clock: Clock):
+async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
     store = SqliteStore(tmp_path / "s.db", clock=clock)
     await store.open()
     yield store

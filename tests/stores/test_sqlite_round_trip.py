@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import key_hash, key_text, raw_ids
+from app.domain.records import Delivery, Hit, Reject, key_hash, key_text, raw_ids
 from app.stores.sqlite.rows import key_name
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import contract_rules, records
@@ -19,7 +19,7 @@ from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.hits(), max_size=12))
 def test_hits_with_any_text_and_any_integer_come_back_exactly(
-    tmp_path_factory: pytest.TempPathFactory, given_hits
+    tmp_path_factory: pytest.TempPathFactory, given_hits: list[Hit]
 ) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.hits_come_back(store, given_hits)
@@ -28,7 +28,9 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
-def test_rejects_with_any_text_come_back_exactly(tmp_path_factory: pytest.TempPathFactory, given_rejects) -> None:
+def test_rejects_with_any_text_come_back_exactly(
+    tmp_path_factory: pytest.TempPathFactory, given_rejects: list[Reject]
+) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db", lambda store: contract_rules.rejects_come_back(store, given_rejects)
     )
@@ -41,7 +43,7 @@ def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path) -> None:
 def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
     hostile = reject(7, line="\x1b[31m\0\ud800", detail="'x'", time=5.25)
 
-    async def work(store: SqliteStore):
+    async def work(store: SqliteStore) -> list[Reject]:
         await store.writes.write_rejects([hostile, hostile])
         return [one async for one in store.reads.all_rejects()]
 
@@ -51,7 +53,7 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly(
-    tmp_path_factory: pytest.TempPathFactory, given_deliveries
+    tmp_path_factory: pytest.TempPathFactory, given_deliveries: list[Delivery]
 ) -> None:
     with_store(
         tmp_path_factory.mktemp("store") / "s.db",
@@ -60,12 +62,14 @@ def test_deliveries_with_any_text_and_any_integer_come_back_exactly(
 
 
 @given(st.lists(st.tuples(*[st.none() | records.texts] * 3), unique=True, max_size=5))
-def test_no_two_keys_share_a_name(keys) -> None:
+def test_no_two_keys_share_a_name(keys: list[tuple[str | None, str | None, str | None]]) -> None:
     assert len({key_name(*key) for key in keys}) == len(keys)
 
 
 @given(records.texts, records.texts, records.texts)
-def test_the_name_of_a_key_begins_with_the_hash_of_its_text(ip_address, user_agent, request_text: str) -> None:
+def test_the_name_of_a_key_begins_with_the_hash_of_its_text(
+    ip_address: str, user_agent: str, request_text: str
+) -> None:
     assert key_name(ip_address, user_agent, request_text)[:16].hex() == key_hash(
         key_text(ip_address, user_agent, request_text)
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -60,5 +60,6 @@ def limited(path: str, most: str) -> Iterator[str]:
 if __name__ == "__main__":
     what, log_path, *rest = sys.argv[1:]
     Path(log_path).parent.mkdir(exist_ok=True)
-    for line in {"produce": produce, "batches": batches, "limited": limited}[what](log_path, *rest):
+    commands: dict[str, Callable[..., Iterator[str]]] = {"produce": produce, "batches": batches, "limited": limited}
+    for line in commands[what](log_path, *rest):
         print(line, flush=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 import faust
 
+from app.transports.embedded.producer import Producer
 from app.transports.messages import Message
 from tests.transports.two_apps import make_app
 
@@ -38,11 +39,13 @@ def main(folder: Path) -> None:
             with (folder / "counts.txt").open("a") as out:
                 out.writelines(f"{value.decode()}\n" for value in batch)
             echoes = [Message("echoes", 0, None, value, {"n": b"1"}, 7.0) for value in batch]
+            assert isinstance(app.producer, Producer)
             await app.producer.send_many(echoes)
 
-    @app.task
     async def make_topics() -> None:
         await app.producer.create_topic("echoes", 1, 1)
+
+    app.task(make_topics)
 
     app.finalize()
     faust.Worker(app, loglevel="WARN").execute_from_commandline()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def message(partition: int, value: bytes) -> Message:
 
 
 @pytest.fixture
-def log(tmp_path: Path):
+def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
     with closing(EmbeddedLog(tmp_path / "log.db", keep_s=0.0)) as made:
         made.create_topic("t", 2)
         made.append([message(n % 2, b"%d" % n) for n in range(5)])
@@ -28,7 +29,7 @@ def log(tmp_path: Path):
 
 
 @pytest.fixture
-def topics(log: EmbeddedLog):
+def topics(log: EmbeddedLog) -> Iterator[EmbeddedView]:
     with closing(EmbeddedView(log.path)) as made:
         yield made
 

@@ -89,11 +89,14 @@ async def test_an_event_is_acknowledged_with_the_last_of_its_messages_only() -> 
     assert acked == [bundle, alone]
 
 
+FAUSTS: Any = "Faust's"
+
+
 class Base:
     """What a consumer of Faust's does without ours."""
 
-    def _new_offset(self, tp: Any) -> str:
-        return "Faust's"
+    def _new_offset(self, tp: TP) -> Any:
+        return FAUSTS
 
 
 class Consumer(InOrder, Base):
@@ -110,4 +113,4 @@ def test_what_was_acknowledged_last_is_where_to_go_on_and_is_told_once() -> None
     consumer = Consumer(takes_bundles=True)
     assert consumer._new_offset(PLACE) == 13
     assert consumer._new_offset(PLACE) is None
-    assert Consumer(takes_bundles=False)._new_offset(PLACE) == "Faust's"
+    assert Consumer(takes_bundles=False)._new_offset(PLACE) == FAUSTS

@@ -79,8 +79,8 @@ def test_topics_that_another_process_made_are_found(log: EmbeddedLog) -> None:
         (message(b"x", topic="nowhere"), "no topic nowhere"),
         (message(b"x", partition=2), "topic lines has partitions 0 to 1, no 2"),
         (message(b"x", topic="changes"), "topic changes is compacted: a message without key"),
-        (message("text"), "must be bytes"),  # type: ignore[arg-type]
-        (message(b"x")._replace(headers={"a": "text"}), "a header is a text and bytes"),
+        (message("text"), "must be bytes"),  # type: ignore[arg-type]  # the case
+        (message(b"x")._replace(headers={"a": "text"}), "a header is a text and bytes"),  # type: ignore[dict-item]  # the case
     ],
 )
 def test_one_bad_message_keeps_all_of_its_call_out(log: EmbeddedLog, wrong: Message, says: str) -> None:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,16 @@ def numbered(topic: str, numbers: range) -> list[Message]:
 
 def noted(path: Path) -> Counter[tuple[str, int, int, str]]:
     """How often each (topic, partition, offset, value) was handled."""
-    found = Counter()
+    found: Counter[tuple[str, int, int, str]] = Counter()
     for line in lines(path):
         topic, partition, offset, value, headers = line.split(" ", 4)
         assert headers == str({"n": value.encode()}), headers
         found[topic, int(partition), int(offset), value] += 1
     return found
+
+
+def has_noted(path: Path, count: int) -> bool:
+    return len(noted(path)) == count
 
 
 def expected(numbers: range) -> set[tuple[str, int, int, str]]:
@@ -91,7 +96,8 @@ def test_two_apps_in_one_worker_keep_their_own_offsets_over_a_hang_a_kill_and_a_
         wait_until(lambda: len(noted(tmp_path / "sink.txt")) == 1800, process)
         send(range(900, 1000))
         for name in ("flow", "sink"):
-            wait_until(lambda name=name: len(noted(tmp_path / f"{name}.txt")) == 2000, process)
+            path = tmp_path / f"{name}.txt"
+            wait_until(partial(has_noted, path, 2000), process)
         assert stop(process) == 0
 
     for name in ("flow", "sink"):

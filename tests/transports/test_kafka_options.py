@@ -9,14 +9,14 @@ import pytest
 
 from app.errors import LogUnreachable, SettingsError
 from app.flows.registry import changelog_topic, topics_of_group
-from app.settings import load
+from app.settings import Settings, load
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import aiokafka_options, client_options, faust_credentials, servers
 from app.transports.kafka.view import KafkaView
 from app.transports.kafka.worker_id import worker_id
 
 
-def settings(**named: str):
+def settings(**named: str) -> Settings:
     return load({"WEBLOGS_BROKER": "kafka://127.0.0.1:1"} | {f"WEBLOGS_{name}": value for name, value in named.items()})
 
 

@@ -53,7 +53,7 @@ def test_a_killed_producer_leaves_whole_transactions_and_all_that_it_was_told_of
         assert end // 7 >= acknowledged
         values = [row.value for row in log.read("lines", 0, 0, max_records=100_000, max_bytes=1 << 30)]
         assert len(values) == end
-        assert [int(value.split()[1]) for value in values] == [i % 7 for i in range(end)]
+        assert [int((value or b"").split()[1]) for value in values] == [i % 7 for i in range(end)]
         acknowledged = end // 7
         log.close()
 
@@ -70,7 +70,7 @@ def test_batches_and_compaction_survive_a_kill_at_any_moment(tmp_path: Path) -> 
         expected: dict[bytes, bytes | None] = {}
         for number in range(end // BATCH_PAIRS):
             expected.update(batch_of(number))
-        state = {}
+        state: dict[bytes, bytes | None] = {}
         for pairs in log.read_changelog("changes", 0):
             state.update(pairs)
         assert {k: v for k, v in state.items() if v is not None} == {k: v for k, v in expected.items() if v is not None}

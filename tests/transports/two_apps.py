@@ -64,11 +64,11 @@ def main(folder: Path, hang: bool) -> None:
     note_into(flow, folder / "flow.txt")
     note_into(sink, folder / "sink.txt", hang_at=3 if hang else None)
 
-    @flow.task
     async def start_sink() -> None:
         sink.finalize()
         await flow.add_runtime_dependency(sink)
 
+    flow.task(start_sink)
     flow.finalize()
     faust.Worker(flow, loglevel="WARN").execute_from_commandline()
 

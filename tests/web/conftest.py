@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from app.web.counted.results import Results
 from app.web.deliveries.line_intake import LogIntake
 from app.web.service.parts import PARTS
 from app.web.service.server import SERVER_OPTIONS, make_web_app
-from app.web.service.status import Snapshot
+from app.web.service.status import Snapshot, Status
 
 NOW = 1_600_000_000.0
 
@@ -37,7 +38,7 @@ class ToldStatus:
     def snapshot(self) -> Snapshot:
         return self.told
 
-    def say(self, **changes: object) -> None:
+    def say(self, **changes: Any) -> None:
         self.told = self.told._replace(**changes)
 
 
@@ -67,7 +68,7 @@ def producer(settings: Settings) -> Iterator[Producer]:
     producer.close()
 
 
-def application(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> web.Application:
+def application(store: Store, status: Status, producer: Producer, settings: Settings) -> web.Application:
     """The web application on these parts."""
     events = EventIntake(producer, settings.overload_after)
     return make_web_app(
@@ -76,15 +77,16 @@ def application(store: Store, status: ToldStatus, producer: Producer, settings: 
 
 
 @asynccontextmanager
-async def served(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
+async def served(store: Store, status: Status, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
     """A client of a server on these parts."""
     app = application(store, status, producer, settings)
     server = TestServer(app)
     await server.start_server(**SERVER_OPTIONS)
     async with TestClient(server) as client:
         yield client
-    await app[PARTS].intake.close()
-    await app[PARTS].events.close()
+    for intake in (app[PARTS].intake, app[PARTS].events):
+        assert isinstance(intake, LogIntake | EventIntake)
+        await intake.close()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def test_the_examples_in_the_docstrings_hold(module: ModuleType) -> None:
 
 
 @given(st.sets(st.integers(0, 260)), st.integers(1, 240), st.integers(1, 50))
-def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered, total: int, cells) -> None:
+def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered: set[int], total: int, cells: int) -> None:
     ranges = byteranges.normalise((byte, byte) for byte in covered)
     cells = min(cells, total)
     looks = [""] * cells
@@ -37,8 +37,9 @@ def test_a_cell_is_full_or_some_or_empty_exactly_as_its_bytes_are(covered, total
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**30), st.integers(1, 10**28)), max_size=300))
-def test_a_bar_never_has_more_than_200_pieces_and_they_lie_in_order_within_it(starts) -> None:
-    ranges, end = [], -1
+def test_a_bar_never_has_more_than_200_pieces_and_they_lie_in_order_within_it(starts: list[tuple[int, int]]) -> None:
+    ranges: list[tuple[int, int]] = []
+    end = -1
     for gap, length in starts:
         lo = end + 2 + gap
         end = lo + length
@@ -65,7 +66,7 @@ def test_visible_text_holds_no_character_that_hides_or_reorders(text: str) -> No
 
 
 @given(st.text(max_size=500), st.integers(10, 200))
-def test_an_excerpt_is_never_longer_than_asked(text: str, length) -> None:
+def test_an_excerpt_is_never_longer_than_asked(text: str, length: int) -> None:
     short = words.excerpt(text, length)
     assert len(short) <= length
     assert short == text or short[: length // 2] == text[: length // 2]

@@ -9,8 +9,8 @@ import pytest
 from app.domain.records import key_hash, key_text
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Store
+from app.transports.producers import Producer
 from tests.web.conftest import Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
@@ -18,7 +18,7 @@ KEY = ("192.0.2.7", "Player_1.0", "GET /film_1.mp4")
 
 
 @pytest.fixture
-async def filled(client: Client, store: SqliteStore):
+async def filled(client: Client, store: Store) -> Client:
     hits = [*pieces([(0, 9), (50, 99)], 100, KEY), *pieces([(0, 99)], 100, ("192.0.2.8", "b", "GET /whole"), start=9)]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))
@@ -36,7 +36,7 @@ async def json_of(client: Client, path: str, status: int = 200, **params: str) -
     return payload
 
 
-async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled: Client, store: SqliteStore) -> None:
+async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled: Client, store: Store) -> None:
     payload = await json_of(filled, "/deliveries/", ip_address=KEY[0], user_agent=KEY[1], request=KEY[2])
     [stored] = await store.reads.deliveries_of(*KEY)
     assert payload["deliveries"] == [{**stored._asdict(), "key_hash": key_hash(key_text(*KEY))}]
@@ -73,7 +73,7 @@ async def test_contains_is_absent_where_no_part_is_asked(filled: Client) -> None
     assert "contains" not in payload["deliveries"][0]
 
 
-async def test_keys_that_join_alike_are_listed_as_a_conflict(client: Client, store: SqliteStore) -> None:
+async def test_keys_that_join_alike_are_listed_as_a_conflict(client: Client, store: Store) -> None:
     keys = [("a", "b_c", "d"), ("a_b", "c", "d")]
     hits = [*pieces([(0, 99)], 100, keys[0]), *pieces([(0, 9)], 100, keys[1], start=5)]
     await store.writes.write_hits(hits)
@@ -126,9 +126,7 @@ async def test_what_is_not_known_is_404_in_json(filled: Client, path: str, param
     await json_of(filled, path, 404, **params)
 
 
-async def test_an_unreachable_store_is_503_in_json(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_an_unreachable_store_is_503_in_json(status: ToldStatus, producer: Producer, settings: Settings) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         for path in ("/deliveries/", "/deliveries/" + "0" * 32):

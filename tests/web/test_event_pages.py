@@ -9,7 +9,7 @@ import time
 from app.domain.counted import Sum
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
-from app.stores.sqlite.store import SqliteStore
+from app.stores.contract import Store
 from app.web.counted import distribution, event_views
 from app.web.counted.event_views import spend_columns, votes_view
 from tests.web.conftest import Client
@@ -21,7 +21,7 @@ def test_the_examples_of_the_texts_hold() -> None:
     assert doctest.testmod(event_views).failed == doctest.testmod(distribution).failed == 0
 
 
-async def fill(store: SqliteStore) -> None:
+async def fill(store: Store) -> None:
     now = int(time.time())
     start = now // 600 * 600
     await store.ledgers.put_names("candidates", {"1": HOSTILE, "2": "Ada"})
@@ -31,9 +31,7 @@ async def fill(store: SqliteStore) -> None:
     await store.ledgers.write_sums(SPENDING, spent)
 
 
-async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(
-    client: Client, store: SqliteStore
-) -> None:
+async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders(client: Client, store: Store) -> None:
     empty = await (await client.get("/")).text()
     assert "Top spenders" not in empty and 'id="votes"' not in empty
     await fill(store)
@@ -46,7 +44,7 @@ async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders
     assert "<script>alert" not in page and "&lt;script&gt;" in page
 
 
-async def test_a_spenders_page_shows_minutes_hours_and_days(client: Client, store: SqliteStore) -> None:
+async def test_a_spenders_page_shows_minutes_hours_and_days(client: Client, store: Store) -> None:
     await fill(store)
     answer = await client.get("/spender", params={"user": HOSTILE})
     page = await answer.text()

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Store
+from app.transports.producers import Producer
 from app.web.service.health import progress_problems, store_problem
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
@@ -78,9 +78,7 @@ async def test_a_store_that_takes_too_long_is_slow_not_unreachable() -> None:
     assert await store_problem(slow, 0.01) == "Store small is slow: it did not answer within 0.01 s."
 
 
-async def test_an_unreachable_store_is_not_healthy(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_an_unreachable_store_is_not_healthy(status: ToldStatus, producer: Producer, settings: Settings) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         assert "Store sqlite is unreachable" in (await health_of(client, 503))["problems"][0]
@@ -102,8 +100,11 @@ def test_one_stalled_group_is_seen_beside_one_that_commits() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["lag", "none", "commit"]), st.floats(0.1, 20)), max_size=30))
-def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(steps) -> None:
-    progress, now, since = Progress(), 0.0, None
+def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(
+    steps: list[tuple[str, float]],
+) -> None:
+    progress, now = Progress(), 0.0
+    since: float | None = None
     for what, pause in steps:
         now += pause
         if what == "commit":
@@ -126,7 +127,7 @@ async def metrics_of(client: Client) -> dict[tuple[Any, ...], float]:
 
 
 async def test_the_metrics_parse_and_say_what_the_worker_and_the_store_say(
-    client: Client, store: SqliteStore, status: ToldStatus
+    client: Client, store: Store, status: ToldStatus
 ) -> None:
     hits = [*pieces([(0, 99)], 100), *pieces([(0, 9)], 100, ("192.0.2.1", "b", "GET /part"), start=5)]
     await store.writes.write_hits(hits)
@@ -172,9 +173,7 @@ async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_coun
     assert metrics[("weblogs_sources",)] == 1000
 
 
-async def test_metrics_go_on_without_the_store(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_metrics_go_on_without_the_store(status: ToldStatus, producer: Producer, settings: Settings) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         metrics = await metrics_of(client)

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import pytest
 
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Reads, Store
+from app.transports.producers import Producer
 from app.web.deliveries.pages import NEWEST
+from tests.web.conftest import ToldStatus
 from tests.web.records import deliveries, pieces
 
 
 class Watched:
     """The reads of a store that note how many deliveries each returned."""
 
-    def __init__(self, reads) -> None:
+    def __init__(self, reads: Reads) -> None:
         self._reads = reads
         self.noted: dict[str, int] = {}
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._reads, name)
         if not inspect.iscoroutinefunction(attribute):
             return attribute
 
-        async def read(*args, **kwargs):
+        async def read(*args: Any, **kwargs: Any) -> Any:
             result = await attribute(*args, **kwargs)
             self.noted[name] = len(result)
             return result
@@ -35,7 +37,7 @@ class Watched:
 
 @pytest.mark.long
 async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(
-    store: SqliteStore, status, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     from tests.web.conftest import served
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from yarl import URL
 
-from app.domain.records import Reject, key_hash, key_text
+from app.domain.records import Hit, Reject, key_hash, key_text
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Store
+from app.transports.producers import Producer
 from app.web.deliveries.views import delivery_link
 from app.web.service.status import Snapshot
 from app.words import resumed_text, visible
@@ -33,14 +33,14 @@ class Page(HTMLParser):
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag, attrs) -> None:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         if tag in ("td", "th", "div", "dd", "dt", "span"):
             self.text += " "
         self.handlers += [name for name, _ in attrs if name.startswith("on") or name == "style"]
-        self.links += [value for name, value in attrs if name == "href"]
+        self.links += [value or "" for name, value in attrs if name == "href"]
 
-    def handle_data(self, data: bytes) -> None:
+    def handle_data(self, data: str) -> None:
         if self.tags and self.tags[-1] not in ("style", "script"):
             self.text += data
 
@@ -52,7 +52,7 @@ async def page_of(client: Client, path: str, status: int = 200) -> Page:
     return Page(await answer.text())
 
 
-async def fill(store: SqliteStore, *parts) -> None:
+async def fill(store: Store, *parts: list[Hit]) -> None:
     hits = [hit for part in parts for hit in part]
     await store.writes.write_hits(hits)
     await store.writes.write_deliveries(deliveries(hits))
@@ -65,16 +65,14 @@ async def test_an_empty_store_is_said_in_words_with_the_command_that_fills_it(cl
     assert "/weblogs/" in page.text
 
 
-async def test_hits_without_a_delivery_are_said_to_be_no_delivery_yet(client: Client, store: SqliteStore) -> None:
+async def test_hits_without_a_delivery_are_said_to_be_no_delivery_yet(client: Client, store: Store) -> None:
     await store.writes.write_hits(pieces([(0, 9)], status=404))
     page = await page_of(client, "/")
     assert "No delivery yet" in page.text
     assert "The store is empty" not in page.text
 
 
-async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reason(
-    client: Client, store: SqliteStore
-) -> None:
+async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reason(client: Client, store: Store) -> None:
     await fill(
         store,
         pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")),
@@ -94,7 +92,7 @@ async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reaso
 
 
 async def test_rejects_that_the_store_does_not_keep_are_those_of_the_running_worker(
-    client: Client, store: SqliteStore, status: ToldStatus
+    client: Client, store: Store, status: ToldStatus
 ) -> None:
     await fill(store, pieces([(0, 99)], 100))
     status.say(rejects={"too_long": 3})
@@ -103,7 +101,7 @@ async def test_rejects_that_the_store_does_not_keep_are_those_of_the_running_wor
     assert "too_long" in page.text
 
 
-async def test_one_verdict_can_be_asked_for_and_an_unknown_one_is_refused(client: Client, store: SqliteStore) -> None:
+async def test_one_verdict_can_be_asked_for_and_an_unknown_one_is_refused(client: Client, store: Store) -> None:
     await fill(
         store,
         pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /whole")),
@@ -130,7 +128,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("key", HOSTILE.values(), ids=HOSTILE.keys())
 async def test_a_hostile_key_is_shown_as_text_and_found_by_search_and_link(
-    client: Client, store: SqliteStore, key: tuple[Any, ...]
+    client: Client, store: Store, key: tuple[Any, ...]
 ) -> None:
     await fill(store, pieces([(0, 9), (50, 99)], 100, key))
     plain = Page(await (await client.get("/")).text())
@@ -150,7 +148,7 @@ async def test_a_hostile_key_is_shown_as_text_and_found_by_search_and_link(
         assert link in Page(await found.text()).links
 
 
-async def test_a_search_that_fits_one_key_exactly_goes_to_its_page(client: Client, store: SqliteStore) -> None:
+async def test_a_search_that_fits_one_key_exactly_goes_to_its_page(client: Client, store: Store) -> None:
     key = ("192.0.2.1", "agent_with_lines", "GET /a_b")
     await fill(store, pieces([(0, 99)], 100, key))
     for text in (key_text(*key), key_hash(key_text(*key)), key_hash(key_text(*key)).upper()):
@@ -159,19 +157,19 @@ async def test_a_search_that_fits_one_key_exactly_goes_to_its_page(client: Clien
         assert answer.headers["Location"] == delivery_link(*key)
 
 
-async def test_a_search_lists_no_more_than_its_limit_and_says_so(client: Client, store: SqliteStore) -> None:
+async def test_a_search_lists_no_more_than_its_limit_and_says_so(client: Client, store: Store) -> None:
     await fill(store, *(pieces([(0, 99)], 100, (f"192.0.2.{n}", "a", "GET /many"), start=n) for n in range(60)))
     page = await page_of(client, "/?q=/many")
     assert "50 keys or more" in page.text
 
 
-async def test_a_search_without_result_says_so(client: Client, store: SqliteStore) -> None:
+async def test_a_search_without_result_says_so(client: Client, store: Store) -> None:
     await fill(store, pieces([(0, 99)], 100))
     page = await page_of(client, "/?q=nowhere")
     assert "Nothing is known of it" in page.text
 
 
-async def test_keys_that_are_written_alike_are_listed_to_choose_from(client: Client, store: SqliteStore) -> None:
+async def test_keys_that_are_written_alike_are_listed_to_choose_from(client: Client, store: Store) -> None:
     keys = [("a", "b_c", "d"), ("a_b", "c", "d")]
     await fill(store, pieces([(0, 99)], 100, keys[0]), pieces([(0, 9)], 100, keys[1], start=5))
     page = await page_of(client, f"/delivery?key_hash={key_hash('a_b_c_d')}", status=409)
@@ -181,7 +179,7 @@ async def test_keys_that_are_written_alike_are_listed_to_choose_from(client: Cli
         await page_of(client, link)
 
 
-async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(client: Client, store: SqliteStore) -> None:
+async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(client: Client, store: Store) -> None:
     later = 3 * 86400
     hits = [
         *pieces([(0, 99)], 100),
@@ -198,7 +196,7 @@ async def test_a_delivery_page_shows_all_windows_and_which_log_lines_count(clien
     assert re.search(r"GET 206 0–9 10 B 100 B yes", flat)
 
 
-async def test_hits_alone_have_a_page_that_says_that_none_counts(client: Client, store: SqliteStore) -> None:
+async def test_hits_alone_have_a_page_that_says_that_none_counts(client: Client, store: Store) -> None:
     await store.writes.write_hits(pieces([(0, 9)], status=404))
     page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
     assert "none of them counts" in page.text
@@ -219,13 +217,13 @@ async def test_a_page_that_can_not_be_given_says_why_in_html(client: Client, pat
     assert "h2" in page.tags
 
 
-async def test_bars_have_at_most_200_pieces_however_many_ranges_there_are(client: Client, store: SqliteStore) -> None:
+async def test_bars_have_at_most_200_pieces_however_many_ranges_there_are(client: Client, store: Store) -> None:
     await fill(store, pieces([(n * 3, n * 3 + 1) for n in range(2000)], 6000))
     page = await page_of(client, "/")
     assert 1 <= page.tags.count("rect") <= 203
 
 
-async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client: Client, store: SqliteStore) -> None:
+async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client: Client, store: Store) -> None:
     [hit] = pieces([(0, 9)])
     await fill(store, [hit._replace(lo=None, hi=None, status=206, bytes_sent=123_456_789)])
     page = await page_of(client, "/")
@@ -235,9 +233,7 @@ async def test_byte_counts_without_offsets_have_words_in_place_of_a_bar(client: 
     assert "the log does not name the size of the file, to compare what was sent with" in " ".join(whole.text.split())
 
 
-async def test_a_resumed_delivery_is_whole_on_a_condition_that_the_page_names(
-    client: Client, store: SqliteStore
-) -> None:
+async def test_a_resumed_delivery_is_whole_on_a_condition_that_the_page_names(client: Client, store: Store) -> None:
     first, second = pieces([(0, 999), (400, 999)], 1000)
     await fill(store, [first._replace(bytes_sent=600), second])
     page = await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
@@ -246,7 +242,7 @@ async def test_a_resumed_delivery_is_whole_on_a_condition_that_the_page_names(
     assert "Judged by byte ranges, with bytes that were sent before a connection broke" in flat
 
 
-async def test_huge_numbers_are_shown(client: Client, store: SqliteStore) -> None:
+async def test_huge_numbers_are_shown(client: Client, store: Store) -> None:
     size = 10**1000
     await fill(store, pieces([(0, size - 1)], size))
     page = await page_of(client, "/")
@@ -254,7 +250,7 @@ async def test_huge_numbers_are_shown(client: Client, store: SqliteStore) -> Non
     await page_of(client, delivery_link("192.0.2.7", "Player/1.0", "GET /film.mp4"))
 
 
-async def test_any_query_is_answered_without_an_error_of_the_server(client: Client, store: SqliteStore) -> None:
+async def test_any_query_is_answered_without_an_error_of_the_server(client: Client, store: Store) -> None:
     await fill(store, pieces([(0, 99)], 100))
     for query in (
         "q=%ff%fe",
@@ -274,7 +270,7 @@ async def test_any_query_is_answered_without_an_error_of_the_server(client: Clie
 
 
 async def test_an_unreachable_store_leaves_a_page_that_says_so(
-    status: ToldStatus, producer: SqliteProducer, settings: Settings
+    status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     store = open_store("sqlite", settings, read_only=True)  # its file was never made
     async with served(store, status, producer, settings) as client:
@@ -299,7 +295,7 @@ async def test_a_worker_that_has_not_started_is_said_in_words(client: Client, st
     assert "has not started" in page.text
 
 
-async def test_the_page_is_whole_without_anything_from_elsewhere(client: Client, store: SqliteStore) -> None:
+async def test_the_page_is_whole_without_anything_from_elsewhere(client: Client, store: Store) -> None:
     await fill(store, pieces([(0, 99)], 100))
     answer = await client.get("/")
     html = await answer.text()

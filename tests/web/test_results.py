@@ -16,8 +16,8 @@ from app.domain.counted import Sum
 from app.errors import StoreError
 from app.flows.votes import VOTES
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
-from app.transports.producers import SqliteProducer
+from app.stores.contract import Store
+from app.transports.producers import Producer
 from app.web.counted.cached import Cached, Found, Times
 from app.web.service.parts import PARTS
 from tests.web.conftest import Client, ToldStatus, served
@@ -29,7 +29,7 @@ def window_now() -> int:
     return int(time.time()) // 600 * 600
 
 
-async def fill(store: SqliteStore, counts: dict[tuple[int, int], int], partition: int = 0) -> None:
+async def fill(store: Store, counts: dict[tuple[int, int], int], partition: int = 0) -> None:
     """(candidate, window start) -> votes, as one partition knows them."""
     totals: dict[int, int] = {}
     for (candidate, _), number in counts.items():
@@ -42,9 +42,7 @@ async def fill(store: SqliteStore, counts: dict[tuple[int, int], int], partition
     await store.ledgers.write_sums(VOTES, sums)
 
 
-async def test_results_add_the_partitions_and_leave_out_candidates_without_votes(
-    client: Client, store: SqliteStore
-) -> None:
+async def test_results_add_the_partitions_and_leave_out_candidates_without_votes(client: Client, store: Store) -> None:
     start = window_now()
     await fill(store, {(1, start): 5, (3, start): 0}, 0)
     await fill(store, {(1, start): 2, (2, start - 600): 1}, 1)
@@ -62,7 +60,7 @@ async def test_results_add_the_partitions_and_leave_out_candidates_without_votes
     assert shown["last_update_time"] < shown["expires"] and shown["age_s"] < 10
 
 
-async def test_the_last_ten_minutes_fall_when_voting_stops(client: Client, store: SqliteStore) -> None:
+async def test_the_last_ten_minutes_fall_when_voting_stops(client: Client, store: Store) -> None:
     await fill(store, {(2, window_now()): 1})
     await store.ledgers.write_sums(VOTES, [Sum("second", "", int(time.time()) - 597, 0, 0, 1, 0, 0)])
     assert (await (await client.get("/result/")).json())[1] == [{"total_vote_10_min": 1}]
@@ -73,9 +71,7 @@ async def test_the_last_ten_minutes_fall_when_voting_stops(client: Client, store
     ]
 
 
-async def test_an_answer_says_how_old_it_is_and_the_same_one_is_not_sent_twice(
-    client: Client, store: SqliteStore
-) -> None:
+async def test_an_answer_says_how_old_it_is_and_the_same_one_is_not_sent_twice(client: Client, store: Store) -> None:
     await fill(store, {(2, window_now()): 1})
     answer = await client.get("/result/")
     assert re.fullmatch(r"max-age=([0-9]|10)", answer.headers["Cache-Control"])
@@ -88,7 +84,7 @@ async def test_an_answer_says_how_old_it_is_and_the_same_one_is_not_sent_twice(
 
 
 async def test_no_cache_forces_and_a_cached_answer_is_not_older_than_it_may_be(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     own = msgspec.structs.replace(settings, cache_refresh=0.4, cache_max_age=0.8)
     async with served(store, status, producer, own) as client:
@@ -103,16 +99,16 @@ async def test_no_cache_forces_and_a_cached_answer_is_not_older_than_it_may_be(
             assert (await (await client.get("/result/")).json())[0] == [{"candidate_id": 2, "num_vote": number}]
 
 
-async def test_thousands_ask_and_one_reads_the_store(client: Client, store: SqliteStore) -> None:
+async def test_thousands_ask_and_one_reads_the_store(client: Client, store: Store) -> None:
     await fill(store, {(2, window_now()): 1})
-    results = client.server.app[PARTS].results
+    results = client.app[PARTS].results
     for _ in range(5):
         entries = await asyncio.gather(*(results.votes() for _ in range(1000)))
         assert len({id(entry) for entry in entries}) == 1
     assert results._votes.makes <= 2
 
 
-async def test_a_range_shows_its_windows_and_their_totals(client: Client, store: SqliteStore) -> None:
+async def test_a_range_shows_its_windows_and_their_totals(client: Client, store: Store) -> None:
     await fill(store, {(1, 600 * at): at for at in range(1, 10)})
     for query, expected in (
         ("from=1200&to=3000", [2, 3, 4]),
@@ -135,7 +131,7 @@ async def test_a_range_shows_its_windows_and_their_totals(client: Client, store:
         assert answer.status == 400 and (await answer.json())["error_message"]
 
 
-async def test_the_table_has_a_line_for_each_window_and_candidate(client: Client, store: SqliteStore) -> None:
+async def test_the_table_has_a_line_for_each_window_and_candidate(client: Client, store: Store) -> None:
     start = window_now()
     await fill(store, {(1, start): 5, (2, start): 7})
     answer = await client.get("/voting_distribution?format=csv")
@@ -156,7 +152,7 @@ def heights(svg: str) -> dict[str, float]:
     return found
 
 
-async def test_the_bars_of_the_picture_equal_the_counts(client: Client, store: SqliteStore) -> None:
+async def test_the_bars_of_the_picture_equal_the_counts(client: Client, store: Store) -> None:
     start = window_now()
     counts = {(1, start): 40, (2, start): 10, (2, start - 600): 30, (3, start - 1200): 1}
     await fill(store, counts)
@@ -176,7 +172,8 @@ async def test_the_bars_of_the_picture_equal_the_counts(client: Client, store: S
 
 
 async def test_while_the_store_is_away_the_last_result_is_given_out_until_it_is_too_old() -> None:
-    now, problems = [100.0], []
+    now = [100.0]
+    problems: list[bool] = []
 
     async def make() -> float:
         if problems:

@@ -14,7 +14,7 @@ from app.domain.counted import Sum
 from app.flows.spending import SPENDING, Transaction, spend_buckets
 from app.messages.events import read_events
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
+from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from tests.web.conftest import Client
@@ -30,7 +30,7 @@ def logged(settings: Settings) -> list[Transaction]:
     return [each for value in values for each in read_events(SPENDING, value).events]
 
 
-async def fill(store: SqliteStore, paid: list[Transaction]) -> None:
+async def fill(store: Store, paid: list[Transaction]) -> None:
     """As the flow would: two partitions' sums, written in two batches that share buckets."""
     sums: dict[tuple[Any, ...], Sum] = {}
     for half in (paid[::2], paid):
@@ -91,7 +91,7 @@ async def test_a_bad_transaction_is_refused_and_stands_nowhere(
 
 
 async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_buckets_too(
-    client: Client, store: SqliteStore
+    client: Client, store: Store
 ) -> None:
     rng = random.Random(3)
     base = 1_600_000_000 // 86400 * 86400
@@ -117,15 +117,15 @@ async def test_list_buckets_and_sum_agree_for_aligned_limits_and_the_sum_inside_
             assert sum(each["cents"] for each in listed["transactions"]) == true
             assert sum(each["cents"] for each in buckets["buckets"]) == true
             assert summed["cents"] == true
-            begin, end = base + rng.randint(0, 86400 * 8) / 8, base + 86400 + rng.randint(0, 86400 * 8) / 8
-            inside = await asked(client, f"{path}/sum?from={begin}&to={end}")
-            assert inside["cents"] == sum(each.cents for each in own if begin <= each.time < end)
+            since, until = base + rng.randint(0, 86400 * 8) / 8, base + 86400 + rng.randint(0, 86400 * 8) / 8
+            inside = await asked(client, f"{path}/sum?from={since}&to={until}")
+            assert inside["cents"] == sum(each.cents for each in own if since <= each.time < until)
     exact = paid[0].time
     at = await asked(client, f"/spending/{quote(paid[0].user_id, safe='')}/sum?from={exact}&to={exact}")
     assert at["cents"] == 0
 
 
-async def test_top_spenders_come_most_first(client: Client, store: SqliteStore) -> None:
+async def test_top_spenders_come_most_first(client: Client, store: Store) -> None:
     now = time.time()
     await fill(
         store,
@@ -160,7 +160,7 @@ async def test_a_bad_question_is_told_what_is_allowed(client: Client, path: str)
     await asked(client, path, 400)
 
 
-async def test_a_long_list_says_that_there_is_more(client: Client, store: SqliteStore) -> None:
+async def test_a_long_list_says_that_there_is_more(client: Client, store: Store) -> None:
     await fill(store, [Transaction(str(i), "u", 1000.0 + i, 1) for i in range(5)])
     body = await asked(client, "/spending/u/transactions?from=0&limit=3")
     assert [each["transaction_id"] for each in body["transactions"]] == ["0", "1", "2"] and body["more"] is True

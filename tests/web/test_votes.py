@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,10 +18,10 @@ from app.errors import LogFull
 from app.flows.votes import VOTES, Vote, vote_id_of
 from app.messages.events import read_events
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
+from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
-from app.transports.producers import SqliteProducer
+from app.transports.producers import Message, Producer
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS
@@ -40,7 +41,7 @@ def logged(settings: Settings) -> list[Vote]:
     return [vote for read in found for vote in read.events]
 
 
-async def voted(client: Client, status: int, payload, path: str = "/vote/") -> dict[str, Any]:
+async def voted(client: Client, status: int, payload: object, path: str = "/vote/") -> dict[str, Any]:
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     answer = await client.post(path, data=data, headers={"Content-Type": "application/json"})
     body = await answer.json()
@@ -133,6 +134,7 @@ async def test_many_votes_are_taken_all_or_none(client: Client, settings: Settin
     bad = [{"candidate_id": 1}, {"candidate_id": 9}, {}]
     body = await voted(client, 400, bad, "/votes/")
     assert [error["index"] for error in body["errors"]] == [1, 2]
+    refused: object
     for refused in ([], {}, b"", [{"candidate_id": 1}] * 10_001, [[1]]):
         await voted(client, 400, refused, "/votes/")
     assert len(logged(settings)) == 10_000
@@ -151,7 +153,7 @@ async def test_requests_that_arrive_together_share_one_append(client: Client, se
 
 
 async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     own = msgspec.structs.replace(settings, vote_one_per_user=True)
     async with served(store, status, producer, own) as client:
@@ -167,14 +169,14 @@ async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(
 class SlowProducer:
     """A producer whose writes take as long as the test says."""
 
-    def __init__(self, inner) -> None:
+    def __init__(self, inner: Producer) -> None:
         self.inner = inner
         self.delay_s = 0.0
 
     def partitions(self, topic: str) -> int:
         return self.inner.partitions(topic)
 
-    def append(self, messages) -> None:
+    def append(self, messages: Sequence[Message]) -> None:
         time.sleep(self.delay_s)
         self.inner.append(messages)
 
@@ -183,7 +185,7 @@ class SlowProducer:
 
 
 async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     slow = SlowProducer(producer)
     own = msgspec.structs.replace(settings, overload_after=0.2)
@@ -202,10 +204,10 @@ async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accept
 
 
 async def test_a_log_that_is_full_answers_503(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     class Full(SlowProducer):
-        def append(self, messages) -> None:
+        def append(self, messages: Sequence[Message]) -> None:
             raise LogFull("full")
 
     async with served(store, status, Full(producer), settings) as client:
@@ -213,7 +215,7 @@ async def test_a_log_that_is_full_answers_503(
         assert body == {"success": False, "error_message": "full", "vote_id": "v"}
 
 
-async def test_what_waits_is_bounded(producer: SqliteProducer) -> None:
+async def test_what_waits_is_bounded(producer: Producer) -> None:
     intake = EventIntake(producer, 2.0)
     with pytest.raises(LogFull):
         await intake.append("votes", [("k", Vote("v", 1, 1.0))] * 200_001)
@@ -241,7 +243,7 @@ async def test_another_sites_page_can_not_vote(client: Client, settings: Setting
 
 
 async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_list(
-    store: SqliteStore, status: ToldStatus, producer: SqliteProducer, settings: Settings
+    store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     async with served(store, status, producer, settings) as client:
         assert (await client.post("/candidates/", json={"id": 7, "name": "Ada"})).status == 403
@@ -269,10 +271,10 @@ async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_l
         await voted(client, 200, {"candidate_id": 99})
 
 
-async def parts_add(client: Client, store: SqliteStore) -> None:
+async def parts_add(client: Client, store: Store) -> None:
     """Another process adds a candidate: known within a moment."""
     await store.ledgers.put_names("candidates", {"99": "Late"})
-    assert 99 not in client.server.app[PARTS].names._candidates
+    assert 99 not in client.app[PARTS].names._candidates
 
 
 BALLOT = Ballot(1_000_000.0, {1, 2, 3}, 172_800, 300)

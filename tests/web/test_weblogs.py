@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import zlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -16,11 +17,11 @@ from app.domain.records import raw_ids
 from app.errors import LogError, LogFull
 from app.flows.deliveries import LINES as TOPIC
 from app.settings import Settings
-from app.stores.sqlite.store import SqliteStore
+from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
-from app.transports.producers import SqliteProducer, open_producer
+from app.transports.producers import Message, Producer, open_producer
 from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
@@ -139,7 +140,7 @@ async def test_a_body_of_the_limit_is_taken_and_one_byte_more_is_413(small_clien
 
 
 async def test_a_body_without_a_length_is_bounded_all_the_same(small_client: Client, settings: Settings) -> None:
-    async def endless():
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(100):
             yield b"z" * 9_999 + b"\n"
 
@@ -163,7 +164,7 @@ async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_
 ) -> None:
     go_on = asyncio.Event()
 
-    async def slow():
+    async def slow() -> AsyncIterator[bytes]:
         yield b"s" * 89_999 + b"\n"
         await go_on.wait()
 
@@ -178,7 +179,7 @@ async def test_bodies_in_flight_share_a_budget_and_above_it_a_client_is_told_to_
 
 
 async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropped(
-    store: SqliteStore, status: ToldStatus, settings: Settings
+    store: Store, status: ToldStatus, settings: Settings
 ) -> None:
     small = msgspec.structs.replace(settings, log_max_bytes=1 << 20)
     small.data_dir.mkdir(parents=True, exist_ok=True)
@@ -197,7 +198,7 @@ async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropp
     assert sum(len(value) for _, value in logged(settings)) == taken * len(body)
 
 
-async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: SqliteProducer) -> None:
+async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: Producer) -> None:
     producer.close()
     await posted(client, 503, LINES)
 
@@ -224,19 +225,22 @@ async def test_requests_at_once_are_all_durable_and_each_is_whole(client: Client
 class Recorder:
     """Counts the writes of a producer."""
 
-    def __init__(self, producer: SqliteProducer) -> None:
+    def __init__(self, producer: Producer) -> None:
         self.producer = producer
         self.writes: list[int] = []
 
-    def partitions(self, topic):
+    def partitions(self, topic: str) -> int:
         return self.producer.partitions(topic)
 
-    def append(self, messages) -> None:
+    def append(self, messages: Sequence[Message]) -> None:
         self.producer.append(messages)
         self.writes.append(len(messages))
 
+    def close(self) -> None:
+        self.producer.close()
 
-async def test_requests_that_arrive_during_a_write_share_the_next(producer: SqliteProducer, settings: Settings) -> None:
+
+async def test_requests_that_arrive_during_a_write_share_the_next(producer: Producer, settings: Settings) -> None:
     recorder = Recorder(producer)
     intake = LogIntake(recorder, settings)
     await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(50)))
@@ -245,9 +249,7 @@ async def test_requests_that_arrive_during_a_write_share_the_next(producer: Sqli
     assert len(recorder.writes) <= 2
 
 
-async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
-    producer: SqliteProducer, settings: Settings
-) -> None:
+async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer: Producer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     gone = asyncio.create_task(intake.append(b"gone\n", None))
     stays = asyncio.create_task(intake.append(b"stays\n", None))
@@ -259,10 +261,10 @@ async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
 
 
 async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(
-    producer: SqliteProducer, settings: Settings
+    producer: Producer, settings: Settings
 ) -> None:
     class FailsOnce(Recorder):
-        def append(self, messages) -> None:
+        def append(self, messages: Sequence[Message]) -> None:
             if not self.writes:
                 self.writes.append(0)
                 raise LogFull("the log is full")
@@ -276,7 +278,7 @@ async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goe
     assert logged(settings) == [({"form": b"1"}, b"later\n")]
 
 
-async def test_after_close_nothing_is_accepted(producer: SqliteProducer, settings: Settings) -> None:
+async def test_after_close_nothing_is_accepted(producer: Producer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     await intake.append(LINES, None)
     await intake.close()
@@ -293,7 +295,7 @@ async def test_posts_without_key_take_the_partitions_in_turn(client: Client, set
 
 
 @given(st.binary(max_size=3000), st.integers(1024, 2048), st.integers(64, 512))
-def test_the_values_of_a_body_are_the_body_cut_at_line_ends(body, chunk_bytes: int, max_line_bytes: int) -> None:
+def test_the_values_of_a_body_are_the_body_cut_at_line_ends(body: bytes, chunk_bytes: int, max_line_bytes: int) -> None:
     settings = Settings(chunk_bytes=chunk_bytes, max_line_bytes=max_line_bytes)
     whole = body if body.endswith(b"\n") else body + b"\n"
     at = 0

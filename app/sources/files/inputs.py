@@ -6,6 +6,7 @@ import os
 import select
 import stat
 import sys
+from pathlib import Path
 from typing import Self
 
 from app.errors import InputError
@@ -93,7 +94,7 @@ class InputStream:
         self.path = path
         self.shown = "stdin" if path == STDIN else path
         """The path for people."""
-        self.name = os.path.basename(self.shown)
+        self.name = Path(self.shown).name
         self._fd = fd
         self._owned = owned
         status = os.fstat(fd)

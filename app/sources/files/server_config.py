@@ -99,7 +99,7 @@ def _stem(path: str) -> str:
     >>> _stem("/var/log/nginx/access.log.2.gz"), _stem("logs/access_log")
     ('access.log', 'access_log')
     """
-    return re.sub(r"(?:\.(?:gz|bz2|xz|zst|[0-9]+)|-[0-9]{8,})+\Z", "", os.path.basename(path))
+    return re.sub(r"(?:\.(?:gz|bz2|xz|zst|[0-9]+)|-[0-9]{8,})+\Z", "", Path(path).name)
 
 
 def _read(path: Path) -> _Formats:

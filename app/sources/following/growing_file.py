@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Self
 
 from app.errors import UnknownFormat
@@ -162,7 +163,7 @@ class GrowingFile:
         if record is None:
             self.is_unreadable = True
             return False
-        self.source = Source(record, identifier.registry, os.path.basename(self.path), beginning, options)
+        self.source = Source(record, identifier.registry, Path(self.path).name, beginning, options)
         self._labels = Labels(self.source, run.partitions)
         self._first = sample[:_REMEMBERED_BYTES]
         self._remember()

@@ -144,7 +144,7 @@ class FolderRegistry:
 
     def lengths(self) -> Iterable[int]:
         try:
-            return [int(name) for name in os.listdir(self.folder) if name.isdigit()]
+            return [int(each.name) for each in self.folder.iterdir() if each.name.isdigit()]
         except FileNotFoundError:
             return []
 
@@ -223,7 +223,7 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(temporary, path)
+        temporary.rename(path)
     except OSError as error:
         raise OutputError(
             f"the checkpoint {path} cannot be written: {error.strerror}; make room, then run the same command again"

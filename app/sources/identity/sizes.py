@@ -7,7 +7,6 @@ learned (empty: somebody gave it). `-` for the bytes: the size is not known from
 from __future__ import annotations
 
 import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -124,7 +123,7 @@ class Sizes:
 
     def _seen(self) -> tuple[int, int, int] | None:
         try:
-            status = os.stat(self._path)
+            status = self._path.stat()
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino

@@ -5,12 +5,18 @@ from __future__ import annotations
 import pytest
 
 from app.domain.formats import FORMATS, BadLine, FormatOptions
+from app.domain.formats.base import LineParser
 from app.domain.records import Parsed
 
 
 def read(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> Parsed:
     """The hit of one line."""
-    values = FORMATS[name].make_parser(head, options)(line)
+    return parsed(FORMATS[name].make_parser(head, options), line)
+
+
+def parsed(parse: LineParser, line: str) -> Parsed:
+    """The hit that a parser makes of a line."""
+    values = parse(line)
     assert type(values) is tuple
     return Parsed._make(values)
 

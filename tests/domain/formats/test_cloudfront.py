@@ -10,7 +10,7 @@ import pytest
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.cloudfront import FIELDS
 from app.domain.records import HitFlag, Parsed
-from tests.domain.formats.reading import hit, read, reject
+from tests.domain.formats.reading import hit, parsed, read, reject
 
 HEADS = ("#Version: 1.0", "#Fields: " + " ".join(FIELDS))
 WINDOWS = "Mozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)%20Chrome/78.0.3904.108%20Safari/537.36"
@@ -89,7 +89,7 @@ def test_the_documented_lines_read_in_all_fields_with_heads_or_by_their_33_colum
     assert read("cloudfront", line, head) == (expected or page)
 
 
-def columns(width: int = 33, **changes: str) -> str:
+def columns(width: int = 33, /, **changes: str) -> str:
     """A line for one piece of a file, with columns changed by name."""
     values = dict(zip(FIELDS, index("id==", "0.001").split("\t"), strict=True))
     values.update(
@@ -126,7 +126,7 @@ def test_other_numbers_of_columns_need_a_fields_line(width: int) -> None:
 
 def test_a_later_fields_line_changes_the_columns() -> None:
     parse = FORMATS["cloudfront"].make_parser(HEADS, FormatOptions())
-    assert parse(columns())[6:8] == (0, 289)
+    assert parsed(parse, columns())[6:8] == (0, 289)
     assert parse("#Fields: time date sc-range-end sc-range-start c-ip x-edge-location") is None
     assert parse("21:02:31\t2019-12-04\t9\t1\t192.0.2.1\tLAX1") == (
         INDEX,

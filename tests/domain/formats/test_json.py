@@ -11,7 +11,7 @@ import pytest
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.json_fields import lookups
 from app.domain.records import Parsed
-from tests.domain.formats.reading import hit, read, reject
+from tests.domain.formats.reading import hit, parsed, read, reject
 
 TIME = 1596213967.0  # 2020-07-31 16:46:07
 CADDY = (
@@ -62,7 +62,7 @@ def test_known_names_read_in_all_fields(line: str, expected: Parsed) -> None:
     assert read("json", line) == expected
 
 
-def record(**changes) -> str:
+def record(**changes: Any) -> str:
     fields = {
         "time": "2020-07-31 16:46:07",
         "ip_address": "10.0.0.1",
@@ -214,9 +214,9 @@ def test_the_paths_of_a_name_are_tried_in_order_whatever_keys_a_line_has() -> No
     options = FormatOptions(json_fields="time=a.b.c,time=d,ip_address=x,ip_address=y")
     parse = FORMATS["json"].make_parser((), options)
     rest = '"request": "GET /a", "status": 200}'
-    assert parse('{"a": {"b": {"c": 1}}, "d": 2, "x": {}, "y": ["10.0.0.1"], ' + rest)[:2] == (1.0, "10.0.0.1")
-    assert parse('{"a": {"b": 5}, "d": 2, "x": [], "y": null, ' + rest)[:2] == (2.0, None)
-    assert parse('{"a.b.c": 3, "a": {"b": {"c": 1}}, "d": 2, ' + rest)[:2] == (3.0, None)
+    assert parsed(parse, '{"a": {"b": {"c": 1}}, "d": 2, "x": {}, "y": ["10.0.0.1"], ' + rest)[:2] == (1.0, "10.0.0.1")
+    assert parsed(parse, '{"a": {"b": 5}, "d": 2, "x": [], "y": null, ' + rest)[:2] == (2.0, None)
+    assert parsed(parse, '{"a.b.c": 3, "a": {"b": {"c": 1}}, "d": 2, ' + rest)[:2] == (3.0, None)
 
 
 def test_lines_of_ever_new_keys_take_no_ever_growing_memory() -> None:

@@ -22,7 +22,12 @@ def test_long_texts_are_read_and_not_kept() -> None:
 
 def test_what_is_seen_again_is_not_read_again() -> None:
     read: list[str] = []
-    remembered = Remembered(lambda text: read.append(text) or text.upper())
+
+    def upper(text: str) -> str:
+        read.append(text)
+        return text.upper()
+
+    remembered = Remembered(upper)
     assert [remembered[text] for text in "aba"] == ["A", "B", "A"]
     assert read == ["a", "b"]
 
