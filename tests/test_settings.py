@@ -18,6 +18,8 @@ from app.settings import load, rows
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
     "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
+    "WEBLOGS_WEB_TOKEN": "t0ken-of-those-who-read",
+    "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-those-who-post",
     "WEBLOGS_KAFKA_PASSWORD": "kafka-pass",
     "WEBLOGS_ELASTICSEARCH_PASSWORD": "elastic-pass",
     "WEBLOGS_ELASTICSEARCH_API_KEY": "elastic-key",

@@ -184,7 +184,8 @@ class Worker:
         host = self.url.removeprefix("http://").rpartition(":")[0].strip("[]")
         connection = HTTPConnection(host, self.port, timeout=5)  # no proxy of the environment in between
         try:
-            connection.request("GET", "/health/")
+            token = self._configured.web_token
+            connection.request("GET", "/health/", headers={"Authorization": f"Bearer {token}"} if token else {})
             answer = json.loads(connection.getresponse().read())
         except (OSError, HTTPException, ValueError):
             return {}

@@ -18,6 +18,7 @@ from app.stores.contract import Counts, Key
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
+from app.web.service.access import open_warning
 from app.web.service.answers import ApiError, store_trouble
 from app.web.service.health import lag_by_group, progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
@@ -97,6 +98,8 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         snapshot=snapshot,
         lag=lag_by_group(snapshot),
         problems=problems,
+        warning=open_warning(parts.settings),
+        may_log_out=bool(parts.settings.web_token),
         stored=stored,
         stack=stack_parts(stored.counts.deliveries) if stored else [],
         hints=hints(stored.counts.reasons) if stored else [],

@@ -30,6 +30,14 @@ from app.web.deliveries.api import answer_deliveries, answer_key_hash
 from app.web.deliveries.line_intake import Intake
 from app.web.deliveries.pages import answer_dashboard, answer_delivery
 from app.web.deliveries.weblogs import answer_weblogs
+from app.web.service.access import (
+    answer_login,
+    answer_login_page,
+    answer_logout,
+    guarded,
+    open_warning,
+    refuse_open,
+)
 from app.web.service.answers import errors_in_words
 from app.web.service.body import BodyBudget
 from app.web.service.health import answer_health
@@ -61,7 +69,7 @@ def make_web_app(
     store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
 ) -> web.Application:
     """The application on its parts; it opens and closes none of them."""
-    app = web.Application(middlewares=[errors_in_words])
+    app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
     app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
     app.cleanup_ctx.append(results.run)
@@ -78,6 +86,9 @@ def make_web_app(
     for path in ("/weblogs", "/weblogs/"):
         app.router.add_post(path, answer_weblogs)
     app.router.add_get("/openapi.json", answer_openapi)
+    app.router.add_get("/login", answer_login_page)
+    app.router.add_post("/login", answer_login)
+    app.router.add_post("/logout", answer_logout)
     add_votes(app.router)
     add_spending(app.router)
     return app
@@ -129,6 +140,9 @@ class WebService(mode.Service):
 
     async def on_start(self) -> None:
         """Raises SettingsError when the address cannot be listened on; mode then ends the worker with an error."""
+        refuse_open(self._settings)
+        if warning := open_warning(self._settings):
+            log.warning("web: %s", warning)
         runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
         await runner.setup()
         try:
