@@ -79,6 +79,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     web_open: Annotated[
         bool, _says("Lets the worker listen on other addresses than loopback without WEBLOGS_WEB_TOKEN.")
     ] = False
+    web_connections: Annotated[
+        int,
+        _says(
+            "Connections that the HTTP server holds at a time; of those that wait for their client, the oldest goes first.",
+            ge=1,
+        ),
+    ] = 1000
     web_max_body_bytes: Annotated[
         int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
     ] = 32 << 20

@@ -17,6 +17,7 @@ from app.engine.table import BatchTable
 from app.errors import LogError, LogLocked, UnknownForm, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
+from app.process.descriptors import raise_descriptor_limit
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
@@ -45,6 +46,7 @@ def worker_app() -> App:
     """The app that `faust -A app worker` runs, by the settings of this process."""
     collect_seldom()
     share_arenas()
+    raise_descriptor_limit()
     outside = Outside(settings(), Counters())
     try:
         return assemble(outside).app

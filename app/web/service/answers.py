@@ -12,7 +12,7 @@ from aiohttp import web
 from app.errors import StoreError
 from app.web.service.rendering import content_security_policy, html_answer
 
-__all__ = ["ApiError", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
+__all__ = ["ApiError", "bare_refusal", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +62,13 @@ def wants_json(request: web.Request) -> bool:
     accept = request.headers.get("Accept", "")
     asked_api = any(request.path == path or request.path.startswith(path + "/") for path in _JSON_PATHS)
     return asked_api or ("json" in accept and "text/html" not in accept)
+
+
+def bare_refusal(status: int, message: str) -> web.Response:
+    """As JSON, for what did not reach a handler."""
+    answer = json_answer({"success": False, "error_message": message}, status)
+    _harden(answer)
+    return answer
 
 
 def _refusal(request: web.Request, error: ApiError) -> web.Response:

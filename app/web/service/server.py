@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import Any
@@ -40,10 +41,12 @@ from app.web.service.access import (
 )
 from app.web.service.answers import errors_in_words
 from app.web.service.body import BodyBudget
+from app.web.service.connections import Connection, Connections
 from app.web.service.health import answer_health
 from app.web.service.metrics import answer_metrics
 from app.web.service.openapi import answer_openapi
 from app.web.service.parts import PARTS, Parts
+from app.web.service.rendering import load_templates
 from app.web.service.status import Status
 
 _DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
@@ -60,6 +63,9 @@ SERVER_OPTIONS: dict[str, Any] = {
 
 SHUTDOWN_TIMEOUT_S = 5.0
 """This long requests under way may still take when the worker stops."""
+
+BACKLOG = 1024
+"""Connections that the system keeps until they are accepted."""
 
 BODIES_AT_ONCE = 4
 """This many bodies of the largest size may be in flight together."""
@@ -129,6 +135,8 @@ class WebService(mode.Service):
         self._web_app = web_app
         self._settings = settings
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
+        self._connections = Connections(settings.web_connections)
         self.port = 0
         """The bound port, once started."""
 
@@ -143,15 +151,24 @@ class WebService(mode.Service):
         refuse_open(self._settings)
         if warning := open_warning(self._settings):
             log.warning("web: %s", warning)
-        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
+        load_templates()
+        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
+        server, options = runner.server, {"access_log": None, **SERVER_OPTIONS}
+        assert server is not None
         try:
-            await web.TCPSite(runner, self._settings.web_host, self._settings.web_port).start()
+            self._listening = await self.loop.create_server(
+                lambda: Connection(self._connections, server, **options),
+                self._settings.web_host,
+                self._settings.web_port,
+                backlog=BACKLOG,
+            )
         except OSError as error:
             await runner.cleanup()
             raise self._not_bound(error) from None
         self._runner = runner
-        self.port = runner.addresses[0][1]
+        self.port = self._listening.sockets[0].getsockname()[1]
+        self.add_future(self._connections.watch())
         log.info("web: listening on %s", self.url)
 
     def _not_bound(self, error: OSError) -> SettingsError:
@@ -162,6 +179,10 @@ class WebService(mode.Service):
         )
 
     async def on_stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._connections.tell()
