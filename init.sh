@@ -35,11 +35,13 @@ else
 fi
 
 # 4. Settings of this machine.
-if [ -e .env ]; then say ".env is there"; else cp .env.example .env; say "made .env from .env.example: all defaults"; fi
+if [ -e .env ]; then say ".env is there"; else (umask 077; cp .env.example .env); say "made .env from .env.example: all defaults"; fi
+# It may hold passwords.
+chmod o-rwx .env || fail ".env belongs to another user: it must not be readable by everybody"
 
 # 5. Where all state lives.
 data_dir=$(.venv/bin/python -c 'from app.settings import settings; print(settings().data_dir)') || fail "a setting is wrong: see above"
-mkdir -p "$data_dir" || fail "the data folder $data_dir cannot be made: set WEBLOGS_DATA_DIR"
+(umask 077; mkdir -p "$data_dir") || fail "the data folder $data_dir cannot be made: set WEBLOGS_DATA_DIR"
 [ -w "$data_dir" ] || fail "the data folder $data_dir cannot be written to: set WEBLOGS_DATA_DIR"
 say "data folder: $data_dir"
 

@@ -284,6 +284,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = (
         "7,90"
     )
+    output_formulas: Annotated[
+        bool,
+        _says("Writes texts that a spreadsheet would compute to .csv and .tsv as they are, without ' before them."),
+    ] = False
     # -- logging and health
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("How much the worker logs.")] = "info"
     log_style: Annotated[

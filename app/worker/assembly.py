@@ -19,6 +19,7 @@ from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
 from app.process.descriptors import raise_descriptor_limit
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
+from app.process.folders import make_private
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
@@ -108,7 +109,7 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
     own = outside.settings
     try:
         for each in apps:
-            each.conf.datadir.mkdir(parents=True, exist_ok=True)
+            make_private(each.conf.datadir)
         apps[0].topics_log.prepare(list(TOPICS), [each.conf.id for each in apps])
     except LogLocked as error:
         outside.die(str(error), code=EXIT_REFUSED)

@@ -102,6 +102,10 @@ async def answer_buckets(request: web.Request) -> web.Response:
     if resolution not in SPEND_RESOLUTIONS:
         raise ApiError(400, f"There is no resolution {resolution[:40]!r}; there are {', '.join(SPEND_RESOLUTIONS)}.")
     length_s = SPEND_RESOLUTIONS[resolution]
+    if "from" not in request.query and "to" in request.query:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            days = await parts.store.ledgers.sums(SPENDING, user_id, "day", *bucket_bounds(begin, end, "day"))
+        begin = max(begin, min((start for _, start in added(days)), default=end))
     if (end - begin) / length_s > MAX_BUCKETS:
         raise ApiError(
             400,

@@ -21,12 +21,22 @@ from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS
 from app.web.service.rendering import html_answer
 
-__all__ = ["answer_login", "answer_login_page", "answer_logout", "guarded", "may", "open_warning", "refuse_open"]
+__all__ = [
+    "STOPPING",
+    "answer_login",
+    "answer_login_page",
+    "answer_logout",
+    "guarded",
+    "may",
+    "open_warning",
+    "refuse_open",
+]
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SESSION_S = 12 * 3600
 """A login in a browser holds for this long."""
+STOPPING = "The worker is stopping."
 RIGHTS = ("read", "write")
 _READS = ("GET", "HEAD", "OPTIONS")
 _PUBLIC = {"/login", "/logout", "/health", "/health/"}
@@ -38,8 +48,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @web.middleware
 async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Raises ApiError: 421 for another name than the worker's, 403 for another site's change, 401 without the token it needs."""
-    own = request.app[PARTS].settings
+    """Raises ApiError: 421 for another name than the worker's, 403 for another site's change, 401 without the token it needs, 503 at the end."""
+    parts = request.app[PARTS]
+    own = parts.settings
     _refuse_other_names(request, own)
     if request.method not in _READS:
         _refuse_other_sites(request)
@@ -49,6 +60,8 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ApiError(
                 401, f"Send the token that may {right}: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}
             )
+    if parts.stopping() and not request.path.startswith("/health"):
+        raise ApiError(503, STOPPING, {"Retry-After": "5"})
     return await handler(request)
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from app.errors import StoreError
 from app.stores.contract import Store
-from app.web.service.access import may, open_warning
+from app.web.service.access import STOPPING, may, open_warning
 from app.web.service.answers import json_answer, store_trouble
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
@@ -60,6 +60,8 @@ async def store_problem(store: Store) -> str | None:
 async def answer_health(request: web.Request) -> web.Response:
     """200 with the figures, or 503 with the reasons."""
     parts = request.app[PARTS]
+    if parts.stopping():
+        return json_answer({"healthy": False, "problems": [STOPPING]}, 503)
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
     if trouble := await store_problem(parts.store):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 from typing import Any
 
 import mode
@@ -72,12 +73,19 @@ BODIES_AT_ONCE = 4
 
 
 def make_web_app(
-    store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
+    store: Store,
+    status: Status,
+    intake: Intake,
+    settings: Settings,
+    events: Events,
+    names: Names,
+    results: Results,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> web.Application:
     """The application on its parts; it opens and closes none of them."""
     app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
-    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
+    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, stopping, results)
     app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)
