@@ -23,13 +23,13 @@ else
     "$python" -m venv .venv || { rm -rf .venv; fail "$python cannot make a virtual environment. On Debian: apt install python3.11-venv"; }
 fi
 
-# 3. What it needs, at the versions pinned in requirements.txt.
-if [ .venv/.ready -nt requirements.txt ] && [ .venv/.ready -nt init.sh ]; then
+# 3. What it needs, at the versions and hashes of requirements.lock.
+if [ .venv/.ready -nt requirements.txt ] && [ .venv/.ready -nt requirements.lock ] && [ .venv/.ready -nt init.sh ]; then
     say "requirements are installed"
 else
-    say "installing requirements.txt (a minute or so) …"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements.txt \
-        || fail "pip could not install requirements.txt: see above; run this again when that is mended"
+    say "installing requirements.lock (a minute or so) …"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock \
+        || fail "pip could not install requirements.lock: see above; run this again when that is mended"
     touch .venv/.ready
     say "requirements are installed"
 fi
