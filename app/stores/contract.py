@@ -94,6 +94,9 @@ class Writes(Protocol):
 class Reads(Protocol):
     """Answers questions."""
 
+    search_bound: str
+    """What keys_by_text_part looks at, if that may be less than all; else empty."""
+
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         """The keys whose joined text has this hash (32 hex digits): more than one if they join alike."""
 

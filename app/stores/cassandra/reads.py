@@ -40,6 +40,8 @@ STALE_FACTOR = 50
 class CassandraReads:
     """Reads on one connection. `opened` is awaited before each: it opens the store where that was not done."""
 
+    search_bound = f"at most {SEARCHED_KEYS:,} keys, newest day first, for {SEARCH_S:g} s"
+
     def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
 

@@ -49,6 +49,8 @@ def _reject(found: Mapping[str, Any]) -> Reject:
 class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
+    search_bound = ""
+
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))

@@ -41,6 +41,8 @@ class _FoundKey(NamedTuple):
     user_agent: str
     request: str
     link: str
+    verdict: str = ""
+    """Of the newest window; empty if it is not asked for, or if nothing is known yet."""
 
 
 class _Stored(NamedTuple):
@@ -76,7 +78,9 @@ async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
         top = (await parts.results.top(TOP_SPENDERS)).value
-    return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys), votes, top)
+        known = [await parts.store.reads.deliveries_of(*key) for key in keys]
+    found = [each._replace(verdict=of[0].verdict if of else "") for each, of in zip(_found(keys), known, strict=True)]
+    return _Stored(counts, [delivery_view(delivery) for delivery in newest], found, votes, top)
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:
@@ -112,6 +116,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         verdict=verdict,
         verdicts=VERDICTS,
         max_found=MAX_FOUND_KEYS,
+        search_bound=parts.store.reads.search_bound if text else "",
     )
 
 
