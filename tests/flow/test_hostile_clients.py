@@ -103,7 +103,7 @@ def test_a_worker_with_few_descriptors_that_are_all_wanted_answers_every_page(tm
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(400)]
             for path in ALL_PAGES:
                 answered = await asyncio.to_thread(
-                    lambda path=path: urlopen(flow.url().rstrip("/") + path, timeout=10).status
+                    lambda path=path: urlopen(flow.url().rstrip("/") + path, timeout=60).status
                 )
                 assert answered == 200, path
             assert (await asyncio.to_thread(post, flow.url(), "/votes/", [{"candidate_id": 2}]))[0] == 200
