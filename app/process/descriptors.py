@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import resource
 
-__all__ = ["descriptor_limit", "raise_descriptor_limit"]
+__all__ = ["free_descriptors", "raise_descriptor_limit"]
 
 _WANTED = 65_536
 """More helps nobody; the hard limit of some systems is a billion."""
 
 
-def descriptor_limit() -> int:
-    """The soft limit."""
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+def free_descriptors() -> int:
+    """How many more this process may open now."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(os.listdir("/dev/fd"))
 
 
 def raise_descriptor_limit() -> None:

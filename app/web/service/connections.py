@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
-from app.process.descriptors import descriptor_limit
+from app.process.descriptors import free_descriptors
 from app.web.service.answers import bare_refusal
 from app.words import visible
 
@@ -40,8 +40,8 @@ class Connections:
     """All of one server, on one event loop."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: connections at a time; at most half of the descriptors of this process, so that stores find theirs."""
-        self.limit = max(1, min(limit, descriptor_limit() // 2))
+        """`limit`: connections at a time; at most half of the descriptors that are free now, so that stores find theirs."""
+        self.limit = max(1, min(limit, free_descriptors() // 2))
         self._open: dict[Connection, None] = {}
         """Oldest first, as the dict below."""
         self._new: dict[Connection, None] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +66,8 @@ SERVER_OPTIONS: dict[str, Any] = {
 SHUTDOWN_TIMEOUT_S = 5.0
 """This long requests under way may still take when the worker stops."""
 
+ACCEPTED_AT_ONCE = 16
+"""asyncio accepts this many before any of them is counted: descriptors must last for them beyond the limit."""
 BACKLOG = 1024
 """Connections that the system keeps until they are accepted."""
 
@@ -169,8 +172,11 @@ class WebService(mode.Service):
                 lambda: Connection(self._connections, server, **options),
                 self._settings.web_host,
                 self._settings.web_port,
-                backlog=BACKLOG,
+                backlog=ACCEPTED_AT_ONCE,
             )
+            for each in self._listening.sockets:
+                with socket.socket(fileno=os.dup(each.fileno())) as same:
+                    same.listen(BACKLOG)
         except OSError as error:
             await runner.cleanup()
             raise self._not_bound(error) from None
