@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-long test-live test-servers test-real-logs services services-stop coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
+.PHONY: help setup run check test test-long test-live test-servers test-real-logs services services-stop audit coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
 	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
 	kafka-elk kafka-elk-down docs clean
 
@@ -16,7 +16,7 @@ help: ## Print this help
 
 setup: $(READY) ## Make .venv with everything in requirements.txt (1 min); does nothing when it is up to date
 
-$(READY): requirements.txt init.sh
+$(READY): requirements.txt requirements.lock init.sh
 	@sh ./init.sh
 
 run: $(READY) ## Start a worker, replay a log, print answers, serve the page until Ctrl-C. LOG=file: your own log. ONCE=1: stop when all is stored
@@ -67,6 +67,9 @@ bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (30 min). QUI
 	$(if $(QUICK_BENCH),$(PY) -m bench.quick,$(PY) -m bench.needs)
 	$(if $(QUICK_BENCH),,$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(PART),,--page docs/benchmarks.md))
 	$(if $(QUICK_BENCH)$(PART),,$(PY) -m bench.votes)
+
+audit: $(READY) ## Compare what is installed with requirements.lock, and each file with its hash (10 s). Needs no network
+	@$(PY) -m tests.audit
 
 lint: $(READY) ## Run ruff and mypy (20 s)
 	$(PY) -m ruff check .

@@ -23,23 +23,25 @@ else
     "$python" -m venv .venv || { rm -rf .venv; fail "$python cannot make a virtual environment. On Debian: apt install python3.11-venv"; }
 fi
 
-# 3. What it needs, at the versions pinned in requirements.txt.
-if [ .venv/.ready -nt requirements.txt ] && [ .venv/.ready -nt init.sh ]; then
+# 3. What it needs, at the versions and hashes of requirements.lock.
+if [ .venv/.ready -nt requirements.txt ] && [ .venv/.ready -nt requirements.lock ] && [ .venv/.ready -nt init.sh ]; then
     say "requirements are installed"
 else
-    say "installing requirements.txt (a minute or so) …"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r requirements.txt \
-        || fail "pip could not install requirements.txt: see above; run this again when that is mended"
+    say "installing requirements.lock (a minute or so) …"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock \
+        || fail "pip could not install requirements.lock: see above; run this again when that is mended"
     touch .venv/.ready
     say "requirements are installed"
 fi
 
 # 4. Settings of this machine.
-if [ -e .env ]; then say ".env is there"; else cp .env.example .env; say "made .env from .env.example: all defaults"; fi
+if [ -e .env ]; then say ".env is there"; else (umask 077; cp .env.example .env); say "made .env from .env.example: all defaults"; fi
+# It may hold passwords.
+chmod o-rwx .env || fail ".env belongs to another user: it must not be readable by everybody"
 
 # 5. Where all state lives.
 data_dir=$(.venv/bin/python -c 'from app.settings import settings; print(settings().data_dir)') || fail "a setting is wrong: see above"
-mkdir -p "$data_dir" || fail "the data folder $data_dir cannot be made: set WEBLOGS_DATA_DIR"
+(umask 077; mkdir -p "$data_dir") || fail "the data folder $data_dir cannot be made: set WEBLOGS_DATA_DIR"
 [ -w "$data_dir" ] || fail "the data folder $data_dir cannot be written to: set WEBLOGS_DATA_DIR"
 say "data folder: $data_dir"
 

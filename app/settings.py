@@ -7,6 +7,7 @@ working directory. `python -m app settings` prints them all.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,35 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str, _says("Address that the worker's HTTP server listens on.", pattern="^[A-Za-z0-9.:_-]{1,253}$")
     ] = "127.0.0.1"
     web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
+    web_hosts: Annotated[
+        str,
+        _says(
+            "Names by which browsers and clients call the worker beside loopback and the address that it listens on,"
+            " comma-separated, without ports."
+        ),
+    ] = ""
+    web_token: Annotated[
+        str,
+        _says(
+            "Bearer token required to read. The login page takes it, too. If empty, everybody may.",
+            secret=True,
+            min_length=16,
+        ),
+    ] = ""
+    web_write_token: Annotated[
+        str,
+        _says("Bearer token required to post. If empty, WEBLOGS_WEB_TOKEN is.", secret=True, min_length=16),
+    ] = ""
+    web_open: Annotated[
+        bool, _says("Lets the worker listen on other addresses than loopback without WEBLOGS_WEB_TOKEN.")
+    ] = False
+    web_connections: Annotated[
+        int,
+        _says(
+            "Connections that the HTTP server holds at a time; of those that wait for their client, the oldest goes first.",
+            ge=1,
+        ),
+    ] = 1000
     web_max_body_bytes: Annotated[
         int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
     ] = 32 << 20
@@ -275,6 +305,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention: Annotated[str, _says("How long the stores keep records, counted from ingest: raw,reduced.", "days")] = (
         "7,90"
     )
+    output_formulas: Annotated[
+        bool,
+        _says("Writes texts that a spreadsheet would compute to .csv and .tsv as they are, without ' before them."),
+    ] = False
     # -- logging and health
     log_level: Annotated[Literal["debug", "info", "warning", "error"], _says("How much the worker logs.")] = "info"
     log_style: Annotated[
@@ -299,7 +333,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.log_format:
             msgspec.structs.force_setattr(self, "format", _format_of(self.log_format))
-        _ = self.retention_days, self.role_names
+        _ = self.retention_days, self.role_names, self.web_host_names
         try:
             clients(self.trusted_proxies)
         except ValueError as error:
@@ -330,6 +364,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"{PREFIX}ROLES={self.roles!r}: {wrong[0]!r} is neither flow nor among {PREFIX}STORES={self.stores!r}"
             )
         return asked or ("flow", *self.store_names)
+
+    @property
+    def web_host_names(self) -> tuple[str, ...]:
+        """In lower case. Raises SettingsError for what is no name."""
+        names = _names(self.web_hosts.lower())
+        if wrong := [name for name in names if not re.fullmatch(r"[\w.-]+|\[?[0-9a-f:.]+\]?", name)]:
+            raise SettingsError(
+                f"{PREFIX}WEB_HOSTS={self.web_hosts!r}: {wrong[0]!r} is no name; write weblogs.example.org, without http:// and port"
+            )
+        return tuple(name.strip("[]").removesuffix(".") for name in names)
+
+    @property
+    def token_to_write(self) -> str:
+        """What a client that posts sends; empty: nothing."""
+        return self.web_write_token or self.web_token
 
     @property
     def rules(self) -> Rules:
@@ -444,7 +493,7 @@ def load(environ: Mapping[str, str]) -> Settings:
             checked[name] = msgspec.convert(text, hints[name], strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(
-                f"{PREFIX}{name.upper()}={str(text)!r}: {error}. {_meta(hints[name]).description}"
+                f"{PREFIX}{name.upper()}={MASK if PREFIX + name.upper() in secret else repr(str(text))}: {error}. {_meta(hints[name]).description}"
             ) from None
         if wrong := _wrong(checked[name], _extra(_meta(hints[name]))["addresses"]):
             raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {wrong}. {_meta(hints[name]).description}")

@@ -120,13 +120,13 @@ def test_the_scripts_are_valid_and_can_be_executed() -> None:
 
 def test_ci_runs_what_it_must() -> None:
     text = (ROOT / ".ci" / "run").read_text()
-    steps = ["setup", "lint", "test COV=1", "test-long", "test-live", "test-servers", "bench QUICK=1"]
+    steps = ["setup", "audit", "lint", "test COV=1", "test-long", "test-live", "test-servers", "bench QUICK=1"]
     assert re.findall(r"^step make (.+)", text, re.MULTILINE) == steps
     assert "set -euo pipefail" in text
 
 
 def test_init_refuses_without_a_python_in_one_sentence(tmp_path: Path) -> None:
-    for name in ("init.sh", "requirements.txt", ".env.example"):
+    for name in ("init.sh", "requirements.txt", "requirements.lock", ".env.example"):
         shutil.copy(ROOT / name, tmp_path / name)
     tools = tmp_path / "bin"
     tools.mkdir()

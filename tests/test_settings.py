@@ -17,7 +17,9 @@ from app.settings import SettingRow, load, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
-    "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
+    "WEBLOGS_ADMIN_TOKEN", "WEBLOGS_WEB_TOKEN", "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-the-admin",
+    "WEBLOGS_WEB_TOKEN": "t0ken-of-those-who-read",
+    "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-those-who-post",
     "WEBLOGS_KAFKA_PASSWORD": "kafka-pass",
     "WEBLOGS_ELASTICSEARCH_PASSWORD": "elastic-pass",
     "WEBLOGS_ELASTICSEARCH_API_KEY": "elastic-key",

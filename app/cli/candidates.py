@@ -12,6 +12,7 @@ import click
 
 from app.errors import InputError
 from app.messages.names import checked_names
+from app.output.text import as_read, harmless
 from app.settings import settings
 from app.stores import open_store
 from app.stores.contract import Store
@@ -62,7 +63,7 @@ def list_() -> None:
     if not found:
         click.echo("No candidate was added: the demo list 1 to 3 is in force.", err=True)
     for number, name in sorted(found.items(), key=lambda item: int(item[0])):
-        click.echo(f"{number}\t{name}")
+        click.echo(f"{number}\t{harmless(name)}")
 
 
 @command.command("import", context_settings=_HELP)
@@ -78,7 +79,7 @@ def import_(file: Path) -> None:
         lines = lines[1:]
     if wrong := [row for row in lines if len(row) < 2]:
         raise InputError(f"{file}: a line needs an id and a name, not {','.join(wrong[0])[:60]!r}")
-    names = checked_names("candidates", [(row[0], row[1]) for row in lines])
+    names = checked_names("candidates", [(row[0], as_read(row[1])) for row in lines])
     if not names:
         raise InputError(f"{file} has no candidates")
     _put(names)

@@ -16,6 +16,7 @@ import msgspec
 
 from app.engine.short_keys import ShortKeys
 from app.errors import UnknownForm
+from app.process.folders import make_private
 from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
@@ -183,7 +184,7 @@ class RocksPart:
         options.set_max_write_buffer_number(2)
         options.set_max_open_files(200)
         options.set_keep_log_file_num(2)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private(self._folder)
         return Rdict(str(self._folder), options=options)
 
     def wipe(self) -> None:

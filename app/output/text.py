@@ -1,7 +1,7 @@
 r"""Deliveries as text files: .tsv, .csv and .jsonl, UTF-8.
 
-The data stay true: a text that begins with `=` or `@` is written as it is (.csv quotes every text that could be misread;
-open such a file in a spreadsheet as text, or take .xlsx, where no text becomes a formula). Numbers have all their digits.
+A text that a spreadsheet would compute, because it begins with `=`, `+`, `-`, `@`, a tab or a line end, also behind spaces or `'`, gets one `'`
+before it; `as_read` takes it away. `WEBLOGS_OUTPUT_FORMULAS=1` writes such texts as they are. Numbers have all their digits.
 """
 
 from __future__ import annotations
@@ -16,14 +16,36 @@ import msgspec
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.output.columns import COLUMNS, TIMES, iso_time, values
+from app.settings import settings
 
-__all__ = ["CsvTable", "JsonLines", "TsvTable"]
+__all__ = ["CsvTable", "JsonLines", "TsvTable", "as_read", "harmless"]
 
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
 _KEY_COLUMNS = 3
 """The first columns hold texts from the log; all others are made here and need no escapes."""
 _UNSAFE = re.compile(r"[\\\t\n\r]")
 _TSV_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+_COMPUTED = re.compile(r"['\s\ufeff]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+
+
+def harmless(text: str) -> str:
+    """For a cell of .csv or .tsv: no spreadsheet computes it.
+
+    >>> harmless("=1+1"), harmless("curl/8"), harmless("'=1+1")
+    ("'=1+1", 'curl/8', "''=1+1")
+    """
+    return f"'{text}" if _COMPUTED.match(text) else text
+
+
+def as_read(cell: str) -> str:
+    """The text of which `harmless` made a cell.
+
+    >>> as_read("'=1+1"), as_read("''=1+1"), as_read("'tis")
+    ('=1+1', "'=1+1", "'tis")
+    """
+    return cell[1:] if cell.startswith("'") and _COMPUTED.match(cell) else cell
 
 
 def _texts(delivery: Delivery) -> list[Any]:
@@ -37,7 +59,14 @@ def _texts(delivery: Delivery) -> list[Any]:
 
 class _TextFile:
     def __init__(self, path: Path) -> None:
+        self._as_they_are = settings().output_formulas
         self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="", buffering=1 << 18)
+
+    def _row(self, delivery: Delivery) -> list[Any]:
+        row = _texts(delivery)
+        if not self._as_they_are:
+            row[:_KEY_COLUMNS] = [harmless(text) for text in row[:_KEY_COLUMNS]]
+        return row
 
     def finish(self) -> None:
         self._file.close()
@@ -57,7 +86,7 @@ class TsvTable(_TextFile):
         self._file.write("\t".join(COLUMNS) + "\n")
 
     def write(self, delivery: Delivery) -> None:
-        row = [str(value) for value in _texts(delivery)]
+        row = [str(value) for value in self._row(delivery)]
         row[:_KEY_COLUMNS] = [
             text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]
         ]
@@ -73,7 +102,7 @@ class CsvTable(_TextFile):
         self._rows.writerow(COLUMNS)
 
     def write(self, delivery: Delivery) -> None:
-        self._rows.writerow(_texts(delivery))
+        self._rows.writerow(self._row(delivery))
 
 
 _FIELDS = (*Delivery._fields, "key_hash")

@@ -22,11 +22,11 @@ class JsonFormatter(logging.Formatter):
             "time": record.created,
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": masked(record.getMessage()),
         }
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return masked(msgspec.json.encode(fields).decode())
+            fields["exception"] = masked(self.formatException(record.exc_info))
+        return msgspec.json.encode(fields).decode()
 
 
 class TextFormatter(logging.Formatter):

@@ -98,6 +98,9 @@ class Reads(Protocol):
     on_unreadable: OnUnreadable | None
     """Whom `all_…` tell of records that cannot be read, and go on; without it they raise UnreadableRecord."""
 
+    search_bound: str
+    """What keys_by_text_part looks at, if that may be less than all; else empty."""
+
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         """The keys whose joined text has this hash (32 hex digits): more than one if they join alike."""
 

@@ -17,7 +17,9 @@ from app.engine.table import BatchTable
 from app.errors import LogError, LogLocked, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
+from app.process.descriptors import raise_descriptor_limit
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of, die
+from app.process.folders import make_private
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
@@ -45,6 +47,7 @@ def worker_app() -> App:
     """The app that `faust -A app worker` runs, by the settings of this process."""
     collect_seldom()
     share_arenas()
+    raise_descriptor_limit()
     try:
         return assemble(Outside(settings(), Counters())).app
     except WeblogsError as error:
@@ -105,7 +108,7 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
     own = outside.settings
     try:
         for each in apps:
-            each.conf.datadir.mkdir(parents=True, exist_ok=True)
+            make_private(each.conf.datadir)
         apps[0].topics_log.prepare(list(TOPICS), [each.conf.id for each in apps])
     except LogLocked as error:
         outside.die(str(error), code=EXIT_REFUSED)

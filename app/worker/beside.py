@@ -69,7 +69,9 @@ class Beside(mode.Service):
             names = Names(self._page_store, stores)
             settled = Settling(self._app.topics_log.standing, [own.app_id, group_of(own.app_id, self._page_store.name)])
             results = Results(self._page_store, self._events, own, self._cache, settled)
-            page = make_web_app(self._page_store, status, self._intake, own, self._events, names, results)
+            page = make_web_app(
+                self._page_store, status, self._intake, own, self._events, names, results, lambda: self._app.should_stop
+            )
             self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)
             for storing in self._storings:

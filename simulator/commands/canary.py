@@ -15,6 +15,8 @@ from urllib.parse import quote
 import click
 
 from app.errors import WorkerError
+from app.settings import Settings
+from simulator.commands.posting import bearer
 from simulator.spend import SpendPlan
 
 __all__ = ["Canary"]
@@ -28,7 +30,11 @@ _REQUEST_S = 10.0
 class Canary:
     """Users of its own, whose names begin with the second in which it started."""
 
-    def __init__(self, url: str, plan: SpendPlan, metrics_port: int, for_s: float | None, patience_s: float) -> None:
+    def __init__(
+        self, url: str, plan: SpendPlan, metrics_port: int, for_s: float | None, patience_s: float, own: Settings
+    ) -> None:
+        """`own`: whose tokens are sent."""
+        self._read, self._write = bearer(own.web_token), bearer(own.token_to_write)
         self._url, self._plan, self._port, self._for_s, self._patience_s = (
             url.rstrip("/"),
             plan,
@@ -93,7 +99,7 @@ class Canary:
         if not some:
             return
         request = urllib.request.Request(
-            f"{self._url}/spending/", json.dumps(some).encode(), {"Content-Type": "application/json"}
+            f"{self._url}/spending/", json.dumps(some).encode(), {"Content-Type": "application/json", **self._write}
         )
         try:
             with urllib.request.urlopen(request, timeout=_REQUEST_S):
@@ -127,9 +133,8 @@ class Canary:
 
     def _told(self, user: str) -> int | None:
         try:
-            with urllib.request.urlopen(
-                f"{self._url}/spending/{quote(user, safe='')}/sum", timeout=_REQUEST_S
-            ) as answer:
+            asked = urllib.request.Request(f"{self._url}/spending/{quote(user, safe='')}/sum", headers=self._read)
+            with urllib.request.urlopen(asked, timeout=_REQUEST_S) as answer:
                 return json.load(answer)["cents"]
         except (OSError, ValueError, KeyError):
             return None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from app.errors import WorkerError
 
-__all__ = ["PostPlan", "Posted", "post_all", "worker_url"]
+__all__ = ["PostPlan", "Posted", "bearer", "post_all", "worker_url"]
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -28,6 +28,8 @@ class PostPlan(NamedTuple):
     """Events a second at most; 0 is full speed."""
     patience_s: float = 60.0
     """A worker that takes nothing for this long ends it."""
+    token: str = ""
+    """What the worker wants to see before it takes something; empty: nothing."""
 
 
 class Posted:
@@ -44,6 +46,11 @@ class Posted:
 def worker_url(host: str, port: int) -> str:
     """Where the worker of these settings listens."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header with the token; none for an empty one."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def post_all(
@@ -134,10 +141,11 @@ class _Lane:
         one = self._plan.batch == 1
         url = self._plan.url.rstrip("/") + self._paths[0 if one else 1]
         body = json.dumps(batch[0] if one else batch).encode()
+        headers = {"Content-Type": "application/json", **bearer(self._plan.token)}
         give_up, pause_s = time.monotonic() + self._plan.patience_s, _FIRST_PAUSE_S
         while True:
             try:
-                async with self._session.post(url, data=body, headers={"Content-Type": "application/json"}) as answer:
+                async with self._session.post(url, data=body, headers=headers) as answer:
                     text = await answer.text()
                     status = answer.status
             except (ClientError, OSError, TimeoutError) as error:

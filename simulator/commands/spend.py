@@ -82,9 +82,9 @@ def spend(
         from simulator.commands.canary import Canary
 
         plan = _plan(values, time.time())._replace(repeats=0.0)
-        raise SystemExit(Canary(place, plan, metrics_port, for_s, patience).run())
+        raise SystemExit(Canary(place, plan, metrics_port, for_s, patience, own).run())
     simulated = SimulatedSpend(_plan(values, time.time()))
-    post = PostPlan(place, batch, connections, rate, patience)
+    post = PostPlan(place, batch, connections, rate, patience, own.token_to_write)
     done = post_all(simulated.sends(), ("/spending/", "/spending/"), lambda paid: crc32(paid["user_id"].encode()), post)
     found = simulated.truth()
     if truth is not None:

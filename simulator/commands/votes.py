@@ -147,7 +147,9 @@ def votes(
                     noted.write("".join(f"{vote['vote_id']}\n" for vote in some))
                     noted.flush()
 
-            post = PostPlan(url or worker_url(own.web_host, own.web_port), batch, connections, rate, patience)
+            post = PostPlan(
+                url or worker_url(own.web_host, own.web_port), batch, connections, rate, patience, own.token_to_write
+            )
             by = "user_id" if one_per_user else "vote_id"
             done = post_all(
                 simulated.sends(), ("/vote/", "/votes/"), lambda vote: crc32(vote[by].encode()), post, accepted

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.settings import Settings, load, rows
+from app.web.service.access import open_warning, refuse_open
 from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, settings_problem, variables_in
 
 SERVICES = compose()
@@ -71,6 +72,14 @@ def test_every_file_that_is_mounted_exists_and_every_volume_is_declared_and_used
 @pytest.mark.parametrize("name", WORKERS)
 def test_the_settings_of_the_workers_are_settings(name: str) -> None:
     assert settings_problem(environment(WORKERS[name])) is None
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_with_the_image_s_address_starts_by_its_settings(name: str) -> None:
+    image = dict(re.findall(r"(WEBLOGS_\w+)=(\S+)", (DOCKER / "Dockerfile").read_text()))
+    own = load(image | environment(WORKERS[name]))
+    assert own.web_host == "0.0.0.0" and open_warning(own)
+    refuse_open(own)
 
 
 def test_each_role_has_one_worker_and_each_worker_a_volume() -> None:

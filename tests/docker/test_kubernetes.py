@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 
 from app.settings import load
+from app.web.service.access import refuse_open
 from tests.docker.reading import DOCKER, documents, settings_problem
 
 PARTS = documents(DOCKER / "kubernetes.yml")
@@ -26,7 +27,10 @@ def pods() -> dict[str, dict[str, Any]]:
 def environment(pod: dict[str, Any], role: str) -> dict[str, str]:
     """What the container gets, with the secrets and the pod's label filled in."""
     (container,) = pod["containers"]
-    own = {each["name"]: role if "fieldRef" in each["valueFrom"] else "secret" for each in container["env"]}
+    own = {
+        each["name"]: role if "fieldRef" in each["valueFrom"] else "a-secret-of-24-characters"
+        for each in container["env"]
+    }
     return CONFIG | own
 
 
@@ -38,6 +42,14 @@ def test_each_part_is_valid_and_knows_no_other_fields(part: dict[str, Any]) -> N
 @pytest.mark.parametrize("name", pods())
 def test_the_settings_of_a_pod_are_settings(name: str) -> None:
     assert settings_problem(environment(pods()[name], name.removeprefix("weblogs-").replace("init", ""))) is None
+
+
+def test_the_web_face_of_a_pod_needs_a_token_and_knows_the_names_of_its_service() -> None:
+    for name in SETS:
+        own = load(environment(pods()[name], name.removeprefix("weblogs-")))
+        assert own.web_token and not own.web_open
+        refuse_open(own)
+        assert {"weblogs-flow", "weblogs-flow.weblogs.svc"} <= set(own.web_host_names)
 
 
 @pytest.mark.parametrize("name", pods())

@@ -25,6 +25,9 @@ METACLASSES = {"_abc_impl", "_tasks"}
 ELSEWHERE = {
     "_all_tasks": {"app/process/stack_dump.py"},  # asyncio tells the tasks of one loop only
     "_xml_inline_string": {"app/output/xlsx.py"},  # xlsxwriter would write some texts as numbers
+    # aiohttp does not tell whether a connection waits for its client or for us
+    "_current_request": {"app/web/service/connections.py"},
+    "_request_in_progress": {"app/web/service/connections.py"},
 }
 DOCUMENTED = {"os._exit", "sys._current_frames"}
 LIBRARIES = ("faust", "mode", "aiokafka", "kafka")

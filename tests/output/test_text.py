@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from app.domain.records import Delivery, key_hash
 from app.output import open_writer
 from app.output.columns import COLUMNS
+from app.output.text import as_read, harmless
+from app.settings import load
 from app.words import visible, writable
 from tests.output.deliveries import HOSTILE_TEXTS, delivery
 
@@ -29,7 +31,7 @@ def _written(path: Path, deliveries: Iterable[Delivery]) -> Path:
 def _tsv_rows(path: Path) -> list[list[str]]:
     lines = path.read_bytes().decode("utf-8").removesuffix("\n").split("\n")
     return [
-        [re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field) for field in line.split("\t")]
+        [as_read(re.sub(r"\\[\\tnr]", lambda found: _UNESCAPED[found[0]], field)) for field in line.split("\t")]
         for line in lines
     ]
 
@@ -60,7 +62,7 @@ def test_every_text_file_gives_back_a_hostile_text(tmp_path: Path, text: str) ->
     given_one = delivery(user_agent=text)
     assert _tsv_rows(_written(tmp_path / "o.tsv", [given_one]))[1][1] == writable(text)
     with _written(tmp_path / "o.csv", [given_one]).open(encoding="utf-8", newline="") as file:
-        assert list(csv.reader(file))[1][1] == writable(text)
+        assert as_read(list(csv.reader(file))[1][1]) == writable(text)
     assert json.loads(_written(tmp_path / "o.jsonl", [given_one]).read_text("utf-8"))["user_agent"] in (
         text,
         writable(text),
@@ -83,3 +85,27 @@ def test_jsonl_carries_every_field_and_integers_of_any_size(tmp_path: Path) -> N
 def test_a_terminal_gets_no_control_characters() -> None:
     shown = visible("a\x1b[2J\u202e\x9b\n\ud800b")
     assert shown == "a\\x1b[2J\\u202e\\x9b\\x0a\\ud800b"
+
+
+COMPUTED = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "'=1", "\ufeff=1", "＝1", "'' +x", "\n-1")
+
+
+@pytest.mark.parametrize("text", COMPUTED)
+@pytest.mark.parametrize("name", ["o.csv", "o.tsv"])
+def test_no_cell_begins_as_a_spreadsheet_would_compute_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str
+) -> None:
+    given_one = delivery(ip_address=text, user_agent=text, request=text)
+    file = _written(tmp_path / name, [given_one]).read_bytes().decode()
+    separator = "\t" if name.endswith("tsv") else ","
+    row = next(csv.reader(file.partition("\n")[2].splitlines(keepends=True), delimiter=separator))
+    assert all(cell.startswith("'") and harmless(as_read(cell)) == cell for cell in row[:3])
+    monkeypatch.setattr("app.output.text.settings", lambda: load({"WEBLOGS_OUTPUT_FORMULAS": "1"}))
+    file = _written(tmp_path / name, [given_one]).read_bytes().decode()
+    row = next(csv.reader(file.partition("\n")[2].splitlines(keepends=True), delimiter=separator))
+    assert all(cell[:1] == text[:1] or cell.startswith("\\") for cell in row[:3])
+
+
+@given(st.text())
+def test_what_was_made_harmless_is_read_back(text: str) -> None:
+    assert as_read(harmless(text)) == text

@@ -8,8 +8,9 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -18,7 +19,7 @@ from tests.servers.clients import Client, Received, joined
 from tests.servers.files import PAGE
 from tests.servers.process import program
 
-__all__ = ["chromium_fetches", "chromium_seeks"]
+__all__ = ["Tab", "browser", "chromium_fetches", "chromium_seeks", "tab_of"]
 
 START_S = 30.0
 WAIT_S = 30.0
@@ -47,21 +48,17 @@ _FETCH = "fetch('/%s', {cache: 'no-store'}).then(answer => answer.arrayBuffer())
 
 
 @contextmanager
-def _browser(client: Client) -> Iterator[str]:
-    """The address of its DevTools."""
-    profile = client.folder / "profile"
+def browser(folder: Path, *options: str) -> Iterator[str]:
+    """The address of its DevTools; profile and log are in `folder`."""
+    profile = folder / "profile"
     command = [program("chromium-headless-shell", "chromium-headless-shell"), *_OPTIONS, f"--user-data-dir={profile}"]
-    with (client.folder / "chromium.log").open("wb") as out:
-        process = subprocess.Popen(
-            [*command, f"--user-agent={client.agent}", "about:blank"], stdout=out, stderr=out, start_new_session=True
-        )
+    with (folder / "chromium.log").open("wb") as out:
+        process = subprocess.Popen([*command, *options, "about:blank"], stdout=out, stderr=out, start_new_session=True)
     try:
         told = profile / "DevToolsActivePort"
         give_up = time.monotonic() + START_S
         while not (told.exists() and len(told.read_text().split()) == 2):
-            assert process.poll() is None and time.monotonic() < give_up, (client.folder / "chromium.log").read_text()[
-                -2000:
-            ]
+            assert process.poll() is None and time.monotonic() < give_up, (folder / "chromium.log").read_text()[-2000:]
             time.sleep(0.05)
         port, path = told.read_text().split()
         yield f"ws://127.0.0.1:{port}{path}"
@@ -70,7 +67,7 @@ def _browser(client: Client) -> Iterator[str]:
         process.wait()
 
 
-class _Tab:
+class Tab:
     """One page: sends commands, keeps what the network did for each request."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -112,21 +109,28 @@ class _Tab:
         return told["result"].get("value")
 
 
-async def _visit(address: str, client: Client, file: str, script: str, tls: bool) -> list[tuple[int, int]]:
-    url = client.server.tls_url if tls else client.server.url
+@asynccontextmanager
+async def tab_of(address: str) -> AsyncIterator[Tab]:
+    """A new page of this browser, empty."""
     async with aiohttp.ClientSession() as http, http.ws_connect(address, max_msg_size=0) as socket:
-        tab = _Tab(socket)
+        tab = Tab(socket)
         reading = asyncio.create_task(tab.read())
         target = (await tab.do("Target.createTarget", url="about:blank"))["targetId"]
         tab.session = (await tab.do("Target.attachToTarget", targetId=target, flatten=True))["sessionId"]
         await tab.do("Network.enable")
         await tab.do("Page.enable")
+        yield tab
+        reading.cancel()
+
+
+async def _visit(address: str, client: Client, file: str, script: str, tls: bool) -> list[tuple[int, int]]:
+    url = client.server.tls_url if tls else client.server.url
+    async with tab_of(address) as tab:
         await tab.do("Page.navigate", url=f"{url}/{PAGE}")
         await asyncio.sleep(0.3)
         await tab.run(script)
         await tab.do("Page.navigate", url="about:blank")
         await asyncio.sleep(0.3)
-        reading.cancel()
         return [
             (tab.starts[request], tab.starts[request] + tab.bytes.get(request, 0) - 1)
             for request, asked in tab.urls.items()
@@ -135,7 +139,7 @@ async def _visit(address: str, client: Client, file: str, script: str, tls: bool
 
 
 def _received(client: Client, file: str, script: str, tls: bool) -> Received:
-    with _browser(client) as address:
+    with browser(client.folder, f"--user-agent={client.agent}") as address:
         ranges = asyncio.run(_visit(address, client, file, script, tls))
     assert ranges, f"{client.agent}: Chromium asked for nothing"
     return Received(file, (client.server.files / file).stat().st_size, joined(ranges))

@@ -166,7 +166,25 @@ async def test_a_search_lists_no_more_than_its_limit_and_says_so(client: Client,
 async def test_a_search_without_result_says_so(client: Client, store: Store) -> None:
     await fill(store, pieces([(0, 99)], 100))
     page = await page_of(client, "/?q=nowhere")
-    assert "Nothing is known of it" in page.text
+    assert "Nothing was found in what was searched" in page.text
+    assert "Parts are searched in the newest 500,000 keys" in page.text
+
+
+async def test_a_search_shows_the_verdict_of_each_key_and_a_whole_key_is_found_among_all(
+    client: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(
+        store,
+        pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /film/old")),
+        pieces([(5, 9)], 100, ("192.0.2.2", "a", "GET /film/new"), start=5),
+    )
+    flat = " ".join((await page_of(client, "/?q=/film/")).text.partition("Parts are searched")[0].split())
+    assert "GET /film/new" in flat and "complete" in flat and "partial" in flat
+    monkeypatch.setattr("app.stores.sqlite.reads.SEARCHED_KEYS", 1)
+    text = (await page_of(client, "/?q=/film/old")).text.partition("Parts are searched")[0]
+    assert "Nothing was found in what was searched" in text and "Nothing is known" not in text
+    answer = await client.get("/", params={"q": "192.0.2.1_a_GET /film/old"}, allow_redirects=False)
+    assert answer.status == 303
 
 
 async def test_keys_that_are_written_alike_are_listed_to_choose_from(client: Client, store: Store) -> None:

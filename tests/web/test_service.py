@@ -48,7 +48,7 @@ async def test_an_address_that_is_not_ours_is_one_sentence(
     store: Store, status: ToldStatus, producer: Producer, settings: Settings
 ) -> None:
     for host in ("192.0.2.1", "no such host"):
-        elsewhere = msgspec.structs.replace(settings, web_host=host)
+        elsewhere = msgspec.structs.replace(settings, web_host=host, web_open=True)
         service = WebService(application(store, status, producer, elsewhere), elsewhere)
         with pytest.raises(SettingsError, match=rf"{host}:0: .*WEBLOGS_WEB_HOST"):
             await service.start()

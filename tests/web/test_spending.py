@@ -165,3 +165,36 @@ async def test_a_long_list_says_that_there_is_more(client: Client, store: Store)
     body = await asked(client, "/spending/u/transactions?from=0&limit=3")
     assert [each["transaction_id"] for each in body["transactions"]] == ["0", "1", "2"] and body["more"] is True
     assert json.dumps(body)
+
+
+LONG_AGO = 1_000_000.0
+
+
+async def test_to_alone_means_from_the_beginning_and_from_alone_until_now(client: Client, store: Store) -> None:
+    now = time.time()
+    times = (LONG_AGO, now - 3 * 86400, now - 60)
+    await fill(store, [Transaction(f"t{n}", "u", at, 10**n) for n, at in enumerate(times)])
+    for query, cents in (("?to=now", 111), ("?to=-2d", 11), ("?from=-4d", 110), ("?from=-4d&to=-2d", 10)):
+        assert (await asked(client, f"/spending/u/sum{query}"))["cents"] == cents, query
+        found = await asked(client, f"/spending/u/transactions{query}")
+        assert sum(each["cents"] for each in found["transactions"]) == cents, query
+        buckets = await asked(client, f"/spending/u/buckets{query}&resolution=day")
+        assert sum(each["cents"] for each in buckets["buckets"]) == cents, query
+    none = await asked(client, "/spending/nobody/buckets?to=now&resolution=minute")
+    assert none["buckets"] == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/spending/u/sum", "/spending/u/transactions", "/spending/u/buckets", "/voting_distribution"]
+)
+@pytest.mark.parametrize("name", ["from", "to"])
+@pytest.mark.parametrize("bad", ["", "yesterday", "2026-07-31", "2026-07-31T16:00:00", "nan", "-", "1e999", "%00"])
+async def test_a_single_bad_time_is_400_that_names_it(client: Client, path: str, name: str, bad: str) -> None:
+    told = await asked(client, f"{path}?{name}={bad}", 400)
+    assert told["error_message"].startswith(f"{name}: ") and "is no time" in told["error_message"]
+
+
+async def test_to_alone_never_complains_of_a_from_that_was_not_given(client: Client) -> None:
+    for path in ("/spending/u/sum", "/spending/u/transactions", "/spending/u/buckets", "/voting_distribution"):
+        for to in ("-10d", "0", "-62135596800", "1970-01-01T00:00:00Z", "now"):
+            await asked(client, f"{path}?to={to}")

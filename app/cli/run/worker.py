@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,7 +30,7 @@ RESTARTS = 5
 FORGIVEN_AFTER_S = 600.0
 """A worker that ran for this long may fail as often as a new one."""
 _LOG_BYTES = 16 << 20
-"""A longer log of earlier runs is moved aside."""
+"""A longer log is copied to worker.log.1 and begun anew."""
 _SHOWN = 10
 """Problems shown at a time; the log has all of them."""
 _PROBLEM = re.compile(r'^\S+Z (WARNING|ERROR|CRITICAL) |"level":"(warning|error|critical)"')
@@ -155,23 +157,30 @@ class Worker:
         if not whole:
             return
         self._shown_to += len(whole) + 1
+        self._rotate()
         lines = [line for line in whole.decode("utf-8", "backslashreplace").split("\n") if _PROBLEM.search(line)]
         for line in lines[:_SHOWN]:
             self._say(f"worker: {line}")
         if len(lines) > _SHOWN:
             self._say(f"worker: {len(lines) - _SHOWN} more problems in {self.log_path}")
 
+    def _rotate(self) -> None:
+        """The worker writes to the end of the open file, so that it can be emptied while it runs."""
+        if self.log_path.stat().st_size > _LOG_BYTES:
+            shutil.copyfile(self.log_path, self.log_path.with_name("worker.log.1"))
+            os.truncate(self.log_path, 0)
+            self._shown_to = 0
+
     def _spawn(self) -> None:
         try:
-            if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
-                self.log_path.replace(self.log_path.with_name("worker.log.1"))
             log = self.log_path.open("ab")
+            self._rotate()
         except OSError as error:
             raise WorkerError(
                 f"the worker's log {self.log_path} cannot be written: {error.strerror or error}"
             ) from None
         with log:
-            self._shown_to = log.tell()
+            self._shown_to = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "faust", "-A", "app", "worker"],
                 stdin=subprocess.DEVNULL,
@@ -190,7 +199,8 @@ class Worker:
         host = self.url.removeprefix("http://").rpartition(":")[0].strip("[]")
         connection = HTTPConnection(host, self.port, timeout=5)  # no proxy of the environment in between
         try:
-            connection.request("GET", "/health/")
+            token = self._configured.web_token
+            connection.request("GET", "/health/", headers={"Authorization": f"Bearer {token}"} if token else {})
             answer = json.loads(connection.getresponse().read())
         except (OSError, HTTPException, ValueError):
             return {}

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from app.errors import InputError, OutputError, UnknownForm
+from app.process.folders import make_private
 from app.sources.identity.digest import DigestValue
 
 __all__ = ["FolderRegistry", "Followed", "Key", "MemoryRegistry", "Record", "Registry", "write_file"]
@@ -172,7 +173,7 @@ class FolderRegistry:
     @contextmanager
     def locked(self) -> Iterator[None]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private(self.folder)
             fd = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise OutputError(
@@ -216,7 +217,7 @@ def write_file(path: Path, data: bytes) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         if not path.parent.is_dir():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(path.parent)
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             os.write(fd, data)

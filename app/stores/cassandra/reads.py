@@ -68,6 +68,8 @@ _reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS, reject
 class CassandraReads:
     """Reads on one connection. `opened` is awaited before each: it opens the store where that was not done."""
 
+    search_bound = f"at most {SEARCHED_KEYS:,} keys, newest day first, for {SEARCH_S:g} s"
+
     def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
         self.on_unreadable: OnUnreadable | None = None

@@ -55,6 +55,8 @@ _reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
 class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
+    search_bound = ""
+
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self.on_unreadable: OnUnreadable | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from app.errors import StoreError, StoreUnreachable, UnknownStoreForm
+from app.process.folders import make_private
 from app.stores.sqlite.schema import add_missing, check_form, create, form_of
 
 __all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
@@ -31,7 +32,7 @@ def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
             f"this Python's SQLite is {sqlite3.sqlite_version}; the store needs {'.'.join(map(str, MIN_SQLITE))} or newer"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
     except (OSError, sqlite3.Error) as error:
         raise failure(error, path, "open", StoreUnreachable) from error

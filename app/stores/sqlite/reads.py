@@ -29,6 +29,8 @@ Record = TypeVar("Record")
 class SqliteReads:
     """The reads of a store, in the thread that reads."""
 
+    search_bound = f"the newest {SEARCHED_KEYS:,} keys"
+
     def __init__(self, threads: SqliteThreads) -> None:
         self.threads = threads
         self._reader = threads.reader

@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from urllib.parse import unquote
 
 from app.errors import LogError, SettingsError, UnknownForm
+from app.process.folders import make_private
 
 __all__ = ["OFFSET_BITS", "SCHEMA_VERSION", "connect", "in_words", "log_path", "prepare"]
 
@@ -123,7 +124,7 @@ def connect(path: Path) -> sqlite3.Connection:
 def prepare(path: Path) -> sqlite3.Connection:
     """Open the log for writing, creating file and schema where they lack. Several processes may do so at once."""
     with in_words(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         db = connect(path)
         try:
             _use_wal(db)

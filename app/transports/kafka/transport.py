@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+from app.process.folders import make_private
 from app.settings import settings
 from app.transports.broker_view import GroupPositions
 from app.transports.changelog import Changelog
@@ -64,7 +65,7 @@ class Transport(driver.Transport):
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
         """Before the worker starts: one worker a data folder, and the topics are there. Raises LogLocked, SettingsError, LogError."""
         own = settings()
-        own.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(own.data_dir)
         if Transport._lock is None:  # held as long as the process lives
             lock = WorkerLock(own.data_dir / "worker")
             lock.take()

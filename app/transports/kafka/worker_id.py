@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 from app.errors import SettingsError, UnknownForm
+from app.process.folders import make_private
 
 __all__ = ["worker_id"]
 
@@ -22,7 +23,7 @@ def worker_id(data_dir: Path) -> str:
     try:
         if path.exists() and (known := path.read_text().strip()):
             return _read(path, known)
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(data_dir)
         fresh = uuid.uuid4().hex
         beside = path.with_name(f"worker-id.{os.getpid()}")
         beside.write_text(f"{_FORM} {fresh}\n")

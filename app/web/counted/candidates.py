@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hmac
-
 import msgspec
 from aiohttp import web
 
 from app.messages.names import MAX_NAMES, BadNames, checked_names
 from app.stores.ledger_contract import Named
+from app.web.service.access import may
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS
@@ -25,13 +24,9 @@ _decode = msgspec.json.Decoder(list[_Posted] | _Posted).decode
 
 
 def _need_token(request: web.Request) -> None:
-    token = request.app[PARTS].settings.admin_token
-    if not token:
+    if not request.app[PARTS].settings.admin_token:
         raise ApiError(403, "Nobody may do this over HTTP: set WEBLOGS_ADMIN_TOKEN, or use `python -m app candidates`.")
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not hmac.compare_digest(
-        given.strip().encode("utf-8", "surrogateescape"), token.encode()
-    ):
+    if not may(request, "admin"):
         raise ApiError(401, "Send the admin token: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"})
 
 

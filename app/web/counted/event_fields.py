@@ -33,7 +33,8 @@ MAX_EVENTS = 10_000
 """Events in one request at most."""
 MAX_AHEAD_S = 86400.0
 """A transaction dated further ahead is refused; one of the past counts where it belongs, however old it is."""
-_OLDEST = -62_135_596_800.0
+BEGINNING = -62_135_596_800.0
+"""The year 1: no event is older."""
 """The year 1."""
 _FORM_FIELDS = ("candidate_id", "opinion", "user_id", "kiosk_id", "vote_id", "vote_time")
 T = TypeVar("T")
@@ -213,7 +214,7 @@ def transaction_of(posted: PostedTransaction, now: float) -> Transaction:
 
 def _spend_time(value: float | str, now: float) -> float:
     time = _moment("time", value, now)
-    if not _OLDEST <= time <= now + MAX_AHEAD_S:
+    if not BEGINNING <= time <= now + MAX_AHEAD_S:
         raise BadEvent(
             f"time is {time:g}: from the year 1 to a day ahead of the server's clock is taken, in seconds since 1970."
         )

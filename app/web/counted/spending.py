@@ -17,7 +17,6 @@ from app.web.counted.event_fields import BadEvent, read_transactions_body, trans
 from app.web.counted.event_views import spend_columns
 from app.web.counted.posting import append, checked
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
-from app.web.deliveries.weblogs import refuse_other_sites
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
@@ -52,7 +51,6 @@ _CHARTS = (
 async def answer_spend(request: web.Request) -> web.Response:
     """One transaction or a list of them: all are taken, or none; 200 once they are durable."""
     parts = request.app[PARTS]
-    refuse_other_sites(request)
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
         try:
@@ -104,6 +102,10 @@ async def answer_buckets(request: web.Request) -> web.Response:
     if resolution not in SPEND_RESOLUTIONS:
         raise ApiError(400, f"There is no resolution {resolution[:40]!r}; there are {', '.join(SPEND_RESOLUTIONS)}.")
     length_s = SPEND_RESOLUTIONS[resolution]
+    if "from" not in request.query and "to" in request.query:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            days = await parts.store.ledgers.sums(SPENDING, user_id, "day", *bucket_bounds(begin, end, "day"))
+        begin = max(begin, min((start for _, start in added(days)), default=end))
     if (end - begin) / length_s > MAX_BUCKETS:
         raise ApiError(
             400,

@@ -15,6 +15,7 @@ from aiohttp import web
 from app.domain.times import iso, parse_time
 from app.web.counted.cached import Entry
 from app.web.counted.distribution import as_csv, as_distribution, as_result
+from app.web.counted.event_fields import BEGINNING
 from app.web.counted.results import MAX_WINDOWS
 from app.web.service.answers import ApiError
 from app.web.service.parts import PARTS, Parts
@@ -121,6 +122,8 @@ def _range(request: web.Request, parts: Parts) -> tuple[float, float] | None:
     now = time.time()
     begin, end = time_range(request.query, now)
     window_s = parts.settings.vote_window
+    if "from" not in request.query:
+        begin = max(begin, end - (MAX_WINDOWS - 1) * window_s)
     begin = begin // window_s * window_s
     if (end - begin) / window_s > MAX_WINDOWS:
         raise ApiError(
@@ -130,10 +133,10 @@ def _range(request: web.Request, parts: Parts) -> tuple[float, float] | None:
     return begin, end
 
 
-def time_range(query: Mapping[str, Any], now: float, since: str = "-1d") -> tuple[float, float]:
-    """`from` (inclusive) and `to` (exclusive) of a query; without them from `since` until now. Raises ApiError 400."""
+def time_range(query: Mapping[str, Any], now: float) -> tuple[float, float]:
+    """`from` (inclusive) and `to` (exclusive) of a query; without both the last day, with `to` alone all before it. Raises ApiError 400."""
     found = []
-    for name, default in (("from", since), ("to", "now")):
+    for name, default in (("from", str(BEGINNING) if "to" in query else "-1d"), ("to", "now")):
         try:
             found.append(parse_time(query.get(name, default), now))
         except ValueError as error:

@@ -10,7 +10,6 @@ from aiohttp import web
 from app.flows.votes import VOTES
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.posting import append, checked
-from app.web.deliveries.weblogs import refuse_other_sites
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS, Parts
@@ -32,7 +31,6 @@ async def _ballot(parts: Parts, wanted: int | None) -> Ballot:
 async def answer_vote(request: web.Request) -> web.Response:
     """One vote, as JSON or as a form: 200 once it is durable, with its id."""
     parts = request.app[PARTS]
-    refuse_other_sites(request)
     with HeldBody(parts.budget, MAX_VOTE_BYTES) as held:
         body = await read_body(request, held, MAX_VOTE_BYTES)
         try:
@@ -57,7 +55,6 @@ def _posted(content_type: str, body: bytes) -> PostedVote:
 async def answer_votes(request: web.Request) -> web.Response:
     """Many votes as a JSON list: all are taken, or none."""
     parts = request.app[PARTS]
-    refuse_other_sites(request)
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
         try:

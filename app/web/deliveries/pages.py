@@ -18,6 +18,7 @@ from app.stores.contract import Counts, Key
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
+from app.web.service.access import open_warning
 from app.web.service.answers import ApiError, store_trouble
 from app.web.service.health import lag_by_group, progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
@@ -40,6 +41,8 @@ class _FoundKey(NamedTuple):
     user_agent: str
     request: str
     link: str
+    verdict: str = ""
+    """Of the newest window; empty if it is not asked for, or if nothing is known yet."""
 
 
 class _Stored(NamedTuple):
@@ -75,7 +78,9 @@ async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
         top = (await parts.results.top(TOP_SPENDERS)).value
-    return _Stored(counts, [delivery_view(delivery) for delivery in newest], _found(keys), votes, top)
+        known = [await parts.store.reads.deliveries_of(*key) for key in keys]
+    found = [each._replace(verdict=of[0].verdict if of else "") for each, of in zip(_found(keys), known, strict=True)]
+    return _Stored(counts, [delivery_view(delivery) for delivery in newest], found, votes, top)
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:
@@ -97,6 +102,8 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         snapshot=snapshot,
         lag=lag_by_group(snapshot),
         problems=problems,
+        warning=open_warning(parts.settings),
+        may_log_out=bool(parts.settings.web_token),
         stored=stored,
         stack=stack_parts(stored.counts.deliveries) if stored else [],
         hints=hints(stored.counts.reasons) if stored else [],
@@ -109,6 +116,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         verdict=verdict,
         verdicts=VERDICTS,
         max_found=MAX_FOUND_KEYS,
+        search_bound=parts.store.reads.search_bound if text else "",
     )
 
 

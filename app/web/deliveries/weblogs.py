@@ -9,7 +9,7 @@ from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS
 
-__all__ = ["MAX_KEY_CHARS", "answer_weblogs", "refuse_other_sites"]
+__all__ = ["MAX_KEY_CHARS", "answer_weblogs"]
 
 MAX_KEY_CHARS = 256
 
@@ -23,16 +23,9 @@ def _idempotency_key(request: web.Request) -> str | None:
     return keys[0]
 
 
-def refuse_other_sites(request: web.Request) -> None:
-    """Raises ApiError where a browser says that another site's page sends this."""
-    if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
-        raise ApiError(403, "Nothing is taken from another site's page.")
-
-
 async def answer_weblogs(request: web.Request) -> web.Response:
     """200 with the number of lines and bytes, once they are durable; see read_body for what else may be answered."""
     parts = request.app[PARTS]
-    refuse_other_sites(request)
     key = _idempotency_key(request)
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         lines = await read_body(request, held, parts.settings.web_max_body_bytes)

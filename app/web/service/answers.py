@@ -12,7 +12,7 @@ from aiohttp import web
 from app.errors import StoreError
 from app.web.service.rendering import content_security_policy, html_answer
 
-__all__ = ["ApiError", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
+__all__ = ["ApiError", "bare_refusal", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,11 @@ _JSON_PATHS = (
 
 _TITLES = {
     400: "Not understood",
-    401: "Who are you?",
+    401: "Log in",
     403: "Not allowed",
     404: "Not found",
     409: "Several fit",
+    421: "Another name",
     503: "Not now",
 }
 
@@ -63,11 +64,20 @@ def wants_json(request: web.Request) -> bool:
     return asked_api or ("json" in accept and "text/html" not in accept)
 
 
+def bare_refusal(status: int, message: str) -> web.Response:
+    """As JSON, for what did not reach a handler."""
+    answer = json_answer({"success": False, "error_message": message}, status)
+    _harden(answer)
+    return answer
+
+
 def _refusal(request: web.Request, error: ApiError) -> web.Response:
     if wants_json(request):
         return json_answer(
             {"success": False, "error_message": error.message, **error.fields}, error.status, error.headers
         )
+    if error.status == 401:
+        return html_answer("login.html", 401, error.headers, next=_asked_page(request), wrong=False)
     return html_answer(
         "message.html",
         error.status,
@@ -75,6 +85,11 @@ def _refusal(request: web.Request, error: ApiError) -> web.Response:
         title=_TITLES.get(error.status, "Not answered"),
         message=error.message,
     )
+
+
+def _asked_page(request: web.Request) -> str:
+    """Where a login leads back to."""
+    return request.path_qs if request.method == "GET" else "/"
 
 
 @web.middleware
@@ -107,6 +122,8 @@ def store_trouble(error: Exception) -> str:
 def _harden(response: web.StreamResponse) -> None:
     response.headers.setdefault("Content-Security-Policy", content_security_policy())
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # With no-referrer a browser would not say which page sends a form.
+    response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     response.headers["Server"] = "weblogs"
     response.headers.setdefault("Cache-Control", "no-store")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from aiohttp import web
 
 from app.errors import StoreError
 from app.stores.contract import Store
+from app.web.service.access import STOPPING, may, open_warning
 from app.web.service.answers import json_answer, store_trouble
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
@@ -60,14 +62,18 @@ async def store_problem(store: Store, timeout_s: float = STORE_TIMEOUT_S) -> str
 async def answer_health(request: web.Request) -> web.Response:
     """200 with the figures, or 503 with the reasons."""
     parts = request.app[PARTS]
+    if parts.stopping():
+        return json_answer({"healthy": False, "problems": [STOPPING]}, 503)
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
     if trouble := await store_problem(parts.store):
         problems.append(trouble)
-    payload = {
-        "healthy": not problems,
-        "problems": problems,
-        "started": snapshot.started,
+    payload: dict[str, Any] = {"healthy": not problems, "problems": problems, "started": snapshot.started}
+    if not may(request, "read"):
+        payload["problems"] = ["Send the token to read what is wrong."] if problems else []
+        return json_answer(payload, 503 if problems else 200)
+    payload |= {
+        "warnings": [warning] if (warning := open_warning(parts.settings)) else [],
         "now": snapshot.now,
         "committed_at": snapshot.committed_at,
         "lag_messages": lag_by_group(snapshot),

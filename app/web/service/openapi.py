@@ -109,7 +109,7 @@ _SCHEMAS: Json = {
 }
 _SAYS = {
     400: "Something in the request is wrong; the sentence says what.",
-    401: "The admin token lacks or is wrong.",
+    401: "The token is missing or wrong.",
     403: "Not allowed: another site's page, or no admin token is set.",
     404: "There is no such thing.",
     408: "The body did not arrive in time.",
@@ -167,8 +167,8 @@ def _cached(answer: Json) -> Json:
     return answer
 
 
-_FROM = _query("from", _TIME, "Inclusive; a day ago where it lacks.")
-_TO = _query("to", _TIME, "Exclusive; now where it lacks.")
+_FROM = _query("from", _TIME, "Inclusive. If it is missing: a day ago, or the beginning if to is given.")
+_TO = _query("to", _TIME, "Exclusive. If it is missing: now.")
 _USER: Json = {"name": "user_id", "in": "path", "required": True, "schema": {**_NAME, "minLength": 1}}
 _TAKEN = _object({"success": {"const": True}, "vote_id": _TEXT})
 _SPENT = {"cents": _INTEGER, "transactions": _COUNT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from aiohttp import web
@@ -30,6 +31,8 @@ class Parts(NamedTuple):
     events: Events
     """Where posted votes and transactions go."""
     names: Names
+    stopping: Callable[[], bool]
+    """Whether the worker was asked to end: stores and log may be closed already."""
     results: Results
 
 

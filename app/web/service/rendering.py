@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from base64 import b64encode
 from functools import cache
 from hashlib import sha256
@@ -14,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from app import words
 from app.web.counted.event_views import money_text
 
-__all__ = ["content_security_policy", "html_answer"]
+__all__ = ["content_security_policy", "html_answer", "load_templates"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "templates"
 
@@ -69,6 +70,14 @@ def _environment() -> Environment:
         reason=words.reason_text, evidence=words.evidence_text, share=words.share_text, inline=_inline
     )
     return environment
+
+
+def load_templates() -> None:
+    """Read at the start what answers are made of: a worker that is out of descriptors can still say so."""
+    content_security_policy()
+    for template in _environment().list_templates(extensions=["html"]):
+        _environment().get_template(template)
+    codecs.lookup("idna")  # of every look-up of a host's name
 
 
 def html_answer(template: str, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> web.Response:

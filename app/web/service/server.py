@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import mode
@@ -30,12 +33,22 @@ from app.web.deliveries.api import answer_deliveries, answer_key_hash
 from app.web.deliveries.line_intake import Intake
 from app.web.deliveries.pages import answer_dashboard, answer_delivery
 from app.web.deliveries.weblogs import answer_weblogs
+from app.web.service.access import (
+    answer_login,
+    answer_login_page,
+    answer_logout,
+    guarded,
+    open_warning,
+    refuse_open,
+)
 from app.web.service.answers import errors_in_words
 from app.web.service.body import BodyBudget
+from app.web.service.connections import Connection, Connections
 from app.web.service.health import answer_health
 from app.web.service.metrics import answer_metrics
 from app.web.service.openapi import answer_openapi
 from app.web.service.parts import PARTS, Parts
+from app.web.service.rendering import load_templates
 from app.web.service.status import Status
 
 _DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
@@ -53,17 +66,29 @@ SERVER_OPTIONS: dict[str, Any] = {
 SHUTDOWN_TIMEOUT_S = 5.0
 """This long requests under way may still take when the worker stops."""
 
+ACCEPTED_AT_ONCE = 16
+"""asyncio accepts this many before any of them is counted: descriptors must last for them beyond the limit."""
+BACKLOG = 1024
+"""Connections that the system keeps until they are accepted."""
+
 BODIES_AT_ONCE = 4
 """This many bodies of the largest size may be in flight together."""
 
 
 def make_web_app(
-    store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
+    store: Store,
+    status: Status,
+    intake: Intake,
+    settings: Settings,
+    events: Events,
+    names: Names,
+    results: Results,
+    stopping: Callable[[], bool] = lambda: False,
 ) -> web.Application:
     """The application on its parts; it opens and closes none of them."""
-    app = web.Application(middlewares=[errors_in_words])
+    app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
-    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
+    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, stopping, results)
     app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)
@@ -78,6 +103,9 @@ def make_web_app(
     for path in ("/weblogs", "/weblogs/"):
         app.router.add_post(path, answer_weblogs)
     app.router.add_get("/openapi.json", answer_openapi)
+    app.router.add_get("/login", answer_login_page)
+    app.router.add_post("/login", answer_login)
+    app.router.add_post("/logout", answer_logout)
     add_votes(app.router)
     add_spending(app.router)
     return app
@@ -118,6 +146,8 @@ class WebService(mode.Service):
         self._web_app = web_app
         self._settings = settings
         self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Server | None = None
+        self._connections = Connections(settings.web_connections)
         self.port = 0
         """The bound port, once started."""
 
@@ -129,15 +159,30 @@ class WebService(mode.Service):
 
     async def on_start(self) -> None:
         """Raises SettingsError when the address cannot be listened on; mode then ends the worker with an error."""
-        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S, **SERVER_OPTIONS)
+        refuse_open(self._settings)
+        if warning := open_warning(self._settings):
+            log.warning("web: %s", warning)
+        load_templates()
+        runner = web.AppRunner(self._web_app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await runner.setup()
+        server, options = runner.server, {"access_log": None, **SERVER_OPTIONS}
+        assert server is not None
         try:
-            await web.TCPSite(runner, self._settings.web_host, self._settings.web_port).start()
+            self._listening = await self.loop.create_server(
+                lambda: Connection(self._connections, server, **options),
+                self._settings.web_host,
+                self._settings.web_port,
+                backlog=ACCEPTED_AT_ONCE,
+            )
+            for each in self._listening.sockets:
+                with socket.socket(fileno=os.dup(each.fileno())) as same:
+                    same.listen(BACKLOG)
         except OSError as error:
             await runner.cleanup()
             raise self._not_bound(error) from None
         self._runner = runner
-        self.port = runner.addresses[0][1]
+        self.port = self._listening.sockets[0].getsockname()[1]
+        self.add_future(self._connections.watch())
         log.info("web: listening on %s", self.url)
 
     def _not_bound(self, error: OSError) -> SettingsError:
@@ -148,6 +193,10 @@ class WebService(mode.Service):
         )
 
     async def on_stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._connections.tell()
