@@ -60,8 +60,7 @@ async def answer_health(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
-    if trouble := await store_problem(parts.store):
-        problems.append(trouble)
+    problems += filter(None, await asyncio.gather(*map(store_problem, parts.stores)))
     payload = {
         "healthy": not problems,
         "problems": problems,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import mode
@@ -58,12 +59,20 @@ BODIES_AT_ONCE = 4
 
 
 def make_web_app(
-    store: Store, status: Status, intake: Intake, settings: Settings, events: Events, names: Names, results: Results
+    store: Store,
+    status: Status,
+    intake: Intake,
+    settings: Settings,
+    events: Events,
+    names: Names,
+    results: Results,
+    fed: Sequence[Store] = (),
 ) -> web.Application:
-    """The application on its parts; it opens and closes none of them."""
+    """The application on its parts; it opens and closes none of them. `fed`: the stores that this worker writes to."""
     app = web.Application(middlewares=[errors_in_words])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
-    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, results)
+    stores = (store, *(other for other in fed if other is not store))
+    app[PARTS] = Parts(store, stores, status, intake, settings, budget, events, names, results)
     app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)
