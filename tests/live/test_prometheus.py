@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 import socket
@@ -21,11 +20,11 @@ import yaml
 from tests.flow.test_flow import NINE
 from tests.live.contents import STORES
 from tests.live.running import ROOT, Live
+from tests.live.shipper import of_page
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 FILES = ROOT / "docker" / "prometheus"
-PAGE = ROOT / "docs" / "how-to" / "watch-with-prometheus.md"
 INSTALL = "prometheus is not there: apt-get install prometheus"
 INTERVAL = "6s"
 """A scrape takes up to 5 s while a store is silent."""
@@ -91,17 +90,12 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
     """By the commands of the page."""
     assert shutil.which("prometheus"), INSTALL
     configuration, address = shortened(folder, target), f"127.0.0.1:{free_port()}"
-    shown = re.search(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert shown
-    text = shown[1]
-    for place, here in (
-        ("docker/prometheus/prometheus.yml", str(configuration)),
-        ("var/prometheus", str(folder / "data")),
-        ("127.0.0.1:9090", address),
-    ):
-        assert place in text, place
-        text = text.replace(place, here)
-    install, check, start = text.splitlines()
+    places = {
+        "docker/prometheus/prometheus.yml": str(configuration),
+        "var/prometheus": str(folder / "data"),
+        "127.0.0.1:9090": address,
+    }
+    install, check, start = of_page("watch-with-prometheus.md", "sh", places).splitlines()
     assert install == INSTALL.partition(": ")[2]
     checked = subprocess.run(shlex.split(check), capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
