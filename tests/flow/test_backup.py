@@ -20,7 +20,7 @@ from app.transports.messages import Message
 from tests.flow.content import differences, reduced, stored
 from tests.flow.running import ROOT, Flow
 from tests.flow.test_flow import simulate
-from tests.flow.voting import post
+from tests.flow.voting import call, post
 
 PAGE = ROOT / "docs" / "how-to" / "back-up-and-restore.md"
 BACK_UP, RESTORE, REPAIR, UPGRADE = re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
@@ -122,6 +122,34 @@ def test_a_state_on_disk_that_is_ahead_of_a_restored_log_is_named_and_read_anew(
         assert "on disk is ahead of its changelog" in flow.log_text()
         assert check(flow).returncode == 0
         assert flow.get("result/")[0] == [{"candidate_id": 1, "num_vote": 4}]  # type: ignore[index]
+
+
+def test_a_store_that_is_ahead_of_a_restored_log_is_named_by_check(tmp_path: Path) -> None:
+    """The log gives offsets a second time, and lines without ids have their ids from them."""
+    log, _ = simulate(tmp_path, 40)
+    lines = log.read_bytes().splitlines(keepends=True)
+
+    def send(flow: Flow, some: list[bytes]) -> None:
+        status, _, answer = call(flow.url(), "/weblogs/", b"".join(some), {"Content-Type": "text/plain"})
+        assert status == 200, answer
+        flow.wait_drained()
+
+    with Flow(tmp_path / "var", FORMAT="weblog_tsv") as flow:
+        flow.start_worker()
+        flow.wait_started()
+        send(flow, lines[1:11])
+        assert shell(flow, BACK_UP).returncode == 0
+        send(flow, lines[11:21])
+        flow.stop_worker()
+        assert shell(flow, RESTORE).returncode == 0
+        for name in ("weblogs.db", "weblogs.db-wal", "weblogs.db-shm"):
+            if (newer := flow.folder.parent / "var.old" / name).exists():
+                shutil.copy(newer, flow.folder)
+        flow.start_worker()
+        flow.wait_started()
+        send(flow, lines[21:31])
+        told = check(flow)
+        assert told.returncode == 1 and "altered" in told.stdout, told.stdout + told.stderr
 
 
 def test_the_high_water_mark_that_the_page_names_is_the_next_offset_of_each_partition(tmp_path: Path) -> None:

@@ -28,8 +28,8 @@ def of_page(page: str, language: str, places: dict[str, str]) -> str:
 class Shipper:
     """One shipper of one file. `folder` holds its state; it is killed when the context ends."""
 
-    program: ClassVar[str]
-    packages: ClassVar[str]
+    program: ClassVar[str] = ""
+    packages: ClassVar[str] = ""
     """Of Debian."""
 
     def __init__(self, folder: Path, configuration: str) -> None:

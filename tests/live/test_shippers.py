@@ -21,17 +21,40 @@ BROKER = os.environ.get("WEBLOGS_BROKER", "kafka://127.0.0.1:9092").removeprefix
 LINES = 10_000
 
 
+SYSLOG_NG_UNPACK = """set -e
+mkdir -p "$1.new"; cd "$1.new"; chmod 777 .
+apt-get download -q syslog-ng-core syslog-ng-mod-rdkafka
+for package in *.deb; do dpkg-deb -x "$package" .; done
+mv "$1.new" "$1"
+"""
+"""Debian installs either rsyslog or syslog-ng. So the packages are unpacked beside what is installed."""
+
+
 class SyslogNg(Shipper):
     """One syslog-ng that ships one file."""
 
-    program = "syslog-ng"
-    packages = "syslog-ng-core"
     page = "ship-with-syslog-ng.md"
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._state = folder / "state"
         places = {"/var/log/nginx/access.log": str(log), "127.0.0.1:9092": BROKER}
         super().__init__(folder, of_page(self.page, "syslog-ng", places))
+
+    @classmethod
+    def place(cls) -> str:
+        root = DEFAULT_CACHE / "syslog-ng"
+        if not root.exists():
+            done = subprocess.run(
+                ["sh", "-c", SYSLOG_NG_UNPACK, "unpack", str(root)], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+        return str(root / "usr" / "sbin" / "syslog-ng")
+
+    def _beside(self, *words: str) -> list[str]:
+        """With the libraries and modules of what was unpacked."""
+        place = self.place()
+        libraries = Path(place).parents[1] / "lib" / "syslog-ng"
+        return ["env", f"LD_LIBRARY_PATH={libraries}", place, f"--module-path={next(libraries.glob('[0-9]*'))}", *words]
 
     def command(self) -> list[str]:
         places = {
@@ -40,10 +63,10 @@ class SyslogNg(Shipper):
             "/etc/weblogs/syslog-ng.conf": str(self.configuration),
         }
         _, start = of_page(self.page, "sh", places).splitlines()
-        return [self.place(), *start.split()[1:]]
+        return self._beside(*start.split()[1:])
 
     def checking(self) -> list[str]:
-        return [self.place(), "-s", "-f", str(self.configuration)]
+        return self._beside("-s", "-f", str(self.configuration))
 
 
 FILEBEAT_BUILD = """set -e

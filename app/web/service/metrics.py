@@ -114,7 +114,8 @@ async def answer_metrics(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     snapshot = parts.status.snapshot()
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
-    verdicts, *troubles = await asyncio.gather(_verdicts(parts.store), *map(store_problem, parts.stores))
+    pings = asyncio.gather(*map(store_problem, parts.stores))
+    verdicts, troubles = await asyncio.gather(_verdicts(parts.store), pings)
     up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
     registry = CollectorRegistry()
     registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, verdicts)]))
