@@ -24,6 +24,8 @@ CLASSES = {
 }
 """What Kafka's scripts run; Maven has the classes alone."""
 LINES = 300
+TICKS = 2
+"""The flow itself sends a message a second to each partition: so many may be under way."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +82,8 @@ def test_lines_of_the_console_producer_count_and_groups_and_rejects_are_seen(
         _, flow, store, rejects = said
         for group, told in ((live.settings.app_id, flow), (f"{live.settings.app_id}-elasticsearch", store)):
             rows = [line.split() for line in told.splitlines() if line.startswith(group + " ")]
-            assert rows and all(row[5] in ("0", "-") for row in rows), told
+            lags = [int(row[5]) for row in rows if row[5] != "-"]
+            assert lags and max(lags) <= TICKS, told
         assert rejects.count("bad_columns") == 1 and "no line of any log" in rejects
         hits, told_rejects = live.raw_ids()
         assert hits.total() == len(hits) == LINES and told_rejects.total() == 1
