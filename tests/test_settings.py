@@ -17,7 +17,7 @@ from app.settings import SettingRow, load, rows
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
-    "WEBLOGS_ADMIN_TOKEN", "WEBLOGS_WEB_TOKEN", "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-the-admin",
+    "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
     "WEBLOGS_WEB_TOKEN": "t0ken-of-those-who-read",
     "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-those-who-post",
     "WEBLOGS_KAFKA_PASSWORD": "kafka-pass",
@@ -69,7 +69,7 @@ def test_ordinary_words_are_not_masked_by_a_short_secret() -> None:
     assert masked("an apple a day") == "an apple a day"
 
 
-FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
+FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "WEB_TOKEN", "WEB_WRITE_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
 """Any printable text may be right; what it names is looked at where it is used."""
 BAD = ["garbage garbage !", "\x00", "\x1b[1m", "inf", "-inf", "9" * 20, "9" * 5000]
 

@@ -124,6 +124,7 @@ class Storing:
                 self._outside.die(str(error), code=EXIT_REFUSED)
             except StoreError as error:
                 self._outside.counters.store_problems[self.name] = str(error)
+                self._outside.counters.store_retries[self.name] += 1
                 log.warning("Write to %s failed; retrying in %.1f s: %s", self.name, pause_s, error)
             except asyncio.CancelledError:
                 raise
@@ -133,6 +134,7 @@ class Storing:
         return refused
 
     async def _reject(self, refused: Sequence[tuple[Any, str]]) -> None:
+        self._outside.counters.store_refused[self.name] += len(refused)
         now = self._outside.clock()
         rejects = [
             as_reject(self.name, record, reason, now) for record, reason in refused if not isinstance(record, Reject)

@@ -24,6 +24,10 @@ class Counters:
         """Source name -> highest event time seen."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
+        self.store_retries: Counter[str] = Counter()
+        """Store -> writes that failed and were tried again."""
+        self.store_refused: Counter[str] = Counter()
+        """Store -> records that it refused for good."""
 
     def put_aside(self, reason: str, detail: str) -> None:
         """One message, or one value of the state, that became a reject."""

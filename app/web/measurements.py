@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import mode
@@ -22,9 +23,12 @@ RATE_OVER_S = 10.0
 class StatusService(mode.Service):
     """Implements app.web.service.status.Status."""
 
-    def __init__(self, flow: Any, table: Any, groups: dict[str, str], counters: Counters, **kwargs: Any) -> None:
-        """`groups`: consumer group -> name of its store; the flow's own group maps to an empty name."""
+    def __init__(
+        self, flow: Any, table: Any, groups: dict[str, str], fed: Sequence[str], counters: Counters, **kwargs: Any
+    ) -> None:
+        """`groups`: consumer group -> name of its store; the flow's own group maps to an empty name. `fed`: this worker's stores."""
         super().__init__(**kwargs)
+        self._fed = fed
         self._flow, self._table, self._groups, self._counters = flow, table, groups, counters
         self._progress = Progress()
         self._committed: dict[str, Any] = {}
@@ -60,6 +64,9 @@ class StatusService(mode.Service):
             state_entries=self._table.entries if self._table is not None else 0,
             events=dict(counters.events),
             backlog=backlog,
+            failing={store: store in counters.store_problems for store in self._fed},
+            store_retries={store: counters.store_retries[store] for store in self._fed},
+            store_refused={store: counters.store_refused[store] for store in self._fed},
             problems=(*problems, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
 

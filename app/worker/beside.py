@@ -53,7 +53,13 @@ class Beside(mode.Service):
         groups = {own.app_id: ""} | {group_of(own.app_id, name): name for name in own.store_names}
         (deliveries,) = DELIVERIES.tables
         status = StatusService(
-            self._app, self._tables.get(deliveries), groups, outside.counters, loop=self.loop, beacon=self.beacon
+            self._app,
+            self._tables.get(deliveries),
+            groups,
+            [storing.name for storing in self._storings],
+            outside.counters,
+            loop=self.loop,
+            beacon=self.beacon,
         )
         try:
             for storing in self._storings:
@@ -70,7 +76,15 @@ class Beside(mode.Service):
             settled = Settling(self._app.topics_log.standing, [own.app_id, group_of(own.app_id, self._page_store.name)])
             results = Results(self._page_store, self._events, own, self._cache, settled)
             page = make_web_app(
-                self._page_store, status, self._intake, own, self._events, names, results, lambda: self._app.should_stop
+                self._page_store,
+                status,
+                self._intake,
+                own,
+                self._events,
+                names,
+                results,
+                lambda: self._app.should_stop,
+                stores,
             )
             self._web = WebService(page, own, loop=self.loop, beacon=self.beacon)
             await self.add_runtime_dependency(status)

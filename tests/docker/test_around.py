@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import logstash_pipeline_parser
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from app.flows.deliveries import LINES
+from app.flows.registry import TOPICS
 from app.process.exit import EXIT_REFUSED
 from app.settings import rows
 from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, variables_in
@@ -23,6 +25,7 @@ KNOWN = {row.name for row in rows()}
 PIPELINE = DOCKER / "logstash" / "pipeline" / "weblogs.conf"
 OBJECTS = [json.loads(line) for line in (DOCKER / "kibana" / "objects.ndjson").read_text().splitlines()]
 ALERTS = [rule for group in one_yaml(DOCKER / "prometheus" / "alerts.yml")["groups"] for rule in group["rules"]]
+CASES = Path(__file__).with_name("alerts_test.yml")
 HOW_TO = sorted((ROOT / "docs" / "how-to").glob("ship-with-*.md"))
 UNIT = DOCKER / "systemd" / "weblogs-worker.service"
 
@@ -111,6 +114,49 @@ def test_the_alerts_name_only_metrics_that_the_worker_has() -> None:
     for rule in ALERTS:
         assert set(re.findall(r"\bweblogs_\w+", rule["expr"])) <= exported(), rule["alert"]
         assert variables_in(rule["annotations"]["description"]) <= KNOWN, rule["alert"]
+
+
+def test_every_alert_fires_in_its_case_and_not_in_the_other_where_promtool_is_there(tmp_path: Path) -> None:
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed (apt-get install prometheus): no rule was evaluated")
+    cases = one_yaml(CASES)
+    tried = [each for case in cases["tests"] for each in case["alert_rule_test"]]
+    for rule in ALERTS:
+        fires = [bool(each.get("exp_alerts")) for each in tried if each["alertname"] == rule["alert"]]
+        assert sorted(set(fires)) == [False, True], rule["alert"]
+    rules = one_yaml(DOCKER / "prometheus" / "alerts.yml")
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            del rule["annotations"]
+    (tmp_path / "alerts.yml").write_text(yaml.safe_dump(rules))
+    shutil.copy(CASES, tmp_path)
+    told = subprocess.run(
+        [program, "test", "rules", CASES.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_page_of_metrics_names_those_that_the_worker_has_and_no_others() -> None:
+    page = (ROOT / "docs" / "reference" / "http.md").read_text().partition("## GET /metrics")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`(weblogs_\w+)", page)) - set(TOPICS) == exported()
+
+
+def test_other_pages_name_no_metric_that_the_worker_and_the_canary_do_not_have() -> None:
+    known = (
+        exported()
+        | set(TOPICS)
+        | set(re.findall(r"weblogs_canary_\w+", (ROOT / "simulator/commands/canary.py").read_text()))
+    )
+    for page in (ROOT / "docs" / "how-to").glob("*.md"):
+        named = set(re.findall(r"\bweblogs_\w+_(?:total|seconds|messages|up|failing)\b", page.read_text()))
+        assert named <= known | {f"{name}_total" for name in known}, page.name
+
+
+def test_the_page_of_prometheus_has_every_alert_and_no_others() -> None:
+    page = (ROOT / "docs" / "how-to" / "watch-with-prometheus.md").read_text()
+    assert sorted(re.findall(r"^\| `(Weblogs\w+)`", page, re.MULTILINE)) == sorted(rule["alert"] for rule in ALERTS)
+    assert set(re.findall(r"Weblogs[A-Z]\w+", page)) == {rule["alert"] for rule in ALERTS}
 
 
 def test_every_alert_says_how_urgent_it_is_and_what_to_do() -> None:

@@ -115,7 +115,7 @@ async def test_while_a_store_fails_its_batch_is_written_again(
     stream = Stream([rejects_event(0, 1)])
     await run(world, store_rejects(storing), stream)
     assert store.written == [("rejects", [reject(1)])] and stream.acked == [(0, 0)]
-    assert world.counters.store_problems == {}
+    assert world.counters.store_problems == {} and world.counters.store_retries == {"small": 3}
 
 
 async def test_while_a_store_is_away_its_problem_is_told_and_nothing_is_acknowledged(
@@ -141,6 +141,7 @@ async def test_what_a_store_refuses_for_good_goes_to_the_rejects(
     await run(world, store_votes(storing), stream)
     (value,) = world.sent(REJECTS, 0)
     (refused,) = decode_rejects(value)
+    assert world.counters.store_refused == {"small": 1}
     assert refused.reason == "refused_by_small" and "too long" in refused.detail
     assert stream.acked == [(0, 0)]
 

@@ -84,10 +84,16 @@ class Server:
                 "KAFKA_PORT": self.port,
                 "KAFKA_CONTROLLER_PORT": self.port + 1,
                 "KAFKA_SASL_PORT": self.port + 2,
+                "KAFKA_PROXIED_PORT": self.port + 3,
             },
             "elasticsearch": {"ES_HTTP_PORT": self.port, "ES_TRANSPORT_PORT": self.port + 100},
             "cassandra": {"CASS_PORT": self.port, "CASS_STORAGE_PORT": self.port - 2042},
         }[self.kind]
+
+    @property
+    def proxy_port(self) -> int:
+        """Kafka: where clients of KAFKA_PROXIED_PORT are told to come; nobody listens there but a proxy of a test."""
+        return self.port + 4
 
     @property
     def log(self) -> Path:
@@ -254,7 +260,8 @@ class Server:
         fetched = self.cache / self.kind
         if self.kind == "kafka":
             login = {"KAFKA_SASL": "1", "KAFKA_PASSWORD": self.password} if self.password else {}
-            return own | login | {"KAFKA_ROOT": str(self.folder), "KAFKA_JARS": str(fetched / "jars")}
+            folders = {"KAFKA_ROOT": str(self.folder), "KAFKA_JARS": str(fetched / "jars")}
+            return own | login | folders | {"KAFKA_PROXY_PORT": str(self.proxy_port)}
         if self.kind == "elasticsearch":
             return own | {
                 "ES_BASE": str(self.folder),

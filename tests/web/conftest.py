@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -68,18 +68,21 @@ def producer(settings: Settings) -> Iterator[Producer]:
     producer.close()
 
 
-def application(store: Store, status: Status, producer: Producer, settings: Settings) -> web.Application:
+def application(
+    store: Store, status: Status, producer: Producer, settings: Settings, fed: Sequence[Any] = ()
+) -> web.Application:
     """The web application on these parts."""
     events = EventIntake(producer, settings.overload_after)
-    return make_web_app(
-        store, status, LogIntake(producer, settings), settings, events, Names(store), Results(store, events, settings)
-    )
+    results = Results(store, events, settings)
+    return make_web_app(store, status, LogIntake(producer, settings), settings, events, Names(store), results, fed=fed)
 
 
 @asynccontextmanager
-async def served(store: Store, status: Status, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
-    """A client of a server on these parts."""
-    app = application(store, status, producer, settings)
+async def served(
+    store: Store, status: Status, producer: Producer, settings: Settings, fed: Sequence[Any] = ()
+) -> AsyncIterator[Client]:
+    """A client of a server on these parts. `fed`: further stores."""
+    app = application(store, status, producer, settings, fed)
     server = TestServer(app)
     await server.start_server(**SERVER_OPTIONS)
     async with TestClient(server) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.errors import StoreUnreachable
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import Producer
+from app.web.service import health
 from app.web.service.health import progress_problems, store_problem
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
@@ -171,6 +174,59 @@ async def test_of_many_sources_only_the_newest_have_a_watermark_and_all_are_coun
     told = [value for (metric, *_), value in metrics.items() if metric == "weblogs_watermark_seconds"]
     assert sorted(told) == [float(n) for n in range(1000 - MAX_SOURCES, 1000)]
     assert metrics[("weblogs_sources",)] == 1000
+
+
+class Away:
+    """A second store, which this worker feeds, and which hangs, slowly answers, or refuses."""
+
+    name = "away"
+
+    def __init__(self, answer: Callable[[], Awaitable[None]]) -> None:
+        self.ping = answer
+
+
+async def _nothing() -> None:
+    pass
+
+
+async def _refusal() -> None:
+    raise StoreUnreachable("nobody is there")
+
+
+async def _silence() -> None:
+    await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize(("answer", "up"), [(_nothing, 1), (_refusal, 0), (_silence, 0)])
+async def test_each_store_that_the_worker_feeds_is_up_as_it_answers_a_ping_whatever_its_last_write_did(
+    store: Store,
+    status: ToldStatus,
+    producer: Producer,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[], Awaitable[None]],
+    up: int,
+) -> None:
+    monkeypatch.setattr(health, "STORE_TIMEOUT_S", 0.05)
+    status.say(
+        failing={"sqlite": False, "away": True},
+        store_retries={"sqlite": 0, "away": 9},
+        store_refused={"sqlite": 0, "away": 2},
+        backlog={"sqlite": 0, "away": 5},
+    )
+    async with served(store, status, producer, settings, fed=[store, Away(answer)]) as client:
+        metrics = await metrics_of(client)
+        payload = await (await client.get("/health/")).json()
+    told = {name: metrics[name, ("store", "away")] for name, *rest in metrics if ("store", "away") in rest}
+    assert told == {
+        "weblogs_store_up": up,
+        "weblogs_store_failing": 1,
+        "weblogs_store_retries_total": 9,
+        "weblogs_store_refused_total": 2,
+        "weblogs_store_backlog_messages": 5,
+    }
+    assert metrics["weblogs_store_up", ("store", "sqlite")] == 1
+    assert any("Store away is" in problem for problem in payload["problems"]) is not bool(up)
 
 
 async def test_metrics_go_on_without_the_store(status: ToldStatus, producer: Producer, settings: Settings) -> None:

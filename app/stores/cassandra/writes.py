@@ -93,6 +93,8 @@ class CassandraWrites:
         await asyncio.to_thread(self.connection.shutdown)
 
     async def ping(self) -> None:
+        if self._opening is not None and self._opening.locked():
+            raise StoreUnreachable(f"{self.connection.where} is not open yet")
         await self.opened()
         await self.connection.ask(self.connection.bound("ping", ()), timeout_s=5.0)
 

@@ -66,8 +66,7 @@ async def answer_health(request: web.Request) -> web.Response:
         return json_answer({"healthy": False, "problems": [STOPPING]}, 503)
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
-    if trouble := await store_problem(parts.store):
-        problems.append(trouble)
+    problems += filter(None, await asyncio.gather(*map(store_problem, parts.stores)))
     payload: dict[str, Any] = {"healthy": not problems, "problems": problems, "started": snapshot.started}
     if not may(request, "read"):
         payload["problems"] = ["Send the token to read what is wrong."] if problems else []

@@ -12,7 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from app.errors import StoreError
-from app.web.service.health import progress_problems
+from app.stores.contract import Store
+from app.web.service.health import progress_problems, store_problem
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
 from app.words import visible
@@ -70,13 +71,18 @@ def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
 
 
-def _stores(snapshot: Snapshot, name: str, verdicts: Mapping[str, int] | None) -> Iterable[Metric]:
+def _stores(snapshot: Snapshot, up: Mapping[str, bool], verdicts: Mapping[str, int] | None) -> Iterable[Metric]:
     backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
     yield _labelled(backlog, snapshot.backlog)
     yield _labelled(
-        GaugeMetricFamily("weblogs_store_up", "1 while the store answers.", labels=["store"]),
-        {name: float(verdicts is not None)},
+        GaugeMetricFamily("weblogs_store_up", "1 if the store answered a ping just now.", labels=["store"]), up
     )
+    failing = GaugeMetricFamily("weblogs_store_failing", "1 while a failed write is tried again.", labels=["store"])
+    yield _labelled(failing, snapshot.failing)
+    retries = CounterMetricFamily("weblogs_store_retries", "Writes that failed and were tried again.", labels=["store"])
+    yield _labelled(retries, snapshot.store_retries)
+    refused = CounterMetricFamily("weblogs_store_refused", "Records that the store refused for good.", labels=["store"])
+    yield _labelled(refused, snapshot.store_refused)
     if verdicts is not None:
         yield _labelled(
             GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]),
@@ -94,19 +100,24 @@ class _Worker:
         return self._families
 
 
+async def _verdicts(store: Store) -> dict[str, int] | None:
+    """Deliveries by verdict; None if the store does not tell them in time."""
+    try:
+        async with asyncio.timeout(STORE_TIMEOUT_S):
+            return (await store.reads.counts()).deliveries
+    except (StoreError, TimeoutError):
+        return None
+
+
 async def answer_metrics(request: web.Request) -> web.Response:
     """Text in Prometheus' format; a store that does not answer costs its own figures only."""
     parts = request.app[PARTS]
     snapshot = parts.status.snapshot()
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
-    try:
-        async with asyncio.timeout(STORE_TIMEOUT_S):
-            verdicts = (await parts.store.reads.counts()).deliveries
-    except (StoreError, TimeoutError):
-        verdicts = None
+    pings = asyncio.gather(*map(store_problem, parts.stores))
+    verdicts, troubles = await asyncio.gather(_verdicts(parts.store), pings)
+    up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
     registry = CollectorRegistry()
-    registry.register(
-        _Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, verdicts)])
-    )
+    registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, verdicts)]))
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -24,6 +24,9 @@ STORE_TIMEOUT_S = 5.0
 
 class Parts(NamedTuple):
     store: Store
+    """Where answers are read."""
+    stores: tuple[Store, ...]
+    """Those whose state is told: `store`, and what this worker feeds; each once."""
     status: Status
     intake: Intake
     settings: Settings

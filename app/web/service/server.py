@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import mode
@@ -84,11 +84,13 @@ def make_web_app(
     names: Names,
     results: Results,
     stopping: Callable[[], bool] = lambda: False,
+    fed: Sequence[Store] = (),
 ) -> web.Application:
-    """The application on its parts; it opens and closes none of them."""
+    """The application on its parts; it opens and closes none of them. `fed`: the stores that this worker writes to."""
     app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
-    app[PARTS] = Parts(store, status, intake, settings, budget, events, names, stopping, results)
+    stores = (store, *(other for other in fed if other is not store))
+    app[PARTS] = Parts(store, stores, status, intake, settings, budget, events, names, stopping, results)
     app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)

@@ -38,6 +38,12 @@ class Snapshot(NamedTuple):
     """(votes or spend, counted, repeats or bad) -> how many came."""
     backlog: Mapping[str, int] = {}
     """Store name -> messages that wait for it."""
+    failing: Mapping[str, bool] = {}
+    """Store that this worker feeds -> whether its last write, or its opening, failed."""
+    store_retries: Mapping[str, int] = {}
+    """Store that this worker feeds -> writes that failed and were tried again."""
+    store_refused: Mapping[str, int] = {}
+    """Store that this worker feeds -> records that it refused for good."""
     problems: tuple[str, ...] = ()
     """What else is wrong, a sentence each."""
 
