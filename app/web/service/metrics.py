@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from app.domain.totals import Totals
 from app.errors import StoreError
 from app.web.service.health import progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
@@ -70,17 +71,23 @@ def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
 
 
-def _stores(snapshot: Snapshot, name: str, verdicts: Mapping[str, int] | None) -> Iterable[Metric]:
+def _stores(snapshot: Snapshot, name: str, totals: Totals | None) -> Iterable[Metric]:
     backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
     yield _labelled(backlog, snapshot.backlog)
     yield _labelled(
         GaugeMetricFamily("weblogs_store_up", "1 while the store answers.", labels=["store"]),
-        {name: float(verdicts is not None)},
+        {name: float(totals is not None)},
     )
-    if verdicts is not None:
+    if totals is not None:
         yield _labelled(
             GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]),
-            verdicts,
+            totals.deliveries,
+        )
+        yield _labelled(
+            GaugeMetricFamily(
+                "weblogs_complete_deliveries", "Complete deliveries, by what they rest on.", labels=["evidence"]
+            ),
+            totals.complete,
         )
 
 
@@ -101,12 +108,12 @@ async def answer_metrics(request: web.Request) -> web.Response:
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            verdicts = (await parts.store.reads.counts()).deliveries
+            totals = await parts.store.reads.counts()
     except (StoreError, TimeoutError):
-        verdicts = None
+        totals = None
     registry = CollectorRegistry()
     registry.register(
-        _Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, verdicts)])
+        _Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, totals)])
     )
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
