@@ -16,6 +16,7 @@ __all__ = [
     "EVIDENCE",
     "LEARNED",
     "LEARNED_SIZE",
+    "NOT_COUNTED",
     "REASONS",
     "REJECTS",
     "VERDICTS",
@@ -94,8 +95,11 @@ EVIDENCE = {
 COMPLETE_BY = {
     "resumed": "of them resumed after a broken response",
     "learned": "of them by a learned size",
+    "bytes": "of them by byte counts",
 }
-"""Rows of reports below the number of complete deliveries, if there are such."""
+"""Rows of statistics below the number of complete deliveries, if there are such."""
+NOT_COUNTED = "not counted"
+"""Hits that are in no delivery: only a GET with status 200 or 206 from a known client is."""
 
 REJECTS = {
     "bad_client": "what stands for the client is no address, host name or -",

@@ -67,8 +67,7 @@ async def reconcile(
     kept = settings.store_raw
     # hits that are mended must be read again, to be merged as they are then
     seen = StoreDigests(RemadeDeliveries(settings.rules, run.size_of) if mender is None and run.raw else None)
-    counts = await store.reads.counts()
-    report.lines[store.name] = counts.hits, sum(counts.rejects.values())
+    report.totals[store.name] = await store.reads.counts()
     if view is None:
         if run.topic:
             report.skipped.append(f"{store.name}: there is no log, so it is compared with its own raw hits alone")

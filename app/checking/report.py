@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
+from app.domain.totals import Totals
+
 __all__ = ["DIFFERENT", "UNREADABLE", "Difference", "Report"]
 
 UNREADABLE = "unreadable"
@@ -36,8 +38,8 @@ class Report:
         self._doubled: set[tuple[str, ...]] = set()
         self.found: Counter[tuple[str, str, str]] = Counter()
         """By (store, record, kind)."""
-        self.lines: dict[str, tuple[int, int]] = {}
-        """Hits and rejects by store: together the lines that reached it."""
+        self.totals: dict[str, Totals] = {}
+        """What each store says of itself; its hits and rejects together are the lines that reached it."""
         self.compared: Counter[tuple[str, str, str]] = Counter()
         """Records by (topic or store, of which store, record)."""
         self.waiting: dict[str, dict[str, int]] = {}

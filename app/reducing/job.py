@@ -10,6 +10,7 @@ from typing import NamedTuple
 from app.domain.lines import BadAt, ReadLines
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery
+from app.domain.totals import Judged, Totals, judged
 from app.domain.windows import Rules
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import FILE_ORDER
@@ -57,10 +58,8 @@ class Statistics:
     merged: int = 0
     """Distinct hits in deliveries."""
     rejects: Counter[str] = field(default_factory=Counter)
-    deliveries: Counter[tuple[str, str | None]] = field(default_factory=Counter)
-    """By verdict and reason."""
-    complete: Counter[str] = field(default_factory=Counter)
-    """Complete ones by evidence."""
+    judged: Counter[Judged] = field(default_factory=Counter)
+    """Deliveries by verdict, reason and evidence."""
     covered_bytes: int = 0
     sent_bytes: int = 0
     most_open: int = 0
@@ -73,9 +72,12 @@ class Statistics:
     """One sentence for each input that could not be read, or not to its end."""
 
     def count(self, delivery: Delivery) -> None:
-        self.deliveries[delivery.verdict, delivery.reason] += 1
-        if delivery.verdict == "complete":
-            self.complete[delivery.evidence] += 1
+        self.judged[judged(delivery)] += 1
         self.covered_bytes += delivery.covered_bytes
         self.sent_bytes += delivery.bytes_sent or 0
         self.merged += delivery.hits
+
+    @property
+    def totals(self) -> Totals:
+        """What a store of the same lines tells, too; repeated hits are not `merged`."""
+        return Totals(self.hits, self.rejects, self.judged, self.merged, self.covered_bytes, self.sent_bytes)

@@ -18,9 +18,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
+from app.domain.totals import Totals
 from app.errors import SettingsError, UnreadableRecord
 from app.stores.ledger_contract import Ledgers
 from app.stores.readable import OnUnreadable
@@ -28,7 +29,6 @@ from app.stores.readable import OnUnreadable
 __all__ = [
     "DAY_S",
     "KINDS",
-    "Counts",
     "Key",
     "Mending",
     "Reads",
@@ -45,21 +45,6 @@ KINDS = ("raw", "reduced", "rejects")
 
 Key = tuple[str, str, str]
 """ip_address, user_agent, request"""
-
-
-class Counts(NamedTuple):
-    """What a store holds. Deliveries are the visible ones; sums are exact, integers of any size."""
-
-    hits: int
-    rejects: dict[str, int]
-    """By reason."""
-    deliveries: dict[str, int]
-    """By verdict."""
-    reasons: dict[tuple[str, str | None], int]
-    """Deliveries by (verdict, reason)."""
-    covered_bytes: int
-    bytes_sent: int
-    """Sum over the deliveries that know theirs."""
 
 
 def place(hit: Hit) -> tuple[float, str, int]:
@@ -122,7 +107,7 @@ class Reads(Protocol):
     ) -> list[Delivery]:
         """By the time of their latest hit, newest first."""
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> Totals:
         """Answers as fast for millions of deliveries as for none."""
 
     def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -88,7 +89,7 @@ def _play(path: str, order: str, seed: int, debug: bool, statistics: Statistics)
 
 
 def _report(order: str, statistics: Statistics) -> None:
-    found = statistics.deliveries
+    found = Counter(statistics.totals.reasons)
     others = sum(
         count
         for (verdict, reason), count in found.items()

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import stores as stores_command
+from app.domain.totals import Totals
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.contract import Counts
 from tests.stores import elastic
 from tests.stores.records import delivery, hit, reject
 
@@ -34,8 +34,8 @@ def _filled(own: Settings, name: str) -> None:
     asyncio.run(fill())
 
 
-def _counts(own: Settings, name: str) -> Counts:
-    async def count() -> Counts:
+def _counts(own: Settings, name: str) -> Totals:
+    async def count() -> Totals:
         store = open_store(name, own)
         await store.open()
         try:

@@ -15,8 +15,8 @@ LIFE = [
     delivery(8, verdict="partial", reason="gap", covered_bytes=10),
     delivery(16, verdict="unknown", reason="size_changed", covered_bytes=20),
     delivery(23, superseded_by=5.0, covered_bytes=20),
-    delivery(24, covered_bytes=30, bytes_sent=None),
-    delivery(25, covered_bytes=30, bytes_sent=2**70, final=True),
+    delivery(24, covered_bytes=30, bytes_sent=None, evidence="learned", hits=2**60),
+    delivery(25, covered_bytes=30, bytes_sent=2**70, evidence="resumed", hits=3, final=True),
 ]
 """One delivery as it grows: superseded once, and opened again by a hit that came later."""
 

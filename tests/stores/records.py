@@ -11,7 +11,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from app.domain.records import Delivery, Hit, Reject, raw_ids
-from app.stores.contract import Counts, Store
+from app.domain.totals import Judged, Totals
+from app.stores.contract import Store
 from app.stores.sqlite.store import SqliteStore
 
 SOURCE = "5f" * 16
@@ -106,21 +107,21 @@ def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
         connection.close()
 
 
-async def counted(store: Store) -> Counts:
+async def counted(store: Store) -> Totals:
     """The counts, taken by reading every record."""
     rejects: dict[str, int] = {}
-    deliveries: dict[str, int] = {}
-    reasons: dict[tuple[str, str | None], int] = {}
-    covered = sent = 0
+    judged: dict[Judged, int] = {}
+    merged = covered = sent = 0
     async for one in store.reads.all_rejects():
         rejects[one.reason] = rejects.get(one.reason, 0) + 1
     async for d in store.reads.all_deliveries():
-        deliveries[d.verdict] = deliveries.get(d.verdict, 0) + 1
-        reasons[d.verdict, d.reason] = reasons.get((d.verdict, d.reason), 0) + 1
+        name = d.verdict, d.reason, d.evidence
+        judged[name] = judged.get(name, 0) + 1
+        merged += d.hits
         covered += d.covered_bytes
         sent += d.bytes_sent or 0
     hits = len([one async for one in store.reads.all_hits()])
-    return Counts(hits, rejects, deliveries, reasons, covered, sent)
+    return Totals(hits, rejects, judged, merged, covered, sent)
 
 
 texts = st.text(st.characters(), max_size=20) | st.sampled_from(

@@ -18,7 +18,7 @@ from app.stores.elasticsearch.documents import DOCUMENTS
 from app.stores.sqlite.schema import VIEWS, columns_of
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import forms
-from tests.stores.records import delivery, hit, with_store
+from tests.stores.records import counted, delivery, hit, with_store
 
 
 def stored_form_1(path: Path, changes: str = "") -> Path:
@@ -41,6 +41,27 @@ async def everything(store: SqliteStore) -> tuple[list[Hit], list[Reject], list[
 def test_a_file_of_form_1_is_read(tmp_path: Path, read_only: bool) -> None:
     found = with_store(stored_form_1(tmp_path / "s.db"), everything, read_only=read_only)
     assert found == (forms.HITS, forms.REJECTS, forms.DELIVERIES)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_file_without_counts_by_evidence_tells_them_and_gets_them_if_it_is_written(
+    tmp_path: Path, read_only: bool
+) -> None:
+    path = stored_form_1(tmp_path / "s.db")
+
+    async def counts(store: SqliteStore) -> list[Any]:
+        return [await store.reads.counts(), await counted(store), await store.mending.miscounted()]
+
+    found, right, miscounted = with_store(path, counts, read_only=read_only)
+    assert found == right and not miscounted
+    assert sum(found.complete.values()) == sum(one.verdict == "complete" for one in forms.DELIVERIES) > 0
+
+    async def write(store: SqliteStore) -> list[Any]:
+        await store.writes.write_deliveries([delivery(99, evidence="resumed")])
+        return await counts(store)
+
+    found, right, miscounted = with_store(path, write)
+    assert found == right and not miscounted and found.complete["resumed"] == 1
 
 
 def test_documents_of_form_1_are_read() -> None:

@@ -87,7 +87,7 @@ async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reaso
     assert re.search(r"complete 1 33\.3 %", flat)
     assert re.search(r"partial 2 66\.6 %", flat)
     assert re.search(r"unknown 0 0 %", flat)
-    assert "partial bytes in the middle are missing 2 66.6 %" in flat
+    assert "partial middle missing (gap) bytes in the middle are missing 2 66.6 %" in flat
     assert re.search(r"bad_time\s*no date, or more than a day ahead\s*7", flat)
 
 

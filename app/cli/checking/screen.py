@@ -14,6 +14,7 @@ import click
 from app.checking.report import Difference, Report
 from app.errors import LogError, SettingsError, StoreError, UnknownForm, UnreadableRecord, WeblogsError
 from app.flows.registry import TOPICS
+from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
 from app.stores.contract import Reads, Store
@@ -188,10 +189,13 @@ def tell(report: Report, listing: Listing, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_summary(report)))
         return
-    for store, (hits, rejects) in report.lines.items():
+    for store, totals in report.totals.items():
+        rejects = sum(totals.rejects.values())
         click.echo(
-            f"{store}: {_counted(hits + rejects, 'line')}: {_counted(hits, 'hit')} and {_counted(rejects, 'reject')}"
+            f"{store}: {_counted(totals.hits + rejects, 'line')}: {_counted(totals.hits, 'hit')} and {_counted(rejects, 'reject')}"
         )
+        for line in table_lines([*hit_rows(totals), *delivery_rows(totals)]):
+            click.echo(f"  {line}")
     for (where, store, record), count in sorted(
         report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])
     ):
@@ -217,7 +221,11 @@ def _summary(report: Report) -> dict[str, Any]:
     return {
         "differences": report.differences,
         "found": named(report.found),
-        "lines": {store: {"hits": hits, "rejects": rejects} for store, (hits, rejects) in report.lines.items()},
+        "lines": {
+            store: {"hits": totals.hits, "rejects": sum(totals.rejects.values())}
+            for store, totals in report.totals.items()
+        },
+        "statistics": {store: totals.as_json for store, totals in report.totals.items()},
         "compared": named(report.compared),
         "mended": named(report.mended),
         "waiting": report.waiting,

@@ -152,7 +152,7 @@ def command(
     with failing_in_words(output_code=1), explained(STDOUT):
         if not quiet:
             click.echo("\n".join(report_lines(statistics)))
-            for hint in hints(statistics.deliveries, shlex.join(files), learn_sizes):
+            for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
                 click.echo(f"{writer.rows:,} deliveries in {output}")

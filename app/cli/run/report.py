@@ -5,15 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from app.domain.records import Delivery
+from app.domain.totals import Totals
 from app.output.columns import iso_time
+from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.settings import Settings
 from app.words import hints, ranges_text, reason_label, visible
-
-if TYPE_CHECKING:
-    from app.stores.contract import Counts
 
 __all__ = ["Findings", "findings", "found_lines", "where_lines"]
 
@@ -26,7 +25,7 @@ _WIDTH = 140
 class Findings(NamedTuple):
     """What a store holds."""
 
-    counts: Counts
+    counts: Totals
     examples: list[Delivery]
     """At most three, of different verdicts and reasons where there are such."""
 
@@ -57,20 +56,7 @@ def _different(deliveries: list[Delivery]) -> list[Delivery]:
 def found_lines(found: Findings) -> list[str]:
     """Counts, then the examples."""
     counts = found.counts
-    told = [("hits", counts.hits), ("rejects", sum(counts.rejects.values()))]
-    told += [(f"  {reason}", number) for reason, number in sorted(counts.rejects.items())]
-    told.append(("deliveries", sum(counts.deliveries.values())))
-    for verdict in _VERDICTS:
-        if number := counts.deliveries.get(verdict, 0):
-            told.append((f"  {verdict}", number))
-            reasons = {reason: n for (one, reason), n in counts.reasons.items() if one == verdict and reason and n}
-            told += [
-                (f"    {reason_label(reason)}", n) for reason, n in sorted(reasons.items(), key=lambda item: -item[1])
-            ]
-    told += [("covered bytes", counts.covered_bytes), ("sent bytes", counts.bytes_sent)]
-    width = max(len(name) for name, _ in told)
-    number_width = max(len(f"{number:,}") for _, number in told)
-    lines = [f"{name:<{width}}  {number:>{number_width},}" for name, number in told]
+    lines = table_lines([*hit_rows(counts), *delivery_rows(counts)])
     lines += [f"hint: {hint}" for hint in hints(counts.reasons)]
     for delivery in found.examples:
         lines += ["", *_example(delivery)]

@@ -16,6 +16,7 @@ from app.sources.identity.identifier import FINGERPRINT_BYTES
 
 __all__ = [
     "AUTO",
+    "MOST_SAMPLE_BYTES",
     "Beginning",
     "ReadOptions",
     "begin",
@@ -28,7 +29,8 @@ __all__ = [
 
 AUTO = "auto"
 _SAMPLE_BYTES = 64 << 10
-_MOST_BYTES = 1 << 20
+MOST_SAMPLE_BYTES = 1 << 20
+"""An input whose first bytes, this many, fit no format is not read."""
 _DETECT_LINES = 1000
 """This many lines are looked at for those that tell the format."""
 
@@ -108,7 +110,7 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
     )
     if form is None:
         # a line of endless length, or a sparse beginning, tells nothing: what comes behind it may
-        if not whole and len(sample) < _MOST_BYTES:
+        if not whole and len(sample) < MOST_SAMPLE_BYTES:
             return None
         raise UnknownFormat(
             f"{path}: no log format fits its first lines; name one with --format, `python -m app formats` lists them with examples"
@@ -119,7 +121,7 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
     start = _body_start(sample, rule)
     body = sample[start:]
     if len(body) < FINGERPRINT_BYTES:
-        if not whole and len(sample) < _MOST_BYTES:
+        if not whole and len(sample) < MOST_SAMPLE_BYTES:
             return None
         body = body[: body.rfind(b"\n") + 1] or body
     heads = Heads()

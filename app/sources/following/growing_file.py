@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from app.errors import UnknownFormat
-from app.sources.files.beginning import Beginning, ReadOptions, begin
+from app.sources.files.beginning import MOST_SAMPLE_BYTES, Beginning, ReadOptions, begin
 from app.sources.identity.identifier import Identifier, Seen
 from app.sources.replay.messages import Labels
 from app.sources.replay.run import Run
@@ -17,7 +17,6 @@ from app.sources.replay.source import Source
 __all__ = ["GrowingFile", "Truncated"]
 
 _REMEMBERED_BYTES = 1024
-_SAMPLE_BYTES = 64 << 10
 _SCAN_BYTES = 64 << 10
 _TELLING_LINES = 50
 """A file with this many lines that fit no format will not come to fit one."""
@@ -153,7 +152,7 @@ class GrowingFile:
         *,
         final: bool = False,
     ) -> bool:
-        sample = os.pread(self.fd, min(end, _SAMPLE_BYTES), 0)
+        sample = os.pread(self.fd, min(end, MOST_SAMPLE_BYTES), 0)
         beginning = self._beginning(sample, options, final)
         if beginning is None or not beginning.body:
             return False
@@ -173,7 +172,7 @@ class GrowingFile:
         try:
             return begin(sample, True, self.path, options)
         except UnknownFormat:
-            if not final and sample.count(b"\n") < _TELLING_LINES and len(sample) < _SAMPLE_BYTES:
+            if not final and sample.count(b"\n") < _TELLING_LINES and len(sample) < MOST_SAMPLE_BYTES:
                 return None
             self.is_unreadable = True
             raise

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from app.domain.totals import Judged, Totals
 from app.errors import StoreError
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.values import bigint, text_of
-from app.stores.contract import Counts
 
 __all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
 
@@ -41,12 +41,12 @@ class Counter:
         self._connection = connection
         self._writes = writes
         self._keeps = keeps
-        self._known: Counts | None = None
+        self._known: Totals | None = None
         self._taken_at = self._cost_s = 0.0
         self._at_writes = -1
-        self._walk: asyncio.Task[Counts] | None = None
+        self._walk: asyncio.Task[Totals] | None = None
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> Totals:
         """New ones, or the last known where new ones take longer than WAIT_S; waits for the very first that nobody has taken yet."""
         if self._known is not None and self._is_fresh():
             return self._known
@@ -70,7 +70,7 @@ class Counter:
         age_s = time.monotonic() - self._taken_at
         return age_s < COST_FACTOR * self._cost_s and (self._cost_s > SOON_S or self._at_writes == self._writes())
 
-    async def _take(self) -> Counts:
+    async def _take(self) -> Totals:
         begun, writes = time.monotonic(), self._writes()
         hits = 0
         rejects: dict[str, int] = {}
@@ -96,7 +96,7 @@ class Counter:
                 one.cancel()
             await asyncio.gather(*slices, return_exceptions=True)
             raise
-        counts = Counts(hits, rejects, tally.verdicts, tally.reasons, tally.covered_bytes, tally.bytes_sent)
+        counts = Totals(hits, rejects, tally.judged, tally.merged, tally.covered_bytes, tally.bytes_sent)
         self._known, self._taken_at, self._cost_s = counts, time.monotonic(), time.monotonic() - begun
         self._at_writes = writes
         if self._keeps:
@@ -106,49 +106,51 @@ class Counter:
     def _bound(self, name: str, lo: bytes, hi: bytes) -> Any:
         return self._connection.bound(name, (lo, hi), _PAGE_ROWS)
 
-    async def _keep(self, counts: Counts) -> None:
+    async def _keep(self, counts: Totals) -> None:
         """For other processes: a plain value, so that writing it twice is harmless."""
-        listed = [
-            *counts[:3],
-            [[*name, number] for name, number in counts.reasons.items()],
-            str(counts.covered_bytes),
-            str(counts.bytes_sent),
-        ]
+        judged = [[*name, number] for name, number in counts.judged.items()]
+        sums = map(str, (counts.merged, counts.covered_bytes, counts.bytes_sent))
         try:
-            await self._connection.ask(self._connection.bound("counts", (_NAME, json.dumps(listed).encode())))
+            await self._connection.ask(
+                self._connection.bound(
+                    "counts", (_NAME, json.dumps([counts.hits, counts.rejects, judged, *sums]).encode())
+                )
+            )
         except (StoreError, ValueError):  # a convenience only; ValueError: sums beyond what Python writes as decimals
             pass
 
-    async def _kept(self) -> Counts | None:
+    async def _kept(self) -> Totals | None:
         rows = await self._connection.ask(self._connection.bound("counts_taken", (_NAME,)))
         if not rows or not rows[0][0]:
             return None
-        hits, rejects, deliveries, reasons, covered, sent = json.loads(rows[0][0])
-        return Counts(hits, rejects, deliveries, {(one[0], one[1]): one[2] for one in reasons}, int(covered), int(sent))
+        hits, rejects, judged, *sums = json.loads(rows[0][0])
+        if isinstance(judged, dict):  # of a program before evidence was counted
+            return None
+        return Totals(hits, rejects, {(one[0], one[1], one[2]): one[3] for one in judged}, *map(int, sums))
 
 
 class _Deliveries:
     """Sums over the visible deliveries."""
 
     def __init__(self) -> None:
-        self.verdicts: dict[str, int] = {}
-        self.reasons: dict[tuple[str, str | None], int] = {}
+        self.judged: dict[Judged, int] = {}
+        self.merged = 0
         self.covered_bytes = 0
         self.bytes_sent = 0
 
     def add(self, rows: list[tuple[Any, ...]]) -> None:
-        for stored_verdict, stored_reason, covered, sent, superseded_by in rows:
+        for verdict, stored_reason, evidence, hits, covered, sent, superseded_by in rows:
             if superseded_by is not None:
                 continue
-            verdict = stored_verdict or ""
-            name = (verdict, None if stored_reason is None else text_of(stored_reason))
-            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
-            self.reasons[name] = self.reasons.get(name, 0) + 1
+            reason = None if stored_reason is None else text_of(stored_reason)
+            name = (verdict or "", reason, text_of(evidence) if evidence else "")
+            self.judged[name] = self.judged.get(name, 0) + 1
+            self.merged += hits or 0
             self.covered_bytes += covered or 0
             self.bytes_sent += sent or 0
 
 
-def _retrieved(walk: asyncio.Task[Counts]) -> None:
+def _retrieved(walk: asyncio.Task[Totals]) -> None:
     """A walk that failed after nobody waited for it any more is no news: the next one will tell."""
     if not walk.cancelled():
         walk.exception()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
+from app.domain.totals import Totals
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
@@ -27,7 +28,7 @@ from app.stores.cassandra.rows import (
     reject_of_row,
 )
 from app.stores.cassandra.values import big, bigint, double, int32, text_of
-from app.stores.contract import Counts, Key, place
+from app.stores.contract import Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 
 __all__ = ["SEARCHED_KEYS", "SEARCH_S", "CassandraReads"]
@@ -83,7 +84,7 @@ class CassandraReads:
         async for rows in self._connection.pages(self._connection.bound(name, values, page_rows)):
             yield rows
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> Totals:
         """Exact where counting takes little; of millions of rows the last counts taken, while new ones are under way."""
         await self._opened()
         return await self._counter.counts()

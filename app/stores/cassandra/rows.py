@@ -353,6 +353,7 @@ def read_statements(keyspace: str) -> dict[str, str]:
             f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} GROUP BY reason, bucket"
         ),
         "count_deliveries": (
-            f"SELECT verdict, reason, covered, bytes_sent, superseded_by FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}"
+            f"SELECT verdict, reason, evidence, hits, covered, bytes_sent, superseded_by "
+            f"FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}"
         ),
     }

@@ -29,6 +29,7 @@ __all__ = [
     "encode",
     "hit_document",
     "hit_of",
+    "is_summed",
     "key_id",
     "key_of",
     "reject_document",
@@ -291,6 +292,11 @@ def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
     return kept, len(kept) == len(pairs) and all(hi <= LONGEST for _, hi in pairs)
 
 
+def is_summed(delivery: Delivery) -> bool:
+    """Whether Elasticsearch can sum its bytes."""
+    return 0 <= delivery.covered_bytes < _SUMMABLE and 0 <= (delivery.bytes_sent or 0) < _SUMMABLE
+
+
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that cannot be kept."""
     fits = DELIVERIES.fit(delivery)
@@ -301,9 +307,8 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     named = key_id(delivery.ip_address, delivery.user_agent, delivery.request)
     superseded = delivery.superseded_by is not None
     document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
-    covered, sent = delivery.covered_bytes, delivery.bytes_sent or 0
-    low = (1 << SUM_SHIFT) - 1
-    if 0 <= covered < _SUMMABLE and 0 <= sent < _SUMMABLE:
+    if is_summed(delivery):
+        covered, sent, low = delivery.covered_bytes, delivery.bytes_sent or 0, (1 << SUM_SHIFT) - 1
         document.sums = Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     else:
         document.unsummed = True

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, Sum
-from app.stores.contract import Counts, Key
+from app.domain.totals import Judged, Totals
+from app.stores.contract import Key
 from app.stores.elasticsearch.documents import SUM_SHIFT, key_id
 from app.stores.elasticsearch.schema import VISIBLE
 from app.stores.readable import event_reader, sum_reader
 
 __all__ = [
+    "FEW_HITS",
     "SEARCHED_CHARS",
     "UNSUMMED",
     "counting",
@@ -31,8 +33,12 @@ SEARCHED_CHARS = 200
 Event = TypeVar("Event", bound=tuple[Any, ...])
 _MOST_CUTS = 12
 _MOST_NAMES = 10_000
-UNSUMMED: dict[str, Any] = {"bool": {"filter": [{"term": {"unsummed": True}}, VISIBLE]}}
-"""Deliveries whose bytes are too many for sums of doubles."""
+FEW_HITS = 1 << 31
+"""Fewer hits than this are summed by Elasticsearch."""
+_HAS_FEW = {"range": {"hits": {"lt": FEW_HITS}}}
+_UNSUMMED = {"bool": {"should": [{"term": {"unsummed": True}}, {"bool": {"must_not": [_HAS_FEW]}}]}}
+UNSUMMED: dict[str, Any] = {"bool": {"filter": [_UNSUMMED, VISIBLE]}}
+"""Deliveries whose bytes or hits are too many for sums of doubles."""
 _SUMS = ("covered_high", "covered_low", "sent_high", "sent_low")
 
 
@@ -94,30 +100,31 @@ def rejects_by_reason() -> dict[str, Any]:
 
 
 def counting() -> dict[str, Any]:
-    """Visible deliveries by verdict and reason, with sums of their bytes in two halves."""
+    """Visible deliveries by verdict, reason and evidence, with the sum of their hits, and of their bytes in two halves."""
     sums = {name: {"sum": {"field": f"sums.{name}"}} for name in _SUMS}
-    reasons = {"terms": {"field": "reason", "missing": "", "size": 1000}}
+    evidence = {"terms": {"field": "evidence", "missing": "", "size": 1000}}
+    reasons = {"terms": {"field": "reason", "missing": "", "size": 1000}, "aggs": {"evidence": evidence}}
     verdicts = {"terms": {"field": "verdict", "size": 1000}, "aggs": {"reasons": reasons}}
-    beyond = {"filter": {"term": {"unsummed": True}}}
+    merged = {"filter": _HAS_FEW, "aggs": {"hits": {"sum": {"field": "hits"}}}}
     return {
         "size": 0,
         "query": {"bool": {"filter": [VISIBLE]}},
-        "aggs": {"verdicts": verdicts, "unsummed": beyond, **sums},
+        "aggs": {"verdicts": verdicts, "unsummed": {"filter": _UNSUMMED}, "merged": merged, **sums},
     }
 
 
-def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, Any]) -> Counts:
+def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, Any]) -> Totals:
     """From the number of hits and the answers to the two searches above; without what is UNSUMMED."""
     by_reject = {bucket["key"]: bucket["doc_count"] for bucket in rejects.get("reasons", {}).get("buckets", ())}
-    by_verdict: dict[str, int] = {}
-    reasons: dict[tuple[str, str | None], int] = {}
+    judged: dict[Judged, int] = {}
     for verdict in deliveries.get("verdicts", {}).get("buckets", ()):
-        by_verdict[verdict["key"]] = verdict["doc_count"]
         for reason in verdict["reasons"]["buckets"]:
-            reasons[verdict["key"], reason["key"] or None] = reason["doc_count"]
+            for evidence in reason["evidence"]["buckets"]:
+                judged[verdict["key"], reason["key"] or None, evidence["key"]] = evidence["doc_count"]
+    merged = int(deliveries["merged"]["hits"]["value"]) if "merged" in deliveries else 0
     sums = [int(deliveries[name]["value"]) if name in deliveries else 0 for name in _SUMS]
     covered, sent = ((sums[at] << SUM_SHIFT) + sums[at + 1] for at in (0, 2))
-    return Counts(hits, by_reject, by_verdict, reasons, covered, sent)
+    return Totals(hits, by_reject, judged, merged, covered, sent)
 
 
 def sums_of(kind: CountedKind[Any]) -> Callable[[Mapping[str, Any]], Sum]:

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
 from app.domain.records import Delivery, Hit, Reject, key_text
+from app.domain.totals import Totals
 from app.errors import StoreRefused
-from app.stores.contract import Counts, Key, place
+from app.stores.contract import Key, place
 from app.stores.elasticsearch import queries
 from app.stores.elasticsearch.connection import Connection
-from app.stores.elasticsearch.documents import delivery_of, hit_of, key_of, reject_of
+from app.stores.elasticsearch.documents import delivery_of, hit_of, is_summed, key_of, reject_of
 from app.stores.elasticsearch.names import Names
 from app.stores.readable import OnUnreadable, readable, reader_of
 
@@ -126,17 +127,20 @@ class ElasticsearchReads:
         body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
         return [_delivery(one) for one in (await self._search(self._reduced, body))["hits"]["hits"]]
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> Totals:
         hits = (await self._search(self._raw, {"size": 0, "track_total_hits": True}))["hits"]["total"]["value"]
         rejects = (await self._search(self._rejects, queries.rejects_by_reason())).get("aggregations", {})
         deliveries = (await self._search(self._reduced, queries.counting())).get("aggregations", {})
         counts = queries.counts_of(hits, rejects, deliveries)
-        covered, sent = counts.covered_bytes, counts.bytes_sent
+        merged, covered, sent = counts.merged, counts.covered_bytes, counts.bytes_sent
         if deliveries.get("unsummed", {}).get("doc_count"):
             async for one in self._walk(self._reduced, queries.UNSUMMED, _delivery):
-                covered += one.covered_bytes
-                sent += one.bytes_sent or 0
-        return counts._replace(covered_bytes=covered, bytes_sent=sent)
+                if one.hits >= queries.FEW_HITS:
+                    merged += one.hits
+                if not is_summed(one):
+                    covered += one.covered_bytes
+                    sent += one.bytes_sent or 0
+        return counts._replace(merged=merged, covered_bytes=covered, bytes_sent=sent)
 
     def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:
         return self._walk(self._reduced, queries.newest(None, superseded), _delivery)

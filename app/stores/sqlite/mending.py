@@ -11,14 +11,14 @@ from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
 from app.stores.sqlite.bulk import BAD_ROW, slices
 from app.stores.sqlite.rows import given_id, key_name, stored, text
-from app.stores.sqlite.tallies import tallies_differ, write_tallies
+from app.stores.sqlite.tallies import COUNTED, tallies_differ, write_tallies
 from app.stores.sqlite.threads import SqliteThreads, reading, writing
 from app.stores.sqlite.writer import SqliteTransaction, SqliteWriter
 
 __all__ = ["SqliteMending"]
 
 _AT_ONCE = 256
-_STANDING = "delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent"
+_STANDING = f"delivery_no, superseded_by IS NULL, {', '.join(COUNTED)}"
 
 
 class SqliteMending:
@@ -106,7 +106,8 @@ def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, flo
             (key_name(*key), float(start)),
         ).fetchone()
         if row is not None:
-            tallies.add_row(row[1:], -1)
+            if row[1]:
+                tallies.add_delivery(row[2:], -1)
             connection.execute("DELETE FROM deliveries WHERE delivery_no = ?", row[:1])
 
 
@@ -117,12 +118,12 @@ def _delete_raw(inside: SqliteTransaction, kind: str, records: Sequence[Hit] | S
         these = numbers[begin:end]
         chosen = f"{kind[:-1]}_no IN ({','.join('?' * len(these))})"
         if kind == "hits":
-            tallies.add("hits", "", "", -len(these))
+            tallies.add("hits", "", -len(these))
         else:
             for reason, count in connection.execute(
                 f"SELECT reason, count(*) FROM rejects WHERE {chosen} GROUP BY reason", these
             ):
-                tallies.add("rejects", "", text(reason), -count)
+                tallies.add("rejects", text(reason), -count)
         connection.execute(f"DELETE FROM {kind} WHERE {chosen}", these)
 
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject
-from app.stores.contract import Counts, Key, place
+from app.domain.totals import Totals
+from app.stores.contract import Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 from app.stores.sqlite.names import RawIds
 from app.stores.sqlite.rows import delivery_of_row, hit_of_row, key_name, reject_of_row, text
@@ -22,7 +23,6 @@ SEARCHED_KEYS = 500_000
 """A search by a part of the key looks at this many of the newest keys."""
 
 _KEY = ", ".join(f"keys.{name}" for name in KEY)
-_TALLIES = "SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies"
 Record = TypeVar("Record")
 
 
@@ -123,11 +123,12 @@ class SqliteReads:
         found.sort(key=lambda delivery: delivery.last, reverse=True)
         return found[:limit]
 
-    def _counts(self) -> Counts:
-        return read_counts(self._rows(_TALLIES))
+    def _counts(self) -> Totals:
+        with self._reader.connection() as connection:
+            return read_counts(connection)
 
     @reading
-    def counts(self) -> Counts:
+    def counts(self) -> Totals:
         return self._counts()
 
     def all_deliveries(self, superseded: bool = False) -> AsyncIterator[Delivery]:

@@ -12,7 +12,7 @@ from app.stores.contract import DAY_S
 from app.stores.ledger_contract import Ledgers
 from app.stores.sqlite.bulk import slices
 from app.stores.sqlite.rows import text
-from app.stores.sqlite.tallies import Tallies
+from app.stores.sqlite.tallies import COUNTED, Tallies
 from app.stores.sqlite.threads import SqliteThreads
 from app.stores.sqlite.writer import SqliteWriter
 
@@ -78,7 +78,7 @@ def _delete_hits(connection: sqlite3.Connection, tallies: Tallies, first: int, e
     in_slice = "SELECT json_group_array(DISTINCT key_no) FROM hits WHERE hit_no BETWEEN ? AND ?"
     keys = json.loads(connection.execute(in_slice, (first, end)).fetchone()[0])
     deleted = connection.execute("DELETE FROM hits WHERE hit_no BETWEEN ? AND ?", (first, end)).rowcount
-    tallies.add("hits", "", "", -deleted)
+    tallies.add("hits", "", -deleted)
     _delete_lone_keys(connection, keys)
     return deleted
 
@@ -86,7 +86,7 @@ def _delete_hits(connection: sqlite3.Connection, tallies: Tallies, first: int, e
 def _delete_rejects(connection: sqlite3.Connection, tallies: Tallies, first: int, end: int) -> int:
     by_reason = "SELECT reason, count(*) FROM rejects WHERE reject_no BETWEEN ? AND ? GROUP BY reason"
     for reason, count in connection.execute(by_reason, (first, end)):
-        tallies.add("rejects", "", text(reason), -count)
+        tallies.add("rejects", text(reason), -count)
     return connection.execute("DELETE FROM rejects WHERE reject_no BETWEEN ? AND ?", (first, end)).rowcount
 
 
@@ -94,7 +94,7 @@ def _delete_deliveries(writer: SqliteWriter, before: float) -> int | None:
     """One slice of the deliveries last written before that time: how many went, or None where there are none left."""
     with writer.transaction("delete old records from") as (connection, tallies):
         old = connection.execute(
-            "SELECT key_no, delivery_no, superseded_by IS NULL, verdict, reason, covered_bytes, bytes_sent "
+            f"SELECT key_no, delivery_no, superseded_by IS NULL, {', '.join(COUNTED)} "
             "FROM deliveries WHERE ingested < ? ORDER BY ingested LIMIT ?",
             (before, SLICE_ROWS),
         ).fetchall()
@@ -106,7 +106,8 @@ def _delete_deliveries(writer: SqliteWriter, before: float) -> int | None:
                 f"DELETE FROM deliveries WHERE delivery_no IN ({marks})", [row[1] for row in old[begin:end]]
             )
         for row in old:
-            tallies.add_row(row[2:], -1)
+            if row[2]:
+                tallies.add_delivery(row[3:], -1)
         _delete_lone_keys(connection, sorted({row[0] for row in old}))
     writer.forget_names()
     return len(old)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind
 from app.errors import UnknownStoreForm
 from app.stores.sqlite.ledger_schema import statements
 from app.stores.sqlite.rows import TABLES, definition
+from app.stores.sqlite.tallies import are_kept, write_tallies
 
 __all__ = ["FORM", "VIEWS", "add_missing", "check_form", "columns_of", "create", "form_of"]
 
@@ -89,14 +91,17 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 
 def create(connection: sqlite3.Connection) -> None:
     """All tables, in an empty file. Within a transaction."""
-    definitions = {table: ",\n    ".join(map(definition, fields)) for table, fields in TABLES.items()}
-    schema = _SCHEMA.read_text(encoding="utf-8")
-    for table, columns in definitions.items():
-        schema = schema.replace(f"{{{table}}}", columns)
-    _run(connection, schema)
+    _run(connection, _schema())
     for view in VIEWS.values():
         connection.execute(view)
     connection.execute(f"PRAGMA user_version = {FORM}")
+
+
+def _schema() -> str:
+    schema = _SCHEMA.read_text(encoding="utf-8")
+    for table, fields in TABLES.items():
+        schema = schema.replace(f"{{{table}}}", ",\n    ".join(map(definition, fields)))
+    return schema
 
 
 def add_missing(connection: sqlite3.Connection) -> None:
@@ -106,6 +111,10 @@ def add_missing(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     for table, field in _missing_columns(connection):  # still: nobody else was first
         connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
+    if not are_kept(connection):
+        connection.execute("DROP TABLE tallies")
+        _run(connection, re.search(r"CREATE TABLE tallies .*?;", _schema(), re.DOTALL)[0])  # type: ignore[index]
+        write_tallies(connection)
     for name, view in VIEWS.items():
         if _written(connection, name) != view:
             connection.execute(f"DROP VIEW IF EXISTS {name}")
@@ -120,6 +129,7 @@ def add_missing(connection: sqlite3.Connection) -> None:
 def _lacks_something(connection: sqlite3.Connection) -> bool:
     return (
         bool(_missing_columns(connection))
+        or not are_kept(connection)
         or any(_written(connection, name) != view for name, view in VIEWS.items())
         or _lacks_ledgers(connection)
     )

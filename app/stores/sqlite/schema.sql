@@ -64,8 +64,10 @@ CREATE TABLE tallies (
     kind TEXT NOT NULL,   -- hits, rejects or deliveries (the visible ones)
     verdict NOT NULL,     -- '' where it does not apply
     reason NOT NULL,      -- '' for none
+    evidence NOT NULL,    -- '' where it does not apply
     records NOT NULL,
+    merged NOT NULL,      -- hits in the deliveries
     covered_bytes NOT NULL,
     bytes_sent NOT NULL,
-    PRIMARY KEY (kind, verdict, reason)
+    PRIMARY KEY (kind, verdict, reason, evidence)
 ) WITHOUT ROWID;

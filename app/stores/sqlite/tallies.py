@@ -3,65 +3,67 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.stores.contract import Counts
+from app.domain.totals import Judged, Totals
 from app.stores.sqlite.rows import number, stored, text
 
-__all__ = ["Tallies", "counted_tallies", "read_counts", "tallies_differ", "write_tallies"]
+__all__ = ["COUNTED", "Tallies", "are_kept", "read_counts", "tallies_differ", "write_tallies"]
+
+COUNTED = ("verdict", "reason", "evidence", "hits", "covered_bytes", "bytes_sent")
+"""Columns of a delivery that `Tallies.add_delivery` takes."""
+_NAMES, _SUMS = "kind, verdict, reason, evidence", "records, merged, covered_bytes, bytes_sent"
+_Row = tuple[str, ...]
 
 
 class Tallies:
     """Changes gathered during one transaction, then added to the table `tallies`."""
 
     def __init__(self) -> None:
-        self._changes: dict[tuple[str, str, str], list[int]] = {}
+        self._changes: dict[_Row, list[int]] = {}
 
-    def add(
-        self, kind: str, verdict: str, reason: str | None, records: int, covered_bytes: int = 0, bytes_sent: int = 0
-    ) -> None:
-        name = (kind, verdict, reason or "")
+    def add(self, kind: str, reason: str, records: int) -> None:
+        """Hits, or rejects of one reason."""
+        self._sums(kind, "", reason, "")[0] += records
+
+    def add_delivery(self, delivery: Sequence[Any], records: int) -> None:
+        """A visible one: its COUNTED, as they are stored; `records` is 1 or -1."""
+        verdict, reason, evidence, *sums = delivery
+        change = self._sums("deliveries", text(verdict), text(reason) or "", text(evidence))
+        change[0] += records
+        for at, value in enumerate(sums, 1):
+            change[at] += records * (number(value) or 0)
+
+    def _sums(self, *name: str) -> list[int]:
         change = self._changes.get(name)
         if change is None:
-            change = self._changes[name] = [0, 0, 0]
-        change[0] += records
-        change[1] += covered_bytes
-        change[2] += bytes_sent
-
-    def add_row(self, row: Sequence[Any], records: int) -> None:
-        """A delivery as it is stored: visible, verdict, reason, covered_bytes, bytes_sent; `records` is 1 or -1."""
-        visible, verdict, reason, covered_bytes, bytes_sent = row
-        if visible:
-            self.add(
-                "deliveries",
-                verdict,
-                reason,
-                records,
-                records * number(covered_bytes),
-                records * (number(bytes_sent) or 0),
-            )
+            change = self._changes[name] = [0, 0, 0, 0]
+        return change
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Adds in Python, where integers do not overflow."""
         for name, change in self._changes.items():
             where = tuple(map(stored, name))
             row = connection.execute(
-                "SELECT records, covered_bytes, bytes_sent FROM tallies WHERE kind = ? AND verdict = ? AND reason = ?",
-                where,
-            ).fetchone() or (0, 0, 0)
+                f"SELECT {_SUMS} FROM tallies WHERE kind = ? AND verdict = ? AND reason = ? AND evidence = ?", where
+            ).fetchone() or (0, 0, 0, 0)
             sums = [stored(number(old) + new) for old, new in zip(row, change, strict=True)]
-            connection.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?)", (*where, *sums))
+            connection.execute("INSERT OR REPLACE INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*where, *sums))
 
 
-def read_counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
-    """From all rows of the table."""
-    hits, covered, sent = 0, 0, 0
+def are_kept(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the table as it is today; one that an older program made gets it when it is opened for writing."""
+    return any(row[1] == "merged" for row in connection.execute("PRAGMA table_info(tallies)"))
+
+
+def read_counts(connection: sqlite3.Connection) -> Totals:
+    """From the table, or from the records if it is an old one."""
+    rows: Mapping[_Row, Sequence[int]] = _held(connection) if are_kept(connection) else _counted(connection)
     rejects: dict[str, int] = {}
-    deliveries: dict[str, int] = {}
-    reasons: dict[tuple[str, str | None], int] = {}
-    for kind, stored_verdict, stored_reason, stored_records, covered_bytes, bytes_sent in rows:
-        verdict, reason, records = text(stored_verdict), text(stored_reason), number(stored_records)
+    judged: dict[Judged, int] = {}
+    hits = merged = covered = sent = 0
+    for (kind, verdict, reason, evidence), (records, *sums) in rows.items():
         if not records:
             continue
         if kind == "hits":
@@ -69,43 +71,39 @@ def read_counts(rows: Iterable[tuple[Any, ...]]) -> Counts:
         elif kind == "rejects":
             rejects[reason] = records
         else:
-            deliveries[verdict] = deliveries.get(verdict, 0) + records
-            reasons[verdict, reason or None] = records
-            covered += number(covered_bytes)
-            sent += number(bytes_sent)
-    return Counts(hits, rejects, deliveries, reasons, covered, sent)
+            judged[verdict, reason or None, evidence] = records
+            merged, covered, sent = merged + sums[0], covered + sums[1], sent + sums[2]
+    return Totals(hits, rejects, judged, merged, covered, sent)
 
 
-def counted_tallies(connection: sqlite3.Connection) -> dict[tuple[Any, ...], list[int]]:
-    """The rows of the table as they must be, by (kind, verdict, reason), from looking at every record."""
-    found: dict[tuple[Any, ...], list[int]] = {
-        ("hits", "", ""): [connection.execute("SELECT count(*) FROM hits").fetchone()[0], 0, 0]
-    }
+def _held(connection: sqlite3.Connection) -> dict[_Row, list[int]]:
+    rows = connection.execute(f"SELECT {_NAMES}, {_SUMS} FROM tallies")
+    return {tuple(map(text, row[:4])): list(map(number, row[4:])) for row in rows}
+
+
+def _counted(connection: sqlite3.Connection) -> dict[_Row, list[int]]:
+    """The rows of the table as they must be, from looking at every record."""
+    tallies = Tallies()
+    tallies.add("hits", "", connection.execute("SELECT count(*) FROM hits").fetchone()[0])
     for reason, count in connection.execute("SELECT reason, count(*) FROM rejects GROUP BY reason"):
-        found["rejects", "", text(reason)] = [count, 0, 0]
-    rows = connection.execute(
-        "SELECT verdict, reason, covered_bytes, bytes_sent FROM deliveries WHERE superseded_by IS NULL"
-    )
-    for verdict, reason, covered_bytes, bytes_sent in rows:
-        sums = found.setdefault(("deliveries", text(verdict), text(reason) or ""), [0, 0, 0])
-        sums[0] += 1
-        sums[1] += number(covered_bytes)
-        sums[2] += number(bytes_sent) or 0
-    return {name: sums for name, sums in found.items() if sums[0]}
+        tallies.add("rejects", text(reason), count)
+    for row in connection.execute(f"SELECT {', '.join(COUNTED)} FROM deliveries WHERE superseded_by IS NULL"):
+        tallies.add_delivery(row, 1)
+    return {name: sums for name, sums in tallies._changes.items() if sums[0]}  # noqa: SLF001
 
 
 def tallies_differ(connection: sqlite3.Connection) -> bool:
     """Whether the table says anything else than the records do. Within one transaction."""
-    rows = connection.execute("SELECT kind, verdict, reason, records, covered_bytes, bytes_sent FROM tallies")
-    held = {tuple(map(text, row[:3])): list(map(number, row[3:])) for row in rows}
-    return {name: sums for name, sums in held.items() if any(sums)} != counted_tallies(connection)
+    if not are_kept(connection):
+        return False
+    return {name: sums for name, sums in _held(connection).items() if any(sums)} != _counted(connection)
 
 
 def write_tallies(connection: sqlite3.Connection) -> None:
     """Make the table what the records say. Within one transaction."""
-    right = counted_tallies(connection)
+    right = _counted(connection)
     connection.execute("DELETE FROM tallies")
     connection.executemany(
-        "INSERT INTO tallies VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO tallies VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [tuple(map(stored, (*name, *sums))) for name, sums in right.items()],
     )

@@ -10,7 +10,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.domain.fields import HIT, KEY, REJECT
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject, newest_by
 from app.stores.sqlite.bulk import Insert, lookup
 from app.stores.sqlite.connections import failure, open_for_writing
@@ -26,7 +26,7 @@ from app.stores.sqlite.rows import (
     plain_of_reject,
 )
 from app.stores.sqlite.schema import check_form
-from app.stores.sqlite.tallies import Tallies
+from app.stores.sqlite.tallies import COUNTED, Tallies
 
 __all__ = ["INGEST_GRAIN_S", "SqliteTransaction", "SqliteWriter"]
 
@@ -47,7 +47,8 @@ _identity_of_hit, _identity_of_reject = (
     table.picker(tuple(table[name] for name in ("raw_id", "source", "position"))) for table in (HIT, REJECT)
 )
 _reason_of = itemgetter(REJECT.at["reason"])
-_STANDING = ("t.version", "t.superseded_by IS NULL", "t.verdict", "t.reason", "t.covered_bytes", "t.bytes_sent")
+_STANDING = ("t.version", "t.superseded_by IS NULL", *(f"t.{name}" for name in COUNTED))
+_counted = DELIVERY.picker(tuple(DELIVERY[name] for name in COUNTED))
 _Name = tuple[int, float]
 """key_no and window_start"""
 
@@ -125,7 +126,7 @@ class SqliteWriter:
         refused: list[tuple[Hit, str]] = []
         rows, kept = self._hit_rows(connection, hits, refused)
         added = self._insert(connection, "hits", "hit_no", _INSERT_HITS, rows, kept, refused)
-        tallies.add("hits", "", "", added)
+        tallies.add("hits", "", added)
         return refused
 
     def _hit_rows(
@@ -162,7 +163,7 @@ class SqliteWriter:
         for reason, same in by_reason.items():
             rows, kept = self._reject_rows(connection, same, refused)
             added = self._insert(connection, "rejects", "reject_no", _INSERT_REJECTS, rows, kept, refused)
-            tallies.add("rejects", "", reason, added)
+            tallies.add("rejects", reason, added)
         return refused
 
     def _reject_rows(
@@ -228,12 +229,10 @@ class SqliteWriter:
             if index in bad:
                 refused.append((delivery, bad[index]))
                 continue
-            if name in current:
-                tallies.add_row(current[name][2:], -1)
+            if name in current and current[name][2]:
+                tallies.add_delivery(current[name][3:], -1)
             if delivery.superseded_by is None:
-                tallies.add(
-                    "deliveries", delivery.verdict, delivery.reason, 1, delivery.covered_bytes, delivery.bytes_sent or 0
-                )
+                tallies.add_delivery(_counted(delivery), 1)
         return refused
 
     def _best(

@@ -16,7 +16,7 @@ from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.words import VERDICTS
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "keys_of_text"]
+__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "answer_statistics", "keys_of_text"]
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -65,6 +65,13 @@ async def answer_key_hash(request: web.Request) -> web.Response:
         keys = await parts.store.reads.keys_by_hash(_hash(query))
         known = _known(keys, [delivery for key in keys for delivery in await parts.store.reads.deliveries_of(*key)])
     return _answer([delivery for delivery in known if verdict in (None, delivery.verdict)][:limit], part)
+
+
+async def answer_statistics(request: web.Request) -> web.Response:
+    """What the store holds, in the numbers of `reduce` and `check`."""
+    async with asyncio.timeout(STORE_TIMEOUT_S):
+        totals = await request.app[PARTS].store.reads.counts()
+    return json_answer({"success": True, **totals.as_json})
 
 
 async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:

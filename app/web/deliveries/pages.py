@@ -13,8 +13,9 @@ from yarl import URL
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.domain.requests import key_request, query_rule
+from app.domain.totals import Totals
 from app.errors import StoreError
-from app.stores.contract import Counts, Key
+from app.stores.contract import Key
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
@@ -48,7 +49,7 @@ class _FoundKey(NamedTuple):
 class _Stored(NamedTuple):
     """What the dashboard shows of the store."""
 
-    counts: Counts
+    counts: Totals
     newest: list[DeliveryView]
     found: list[_FoundKey]
     votes: VotesView | None
@@ -107,7 +108,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         stored=stored,
         stack=stack_parts(stored.counts.deliveries) if stored else [],
         hints=hints(stored.counts.reasons) if stored else [],
-        reasons=reason_rows(stored.counts.reasons) if stored else [],
+        reasons=reason_rows(stored.counts) if stored else [],
         rejects=stored.counts.rejects if stored and stored.counts.rejects else snapshot.rejects,
         rejects_since_start=bool(stored and not stored.counts.rejects and snapshot.rejects),
         sources=heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]),

@@ -9,7 +9,9 @@ from urllib.parse import quote, urlencode
 from app.domain.coverage import CELLS, Piece, coverage_pieces
 from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
-from app.words import VERDICTS, count_text, reason_text, resumed_text, size_text
+from app.domain.totals import Totals
+from app.output.statistics import complete_rows
+from app.words import VERDICTS, count_text, reason_label, reason_text, resumed_text, size_text
 
 __all__ = [
     "MAX_LISTED_RANGES",
@@ -138,7 +140,9 @@ class StackPart(NamedTuple):
 
 class ReasonRow(NamedTuple):
     verdict: str
-    reason: str | None
+    label: str
+    """As reports name it; empty for all of a verdict."""
+    why: str
     number: int
 
 
@@ -161,8 +165,20 @@ def stack_parts(deliveries: Mapping[str, int]) -> list[StackPart]:
     return parts
 
 
-def reason_rows(reasons: Mapping[tuple[str, str | None], int]) -> list[ReasonRow]:
-    """Deliveries by verdict and reason, verdicts in their order, the most frequent reason first."""
+def reason_rows(totals: Totals) -> list[ReasonRow]:
+    """Deliveries by verdict and reason, verdicts in their order, the most frequent reason first; complete ones by evidence, too."""
     order = list(VERDICTS)
-    rows = [ReasonRow(verdict, reason, number) for (verdict, reason), number in reasons.items() if number]
-    return sorted(rows, key=lambda row: (order.index(row.verdict) if row.verdict in order else len(order), -row.number))
+    rows = [
+        ReasonRow(verdict, reason_label(reason), reason_text(verdict, reason), number)
+        for (verdict, reason), number in totals.reasons.items()
+        if number
+    ]
+    rows += [ReasonRow("complete", label, "", number) for label, number in complete_rows(totals)]
+    return sorted(
+        rows,
+        key=lambda row: (
+            order.index(row.verdict) if row.verdict in order else len(order),
+            bool(row.verdict == "complete" and row.label),
+            -row.number,
+        ),
+    )

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _JSON_PATHS = (
-    *("/deliveries", "/weblogs", "/health", "/metrics"),
+    *("/deliveries", "/weblogs", "/health", "/metrics", "/statistics"),
     *("/vote", "/votes", "/result", "/voting_distribution", "/candidates", "/users", "/spending", "/openapi.json"),
 )
 

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from app.domain.totals import Totals
 from app.errors import StoreError
 from app.stores.contract import Store
 from app.web.service.health import progress_problems, store_problem
@@ -71,7 +72,7 @@ def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
 
 
-def _stores(snapshot: Snapshot, up: Mapping[str, bool], verdicts: Mapping[str, int] | None) -> Iterable[Metric]:
+def _stores(snapshot: Snapshot, up: Mapping[str, bool], totals: Totals | None) -> Iterable[Metric]:
     backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
     yield _labelled(backlog, snapshot.backlog)
     yield _labelled(
@@ -83,10 +84,16 @@ def _stores(snapshot: Snapshot, up: Mapping[str, bool], verdicts: Mapping[str, i
     yield _labelled(retries, snapshot.store_retries)
     refused = CounterMetricFamily("weblogs_store_refused", "Records that the store refused for good.", labels=["store"])
     yield _labelled(refused, snapshot.store_refused)
-    if verdicts is not None:
+    if totals is not None:
         yield _labelled(
             GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]),
-            verdicts,
+            totals.deliveries,
+        )
+        yield _labelled(
+            GaugeMetricFamily(
+                "weblogs_complete_deliveries", "Complete deliveries, by what they rest on.", labels=["evidence"]
+            ),
+            totals.complete,
         )
 
 
@@ -100,11 +107,11 @@ class _Worker:
         return self._families
 
 
-async def _verdicts(store: Store) -> dict[str, int] | None:
-    """Deliveries by verdict; None if the store does not tell them in time."""
+async def _totals(store: Store) -> Totals | None:
+    """What the store counts; None if it does not tell it in time."""
     try:
         async with asyncio.timeout(STORE_TIMEOUT_S):
-            return (await store.reads.counts()).deliveries
+            return await store.reads.counts()
     except (StoreError, TimeoutError):
         return None
 
@@ -115,9 +122,9 @@ async def answer_metrics(request: web.Request) -> web.Response:
     snapshot = parts.status.snapshot()
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
     pings = asyncio.gather(*map(store_problem, parts.stores))
-    verdicts, troubles = await asyncio.gather(_verdicts(parts.store), pings)
+    totals, troubles = await asyncio.gather(_totals(parts.store), pings)
     up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
     registry = CollectorRegistry()
-    registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, verdicts)]))
+    registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, totals)]))
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -107,6 +107,17 @@ _SCHEMAS: Json = {
     "Result": _RESULT,
     "Distribution": _DISTRIBUTION,
 }
+_JUDGED = {"verdict": _TEXT, "reason": _or_null(_TEXT), "evidence": _TEXT, "deliveries": _COUNT}
+_BY_NAME: Json = {"type": "object", "additionalProperties": _COUNT}
+_STATISTICS = _object(
+    {
+        **dict.fromkeys(("hits", "hits_not_counted", "covered_bytes", "sent_bytes"), _COUNT),
+        "success": {"const": True},
+        "rejects": _BY_NAME,
+        "deliveries": _BY_NAME,
+        "judged": _list(_object(_JUDGED)),
+    }
+)
 _SAYS = {
     400: "Something in the request is wrong; the sentence says what.",
     401: "The token is missing or wrong.",
@@ -306,6 +317,7 @@ def _other_paths() -> Json:
     taken = _object({"success": {"const": True}, "lines": _COUNT, "bytes": _COUNT})
     return {
         "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
+        "/statistics/": {"get": _get("What the store holds, in numbers.", _STATISTICS)},
         "/health/": {
             "get": {
                 "summary": "Whether the worker makes progress.",

@@ -67,7 +67,11 @@ def _environment() -> Environment:
         visible=words.visible,
     )
     environment.globals.update(
-        reason=words.reason_text, evidence=words.evidence_text, share=words.share_text, inline=_inline
+        evidence=words.evidence_text,
+        inline=_inline,
+        not_counted=words.NOT_COUNTED,
+        reason=words.reason_text,
+        share=words.share_text,
     )
     return environment
 

@@ -29,7 +29,7 @@ from app.web.counted.spending import (
 )
 from app.web.counted.vote_results import answer_distribution, answer_result
 from app.web.counted.votes import answer_vote, answer_vote_page, answer_votes
-from app.web.deliveries.api import answer_deliveries, answer_key_hash
+from app.web.deliveries.api import answer_deliveries, answer_key_hash, answer_statistics
 from app.web.deliveries.line_intake import Intake
 from app.web.deliveries.pages import answer_dashboard, answer_delivery
 from app.web.deliveries.weblogs import answer_weblogs
@@ -99,6 +99,7 @@ def make_web_app(
         "/deliveries": answer_deliveries,
         "/health": answer_health,
         "/metrics": answer_metrics,
+        "/statistics": answer_statistics,
     }.items():
         app.router.add_get(path, handler)
         app.router.add_get(path + "/", handler)
