@@ -6,8 +6,9 @@ which alone says what a line means; and so does each minute, second, status and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "assembled", "bytes_of", "column_of", "line_bounds",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "line_bounds",
     "numbers_of", "of_length", "plain_line_ends", "statuses_of", "whole_lines",
 ]  # fmt: skip
 
@@ -34,6 +35,18 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+class Texts(NamedTuple):
+    """A text a line."""
+
+    codes: NDArray[np.integer[Any]]
+    """The number of each line's text."""
+    texts: list[str]
+
+    def of(self, lines: Bools) -> Texts:
+        """Those of some lines."""
+        return Texts(self.codes[lines], self.texts)
+
+
 class LineColumns(NamedTuple):
     """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
 
@@ -43,11 +56,9 @@ class LineColumns(NamedTuple):
     hi: Ints
     """lo 0 and hi -1 where the line names no range."""
     statuses: Ints
-    counts: Bools
-    """Which lines of the next three these are."""
-    ip_address: pa.ChunkedArray
-    user_agent: pa.ChunkedArray
-    request: pa.ChunkedArray
+    ip_address: Texts
+    user_agent: Texts
+    request: Texts
     """As it stands in the line, with ` HTTP/…`."""
     other: ReadLines
     """The lines that the parser read."""
@@ -173,10 +184,12 @@ def assembled(
 
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
-    plain = plain & _has_plain_client(table, trusted_proxies)
+    client, agent, request = (_texts_of(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
+    read = clients(trusted_proxies).of
+    plain = plain & _where(client, lambda text: _is_itself(read, text))
     if every_status:
         # these go into messages, whose columns have no place for a flag
-        plain &= ~_has_newer_protocol(table)
+        plain &= _where(request, lambda text: PROTOCOLS[text] == 0)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
@@ -187,10 +200,9 @@ def assembled(
         lo[counts],
         hi[counts],
         codes[counts],
-        counts,
-        table.column("ip_address"),
-        table.column("user_agent"),
-        table.column("request"),
+        client.of(counts),
+        agent.of(counts),
+        request.of(counts),
         other,
         int(plain.sum()) + len(other.hits),
         lowest,
@@ -202,11 +214,9 @@ def assembled(
     )
 
 
-def _has_plain_client(table: pa.Table, trusted_proxies: str) -> Bools:
-    """Which lines have a client that is written as the domain writes it: one look for each that differs."""
-    read = clients(trusted_proxies).of
-    codes, texts = _coded(table, "ip_address")
-    return np.array([_is_itself(read, text) for text in texts], np.bool_)[codes]
+def _where(some: Texts, fits: Callable[[str], bool]) -> Bools:
+    """Which lines have a text that fits: one look for each that differs."""
+    return np.array([fits(text) for text in some.texts], np.bool_)[some.codes]
 
 
 def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
@@ -216,16 +226,16 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return False
 
 
-def _has_newer_protocol(table: pa.Table) -> Bools:
-    """Which requests have a protocol that sets a flag. Such a flag changes nothing of what a body's bytes prove."""
-    codes, texts = _coded(table, "request")
-    return np.array([PROTOCOLS[text] != 0 for text in texts], np.bool_)[codes]
-
-
-def _coded(table: pa.Table, name: str) -> tuple[Ints, list[str]]:
-    """For each line the number of its text, and the texts."""
-    encoded = column_of(table, name).dictionary_encode()
-    return encoded.indices.to_numpy(), [decode(value) for value in encoded.dictionary.to_pylist()]
+def _texts_of(column: pa.BinaryArray) -> Texts:
+    encoded = column.dictionary_encode()
+    values, bounds = bytes_of(encoded.dictionary)
+    data, ends = values.tobytes(), bounds.tolist()
+    if data.isascii():
+        text = data.decode("ascii")
+        texts = [text[begin:end] for begin, end in pairwise(ends)]
+    else:
+        texts = [decode(data[begin:end]) for begin, end in pairwise(ends)]
+    return Texts(encoded.indices.to_numpy(), texts)
 
 
 def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:
