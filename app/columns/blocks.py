@@ -6,7 +6,7 @@ which alone says what a line means; and so does each minute, second, status and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.domain.formats.base import BadLine, LineParser
+from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
@@ -71,6 +71,8 @@ class LineColumns(NamedTuple):
     """Bytes of each hit's body, -1 where it names none; None where none does. So is the next."""
     total: Ints | None = None
     """Size of the whole file."""
+    flags: Ints | None = None
+    """HitFlag; None where no hit has one that counts."""
     unread: dict[str, int] = {}
     """What was passed over in the lines read here: a sentence and how many times."""
 
@@ -177,7 +179,7 @@ def assembled(
     sent: Ints | None = None,
     total: Ints | None = None,
     every_status: bool = False,
-    trusted_proxies: str = "",
+    options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
 ) -> LineColumns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
@@ -185,14 +187,13 @@ def assembled(
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     client, agent, request = (_texts_of(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
-    read = clients(trusted_proxies).of
-    plain = plain & _where(client, lambda text: _is_itself(read, text))
-    if every_status:
-        # these go into messages, whose columns have no place for a flag
-        plain &= _where(request, lambda text: PROTOCOLS[text] == 0)
+    plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
+    flags, of_each = None, BYTES_KINDS[options.bytes]
+    if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
+        flags = np.array([PROTOCOLS[text] | of_each for text in request.texts], np.int64)[request.codes]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],
@@ -210,13 +211,14 @@ def assembled(
         disorder_s,
         None if sent is None else sent[counts],
         None if total is None else total[counts],
+        flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
     )
 
 
-def _where(some: Texts, fits: Callable[[str], bool]) -> Bools:
-    """Which lines have a text that fits: one look for each that differs."""
-    return np.array([fits(text) for text in some.texts], np.bool_)[some.codes]
+def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools:
+    """Which lines have a client that is written as the domain writes it: one look for each that differs."""
+    return np.array([_is_itself(read, text) for text in some.texts], np.bool_)[some.codes]
 
 
 def _is_itself(read: Mapping[str, str | None], text: str) -> bool:

@@ -15,7 +15,7 @@ __all__ = ["PackedHits"]
 
 
 class PackedHits(msgspec.Struct, array_like=True):
-    """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
+    """Hits that are alike, as columns. A message of them is a third as large, and needs no work for each line.
 
     Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
     """
@@ -38,6 +38,8 @@ class PackedHits(msgspec.Struct, array_like=True):
     """Bytes of the body, 64 bits, -1 if a hit names none; nothing at all if none of them does. So is the next."""
     total: bytes = b""
     """Size of the whole file."""
+    flags: bytes = b""
+    """HitFlag, 16 bits; nothing at all if no hit has one."""
 
     def __len__(self) -> int:
         return len(self.key) // 4
@@ -52,8 +54,9 @@ class PackedHits(msgspec.Struct, array_like=True):
             if self.sent
             else repeat((-1, -1), len(self))
         )
-        for (number, time, position, status, lo, hi), (sent, total) in zip(
-            zip(*columns, strict=True), told, strict=True
+        flagged = unpack_numbers("H", self.flags) if self.flags else repeat(0, len(self))
+        for (number, time, position, status, lo, hi), (sent, total), flags in zip(
+            zip(*columns, strict=True), told, flagged, strict=True
         ):
             sizes = None if sent < 0 else sent, None if total < 0 else total
             yield (
@@ -62,7 +65,7 @@ class PackedHits(msgspec.Struct, array_like=True):
                 status,
                 *((lo, hi) if lo <= hi else (None, None)),
                 *sizes,
-                0,
+                flags,
                 identify(position),
                 source,
                 position,
@@ -79,9 +82,9 @@ class PackedHits(msgspec.Struct, array_like=True):
     def _like(self, number: int) -> PackedHits:
         """One hit of a key, as large as any of it."""
         eight = bytes(8)
-        sizes = (eight, eight) if self.sent else (b"", b"")
+        more = (*((eight, eight) if self.sent else (b"", b"")), bytes(2) if self.flags else b"")
         return PackedHits(
-            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *sizes
+            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *more
         )
 
     def part(self, begin: int, end: int) -> PackedHits:
@@ -99,4 +102,5 @@ class PackedHits(msgspec.Struct, array_like=True):
             self.hi[8 * begin : 8 * end],
             self.sent[8 * begin : 8 * end],
             self.total[8 * begin : 8 * end],
+            self.flags[2 * begin : 2 * end],
         )

@@ -24,7 +24,7 @@ __all__ = [
     "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of"
 ]  # fmt: skip
 
-TOKENS_FORM = 1
+TOKENS_FORM = 2
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
 """Of a row of a group: all hits of a group are of one source."""
 TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
@@ -97,8 +97,20 @@ class TokenMessage(msgspec.Struct, array_like=True, tag=TOKENS_FORM):
     """Nothing but the time and the watermarks: the moment to sweep the state."""
 
 
+class _TokenMessage1(TokenMessage, array_like=True, tag=1):
+    """The form in which packed hits had no flags."""
+
+
 _encode = msgspec.json.Encoder().encode
-decode_tokens = FormDecoders(TOKENS, {TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
+_decode_1 = msgspec.json.Decoder(_TokenMessage1).decode
+
+
+def _read_1(value: bytes) -> TokenMessage:
+    older = _decode_1(value)
+    return TokenMessage(older.now, older.groups, older.tick)
+
+
+decode_tokens = FormDecoders(TOKENS, {1: _read_1, TOKENS_FORM: msgspec.json.Decoder(TokenMessage).decode}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,15 +39,17 @@ TOKENS = TokenMessage(
                 PackedHits(
                     [KEY], ["GET"], pack_numbers("I", [0]), pack_numbers("d", [NOON + 1]),
                     pack_numbers("Q", [80]), pack_numbers("H", [206]), pack_numbers("q", [10]), pack_numbers("q", [19]),
-                    pack_numbers("q", [10]), pack_numbers("q", [20]),
+                    pack_numbers("q", [10]), pack_numbers("q", [20]), pack_numbers("H", [16]),
                 )
             ],
         )
     ],
 )  # fmt: skip
+TOKENS_BEFORE_FLAGS = deepcopy(TOKENS)
+TOKENS_BEFORE_FLAGS.groups[0].columns[0].flags = b""
 HITS = [
     Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, SOURCE, 0),
-    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 0, OTHER_ID, SOURCE, 80),
+    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 16, OTHER_ID, SOURCE, 80),
 ]
 DELIVERIES = [
     Delivery(
@@ -68,7 +71,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS),
+    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS, {1: TOKENS_BEFORE_FLAGS}),
     "weblogs_reduced": Kind(
         encode_deliveries, decode_deliveries, DELIVERIES, {1: [one._replace(doubtful=[]) for one in DELIVERIES]}
     ),
@@ -110,9 +113,11 @@ def test_the_newest_form_is_written_as_its_file_has_it(topic: str) -> None:
     assert value == (FILES / f"{topic}.{form_of(value)}.json").read_bytes().rstrip()
 
 
-def test_packed_and_plain_hits_of_a_file_are_hits() -> None:
-    value = (FILES / "weblogs_tokens.1.json").read_bytes().rstrip()
-    assert list(map(Hit._make, hits_of(decode_tokens(value)))) == HITS
+@pytest.mark.parametrize(("form", "flags"), [(1, 0), (2, 16)])
+def test_packed_and_plain_hits_of_a_file_are_hits(form: int, flags: int) -> None:
+    value = (FILES / f"weblogs_tokens.{form}.json").read_bytes().rstrip()
+    row, packed = HITS
+    assert list(map(Hit._make, hits_of(decode_tokens(value)))) == [row, packed._replace(flags=flags)]
 
 
 @pytest.mark.parametrize("topic", KINDS)
