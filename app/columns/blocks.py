@@ -7,19 +7,20 @@ which alone says what a line means; and so does each minute, second, status and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.domain.formats.base import BadLine, LineParser
+from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "assembled", "bytes_of", "column_of", "line_bounds",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "line_bounds",
     "numbers_of", "of_length", "plain_line_ends", "statuses_of", "whole_lines",
 ]  # fmt: skip
 
@@ -34,6 +35,18 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+class Texts(NamedTuple):
+    """A text a line."""
+
+    codes: NDArray[np.integer[Any]]
+    """The number of each line's text."""
+    texts: list[str]
+
+    def of(self, lines: Bools) -> Texts:
+        """Those of some lines."""
+        return Texts(self.codes[lines], self.texts)
+
+
 class LineColumns(NamedTuple):
     """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
 
@@ -43,11 +56,9 @@ class LineColumns(NamedTuple):
     hi: Ints
     """lo 0 and hi -1 where the line names no range."""
     statuses: Ints
-    counts: Bools
-    """Which lines of the next three these are."""
-    ip_address: pa.ChunkedArray
-    user_agent: pa.ChunkedArray
-    request: pa.ChunkedArray
+    ip_address: Texts
+    user_agent: Texts
+    request: Texts
     """As it stands in the line, with ` HTTP/…`."""
     other: ReadLines
     """The lines that the parser read."""
@@ -60,6 +71,8 @@ class LineColumns(NamedTuple):
     """Bytes of each hit's body, -1 where it names none; None where none does. So is the next."""
     total: Ints | None = None
     """Size of the whole file."""
+    flags: Ints | None = None
+    """HitFlag; None where no hit has one that counts."""
     unread: dict[str, int] = {}
     """What was passed over in the lines read here: a sentence and how many times."""
 
@@ -166,20 +179,21 @@ def assembled(
     sent: Ints | None = None,
     total: Ints | None = None,
     every_status: bool = False,
-    trusted_proxies: str = "",
+    options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
 ) -> LineColumns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
-    plain = plain & _has_plain_client(table, trusted_proxies)
-    if every_status:
-        # these go into messages, whose columns have no place for a flag
-        plain &= ~_has_newer_protocol(table)
+    client, agent, request = (_texts_of(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
+    plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
+    flags, of_each = None, BYTES_KINDS[options.bytes]
+    if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
+        flags = np.array([PROTOCOLS[text] | of_each for text in request.texts], np.int64)[request.codes]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],
@@ -187,10 +201,9 @@ def assembled(
         lo[counts],
         hi[counts],
         codes[counts],
-        counts,
-        table.column("ip_address"),
-        table.column("user_agent"),
-        table.column("request"),
+        client.of(counts),
+        agent.of(counts),
+        request.of(counts),
         other,
         int(plain.sum()) + len(other.hits),
         lowest,
@@ -198,15 +211,14 @@ def assembled(
         disorder_s,
         None if sent is None else sent[counts],
         None if total is None else total[counts],
+        flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
     )
 
 
-def _has_plain_client(table: pa.Table, trusted_proxies: str) -> Bools:
+def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools:
     """Which lines have a client that is written as the domain writes it: one look for each that differs."""
-    read = clients(trusted_proxies).of
-    codes, texts = _coded(table, "ip_address")
-    return np.array([_is_itself(read, text) for text in texts], np.bool_)[codes]
+    return np.array([_is_itself(read, text) for text in some.texts], np.bool_)[some.codes]
 
 
 def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
@@ -216,16 +228,16 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return False
 
 
-def _has_newer_protocol(table: pa.Table) -> Bools:
-    """Which requests have a protocol that sets a flag. Such a flag changes nothing of what a body's bytes prove."""
-    codes, texts = _coded(table, "request")
-    return np.array([PROTOCOLS[text] != 0 for text in texts], np.bool_)[codes]
-
-
-def _coded(table: pa.Table, name: str) -> tuple[Ints, list[str]]:
-    """For each line the number of its text, and the texts."""
-    encoded = column_of(table, name).dictionary_encode()
-    return encoded.indices.to_numpy(), [decode(value) for value in encoded.dictionary.to_pylist()]
+def _texts_of(column: pa.BinaryArray) -> Texts:
+    encoded = column.dictionary_encode()
+    values, bounds = bytes_of(encoded.dictionary)
+    data, ends = values.tobytes(), bounds.tolist()
+    if data.isascii():
+        text = data.decode("ascii")
+        texts = [text[begin:end] for begin, end in pairwise(ends)]
+    else:
+        texts = [decode(data[begin:end]) for begin, end in pairwise(ends)]
+    return Texts(encoded.indices.to_numpy(), texts)
 
 
 def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:

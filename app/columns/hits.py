@@ -14,7 +14,7 @@ from app.columns.groups import Groups
 from app.columns.keys import KeyNames, ListedKeys, TextKeys
 from app.columns.parts import added
 from app.domain.key_hits import Key
-from app.domain.records import short_id_factors
+from app.domain.records import HitFlag, short_id_factors
 from app.domain.windows import Rules
 from app.messages.packed_hits import PackedHits
 
@@ -26,8 +26,11 @@ Floats = NDArray[np.float64]
 Positions = NDArray[np.uint64]
 
 
+_PROTOCOL = int(HitFlag.HTTP2)
+
+
 class HitColumns(NamedTuple):
-    """Hits in the order of their source, a value a hit; none has a flag."""
+    """Hits in the order of their source, a value a hit."""
 
     names: KeyNames
     codes: Ints
@@ -42,6 +45,8 @@ class HitColumns(NamedTuple):
     """Bytes of the body, -1 if a hit does not name them; None if no hit does. So is the next."""
     total: Ints | None
     """Size of the whole file."""
+    flags: Ints | None
+    """HitFlag of the protocol, and of what the bytes are; None if no hit has one."""
 
     @classmethod
     def of_lines(cls, blocks: Sequence[LineColumns]) -> HitColumns:
@@ -55,13 +60,18 @@ class HitColumns(NamedTuple):
         )
         told = [(block.sent, block.total) for block in blocks if block.sent is not None and block.total is not None]
         sent, total = (np.concatenate(some) for some in zip(*told, strict=True)) if told else (None, None)
-        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total)
+        flags = None
+        if any(block.flags is not None for block in blocks):
+            flags = np.concatenate(
+                [np.zeros(len(block.times), np.int64) if block.flags is None else block.flags for block in blocks]
+            )
+        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total, flags)
 
     @classmethod
     def from_message(cls, blocks: Sequence[PackedHits]) -> HitColumns:
         """The hits in some blocks of one source."""
         names, codes = _listed(blocks)
-        told = any(block.sent for block in blocks)
+        told, flagged = any(block.sent for block in blocks), any(block.flags for block in blocks)
         return cls(
             names,
             codes,
@@ -70,8 +80,9 @@ class HitColumns(NamedTuple):
             np.concatenate([np.frombuffer(block.statuses, "<u2") for block in blocks]).astype(np.int64),
             np.concatenate([np.frombuffer(block.lo, "<i8") for block in blocks]),
             np.concatenate([np.frombuffer(block.hi, "<i8") for block in blocks]),
-            _told([(block.sent, len(block)) for block in blocks]) if told else None,
-            _told([(block.total, len(block)) for block in blocks]) if told else None,
+            _told([(block.sent, len(block)) for block in blocks], "<i8", -1) if told else None,
+            _told([(block.total, len(block)) for block in blocks], "<i8", -1) if told else None,
+            _told([(block.flags, len(block)) for block in blocks], "<u2", 0) if flagged else None,
         )
 
     def by_partition(self, partition_of: Callable[[Key], int]) -> dict[int, HitColumns]:
@@ -99,6 +110,7 @@ class HitColumns(NamedTuple):
                 self.hi[rows],
                 None if self.sent is None else self.sent[rows],
                 None if self.total is None else self.total[rows],
+                None if self.flags is None else self.flags[rows],
             )
         return found
 
@@ -122,6 +134,7 @@ class HitColumns(NamedTuple):
             self.hi.astype("<i8").tobytes(),
             b"" if self.sent is None else self.sent.astype("<i8").tobytes(),
             b"" if self.total is None else self.total.astype("<i8").tobytes(),
+            b"" if self.flags is None or not self.flags.any() else self.flags.astype("<u2").tobytes(),
         )
 
     @property
@@ -147,14 +160,16 @@ class HitColumns(NamedTuple):
         """By key, what counts and is not to be left out. `source`: what the raw ids are made from."""
         counts = self.counting if leave_out is None else self.counting & ~leave_out
         codes = np.where(counts, self.codes, -1)
-        lo, hi, details = self.lo, self.hi, None
-        if self.sent is not None or not bool((hi >= lo)[counts].all()):
+        lo, hi, flags, details = self.lo, self.hi, self.flags, None
+        if flags is not None and not (flags & ~_PROTOCOL).any():
+            flags = None  # a protocol alone changes nothing of what bytes prove
+        if self.sent is not None or flags is not None or not bool((hi >= lo)[counts].all()):
             if self.sent is None or self.total is None:
                 sent = total = np.full(len(codes), -1)
             else:
                 sent, total = self.sent, self.total
             lo, hi, details = added(
-                lo, hi, sent, total, self.statuses, partial(self.names.are_compressible, self.codes)
+                lo, hi, sent, total, self.statuses, flags, partial(self.names.are_compressible, self.codes)
             )
         factors = short_id_factors(source)
         return Groups(self.names, codes, self.times, self.positions, lo, hi, factors, rules, details)
@@ -174,7 +189,7 @@ def _listed(blocks: Sequence[PackedHits]) -> tuple[ListedKeys, Ints]:
     return ListedKeys(list(numbers), [method_of[key] for key in numbers]), np.concatenate(found)
 
 
-def _told(columns: Sequence[tuple[bytes, int]]) -> Ints:
+def _told(columns: Sequence[tuple[bytes, int]], form: str, absent: int) -> Ints:
     """A column that some blocks, of this many hits, may lack."""
-    told: Any = [np.frombuffer(packed, "<i8") if packed else np.full(count, -1) for packed, count in columns]
-    return np.concatenate(told)
+    told: Any = [np.frombuffer(packed, form) if packed else np.full(count, absent) for packed, count in columns]
+    return np.concatenate(told).astype(np.int64)

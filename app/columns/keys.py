@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.columns.blocks import LineColumns
+from app.columns.blocks import LineColumns, Texts
 from app.domain.formats.values import REQUESTS
 from app.domain.key_hits import Key
-from app.domain.lines import decode
 from app.domain.proof import may_be_compressed
 
 __all__ = ["KeyNames", "ListedKeys", "TextKeys"]
@@ -61,12 +59,11 @@ class TextKeys:
     """The keys of lines: one number of the numbers of three texts."""
 
     def __init__(self, blocks: Sequence[LineColumns]) -> None:
-        counts = np.concatenate([block.counts for block in blocks])
-        address, self._addresses = _coded([block.ip_address for block in blocks], counts)
-        agent, self._agents = _coded([block.user_agent for block in blocks], counts)
-        request, logged = _coded([block.request for block in blocks], counts)
+        address, self._addresses = _numbered([block.ip_address for block in blocks])
+        agent, self._agents = _numbered([block.user_agent for block in blocks])
+        request, logged = _numbered([block.request for block in blocks])
         read = [REQUESTS[text] for text in logged]
-        request, self._requests = _one_number_a_text(request, [text for text, _ in read])
+        request, self._requests = _numbered([Texts(request, [text for text, _ in read])])
         # one request text has one method, however its protocol was logged
         self._method_of: dict[str, str | None] = dict(read)
         self.codes: Ints = (address * len(self._agents) + agent) * len(self._requests) + request
@@ -102,16 +99,11 @@ def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
     return flags
 
 
-def _coded(columns: Sequence[pa.ChunkedArray], counts: Bools) -> tuple[Ints, list[str]]:
-    """For each value that counts the number of its text; the texts. Bytes that are no UTF-8 may make two values one text."""
-    encoded = pa.chunked_array([chunk for column in columns for chunk in column.chunks]).dictionary_encode().chunks
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in encoded])[counts].astype(np.int64)
-    return _one_number_a_text(codes, [decode(value) for value in encoded[-1].dictionary.to_pylist()])
-
-
-def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:
+def _numbered(columns: Sequence[Texts]) -> tuple[Ints, list[str]]:
+    """For each line of some columns, one behind the other, the number of its text; the texts, each once."""
     numbers: dict[str, int] = {}
-    number_of = [numbers.setdefault(text, len(numbers)) for text in texts]
-    if len(numbers) == len(texts):
-        return codes, texts
-    return np.array(number_of)[codes], list(numbers)
+    codes = [
+        np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)[codes]
+        for codes, texts in columns
+    ]
+    return np.concatenate(codes), list(numbers)

@@ -183,4 +183,4 @@ def to_text(ranges: Iterable[Iterable[int]]) -> str:
     >>> to_text(((0, 499), (1000, 1200)))
     '0-499, 1000-1200'
     """
-    return ", ".join(f"{lo}-{hi}" for lo, hi in ranges)
+    return ", ".join([f"{lo}-{hi}" for lo, hi in ranges])

@@ -16,7 +16,7 @@ __all__ = ["PackedHits"]
 
 
 class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """Hits that are alike, as columns: none has a flag. A message of them is a third as large, and needs no work for each line.
+    """Hits that are alike, as columns. A message of them is a third as large, and needs no work for each line.
 
     Each column holds a value a hit, little-endian, in the order of the source; the raw ids are those of their positions.
     """
@@ -39,6 +39,8 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Bytes of the body, 64 bits, -1 if a hit names none; nothing at all if none of them does. So is the next."""
     total: bytes = b""
     """Size of the whole file."""
+    flags: bytes = b""
+    """HitFlag, 16 bits; nothing at all if no hit has one."""
 
     def __len__(self) -> int:
         return len(self.key) // 4
@@ -47,7 +49,9 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """Raises ValueError if the columns do not fit one another, or hold what is no key or no time."""
         count = len(self)
         widths = (self.key, 4), (self.times, 8), (self.positions, 8), (self.statuses, 2), (self.lo, 8), (self.hi, 8)
-        told = ((self.sent, 8), (self.total, 8)) if self.sent or self.total else ()
+        told: tuple[tuple[bytes, int], ...] = ((self.sent, 8), (self.total, 8)) if self.sent or self.total else ()
+        if self.flags:
+            told += ((self.flags, 2),)
         if not count or any(len(column) != width * count for column, width in (*widths, *told)):
             raise ValueError("its columns have different lengths")
         if len(self.methods) != len(self.keys) or max(unpack_numbers("I", self.key)) >= len(self.keys):
@@ -66,8 +70,9 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
             if self.sent
             else repeat((-1, -1), len(self))
         )
-        for (number, time, position, status, lo, hi), (sent, total) in zip(
-            zip(*columns, strict=True), told, strict=True
+        flagged = unpack_numbers("H", self.flags) if self.flags else repeat(0, len(self))
+        for (number, time, position, status, lo, hi), (sent, total), flags in zip(
+            zip(*columns, strict=True), told, flagged, strict=True
         ):
             sizes = None if sent < 0 else sent, None if total < 0 else total
             yield (
@@ -76,7 +81,7 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
                 status,
                 *((lo, hi) if lo <= hi else (None, None)),
                 *sizes,
-                0,
+                flags,
                 identify(position),
                 source,
                 position,
@@ -94,9 +99,9 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     def _like(self, number: int) -> PackedHits:
         """One hit of a key, as large as any of it."""
         eight = bytes(8)
-        sizes = (eight, eight) if self.sent else (b"", b"")
+        more = (*((eight, eight) if self.sent else (b"", b"")), bytes(2) if self.flags else b"")
         return PackedHits(
-            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *sizes
+            [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *more
         )
 
     def part(self, begin: int, end: int) -> PackedHits:
@@ -114,4 +119,5 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
             self.hi[8 * begin : 8 * end],
             self.sent[8 * begin : 8 * end],
             self.total[8 * begin : 8 * end],
+            self.flags[2 * begin : 2 * end],
         )

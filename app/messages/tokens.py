@@ -118,7 +118,7 @@ def _checked(value: bytes) -> TokenMessage:
 
 
 def _of_form_1(value: bytes) -> TokenMessage:
-    """Its rows end with the position."""
+    """Its rows end with the position, its packed hits have no flags."""
     message = _decode_json(value)
     message[0] = TOKENS_FORM
     for group in message[2]:

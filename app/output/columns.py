@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from app.domain import byteranges
@@ -41,9 +42,18 @@ def iso_time(time: float) -> str:
     ('2020-07-31T16:46:07Z', '1970-01-01T00:00:00.250000Z', '1e+18')
     """
     try:
+        whole = int(time)
+        if whole == time:
+            minute, second = divmod(whole, 60)
+            return f"{_iso_minute(minute)}:{second:02}Z"
         return datetime.fromtimestamp(time, UTC).replace(tzinfo=None).isoformat() + "Z"
     except (ValueError, OverflowError, OSError):
         return repr(time)
+
+
+@lru_cache(maxsize=1 << 12)
+def _iso_minute(minute: int) -> str:
+    return datetime.fromtimestamp(60 * minute, UTC).isoformat()[:-9]
 
 
 def values(delivery: Delivery) -> list[Any]:
@@ -53,5 +63,5 @@ def values(delivery: Delivery) -> list[Any]:
         key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request)),
     ]
     for at, written in _TRANSFORMED:
-        row[at] = written(row[at])
+        row[at] = written(row[at]) if row[at] else ""
     return row

@@ -15,12 +15,13 @@ from typing import Any
 import msgspec
 
 from app.domain.records import Delivery, key_hash, key_text
-from app.output.columns import COLUMNS, TIMES, iso_time, values
+from app.output.columns import BOOLEANS, COLUMNS, TIMES, iso_time, values
 from app.settings import settings
 
 __all__ = ["CsvTable", "JsonLines", "TsvTable", "as_read", "harmless"]
 
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
+_BOOLEAN_COLUMNS = [COLUMNS.index(name) for name in BOOLEANS]
 _KEY_COLUMNS = 3
 """The first columns hold texts from the log; all others are made here and need no escapes."""
 _UNSAFE = re.compile(r"[\\\t\n\r]")
@@ -52,9 +53,9 @@ def _texts(delivery: Delivery) -> list[Any]:
     row = values(delivery)
     for column in _TIME_COLUMNS:
         row[column] = iso_time(row[column])
-    return [
-        "" if value is None else ("true" if value else "false") if isinstance(value, bool) else value for value in row
-    ]
+    for column in _BOOLEAN_COLUMNS:
+        row[column] = "true" if row[column] else "false"
+    return ["" if value is None else value for value in row]
 
 
 class _TextFile:
@@ -86,7 +87,7 @@ class TsvTable(_TextFile):
         self._file.write("\t".join(COLUMNS) + "\n")
 
     def write(self, delivery: Delivery) -> None:
-        row = [str(value) for value in self._row(delivery)]
+        row = list(map(str, self._row(delivery)))
         row[:_KEY_COLUMNS] = [
             text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]
         ]

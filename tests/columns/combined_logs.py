@@ -67,6 +67,9 @@ def logs(draw: st.DrawFn, form: str) -> bytes:
         columns["time"] = b"[31/Jul/2020:16:%02d:%02d +0000]" % (draw(st.integers(0, 3)), draw(st.integers(0, 59)))
         columns["status"] = draw(st.sampled_from([b"200", b"206", b"404"]))
         columns["sent"] = draw(st.sampled_from([b"10", b"4", b"0", b"-", b"30"]))
+        columns["request"] = draw(
+            st.sampled_from([b'"GET /a HTTP/1.1"', b'"GET /a HTTP/2.0"', b'"GET /a.html HTTP/2.0"'])
+        )
         columns["range"] = draw(st.sampled_from([b'"bytes 0-9/20"', b'"bytes 10-19/*"', b'"bytes 10-19/20"', b'"-"']))
         for name in draw(st.lists(st.sampled_from(sorted(ODD)), max_size=draw(st.sampled_from([0, 0, 0, 1, 2])))):
             columns[name] = draw(st.sampled_from(ODD[name]))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.columns.blocks import LineColumns
 from app.columns.formats.combined import read_block
-from app.domain.formats.base import FormatOptions
+from app.domain.formats.base import BYTES_KINDS, FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.lines import ReadLines, read_lines
 from app.domain.tallies import Part
@@ -19,8 +19,8 @@ from app.reducing.stretch_hits import stretch_hits
 from tests.columns.combined_logs import GOOD, ODD, line_of, logs
 
 ARRIVED = 1_700_000_000.0
-PARSERS = {form.name: form.make_parser((), FormatOptions()) for form in (COMBINED, COMBINED_RANGE)}
-FORMS = sorted(PARSERS)
+FAMILY = {form.name: form for form in (COMBINED, COMBINED_RANGE)}
+FORMS = sorted(FAMILY)
 
 
 def parts_of(reads: list[ReadLines | LineColumns]) -> dict[tuple[Any, ...], list[Part]]:
@@ -34,11 +34,12 @@ def parts_of(reads: list[ReadLines | LineColumns]) -> dict[tuple[Any, ...], list
     return {key: sorted(parts) for key, parts in found.items()}
 
 
-def assert_same_facts(form: str, data: bytes, position: int = 0) -> LineColumns | None:
-    block = read_block(form, data, ARRIVED, position)
+def assert_same_facts(form: str, data: bytes, position: int = 0, kind: str = "") -> LineColumns | None:
+    options = FormatOptions(bytes=kind)
+    block = read_block(form, data, ARRIVED, position, options=options)
     if block is None:
         return None
-    read = read_lines(data, PARSERS[form], ARRIVED, position)
+    read = read_lines(data, FAMILY[form].make_parser((), options), ARRIVED, position)
     assert (block.lines, block.hits, block.other.heads) == (read.lines, len(read.hits), read.heads)
     assert block.other.rejects == read.rejects
     assert (block.lowest, block.highest, block.disorder_s) == (read.lowest, read.highest, read.disorder_s)
@@ -54,7 +55,8 @@ def read_as_columns(block: LineColumns) -> int:
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_any_log_gives_the_same_facts(form: str, data: st.DataObject) -> None:
-    assert_same_facts(form, data.draw(logs(form)), data.draw(st.sampled_from([0, 1, 2**40])))
+    position, kind = data.draw(st.sampled_from([0, 1, 2**40])), data.draw(st.sampled_from(sorted(BYTES_KINDS)))
+    assert_same_facts(form, data.draw(logs(form)), position, kind)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -75,15 +77,16 @@ def test_an_odd_column_among_good_lines_gives_the_same_facts(form: str, name: st
     assert block is None or read_as_columns(block) >= 2  # the good ones at least, for all that stands between them
 
 
+@pytest.mark.parametrize("kind", BYTES_KINDS)
 @pytest.mark.parametrize("form", FORMS)
-def test_plain_lines_are_read_as_columns(form: str) -> None:
+def test_plain_lines_are_read_as_columns(form: str, kind: str) -> None:
     plain = [
         GOOD,
         GOOD | {"user": b"ann", "sent": b"-"},
         GOOD | {"range": b'"-"', "referer": b'"a b"'},
-        GOOD | {"time": b"[31/Jul/2020:16:46:07 +0530]"},
+        GOOD | {"time": b"[31/Jul/2020:16:46:07 +0530]", "request": b'"GET /a HTTP/2.0"'},
     ]
-    block = assert_same_facts(form, b"".join(line_of(columns, form) + b"\r\n" for columns in plain))
+    block = assert_same_facts(form, b"".join(line_of(columns, form) + b"\r\n" for columns in plain), kind=kind)
     assert block is not None and read_as_columns(block) == 4
 
 

@@ -9,15 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.columns.parts import added
+from app.domain.formats.base import BYTES_KINDS
 from app.domain.parts import part_of
 from app.domain.proof import may_be_compressed
+from app.domain.records import HitFlag
 from app.domain.tallies import Part
 
 NUMBERS = st.integers(0, 40)
+FLAGS = [int(kind | protocol) for kind in BYTES_KINDS.values() for protocol in (0, HitFlag.HTTP2)]
 HITS = st.lists(
     st.builds(
-        lambda request, status, lo, length, sent, total: (
-            0.0, "10.0.0.1", "agent", request, "GET", status, lo, None if lo is None else lo + length, sent, total, 0,
+        lambda request, status, lo, length, sent, total, flags: (
+            0.0, "10.0.0.1", "agent", request, "GET", status, lo, None if lo is None else lo + length, sent, total, flags,
         ),
         st.sampled_from(["GET /a.html", "GET /a.mp4", "GET /"]),
         st.sampled_from([200, 206]),
@@ -25,6 +28,7 @@ HITS = st.lists(
         NUMBERS,
         st.none() | NUMBERS,
         st.none() | NUMBERS,
+        st.sampled_from(FLAGS),
     ),
     min_size=1,
     max_size=12,
@@ -43,6 +47,7 @@ def test_columns_add_what_each_hit_adds(hits: list[tuple[Any, ...]]) -> None:
         column(8, -1),
         column(9, -1),
         column(5, 0),
+        column(10, 0) if any(hit[10] for hit in hits) else None,
         lambda: np.array([may_be_compressed(hit[3]) for hit in hits]),
     )
     found = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ TOKENS = TokenMessage(
                 PackedHits(
                     [KEY], ["GET"], pack_numbers("I", [0]), pack_numbers("d", [NOON + 1]),
                     pack_numbers("Q", [80]), pack_numbers("H", [206]), pack_numbers("q", [10]), pack_numbers("q", [19]),
-                    pack_numbers("q", [10]), pack_numbers("q", [20]),
+                    pack_numbers("q", [10]), pack_numbers("q", [20]), pack_numbers("H", [16]),
                 )
             ],
         )
@@ -47,9 +48,10 @@ TOKENS = TokenMessage(
 )  # fmt: skip
 HITS = [
     Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, SOURCE, 0, ASKED),
-    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 0, OTHER_ID, SOURCE, 80),
+    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 16, OTHER_ID, SOURCE, 80),
 ]
-TOKENS_OF_FORM_1 = decode_tokens(encode_tokens(TOKENS)[0])
+TOKENS_OF_FORM_1 = deepcopy(TOKENS)
+TOKENS_OF_FORM_1.groups[0].columns[0].flags = b""
 TOKENS_OF_FORM_1.groups[0].rows[0] = (*TOKENS_OF_FORM_1.groups[0].rows[0][:-1], None)
 DELIVERIES = [
     Delivery(
@@ -113,11 +115,14 @@ def test_the_newest_form_is_written_as_its_file_has_it(topic: str) -> None:
     assert value == (FILES / f"{topic}.{form_of(value)}.json").read_bytes().rstrip()
 
 
-def test_packed_and_plain_hits_of_a_file_are_hits() -> None:
-    value = (FILES / "weblogs_tokens.2.json").read_bytes().rstrip()
-    assert list(map(Hit._make, hits_of(decode_tokens(value)))) == HITS
-    before = (FILES / "weblogs_tokens.1.json").read_bytes().rstrip()
-    assert list(map(Hit._make, hits_of(decode_tokens(before)))) == [hit._replace(asked=None) for hit in HITS]
+@pytest.mark.parametrize(("form", "flags", "asked"), [(1, 0, None), (2, 16, ASKED)])
+def test_packed_and_plain_hits_of_a_file_are_hits(form: int, flags: int, asked: str | None) -> None:
+    value = (FILES / f"weblogs_tokens.{form}.json").read_bytes().rstrip()
+    row, packed = HITS
+    assert list(map(Hit._make, hits_of(decode_tokens(value)))) == [
+        row._replace(asked=asked),
+        packed._replace(flags=flags),
+    ]
 
 
 @pytest.mark.parametrize("topic", KINDS)

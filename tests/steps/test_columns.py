@@ -11,10 +11,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.records import Delivery, Hit
+from app.domain.formats.base import BYTES_KINDS
+from app.domain.records import Delivery, Hit, HitFlag
 from app.domain.tallies import MAX_HITS
 from app.domain.watermarks import Clock
 from app.domain.windows import WINDOWS, Rules
+from app.messages.headers import Headers
 from app.messages.origins import Lines
 from app.messages.splitting import MAX_MESSAGE_BYTES
 from app.messages.tokens import TokenMessage, decode_tokens, encode_tokens, hits_of
@@ -35,15 +37,16 @@ FORMS = {
 }
 LOGS = st.sampled_from(sorted(FORMS)).flatmap(lambda form: st.tuples(st.just(form), FORMS[form]))
 """Format and content."""
+KINDS = st.sampled_from(sorted(BYTES_KINDS))
 FAST = settings(deadline=None, max_examples=80)
 
 
-def messages(data: bytes, sizes: list[int], form: str = "weblog_tsv") -> list[Lines]:
+def messages(data: bytes, sizes: list[int], form: str = "weblog_tsv", kind: str = "") -> list[Lines]:
     """Cut into messages of so many lines each, the sizes again and again."""
     lines = [line + b"\n" for line in data.split(b"\n") if line]
     cuts = [0, *accumulate(sizes[number % len(sizes)] for number in range(len(lines)))]
     chunks = [b"".join(lines[begin:end]) for begin, end in pairwise(cuts)]
-    headers = {"source": b"0" * 32, "name": b"a.log", "format": form.encode()}
+    headers = {"source": b"0" * 32, "name": b"a.log", "format": form.encode(), Headers.BYTES: kind.encode()}
     found, position = [], 0
     for offset, chunk in enumerate(filter(None, chunks)):
         found.append(Lines("weblogs@1", 0, offset, NOW + offset, chunk, headers | {"position": b"%d" % position}))
@@ -70,13 +73,14 @@ def sent(tokens: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> list[Token
     st.integers(1, 3),
     st.integers(1, 5),
     st.sampled_from([300, 4 << 20]),
+    KINDS,
 )
 def test_any_log_gives_the_same_hits_rejects_and_clocks(
-    log_of_form: tuple[str, bytes], sizes: list[int], in_a_batch: int, partitions: int, max_bytes: int
+    log_of_form: tuple[str, bytes], sizes: list[int], in_a_batch: int, partitions: int, max_bytes: int, kind: str
 ) -> None:
     by_line, as_columns = both(partitions)
     form, data = log_of_form
-    log = messages(data, sizes, form)
+    log = messages(data, sizes, form, kind)
     for at in range(0, len(log), in_a_batch):
         batch = log[at : at + in_a_batch]
         one, other = by_line.tokenize(batch), as_columns.tokenize(batch)
@@ -105,6 +109,16 @@ def test_plain_lines_go_as_columns_and_odd_ones_as_rows() -> None:
     assert group.count == 7
 
 
+def test_plain_lines_of_any_protocol_and_kind_of_bytes_go_as_columns_too() -> None:
+    line = b'10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/%b" 206 10 "-" "curl/8" "bytes 0-9/20"\n'
+    (message,) = messages(line % b"1.1" + line % b"2.0", [2], "combined_range", "with-headers")
+    (tokens,) = Tokenizer(1, columns_from_bytes=0).tokenize([message]).tokens.values()
+    (group,) = tokens.groups
+    assert [len(block) for block in group.columns] == [2]
+    headers_counted = int(HitFlag.HEADERS_COUNTED)
+    assert [hit[10] for hit in group.hits()] == [headers_counted, headers_counted | int(HitFlag.HTTP2)]
+
+
 def test_plain_lines_with_counts_and_sizes_go_as_columns_too() -> None:
     line = b'10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 %b "-" "curl/8" "%b"\n'
     told = [(b"10", b"bytes 0-9/20"), (b"4", b"bytes 10-19/*"), (b"-", b"-"), (b"-", b"bytes 10-19/20")]
@@ -125,11 +139,11 @@ def vars_of(clock: Clock) -> dict[str, object]:
 
 
 def tokens_of(
-    tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool, form: str = "weblog_tsv"
+    tokenizer: Tokenizer, data: bytes, sizes: list[int], ticks: bool, form: str = "weblog_tsv", kind: str = ""
 ) -> list[TokenMessage]:
     """What partition 0 gets."""
     found = []
-    for message in messages(data, sizes, form):
+    for message in messages(data, sizes, form, kind):
         found += [piece for tokens in tokenizer.tokenize([message]).tokens.values() for piece in sent(tokens)]
         if ticks:
             found += sent(tokenizer.tick(message.timestamp, 0.0))
@@ -142,16 +156,16 @@ def keep(records: dict[tuple[Any, ...], list[Delivery]], some: list[Delivery]) -
 
 
 @FAST
-@given(LOGS, RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3))
+@given(LOGS, RULES, st.lists(st.integers(1, 30), min_size=1, max_size=3), st.booleans(), st.integers(1, 3), KINDS)
 def test_any_log_makes_the_same_state_and_records(
-    log_of_form: tuple[str, bytes], rules: Rules, sizes: list[int], ticks: bool, in_a_batch: int
+    log_of_form: tuple[str, bytes], rules: Rules, sizes: list[int], ticks: bool, in_a_batch: int, kind: str
 ) -> None:
     form, data = log_of_form
     made: list[tuple[dict[bytes, bytes], dict[tuple[Any, ...], list[Delivery]]]] = []
     for tokenizer in both(1):
         records: dict[tuple[Any, ...], list[Delivery]] = {}
         worker = Worker(rules, partial(keep, records))
-        tokens = tokens_of(tokenizer, data, sizes, ticks, form)
+        tokens = tokens_of(tokenizer, data, sizes, ticks, form, kind)
         for at in range(0, len(tokens), in_a_batch):
             worker.take(*tokens[at : at + in_a_batch])
         made.append((worker.state, records))

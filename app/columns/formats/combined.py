@@ -90,11 +90,10 @@ def read_block(
     """Whole lines as columns, with the facts that read_lines gives; None where no line is plain, or carriage returns stand inside lines.
 
     `form` is any name of the family: each chunk is read in the shape that most of its lines have. `position` and `arrived` are
-    those of read_lines, `options` those of the parser; where they say that bytes are not the body's, nothing is read here.
-    Unless `every_status`, the columns hold 200 and 206 alone.
+    those of read_lines, `options` those of the parser. Unless `every_status`, the columns hold 200 and 206 alone.
     """
     text = plain_line_ends(data)
-    if text is None or BYTES_KINDS[options.bytes]:
+    if text is None:
         return None
     block = Block(data, *line_bounds(data), position, arrived, False)
     shape, likely = _likely(block)
@@ -128,8 +127,8 @@ def read_block(
         sent,
         total,
         every_status,
-        options.trusted_proxies,
-        {DASH_FOR_BYTES: dashes},
+        options,
+        {} if BYTES_KINDS[options.bytes] else {DASH_FOR_BYTES: dashes},
     )
 
 

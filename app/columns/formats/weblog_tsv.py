@@ -77,7 +77,7 @@ def read_block(
         lo,
         hi,
         every_status=every_status,
-        trusted_proxies=options.trusted_proxies,
+        options=options._replace(bytes=""),
     )
 
 
