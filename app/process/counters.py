@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 __all__ = ["Counters"]
 
@@ -22,6 +23,10 @@ class Counters:
         """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}
         """Source name -> highest event time seen."""
+        self.losses: dict[tuple[str, str, int, int], Any] = {}
+        """Messages that a group could not read, of all workers: app.messages.progress.Loss by its name."""
+        self.topic_problems: list[str] = []
+        """What is wrong with the topics, a sentence each."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
 

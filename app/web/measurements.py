@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import mode
@@ -45,6 +45,11 @@ class StatusService(mode.Service):
             store = self._groups.get(group)
             if store:
                 backlog[store] += lag
+        lost: Counter[tuple[str, str]] = Counter()
+        for loss in counters.losses.values():
+            lost[loss.group, loss.topic] += loss.messages
+        unread = [str(loss) for _, loss in sorted(counters.losses.items()) if loss.acknowledged is None]
+        unread += counters.topic_problems
         problems = tuple(f"{store}: {problem}" for store, problem in counters.store_problems.items())
         return Snapshot(
             started=self._ready_at,
@@ -60,7 +65,8 @@ class StatusService(mode.Service):
             state_entries=self._table.entries if self._table is not None else 0,
             events=dict(counters.events),
             backlog=backlog,
-            problems=(*problems, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
+            lost=lost,
+            problems=(*problems, *unread, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
 
     def _rate(self, now: float) -> float:

@@ -26,7 +26,7 @@ from app.process.stack_dump import ASKED
 from app.settings import Settings, load
 from app.transports.drain import Drain
 from app.transports.kafka.options import client_options
-from app.transports.kafka.topics import create_topics, drop_topics
+from app.transports.kafka.topics import create_topics, drop_topics, droppable
 from app.transports.kafka.view import KafkaView
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
@@ -159,7 +159,7 @@ class Live:
         self.fresh_topics()
 
     def fresh_topics(self) -> None:
-        drop_topics(self.settings)
+        drop_topics(self.settings, droppable(self.settings))
         deadline = time.monotonic() + 60
         while True:  # a topic is gone some moments after it was deleted
             try:

@@ -50,6 +50,17 @@ def _flow(snapshot: Snapshot) -> Iterable[Metric]:
     yield lag
 
 
+def _lost(snapshot: Snapshot) -> Iterable[Metric]:
+    lost = CounterMetricFamily(
+        "weblogs_lost_messages",
+        "Messages that were deleted, or passed over, before a group read them.",
+        labels=["group", "topic"],
+    )
+    for (group, topic), messages in sorted(snapshot.lost.items()):
+        lost.add_metric([group, topic], messages)
+    yield lost
+
+
 def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     newest = dict(heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]))
     yield _labelled(
@@ -106,7 +117,14 @@ async def answer_metrics(request: web.Request) -> web.Response:
         verdicts = None
     registry = CollectorRegistry()
     registry.register(
-        _Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, parts.store.name, verdicts)])
+        _Worker(
+            [
+                *_flow(snapshot),
+                *_progress(snapshot, healthy),
+                *_lost(snapshot),
+                *_stores(snapshot, parts.store.name, verdicts),
+            ]
+        )
     )
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -38,6 +38,8 @@ class Snapshot(NamedTuple):
     """(votes or spend, counted, repeats or bad) -> how many came."""
     backlog: Mapping[str, int] = {}
     """Store name -> messages that wait for it."""
+    lost: Mapping[tuple[str, str], int] = {}
+    """(consumer group, topic) -> messages that it could not read, as all workers have noted since the topics were made."""
     problems: tuple[str, ...] = ()
     """What else is wrong, a sentence each."""
 
