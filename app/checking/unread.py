@@ -37,6 +37,8 @@ _MASK = (1 << 64) - 1
 
 def report_losses(reader: BrokerView, settings: Settings, report: Report) -> list[Loss]:
     """Every loss that nobody has acknowledged is a difference. Gives all losses, those acknowledged too. Blocking."""
+    for sentence in reader.problems():
+        report.add(Difference("topics", "topic", "altered", "partitions", sentence))
     committed = {group: reader.committed(group) for group in reader.groups()}
     progress = ProgressReader(reader, progress_topic(settings.flow_id)).refresh()  # marks are written before offsets
     losses = list(progress.losses.values())
@@ -104,7 +106,9 @@ class _LineComparison:
         ids = np.frombuffer(wanted, np.uint64)
         places = np.flatnonzero(~np.isin(ids, np.frombuffer(found, np.uint64)))
         left = {int(ids[place]) for place in places}
-        if left and not self._stores:
+        if not left:
+            return len(ids), Counter()
+        if not self._stores:
             self.unknown += len(left)
             return len(ids), Counter()
         for store in self._stores:
@@ -121,7 +125,7 @@ class _LineComparison:
     def _wanted(self, share: Share) -> tuple[array[int], list[tuple[int, int]], list[int]]:
         """Ids of the lines below the committed offset; the messages that have some, and where the ids of each begin."""
         own = self._settings
-        tokenizer = Tokenizer(own.partitions, own.format, format_options(own))
+        tokenizer = Tokenizer(own.partitions, own.format, format_options(own), max_line_bytes=own.max_line_bytes)
         topic = f"{LINES}@{self._reader.incarnation(LINES)}"
         ids, messages, starts = array("Q"), [], array("Q")
         for each in self._reader.messages(LINES, self._first, {at: self._end.get(at, 0) for at in self._first}):

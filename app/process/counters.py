@@ -19,6 +19,8 @@ class Counters:
         """Reason -> messages and values of the state that could not be read and were put aside as rejects."""
         self.last_foreign: dict[str, str] = {}
         """Reason -> where the last one stood, and why it could not be read."""
+        self.bad_ids: Counter[str] = Counter()
+        """Messages whose shipper gave them an id that is none, by what is wrong: app.steps.tokenizer.Tokenized."""
         self.events: Counter[tuple[str, str]] = Counter()
         """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}

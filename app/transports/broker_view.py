@@ -56,6 +56,9 @@ class BrokerView(GroupView, Protocol):
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         """(earliest, end) by partition; empty if there is no such topic."""
 
+    def problems(self) -> list[str]:
+        """What is wrong with the topics, a sentence each."""
+
     def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name."""
 

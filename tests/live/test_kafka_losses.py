@@ -168,7 +168,6 @@ def test_an_offset_moved_forward_by_an_operator_is_told(tmp_path: Path, broker: 
         live.wait_until(lambda: move(live, "weblogs", 0, 30), "the group to be empty", 60)
         before = app(live, "check", "--quiet")
         assert before.returncode == 1 and lost(live.settings.flow_id, "weblogs", 10, 29) in before.stdout
-        assert "weblogs: 20 messages missing" in before.stdout, before.stdout
         start(live)
         send_lines(live, 5)
         assert_told_until_acknowledged(live, lost(live.settings.flow_id, "weblogs", 10, 29), 20)

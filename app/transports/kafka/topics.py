@@ -190,12 +190,11 @@ def droppable(settings: Settings) -> Droppable:
     ours = {settings.flow_id, *(group_of(settings.flow_id, store) for store in STORES)}
     with admin(settings) as client:
         topics = [topic.name for topic in describe(client, settings, _wanted(settings)).values()]
-        there = [group["group_id"] for group in client.list_groups()]
-        told = client.describe_groups(there) if there else {}
-        members = {group for group, each in told.items() if each["members"]}
+        state = {group["group_id"]: group.get("group_state") for group in client.list_groups()}
+        members = {group for group, each in state.items() if each not in ("Empty", "Dead")}
         read = client.list_group_offsets(sorted(members)) if members else {}
     others = {group for group, places in read.items() if any(at.topic in topics for at in places)}
-    return Droppable(topics, sorted(ours.intersection(there)), sorted(members & (ours | others)))
+    return Droppable(topics, sorted(ours.intersection(state)), sorted(members & (ours | others)))
 
 
 def drop_topics(settings: Settings, found: Droppable) -> None:

@@ -13,7 +13,7 @@ from app.transports.broker_view import GroupPositions, StoredMessage
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import client_options
-from app.transports.kafka.topics import describe, off_broker, on_broker
+from app.transports.kafka.topics import describe, found_topics, off_broker, on_broker, topic_problems
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -131,6 +131,9 @@ class KafkaView:
                 **client_options(self._settings), enable_auto_commit=False, auto_offset_reset="earliest"
             )
         return self._consumer
+
+    def problems(self) -> list[str]:
+        return topic_problems(self._settings, found_topics(self._settings))
 
     def incarnation(self, topic: str) -> str:
         with self._in_words():

@@ -51,6 +51,10 @@ def _flow(snapshot: Snapshot) -> Iterable[Metric]:
 
 
 def _lost(snapshot: Snapshot) -> Iterable[Metric]:
+    yield _labelled(
+        CounterMetricFamily("weblogs_bad_ids", "Messages whose shipper gave them an id that is none.", labels=["why"]),
+        snapshot.bad_ids,
+    )
     lost = CounterMetricFamily(
         "weblogs_lost_messages",
         "Messages that were deleted, or passed over, before a group read them.",

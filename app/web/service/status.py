@@ -38,6 +38,8 @@ class Snapshot(NamedTuple):
     """(votes or spend, counted, repeats or bad) -> how many came."""
     backlog: Mapping[str, int] = {}
     """Store name -> messages that wait for it."""
+    bad_ids: Mapping[str, int] = {}
+    """Messages whose shipper gave them an id that is none: empty, or shared with another line."""
     lost: Mapping[tuple[str, str], int] = {}
     """(consumer group, topic) -> messages that it could not read, as all workers have noted since the topics were made."""
     problems: tuple[str, ...] = ()
