@@ -36,7 +36,9 @@ def as_replay_sends(data: bytes) -> tuple[list[Hit], list[Reject]]:
 
 
 @settings(deadline=None, max_examples=80)
-@given(st.lists(st.sampled_from([GOOD, HEADER, "x" * LIMIT, "y" * (LIMIT + 1), "é" * 700, GOOD + "\r", "", "z" * 3000])))
+@given(
+    st.lists(st.sampled_from([GOOD, HEADER, "x" * LIMIT, "y" * (LIMIT + 1), "é" * 700, GOOD + "\r", "", "z" * 3000]))
+)
 def test_a_message_gives_what_the_same_bytes_of_a_file_give(lines: list[str]) -> None:
     data = "\n".join(lines).encode()
     if data:
