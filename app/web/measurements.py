@@ -66,7 +66,6 @@ class StatusService(mode.Service):
             events=dict(counters.events),
             backlog=backlog,
             lost=lost,
-            lost=lost,
             bad_ids=dict(counters.bad_ids),
             problems=(*problems, *unread, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
