@@ -47,10 +47,11 @@ def send_lines(live: Live, count: int, partition: int = 0) -> None:
     from kafka import KafkaProducer
 
     from app.transports.kafka.options import client_options
+    from app.transports.kafka.topics import on_broker
 
     producer = KafkaProducer(**client_options(live.settings))
     for number in range(count):
-        producer.send("weblogs", LINE % (number % 60), partition=partition)
+        producer.send(on_broker(live.settings, "weblogs"), LINE % (number % 60), partition=partition)
     producer.flush()
     producer.close()
 
