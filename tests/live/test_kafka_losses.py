@@ -90,7 +90,7 @@ def lost(group: str, topic: str, first: int, last: int) -> str:
     return f"Messages {first} to {last} of {topic}/0 ({last - first + 1}) were not read by group {group}"
 
 
-def start(live: Live, **options: object) -> None:
+def start(live: Live, **options: str) -> None:
     if "worker" in live.workers:
         live.workers["worker"].stop()
         live.workers["worker"].log.unlink()
