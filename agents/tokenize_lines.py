@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from typing import Any
 
 from app.engine.reading import Agent, acknowledge, batches
@@ -17,6 +19,8 @@ from app.transports.messages import Message
 
 __all__ = ["LineTokenizing", "tokenize_lines"]
 
+log = logging.getLogger(__name__)
+TELL_IDS_EVERY_S = 60.0
 MAX_BATCH_BYTES = 1 << 20
 """Reading this much blocks the event loop for some tens of milliseconds."""
 
@@ -27,7 +31,8 @@ class LineTokenizing:
     def __init__(self, app: Any) -> None:
         self._app, self._outside = app, app.outside
         own = app.outside.settings
-        self._tokenizer = Tokenizer(own.partitions, own.format, format_options(own))
+        self._tell_ids_after = float("-inf")
+        self._tokenizer = Tokenizer(own.partitions, own.format, format_options(own), max_line_bytes=own.max_line_bytes)
 
     async def run(self, stream: Any) -> None:
         """Read all that the stream brings."""
@@ -51,11 +56,25 @@ class LineTokenizing:
             await acknowledge(stream, batch)
             counters.lines += found.lines
             counters.hits += found.hits
+            self._tell_bad_ids(found.bad_ids)
             counters.rejects.update(reject.reason for reject in found.rejects)
             counters.watermarks = {
                 tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()
             }
             del batch, found, messages, rejects  # nothing of them is kept until the next
+
+    def _tell_bad_ids(self, bad: Counter[str]) -> None:
+        """Once a minute at most: each message of a shipper may have one."""
+        counters, now = self._outside.counters, self._outside.clock()
+        counters.bad_ids.update(bad)
+        if bad and now >= self._tell_ids_after:
+            self._tell_ids_after = now + TELL_IDS_EVERY_S
+            log.warning(
+                "ids of a shipper are no ids: %d messages with one that names no line, %d with that of another line, since the start."
+                " Lines without an id count again if they are sent again: see the how-to page of your shipper.",
+                counters.bad_ids["empty"],
+                counters.bad_ids["shared"],
+            )
 
     async def tick(self) -> None:
         """The time and the watermarks, through the topic: the agents behind it never read a clock."""

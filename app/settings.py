@@ -55,6 +55,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "Name of the Faust app: its consumer groups and tables begin with it.", pattern="^[A-Za-z0-9._-]{1,100}$"
         ),
     ] = "weblogs"
+    topic_prefix: Annotated[
+        str,
+        _says(
+            "On Kafka all names begin with it: topics, groups, changelogs, transactional ids. Several flows share one Kafka.",
+            pattern="^[A-Za-z0-9._-]{0,64}$",
+        ),
+    ] = ""
     broker: Annotated[
         str,
         _says(
@@ -390,6 +397,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def on_kafka(self) -> bool:
         return self.broker.startswith("kafka:")
+
+    @property
+    def flow_id(self) -> str:
+        """The consumer group of the flow; other groups, tables and changelogs begin with it."""
+        return f"{self.topic_prefix}{self.app_id}" if self.on_kafka else self.app_id
 
     @property
     def retention_days(self) -> tuple[float, float]:

@@ -28,6 +28,7 @@ __all__ = [
     "evidence_text",
     "excerpt",
     "hints",
+    "lost_text",
     "ranges_text",
     "reason_label",
     "reason_text",
@@ -336,6 +337,18 @@ def hints(reasons: Mapping[tuple[str, str | None], int], files: str = "FILE", si
         return []
     cure = _LEARNED_ALREADY if sizes_learned and reason == "size_unknown" else _CURES[reason].format(files=files)
     return [_HINTS[reason], cure]
+
+
+def lost_text(group: str, topic: str, partition: int, first: int, last: int) -> str:
+    """What is said of messages that cannot be read any more.
+
+    >>> lost_text("weblogs", "votes", 0, 7, 9)
+    'Messages 7 to 9 of votes/0 (3) were not read by group weblogs: they were deleted, or its offset was moved beyond them.'
+    """
+    return (
+        f"Messages {first} to {last} of {topic}/{partition} ({last - first + 1:,}) were not read by group {group}:"
+        " they were deleted, or its offset was moved beyond them."
+    )
 
 
 def reject_text(reason: str) -> str:

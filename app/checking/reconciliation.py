@@ -3,6 +3,7 @@ another."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from app.checking.report import UNREADABLE, Difference, Report
 from app.checking.store_digests import StoreDigests
 from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
 from app.checking.topic_view import TopicView
+from app.checking.unread import compare_lines, report_losses
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.errors import UnreadableRecord
 from app.flows.registry import COUNTED
@@ -44,7 +46,7 @@ class Run(NamedTuple):
     def view_of(self, store: Store) -> TopicView | None:
         if self.reader is None:
             return None
-        own = self.settings.app_id
+        own = self.settings.flow_id
         return TopicView(self.reader, own, f"{own}-{store.name}", self.on_progress)
 
 
@@ -108,12 +110,15 @@ async def _compare_counts(store: Store, report: Report, mender: Mender | None) -
 
 
 async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:
-    """Every store by itself, then each against the first one."""
+    """Every store by itself, then what was never read, then each store against the first one."""
     looks = [await reconcile(run, store, report) for store in stores]
     for store, (_, seen) in zip(stores, looks, strict=True):
         if not store.mending.holds_no_doubles:
             await find_doubles(HIT, store, report, seen)
             await find_doubles(REJECT, store, report, seen)
+    if run.reader is not None:
+        losses = await asyncio.to_thread(report_losses, run.reader, run.settings, report)
+        await compare_lines(run.reader, run.settings, stores, losses, report)
     views = [view for view, _ in looks if view is not None]
     for other, (_, seen) in zip(stores[1:], looks[1:], strict=True):
         for kind in ALL_KINDS:

@@ -20,8 +20,9 @@ class Difference(NamedTuple):
     """One record that is not as it must be."""
 
     store: str
+    """Or the consumer group or topic that lacks messages."""
     record: str
-    """hit, reject, delivery, count, or of a counted kind: vote, vote sum."""
+    """message, hit, reject, delivery, count, or of a counted kind: vote, vote sum."""
     kind: str
     """missing, altered, extra (not in the topic), doubled, split (a late hit's delivery stands beside its own), apart (two stores
     differ), unreadable, unsupported."""

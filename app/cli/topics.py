@@ -1,59 +1,125 @@
-"""python -m app topics: look at the topics on Kafka, and delete them."""
+"""python -m app topics: look at the topics, acknowledge what was lost, and delete them."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 __all__ = ["command"]
 
 
 @click.group("topics", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """The topics and consumer groups on Kafka (`init` creates them)."""
+    """The topics and consumer groups (`init` creates them on Kafka)."""
+
+
+@command.command("acknowledge")
+def acknowledge() -> None:
+    """Say that you know of the messages that were lost: they are no problem in /health/ and no difference in `check` any more.
+
+    Prints each. Works on Kafka and on the embedded log, beside running workers, which notice it within 10 seconds.
+    """
+    import time
+    from contextlib import closing
+
+    from app.flows.registry import progress_topic
+    from app.messages.progress import progress_message
+    from app.settings import settings
+    from app.transports.broker_view import open_view
+    from app.transports.producers import Message, open_producer
+    from app.transports.progress_reader import ProgressReader
+
+    own, now = settings(), time.time()
+    topic = progress_topic(own.flow_id)
+    view = open_view(own)
+    if view is None:
+        click.echo("there is no log yet")
+        return
+    with closing(view):
+        losses = ProgressReader(view, topic).refresh().unacknowledged
+    known = [loss._replace(acknowledged=now) for loss in losses]
+    if known:
+        with closing(open_producer(own)) as producer:
+            producer.append([Message(topic, each.partition, *progress_message(each), {}, now) for each in known])
+    for loss in known:
+        click.echo(f"acknowledged: {loss}")
+    click.echo(f"{len(known):,} acknowledged")
 
 
 @command.command("show")
 def show() -> None:
-    """Print each topic with its messages, and how far each consumer group is."""
+    """Print each topic with its messages, and how far each consumer group is.
+
+    Exit code 1 if a topic is missing or has another number of partitions than WEBLOGS_PARTITIONS.
+    """
+    import sys
+
     from app.flows.registry import groups
     from app.settings import settings
-    from app.transports.kafka.topics import check_topics
+    from app.transports.kafka.topics import found_topics
     from app.transports.kafka.view import KafkaView
 
     own = settings()
     _need_kafka(own)
-    for topic in check_topics(own).values():
-        click.echo(f"topic {topic.name}: {topic.partitions} partitions, incarnation {topic.incarnation}")
-    group_names = list(groups(own.app_id, own.store_names))
-    lag = KafkaView(own).positions(group_names).lag
-    for group in group_names:
-        click.echo(
-            f"group {group}: {sum(waiting for (of, _, _), waiting in lag.items() if of == group):,} messages wait"
+    view, level = KafkaView(own), True
+    for name, topic in found_topics(own).items():
+        if topic is None:
+            click.echo(f"topic {name}: missing; `python -m app init` creates it")
+            level = False
+            continue
+        messages = sum(end - first for first, end in view.bounds(name).values())
+        told = f"topic {name}: {messages:,} messages, {topic.partitions} partitions, incarnation {topic.incarnation}"
+        if topic.partitions != own.partitions:
+            told += f"; WEBLOGS_PARTITIONS={own.partitions}: see docs/how-to/more-partitions.md"
+            level = False
+        click.echo(told)
+    for group, topics in groups(own.flow_id, own.store_names).items():
+        committed = view.committed(group)
+        waiting = sum(
+            end - max(first, committed.get((topic, partition), 0))
+            for topic in topics
+            for partition, (first, end) in view.bounds(topic).items()
         )
+        click.echo(f"group {group}: {waiting:,} messages wait")
+    view.close()
+    if not level:
+        sys.exit(1)
 
 
 @command.command("drop")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def drop(yes: bool) -> None:
-    """Delete the topics and consumer groups of WEBLOGS_APP_ID, with all messages and the tables' state in them.
+    """Delete the topics of WEBLOGS_TOPIC_PREFIX and the groups of WEBLOGS_APP_ID, with all messages and the tables' state in them.
 
-    Stop the workers first. Stores are not touched.
+    Names what it will delete. Refuses while a worker is in one of the groups. Other prefixes, other app ids and the stores stay.
     """
-    from app.errors import masked
+    from app.errors import WorkerError, masked
     from app.settings import settings
-    from app.transports.kafka.topics import drop_topics
+    from app.transports.kafka.topics import drop_topics, droppable
 
     own = settings()
     _need_kafka(own)
+    found = droppable(own)
+    for name in found.topics:
+        click.echo(f"topic {name}")
+    for name in found.groups:
+        click.echo(f"group {name}")
+    if not found.topics and not found.groups:
+        click.echo(masked(f"nothing to delete on {own.broker}"))
+        return
+    if found.active:
+        raise WorkerError(f"a worker runs in {', '.join(found.active)}: stop it first; nothing was deleted")
     if not yes:
-        click.confirm(
-            masked(f"Delete the topics of {own.app_id} on {own.broker}, with all that is in them?"), abort=True
-        )
-    for name in drop_topics(own):
-        click.echo(f"topic {name}: deleted")
+        click.confirm(masked(f"Delete these on {own.broker}, with all that is in them?"), abort=True)
+    drop_topics(own, found)
+    click.echo(f"{len(found.topics)} topics and {len(found.groups)} groups deleted")
 
 
-def _need_kafka(own) -> None:  # type: ignore[no-untyped-def]
+def _need_kafka(own: Settings) -> None:
     from app.errors import SettingsError
 
     if not own.on_kafka:

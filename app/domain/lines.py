@@ -18,6 +18,7 @@ from app.domain.requests import KEEP, QueryRule, key_request
 
 __all__ = [
     "FUTURE_S",
+    "KEPT_BYTES",
     "KEPT_LINE_CHARS",
     "BadAt",
     "ReadLines",
@@ -26,12 +27,15 @@ __all__ = [
     "parse_bare",
     "read_lines",
     "read_too_long",
+    "without_long_lines",
 ]
 
 FUTURE_S = 86400.0
 """A line dated later than its arrival by more than this is rejected: one such line would close every window."""
 KEPT_LINE_CHARS = 1024
 """How much of a rejected line is kept."""
+KEPT_BYTES = 1024
+"""Of a line that is too long no more is decoded."""
 _BLOCK = 256
 """So many lines are read again one by one where one of them is no hit."""
 _JUNK = "\x00\ufeff"
@@ -194,6 +198,60 @@ def read_too_long(data: bytes, length: int, position: int) -> ReadLines:
     """One line of `length` bytes, more than a line may have, of which only the beginning is at hand."""
     bad = BadAt("too_long", f"a line of {length} bytes", decode(data)[:KEPT_LINE_CHARS], position)
     return ReadLines([], [], [bad], 0, math.inf, -math.inf, 0.0)
+
+
+class LongLines(NamedTuple):
+    """What is left without lines that are too long."""
+
+    data: bytes
+    positions: list[int]
+    """Where each line that is left stands."""
+    rejects: list[BadAt]
+    first_is_long: bool
+
+
+def without_long_lines(
+    data: bytes, max_bytes: int, position: int = 0, positions: Sequence[int] | None = None
+) -> LongLines | None:
+    """The lines of at most `max_bytes`, and a reject for each longer one; None if there is no longer one.
+
+    `position` and `positions` are those of read_lines.
+
+    >>> found = without_long_lines(b"ab\\n" + b"x" * 9 + b"\\ncd\\n", 8)
+    >>> found.data, found.positions, [(bad.reason, bad.detail, bad.position) for bad in found.rejects]
+    (b'ab\\ncd\\n', [0, 13], [('too_long', 'a line of 9 bytes', 3)])
+    """
+    if not _has_longer(data, max_bytes):
+        return None
+    lines = data.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    starts = positions if positions is not None else _running(map(len, lines), position, len(lines))
+    if len(starts) != len(lines):
+        raise ValueError(f"{len(starts)} positions for {len(lines)} lines")
+    kept = [(line, start) for line, start in zip(lines, starts, strict=True) if len(line) <= max_bytes]
+    rejects = [
+        bad
+        for line, start in zip(lines, starts, strict=True)
+        if len(line) > max_bytes
+        for bad in read_too_long(line[:KEPT_BYTES], len(line), start).rejects
+    ]
+    return LongLines(
+        b"".join(line + b"\n" for line, _ in kept),
+        [start for _, start in kept],
+        rejects,
+        len(lines[0]) > max_bytes,
+    )
+
+
+def _has_longer(data: bytes, max_bytes: int) -> bool:
+    at, end = 0, len(data)
+    while end - at > max_bytes:
+        cut = data.rfind(b"\n", at, at + max_bytes + 1)
+        if cut < 0:
+            return end - at > max_bytes
+        at = cut + 1
+    return False
 
 
 def _split(data: bytes, position: int, positions: Sequence[int] | None) -> tuple[list[str], Sequence[int]]:

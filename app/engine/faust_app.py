@@ -6,15 +6,19 @@ neither the flow nor another store: within one app a single stalled agent stops 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import faust
 from faust.app.base import BootStrategy
+from faust.types import TP
 
+from app.engine.losses import note_read, tell_losses
 from app.engine.outside import Outside
 from app.process.logs import logging_config
 from app.settings import Settings
 from app.transports.kafka.options import MAX_MESSAGE_BYTES, faust_credentials, servers
+from app.transports.kafka.topics import on_broker
 from app.transports.kafka.worker_id import worker_id
 
 __all__ = ["App", "make_app", "make_topic"]
@@ -34,6 +38,16 @@ class App(faust.App):
     """Its agents read by app.engine.reading, which takes apart what the transport bundled."""
     outside: Outside
     """What its agents, tables and stores use of the world."""
+    next_offsets: dict[TP, tuple[int, int]]
+    """Of partitions that are read: the generation, and the offset that must come next."""
+
+    async def note_read(self, offsets: Mapping[TP, int]) -> None:
+        """The consumer calls it before it commits."""
+        await note_read(self, offsets.items())
+
+    async def tell_losses(self, spans: Sequence[tuple[TP, int, int]]) -> None:
+        """The consumer calls it with what it cannot read: partition, first offset, offset after the last."""
+        await tell_losses(self, spans)
 
     @property
     def topics_log(self) -> Any:
@@ -97,6 +111,7 @@ def make_app(name: str, outside: Outside) -> App:
         **_broker_options(settings),
     )
     own.outside = outside
+    own.next_offsets = {}
     if settings.on_kafka:
         own.on_rebalance_complete.connect(cast(Any, _hold_flow), weak=False)
     return own
@@ -110,7 +125,7 @@ async def _hold_flow(sender: faust.App, *_: Any, **__: Any) -> None:
 def make_topic(app: App, name: str) -> Any:
     """A topic of bytes as this app's agents read it."""
     return app.topic(
-        name,
+        on_broker(app.outside.settings, name),
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",

@@ -2,7 +2,7 @@
 
 Faust may skip messages at the start of a generation (its queues are cleared after a rebalance), and would then commit
 past them. So every agent checks that offsets follow on one another from the committed one, and ends the process where
-they do not: the next start reads them again.
+they do not: the next start reads them again. What the log itself has deleted no start reads again: that is told (app.engine.losses).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
+from app.engine.losses import tell_losses
 from app.engine.outside import Outside
 from app.errors import LogError, StoreError, UnknownForm, WeblogsError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
@@ -61,7 +62,10 @@ class Turns:
         self._next: dict[Any, tuple[int, int]] = {}
 
     async def is_ours(self, event: Any) -> bool:
-        """False for an event of an older generation: it will be read again. Ends the process at a hole."""
+        """False for an event of an older generation: it will be read again.
+
+        What the log has deleted unread is told, and reading goes on behind it; at any other hole the process ends.
+        """
         message, app = event.message, self._app
         while app.rebalancing and message.generation_id == app.consumer_generation_id:  # noqa: ASYNC110 - Faust has no event for it
             await asyncio.sleep(0.02)
@@ -72,13 +76,16 @@ class Turns:
         seen, expected = self._next.get(message.tp, (None, 0))
         if seen != generation:
             expected = app.consumer._committed_offset.get(message.tp) or 0
-            if first > expected:  # asked only then: a broker answers after the fetch that is under way, seconds later
-                expected = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
+        if first > expected:  # asked only then: a broker answers after the fetch that is under way
+            start = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
+            if start > expected:
+                await tell_losses(app, [(message.tp, expected, min(start, first))])
+                expected = min(start, first)
         if first > expected:
             app.outside.die(
                 f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
             )
-        self._next[message.tp] = (generation, message.offset + 1)
+        self._next[message.tp] = app.next_offsets[message.tp] = (generation, message.offset + 1)
         return True
 
 

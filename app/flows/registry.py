@@ -24,6 +24,7 @@ __all__ = [
     "changelog_topic",
     "group_of",
     "groups",
+    "progress_topic",
     "topics_of_group",
 ]
 
@@ -73,6 +74,11 @@ DRAINED = _drained()
 def changelog_topic(app_id: str, table: str) -> str:
     """As Faust names it."""
     return f"{app_id}-{table}-changelog"
+
+
+def progress_topic(app_id: str) -> str:
+    """How far each group has read, and what it could not read: see app.messages.progress."""
+    return f"{app_id}-progress"
 
 
 def group_of(app_id: str, store: str) -> str:

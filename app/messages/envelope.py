@@ -17,7 +17,7 @@ class Envelope(NamedTuple):
 
     line: str
     id: str | None
-    """Sent again under the same id, a line counts once."""
+    """Sent again under the same id, a line counts once; empty if the shipper wrote null."""
 
 
 def unwrap(value: bytes) -> Envelope | None:
@@ -44,4 +44,4 @@ def unwrap(value: bytes) -> Envelope | None:
         or not isinstance(given, str | None)
     ):
         return None
-    return Envelope(line, given)
+    return Envelope(line, "" if given is None and "id" in found else given)

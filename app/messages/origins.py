@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from app.domain.lines import decode
@@ -18,12 +19,14 @@ __all__ = [
     "check_form",
     "headers_of",
     "may_begin_with_header",
+    "names_line",
     "number_in",
     "origin_of",
     "unwrapped",
 ]
 
 _FORM_DIGITS = 10
+_NOTHING = {"null", "undefined", "none", "nil", "<nil>", "nan"}
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
 
@@ -80,6 +83,18 @@ def check_form(message: Lines) -> None:
         raise UnknownForm(f"{place}, by its headers,", found, HEADERS_FORM)
 
 
+def names_line(given: str) -> bool:
+    """Whether an id can be one. Shippers that do not know a field write its emptiness into the id.
+
+    >>> names_line("d41d8:0"), names_line("web-1:/var/log/a.log:0:7f")
+    (True, True)
+    >>> [names_line(given) for given in ("", " ", "null:120", "undefined:0", "web-1:null:7", "%{[log][file]}:3", ":")]
+    [False, False, False, False, False, False, False]
+    """
+    parts = given.strip().split(":")
+    return any(parts) and not any(part.strip().lower() in _NOTHING for part in parts) and "%{" not in given
+
+
 def origin_of(message: Lines) -> Origin:
     headers = message.headers
     here = f"{message.topic}/{message.partition}"
@@ -89,8 +104,11 @@ def origin_of(message: Lines) -> Origin:
         name = decode(headers.get(Headers.NAME, b""))
         # A source that names itself lives long enough to have a clock; one that is a single POST does not.
         return Origin(source, source if name else here, name or here, *place)
-    if Headers.ID in headers:
-        return Origin(f"id:{decode(headers[Headers.ID])}", here, here, 0, None)
+    given = decode(headers.get(Headers.ID, b""))
+    if names_line(given):
+        # With its content: a shipper whose ids name no file gives the same one to lines of different files.
+        content = blake2b(message.value, digest_size=8).hexdigest()
+        return Origin(f"id:{given}:{content}", here, here, 0, None)
     first = message.offset << LINES_A_MESSAGE_BITS
     return Origin(here, here, here, first, range(first, first + _count_of_lines(message.value)))
 

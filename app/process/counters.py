@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 __all__ = ["Counters"]
 
@@ -18,10 +19,16 @@ class Counters:
         """Reason -> messages and values of the state that could not be read and were put aside as rejects."""
         self.last_foreign: dict[str, str] = {}
         """Reason -> where the last one stood, and why it could not be read."""
+        self.bad_ids: Counter[str] = Counter()
+        """Messages whose shipper gave them an id that is none, by what is wrong: app.steps.tokenizer.Tokenized."""
         self.events: Counter[tuple[str, str]] = Counter()
         """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}
         """Source name -> highest event time seen."""
+        self.losses: dict[tuple[str, str, int, int], Any] = {}
+        """Messages that a group could not read, of all workers: app.messages.progress.Loss by its name."""
+        self.topic_problems: list[str] = []
+        """What is wrong with the topics, a sentence each."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
         self.store_retries: Counter[str] = Counter()

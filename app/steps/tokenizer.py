@@ -6,6 +6,7 @@ What it gives depends on the messages alone: read again after a crash they give 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -15,7 +16,7 @@ from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
-from app.domain.lines import ReadLines, decode, read_lines, read_too_long
+from app.domain.lines import ReadLines, decode, read_lines, read_too_long, without_long_lines
 from app.domain.records import FOREIGN, Reject, raw_ids
 from app.domain.requests import query_rule
 from app.domain.watermarks import Advance, Clocks, source_number
@@ -42,11 +43,16 @@ __all__ = ["Tokenized", "Tokenizer", "partition_of"]
 
 _REST_MESSAGES = 32
 """This many messages after one with mostly odd lines are read line by line at once."""
+_REMEMBERED_IDS = 50_000
 DETECT_LINES = 1000
 _DETECT_BYTES = 1 << 20
 _SHOWN_BYTES = 4096
 COLUMNS_FROM_BYTES = 128 << 10
 """A message of fewer bytes is read line by line: what columns cost to begin with is not worth it."""
+
+
+MAX_LINE_BYTES = 64 << 10
+"""The default of WEBLOGS_MAX_LINE_BYTES."""
 
 
 class Tokenized(NamedTuple):
@@ -57,6 +63,8 @@ class Tokenized(NamedTuple):
     rejects: list[Reject]
     lines: int
     hits: int
+    bad_ids: Counter[str]
+    """Messages by what is wrong with the id that their shipper gave: empty (it names no line), shared (another line has it)."""
 
 
 def partition_of(
@@ -77,6 +85,7 @@ class Tokenizer:
         format_name: str = "auto",
         options: FormatOptions = FormatOptions(),
         columns_from_bytes: int = COLUMNS_FROM_BYTES,
+        max_line_bytes: int = MAX_LINE_BYTES,
     ) -> None:
         for each in formats.FORMATS.values():
             try:
@@ -89,8 +98,10 @@ class Tokenizer:
         self._format_name = format_name
         self._options = options
         self._columns_from_bytes = columns_from_bytes
+        self._max_line_bytes = max_line_bytes
         self._found: dict[str, str] = {}
         self._resting = 0
+        self._given: dict[bytes, str] = {}
         self.clocks = Clocks()
         self.names: dict[int, str] = {}
         """Number of a clock -> name of its source, for people."""
@@ -104,6 +115,7 @@ class Tokenizer:
         rejects: list[Reject] = []
         lines = hits = 0
         now = 0.0
+        bad_ids: Counter[str] = Counter()
         for message in map(unwrapped, messages):
             try:
                 check_form(message)
@@ -115,6 +127,8 @@ class Tokenizer:
                 continue
             now = max(now, message.timestamp)
             origin = origin_of(message)
+            if Headers.ID in message.headers and (bad := self._bad_id(message, origin)):
+                bad_ids[bad] += 1
             read = self._read(message, origin)
             by_line = read if isinstance(read, ReadLines) else read.other
             lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
@@ -133,7 +147,19 @@ class Tokenizer:
             ]
             self._spread(message, origin, read, identify, groups)
         tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
-        return Tokenized(tokens, rejects, lines, hits)
+        return Tokenized(tokens, rejects, lines, hits, bad_ids)
+
+    def _bad_id(self, message: Lines, origin: Origin) -> str | None:
+        """What is wrong with a given id, as far as is remembered; what the message gives does not depend on it."""
+        given = message.headers[Headers.ID]
+        if not origin.source.startswith("id:"):
+            return "empty" if Headers.SOURCE not in message.headers else None
+        known = self._given.get(given)
+        if known is None:
+            if len(self._given) >= _REMEMBERED_IDS:
+                self._given.clear()
+            self._given[given] = origin.source
+        return "shared" if known not in (None, origin.source) else None
 
     def tick(self, now: float, forget_before: float) -> TokenMessage:
         """The time and the watermark of every source; sources not heard of since `forget_before` are forgotten."""
@@ -158,6 +184,13 @@ class Tokenizer:
         log_format = self._format_of(message, origin)
         options = self._options_of(message)
         header_row = log_format.header_row and may_begin_with_header(message, origin)
+        head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
+        long = without_long_lines(message.value, self._max_line_bytes, origin.position, origin.positions)
+        if long is not None:
+            parse = log_format.make_parser(head, options)
+            header_row = header_row and not long.first_is_long
+            read = read_lines(long.data, parse, message.timestamp, 0, long.positions, header_row=header_row)
+            return read._replace(rejects=sorted([*read.rejects, *long.rejects], key=lambda bad: bad.position))
         if (
             log_format.name in COLUMN_FORMATS
             and origin.positions is None
@@ -166,7 +199,6 @@ class Tokenizer:
             block = self._block(message, origin, log_format.name, header_row, options)
             if block is not None:
                 return block
-        head = decode(headers.get(Headers.HEAD, b"")).split("\n") if headers.get(Headers.HEAD) else []
         parse = log_format.make_parser(head, options)
         return read_lines(
             message.value,

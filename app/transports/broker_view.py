@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.errors import SettingsError
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "GroupView", "open_view"]
+__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "open_view"]
 
 
 class GroupPositions(NamedTuple):
@@ -35,6 +35,18 @@ class GroupView(Protocol):
         """(topic, partition) -> offset of the next message."""
 
 
+class StoredMessage(NamedTuple):
+    """A message as it is in a topic."""
+
+    partition: int
+    offset: int
+    timestamp: float
+    """When the log took it, UTC seconds."""
+    value: bytes
+    headers: Any
+    """As the transport carries them."""
+
+
 class BrokerView(GroupView, Protocol):
     """One broker. Blocking; one caller at a time. Every call may raise LogError."""
 
@@ -44,13 +56,24 @@ class BrokerView(GroupView, Protocol):
     def bounds(self, topic: str) -> dict[int, tuple[int, int]]:
         """(earliest, end) by partition; empty if there is no such topic."""
 
-    def read(
+    def problems(self) -> list[str]:
+        """What is wrong with the topics, a sentence each."""
+
+    def incarnation(self, topic: str) -> str:
+        """What tells a topic from an earlier one of the same name."""
+
+    def messages(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
-    ) -> Iterator[tuple[int, int, bytes]]:
-        """(partition, offset, value) from the earliest, or `begin`, to the end as it is now, or `end` if that comes first.
+    ) -> Iterator[StoredMessage]:
+        """From the earliest, or `begin`, to the end as it is now, or `end` if that comes first.
 
         A partition that `begin` or `end` does not name is read from its earliest message, or to its end. A few MB are held at a time.
         """
+
+    def read(
+        self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[tuple[int, int, bytes]]:
+        """As `messages`: (partition, offset, value)."""
 
     def close(self) -> None: ...
 

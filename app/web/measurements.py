@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +49,11 @@ class StatusService(mode.Service):
             store = self._groups.get(group)
             if store:
                 backlog[store] += lag
+        lost: Counter[tuple[str, str]] = Counter()
+        for loss in counters.losses.values():
+            lost[loss.group, loss.topic] += loss.messages
+        unread = [str(loss) for _, loss in sorted(counters.losses.items()) if loss.acknowledged is None]
+        unread += counters.topic_problems
         problems = tuple(f"{store}: {problem}" for store, problem in counters.store_problems.items())
         return Snapshot(
             started=self._ready_at,
@@ -67,7 +72,9 @@ class StatusService(mode.Service):
             failing={store: store in counters.store_problems for store in self._fed},
             store_retries={store: counters.store_retries[store] for store in self._fed},
             store_refused={store: counters.store_refused[store] for store in self._fed},
-            problems=(*problems, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
+            lost=lost,
+            bad_ids=dict(counters.bad_ids),
+            problems=(*problems, *unread, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
 
     def _rate(self, now: float) -> float:

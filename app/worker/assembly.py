@@ -59,7 +59,7 @@ def assemble(outside: Outside) -> Assembly:
     own = outside.settings
     outside.register_transport(own)
     runs_flow = "flow" in own.role_names
-    app = make_app(own.app_id if runs_flow else group_of(own.app_id, own.role_names[0]), outside)
+    app = make_app(own.flow_id if runs_flow else group_of(own.flow_id, own.role_names[0]), outside)
     tables = _add_flow(app) if runs_flow else {}
     storings = {name: _add_store(name, app, outside) for name in own.store_names if name in own.role_names}
     assembly = Assembly(app, tables, storings)
@@ -92,7 +92,7 @@ def _add_flow(app: App) -> dict[str, BatchTable]:
 
 
 def _add_store(name: str, app: App, outside: Outside) -> Storing:
-    group = group_of(outside.settings.app_id, name)
+    group = group_of(outside.settings.flow_id, name)
     own = app if group == app.conf.id else make_app(group, outside)
     if own is not app:
         own.finalize()  # the worker starts it as a dependency: no command line will do it

@@ -7,10 +7,12 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import mode
 
 from app.engine.faust_app import App
+from app.engine.losses import LossWatch
 from app.engine.settlement import Settling
 from app.engine.storing import Storing
 from app.engine.table import BatchTable
@@ -50,7 +52,7 @@ class Beside(mode.Service):
         own, outside = self._settings, self._outside
         watch_signal(self.loop)
         # the lag of every group of the settings, also of those that other workers serve
-        groups = {own.app_id: ""} | {group_of(own.app_id, name): name for name in own.store_names}
+        groups = {own.flow_id: ""} | {group_of(own.flow_id, name): name for name in own.store_names}
         (deliveries,) = DELIVERIES.tables
         status = StatusService(
             self._app,
@@ -73,7 +75,9 @@ class Beside(mode.Service):
             self._events = EventIntake(self._event_producer, own.overload_after)
             self._cache = open_cache(own)
             names = Names(self._page_store, stores)
-            settled = Settling(self._app.topics_log.standing, [own.app_id, group_of(own.app_id, self._page_store.name)])
+            settled = Settling(
+                self._app.topics_log.standing, [own.flow_id, group_of(own.flow_id, self._page_store.name)]
+            )
             results = Results(self._page_store, self._events, own, self._cache, settled)
             page = make_web_app(
                 self._page_store,
@@ -92,6 +96,8 @@ class Beside(mode.Service):
                 if storing.app is not self._app:
                     await self.add_runtime_dependency(storing.app)
             await self.add_runtime_dependency(self._web)
+            apps = list(dict.fromkeys((self._app, *(storing.app for storing in self._storings))))
+            await self.add_runtime_dependency(cast(Any, LossWatch(apps, loop=self.loop, beacon=self.beacon)))
         except WeblogsError as error:
             outside.die(str(error), code=code_of(error, EXIT_REFUSED))
         status.ready()

@@ -69,6 +69,8 @@ class App:
         self.outside = world.outside
         self.rebalancing = False
         self.consumer_generation_id = GENERATION
+        self.next_offsets: dict[TP, tuple[int, int]] = {}
+        self.conf = SimpleNamespace(id="weblogs")
         self.consumer = Consumer()
         self.producer = Producer(world.log, world.outside.settings.partitions)
         self.topics_log = self

@@ -26,7 +26,7 @@ from app.process.stack_dump import ASKED
 from app.settings import Settings, load
 from app.transports.drain import Drain
 from app.transports.kafka.options import client_options
-from app.transports.kafka.topics import create_topics, drop_topics
+from app.transports.kafka.topics import create_topics, drop_topics, droppable, on_broker
 from app.transports.kafka.view import KafkaView
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
@@ -159,7 +159,7 @@ class Live:
         self.fresh_topics()
 
     def fresh_topics(self) -> None:
-        drop_topics(self.settings)
+        drop_topics(self.settings, droppable(self.settings))
         deadline = time.monotonic() + 60
         while True:  # a topic is gone some moments after it was deleted
             try:
@@ -249,7 +249,10 @@ class Live:
             **client_options(self.settings), auto_offset_reset="earliest", enable_auto_commit=False
         )
         try:
-            places = [TopicPartition(topic, partition) for partition in range(self.settings.partitions)]
+            places = [
+                TopicPartition(on_broker(self.settings, topic), partition)
+                for partition in range(self.settings.partitions)
+            ]
             consumer.assign(places)
             ends = consumer.end_offsets(places)
             consumer.seek_to_beginning(*places)

@@ -10,13 +10,11 @@ from array import array
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from app.domain.lines import KEPT_BYTES
 from app.sources.identity.digest import ContentDigest
 from app.sources.identity.heads import MAX_HEAD_BYTES, HeadRule, Heads, junk_before, text_of
 
 __all__ = ["KEPT_BYTES", "Chunk", "Chunker", "ReadStream", "chunks"]
-
-KEPT_BYTES = 1024
-"""How much of a line that is too long is kept."""
 
 
 class ReadStream(Protocol):

@@ -227,6 +227,26 @@ class Consumer(InOrder, BaseConsumer):
         self._move(offsets)
         return offsets
 
+    async def perform_seek(self) -> None:
+        """What was trimmed before this group read it (a store that was added later) is told."""
+        await super().perform_seek()
+        if getattr(self.app, "takes_bundles", False) and (lost := await self.gone()):
+            await cast(Any, self.app).tell_losses(lost)
+            await self.pass_over({tp: end for tp, _, end in lost})
+
+    async def gone(self) -> list[tuple[TP, int, int]]:
+        """What is trimmed and was not committed: partition, first offset, offset after the last."""
+        committed = await self._log.run(self._log.log.committed, self.app.conf.id)
+        bounds = await self._log.run(self._log.log.bounds)
+        ours = (tp for tp in sorted(self._assigned) if self._takes_bundles(tp))
+        spans = [(tp, committed.get(tp, 0), bounds[tp][0]) for tp in ours]
+        return [span for span in spans if span[1] < span[2]]
+
+    async def pass_over(self, offsets: Mapping[TP, int]) -> None:
+        """Go on at these offsets, now and after a restart."""
+        await self._commit(offsets)
+        self._committed_offset.update(offsets)
+
     async def _seek(self, tp: TP, offset: int) -> None:
         self._move({tp: max(offset, 0)})
 

@@ -12,6 +12,8 @@ import faust
 from faust.transport import base
 from faust.transport.drivers import TRANSPORTS
 
+from app.flows.registry import progress_topic
+from app.messages.progress import GroupProgress
 from app.settings import settings
 from app.transports.broker_view import GroupPositions
 from app.transports.changelog import Changelog, SqliteChangelog
@@ -19,7 +21,8 @@ from app.transports.embedded.consumer import Consumer
 from app.transports.embedded.file import log_path
 from app.transports.embedded.producer import Producer
 from app.transports.embedded.shared_log import SharedLog, shared_log
-from app.transports.embedded.view import positions_in
+from app.transports.embedded.view import EmbeddedView, positions_in
+from app.transports.progress_reader import ProgressReader
 
 __all__ = ["Consumer", "Producer", "Transport", "register"]
 
@@ -32,6 +35,7 @@ class Transport(base.Transport):
     Consumer = Consumer
     Producer = Producer
     default_port = 0
+    _progress: ProgressReader | None = None
     driver_version = f"sqlite faust={faust.__version__}"
 
     def open_log(self) -> SharedLog:
@@ -51,6 +55,7 @@ class Transport(base.Transport):
             topics
         ):  # before anybody reads or sends: an agent may send on before the store that reads it has subscribed
             log_of_all.create_topic(topic, settings().partitions)
+        log_of_all.create_topic(progress_topic(settings().flow_id), settings().partitions)
         flow, *stores = groups
         for group in log_of_all.groups():
             if group.startswith(f"{flow}-") and group not in stores:
@@ -60,6 +65,20 @@ class Transport(base.Transport):
     def open_changelog(self, topic: str, partitions: int) -> Changelog:
         """A table's changelog; take() creates its topic where it lacks."""
         return SqliteChangelog(self.open_log(), topic, partitions)
+
+    async def progress(self) -> GroupProgress:
+        """What the groups could not read."""
+        log = self.open_log()
+        try:
+            if self._progress is None:
+                self._progress = ProgressReader(EmbeddedView(log.log.path), progress_topic(settings().flow_id))
+            return await log.run(self._progress.refresh)
+        finally:
+            await log.release()
+
+    async def topic_problems(self) -> list[str]:
+        """None: nobody else changes the topics of this file."""
+        return []
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""

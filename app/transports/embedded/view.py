@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from app.transports.broker_view import GroupPositions
+from app.transports.broker_view import GroupPositions, StoredMessage
 from app.transports.embedded.reader import LogReader
+from app.transports.messages import unpack_headers
 
 __all__ = ["EmbeddedView", "positions_in"]
 
@@ -23,7 +24,12 @@ class EmbeddedView:
     def __init__(self, path: Path) -> None:
         self._log = LogReader(path)
         self.groups, self.ends, self.committed = self._log.groups, self._log.ends, self._log.committed
+        self.incarnation = self._log.incarnation
         _ = self._log.topics  # a file that is no log says so here
+
+    def problems(self) -> list[str]:
+        """None: nobody else changes the topics of this file."""
+        return []
 
     def positions(self, groups: Sequence[str]) -> GroupPositions:
         return positions_in(self._log, groups)
@@ -34,6 +40,12 @@ class EmbeddedView:
     def read(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
     ) -> Iterator[tuple[int, int, bytes]]:
+        for each in self.messages(topic, begin, end):
+            yield each.partition, each.offset, each.value
+
+    def messages(
+        self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[StoredMessage]:
         for partition, (first, last) in sorted(self.bounds(topic).items()):
             offset = max(first, (begin or {}).get(partition, first))
             stop = min(last, (end or {}).get(partition, last))
@@ -41,7 +53,8 @@ class EmbeddedView:
                 records = self._log.read(topic, partition, offset)
                 for record in records:
                     if record.offset < stop and record.packed is None:
-                        yield partition, record.offset, record.value or b""
+                        headers = unpack_headers(record.headers)
+                        yield StoredMessage(partition, record.offset, record.timestamp, record.value or b"", headers)
                 offset = records[-1].offset + (records[-1].packed or 1) if records else stop
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ broker refused. In both cases what is committed lags behind what is done until t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,8 +17,10 @@ from aiokafka.structs import OffsetAndMetadata
 
 from app.process.pauses import pauses
 
-__all__ = ["commit_once"]
+__all__ = ["SIGNED", "commit_once", "unsigned"]
 
+SIGNED = "weblogs"
+"""Stands beside each offset that a worker commits; tools with which an operator moves an offset write nothing there."""
 RETRY_AFTER_S = 0.1
 _REBALANCED = (IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
@@ -31,7 +33,7 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
     """
     coordinator: Any = consumer._coordinator
     generation = coordinator.generation
-    known = {at: OffsetAndMetadata(offset, "") for at, offset in offsets.items()}
+    known = {at: OffsetAndMetadata(offset, SIGNED) for at, offset in offsets.items()}
     async for _ in pauses(RETRY_AFTER_S, RETRY_AFTER_S):
         await coordinator.ensure_coordinator_known()
         try:
@@ -47,3 +49,10 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
             if not error.retriable:
                 raise
     raise AssertionError("pauses() has no end")
+
+
+async def unsigned(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """The committed offsets among these that no worker committed; in the consumer's event loop. Raises KafkaError."""
+    coordinator: Any = consumer._coordinator
+    told = await coordinator.fetch_committed_offsets(list(places))
+    return {at: found.offset for at, found in told.items() if found.offset >= 0 and found.metadata != SIGNED}

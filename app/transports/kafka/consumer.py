@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from app.errors import WeblogsError
+from app.messages.progress import GroupProgress
+from app.settings import settings
 from app.transports.bundles import Bundle, Bundled, InOrder, bundled
 from app.transports.kafka.assignor import KnownTopics
-from app.transports.kafka.commit import commit_once
+from app.transports.kafka.commit import commit_once, unsigned
+from app.transports.kafka.topics import off_broker
 
 __all__ = ["FETCH_WAIT_MS", "Consumer"]
 
@@ -51,6 +55,16 @@ class _Thread(driver.AIOKafkaConsumerThread):
             await self.crash(error)
             return False
 
+    async def unsigned(self, tps: Sequence[TP]) -> dict[TP, int]:
+        """See app.transports.kafka.commit."""
+
+        async def ask() -> dict[TP, int]:
+            found = await unsigned(self._ensure_consumer(), [TopicPartition(*tp) for tp in tps])
+            return {TP(*at): offset for at, offset in found.items()}
+
+        told: dict[TP, int] = await self.call_thread(ask)
+        return told
+
 
 class Consumer(InOrder, driver.Consumer):
     """A fetch counts only if no seek went on meanwhile."""
@@ -66,15 +80,69 @@ class Consumer(InOrder, driver.Consumer):
         self._seeks_under_way += 1
         try:
             await super().perform_seek()
+            await self._seek_to_beginnings()
+            if getattr(self.app, "takes_bundles", False):
+                await self._tell_losses()
         finally:
             self._seeks_under_way -= 1
             self._seeks_ended += 1
+
+    async def _seek_to_beginnings(self) -> None:
+        """aiokafka leaves a partition of which nothing is committed where it was, behind messages that are to be read again."""
+        fresh = [tp for tp in self._read() if not self._committed_offset.get(tp)]
+        if fresh:
+            first = await self.earliest_offsets(*fresh)
+            await self.seek_wait({tp: first[tp] for tp in fresh if first.get(tp) is not None})
+
+    def _read(self) -> list[TP]:
+        """The partitions whose messages agents read."""
+        changelogs = self.app.tables.changelog_topics
+        return sorted(tp for tp in self.assignment() if tp.topic not in changelogs)
+
+    async def _tell_losses(self) -> None:
+        """What the log has deleted unread, and what lies between the mark and an offset that no worker committed."""
+        lost = await self.gone()
+        moved = await cast(_Thread, self._thread).unsigned(self._read())
+        if moved:
+            group, marks = self.app.conf.id, await self._marks()
+            for tp, offset in moved.items():
+                mark = marks.get((group, off_broker(settings(), tp.topic), tp.partition), offset)
+                if mark < offset:
+                    lost.append((tp, mark, offset))
+        if lost:
+            await cast(Any, self.app).tell_losses(lost)
+        if lost or moved:
+            gone = {tp: end for tp, _, end in lost}
+            await self.pass_over({tp: max(gone.get(tp, 0), moved.get(tp, 0)) for tp in {*gone, *moved}})
+
+    async def _marks(self) -> Mapping[tuple[str, str, int], int]:
+        try:
+            progress: GroupProgress = await cast(Any, self.transport).progress()
+        except WeblogsError as error:
+            cast(Any, self.app).outside.die(f"what was read before is not known: {error}")
+            raise
+        return progress.marks
+
+    async def gone(self) -> list[tuple[TP, int, int]]:
+        """What is deleted and was not committed: partition, first offset, offset after the last."""
+        ours = self._read()
+        first = await self.earliest_offsets(*ours) if ours else {}
+        spans = [(tp, self._committed_offset.get(tp) or 0, first.get(tp) or 0) for tp in ours]
+        return [span for span in spans if span[1] < span[2]]
+
+    async def pass_over(self, offsets: Mapping[TP, int]) -> None:
+        """Go on at these offsets, now and after a restart."""
+        await self._commit_offsets(offsets)
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """False: nothing is committed, and nothing is taken for it: the messages come again, and are acknowledged again."""
         assigned = self.assignment()
         ours = {tp: offset for tp, offset in offsets.items() if tp in assigned}
-        if not ours or not await self._commit(ours):
+        if not ours:
+            return False
+        if getattr(self.app, "takes_bundles", False):
+            await cast(Any, self.app).note_read(ours)
+        if not await self._commit(ours):
             return False
         self._committed_offset.update(ours)
         self.app.monitor.on_tp_commit(ours)

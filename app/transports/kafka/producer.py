@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from app.errors import SettingsError
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import MAX_MESSAGE_BYTES, client_options
+from app.transports.kafka.topics import on_broker
 from app.transports.messages import Message
 
 if TYPE_CHECKING:
@@ -30,14 +31,16 @@ class KafkaProducer:
 
     def partitions(self, topic: str) -> int:
         """Raises SettingsError where the topic lacks (only `python -m app init` creates topics), LogUnreachable."""
-        found = self._with_client(lambda client: client.partitions_for(topic))
+        found = self._with_client(lambda client: client.partitions_for(on_broker(self._settings, topic)))
         if not found:
-            raise SettingsError(f"{self._settings.broker} has no topic {topic}: run `python -m app init` first")
+            raise SettingsError(
+                f"{self._settings.broker} has no topic {on_broker(self._settings, topic)}: run `python -m app init` first"
+            )
         return len(found)
 
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when all are acknowledged. Raises LogUnreachable where the outcome is not known."""
-        self._with_client(lambda client: _send(client, messages))
+        self._with_client(lambda client: _send(client, self._settings, messages))
 
     def close(self) -> None:
         client, self._client = self._client, None
@@ -76,10 +79,10 @@ class KafkaProducer:
         )
 
 
-def _send(client: Any, messages: Sequence[Message]) -> None:
+def _send(client: Any, settings: Settings, messages: Sequence[Message]) -> None:
     futures = [
         client.send(
-            message.topic,
+            on_broker(settings, message.topic),
             value=message.value,
             key=message.key,
             headers=list(message.headers.items()),

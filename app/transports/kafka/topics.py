@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import SettingsError
-from app.flows.registry import TABLES, TOPICS, changelog_topic
+from app.flows.registry import TABLES, TOPICS, changelog_topic, group_of, progress_topic
+from app.stores import STORES
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import MAX_MESSAGE_BYTES
@@ -17,11 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHANGELOG_KEEPS_TOMBSTONES_S",
+    "Droppable",
     "Topic",
     "admin",
     "check_topics",
     "create_topics",
     "drop_topics",
+    "droppable",
+    "found_topics",
+    "off_broker",
+    "on_broker",
+    "topic_problems",
 ]
 
 CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
@@ -48,7 +55,32 @@ def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
         "segment.ms": str(24 * 3600 * 1000),
         "max.compaction.lag.ms": str(48 * 3600 * 1000),
     }
-    return dict.fromkeys(TOPICS, flow) | {changelog_topic(settings.app_id, table): changelog for table in TABLES}
+    progress = common | {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(1 << 20),
+        "segment.ms": str(3600 * 1000),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+    flow_id = settings.flow_id
+    changelogs = {changelog_topic(flow_id, table): changelog for table in TABLES}
+    return dict.fromkeys(TOPICS, flow) | changelogs | {progress_topic(flow_id): progress}
+
+
+def on_broker(settings: Settings, topic: str) -> str:
+    """What a topic is called on the broker; groups, changelogs and the topic of progress begin with the prefix by themselves.
+
+    >>> from app.settings import load
+    >>> own = load({"WEBLOGS_BROKER": "kafka://a", "WEBLOGS_TOPIC_PREFIX": "test."})
+    >>> on_broker(own, "votes"), off_broker(own, "test.votes"), on_broker(own, "test.weblogs-progress")
+    ('test.votes', 'votes', 'test.weblogs-progress')
+    """
+    return f"{settings.topic_prefix}{topic}" if settings.on_kafka and topic in TOPICS else topic
+
+
+def off_broker(settings: Settings, name: str) -> str:
+    """The topic that has this name on the broker."""
+    topic = name.removeprefix(settings.topic_prefix)
+    return topic if settings.on_kafka and topic in TOPICS else name
 
 
 @contextmanager
@@ -68,12 +100,13 @@ def admin(settings: Settings) -> Iterator[Any]:
         client.close()
 
 
-def describe(client: Any, names: Sequence[str]) -> dict[str, Topic]:
+def describe(client: Any, settings: Settings, topics: Iterable[str]) -> dict[str, Topic]:
     """Those of the topics that exist."""
     found = {}
-    for told in client.describe_topics(list(names)):
+    for told in client.describe_topics([on_broker(settings, topic) for topic in topics]):
         if told["error_code"] == 0:
-            found[told["name"]] = Topic(told["name"], str(told["topic_id"]), len(told["partitions"]))
+            topic = off_broker(settings, told["name"])
+            found[topic] = Topic(told["name"], str(told["topic_id"]), len(told["partitions"]))
     return found
 
 
@@ -87,50 +120,87 @@ def create_topics(settings: Settings) -> tuple[list[Topic], list[str]]:
 
     wanted = _wanted(settings)
     with admin(settings) as client:
-        lacking = [name for name in wanted if name not in describe(client, list(wanted))]
+        there = describe(client, settings, wanted)
+        lacking = {topic: on_broker(settings, topic) for topic in wanted if topic not in there}
         created = []
-        for name in lacking:
+        for topic, name in lacking.items():
             try:
                 client.create_topics(
-                    [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[name])]
+                    [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[topic])]
                 )
                 created.append(name)
             except TopicAlreadyExistsError:
                 pass  # another `init` was faster
         if lacking:
-            client.wait_for_topics(lacking, timeout_ms=30_000)
-        found = describe(client, list(wanted))
-    _refuse_other_partitions(settings, found)
-    return [found[name] for name in wanted], created
+            client.wait_for_topics(list(lacking.values()), timeout_ms=30_000)
+        found = describe(client, settings, wanted)
+    _refuse(settings, dict(found))
+    return [found[topic] for topic in wanted], created
+
+
+def found_topics(settings: Settings) -> dict[str, Topic | None]:
+    """Every topic by its name on the broker; None: it is missing. Raises LogError."""
+    with admin(settings) as client:
+        found = describe(client, settings, _wanted(settings))
+    return {on_broker(settings, topic): found.get(topic) for topic in _wanted(settings)}
 
 
 def check_topics(settings: Settings) -> dict[str, Topic]:
-    """All topics by name. Raises SettingsError where one lacks or has another number of partitions, LogError."""
+    """All topics. Raises SettingsError where one lacks or has another number of partitions, LogError."""
     with admin(settings) as client:
-        found = describe(client, list(_wanted(settings)))
-    if lacking := [name for name in _wanted(settings) if name not in found]:
-        raise SettingsError(f"{settings.broker} has no topic {', '.join(lacking)}: run `python -m app init` first")
-    _refuse_other_partitions(settings, found)
+        found = describe(client, settings, _wanted(settings))
+    _refuse(settings, {topic: found.get(topic) for topic in _wanted(settings)})
     return found
 
 
-def _refuse_other_partitions(settings: Settings, found: dict[str, Topic]) -> None:
-    for topic in found.values():
-        if topic.partitions != settings.partitions:
-            raise SettingsError(
-                f"the topic {topic.name} has {topic.partitions} partitions, WEBLOGS_PARTITIONS={settings.partitions}: they must agree; "
-                "all topics have the same number, fixed when they are created"
-            )
+def _refuse(settings: Settings, found: Mapping[str, Topic | None]) -> None:
+    if problems := topic_problems(settings, found):
+        raise SettingsError(" ".join(problems))
 
 
-def drop_topics(settings: Settings) -> list[str]:
-    """Deletes the topics and the consumer groups of this app id, with all that is in them; the names of the topics. Raises LogError."""
+def topic_problems(settings: Settings, found: Mapping[str, Topic | None]) -> list[str]:
+    """What is missing or has another number of partitions, a sentence for all topics of which the same is wrong."""
+    names: dict[int, list[str]] = {}
+    for topic, each in found.items():
+        partitions = 0 if each is None else each.partitions
+        if partitions != settings.partitions:
+            names.setdefault(partitions, []).append(on_broker(settings, topic))
+    if missing := names.pop(0, []):
+        said = [f"{settings.broker} has no topic {', '.join(missing)}: run `python -m app init` first."]
+    else:
+        said = []
+    return said + [
+        f"{', '.join(same)} {'has' if len(same) == 1 else 'have'} {number} partitions, WEBLOGS_PARTITIONS={settings.partitions}:"
+        " they must agree. What to do: docs/how-to/more-partitions.md."
+        for number, same in sorted(names.items())
+    ]
+
+
+class Droppable(NamedTuple):
+    """What `topics drop` deletes."""
+
+    topics: list[str]
+    groups: list[str]
+    active: list[str]
+    """Groups with members that have read these topics, also those of other app ids."""
+
+
+def droppable(settings: Settings) -> Droppable:
+    """Topics of this prefix, changelogs and groups of this app id, as far as they exist. Raises LogError."""
+    ours = {settings.flow_id, *(group_of(settings.flow_id, store) for store in STORES)}
     with admin(settings) as client:
-        names = list(describe(client, list(_wanted(settings))))
-        if names:
-            client.delete_topics(names)
-        groups = [group["group_id"] for group in client.list_groups()]
-        ours = [group for group in groups if group == settings.app_id or group.startswith(f"{settings.app_id}-")]
-        if ours:
-            client.delete_groups(ours)  # one that still has members stays; its offsets went with the topics
-    return names
+        topics = [topic.name for topic in describe(client, settings, _wanted(settings)).values()]
+        state = {group["group_id"]: group.get("group_state") for group in client.list_groups()}
+        members = {group for group, each in state.items() if each not in ("Empty", "Dead")}
+        read = client.list_group_offsets(sorted(members)) if members else {}
+    others = {group for group, places in read.items() if any(at.topic in topics for at in places)}
+    return Droppable(topics, sorted(ours.intersection(state)), sorted(members & (ours | others)))
+
+
+def drop_topics(settings: Settings, found: Droppable) -> None:
+    """Deletes them, with all that is in them. Raises LogError."""
+    with admin(settings) as client:
+        if found.topics:
+            client.delete_topics(found.topics)
+        if found.groups:
+            client.delete_groups(found.groups)  # one that still has members stays; its offsets went with the topics

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 
+from app.flows.registry import progress_topic
+from app.messages.progress import GroupProgress
 from app.process.folders import make_private
 from app.settings import settings
 from app.transports.broker_view import GroupPositions
@@ -19,9 +21,10 @@ from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import Consumer
-from app.transports.kafka.topics import check_topics
+from app.transports.kafka.topics import check_topics, found_topics, on_broker, topic_problems
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
+from app.transports.progress_reader import ProgressReader
 
 __all__ = ["Producer", "Transport", "register"]
 
@@ -42,7 +45,7 @@ class Producer(driver.Producer):
         async with self._turn:  # a message that waits for room must not be overtaken by one of a later call
             futures = [
                 await producer.send(
-                    message.topic,
+                    on_broker(settings(), message.topic),
                     message.value,
                     key=message.key,
                     partition=message.partition,
@@ -60,6 +63,7 @@ class Transport(driver.Transport):
     Consumer: ClassVar[type] = Consumer
     Producer: ClassVar[type] = Producer
     _standing: KafkaView | None = None
+    _progress: ProgressReader | None = None
     _lock: WorkerLock | None = None
 
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
@@ -74,6 +78,17 @@ class Transport(driver.Transport):
 
     def open_changelog(self, topic: str, _partitions: int) -> Changelog:
         return KafkaChangelog(settings(), topic)
+
+    async def progress(self) -> GroupProgress:
+        """How far the groups have read, and what they could not read."""
+        if self._progress is None:
+            self._progress = ProgressReader(KafkaView(settings()), progress_topic(settings().flow_id))
+        return await asyncio.to_thread(self._progress.refresh)
+
+    async def topic_problems(self) -> list[str]:
+        """What a worker that starts would refuse, a sentence each."""
+        own = settings()
+        return topic_problems(own, await asyncio.to_thread(found_topics, own))
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import LogError
 from app.flows.registry import TOPICS, groups, topics_of_group
-from app.transports.broker_view import GroupPositions
+from app.transports.broker_view import GroupPositions, StoredMessage
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import client_options
+from app.transports.kafka.topics import describe, found_topics, off_broker, on_broker, topic_problems
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -49,7 +50,7 @@ class KafkaView:
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """The groups of the flow and of the settings' stores, with the topics that they read."""
-        return groups(self._settings.app_id, self._settings.store_names)
+        return groups(self._settings.flow_id, self._settings.store_names)
 
     def ends(self) -> dict[tuple[str, int], int]:
         """Of the flows' topics."""
@@ -66,7 +67,7 @@ class KafkaView:
             committed = self._all_committed(groups)
         lag: dict[tuple[str, str, int], int] = {}
         for group in groups:
-            for topic in topics_of_group(group, self._settings.app_id):
+            for topic in topics_of_group(group, self._settings.flow_id):
                 for partition in range(self._settings.partitions):
                     at = (topic, partition)
                     lag[group, topic, partition] = max(0, end[at] - max(committed[group].get(at, 0), first[at]))
@@ -84,11 +85,13 @@ class KafkaView:
 
         client = self._client()
         places = [
-            TopicPartition(topic, partition) for topic in TOPICS for partition in range(self._settings.partitions)
+            TopicPartition(on_broker(self._settings, topic), partition)
+            for topic in TOPICS
+            for partition in range(self._settings.partitions)
         ]
         first, end = (
             {
-                (at.topic, at.partition): told.offset
+                (off_broker(self._settings, at.topic), at.partition): told.offset
                 for at, told in client.list_partition_offsets(dict.fromkeys(places, spec)).items()
             }
             for spec in (OffsetSpec.EARLIEST, OffsetSpec.LATEST)
@@ -99,7 +102,9 @@ class KafkaView:
         told = self._client().list_group_offsets(list(groups))
         return {
             group: {
-                (at.topic, at.partition): place.offset for at, place in told.get(group, {}).items() if place.offset >= 0
+                (off_broker(self._settings, at.topic), at.partition): place.offset
+                for at, place in told.get(group, {}).items()
+                if place.offset >= 0
             }
             for group in groups
         }
@@ -109,8 +114,9 @@ class KafkaView:
 
         with self._in_words():
             consumer = self._reader()
+            name = on_broker(self._settings, topic)
             places = [
-                TopicPartition(topic, partition) for partition in sorted(consumer.partitions_for_topic(topic) or ())
+                TopicPartition(name, partition) for partition in sorted(consumer.partitions_for_topic(name) or ())
             ]
             if not places:
                 return {}
@@ -126,18 +132,33 @@ class KafkaView:
             )
         return self._consumer
 
+    def problems(self) -> list[str]:
+        return topic_problems(self._settings, found_topics(self._settings))
+
+    def incarnation(self, topic: str) -> str:
+        with self._in_words():
+            return describe(self._client(), self._settings, [topic])[topic].incarnation
+
     def read(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
     ) -> Iterator[tuple[int, int, bytes]]:
+        for each in self.messages(topic, begin, end):
+            yield each.partition, each.offset, each.value
+
+    def messages(
+        self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
+    ) -> Iterator[StoredMessage]:
         from kafka import TopicPartition
 
         for partition, (first, last) in sorted(self.bounds(topic).items()):
             offset = max(first, (begin or {}).get(partition, first))
             stop = min(last, (end or {}).get(partition, last))
             if offset < stop:
-                yield from self._read_partition(TopicPartition(topic, partition), offset, stop)
+                yield from self._read_partition(
+                    TopicPartition(on_broker(self._settings, topic), partition), offset, stop
+                )
 
-    def _read_partition(self, place: Any, offset: int, stop: int) -> Iterator[tuple[int, int, bytes]]:
+    def _read_partition(self, place: Any, offset: int, stop: int) -> Iterator[StoredMessage]:
         with self._in_words():
             consumer = self._reader()
             consumer.assign([place])
@@ -149,7 +170,8 @@ class KafkaView:
                 reached = consumer.position(place)  # behind gaps of compaction and transactions, too
             for record in records:
                 if record.offset < stop:
-                    yield place.partition, record.offset, record.value or b""
+                    value, time = record.value or b"", record.timestamp / 1000
+                    yield StoredMessage(place.partition, record.offset, time, value, record.headers)
             if reached >= stop:
                 return
             silent = 0 if records else silent + 1

@@ -34,7 +34,7 @@ def open_cache(settings: Settings) -> RedisCache | None:
         return None
     if not settings.cache.startswith(("redis://", "rediss://", "unix://")):
         raise SettingsError(f"WEBLOGS_CACHE={settings.cache!r}: write memory or redis://HOST:PORT/NUMBER")
-    return RedisCache(settings.cache, f"weblogs:{settings.app_id}:")
+    return RedisCache(settings.cache, f"weblogs:{settings.flow_id}:")
 
 
 class RedisCache:

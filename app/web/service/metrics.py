@@ -52,6 +52,21 @@ def _flow(snapshot: Snapshot) -> Iterable[Metric]:
     yield lag
 
 
+def _lost(snapshot: Snapshot) -> Iterable[Metric]:
+    yield _labelled(
+        CounterMetricFamily("weblogs_bad_ids", "Messages whose shipper gave them an id that is none.", labels=["why"]),
+        snapshot.bad_ids,
+    )
+    lost = CounterMetricFamily(
+        "weblogs_lost_messages",
+        "Messages that were deleted, or passed over, before a group read them.",
+        labels=["group", "topic"],
+    )
+    for (group, topic), messages in sorted(snapshot.lost.items()):
+        lost.add_metric([group, topic], messages)
+    yield lost
+
+
 def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     newest = dict(heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]))
     yield _labelled(
@@ -125,6 +140,7 @@ async def answer_metrics(request: web.Request) -> web.Response:
     totals, troubles = await asyncio.gather(_totals(parts.store), pings)
     up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
     registry = CollectorRegistry()
-    registry.register(_Worker([*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, totals)]))
+    told = [*_flow(snapshot), *_progress(snapshot, healthy), *_lost(snapshot), *_stores(snapshot, up, totals)]
+    registry.register(_Worker(told))
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

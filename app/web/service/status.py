@@ -44,6 +44,10 @@ class Snapshot(NamedTuple):
     """Store that this worker feeds -> writes that failed and were tried again."""
     store_refused: Mapping[str, int] = {}
     """Store that this worker feeds -> records that it refused for good."""
+    bad_ids: Mapping[str, int] = {}
+    """Messages whose shipper gave them an id that is none: empty, or shared with another line."""
+    lost: Mapping[tuple[str, str], int] = {}
+    """(consumer group, topic) -> messages that it could not read, as all workers have noted since the topics were made."""
     problems: tuple[str, ...] = ()
     """What else is wrong, a sentence each."""
 

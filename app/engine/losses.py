@@ -1,0 +1,103 @@
+"""Messages that a group can never read: told at once, kept in the topic of progress, a problem until somebody acknowledges them.
+
+They are noticed at each seek (a committed offset before the log's start, or beyond the mark), by the agents (a hole), and by looking now
+and then, for where everything was deleted no message comes that would show the hole.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import mode
+
+from app.engine.sending import send_all
+from app.errors import UnknownForm
+from app.flows.registry import progress_topic
+from app.messages.progress import Loss, Mark, Place, progress_message
+from app.process.exit import EXIT_REFUSED
+from app.transports.kafka.topics import off_broker
+from app.transports.messages import Message
+
+__all__ = ["LossWatch", "note_read", "tell_losses"]
+
+log = logging.getLogger(__name__)
+LOOK_EVERY_S = 10.0
+Span = tuple[Any, int, int]
+"""Topic and partition, first offset, and the offset after the last."""
+
+
+def _messages(app: Any, told: Iterable[Mark | Loss]) -> list[Message]:
+    topic, now = progress_topic(app.outside.settings.flow_id), app.outside.clock()
+    return [Message(topic, each.partition, *progress_message(each), {}, now) for each in told]
+
+
+def _place(app: Any, tp: Any) -> Place:
+    return app.conf.id, off_broker(app.outside.settings, tp.topic), tp.partition
+
+
+async def note_read(app: Any, offsets: Iterable[tuple[Any, int]]) -> None:
+    """Before these offsets are committed. Returns when that is durable."""
+    await send_all(app, _messages(app, (Mark(*_place(app, tp), offset) for tp, offset in offsets)))
+
+
+async def tell_losses(app: Any, spans: Sequence[Span]) -> None:
+    """Log and keep what was lost; what is known already is told no more. Returns when it is durable."""
+    outside = app.outside
+    known = outside.counters.losses
+    found = [Loss(*_place(app, tp), first, end - 1, outside.clock()) for tp, first, end in spans]
+    new = [loss for loss in found if loss.name not in known or known[loss.name].last < loss.last]
+    for loss in new:
+        log.error("%s `python -m app topics acknowledge` ends this problem.", loss)
+        known[loss.name] = loss
+    await send_all(app, _messages(app, new))
+
+
+class LossWatch(mode.Service):
+    """Looks every LOOK_EVERY_S for what is gone before it was read, and for what was acknowledged."""
+
+    def __init__(self, apps: Sequence[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._apps = apps
+        self._seen: dict[Any, tuple[int, int]] = {}
+
+    @mode.Service.task
+    async def _look(self) -> None:
+        app = self._apps[0]
+        while not self.should_stop:
+            try:
+                await self._look_at_topics()
+                progress = await app.topics_log.progress()
+                app.outside.counters.losses.update(progress.losses)
+                for each in self._apps:
+                    await self._look_at(each)
+            except UnknownForm as error:
+                app.outside.die(str(error), code=EXIT_REFUSED)
+            except Exception as error:  # the log may fail for a while
+                log.warning("what was deleted unread is not known now: %s", error)
+            await self.sleep(LOOK_EVERY_S)
+
+    async def _look_at_topics(self) -> None:
+        """Partitions that somebody added or topics that somebody deleted."""
+        app = self._apps[0]
+        problems = await app.topics_log.topic_problems()
+        for problem in problems:
+            if problem not in app.outside.counters.topic_problems:
+                log.error("%s", problem)
+        app.outside.counters.topic_problems = problems
+
+    async def _look_at(self, app: Any) -> None:
+        """What is gone in two looks, with no message read in between, is lost: else it may still be in hand."""
+        if app.rebalancing or not app.consumer.assignment():
+            return
+        gone = []
+        for tp, first, end in await app.consumer.gone():
+            generation, following = app.next_offsets.get(tp, (None, first))
+            first = max(first, following if generation == app.consumer_generation_id else first)
+            if first < end and self._seen.get((app.conf.id, tp)) == (first, end):
+                gone.append((tp, first, end))
+            self._seen[app.conf.id, tp] = first, end
+        if gone and not app.rebalancing:
+            await tell_losses(app, gone)
+            await app.consumer.pass_over({tp: end for tp, _, end in gone})

@@ -1,0 +1,78 @@
+"""What the log has deleted unread is told once, kept in the topic of progress, and no reason to end."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from faust.types import TP
+
+from app.engine.losses import note_read, tell_losses
+from app.flows.registry import progress_topic
+from app.messages.progress import GroupProgress, Loss
+from tests.engine.test_reading import read
+from tests.engine.world import NOW, Ended, Stream, World, event
+
+PLACE = TP("t", 0)
+
+
+def kept(world: World) -> GroupProgress:
+    progress = GroupProgress()
+    for value in world.sent(progress_topic("weblogs")):
+        progress.take(value, "here")
+    return progress
+
+
+async def test_messages_deleted_before_the_first_one_are_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    world.app.consumer._committed_offset[PLACE] = 4
+    world.app.consumer.earliest[PLACE] = 12
+    assert await read(world, Stream([event(12, b"a"), event(13, b"b")])) == [[(0, 12), (0, 13)]]
+    (loss,) = kept(world).unacknowledged
+    assert loss == Loss("weblogs", "t", 0, 4, 11, NOW) and loss.messages == 8
+    assert world.counters.losses == {loss.name: loss}
+    (record,) = caplog.records
+    assert (
+        record.levelno == logging.ERROR
+        and "Messages 4 to 11 of t/0 (8) were not read by group weblogs" in record.message
+    )
+
+
+async def test_messages_deleted_while_they_were_read_are_told(world: World) -> None:
+    world.app.consumer.earliest[PLACE] = 9
+    world.app.consumer._committed_offset[PLACE] = 9
+    stream = Stream([event(9, b"a"), event(20, b"b")])
+    world.app.consumer.earliest[PLACE] = 20
+    world.app.consumer._committed_offset[PLACE] = 9
+    assert await read(world, stream) == [[(0, 9), (0, 20)]]
+    assert [loss[3:5] for loss in kept(world).unacknowledged] == [(10, 19)]
+
+
+async def test_a_hole_beyond_what_was_deleted_still_ends_the_process(world: World) -> None:
+    world.app.consumer.earliest[PLACE] = 12
+    with pytest.raises(Ended):
+        await read(world, Stream([event(15, b"a")]))
+    assert "messages 12 to 14 of t/0 were skipped" in world.ends.told[0][0]
+    assert [loss[3:5] for loss in kept(world).unacknowledged] == [(0, 11)]
+
+
+async def test_a_loss_is_told_once_and_again_where_it_grows(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    for end in (5, 5, 7):
+        await tell_losses(world.app, [(PLACE, 0, end)])
+    assert [record.getMessage().partition(" of ")[0] for record in caplog.records] == [
+        "Messages 0 to 4",
+        "Messages 0 to 6",
+    ]
+    assert [loss[3:5] for loss in kept(world).losses.values()] == [(0, 6)]
+
+
+async def test_what_was_read_is_marked(world: World) -> None:
+    await note_read(world.app, [(PLACE, 3)])
+    await note_read(world.app, [(PLACE, 8)])
+    assert kept(world).marks == {("weblogs", "t", 0): 8}
+
+
+def test_a_message_that_is_none_of_ours_is_passed_over() -> None:
+    progress = GroupProgress()
+    for value in (b"", b"garbage", b"[1]", b'[1,["a"],null]', b"{}"):
+        progress.take(value, "here")
+    assert (progress.marks, progress.losses) == ({}, {})
