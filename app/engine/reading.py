@@ -8,6 +8,7 @@ they do not: the next start reads them again. What the log itself has deleted no
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 MAX_BATCH_MESSAGES = 2000
+log = logging.getLogger(__name__)
 MAX_BATCH_BYTES = 4 << 20
 Agent = Callable[[Any], Awaitable[None]]
 """Reads a stream until it ends."""
@@ -151,6 +153,11 @@ def still_ours(app: Any, event: Any) -> bool:
     return not app.rebalancing and event.message.generation_id == app.consumer_generation_id
 
 
+def is_stopping(stream: Any) -> bool:
+    """Whether an ordered stop is under way, which may close the state before an agent is through."""
+    return bool(getattr(getattr(stream, "app", None), "should_stop", False))
+
+
 def or_end(outside: Outside, name: str, agent: Agent) -> Agent:
     """An agent that ends the process with whatever error gets out of it.
 
@@ -167,6 +174,9 @@ def or_end(outside: Outside, name: str, agent: Agent) -> Agent:
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            if is_stopping(stream):
+                log.info("the agent %s was stopped while it worked; its messages are read again: %s", name, error)
+                return
             outside.die(f"the agent {name} failed", error)
 
     guarded.__name__ = guarded.__qualname__ = name

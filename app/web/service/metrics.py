@@ -140,7 +140,7 @@ async def answer_metrics(request: web.Request) -> web.Response:
     totals, troubles = await asyncio.gather(_totals(parts.store), pings)
     up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
     registry = CollectorRegistry()
-    told = [*_flow(snapshot), *_progress(snapshot, healthy), *_lost(snapshot), *_stores(snapshot, up, totals)]
-    registry.register(_Worker(told))
+    families = [*_flow(snapshot), *_progress(snapshot, healthy), *_lost(snapshot), *_stores(snapshot, up, totals)]
+    registry.register(_Worker(families))
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
