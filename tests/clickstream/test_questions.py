@@ -57,6 +57,15 @@ def written_rows(result: Result, output: Path) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in json.loads(output.read_text())["rows"]]
 
 
+def rows_shown(result: Result) -> list[str]:
+    """The table on the screen."""
+    return [line for line in result.stdout.splitlines() if line[:6].isdigit()]
+
+
+def head_of(output: Path) -> dict[str, int]:
+    return {each["name"]: each["value"] for each in json.loads(output.read_text())["head"]}
+
+
 def as_parquet(path: Path, times: pa.DataType | None = None) -> Path:
     """The example; times as texts, or of a type."""
     rows = [row.split(",") for row in ROWS]
@@ -77,16 +86,15 @@ def test_the_articles_of_the_example(by: str, wanted: list[tuple[str, str, int, 
 def test_the_retention_of_the_example_whole_and_by_day(tmp_path: Path) -> None:
     result = ask("retention", CLICKSTREAM, "--first-action", "FIRST_INSTALL", "--on", DAY, "-o", tmp_path / "r.json")
     rows = written_rows(result, tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text())["asked"]["cohort"] == COHORT
-    assert rows[0] == ("1-7", "2017-04-02 to 2017-04-08", BACK, PERCENT)
+    assert head_of(tmp_path / "r.json")["cohort"] == COHORT
+    assert rows[0][:3] == ("1-7", "2017-04-02 to 2017-04-08", BACK) and round(100 * rows[0][3], 2) == PERCENT
     assert [row[2] for row in rows[1:]] == BY_DAY
 
 
 def test_the_screen_tells_rows_and_definitions_before_the_answer() -> None:
     shown = likes(CLICKSTREAM, "--titles", ARTICLES).stdout
-    assert shown.splitlines()[:3] == ["rows       25", "  events   25", "  rejects   0"]
-    assert shown.index("distinct users") < shown.index("First, of all")
-    assert shown.splitlines()[-1].split() == ["999999", "1", "1"]
+    assert "rows 25 events 25 rejects 0" in " ".join(shown.split())
+    assert shown.index("rows") < shown.index("First, of all") < shown.index("distinct users")
 
 
 @pytest.mark.parametrize("times", [None, pa.timestamp("us"), pa.timestamp("ns")], ids=str)
@@ -109,7 +117,7 @@ def test_compressed_standard_input_without_a_head_line_is_read() -> None:
     packed = gzip.compress("\n".join(ROWS).encode())
     command = [sys.executable, "-m", "app", "articles", "-", "--action", "LIKE_ARTICLE", "--on", str(DAY), "-q"]
     done = subprocess.run(command, input=packed, capture_output=True, check=True, cwd=ROOT)
-    assert done.stdout.decode().split()[4:7] == ["111111", "2", "3"]
+    assert "111111 2 3" in " ".join(done.stdout.decode().replace("(none)", "").split())
 
 
 def test_a_head_line_names_the_columns_in_any_order_with_others_beside_them() -> None:
@@ -146,7 +154,7 @@ def test_a_bad_row_is_a_reject_with_place_and_reason_and_takes_no_other_row_with
     result = likes("-", "--debug", data=f"{before}{row}\n{chr(10).join(ROWS[5:])}\n".encode())
     assert f", byte {len(before)}: {reason}: {detail}" in result.stderr
     assert f"events 25 rejects 1 {reason} 1 " in " ".join(result.stdout.split())
-    assert result.stdout[result.stdout.index("article  title") :] == likes(CLICKSTREAM, "-q").stdout
+    assert rows_shown(result) == rows_shown(likes(CLICKSTREAM))
 
 
 def test_several_bad_rows_each_have_their_own_place(tmp_path: Path) -> None:
@@ -178,12 +186,23 @@ def test_parquet_without_a_column_says_which_are_there(tmp_path: Path) -> None:
 
 def test_another_ending_of_the_output_is_refused_before_reading(tmp_path: Path) -> None:
     result = likes(CLICKSTREAM, "-o", tmp_path / "a.doc")
-    assert result.exit_code == 2 and ".csv, .tsv or .json" in result.stderr
+    assert result.exit_code == 2 and ".svg or .html" in result.stderr
 
 
 def test_the_formula_in_a_cell_is_written_as_text(tmp_path: Path) -> None:
-    ask("articles", "-", "--action", "A", "--on", DAY, "-o", tmp_path / "a.csv", data=b"u1,2017-04-01,A,=1+1\n")
-    assert (tmp_path / "a.csv").read_bytes() == b"article,title,users,events\r\n'=1+1,,1,1\r\n"
+    ask(
+        "articles",
+        "-",
+        "--action",
+        "A",
+        "--on",
+        DAY,
+        "--bare",
+        "-o",
+        tmp_path / "a.csv",
+        data=b"u1,2017-04-01,A,=1+1\n",
+    )
+    assert (tmp_path / "a.csv").read_bytes() == b'"article","title","users","events"\r\n"\'=1+1","",1,1\r\n'
 
 
 def test_the_help_and_the_bits_of_a_user_have_the_same_limit() -> None:
@@ -243,8 +262,7 @@ def test_a_simulated_clickstream_has_its_true_answers_and_rejects(tmp_path: Path
         ask("articles", rows, "--action", "LIKE_ARTICLE", "--on", "2017-04-03", "--top", 1000, "-o", out), out
     )
     assert {row[0]: [row[2], row[3]] for row in found} == liked and len(liked) > 20
-    assert json.loads(out.read_text())["rejects"] == wanted["rejects"]
-    assert json.loads(out.read_text())["events"] == wanted["events"]
+    assert {**wanted["rejects"], "events": wanted["events"]}.items() <= head_of(out).items()
     came = written_rows(ask("retention", rows, "--first-action", "FIRST_INSTALL", "--on", "2017-04-03", "-o", out), out)
     retention = wanted["retention"]["2017-04-03"]
     assert [row[2] for row in came] == [retention["back"], *retention["by_day"]]

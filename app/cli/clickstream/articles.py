@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from app.cli.clickstream.asking import answered, clickstream_options, day_option, read
-from app.cli.reduce.command import failing_in_words
-from app.output.answers import check_answer_ending
+from app.output.reports.report import Column, Report
 from app.words import visible
 
 __all__ = ["command"]
@@ -40,6 +39,7 @@ def command(
     by: str,
     titles: str | None,
     output: Path | None,
+    bare: bool,
     debug: bool,
     quiet: bool,
 ) -> None:
@@ -49,9 +49,6 @@ def command(
     article. A row that is there twice is one user and two events. A row with too few columns, without a user or with a bad time is
     rejected. Exit code 1 if a file could not be read to its end: what was good in it still counts.
     """
-    with failing_in_words():
-        if output:
-            check_answer_ending(output)
     from app.clickstream.questions import ArticleCounts
     from app.clickstream.titles import titles_of
 
@@ -61,11 +58,12 @@ def command(
         found, articles = counts.top(top, by), counts.articles
         named = titles_of(titles, {each.article for each in found}) if titles and found else {}
     rows = [(each.article, named.get(each.article, ""), each.users, each.events) for each in found]
-    sentences = [
-        f"Articles by {visible(action)} on {day}, ordered by {by}, then by article: {len(found):,} of {articles:,}.",
-        "users: distinct users with such an event; events: all of them, repeated rows included.",
+    definitions = [
+        "users: distinct users with such an event. events: all of them, repeated rows included.",
+        f"The list is ordered by {by}, then by article.",
     ]
     if counts.without_object:
-        sentences.append(f"{counts.without_object:,} such events name no article and are not counted.")
-    asked = {"action": action, "on": str(day), "top": top, "by": by}
-    answered(account, ("article", "title", "users", "events"), rows, asked, sentences, output, quiet)
+        definitions.append(f"{counts.without_object:,} more such events name no article.")
+    columns = (Column("article", "text"), Column("title", "text"), Column("users"), Column("events"))
+    title = f"Articles by {visible(action)} on {day}: {len(found):,} of {articles:,}"
+    answered(account, Report("articles", title, [], definitions, columns, rows, drawn=by), output, bare)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.progress import open_screen
 from app.cli.reduce.command import failing_in_words
+from app.cli.report.options import late_progress, said_errors
 from app.errors import InputError
-from app.output.answers import ANSWER_ENDINGS, answer_lines, write_answer
-from app.output.replacing import STDOUT, explained
-from app.output.statistics import table_lines
+from app.output.reports.report import Report
+from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.settings import settings
 from app.words import visible
 
 if TYPE_CHECKING:
@@ -29,15 +28,26 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 def clickstream_options(command: Command) -> Command:
     """Adds the files, and where the answer goes."""
-    command = click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")(command)
+    command = click.option("--quiet", "-q", is_flag=True, help="No progress bar.")(command)
     command = click.option("--debug", is_flag=True, help="Print every rejected row with its place and reason.")(command)
+    command = click.option(
+        "--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."
+    )(command)
     command = click.option(
         "-o",
         "--output",
         type=click.Path(path_type=Path),
-        help=f"Write the answer to a file: {', '.join(ANSWER_ENDINGS)}.",
+        callback=_checked,
+        help=f"Write the report to a file: {', '.join(ENDINGS)}.",
     )(command)
     return click.argument("files", nargs=-1, required=True, metavar="FILE…")(command)
+
+
+def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    with failing_in_words():
+        if value:
+            check_report_ending(value)
+    return value
 
 
 def day_option(name: str, text: str) -> Callable[[Command], Command]:
@@ -61,8 +71,7 @@ def read(files: Sequence[str], debug: bool, quiet: bool) -> Iterator[tuple[Accou
         account.on_reject = lambda place, bad: click.echo(
             visible(f"{place}: {bad.reason}: {bad.detail}: {bad.line[:200]}"), err=True
         )
-    with failing_in_words(output_code=1), open_screen(quiet=quiet, transient=True) as screen:
-        account.on_progress = screen.read
+    with failing_in_words(output_code=1), late_progress(quiet) as account.on_progress:
         yield account, events_of(files, account)
         if account.errors and not account.events and not account.rejects:
             raise InputError(
@@ -70,32 +79,13 @@ def read(files: Sequence[str], debug: bool, quiet: bool) -> Iterator[tuple[Accou
             )  # nothing was read: no answer is better than an empty one
 
 
-def answered(
-    account: Account,
-    heads: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    asked: dict[str, Any],
-    sentences: Sequence[str],
-    output: Path | None,
-    quiet: bool,
-) -> None:
-    """Tells the rows of the file, the definitions, the answer; ends the process with 1 if an input failed."""
-    rejects = dict(sorted(account.rejects.items()))
-    with failing_in_words(output_code=1), explained(STDOUT):
-        if not quiet:
-            total = sum(rejects.values())
-            counts: list[tuple[str, int | str]] = [
-                ("rows", account.events + total),
-                ("  events", account.events),
-                ("  rejects", total),
-                *((f"    {reason}", count) for reason, count in rejects.items()),
-            ]
-            click.echo("\n".join([*table_lines(counts), "", *sentences, ""]))
-        if output is None:
-            click.echo("\n".join(answer_lines(heads, rows)))
-        else:
-            about = {"asked": asked, "events": account.events, "rejects": rejects, "errors": account.errors}
-            write_answer(output, heads, rows, about)
-    for sentence in account.errors:
-        click.echo(f"Error: {sentence}", err=True)
-    sys.exit(1 if account.errors else 0)
+def answered(account: Account, report: Report, output: Path | None, bare: bool) -> None:
+    """Writes the report with what was read at its head; ends the process with 1 if an input failed."""
+    total = account.rejects.total()
+    head: list[tuple[str, str | int]] = [("rows", account.events + total), ("  events", account.events)]
+    head += [("  rejects", total), *((f"    {reason}", count) for reason, count in sorted(account.rejects.items()))]
+    with failing_in_words(output_code=1):
+        write_report(
+            report._replace(head=[*head, *report.head]), output, bare=bare, formulas=settings().output_formulas
+        )
+    said_errors(account.errors)

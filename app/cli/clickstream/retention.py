@@ -8,8 +8,7 @@ from pathlib import Path
 import click
 
 from app.cli.clickstream.asking import answered, clickstream_options, day_option, read
-from app.cli.reduce.command import failing_in_words
-from app.output.answers import check_answer_ending
+from app.output.reports.report import Column, Report
 from app.words import visible
 
 __all__ = ["command"]
@@ -36,6 +35,7 @@ def command(
     day: date,
     days: int,
     output: Path | None,
+    bare: bool,
     debug: bool,
     quiet: bool,
 ) -> None:
@@ -45,30 +45,28 @@ def command(
     without a head line, plain or compressed, or Parquet. A row with too few columns, without a user or with a bad time is
     rejected. Exit code 1 if a file could not be read to its end: what was good in it still counts.
     """
-    with failing_in_words():
-        if output:
-            check_answer_ending(output)
     from app.clickstream.questions import Retention
 
     with read(files, debug, quiet) as (account, events), Retention(first_action, day, days) as retention:
         for some in events:
             retention.take(some)
         found = retention.result()
-    whole = f"1-{days}"
     rows: list[tuple[object, ...]] = [
-        (whole, f"{retention.day(1)} to {retention.day(days)}", found.back, _percent(found.back, found.cohort))
+        (f"1-{days}", f"{retention.day(1)} to {retention.day(days)}", found.back, _share(found.back, found.cohort)),
+        *(
+            (str(number), str(retention.day(number)), users, _share(users, found.cohort))
+            for number, users in enumerate(found.by_day, 1)
+        ),
     ]
-    rows += [
-        (str(number), str(retention.day(number)), users, _percent(users, found.cohort))
-        for number, users in enumerate(found.by_day, 1)
+    definitions = [
+        "cohort: distinct users with the first action on the day.",
+        "back: users of the cohort with any event on these days. share: of the cohort.",
     ]
-    sentences = [
-        f"Cohort: {found.cohort:,} users with {visible(first_action)} on {day}.",
-        "back: users of the cohort with any event on these days; percent: of the cohort.",
-    ]
-    asked = {"first_action": first_action, "on": str(day), "days": days, "cohort": found.cohort}
-    answered(account, ("days", "dates", "back", "percent"), rows, asked, sentences, output, quiet)
+    columns = (Column("days", "text"), Column("dates", "text"), Column("back"), Column("share", "share"))
+    title = f"Users with {visible(first_action)} on {day} who came back"
+    head: list[tuple[str, str | int]] = [("cohort", found.cohort)]
+    answered(account, Report("retention", title, head, definitions, columns, rows, drawn="back"), output, bare)
 
 
-def _percent(users: int, cohort: int) -> float | None:
-    return round(100 * users / cohort, 2) if cohort else None
+def _share(users: int, cohort: int) -> float | None:
+    return users / cohort if cohort else None
