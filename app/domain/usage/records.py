@@ -209,5 +209,5 @@ def _fits(field: Field, value: Any) -> bool:
     if isinstance(value, bool):
         return False
     if field.kind is Kind.TIME:
-        return isinstance(value, float | int) and isfinite(value)
+        return isinstance(value, float) and isfinite(value)
     return isinstance(value, int) and (field.kind is not Kind.SMALL or -(1 << 31) <= value < 1 << 31)

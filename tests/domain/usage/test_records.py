@@ -80,6 +80,7 @@ def test_the_checksum_is_the_last_field_and_every_field_has_a_meaning() -> None:
         ({"kind": "other"}, "kind is none of request, response, start, stop, heartbeat, dropped: 'other'"),
         ({"service": None}, "service is no text: None"),
         ({"time": float("inf")}, "time is no time: inf"),
+        ({"time": 10**400}, "time is no time: 10*"),
         ({"status": 1 << 31}, "status is no small integer: 2147483648"),
     ],
 )
