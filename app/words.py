@@ -383,7 +383,7 @@ def usage_lines(state: ProducerState) -> list[str]:
             lines.append(f"{held.side}: {name} order wrong for {more:,} more")
         if held.undecided:
             lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
-    lines += [f"{held.side}: {name} {held.count:,} of {state.made:,}" for held in state.held]
+    lines += [f"{held.side}: {name} {held.records:,} of {state.made:,}" for held in state.held]
     if state.tail is not None:
         limit = (
             "no bound is known" if state.tail.at_most is None else f"at most {state.tail.at_most:,} beside its spool"

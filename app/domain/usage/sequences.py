@@ -148,7 +148,7 @@ class Held(NamedTuple):
     """What one side holds of one producer. All numbers are inclusive ranges."""
 
     side: str
-    count: int
+    records: int
     """Distinct intact records."""
     missing: Ranges
     """Neither there, nor altered, nor told as dropped. Empty for a side that is not whole."""

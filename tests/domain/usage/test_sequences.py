@@ -68,7 +68,7 @@ def test_a_loss_that_a_double_hides_from_the_count_is_named_with_the_double() ->
     held = [one for one in made if one.seq != 5] + [made[5]]
     assert len(held) == len(made)
     state, archive = only(judge([side(held)]))
-    assert (archive.missing, archive.doubled, archive.count, state.made) == (((5, 5),), ((6, 6),), 8, 9)
+    assert (archive.missing, archive.doubled, archive.records, state.made) == (((5, 5),), ((6, 6),), 8, 9)
     assert state.differs and not state.is_unknown
 
 
@@ -103,7 +103,7 @@ def test_a_mark_that_survived_the_producer_makes_its_tail_known() -> None:
 
 def test_a_producer_that_only_its_mark_names_is_missing_from_1_on() -> None:
     state, archive = only(judge([side([])], {"p": 3}))
-    assert (state.made, archive.missing, archive.count) == (3, ((1, 3),), 0)
+    assert (state.made, archive.missing, archive.records) == (3, ((1, 3),), 0)
 
 
 def test_a_dropped_record_is_named_with_its_reason_and_is_not_missing() -> None:
@@ -124,7 +124,7 @@ def test_what_is_told_as_dropped_but_is_on_one_side_is_missing_on_the_other() ->
 def test_an_altered_record_is_named_and_proves_nothing() -> None:
     made = [record("p", seq) for seq in (1, 2, 3)]
     state, archive = only(judge([side([made[0], made[1]._replace(uri="/other"), made[2]])]))
-    assert (archive.altered, archive.missing, archive.count) == (((2, 2),), (), 2)
+    assert (archive.altered, archive.missing, archive.records) == (((2, 2),), (), 2)
     state, archive = only(judge([side([made[0], made[1]._replace(seq=900), made[2]])]))
     assert (archive.altered, archive.missing, state.made) == (((900, 900),), ((2, 2),), 3)
 
@@ -212,7 +212,7 @@ def test_any_loss_doubling_and_order_of_any_sequence_is_named_exactly(truth: Tru
     assert archive.doubled == ranges(truth.doubled)
     assert [tuple(late) for late in archive.late_named] == late_by_the_definition(truth.arrived)
     assert archive.late == ranges(late.seq for late in archive.late_named)
-    assert (archive.count, state.made, state.tail) == (len(truth.made) - len(truth.lost), len(truth.made), None)
+    assert (archive.records, state.made, state.tail) == (len(truth.made) - len(truth.lost), len(truth.made), None)
     assert state.differs == bool(truth.lost or truth.doubled or archive.late)
 
 
