@@ -37,7 +37,7 @@ __all__ = [
 REQUEST, RESPONSE, START, STOP, HEARTBEAT, DROPPED = "request", "response", "start", "stop", "heartbeat", "dropped"
 KINDS = (REQUEST, RESPONSE, START, STOP, HEARTBEAT, DROPPED)
 """A closed set."""
-OUTCOMES = ("done", "exception", "client_gone", "timed_out")
+OUTCOMES = ("done", "exception", "client_gone", "timed_out", "cancelled")
 """How a call ended; a closed set. A status of 500 that the service chose to send is `done`."""
 ANONYMOUS = "anonymous"
 """The user of a call that names none: told apart by address."""
@@ -102,7 +102,12 @@ USAGE = Table(
     Field("monitored", Kind.BOOLEAN, "it goes to the stores at once"),
     Field("request_seq", Kind.INTEGER, "of a response: the `seq` of its request", optional=True),
     Field("status", Kind.SMALL, "of a response: the status sent; null if none was", optional=True),
-    Field("outcome", Kind.TEXT, "of a response: `done`, `exception`, `client_gone` or `timed_out`", optional=True),
+    Field(
+        "outcome",
+        Kind.TEXT,
+        "of a response: `done`, `exception`, `client_gone`, `timed_out` or `cancelled`",
+        optional=True,
+    ),
     Field("detail", Kind.TEXT, "of a response: the class of the exception; of `dropped`: the reason", optional=True),
     Field("duration_us", Kind.INTEGER, "of a response: time since its request", "microseconds", optional=True),
     Field("request_bytes", Kind.INTEGER, "of a response: bytes of the body that were received", "bytes", optional=True),
