@@ -18,7 +18,7 @@ LAYERS = (
     {"app.settings", "app.words"},
     {"app.flows"},
     {"app.messages", "app.process"},
-    {"app.columns", "app.output", "app.sources", "app.stores", "app.transports"},
+    {"app.columns", "app.output", "app.sources", "app.stores", "app.transports", "app.usage"},
     {"app.checking", "app.clickstream", "app.downloads", "app.reducing", "app.reports", "app.steps"},
     {"app.engine"},
     {"tables"},
