@@ -36,6 +36,7 @@ __all__ = [
     "reason_label",
     "reason_text",
     "reject_text",
+    "removed_text",
     "resumed_text",
     "share_text",
     "size_text",
@@ -363,6 +364,14 @@ def clocks_text(own: float, broker: str, brokers: float) -> str:
     """
     apart = f"{age_text(abs(own - brokers))} {'ahead' if own > brokers else 'behind'}"
     return f"This machine's clock says {time_text(own)} UTC, that of {broker} {time_text(brokers)} UTC: it is {apart}. Set it right."
+
+
+def removed_text(what: object) -> str:
+    """What is said when somebody has removed what a worker works on."""
+    return (
+        f"{what} is gone: somebody removed it while the worker ran, and with it what was not stored yet. Start the same command again, and"
+        " send the logs again."
+    )
 
 
 def reject_text(reason: str) -> str:
