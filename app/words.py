@@ -5,9 +5,11 @@ Client, page, table, JSON and reports take their words from here, so that one fa
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain import byteranges
 
@@ -28,6 +30,7 @@ __all__ = [
     "evidence_text",
     "excerpt",
     "hints",
+    "json_text",
     "lost_text",
     "ranges_text",
     "reason_label",
@@ -138,6 +141,28 @@ def writable(text: str) -> str:
     'Büro \\ud800'
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def json_text(value: Any) -> str:
+    """The value as ASCII JSON: halves of surrogate pairs stay encodable; JSON has no infinity and no NaN, null stands for them.
+
+    >>> json_text({"last": float("inf"), "request": "GET /ü"})
+    '{"last": null, "request": "GET /\\\\u00fc"}'
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return value
 
 
 def excerpt(text: str, length: int = 120) -> str:

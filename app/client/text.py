@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +10,17 @@ from app.domain import byteranges
 from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
-from app.words import LEARNED, LEARNED_SIZE, bytes_text, ranges_text, reason_text, resumed_text, time_text, visible
+from app.words import (
+    LEARNED,
+    LEARNED_SIZE,
+    bytes_text,
+    json_text,
+    ranges_text,
+    reason_text,
+    resumed_text,
+    time_text,
+    visible,
+)
 
 __all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
@@ -141,18 +149,7 @@ def keys_text(keys: Sequence[Key]) -> str:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: null stands for it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return value
+    return json_text(value) + "\n"
 
 
 def answer_json(answer: Answer, given: str) -> str:

@@ -40,7 +40,8 @@ def or_null(schema: Json) -> Json:
 
 
 def _field(field: Field) -> Json:
-    schema = or_null(_KINDS[field.kind]) if field.optional else _KINDS[field.kind]
+    may_be_null = field.optional or field.kind is Kind.TIME  # JSON has no infinity
+    schema = or_null(_KINDS[field.kind]) if may_be_null else _KINDS[field.kind]
     says = _LINK.sub(r"\1", field.what)
     return {**schema, "description": f"{says} ({field.unit})" if field.unit else says}
 
