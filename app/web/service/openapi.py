@@ -97,7 +97,10 @@ _DISTRIBUTION = object_of(
 )
 _DELIVERY = record_schema(
     DELIVERY,
-    {"key_hash": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    {
+        "key_hash": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "sentence": {**_TEXT, "description": "The verdict with its reason, for people."},
+    },
     {"contains": {"type": "boolean", "description": "Whether it holds the bytes lo to hi, if they were asked for."}},
 )
 _SCHEMAS: Json = {
