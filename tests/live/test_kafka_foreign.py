@@ -210,3 +210,30 @@ def damage_changelog(live: Live, topic: str) -> None:
                 damaged += 1
         producer.flush()
     assert damaged
+
+
+def test_lines_of_a_transactional_producer_are_read_and_its_marks_hold_up_nobody(
+    tmp_path: Path, broker: Server
+) -> None:
+    """Kafka keeps a mark at the end of each transaction, at an offset of its own that no consumer is given."""
+    from kafka import KafkaProducer
+
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        worker = live.start_worker()
+        live.wait_started()
+        options = client_options(live.settings) | {"transactional_id": live.settings.app_id}
+        with closing(KafkaProducer(**options)) as producer:
+            producer.init_transactions()
+            for ended in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+                producer.begin_transaction()
+                for topic, value in ((LINES, LINE % 1), (VOTES.name, b"[" + VOTE % ended.__name__.encode() + b"]")):
+                    producer.send(on_broker(live.settings, topic), value, partition=PARTITION).get(30)
+                ended()
+                live.wait_drained(30)
+        send_lines(live, 2, PARTITION)
+        live.wait_drained(30)
+        assert worker.exits == [], worker.text()[-2000:]
+        assert len(hits_of_topic(live)) in (4, 5), "an aborted line counts or does not, all others do"
+        assert problems(live) == []
+        checked = app(live, "check", "--quiet")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
