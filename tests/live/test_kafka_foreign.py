@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from contextlib import closing, suppress
@@ -126,6 +127,12 @@ def test_a_foreign_message_in_each_topic_is_a_reject_with_its_place_and_the_flow
         assert not untold, "an empty message of lines holds no line; all others are told"
         assert live.workers["worker"].exits == [], live.workers["worker"].text()[-2000:]
         assert any("foreign_message" in each for each in problems(live))
+        shown = app(live, "topics", "show")
+        assert shown.returncode == 0, shown.stderr
+        for topic in TOPICS:
+            assert re.search(rf"^topic {topic}: [1-9][\d,]* messages, 4 partitions", shown.stdout, re.MULTILINE), (
+                shown.stdout
+            )
         assert len(hits_of_topic(live)) == 7
         for kind in COUNTED:
             assert [name for name in ("first", "second") if name.encode() in last_value(live, kind.reduced)] == [
@@ -156,6 +163,8 @@ def test_a_newer_form_in_any_topic_ends_the_worker_with_78_once(tmp_path: Path, 
             last
         )
         assert "Traceback" not in worker.text()
+        shown = app(live, "topics", "show")
+        assert shown.returncode == 0 and re.search(rf"^topic {topic}: [1-9]", shown.stdout, re.MULTILINE), shown.stderr
 
 
 @pytest.mark.parametrize("table", TABLES)
