@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,6 +18,9 @@ from app.reports.crawlers import crawler_of, list_version
 __all__ = ["ListFacts", "Lists", "is_watch_os", "listener_address", "open_lists"]
 
 _DATA_CENTRES = Path(__file__).with_name("data_centres.tsv")
+_PLAYERS_NAME = "players 1"
+_PLAYERS = (r"^Overcast/.*podcast app\)",)
+"""Agents of players that the list of crawlers takes for readers of feeds, because their maker has one."""
 _MOST_ADDRESSES = 1 << 17
 _PREFIX_V6 = 64
 """So many bits of an IPv6 address are those of a household; the others change by the hour."""
@@ -42,12 +46,18 @@ class Lists(NamedTuple):
 
 
 def open_lists(data_centres: str | None = None) -> Lists:
-    """The list of crawlers of the package crawler-user-agents, and a list of networks: the program's own, or that of a file.
+    """The list of crawlers of the package crawler-user-agents without players, and a list of networks: the program's own, or that of a file.
 
     A line of it is a network or an address; behind a tab may stand whose. Raises SettingsError for a file that cannot be used.
     """
     networks, facts = _networks(Path(data_centres) if data_centres else _DATA_CENTRES)
-    return Lists(lambda agent: crawler_of(agent) is not None, networks.has, (_crawler_facts(), facts))
+    is_player = re.compile("|".join(_PLAYERS)).search
+    players = ListFacts(_PLAYERS_NAME, sha256("\n".join(_PLAYERS).encode()).hexdigest(), len(_PLAYERS))
+
+    def is_crawler(agent: str) -> bool:
+        return crawler_of(agent) is not None and is_player(agent) is None
+
+    return Lists(is_crawler, networks.has, (_crawler_facts(), players, facts))
 
 
 def _crawler_facts() -> ListFacts:

@@ -56,6 +56,7 @@ RULES = {
 WINDOWS = ("day", "first_touch", "last_touch")
 MEDIA = ("aac", "aif", "aiff", "flac", "m4a", "m4b", "m4v", "mov", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm")
 _PROBE_BYTES = 2
+_NOBODY = (None, "", "-")
 _INT64 = (1 << 62) - 1
 
 
@@ -118,7 +119,7 @@ def left_out(hit: tuple[Any, ...], file: str | None, extension: str | None, list
         return "status"
     if file is None:
         return "no_file"
-    if not ip_address or not user_agent:
+    if ip_address in _NOBODY or user_agent in _NOBODY:
         return "no_client"
     if extension not in asked.extensions:
         return "not_media"
