@@ -20,8 +20,16 @@ COMMANDS = {
     "report": ("app.cli.report.command", "Answer questions from logs: requests, hosts, bytes, countries, crawlers."),
     "sizes": ("app.cli.sizes", "Find the sizes of files in logs, in a folder or in a bucket's listing."),
     "parse": ("app.cli.parse", "Show how each line of a log is parsed. Use it to test a format."),
+    "articles": (
+        "app.cli.clickstream.articles",
+        "List the articles that most users of a clickstream met by one action.",
+    ),
+    "retention": ("app.cli.clickstream.retention", "Say how many users of a clickstream came back within some days."),
     "formats": ("app.cli.formats", "List the log formats with an example of each."),
-    "simulate": ("simulator.commands.simulate", "Make up a log, votes or payments, and the true answers."),
+    "simulate": (
+        "simulator.commands.simulate",
+        "Make up a log, votes, payments or a clickstream, and the true answers.",
+    ),
     "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
     "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
     "topics": ("app.cli.topics", "Show the topics on Kafka, or delete them."),

@@ -1,4 +1,4 @@
-"""Every text that people read about a delivery, and how numbers, times, ranges and hostile text are written. Pure.
+"""Every text that people read about a delivery or a producer of the usage log, and how numbers, times, ranges and hostile text are written. Pure.
 
 Client, page, table, JSON and reports take their words from here, so that one fact has one text.
 """
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from app.domain import byteranges
+from app.domain.usage.sequences import ProducerState
 
 __all__ = [
     "COMPLETE_BY",
@@ -23,12 +24,14 @@ __all__ = [
     "Reason",
     "age_text",
     "bytes_text",
+    "clocks_text",
     "count_text",
     "counted_text",
     "evidence_text",
     "excerpt",
     "hints",
     "lost_text",
+    "numbers_text",
     "ranges_text",
     "reason_label",
     "reason_text",
@@ -37,6 +40,7 @@ __all__ = [
     "share_text",
     "size_text",
     "time_text",
+    "usage_lines",
     "visible",
     "writable",
 ]
@@ -351,6 +355,49 @@ def lost_text(group: str, topic: str, partition: int, first: int, last: int) -> 
     )
 
 
+def clocks_text(own: float, broker: str, brokers: float) -> str:
+    """What is said of two clocks that do not agree; both in UTC seconds.
+
+    >>> clocks_text(1596214967.0, "kafka://a", 1596214367.0)
+    "This machine's clock says 2020-07-31 17:02:47 UTC, that of kafka://a 2020-07-31 16:52:47 UTC: it is 10 min 0 s ahead. Set it right."
+    """
+    apart = f"{age_text(abs(own - brokers))} {'ahead' if own > brokers else 'behind'}"
+    return f"This machine's clock says {time_text(own)} UTC, that of {broker} {time_text(brokers)} UTC: it is {apart}. Set it right."
+
+
 def reject_text(reason: str) -> str:
     """Why a line is no hit; a reason of a store is its own text."""
     return REJECTS.get(reason, "refused by a store")
+
+
+def numbers_text(ranges: byteranges.Ranges) -> str:
+    """Numbers of records, inclusive.
+
+    >>> numbers_text(((5, 6), (9, 9), (11, 11)))
+    '5-6, 9 and 11'
+    """
+    texts = [str(lo) if lo == hi else f"{lo}-{hi}" for lo, hi in ranges]
+    return " and ".join(part for part in (", ".join(texts[:-1]), *texts[-1:]) if part)
+
+
+def usage_lines(state: ProducerState) -> list[str]:
+    """What is known of one producer: what it dropped, what each side lacks or holds wrongly, the counts, the end."""
+    name = visible(state.producer)
+    lines = [f"{name} dropped {numbers_text(ranges)}: {visible(why)}" for why, ranges in state.dropped.items()]
+    if state.after_stop:
+        lines.append(f"{name} {numbers_text(state.after_stop)} after its stop record: two processes share a start id")
+    for held in state.held:
+        named = {"missing": held.missing, "doubled": held.doubled, "checksum wrong": held.altered}
+        lines += [f"{held.side}: {name} {what} {numbers_text(ranges)}" for what, ranges in named.items() if ranges]
+        lines += [f"{held.side}: {name} order {late.earlier} before {late.seq}" for late in held.late_named]
+        if more := byteranges.covered(held.late) - len(held.late_named):
+            lines.append(f"{held.side}: {name} order wrong for {more:,} more")
+        if held.undecided:
+            lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
+    lines += [f"{held.side}: {name} {held.records:,} of {state.made:,}" for held in state.held]
+    if state.tail is not None:
+        limit = (
+            "no bound is known" if state.tail.at_most is None else f"at most {state.tail.at_most:,} beside its spool"
+        )
+        lines.append(f"tail of {name} unknown after {state.tail.after:,}: no stop record, {limit}")
+    return lines
