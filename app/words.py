@@ -444,6 +444,8 @@ def usage_lines(state: ProducerState) -> list[str]:
         lines += [f"{held.side}: {name} order {late.earlier} before {late.seq}" for late in held.late_named]
         if more := byteranges.covered(held.late) - len(held.late_named):
             lines.append(f"{held.side}: {name} order wrong for {more:,} more")
+        if held.on_the_way:
+            lines.append(f"{held.side}: {name} on the way {numbers_text(held.on_the_way)}")
         if held.undecided:
             lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
     lines += [f"{held.side}: {name} {held.records:,} of {state.made:,}" for held in state.held]
