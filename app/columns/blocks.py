@@ -20,8 +20,8 @@ from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "line_bounds",
-    "numbers_of", "of_length", "plain_line_ends", "statuses_of", "whole_lines",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "line_bounds",
+    "numbers_of", "of_length", "plain_line_ends", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
 _STATUS_BYTES = 3
@@ -45,6 +45,18 @@ class Texts(NamedTuple):
     def of(self, lines: Bools) -> Texts:
         """Those of some lines."""
         return Texts(self.codes[lines], self.texts)
+
+
+class Extras(NamedTuple):
+    """The optional fields of each line."""
+
+    codes: NDArray[np.integer[Any]]
+    """The number of each line's."""
+    all_extras: list[dict[str, str]]
+
+    def of(self, lines: NDArray[Any]) -> Extras:
+        """Those of some lines."""
+        return Extras(self.codes[lines], self.all_extras)
 
 
 class LineColumns(NamedTuple):
@@ -75,6 +87,8 @@ class LineColumns(NamedTuple):
     """HitFlag; None where no hit has one that counts."""
     unread: dict[str, int] = {}
     """What was passed over in the lines read here: a sentence and how many times."""
+    extras: Extras | None = None
+    """Optional fields; None where no hit has some."""
 
     @property
     def lines(self) -> int:
@@ -181,12 +195,13 @@ def assembled(
     every_status: bool = False,
     options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
+    extras: Extras | None = None,
 ) -> LineColumns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
-    client, agent, request = (_texts_of(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
+    client, agent, request = (texts_of(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
@@ -213,6 +228,7 @@ def assembled(
         None if total is None else total[counts],
         flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
+        None if extras is None else extras.of(counts),
     )
 
 
@@ -228,7 +244,7 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return False
 
 
-def _texts_of(column: pa.BinaryArray) -> Texts:
+def texts_of(column: pa.BinaryArray) -> Texts:
     encoded = column.dictionary_encode()
     values, bounds = bytes_of(encoded.dictionary)
     data, ends = values.tobytes(), bounds.tolist()
