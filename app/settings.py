@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats import FORMATS, is_format_string
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
@@ -141,6 +142,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " one that is not in them. Empty: loopback and private networks."
         ),
     ] = ""
+    fields: Annotated[
+        str,
+        _says(
+            "Optional fields that raw hits keep, if the line has them, comma-separated. Empty: none; fewer are faster."
+        ),
+    ] = ",".join(EXTRAS)
     query: Annotated[
         str,
         _says(
@@ -355,6 +362,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             clients(self.trusted_proxies)
         except ValueError as error:
             raise SettingsError(f"{PREFIX}TRUSTED_PROXIES={self.trusted_proxies!r}: {error}") from None
+        try:
+            chosen_extras(self.fields)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}FIELDS={self.fields!r}: {error}") from None
         try:
             query_rule(self.query)
         except ValueError as error:

@@ -110,7 +110,10 @@ def add_missing(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     for table, field in _missing_columns(connection):  # still: nobody else was first
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
+        if field.former in columns_of(connection, table):
+            connection.execute(f"ALTER TABLE {table} RENAME COLUMN {field.former} TO {field.name}")
+        else:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
     if not are_kept(connection):
         connection.execute("DROP TABLE tallies")
         _run(connection, re.search(r"CREATE TABLE tallies .*?;", _schema(), re.DOTALL)[0])  # type: ignore[index]

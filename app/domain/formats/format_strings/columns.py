@@ -11,13 +11,13 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.format_strings.dates import clock_of
 from app.domain.formats.format_strings.line_pattern import line_pattern, taken
 from app.domain.formats.format_strings.servers import Text
-from app.domain.formats.format_strings.words import FormatTextError, Literal, Piece, Role, Variable, Word
+from app.domain.formats.format_strings.words import LAST_COLUMN, FormatTextError, Literal, Piece, Role, Variable, Word
 from app.domain.formats.values import shown
 
 __all__ = ["Columns", "Found", "LineColumns", "ObjectColumns"]
 
 Found = tuple["Sequence[str | None]", "Sequence[str]", "str | None"]
-"""One text for each Role up to CAPTURE, the parts of a date, and the fraction of a second that belongs to them."""
+"""One text for each Role up to LAST_COLUMN, the parts of a date, and the fraction of a second that belongs to them."""
 
 _MOST_WORDS = 90
 _MOST_LAYOUTS = 8
@@ -40,7 +40,7 @@ class Columns:
     variables: list[Variable]
 
     def texts(self, line: str) -> Found:
-        """One text for each Role up to CAPTURE, then the parts of a date and the fraction. Raises BadLine."""
+        """One text for each Role up to LAST_COLUMN, then the parts of a date and the fraction. Raises BadLine."""
         raise NotImplementedError
 
 
@@ -112,7 +112,7 @@ class ObjectColumns(Columns):
         if len(self._layouts) < self._most_layouts and "\\" not in line:
             found = _layout(line, {path[0]: role for path, role in self._fields}, self._clock)
             self._layouts += [] if found is None or found.texts(line) is None else [found]
-        texts = [None] * (Role.CAPTURE.value + 1)
+        texts = [None] * (LAST_COLUMN.value + 1)
         for path, role in self._fields:
             texts[role.value] = _text_at(record, path)
         if self._clock:
@@ -139,7 +139,7 @@ class _Layout:
         self._match, self._order, self._slots = match, order, slots
 
     def texts(self, line: str) -> Sequence[str | None] | None:
-        """One for each Role up to CAPTURE; None where the line is laid out in another way or has escapes."""
+        """One for each Role up to LAST_COLUMN; None where the line is laid out in another way or has escapes."""
         found = self._match(line)
         if found is None:
             return None
@@ -177,7 +177,7 @@ def _layout(line: str, roles: dict[str, Role], clock: str) -> _Layout | None:
             text = f'"{text}"'
         members.append(rf'"{re.escape(key)}": ?(?:{text}|null)')
     match = re.compile(r"\{" + ", ?".join(members) + r"\}(?:(?!)())?").fullmatch
-    order = tuple(slots.index(at) + 1 if at in slots else len(slots) + 1 for at in range(Role.CAPTURE.value + 1))
+    order = tuple(slots.index(at) + 1 if at in slots else len(slots) + 1 for at in range(LAST_COLUMN.value + 1))
     return _Layout(match, order, tuple(slot for slot in slots if slot != Role.REST.value))
 
 
