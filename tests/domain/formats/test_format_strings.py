@@ -851,3 +851,17 @@ def test_a_text_may_be_as_long_as_a_header_carries_and_no_longer() -> None:
     assert compiled(NGINX + "x" * (MAX_CHARS - len(NGINX))).server == "nginx"
     with pytest.raises(FormatTextError, match=str(MAX_CHARS)):
         compiled(NGINX + "x" * MAX_CHARS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['nginx:$remote_addr [$time_local] "$request" $status', json.dumps(ENVOY_JSON), json.dumps(ENVOY_JSON) + " "],
+)
+def test_a_reject_names_the_format_string_that_cannot_read_the_line(text: str) -> None:
+    parse = compiled(text).format.make_parser((), FormatOptions())
+    for line in ("no line of it", "[1]"):
+        with pytest.raises(BadLine) as caught:
+            parse(line)
+        server = "nginx" if "remote_addr" in text else "envoy"
+        assert f"the log format of {server} {text.removeprefix('nginx:').strip()[:30]!r}"[:-1] in caught.value.detail
+        assert repr(line) in caught.value.detail

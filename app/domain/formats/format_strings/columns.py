@@ -54,15 +54,14 @@ class LineColumns(Columns):
             raise FormatTextError(f"a log format of {len(self.variables)} words: at most {_MOST_WORDS} are read")
         self.pattern = line_pattern(pieces)
         self.json = text.text.lstrip().startswith("{")
+        self._what = _what(text)
 
     def found(self, line: str) -> re.Match[str]:
         found = self.pattern.match(line)
         if found is None and not self.json:
             found = self.pattern.match_damaged(line)
         if found is None:
-            raise BadLine(
-                "bad_columns", f"not as the log format says: {shown(line)}" if line.strip() else "a blank line"
-            )
+            raise BadLine("bad_columns", f"not as {self._what} says: {shown(line)}" if line.strip() else "a blank line")
         return found
 
     def texts(self, line: str) -> Found:
@@ -78,6 +77,7 @@ class ObjectColumns(Columns):
 
     def __init__(self, text: Text) -> None:
         """Raises FormatTextError."""
+        self._what = _what(text)
         try:
             template = json.loads(text.text)
         except (ValueError, RecursionError):
@@ -108,7 +108,7 @@ class ObjectColumns(Columns):
             texts = layout.texts(line)
             if texts is not None:
                 return texts, (), None
-        record = _record(line)
+        record = _record(line, self._what)
         if len(self._layouts) < self._most_layouts and "\\" not in line:
             found = _layout(line, {path[0]: role for path, role in self._fields}, self._clock)
             self._layouts += [] if found is None or found.texts(line) is None else [found]
@@ -120,13 +120,20 @@ class ObjectColumns(Columns):
         return texts, [_text_at(record, path) for path in self._dates], None
 
 
-def _record(line: str) -> dict[str, Any]:
+def _what(text: Text) -> str:
+    """The format string, for people."""
+    return f"the log format of {text.server.name} {shown(text.text)}"
+
+
+def _record(line: str, what: str) -> dict[str, Any]:
     try:
         record, end = _DECODE(line)
     except (ValueError, RecursionError):
-        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
+        raise BadLine(
+            "bad_columns", f"not JSON, as {what} says: {shown(line)}" if line.strip() else "a blank line"
+        ) from None
     if not isinstance(record, dict) or line[end:].strip():
-        raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
+        raise BadLine("bad_columns", f"not a JSON object, as {what} says: {shown(line)}")
     return record
 
 
