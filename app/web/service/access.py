@@ -60,9 +60,17 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ApiError(
                 401, f"Send the token that may {right}: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}
             )
+    stopping = ApiError(503, STOPPING, {"Retry-After": "5"})
     if parts.stopping() and not request.path.startswith("/health"):
-        raise ApiError(503, STOPPING, {"Retry-After": "5"})
-    return await handler(request)
+        raise stopping
+    try:
+        return await handler(request)
+    except (ApiError, web.HTTPException):
+        raise
+    except Exception as error:
+        if parts.stopping():  # what it asked is closed by now
+            raise stopping from error
+        raise
 
 
 # -- names: a page whose name an attacker points to this address (DNS rebinding) calls the worker by that name
