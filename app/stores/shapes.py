@@ -17,11 +17,10 @@ def refuse_shape(
     """Raises OtherShape with what differs. Both: field -> type. A field that is missing differs only if it is to be `whole`."""
     differs = [
         f"{name} is {found[name] or 'of no type'}, not {kind or 'of no type'}"
-        if name in found
-        else f"{name} is missing"
         for name, kind in wanted.items()
-        if (found[name] != kind if name in found else whole)
+        if found.get(name, kind) != kind
     ]
+    differs += [f"{name} is missing" for name in wanted if whole and name not in found]
     if differs:
         more = f" and {len(differs) - _SHOWN} more" if len(differs) > _SHOWN else ""
         raise OtherShape(f"{what} was not made by this program: {', '.join(differs[:_SHOWN])}{more}. {cure}")

@@ -68,7 +68,7 @@ def check_form(connection: Connection, keyspace: str) -> None:
         connection.execute(f"SELECT form FROM {keyspace}.forms WHERE name = '{_RECORDS}'") if "forms" in there else []
     )
     form = rows[0][0] if rows else None
-    for table, found in _columns(connection, keyspace).items():
+    for table, found in _standing(connection, keyspace).items():
         wanted = TABLES[table].types if table in TABLES else {}
         refuse_shape(
             f"the table {keyspace}.{table} of {connection.where}",
@@ -81,7 +81,7 @@ def check_form(connection: Connection, keyspace: str) -> None:
         raise UnknownStoreForm(f"the keyspace {keyspace} of {connection.where}", form, FORM)
 
 
-def _columns(connection: Connection, keyspace: str) -> dict[str, dict[str, str]]:
+def _standing(connection: Connection, keyspace: str) -> dict[str, dict[str, str]]:
     """Table -> column -> type."""
     asked = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = %s"
     there: dict[str, dict[str, str]] = {}
@@ -96,7 +96,7 @@ def _bare(kind: str) -> str:
 
 def missing_columns(connection: Connection, keyspace: str) -> list[tuple[str, str, str]]:
     """(table, column, type) that tables lack because an older program made them."""
-    there = _columns(connection, keyspace)
+    there = _standing(connection, keyspace)
     return [
         (table, column, kind)
         for table, rows in TABLES.items()
