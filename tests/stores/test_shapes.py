@@ -14,9 +14,11 @@ import pytest
 from app.errors import OtherShape
 from app.process.exit import EXIT_REFUSED
 from app.stores import open_store
+from app.stores.cassandra.store import CassandraStore
 from app.stores.sqlite.store import SqliteStore
 from tests.flow.running import ROOT, Flow
 from tests.stores import elastic
+from tests.stores.cassandra_stores import cql, fresh_keyspace, with_cassandra
 
 
 async def refused_after(path: Path, statement: str) -> str:
@@ -103,3 +105,16 @@ def test_make_run_es_app_uses_the_stores_of_env(tmp_path: Path) -> None:
             ["make", "told"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
         )
         assert done.stdout.strip() == told
+
+
+@pytest.mark.live
+def test_a_table_of_cassandra_made_by_hand_is_refused_with_what_differs_and_what_to_do() -> None:
+    async def nothing(_: CassandraStore) -> None:
+        pass
+
+    with fresh_keyspace() as keyspace:
+        with_cassandra(keyspace, nothing)
+        with_cassandra(keyspace, nothing)  # its own tables are taken
+        cql(keyspace, "DROP TABLE KS.rejects", "CREATE TABLE KS.rejects (raw_id int PRIMARY KEY)")
+        with pytest.raises(OtherShape, match=rf"the table {keyspace}\.rejects of .* raw_id is int, not .*DROP TABLE"):
+            with_cassandra(keyspace, nothing)
