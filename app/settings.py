@@ -243,7 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=1 << 20,
             le=1 << 30,
         ),
-    ] = 8 << 20
+    ] = 4 << 20
     # -- the embedded log
     log_keep: Annotated[
         float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)
