@@ -522,14 +522,16 @@ def load(environ: Mapping[str, str]) -> Settings:
     secret = {row.name: row for row in rows() if row.secret}
     keep_secret(str(text) for name, text in values.items() if PREFIX + name.upper() in secret)
     for name, text in values.items():
+        variable = PREFIX + name.upper()
+        given = f"{variable}={MASK if variable in secret else repr(str(text))}"
         try:
             checked[name] = msgspec.convert(text, hints[name], strict=False)
         except msgspec.ValidationError as error:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}={MASK if PREFIX + name.upper() in secret else repr(str(text))}: {error}. {_meta(hints[name]).description}"
-            ) from None
+            raise SettingsError(f"{given}: {error}. {_meta(hints[name]).description}") from None
         if wrong := _wrong(checked[name], _extra(_meta(hints[name]))["addresses"]):
-            raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {wrong}. {_meta(hints[name]).description}")
+            raise SettingsError(f"{given}: {wrong}. {_meta(hints[name]).description}")
+        if name.endswith("_token") and text != str(text).strip():
+            raise SettingsError(f"{given}: it begins or ends with a space, which no client can send")
     return Settings(**checked)
 
 
