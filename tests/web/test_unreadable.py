@@ -51,8 +51,8 @@ async def test_a_damaged_delivery_is_one_sentence_and_the_others_are_answered(fi
     assert [each["request"] for each in newest["deliveries"]] == ["GET /whole"]
     (told,) = newest["unreadable"]
     assert SENTENCE in told and "GET /film_1.mp4" in told
-    for asked in ({"params": ASKED}, {"params": {"key": key_text(*KEY)}}):
-        answer = await filled.get("/deliveries/", **asked)
+    for asked in (ASKED, {"key": key_text(*KEY)}):
+        answer = await filled.get("/deliveries/", params=asked)
         assert answer.status == 503 and SENTENCE in (await answer.json())["error_message"]
     answer = await filled.get(f"/deliveries/{key_hash(key_text(*KEY))}")
     assert answer.status == 503
