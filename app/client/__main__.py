@@ -25,6 +25,7 @@ from app.errors import SettingsError, StoreError, UnreadableRecord
 from app.settings import settings
 from app.stores import open_store
 from app.stores.contract import Key, Store
+from app.stores.readable import passing_over
 
 __all__ = ["SHOWN_HITS", "main"]
 
@@ -123,7 +124,10 @@ async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
         if not keys:
             return answer(None, [], [], 0, part, asked.all_windows)
         deliveries = await store.reads.deliveries_of(*keys[0])
-        hits, hits_total = await store.reads.hits_of(*keys[0], limit=SHOWN_HITS)
+        with passing_over() as unreadable:  # hits are shown; the deliveries decide
+            hits, hits_total = await store.reads.hits_of(*keys[0], limit=SHOWN_HITS)
+        for error in unreadable:
+            print(f"client: {error}", file=sys.stderr)
         return answer(keys[0], deliveries, hits, hits_total, part, asked.all_windows)
     finally:
         await store.close()

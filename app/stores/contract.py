@@ -97,7 +97,7 @@ class Writes(Protocol):
 
 
 class Reads(Protocol):
-    """Answers questions. Raises UnreadableRecord for a damaged record that belongs to the answer."""
+    """Answers questions. Raises UnreadableRecord for a damaged record that belongs to the answer, but for `readable.passing_over`."""
 
     on_unreadable: OnUnreadable | None
     """Whom `all_…` tell of records that cannot be read, and go on; without it they raise UnreadableRecord."""

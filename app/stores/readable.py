@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from typing import Any, Literal, TypeVar
 
@@ -15,12 +17,13 @@ from app.errors import UnknownForm, UnreadableRecord
 from app.messages.field_types import row_type
 from app.messages.forms import UNREADABLE
 
-__all__ = ["OnUnreadable", "event_reader", "readable", "reader_of", "sum_reader"]
+__all__ = ["OnUnreadable", "event_reader", "pass_over", "passing_over", "readable", "reader_of", "sum_reader"]
 
 Row = TypeVar("Row")
 Record = TypeVar("Record")
 OnUnreadable = Callable[[UnreadableRecord], object]
 _COUNTED_TYPES: dict[str, Any] = {"text": str, "integer": int, "time": float}
+_passed_over: ContextVar[list[UnreadableRecord] | None] = ContextVar("passed_over", default=None)
 _FIELD = re.compile(r"`\$\[(\d+)\]")
 
 
@@ -100,16 +103,33 @@ def _named(name_of: Callable[[Row], str], row: Row) -> str:
         return "without a readable name"
 
 
+@contextmanager
+def passing_over() -> Iterator[list[UnreadableRecord]]:
+    """Inside, answers of Reads leave out the records that cannot be read, and the list names them."""
+    found: list[UnreadableRecord] = []
+    token = _passed_over.set(found)
+    try:
+        yield found
+    finally:
+        _passed_over.reset(token)
+
+
+def pass_over(error: UnreadableRecord) -> None:
+    """Name it among what `passing_over` left out; raised outside of it."""
+    passed_over = _passed_over.get()
+    if passed_over is None:
+        raise error
+    passed_over.append(error)
+
+
 def readable(
-    read: Callable[[Row], Record], rows: Iterable[Row], on_unreadable: OnUnreadable | None
+    read: Callable[[Row], Record], rows: Iterable[Row], on_unreadable: OnUnreadable | None = None
 ) -> Iterator[Record]:
-    """What can be read; the rest is told to `on_unreadable`, or raised without one."""
+    """What can be read; the rest is told to `on_unreadable`, else to `passing_over`, else raised."""
     for row in rows:
         try:
             found = read(row)
         except UnreadableRecord as error:
-            if on_unreadable is None:
-                raise
-            on_unreadable(error)
+            (on_unreadable or pass_over)(error)
         else:
             yield found

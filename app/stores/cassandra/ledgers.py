@@ -196,13 +196,9 @@ class CassandraLedgers:
 
     async def top(self, kind: CountedKind[Any], limit: int) -> list[Top]:
         best: list[Top] = []
+        read = sum_reader("cassandra", kind, _ranked_sum_of)
         for shard in range(SHARDS):  # a group is in one of them
-            sums = [
-                Sum("total", text_of(group), 0, partition, share, events, int(amount), 0)
-                async for _, group, partition, share, amount, events in self._pages(
-                    f"some {kind.ranking_table}", [int32(shard)]
-                )
-            ]
+            sums = [read(row) async for row in self._pages(f"some {kind.ranking_table}", [int32(shard)])]
             found = [Top(group, amount, events) for (group, _), (events, amount, _) in added(sums).items() if events]
             best = heapq.nsmallest(limit, [*best, *found], key=lambda each: (-each.amount, each.group))
         return best
@@ -257,3 +253,8 @@ class CassandraLedgers:
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         """Nothing to do: rows were written with their time to live."""
         return 0, 0
+
+
+def _ranked_sum_of(row: tuple[Any, ...]) -> Sum:
+    _, group, partition, share, amount, events = row
+    return Sum("total", text_of(group), 0, partition, share, events, int(amount), 0)

@@ -141,10 +141,10 @@ class CassandraReads:
         for day, ((count,),) in zip(days, counted, strict=True):
             if count and len(hits) < limit:
                 rows = await self._ask("hits_of_day", *encoded.parts, day, int32(min(limit - len(hits), 2**31 - 1)))
-                hits.extend(map(_hit, rows))
+                hits.extend(readable(_hit, rows))
                 if len(hits) == limit:  # the rows of one time come by their ids: all of them, to take the first
                     rows = await self._ask("hits_at", *encoded.parts, day, double(hits[-1].time))
-                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(map(_hit, rows))
+                    hits = [hit for hit in hits if hit.time < hits[-1].time] + list(readable(_hit, rows))
         return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
 
     async def newest_deliveries(
@@ -190,7 +190,7 @@ class CassandraReads:
     async def delivery_of(self, parts: Sequence[bytes], window_start: float) -> Delivery | None:
         """The stored record of a key, as the bytes of its parts, in one window, superseded or not."""
         rows = await self._ask("delivery_of", *parts, double(window_start))
-        return _delivery(rows[0]) if rows else None
+        return next(readable(_delivery, rows[:1]), None)
 
     async def is_there(self, parts: Sequence[bytes], window_start: float) -> bool:
         """Whether there is such a record, readable or not."""

@@ -113,8 +113,8 @@ class ElasticsearchReads:
         query = queries.of_key(ip_address, user_agent, request)
         body = {"query": query, "sort": _BY_TIME, "size": min(limit, _MOST_AT_ONCE), "track_total_hits": True}
         answer = (await self._search(self._raw, body))["hits"]
-        found, total = [_hit(one) for one in answer["hits"]], answer["total"]["value"]
-        if len(found) < min(limit, total):
+        found, total = list(readable(_hit, answer["hits"])), answer["total"]["value"]
+        if len(answer["hits"]) < min(limit, total):
             found = []
             async for one in self._walk(self._raw, query, _hit, _BY_TIME):
                 found.append(one)
@@ -127,7 +127,7 @@ class ElasticsearchReads:
     ) -> list[Delivery]:
         sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]
         body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
-        return [_delivery(one) for one in (await self._search(self._reduced, body))["hits"]["hits"]]
+        return list(readable(_delivery, (await self._search(self._reduced, body))["hits"]["hits"]))
 
     async def counts(self) -> Totals:
         hits = (await self._search(self._raw, {"size": 0, "track_total_hits": True}))["hits"]["total"]["value"]

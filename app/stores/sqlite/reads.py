@@ -65,7 +65,7 @@ class SqliteReads:
         return self._reader.rows(statement, parameters)
 
     def _deliveries(self, chosen: str, *parameters: object) -> list[Delivery]:
-        return [self._delivery(row) for row in self._reader.records("deliveries", chosen, parameters)]
+        return list(readable(self._delivery, self._reader.records("deliveries", chosen, parameters)))
 
     def _key_no(self, *key: str | None) -> int | None:
         rows = self._rows("SELECT key_no FROM keys WHERE name = ?", key_name(*key))
@@ -136,7 +136,7 @@ class SqliteReads:
         if key_no is None:
             return [], 0
         chosen = "WHERE hits.key_no = ? ORDER BY hits.time, sources.source, hits.position LIMIT ?"
-        hits = map(self._hit, self._reader.records("hits", chosen, (key_no, limit)))
+        hits = readable(self._hit, self._reader.records("hits", chosen, (key_no, limit)))
         count = self._rows("SELECT count(*) FROM hits WHERE key_no = ?", key_no)[0][0]
         return sorted(hits, key=place), count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import functools
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,9 @@ class SqliteThreads:
     async def _call(self, thread: int, work: Callable[[], T]) -> T:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(1, "store-read"), ThreadPoolExecutor(1, "store-write")
-        return await asyncio.get_running_loop().run_in_executor(self._threads[thread], work)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads[thread], contextvars.copy_context().run, work
+        )
 
     async def close(self) -> None:
         """Waits for what is under way."""

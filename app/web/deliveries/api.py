@@ -11,7 +11,9 @@ from aiohttp import web
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.domain.requests import as_keys, key_request, query_rule
+from app.errors import UnreadableRecord
 from app.stores.contract import Key
+from app.stores.readable import passing_over
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.words import VERDICTS, verdict_sentence
@@ -45,12 +47,13 @@ async def answer_deliveries(request: web.Request) -> web.Response:
     part = _part(query)
     async with asyncio.timeout(STORE_TIMEOUT_S):
         key = await _asked_key(parts, query)
-        if key is None:
-            found = await parts.store.reads.newest_deliveries(limit, verdict)
-        else:
-            known = _known([key], await parts.store.reads.deliveries_of(*key))
-            found = [delivery for delivery in known if verdict in (None, delivery.verdict)][:limit]
-    return _answer(found, part)
+        with passing_over() as unreadable:
+            if key is None:
+                found = await parts.store.reads.newest_deliveries(limit, verdict)
+            else:
+                known = _known([key], await parts.store.reads.deliveries_of(*key), unreadable)
+                found = [delivery for delivery in known if verdict in (None, delivery.verdict)][:limit]
+    return _answer(found, part, unreadable)
 
 
 async def answer_key_hash(request: web.Request) -> web.Response:
@@ -63,8 +66,10 @@ async def answer_key_hash(request: web.Request) -> web.Response:
     part = _part(query)
     async with asyncio.timeout(STORE_TIMEOUT_S):
         keys = await parts.store.reads.keys_by_hash(_hash(query))
-        known = _known(keys, [delivery for key in keys for delivery in await parts.store.reads.deliveries_of(*key)])
-    return _answer([delivery for delivery in known if verdict in (None, delivery.verdict)][:limit], part)
+        with passing_over() as unreadable:
+            found = [delivery for key in keys for delivery in await parts.store.reads.deliveries_of(*key)]
+        known = _known(keys, found, unreadable)
+    return _answer([delivery for delivery in known if verdict in (None, delivery.verdict)][:limit], part, unreadable)
 
 
 async def answer_statistics(request: web.Request) -> web.Response:
@@ -104,14 +109,19 @@ async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
     return keys[0]
 
 
-def _known(keys: Sequence[Key], found: Sequence[Any]) -> Sequence[Any]:
+def _known(keys: Sequence[Key], found: Sequence[Any], unreadable: Sequence[UnreadableRecord] = ()) -> Sequence[Any]:
+    if not found and unreadable:
+        raise unreadable[0]
     if not keys or not found:
         raise ApiError(404, "Nothing is known of this key.")
     return found
 
 
-def _answer(found: Sequence[Delivery], part: tuple[int, int] | None) -> web.Response:
-    return json_answer({"success": True, "deliveries": [_fields(delivery, part) for delivery in found]})
+def _answer(
+    found: Sequence[Delivery], part: tuple[int, int] | None, unreadable: Sequence[UnreadableRecord]
+) -> web.Response:
+    told = {"unreadable": [str(each) for each in unreadable]} if unreadable else {}
+    return json_answer({"success": True, "deliveries": [_fields(delivery, part) for delivery in found], **told})
 
 
 def _fields(delivery: Delivery, part: tuple[int, int] | None) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from yarl import URL
 from app.domain.records import Delivery, key_hash, key_text
 from app.domain.requests import key_request, query_rule
 from app.domain.totals import Totals
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key
+from app.stores.readable import pass_over, passing_over
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
@@ -101,13 +102,23 @@ async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _
         counts = await parts.store.reads.counts()
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         latest = newest if verdict is None else await parts.store.reads.newest_deliveries(1)
-        votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
-        top = (await parts.results.top(TOP_SPENDERS)).value
+        votes, top = await _counted(parts)
         known = [await parts.store.reads.deliveries_of(*key) for key in keys]
     found = [each._replace(verdict=of[0].verdict if of else "") for each, of in zip(_found(keys), known, strict=True)]
     shown = [delivery_view(delivery) for delivery in newest]
     until = latest[0].last if latest else None
     return _Stored(counts, shown, until, found, search.searched, _older_link(text, search.rest), votes, top)
+
+
+async def _counted(parts: Parts) -> tuple[VotesView | None, list[tuple[str, int, int]]]:
+    """Votes, and who spent most. A sum that cannot be read takes its panel away: what is left would be another result."""
+    votes, top = None, []
+    try:
+        votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
+        top = (await parts.results.top(TOP_SPENDERS)).value
+    except UnreadableRecord as error:
+        pass_over(error)
+    return votes, top
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:
@@ -123,7 +134,9 @@ async def answer_dashboard(request: web.Request) -> web.Response:
     problems = progress_problems(snapshot, parts.settings.stall_after)
     stored = None
     try:
-        stored = await _stored(parts, text, verdict, older)
+        with passing_over() as unreadable:
+            stored = await _stored(parts, text, verdict, older)
+        problems += dict.fromkeys(map(str, unreadable))
     except (StoreError, TimeoutError) as error:
         problems.append(f"The store {parts.store.name} is unreachable: {store_trouble(error)}")
     return html_answer(
@@ -158,12 +171,17 @@ async def answer_delivery(request: web.Request) -> web.Response:
             return html_answer(
                 "several.html", 409, title="Several keys are written like this", found=_found(keys, full=True)
             )
-        deliveries = await parts.store.reads.deliveries_of(*keys[0]) if keys else []
-        hits, hit_count = await parts.store.reads.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
-    if not deliveries and not hits:
+        with passing_over() as unreadable:
+            deliveries = await parts.store.reads.deliveries_of(*keys[0]) if keys else []
+            hits, hit_count = await parts.store.reads.hits_of(*keys[0], limit=MAX_HITS) if keys else ([], 0)
+    if not deliveries and not hits and not unreadable:
         raise ApiError(404, "Nothing is known of this key.")
     return html_answer(
-        "delivery.html", **_delivery_values(keys[0], deliveries), hits=hit_views(hits), hit_count=hit_count
+        "delivery.html",
+        **_delivery_values(keys[0], deliveries),
+        hits=hit_views(hits),
+        hit_count=hit_count,
+        problems=[str(each) for each in unreadable],
     )
 
 
