@@ -459,3 +459,35 @@ def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line
         places.setdefault(text, set()).add(source + b" " + position)
     assert set(places) == set(log(written).splitlines())
     assert [text for text, found in places.items() if len(found) > 1] == []
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["turned while followed", "turned while nobody followed"])
+def test_a_link_to_a_dated_file_is_followed_over_its_turn(path: Path, earlier: bool) -> None:
+    first, second = path.with_name("access-2026-11-29.log"), path.with_name("access-2026-11-30.log")
+    to = MemoryLog()
+
+    def turn() -> None:
+        append(first, line(3))
+        second.write_bytes(log(8)[len(log(4)) :])
+        following = path.with_name("next")
+        following.symlink_to(second.name)
+        following.replace(path)  # in one step, as `ln -sfn` and rotators do
+        append(first, line(8))  # a server that has not opened the new file yet
+
+    first.write_bytes(log(3))
+    path.symlink_to(first.name)
+    with follow(path, to) as each:
+        each.until_sent(3)
+        if earlier:
+            turn()
+            each.until_sent(9)
+            append(second, line(9))
+            each.until_sent(10)
+    if not earlier:
+        turn()
+        append(second, line(9))
+    with follow(path, to) as each:
+        each.until_sent(10)
+        time.sleep(0.5)
+    texts = to.texts()
+    assert sorted(texts) == sorted(log(10).splitlines()), each.said

@@ -178,6 +178,9 @@ class FollowedPath:
         """
         self._look_again_at = math.inf if again else time.monotonic() + _SECOND_LOOK_S
         held = {file.inode for file, _ in self._old} | ({self._current.inode} if self._current else set())
+        with suppress(OSError):  # a link points to one of its siblings: that is read as the path itself
+            status = os.stat(self.path)
+            held.add((status.st_dev, status.st_ino))
         siblings = siblings_of(self.path)
         present = {sibling.inode for sibling in siblings}
         self._known = {inode: state for inode, state in self._known.items() if inode in present}
