@@ -491,3 +491,17 @@ def test_a_link_to_a_dated_file_is_followed_over_its_turn(path: Path, earlier: b
         time.sleep(0.5)
     texts = to.texts()
     assert sorted(texts) == sorted(log(10).splitlines()), each.said
+
+
+@pytest.mark.parametrize("content", [b'[\n{"time": 1},\n', log(5).replace(b"\n", b"\r")], ids=["array", "CR"])
+@pytest.mark.parametrize("is_empty_first", [False, True])
+def test_what_has_lines_only_as_a_whole_is_not_followed(path: Path, content: bytes, is_empty_first: bool) -> None:
+    path.write_bytes(b"" if is_empty_first else content)
+    with follow(path) as each:
+        if is_empty_first:
+            time.sleep(0.2)
+            append(path, content)
+        each.until(lambda: bool(each.said))
+    result = each.finish()
+    assert each.to.messages == [] and len(result.errors) == 1 and result.exit_code == 1
+    assert result.errors[0].startswith(f"{path} cannot be followed: it is a JSON array, or its lines end with carriage")
