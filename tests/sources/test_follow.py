@@ -459,3 +459,49 @@ def test_a_follower_that_is_killed_again_and_again_among_rotations_loses_no_line
         places.setdefault(text, set()).add(source + b" " + position)
     assert set(places) == set(log(written).splitlines())
     assert [text for text, found in places.items() if len(found) > 1] == []
+
+
+@pytest.mark.parametrize("earlier", [True, False], ids=["turned while followed", "turned while nobody followed"])
+def test_a_link_to_a_dated_file_is_followed_over_its_turn(path: Path, earlier: bool) -> None:
+    first, second = path.with_name("access-2026-11-29.log"), path.with_name("access-2026-11-30.log")
+    to = MemoryLog()
+
+    def turn() -> None:
+        append(first, line(3))
+        second.write_bytes(log(8)[len(log(4)) :])
+        following = path.with_name("next")
+        following.symlink_to(second.name)
+        following.replace(path)  # in one step, as `ln -sfn` and rotators do
+        append(first, line(8))  # a server that has not opened the new file yet
+
+    first.write_bytes(log(3))
+    path.symlink_to(first.name)
+    with follow(path, to) as each:
+        each.until_sent(3)
+        if earlier:
+            turn()
+            each.until_sent(9)
+            append(second, line(9))
+            each.until_sent(10)
+    if not earlier:
+        turn()
+        append(second, line(9))
+    with follow(path, to) as each:
+        each.until_sent(10)
+        time.sleep(0.5)
+    texts = to.texts()
+    assert sorted(texts) == sorted(log(10).splitlines()), each.said
+
+
+@pytest.mark.parametrize("content", [b'[\n{"time": 1},\n', log(5).replace(b"\n", b"\r")], ids=["array", "CR"])
+@pytest.mark.parametrize("is_empty_first", [False, True])
+def test_what_has_lines_only_as_a_whole_is_not_followed(path: Path, content: bytes, is_empty_first: bool) -> None:
+    path.write_bytes(b"" if is_empty_first else content)
+    with follow(path) as each:
+        if is_empty_first:
+            time.sleep(0.2)
+            append(path, content)
+        each.until(lambda: bool(each.said))
+    result = each.finish()
+    assert each.to.messages == [] and len(result.errors) == 1 and result.exit_code == 1
+    assert result.errors[0].startswith(f"{path} cannot be followed: it is a JSON array, or its lines end with carriage")

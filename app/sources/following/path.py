@@ -13,6 +13,7 @@ from app.errors import InputError
 from app.sources.files.beginning import AUTO, ReadOptions
 from app.sources.files.decompress import MAGIC_BYTES, compression_of
 from app.sources.files.inputs import reading_error
+from app.sources.files.plain_lines import flattener_for
 from app.sources.following.growing_file import GrowingFile, Truncated
 from app.sources.following.siblings import Sibling, siblings_of
 from app.sources.identity.registry import Followed, Key
@@ -23,6 +24,7 @@ __all__ = ["FollowedPath", "NotGrowing"]
 
 _MOST_OLD = 64
 _SECOND_LOOK_S = 1.0
+_SAMPLE_BYTES = 16 << 10
 _CLOCK_SLACK_S = 2.0
 """Some file systems tell times in steps of so much."""
 
@@ -116,12 +118,22 @@ class FollowedPath:
         try:
             if compression_of(os.pread(fd, MAGIC_BYTES, 0)):
                 raise NotGrowing
+            self._refuse_without_lines(fd)
             self._current = GrowingFile(self.path, fd)
         except BaseException:
             os.close(fd)
             raise
         self._run.result.errors = [error for error in self._run.result.errors if error != self._complaint]
         self._complaint = ""
+
+    def _refuse_without_lines(self, fd: int) -> None:
+        """Raises InputError for what only becomes lines as a whole, and gives the path up."""
+        if flattener_for(os.pread(fd, _SAMPLE_BYTES, 0)) is not None:
+            self.is_given_up = True
+            raise InputError(
+                f"{self._shown} cannot be followed: it is a JSON array, or its lines end with carriage returns alone;"
+                " replay it whole, without --follow"
+            )
 
     def _complain(self, error: InputError) -> None:
         if str(error) != self._complaint:
@@ -134,6 +146,8 @@ class FollowedPath:
         assert current is not None
         if current.is_unreadable:
             return False
+        if current.source is None:  # it was empty when it was opened
+            self._refuse_without_lines(current.fd)
         try:
             moved = current.send_new(self._run, self._identifier, self._options, self._used)
         except Truncated:
@@ -178,6 +192,9 @@ class FollowedPath:
         """
         self._look_again_at = math.inf if again else time.monotonic() + _SECOND_LOOK_S
         held = {file.inode for file, _ in self._old} | ({self._current.inode} if self._current else set())
+        with suppress(OSError):  # a link points to one of its siblings: that is read as the path itself
+            status = os.stat(self.path)
+            held.add((status.st_dev, status.st_ino))
         siblings = siblings_of(self.path)
         present = {sibling.inode for sibling in siblings}
         self._known = {inode: state for inode, state in self._known.items() if inode in present}
