@@ -46,6 +46,7 @@ _KINDS: dict[Kind, Json] = {
     Kind.WORDS: {"type": "array", "items": {"type": "string"}},
     Kind.SHORT_IDS: {"type": "array", "items": {"type": "string", "pattern": "^[0-9a-f]{16}$"}},
     Kind.RAW_ID: {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    Kind.TEXTS: {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 
