@@ -250,7 +250,10 @@ def _delivery_paths() -> Json:
     some += [_query("lo", place, "First byte that is asked for."), _query("hi", place, "Last byte that is asked for.")]
     asked = [_query(name, TEXT, "Of the key: all three.") for name in KEY]
     asked += [_query("key", TEXT, "The key, joined by _."), _query("key_hash", HASH, "The hash of the key.")]
-    found = object_of({"success": {"const": True}, "deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)})
+    found = object_of(
+        {"success": {"const": True}, "deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)},
+        {"unreadable": list_of({**TEXT, "description": "A record that cannot be read, and is left out."})},
+    )
     hashed: Json = {"name": "key_hash", "in": "path", "required": True, "schema": HASH}
     fields = [_query(name, TEXT, "Of the key: all three.") for name in ("ip", "ua", "request")]
     search = [_query("q", TEXT, "A key, its hash, or a part of keys."), verdict]
