@@ -112,7 +112,7 @@ def describe(
 
 
 _Judged = tuple[Ranges, Ranges, Ranges, Verdict, int, bool]
-"""What arrived, what is missing, what is doubtful; the verdict; marks; whether a range went beyond the size."""
+"""What arrived, is missing, is doubtful; the verdict; marks; whether a range went beyond the size."""
 
 
 def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged | None:
@@ -165,7 +165,7 @@ def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) ->
 
 
 class _Findings(NamedTuple):
-    """Which bytes arrived, by how sure that is: each of the first three holds the one before it."""
+    """Which bytes arrived, and how surely: each of the first three holds the one before it."""
 
     received: Ranges
     sent: Ranges
@@ -176,7 +176,7 @@ class _Findings(NamedTuple):
     """Last byte announced by a response that was cut, or -1."""
     is_encoded: bool = False
     is_placeless: bool = False
-    """Any byte may have arrived."""
+    """Any byte may be there."""
     is_reached: bool = False
     """A response sent all, and broke."""
 
