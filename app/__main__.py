@@ -17,10 +17,20 @@ COMMANDS = {
     "run": ("app.cli.run.command", "Start a worker, replay a log into it, print what was found, serve until Ctrl-C."),
     "replay": ("app.cli.replay", "Send files to the running worker."),
     "reduce": ("app.cli.reduce.command", "Compute the same deliveries straight from files, without a worker."),
+    "report": ("app.cli.report.command", "Answer questions from logs: requests, hosts, bytes, countries, crawlers."),
     "sizes": ("app.cli.sizes", "Find the sizes of files in logs, in a folder or in a bucket's listing."),
     "parse": ("app.cli.parse", "Show how each line of a log is parsed. Use it to test a format."),
+    "downloads": ("app.cli.downloads", "Count podcast downloads by rules that can be read, and certify the count."),
+    "articles": (
+        "app.cli.clickstream.articles",
+        "List the articles that most users of a clickstream met by one action.",
+    ),
+    "retention": ("app.cli.clickstream.retention", "Say how many users of a clickstream came back within some days."),
     "formats": ("app.cli.formats", "List the log formats with an example of each."),
-    "simulate": ("simulator.commands.simulate", "Make up a log, votes or payments, and the true answers."),
+    "simulate": (
+        "simulator.commands.simulate",
+        "Make up a log, votes, payments or a clickstream, and the true answers.",
+    ),
     "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
     "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
     "topics": ("app.cli.topics", "Show the topics on Kafka, or delete them."),
@@ -30,6 +40,7 @@ COMMANDS = {
     ),
     "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
     "repair": ("app.cli.checking.repair", "Repair a store."),
+    "usage": ("app.cli.usage", "Archive the usage log, check that no record is missing, repair the archive."),
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""
