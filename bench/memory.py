@@ -9,7 +9,7 @@ from functools import partial
 from random import Random
 
 from app.domain.entries import Entry
-from app.domain.gathering import entry_of
+from app.domain.open_deliveries import entry_of
 from app.domain.tallies import Mark, Part
 from app.domain.windows import Rules
 from app.engine.partition import DeliveriesPart

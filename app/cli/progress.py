@@ -12,7 +12,7 @@ import click
 from app.words import visible
 
 if TYPE_CHECKING:
-    from app.sources.replay.files import Progress
+    from app.sources.replay.run import Progress
 
 __all__ = ["Screen", "open_screen"]
 

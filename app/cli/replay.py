@@ -19,7 +19,7 @@ from app.settings import Settings, settings
 
 if TYPE_CHECKING:
     from app.sources.files.beginning import ReadOptions
-    from app.sources.replay.files import Progress, ReplayOptions, ReplayResult
+    from app.sources.replay.run import Progress, ReplayOptions, ReplayResult
 
 __all__ = ["command"]
 
@@ -75,7 +75,7 @@ def command(
     if follow and (order != "file" or "-" in files or again):
         raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")
     from app.sources.identity.identifier import Identifier
-    from app.sources.replay.files import ReplayOptions, registry_of
+    from app.sources.replay.run import ReplayOptions, registry_of
 
     screen = open_screen(quiet=quiet)
     try:
@@ -127,7 +127,7 @@ def _run(
     follow: bool,
 ) -> ReplayResult:
     from app.sources.following.follow import follow_files
-    from app.sources.replay.files import replay_files
+    from app.sources.replay.run import replay_files
     from app.transports.producers import open_producer
 
     producer = open_producer(configured)

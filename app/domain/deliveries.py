@@ -33,16 +33,8 @@ from app.domain.sizes import LearnedSize
 from app.domain.tallies import Mark, Tally
 
 __all__ = [
-    "KEPT_IDS",
-    "PROBE_HI",
-    "STAGE_FINAL",
-    "STAGE_OPEN",
-    "STAGE_SUPERSEDED",
-    "describe",
-    "holes",
-    "superseded",
-    "version",
-]
+    "KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "holes", "superseded", "version",
+]  # fmt: skip
 
 KEPT_IDS = 100
 """How many hit ids a delivery record lists."""
@@ -61,7 +53,7 @@ _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
 _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
 _NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
-"""Marks of responses of which nothing is known but how much they sent."""
+"""Marks of responses that tell at most how much they sent."""
 _FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
@@ -120,11 +112,11 @@ def describe(
 
 
 _Judged = tuple[Ranges, Ranges, Ranges, Verdict, int, bool]
-"""What arrived, what is missing, what is doubtful; the verdict; marks; whether a range went beyond the size."""
+"""What arrived, is missing, is doubtful; the verdict; marks; whether a range went beyond the size."""
 
 
 def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged | None:
-    """What `_in_full` gives, for the deliveries that nearly all are: plain ranges, and plain responses that name none."""
+    """What `_in_full` gives, for nearly all: plain ranges, and plain responses that name none."""
     marks, kept = tally.marks, tally.ranges
     if tally.total_min != tally.total_max:
         return None
@@ -146,10 +138,9 @@ def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged 
         return (((0, total - 1),), (), (), _COMPLETE, marks, False) if body >= total > 0 else None
     if body <= 0 or marks & Mark.COMPRESSIBLE:
         return (), (), (), _SIZE_UNKNOWN, marks, False
-    surely = body - in_flight_bytes
-    if surely <= 0:
-        return (), (), ((0, body - 1),), _SIZE_UNKNOWN, marks, False
-    return ((0, surely - 1),), (), ((surely, body - 1),) if in_flight_bytes else (), _SIZE_UNKNOWN, marks, False
+    surely = max(0, body - in_flight_bytes)
+    received: Ranges = ((0, surely - 1),) if surely else ()
+    return received, (), ((surely, body - 1),) if surely < body else (), _SIZE_UNKNOWN, marks, False
 
 
 def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) -> _Judged:
@@ -158,7 +149,7 @@ def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) ->
     if not marks & _UNSURE:
         kept = tally.ranges
         ranges = kept if total is None else byteranges.clip(kept, total)
-        found = _make(_Findings, (ranges, ranges, ranges, tally.cut_hi, False, False, False))
+        found = _Findings(ranges, ranges, ranges, tally.cut_hi)
         is_clipped = ranges is not kept
     else:
         found = _weighed(tally, total, proof.in_flight_bytes)
@@ -174,7 +165,7 @@ def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) ->
 
 
 class _Findings(NamedTuple):
-    """Which bytes arrived, by how sure that is: each of the first three holds the one before it."""
+    """Which bytes arrived, and how surely: each of the first three holds the one before it."""
 
     received: Ranges
     sent: Ranges
@@ -185,7 +176,7 @@ class _Findings(NamedTuple):
     """Last byte announced by a response that was cut, or -1."""
     is_encoded: bool = False
     is_placeless: bool = False
-    """Any byte may have arrived."""
+    """Any byte may be there."""
     is_reached: bool = False
     """A response sent all, and broke."""
 
@@ -300,9 +291,10 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
     if total is None and marks & (Mark.BYTES_ONLY | _FROM_START):
         return _SIZE_UNKNOWN
     if marks & Mark.BYTES_ONLY:
-        if marks & Mark.COMPRESSIBLE and tally.sent < (total or 0):
+        is_less = tally.sent < (total or 0)
+        if marks & Mark.COMPRESSIBLE and is_less:
             return "unknown", "encoded", "bytes"
-        if not marks & Mark.NO_COUNT and tally.sent < (total or 0):
+        if not marks & Mark.NO_COUNT and is_less:
             return "partial", "not_enough_bytes", "bytes"
         return "unknown", "no_offsets", "bytes"
     if found.answered is not found.sent and _is_whole(tally, found, found.answered, total):
@@ -319,7 +311,7 @@ def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None)
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
     if tally.marks & Mark.WHOLE:
         return True
-    # without a size: one range from 0, unless it is a probe or ends before another response; a 200 does not show the end of a file
+    # without a size: one range from 0, unless it is a probe or ends before another response; a 200 shows no end
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:
         return False
     ranged = max((hi for some in (tally.ranges[-1:], tally.broken, tally.answered[-1:]) for _, hi in some), default=-1)

@@ -159,7 +159,7 @@ class Beside(mode.Service):
 
 def _replay(settings: Settings, die: Die) -> None:
     """The files of WEBLOGS_REPLAY, in a thread of its own."""
-    from app.sources.replay.files import ReplayOptions, replay_files
+    from app.sources.replay.run import ReplayOptions, replay_files
     from app.transports.producers import open_producer
 
     producer = open_producer(settings)

@@ -19,7 +19,7 @@ from app.sources.files.beginning import ReadOptions
 from app.sources.files.server_config import configured_format
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions, replay_files
+from app.sources.replay.run import ReplayOptions, replay_files
 from tests.sources.logs import MemoryLog
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "read-any-log-format.md"

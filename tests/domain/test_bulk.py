@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.entries import Entry
-from app.domain.gathering import entry_of
+from app.domain.open_deliveries import entry_of
 from app.domain.parts import part_of
 from app.domain.records import Parsed
 from app.domain.tallies import MAX_HITS, Part

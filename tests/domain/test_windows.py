@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.domain.deliveries import describe
 from app.domain.entries import MAX_SOURCES, Entry
-from app.domain.gathering import entry_of
+from app.domain.open_deliveries import entry_of
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part
 from app.domain.windows import DAY_S, WINDOWS, Rules, bucket_start, cut_first_touch, end

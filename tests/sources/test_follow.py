@@ -23,7 +23,7 @@ from app.sources.following.follow import follow_files
 from app.sources.following.siblings import siblings_of
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions, ReplayResult, replay_files
+from app.sources.replay.run import ReplayOptions, ReplayResult, replay_files
 from tests.sources.logs import MemoryLog, line, log, sent_once
 
 WAIT_S = 20.0
@@ -393,7 +393,7 @@ from app.sources.files.beginning import ReadOptions
 from app.sources.following.follow import follow_files
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions
+from app.sources.replay.run import ReplayOptions
 from tests.sources.logs import MemoryLog, lines_of
 
 class Printed(MemoryLog):

@@ -19,8 +19,8 @@ from app.messages.headers import Headers
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions, ReplayResult, replay_files
-from app.sources.replay.messages import partition_of
+from app.sources.replay.run import ReplayOptions, ReplayResult, replay_files
+from app.sources.replay.sender import partition_of
 from app.transports.producers import Message
 from tests.sources.logs import MemoryLog, log, sent_once
 
@@ -228,7 +228,7 @@ from pathlib import Path
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions, replay_files
+from app.sources.replay.run import ReplayOptions, replay_files
 from tests.sources.logs import MemoryLog
 
 class Printed(MemoryLog):

@@ -18,7 +18,7 @@ from app.settings import Settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.files import ReplayOptions, replay_files
+from app.sources.replay.run import ReplayOptions, replay_files
 from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 from app.web.deliveries.posted import posted_values

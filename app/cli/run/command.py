@@ -22,7 +22,7 @@ from app.settings import Settings, settings
 if TYPE_CHECKING:
     from app.cli.progress import Screen
     from app.cli.run.worker import Worker
-    from app.sources.replay.files import ReplayResult
+    from app.sources.replay.run import ReplayResult
 
 __all__ = ["command"]
 
@@ -151,7 +151,7 @@ def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], o
 
 def _replay(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...]) -> ReplayResult:
     """Sends the files in a thread, while this one watches the worker."""
-    from app.sources.replay.files import ReplayOptions, replay_files
+    from app.sources.replay.run import ReplayOptions, replay_files
     from app.transports.producers import open_producer
 
     configured = settings()

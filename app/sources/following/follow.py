@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 
 from app.errors import InputError, WeblogsError
 from app.sources.following.path import FollowedPath, NotGrowing
-from app.sources.replay.files import replay_file
-from app.sources.replay.run import Progress, ReplayOptions, ReplayResult, Run
+from app.sources.replay.run import Progress, ReplayOptions, ReplayResult, Run, replay_file
 from app.sources.replay.sender import Appends, Stopped
 
 __all__ = ["follow_files"]

@@ -10,8 +10,8 @@ from typing import Self
 from app.errors import UnknownFormat
 from app.sources.files.beginning import MOST_SAMPLE_BYTES, Beginning, ReadOptions, begin
 from app.sources.identity.identifier import Identifier, Seen
-from app.sources.replay.messages import Labels
 from app.sources.replay.run import Run
+from app.sources.replay.sender import Labels
 from app.sources.replay.source import Source
 
 __all__ = ["GrowingFile", "Truncated"]

@@ -1,25 +1,26 @@
-"""One run of a replay or of following: what it is asked, what its parts share, and what came of it."""
+"""One run of a replay or of following: what it is asked, what its parts share, what came of it; and the replay of files from their checkpoints on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
+from app.errors import InputError, UnknownForm, WeblogsError
 from app.flows.deliveries import LINES
 from app.settings import Settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
-from app.sources.files.orders import FILE_ORDER
+from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.messages import Labels
-from app.sources.replay.sender import Appends, Pace, Sender, Stopped
-from app.sources.replay.source import Input, Source
+from app.sources.replay.sender import Appends, Labels, Pace, Sender, Stopped
+from app.sources.replay.source import Input, Source, open_source
 
-__all__ = ["Progress", "ReplayOptions", "ReplayResult", "Run", "registry_of"]
+__all__ = ["Progress", "ReplayOptions", "ReplayResult", "Run", "registry_of", "replay_file", "replay_files"]
 
 
 def registry_of(settings: Settings) -> FolderRegistry:
@@ -132,3 +133,75 @@ class Run:
     def tell(self, path: str, consumed_bytes: int, size_bytes: int | None) -> None:
         if self._on_progress is not None:
             self._on_progress(Progress(path, consumed_bytes, size_bytes, self.result.lines, self.result.bytes))
+
+
+def replay_files(
+    paths: Sequence[str],
+    producer: Appends,
+    options: ReplayOptions,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> ReplayResult:
+    """Sends each file from where its checkpoint stands, one after another; blocks until done or stopped.
+
+    A file that cannot be read does not stop the others: its sentence is in the result. A log that fails does stop.
+    """
+    run = Run(producer, options, on_progress)
+    started = time.monotonic()
+    try:
+        for path in paths:
+            try:
+                replay_file(path, run)
+                run.result.files += 1
+            except InputError as error:
+                run.sender.flush()
+                run.result.errors.append(str(error))
+                options.say(str(error))
+    except Stopped:
+        run.result.stopped = True
+    except UnknownForm:
+        raise  # waiting and other files do not mend it
+    except WeblogsError as error:
+        run.result.errors.append(str(error))
+        options.say(str(error))
+    run.result.seconds = time.monotonic() - started
+    return run.result
+
+
+def replay_file(path: str, run: Run) -> None:
+    """One input, from its checkpoint to its end. Raises InputError, LogError, Stopped."""
+    options = run.options
+    ordered = options.order != FILE_ORDER
+    with open_source(path, options.identifier, run.read_options, again=options.again or ordered) as opened:
+        source, shown = opened.source, opened.file.shown
+        if source is not None and source.note:
+            options.say(source.note)
+        if source is None:
+            options.say(f"{shown} holds no lines: nothing to send")
+        elif ordered:
+            _send_ordered(opened, run)
+        elif opened.already_sent and not options.again:
+            options.say(
+                f"{shown} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)"
+            )
+        else:
+            if source.position:
+                options.say(f"{shown}: going on after {source.lines:,} lines, at byte {source.position:,}")
+            run.send_rest(opened)
+
+
+def _send_ordered(opened: Input, run: Run) -> None:
+    """A trial in another order: the checkpoint stays as it is."""
+    source, options = opened.source, run.options
+    assert source is not None
+    labels = Labels(source, run.partitions, unordered=True)
+
+    def leave() -> None:
+        """Nothing to move on."""
+
+    trial: Iterator[Chunk] = ordered_chunks(opened.stream, options.order, options.seed, run.read_options, source.rule)
+    for chunk in trial:
+        if run.send(chunk, labels, source, leave):
+            run.tell(opened.path, opened.consumed_bytes, opened.size_bytes)
+    run.sender.add(labels.end(0), source, leave)
+    run.sender.flush()
+    run.tell(opened.path, opened.consumed_bytes, opened.size_bytes)

@@ -16,9 +16,8 @@ from app.stores.sqlite.mending import SqliteMending
 from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.reads import SqliteReads
 from app.stores.sqlite.retention import SqliteRetention
-from app.stores.sqlite.threads import SqliteThreads
+from app.stores.sqlite.threads import SqliteThreads, SqliteWrites
 from app.stores.sqlite.writer import SqliteWriter
-from app.stores.sqlite.writes import SqliteWrites
 
 __all__ = ["SqliteStore"]
 

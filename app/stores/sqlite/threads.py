@@ -1,19 +1,20 @@
-"""The threads of one process: one that writes the embedded store's file, one that reads it. The event loop never waits for the disk."""
+"""The embedded store's threads, one that writes its file, one that reads it, and the writes of the flow. The event loop never waits for the disk."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
+from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.writer import SqliteWriter
 
-__all__ = ["SqliteThreads", "reading", "writing"]
+__all__ = ["SqliteThreads", "SqliteWrites", "reading", "writing"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -83,3 +84,35 @@ def writing(
         return await self.threads.write(lambda writer: work(self, writer, *args, **kwargs))
 
     return run  # type: ignore[return-value]
+
+
+class SqliteWrites:
+    """The writes of a store, each batch in one transaction in the thread that writes."""
+
+    def __init__(self, threads: SqliteThreads) -> None:
+        self.threads = threads
+        self.close = threads.close
+
+    async def open(self) -> None:
+        if self.threads.writer is None:
+            await self.ping()
+        else:
+            await self.threads.write(SqliteWriter.open)
+
+    async def ping(self) -> None:
+        await self.threads.read(self.threads.reader.ping)
+
+    @writing
+    def write_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
+        with writer.transaction("write hits to") as inside:
+            return writer.put_hits(inside, hits)
+
+    @writing
+    def write_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> list[tuple[Reject, str]]:
+        with writer.transaction("write rejects to") as inside:
+            return writer.put_rejects(inside, rejects)
+
+    @writing
+    def write_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> list[tuple[Delivery, str]]:
+        with writer.transaction("write deliveries to") as inside:
+            return writer.put_deliveries(inside, deliveries)
