@@ -40,6 +40,7 @@ COMMANDS = {
     ),
     "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
     "repair": ("app.cli.checking.repair", "Repair a store."),
+    "usage": ("app.cli.usage", "Archive the usage log, check that no record is missing, repair the archive."),
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""

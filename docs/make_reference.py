@@ -15,6 +15,7 @@ if str(ROOT) not in sys.path:
 
 from app.__main__ import main as commands  # noqa: E402
 from app.domain.fields import DELIVERY, HIT, REJECT, Table  # noqa: E402
+from app.domain.usage.records import USAGE  # noqa: E402
 from app.settings import PREFIX, child_environment, rows  # noqa: E402
 
 __all__ = ["PAGES", "commands_page", "contexts", "pages", "records_page", "settings_page"]
@@ -70,6 +71,16 @@ fields.
 """
 _AFTER_DELIVERIES = """\
 For people, a key is written `IP_AGENT_REQUEST`; `key_hash`, 32 hex digits, is the hash of that text.
+"""
+_USAGE = """\
+## Usage record
+
+One record of the usage log: see [the usage log](../explanation/usage-log.md). Its fields are those of `app/domain/usage/records.py`. A
+message of the topic `usage` is `[form, [record, …]]`, each record a list of all fields in this order.
+"""
+_AFTER_USAGE = """\
+The canonical bytes of a record are the JSON array of all fields but `sha256`, in this order, in ASCII, without blanks. Anybody can
+compute the checksum again from a file.
 """
 _EVENTS = """\
 ## Vote
@@ -159,6 +170,9 @@ def records_page() -> str:
         _fields(DELIVERY),
         _AFTER_DELIVERIES,
         _EVENTS,
+        _USAGE,
+        _fields(USAGE),
+        _AFTER_USAGE,
     ]
     return _page("\n".join(parts))
 

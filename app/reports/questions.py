@@ -17,7 +17,19 @@ from app.reports.crawlers import crawler_of, list_version
 from app.reports.filters import Filters
 from app.reports.reading import Inputs, count
 
-__all__ = ["BY", "Asked", "clients", "countries", "crawlers", "hosts", "not_found", "requests", "transfer", "visitors"]
+__all__ = [
+    "BY",
+    "TIES",
+    "Asked",
+    "clients",
+    "countries",
+    "crawlers",
+    "hosts",
+    "not_found",
+    "requests",
+    "transfer",
+    "visitors",
+]
 
 BY = ("hour", "day", "status", "method", "extension")
 _SERIES = ("hour", "day")
@@ -28,7 +40,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REQUEST = "A request is a line of the log that is a hit, whatever its status."
 _BYTES = "Bytes are those that the lines name as sent; lines that name none add 0."
 _ZONE = "Days and hours are those of the clock that each line names, unless --tz names a zone."
-_TIES = "Rows with the same number stand in the order of their names."
+TIES = "Rows with the same number stand in the order of their names."
 
 
 class Asked(NamedTuple):
@@ -55,7 +67,7 @@ def _report(
     used = [list_version()] if filters.no_bots else []
     used += [Countries(filters.geoip).list_version] if filters.countries else []
     head = counted.facts.head(filters.zone, filters.as_rows, list(dict.fromkeys([*lists, *used])))
-    return Report(name, title, head, [*definitions, _TIES], tuple(columns), rows, **more)
+    return Report(name, title, head, [*definitions, TIES], tuple(columns), rows, **more)
 
 
 class _Sums(NamedTuple):

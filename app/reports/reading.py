@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
-__all__ = ["HitPart", "Inputs", "count", "is_index", "write_index"]
+__all__ = ["HitPart", "Inputs", "count", "index_tables", "is_index", "write_index"]
 
 _STRETCH_BYTES = 2 << 20
 _GROUP_ROWS = 131_072
@@ -129,7 +129,11 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
     logs = [path for path in inputs.paths if not is_index(path)]
     for path in inputs.paths:
         if path not in logs:
-            _count_index(path, plan, work, take, facts, inputs)
+            try:
+                for table in index_tables(path, plan.columns, facts, inputs.on_progress):
+                    take(work.count(table))
+            except InputError as error:
+                facts.errors.append(str(error))
     if logs:
         _read_logs(inputs._replace(paths=logs), _CountedOfLog(plan), take, facts)
     if inputs.errors is not None:
@@ -137,21 +141,20 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
     return Counted(sums.table(), facts)
 
 
-def _count_index(
-    path: str, plan: Plan, work: PlanWork, take: Callable[[Counted], None], facts: Facts, inputs: Inputs
-) -> None:
+def index_tables(
+    path: str, wanted: Sequence[str], facts: Facts, on_progress: Callable[[str, int, int | None], object]
+) -> Iterator[pa.Table]:
+    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
     try:
         with pq.ParquetFile(path) as file:
             facts.add(_about(path, file))
             facts.inputs.append(path)
             size = Path(path).stat().st_size
             for number in range(file.num_row_groups):
-                take(work.count(put_together([file.read_row_group(number, plan.columns, use_threads=False)])))
-                inputs.on_progress(path, size * (number + 1) // file.num_row_groups, size)
+                yield put_together([file.read_row_group(number, wanted, use_threads=False)])
+                on_progress(path, size * (number + 1) // file.num_row_groups, size)
     except (OSError, pa.ArrowInvalid) as error:
-        facts.errors.append(f"{path}: cannot be read: {error}; write it again with `report index`")
-    except InputError as error:
-        facts.errors.append(str(error))
+        raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
 def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts) -> None:

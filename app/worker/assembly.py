@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from app.engine.clocks import compare_clocks
 from app.engine.faust_app import App, make_app, make_topic
 from app.engine.outside import Outside
 from app.engine.reading import or_end
@@ -18,11 +19,13 @@ from app.errors import LogError, LogLocked, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
 from app.process.descriptors import raise_descriptor_limit
-from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of, die
-from app.process.folders import make_private
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, blame_removal, code_of, die
+from app.process.folders import Kept, make_private
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
+from app.transports.embedded.file import log_path
+from app.words import removed_text
 from app.worker.beside import Beside
 
 __all__ = ["Assembly", "assemble", "worker_app"]
@@ -110,6 +113,7 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
         for each in apps:
             make_private(each.conf.datadir)
         apps[0].topics_log.prepare(list(TOPICS), [each.conf.id for each in apps])
+        compare_clocks(apps[0])
     except LogLocked as error:
         outside.die(str(error), code=EXIT_REFUSED)
     except LogError as error:
@@ -123,3 +127,6 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
         )
     if own.on_kafka:
         watch_standstill(own.kafka_session)
+    else:
+        log = Kept(log_path(own.broker))
+        blame_removal(lambda: removed_text(log.path) if log.is_gone else "")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from app.output.reports.report import Report
 from app.reports import questions
 from app.reports.filters import Filters
 from app.reports.questions import Asked
 from app.reports.reading import Inputs, write_index
+from tests.reports.logs import column, head, total
 from tests.test_real_logs import real
 
 pytestmark = pytest.mark.real_logs
@@ -46,19 +46,6 @@ class Asking:
 @pytest.fixture
 def asking(how: str, folder: Path) -> Asking:
     return Asking(how, folder)
-
-
-def head(report: Report) -> dict[str, Any]:
-    return {name.strip(): value for name, value in report.head}
-
-
-def column(report: Report, name: str) -> dict[Any, Any]:
-    at = report.names.index(name)
-    return {row[0]: row[at] for row in report.rows}
-
-
-def total(report: Report, name: str) -> Any:
-    return dict(report.totals)[name]
 
 
 def test_the_apache_log_has_its_lines_hits_reject_and_statuses(asking: Asking) -> None:

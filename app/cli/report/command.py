@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.reduce.command import failing_in_words
-from app.cli.report.options import late_progress, log_options, report_command, said_errors
+from app.cli.report.options import judging_options, late_progress, log_options, report_command, said_errors
 from app.errors import OutputError
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
+    from app.reports.delivery_questions import Deliveries
     from app.reports.questions import Asked
 
 __all__ = ["command"]
@@ -130,3 +131,64 @@ def visitors(asked: Asked) -> Report:
     from app.reports import questions
 
     return questions.visitors(asked)
+
+
+@command.command("files")
+@report_command
+@judging_options
+def files(question: Deliveries) -> Report:
+    """The files with most deliveries: whole, partial, unknown, bytes sent and wasted."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.files(question)
+
+
+@command.command("why")
+@report_command
+@judging_options
+def why(question: Deliveries) -> Report:
+    """Why deliveries are not known to be whole: the reasons of all verdicts."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.why(question)
+
+
+_OF = click.option(
+    "--of", "path", metavar="PATH", help="The file that was delivered, as /film.mp4.  [default: all files]"
+)
+
+
+@command.command("curve")
+@report_command
+@judging_options
+@_OF
+def curve(question: Deliveries, path: str | None) -> Report:
+    """How many deliveries reached 10 … 100 % of a file."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.curve(question, path)
+
+
+@command.command("heat")
+@report_command
+@judging_options
+@_OF
+@click.option(
+    "--parts", type=click.IntRange(1, 1000), default=100, show_default=True, help="Cut the file into this many parts."
+)
+def heat(question: Deliveries, path: str | None, parts: int) -> Report:
+    """How many deliveries fetched each part of a file, by week."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.heat(question, path, parts)
+
+
+@command.command("waste")
+@report_command
+@judging_options
+@click.option("--price-per-gb", type=click.FloatRange(min=0), metavar="N", help="What 1,000,000,000 bytes cost.")
+def waste(question: Deliveries, price_per_gb: float | None) -> Report:
+    """Bytes of what was never whole, sent more than once, or sent to crawlers."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.waste(question, price_per_gb)

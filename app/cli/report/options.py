@@ -16,16 +16,18 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reduce.command import failing_in_words, read_options, reading_processes
-from app.errors import InputError
+from app.cli.reduce.command import failing_in_words, read_options, reading_processes, size_function
+from app.domain.windows import WINDOWS
+from app.errors import InputError, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.reducing.learning import learn, not_read_twice, with_learned
 from app.settings import settings
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
     from app.reports.questions import Asked
 
-__all__ = ["late_progress", "log_options", "report_command", "said_errors"]
+__all__ = ["judging_options", "late_progress", "log_options", "report_command", "said_errors"]
 
 _PROGRESS_AFTER_S = 1.0
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
@@ -79,6 +81,13 @@ _OPTIONS = (
 _PROCESSES = (
     click.option("--processes", type=click.IntRange(min=1), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
     click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
+)  # fmt: skip
+
+
+_JUDGING = (
+    click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"),
+    click.option("--learn-sizes", is_flag=True, help="Read the logs twice: first find the sizes of files in them, as `reduce` does. Not for files of hits."),
+    click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"),
 )  # fmt: skip
 
 
@@ -149,6 +158,29 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
         said_errors(errors)
 
     for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
+    """Adds how deliveries are judged to a function of a report; it takes `question` in place of `asked`."""
+
+    @wraps(function)
+    def command(asked: Asked, sizes: Path | None, learn_sizes: bool, window: str | None, **own: Any) -> Report:
+        from app.reports.deliveries import Judging
+        from app.reports.delivery_questions import Deliveries
+
+        if asked.filters.statuses:
+            raise SettingsError("--status counts hits; this report counts deliveries: leave it out")
+        configured = settings()
+        size_of = size_function(sizes, configured)
+        rules = configured.rules._replace(window=window or configured.window)
+        if learn_sizes:
+            logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]
+            size_of = with_learned(dict(learn(logs, asked.inputs.read, [], asked.inputs.on_progress).sizes()), size_of)
+        return function(Deliveries(asked, Judging(rules, size_of)), **own)
+
+    for option in reversed(_JUDGING):
         command = option(command)
     return command
 

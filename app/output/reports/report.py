@@ -18,7 +18,7 @@ class Column(NamedTuple):
     name: str
     """With its unit, if it has one."""
     kind: str = "count"
-    """text; count and bytes, integers of any size; code, an integer that is a name; share, a float from 0 to 1; seconds, a float."""
+    """text; count and bytes, integers of any size; code, an integer that is a name; share, a float from 0 to 1; seconds and money, floats."""
 
 
 class Report(NamedTuple):
@@ -71,8 +71,8 @@ def for_people(value: Cell, kind: str) -> str:
         return _NONE if kind == "text" else "–"
     if kind == "share":
         return percent(float(value))
-    if kind == "seconds":
-        return f"{float(value):,.3f}"
+    if kind in ("seconds", "money"):
+        return f"{float(value):,.3f}" if kind == "seconds" else f"{float(value):,.2f}"
     if isinstance(value, str):
         return visible(value)
     return str(value) if kind == "code" else f"{value:,}"

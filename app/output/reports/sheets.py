@@ -33,7 +33,7 @@ def _array(column: Column, values: tuple[Any, ...]) -> Any:
 
     if column.kind == "text":
         return pa.array([None if value is None else writable(value) for value in values], pa.string())
-    if column.kind in ("share", "seconds"):
+    if column.kind in ("share", "seconds", "money"):
         return pa.array(values, pa.float64())
     if any(value is not None and not -_INT64 <= value < _INT64 for value in values):
         return pa.array([None if value is None else str(value) for value in values], pa.string())
@@ -49,6 +49,7 @@ def write_xlsx(report: Report, path: Path, rows_to_draw: int = 30) -> None:
     book = xlsxwriter.Workbook(str(path), {"in_memory": True})
     bold = book.add_format({"bold": True})
     formats = {"share": book.add_format({"num_format": "0.00%"}), "seconds": book.add_format({"num_format": "0.000"})}
+    formats["money"] = book.add_format({"num_format": "#,##0.00"})
     whole = book.add_format({"num_format": "#,##0"})
     about = book.add_worksheet("about", PlainSheet)
     sheet = book.add_worksheet(report.name[:31], PlainSheet)

@@ -11,15 +11,13 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ensure_TPset
 from faust.types import TP, ConsumerMessage
 
+from app.settings import settings
 from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.embedded.producer import partition_of
 from app.transports.embedded.shared_log import SharedLog
 from app.transports.messages import Record, unpack_headers, unpack_pairs
 
 __all__ = ["Consumer"]
-
-FETCH_BYTES = 8 << 20
-"""A fetch brings about this much, shared by the partitions that have news; a larger message comes alone."""
 
 
 class Consumer(InOrder, BaseConsumer):
@@ -169,7 +167,7 @@ class Consumer(InOrder, BaseConsumer):
     def _fetch(self, wanted: list[tuple[TP, int]]) -> list[tuple[TP, int, list[Record], int]]:
         """Runs in a reader thread; by partition: where it was read from, the records, and where to go on."""
         log = self._log.log
-        share = FETCH_BYTES // len(wanted)
+        share = settings().read_ahead_bytes // len(wanted)
         found = []
         for tp, position in wanted:
             # no more than the queue takes: what does not fit would hold up the other partitions
@@ -241,6 +239,10 @@ class Consumer(InOrder, BaseConsumer):
         ours = (tp for tp in sorted(self._assigned) if self._takes_bundles(tp))
         spans = [(tp, committed.get(tp, 0), bounds[tp][0]) for tp in ours]
         return [span for span in spans if span[1] < span[2]]
+
+    async def unread(self) -> list[tuple[TP, int, int]]:
+        """Nothing that a look could pass over: each offset of this log has a message."""
+        return []
 
     async def pass_over(self, offsets: Mapping[TP, int]) -> None:
         """Go on at these offsets, now and after a restart."""

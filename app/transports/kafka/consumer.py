@@ -40,6 +40,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_max_bytes = settings().read_ahead_bytes // 2  # as much again was taken from the last fetch
         consumer._partition_assignment_strategy = [KnownTopics(self._assignor, self.app.conf.topic_partitions)]
         return consumer
 
@@ -128,6 +129,13 @@ class Consumer(InOrder, driver.Consumer):
         ours = self._read()
         first = await self.earliest_offsets(*ours) if ours else {}
         spans = [(tp, self._committed_offset.get(tp) or 0, first.get(tp) or 0) for tp in ours]
+        return [span for span in spans if span[1] < span[2]]
+
+    async def unread(self) -> list[tuple[TP, int, int]]:
+        """What the log has beyond what was committed: partition, first offset, offset after the last."""
+        ours = self._read()
+        ends = await self.highwaters(*ours) if ours else {}
+        spans = [(tp, self._committed_offset.get(tp) or 0, ends.get(tp) or 0) for tp in ours]
         return [span for span in spans if span[1] < span[2]]
 
     async def pass_over(self, offsets: Mapping[TP, int]) -> None:

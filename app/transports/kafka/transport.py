@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, ClassVar
 
 from faust.transport.drivers import TRANSPORTS
@@ -16,11 +17,12 @@ from app.flows.registry import progress_topic
 from app.messages.progress import GroupProgress
 from app.process.folders import make_private
 from app.settings import settings
-from app.transports.broker_view import GroupPositions
+from app.transports.broker_view import GroupPositions, is_empty
 from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.producer import KafkaProducer
 from app.transports.kafka.topics import check_topics, found_topics, on_broker, topic_problems
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
@@ -64,6 +66,7 @@ class Transport(driver.Transport):
     Producer: ClassVar[type] = Producer
     _standing: KafkaView | None = None
     _progress: ProgressReader | None = None
+    _asking: KafkaProducer | None = None
     _lock: WorkerLock | None = None
 
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
@@ -90,9 +93,20 @@ class Transport(driver.Transport):
         own = settings()
         return topic_problems(own, await asyncio.to_thread(found_topics, own))
 
+    def clock(self) -> float | None:
+        """The broker's, UTC seconds; None: it does not tell. Blocking; a call after the first takes one round trip. Raises LogError."""
+        if Transport._asking is None:
+            Transport._asking = KafkaProducer(settings())
+        return Transport._asking.clock(progress_topic(settings().flow_id))
+
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
         return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
+
+    async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
+        """See app.transports.broker_view."""
+        with closing(KafkaView(settings())) as view:
+            return await asyncio.to_thread(is_empty, view, topic, partition, begin, end)
 
     async def standing(self, groups: Iterable[str]) -> GroupPositions:
         """Where these consumer groups stand."""

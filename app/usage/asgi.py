@@ -1,0 +1,111 @@
+"""Records the calls of an ASGI application: FastAPI, Starlette, Django, Quart and others.
+
+    log = UsageLog(UsageOptions(service="shop", spool=Path("var/usage"), broker="kafka://localhost:9092"))
+    app = UsageASGI(app, log)
+
+Plain ASGI, so that nothing is held back: streaming bodies stream. Websockets pass by. At the end of the lifespan the log is stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from app.usage.calls import Call, Calls
+from app.usage.log import UsageLog
+
+__all__ = ["UsageASGI"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class UsageASGI:
+    """An application around another one.
+
+    `user_of`: who calls, from the scope; asked when the call begins, and again when it ends, if it said nothing before. It must be
+    fast. Without it every user is anonymous.
+    """
+
+    def __init__(self, app: Application, log: UsageLog, user_of: Callable[[Scope], str | None] | None = None) -> None:
+        self._app, self._log, self._calls = app, log, Calls(log)
+        self._user_of = user_of or (lambda scope: None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._app(scope, receive, self._stopping(send))
+        else:
+            await self._app(scope, receive, send)
+
+    def _stopping(self, send: Send) -> Send:
+        """A server may end its process by a signal after the lifespan, so this is the last chance to stop in order."""
+
+        async def passed(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await asyncio.to_thread(self._log.stop)
+            await send(message)
+
+        return passed
+
+    def _begun(self, scope: Scope) -> Call:
+        heads = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        query = scope.get("query_string", b"")
+        uri = path.decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
+        client = scope.get("client")
+        return self._calls.begin(
+            scope["method"],
+            uri,
+            user=self._user(scope),
+            address=client[0] if client else None,
+            traceparent=heads.get(b"traceparent"),
+            content_type=heads.get(b"content-type", ""),
+        )
+
+    def _user(self, scope: Scope) -> str | None:
+        try:
+            return self._user_of(scope)
+        except Exception:  # what the service says of its users must not break its answers
+            return None
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = self._begun(scope)
+        status: int | None = None
+        is_whole = is_gone = False
+
+        async def received() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            if message["type"] == "http.request":
+                call.received(message.get("body", b""))
+            elif message["type"] == "http.disconnect" and not is_whole:
+                is_gone = True
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal status, is_whole
+            await send(message)
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                if scope["method"] != "HEAD":
+                    call.response_bytes += len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
+                if is_whole and not is_gone and status is not None and status < 500:
+                    call.end("done", status, user=self._user(scope))  # an exception may follow an answer of 500
+
+        try:
+            await self._app(scope, received, sent)
+        except BaseException as error:
+            if is_gone:
+                call.end("client_gone", status, type(error).__name__, self._user(scope))
+            else:
+                call.failed(error, status)
+            raise
+        call.end("client_gone" if is_gone else "done", status, user=self._user(scope))

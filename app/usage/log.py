@@ -1,0 +1,92 @@
+"""The log of a process: numbers records in the thread of the request, and spools and sends them in threads of its own.
+
+The request's thread makes the record, gives it its number, and appends it to a bounded queue, no more. Everything starts with the first record,
+and anew after a fork: a child has a sequence of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from typing import Any
+
+from app.usage.brokers import UsageBroker, open_broker
+from app.usage.options import UsageOptions
+from app.usage.sending import Keeper, Sender
+from app.usage.start import Start
+
+__all__ = ["UsageLog"]
+
+_STOP_S = 10.0
+
+
+class UsageLog:
+    """The usage log of a service in this process. Thread-safe.
+
+    `broker`: another than that of the options.
+    """
+
+    def __init__(self, options: UsageOptions, broker: UsageBroker | None = None) -> None:
+        self.options = options
+        self._given = broker
+        self._lock = threading.Lock()
+        self._running: tuple[Start, list[threading.Thread]] | None = None
+        itself = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _of(itself, UsageLog.forget))
+        atexit.register(lambda: _of(itself, UsageLog.stop))
+
+    def record(self, kind: str, **fields: Any) -> int:
+        """Make a record; returns its number. `fields`: those of UsageRecord beyond what names the producer."""
+        while True:
+            running = self._running
+            seq = (running[0] if running is not None else self._started()).record(kind, fields)
+            if seq is not None:
+                return seq
+
+    def stop(self, timeout_s: float = _STOP_S) -> bool:
+        """Write the stop record, and wait until all is spooled, and sent if the broker is there. A later record begins a new sequence.
+
+        Whether all was done in time. What was spooled and not sent is sent by the next process with this spool.
+        """
+        with self._lock:
+            running, self._running = self._running, None
+        if running is None:
+            return True
+        start, threads = running
+        start.stop()
+        end = time.monotonic() + timeout_s
+        for thread in threads:
+            thread.join(max(0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+    def forget(self) -> None:
+        """In a child after a fork: the sequence, the spool and the threads are the parent's."""
+        self._lock = threading.Lock()
+        running, self._running = self._running, None
+        if running is not None:
+            running[0].forget()
+
+    def _started(self) -> Start:
+        with self._lock:
+            if self._running is not None and not self._running[0].is_stopping:
+                return self._running[0]
+            start = Start(self.options)
+            keeper = Keeper(start, self.options)
+            sender = Sender(start, keeper, self._given or open_broker(self.options), self.options)
+            threads = [
+                threading.Thread(target=run, name=name, daemon=True)
+                for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run))
+            ]
+            self._running = start, threads
+            for thread in threads:
+                thread.start()
+            return start
+
+
+def _of(itself: weakref.ref[UsageLog], call: Any) -> None:
+    log = itself()
+    if log is not None:
+        call(log)

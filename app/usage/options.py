@@ -1,0 +1,86 @@
+"""What a service says of itself and of its spool, checked at the start, before anything is touched."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from app.errors import SettingsError
+
+__all__ = ["Overflow", "UsageOptions"]
+
+Overflow = Literal["drop_newest", "drop_oldest", "block"]
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_AT_LEAST = {
+    "queue_records": 1,
+    "batch_records": 1,
+    "block_ms": 0,
+    "segment_bytes": 4096,
+    "spool_bytes": 4096,
+    "keep_bytes": 0,
+    "keep_s": 0,
+    "body_chars": 0,
+    "heartbeat_s": 0.01,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsageOptions:
+    """Options of one service. Raises SettingsError that names the option, its value and what is allowed."""
+
+    service: str
+    """Name of the service: letters, digits, dot, underscore, dash."""
+    spool: Path
+    """Folder in which records wait; every process of the service on a machine may have the same."""
+    broker: str = ""
+    """kafka://HOST:PORT or sqlite:///FILE; empty: records stay in the spool until a process with a broker takes them."""
+    broker_options: Mapping[str, Any] = field(default_factory=dict)
+    """More options of kafka-python's producer: TLS, SASL."""
+    topic: str = "usage"
+    machine: str = field(default_factory=socket.gethostname)
+    instance: str = ""
+    cluster: str | None = None
+    region: str | None = None
+    monitored: Callable[[str, str], bool] | None = None
+    """From method and URI: whether the call goes to the stores at once."""
+    queue_records: int = 10_000
+    """Records in memory that are not spooled yet. A kill takes these, and one batch, with it."""
+    batch_records: int = 1_000
+    overflow: Overflow = "drop_newest"
+    """What happens to a record while the queue is full; `block` waits for `block_ms`, in an event loop, too, then drops it."""
+    block_ms: int = 50
+    segment_bytes: int = 16 << 20
+    spool_bytes: int = 1 << 30
+    """Above it the spool takes no more."""
+    keep_bytes: int = 64 << 20
+    """Sent records that stay in the spool, for repair."""
+    keep_s: float = 7 * 86400.0
+    """The spool of a process that has ended, and of which all is sent, is deleted this long after its last change."""
+    body_chars: int = 0
+    """Characters of a request's body that are recorded: JSON and forms, masked. 0: none."""
+    heartbeat_s: float = 10.0
+    secrets: tuple[str, ...] = ()
+    """Names of fields and query parameters to mask, beside the usual ones."""
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.service):
+            raise SettingsError(
+                f"service={self.service!r}: write 1 to 100 letters, digits, dots, underscores or dashes"
+            )
+        for name, least in _AT_LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
+                raise SettingsError(f"{name}={value!r}: write a number, {least} or more")
+        if self.overflow not in ("drop_newest", "drop_oldest", "block"):
+            raise SettingsError(f"overflow={self.overflow!r}: write drop_newest, drop_oldest or block")
+        if self.broker and self.broker.partition("://")[0] not in ("kafka", "sqlite"):
+            raise SettingsError(f"broker={self.broker!r}: write kafka://HOST:PORT or sqlite:///FILE")
+
+    @property
+    def memory_records(self) -> int:
+        """How many records a kill can take with it at most: the queue, a batch, and what the producer tells of itself with it."""
+        return self.queue_records + 2 * self.batch_records + 2

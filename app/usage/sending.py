@@ -1,0 +1,190 @@
+"""The two threads behind the requests: one spools what is made, one sends what is spooled. A broker that is away does not hold up the spool."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+from app.domain.usage.records import UsageRecord, sealed, user_key
+from app.errors import WeblogsError
+from app.usage.brokers import UsageBroker
+from app.usage.options import UsageOptions
+from app.usage.spool import Damage, Place, Spool, spools_of
+from app.usage.start import Start
+
+__all__ = ["Keeper", "Sender", "packed_record"]
+
+log = logging.getLogger("app.usage.sending")
+_PAUSE_S = 0.05
+_RETRY_S = 0.5
+_LONGEST_RETRY_S = 5.0
+_LOOK_FOR_OTHERS_S = 30.0
+_SENT_AT_ONCE = 5_000
+
+_json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
+    """Key and JSON, as the spool and the broker take them."""
+    return _json(user_key(record)).encode(), _json(sealed(record)).encode()
+
+
+class Keeper:
+    """From the queue to the spool. While the disk refuses, one batch waits here and the queue fills."""
+
+    def __init__(self, source: Start, options: UsageOptions) -> None:
+        self._source, self._options = source, options
+        self.kept = threading.Event()
+        """There is something new in the spool."""
+        self.count = 0
+        """Records spooled."""
+        self.sent = 0
+        """Records sent of them; the sender counts."""
+        self.has_ended = False
+
+    def run(self) -> None:
+        try:
+            while not self._step():
+                self._source.work.wait(_PAUSE_S)
+                self._source.work.clear()
+        except Exception:
+            log.exception("The usage log has ended; its records are lost from here on")
+        finally:
+            self.has_ended = True
+            self.kept.set()
+
+    def _step(self) -> bool:
+        """Whether it was the last."""
+        while True:
+            is_stopping = self._source.is_stopping
+            batch = self._source.take()
+            if beat := self._source.heartbeat(self.count - self.sent):
+                batch.append(beat)
+            is_last = is_stopping and not batch
+            if is_last:
+                batch.append(self._source.stop_record())
+            if batch and not self._keep(batch):
+                return True
+            if is_last or not batch:
+                return is_last
+
+    def _keep(self, batch: list[UsageRecord]) -> bool:
+        """Until the disk takes it; False if it does not before the end."""
+        packed = [packed_record(record) for record in batch]
+        pause_s = _PAUSE_S
+        while True:
+            try:
+                spool = self._source.spool()
+                if spool is not None:
+                    spool.append(packed)
+                    self.count += len(packed)
+                    self.kept.set()
+                    return True
+            except OSError as error:
+                log.error("The spool takes nothing, again in %.2g s: %s", pause_s, error)
+            if self._source.is_stopping:
+                while more := self._source.take():
+                    batch += more
+                log.error("Records %d to %d are lost: the spool takes nothing", batch[0].seq, batch[-1].seq)
+                return False
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, _LONGEST_RETRY_S)
+
+
+class Sender:
+    """From the spool to the broker: its own first, then those of processes that have ended."""
+
+    def __init__(self, source: Start, keeper: Keeper, broker: UsageBroker | None, options: UsageOptions) -> None:
+        self._source, self._keeper, self._broker, self._options = source, keeper, broker, options
+        self._own: Spool | None = None
+        self._look_at = time.monotonic()
+        self._told: set[Damage] = set()
+
+    def run(self) -> None:
+        pause_s = _RETRY_S
+        while True:
+            ends = self._keeper.has_ended
+            try:
+                self._send_all()
+                pause_s = _RETRY_S
+            except (WeblogsError, OSError) as error:
+                log.warning("Records wait in the spool, again in %.2g s: %s", pause_s, error)
+                if not ends:
+                    self._wait(pause_s)
+                    pause_s = min(pause_s * 2, _LONGEST_RETRY_S)
+            except Exception:
+                log.exception("Records stay in the spool")
+                self._wait(_LONGEST_RETRY_S)
+            if ends:
+                break
+            self._keeper.kept.wait(1.0)
+            self._keeper.kept.clear()
+        if self._broker is not None:
+            self._broker.close()
+        if self._own is not None:
+            self._own.close()
+
+    def _wait(self, pause_s: float) -> None:
+        end = time.monotonic() + pause_s
+        while time.monotonic() < end and not self._keeper.has_ended:
+            time.sleep(_PAUSE_S)
+
+    def _send_all(self) -> None:
+        self._own = self._own or self._source.spool()
+        if self._broker is None or self._own is None:
+            return
+        while count := self._send_from(self._own):
+            self._keeper.sent += count
+        self._own.trim(self._options.keep_bytes)
+        if time.monotonic() >= self._look_at and not self._source.is_stopping:
+            self._look_at = time.monotonic() + _LOOK_FOR_OTHERS_S
+            for folder in spools_of(self._options.spool):
+                if folder != self._own.folder:
+                    self._send_of_another(folder)
+
+    def _send_of_another(self, folder: Path) -> None:
+        try:
+            spool = Spool(folder, self._options.segment_bytes, self._options.spool_bytes)
+        except (BlockingIOError, FileNotFoundError):
+            return  # its process lives, or another one was faster
+        with contextlib.closing(spool):
+            while not self._source.is_stopping and self._send_from(spool):
+                if self._own is not None:
+                    self._send_from(self._own)
+            if spool.is_sent:
+                spool.delete_if_older(time.time() - self._options.keep_s)
+
+    def _send_from(self, spool: Spool) -> int:
+        """The next batch; returns how many records it had. Raises WeblogsError or OSError."""
+        batch: list[tuple[bytes, bytes]] = []
+        place: Place | None = None
+        for end, found in spool.unsent():
+            place = end
+            if isinstance(found, Damage):
+                self._tell(found)
+                continue
+            batch.append((found.key, found.record))
+            if len(batch) >= _SENT_AT_ONCE:
+                break
+        if place is None:
+            return 0
+        if batch:
+            assert self._broker is not None
+            self._broker.send(batch)
+        spool.set_sent(place)
+        return len(batch)
+
+    def _tell(self, damage: Damage) -> None:
+        if damage not in self._told:
+            self._told.add(damage)
+            log.error(
+                "The spool's segment %s is %s from byte %d to %d; the rest of it is read",
+                damage.path,
+                damage.why,
+                damage.first,
+                damage.last,
+            )

@@ -1,0 +1,167 @@
+"""One start of a process: its sequence of numbers, its queue, and what was dropped of it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections import deque
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, UsageRecord
+from app.usage.options import UsageOptions
+from app.usage.spool import Spool
+
+__all__ = ["Start"]
+
+log = logging.getLogger("app.usage.start")
+_UNTOLD_AT_MOST = 1000
+
+
+class _Gap(NamedTuple):
+    first: int
+    last: int
+    reason: str
+
+
+class Start:
+    """Thread-safe. Numbers are given and queued under one lock, so the queue is in their order."""
+
+    def __init__(self, options: UsageOptions) -> None:
+        self.options = options
+        self.start_id = uuid4().hex
+        self.work = threading.Event()
+        """There is something to take."""
+        self.is_stopping = False
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._room = threading.Condition(threading.Lock())
+        self._queue: deque[UsageRecord] = deque()
+        self._gaps: list[_Gap] = []
+        self._seq = self._dropped = 0
+        self._beat = time.monotonic()
+        self._spool: Spool | None = None
+        self._open_spool()
+        self._queue.append(self._numbered(START, {"memory_records": options.memory_records}))
+
+    def record(self, kind: str, fields: dict[str, Any]) -> int | None:
+        """The number of a new record; None after the stop: another start must take it."""
+        with self._lock:
+            if self.is_stopping:
+                return None
+            record = self._numbered(kind, fields)
+            if len(self._queue) < self.options.queue_records or self._makes_room(record.seq):
+                self._queue.append(record)
+        if not self.work.is_set():
+            self.work.set()
+        return record.seq
+
+    def stop(self) -> None:
+        """No number is given after this but that of the stop record."""
+        with self._lock:
+            self.is_stopping = True
+        self.work.set()
+
+    def forget(self) -> None:
+        """In a child after a fork: close what is the parent's. Takes no lock: its holder may not be in this process."""
+        if self._spool is not None:
+            self._spool.close()
+
+    # -- for the thread that spools
+
+    def spool(self) -> Spool | None:
+        """Tried again if it could not be opened."""
+        if self._spool is None:
+            with self._lock:
+                self._open_spool()
+        return self._spool
+
+    def take(self) -> list[UsageRecord]:
+        """The next batch: what waits, then what was dropped."""
+        batch: list[UsageRecord] = []
+        with self._room:
+            with contextlib.suppress(IndexError):
+                for _ in range(self.options.batch_records):
+                    batch.append(self._queue.popleft())
+            self._room.notify_all()
+        if self._gaps:
+            with self._lock:
+                gaps, self._gaps = self._gaps[: self.options.batch_records], self._gaps[self.options.batch_records :]
+                batch += [
+                    self._numbered(DROPPED, {"first_seq": gap.first, "last_seq": gap.last, "detail": gap.reason})
+                    for gap in gaps
+                ]
+        return batch
+
+    def heartbeat(self, spooled: int) -> UsageRecord | None:
+        """If it is time for one. `spooled`: records that wait in the spool."""
+        if time.monotonic() - self._beat < self.options.heartbeat_s:
+            return None
+        self._beat = time.monotonic()
+        with self._lock:
+            told = {"last_seq": self._seq, "spooled": spooled, "memory_records": self.options.memory_records}
+            return self._numbered(HEARTBEAT, {**told, "dropped": self._dropped})
+
+    def stop_record(self) -> UsageRecord:
+        """The last one."""
+        with self._lock:
+            return self._numbered(STOP, {"dropped": self._dropped})
+
+    # -- under the lock
+
+    def _open_spool(self) -> None:
+        """If its folder cannot be used, records wait in memory, and the service goes on."""
+        options = self.options
+        place = (options.spool, options.service, options.machine, self.start_id)
+        try:
+            self._spool = Spool.created(*place, options.segment_bytes, options.spool_bytes)
+        except OSError as error:
+            log.error("The spool %s cannot be used; records wait in memory: %s", options.spool, error)
+        else:
+            self._spool.set_mark(self._seq)
+
+    def _numbered(self, kind: str, fields: dict[str, Any]) -> UsageRecord:
+        options = self.options
+        self._seq += 1
+        if self._spool is not None:
+            self._spool.set_mark(self._seq)
+        return UsageRecord(
+            kind,
+            options.service,
+            options.machine,
+            self.start_id,
+            self._seq,
+            time.time(),
+            self._process,
+            options.instance,
+            options.cluster,
+            options.region,
+            **fields,
+        )
+
+    def _makes_room(self, seq: int) -> bool:
+        """Whether the record has a place in the queue now; what is dropped is noted."""
+        options = self.options
+        if options.overflow == "drop_oldest":
+            with contextlib.suppress(IndexError):  # the other thread has just taken all
+                self._drop(self._queue.popleft().seq)
+            return True
+        if options.overflow == "block":
+            self.work.set()
+            with self._room:
+                if self._room.wait_for(lambda: len(self._queue) < options.queue_records, options.block_ms / 1000):
+                    return True
+        self._drop(seq)
+        return False
+
+    def _drop(self, seq: int) -> None:
+        self._dropped += 1
+        gaps, reason = self._gaps, f"queue full, {self.options.overflow}"
+        # what a longer gap names beyond what was dropped is there, and a record that is there is not dropped
+        if gaps and (gaps[-1].last + 1 == seq or len(gaps) >= _UNTOLD_AT_MOST):
+            gaps[-1] = _Gap(gaps[-1].first, seq, reason)
+        else:
+            gaps.append(_Gap(seq, seq, reason))

@@ -1,0 +1,131 @@
+"""The command `report`: exit codes, sentences, standard input, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli.report import command as report
+from app.cli.report.command import command
+from app.reports.questions import BY
+from tests.reports.logs import line, written
+
+ROOT = Path(__file__).resolve().parents[2]
+LOG = [line(f"10.0.0.{at % 3}", at=f"18/May/2015:10:00:{at:02} +0000") for at in range(30)]
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    done = CliRunner().invoke(command, list(arguments))
+    return done.exit_code, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("question", sorted(set(command.commands) - {"index"}))
+def test_every_question_prints_its_head_first_and_its_definitions_last(question: str, tmp_path: Path) -> None:
+    code, out, err = run(
+        question,
+        str(written(tmp_path / "a.log", [*LOG, "no line"])),
+        *(["--no-dns"] if question == "countries" else []),
+    )
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert [each.split() for each in lines[2:6]] == [
+        ["lines", "31"],
+        ["head", "lines", "0"],
+        ["hits", "30"],
+        ["rejects", "1"],
+    ]
+    assert lines[-1] == "Rows with the same number stand in the order of their names."
+
+
+@pytest.mark.parametrize("question", sorted(set(command.commands) - {"index"}))
+def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> None:
+    hits = tmp_path / "hits.parquet"
+    assert run("index", str(written(tmp_path / "a.log", LOG)), "-o", str(hits))[:2] == (
+        0, f"30 hits of 30 lines in {hits}; 0 rejects are only counted\n",
+    )  # fmt: skip
+    rows = []
+    for path in (tmp_path / "a.log", hits):
+        out = tmp_path / "out.json"
+        assert run(question, str(path), "-o", str(out), *(["--no-dns"] if question == "countries" else []))[0] == 0
+        rows.append(json.loads(out.read_text())["rows"])
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["--from", "2015-02-30"], 2, "is no day; write one as 2015-05-18"),
+        (["--from", "2015-05-19", "--to", "2015-05-18"], 2, "--to 2015-05-18 is before --from 2015-05-19"),
+        (["--status", "4x"], 2, "'4x' cannot be used; write as in 404,5xx"),
+        (["--country", "Germany"], 2, "write as in DE,FR"),
+        (["--tz", "Nowhere"], 2, "there is no time zone 'Nowhere'"),
+        (["-o", "a.doc"], 2, "name a file that ends with"),
+        (["-o", "no/folder/a.csv"], 1, "cannot be written"),
+        (["--geoip", "none.mmdb", "--country", "DE"], 2, "cannot be read as a MaxMind database"),
+        (["nosuch.log"], 1, "nosuch.log does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_a_code(
+    arguments: list[str], code: int, sentence: str, tmp_path: Path
+) -> None:
+    inputs = [] if arguments == ["nosuch.log"] else [str(written(tmp_path / "a.log", LOG))]
+    found, out, err = run("hosts", *inputs, *arguments)
+    assert (found, out) == (code, "") and sentence in err
+
+
+def test_an_input_that_is_missing_beside_a_good_one_is_told_and_the_good_one_counts(tmp_path: Path) -> None:
+    code, out, err = run("hosts", str(written(tmp_path / "a.log", LOG)), str(tmp_path / "b.log"))
+    assert code == 1 and ["requests", "30"] in [each.split() for each in out.splitlines()]
+    assert "b.log does not exist" in err
+
+
+def test_a_status_is_no_filter_of_deliveries(tmp_path: Path) -> None:
+    code, _, err = run("files", str(written(tmp_path / "a.log", LOG)), "--status", "404")
+    assert code == 2 and "--status counts hits" in err
+
+
+def test_the_choices_of_by_are_those_of_the_question() -> None:
+    assert report._BY == BY
+
+
+def test_standard_input_is_read(tmp_path: Path) -> None:
+    with written(tmp_path / "a.log", LOG).open("rb") as log:
+        done = subprocess.run(
+            [sys.executable, "-m", "app", "report", "hosts", "-"],
+            cwd=ROOT,
+            stdin=log,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0 and "10.0.0.0" in done.stdout and done.stderr == ""
+
+
+def test_ctrl_c_ends_with_one_word_and_leaves_no_file_and_no_process(tmp_path: Path) -> None:
+    """The log never ends: it is a pipe that stays open."""
+    out = tmp_path / "hits.parquet"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app", "report", "index", "-", "-o", str(out), "--processes", "2"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdin is not None and process.stderr is not None
+    process.stdin.write("".join(f"{one}\n" for one in LOG * 5000).encode())
+    process.stdin.flush()
+    ended = time.monotonic() + 60
+    while not list(tmp_path.iterdir()) and time.monotonic() < ended:
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir()), "it never began to write"
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err.decode().strip()) == (1, "Aborted!")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
