@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.__main__ import main
@@ -222,6 +222,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_any_order_and_cut_of_rows_has_the_counts_of_plain_sets(
     rows: list[tuple[str, date, str, str]], random: Any
@@ -271,3 +272,46 @@ def test_a_simulated_clickstream_has_its_true_answers_and_rejects(tmp_path: Path
 def test_the_same_seed_makes_the_same_rows() -> None:
     made = [ask("simulate", "clickstream", "-n", 50, "-s", seed).stdout for seed in (1, 1, 2)]
     assert made[0] == made[1] != made[2]
+
+
+def test_bad_rows_of_parquet_are_rejects_with_their_row(tmp_path: Path) -> None:
+    path = tmp_path / "c.parquet"
+    users = pa.array(["u1", None, "u3", ""], pa.large_string())
+    times = pa.array(["2017-04-01", "2017-04-01", None, "x"]).dictionary_encode()
+    pq.write_table(pa.table({"userId": users, "time": times, "action": ["A"] * 4, "objectId": [7, 7, 7, None]}), path)
+    result = ask("articles", path, "--action", "A", "--on", DAY, "--debug")
+    assert [line.partition(".parquet, ")[2].split(":")[:2] for line in result.stderr.splitlines()] == [
+        ["row 1", " no_user"],
+        ["row 2", " bad_time"],
+        ["row 3", " no_user"],
+    ]
+    assert [line.split()[:1] for line in result.stdout.splitlines() if line.startswith("7")] == [["7"]]
+
+
+def test_a_damaged_parquet_is_an_error_in_one_sentence(tmp_path: Path) -> None:
+    data = as_parquet(tmp_path / "c.parquet").read_bytes()
+    (tmp_path / "c.parquet").write_bytes(data[:-20])
+    result = likes(tmp_path / "c.parquet")
+    assert result.exit_code == 1 and "cannot be read as Parquet" in result.stderr and result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("titles", "said"),
+    [
+        ("id,title\n111111\n", "line 2: a row needs id and title"),
+        ('111111,"x" y\n', "line 1: "),
+        (None, "does not exist"),
+    ],
+)
+def test_titles_that_cannot_be_read_are_named_with_their_line(titles: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    if titles is not None:
+        path.write_text(titles)
+    result = likes(CLICKSTREAM, "--titles", path)
+    assert result.exit_code == 1 and said in result.stderr and result.stdout == ""
+
+
+def test_titles_may_have_line_ends_and_columns_in_any_order(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('\ufeffTitle,ID\r\n"two\nlines",111112\r\nlater,111112\r\n')
+    result = likes(CLICKSTREAM, "--titles", tmp_path / "a.csv", "-o", tmp_path / "o.json")
+    assert [row[1] for row in written_rows(result, tmp_path / "o.json")] == ["", "two\nlines", ""]

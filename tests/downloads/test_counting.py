@@ -155,7 +155,7 @@ def numbers(found: Count) -> tuple[Any, ...]:
     return found.downloads, found.listeners, {key: (row.downloads, row.listeners) for key, row in found.rows.items()}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(lines=LINES, window=st.sampled_from(WINDOWS), seed=st.integers(0, 99))
 def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
     lines: list[str], window: str, seed: int, tmp_path_factory: pytest.TempPathFactory
