@@ -4,6 +4,7 @@
                       │                                      └─merge_ranges─▶ weblogs_reduced ─store_reduced─▶
                       └─▶ weblogs_rejects ─store_rejects─▶                       each store: reduced_weblogs
     votes ─count_votes─▶ votes_reduced ─store_votes─▶ each store      spend ─sum_spend─▶ spend_reduced ─store_spend─▶ each store
+    usage ─python -m app usage archive─▶ Parquet files
 
 `faust -A app worker` finds the Faust application as `app.app`. It is made on first use, so that importing a module
 below `app` (the client, the domain) costs nothing of Faust.

@@ -20,6 +20,7 @@ COMMANDS = {
     "report": ("app.cli.report.command", "Answer questions from logs: requests, hosts, bytes, countries, crawlers."),
     "sizes": ("app.cli.sizes", "Find the sizes of files in logs, in a folder or in a bucket's listing."),
     "parse": ("app.cli.parse", "Show how each line of a log is parsed. Use it to test a format."),
+    "downloads": ("app.cli.downloads", "Count podcast downloads by rules that can be read, and certify the count."),
     "articles": (
         "app.cli.clickstream.articles",
         "List the articles that most users of a clickstream met by one action.",
@@ -39,6 +40,7 @@ COMMANDS = {
     ),
     "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
     "repair": ("app.cli.checking.repair", "Repair a store."),
+    "usage": ("app.cli.usage", "Archive the usage log, check that no record is missing, repair the archive."),
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""

@@ -5,21 +5,23 @@ Client, page, table, JSON and reports take their words from here, so that one fa
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from app.domain import byteranges
+from app.domain.records import Delivery
 from app.domain.usage.sequences import ProducerState
 
 __all__ = [
     "COMPLETE_BY",
     "EVIDENCE",
-    "LEARNED",
-    "LEARNED_SIZE",
     "NOT_COUNTED",
     "REASONS",
     "REJECTS",
+    "SENTENCE_RANGES",
     "VERDICTS",
     "Reason",
     "age_text",
@@ -30,17 +32,20 @@ __all__ = [
     "evidence_text",
     "excerpt",
     "hints",
+    "json_text",
     "lost_text",
     "numbers_text",
     "ranges_text",
     "reason_label",
     "reason_text",
     "reject_text",
+    "removed_text",
     "resumed_text",
     "share_text",
     "size_text",
     "time_text",
     "usage_lines",
+    "verdict_sentence",
     "visible",
     "writable",
 ]
@@ -65,14 +70,14 @@ REASONS = {
     "start_missing": Reason("start missing", "the start is missing"),
     "gap": Reason("middle missing (gap)", "bytes in the middle are missing"),
     "end_missing": Reason("end missing", "the end is missing"),
-    "probe_only": Reason("probe only", "only a probe of the first bytes was answered"),
-    "cut_off": Reason("cut off", "a response was cut off"),
+    "probe_only": Reason("probe only", "the client asked for the first bytes only, to test the server"),
+    "cut_off": Reason("cut off", "a response broke off, and nothing resumed it"),
     "not_enough_bytes": Reason("not enough bytes", "fewer bytes were sent than the file has"),
-    "no_offsets": Reason("no offsets in the log", "the log counts bytes but does not say which"),
-    "size_unknown": Reason("size unknown", "the log does not name the size of the file, to compare what was sent with"),
+    "no_offsets": Reason("no offsets in the log", "the log counts bytes, but does not say which bytes they are"),
+    "size_unknown": Reason("size unknown", "the log does not say how large the file is"),
     "announced": Reason("sent bytes not logged", "the log says what was answered, not what was sent"),
     "encoded": Reason(
-        "compressed", "a response was compressed, or may have been, and so does not say which bytes of the file it sent"
+        "compressed", "a response was compressed, or may have been, so its bytes are not those of the file"
     ),
     "in_flight": Reason(
         "broke at the end", "all was sent before the connection broke, but the end may not have arrived"
@@ -85,15 +90,17 @@ REASONS = {
 _RESUMED = "Whole, if the client had received what was sent before the connection broke: bytes {doubtful}"
 """The sentence of a complete delivery with the evidence `resumed`; `{doubtful}`: ranges."""
 
-LEARNED = "Whole, if the file had {size}, as other lines of the log tell"
+_LEARNED = "Whole, if the file had {size}, as other lines of the log say"
 """The sentence of a complete delivery with the evidence `learned`; `{size}`: bytes in words."""
-LEARNED_SIZE = "; the file had {size}, as other lines of the log tell"
+_LEARNED_SIZE = "; the file had {size}, as other lines of the log say"
 """What is added to the sentence of a partial one."""
+SENTENCE_RANGES = 20
+"""Ranges that a sentence names at most."""
 
 EVIDENCE = {
     "ranges": "byte ranges",
     "resumed": "byte ranges, with bytes that were sent before a connection broke",
-    "learned": "a size that other lines of the log tell",
+    "learned": "a size that other lines of the log name",
     "bytes": "byte counts",
 }
 """What a verdict rests on, for people."""
@@ -107,13 +114,13 @@ NOT_COUNTED = "not counted"
 """Hits that are in no delivery: only a GET with status 200 or 206 from a known client is."""
 
 REJECTS = {
-    "bad_client": "what stands for the client is no address, host name or -",
+    "bad_client": "the client is not an address, a host name or -",
     "bad_columns": "the columns do not fit the format",
-    "bad_range": "the byte range is no range",
-    "bad_status": "the status is no integer from 100 to 599",
-    "bad_time": "no date, or more than a day ahead",
-    "no_request": "no request of an access log is in it",
-    "too_long": "longer than the longest line taken",
+    "bad_range": "the byte range is not valid",
+    "bad_status": "the status is not an integer from 100 to 599",
+    "bad_time": "the time is missing, not valid, or more than a day ahead",
+    "no_request": "the line has no request",
+    "too_long": "the line is longer than the limit",
 }
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -142,6 +149,28 @@ def writable(text: str) -> str:
     'Büro \\ud800'
     """
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def json_text(value: Any) -> str:
+    """The value as ASCII JSON: halves of surrogate pairs stay encodable; JSON has no infinity and no NaN, null stands for them.
+
+    >>> json_text({"last": float("inf"), "request": "GET /ü"})
+    '{"last": null, "request": "GET /\\\\u00fc"}'
+    """
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return value
 
 
 def excerpt(text: str, length: int = 120) -> str:
@@ -267,16 +296,12 @@ def reason_label(reason: str | None) -> str:
     return REASONS[reason].label if reason in REASONS else visible(reason or "")
 
 
-def reason_text(verdict: str, reason: str | None, size_known: bool | None = None) -> str:
-    """Why a delivery has its verdict, as a clause; `size_known` None: of several deliveries.
+def reason_text(verdict: str, reason: str | None) -> str:
+    """Why deliveries have a verdict, as a clause.
 
-    >>> reason_text("complete", None, True), reason_text("partial", "gap")
-    ('the whole file was delivered', 'bytes in the middle are missing')
+    >>> reason_text("complete", None), reason_text("partial", "gap")
+    ('no byte is known to be missing', 'bytes in the middle are missing')
     """
-    if verdict == "complete" and size_known is not None:
-        if size_known:
-            return "the whole file was delivered"
-        return "from the first byte without a gap; the size is unknown"
     if reason is None:
         return VERDICTS.get(verdict, visible(verdict))
     return REASONS[reason].clause if reason in REASONS else visible(reason)
@@ -298,6 +323,25 @@ def resumed_text(doubtful: Sequence[Sequence[int]], limit: int | None = None) ->
     'Whole, if the client had received what was sent before the connection broke: bytes 0-399'
     """
     return _RESUMED.format(doubtful=ranges_text(doubtful, limit))
+
+
+def verdict_sentence(delivery: Delivery, window: str = "") -> str:
+    """The verdict with its reason: one sentence, the same in client, page, table and JSON. `window`: a clause that says which window."""
+    learned = delivery.evidence == "learned"
+    if delivery.verdict == "complete":
+        if delivery.evidence == "resumed":
+            return f"{resumed_text(delivery.doubtful, SENTENCE_RANGES)}{window}."
+        size = bytes_text(delivery.covered_bytes if delivery.total_bytes is None else delivery.total_bytes)
+        if learned:
+            return f"{_LEARNED.format(size=size)}{window}."
+        lost = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
+        return f"Whole: all {size} of the file arrived{window}{lost}."
+    head = "Not whole" if delivery.verdict == "partial" else "Unknown"
+    why = reason_text(delivery.verdict, delivery.reason) if delivery.reason else "no reason is given"
+    missing = byteranges.covered(byteranges.normalise((lo, hi) for lo, hi in delivery.missing))
+    lacks = f"; {bytes_text(missing)} missing" if missing and delivery.evidence in ("ranges", "learned") else ""
+    lacks += _LEARNED_SIZE.format(size=bytes_text(delivery.total_bytes or 0)) if learned else ""
+    return f"{head}: {why}{window}{lacks}."
 
 
 _SERVER_PAGE = "docs/how-to/configure-your-server.md"
@@ -365,6 +409,14 @@ def clocks_text(own: float, broker: str, brokers: float) -> str:
     return f"This machine's clock says {time_text(own)} UTC, that of {broker} {time_text(brokers)} UTC: it is {apart}. Set it right."
 
 
+def removed_text(what: object) -> str:
+    """What is said when somebody has removed what a worker works on."""
+    return (
+        f"{what} is gone: somebody removed it while the worker ran, and with it what was not stored yet. Start the same command again, and"
+        " send the logs again."
+    )
+
+
 def reject_text(reason: str) -> str:
     """Why a line is no hit; a reason of a store is its own text."""
     return REJECTS.get(reason, "refused by a store")
@@ -392,6 +444,8 @@ def usage_lines(state: ProducerState) -> list[str]:
         lines += [f"{held.side}: {name} order {late.earlier} before {late.seq}" for late in held.late_named]
         if more := byteranges.covered(held.late) - len(held.late_named):
             lines.append(f"{held.side}: {name} order wrong for {more:,} more")
+        if held.on_the_way:
+            lines.append(f"{held.side}: {name} on the way {numbers_text(held.on_the_way)}")
         if held.undecided:
             lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
     lines += [f"{held.side}: {name} {held.records:,} of {state.made:,}" for held in state.held]

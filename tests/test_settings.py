@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,11 @@ def test_what_is_no_setting_is_refused() -> None:
     assert settings_module.PREFIX == "WEBLOGS_"
     with pytest.raises(SettingsError, match="WEBLOGS_NO_SUCH is no setting"):
         load({"WEBLOGS_NO_SUCH": "1"})
+
+
+def test_text_of_others_cannot_look_like_a_record_of_the_log() -> None:
+    hostile = "GET /\n2026-01-01T00:00:00Z ERROR   app: made up \x1b[31m\r2026"
+    record = logging.LogRecord("app", logging.INFO, __file__, 1, "asked %s", (hostile,), None)
+    lines = TextFormatter().format(record).split("\n")
+    assert [line for line in lines if re.match(r"\d{4}-", line)] == lines[:1]
+    assert "\x1b" not in "".join(lines) and "\r" not in "".join(lines)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +10,17 @@ from app.domain import byteranges
 from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.contract import Key
-from app.words import LEARNED, LEARNED_SIZE, bytes_text, ranges_text, reason_text, resumed_text, time_text, visible
+from app.words import (
+    SENTENCE_RANGES,
+    bytes_text,
+    json_text,
+    ranges_text,
+    reason_text,
+    resumed_text,
+    time_text,
+    verdict_sentence,
+    visible,
+)
 
 __all__ = ["answer_json", "answer_text", "error_json", "keys_json", "keys_text"]
 
@@ -39,23 +47,7 @@ def sentence(answer: Answer) -> str:
     )
     if answer.part is not None:
         return _sentence_of_part(answer, answer.part, delivery, window)
-    why = _why(delivery)
-    if answer.exit is Exit.WHOLE:
-        if delivery.evidence == "resumed":
-            return f"{resumed_text(delivery.doubtful, SHOWN_RANGES)}{window}."
-        if delivery.evidence == "learned":
-            return f"{LEARNED.format(size=bytes_text(delivery.covered_bytes))}{window}."
-        size = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
-        return f"Whole: all {bytes_text(delivery.covered_bytes)} of the file arrived{window}{size}."
-    lacks = (
-        f"; {bytes_text(byteranges.covered(answer.missing))} missing"
-        if answer.missing and delivery.evidence in ("ranges", "learned")
-        else ""
-    )
-    if delivery.evidence == "learned":
-        lacks += LEARNED_SIZE.format(size=bytes_text(delivery.total_bytes or 0))
-    head = "Not whole" if answer.exit is Exit.NOT_WHOLE else "Unknown"
-    return f"{head}: {why}{window}{lacks}."
+    return verdict_sentence(delivery, window)
 
 
 def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: str) -> str:
@@ -63,7 +55,7 @@ def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: st
     if answer.exit is Exit.WHOLE:
         unsure = byteranges.intersect(doubtful_of(delivery), ((part.lo, part.hi),))
         if unsure:
-            return f"{resumed_text(unsure, SHOWN_RANGES)}{window}."
+            return f"{resumed_text(unsure, SENTENCE_RANGES)}{window}."
         return f"Whole: {name} arrived{window}."
     if answer.exit is Exit.UNKNOWN:
         return f"Unknown: whether {name} arrived cannot be told{window}: {_why(delivery)}."
@@ -141,18 +133,7 @@ def keys_text(keys: Sequence[Key]) -> str:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False) + "\n"
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: null stands for it."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return value
+    return json_text(value) + "\n"
 
 
 def answer_json(answer: Answer, given: str) -> str:

@@ -60,8 +60,8 @@ _FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEA
 _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
 _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
-_PLAIN_START = Mark.START | Mark.SENT | Mark.COMPRESSIBLE
-"""Marks of 200s of which nothing is known but how much they sent."""
+_NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
+"""Marks of responses of which nothing is known but how much they sent."""
 _FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
@@ -124,27 +124,27 @@ _Judged = tuple[Ranges, Ranges, Ranges, Verdict, int, bool]
 
 
 def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged | None:
-    """What `_in_full` gives, for the deliveries that nearly all are: plain ranges, and plain 200s of one length."""
-    marks = tally.marks
+    """What `_in_full` gives, for the deliveries that nearly all are: plain ranges, and plain responses that name none."""
+    marks, kept = tally.marks, tally.ranges
     if tally.total_min != tally.total_max:
         return None
     if not marks & _UNSURE:
-        kept = tally.ranges
-        if len(kept) != 1 or kept[0][0] or not marks & Mark.OFFSETS:
+        if not kept or not marks & Mark.OFFSETS or (total is not None and kept[-1][1] >= total):
             return None
-        hi = kept[0][1]
-        if total is None:
-            if hi <= PROBE_HI or hi < tally.cut_hi:
-                return None
-        elif hi != total - 1:
-            return None
-        return kept, (), (), _COMPLETE, marks | (Mark.CUT if tally.cut_hi >= 0 else 0), False
-    if marks & ~_PLAIN_START:
+        cut_hi = tally.cut_hi
+        if cut_hi >= 0:
+            marks |= Mark.CUT
+        if len(kept) == 1 and not kept[0][0]:
+            hi = kept[0][1]
+            if hi == total - 1 if total is not None else hi > PROBE_HI and hi >= cut_hi:
+                return kept, (), (), _COMPLETE, marks, False
+        return kept, holes(kept, total), (), ("partial", _what_lacks(kept, cut_hi, total), "ranges"), marks, False
+    if kept or marks & ~_NO_RANGES:
         return None
     body = tally.start_sent
     if total is not None:
         return (((0, total - 1),), (), (), _COMPLETE, marks, False) if body >= total > 0 else None
-    if not body or marks & Mark.COMPRESSIBLE:
+    if body <= 0 or marks & Mark.COMPRESSIBLE:
         return (), (), (), _SIZE_UNKNOWN, marks, False
     surely = body - in_flight_bytes
     if surely <= 0:
@@ -308,7 +308,7 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
     if found.answered is not found.sent and _is_whole(tally, found, found.answered, total):
         is_announced = marks & (Mark.ANSWERED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN) or not found.is_reached
         return "unknown", "announced" if is_announced else "in_flight", "ranges"
-    return "partial", _what_lacks(found, total), "ranges"
+    return "partial", _what_lacks(found.answered, found.cut_hi, total), "ranges"
 
 
 def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None) -> bool:
@@ -327,9 +327,8 @@ def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None)
     return min(ranges[0][1], ranged) >= last and last > PROBE_HI
 
 
-def _what_lacks(found: _Findings, total: int | None) -> str:
-    ranges = found.answered
-    cut = found.cut_hi >= 0 and not (len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= found.cut_hi)
+def _what_lacks(ranges: Ranges, cut_hi: int, total: int | None) -> str:
+    cut = cut_hi >= 0 and not (len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= cut_hi)
     if ranges and ranges[-1][1] <= PROBE_HI and not cut:
         return "probe_only"
     if cut:

@@ -106,7 +106,9 @@ class OpenDeliveries:
             before = passed.get(entry.sources)
             if before is None:
                 before = passed[entry.sources] = self.clocks.passed(entry.sources, rules.lateness_s)
-            final += evict(key, entry, before, rules, self.size_of)
+            gone = entry.evict(before, rules)
+            if gone:
+                final += _final(key, gone, rules, self.size_of)
             if entry.is_empty:
                 empty.append(key)
         for key in empty:
@@ -124,9 +126,10 @@ class OpenDeliveries:
 
 def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) -> list[Delivery]:
     """Take the windows that ended before that event time out of an entry; gives their final records."""
-    gone = entry.evict(before, rules)
-    if not gone:
-        return []
+    return _final(key, entry.evict(before, rules), rules, size_of)
+
+
+def _final(key: Key, gone: list[Tally], rules: Rules, size_of: SizeOf) -> list[Delivery]:
     _, _, request = key
     return [
         deliveries.describe(key, tally, size_of(request, tally.first), deliveries.STAGE_FINAL, rules.proof)

@@ -22,7 +22,7 @@ from app.process.exit import EXIT_REFUSED
 from app.transports.kafka.topics import off_broker
 from app.transports.messages import Message
 
-__all__ = ["LossWatch", "note_read", "tell_losses"]
+__all__ = ["LossWatch", "is_hole_of_log", "note_read", "tell_losses"]
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 10.0
@@ -54,6 +54,19 @@ async def tell_losses(app: Any, spans: Sequence[Span]) -> None:
         log.error("%s `python -m app topics acknowledge` ends this problem.", loss)
         known[loss.name] = loss
     await send_all(app, _messages(app, new))
+
+
+async def is_hole_of_log(app: Any, tp: Any, first: int, end: int) -> bool:
+    """Whether the log itself has no message there, so that no restart would read one.
+
+    On Kafka these are the marks of somebody's transactions. In the embedded log somebody deleted messages: that is told.
+    """
+    own = app.outside.settings
+    if not await app.topics_log.is_empty(off_broker(own, tp.topic), tp.partition, first, end):
+        return False
+    if not own.on_kafka:
+        await tell_losses(app, [(tp, first, end)])
+    return True
 
 
 class LossWatch(mode.Service):
@@ -101,6 +114,16 @@ class LossWatch(mode.Service):
             if first < end and self._seen.get((app.conf.id, tp)) == (first, end):
                 gone.append((tp, first, end))
             self._seen[app.conf.id, tp] = first, end
+        await self._pass_over_marks(app)
         if gone and not app.rebalancing:
             await tell_losses(app, gone)
             await app.consumer.pass_over({tp: end for tp, _, end in gone})
+
+    async def _pass_over_marks(self, app: Any) -> None:
+        """What lies behind the last message and is none: nobody reads it, so nobody would ever commit it."""
+        for tp, first, end in await app.consumer.unread():
+            name, generation = (app.conf.id, "end", tp), app.consumer_generation_id
+            rested = self._seen.get(name) == (first, end) and app.next_offsets.get(tp, (generation, first))[1] == first
+            self._seen[name] = first, end
+            if rested and not app.rebalancing and await is_hole_of_log(app, tp, first, end):
+                await app.consumer.pass_over({tp: end})

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
-from app.engine.losses import tell_losses
+from app.engine.losses import is_hole_of_log, tell_losses
 from app.engine.outside import Outside
 from app.errors import LogError, StoreError, UnknownForm, WeblogsError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
@@ -83,7 +83,7 @@ class Turns:
             if start > expected:
                 await tell_losses(app, [(message.tp, expected, min(start, first))])
                 expected = min(start, first)
-        if first > expected:
+        if first > expected and not await is_hole_of_log(app, message.tp, expected, first):
             app.outside.die(
                 f"messages {expected} to {first - 1} of {message.topic}/{message.partition} were skipped; a restart reads them again"
             )

@@ -90,6 +90,7 @@ class Storing:
             except StoreUnreachable as error:
                 problems[self.name] = str(error)
                 if once:
+                    log.warning("%s cannot be opened; the flow starts without it: %s", self.name, error)
                     break
                 log.warning("%s cannot be opened; retrying in %.1f s: %s", self.name, pause_s, error)
             else:

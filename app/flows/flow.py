@@ -44,7 +44,9 @@ class Flow(NamedTuple):
     stages: tuple[Stage, ...]
     keepings: tuple[Keeping, ...]
     page: str
-    """Path of the page that shows it."""
+    """Path of the page that shows it; empty if none does."""
+    archived: tuple[str, ...] = ()
+    """Topics that archive workers read."""
 
     @property
     def topic_in(self) -> str:
@@ -53,8 +55,8 @@ class Flow(NamedTuple):
 
     @property
     def topic_out(self) -> str:
-        """What the last stage fills: the outcome."""
-        return self.stages[-1].fills[0]
+        """What the last stage fills: the outcome. Of a flow without stages what comes in."""
+        return self.stages[-1].fills[0] if self.stages else self.topic_in
 
     @property
     def tables(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from app.domain.counted import CountedKind
 from app.flows.deliveries import DELIVERIES, REJECTS
 from app.flows.flow import Flow, Keeping, Stage
 from app.flows.spending import SPENDING
+from app.flows.usage import USAGE_FLOW
 from app.flows.votes import VOTES
 
 __all__ = [
@@ -16,11 +17,13 @@ __all__ = [
     "DRAINED",
     "FLOWS",
     "KEEPINGS",
+    "READ_BY_ARCHIVES",
     "READ_BY_FLOW",
     "READ_BY_STORES",
     "STAGES",
     "TABLES",
     "TOPICS",
+    "archive_group",
     "changelog_topic",
     "group_of",
     "groups",
@@ -51,7 +54,7 @@ def _counted_flow(kind: CountedKind[Any]) -> Flow:
     )
 
 
-FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, COUNTED))
+FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, COUNTED), USAGE_FLOW)
 STAGES: tuple[Stage, ...] = tuple(stage for flow in FLOWS for stage in flow.stages)
 KEEPINGS: tuple[Keeping, ...] = tuple(keeping for flow in FLOWS for keeping in flow.keepings)
 TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.topics.items()}
@@ -59,16 +62,19 @@ TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.
 TABLES: tuple[str, ...] = tuple(table for flow in FLOWS for table in flow.tables)
 READ_BY_FLOW: tuple[str, ...] = tuple(dict.fromkeys(stage.reads for stage in STAGES))
 READ_BY_STORES: tuple[str, ...] = tuple(dict.fromkeys(keeping.reads for keeping in KEEPINGS))
+READ_BY_ARCHIVES: tuple[str, ...] = tuple(topic for flow in FLOWS for topic in flow.archived)
 
 
 def _drained() -> tuple[tuple[str, ...], ...]:
-    entries = tuple(flow.topic_in for flow in FLOWS)
-    outcomes = tuple(flow.topic_out for flow in FLOWS)
-    return entries, tuple(topic for topic in TOPICS if topic not in entries + outcomes), outcomes
+    flows = [flow for flow in FLOWS if flow.stages]
+    entries = tuple(flow.topic_in for flow in flows)
+    outcomes = tuple(flow.topic_out for flow in flows)
+    between = (topic for flow in flows for topic in flow.topics if topic not in entries + outcomes)
+    return entries, tuple(between), outcomes
 
 
 DRAINED = _drained()
-"""The topics in three steps: what comes in, what lies between, the outcomes. Reading one step fills the next."""
+"""The topics that agents read in three steps: what comes in, what lies between, the outcomes. Reading one step fills the next."""
 
 
 def changelog_topic(app_id: str, table: str) -> str:
@@ -84,6 +90,11 @@ def progress_topic(app_id: str) -> str:
 def group_of(app_id: str, store: str) -> str:
     """The consumer group of a store; the group of the flow is the app id itself."""
     return f"{app_id}-{store}"
+
+
+def archive_group(app_id: str) -> str:
+    """What the embedded log keeps its messages for until they are archived; the archive's own manifests say how far it is."""
+    return f"{app_id}-archive"
 
 
 def groups(app_id: str, stores: Sequence[str]) -> dict[str, tuple[str, ...]]:

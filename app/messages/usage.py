@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable
 
 from app.domain.usage.records import USAGE, UsageRecord, record_of
+from app.flows.usage import USAGE_TOPIC
 from app.messages.forms import FormDecoders
 
-__all__ = ["TOPIC", "decode_usage"]
-
-TOPIC = "usage"
+__all__ = ["decode_usage"]
 
 
 def _decoder(form: int) -> Callable[[bytes], list[UsageRecord]]:
@@ -21,6 +20,6 @@ def _decoder(form: int) -> Callable[[bytes], list[UsageRecord]]:
     return decode
 
 
-_decoders = FormDecoders(TOPIC, {form: _decoder(form) for form in range(1, USAGE.form + 1)})
+_decoders = FormDecoders(USAGE_TOPIC, {form: _decoder(form) for form in range(1, USAGE.form + 1)})
 decode_usage = _decoders.decode
 """Raises UnknownForm and DamagedMessage. Checksums are not looked at."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from app.domain import byteranges
 from app.domain.records import Delivery
-from app.words import visible
+from app.words import REASONS, reason_text, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,6 +52,8 @@ class ScreenTable:
         console = Console(file=file, width=width, highlight=False, markup=False, emoji=False)
         if self._kept:
             console.print(self._table(width))
+        for verdict, reason in sorted({(each.verdict, each.reason) for each in self._kept if each.reason in REASONS}):
+            console.print(f"{reason}: {reason_text(verdict, reason)}")
         if self._seen > len(self._kept):
             console.print(f"… and {self._seen - len(self._kept):,} more; -o FILE writes all {self._seen:,}.")
 

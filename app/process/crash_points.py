@@ -10,7 +10,7 @@ import signal
 
 from app.settings import settings
 
-__all__ = ["COUNT_POINTS", "POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
+__all__ = ["ARCHIVE_POINTS", "COUNT_POINTS", "POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
 
 REPLAY_POINTS = (
     "replay_sent",  # the log has acknowledged, the checkpoint is not written
@@ -31,7 +31,9 @@ COUNT_POINTS = ("count_outputs", "count_written", "count_slice", "count_acked")
 REPAIR_POINTS = (
     "mended",  # a batch is mended in the store, others are not
 )
-POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS
+ARCHIVE_POINTS = ("archive_manifest", "archive_file", "archive_done")
+"""The archive worker: the manifest is there, the file is, what the file is."""
+POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS
 
 _passes: dict[str, int] = {}
 

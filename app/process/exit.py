@@ -12,11 +12,12 @@ import os
 import signal
 import sqlite3
 import sys
+from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from app.errors import WeblogsError
 
-__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "code_of", "die", "end_when_asked"]
+__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "blame_removal", "code_of", "die", "end_when_asked", "removal"]
 
 EXIT_CANNOT_GO_ON = 70
 """Exit code: start me again."""
@@ -50,8 +51,24 @@ def code_of(error: BaseException, code: int) -> int:
     return code
 
 
+_removed: Callable[[], str] = str
+
+
+def blame_removal(removed: Callable[[], str]) -> None:
+    """From now on `removed` is asked when the process ends: a sentence if what it works on was taken away, which explains any error."""
+    global _removed
+    _removed = removed
+
+
+def removal() -> str:
+    """The sentence of blame_removal; empty while all is there."""
+    return _removed()
+
+
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:
     """End the process now, without finally blocks: nothing half done may be acknowledged on the way out."""
+    if removed := removal():
+        why, error, code = removed, None, EXIT_REFUSED
     log.critical(
         "Worker stopped: %s%s",
         why,

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = ["make_private"]
+__all__ = ["Kept", "make_private"]
+
+
+class Kept:
+    """A file that nobody may take away while this process runs."""
+
+    def __init__(self, path: Path) -> None:
+        """It exists. Raises OSError."""
+        self.path = path
+        self._number = path.stat().st_ino
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was removed, also if another one stands in its place."""
+        try:
+            return self.path.stat().st_ino != self._number
+        except FileNotFoundError:
+            return True
 
 
 def make_private(folder: Path) -> None:

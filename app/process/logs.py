@@ -10,6 +10,7 @@ import msgspec
 
 from app.errors import masked
 from app.settings import Settings
+from app.words import visible
 
 __all__ = ["logging_config"]
 
@@ -30,7 +31,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """Time in UTC, level, message, without secrets."""
+    """Time in UTC, level, message, without secrets. Whatever is in a message, a line that begins with a time is a record."""
 
     converter = staticmethod(time.gmtime)
 
@@ -39,6 +40,10 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return masked(super().format(record))
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = "\n  ".join(map(visible, record.message.split("\n")))
+        return super().formatMessage(record)
 
 
 class Seldom(logging.Filter):

@@ -169,7 +169,7 @@ class Mending(Protocol):
         """The same for rejects."""
 
     async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
-        """Remove records that cannot be read, by their place."""
+        """Remove records that cannot be read, events and sums of the ledgers too, by their place. What is written there later shows."""
 
     async def miscounted(self) -> bool:
         """Whether `counts` says anything else than the records do; False in a store that counts its records when asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -45,15 +45,27 @@ def _types_of(kind: CountedKind[Any]) -> Any:
     return tuple[tuple(types)]  # type: ignore[misc]
 
 
-def event_reader(store: str, kind: CountedKind[Any], read: Callable[[Row], Record]) -> Callable[[Row], Record]:
+def event_reader(
+    store: str,
+    kind: CountedKind[Any],
+    read: Callable[[Row], Record],
+    place_of: Callable[[Row], object] = lambda row: None,
+) -> Callable[[Row], Record]:
     """The same for the events of a kind."""
-    return _checking(store, kind.one, _types_of(kind), [field.name for field in kind.fields], read)
+    names = [field.name for field in kind.fields]
+    return _checking(store, kind.one, _types_of(kind), names, read, place_of=place_of)
 
 
-def sum_reader(store: str, kind: CountedKind[Any], read: Callable[[Row], Record]) -> Callable[[Row], Record]:
+def sum_reader(
+    store: str,
+    kind: CountedKind[Any],
+    read: Callable[[Row], Record],
+    place_of: Callable[[Row], object] = lambda row: None,
+) -> Callable[[Row], Record]:
     """The same for the sums of a kind."""
-    types = tuple[str, str, int, int, int, int, int, int]
-    return _checking(store, f"{kind.one} sum", types, list(Sum._fields), read)
+    resolutions: Any = Literal[tuple(kind.resolution)]
+    types = tuple[resolutions, str, int, int, int, int, int, int]
+    return _checking(store, f"{kind.one} sum", types, list(Sum._fields), read, place_of=place_of)
 
 
 def _checking(

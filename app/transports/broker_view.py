@@ -10,7 +10,7 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "open_view"]
+__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "is_empty", "open_view"]
 
 
 class GroupPositions(NamedTuple):
@@ -76,6 +76,12 @@ class BrokerView(GroupView, Protocol):
         """As `messages`: (partition, offset, value)."""
 
     def close(self) -> None: ...
+
+
+def is_empty(view: BrokerView, topic: str, partition: int, begin: int, end: int) -> bool:
+    """Whether no message stands from `begin` (inclusive) to `end`: Kafka keeps marks of transactions there that no reader is given."""
+    others = {each: last for each, (_, last) in view.bounds(topic).items()}
+    return next(view.messages(topic, others | {partition: begin}, {partition: end}), None) is None
 
 
 def open_view(settings: Settings) -> BrokerView | None:

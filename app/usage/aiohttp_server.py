@@ -1,32 +1,43 @@
 """Records the calls of an aiohttp server.
 
-app = web.Application(middlewares=[usage_middleware(log)])
-app.on_cleanup.append(stop_with(log))
+record_calls(app, log)
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
-from app.usage.calls import Calls
+from app.usage.calls import Call, Calls
 from app.usage.log import UsageLog
 
-__all__ = ["stop_with", "usage_middleware"]
+__all__ = ["record_calls"]
 
 Handler = Callable[[Any], Awaitable[Any]]
+_call: ContextVar[Call | None] = ContextVar("call", default=None)
+"""Of the task that serves the request."""
 
 
-def usage_middleware(
-    log: UsageLog, user_of: Callable[[Any], str | None] | None = None
-) -> Callable[[Any, Handler], Any]:
-    """A middleware. The response record is made when the handler has returned: the server sends a body that is not a stream after that."""
-    calls = Calls(log)
+def record_calls(app: Any, log: UsageLog, user_of: Callable[[Any], str | None] | None = None) -> None:
+    """Put a middleware before all others of an `aiohttp.web.Application`; at its cleanup the log is stopped.
 
+    The response record is made when the handler has returned: the server sends a body that is not a stream after that.
+    """
+
+    async def stop(_: Any) -> None:
+        await asyncio.to_thread(log.stop)
+
+    app.middlewares.insert(0, _middleware(Calls(log), user_of or (lambda request: None)))
+    app.on_response_prepare.append(_counts)
+    app.on_cleanup.append(stop)
+
+
+def _middleware(calls: Calls, user_of: Callable[[Any], str | None]) -> Callable[[Any, Handler], Any]:
     def user(request: Any) -> str | None:
         try:
-            return user_of(request) if user_of is not None else None
+            return user_of(request)
         except Exception:  # what the service says of its users must not break its answers
             return None
 
@@ -39,21 +50,24 @@ def usage_middleware(
             traceparent=request.headers.get("traceparent"),
             content_type=request.headers.get("Content-Type", ""),
         )
+        outer = _call.set(call)
         try:
             response = await handler(request)
         except BaseException as error:
             call.request_bytes = request.content.total_bytes
-            status = getattr(error, "status", None)  # aiohttp raises answers, too: HTTPNotFound
-            if isinstance(status, int) and hasattr(error, "prepare"):
-                call.response_bytes = _size(request, error)
+            status = getattr(error, "status", None)
+            if isinstance(status, int) and hasattr(error, "prepare"):  # aiohttp raises answers, too: HTTPNotFound
+                _add_body(call, request, error)
                 call.end("done", status, user=user(request))
             elif request.transport is None or request.transport.is_closing():
                 call.end("client_gone", None, type(error).__name__, user(request))
             else:
                 call.failed(error)
             raise
+        finally:
+            _call.reset(outer)
         call.request_bytes = request.content.total_bytes
-        call.response_bytes = _size(request, response)
+        _add_body(call, request, response)
         call.end("done", response.status, user=user(request))
         return response
 
@@ -61,21 +75,27 @@ def usage_middleware(
     return middleware
 
 
-def _size(request: Any, response: Any) -> int:
-    """Bytes of the body that were sent, or will be."""
-    if request.method == "HEAD":
-        return 0
+def _add_body(call: Call, request: Any, response: Any) -> None:
+    """Count a body that is not a stream; its size is known before it is sent."""
     body = getattr(response, "body", None)
-    if isinstance(body, bytes | bytearray):
-        return len(body)
-    size = getattr(body, "size", None) or getattr(response, "body_length", 0)
-    return size if isinstance(size, int) else 0
+    size = len(body) if isinstance(body, bytes | bytearray) else getattr(body, "size", None)
+    if isinstance(size, int) and request.method != "HEAD":
+        call.response_bytes += size
 
 
-def stop_with(log: UsageLog) -> Callable[[Any], Awaitable[None]]:
-    """For `on_cleanup`: the log is stopped with the server."""
+async def _counts(request: Any, response: Any) -> None:
+    """Count a stream while it is written."""
+    call = _call.get()
+    if call is None or hasattr(response, "body") or request.method == "HEAD":
+        return
+    write, write_eof = response.write, response.write_eof
 
-    async def stop(_: Any) -> None:
-        await asyncio.to_thread(log.stop)
+    async def written(data: Any) -> None:
+        await write(data)
+        call.response_bytes += memoryview(data).nbytes
 
-    return stop
+    async def ended(data: Any = b"") -> None:
+        await write_eof(data)
+        call.response_bytes += memoryview(data).nbytes
+
+    response.write, response.write_eof = written, ended

@@ -16,7 +16,7 @@ from app.usage.options import UsageOptions
 from app.usage.spool import Damage, Place, Spool, spools_of
 from app.usage.start import Start
 
-__all__ = ["Keeper", "Sender"]
+__all__ = ["Keeper", "Sender", "packed_record"]
 
 log = logging.getLogger("app.usage.sending")
 _PAUSE_S = 0.05
@@ -28,7 +28,8 @@ _SENT_AT_ONCE = 5_000
 _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode
 
 
-def _packed(record: UsageRecord) -> tuple[bytes, bytes]:
+def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
+    """Key and JSON, as the spool and the broker take them."""
     return _json(user_key(record)).encode(), _json(sealed(record)).encode()
 
 
@@ -73,7 +74,7 @@ class Keeper:
 
     def _keep(self, batch: list[UsageRecord]) -> bool:
         """Until the disk takes it; False if it does not before the end."""
-        packed = [_packed(record) for record in batch]
+        packed = [packed_record(record) for record in batch]
         pause_s = _PAUSE_S
         while True:
             try:

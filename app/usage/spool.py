@@ -26,7 +26,20 @@ from typing import NamedTuple
 from app.domain.usage.records import UsageRecord, record_of
 from app.errors import UnknownForm
 
-__all__ = ["FORM", "Damage", "Frame", "Place", "Spool", "frames", "mark_of", "owner_of", "records_of", "spools_of"]
+__all__ = [
+    "FORM",
+    "Damage",
+    "Frame",
+    "Place",
+    "Spool",
+    "frames",
+    "is_alive",
+    "mark_of",
+    "owner_of",
+    "records_of",
+    "sent_of",
+    "spools_of",
+]
 
 FORM = 1
 HEAD = b"usage spool 1\n"
@@ -145,19 +158,38 @@ def mark_of(folder: Path) -> int | None:
     return last if form == FORM else None
 
 
-def records_of(folder: Path) -> Iterator[UsageRecord | Damage]:
-    """Every record that a start's folder still holds, sent or not, in order. Raises OSError and UnknownForm."""
+def records_of(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
+    """Every record that a start's folder still holds, sent or not, in order, with the place after it. Raises OSError and UnknownForm."""
     for number in _segments(folder):
         path, begin = folder / f"{number:08}.seg", 0
         for found in frames(path):
             if isinstance(found, Damage):
-                yield found
+                yield Place(number, found.last + 1), found
                 continue
             try:
-                yield record_of(json.loads(found.record))
+                yield Place(number, found.end), record_of(json.loads(found.record))
             except ValueError:  # whole, but no record of this form
-                yield Damage(path, begin, found.end - 1, "damaged")
+                yield Place(number, found.end), Damage(path, begin, found.end - 1, "damaged")
             begin = found.end
+
+
+def sent_of(folder: Path) -> Place:
+    """Up to here the broker has all; the beginning if the file is missing or damaged: what is sent twice is known by its number."""
+    try:
+        form, segment, offset = json.loads((folder / "sent").read_bytes())
+    except (OSError, ValueError, TypeError):
+        return Place(1, 0)
+    return Place(segment, offset) if form == FORM else Place(1, 0)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a process owns the folder: it may write on. Raises OSError."""
+    with (folder / "owner").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
 
 
 def _segments(folder: Path) -> list[int]:
@@ -259,12 +291,8 @@ class Spool:
 
     @property
     def sent(self) -> Place:
-        """Up to here the broker has all; the beginning if the file is missing or damaged: what is sent twice is known by its number."""
-        try:
-            form, segment, offset = json.loads((self.folder / "sent").read_bytes())
-        except (OSError, ValueError, TypeError):
-            return Place(1, 0)
-        return Place(segment, offset) if form == FORM else Place(1, 0)
+        """See `sent_of`."""
+        return sent_of(self.folder)
 
     def set_sent(self, place: Place) -> None:
         """Raises OSError."""

@@ -95,7 +95,17 @@ class _Input:
         return map(self._counted, self._body)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._body, name)
+        found = getattr(self._body, name)
+        if name == "read1":
+            return lambda *size: self._counted(found(*size))
+        if name in ("readinto", "readinto1"):
+            return lambda buffer: self._counted_into(found, buffer)
+        return found
+
+    def _counted_into(self, read: Callable[[Any], int | None], buffer: Any) -> int | None:
+        size = read(buffer)
+        self._call.received(bytes(memoryview(buffer)[: size or 0]))
+        return size
 
 
 class _Answer:

@@ -19,11 +19,13 @@ from app.errors import LogError, LogLocked, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TOPICS, group_of
 from app.process.counters import Counters
 from app.process.descriptors import raise_descriptor_limit
-from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of, die
-from app.process.folders import make_private
+from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, blame_removal, code_of, die
+from app.process.folders import Kept, make_private
 from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
+from app.transports.embedded.file import log_path
+from app.words import removed_text
 from app.worker.beside import Beside
 
 __all__ = ["Assembly", "assemble", "worker_app"]
@@ -125,3 +127,6 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
         )
     if own.on_kafka:
         watch_standstill(own.kafka_session)
+    else:
+        log = Kept(log_path(own.broker))
+        blame_removal(lambda: removed_text(log.path) if log.is_gone else "")

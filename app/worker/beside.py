@@ -19,7 +19,7 @@ from app.engine.table import BatchTable
 from app.errors import UnknownForm, WeblogsError
 from app.flows.deliveries import DELIVERIES
 from app.flows.registry import group_of
-from app.process.exit import EXIT_REFUSED, Die, code_of
+from app.process.exit import EXIT_REFUSED, Die, code_of, removal
 from app.process.memory import GIVE_BACK_INTERVAL_S, give_back
 from app.process.stack_dump import watch_signal
 from app.settings import Settings
@@ -28,6 +28,7 @@ from app.web.measurements import StatusService
 __all__ = ["Beside"]
 
 log = logging.getLogger(__name__)
+REMOVAL_INTERVAL_S = 1.0
 RETAIN_INTERVAL_S = 3600.0
 
 
@@ -123,6 +124,14 @@ class Beside(mode.Service):
                 except WeblogsError as error:
                     log.warning("%s: nothing deleted for now: %s", storing.name, error)
             await self.sleep(RETAIN_INTERVAL_S)
+
+    @mode.Service.task
+    async def _look_for_removal(self) -> None:
+        """SQLite goes on writing into a file that was removed."""
+        while not self.should_stop:
+            if removed := removal():
+                self._outside.die(removed, code=EXIT_REFUSED)
+            await self.sleep(REMOVAL_INTERVAL_S)
 
     @mode.Service.task
     async def _give_back(self) -> None:

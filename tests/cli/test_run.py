@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -138,6 +139,22 @@ def test_a_run_that_is_asked_to_end_before_all_is_stored_says_so(run: Run, asked
     process.send_signal(asked)
     assert process.wait(WAIT_S) == code
     assert "the same command goes on from there" in (run.folder / "told").read_text()
+
+
+@pytest.mark.parametrize("rate", ["0", "300"])
+def test_a_data_folder_that_is_removed_while_it_runs_is_said_in_one_sentence(run: Run, rate: str) -> None:
+    """While it serves, and while lines go in."""
+    process = run.start("--once" if rate != "0" else str(NINE_LINES), WEBLOGS_RATE=rate)
+    run.told("Serving until" if rate == "0" else "lines sent")
+    deadline = time.monotonic() + WAIT_S
+    while not (run.folder / "var" / "sources").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    while (run.folder / "var").exists() and process.poll() is None:
+        shutil.rmtree(run.folder / "var", ignore_errors=True)
+    assert process.wait(WAIT_S) == 1
+    told = (run.folder / "told").read_text()
+    assert "worker.log is gone: somebody removed it while the worker ran" in told.splitlines()[-1]
+    assert "Traceback" not in told
 
 
 def test_a_busy_port_is_said_with_the_setting_to_change(run: Run) -> None:

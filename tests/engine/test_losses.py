@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from faust.types import TP
@@ -53,6 +54,18 @@ async def test_a_hole_beyond_what_was_deleted_still_ends_the_process(world: Worl
         await read(world, Stream([event(15, b"a")]))
     assert "messages 12 to 14 of t/0 were skipped" in world.ends.told[0][0]
     assert [loss[3:5] for loss in kept(world).unacknowledged] == [(0, 11)]
+
+
+@pytest.mark.parametrize(("broker", "told"), [("kafka://h:1", []), ("sqlite:///log.db", [(1, 1)])])
+async def test_where_the_log_itself_has_no_message_reading_goes_on(
+    tmp_path: Path, broker: str, told: list[tuple[int, int]]
+) -> None:
+    """Else the process would end there at each start."""
+    world = World(tmp_path, broker=broker)
+    world.app.empty.add(("t", 0, 1, 2))
+    assert await read(world, Stream([event(0, b"a"), event(2, b"b")])) == [[(0, 0), (0, 2)]]
+    assert world.ends.told == [] and [loss[3:5] for loss in kept(world).losses.values()] == told
+    world.close()
 
 
 async def test_a_loss_is_told_once_and_again_where_it_grows(world: World, caplog: pytest.LogCaptureFixture) -> None:

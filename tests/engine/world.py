@@ -75,9 +75,14 @@ class App:
         self.producer = Producer(world.log, world.outside.settings.partitions)
         self.topics_log = self
         self.broker_clock: float | None = NOW
+        self.empty: set[tuple[str, int, int, int]] = set()
+        """Topic, partition, first offset, offset after the last: where the log has no message."""
 
     def clock(self) -> float | None:
         return self.broker_clock
+
+    async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
+        return (topic, partition, begin, end) in self.empty
 
     async def incarnation(self, _topic: str) -> str:
         return "1"

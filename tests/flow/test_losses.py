@@ -49,7 +49,9 @@ def test_what_was_trimmed_before_a_store_read_it_is_told_until_it_is_acknowledge
         flow.wait_drained()
         flow.stop_worker()
         with closing(sqlite3.connect(flow.folder / "weblogs-log.db")) as db, db:
-            db.execute("DELETE FROM records WHERE count IS NULL")
+            # of this topic alone: a tick may wait unread in another
+            db.execute("DELETE FROM records WHERE count IS NULL AND id >> 40 IN"
+                       " (SELECT p.no FROM partitions p JOIN topics t ON t.no = topic_no WHERE name = 'weblogs_reduced')")  # fmt: skip
             db.execute("UPDATE partitions SET first_offset = next_offset WHERE topic_no IN"
                        " (SELECT no FROM topics WHERE name = 'weblogs_reduced')")  # fmt: skip
             db.execute("DELETE FROM committed WHERE consumer_group = 'weblogs-sqlite' AND partition_no IN"

@@ -24,10 +24,10 @@ def test_names_are_given_once() -> None:
         assert len(names) == len(set(names)) > 0
 
 
-def test_every_topic_is_filled_by_a_stage_or_comes_in_and_is_read_by_a_stage_or_the_stores() -> None:
+def test_every_topic_is_filled_by_a_stage_or_comes_in_and_is_read_by_a_stage_or_the_stores_or_archives() -> None:
     filled = {topic for stage in registry.STAGES for topic in stage.fills}
     assert filled | {flow.topic_in for flow in registry.FLOWS} == set(registry.TOPICS)
-    assert {*registry.READ_BY_FLOW, *registry.READ_BY_STORES} == set(registry.TOPICS)
+    assert {*registry.READ_BY_FLOW, *registry.READ_BY_STORES, *registry.READ_BY_ARCHIVES} == set(registry.TOPICS)
 
 
 @pytest.mark.parametrize("flow", registry.FLOWS, ids=lambda flow: flow.name)
@@ -38,12 +38,12 @@ def test_a_flow_is_a_chain_from_its_topic_in_to_its_topic_out(flow: Flow) -> Non
         reached |= set(stage.fills)
     assert flow.topic_out in reached
     assert {keeping.reads for keeping in flow.keepings} <= reached
-    assert flow.topic_out in {keeping.reads for keeping in flow.keepings}
+    assert flow.topic_out in {keeping.reads for keeping in flow.keepings} | set(flow.archived)
 
 
-def test_draining_takes_every_topic_once_and_none_before_what_fills_it() -> None:
+def test_draining_takes_every_topic_of_the_agents_once_and_none_before_what_fills_it() -> None:
     step_of = {topic: number for number, topics in enumerate(registry.DRAINED) for topic in topics}
-    assert sorted(step_of) == sorted(registry.TOPICS)
+    assert sorted(step_of) == sorted({*registry.READ_BY_FLOW, *registry.READ_BY_STORES})
     assert all(step_of[stage.reads] < step_of[topic] for stage in registry.STAGES for topic in stage.fills)
 
 

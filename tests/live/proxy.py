@@ -1,4 +1,4 @@
-"""A TCP proxy of a test's own between a worker and one server: slow, narrow, resetting, or a black hole."""
+"""A TCP proxy of a test's own between a worker and one server: slow, narrow, resetting, a black hole, or somebody else that answers."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Fault(NamedTuple):
     """In each direction, of all connections together; 0: without a limit."""
     hole: bool = False
     """Nothing passes. Connections stay, and what was sent arrives when the hole is gone, as by TCP's repeats."""
+    answer: bytes = b""
+    """What every request gets instead of the server's answer; then its connection ends."""
 
 
 CLEAR = Fault()
@@ -134,6 +136,8 @@ class Proxy:
                 sink.close()
                 return
             self.pieces += 1
+            if self.fault.answer and direction is self._out:
+                data, sink = self.fault.answer, both[0]
             if self.fault.bytes_per_s:
                 await direction.take(len(data), self.fault.bytes_per_s)
             if self._random.random() < self.fault.reset_share:
@@ -143,8 +147,11 @@ class Proxy:
             try:
                 sink.write(data)
                 await sink.drain()
-            except OSError:
-                for writer in both:
+                if sink is both[0] and direction is self._out:
+                    sink.close()
+                    raise ConnectionAbortedError
+            except OSError as error:
+                for writer in both[isinstance(error, ConnectionAbortedError) :]:
                     _reset(writer)
                 while data:  # what is still read of this direction goes nowhere
                     _, data = await waiting.get()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from contextlib import closing, suppress
@@ -126,6 +127,12 @@ def test_a_foreign_message_in_each_topic_is_a_reject_with_its_place_and_the_flow
         assert not untold, "an empty message of lines holds no line; all others are told"
         assert live.workers["worker"].exits == [], live.workers["worker"].text()[-2000:]
         assert any("foreign_message" in each for each in problems(live))
+        shown = app(live, "topics", "show")
+        assert shown.returncode == 0, shown.stderr
+        for topic in TOPICS:
+            assert re.search(rf"^topic {topic}: [1-9][\d,]* messages, 4 partitions", shown.stdout, re.MULTILINE), (
+                shown.stdout
+            )
         assert len(hits_of_topic(live)) == 7
         for kind in COUNTED:
             assert [name for name in ("first", "second") if name.encode() in last_value(live, kind.reduced)] == [
@@ -156,6 +163,8 @@ def test_a_newer_form_in_any_topic_ends_the_worker_with_78_once(tmp_path: Path, 
             last
         )
         assert "Traceback" not in worker.text()
+        shown = app(live, "topics", "show")
+        assert shown.returncode == 0 and re.search(rf"^topic {topic}: [1-9]", shown.stdout, re.MULTILINE), shown.stderr
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -210,3 +219,30 @@ def damage_changelog(live: Live, topic: str) -> None:
                 damaged += 1
         producer.flush()
     assert damaged
+
+
+def test_lines_of_a_transactional_producer_are_read_and_its_marks_hold_up_nobody(
+    tmp_path: Path, broker: Server
+) -> None:
+    """Kafka keeps a mark at the end of each transaction, at an offset of its own that no consumer is given."""
+    from kafka import KafkaProducer
+
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        worker = live.start_worker()
+        live.wait_started()
+        options = client_options(live.settings) | {"transactional_id": live.settings.app_id}
+        with closing(KafkaProducer(**options)) as producer:
+            producer.init_transactions()
+            for ended in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+                producer.begin_transaction()
+                for topic, value in ((LINES, LINE % 1), (VOTES.name, b"[" + VOTE % ended.__name__.encode() + b"]")):
+                    producer.send(on_broker(live.settings, topic), value, partition=PARTITION).get(30)
+                ended()
+                live.wait_drained(30)
+        send_lines(live, 2, PARTITION)
+        live.wait_drained(30)
+        assert worker.exits == [], worker.text()[-2000:]
+        assert len(hits_of_topic(live)) in (4, 5), "an aborted line counts or does not, all others do"
+        assert problems(live) == []
+        checked = app(live, "check", "--quiet")
+        assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -134,6 +134,24 @@ def test_messages_deleted_before_they_were_read_are_told(tmp_path: Path, broker:
         assert len(hits) == 15
 
 
+def test_messages_deleted_in_a_topic_between_are_told(tmp_path: Path, broker: Server) -> None:
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        start(live)
+        send_lines(live, 10)
+        live.wait_drained()
+        live.workers["worker"].stop()
+        flow, place = live.settings.flow_id, ("weblogs_tokens", 0)
+        first, (_, end) = live.standing.committed(flow)[place], live.standing.bounds(place[0])[0]
+        for value in [b"[1,0,[]]"] * 5:
+            live.send(place[0], place[1], value)
+        delete_before(live, *place, end + 5)
+        before = app(live, "check", "--quiet")
+        sentence = lost(flow, place[0], first, end + 4)
+        assert before.returncode == 1 and sentence in before.stdout, before.stdout + before.stderr
+        start(live)
+        assert_told_until_acknowledged(live, sentence, end + 5 - first, place[0])
+
+
 def test_messages_that_are_all_deleted_are_told_though_none_follows(tmp_path: Path, broker: Server) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
         send_lines(live, 20)

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+import subprocess
+import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.live.running import Live
+from app.domain.counted import added
+from app.flows.deliveries import TOKENS
+from app.flows.registry import COUNTED, TABLES, TOPICS
+from app.process.exit import EXIT_REFUSED
+from app.settings import load
+from app.stores.contract import Store
+from app.transports.kafka.view import KafkaView
+from tests.flow.content import differences, reduced
+from tests.flow.test_flow import simulate
+from tests.flow.voting import post
+from tests.live.contents import ask_store, stored
+from tests.live.running import ROOT, Live
 from tests.live.test_kafka_losses import admin, app, problems, send_lines, start
+from tests.live.test_kafka_tools import CLASSES, jars
 from tests.services.server import Server
 
+__all__ = ["jars"]
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 
 
@@ -44,3 +62,116 @@ def test_drop_refuses_while_a_worker_runs_and_leaves_other_prefixes_alone(tmp_pa
         gone = app(two, "topics", "drop", "--yes")
         assert gone.returncode == 0 and "topic two.weblogs\n" in gone.stdout and "one." not in gone.stdout, gone.stderr
         assert "topic one.weblogs: 5 messages" in app(one, "topics", "show").stdout
+
+
+PAGE = (ROOT / "docs" / "how-to" / "more-partitions.md").read_text()
+SAVING, SETTINGS = re.findall(r"^ *```sh\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
+EVENTS = {
+    "/votes/": [{"candidate_id": number % 3, "vote_id": f"v{number}"} for number in range(40)],
+    "/spending/": [{"user_id": f"u{number % 4}", "transaction_id": f"t{number}", "cents": 250} for number in range(40)],
+}
+
+
+def feed(live: Live, name: str, *logs: Path) -> None:
+    """Lines, votes and spending, from where they are kept."""
+    live.replay(*logs).wait()
+    url = live.workers[name].text().rpartition("listening on ")[2].split()[0]
+    for path, events in EVENTS.items():
+        status, told = post(url, path, events)
+        assert status == 200, told
+    live.wait_drained()
+
+
+async def counted(store: Store) -> dict[str, Any]:
+    """By kind: the number of events, and the sums over all partitions."""
+    return {
+        kind.name: (
+            len([each async for each in store.ledgers.all_events(kind)]),
+            added([each async for each in store.ledgers.all_sums(kind) if each.resolution == "total"]),
+        )
+        for kind in COUNTED
+    }
+
+
+def test_the_way_to_more_partitions_keeps_lines_votes_and_spending(tmp_path: Path, broker: Server, jars: Path) -> None:
+    """By the page, word for word, after somebody added partitions and lines came into them."""
+    log, _ = simulate(tmp_path, 600)
+    name = f"t{uuid.uuid4().hex[:8]}"
+    options = {
+        "STORES": "elasticsearch,cassandra",
+        "ELASTICSEARCH_PREFIX": f"{name}-",
+        "CASSANDRA_KEYSPACE": name,
+        "TOPIC_PREFIX": f"{name}.",
+        "FORMAT": "weblog_tsv",
+    }
+    with Live(tmp_path / "live", broker, **options) as live:
+        live.start_worker()
+        live.wait_started()
+        feed(live, "worker", log)
+        before = ask_store("elasticsearch", live.settings, counted)
+        with admin(live) as client:
+            client.create_partitions({f"{name}.weblogs": 6})
+        late = log.read_bytes().splitlines(keepends=True)[1].replace(b"\t", b"\tlate", 1)
+        live.send(f"{name}.weblogs", 4, late)
+        live.send(f"{name}.weblogs", 5, late.replace(b"late", b"last", 1))
+        live.wait_until(lambda: any("has 6 partitions" in each for each in problems(live)), "health", 60)
+        assert "messages wait" in app(live, "topics", "show").stdout
+        live.workers["worker"].stop()
+        refused = live.start_worker("refused")
+        live.wait_until(lambda: refused.ended or refused.exits == [EXIT_REFUSED], "the start to be refused")
+        assert refused.exits == [EXIT_REFUSED], refused.text()[-2000:]
+        live.running.remove(refused)
+        saved = [save_partition(live, broker, jars, number) for number in (4, 5)]
+
+        old = dict(live.options)
+        told = dict(line.strip().split("=", 1) for line in SETTINGS.splitlines())
+        told |= {key: value.replace("p12", f"{name}-p12") for key, value in told.items() if value.startswith("p12")}
+        told["WEBLOGS_CASSANDRA_KEYSPACE"] = f"{name}_p12"
+        told["WEBLOGS_DATA_DIR"] = str(tmp_path / "live" / "p12")
+        live.options |= told
+        live.settings = load(live.options)
+        live.standing.close()
+        live.standing = KafkaView(live.settings)
+        done = app(live, "init")
+        assert done.returncode == 0, done.stdout + done.stderr
+        live.start_worker("p12", DATA_DIR=told["WEBLOGS_DATA_DIR"])
+        live.wait_started("p12")
+        feed(live, "p12", log, *saved)
+        checked = app(live, "check", "--quiet")
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+        content, statistics = reduced(log, *saved)
+        assert statistics.hits == 602 and not statistics.rejects
+        for store in ("elasticsearch", "cassandra"):
+            assert differences(stored(store, live.settings), content) == ""
+            assert ask_store(store, live.settings, counted) == before
+        assert {partition for topic, partition in live.standing.ends() if topic == TOKENS} == set(range(12))
+        live.options, new = old, live.options
+        gone = app(live, "topics", "drop", "--yes")
+        assert gone.returncode == 0 and f"topic {name}.weblogs\n" in gone.stdout and "p12" not in gone.stdout, (
+            gone.stderr
+        )
+        live.options = new
+        shown = app(live, "topics", "show")
+        assert shown.returncode == 0 and shown.stdout.count("12 partitions") == len(TOPICS) + len(TABLES) + 1, (
+            shown.stdout + shown.stderr
+        )
+
+
+def save_partition(live: Live, broker: Server, jars: Path, number: int) -> Path:
+    """By the command of the page."""
+    shown, _, file = SAVING.strip().partition(" > ")
+    program, *words = shlex.split(shown.replace("127.0.0.1:9092", f"127.0.0.1:{broker.port}"))
+    words = [f"{live.settings.topic_prefix}weblogs" if word == "weblogs" else word for word in words]
+    words[words.index("--partition") + 1] = str(number)
+    place = live.folder / file.replace("4", str(number))
+    with place.open("wb") as out:
+        done = subprocess.run(
+            ["java", "-cp", f"{jars}/*", CLASSES[program], *words],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert done.returncode == 0 and place.stat().st_size, done.stderr
+    return place

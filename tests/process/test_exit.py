@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from app.cli.run.worker import Worker
 from app.errors import LogError, WorkerError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of
 from app.settings import Settings
+from tests.flow.running import Flow
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -129,5 +131,17 @@ def test_a_worker_that_is_asked_to_end_while_it_reads_its_state_ends_with_0(tmp_
 
 def test_a_data_folder_that_is_removed_under_a_worker_is_said(tmp_path: Path) -> None:
     worker = Worker(Settings(data_dir=tmp_path / "var", web_port=0), lambda text: None, Event())
-    with pytest.raises(WorkerError, match=r"somebody removed .*var while the worker ran"):
+    with pytest.raises(WorkerError, match=r"var.worker\.log is gone: somebody removed it while the worker ran"):
         worker.watch()
+
+
+def test_a_worker_whose_data_folder_is_removed_ends_with_78_and_one_sentence(tmp_path: Path) -> None:
+    with Flow(tmp_path / "var") as flow:
+        worker = flow.start_worker()
+        flow.wait_started()
+        (tmp_path / "var" / "worker.log").rename(tmp_path / "worker.log")
+        shutil.rmtree(tmp_path / "var", ignore_errors=True)
+        assert worker.wait(60) == EXIT_REFUSED
+        told = (tmp_path / "worker.log").read_text()
+        assert "weblogs-log.db is gone: somebody removed it while the worker ran" in told.splitlines()[-1], told[-3000:]
+        assert "Traceback" not in told

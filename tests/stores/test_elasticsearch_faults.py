@@ -204,6 +204,7 @@ async def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:
         ({"elasticsearch_url": "localhost:9200"}, "write http://HOST:PORT"),
         ({"elasticsearch_user": "a", "elasticsearch_api_key": "b"}, "either a user or an API key"),
         ({"elasticsearch_ca": "no such file"}, "there is no such file"),
+        ({"elasticsearch_url": "http://localhost:9200/?pretty"}, "without what follows"),
     ],
 )
 def test_settings_that_can_not_be_are_refused_before_anything_is_asked(wrong: dict[str, Any], told: str) -> None:

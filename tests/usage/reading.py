@@ -21,7 +21,7 @@ def records(root: Path) -> list[UsageRecord]:
     """Of all starts; fails on damage."""
     found = []
     for folder in spools_of(root):
-        for record in records_of(folder):
+        for _, record in records_of(folder):
             assert not isinstance(record, Damage), record
             found.append(record)
     return found

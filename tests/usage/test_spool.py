@@ -83,7 +83,7 @@ def test_a_whole_frame_that_is_no_record_is_told(tmp_path: Path) -> None:
     spool = made(tmp_path)
     spool.append([(b"k", b"[1]")])
     spool.close()
-    (found,) = records_of(spool.folder)
+    ((_, found),) = records_of(spool.folder)
     assert isinstance(found, Damage)
 
 

@@ -13,13 +13,16 @@ import pytest
 from aiohttp.test_utils import TestServer
 from yarl import URL
 
+from app.domain.records import key_text
 from app.errors import SettingsError
 from app.settings import Settings, load
+from app.stores.contract import Store
 from app.stores.sqlite.store import SqliteStore
 from app.transports.producers import SqliteProducer
 from app.web.service.access import open_warning
 from app.web.service.server import WebService
 from tests.web.conftest import Client, ToldStatus, application, served
+from tests.web.records import deliveries, pieces
 
 READ, WRITE, ADMIN = "r" * 20, "w" * 20, "a" * 20
 PUBLIC = {"/login", "/logout", "/health", "/health/"}
@@ -296,3 +299,55 @@ def test_a_token_that_is_easily_guessed_is_refused_without_being_shown() -> None
             with pytest.raises(SettingsError) as told:
                 load({name: token})
             assert name in str(told.value) and token not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/health/../users", "/health/%2e%2e/users", "/health/..%2fusers", "//users", "/login/../users/", "/./users"),
+        *(
+            "/health%00/users",
+            "/users%2f",
+            "/HEALTH",
+            "/login/",
+            "/health//",
+            "/../../etc/passwd",
+            "/%2e%2e/%2e%2e/etc/passwd",
+        ),
+        *("http://127.0.0.1/users", "http://evil.example/users", "/health;/../users", "/%6cogin/x"),
+    ],
+)
+async def test_no_way_to_write_a_path_leads_around_the_token(guarded: Client, target: str) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+    assert (await reader.read()).split()[1] == b"401"
+    writer.close()
+
+
+async def test_with_a_token_no_proxy_keeps_an_answer_for_others(guarded: Client, client: Client) -> None:
+    for path in ("/result/", "/voting_distribution", "/spending/top", "/openapi.json", "/", "/deliveries/", "/metrics"):
+        own = await guarded.get(path, headers={"Authorization": f"Bearer {READ}"})
+        assert own.status == 200 and re.match("private|no-store", own.headers["Cache-Control"]), path
+    assert (await client.get("/result/")).headers["Cache-Control"].startswith("max-age")
+
+
+async def test_a_redirect_to_a_hostile_key_is_one_head(client: Client, store: Store) -> None:
+    key = ("192.0.2.1", "a\r\nSet-Cookie: x=y", "GET /\r\n\r\n<script>\u2028")
+    assert await store.writes.write_hits(pieces([(0, 9)], 10, key)) == []
+    answer = await client.get("/", params={"q": key_text(*key)}, allow_redirects=False)
+    assert answer.status == 303 and not answer.cookies
+    assert re.fullmatch(r"/delivery\?[!-~]+", answer.headers["Location"])
+
+
+async def test_json_is_json_whatever_times_are_stored(client: Client, store: Store) -> None:
+    [one] = deliveries(pieces([(0, 9)], 10))
+    endless = one._replace(request="GET /endless", last=float("inf"), first=float("-inf"))
+    assert await store.writes.write_deliveries([endless]) == []
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    text = await (await client.get("/deliveries/")).text()
+    [told] = json.loads(text, parse_constant=refuse)["deliveries"]
+    assert told["last"] is None and told["first"] is None
+    assert (await client.get("/")).status == 200

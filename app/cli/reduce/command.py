@@ -210,11 +210,15 @@ def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractCon
 
 @contextlib.contextmanager
 def _no_collection() -> Iterator[None]:
-    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries."""
+    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries.
+
+    What is there at the end stays until the process ends: the look that the interpreter takes then would cost as much.
+    """
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
 
 

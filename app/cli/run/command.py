@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.errors import InputError, SettingsError, WorkerError
+from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -67,6 +67,9 @@ def command(files: tuple[str, ...], once: bool) -> None:
         worker = Worker(configured, screen.say, asked)
         try:
             _run(worker, screen, asked, paths, once)
+        except (LogError, StoreError):
+            worker.refuse_removed()
+            raise
         except _Interrupted:
             click.echo("Stopped before the store held everything; the same command goes on from there.", err=True)
             sys.exit(EXIT_INTERRUPTED if once or asked.by == signal.SIGINT else 0)

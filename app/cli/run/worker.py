@@ -19,7 +19,9 @@ from typing import Any
 
 from app.errors import SettingsError, WorkerError
 from app.process.exit import EXIT_CANNOT_GO_ON
+from app.process.folders import Kept
 from app.settings import Settings, child_environment
+from app.words import removed_text
 
 __all__ = ["Worker", "refuse_second_worker"]
 
@@ -72,6 +74,7 @@ class Worker:
         self._say, self._asked, self._configured = say, asked, configured
         self.port = _free_port(configured)
         self.log_path = Path(configured.data_dir) / "worker.log"
+        self._log: Kept | None = None
         self._shown_to = 0
         self._restarts = 0
         self._started = 0.0
@@ -144,15 +147,10 @@ class Worker:
 
     def show_problems(self) -> None:
         """Passes on the warnings and errors that its log got since the last call."""
-        try:
-            with self.log_path.open("rb") as log:
-                log.seek(self._shown_to)
-                new = log.read()
-        except FileNotFoundError:
-            raise WorkerError(
-                f"{self.log_path} is gone: somebody removed {self._configured.data_dir} while the worker ran, and with it its log and its"
-                " results. Start the same command again"
-            ) from None
+        self.refuse_removed()
+        with self.log_path.open("rb") as log:
+            log.seek(self._shown_to)
+            new = log.read()
         whole = new.rpartition(b"\n")[0]
         if not whole:
             return
@@ -163,6 +161,11 @@ class Worker:
             self._say(f"worker: {line}")
         if len(lines) > _SHOWN:
             self._say(f"worker: {len(lines) - _SHOWN} more problems in {self.log_path}")
+
+    def refuse_removed(self) -> None:
+        """Raises WorkerError if its log, and the folder with it, was taken away: whatever fails then fails because of that."""
+        if self._log is None or self._log.is_gone:
+            raise WorkerError(removed_text(self.log_path))
 
     def _rotate(self) -> None:
         """The worker writes to the end of the open file, so that it can be emptied while it runs."""
@@ -180,6 +183,7 @@ class Worker:
                 f"the worker's log {self.log_path} cannot be written: {error.strerror or error}"
             ) from None
         with log:
+            self._log = Kept(self.log_path)
             self._shown_to = log.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "faust", "-A", "app", "worker"],

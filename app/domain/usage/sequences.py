@@ -140,6 +140,10 @@ class Side:
             of = self._sequences[whose]
             of.forgotten = max(of.forgotten, last)
 
+    def numbers(self, producer: str) -> Ranges:
+        """Which intact records of a producer are there."""
+        return self.sequence(producer).held.ranges
+
     def sequence(self, producer: str) -> _Sequence:
         return self._sequences.get(producer) or _Sequence()
 
@@ -151,7 +155,9 @@ class Held(NamedTuple):
     records: int
     """Distinct intact records."""
     missing: Ranges
-    """Neither there, nor altered, nor told as dropped. Empty for a side that is not whole."""
+    """Neither there, nor altered, nor told as dropped, nor on the way. Empty for a side that is not whole."""
+    on_the_way: Ranges
+    """Not there yet."""
     doubled: Ranges
     altered: Ranges
     """The numbers that records with a wrong checksum bear; the alteration may have hit the number itself."""
@@ -196,21 +202,25 @@ class ProducerState(NamedTuple):
 
     @property
     def is_unknown(self) -> bool:
-        """The end, or the order of a user, cannot be told."""
-        return self.tail is not None or any(each.undecided for each in self.held)
+        """The end, or the order of a user, cannot be told, or something is on the way."""
+        return self.tail is not None or any(each.undecided or each.on_the_way for each in self.held)
 
 
-def judge(sides: Sequence[Side], marks: Mapping[str, int] | None = None) -> list[ProducerState]:
+def judge(
+    sides: Sequence[Side], marks: Mapping[str, int] | None = None, on_the_way: Mapping[str, Side] | None = None
+) -> list[ProducerState]:
     """Every producer that a side knows or `marks` names, by name.
+
+    `on_the_way`: name of a side -> what will come to it, as far as anybody knows.
 
     `marks`: producer -> the last number that it gave, from a place that survived it, as the mark in its spool. It makes the end known.
     """
-    marks = marks or {}
-    names = {name for side in sides for name in side.producers} | marks.keys()
-    return [_state(name, sides, marks.get(name)) for name in sorted(names)]
+    marks, coming = marks or {}, on_the_way or {}
+    names = {name for side in (*sides, *coming.values()) for name in side.producers} | marks.keys()
+    return [_state(name, sides, marks.get(name), coming) for name in sorted(names)]
 
 
-def _state(producer: str, sides: Sequence[Side], mark: int | None) -> ProducerState:
+def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mapping[str, Side]) -> ProducerState:
     found = [side.sequence(producer) for side in sides]
     stop = max((each.stop for each in found if each.stop is not None), default=None)
     made = max([each.highest for each in found] + [mark or 0])
@@ -228,17 +238,22 @@ def _state(producer: str, sides: Sequence[Side], mark: int | None) -> ProducerSt
         None if stop is not None or mark is not None else Tail(made, bound[1] if bound else None),
         () if stop is None else intersect(known, ((stop + 1, max(made, stop + 1)),)),
         {reason: ranges for reason, ranges in told.items() if ranges},
-        [_held(side, sequence, made, given_up) for side, sequence in zip(sides, found, strict=True)],
+        [
+            _held(side, sequence, made, given_up, coming[side.name].numbers(producer) if side.name in coming else ())
+            for side, sequence in zip(sides, found, strict=True)
+        ],
     )
 
 
-def _held(side: Side, sequence: _Sequence, made: int, given_up: Ranges) -> Held:
+def _held(side: Side, sequence: _Sequence, made: int, given_up: Ranges, coming: Ranges) -> Held:
     held, altered = sequence.held.ranges, sequence.altered.ranges
-    excused = union(union(held, altered), given_up)
+    there = union(union(held, altered), given_up)
+    excused = union(there, coming)
     return Held(
         side.name,
         covered(held),
         missing(excused, 1, made) if side.is_whole else (),
+        _outside(coming, there),
         sequence.doubled.ranges,
         altered,
         sequence.late.ranges,

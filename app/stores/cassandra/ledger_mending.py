@@ -10,23 +10,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_rows
+from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_of, sum_rows
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.rows import Row
 from app.stores.cassandra.values import bigint, double, int32, varint
 
-__all__ = ["CassandraLedgerMender"]
+__all__ = ["CassandraLedgerMender", "Place"]
 
 _ABOVE_FLOW_US = 4_000_000_000_000_000
 """Timestamps of events that the flow writes are below this."""
 _AT_ONCE = 200
 Event = TypeVar("Event", bound=tuple[Any, ...])
+
+
+class Place(NamedTuple):
+    """Where a row of counted events or sums stands."""
+
+    kind: CountedKind[Any]
+    table: LedgerTable
+    resolution: str
+    """Of a table of sums: empty for the common one."""
+    row: Sequence[Any]
+    """Of all columns; those of the key can always be read."""
 
 
 class CassandraLedgerMender:
@@ -84,6 +95,25 @@ class CassandraLedgerMender:
             await self._raise_floors(kind, sums, seen_us, 1)
 
         await self._remove(rows, above)
+
+    async def remove_rows(self, places: Sequence[Place]) -> None:
+        """These rows are gone afterwards, whatever is in them; what they are named by may be written again."""
+        for place in places:
+            table, values = place.table, []
+            for column, value in zip(table.key, place.row, strict=False):
+                values.append(_encoded(table.columns[column], value))
+            row = Row(f"insert {table.name}", [each or b"" for each in values], 200, 0)
+            if table.name == place.kind.events_table:  # above all of its columns, one of which may be missing
+                stamp = bigint(_ABOVE_FLOW_US + _now_us())
+                await self._send([Row(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
+                await self._remove([row])
+                continue
+            blank = [*place.row[: len(table.key)], *[0] * (len(table.columns) - len(table.key))]
+            of_row = sum_of(place.kind, place.resolution, blank)
+            if of_row.resolution in place.kind.resolution:
+                await self.remove_sums(place.kind, [of_row])
+            else:  # nobody writes such a sum
+                await self._remove([row])
 
     async def _remove(self, rows: Sequence[Row], before: Callable[[int], Awaitable[None]] | None = None) -> None:
         """Deletes above what is seen; `before` is told the highest timestamp first."""

@@ -6,15 +6,15 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any, TypeVar, cast
 
 from app.domain.counted import CountedKind, Sum, added
-from app.errors import StoreError
+from app.errors import StoreError, UnreadableRecord
 from app.flows.registry import COUNTED
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.ledger_mending import CassandraLedgerMender
+from app.stores.cassandra.ledger_mending import CassandraLedgerMender, Place
 from app.stores.cassandra.ledger_rows import (
     SHARDS,
     bounds,
@@ -90,6 +90,18 @@ def statements(keyspace: str, read_only: bool) -> dict[str, str]:
             reads[f"some {ranking.name}"] = f"SELECT {ranking.names} FROM {keyspace}.{ranking.name} WHERE shard = ?"
     reads["some names"] = f"SELECT id, name FROM {keyspace}.names WHERE kind = ?"
     return reads if read_only else reads | writes
+
+
+@cache
+def _event_reader(kind: CountedKind[Any]) -> Callable[[tuple[Any, ...]], Any]:
+    place = lambda row: Place(kind, events_table(kind), "", row)  # noqa: E731
+    return event_reader("cassandra", kind, partial(event_of, kind), place)
+
+
+@cache
+def _sum_reader(kind: CountedKind[Any], resolution: str) -> Callable[[tuple[Any, ...]], Sum]:
+    place = lambda row: Place(kind, sums_tables(kind)[resolution], resolution, row)  # noqa: E731
+    return sum_reader("cassandra", kind, partial(sum_of, kind, resolution), place)
 
 
 class CassandraLedgers:
@@ -170,16 +182,12 @@ class CassandraLedgers:
             async with room:
                 return await self._rows(f"some {table.name}", [*values, bigint(first), bigint(last)])
 
-        found = [
-            sum_reader("cassandra", kind, partial(sum_of, kind, own))(row)
-            for rows in await asyncio.gather(*map(read, asked))
-            for row in rows
-        ]
+        found = [_sum_reader(kind, own)(row) for rows in await asyncio.gather(*map(read, asked)) for row in rows]
         return found if own or kind.by_group or group is None else [each for each in found if each.group == group]
 
     async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         values = [text(group), double(begin), double(end), int32(limit)]
-        read = event_reader("cassandra", kind, partial(event_of, kind))
+        read = _event_reader(kind)
         return [read(row) for row in await self._rows(f"some {kind.events_table}", values)]
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
@@ -204,14 +212,13 @@ class CassandraLedgers:
 
     async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
         async for row in self._pages(f"all {kind.events_table}"):
-            for event in readable(event_reader("cassandra", kind, partial(event_of, kind)), [row], self.on_unreadable):
+            for event in readable(_event_reader(kind), [row], self.on_unreadable):
                 yield event
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         for resolution, table in sums_tables(kind).items():
             async for row in self._pages(f"all {table.name}"):
-                read = sum_reader("cassandra", kind, partial(sum_of, kind, resolution))
-                for each in readable(read, [row], self.on_unreadable):
+                for each in readable(_sum_reader(kind, resolution), [row], self.on_unreadable):
                     yield each
 
     # -- mending
@@ -231,6 +238,10 @@ class CassandraLedgers:
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         await (await self._mender()).remove_sums(kind, sums)
+
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """By table and key of their rows. Nothing that the flow writes later is hidden."""
+        await (await self._mender()).remove_rows([cast(Place, each.place) for each in found])
 
     # -- retention
 

@@ -14,6 +14,7 @@ from typing import Any
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
 from app.stores.cassandra.encoding import Work
+from app.stores.cassandra.ledgers import CassandraLedgers
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US
 from app.stores.cassandra.reads import CassandraReads
 from app.stores.cassandra.rows import (
@@ -45,9 +46,9 @@ class CassandraMending:
     holds_no_doubles = False
     """A hit of another time is another row."""
 
-    def __init__(self, writes: CassandraWrites, reads: CassandraReads) -> None:
+    def __init__(self, writes: CassandraWrites, reads: CassandraReads, ledgers: CassandraLedgers) -> None:
         self._connection, self._sender, self._floors = writes.connection, writes.sender, writes.floors
-        self._writes, self._reads = writes, reads
+        self._writes, self._reads, self._ledgers = writes, reads, ledgers
 
     async def miscounted(self) -> bool:
         """It counts when it is asked."""
@@ -216,8 +217,13 @@ class CassandraMending:
 
     async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
         """Deleted by the columns that name them: a delivery as `remove_deliveries` does."""
+        counted = [each for each in found if each.record not in ("delivery", "hit", "reject")]
+        if counted:
+            await self._ledgers.remove_unreadable(counted)
         for each in found:
             place: Any = each.place
+            if each in counted:
+                continue
             if each.record == "delivery":
                 key = text_of(place["ip_address"]), text_of(place["user_agent"]), text_of(place["request"])
                 await self.remove_deliveries([(key, place["window_start"])])

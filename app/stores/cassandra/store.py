@@ -25,13 +25,14 @@ class CassandraStore(Store):
         async def ready(write: bool) -> object:
             return await (writes.encoder() if write else writes.opened())
 
+        ledgers = CassandraLedgers(
+            writes.connection, writes.sender, settings.cassandra_keyspace, writes.ttls, ready, floor_age_s
+        )
         super().__init__(
             "cassandra",
             writes,
             reads=reads,
-            mending=CassandraMending(writes, reads),
+            mending=CassandraMending(writes, reads, ledgers),
             retention=CassandraRetention(writes, settings),
-            ledgers=CassandraLedgers(
-                writes.connection, writes.sender, settings.cassandra_keyspace, writes.ttls, ready, floor_age_s
-            ),
+            ledgers=ledgers,
         )

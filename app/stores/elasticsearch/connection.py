@@ -14,11 +14,12 @@ import msgspec
 from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import PREFIX, Settings
 from app.stores.elasticsearch.requests import said
+from app.stores.elasticsearch.scheme import DEFAULT_PORT, other_scheme
 
 if TYPE_CHECKING:
     from elasticsearch import ApiError, AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "PING_TIMEOUT_S", "TIMEOUT_S", "Connection"]
+__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "Connection"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
@@ -26,6 +27,8 @@ PING_TIMEOUT_S = 5.0
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
+_NO_PATH = ("index_not_found_exception", "invalid_index_name_exception", "no handler found")
+"""How Elasticsearch itself begins to say that it has nothing at a path."""
 
 
 class _Json:
@@ -85,6 +88,8 @@ class _Client:
             raise SettingsError(
                 f"{_NAME}URL={settings.elasticsearch_url!r}: write http://HOST:PORT or https://HOST:PORT, commas between"
             )
+        if any(urlsplit(host).query or urlsplit(host).fragment for host in self.hosts):
+            raise SettingsError(f"{_NAME}URL={settings.elasticsearch_url!r}: write it without what follows ? or #")
         if self.user and settings.elasticsearch_api_key:
             raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
         if settings.elasticsearch_ca and not Path(settings.elasticsearch_ca).is_file():
@@ -112,7 +117,7 @@ class _Client:
             options["ca_certs"] = own.elasticsearch_ca
         try:
             return AsyncElasticsearch(
-                [host if urlsplit(host).port else f"{host.rstrip('/')}:9200" for host in self.hosts],
+                [_with_port(host) for host in self.hosts],
                 request_timeout=TIMEOUT_S,
                 max_retries=0,
                 retry_on_status=(),
@@ -124,6 +129,15 @@ class _Client:
             raise SettingsError(
                 f"Elasticsearch cannot be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
             ) from error
+
+
+def _with_port(host: str) -> str:
+    """
+    >>> _with_port("http://a"), _with_port("https://a:1/"), _with_port("http://a/es/")
+    ('http://a:9200', 'https://a:1/', 'http://a:9200/es/')
+    """
+    parts = urlsplit(host)
+    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
 
 
 class Connection:
@@ -138,6 +152,18 @@ class Connection:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+    async def ping(self) -> None:
+        """Returns when Elasticsearch answers. Raises StoreRefused for an address at which it never will."""
+        answer = await self.call("GET", "/", timeout_s=PING_TIMEOUT_S, ignore=(400, 404, 405))
+        if isinstance(answer, Mapping) and "version" in answer:
+            return
+        paths = [path for host in self._maker.hosts if (path := urlsplit(host).path.strip("/"))]
+        if paths and self.reason(answer).startswith(_NO_PATH):
+            raise StoreRefused(
+                f"Elasticsearch answers at {self.where}, but not below the path /{paths[0]}: write {_NAME}URL without it"
+            )
+        raise self.no_answer(answer)
 
     async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
         """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
@@ -205,6 +231,11 @@ class Connection:
                 ) from None
             except TransportError as error:
                 if not nodes_left:
+                    for host in self._maker.hosts:
+                        if scheme := await other_scheme(host, str(error.message)):
+                            raise StoreRefused(
+                                f"What answers at {host} speaks {scheme}: write {scheme}:// in {_NAME}URL"
+                            ) from None
                     raise StoreUnreachable(
                         f"Elasticsearch at {self.where} is not reachable ({str(error.message)[:300]}); "
                         f"start it, or set {_NAME}URL or, for https, {_NAME}CA"

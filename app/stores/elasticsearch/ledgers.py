@@ -194,7 +194,10 @@ class ElasticsearchLedgers:
             composite["after"] = groups["after_key"]
 
     async def names(self, kind: Named) -> dict[str, str]:
-        return {each["id"]: each["name"] async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))}
+        return {
+            each["_source"]["id"]: each["_source"]["name"]
+            async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))
+        }
 
     def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
         return self._told(events_of(kind), kind.events_table)
@@ -219,7 +222,7 @@ class ElasticsearchLedgers:
                 answer = await self._connection.call("POST", "/_search", body)
                 pit, hits = answer.get("pit_id", pit), answer["hits"]["hits"]
                 for hit in hits:
-                    yield hit["_source"]
+                    yield hit
                 if len(hits) < _SLICE:
                     return
                 body["search_after"] = hits[-1]["sort"]
@@ -241,7 +244,7 @@ class ElasticsearchLedgers:
         while True:
             hits = (await self._search(index, body, refresh=False))["hits"]["hits"]
             for hit in hits:
-                yield hit["_source"]
+                yield hit
             read += len(hits)
             if len(hits) < size or (limit is not None and read >= limit):
                 return

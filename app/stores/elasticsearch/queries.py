@@ -128,11 +128,17 @@ def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, An
 
 
 def sums_of(kind: CountedKind[Any]) -> Callable[[Mapping[str, Any]], Sum]:
-    """Reads the sums of a kind from `_source`."""
-    return sum_reader("elasticsearch", kind, lambda each: Sum(*map(each.__getitem__, Sum._fields)))
+    """Reads the sums of a kind from what a search gives."""
+    read = lambda hit: Sum(*map(hit["_source"].__getitem__, Sum._fields))  # noqa: E731
+    return sum_reader("elasticsearch", kind, read, _place_of)
 
 
 def events_of(kind: CountedKind[Event]) -> Callable[[Mapping[str, Any]], Event]:
-    """Reads the events of a kind from `_source`."""
+    """Reads the events of a kind from what a search gives."""
     make = kind.event._make  # type: ignore[attr-defined]
-    return event_reader("elasticsearch", kind, lambda each: make(each[one.name] for one in kind.fields))
+    read = lambda hit: make(hit["_source"][one.name] for one in kind.fields)  # noqa: E731
+    return event_reader("elasticsearch", kind, read, _place_of)
+
+
+def _place_of(hit: Mapping[str, Any]) -> object:
+    return hit["_index"], hit["_id"]

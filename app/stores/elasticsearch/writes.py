@@ -9,7 +9,7 @@ from app.domain.fields import HIT
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.settings import Settings
-from app.stores.elasticsearch.connection import PING_TIMEOUT_S, Connection
+from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of
 from app.stores.elasticsearch.names import Names
 from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
@@ -65,7 +65,7 @@ class ElasticsearchWrites:
         await self._connection.close()
 
     async def ping(self) -> None:
-        await self._connection.call("GET", "/", timeout_s=PING_TIMEOUT_S)
+        await self._connection.ping()
 
     async def _restore(self) -> None:
         self._schema.forget()

@@ -67,6 +67,20 @@ def _event_of(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
     return event_of
 
 
+@cache
+def _event_reader(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
+    column = number_column(kind)
+    return event_reader(
+        "sqlite", kind, _event_of(kind), lambda row: (kind.events_table, {column: row[len(kind.fields)]})
+    )
+
+
+@cache
+def _sum_reader(kind: CountedKind[Any]) -> Callable[[tuple[Any, ...]], Sum]:
+    key = SUM_KEY.split(", ")
+    return sum_reader("sqlite", kind, _sum_of, lambda row: (kind.sums_table, dict(zip(key, row[:5], strict=True))))
+
+
 class SqliteLedgers:
     """The Ledgers protocol upon the store's reading and writing threads."""
 
@@ -113,7 +127,7 @@ class SqliteLedgers:
             condition += " AND grp = ?"
             parameters.append(group)
         statement = f"{_statements(kind).select_sums} WHERE {condition}"
-        return list(map(sum_reader("sqlite", kind, _sum_of), await self._rows(statement, *parameters)))
+        return list(map(_sum_reader(kind), await self._rows(statement, *parameters)))
 
     async def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = await self._read(self._reader.rows, statement, parameters)
@@ -123,7 +137,7 @@ class SqliteLedgers:
         order = ", ".join(name for name in ("time", *kind.id_fields) if name != kind.group_field)
         condition = f"WHERE {kind.group_field} = ? AND time >= ? AND time < ? ORDER BY {order} LIMIT ?"
         rows = await self._rows(f"{_statements(kind).select_events} {condition}", group, begin, end, limit)
-        return list(map(event_reader("sqlite", kind, _event_of(kind)), rows))
+        return list(map(_event_reader(kind), rows))
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         statement = (
@@ -144,7 +158,7 @@ class SqliteLedgers:
         return {text(row[0]): text(row[1]) for row in await self._rows(f"SELECT id, name FROM {kind} ORDER BY id")}
 
     async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
-        column, event_of = number_column(kind), event_reader("sqlite", kind, _event_of(kind))
+        column, event_of = number_column(kind), _event_reader(kind)
         statement = f"{_statements(kind).select_events} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
         after = -1
         while rows := await self._rows(statement, after):
@@ -160,7 +174,7 @@ class SqliteLedgers:
         )
         while rows := await self._rows(statement, *last):
             for row in rows:
-                for each in readable(sum_reader("sqlite", kind, _sum_of), [row], self.on_unreadable):
+                for each in readable(_sum_reader(kind), [row], self.on_unreadable):
                     yield each
             last = rows[-1][:5]
 

@@ -67,9 +67,9 @@ class SqliteMending:
     def remove_unreadable(self, writer: SqliteWriter, found: Sequence[UnreadableRecord]) -> None:
         with writer.transaction("remove damaged records from") as (connection, _):
             for each in found:
-                table, number = cast(tuple[str, int], each.place)
-                column = {"hits": "hit_no", "rejects": "reject_no", "deliveries": "delivery_no"}[table]
-                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (number,))
+                table, key = cast(tuple[str, dict[str, Any]], each.place)
+                where = " AND ".join(f"{column} IS ?" for column in key)
+                connection.execute(f"DELETE FROM {table} WHERE {where}", tuple(key.values()))
             write_tallies(connection)
 
     @reading

@@ -37,7 +37,12 @@ class SqliteReads:
         self.on_unreadable: OnUnreadable | None = None
         known = lambda row: f"in row {row[-1]}"  # noqa: E731
         self._delivery: Callable[[tuple[Any, ...]], Delivery] = reader_of(
-            "sqlite", "delivery", DELIVERY.fields, delivery_of_row, _delivery_name, lambda row: ("deliveries", row[-1])
+            "sqlite",
+            "delivery",
+            DELIVERY.fields,
+            delivery_of_row,
+            _delivery_name,
+            lambda row: ("deliveries", {"delivery_no": row[-1]}),
         )
         self._hit: Callable[[tuple[Any, ...]], Hit] = reader_of(
             "sqlite",
@@ -45,7 +50,7 @@ class SqliteReads:
             HIT.fields,
             lambda row: hit_of_row(row, self._raw_ids),
             known,
-            lambda row: ("hits", row[-1]),
+            lambda row: ("hits", {"hit_no": row[-1]}),
         )
         self._reject: Callable[[tuple[Any, ...]], Reject] = reader_of(
             "sqlite",
@@ -53,7 +58,7 @@ class SqliteReads:
             REJECT.fields,
             lambda row: reject_of_row(row, self._raw_ids),
             known,
-            lambda row: ("rejects", row[-1]),
+            lambda row: ("rejects", {"reject_no": row[-1]}),
         )
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

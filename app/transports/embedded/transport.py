@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import closing
 
 import faust
 from faust.transport import base
@@ -15,7 +16,7 @@ from faust.transport.drivers import TRANSPORTS
 from app.flows.registry import progress_topic
 from app.messages.progress import GroupProgress
 from app.settings import settings
-from app.transports.broker_view import GroupPositions
+from app.transports.broker_view import GroupPositions, is_empty
 from app.transports.changelog import Changelog, SqliteChangelog
 from app.transports.embedded.consumer import Consumer
 from app.transports.embedded.file import log_path
@@ -88,6 +89,15 @@ class Transport(base.Transport):
         log = self.open_log()
         try:
             return await log.run(log.log.incarnation, topic)
+        finally:
+            await log.release()
+
+    async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
+        """See app.transports.broker_view."""
+        log = self.open_log()
+        try:
+            with closing(EmbeddedView(log.log.path)) as view:
+                return await log.run(is_empty, view, topic, partition, begin, end)
         finally:
             await log.release()
 

@@ -131,6 +131,13 @@ class Consumer(InOrder, driver.Consumer):
         spans = [(tp, self._committed_offset.get(tp) or 0, first.get(tp) or 0) for tp in ours]
         return [span for span in spans if span[1] < span[2]]
 
+    async def unread(self) -> list[tuple[TP, int, int]]:
+        """What the log has beyond what was committed: partition, first offset, offset after the last."""
+        ours = self._read()
+        ends = await self.highwaters(*ours) if ours else {}
+        spans = [(tp, self._committed_offset.get(tp) or 0, ends.get(tp) or 0) for tp in ours]
+        return [span for span in spans if span[1] < span[2]]
+
     async def pass_over(self, offsets: Mapping[TP, int]) -> None:
         """Go on at these offsets, now and after a restart."""
         await self._commit_offsets(offsets)

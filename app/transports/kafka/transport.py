@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from typing import Any, ClassVar
 
 from faust.transport.drivers import TRANSPORTS
@@ -16,7 +17,7 @@ from app.flows.registry import progress_topic
 from app.messages.progress import GroupProgress
 from app.process.folders import make_private
 from app.settings import settings
-from app.transports.broker_view import GroupPositions
+from app.transports.broker_view import GroupPositions, is_empty
 from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
@@ -101,6 +102,11 @@ class Transport(driver.Transport):
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
         return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
+
+    async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
+        """See app.transports.broker_view."""
+        with closing(KafkaView(settings())) as view:
+            return await asyncio.to_thread(is_empty, view, topic, partition, begin, end)
 
     async def standing(self, groups: Iterable[str]) -> GroupPositions:
         """Where these consumer groups stand."""

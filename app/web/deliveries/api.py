@@ -14,7 +14,7 @@ from app.domain.requests import as_keys, key_request, query_rule
 from app.stores.contract import Key
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
-from app.words import VERDICTS
+from app.words import VERDICTS, verdict_sentence
 
 __all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "answer_statistics", "keys_of_text"]
 
@@ -117,6 +117,7 @@ def _answer(found: Sequence[Delivery], part: tuple[int, int] | None) -> web.Resp
 def _fields(delivery: Delivery, part: tuple[int, int] | None) -> dict[str, Any]:
     fields = delivery._asdict()
     fields["key_hash"] = key_hash(key_text(delivery.ip_address, delivery.user_agent, delivery.request))
+    fields["sentence"] = verdict_sentence(delivery)
     if part is not None:
         lo, hi = part
         fields["contains"] = any(first <= lo and hi <= last for first, last in delivery.ranges)

@@ -66,10 +66,12 @@ def _found(keys: Sequence[Key], full: bool = False) -> list[_FoundKey]:
 
 
 async def _search(parts: Parts, text: str, older: str) -> FoundKeys:
-    """Keys that are written `text`, or have it as their hash, before those that contain it. `older`: where a search goes on."""
+    """Keys that are written `text`, with or without the spaces around it, or have it as their hash, before those that contain it. `older`: where a search goes on."""
     if older:
-        return await _search_parts(parts, text, older)
+        return await _search_parts(parts, text.strip(), older)
     exact = await keys_of_text(parts, text)
+    text = text.strip()
+    exact = exact or await keys_of_text(parts, text)
     if not exact and _HASH.fullmatch(text):
         exact = await parts.store.reads.keys_by_hash(text.lower())
     if len(exact) == 1:
@@ -107,7 +109,8 @@ async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _
 async def answer_dashboard(request: web.Request) -> web.Response:
     """Always 200: a store that does not answer and a worker that stands still are told in words."""
     parts = request.app[PARTS]
-    text = request.query.get("q", "").strip()
+    text = request.query.get("q", "")
+    text = text if text.strip() else ""
     verdict = request.query.get("verdict") or None
     if verdict is not None and verdict not in VERDICTS:
         raise ApiError(400, f"There is no verdict {verdict[:40]!r}; there are {', '.join(VERDICTS)}.")

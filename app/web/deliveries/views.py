@@ -11,7 +11,7 @@ from app.domain.parts import part_of
 from app.domain.records import Delivery, Hit, key_hash, key_text
 from app.domain.totals import Totals
 from app.output.statistics import complete_rows
-from app.words import VERDICTS, count_text, reason_label, reason_text, resumed_text, size_text
+from app.words import VERDICTS, count_text, reason_label, reason_text, size_text, verdict_sentence
 
 __all__ = [
     "MAX_LISTED_RANGES",
@@ -48,6 +48,7 @@ class DeliveryView(NamedTuple):
     link: str
     key_hash: str
     why: str
+    """The sentence of its verdict."""
     bar: Bar | None
     """None where the log names no offsets."""
     ranges: str
@@ -106,17 +107,11 @@ def delivery_view(delivery: Delivery) -> DeliveryView:
         delivery,
         delivery_link(*key),
         key_hash(key_text(*key)),
-        _why(delivery),
+        verdict_sentence(delivery),
         _bar(delivery),
         _ranges_text(delivery.ranges),
         _ranges_text(delivery.missing),
     )
-
-
-def _why(delivery: Delivery) -> str:
-    if delivery.verdict == "complete" and delivery.evidence == "resumed":
-        return resumed_text(delivery.doubtful, MAX_LISTED_RANGES)
-    return reason_text(delivery.verdict, delivery.reason, delivery.size_known)
 
 
 def hit_views(hits: Sequence[Hit]) -> list[HitView]:

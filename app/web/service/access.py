@@ -64,7 +64,10 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             )
     if parts.stopping() and not request.path.startswith("/health"):
         raise ApiError(503, STOPPING, {"Retry-After": "5"})
-    return await handler(request)
+    answer = await handler(request)
+    if parts.settings.web_token and "Cache-Control" in answer.headers:
+        answer.headers["Cache-Control"] = f"private, {answer.headers['Cache-Control']}"  # no proxy keeps it for others
+    return answer
 
 
 # -- names: a page whose name an attacker points to this address (DNS rebinding) calls the worker by that name

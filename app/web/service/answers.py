@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -11,6 +10,7 @@ from aiohttp import web
 
 from app.errors import StoreError
 from app.web.service.rendering import content_security_policy, html_answer
+from app.words import json_text
 
 __all__ = ["ApiError", "bare_refusal", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
 
@@ -51,10 +51,8 @@ class ApiError(Exception):
 
 
 def json_answer(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """`payload` as ASCII JSON: halves of surrogate pairs from hostile logs stay encodable."""
-    return web.Response(
-        text=json.dumps(payload) + "\n", status=status, headers=headers, content_type="application/json"
-    )
+    """`payload` as `json_text` writes it."""
+    return web.Response(text=json_text(payload) + "\n", status=status, headers=headers, content_type="application/json")
 
 
 def wants_json(request: web.Request) -> bool:

@@ -8,120 +8,33 @@ from typing import Any
 
 from aiohttp import web
 
-from app.domain.counted import MAX_NAME_CHARS
-from app.domain.fields import DELIVERY, HIT, KEY, REJECT
-from app.flows.spending import MAX_CENTS
-from app.flows.votes import MAX_ID, MAX_OPINION_CHARS
+from app.domain.fields import KEY
 from app.web.counted.spending import DEFAULT_TOP, MAX_LISTED, MAX_TOP
 from app.web.deliveries.api import DEFAULT_LIMIT, MAX_LIMIT
 from app.web.service.access import PUBLIC, READS
-from app.web.service.schemas import Json, list_of, object_of, or_null, record_schema
+from app.web.service.schemas import (
+    BEARER,
+    COUNT,
+    HASH,
+    HTML,
+    ID,
+    INTEGER,
+    NAME,
+    POSTED_VOTE,
+    SAID_TIME,
+    SCHEMAS,
+    STATISTICS,
+    TEXT,
+    TIME,
+    Json,
+    list_of,
+    object_of,
+    or_null,
+)
 from app.words import VERDICTS
 
 __all__ = ["answer_openapi", "document"]
 
-_INTEGER: Json = {"type": "integer"}
-_COUNT: Json = {"type": "integer", "minimum": 0}
-_TEXT: Json = {"type": "string"}
-_NAME: Json = {"type": "string", "maxLength": MAX_NAME_CHARS}
-_ID: Json = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
-_TIME: Json = {
-    "type": "string",
-    "anyOf": [{"format": "date-time"}, {"pattern": "^(now|[0-9]{1,10}|-([0-9]{1,4}h)?([0-9]{1,4}m)?[0-9]{1,4}s)$"}],
-    "description": "ISO 8601 with a zone, seconds since 1970, now, or a span ago as in -2h30m.",
-}
-_SAID_TIME: Json = {"type": "string", "description": "ISO 8601, UTC."}
-_ANY_ID: Json = {"anyOf": [_NAME, _INTEGER, {"type": "null"}]}
-_BEARER: list[Json] = [{"token": []}]
-_HASH: Json = {"type": "string", "pattern": "^[0-9a-fA-F]{32}$"}
-_HTML: Json = {"text/html": {"schema": _TEXT}}
-
-
-_POSTED_VOTE = object_of(
-    {"candidate_id": {**_ID, "description": "Who is voted for: one of GET /candidates/."}},
-    {
-        "opinion": or_null({"type": "string", "maxLength": MAX_OPINION_CHARS}),
-        "user_id": _ANY_ID,
-        "kiosk_id": _ANY_ID,
-        "vote_id": {**_ANY_ID, "description": "Sent again under the same id a vote counts once."},
-        "vote_time": {"anyOf": [{"type": "number"}, _TIME, {"type": "null"}]},
-    },
-)
-_POSTED_TRANSACTION = object_of(
-    {
-        "user_id": {"anyOf": [{**_NAME, "minLength": 1}, _INTEGER]},
-        "cents": {"type": "integer", "minimum": -MAX_CENTS, "maximum": MAX_CENTS},
-    },
-    {"transaction_id": _ANY_ID, "time": {"anyOf": [{"type": "number"}, _TIME, {"type": "null"}]}},
-)
-_NAMED = object_of({"id": {"anyOf": [_INTEGER, _NAME]}, "name": {**_NAME, "minLength": 1}})
-_ERROR = object_of(
-    {"success": {"const": False}, "error_message": {"type": "string", "minLength": 1}},
-    {
-        "vote_id": _TEXT,
-        "transaction_ids": list_of(_TEXT),
-        "errors": list_of(object_of({"index": _COUNT, "error_message": _TEXT})),
-        "keys": list_of(object_of(dict.fromkeys(KEY, _TEXT))),
-    },
-)
-_RESULT: Json = {
-    "type": "array",
-    "description": "First the candidates that have votes, then one object with the votes of the last ten minutes.",
-    "minItems": 2,
-    "maxItems": 2,
-    "items": list_of(
-        {
-            "anyOf": [
-                object_of({"candidate_id": _ID, "num_vote": {"type": "integer", "minimum": 1}}),
-                object_of({"total_vote_10_min": _COUNT}),
-            ]
-        }
-    ),
-}
-_DISTRIBUTION = object_of(
-    {
-        "total_vote": _COUNT,
-        "total_vote_10_min": _COUNT,
-        "repeats": _COUNT,
-        "candidates": list_of(object_of({"candidate_id": _ID, "name": _TEXT, "num_vote": _COUNT})),
-        "window_s": _COUNT,
-        "windows": list_of(
-            object_of({"start": _SAID_TIME, "end": _SAID_TIME, "candidate_id": _ID, "num_vote": _COUNT})
-        ),
-        "from": or_null(_SAID_TIME),
-        "to": or_null(_SAID_TIME),
-        "last_update_time": _SAID_TIME,
-        "age_s": {"type": "number", "minimum": 0},
-        "expires": _SAID_TIME,
-    }
-)
-_DELIVERY = record_schema(
-    DELIVERY,
-    {"key_hash": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
-    {"contains": {"type": "boolean", "description": "Whether it holds the bytes lo to hi, if they were asked for."}},
-)
-_SCHEMAS: Json = {
-    "Delivery": _DELIVERY,
-    "Hit": record_schema(HIT),
-    "Reject": record_schema(REJECT),
-    "Error": _ERROR,
-    "PostedVote": _POSTED_VOTE,
-    "PostedTransaction": _POSTED_TRANSACTION,
-    "Named": _NAMED,
-    "Result": _RESULT,
-    "Distribution": _DISTRIBUTION,
-}
-_JUDGED = {"verdict": _TEXT, "reason": or_null(_TEXT), "evidence": _TEXT, "deliveries": _COUNT}
-_BY_NAME: Json = {"type": "object", "additionalProperties": _COUNT}
-_STATISTICS = object_of(
-    {
-        **dict.fromkeys(("hits", "hits_not_counted", "covered_bytes", "sent_bytes"), _COUNT),
-        "success": {"const": True},
-        "rejects": _BY_NAME,
-        "deliveries": _BY_NAME,
-        "judged": list_of(object_of(_JUDGED)),
-    }
-)
 _SAYS = {
     303: "Another page has it.",
     400: "Something in the request is wrong; the sentence says what.",
@@ -151,10 +64,10 @@ def _answers(schema: Json, errors: tuple[int, ...], content: Json | None = None)
 
 def _page(summary: str, parameters: list[Json], errors: tuple[int, ...], status: int = 200, **more: Any) -> Json:
     """A page for people: its errors are pages, too, unless JSON is asked for."""
-    both = {**_HTML, "application/json": {"schema": _ref("Error")}}
+    both = {**HTML, "application/json": {"schema": _ref("Error")}}
     told: Json = {str(error): {"description": _SAYS[error], "content": both} for error in errors}
     told[str(status)] = (
-        {"description": "The page.", "content": _HTML} if status == 200 else {"description": _SAYS[status]}
+        {"description": "The page.", "content": HTML} if status == 200 else {"description": _SAYS[status]}
     )
     return {"summary": summary, "parameters": parameters, "responses": told, "x-page": True, **more}
 
@@ -176,9 +89,9 @@ def _post(
     content: Json = {"application/json": {"schema": body}}
     responses = _answers(schema, errors)
     if form:
-        responses["200"]["content"] |= _HTML
-        fields = dict.fromkeys(_POSTED_VOTE["properties"], _TEXT) | {"candidate_id": _ID}
-        content["application/x-www-form-urlencoded"] = {"schema": object_of({"candidate_id": _ID}, fields)}
+        responses["200"]["content"] |= HTML
+        fields = dict.fromkeys(POSTED_VOTE["properties"], TEXT) | {"candidate_id": ID}
+        content["application/x-www-form-urlencoded"] = {"schema": object_of({"candidate_id": ID}, fields)}
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": content},
@@ -197,22 +110,22 @@ def _cached(answer: Json) -> Json:
     return answer
 
 
-_FROM = _query("from", _TIME, "Inclusive. If it is missing: a day ago, or the beginning if to is given.")
-_TO = _query("to", _TIME, "Exclusive. If it is missing: now.")
-_USER: Json = {"name": "user_id", "in": "path", "required": True, "schema": {**_NAME, "minLength": 1}}
-_TAKEN = object_of({"success": {"const": True}, "vote_id": _TEXT})
-_SPENT = {"cents": _INTEGER, "transactions": _COUNT}
+_FROM = _query("from", TIME, "Inclusive. If it is missing: a day ago, or the beginning if to is given.")
+_TO = _query("to", TIME, "Exclusive. If it is missing: now.")
+_USER: Json = {"name": "user_id", "in": "path", "required": True, "schema": {**NAME, "minLength": 1}}
+_TAKEN = object_of({"success": {"const": True}, "vote_id": TEXT})
+_SPENT = {"cents": INTEGER, "transactions": COUNT}
 
 
 def _vote_paths() -> Json:
     pictures = {
         "application/json": {"schema": _ref("Distribution")},
-        "text/csv": {"schema": _TEXT},
-        "image/svg+xml": {"schema": _TEXT},
+        "text/csv": {"schema": TEXT},
+        "image/svg+xml": {"schema": TEXT},
         "image/png": {"schema": {"type": "string", "format": "binary"}},
     }
     form = _query("format", {"enum": ["json", "csv", "svg", "png"]}, "Else the Accept header decides.")
-    many = object_of({"success": {"const": True}, "votes": _COUNT, "vote_ids": list_of(_TEXT)})
+    many = object_of({"success": {"const": True}, "votes": COUNT, "vote_ids": list_of(TEXT)})
     candidate: Json = {
         "name": "candidate_id",
         "in": "path",
@@ -243,46 +156,46 @@ def _vote_paths() -> Json:
         },
         "/candidates/": {
             "get": _get(
-                "Who can be voted for.", object_of({"candidates": list_of(object_of({"id": _ID, "name": _TEXT}))})
+                "Who can be voted for.", object_of({"candidates": list_of(object_of({"id": ID, "name": TEXT}))})
             ),
             "post": _post(
                 "Add candidates, or rename them.",
                 {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
-                object_of({"success": {"const": True}, "candidates": _COUNT}),
+                object_of({"success": {"const": True}, "candidates": COUNT}),
                 (403, *_POSTS),
-                security=_BEARER,
+                security=BEARER,
             ),
         },
         "/users/": {
             "get": _get(
                 "Names of users.",
-                object_of({"users": list_of(object_of({"id": _TEXT, "name": _TEXT}))}),
+                object_of({"users": list_of(object_of({"id": TEXT, "name": TEXT}))}),
                 None,
                 (403, 503),
-                security=_BEARER,
+                security=BEARER,
             ),
             "post": _post(
                 "Add users, or rename them.",
                 {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
-                object_of({"success": {"const": True}, "users": _COUNT}),
+                object_of({"success": {"const": True}, "users": COUNT}),
                 (403, *_POSTS),
-                security=_BEARER,
+                security=BEARER,
             ),
         },
     }
 
 
 def _spend_paths() -> Json:
-    ids = {"transactions": _COUNT, "transaction_ids": list_of(_TEXT)}
+    ids = {"transactions": COUNT, "transaction_ids": list_of(TEXT)}
     limits = {"type": "integer", "minimum": 1}
-    bounds = {"user_id": _TEXT, "from": _SAID_TIME, "to": _SAID_TIME}
-    bucket = object_of({"start": _SAID_TIME, "end": _SAID_TIME, **_SPENT})
-    paid = object_of({"transaction_id": _TEXT, "time": _SAID_TIME, "cents": _INTEGER})
+    bounds = {"user_id": TEXT, "from": SAID_TIME, "to": SAID_TIME}
+    bucket = object_of({"start": SAID_TIME, "end": SAID_TIME, **_SPENT})
+    paid = object_of({"transaction_id": TEXT, "time": SAID_TIME, "cents": INTEGER})
     body = {"anyOf": [_ref("PostedTransaction"), list_of(_ref("PostedTransaction"), minItems=1, maxItems=10_000)]}
     resolution = _query("resolution", {"enum": ["minute", "hour", "day"], "default": "hour"}, "Length of the buckets.")
     buckets = _get(
         "What a user spent, by buckets.",
-        object_of({**bounds, "resolution": _TEXT, "buckets": list_of(bucket)}),
+        object_of({**bounds, "resolution": TEXT, "buckets": list_of(bucket)}),
         [_USER, _FROM, _TO, resolution],
         (400, 503),
     )
@@ -293,7 +206,7 @@ def _spend_paths() -> Json:
         "/spending/top": {
             "get": _get(
                 "Who spent most.",
-                object_of({"top": list_of(object_of({"user_id": _TEXT, **_SPENT})), "last_update_time": _SAID_TIME}),
+                object_of({"top": list_of(object_of({"user_id": TEXT, **_SPENT})), "last_update_time": SAID_TIME}),
                 [_query("limit", {**limits, "maximum": MAX_TOP, "default": DEFAULT_TOP}, "Number of users.")],
                 (400, 503),
             )
@@ -302,7 +215,7 @@ def _spend_paths() -> Json:
         "/spending/{user_id}/buckets": {"get": buckets},
         "/spender": {
             "get": _page(
-                "What a user spent, as a page.", [{**_query("user", _TEXT, "The user."), "required": True}], (404,)
+                "What a user spent, as a page.", [{**_query("user", TEXT, "The user."), "required": True}], (404,)
             )
         },
         "/spending/{user_id}/transactions": {
@@ -321,7 +234,7 @@ def _spend_paths() -> Json:
         "/spending/{user_id}/sum": {
             "get": _get(
                 "What a user spent from a moment to another, to the cent.",
-                object_of({"user_id": _TEXT, "from": or_null(_SAID_TIME), "to": or_null(_SAID_TIME), **_SPENT}),
+                object_of({"user_id": TEXT, "from": or_null(SAID_TIME), "to": or_null(SAID_TIME), **_SPENT}),
                 [_USER, _FROM, _TO],
                 (400, 503),
             )
@@ -335,13 +248,13 @@ def _delivery_paths() -> Json:
     place: Json = {"type": "integer", "minimum": 0}
     some = [verdict, _query("limit", limit, "Number of deliveries.")]
     some += [_query("lo", place, "First byte that is asked for."), _query("hi", place, "Last byte that is asked for.")]
-    asked = [_query(name, _TEXT, "Of the key: all three.") for name in KEY]
-    asked += [_query("key", _TEXT, "The key, joined by _."), _query("key_hash", _HASH, "The hash of the key.")]
+    asked = [_query(name, TEXT, "Of the key: all three.") for name in KEY]
+    asked += [_query("key", TEXT, "The key, joined by _."), _query("key_hash", HASH, "The hash of the key.")]
     found = object_of({"success": {"const": True}, "deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)})
-    hashed: Json = {"name": "key_hash", "in": "path", "required": True, "schema": _HASH}
-    fields = [_query(name, _TEXT, "Of the key: all three.") for name in ("ip", "ua", "request")]
-    search = [_query("q", _TEXT, "A key, its hash, or a part of keys."), verdict]
-    search.append(_query("older", _TEXT, "Where a search goes on: from the link of the page."))
+    hashed: Json = {"name": "key_hash", "in": "path", "required": True, "schema": HASH}
+    fields = [_query(name, TEXT, "Of the key: all three.") for name in ("ip", "ua", "request")]
+    search = [_query("q", TEXT, "A key, its hash, or a part of keys."), verdict]
+    search.append(_query("older", TEXT, "Where a search goes on: from the link of the page."))
     return {
         "/": {"get": _found_elsewhere(_page("Counts, newest deliveries, search.", search, ()))},
         "/delivery": {"get": _page("All that is known of one key.", [*fields, asked[-1]], (404, 409))},
@@ -358,12 +271,12 @@ def _found_elsewhere(page: Json) -> Json:
 
 
 def _login_paths() -> Json:
-    form = {"application/x-www-form-urlencoded": {"schema": object_of({"token": _TEXT}, {"next": _TEXT})}}
+    form = {"application/x-www-form-urlencoded": {"schema": object_of({"token": TEXT}, {"next": TEXT})}}
     body = {"requestBody": {"required": True, "content": form}}
     too_much = (401, 408, 413, 415)
     return {
         "/login": {
-            "get": _page("A form for the token.", [_query("next", _TEXT, "Where it leads to.")], ()),
+            "get": _page("A form for the token.", [_query("next", TEXT, "Where it leads to.")], ()),
             "post": _page("Log in: cookies for what the token gives.", [], too_much, 303, **body),
         },
         "/logout": {"post": _page("Forget the login.", [], (), 303)},
@@ -374,12 +287,12 @@ def _other_paths() -> Json:
     lines = {
         "requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}
     }
-    taken = object_of({"success": {"const": True}, "lines": _COUNT, "bytes": _COUNT})
+    taken = object_of({"success": {"const": True}, "lines": COUNT, "bytes": COUNT})
     return {
         "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
-        "/metrics": {"get": _get("Numbers for Prometheus.", _TEXT, content={"text/plain": {"schema": _TEXT}})},
+        "/metrics": {"get": _get("Numbers for Prometheus.", TEXT, content={"text/plain": {"schema": TEXT}})},
         "/openapi.json": {"get": _get("This description.", {"type": "object"})},
-        "/statistics/": {"get": _get("What the store holds, in numbers.", _STATISTICS)},
+        "/statistics/": {"get": _get("What the store holds, in numbers.", STATISTICS)},
         "/health/": {
             "get": {
                 "summary": "Whether the worker makes progress.",
@@ -388,7 +301,7 @@ def _other_paths() -> Json:
                         "description": says,
                         "content": {
                             "application/json": {
-                                "schema": object_of({"healthy": {"type": "boolean"}, "problems": list_of(_TEXT)})
+                                "schema": object_of({"healthy": {"type": "boolean"}, "problems": list_of(TEXT)})
                             }
                         },
                     }
@@ -404,7 +317,7 @@ def _guarded(path: str, method: str, operation: Json) -> Json:
     statuses = [400, 421, 503]
     statuses += [] if path in PUBLIC else [401]
     statuses += [] if method.upper() in READS else [403]
-    content = {"application/json": {"schema": _ref("Error")}} | (_HTML if operation.pop("x-page", False) else {})
+    content = {"application/json": {"schema": _ref("Error")}} | (HTML if operation.pop("x-page", False) else {})
     for status in statuses:
         operation["responses"].setdefault(str(status), {"description": _SAYS[status], "content": content})
     if path in PUBLIC:
@@ -427,8 +340,8 @@ def document() -> Json:
             path: {method: _guarded(path, method, operation) for method, operation in methods.items()}
             for path, methods in paths.items()
         },
-        "security": [{}, *_BEARER],
-        "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{}, *BEARER],
+        "components": {"schemas": SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
 
 

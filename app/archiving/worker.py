@@ -1,0 +1,217 @@
+"""The archive worker. It keeps no state: the manifests say how far the archive is, and the log decides what is in a file.
+
+1. Which messages make the next file: from the last manifest on, until there is enough.
+2. The manifest is created. If another worker was faster, its manifest holds.
+3. The file is written from exactly these messages, and named.
+4. What it is, is written beside the manifest.
+
+A worker that is killed anywhere leaves a manifest that the next one carries out: the same messages make the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, put_once, sha256_of, temporary
+from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
+from app.domain.usage.records import USAGE, UsageRecord, producer_of
+from app.errors import InputError, LogError
+from app.messages.forms import DamagedMessage, place_of
+from app.messages.usage import decode_usage
+from app.process.crash_points import crash_point
+from app.transports.broker_view import BrokerView
+
+__all__ = ["ArchiveRules", "Archiver", "messages_of"]
+
+log = logging.getLogger("app.archiving.worker")
+
+
+class ArchiveRules(NamedTuple):
+    """When a file is full."""
+
+    file_bytes: int = 100 << 20
+    """Of messages, before they are packed."""
+    interval_s: float = 3600.0
+    """A file with less is closed when its first message is this old; 0: at once."""
+
+
+def messages_of(
+    view: BrokerView, topic: str, partition: int, begin: int, end: int | None = None
+) -> Iterator[tuple[int, float, bytes]]:
+    """(offset, time, value) of one partition, up to `end`, exclusive. Raises LogError."""
+    others = {each: 0 for each in view.bounds(topic) if each != partition}
+    ends = others if end is None else others | {partition: end}
+    for message in view.messages(topic, {partition: begin}, ends):
+        yield message.offset, message.timestamp, message.value
+
+
+class Archiver:
+    """Archives one topic into one folder. Blocking; one thread."""
+
+    def __init__(self, view: BrokerView, topic: str, folder: Path, rules: ArchiveRules) -> None:
+        self._view, self._topic, self._rules = view, topic, rules
+        self._manifests = Manifests(folder)
+        self._folder = folder
+        self._incarnation = view.incarnation(topic)
+        self._seen: dict[int, tuple[int, int, int, float | None]] = {}
+        """By partition: begin of the next file, last offset looked at, bytes so far, time of the first message."""
+
+    def run_once(self, now: float | None = None) -> dict[int, int]:
+        """Write every file for which there is enough; returns by partition the offset from which on nothing is archived.
+
+        `now`: UTC seconds, the clock by default. Raises LogError, OSError, InputError, UnknownForm.
+        """
+        now = time.time() if now is None else now
+        return {partition: self._partition(partition, now) for partition in sorted(self._view.bounds(self._topic))}
+
+    def _partition(self, partition: int, now: float) -> int:
+        written = self._manifests.of(partition)
+        for manifest in written:
+            self._same_topic(manifest)
+            if self._manifests.done(manifest) is None:
+                self._write(manifest)
+        first, _ = self._view.bounds(self._topic)[partition]
+        begin = written[-1].last_offset + 1 if written else first
+        if begin < first:
+            log.error(
+                "Messages %d to %d of %s/%d were deleted before they were archived",
+                begin,
+                first - 1,
+                self._topic,
+                partition,
+            )
+            begin = first
+        while planned := self._planned(partition, begin, now):
+            manifest = self._manifests.create(planned)
+            self._same_topic(manifest)
+            crash_point("archive_manifest")
+            self._write(manifest)
+            begin = manifest.last_offset + 1
+        return begin
+
+    def _same_topic(self, manifest: Manifest) -> None:
+        if (manifest.topic, manifest.incarnation) != (self._topic, self._incarnation):
+            raise InputError(
+                f"the archive {self._folder} is of another topic {manifest.topic}, which was deleted; name another folder"
+            )
+
+    def _planned(self, partition: int, begin: int, now: float) -> Manifest | None:
+        """None: there is not enough yet."""
+        seen_from, last, size, first_time = self._seen.get(partition, (begin, begin - 1, 0, None))
+        if seen_from != begin:
+            last, size, first_time = begin - 1, 0, None
+        for offset, taken, value in messages_of(self._view, self._topic, partition, last + 1):
+            first_time = taken if first_time is None else first_time
+            size, last = size + len(value), offset
+            if size >= self._rules.file_bytes:
+                break
+        self._seen[partition] = begin, last, size, first_time
+        if first_time is None or (size < self._rules.file_bytes and now - first_time < self._rules.interval_s):
+            return None
+        created = f"{day_of(now)}T{time.strftime('%H:%M:%S', time.gmtime(now))}Z"
+        return Manifest(FORM, self._topic, self._incarnation, partition, begin, last, day_of(first_time), created)
+
+    def _write(self, manifest: Manifest) -> None:
+        target = self._folder / manifest.name
+        written = temporary(target)
+        content = _Content(self._view, manifest, self._earlier(manifest), self._folder)
+        try:
+            rows = write_archive(written, content)
+            with written.open("rb") as file:
+                os.fsync(file.fileno())
+            sha256 = sha256_of(written)
+            if not put_once(written, target) and sha256_of(target) != sha256:
+                raise InputError(f"{target} is there and has another content than the log; move it away")
+            size = written.stat().st_size
+        finally:
+            written.unlink(missing_ok=True)
+        crash_point("archive_file")
+        self._manifests.finish(
+            manifest,
+            Done(
+                FORM,
+                manifest.name,
+                size,
+                sha256,
+                rows,
+                WRITTEN_BY,
+                USAGE.form,
+                content.producers,
+                content.repeats,
+                content.unreadable,
+            ),
+        )
+        crash_point("archive_done")
+
+    def _earlier(self, manifest: Manifest) -> list[Done]:
+        """The finished files of the partition before this one."""
+        before = [each for each in self._manifests.of(manifest.partition) if each.first_offset < manifest.first_offset]
+        return [done for each in before if (done := self._manifests.done(each)) is not None]
+
+
+class _Content:
+    """The records of a file, and what is known of them after they were read."""
+
+    def __init__(self, view: BrokerView, manifest: Manifest, earlier: list[Done], folder: Path) -> None:
+        self._view, self._manifest, self._earlier, self._folder = view, manifest, earlier, folder
+        self._here: dict[tuple[str, int], str] = {}
+        self.producers: dict[str, tuple[int, int]] = {}
+        self.repeats: list[tuple[str, int]] = []
+        self.unreadable: list[tuple[int, str]] = []
+
+    def __iter__(self) -> Iterator[UsageRecord]:
+        it = self._manifest
+        first, last = self._view.bounds(it.topic)[it.partition][0], -1
+        for offset, _, value in messages_of(self._view, it.topic, it.partition, it.first_offset, it.last_offset + 1):
+            last = offset
+            try:
+                records = decode_usage(value, place_of(it.topic, it.partition, offset))
+            except DamagedMessage as error:
+                self.unreadable.append((offset, str(error)))
+                continue
+            for record in records:
+                if self._is_new(record):
+                    yield record
+        if first > it.first_offset or last != it.last_offset:
+            raise LogError(
+                f"{it.topic}/{it.partition} has not all messages {it.first_offset} to {it.last_offset} any more: "
+                f"the file {it.name} cannot be written; delete its manifest, then run `python -m app usage repair`"
+            )
+
+    def _is_new(self, record: UsageRecord) -> bool:
+        """A repeat has the same number and the same checksum; anything else with the number is kept."""
+        producer, seq = producer_of(record), record.seq
+        if self._here.get((producer, seq)) == record.sha256 or self._was_archived(producer, seq, record.sha256):
+            self.repeats.append((producer, seq))
+            return False
+        self._here[producer, seq] = record.sha256
+        first, last = self.producers.get(producer, (seq, seq))
+        self.producers[producer] = min(first, seq), max(last, seq)
+        return True
+
+    def _was_archived(self, producer: str, seq: int, sha256: str) -> bool:
+        for done in reversed(self._earlier):
+            first, last = done.producers.get(producer, (1, 0))
+            if (
+                first <= seq <= last
+                and _checksums(self._folder / done.file, done.sha256).get((producer, seq)) == sha256
+            ):
+                return True
+        return False
+
+
+@lru_cache(maxsize=2)
+def _checksums(path: Path, sha256: str) -> dict[tuple[str, int], str]:
+    """Of the records of a file. Raises OSError, InputError."""
+    try:
+        if sha256_of(path) != sha256:
+            raise ValueError("it was altered")
+        return {(producer_of(record), record.seq): record.sha256 for record in read_archive(path)}
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read: {error}; run `python -m app usage repair`") from error

@@ -1,0 +1,292 @@
+"""`python -m app downloads FILE…`: podcast downloads by rules that can be read, and their certificate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import date, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.reduce.command import failing_in_words
+from app.cli.report.options import late_progress, log_options, said_errors
+from app.errors import InputError, OutputError
+from app.output.columns import iso_time
+from app.output.replacing import Replacement, explained
+from app.output.reports.report import Column, Report
+from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.output.text import harmless, tsv_cell
+from app.settings import settings
+from app.words import writable
+
+if TYPE_CHECKING:
+    from app.downloads.counting import Count, LeftOut, Plan
+
+__all__ = ["command"]
+
+_WINDOWS = ("day", "first_touch", "last_touch")
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def _as_date(context: click.Context, parameter: click.Parameter, value: datetime | None) -> date | None:
+    return value.date() if value else None
+
+
+@click.command("downloads", context_settings={"help_option_names": ["-h", "--help"]})
+@log_options
+@click.option(
+    "--window",
+    type=click.Choice(_WINDOWS),
+    default="day",
+    show_default=True,
+    help="Requests of a listener for a file are one download within: a calendar day, 24 hours from the first one, or until 24"
+    " hours without one.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="So much sound makes a download.",
+)
+@click.option("--whole", is_flag=True, help="Only the whole file makes a download.")
+@click.option(
+    "--bit-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=128.0,
+    show_default=True,
+    metavar="KBIT",
+    help="Kilobits a second of files that --episodes does not describe.",
+)
+@click.option(
+    "--episodes",
+    metavar="FILE",
+    help="Sizes of files: lines of path, size in bytes, bytes of the head (tags, pictures), seconds, with tabs between them.",
+)
+@click.option(
+    "--ext",
+    "extensions",
+    metavar="LIST",
+    help="Count these extensions only, as in mp3,m4a.  [default: those of sound and film]",
+)
+@click.option(
+    "--data-centres",
+    metavar="FILE",
+    help="A list of networks, one a line, instead of the program's own of five providers.",
+)
+@click.option(
+    "--by", type=click.Choice(["file", "day"]), default="file", show_default=True, help="What downloads are listed by."
+)
+@click.option(
+    "--top", type=click.IntRange(min=1), metavar="N", help="Show the first N rows only; a certificate has all."
+)
+@click.option(
+    "--tz",
+    "zone",
+    default="UTC",
+    show_default=True,
+    metavar="ZONE",
+    help="The zone of days, as Europe/Berlin or +05:30.",
+)
+@click.option(
+    "--from",
+    "first_day",
+    type=_DAY,
+    callback=_as_date,
+    metavar="DATE",
+    help="Count downloads that begin on this day or later.",
+)
+@click.option(
+    "--to",
+    "last_day",
+    type=_DAY,
+    callback=_as_date,
+    metavar="DATE",
+    help="Count downloads that begin on this day or before.",
+)
+@click.option(
+    "--left-out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write each request that is left out, with its rule: .tsv.",
+)
+@click.option(
+    "--certify",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the counts, the rules, the lists, fingerprints of the inputs and the command as JSON, so that anybody can count again.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help=f"Write the report to a file: {', '.join(ENDINGS)}."
+)
+@click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only.")
+def command(
+    inputs: Any,
+    window: str,
+    seconds: float,
+    whole: bool,
+    bit_rate: float,
+    episodes: str | None,
+    extensions: str | None,
+    data_centres: str | None,
+    by: str,
+    top: int | None,
+    zone: str,
+    first_day: date | None,
+    last_day: date | None,
+    left_out: Path | None,
+    certify: Path | None,
+    output: Path | None,
+    bare: bool,
+    quiet: bool,
+) -> None:
+    """Count podcast downloads and listeners in log FILEs, by the rules of IAB Tech Lab's Podcast Technical Measurement 2.3.
+
+    docs/explanation/downloads.md tells each rule. Exit code 1 if an input could not be read to its end; then nothing is certified.
+    """
+    from app.downloads.certificate import certificate, fingerprints, same_as_before
+    from app.downloads.counting import Plan, count
+    from app.downloads.episodes import read_episodes
+    from app.downloads.lists import open_lists
+    from app.downloads.rules import MEDIA, Asked
+    from app.reports.zones import zone_named
+
+    if first_day and last_day and last_day < first_day:
+        raise click.UsageError(f"--to {last_day} is before --from {first_day}")
+    chosen = frozenset(
+        name.strip().lower().lstrip(".") for name in (extensions or ",".join(MEDIA)).split(",") if name.strip()
+    )
+    with failing_in_words():
+        if output:
+            check_report_ending(output)
+        if left_out and left_out.suffix.lower() != ".tsv":
+            raise OutputError(f"{left_out}: name a file that ends with .tsv")
+        zone_named(zone)
+        asked = Asked(window, None if whole else seconds, bit_rate, chosen)
+        known = read_episodes(episodes) if episodes else {}
+        plan = Plan(
+            inputs.paths,
+            inputs.read,
+            asked,
+            open_lists(data_centres),
+            known,
+            by,
+            zone,
+            first_day,
+            last_day,
+            inputs.processes,
+        )
+    with failing_in_words(output_code=1):
+        files = fingerprints(plan.paths) if certify else []
+        lists = fingerprints([episodes]) if certify and episodes else []
+        with late_progress(quiet) as on_progress, _telling(left_out, plan.paths) as on_left_out:
+            found = count(plan._replace(on_progress=on_progress, on_left_out=on_left_out))
+            if found.errors and not found.lines:
+                raise InputError("\nError: ".join(found.errors))
+        if certify and not found.errors:
+            same_as_before([*files, *lists])
+            _write(certify, certificate(plan, found, files, lists, _again(plan, episodes, data_centres)))
+        write_report(_report(plan, found, top), output, bare=bare, formulas=settings().output_formulas)
+    if certify and found.errors:
+        found.errors.append(f"{certify} is not written: not every input could be read to its end")
+    said_errors(found.errors)
+
+
+def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[str]:
+    """The command that counts the same, with every choice said, defaults included."""
+    asked = plan.asked
+    words = ["python", "-m", "app", "downloads", *plan.paths, "--window", asked.window]
+    words += ["--whole"] if asked.seconds is None else ["--seconds", f"{asked.seconds:g}"]
+    words += [
+        "--bit-rate",
+        f"{asked.bit_rate_kbit:g}",
+        "--ext",
+        ",".join(sorted(asked.extensions)),
+        "--by",
+        plan.by,
+        "--tz",
+        plan.zone,
+    ]
+    options = plan.read.format_options
+    given = {
+        "--episodes": episodes,
+        "--data-centres": data_centres,
+        "--from": plan.first_day,
+        "--to": plan.last_day,
+        "--format": None if ":" in plan.read.format else plan.read.format,
+        "--bytes": options.bytes,
+    }
+    return words + [word for name, value in given.items() if value for word in (name, str(value))]
+
+
+@contextmanager
+def _telling(path: Path | None, inputs: Any) -> Iterator[Callable[[LeftOut], None] | None]:
+    """A function that writes one request that is left out; the file is whole or not there."""
+    if path is None:
+        with nullcontext():
+            yield None
+        return
+    formulas = settings().output_formulas
+    replacement = Replacement(path)
+    try:
+        with explained(path), replacement.path.open("w", encoding="utf-8", newline="") as file:
+            file.write("input\tbyte\ttime\trule\taddress\tagent\tfile\n")
+
+            def told(each: LeftOut) -> None:
+                texts = [writable(text or "") for text in (inputs[each.input], each.address, each.agent, each.file)]
+                name, address, agent, asked = [tsv_cell(text if formulas else harmless(text)) for text in texts]
+                file.write(
+                    f"{name}\t{each.position}\t{iso_time(each.time)}\t{each.rule}\t{address}\t{agent}\t{asked}\n"
+                )
+
+            yield told
+        replacement.commit()
+    finally:
+        replacement.discard()
+
+
+def _write(path: Path, data: bytes) -> None:
+    replacement = Replacement(path)
+    try:
+        with explained(path):
+            replacement.path.write_bytes(data)
+        replacement.commit()
+    finally:
+        replacement.discard()
+
+
+def _report(plan: Plan, found: Count, top: int | None) -> Report:
+    from app.downloads.counting import sorted_rows
+    from app.downloads.rules import RULES
+
+    asked = plan.asked
+    dropped, rejects = found.left_out.total(), found.rejects.total()
+    head: list[tuple[str, str | int]] = [("lines", found.lines), ("  head lines", found.heads), ("  rejects", rejects)]
+    head += [(f"    {reason}", number) for reason, number in sorted(found.rejects.items())]
+    head += [("  requests", found.requests), ("    in downloads", found.requests - dropped), ("    left out", dropped)]
+    head += [(f"      {rule}", found.left_out[rule]) for rule in RULES if found.left_out[rule]]
+    head += [("list", f"{each.name}, {each.entries:,} entries") for each in plan.lists.facts]
+    head += [("note", note) for note in found.notes]
+    threshold = "the whole file" if asked.seconds is None else f"{asked.seconds:g} seconds of sound"
+    windows = {
+        "day": f"on one calendar day ({plan.zone})",
+        "first_touch": "within 24 hours of the first",
+        "last_touch": "until 24 hours pass without one",
+    }
+    definitions = [
+        f"A download: the requests of one listener for one file {windows[asked.window]}, if they were sent {threshold}.",
+        "A listener: an address (of IPv6 its first 64 bits) together with a user agent.",
+        *(f"{rule}: {text}." for rule, text in RULES.items() if found.left_out[rule]),
+        "Counted after IAB Tech Lab Podcast Technical Measurement 2.3, 5.5.1 to 5.5.4; audited by nobody.",
+    ]
+    rows = [(key, row.downloads, row.listeners, row.requests) for key, row in islice(sorted_rows(found, plan.by), top)]
+    columns = (Column(plan.by, "text"), Column("downloads"), Column("listeners"), Column("requests"))
+    totals: list[tuple[str, str | int | float | None]] = [
+        ("downloads", found.downloads),
+        ("listeners", found.listeners),
+    ]
+    title = f"Downloads by {plan.by}: {len(rows):,} of {len(found.rows):,} rows"
+    return Report("downloads", title, head, definitions, columns, rows, totals, "downloads", plan.by == "day")

@@ -1,0 +1,201 @@
+"""`python -m app usage`: archive the usage log, check it, repair it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from app.archiving.check import Places, UsageReport
+    from app.settings import Settings
+
+__all__ = ["command"]
+
+_UNREACHABLE, _UNREADABLE = 4, 5
+
+
+@click.group("usage", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive."""
+
+
+def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--archive",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of the archive.  [default: usage in WEBLOGS_DATA_DIR]",
+    )(function)
+
+
+def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--spool",
+        "spools",
+        multiple=True,
+        type=click.Path(path_type=Path, file_okay=False, exists=True),
+        help="Spool folder of a service; may be given again.",
+    )(function)
+
+
+@command.command("archive")
+@_archive_option
+@click.option(
+    "--file-bytes",
+    default=100 << 20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="A file is full with messages of this size, before they are packed.",
+)
+@click.option(
+    "--interval",
+    "interval_s",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(min=0),
+    help="Seconds after which a file is closed although it is not full.",
+)
+@click.option("--once", is_flag=True, help="Archive all that is there, then end.")
+def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
+    """Write the topic usage into Parquet files, until SIGINT or SIGTERM. Several may run at a time.
+
+    A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
+    manifest cannot be read.
+    """
+    import time
+
+    from app.archiving.worker import Archiver, ArchiveRules
+    from app.process.exit import end_when_asked
+
+    end_when_asked()
+    with _ending() as own, _view(own) as view:
+        if view is None or not view.bounds(_topic()):
+            click.echo("there is no topic usage yet")
+            return
+        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s)
+        archiver = Archiver(view, _topic(), archive or own.data_dir / "usage", rules)
+        while True:
+            ends = archiver.run_once()
+            _let_trim(own, ends)
+            if once:
+                click.echo(
+                    "\n".join(f"partition {each}: archived up to {end - 1}" for each, end in ends.items() if end)
+                )
+                return
+            time.sleep(min(10.0, max(1.0, interval_s / 10)))
+
+
+@command.command("check")
+@_archive_option
+@_spool_option
+@click.option("--json", "as_json", is_flag=True, help="What is known of each producer as a line of JSON.")
+def check(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
+    """Name each record that is missing, doubled, late or altered, in the topic, the archive and the spools.
+
+    Exit code 0 if all is level, 1 if something differs, 2 if it cannot be told yet (a producer has no stop record, or records are on the
+    way), 4 if the broker is missing, 5 if a manifest cannot be read.
+    """
+    from app.archiving.check import check_usage
+
+    with _ending() as own, _view(own) as view:
+        report = check_usage(_places(own, view, archive, spools))
+        _tell(report, as_json)
+        sys.exit(report.exit_code)
+
+
+@command.command("repair")
+@_archive_option
+@_spool_option
+@click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
+def repair(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
+    """Write what the archive lacks into a new file, from the topic, then from the spools. Old files are not touched.
+
+    Then it checks again: exit codes as of `check`.
+    """
+    from app.archiving.check import repair_usage
+
+    with _ending() as own, _view(own) as view:
+        count, report = repair_usage(_places(own, view, archive, spools))
+        _tell(report, as_json)
+        click.echo(f"{count:,} records repaired", err=as_json)
+        sys.exit(report.exit_code)
+
+
+def _topic() -> str:
+    from app.flows.usage import USAGE_TOPIC
+
+    return USAGE_TOPIC
+
+
+@contextmanager
+def _ending() -> Iterator[Settings]:
+    """The settings; errors end the process with a sentence and their code."""
+    from app.errors import InputError, LogError, UnknownForm
+    from app.settings import settings
+
+    try:
+        yield settings()
+    except (InputError, UnknownForm) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_UNREADABLE)
+    except LogError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_UNREACHABLE)
+    except OSError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+@contextmanager
+def _view(own: Settings) -> Iterator[Any]:
+    from app.transports.broker_view import open_view
+
+    view = open_view(own)
+    if view is None:
+        yield None
+        return
+    with closing(view):
+        yield view
+
+
+def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[Path, ...]) -> Places:
+    from app.archiving.check import Places
+
+    there = view if view is not None and view.bounds(_topic()) else None
+    return Places(there, _topic(), archive or own.data_dir / "usage", spools)
+
+
+def _let_trim(own: Settings, ends: dict[int, int]) -> None:
+    """The embedded log may delete what is archived. Kafka deletes by its retention."""
+    if own.on_kafka:
+        return
+    from app.flows.registry import archive_group
+    from app.transports.embedded.file import log_path
+    from app.transports.embedded.log import EmbeddedLog
+
+    with closing(EmbeddedLog(log_path(own.broker), own.log_max_bytes, own.log_keep)) as log:
+        log.register_group(archive_group(own.flow_id), [_topic()])
+        log.commit(archive_group(own.flow_id), {(_topic(), partition): end for partition, end in ends.items()})
+
+
+def _tell(report: UsageReport, as_json: bool) -> None:
+    import json
+
+    from app.words import usage_lines, visible
+
+    if as_json:
+        for state in report.states:
+            click.echo(json.dumps(state._asdict() | {"held": [each._asdict() for each in state.held]}))
+        click.echo(json.dumps({"problems": report.problems, "waiting": report.waiting, "exit_code": report.exit_code}))
+        return
+    for line in (*report.problems, *report.waiting):
+        click.echo(visible(line))
+    for state in report.states:
+        for line in usage_lines(state):
+            click.echo(line)
+    words = {0: "level", 1: "there are differences", 2: "it cannot be told yet"}
+    click.echo(words[report.exit_code])

@@ -1,0 +1,251 @@
+"""Counts downloads in logs: reads them by the product's own parser, gathers what no rule leaves out, and counts it by listener.
+
+Memory is bounded: what is gathered goes to disk when it grows, and is read back one listener and file at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from app.domain.lines import ReadLines
+from app.domain.windows import DAY_S, Rules
+from app.downloads.lists import Lists
+from app.downloads.rules import Asked, Episode, Piece, Window, left_out, listener_of, piece_of, windows_of
+from app.errors import InputError
+from app.output.columns import iso_time
+from app.process.temporary_database import TemporaryDatabase
+from app.reducing.readers import Processes
+from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
+from app.reports.hits import extension_of, path_of
+from app.reports.zones import ZoneOffsets, day_number, zone_named
+from app.sources.files.beginning import ReadOptions
+from app.sources.identity.identifier import Identifier
+from app.sources.replay.source import open_source
+from app.words import writable
+
+__all__ = ["BY", "Count", "LeftOut", "Plan", "Row", "count", "sorted_rows"]
+
+BY = ("file", "day")
+_STRETCH_BYTES = 2 << 20
+_LATEST = 253_370_764_800.0
+"""9999-01-01, in place of the clock: a line that is in the future today must count alike in a year."""
+_TABLE = """CREATE TABLE pieces (address TEXT, agent TEXT, file TEXT, time REAL, lo INTEGER, hi INTEGER, sent INTEGER,
+answered_hi INTEGER, whole INTEGER, total INTEGER, input INTEGER, position INTEGER)"""
+_ADD = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_SORTED = "SELECT * FROM pieces ORDER BY address, agent, file, time, lo, hi, sent, input, position"
+
+
+class LeftOut(NamedTuple):
+    """A request that is no part of a download."""
+
+    input: int
+    """Number of the input."""
+    position: int
+    time: float
+    rule: str
+    address: str | None
+    agent: str | None
+    file: str | None
+
+
+class Plan(NamedTuple):
+    """What is counted, and how."""
+
+    paths: Sequence[str]
+    read: ReadOptions
+    asked: Asked
+    lists: Lists
+    episodes: Mapping[str, Episode] = {}
+    by: str = "file"
+    """One of BY."""
+    zone: str = "UTC"
+    first_day: date | None = None
+    last_day: date | None = None
+    """Inclusive, in the zone: downloads whose window begins in these days count."""
+    processes: int = 0
+    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
+    on_left_out: Callable[[LeftOut], object] | None = None
+
+
+@dataclass
+class Row:
+    """One file, or one day."""
+
+    downloads: int = 0
+    listeners: int = 0
+    """Addresses together with user agents that have a download there."""
+    requests: int = 0
+    """That are part of these downloads."""
+
+
+@dataclass
+class Count:
+    """What came out."""
+
+    lines: int = 0
+    heads: int = 0
+    requests: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Requests by rule."""
+    rows: defaultdict[str, Row] = field(default_factory=lambda: defaultdict(Row))
+    downloads: int = 0
+    listeners: int = 0
+    inputs: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class _Sifted(NamedTuple):
+    """Of a stretch."""
+
+    lines: int
+    heads: int
+    rejects: Counter[str]
+    requests: int
+    left_out: Counter[str]
+    told: list[tuple[Any, ...]]
+    """Fields of LeftOut behind `input`, if they are asked for."""
+    pieces: list[tuple[Any, ...]]
+    """Rows of the table without `input`."""
+
+
+class _Sifting:
+    """Applies the rules of single requests."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._reader = StretchReader(Rules())
+        self._lists, self._asked, self._tells = plan.lists, plan.asked, plan.on_left_out is not None
+
+    def read(self, stretch: Stretch) -> _Sifted:
+        sifted = _Sifted(0, 0, Counter(), 0, Counter(), [], [])
+        for read in self._reader.lines(stretch):
+            self._sift(read, sifted)
+            sifted = sifted._replace(
+                lines=sifted.lines + read.lines,
+                heads=sifted.heads + read.heads,
+                requests=sifted.requests + len(read.hits),
+            )
+            sifted.rejects.update(bad.reason for bad in read.rejects)
+        return sifted
+
+    def _sift(self, read: ReadLines, sifted: _Sifted) -> None:
+        for hit, position in zip(read.hits, read.positions, strict=True):
+            request = hit[3]
+            file = path_of(request)
+            rule = left_out(hit, file, extension_of(request), self._lists, self._asked)
+            if rule:
+                sifted.left_out[rule] += 1
+                if self._tells:
+                    sifted.told.append((position, hit[0], rule, hit[1], hit[2], file))
+            else:
+                piece = piece_of(hit)
+                sifted.pieces.append((*map(writable, (*listener_of(hit), file or "")), *piece[:-1], position))
+
+    def packed(self, result: _Sifted) -> object:
+        return tuple(result)
+
+    def unpacked(self, packed: Any) -> _Sifted:
+        return _Sifted(*packed)
+
+
+def count(plan: Plan) -> Count:
+    """Downloads in all inputs. What cannot be read (to its end) is noted in `errors`; what was good before counts.
+
+    The clock decides nothing. Raises SettingsError for a zone that there is not.
+    """
+    found = Count()
+    days = _Days(plan)
+    with TemporaryDatabase(_TABLE) as database:
+        _read(plan, database, found)
+        _count(plan, days, database, found)
+    return found
+
+
+def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+    identifier = Identifier()
+    with Processes(_Sifting(plan), plan.processes) as processes:
+        for number, path in enumerate(plan.paths):
+            found.inputs.append(path)
+            try:
+                with open_source(path, identifier, plan.read) as opened:
+                    source = opened.source
+                    if source is None or opened.already_sent:
+                        found.notes.append(f"{path}: {'the same lines are in another input' if source else 'no lines'}")
+                        continue
+                    if source.note:
+                        found.notes.append(source.note)
+                    reading = Reading(source.id, source.format.name, source.format_options, _LATEST, False, None)
+                    for sifted in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
+                        _take(sifted, number, plan, database, found)
+                        plan.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
+            except InputError as error:
+                found.errors.append(str(error))
+
+
+def _take(sifted: _Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+    found.lines += sifted.lines
+    found.heads += sifted.heads
+    found.requests += sifted.requests
+    found.rejects.update(sifted.rejects)
+    found.left_out.update(sifted.left_out)
+    database.add(_ADD, ((*piece[:-1], number, piece[-1]) for piece in sifted.pieces))
+    if plan.on_left_out is not None:
+        for told in sifted.told:
+            plan.on_left_out(LeftOut(number, *told))
+
+
+class _Days(dict[float, int]):
+    """Time -> number of its day in the zone of the plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._zone = ZoneOffsets(zone_named(plan.zone))
+        self._first = -math.inf if plan.first_day is None else day_number(plan.first_day)
+        self._last = math.inf if plan.last_day is None else day_number(plan.last_day)
+
+    def __missing__(self, time: float) -> int:
+        return math.floor((time + self._zone.at(time)) / DAY_S)
+
+    def is_in_period(self, time: float) -> bool:
+        return self._first <= self[time] <= self._last
+
+    def text(self, time: float) -> str:
+        return iso_time(self[time] * DAY_S).partition("T")[0]
+
+
+def _count(plan: Plan, days: _Days, database: TemporaryDatabase, found: Count) -> None:
+    for _, rows in groupby(database.rows(_SORTED), lambda row: row[:2]):
+        keys: set[str] = set()
+        for (address, agent, file), some in groupby(rows, lambda row: row[:3]):
+            pieces = [Piece._make((*row[3:10], row[10:12])) for row in some]
+            for window in windows_of(pieces, plan.episodes.get(file, Episode()), plan.asked, days):
+                rule = window.rule if days.is_in_period(window.first) else "period"
+                if rule:
+                    _leave_out(window, rule, (address, agent, file), plan, found)
+                    continue
+                key = file if plan.by == "file" else days.text(window.first)
+                keys.add(key)
+                found.downloads += 1
+                found.rows[key].downloads += 1
+                found.rows[key].requests += len(window.pieces)
+        found.listeners += bool(keys)
+        for key in keys:
+            found.rows[key].listeners += 1
+
+
+def _leave_out(window: Window, rule: str, key: tuple[str, str, str], plan: Plan, found: Count) -> None:
+    found.left_out[rule] += len(window.pieces)
+    if plan.on_left_out is not None:
+        for piece in window.pieces:
+            plan.on_left_out(LeftOut(*piece.place, piece.time, rule, *key))
+
+
+def sorted_rows(found: Count, by: str) -> Iterator[tuple[str, Row]]:
+    """Days in order; files by downloads, then by name."""
+    return iter(sorted(found.rows.items(), key=lambda row: (row[0],) if by == "day" else (-row[1].downloads, row[0])))

@@ -1,0 +1,154 @@
+"""`usage check` names each record and each file; `usage repair` brings back what the topic or a spool still has."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.usage.log import UsageLog
+from app.usage.options import UsageOptions
+from tests.archiving.world import World, record
+
+ROOT = Path(__file__).resolve().parents[2]
+P1 = [record("p1", seq, f"u{seq}") for seq in range(1, 12)] + [record("p1", 12, kind="stop")]
+P2 = [record("p2", seq) for seq in range(1, 7)] + [record("p2", 7, kind="stop")]
+
+
+def test_lost_and_late_records_of_two_producers_are_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send([one for one in P1 if one.seq not in (5, 6, 11)] + [P1[9]])
+    world.send([P2[at - 1] for at in (1, 2, 4, 3, 5, 6, 7)], at_once=1)
+    world.archived()
+    assert world.lines() == [
+        "archive: p1 missing 5-6 and 11",
+        "topic: p1 missing 5-6 and 11",
+        "topic: p1 doubled 10",
+        "archive: p1 9 of 12",
+        "topic: p1 9 of 12",
+        "archive: p2 order 4 before 3",
+        "topic: p2 order 4 before 3",
+        "archive: p2 7 of 7",
+        "topic: p2 7 of 7",
+    ]
+    assert world.check().exit_code == 1
+
+
+@pytest.mark.parametrize("fault", ["gone", "altered"])
+def test_a_file_that_is_gone_or_altered_is_named_and_repaired_from_the_topic_into_a_new_file(
+    tmp_path: Path, fault: str
+) -> None:
+    world = World(tmp_path)
+    world.send(P1 + P2)
+    world.archived()
+    done = max(world.files, key=lambda each: each.rows)
+    path = world.archive / done.file
+    whole = path.read_bytes()
+    if fault == "gone":
+        path.unlink()
+        why = "is gone"
+    else:
+        path.write_bytes(whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
+        why = "was altered: its SHA-256 is not that of its manifest"
+    assert world.lines()[0] == f"{done.file} {why}; it held {done.rows} records"
+    assert world.check().exit_code == 1
+    before = path.read_bytes() if path.exists() else None
+    count, report = world.repair()
+    assert (count, report.exit_code, report.problems) == (done.rows, 0, [])
+    assert (path.read_bytes() if path.exists() else None) == before
+    assert world.repair()[0] == 0 and world.check().exit_code == 0
+
+
+def spooled(folder: Path, count: int) -> list[int]:
+    log = UsageLog(UsageOptions(service="shop", spool=folder, machine="m1"))
+    numbers = [log.record("request", user_id="u") for _ in range(count)]
+    assert log.stop()
+    return numbers
+
+
+def test_what_only_a_spool_has_is_on_the_way_if_it_was_not_sent_and_missing_if_it_was(tmp_path: Path) -> None:
+    world, spool = World(tmp_path), tmp_path / "spool"
+    world.send(P1)
+    world.archived()
+    spooled(spool, 3)
+    report = world.check(spool)
+    assert report.exit_code == 2
+    assert any(line.endswith(" on the way 1-5") and line.startswith("archive: ") for line in world.lines(spool))
+    (folder,) = spool.iterdir()
+    (folder / "sent").write_text(json.dumps([1, 1, 1 << 30]))
+    assert world.check(spool).exit_code == 1
+    assert any(line.endswith(" missing 1-5") and line.startswith("archive: ") for line in world.lines(spool))
+    count, report = world.repair(spool)
+    assert count == 5
+    assert not any(held.missing for state in report.states for held in state.held if held.side == "archive")
+
+
+def test_a_segment_of_a_spool_that_was_altered_is_named(tmp_path: Path) -> None:
+    world, spool = World(tmp_path), tmp_path / "spool"
+    world.send(P1)
+    world.archived()
+    spooled(spool, 3)
+    (path,) = spool.rglob("*.seg")
+    data = path.read_bytes()
+    path.write_bytes(data[:200] + bytes([data[200] ^ 1]) + data[201:])
+    assert any(line.startswith(f"{path} is damaged from byte ") for line in world.lines(spool))
+
+
+def test_after_a_kill_the_mark_in_the_spool_names_what_was_in_memory(tmp_path: Path) -> None:
+    world, spool = World(tmp_path), tmp_path / "spool"
+    world.send(P1)
+    world.archived()
+    program = (
+        "import os, signal, sys, time; from pathlib import Path; from app.usage.log import UsageLog; from app.usage.options import UsageOptions\n"
+        "log = UsageLog(UsageOptions(service='shop', spool=Path(sys.argv[1]), machine='m1'))\n"
+        "log.record('request', user_id='u'); time.sleep(0.5); [log.record('request', user_id='u') for _ in range(1000)]\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(spool)], cwd=ROOT, check=False)
+    (state,) = [state for state in world.check(spool).states if state.producer.startswith("shop@")]
+    assert state.tail is None and state.made >= 1002
+    archive = state.held[0]
+    assert archive.missing and archive.missing[-1][1] == state.made
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    environment = os.environ | {"WEBLOGS_BROKER": f"sqlite:///{folder}/log.db", "WEBLOGS_DATA_DIR": str(folder)}
+    done = subprocess.run(
+        [sys.executable, "-m", "app", "usage", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout
+
+
+def test_the_commands_archive_check_and_repair(tmp_path: Path) -> None:
+    assert run(tmp_path, "archive", "--once") == "there is no topic usage yet\n"
+    world = World(tmp_path)
+    world.archive = tmp_path / "usage"
+    world.send(P1 + P2)
+    assert "p1@m/1 on the way 1-12" in run(tmp_path, "check", code=2)
+    assert "archived up to" in run(tmp_path, "archive", "--once")
+    assert run(tmp_path, "check").splitlines()[-1] == "level"
+    (world.archive / max(world.files, key=lambda each: each.rows).file).unlink()
+    assert "is gone" in run(tmp_path, "check", code=1)
+    last = json.loads(run(tmp_path, "check", "--json", code=1).splitlines()[-1])
+    assert last["exit_code"] == 1 and len(last["problems"]) == 1
+    assert "records repaired" in run(tmp_path, "repair")
+    assert run(tmp_path, "check").splitlines()[-1] == "level"
+
+
+def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.archive = tmp_path / "usage"
+    world.send(P1)
+    world.archived()
+    next((world.archive / "manifests").rglob("*.done.json")).write_text("{")
+    run(tmp_path, "check", code=5)

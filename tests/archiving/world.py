@@ -1,0 +1,77 @@
+"""A topic `usage` on a real embedded log, with records of two producers, and an archive of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.archiving.check import Places, UsageReport, check_usage, repair_usage
+from app.archiving.manifests import Done, Manifests
+from app.archiving.parquet import read_archive
+from app.archiving.worker import Archiver, ArchiveRules
+from app.domain.usage.records import UsageRecord, sealed
+from app.settings import Settings
+from app.transports.broker_view import BrokerView, open_view
+from app.usage.brokers import EmbeddedUsageBroker
+from app.usage.options import UsageOptions
+from app.usage.sending import packed_record
+from app.words import usage_lines
+
+__all__ = ["NOW", "World", "record"]
+
+NOW = 4_000_000_000.0
+"""Later than every message: a file with less than enough is closed."""
+
+
+def record(producer: str, seq: int, user: str = "u", kind: str = "request", **fields: Any) -> UsageRecord:
+    one = UsageRecord(kind, producer, "m", "1", seq, 3600.0 + seq, 7, "", user_id=None if kind == "stop" else user)
+    return sealed(one._replace(**fields))
+
+
+class World:
+    """Blocking."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.archive = folder, folder / "archive"
+        self.address = f"sqlite:///{folder}/log.db"
+        self.rules = ArchiveRules(interval_s=0.0)
+
+    def send(self, records: Sequence[UsageRecord], at_once: int = 1000) -> None:
+        with closing(EmbeddedUsageBroker(UsageOptions(service="s", spool=self.folder, broker=self.address))) as broker:
+            for at in range(0, len(records), at_once):
+                broker.send([packed_record(one) for one in records[at : at + at_once]])
+
+    @contextmanager
+    def view(self) -> Iterator[BrokerView]:
+        found = open_view(Settings(broker=self.address))
+        assert found is not None
+        with closing(found):
+            yield found
+
+    def archived(self, **rules: Any) -> dict[int, int]:
+        with self.view() as view:
+            return Archiver(view, "usage", self.archive, self.rules._replace(**rules)).run_once(NOW)
+
+    @property
+    def files(self) -> list[Done]:
+        manifests = Manifests(self.archive)
+        every = [manifests.done(each) for partition in manifests.partitions() for each in manifests.of(partition)]
+        return [done for done in every if done is not None]
+
+    def records(self) -> list[UsageRecord]:
+        return [one for done in self.files for one in read_archive(self.archive / done.file)]
+
+    def check(self, *spools: Path) -> UsageReport:
+        with self.view() as view:
+            return check_usage(Places(view, "usage", self.archive, spools))
+
+    def repair(self, *spools: Path) -> tuple[int, UsageReport]:
+        with self.view() as view:
+            return repair_usage(Places(view, "usage", self.archive, spools))
+
+    def lines(self, *spools: Path) -> list[str]:
+        report = self.check(*spools)
+        told = [line for state in report.states for line in usage_lines(state)]
+        return [*report.problems, *report.waiting, *(line.replace("@m/1", "") for line in told)]

@@ -1,0 +1,84 @@
+"""Secrets never leave the request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.usage.masking import Masking
+
+MASKING = Masking(["Customer-No"])
+SECRET = "hunter2hunter2"
+NAMES = [
+    "password",
+    "user[password]",
+    "Old-Password",
+    "api_key",
+    "X-API-Key",
+    "access_token",
+    "sessionid",
+    "Signature",
+    "customer_no",
+    "pwd",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_value_with_a_secret_name_is_masked_everywhere(name: str) -> None:
+    assert SECRET not in MASKING.uri(f"/a?b=1&{name}={SECRET}&c=2")
+    assert SECRET not in str(MASKING.body("application/x-www-form-urlencoded", f"{name}={SECRET}".encode(), 1000))
+    nested = json.dumps({"a": [{"b": {name: [SECRET]}}]}).encode()
+    assert SECRET not in str(MASKING.body("application/json; charset=utf-8", nested, 1000))
+
+
+@pytest.mark.parametrize("name", ["keyboard", "q", "author", "page", "passenger"])
+def test_other_values_stay(name: str) -> None:
+    assert MASKING.uri(f"/a?{name}=x%20y&z") == f"/a?{name}=x%20y&z"
+
+
+def test_a_name_that_is_written_with_percent_signs_is_known() -> None:
+    assert SECRET not in MASKING.uri(f"/a?pass%77ord={SECRET}")
+
+
+def test_a_login_in_an_absolute_uri_is_masked() -> None:
+    assert MASKING.uri(f"http://ada:{SECRET}@host/a?b=1") == "http://(secret)@host/a?b=1"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/plain", b"password=x"),
+        ("", b"{}"),
+        ("application/json", b'{"a": '),
+        ("application/json", b"\xff"),
+        ("application/json", b"[" * 100_000),
+        ("multipart/form-data; boundary=x", b"--x"),
+    ],
+)
+def test_a_body_that_nobody_can_look_through_is_left_out(kind: str, body: bytes) -> None:
+    assert MASKING.body(kind, body, 1000) is None
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*NAMES, "name", "q"]), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+
+
+def without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: "(secret)" if name in NAMES else without_secrets(inner) for name, inner in value.items()}
+    return [without_secrets(inner) for inner in value] if isinstance(value, list) else value
+
+
+@given(JSON)
+def test_json_keeps_its_shape_and_all_that_is_not_secret(value: Any) -> None:
+    masked = MASKING.body("application/json", json.dumps(value).encode(), 1 << 20)
+    assert masked is not None and json.loads(masked) == without_secrets(value)
