@@ -154,7 +154,7 @@ def index_tables(
             for number in range(file.num_row_groups):
                 yield put_together([file.read_row_group(number, wanted, use_threads=False)])
                 on_progress(path, size * (number + 1) // file.num_row_groups, size)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # pyarrow's errors are among these
         raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
