@@ -83,9 +83,13 @@ run-standalone-app-debug: $(READY) ## The same. Also prints each delivery that i
 	@$(PY) -m app playbacks --debug
 
 # On the servers of `make services` or `make kafka-elk`; what is set in the environment goes before.
-ON_ES := WEBLOGS_BROKER=$(or $(WEBLOGS_BROKER),kafka://127.0.0.1:9092) WEBLOGS_STORES=elasticsearch
+# What .env names is used, so that `check`, the client and `candidates` look where this worker writes.
+named = $(or $($(1)),$(shell grep -s '^$(1)=.' .env))
+ON_ES := $(if $(call named,WEBLOGS_BROKER),,WEBLOGS_BROKER=kafka://127.0.0.1:9092) $(if $(call named,WEBLOGS_STORES),,WEBLOGS_STORES=elasticsearch)
+TELL_ES = $(if $(strip $(ON_ES)),@echo 'Other commands look there with these in .env: $(strip $(ON_ES))')
 
 run-es-app: $(READY) ## Start a worker on Kafka and Elasticsearch: creates missing topics and indices, then runs until Ctrl-C
+	$(TELL_ES)
 	$(ON_ES) $(PY) -m app init
 	$(ON_ES) $(PY) -m faust -A app worker
 

@@ -154,5 +154,13 @@ class UnknownStoreForm(UnknownForm, StoreRefused):
     """A store, or a record in it, has a form that this program does not know."""
 
 
+class OtherShape(UnknownStoreForm):
+    """A table or index has our name and not our fields."""
+
+    def __init__(self, told: str) -> None:
+        self.is_newer = False
+        WeblogsError.__init__(self, told)
+
+
 class WorkerError(WeblogsError):
     """The worker that a command started does not run, or makes no progress."""

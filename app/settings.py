@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 from dotenv import dotenv_values
 
+from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats import FORMATS, is_format_string
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
@@ -141,6 +142,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " one that is not in them. Empty: loopback and private networks."
         ),
     ] = ""
+    fields: Annotated[
+        str,
+        _says(
+            "Optional fields that raw hits keep, if the line has them, comma-separated. Empty: none; fewer are faster."
+        ),
+    ] = ",".join(EXTRAS)
     query: Annotated[
         str,
         _says(
@@ -236,7 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=1 << 20,
             le=1 << 30,
         ),
-    ] = 8 << 20
+    ] = 4 << 20
     # -- the embedded log
     log_keep: Annotated[
         float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)
@@ -355,6 +362,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             clients(self.trusted_proxies)
         except ValueError as error:
             raise SettingsError(f"{PREFIX}TRUSTED_PROXIES={self.trusted_proxies!r}: {error}") from None
+        try:
+            chosen_extras(self.fields)
+        except ValueError as error:
+            raise SettingsError(f"{PREFIX}FIELDS={self.fields!r}: {error}") from None
         try:
             query_rule(self.query)
         except ValueError as error:
@@ -511,14 +522,16 @@ def load(environ: Mapping[str, str]) -> Settings:
     secret = {row.name: row for row in rows() if row.secret}
     keep_secret(str(text) for name, text in values.items() if PREFIX + name.upper() in secret)
     for name, text in values.items():
+        variable = PREFIX + name.upper()
+        given = f"{variable}={MASK if variable in secret else repr(str(text))}"
         try:
             checked[name] = msgspec.convert(text, hints[name], strict=False)
         except msgspec.ValidationError as error:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}={MASK if PREFIX + name.upper() in secret else repr(str(text))}: {error}. {_meta(hints[name]).description}"
-            ) from None
+            raise SettingsError(f"{given}: {error}. {_meta(hints[name]).description}") from None
         if wrong := _wrong(checked[name], _extra(_meta(hints[name]))["addresses"]):
-            raise SettingsError(f"{PREFIX}{name.upper()}={str(text)!r}: {wrong}. {_meta(hints[name]).description}")
+            raise SettingsError(f"{given}: {wrong}. {_meta(hints[name]).description}")
+        if name.endswith("_token") and text != str(text).strip():
+            raise SettingsError(f"{given}: it begins or ends with a space, which no client can send")
     return Settings(**checked)
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "age_text",
     "bytes_text",
     "clocks_text",
+    "complete_text",
     "count_text",
     "counted_text",
     "evidence_text",
@@ -314,6 +315,18 @@ def evidence_text(evidence: str) -> str:
     ('byte counts', 'other')
     """
     return EVIDENCE.get(evidence, visible(evidence))
+
+
+def complete_text(complete: Mapping[str, int]) -> str:
+    """What complete deliveries rest on, from their numbers by evidence; empty if there are none.
+
+    >>> complete_text({"ranges": 1200, "learned": 3})
+    'Complete: 1,200 by byte ranges, 3 by a learned size.'
+    """
+    named = {"ranges": "by byte ranges"} | {name: label.removeprefix("of them ") for name, label in COMPLETE_BY.items()}
+    names = [*named, *sorted(set(complete) - set(named))]
+    parts = [f"{count_text(complete[name])} {named.get(name, visible(name))}" for name in names if complete.get(name)]
+    return f"Complete: {', '.join(parts)}." if parts else ""
 
 
 def resumed_text(doubtful: Sequence[Sequence[int]], limit: int | None = None) -> str:

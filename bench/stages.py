@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from app.domain.formats import FormatOptions
 from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.engine.partition import MemoryPart
@@ -52,11 +53,13 @@ def chunks(data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
         at = end
 
 
-def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool) -> tuple[int, int, dict[str, float]]:
+def run(
+    data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool, fields: str = ""
+) -> tuple[int, int, dict[str, float]]:
     """Lines, distinct keys and the seconds of CPU of each stage."""
     own, stages = settings(), Stages()
     stage = stages.stage
-    tokenizer = Tokenizer(partitions, form, columns_from_bytes=0 if columns else NEVER)
+    tokenizer = Tokenizer(partitions, form, FormatOptions(fields=fields), columns_from_bytes=0 if columns else NEVER)
     merger = Merger(
         Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes
     )
@@ -101,13 +104,14 @@ def run(data: bytes, form: str, chunk_bytes: int, partitions: int, columns: bool
 @click.option("--chunk-bytes", default=512 << 10, show_default=True, help="Size of a message of lines.")
 @click.option("--partitions", default=8, show_default=True)
 @click.option("--format", "form", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True)
-def main(lines: int, chunk_bytes: int, partitions: int, form: str) -> None:
+@click.option("--fields", default="", help="Optional fields that hits keep, as in WEBLOGS_FIELDS.")
+def main(lines: int, chunk_bytes: int, partitions: int, form: str, fields: str) -> None:
     """CPU of each stage, lines as rows beside lines as columns."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         data = simulated(Path(name), lines, form).path.read_bytes()
-    run(data[: 1 << 20], form, chunk_bytes, partitions, True)  # loads the libraries
-    counted, keys, rows = run(data, form, chunk_bytes, partitions, False)
-    counted_too, keys_too, columns = run(data, form, chunk_bytes, partitions, True)
+    run(data[: 1 << 20], form, chunk_bytes, partitions, True, fields)  # loads the libraries
+    counted, keys, rows = run(data, form, chunk_bytes, partitions, False, fields)
+    counted_too, keys_too, columns = run(data, form, chunk_bytes, partitions, True, fields)
     assert (counted, keys) == (counted_too, keys_too)
     click.echo(f"{counted:,} lines, {keys:,} keys; CPU in µs a line")
     table = Table("stage", "rows", "columns", box=None)

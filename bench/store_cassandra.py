@@ -57,6 +57,7 @@ def make_hits(count: int, source: str) -> list[Hit]:
                 500_000,
                 None,
                 0,
+                {},
                 ids(n),
                 source,
                 n * 200,

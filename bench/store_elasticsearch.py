@@ -48,6 +48,7 @@ def _hits(count: int) -> list[Hit]:
                 65536,
                 10**9,
                 0,
+                {},
                 id_of(position),
                 "bench",
                 position,

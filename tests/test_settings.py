@@ -139,3 +139,19 @@ def test_text_of_others_cannot_look_like_a_record_of_the_log() -> None:
     lines = TextFormatter().format(record).split("\n")
     assert [line for line in lines if re.match(r"\d{4}-", line)] == lines[:1]
     assert "\x1b" not in "".join(lines) and "\r" not in "".join(lines)
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if row.secret], ids=lambda row: row.name)
+def test_a_secret_with_a_line_end_is_refused_without_being_shown(row: SettingRow) -> None:
+    for secret in ("s3cret-of-somebody\n", "\x1bs3cret-of-somebody", "s3cret-of-somebody\ud800"):
+        with pytest.raises(SettingsError) as told:
+            load({row.name: secret})
+        assert row.name in str(told.value) and "s3cret" not in str(told.value)
+
+
+@pytest.mark.parametrize("name", ["WEBLOGS_WEB_TOKEN", "WEBLOGS_WEB_WRITE_TOKEN", "WEBLOGS_ADMIN_TOKEN"])
+def test_a_token_that_no_client_can_send_is_refused(name: str) -> None:
+    for token in (" " * 20, "t0ken-of-those-who-read ", " t0ken-of-those-who-read"):
+        with pytest.raises(SettingsError, match=name) as told:
+            load({name: token})
+        assert "t0ken" not in str(told.value)

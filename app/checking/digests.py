@@ -89,10 +89,13 @@ def _digest(fields: Iterable[Any]) -> int:
 def hit_digest(hit: Hit) -> int:
     """64 bits of a whole hit.
 
-    >>> hit = Hit(1, None, None, None, "GET", 200, None, None, 5, None, 0, "00" * 16, "s", 0)
+    >>> hit = Hit(1, None, None, None, "GET", 200, None, None, 5, None, 0, {}, "00" * 16, "s", 0)
     >>> hit_digest(hit) == hit_digest(hit._replace(time=1.0)), hit_digest(hit) == hit_digest(hit._replace(bytes_sent=6))
     (True, False)
     """
+    extras = hit.extras
+    if len(extras) > 1:  # stores give them in orders of their own
+        hit = hit._replace(extras=dict(sorted(extras.items())))
     return _digest((hit[0] + 0.0, *hit[1:]))
 
 
@@ -103,7 +106,7 @@ def reject_digest(reject: Reject) -> int:
 
 def hit_bucket(hit: Hit, partitions: int) -> Bucket:
     """Event hour and the partition that its key belongs to."""
-    return _hour(hit[0]), partition_of(hit[1], hit[2], hit[3], hit[11], partitions)
+    return _hour(hit[0]), partition_of(hit[1], hit[2], hit[3], hit.raw_id, partitions)
 
 
 def reject_bucket(reject: Reject, partitions: int) -> Bucket:

@@ -44,7 +44,11 @@ async def _hits(view: TopicView, held: TopicSpans | None, partitions: int) -> As
         for group in groups:
             hits = hits_of_groups([group])
             if held is not None and hits:
-                _note(held, [(hit[12], hit_bucket(hit, partitions)[1], hit[13]) for hit in hits], not group.unordered)
+                _note(
+                    held,
+                    [(hit.source, hit_bucket(hit, partitions)[1], hit.position) for hit in hits],
+                    not group.unordered,
+                )
             yield hits
 
 

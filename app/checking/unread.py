@@ -13,6 +13,7 @@ import numpy as np
 
 from app.checking.report import Difference, Report
 from app.checking.shares import Share, TooMany, by_shares
+from app.domain.fields import HIT
 from app.errors import UnknownForm
 from app.flows.deliveries import LINES, REJECTS, TOKENS
 from app.flows.registry import progress_topic
@@ -33,6 +34,7 @@ __all__ = ["compare_lines", "report_losses"]
 MOST_LINES = 8_000_000
 """Lines whose ids are kept at a time: about 200 MB."""
 _MASK = (1 << 64) - 1
+_RAW_ID = HIT.at["raw_id"]
 
 
 def report_losses(reader: BrokerView, settings: Settings, report: Report) -> list[Loss]:
@@ -135,7 +137,7 @@ class _LineComparison:
             tokenized = tokenizer.tokenize([lines])
             before = len(ids)
             groups = (group for token in tokenized.tokens.values() for group in token.groups)
-            self._take(ids, (hit[11] for group in groups for hit in group.hits()), share)
+            self._take(ids, (hit[_RAW_ID] for group in groups for hit in group.hits()), share)
             self._take(ids, (reject.raw_id for reject in tokenized.rejects), share)
             if len(ids) > before:
                 messages.append((each.partition, each.offset))
@@ -150,7 +152,7 @@ class _LineComparison:
                 try:
                     if topic == TOKENS:
                         groups = decode_tokens(value).groups
-                        self._take(ids, (hit[11] for group in groups for hit in group.hits()), share)
+                        self._take(ids, (hit[_RAW_ID] for group in groups for hit in group.hits()), share)
                     else:
                         self._take(ids, (reject.raw_id for reject in decode_rejects(value)), share)
                 except (DamagedMessage, UnknownForm):

@@ -61,7 +61,10 @@ def list_() -> None:
     """Print id and name, tab-separated, from the first store of the settings."""
     found = _on_each(lambda store: store.ledgers.names("candidates"))[0]
     if not found:
-        click.echo("No candidate was added: the demo list 1 to 3 is in force.", err=True)
+        name = settings().store_names[0]
+        click.echo(
+            f"No candidate was added to the store {name} (WEBLOGS_STORES): the demo list 1 to 3 is in force.", err=True
+        )
     for number, name in sorted(found.items(), key=lambda item: int(item[0])):
         click.echo(f"{number}\t{harmless(name)}")
 

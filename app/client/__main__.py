@@ -142,6 +142,9 @@ def _run(asked: argparse.Namespace) -> tuple[int, str]:
         return code, error_json(str(error)) if asked.json else ""
     if isinstance(found, list):
         return Exit.USAGE, keys_json(found) if asked.json else keys_text(found)
+    if found.exit is Exit.NOTHING_KNOWN:
+        name = asked.store or next(iter(settings().store_names), "sqlite")
+        print(f"client: asked the store {name}; WEBLOGS_STORES, in .env too, or --store names another", file=sys.stderr)
     given = asked.key if asked.key is not None else "_".join((asked.ip_address, asked.user_agent, asked.request))
     return found.exit, answer_json(found, given) if asked.json else answer_text(found, given)
 

@@ -75,7 +75,7 @@ def _section(title: str, lines: Iterable[str]) -> str:
 def _hit_line(hit: Hit) -> str:
     asked = "no range" if hit.lo is None else f"{hit.lo}-{hit.hi}"
     sent = "" if hit.bytes_sent is None else f", {bytes_text(hit.bytes_sent)} sent"
-    as_logged = "" if hit.asked is None else f", logged as {visible(hit.asked)}"
+    as_logged = "" if hit.logged_request is None else f", logged as {visible(hit.logged_request)}"
     return f"{time_text(hit.time)}  {hit.status}  {asked}{sent}{as_logged}"
 
 

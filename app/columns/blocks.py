@@ -20,7 +20,7 @@ from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "line_bounds",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "coded_texts", "column_of", "line_bounds",
     "numbers_of", "of_length", "plain_line_ends", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
@@ -53,6 +53,18 @@ class Texts(NamedTuple):
         return Texts(self.codes[lines], self.values)
 
 
+class Extras(NamedTuple):
+    """The optional fields of each line."""
+
+    codes: NDArray[np.integer[Any]]
+    """The number of each line's."""
+    all_extras: list[dict[str, str]]
+
+    def of(self, lines: NDArray[Any]) -> Extras:
+        """Those of some lines."""
+        return Extras(self.codes[lines], self.all_extras)
+
+
 class LineColumns(NamedTuple):
     """A chunk of lines. The arrays hold, line by line, the hits that were read here: all, or those with status 200 or 206."""
 
@@ -81,6 +93,8 @@ class LineColumns(NamedTuple):
     """HitFlag; None where no hit has one that counts."""
     unread: dict[str, int] = {}
     """What was passed over in the lines read here: a sentence and how many times."""
+    extras: Extras | None = None
+    """Optional fields; None where no hit has some."""
 
     @property
     def lines(self) -> int:
@@ -200,12 +214,13 @@ def assembled(
     every_status: bool = False,
     options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
+    extras: Extras | None = None,
 ) -> LineColumns:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
     A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
-    client, agent, request = (_distinct(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
+    client, agent, request = (coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     other = _read_others(block, at[plain], parse)
     positions = block.starts + np.int64(block.position)
@@ -232,6 +247,7 @@ def assembled(
         None if total is None else total[counts],
         flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
+        None if extras is None else extras.of(counts),
     )
 
 
@@ -250,7 +266,7 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return False
 
 
-def _distinct(column: pa.BinaryArray) -> Texts:
+def coded_texts(column: pa.BinaryArray) -> Texts:
     encoded = column.dictionary_encode()
     return Texts(encoded.indices.to_numpy(), encoded.dictionary)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.columns.blocks import LineColumns
+from app.columns.blocks import Extras, LineColumns
 from app.columns.groups import Groups
 from app.columns.keys import KeyNames, ListedKeys, TextKeys
 from app.columns.parts import added
@@ -47,6 +47,8 @@ class HitColumns(NamedTuple):
     """Size of the whole file."""
     flags: Ints | None
     """HitFlag of the protocol, and of what the bytes are; None if no hit has one."""
+    extras: Extras | None = None
+    """Optional fields; None if no hit has some, or if nobody asks for them here."""
 
     @classmethod
     def of_lines(cls, blocks: Sequence[LineColumns]) -> HitColumns:
@@ -65,7 +67,8 @@ class HitColumns(NamedTuple):
             flags = np.concatenate(
                 [np.zeros(len(block.times), np.int64) if block.flags is None else block.flags for block in blocks]
             )
-        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total, flags)
+        extras = blocks[0].extras if len(blocks) == 1 else None  # several are merged, and never become a message
+        return cls(keys, keys.codes, times, positions, statuses, lo, hi, sent, total, flags, extras)
 
     @classmethod
     def from_message(cls, blocks: Sequence[PackedHits]) -> HitColumns:
@@ -111,6 +114,7 @@ class HitColumns(NamedTuple):
                 None if self.sent is None else self.sent[rows],
                 None if self.total is None else self.total[rows],
                 None if self.flags is None else self.flags[rows],
+                None if self.extras is None else self.extras.of(rows),
             )
         return found
 
@@ -135,6 +139,7 @@ class HitColumns(NamedTuple):
             b"" if self.sent is None else self.sent.astype("<i8").tobytes(),
             b"" if self.total is None else self.total.astype("<i8").tobytes(),
             b"" if self.flags is None or not self.flags.any() else self.flags.astype("<u2").tobytes(),
+            *([], b"") if self.extras is None else _packed(self.extras),
         )
 
     @property
@@ -187,6 +192,13 @@ def _listed(blocks: Sequence[PackedHits]) -> tuple[ListedKeys, Ints]:
         found.append(np.array([numbers.setdefault(key, len(numbers)) for key in block.keys], np.int64)[its])
         method_of.update(zip(block.keys, block.methods, strict=True))
     return ListedKeys(list(numbers), [method_of[key] for key in numbers]), np.concatenate(found)
+
+
+def _packed(extras: Extras) -> tuple[list[dict[str, str]], bytes]:
+    """Those that hits have, each once, and the number of each hit's."""
+    used, numbers = np.unique(extras.codes, return_inverse=True)
+    all_extras = [extras.all_extras[code] for code in used.tolist()]
+    return (all_extras, numbers.astype("<u4").tobytes()) if any(all_extras) else ([], b"")
 
 
 def _told(columns: Sequence[tuple[bytes, int]], form: str, absent: int) -> Ints:

@@ -47,6 +47,9 @@ def added(
     `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 if they are not named. Statuses that do
     not count may be among them. `flags` are HTTP2, HEADERS_COUNTED and ANNOUNCED alone. `compressible` tells, if it must be known, whether servers compress what a hit asked for.
     """
+    beyond = (total >= 0) & (hi >= total) & (hi >= lo)
+    if beyond.any():  # a line that contradicts itself: neither its range nor its size is believed
+        lo, hi, total = np.where(beyond, 0, lo), np.where(beyond, -1, hi), np.where(beyond, -1, total)
     named, counted, from_start = hi >= lo, sent >= 0, statuses == 200
     length = hi - lo + 1
     body, with_headers, is_untold = sent, np.False_, np.False_

@@ -7,6 +7,7 @@ first release has a `default`: what a record has in it that was stored before.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from enum import Enum
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ class Kind(Enum):
     """A list of 16 hex digits each."""
     RAW_ID = "raw id"
     """32 hex digits."""
+    TEXTS = "texts by name"
+    """A map of short texts by name."""
 
 
 _NEEDED: Any = object()
@@ -60,6 +63,8 @@ class Field(NamedTuple):
     """Its name in files and documents, where that is another one."""
     listed: bool = True
     """It is a column of tables for people."""
+    former: str = ""
+    """Its name in stores of before."""
 
     @property
     def column(self) -> str:
@@ -73,10 +78,10 @@ class Field(NamedTuple):
 
     @property
     def absent(self) -> Any:
-        """A value for a record that was stored without it: a new one, if it is a list."""
+        """A value for a record that was stored without it: a new one, if it is a list or a map."""
         if self.needed:
             return None
-        return list(self.default) if isinstance(self.default, list) else self.default
+        return copy(self.default)
 
 
 class Table:
@@ -154,15 +159,22 @@ HIT = Table(
         "it should; 8: `bytes_sent` is the size of the answer, whatever was sent; 16: HTTP/2 or later; 32: a content "
         "encoding is named; 64: it is named and none; 128: several ranges in one response",
     ),
+    Field(
+        "extras",
+        Kind.TEXTS,
+        "the [optional fields](formats.md#optional-fields) of `WEBLOGS_FIELDS` that the line has, texts by name",
+        default={},
+    ),
     Field("raw_id", Kind.RAW_ID, "made from `source` and `position`, unless the shipper gave the line an id"),
     Field("source", Kind.TEXT, _SOURCE),
     Field("position", Kind.INTEGER, _POSITION),
     Field(
-        "asked",
+        "logged_request",
         Kind.TEXT,
         "the request as logged, if `WEBLOGS_QUERY` leaves parameters out of `request`; else null",
         optional=True,
         default=None,
+        former="asked",
     ),
 )
 

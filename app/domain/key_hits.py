@@ -61,10 +61,10 @@ def take_parts(by_key: dict[Key, list[Part]], hits: Iterable[tuple[Any, ...]], h
     make = tuple.__new__
     counted = 0
     for hit, hit_id in zip(hits, hit_ids, strict=True):
-        time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags = hit
+        time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, _ = hit
         if (
             sent is None and lo is not None and hi is not None and (status == 206 or status == 200) and method == "GET"
-            and not flags and ip_address is not None and user_agent is not None and request is not None
+            and (total is None or hi < total) and not flags and ip_address is not None and user_agent is not None and request is not None
         ):  # fmt: skip
             part = make(Part, (time, hit_id, lo, hi, hi - lo + 1, -1 if total is None else total, _WHOLE, -1))
         else:

@@ -67,7 +67,7 @@ class ReadLines(NamedTuple):
     """Of the hits: see watermarks.Advance."""
     unread: dict[str, int] = {}
     """What was passed over in lines that are hits: a sentence and how many times."""
-    asked: dict[int, str] = {}
+    logged_requests: dict[int, str] = {}
     """By the index of a hit: its request as logged, if parameters are left out of it."""
 
     @property
@@ -106,21 +106,21 @@ def read_lines(
     for at in range(0, len(lines), _BLOCK):
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)
-    asked = {} if query.kind == "keep" else _keyed(read.hits, query)
-    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse), asked)
+    logged = {} if query.kind == "keep" else _keyed(read.hits, query)
+    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse), logged)
 
 
 def _keyed(hits: list[tuple[Any, ...]], query: QueryRule) -> dict[int, str]:
     """Leave parameters out of the requests, in place; gives the requests that change, as logged, by their index."""
-    asked = {}
+    logged = {}
     for index, hit in enumerate(hits):
         request = hit[_REQUEST]
         if request is not None and "?" in request:
             key = key_request(request, query)
             if key != request:
-                asked[index] = request
+                logged[index] = request
                 hits[index] = (*hit[:_REQUEST], key, *hit[_REQUEST + 1 :])
-    return asked
+    return logged
 
 
 class _Reading:

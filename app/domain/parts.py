@@ -32,6 +32,8 @@ def part_of(hit: tuple[Any, ...], hit_id: int) -> Part | None:
         return None
     if total is None:
         total = -1
+    elif hi is not None and hi >= total:  # the line contradicts itself: neither its range nor its size is believed
+        lo, hi, total = None, None, -1
     if lo is not None and hi is not None:
         length = hi - lo + 1
         if not flags and (sent is None or sent >= length):

@@ -66,7 +66,7 @@ class Measure(IntEnum):
     NO_LENGTH_NO_COUNT = 4
     """A 200 without a count."""
     NO_RANGE = 5
-    """A 206 that does not name its range."""
+    """A 206 that does not name its range, or one that ends beyond the size in the same line."""
 
 
 class Row(NamedTuple):
@@ -96,7 +96,7 @@ def _tells_no_sent(flags: int) -> bool:
 ROWS: tuple[Row, ...] = (
     Row(
         "several ranges",
-        "several ranges in one response (multipart/byteranges), or a 206 that names no range",
+        "several ranges in one response (multipart/byteranges), or a 206 that names no range, or one beyond the size that it names",
         "no positions: only the number of bytes",
         Claim.NO_POSITIONS,
         lambda flags, measure, _: bool(flags & _MULTIPART) or measure == Measure.NO_RANGE,

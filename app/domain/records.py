@@ -85,6 +85,8 @@ class Parsed(NamedTuple):
     """Size of the whole file, or None."""
     flags: int
     """Sum of HitFlag."""
+    extras: dict[str, str] = {}
+    """The optional fields that were wanted and that the line has: see app.domain.formats.extras. Never changed once made."""
 
 
 class Hit(NamedTuple):
@@ -101,13 +103,14 @@ class Hit(NamedTuple):
     bytes_sent: int | None
     total_bytes: int | None
     flags: int
+    extras: dict[str, str]
     raw_id: str
     """32 hex digits; the first 16 are the short id that a delivery's state keeps."""
     source: str
     """Id of the source: fingerprint of a file, or the topic partition of a message without one."""
     position: int
     """Byte offset of the line in the decompressed file, or (offset, line) of a message in one number."""
-    asked: str | None = None
+    logged_request: str | None = None
     """The request as logged, if parameters of its query are left out of `request`: see app.domain.requests."""
 
 

@@ -77,11 +77,13 @@ class SizeWitnesses:
         """Takes in hits: tuples in the order of Parsed, more fields may follow."""
         days = self._days
         for hit in hits:
-            time, ip_address, user_agent, request, method, status, _, _, sent, total, flags = hit[:11]
+            time, ip_address, user_agent, request, method, status, _, hi, sent, total, flags = hit[:11]
             if (status != 200 and status != 206) or method != "GET" or flags & _TELLS_NO_BODY:
                 continue
             if request is None or ip_address is None or user_agent is None or not 0 <= time < _END_S:
                 continue
+            if total is not None and hi is not None and hi >= total:
+                continue  # a range beyond its own size: such a line proves nothing
             counts = status == 200 and sent is not None and not flags & _COUNTS_NO_BODY
             if not counts and total is None:
                 continue

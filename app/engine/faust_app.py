@@ -111,6 +111,7 @@ def make_app(name: str, outside: Outside) -> App:
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,
         logging_config=logging_config(settings),
+        Worker="app.engine.faust_worker:Worker",
         worker_redirect_stdouts=False,
         **_broker_options(settings),
     )

@@ -57,8 +57,10 @@ class Storing:
     ) -> Agent:
         """An agent that writes what `writes` makes of the messages of a batch, in turn, and then acknowledges the batch."""
 
+        largest_bytes = self.app.outside.settings.read_ahead_bytes // 4  # its records take several times as much
+
         async def run(stream: Any) -> None:
-            async for batch in batches(self.app, stream):
+            async for batch in batches(self.app, stream, largest_bytes):
                 for write, records in writes(await readable(self.app, topic, batch, decode)):
                     await self.write_until_taken(write, records)
                     del records  # a batch's records are many: none is kept until the next

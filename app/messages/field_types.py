@@ -22,6 +22,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.RANGES: list[_PAIR],
     Kind.WORDS: list[str],
     Kind.SHORT_IDS: list[Annotated[str, Meta(min_length=16, max_length=16)]],
+    Kind.TEXTS: dict[str, str],
     Kind.RAW_ID: Annotated[str, Meta(pattern="^[0-9a-f]{32}$")],
 }
 

@@ -41,6 +41,10 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Size of the whole file."""
     flags: bytes = b""
     """HitFlag, 16 bits; nothing at all if no hit has one."""
+    all_extras: list[dict[str, str]] = []
+    """The optional fields of the hits, those that are alike once."""
+    extras: bytes = b""
+    """Number of a hit's optional fields in `all_extras`, 32 bits; nothing at all if no hit has some."""
 
     def __len__(self) -> int:
         return len(self.key) // 4
@@ -52,10 +56,14 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         told: tuple[tuple[bytes, int], ...] = ((self.sent, 8), (self.total, 8)) if self.sent or self.total else ()
         if self.flags:
             told += ((self.flags, 2),)
+        if self.extras:
+            told += ((self.extras, 4),)
         if not count or any(len(column) != width * count for column, width in (*widths, *told)):
             raise ValueError("its columns have different lengths")
         if len(self.methods) != len(self.keys) or max(unpack_numbers("I", self.key)) >= len(self.keys):
             raise ValueError("a hit names a key that is not there")
+        if self.extras and max(unpack_numbers("I", self.extras)) >= len(self.all_extras):
+            raise ValueError("a hit names optional fields that are not there")
         times = unpack_numbers("d", self.times)
         if not all(map(math.isfinite, times)):
             raise ValueError("a time is no number")
@@ -71,8 +79,11 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
             else repeat((-1, -1), len(self))
         )
         flagged = unpack_numbers("H", self.flags) if self.flags else repeat(0, len(self))
-        for (number, time, position, status, lo, hi), (sent, total), flags in zip(
-            zip(*columns, strict=True), told, flagged, strict=True
+        extras_of = (
+            map(self.all_extras.__getitem__, unpack_numbers("I", self.extras)) if self.extras else repeat({}, len(self))
+        )
+        for (number, time, position, status, lo, hi), (sent, total), flags, extras in zip(
+            zip(*columns, strict=True), told, flagged, extras_of, strict=True
         ):
             sizes = None if sent < 0 else sent, None if total < 0 else total
             yield (
@@ -82,6 +93,7 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
                 *((lo, hi) if lo <= hi else (None, None)),
                 *sizes,
                 flags,
+                extras,
                 identify(position),
                 source,
                 position,
@@ -90,16 +102,21 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
     def bytes_alone(self, size_of: Callable[[PackedHits], int]) -> Iterator[int]:
         """What each hit takes in a block of its own. `size_of`: the bytes of a block in a message."""
-        sizes: dict[int, int] = {}
-        for number in unpack_numbers("I", self.key):
-            if number not in sizes:
-                sizes[number] = size_of(self._like(number)) + 1
-            yield sizes[number]
+        sizes: dict[tuple[int, int], int] = {}
+        extras = unpack_numbers("I", self.extras) if self.extras else repeat(-1, len(self))
+        for number, extra in zip(unpack_numbers("I", self.key), extras, strict=True):
+            if (number, extra) not in sizes:
+                sizes[number, extra] = size_of(self._like(number, extra)) + 1
+            yield sizes[number, extra]
 
-    def _like(self, number: int) -> PackedHits:
-        """One hit of a key, as large as any of it."""
+    def _like(self, number: int, extra: int) -> PackedHits:
+        """One hit of a key with these extras, as large as any of them."""
         eight = bytes(8)
-        more = (*((eight, eight) if self.sent else (b"", b"")), bytes(2) if self.flags else b"")
+        more = (
+            *((eight, eight) if self.sent else (b"", b"")),
+            bytes(2) if self.flags else b"",
+            *(([self.all_extras[extra]], bytes(4)) if self.extras else ()),
+        )
         return PackedHits(
             [self.keys[number]], [self.methods[number]], bytes(4), eight, eight, bytes(2), eight, eight, *more
         )
@@ -108,6 +125,8 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """The hits from `begin` up to, not including, `end`."""
         numbers = unpack_numbers("I", self.key)[begin:end]
         used = {number: place for place, number in enumerate(sorted(set(numbers)))}
+        extras = unpack_numbers("I", self.extras)[begin:end]
+        extras_used = {number: place for place, number in enumerate(sorted(set(extras)))}
         return PackedHits(
             [self.keys[number] for number in used],
             [self.methods[number] for number in used],
@@ -120,4 +139,6 @@ class PackedHits(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
             self.sent[8 * begin : 8 * end],
             self.total[8 * begin : 8 * end],
             self.flags[2 * begin : 2 * end],
+            [self.all_extras[number] for number in extras_used],
+            pack_numbers("I", [extras_used[number] for number in extras]),
         )

@@ -6,7 +6,7 @@ JSON, because it holds integers of any size and people can read it; hits that ar
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -26,10 +26,10 @@ __all__ = [
     "POSITION", "RAW_ID", "ROW_FIELDS", "TIME", "HitGroup", "TokenMessage", "decode_tokens", "encode_tokens", "hits_of"
 ]  # fmt: skip
 
-TOKENS_FORM = 2
+TOKENS_FORM = 3
 ROW_FIELDS = tuple(name for name in Hit._fields if name != "source")
 """Of a row of a group: all hits of a group are of one source."""
-TIME, RAW_ID, POSITION = map(ROW_FIELDS.index, ("time", "raw_id", "position"))
+TIME, RAW_ID, POSITION, _EXTRAS = map(ROW_FIELDS.index, ("time", "raw_id", "position", "extras"))
 if TYPE_CHECKING:
     Row = tuple[Any, ...]
 else:
@@ -117,16 +117,23 @@ def _checked(value: bytes) -> TokenMessage:
     return message
 
 
-def _of_form_1(value: bytes) -> TokenMessage:
-    """Its rows end with the position, its packed hits have no flags."""
-    message = _decode_json(value)
-    message[0] = TOKENS_FORM
-    for group in message[2]:
-        group[_ROWS : _ROWS + 1] = [[[*row, None] for row in rows] for rows in group[_ROWS : _ROWS + 1]]
-    return _checked(_encode(message))
+def _of_form(ends_of_rows: list[None]) -> Callable[[bytes], TokenMessage]:
+    """Of forms whose rows lack the extras, and these fields at their end; packed hits may lack their last columns."""
+
+    def decode(value: bytes) -> TokenMessage:
+        message = _decode_json(value)
+        message[0] = TOKENS_FORM
+        for group in message[2]:
+            group[_ROWS : _ROWS + 1] = [
+                [[*row[:_EXTRAS], {}, *row[_EXTRAS:], *ends_of_rows] for row in rows]
+                for rows in group[_ROWS : _ROWS + 1]
+            ]
+        return _checked(_encode(message))
+
+    return decode
 
 
-decode_tokens = FormDecoders(TOKENS, {1: _of_form_1, TOKENS_FORM: _checked}).decode
+decode_tokens = FormDecoders(TOKENS, {1: _of_form([None]), 2: _of_form([]), TOKENS_FORM: _checked}).decode
 """From a message of `weblogs_tokens`. Raises UnknownForm and DamagedMessage."""
 
 
@@ -145,7 +152,12 @@ def encode_tokens(message: TokenMessage, max_bytes: int = MAX_MESSAGE_BYTES) -> 
     except UnicodeEncodeError:
         for group in message.groups:
             group.rows = [
-                tuple(clean(field) if isinstance(field, str) else field for field in row) for row in group.rows
+                (
+                    *(clean(field) if isinstance(field, str) else field for field in row[:_EXTRAS]),
+                    {name: clean(text) for name, text in row[_EXTRAS].items()},
+                    *(clean(field) if isinstance(field, str) else field for field in row[_EXTRAS + 1 :]),
+                )
+                for row in group.rows
             ]
         whole = _encode(message)
     if len(whole) <= max_bytes or not message.groups:

@@ -88,5 +88,7 @@ def logging_config(settings: Settings) -> dict[str, Any]:
         # Faust's timers complain of every tick that comes late under load.
         "loggers": ours
         | {"mode.timers": {"level": "ERROR"}}
+        # So does Kafka's client of its tasks, with the address of each in memory.
+        | {"kafka.net.selector": {"level": "ERROR"}}
         | ({"faust": {"level": "INFO", "handlers": ["own"], "propagate": False}} if level == "DEBUG" else {}),
     }

@@ -284,12 +284,12 @@ class Tokenizer:
         """Hits that were read line by line, by partition."""
         rows: dict[int, list[tuple[Any, ...]]] = {}
         partitions = self._partitions
-        asked = read.asked
+        logged = read.logged_requests
         for index, (hit, position) in enumerate(zip(read.hits, read.positions, strict=True)):
             raw_id = identify(position)
             ip_address, user_agent, request = hit[KEY_FIELDS]
             partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
-            row = (*hit, raw_id, position, asked.get(index))
+            row = (*hit, raw_id, position, logged.get(index))
             if partition in rows:
                 rows[partition].append(row)
             else:

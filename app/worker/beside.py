@@ -140,8 +140,8 @@ class Beside(mode.Service):
             await asyncio.to_thread(give_back)
 
     async def on_stop(self) -> None:
-        """Who feeds and asks goes first, the stores last."""
-        await self._web.stop()
+        """Who feeds and asks goes first, then the stores; the web face says until the end that the worker is stopping."""
+        await self._web.settle()
         await self._intake.close()
         await self._events.close()
         self._producer.close()
@@ -154,6 +154,7 @@ class Beside(mode.Service):
         stores = (*(storing.store for storing in self._storings), self._page_store)
         for store in {id(store): store for store in stores}.values():
             await store.close()
+        await self._web.stop()
 
 
 def _replay(settings: Settings, die: Die) -> None:

@@ -100,17 +100,17 @@ def test_the_worker_s_hits_have_the_key_of_the_file_and_the_request_as_logged(co
     plain, signed = both_logs("combined_range", random.Random(5))
     tokenizer = Tokenizer(4, "combined_range", format_options(Settings()), columns_from_bytes)
     hits = [
-        sorted((hit.time, hit[1:11], hit.asked, partition) for partition, hit in found.values())
+        sorted((hit.time, hit[1:11], hit.logged_request, partition) for partition, hit in found.values())
         for found in (
             found_in(tokenizer.tokenize([message("\n".join(lines), position="0", source="ab" * 16)]))
             for lines in (plain, signed)
         )
     ]
     assert [one[:2] for one in hits[0]] == [one[:2] for one in hits[1]]
-    assert {asked for _, _, asked, _ in hits[0]} == {None}
-    asked = [(hit[2], logged) for _, hit, logged, _ in hits[1] if hit[2] is not None]
-    assert asked
-    for request, logged in asked:
+    assert {logged for _, _, logged, _ in hits[0]} == {None}
+    shortened = [(hit[2], logged) for _, hit, logged, _ in hits[1] if hit[2] is not None]
+    assert shortened
+    for request, logged in shortened:
         assert logged is not None and logged.startswith(request) and key_request(logged, SIGNED) == request
     assert [one[3] for one in hits[0]] == [one[3] for one in hits[1]]
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.columns.blocks import LineColumns
 from app.columns.formats.combined import read_block
+from app.columns.hits import HitColumns
 from app.domain.formats.base import BYTES_KINDS, FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.lines import ReadLines, read_lines
@@ -93,3 +94,20 @@ def test_plain_lines_are_read_as_columns(form: str, kind: str) -> None:
 def test_columns_behind_the_agent_are_left_to_the_parser() -> None:
     block = assert_same_facts("combined", line_of(GOOD, "combined") + b" 0.004 -\n" + line_of(GOOD, "combined") + b"\n")
     assert block is not None and read_as_columns(block) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_columns_have_the_optional_fields_of_rows(form: str) -> None:
+    some = [GOOD, GOOD | {"referer": b'"-"'}, GOOD | {"referer": b'"https://example.com/"'}, GOOD]
+    data = b"\n".join(line_of(one, form) for one in some) + b"\n"
+    options = FormatOptions(fields="referer,virtual_host")
+    block = read_block(form, data, ARRIVED, every_status=True, options=options)
+    assert block is not None and block.extras is not None and len(block.times) == len(some)
+    packed = HitColumns.of_lines([block]).to_message()
+    packed.check()
+    rows = read_lines(data, FAMILY[form].make_parser((), options), ARRIVED).hits
+    assert [hit[:12] for hit in packed.hits("s")] == rows
+    assert [hit[11] for part in (packed.part(0, 1), packed.part(1, 4)) for hit in part.hits("s")] == [
+        row[11] for row in rows
+    ]
+    assert {len(row[11]) for row in rows} == {0, 1}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app.columns.parts import MAX_BYTE
 from app.domain.lines import ReadLines
 from app.domain.open_deliveries import OpenDeliveries
-from app.domain.records import short_id
+from app.domain.records import Parsed, short_id
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from app.reducing.stretch_hits import StretchHits, stretch_hits
@@ -57,7 +57,7 @@ def test_rows_as_columns_give_the_same_deliveries(
 
 
 def test_numbers_too_large_for_columns_are_merged_one_by_one() -> None:
-    hit = (0.0, "10.0.0.1", "agent", "GET /a", "GET", 206, MAX_BYTE, MAX_BYTE + 9, None, None, 0)
+    hit = Parsed(0.0, "10.0.0.1", "agent", "GET /a", "GET", 206, MAX_BYTE, MAX_BYTE + 9, None, None, 0)
     plain, by_key, [some] = both([[hit]], Rules())
     assert some.columns is None and some.counted == 1
     assert list(by_key.finish()) == list(plain.finish())
@@ -65,7 +65,7 @@ def test_numbers_too_large_for_columns_are_merged_one_by_one() -> None:
 
 def test_what_counts_for_no_delivery_makes_no_columns() -> None:
     plain, by_key, [some] = both(
-        [[(0.0, "10.0.0.1", "agent", "GET /a", "GET", 404, None, None, None, None, 0)]], Rules()
+        [[(0.0, "10.0.0.1", "agent", "GET /a", "GET", 404, None, None, None, None, 0, {})]], Rules()
     )
     assert some.columns is None and some.counted == 0
     assert list(by_key.finish()) == list(plain.finish()) == []

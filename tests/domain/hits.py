@@ -75,7 +75,7 @@ def few_clients(
     return st.builds(
         lambda time, client, status, method, lo, length, has_range, sent, total, flags: (
             float(time), client, "agent", "GET /a" if method else None, method, status,
-            lo if has_range else None, lo + length if has_range else None, sent, total, flags,
+            lo if has_range else None, lo + length if has_range else None, sent, total, flags, {},
         ),
         st.integers(0, 90),
         st.sampled_from(["10.0.0.1", "10.0.0.2", None]),

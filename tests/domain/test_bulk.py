@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from app.domain.entries import Entry
 from app.domain.gathering import entry_of
 from app.domain.parts import part_of
+from app.domain.records import Parsed
 from app.domain.tallies import MAX_HITS, Part
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
@@ -70,8 +71,8 @@ def test_more_hits_than_a_delivery_keeps_are_fragmented_in_bulk_too() -> None:
 
 def test_deliveries_that_are_over_leave_a_bulk_reduction_at_a_sweep() -> None:
     bulk = InBulk(Rules("last_touch", 10.0, 5.0), 1000)
-    hit = (0.0, "ip", "agent", "GET /a", "GET", 206, 0, 9, None, None, 0)
-    late = (100.0, "ip", "agent", "GET /b", "GET", 206, 0, 9, None, None, 0)
+    hit = Parsed(0.0, "ip", "agent", "GET /a", "GET", 206, 0, 9, None, None, 0)
+    late = Parsed(100.0, "ip", "agent", "GET /b", "GET", 206, 0, 9, None, None, 0)
     bulk.add([hit, late], [1, 2], 0, Advance(0.0, 100.0))
     assert [(one.request, one.final) for one in bulk.sweep()] == [("GET /a", True)]
     assert [(one.request, one.final) for one in bulk.finish()] == [("GET /b", False)]

@@ -35,7 +35,10 @@ CUT = hit(0, 999, sent=600)
 TABLE: dict[str, tuple[list[Parsed], int | None, Verdict]] = {
     # 1: hits name different totals
     "two totals": ([hit(0, 499, total=1000), hit(500, 999, total=1001)], None, ("unknown", "size_changed", "ranges")),
-    "two totals beat wholeness": ([hit(0, 1000, total=1000), hit(0, 1000, total=1001)], None, ("unknown", "size_changed", "ranges")),
+    "two totals beat wholeness": ([hit(0, 999, total=1000), hit(0, 1000, total=1001)], None, ("unknown", "size_changed", "ranges")),
+    "a range beyond its own total": ([hit(0, 499, total=100)], None, ("unknown", "size_unknown", "bytes")),
+    "a range beyond its own total and a known size": ([hit(0, 499, sent=500, total=100)], 500, ("unknown", "no_offsets", "bytes")),
+    "a range beyond its own total beside all of it": ([hit(0, 1000, total=1000), hit(0, 1000, total=1001)], None, COMPLETE),
     "two totals beat a known size": ([hit(0, 9, total=10), hit(0, 9, total=11)], 10, ("unknown", "size_changed", "ranges")),
     "two totals of byte counts": ([hit(sent=5, total=10), hit(sent=5, total=11)], None, ("unknown", "size_changed", "ranges")),
     # 2: offsets and a total
@@ -53,7 +56,7 @@ TABLE: dict[str, tuple[list[Parsed], int | None, Verdict]] = {
     "gap": ([hit(0, 199, total=1000), hit(300, 999, total=1000)], None, partial("gap")),
     "gap goes before end missing": ([hit(0, 199, total=1000), hit(300, 399, total=1000)], None, partial("gap")),
     "end missing": ([hit(0, 998, total=1000)], None, partial("end_missing")),
-    "beyond the end only": ([hit(2000, 2999, total=1000)], None, partial("start_missing")),
+    "beyond the end only": ([hit(2000, 2999, total=1000)], None, ("unknown", "size_unknown", "bytes")),
     # 3: offsets, no total
     "one range from 0": ([hit(0, 499), hit(300, 999)], None, COMPLETE),
     "three bytes are no probe": ([hit(0, 2)], None, COMPLETE),

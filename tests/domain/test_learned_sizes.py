@@ -25,6 +25,12 @@ def sent(client: int, count: int | None, day: float = 0.0, flags: int = 0, **fie
     return hit._replace(**fields)
 
 
+def test_a_range_beyond_its_own_size_tells_no_size() -> None:
+    witnesses = SizeWitnesses()
+    witnesses.take([sent(1, 500, status=206, lo=0, hi=499, total_bytes=100)])
+    assert dict(witnesses.sizes()) == {}
+
+
 def ranged(client: int, total: int | None, day: float = 0.0) -> Parsed:
     """A 206 that names the size of the file."""
     return sent(client, 10, day, status=206, lo=0, hi=9, total_bytes=total)
@@ -47,7 +53,7 @@ def test_two_clients_that_agree_on_the_most_tell_the_size_and_one_alone_does_not
 
 def test_what_agrees_is_said_with_number_and_share() -> None:
     witnesses = SizeWitnesses()
-    witnesses.take([sent(1, 1000), sent(2, 1000), sent(3, 999), ranged(4, 5)._replace(request="GET /b")])
+    witnesses.take([sent(1, 1000), sent(2, 1000), sent(3, 999), ranged(4, 10)._replace(request="GET /b")])
     assert {request: [one.how for one in sizes] for request, sizes in witnesses.sizes()} == {
         "GET /b": ["learned: the log names it to 1 client"],
         FILE: ["learned: 2 of 3 clients were sent as many (66 %)"],

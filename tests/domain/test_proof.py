@@ -55,6 +55,8 @@ EXAMPLES: dict[str, list[tuple[Parsed, Said]]] = {
         (hit(sent=40, total=100, flags=MULTIPART), ("partial", "not_enough_bytes", "bytes", [], [])),
         (hit(sent=140, total=100, flags=MULTIPART), not_told("no_offsets", "bytes")),
         (hit(sent=40, total=100), ("partial", "not_enough_bytes", "bytes", [], [])),
+        (hit(0, 499, sent=500, total=100), not_told("size_unknown", "bytes")),
+        (hit(0, 99, total=99), not_told("size_unknown", "bytes")),
         (hit(sent=40, total=100, request=PAGE), not_told("encoded", "bytes")),
         (hit(sent=40, total=100, request=PAGE, flags=PLAIN), ("partial", "not_enough_bytes", "bytes", [], [])),
     ],

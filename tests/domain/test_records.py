@@ -128,7 +128,7 @@ def test_lone_surrogates_have_names_too(text: str) -> None:
 
 ROWS = st.tuples(
     TIMES, HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), HOSTILE | st.none(), st.integers(0, 599), MAYBE, MAYBE, MAYBE, MAYBE,
-    st.integers(0, 3), st.just("0" * 32), NUMBERS, HOSTILE | st.none(),
+    st.integers(0, 3), st.dictionaries(HOSTILE, HOSTILE, max_size=2), st.just("0" * 32), NUMBERS, HOSTILE | st.none(),
 )  # fmt: skip
 ADVANCES = st.builds(
     Advance, TIMES | st.just(math.inf), TIMES | st.just(-math.inf), st.floats(0, 1e12), st.booleans(), st.booleans()
@@ -148,7 +148,7 @@ def test_token_messages_come_back_as_they_were(now: float, groups: list[tuple[An
     assert [group.advance for group in again.groups] == [group[3] for group in groups]
     hits = [Hit._make(one) for one in hits_of(again)]
     rows = [(source, row) for source, _, _, _, some in groups for row in some]
-    assert [(one.source, (*one[:12], one.position, one.asked)) for one in hits] == rows
+    assert [(one.source, (*one[:13], one.position, one.logged_request)) for one in hits] == rows
 
 
 @FAST

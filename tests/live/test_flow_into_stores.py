@@ -288,7 +288,7 @@ def test_a_hit_that_one_store_refuses_lands_in_the_rejects_with_its_reason_and_h
         each for each in map(decode_tokens, live.values("weblogs_tokens")) if each.groups and each.groups[0].rows
     )
     group = message.groups[0]
-    poison = group.rows[0][:5] + (POISON,) + group.rows[0][6:11] + ("0" * 31 + "7",) + group.rows[0][12:]
+    poison = group.rows[0][:5] + (POISON,) + group.rows[0][6:12] + ("0" * 31 + "7",) + group.rows[0][13:]
     message.groups = [msgspec.structs.replace(group, rows=[poison])]
     live.send("weblogs_tokens", 0, encode_tokens(message)[0])
     live.replay(logs[0][1]).wait()
@@ -298,7 +298,7 @@ def test_a_hit_that_one_store_refuses_lands_in_the_rejects_with_its_reason_and_h
         hits, refused = stored_raw(name, live.settings)
         assert hits.total() == len(hits) == statistics.hits + (name != "elasticsearch"), name
         assert refused.total() == statistics.rejects.total() + 1, "the store tells why it refused, in both"
-        assert refused[refusal_id("elasticsearch", poison[11])] == 1
+        assert refused[refusal_id("elasticsearch", poison[12])] == 1
         assert not set(content) - set(stored(name, live.settings))
     rejects = [reject for value in live.values("weblogs_rejects") for reject in decode_rejects(value)]
     assert any("this is poison" in reject.detail for reject in rejects)

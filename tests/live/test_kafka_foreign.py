@@ -74,7 +74,7 @@ def hits_of_topic(live: Live) -> set[str]:
     found: set[str] = set()
     for value in live.values(TOKENS):
         with suppress(DamagedMessage, UnknownForm, TypeError):
-            found |= {hit[11] for hit in hits_of(decode_tokens(value))}
+            found |= {hit[12] for hit in hits_of(decode_tokens(value))}
     return found
 
 

@@ -29,30 +29,37 @@ ID, OTHER_ID = raw_ids(SOURCE)(0), raw_ids(SOURCE)(80)
 LARGE = 10**30
 """More than 64 bits."""
 
-ASKED = KEY[2] + "?sig=1"
+LOGGED = KEY[2] + "?sig=1"
+EXTRAS = {"referer": "https://example.com/"}
 TOKENS = TokenMessage(
     NOON,
     [
         HitGroup(
             SOURCE, 7, "access.log", NOON, NOON + 1, 0.5, False, True,
-            [(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, 0, ASKED)],
+            [(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, EXTRAS, ID, 0, LOGGED)],
             [
                 PackedHits(
                     [KEY], ["GET"], pack_numbers("I", [0]), pack_numbers("d", [NOON + 1]),
                     pack_numbers("Q", [80]), pack_numbers("H", [206]), pack_numbers("q", [10]), pack_numbers("q", [19]),
                     pack_numbers("q", [10]), pack_numbers("q", [20]), pack_numbers("H", [16]),
+                    [EXTRAS], pack_numbers("I", [0]),
                 )
             ],
         )
     ],
 )  # fmt: skip
 HITS = [
-    Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, ID, SOURCE, 0, ASKED),
-    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 16, OTHER_ID, SOURCE, 80),
+    Hit(NOON, *KEY, "GET", 206, 0, LARGE, None, None, 0, EXTRAS, ID, SOURCE, 0, LOGGED),
+    Hit(NOON + 1, *KEY, "GET", 206, 10, 19, 10, 20, 16, EXTRAS, OTHER_ID, SOURCE, 80),
 ]
-TOKENS_OF_FORM_1 = deepcopy(TOKENS)
+TOKENS_OF_FORM_2 = deepcopy(TOKENS)
+(row,) = TOKENS_OF_FORM_2.groups[0].rows
+TOKENS_OF_FORM_2.groups[0].rows[0] = (*row[:11], {}, *row[12:])
+TOKENS_OF_FORM_2.groups[0].columns[0].all_extras = []
+TOKENS_OF_FORM_2.groups[0].columns[0].extras = b""
+TOKENS_OF_FORM_1 = deepcopy(TOKENS_OF_FORM_2)
 TOKENS_OF_FORM_1.groups[0].columns[0].flags = b""
-TOKENS_OF_FORM_1.groups[0].rows[0] = (*TOKENS_OF_FORM_1.groups[0].rows[0][:-1], None)
+TOKENS_OF_FORM_1.groups[0].rows[0] = (*TOKENS_OF_FORM_2.groups[0].rows[0][:-1], None)
 DELIVERIES = [
     Delivery(
         *KEY, NOON, NOON, NOON + 1, [[0, 9], [12, LARGE]], [[10, 11]], LARGE - 1, None, False, "partial", "ranges", "gap", 2, None,
@@ -73,7 +80,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS, {1: TOKENS_OF_FORM_1}),
+    "weblogs_tokens": Kind(encode_tokens, decode_tokens, TOKENS, {1: TOKENS_OF_FORM_1, 2: TOKENS_OF_FORM_2}),
     "weblogs_reduced": Kind(
         encode_deliveries, decode_deliveries, DELIVERIES, {1: [one._replace(doubtful=[]) for one in DELIVERIES]}
     ),
@@ -115,13 +122,17 @@ def test_the_newest_form_is_written_as_its_file_has_it(topic: str) -> None:
     assert value == (FILES / f"{topic}.{form_of(value)}.json").read_bytes().rstrip()
 
 
-@pytest.mark.parametrize(("form", "flags", "asked"), [(1, 0, None), (2, 16, ASKED)])
-def test_packed_and_plain_hits_of_a_file_are_hits(form: int, flags: int, asked: str | None) -> None:
+@pytest.mark.parametrize(
+    ("form", "flags", "logged", "extras"), [(1, 0, None, {}), (2, 16, LOGGED, {}), (3, 16, LOGGED, EXTRAS)]
+)
+def test_packed_and_plain_hits_of_a_file_are_hits(
+    form: int, flags: int, logged: str | None, extras: dict[str, str]
+) -> None:
     value = (FILES / f"weblogs_tokens.{form}.json").read_bytes().rstrip()
     row, packed = HITS
     assert list(map(Hit._make, hits_of(decode_tokens(value)))) == [
-        row._replace(asked=asked),
-        packed._replace(flags=flags),
+        row._replace(logged_request=logged, extras=extras),
+        packed._replace(flags=flags, extras=extras),
     ]
 
 

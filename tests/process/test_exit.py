@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from threading import Event
 
@@ -127,6 +130,58 @@ def test_a_worker_that_is_asked_to_end_while_it_reads_its_state_ends_with_0(tmp_
         timeout=120,
     )
     assert (done.returncode, "half is read" in done.stderr, "Traceback" in done.stderr) == (0, True, False), done.stderr
+
+
+def test_health_says_until_the_end_of_an_ordered_stop_that_the_worker_is_stopping(tmp_path: Path) -> None:
+    (tmp_path / "held.py").write_text(
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from app.stores.sqlite.threads import SqliteThreads as Held\n"
+        "close = Held.close\n"
+        "async def held(self):\n"
+        "    while not Path(sys.path[0], 'seen').exists():\n"
+        "        await asyncio.sleep(0.02)\n"
+        "    await close(self)\n"
+        "Held.close = held\n"
+        "sys.argv = ['faust', '-A', 'app', 'worker']\n"
+        "from faust.cli.faust import cli\n"
+        "cli()\n"
+    )
+    with Flow(tmp_path / "var") as flow:
+        with (tmp_path / "var" / "worker.log").open("wb") as log:
+            flow.worker = subprocess.Popen(
+                [sys.executable, str(tmp_path / "held.py")],
+                cwd=ROOT,
+                env=flow.environment() | {"PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+            )
+        flow.wait_started()
+        assert flow.get("health/")["healthy"]
+        flow.worker.send_signal(signal.SIGTERM)
+        told = ""
+        while "stopping" not in told:
+            try:
+                with urllib.request.urlopen(flow.url() + "health/", timeout=10) as answer:
+                    assert answer.status == 200  # the signal is on its way
+            except urllib.error.HTTPError as error:
+                with error:
+                    told, code = error.read().decode(), error.code
+        (tmp_path / "seen").touch()
+        assert flow.worker.wait(60) == 0
+        assert code == 503 and json.loads(told) == {"healthy": False, "problems": ["The worker is stopping."]}
+        assert "Traceback" not in flow.log_text()
+
+
+def test_a_log_that_is_a_file_holds_no_terminal_codes_and_the_banner_tells_the_level(tmp_path: Path) -> None:
+    for level in ("info", "debug"):
+        with Flow(tmp_path / level, LOG_LEVEL=level) as flow:
+            flow.start_worker()
+            flow.wait_started()
+            flow.stop_worker()
+            told = flow.log_text()
+        assert f"-stderr- ({level})" in told
+        assert "\x1b" not in told and "OK ^" not in told and "WARNING" not in told, told
 
 
 def test_a_data_folder_that_is_removed_under_a_worker_is_said(tmp_path: Path) -> None:

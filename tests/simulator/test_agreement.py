@@ -30,7 +30,7 @@ _SHOTS = st.builds(
 def _hit(shot: Shot) -> tuple[Any, ...]:
     """The tuple of Parsed that a log line with these numbers gives."""
     numbers = [None if number < 0 else number for number in (shot.lo, shot.hi, shot.sent, shot.total)]
-    return (float(shot.time), *_KEY, "GET", 200 if shot.from_start else 206, *numbers, 0)
+    return (float(shot.time), *_KEY, "GET", 200 if shot.from_start else 206, *numbers, 0, {})
 
 
 @settings(max_examples=400)

@@ -39,7 +39,7 @@ class Line(NamedTuple):
     @property
     def hit(self) -> tuple[Any, ...]:
         """In the order of Parsed."""
-        return (self.time, *self.key, "GET", 206, self.lo, self.hi, None, None, 0)
+        return (self.time, *self.key, "GET", 206, self.lo, self.hi, None, None, 0, {})
 
     @property
     def raw_id(self) -> str:

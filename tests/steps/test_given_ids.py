@@ -22,7 +22,7 @@ def shipped(*lines: tuple[object, str]) -> Tokenized:
 
 
 def raw_ids(found: Tokenized) -> list[str]:
-    return [str(hit[11]) for token in found.tokens.values() for hit in hits_of(token)]
+    return [str(hit[12]) for token in found.tokens.values() for hit in hits_of(token)]
 
 
 @pytest.mark.parametrize("given", [None, "", " ", "null:0", "undefined:0", "web-1:null:0", "%{[log][file]}:0", ":"])

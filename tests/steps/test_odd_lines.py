@@ -31,7 +31,7 @@ PLACES = (0, 1, 50, 99)
 ODD = [*ODD_KINDS, b"", b"\x00" * 5000, b"x" * 70_000, b"\xff\xfe", b"{}", b"#Fields: date time"]
 WELL = [line.encode() for line in GOOD]
 SMALL = Settings(chunk_bytes=4096)
-_of_line = HIT.picker(HIT.without("raw_id", "source", "position"))
+_of_line = HIT.picker(HIT.without("extras", "raw_id", "source", "position"))
 
 
 def hits_in(messages: Iterable[tuple[bytes, dict[str, bytes]]]) -> Counter[Any]:

@@ -326,10 +326,26 @@ def test_headers_may_be_pairs_or_a_mapping_of_text_or_bytes() -> None:
 
 
 def test_lone_surrogates_of_any_parser_become_escapes() -> None:
-    row = (NOW, "203.0.113.9", "\ud800", "/ü", "GET", 206, 0, 9, None, None, 0, raw_ids(SOURCE)(7), 7, "/\udfff?sig=1")
+    row = (
+        NOW,
+        "203.0.113.9",
+        "\ud800",
+        "/ü",
+        "GET",
+        206,
+        0,
+        9,
+        None,
+        None,
+        0,
+        {"referer": "\ud800"},
+        raw_ids(SOURCE)(7),
+        7,
+        "/\udfff?sig=1",
+    )
     tokens = TokenMessage(NOW, [HitGroup(SOURCE, 1, "a", NOW, NOW, 0.0, False, False, [row])])
     ((hit,),) = [hits_of(decoded_tokens(tokens))]
-    assert tuple(hit) == (*row[:2], "\\ud800", *row[3:12], SOURCE, 7, "/\\udfff?sig=1")
+    assert tuple(hit) == (*row[:2], "\\ud800", *row[3:11], {"referer": "\\ud800"}, row[12], SOURCE, 7, "/\\udfff?sig=1")
 
 
 @pytest.mark.parametrize(

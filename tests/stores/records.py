@@ -36,6 +36,7 @@ def hit(position: int = 0, **changes: Any) -> Hit:
         "bytes_sent": 500,
         "total_bytes": None,
         "flags": 0,
+        "extras": {"referer": "https://example.com/a b"},
         "raw_id": raw_ids(source)(position),
         "source": source,
         "position": position,
@@ -150,9 +151,11 @@ def hits(draw: st.DrawFn) -> Hit:
         bytes_sent=draw(st.none() | integers),
         total_bytes=draw(st.none() | integers),
         flags=draw(st.integers(0, 3)),
+        extras=draw(st.dictionaries(texts, texts, max_size=3)),
         raw_id=raw_ids(source)(position) if given_id is None else given_id.hex(),
         source=source,
         position=position,
+        logged_request=draw(st.none() | texts),
     )
 
 

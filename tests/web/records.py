@@ -23,7 +23,21 @@ def pieces(
     """One hit for each range, a second apart; `start` is the position of the first in the source."""
     raw_id = raw_ids(SOURCE)
     return [
-        Hit(NOON + start + n, *key, "GET", status, lo, hi, hi - lo + 1, total, 0, raw_id(start + n), SOURCE, start + n)
+        Hit(
+            NOON + start + n,
+            *key,
+            "GET",
+            status,
+            lo,
+            hi,
+            hi - lo + 1,
+            total,
+            0,
+            {},
+            raw_id(start + n),
+            SOURCE,
+            start + n,
+        )
         for n, (lo, hi) in enumerate(ranges)
     ]
 

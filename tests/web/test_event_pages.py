@@ -39,7 +39,7 @@ async def test_the_dashboard_shows_votes_their_distribution_and_the_top_spenders
     await client.get("/spending/top?limit=10", headers={"Cache-Control": "no-cache"})
     page = await (await client.get("/")).text()
     assert "Top spenders" in page and "1,234.56" in page
-    assert re.search(r"Votes <span class=\"dim\">40, 0 in the last 10 minutes", page)
+    assert re.search(r"Votes <span class=\"dim\">40 in all, 0 in the last 10 minutes", page)
     assert "75.0 %" in page and "6 repeats" in page
     assert "<script>alert" not in page and "&lt;script&gt;" in page
 

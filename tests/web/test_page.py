@@ -16,7 +16,7 @@ from app.stores.contract import Store
 from app.transports.producers import Producer
 from app.web.deliveries.views import delivery_link
 from app.web.service.status import Snapshot
-from app.words import resumed_text, visible
+from app.words import resumed_text, time_text, visible
 from tests.web.conftest import NOW, Client, ToldStatus, served
 from tests.web.records import NOON, SOURCE, deliveries, pieces
 
@@ -353,3 +353,17 @@ async def test_the_page_is_whole_without_anything_from_elsewhere(client: Client,
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert f"{NOON:.0f}" not in html
     assert "2020-07-31 12:00:00" in html
+
+
+@pytest.mark.parametrize("path", ["/", "/?verdict=partial"])
+async def test_the_page_tells_the_period_and_what_complete_deliveries_rest_on(
+    client: Client, store: Store, path: str
+) -> None:
+    [one] = deliveries(pieces([(0, 99)], 100))
+    shares = {"ranges": 4, "resumed": 2, "learned": 3}
+    kinds = [kind for kind, number in shares.items() for _ in range(number)]
+    many = [one._replace(request=f"GET /{n}", evidence=kind, last=NOON + n) for n, kind in enumerate(kinds)]
+    assert await store.writes.write_deliveries(many) == []
+    text = " ".join((await page_of(client, path)).text.split())
+    assert f"All deliveries that the store keeps, with hits up to {time_text(NOON + len(kinds) - 1)} UTC." in text
+    assert "Complete: 4 by byte ranges, 2 resumed after a broken response, 3 by a learned size." in text

@@ -139,7 +139,8 @@ def command(
         _no_collection(),
     ):
         if store is not None:
-            job = job._replace(on_lines=store.take_lines)
+            kept = job.read.format_options._replace(fields=configured.fields)
+            job = job._replace(on_lines=store.take_lines, read=job.read._replace(format_options=kept))
         on_reject = (lambda name, bad: click.echo(reject_line(name, bad), err=True)) if debug else None
         for delivery in deliveries_of(job._replace(on_progress=screen.read, on_reject=on_reject), statistics, reading):
             writer.write(delivery)

@@ -86,11 +86,11 @@ class StoreWriter:
         """The raw records of some lines; gives the lines as they are to be merged."""
         if not all(_is_clean(hit) for hit in read.hits):
             read = read._replace(hits=[hit if _is_clean(hit) else _cleaned(hit) for hit in read.hits])
-        asked = {index: _clean(request) for index, request in read.asked.items()}
+        logged = {index: _clean(request) for index, request in read.logged_requests.items()}
         identify = raw_ids(source)
         if self._keep == "all":
             rows = [
-                (*hit, identify(at), source, at, asked.get(index))
+                (*hit, identify(at), source, at, logged.get(index))
                 for index, (hit, at) in enumerate(zip(read.hits, read.positions, strict=True))
             ]
             self._add("write_hits", rows)
@@ -166,7 +166,7 @@ async def _until_taken(
 
 def _is_clean(hit: tuple[Any, ...]) -> bool:
     """Without lone surrogates, which no message can carry: the fields that a log can put them into."""
-    for field in hit[1:5]:
+    for field in (*hit[1:5], *hit[-1].values()):
         if field is not None and not field.isascii():
             try:
                 field.encode()
@@ -177,7 +177,10 @@ def _is_clean(hit: tuple[Any, ...]) -> bool:
 
 def _cleaned(hit: tuple[Any, ...]) -> tuple[Any, ...]:
     """As the worker's messages carry it."""
-    return tuple(_clean(field) if isinstance(field, str) else field for field in hit)
+    return (
+        *(_clean(field) if isinstance(field, str) else field for field in hit[:-1]),
+        {name: _clean(text) for name, text in hit[-1].items()},
+    )
 
 
 def _clean(text: str) -> str:

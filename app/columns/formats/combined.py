@@ -21,11 +21,13 @@ from app.columns.blocks import (
     Block,
     Bools,
     Bytes,
+    Extras,
     Floats,
     Ints,
     LineColumns,
     assembled,
     bytes_of,
+    coded_texts,
     column_of,
     line_bounds,
     of_length,
@@ -34,6 +36,7 @@ from app.columns.blocks import (
     whole_lines,
 )
 from app.columns.parts import MAX_BYTE
+from app.domain.extras import chosen_extras, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions
 from app.domain.formats.combined import COMBINED, DASH_FOR_BYTES
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
@@ -129,7 +132,17 @@ def read_block(
         every_status,
         options,
         {} if BYTES_KINDS[options.bytes] else {DASH_FOR_BYTES: dashes},
+        _extras(table, options.fields),
     )
+
+
+def _extras(table: pa.Table, fields: str) -> Extras | None:
+    """Of plain lines the referer alone."""
+    if "referer" not in chosen_extras(fields):
+        return None
+    of = extras_reader(fields)
+    referers = coded_texts(column_of(table, "referer"))
+    return Extras(referers.codes, [of(referer=text) for text in referers.texts])
 
 
 # -- lines to columns

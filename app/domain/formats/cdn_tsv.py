@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.extras import NO_EXTRAS
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.times import iso_time
 from app.domain.formats.values import count, shown
@@ -42,7 +43,7 @@ class _Parser:
         if found is None:
             raise BadLine("bad_time", f"no date as day/month/year: {shown(values['date'])}")
         time = iso_time(f"{found[3]}-{found[2]}-{found[1]} {values['time']}")
-        return time, None, None, values["url"], None, 200, None, None, count(values["size"], "size"), None, 0
+        return time, None, None, values["url"], None, 200, None, None, count(values["size"], "size"), None, 0, NO_EXTRAS
 
     def _read_head(self, line: str) -> None:
         """Takes the names of a line that names all four columns; other comments change nothing."""

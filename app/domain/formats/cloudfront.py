@@ -74,8 +74,8 @@ class _Parser:
     """Keeps the columns that the last `#Fields` line named."""
 
     def __init__(self, head: Sequence[str], options: FormatOptions) -> None:
-        self._clients = clients(options.trusted_proxies)
-        self._by_count = {count: ColumnReader(FIELDS[:count], self._clients, AGENTS) for count in _COUNTS}
+        self._clients, self._fields = clients(options.trusted_proxies), options.fields
+        self._by_count = {count: self._columns(FIELDS[:count]) for count in _COUNTS}
         self._named: ColumnReader | None = None
         self._names = 0
         for line in head:
@@ -98,10 +98,13 @@ class _Parser:
             )
         return reader.hit(columns)
 
+    def _columns(self, names: Sequence[str]) -> ColumnReader:
+        return ColumnReader(names, self._clients, AGENTS, fields=self._fields)
+
     def _read_head(self, line: str) -> None:
         if line.lower().startswith("#fields:"):
             names = line[len("#fields:") :].split()[:_WIDEST]
-            self._named, self._names = ColumnReader(names, self._clients, AGENTS), len(names)
+            self._named, self._names = self._columns(names), len(names)
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:

@@ -68,7 +68,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the setting names no time."""
     chosen = [name.strip() for name in options.realtime_fields.replace(",", " ").split()]
     names = chosen or FIELDS
-    reader = ColumnReader(names, clients(options.trusted_proxies), AGENTS, query_in_target=True)
+    reader = ColumnReader(names, clients(options.trusted_proxies), AGENTS, query_in_target=True, fields=options.fields)
     if not reader.has_time:
         raise ValueError(f"the columns of cloudfront_realtime name no timestamp: {options.realtime_fields!r}")
     width = len(names)

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from app.domain.extras import NO_EXTRAS, chosen_extras, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import Clients, addresses_of, clients
 from app.domain.formats.combined_damaged import read_damaged
@@ -38,12 +39,13 @@ def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
 
 
 _match = _pattern(
-    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "{_QUOTED}" "({_QUOTED})"((?: .*)?))?'
+    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
 _FIRST_BEHIND_AGENT = 10
 _MOST_COLUMNS = 100
+_MOST_REFERERS, _LONGEST_REFERER = 10_000, 512
 _ENDED = int(HitFlag.ENDED)
 DASH_FOR_BYTES = (
     "`-` for no bytes, as columns write it that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
@@ -139,7 +141,8 @@ class _Parser:
     """Reads every line of the family, and counts what it passes over."""
 
     def __init__(self, options: FormatOptions) -> None:
-        self._clients, self._client_of = _clients_before(options.trusted_proxies)
+        self._clients, self._before = _clients_before(options.trusted_proxies)
+        self._extras_of = _extras_of(options.fields)
         self._flags = BYTES_KINDS[options.bytes]
         self.unread: Counter[str] = Counter()
         """What was passed over, in words, and how many times."""
@@ -148,9 +151,9 @@ class _Parser:
         found = _match(line)
         if found is None:
             return self._odd(line)
-        before, minute, second, request_text, status, sent, user_agent, rest = found.groups()
+        before, minute, second, request_text, status, sent, referer, user_agent, rest = found.groups()
         try:
-            ip_address = self._client_of[before]
+            ip_address, host = self._before[before]
         except BadLine as bad:
             return read_behind(self, line, bad)
         time = CLF_MINUTES[minute] + CLF_SECONDS[second]
@@ -160,9 +163,23 @@ class _Parser:
             bytes_sent: int | None = int(sent)
         else:
             bytes_sent = self._bytes(sent)
+        extras = NO_EXTRAS if self._extras_of is None else self._extras_of[referer or "-", host]
         if not rest:
             agent = "-" if user_agent is None else user_agent
-            return time, ip_address, agent, request, method, STATUSES[status], None, None, bytes_sent, None, flags
+            return (
+                time,
+                ip_address,
+                agent,
+                request,
+                method,
+                STATUSES[status],
+                None,
+                None,
+                bytes_sent,
+                None,
+                flags,
+                extras,
+            )
         code = STATUSES[status]
         plain = _match_range(rest)
         if plain is not None:
@@ -171,11 +188,24 @@ class _Parser:
             if first <= last:
                 sent_of_range = 0 if bytes_sent is None else bytes_sent
                 size = None if total is None else int(total)
-                return time, ip_address, user_agent, request, method, code, first, last, sent_of_range, size, flags
+                return (
+                    time,
+                    ip_address,
+                    user_agent,
+                    request,
+                    method,
+                    code,
+                    first,
+                    last,
+                    sent_of_range,
+                    size,
+                    flags,
+                    extras,
+                )
         tail = _TAILS[rest]
         if tail is None:
             return self._odd(line)
-        return self._with_tail(time, ip_address, user_agent, request, method, code, bytes_sent, flags, tail)
+        return self._with_tail(time, ip_address, user_agent, request, method, code, bytes_sent, flags, extras, tail)
 
     def _with_tail(
         self,
@@ -187,6 +217,7 @@ class _Parser:
         status: int,
         bytes_sent: int | None,
         flags: int,
+        extras: dict[str, str],
         tail: Tail,
     ) -> tuple[Any, ...]:
         lo, hi, total, more, forwarded, ends_in_dash, unread = tail
@@ -200,7 +231,7 @@ class _Parser:
             bytes_sent = 0 if bytes_sent is None else bytes_sent
             if ends_in_dash and bytes_sent > hi - lo:
                 flags |= _ENDED
-        return time, client, user_agent, request, method, status, lo, hi, bytes_sent, total, flags
+        return time, client, user_agent, request, method, status, lo, hi, bytes_sent, total, flags, extras
 
     def _odd(self, line: str) -> tuple[Any, ...] | None:
         """A line that the strict pattern refuses: read behind what stands before it, or as a damaged one."""
@@ -211,7 +242,7 @@ class _Parser:
 
     def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
-        client = self._client_of[parts.before]
+        client, host = self._before[parts.before]
         minute = parts.time[:17]
         time = CLF_MINUTES[minute] + CLF_SECONDS[parts.time[17:]]
         request, method = REQUESTS[parts.request]
@@ -221,7 +252,16 @@ class _Parser:
         flags = self._flags | PROTOCOLS[parts.request]
         tail = tail_of_columns(parts.columns)
         return self._with_tail(
-            time, client, parts.user_agent, request, method, code, self._bytes(parts.sent), flags, tail
+            time,
+            client,
+            parts.user_agent,
+            request,
+            method,
+            code,
+            self._bytes(parts.sent),
+            flags,
+            NO_EXTRAS if self._extras_of is None else self._extras_of[parts.referer, host],
+            tail,
         )
 
     def _bytes(self, text: str) -> int | None:
@@ -233,19 +273,44 @@ class _Parser:
 
 
 @lru_cache(maxsize=64)
-def _clients_before(trusted: str) -> tuple[Clients, Remembered[str | None]]:
-    """The clients of a setting, and what stands before the time to its client: both are kept for all parsers of the setting."""
+def _clients_before(trusted: str) -> tuple[Clients, Remembered[tuple[str | None, str | None]]]:
+    """The clients of a setting, and what stands before the time to its client and virtual host: both are kept for all parsers of the setting."""
     its_clients = clients(trusted)
-    return its_clients, Remembered(lambda before: its_clients.of[client_column(before)], longest=256)
+
+    def read(before: str) -> tuple[str | None, str | None]:
+        host, client = host_and_client(before)
+        return its_clients.of[client], host
+
+    return its_clients, Remembered(read, longest=256)
 
 
-def client_column(before: str) -> str:
-    """The text that names the client in `host ident user`, where a virtual host may stand before it.
+class _Extras(dict[tuple[str, str | None], dict[str, str]]):
+    """Referer and virtual host to the optional fields of a hit; bounded, because most lines share theirs."""
+
+    def __init__(self, fields: str) -> None:
+        super().__init__()
+        self._of = extras_reader(fields)
+
+    def __missing__(self, key: tuple[str, str | None]) -> dict[str, str]:
+        extras = self._of(referer=key[0], virtual_host=key[1])
+        if len(key[0]) <= _LONGEST_REFERER:
+            if len(self) >= _MOST_REFERERS:
+                self.clear()
+            self[key] = extras
+        return extras
+
+
+def _extras_of(fields: str) -> _Extras | None:
+    return None if chosen_extras(fields).isdisjoint(("referer", "virtual_host")) else _Extras(fields)
+
+
+def host_and_client(before: str) -> tuple[str | None, str]:
+    """The virtual host, if there is one, and the text that names the client in `host ident user`.
 
     The host may be a list of forwarded addresses, a user may hold blanks. Raises BadLine for anything else.
 
-    >>> client_column("10.0.0.1 - Ann Lee"), client_column("example.com:443 10.0.0.1 - -"), client_column("10.0.0.1, 10.0.0.2 - -")
-    ('10.0.0.1', '10.0.0.1', '10.0.0.1, 10.0.0.2')
+    >>> host_and_client("10.0.0.1 - Ann Lee"), host_and_client("example.com:443 10.0.0.1 - -"), host_and_client("10.0.0.1, 10.0.0.2 - -")
+    ((None, '10.0.0.1'), ('example.com:443', '10.0.0.1'), (None, '10.0.0.1, 10.0.0.2'))
     """
     columns = [column for column in before.replace("\t", " ").replace(", ", ",").split(" ") if column]
     if len(columns) < 3:
@@ -253,14 +318,14 @@ def client_column(before: str) -> str:
     if len(columns) == 3 or columns[1] == "-":
         # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`
         is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
-        return "-" if is_virtual_host else columns[0].replace(",", ", ")
+        return (columns[0], "-") if is_virtual_host else (None, columns[0].replace(",", ", "))
     is_address = _ADDRESS_FORM.fullmatch
     if (
         columns[2] == "-"
         and _VIRTUAL_HOST.fullmatch(columns[0])
         and (is_address(columns[1]) or not is_address(columns[0]))
     ):
-        return columns[1].replace(",", ", ")
+        return columns[0], columns[1].replace(",", ", ")
     raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
 
 
@@ -296,7 +361,7 @@ def shape_of(line: str) -> Shape | None:
         line = rest
     else:
         return None
-    before, _, _, _, _, sent, user_agent, rest = found.groups()
+    before, _, _, _, _, sent, _, user_agent, rest = found.groups()
     columns = _columns_before(before) or []
     tail = (_TAILS[rest] if rest else None) or Tail()
     is_range = tail.lo is not None or tail.total is not None
@@ -305,7 +370,7 @@ def shape_of(line: str) -> Shape | None:
 
 def _columns_before(before: str) -> list[str] | None:
     try:
-        client_column(before)
+        host_and_client(before)
     except BadLine:
         return None
     return before.replace(", ", ",").split()

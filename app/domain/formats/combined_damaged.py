@@ -23,6 +23,7 @@ class Parts(NamedTuple):
     request: str
     status: str
     sent: str
+    referer: str
     user_agent: str
     columns: list[tuple[str, bool]]
     """What stands behind the agent, and whether it was quoted."""
@@ -33,7 +34,7 @@ _TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\]{_GAP}\"")
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
 _TEXT = r"[^\"\\]*(?:\\.[^\"\\]*)*"
-_PLAIN = re.compile(rf"\"{_TEXT}\"{_GAP}\"({_TEXT})\"(?=[ \t]|\Z)", re.DOTALL)
+_PLAIN = re.compile(rf"\"({_TEXT})\"{_GAP}\"({_TEXT})\"(?=[ \t]|\Z)", re.DOTALL)
 _COLUMN = re.compile(rf"{_GAP}(?:\"({_TEXT})\"(?=[ \t]|\Z)|([^\" \t][^ \t]*)(?=[ \t]|\Z))", re.DOTALL)
 _BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")
 _MOST_COLUMNS = 100
@@ -51,8 +52,8 @@ def read_damaged(line: str) -> Parts:
     after = _end_of_request(line, time.end() - 1)
     if after is None:
         raise BadLine("bad_columns", f"no quoted request with status and bytes: {shown(line)}")
-    user_agent, columns = _agent_and_columns(line[after.end() :].strip(" \t"))
-    return Parts(before, time[1], line[time.end() : after.start()], after[1], after[2], user_agent, columns)
+    behind = _agents_and_columns(line[after.end() :].strip(" \t"))
+    return Parts(before, time[1], line[time.end() : after.start()], after[1], after[2], *behind)
 
 
 def _columns(text: str) -> list[str]:
@@ -89,17 +90,17 @@ def _is_status(text: str) -> bool:
     return True
 
 
-def _agent_and_columns(rest: str) -> tuple[str, list[tuple[str, bool]]]:
+def _agents_and_columns(rest: str) -> tuple[str, str, list[tuple[str, bool]]]:
     """What follows the bytes: nothing, or the quoted referer and agent, and more columns."""
     if not rest:
-        return "-", []
+        return "-", "-", []
     if rest[0] != '"':
         raise BadLine("bad_columns", f"no quoted referer and agent after the bytes: {shown(rest)}")
     plain = _PLAIN.match(rest)
     if plain is not None:
         columns = _columns_of(rest, plain.end())
         if columns is not None:
-            return plain[1], columns
+            return plain[1], plain[2], columns
     return _with_bare_quotes(rest)
 
 
@@ -115,7 +116,7 @@ def _columns_of(rest: str, at: int) -> list[tuple[str, bool]] | None:
     return columns
 
 
-def _with_bare_quotes(rest: str) -> tuple[str, list[tuple[str, bool]]]:
+def _with_bare_quotes(rest: str) -> tuple[str, str, list[tuple[str, bool]]]:
     """Where quotes stand inside of referer or agent: the last columns are those that surely are some, the agent is what is left."""
     columns: list[tuple[str, bool]] = []
     while rest[-1:] != '"' and (bare := _BARE_LAST.search(rest)) is not None and len(columns) < _MOST_COLUMNS:
@@ -133,4 +134,4 @@ def _with_bare_quotes(rest: str) -> tuple[str, list[tuple[str, bool]]]:
             break
         columns.insert(0, (last, True))
         end = borders.pop().start()
-    return rest[borders[0].end() : end], columns
+    return rest[1 : borders[0].start()], rest[borders[0].end() : end], columns

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.endings import ending_flags
@@ -24,7 +25,7 @@ _EXAMPLE = f"""\
 203.0.113.9:33317 [31/Jul/2020:16:46:07.655] https~ films/srv1 10/0/30/69/109 206 732 - - ---- {_STATE} {{curl/8.5.0}} {{bytes 0-289/579}} "GET /films/1.mp4 HTTP/1.1"
 203.0.113.9:33318 [31/Jul/2020:16:46:09.310] https~ films/srv1 10/0/30/69/109 206 731 - - CD-- {_STATE} {{curl/8.5.0}} {{bytes 290-578/579}} "GET /films/1.mp4 HTTP/1.1\""""
 _LINE = re.compile(
-    r"(\S+) +\[([^\]\[]{17})([^\]\[]{0,24})\] +\S+ +\S+ +[+/0-9-]+ +(-1|[0-9]{3}) +(\+?[0-9]{1,19}) +\S+ +\S+ +(\S{4}) +[+/0-9-]+ +[/0-9-]+ +"
+    r"(\S+) +\[([^\]\[]{17})([^\]\[]{0,24})\] +\S+ +\S+ +(?:[+0-9-]*+/)*+\+?([0-9-]+) +(-1|[0-9]{3}) +(\+?[0-9]{1,19}) +\S+ +\S+ +(\S{4}) +[+/0-9-]+ +[/0-9-]+ +"
     r"((?:\{[^{}]*\} *){0,2})\"(.*?)\"?",
     re.DOTALL,
 )
@@ -34,6 +35,7 @@ _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
+    extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
@@ -42,7 +44,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
                 "bad_columns",
                 f"not the columns of HAProxy's HTTP log: {shown(line)}" if line.strip() else "a blank line",
             )
-        client, minute, second, status, sent, state, captured, request_text = found.groups()
+        client, minute, second, duration, status, sent, state, captured, request_text = found.groups()
         # the date has no zone unless one was asked for
         time = CLF_MINUTES[minute] + CLF_SECONDS[second if " " in second else f"{second} +0000"]
         ip_address = its_clients.of[client]
@@ -52,13 +54,14 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         bytes_sent = None if sent.startswith("+") else count(sent, "bytes sent")
         flags = PROTOCOLS[request_text] | (ending_flags(state, False, True) or 0)
         flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        extras = extras_of(duration_s=duration_s(duration, 1000))
         user_agent, lo, hi, total = "-", None, None, None
         for text in captured.replace("}", "|").replace("{", "|").split("|"):
             if text[:5].lower() == "bytes":
                 lo, hi, total = content_range(text)
             elif user_agent == "-" and _PRODUCT.fullmatch(text):
                 user_agent = text
-        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags
+        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags, extras
 
     return behind_prefix(parse)
 

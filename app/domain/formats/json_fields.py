@@ -60,6 +60,22 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
         "http.response.mime_type", "downstream_Content-Type", "sc-content-type",
     ),
+    "referer": (
+        "referer", "http_referer", "referrer", "http.request.referrer", "request.headers.Referer", "request_Referer", "cs(Referer)",
+        "ClientRequestReferer",
+    ),
+    "virtual_host": (
+        "virtual_host", "host", "http_host", "server_name", "vhost", "request.host", "url.domain", "RequestHost", "ClientRequestHost",
+        "cs-host", "x-host-header", "authority",
+    ),
+    "duration_s": ("duration_s", "request_time"),
+    "duration_ms": ("duration_ms",),
+    "duration_us": ("duration_us",),
+    "duration_ns": ("duration_ns", "event.duration"),
+    "cache_result": (
+        "cache_result", "upstream_cache_status", "cache_status", "CacheCacheStatus", "x-edge-result-type", "fastly_cache_status",
+    ),
+    "edge": ("edge", "x-edge-location", "EdgeColoCode", "fastly_server", "pop"),
     "lo": ("lo", "sc-range-start"),
     "hi": ("hi", "sc-range-end"),
     "bytes_sent": (
@@ -73,7 +89,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 `path` and `query` make a request where there is no whole one; `all_bytes_sent` counts the headers, too, and is read where
 the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is. `content_length` is the size of
-the file where a GET is answered 200. `content_encoding` and `content_type` stand here beside the fields that Parsed has.
+the file where a GET is answered 200. `content_encoding` and `content_type` stand here beside the fields that Parsed has, and so do
+those that only app.domain.extras knows.
 """
 _NAMES_NOBODY = frozenset({"", "-"})
 

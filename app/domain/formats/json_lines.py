@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ending_of_field
@@ -76,6 +77,7 @@ class _Parser:
     def __init__(self, options: FormatOptions) -> None:
         self._fields = lookups(options.json_fields)
         self._clients = clients(options.trusted_proxies)
+        self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
 
     def __call__(self, line: str) -> tuple[Any, ...] | None:
@@ -109,7 +111,8 @@ class _Parser:
         size = find["total_bytes"](record)
         if size is not None:
             total = count(size, "the size")
-        return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind
+        extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, find, record)
+        return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
     def _sent(self, find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int]:
         """Bytes sent, and what they count."""
@@ -180,6 +183,27 @@ def _facts(find: dict[str, Find], record: dict[str, Any]) -> int:
         flags |= ENCODINGS[encoding]
     kind = find["content_type"](record)
     return flags if kind is None else flags | content_type_flags(kind)
+
+
+_DURATIONS = {"duration_s": 1, "duration_ms": 1000, "duration_us": 10**6, "duration_ns": 10**9}
+
+
+def _extras(of: Callable[..., dict[str, str]], find: dict[str, Find], record: dict[str, Any]) -> dict[str, str]:
+    """The optional fields."""
+    durations = (
+        duration_s(text.removesuffix("s"), per_s)
+        for name, per_s in _DURATIONS.items()
+        if (text := find[name](record)) is not None
+    )
+    return of(
+        cache_result=find["cache_result"](record),
+        content_type=find["content_type"](record),
+        duration_s=next(durations, None),
+        edge=find["edge"](record),
+        encoding=find["content_encoding"](record),
+        referer=find["referer"](record),
+        virtual_host=find["virtual_host"](record),
+    )
 
 
 def _length(text: str | None) -> int | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
@@ -27,8 +28,8 @@ _EXAMPLE = "\n".join(
     _LINE_OF.format(second=second, sent=sent, rest=_REST) for second, sent in (("07.186641", 732), ("09.310022", 731))
 )
 _LINE = re.compile(
-    r"(?:(http|https|h2|grpcs|ws|wss) +)?([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z?) +\S+ +(\S+) +\S+ +[0-9.-]+ +[0-9.-]+ +[0-9.-]+ +"
-    r"([0-9]{3}|-) +(?:[0-9]{3}|-) +(?:[0-9]+|-) +([0-9]{1,19}|-) +\"((?:[^\"\\]|\\.)*)\"(?: +\"((?:[^\"\\]|\\.)*)\")?(?: .*)?",
+    r"(?:(http|https|h2|grpcs|ws|wss) +)?([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]{8,18}Z?) +\S+ +(\S+) +\S+ +([0-9.-]+) +([0-9.-]+) +([0-9.-]+) +"
+    r"([0-9]{3}|-) +(?:[0-9]{3}|-) +(?:[0-9]+|-) +([0-9]{1,19}|-) +\"((?:[^\"\\]|\\.)*)\"(?: +\"((?:[^\"\\]|\\.)*)\"(?:(?: +\S+){2} +\S+ +\"[^\"]*\" +\"([^\"]*)\")?)?(?: .*)?",
     re.DOTALL,
 )
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
@@ -36,8 +37,15 @@ _ABORTED = int(HitFlag.ABORTED)
 _CLIENT_WENT = 460
 
 
+def _sum(texts: list[str]) -> str | None:
+    """Of the three parts of a duration; None if one of them is -1: nobody answered."""
+    parts = [duration_s(text) for text in texts]
+    return None if None in parts else f"{sum(map(float, filter(None, parts))):.6f}".rstrip("0").rstrip(".")
+
+
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
+    extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
@@ -46,7 +54,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
                 "bad_columns",
                 f"not the columns of a load balancer's log: {shown(line)}" if line.strip() else "a blank line",
             )
-        kind, when, client, status, sent, request_text, user_agent = found.groups()
+        kind, when, client, *durations, status, sent, request_text, user_agent, host = found.groups()
         time = iso_time(when)
         ip_address = its_clients.of[client]
         request, method = REQUESTS[request_text.strip()]
@@ -54,7 +62,8 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         bytes_sent = count(sent, "bytes sent")
         flags = PROTOCOLS[request_text] | protocol_flags(kind or "") | (_ABORTED if code == _CLIENT_WENT else 0)
         flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
-        return time, ip_address, user_agent or "-", request, method, code, None, None, bytes_sent, None, flags
+        extras = extras_of(duration_s=_sum(durations), virtual_host=host)
+        return time, ip_address, user_agent or "-", request, method, code, None, None, bytes_sent, None, flags, extras
 
     return behind_prefix(parse)
 

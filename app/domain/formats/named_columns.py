@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
@@ -50,6 +51,11 @@ _FIRST_OF = {
     "protocol": ("cs-protocol-version", "cs-version"),
     "content_type": ("sc-content-type",),
     "forwarded": ("x-forwarded-for", "cs(x-forwarded-for)"),
+    "referer": ("cs(referer)", "cs-referer"),
+    "virtual_host": ("x-host-header", "cs-host", "cs(host)"),
+    "duration": ("time-taken",),
+    "edge": ("x-edge-location",),
+    "encoding": ("sc(content-encoding)", "sc-content-encoding"),
 }
 """What is read, and the names of columns that hold it, in order of preference."""
 
@@ -68,6 +74,7 @@ class ColumnReader:
         agents: Mapping[str, str],
         query_in_target: bool = False,
         plain: Callable[[str], str] = str,
+        fields: str = "",
     ) -> None:
         at = {name.lower(): index for index, name in reversed(list(enumerate(names)))}
         self._at = {part: next((at[name] for name in choices if name in at), -1) for part, choices in _FIRST_OF.items()}
@@ -76,6 +83,7 @@ class ColumnReader:
         self._clients = its_clients
         self._agents = agents
         self._plain = plain
+        self._extras_of = extras_reader(fields) if fields else None
         self._any_result = any(
             self._at[part] >= 0 for part in ("result", "response_result", "detailed_result", "win32")
         )
@@ -115,7 +123,23 @@ class ColumnReader:
         flags |= protocol_flags(columns[at["protocol"]]) | content_type_flags(columns[at["content_type"]])
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
-        return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags
+        return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, self._extras(columns)
+
+    def _extras(self, columns: list[str]) -> dict[str, str]:
+        if self._extras_of is None:
+            return NO_EXTRAS
+        at = self._at
+        duration = columns[at["duration"]]
+        return self._extras_of(
+            cache_result=columns[at["result"]],
+            content_type=self._plain(columns[at["content_type"]]),
+            # CloudFront counts seconds and writes thousandths, IIS whole milliseconds
+            duration_s=duration_s(duration, 1 if "." in duration else 1000),
+            edge=columns[at["edge"]],
+            encoding=columns[at["encoding"]],
+            referer=columns[at["referer"]],
+            virtual_host=columns[at["virtual_host"]],
+        )
 
     def _time(self, columns: list[str]) -> float:
         at = self._at

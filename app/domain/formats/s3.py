@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
@@ -22,8 +23,9 @@ _EXAMPLE = f"""\
 # owner bucket [time] ip requester request-id operation key "uri" status error sent size total-ms turn-around-ms, referer and agent behind
 _UNTIL_REQUEST = re.compile(r'\S+ +\S+ +\[([^\]\[]{0,64})\] +(\S+) +\S+ +\S+ +\S+ +\S+ +(?=["-])')
 # S3 does not escape quotes: the request ends where a status and the columns behind it follow
-_UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) +(\S+) +\S+ +([0-9]+|-|\S+) +([0-9]+|-|\S+) +\S+ +\S+ +(?=["-])')
+_UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) +(\S+) +\S+ +([0-9]+|-|\S+) +([0-9]+|-|\S+) +(\S+) +\S+ +(?=["-])')
 _NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
+_HOST = 5
 _AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
 
 
@@ -39,15 +41,15 @@ def _agent_of(rest: str) -> str:
     return rest[referer_end + 1 : last]
 
 
-def _split(line: str) -> tuple[str, str, str, str, str, str, str]:
-    """Time, address, request, status, bytes sent, size, and what stands behind them."""
+def _split(line: str) -> tuple[str, ...]:
+    """Time, address, request, status, bytes sent, size, milliseconds, and what stands behind them."""
     found = _UNTIL_REQUEST.match(line)
     if found is not None:
         start = found.end()
         if line[start] == "-":
             behind = _UNTIL_REFERER.match(line, start + 1)
             if behind is not None:
-                return found[1], found[2], "-", behind[1], behind[2], behind[3], line[behind.end() :]
+                return found[1], found[2], "-", *behind.groups(), line[behind.end() :]
         best = None
         for behind in _UNTIL_REFERER.finditer(line, start + 1):
             best = best or behind
@@ -55,7 +57,7 @@ def _split(line: str) -> tuple[str, str, str, str, str, str, str]:
                 best = behind
                 break
         if best is not None and line[best.start()] == '"':
-            return found[1], found[2], line[start + 1 : best.start()], best[1], best[2], best[3], line[best.end() :]
+            return found[1], found[2], line[start + 1 : best.start()], *best.groups(), line[best.end() :]
     if _NO_TIME.match(line):
         raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
     raise BadLine(
@@ -63,11 +65,21 @@ def _split(line: str) -> tuple[str, str, str, str, str, str, str]:
     )
 
 
+def _extras(of: Callable[..., dict[str, str]], rest: str, user_agent: str, duration: str) -> dict[str, str]:
+    """The optional fields: the referer stands before the agent, the host is the sixth column behind it."""
+    at = rest.rfind(user_agent)
+    behind = rest[at + len(user_agent) :].removeprefix('"').split()
+    referer = rest[: max(at - 1, 0)].strip().strip('"')
+    host = behind[_HOST] if len(behind) > _HOST else None
+    return of(duration_s=duration_s(duration, 1000), referer=referer, virtual_host=host)
+
+
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
+    extras_of = extras_reader(options.fields) if options.fields else None
 
     def parse(line: str) -> tuple[Any, ...]:
-        when, client, request_text, status, sent, size, rest = _split(line)
+        when, client, request_text, status, sent, size, duration, rest = _split(line)
         user_agent = _agent_of(rest)
         time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
         ip_address = its_clients.of[client]
@@ -86,6 +98,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             count(sent, "bytes sent"),
             count(size, "object size"),
             flags,
+            NO_EXTRAS if extras_of is None else _extras(extras_of, rest, user_agent, duration),
         )
 
     return behind_prefix(parse)

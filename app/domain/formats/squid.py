@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
+from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.endings import ending_flags
@@ -34,6 +35,7 @@ _RANGE = re.compile(r"Content-Range:(?: |%20)*(bytes[ %20]+[0-9]+-[0-9]+/[0-9*]+
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     its_clients = clients(options.trusted_proxies)
+    extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
         found = _LINE.fullmatch(line)
@@ -41,7 +43,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             raise BadLine(
                 "bad_columns", f"not the columns of Squid's log: {shown(line)}" if line.strip() else "a blank line"
             )
-        when, _, client, result, status, sent, method_text, url, kind, more = found.groups()
+        when, duration, client, result, status, sent, method_text, url, kind, more = found.groups()
         time = epoch_time(when)
         ip_address = its_clients.of[client]
         request, method = joined_request(method_text, url)
@@ -49,6 +51,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         bytes_sent = count(sent, "bytes sent")
         flags = (ending_flags(result, False, False) or 0) | content_type_flags(kind)
         flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        extras = extras_of(cache_result=result, content_type=kind, duration_s=duration_s(duration, 1000))
         lo = hi = total = None
         user_agent = "-"
         if more:
@@ -56,7 +59,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
                 user_agent = unquote(agent[1], errors="backslashreplace")
             if answered := _RANGE.search(more):
                 lo, hi, total = content_range(answered[1].replace("%20", " "))
-        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags
+        return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags, extras
 
     return behind_prefix(parse)
 

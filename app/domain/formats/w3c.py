@@ -50,7 +50,7 @@ class _Parser:
     """Keeps the columns that the last `#Fields` line named, and the date of the last `#Date`."""
 
     def __init__(self, head: Sequence[str], options: FormatOptions) -> None:
-        self._clients = clients(options.trusted_proxies)
+        self._clients, self._fields = clients(options.trusted_proxies), options.fields
         self._reader: ColumnReader | None = None
         self._names = 0
         self._date = ""
@@ -83,7 +83,10 @@ class _Parser:
         name, _, value = line.partition(":")
         if name.lower() == "#fields":
             names = value.split()[:_WIDEST]
-            self._reader, self._names = ColumnReader(names, self._clients, _AGENTS, plain=_plus_for_space), len(names)
+            self._reader, self._names = (
+                ColumnReader(names, self._clients, _AGENTS, plain=_plus_for_space, fields=self._fields),
+                len(names),
+            )
             self._reader.date = self._date
         elif name.lower() == "#date":
             self._date = _date(value.strip()) or self._date

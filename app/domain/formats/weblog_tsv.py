@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from app.domain.extras import NO_EXTRAS
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import Clients, clients
 from app.domain.formats.prefixes import read_behind
@@ -44,7 +45,7 @@ def _parse(its_clients: Clients, line: str) -> tuple[Any, ...]:
     code = STATUSES[status]
     text, method = REQUESTS[request]
     client = its_clients.of[ip_address]
-    return seconds, client, user_agent, text, method, code, lo, hi, None, None, PROTOCOLS[request]
+    return seconds, client, user_agent, text, method, code, lo, hi, None, None, PROTOCOLS[request], NO_EXTRAS
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:

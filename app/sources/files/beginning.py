@@ -48,14 +48,19 @@ class ReadOptions(NamedTuple):
     @classmethod
     def of(cls, settings: Settings) -> ReadOptions:
         """As the settings say."""
-        options = format_options(settings)
+        options = format_options(settings)._replace(fields="")  # deliveries need none
         return cls(settings.format, settings.chunk_bytes, settings.max_line_bytes, 0, options)
 
 
 def format_options(settings: Settings) -> FormatOptions:
     """What the settings say of formats."""
     return FormatOptions(
-        settings.json_fields, settings.realtime_fields, settings.bytes, settings.trusted_proxies, settings.query
+        settings.json_fields,
+        settings.realtime_fields,
+        settings.bytes,
+        settings.trusted_proxies,
+        settings.query,
+        settings.fields,
     )
 
 

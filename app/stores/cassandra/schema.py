@@ -12,6 +12,7 @@ from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStore
 from app.stores.cassandra.connection import Connection, Refused
 from app.stores.cassandra.rows import TABLES
 from app.stores.contract import KINDS
+from app.stores.shapes import refuse_shape
 
 __all__ = ["FORM", "check_form", "create", "drop", "missing", "missing_columns", "tables_of"]
 
@@ -67,16 +68,35 @@ def check_form(connection: Connection, keyspace: str) -> None:
         connection.execute(f"SELECT form FROM {keyspace}.forms WHERE name = '{_RECORDS}'") if "forms" in there else []
     )
     form = rows[0][0] if rows else None
+    for table, found in _standing(connection, keyspace).items():
+        wanted = TABLES[table].types if table in TABLES else {}
+        refuse_shape(
+            f"the table {keyspace}.{table} of {connection.where}",
+            {column: _bare(found[column]) for column in found},
+            {column: _bare(kind) for column, kind in wanted.items()},
+            f"Copy what you need of it, then DROP TABLE {keyspace}.{table}; `python -m app init` makes it anew, `repair` fills it",
+            whole=form is None,
+        )
     if form != FORM:
         raise UnknownStoreForm(f"the keyspace {keyspace} of {connection.where}", form, FORM)
 
 
+def _standing(connection: Connection, keyspace: str) -> dict[str, dict[str, str]]:
+    """Table -> column -> type."""
+    asked = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = %s"
+    there: dict[str, dict[str, str]] = {}
+    for table, column, kind in connection.execute(asked, (keyspace,)):
+        there.setdefault(table, {})[column] = kind
+    return there
+
+
+def _bare(kind: str) -> str:
+    return kind.replace(" ", "").lower().replace("varchar", "text")
+
+
 def missing_columns(connection: Connection, keyspace: str) -> list[tuple[str, str, str]]:
     """(table, column, type) that tables lack because an older program made them."""
-    asked = "SELECT table_name, column_name FROM system_schema.columns WHERE keyspace_name = %s"
-    there: dict[str, set[str]] = {}
-    for table, column in connection.execute(asked, (keyspace,)):
-        there.setdefault(table, set()).add(column)
+    there = _standing(connection, keyspace)
     return [
         (table, column, kind)
         for table, rows in TABLES.items()

@@ -6,7 +6,7 @@ Rows are encoded here and not by the driver: it is twice as fast, and the size o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from struct import Struct
 from typing import Any, NamedTuple
@@ -130,6 +130,15 @@ def texts(values: Iterable[str]) -> bytes:
     return big(len(encoded)) + b"".join([big(len(one)) + one for one in encoded])
 
 
+def texts_by_name(values: Mapping[str, str]) -> bytes:
+    """map<text, text>"""
+    packed = [big(len(values))]
+    for name in sorted(values):
+        for one in (text(name), text(values[name])):
+            packed.append(big(len(one)) + one)
+    return b"".join(packed)
+
+
 def day_number(time_s: float) -> int:
     """The UTC day of a time as the number that stands in a `date`, 2**31 for 1970-01-01; times beyond its ends count to the last day.
 
@@ -199,5 +208,11 @@ COLUMNS: dict[Kind, Column] = {
         "blob", _short_ids, lambda packed: [packed[at : at + 8].hex() for at in range(0, len(packed), 8)], list
     ),
     Kind.RAW_ID: Column("text", _raw_id, _same, str),
+    Kind.TEXTS: Column(
+        "frozen<map<text, text>>",
+        texts_by_name,
+        lambda found: {text_of(name): text_of(one) for name, one in found.items()},
+        dict,
+    ),
 }
 """By the kind of a field."""

@@ -27,7 +27,7 @@ PING_TIMEOUT_S = 5.0
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
-_NO_PATH = ("index_not_found_exception", "invalid_index_name_exception", "no handler found")
+_NO_PATH = ("index_not_found_exception", "invalid_index_name_exception", "no handler found", "Incorrect HTTP method")
 """How Elasticsearch itself begins to say that it has nothing at a path."""
 
 

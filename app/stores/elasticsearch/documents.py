@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from app.domain.extras import EXTRAS
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Kind, Table
 from app.domain.records import Delivery, Hit, Reject, key_hash
 from app.errors import UnknownStoreForm
@@ -60,16 +61,19 @@ class Sums(msgspec.Struct):
     sent_low: int
 
 
+_KEYWORD = {"type": "keyword", "ignore_above": 8191}
+_EXTRA_TYPES = {"duration_s": {"type": "double", "ignore_malformed": True}}
 _Type: dict[Kind, tuple[Any, dict[str, Any]]] = {
-    Kind.TEXT: (str, {"type": "keyword", "ignore_above": 8191}),
+    Kind.TEXT: (str, _KEYWORD),
     Kind.INTEGER: (int | None, {"type": "long"}),
     Kind.SMALL: (int | None, {"type": "long"}),
     Kind.VERSION: (int, {"type": "long"}),
     Kind.TIME: (float | None, {"type": "double"}),
     Kind.BOOLEAN: (bool, {"type": "boolean"}),
     Kind.RANGES: (list[Range], {"type": "long_range", "doc_values": False}),
-    Kind.WORDS: (list[str], {"type": "keyword", "ignore_above": 8191}),
+    Kind.WORDS: (list[str], _KEYWORD),
     Kind.SHORT_IDS: (list[str], {"type": "keyword", "index": False, "doc_values": False}),
+    Kind.TEXTS: (dict[str, str], {"properties": {name: _EXTRA_TYPES.get(name, _KEYWORD) for name in EXTRAS}}),
 }
 _DATE = {"type": "date", "format": "epoch_millis"}
 _MORE: dict[str, dict[str, Any]] = {
@@ -168,7 +172,7 @@ class Documents:
         for name, field, read in self._read:
             if field.kind is Kind.RAW_ID:
                 values.append(raw_id)
-            elif name in source and (value := source[name]) is not None:
+            elif (value := source.get(name, source.get(field.former))) is not None:
                 values.append(value if read is None else read(value))
             elif field.needed and not field.optional:
                 raise KeyError(name)
@@ -177,7 +181,9 @@ class Documents:
         return self.table.record._make(values)  # type: ignore[attr-defined]
 
     def _of_exact(self, exact: Mapping[str, Any]) -> Any:
-        return self.table.record(**{field.name: exact.get(field.name, field.absent) for field in self.table.fields})
+        return self.table.record(
+            **{field.name: exact.get(field.name, exact.get(field.former, field.absent)) for field in self.table.fields}
+        )
 
 
 _LAST = "form"
@@ -222,6 +228,8 @@ def _mended(value: Any) -> Any:
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
         return [_mended(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _mended(one) for name, one in value.items()}
     if isinstance(value, bool):
         return value
     if isinstance(value, int):

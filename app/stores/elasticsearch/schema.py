@@ -11,6 +11,7 @@ from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import DOCUMENTS, FORM
 from app.stores.elasticsearch.names import Names
+from app.stores.shapes import refuse_shape
 
 __all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
 
@@ -114,6 +115,7 @@ class ElasticsearchSchema:
                 if not isinstance(found, Mapping) or "mappings" not in found:
                     raise self._connection.no_answer(answer)
                 mapping = found["mappings"]
+                self._refuse_shape(kind, index, mapping)
                 if (form := mapping.get("_meta", {}).get("form")) != FORM:
                     raise UnknownStoreForm(
                         f"the index {index} of Elasticsearch at {self._connection.where}", form, FORM
@@ -121,6 +123,19 @@ class ElasticsearchSchema:
                 if not wanted.keys() <= mapping.get("properties", {}).keys():
                     lacking.add(kind)
         return lacking
+
+    def _refuse_shape(self, kind: str, index: str, mapping: Mapping[str, Any]) -> None:
+        found, wanted = (
+            {name: each.get("type", "object") for name, each in properties.items()}
+            for properties in (mapping.get("properties", {}), DOCUMENTS[kind].mapping()["properties"])
+        )
+        refuse_shape(
+            f"the index {index} of Elasticsearch at {self._connection.where}",
+            found,
+            wanted,
+            f"Copy what you need of it, then delete it (DELETE /{index}); `python -m app init` makes it anew, `repair` fills it",
+            whole="form" not in mapping.get("_meta", {}),
+        )
 
     async def _put_mapping(self, kind: str) -> None:
         path = f"/{self._names.pattern(kind)}/_mapping"

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from app.errors import StoreError, StoreUnreachable, UnknownStoreForm
 from app.process.folders import make_private
-from app.stores.sqlite.schema import add_missing, check_form, create, form_of
+from app.stores.sqlite.schema import add_missing, check_form, create, form_of, refuse_shapes
 
 __all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
 
@@ -37,7 +37,7 @@ def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise failure(error, path, "open", StoreUnreachable) from error
     try:
-        _prepare(connection, busy_s)
+        _prepare(connection, path, busy_s)
         check_form(connection, path)
         add_missing(connection)
     except sqlite3.Error as error:
@@ -49,7 +49,7 @@ def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, busy_s: float) -> None:
     give_up = time.monotonic() + busy_s
     while True:
         try:
@@ -68,6 +68,7 @@ def _prepare(connection: sqlite3.Connection, busy_s: float) -> None:
     if form_of(connection) == 0:
         connection.execute("BEGIN IMMEDIATE")
         if form_of(connection) == 0:  # still: nobody else was first
+            refuse_shapes(connection, path)
             create(connection)
         connection.execute("COMMIT")
 
@@ -77,7 +78,7 @@ def look(path: Path) -> None:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        sentence = f"the store {path} is not there; start the worker, which makes it, or set WEBLOGS_DATA_DIR to the folder it writes to"
+        sentence = f"the store {path} is not there; start the worker, which makes it, set WEBLOGS_DATA_DIR to the folder it writes to, or WEBLOGS_STORES to the stores that it fills, as in .env"
         raise StoreUnreachable(sentence) from None
     except OSError as error:
         raise failure(error, path, "open", StoreUnreachable) from error

@@ -6,9 +6,10 @@ number. A raw id is a function of source and position, unless the shipper gave o
 
 from __future__ import annotations
 
+import json
 import re
 import struct
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -35,6 +36,7 @@ __all__ = [
     "stored",
     "text",
     "text_of_ranges",
+    "text_of_texts",
 ]
 
 _INT_MIN, _INT_MAX = -(1 << 63), (1 << 63) - 1
@@ -134,10 +136,20 @@ def _ids_of(packed: bytes) -> list[str]:
     return [packed[at : at + 8].hex() for at in range(0, len(packed), 8)]
 
 
+def text_of_texts(texts: Mapping[str, str]) -> str:
+    """A map as JSON, which SQLite's own functions read; lone surrogates are escapes in it.
+
+    >>> text_of_texts({"referer": "https://example.com/"})
+    '{"referer": "https://example.com/"}'
+    """
+    return json.dumps(texts) if texts else "{}"
+
+
 _ENCODE: dict[Kind, Callable[[Any], Any]] = {
     Kind.RANGES: text_of_ranges,
     Kind.WORDS: _words,
     Kind.SHORT_IDS: _ids,
+    Kind.TEXTS: text_of_texts,
 }
 """Of the kinds that are written as something else; SQLite takes the others as they are, or as `stored` has them."""
 _DECODE: dict[Kind, Callable[[Any], Any]] = {
@@ -149,11 +161,12 @@ _DECODE: dict[Kind, Callable[[Any], Any]] = {
     Kind.RANGES: ranges_of_text,
     Kind.WORDS: _words_of,
     Kind.SHORT_IDS: _ids_of,
+    Kind.TEXTS: json.loads,
 }
 _TYPES = {Kind.TIME: "REAL", Kind.SHORT_IDS: "BLOB"}
 
 TABLES = {
-    "hits": HIT.without(*KEY, "raw_id", "source"),
+    "hits": (*HIT.without(*KEY, "raw_id", "source", "extras"), HIT["extras"]),
     "rejects": REJECT.without("raw_id", "source"),
     "deliveries": DELIVERY.without(*KEY),
 }
@@ -168,8 +181,8 @@ HIT_COLUMNS, REJECT_COLUMNS, DELIVERY_COLUMNS = (
     )
 )
 """Of an INSERT, in the order of the rows."""
-plain_of_hit = HIT.picker(TABLES["hits"])
-"""The values of a hit between its key_no and its source_no."""
+plain_of_hit = HIT.picker(TABLES["hits"][:-1])
+"""The values of a hit between its key_no and its extras, behind which its source_no stands."""
 plain_of_reject = REJECT.picker(TABLES["rejects"])
 """The values of a reject before its source_no."""
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind
 from app.errors import UnknownStoreForm
+from app.stores.shapes import refuse_shape
 from app.stores.sqlite.ledger_schema import statements
 from app.stores.sqlite.rows import TABLES, definition
 from app.stores.sqlite.tallies import are_kept, write_tallies
 
-__all__ = ["FORM", "VIEWS", "add_missing", "check_form", "columns_of", "create", "form_of"]
+__all__ = ["FORM", "VIEWS", "add_missing", "check_form", "columns_of", "create", "form_of", "refuse_shapes"]
 
 FORM = 1
 """The form of the file, in `PRAGMA user_version`. A column more is no other form: it is added."""
@@ -80,8 +83,32 @@ def form_of(connection: sqlite3.Connection) -> int:
 
 def check_form(connection: sqlite3.Connection, path: Path) -> None:
     """Raises UnknownStoreForm."""
+    refuse_shapes(connection, path)
     if (found := form_of(connection)) != FORM:
         raise UnknownStoreForm(f"the store {path}", found, FORM)
+
+
+def refuse_shapes(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises OtherShape for a table of our name that somebody else made."""
+    for table, wanted in _shapes().items():
+        if found := _types(connection, table):
+            cure = "Move that file away; the worker makes it anew, and `python -m app repair` or a replay fills it"
+            refuse_shape(f"the table {table} of {path}", found, wanted, cure, whole=form_of(connection) == 0)
+
+
+def _types(connection: sqlite3.Connection, table: str) -> dict[str, str]:
+    """Column -> type and whether it is a key."""
+    return {
+        row[1]: f"{row[2]}{' PRIMARY KEY' if row[5] else ''}"
+        for row in connection.execute(f"PRAGMA table_info({table})")
+    }
+
+
+@cache
+def _shapes() -> dict[str, dict[str, str]]:
+    with closing(sqlite3.connect(":memory:")) as made:
+        create(made)
+        return {table: _types(made, table) for table in TABLES}
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
@@ -110,7 +137,10 @@ def add_missing(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     for table, field in _missing_columns(connection):  # still: nobody else was first
-        connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
+        if field.former in columns_of(connection, table):
+            connection.execute(f"ALTER TABLE {table} RENAME COLUMN {field.former} TO {field.name}")
+        else:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
     if not are_kept(connection):
         connection.execute("DROP TABLE tallies")
         _run(connection, re.search(r"CREATE TABLE tallies .*?;", _schema(), re.DOTALL)[0])  # type: ignore[index]

@@ -24,6 +24,7 @@ from app.stores.sqlite.rows import (
     number,
     plain_of_hit,
     plain_of_reject,
+    text_of_texts,
 )
 from app.stores.sqlite.schema import check_form
 from app.stores.sqlite.tallies import COUNTED, Tallies
@@ -46,6 +47,7 @@ _key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _identity_of_hit, _identity_of_reject = (
     table.picker(tuple(table[name] for name in ("raw_id", "source", "position"))) for table in (HIT, REJECT)
 )
+_extras_of = itemgetter(HIT.at["extras"])
 _reason_of = itemgetter(REJECT.at["reason"])
 _STANDING = ("t.version", "t.superseded_by IS NULL", *(f"t.{name}" for name in COUNTED))
 _counted = DELIVERY.picker(tuple(DELIVERY[name] for name in COUNTED))
@@ -149,7 +151,9 @@ class SqliteWriter:
                 except ValueError as error:
                     refused.append((hit, str(error)))
                     continue
-            rows.append((numbers[_key_of_hit(hit)], *plain_of_hit(hit), source_no, given))
+            rows.append(
+                (numbers[_key_of_hit(hit)], *plain_of_hit(hit), text_of_texts(_extras_of(hit)), source_no, given)
+            )
             kept.append(hit)
         return rows, kept
 

@@ -52,6 +52,8 @@ class _Stored(NamedTuple):
 
     counts: Totals
     newest: list[DeliveryView]
+    until: float | None
+    """Time of the latest hit of all deliveries, UTC seconds; None if there are none."""
     found: list[_FoundKey]
     searched: int
     """How many keys were looked at, if that is not all."""
@@ -98,12 +100,14 @@ async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _
         keys = search.keys
         counts = await parts.store.reads.counts()
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
+        latest = newest if verdict is None else await parts.store.reads.newest_deliveries(1)
         votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
         top = (await parts.results.top(TOP_SPENDERS)).value
         known = [await parts.store.reads.deliveries_of(*key) for key in keys]
     found = [each._replace(verdict=of[0].verdict if of else "") for each, of in zip(_found(keys), known, strict=True)]
     shown = [delivery_view(delivery) for delivery in newest]
-    return _Stored(counts, shown, found, search.searched, _older_link(text, search.rest), votes, top)
+    until = latest[0].last if latest else None
+    return _Stored(counts, shown, until, found, search.searched, _older_link(text, search.rest), votes, top)
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:

@@ -62,9 +62,17 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise ApiError(
                 401, f"Send the token that may {right}: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}
             )
+    stopping = ApiError(503, STOPPING, {"Retry-After": "5"})
     if parts.stopping() and not request.path.startswith("/health"):
-        raise ApiError(503, STOPPING, {"Retry-After": "5"})
-    answer = await handler(request)
+        raise stopping
+    try:
+        answer = await handler(request)
+    except (ApiError, web.HTTPException):
+        raise
+    except Exception as error:
+        if parts.stopping():  # what it asked is closed by now
+            raise stopping from error
+        raise
     if parts.settings.web_token and "Cache-Control" in answer.headers:
         answer.headers["Cache-Control"] = f"private, {answer.headers['Cache-Control']}"  # no proxy keeps it for others
     return answer

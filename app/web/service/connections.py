@@ -64,6 +64,11 @@ class Connections:
         self._open.pop(connection, None)
         self._new.pop(connection, None)
 
+    async def settle(self) -> None:
+        """Returns when every connection waits for its client."""
+        while not all(each.waits_for_client for each in self._open):  # noqa: ASYNC110 - aiohttp has no event for it
+            await asyncio.sleep(0.02)
+
     def has_asked(self, connection: Connection) -> None:
         """A whole head came."""
         self._new.pop(connection, None)

@@ -67,6 +67,7 @@ def _environment() -> Environment:
         visible=words.visible,
     )
     environment.globals.update(
+        complete=words.complete_text,
         evidence=words.evidence_text,
         inline=_inline,
         not_counted=words.NOT_COUNTED,

@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import mode
@@ -194,6 +195,12 @@ class WebService(mode.Service):
         return SettingsError(
             f"The web server cannot listen on {address}: {reason}; stop what listens there or set WEBLOGS_WEB_HOST and WEBLOGS_WEB_PORT."
         )
+
+    async def settle(self) -> None:
+        """Returns when nothing that was asked is under way, or after SHUTDOWN_TIMEOUT_S; the application refuses what comes meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SHUTDOWN_TIMEOUT_S):
+                await self._connections.settle()
 
     async def on_stop(self) -> None:
         if self._listening is not None:

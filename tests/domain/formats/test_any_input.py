@@ -154,7 +154,19 @@ def test_weblog_tsv_gives_back_what_a_line_was_made_from(
     seconds: int, ip: str, agent: str, path: str, status: int, ends: list[int]
 ) -> None:
     line = f"-\t{iso(seconds)}\t{ip}\t{agent}\tGET {path} HTTP/1.1\t{status}\t{ends[0]}-{ends[1]}"
-    assert read("weblog_tsv", line) == (float(seconds), ip, agent, f"GET {path}", "GET", status, *ends, None, None, 0)
+    assert read("weblog_tsv", line) == (
+        float(seconds),
+        ip,
+        agent,
+        f"GET {path}",
+        "GET",
+        status,
+        *ends,
+        None,
+        None,
+        0,
+        {},
+    )
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, STATUS, BYTES, RANGES, st.none() | BYTES)
@@ -163,12 +175,12 @@ def test_the_common_family_gives_back_what_a_line_was_made_from(
 ) -> None:
     line = f'{ip} - - [{clf(seconds)}] "HEAD {path} HTTP/2.0" {status} {sent}'
     whole = float(seconds), ip, agent, f"HEAD {path}", "HEAD", status
-    assert read("common", line) == (*whole[:2], "-", *whole[3:], None, None, sent, None, HTTP2)
+    assert read("common", line) == (*whole[:2], "-", *whole[3:], None, None, sent, None, HTTP2, {})
     line += f' "-" "{agent}"'
-    assert read("combined", line) == (*whole, None, None, sent, None, HTTP2)
-    assert read("vhost_combined", f"example.com:80 {line}") == (*whole, None, None, sent, None, HTTP2)
+    assert read("combined", line) == (*whole, None, None, sent, None, HTTP2, {})
+    assert read("vhost_combined", f"example.com:80 {line}") == (*whole, None, None, sent, None, HTTP2, {})
     line += f' "bytes {ends[0]}-{ends[1]}/{"*" if total is None else total}"'
-    assert read("combined_range", line) == (*whole, *ends, sent, total, HTTP2)
+    assert read("combined_range", line) == (*whole, *ends, sent, total, HTTP2, {})
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, STATUS, BYTES, BYTES)
@@ -176,7 +188,7 @@ def test_s3_gives_back_what_a_line_was_made_from(
     seconds: int, ip: str, agent: str, path: str, status: int, sent: int, size: int
 ) -> None:
     line = f'o b [{clf(seconds)}] {ip} - r REST.GET.OBJECT k "GET {path} HTTP/1.1" {status} - {sent} {size} 1 1 "-" "{agent}" - h'
-    assert read("s3", line) == (float(seconds), ip, agent, f"GET {path}", "GET", status, None, None, sent, size, 0)
+    assert read("s3", line) == (float(seconds), ip, agent, f"GET {path}", "GET", status, None, None, sent, size, 0, {})
 
 
 @given(SECONDS, CLIENTS, SAFE, PATHS, st.integers(400, 499), BYTES, RANGES)
@@ -191,7 +203,7 @@ def test_named_columns_give_back_what_a_line_was_made_from(
     values.update(
         {"sc-status": str(status), "sc-bytes": str(sent), "sc-range-start": str(ends[0]), "sc-range-end": str(ends[1])}
     )
-    expected = (float(seconds), ip, agent, f"GET {path}", "GET", status, *ends, sent, None, 1)
+    expected = Parsed(float(seconds), ip, agent, f"GET {path}", "GET", status, ends[0], ends[1], sent, None, 1)
     assert read("cloudfront", "\t".join(values.values())) == expected
     assert read("w3c", " ".join(values.values()), ("#Fields: " + " ".join(values),)) == expected
     values = {"timestamp": f"{seconds}.0", **values}
@@ -206,7 +218,7 @@ def test_json_gives_back_what_a_line_was_made_from(
     fields = {"time": seconds, "ip_address": ip, "user_agent": agent, "method": "GET", "path": path, "status": status}
     line = json.dumps({**fields, "size": sent, "lo": ends[0], "hi": ends[1], "total_bytes": total})
     time = float(seconds)
-    assert read("json", line) == (time, ip, agent, f"GET {path}", "GET", status, *ends, sent, total, 0)
+    assert read("json", line) == (time, ip, agent, f"GET {path}", "GET", status, *ends, sent, total, 0, {})
 
 
 @given(SECONDS, PATHS, BYTES)
@@ -224,4 +236,5 @@ def test_cdn_tsv_gives_back_what_a_line_was_made_from(seconds: int, url: str, si
         size,
         None,
         0,
+        {},
     )

@@ -43,6 +43,7 @@ def test_heads_name_the_columns_in_any_order_and_may_change_on_the_way() -> None
         5,
         None,
         0,
+        {},
     )
     assert parse("# a remark") is None
     assert parse("24/08/2020\t/b\tFRA\t10:00:00\t-") == (
@@ -57,9 +58,23 @@ def test_heads_name_the_columns_in_any_order_and_may_change_on_the_way() -> None
         None,
         None,
         0,
+        {},
     )
     assert parse(HEAD) is None
-    assert parse("24/08/2020\t10:00:00\t7\t/c") == (1598263200.0, None, None, "/c", None, 200, None, None, 7, None, 0)
+    assert parse("24/08/2020\t10:00:00\t7\t/c") == (
+        1598263200.0,
+        None,
+        None,
+        "/c",
+        None,
+        200,
+        None,
+        None,
+        7,
+        None,
+        0,
+        {},
+    )
 
 
 @pytest.mark.parametrize(

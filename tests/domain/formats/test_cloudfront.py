@@ -140,6 +140,7 @@ def test_a_later_fields_line_changes_the_columns() -> None:
         None,
         None,
         0,
+        {},
     )
     assert reject("cloudfront", columns(), ("#Fields: date time",)) == "bad_columns"
 

@@ -364,7 +364,7 @@ def test_names_of_formats_are_no_format_strings() -> None:
 @pytest.mark.parametrize(("ts", "said"), [("----", H | E), ("CD--", H | A)])
 def test_haproxys_own_log_is_read_with_its_captured_range(ts: str, said: int) -> None:
     found = read("haproxy:httplog", HTTPLOG.format(ts=ts))
-    assert found == (1233922454.655, "10.0.1.2", "-", "GET /a", "GET", 206, 0, 2499, 2750, 5000, said)
+    assert found == (1233922454.655, "10.0.1.2", "-", "GET /a", "GET", 206, 0, 2499, 2750, 5000, said, {})
 
 
 def test_haproxys_capture_lines_name_the_headers() -> None:
@@ -388,7 +388,7 @@ def test_all_texts_of_haproxy_are_in_quotes_where_the_text_says_so_once() -> Non
 def test_squids_native_log_is_read_with_its_padded_column() -> None:
     line = "1596213967.250     59 203.0.113.9 TCP_MISS_ABORTED/206 4512 GET http://a.example/b - HIER_DIRECT/192.0.2.1 video/mp4"
     assert read("squid:squid", line) == (
-        1596213967.25, "203.0.113.9", "-", "GET http://a.example/b", "GET", 206, None, None, 4512, None, H | A,
+        1596213967.25, "203.0.113.9", "-", "GET http://a.example/b", "GET", 206, None, None, 4512, None, H | A, {},
     )  # fmt: skip
 
 
@@ -487,7 +487,7 @@ def test_the_keys_of_an_object_stand_in_any_order(order: list[str], spaced: bool
     line = json.dumps(
         {key: ENVOY_LINES[key] for key in order} | {"agent": agent}, separators=None if spaced else (",", ":")
     )
-    hit = (1596213967.25, "203.0.113.9", agent or "-", "GET /a", "GET", 206, 0, 9, 5, 20, A | TWO | PLAIN)
+    hit = Parsed(1596213967.25, "203.0.113.9", agent or "-", "GET /a", "GET", 206, 0, 9, 5, 20, A | TWO | PLAIN)
     assert parse(line) == parse(line) == hit
 
 
@@ -738,7 +738,7 @@ def test_json_printed_by_nginx_is_read_back_with_any_agent(order: list[str], age
         + "}"
     )
     line = json.dumps({key: values[key] for key in order}, separators=(",", ":"), ensure_ascii=False)
-    hit = (1596213967.0, "203.0.113.9", agent, "GET /a", "GET", 206, 0, 4, 5, 9, E if ended else A)
+    hit = Parsed(1596213967.0, "203.0.113.9", agent, "GET /a", "GET", 206, 0, 4, 5, 9, E if ended else A)
     assert read(f"log_format x escape=json '{text}';".replace("\\", ""), line) == hit
 
 
@@ -851,3 +851,17 @@ def test_a_text_may_be_as_long_as_a_header_carries_and_no_longer() -> None:
     assert compiled(NGINX + "x" * (MAX_CHARS - len(NGINX))).server == "nginx"
     with pytest.raises(FormatTextError, match=str(MAX_CHARS)):
         compiled(NGINX + "x" * MAX_CHARS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['nginx:$remote_addr [$time_local] "$request" $status', json.dumps(ENVOY_JSON), json.dumps(ENVOY_JSON) + " "],
+)
+def test_a_reject_names_the_format_string_that_cannot_read_the_line(text: str) -> None:
+    parse = compiled(text).format.make_parser((), FormatOptions())
+    for line in ("no line of it", "[1]"):
+        with pytest.raises(BadLine) as caught:
+            parse(line)
+        server = "nginx" if "remote_addr" in text else "envoy"
+        assert f"the log format of {server} {text.removeprefix('nginx:').strip()[:30]!r}"[:-1] in caught.value.detail
+        assert repr(line) in caught.value.detail

@@ -86,7 +86,7 @@ def test_times_alone_without_a_date_directive_are_bad_time() -> None:
 def test_a_content_range_column_gives_offsets_and_size(name: str, text: str, expected: tuple[int | None, ...]) -> None:
     head = (f"#Fields: date time c-ip cs-method cs-uri-stem sc-status sc-bytes {name}",)
     line = f"2020-07-31 16:46:07 203.0.113.9 GET /a 206 732 {text}"
-    assert read("w3c", line, head) == (1596213967.0, "203.0.113.9", "-", "GET /a", "GET", 206, *expected, 1)
+    assert read("w3c", line, head) == (1596213967.0, "203.0.113.9", "-", "GET /a", "GET", 206, *expected, 1, {})
 
 
 def test_quoted_and_tab_separated_columns_read_alike() -> None:
@@ -101,7 +101,20 @@ def test_a_later_fields_line_changes_the_columns() -> None:
     parse = FORMATS["w3c"].make_parser((IIS6,), FormatOptions())
     assert parse("#Software: another") is None
     assert parse("#Fields: date time cs-uri-stem") is None
-    assert parse("2020-07-31 16:46:07 /a") == (1596213967.0, None, None, "/a", "GET", 200, None, None, None, None, 0)
+    assert parse("2020-07-31 16:46:07 /a") == (
+        1596213967.0,
+        None,
+        None,
+        "/a",
+        "GET",
+        200,
+        None,
+        None,
+        None,
+        None,
+        0,
+        {},
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,11 @@ _LETTERS = {
     "s": Word(Role.STATUS, rank=1),
     ">s": Word(Role.STATUS),
     "<s": Word(Role.STATUS, rank=2),
-    **dict.fromkeys(("A", "D", "f", "F", "I", "k", "L", "p", "P", "R", "S", "T", "v", "V", "E", "y"), COLUMN),
+    "D": Word(Role.DURATION, per_s=10**6),
+    "T": Word(Role.DURATION, rank=1),
+    "v": Word(Role.VIRTUAL_HOST),
+    "V": Word(Role.VIRTUAL_HOST, rank=1),
+    **dict.fromkeys(("A", "f", "F", "I", "k", "L", "p", "P", "R", "S", "E", "y"), COLUMN),
 }
 WORDS = {
     "apache": _LETTERS
@@ -86,6 +90,7 @@ _EPOCHS = {
     "msec": Word(Role.TIME, clock="epoch"),
     "usec": Word(Role.TIME, clock="epoch"),
 }
+_PER_S = {"s": 1, "ms": 10**3, "us": 10**6}
 _FRACTIONS = ("msec_frac", "usec_frac")
 
 
@@ -111,6 +116,10 @@ def _word(server: str, letter: str, arrow: str, argument: str | None) -> tuple[W
         return _time_word(argument), True
     if letter in ("a", "h"):  # %{c}a is the connection's address, behind which mod_remoteip may have found the client
         return Word(Role.CLIENT, rank=1), True
+    if letter == "T" and argument in _PER_S:
+        return Word(Role.DURATION, per_s=_PER_S[argument]), True
+    if letter == "x" and argument == "Varnish:hitmiss":
+        return Word(Role.CACHE_RESULT), True
     if letter in ("x", "C", "e", "n", "p", "P", "T", "L", "s", "^ti", "^to", "V"):
         return TEXT_COLUMN, True
     return TEXT_COLUMN, letter.startswith("^")

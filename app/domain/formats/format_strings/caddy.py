@@ -30,15 +30,15 @@ WORDS = {
     "request>proto": Word(Role.PROTOCOL),
     "status": Word(Role.STATUS),
     "size": body_bytes(),
+    "duration": Word(Role.DURATION),
+    "request>host": Word(Role.VIRTUAL_HOST),
     "user_id": TEXT_COLUMN,
     "msg": TEXT_COLUMN,
     **dict.fromkeys(
         (
             "level",
             "logger",
-            "duration",
             "bytes_read",
-            "request>host",
             "request>remote_port",
             "common_log",
             "request>tls>version",

@@ -11,13 +11,13 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.format_strings.dates import clock_of
 from app.domain.formats.format_strings.line_pattern import line_pattern, taken
 from app.domain.formats.format_strings.servers import Text
-from app.domain.formats.format_strings.words import FormatTextError, Literal, Piece, Role, Variable, Word
+from app.domain.formats.format_strings.words import LAST_COLUMN, FormatTextError, Literal, Piece, Role, Variable, Word
 from app.domain.formats.values import shown
 
 __all__ = ["Columns", "Found", "LineColumns", "ObjectColumns"]
 
 Found = tuple["Sequence[str | None]", "Sequence[str]", "str | None"]
-"""One text for each Role up to CAPTURE, the parts of a date, and the fraction of a second that belongs to them."""
+"""One text for each Role up to LAST_COLUMN, the parts of a date, and the fraction of a second that belongs to them."""
 
 _MOST_WORDS = 90
 _MOST_LAYOUTS = 8
@@ -40,7 +40,7 @@ class Columns:
     variables: list[Variable]
 
     def texts(self, line: str) -> Found:
-        """One text for each Role up to CAPTURE, then the parts of a date and the fraction. Raises BadLine."""
+        """One text for each Role up to LAST_COLUMN, then the parts of a date and the fraction. Raises BadLine."""
         raise NotImplementedError
 
 
@@ -54,15 +54,14 @@ class LineColumns(Columns):
             raise FormatTextError(f"a log format of {len(self.variables)} words: at most {_MOST_WORDS} are read")
         self.pattern = line_pattern(pieces)
         self.json = text.text.lstrip().startswith("{")
+        self._what = _what(text)
 
     def found(self, line: str) -> re.Match[str]:
         found = self.pattern.match(line)
         if found is None and not self.json:
             found = self.pattern.match_damaged(line)
         if found is None:
-            raise BadLine(
-                "bad_columns", f"not as the log format says: {shown(line)}" if line.strip() else "a blank line"
-            )
+            raise BadLine("bad_columns", f"not as {self._what} says: {shown(line)}" if line.strip() else "a blank line")
         return found
 
     def texts(self, line: str) -> Found:
@@ -78,6 +77,7 @@ class ObjectColumns(Columns):
 
     def __init__(self, text: Text) -> None:
         """Raises FormatTextError."""
+        self._what = _what(text)
         try:
             template = json.loads(text.text)
         except (ValueError, RecursionError):
@@ -108,11 +108,11 @@ class ObjectColumns(Columns):
             texts = layout.texts(line)
             if texts is not None:
                 return texts, (), None
-        record = _record(line)
+        record = _record(line, self._what)
         if len(self._layouts) < self._most_layouts and "\\" not in line:
             found = _layout(line, {path[0]: role for path, role in self._fields}, self._clock)
             self._layouts += [] if found is None or found.texts(line) is None else [found]
-        texts = [None] * (Role.CAPTURE.value + 1)
+        texts = [None] * (LAST_COLUMN.value + 1)
         for path, role in self._fields:
             texts[role.value] = _text_at(record, path)
         if self._clock:
@@ -120,13 +120,20 @@ class ObjectColumns(Columns):
         return texts, [_text_at(record, path) for path in self._dates], None
 
 
-def _record(line: str) -> dict[str, Any]:
+def _what(text: Text) -> str:
+    """The format string, for people."""
+    return f"the log format of {text.server.name} {shown(text.text)}"
+
+
+def _record(line: str, what: str) -> dict[str, Any]:
     try:
         record, end = _DECODE(line)
     except (ValueError, RecursionError):
-        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if line.strip() else "a blank line") from None
+        raise BadLine(
+            "bad_columns", f"not JSON, as {what} says: {shown(line)}" if line.strip() else "a blank line"
+        ) from None
     if not isinstance(record, dict) or line[end:].strip():
-        raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
+        raise BadLine("bad_columns", f"not a JSON object, as {what} says: {shown(line)}")
     return record
 
 
@@ -139,7 +146,7 @@ class _Layout:
         self._match, self._order, self._slots = match, order, slots
 
     def texts(self, line: str) -> Sequence[str | None] | None:
-        """One for each Role up to CAPTURE; None where the line is laid out in another way or has escapes."""
+        """One for each Role up to LAST_COLUMN; None where the line is laid out in another way or has escapes."""
         found = self._match(line)
         if found is None:
             return None
@@ -177,7 +184,7 @@ def _layout(line: str, roles: dict[str, Role], clock: str) -> _Layout | None:
             text = f'"{text}"'
         members.append(rf'"{re.escape(key)}": ?(?:{text}|null)')
     match = re.compile(r"\{" + ", ?".join(members) + r"\}(?:(?!)())?").fullmatch
-    order = tuple(slots.index(at) + 1 if at in slots else len(slots) + 1 for at in range(Role.CAPTURE.value + 1))
+    order = tuple(slots.index(at) + 1 if at in slots else len(slots) + 1 for at in range(LAST_COLUMN.value + 1))
     return _Layout(match, order, tuple(slot for slot in slots if slot != Role.REST.value))
 
 

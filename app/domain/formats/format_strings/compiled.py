@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from app.domain.formats.base import Format, LineParser
@@ -55,12 +55,13 @@ def compiled(given: str) -> FormatString:
     reader = ObjectColumns(text) if _is_object(text) else LineColumns(text)
     variables = reader.variables
     _check(text, variables)
-    parse = _parser(reader, variables)
+    parser = cache(lambda fields: _parser(reader, variables, fields))
+    parser("")  # says at once what lines cannot be read by
     made = Format(
         name=text.name,
         title=f"The log format of {text.server.name} that was given as a text.",
         example="",
-        make_parser=lambda head, options: parse,
+        make_parser=lambda head, options: parser(options.fields),
     )
     return FormatString(made, text.server.name, tuple(_warnings(text, variables)))
 
@@ -77,9 +78,9 @@ def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
     return {role: variables[at].word for at, role in taken(variables).items()}
 
 
-def _parser(columns: Columns, variables: Sequence[Variable]) -> LineParser:
+def _parser(columns: Columns, variables: Sequence[Variable], fields: str) -> LineParser:
     words = _words_of(variables)
-    make = hit_maker(words)
+    make = hit_maker(words, fields)
     if Role.TIME not in words:
         return _with_date(columns, variables, make)
     first, second = CLOCKS[words[Role.TIME].clock]
@@ -91,7 +92,8 @@ def _parser(columns: Columns, variables: Sequence[Variable]) -> LineParser:
 
     if not isinstance(columns, LineColumns) or columns.json:
         return parse
-    match, order, found_otherwise = columns.pattern.match, columns.pattern.order, columns.found
+    match, found_otherwise = columns.pattern.match, columns.found
+    order = columns.pattern.order if fields else columns.pattern.order[: Role.CAPTURE.value + 1]
 
     def parse_text(line: str) -> Hit:
         texts = (match(line) or found_otherwise(line)).group(*order)

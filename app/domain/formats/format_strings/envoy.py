@@ -32,6 +32,7 @@ WORDS = {
     "BYTES_SENT": body_bytes(),
     "DOWNSTREAM_WIRE_BYTES_SENT": COLUMN,
     "RESPONSE_FLAGS": Word(Role.ENDED, ended=Ended.FLAGS),
+    "DURATION": Word(Role.DURATION, per_s=1000),
     "RESPONSE_CODE_DETAILS": TEXT_COLUMN,
     "CONNECTION_TERMINATION_DETAILS": TEXT_COLUMN,
     "UPSTREAM_TRANSPORT_FAILURE_REASON": TEXT_COLUMN,
@@ -39,7 +40,7 @@ WORDS = {
     "FILTER_STATE": TEXT_COLUMN,
     **dict.fromkeys(
         (
-            "BYTES_RECEIVED", "DURATION", "REQUEST_DURATION", "RESPONSE_DURATION", "RESPONSE_TX_DURATION", "UPSTREAM_HOST",
+            "BYTES_RECEIVED", "REQUEST_DURATION", "RESPONSE_DURATION", "RESPONSE_TX_DURATION", "UPSTREAM_HOST",
             "UPSTREAM_CLUSTER", "UPSTREAM_LOCAL_ADDRESS", "UPSTREAM_REMOTE_ADDRESS", "DOWNSTREAM_LOCAL_ADDRESS", "ROUTE_NAME",
             "REQUESTED_SERVER_NAME", "DOWNSTREAM_TLS_VERSION", "DOWNSTREAM_TLS_CIPHER", "CONNECTION_ID", "HOSTNAME", "STREAM_ID",
             "UPSTREAM_WIRE_BYTES_SENT", "UPSTREAM_WIRE_BYTES_RECEIVED", "DOWNSTREAM_WIRE_BYTES_RECEIVED", "RESPONSE_FLAGS_LONG",
@@ -61,7 +62,12 @@ NAMED = {
 """The format that the server writes where none is configured."""
 
 _ITEM = re.compile(r"%(?:(%)|([A-Z][A-Z0-9_]+)(?:\(([^)]*)\))?(?::[0-9]+)?%)")
-_PSEUDO = {":method": Word(Role.METHOD), ":path": Word(Role.TARGET), "x-envoy-original-path": Word(Role.TARGET)}
+_PSEUDO = {
+    ":method": Word(Role.METHOD),
+    ":path": Word(Role.TARGET),
+    ":authority": Word(Role.VIRTUAL_HOST),
+    "x-envoy-original-path": Word(Role.TARGET),
+}
 
 
 def _word(operator: str, argument: str | None) -> tuple[Word, bool]:

@@ -43,6 +43,8 @@ WORDS = {
     "B": all_bytes(),
     "ts": Word(Role.ENDED, ended=Ended.TERMINATION, rank=1),
     "tsc": Word(Role.ENDED, ended=Ended.TERMINATION),
+    "Ta": Word(Role.DURATION, per_s=1000),
+    "Tt": Word(Role.DURATION, per_s=1000, rank=1),
     "hr": TEXT_COLUMN,
     "hs": Word(Role.CAPTURE, text=True),
     "hrl": TEXT_COLUMN,
@@ -53,7 +55,7 @@ WORDS = {
     "sslv": COLUMN,
     **dict.fromkeys(
         (
-            "Ms", "ms", "H", "ID", "U", "Ta", "Tc", "Td", "Th", "Ti", "Tq", "Tr", "TR", "Tt", "Tu", "Tw", "ac", "b", "bc", "bi", "bp", "bq",
+            "Ms", "ms", "H", "ID", "U", "Tc", "Td", "Th", "Ti", "Tq", "Tr", "TR", "Tu", "Tw", "ac", "b", "bc", "bi", "bp", "bq",
             "cp", "f", "fc", "fi", "fp", "ft", "lc", "pid", "rc", "rt", "s", "sc", "si", "sp", "sq",
         ),
         COLUMN,

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from ipaddress import ip_address
 
+from app.domain.extras import NO_EXTRAS, chosen_extras, duration_s
 from app.domain.formats.base import BadLine
-from app.domain.formats.format_strings.words import Ended, Role, Word
+from app.domain.formats.format_strings.words import OPTIONAL, Ended, Role, Word
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, ISO_MINUTES, ISO_SECONDS, clf_time, epoch_time, iso_time
 from app.domain.formats.values import REQUESTS, STATUSES, content_range, count, joined_request, shown
@@ -27,10 +28,11 @@ Hit = tuple[
     "int | None",
     "int | None",
     int,
+    dict[str, str],
 ]
 """In the order of Parsed."""
 Texts = Sequence["str | None"]
-"""One for each Role up to CAPTURE, in their order; None where the text of the format has no such word."""
+"""One for each Role up to CAPTURE, in their order, or up to LAST_COLUMN; None where the text of the format has no such word."""
 
 _HTTP2 = int(HitFlag.HTTP2)
 _ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.MULTIPART)
@@ -195,18 +197,39 @@ def _length(text: str) -> int | None:
     return count(text, "the size") if text.isascii() and text.isdigit() else None
 
 
-def hit_maker(words: Mapping[Role, Word]) -> Callable[[Texts, float], Hit]:
-    """From the texts and the time of a line to its hit. `words`: those that give the fields.
+def _extras_maker(words: Mapping[Role, Word], fields: str) -> Callable[[Texts], dict[str, str]] | None:
+    """From the texts of a line to its optional fields; None if it has none that is wanted."""
+    wanted = chosen_extras(fields)
+    places = [(name, role.value) for role, name in OPTIONAL.items() if role in words and name in wanted]
+    if "cache_result" in wanted and Role.ENDED in words and words[Role.ENDED].ended is Ended.RESULT:
+        places.append(("cache_result", Role.ENDED.value))
+    per_s = words[Role.DURATION].per_s if Role.DURATION in words else 1
+    durations = Remembered(lambda text: duration_s(text, per_s), longest=32)
+
+    def make(texts: Texts) -> dict[str, str]:
+        found = {name: text for name, at in places if (text := texts[at]) not in _ABSENT}
+        if "duration_s" in found:
+            duration = durations[found.pop("duration_s") or ""]
+            if duration is not None:
+                found["duration_s"] = duration
+        return found  # type: ignore[return-value]
+
+    return make if places else None
+
+
+def hit_maker(words: Mapping[Role, Word], fields: str = "") -> Callable[[Texts, float], Hit]:
+    """From the texts and the time of a line to its hit. `words`: those that give the fields; `fields`: the optional ones.
 
     A Content-Length is the size of the file where it is that of a whole answer to a GET, as far as the line can tell.
     """
+    make_extras = _extras_maker(words, fields)
     end = _ENDINGS[words[Role.ENDED].ended] if Role.ENDED in words else None
     counts, dash = (words[Role.SENT].counts, words[Role.SENT].dash) if Role.SENT in words else (0, None)
 
     def hit(texts: Texts, time: float) -> Hit:
         (
             _, _, client, forwarded, agent, line, method, target, query, protocol, status_text,
-            range_text, length, encoding, content_type, sent_text, ended, captured,
+            range_text, length, encoding, content_type, sent_text, ended, captured, *_,
         ) = texts  # fmt: skip
         address = None if client is None else _CLIENTS[client]
         if forwarded is not None and forwarded not in _ABSENT and (address is None or _TRUSTED[address]):
@@ -240,6 +263,7 @@ def hit_maker(words: Mapping[Role, Word]) -> Callable[[Texts, float], Hit]:
             sent,
             total,
             flags,
+            NO_EXTRAS if make_extras is None else make_extras(texts),
         )
 
     return hit

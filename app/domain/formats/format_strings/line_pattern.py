@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from app.domain.formats.format_strings.dates import date_pattern
-from app.domain.formats.format_strings.words import FormatTextError, Literal, Piece, Role, Variable
+from app.domain.formats.format_strings.words import (
+    LAST_COLUMN,
+    OPTIONAL,
+    FormatTextError,
+    Literal,
+    Piece,
+    Role,
+    Variable,
+)
 
 __all__ = ["LinePattern", "line_pattern", "taken"]
 
@@ -16,7 +24,9 @@ Match = Callable[[str], "re.Match[str] | None"]
 _QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _DELIMITERS = frozenset('"[](){}<>|;,\t\x1f\0^~')
 """Behind a text without quotes one of these tells where it ends."""
-_ONE_EACH = [role for role in Role if role.value <= Role.CAPTURE.value]
+_PASSED_OVER = {Role.NONE, *OPTIONAL} - {Role.CONTENT_TYPE, Role.CONTENT_ENCODING}
+"""A text of theirs without quotes ends at a blank: no line is lost for it."""
+_ONE_EACH = [role for role in Role if role.value <= LAST_COLUMN.value]
 
 
 class LinePattern(NamedTuple):
@@ -26,7 +36,7 @@ class LinePattern(NamedTuple):
     match_damaged: Match
     """For lines with tabs, runs of blanks or quotes that nobody escaped."""
     order: tuple[int, ...]
-    """The group of each Role up to CAPTURE; where there is none, a group that never takes part."""
+    """The group of each Role up to LAST_COLUMN; where there is none, a group that never takes part."""
     dates: tuple[int, ...]
     """The groups of the parts of a date, in their order."""
     fraction: int
@@ -38,7 +48,7 @@ def taken(variables: Sequence[Variable]) -> dict[int, Role]:
     best: dict[Role, int] = {}
     for at, variable in enumerate(variables):
         role, rank = variable.word.role, variable.word.rank
-        if role.value <= Role.CAPTURE.value and (role not in best or rank < variables[best[role]].word.rank):
+        if role.value <= LAST_COLUMN.value and (role not in best or rank < variables[best[role]].word.rank):
             best[role] = at
     found = {at: role for role, at in best.items()}
     dates = [at for at, variable in enumerate(variables) if variable.word.role is Role.DATE]
@@ -219,7 +229,7 @@ class _Writer:
             return f"[^{stop}]*+" if after.startswith(strong) else f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
         if variable.word.role is Role.REQUEST:
             return r'[^ "]*+(?: [^ "]*+(?: [Hh][^ "]*+)?+)?+'
-        if variable.word.role is Role.NONE:
+        if variable.word.role in _PASSED_OVER:
             return rf'[^ \t"{re.escape(after[:1].strip())}]*+'
         self._lazy.append(variable.name)
         if len(self._lazy) > 1:

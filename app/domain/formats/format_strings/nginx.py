@@ -42,20 +42,24 @@ WORDS = {
     "body_bytes_sent": body_bytes(),
     "bytes_sent": all_bytes(),
     "request_completion": Word(Role.ENDED, ended=Ended.OK_OR_EMPTY),
+    "request_time": Word(Role.DURATION),
+    "upstream_cache_status": Word(Role.CACHE_RESULT),
+    "host": Word(Role.VIRTUAL_HOST),
+    "server_name": Word(Role.VIRTUAL_HOST, rank=2),
     "remote_user": TEXT_COLUMN,
     "request_body": TEXT_COLUMN,
     **dict.fromkeys(
         (
             "upstream_addr", "upstream_status", "upstream_response_time", "upstream_connect_time", "upstream_header_time",
-            "upstream_response_length", "upstream_bytes_received", "upstream_bytes_sent", "upstream_cache_status",
+            "upstream_response_length", "upstream_bytes_received", "upstream_bytes_sent",
             "upstream_first_byte_time", "upstream_session_time", "upstream_queue_time",
         ),
         Word(Role.NONE, several=True),
     ),
     **dict.fromkeys(
         (
-            "binary_remote_addr", "remote_port", "server_addr", "server_name", "server_port", "host", "hostname", "scheme", "https",
-            "is_args", "pipe", "pid", "connection", "connection_requests", "connection_time", "request_length", "request_time",
+            "binary_remote_addr", "remote_port", "server_addr", "server_port", "hostname", "scheme", "https",
+            "is_args", "pipe", "pid", "connection", "connection_requests", "connection_time", "request_length",
             "request_id", "request_filename", "document_root", "realpath_root", "content_length", "content_type", "limit_rate",
             "nginx_version", "tcpinfo_rtt", "tcpinfo_rttvar", "tcpinfo_snd_cwnd", "tcpinfo_rcv_space", "gzip_ratio", "http2", "http3",
             "proxy_host", "proxy_port", "proxy_protocol_port", "proxy_protocol_server_addr", "proxy_protocol_server_port",

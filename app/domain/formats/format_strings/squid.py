@@ -50,6 +50,8 @@ WORDS = {
     ">sh": COLUMN,
     "Ss": Word(Role.ENDED, ended=Ended.RESULT),
     "mt": Word(Role.CONTENT_TYPE),
+    "tr": Word(Role.DURATION, per_s=1000),
+    ">rd": Word(Role.VIRTUAL_HOST),
     "un": TEXT_COLUMN,
     "ul": TEXT_COLUMN,
     "ui": TEXT_COLUMN,
@@ -60,8 +62,8 @@ WORDS = {
     "ssl::>sni": COLUMN,
     **dict.fromkeys(
         (
-            "sn", ">p", ">la", ">lp", "la", "lp", "<a", "<A", "<p", "<la", "<lp", ">eui", ">qos", "<qos", "nfmark", "tr", "tS", "dt",
-            "Sh", "<pt", "<tt", "<bs", "rs", ">rs", "<rs", ">rd", "<rd", ">rP", "<rP", "rG", "as", "ssl::bump_mode", "err_code",
+            "sn", ">p", ">la", ">lp", "la", "lp", "<a", "<A", "<p", "<la", "<lp", ">eui", ">qos", "<qos", "nfmark", "tS", "dt",
+            "Sh", "<pt", "<tt", "<bs", "rs", ">rs", "<rs", "<rd", ">rP", "<rP", "rG", "as", "ssl::bump_mode", "err_code",
             "err_detail", "master_xaction", "oa", "lm", "note", "transport::>connection_id", ">sni", "<pa", "<bh", "<ba",
         ),
         COLUMN,

@@ -9,6 +9,8 @@ from app.domain.records import HitFlag
 
 __all__ = [
     "COLUMN",
+    "LAST_COLUMN",
+    "OPTIONAL",
     "REQUEST_HEADERS",
     "RESPONSE_HEADERS",
     "TEXT_COLUMN",
@@ -59,12 +61,32 @@ class Role(Enum):
     """How the response ended, in the server's own way: see Word.ended."""
     CAPTURE = 17
     """A response header that the text does not name: its value tells whether it is the Content-Range."""
-    DATE = 18
+    REFERER = 18
+    VIRTUAL_HOST = 19
+    DURATION = 20
+    """In units of which Word.per_s are a second."""
+    CACHE_RESULT = 21
+    EDGE = 22
+    DATE = 23
     """A part of a date, read by Word.date; there may be several."""
-    FRACTION = 19
+    FRACTION = 24
     """Digits behind the whole second."""
-    NONE = 20
+    NONE = 25
     """A column that is passed over."""
+
+
+LAST_COLUMN = Role.EDGE
+"""Of the roles of which a line has one text each."""
+OPTIONAL = {
+    Role.CACHE_RESULT: "cache_result",
+    Role.CONTENT_TYPE: "content_type",
+    Role.DURATION: "duration_s",
+    Role.EDGE: "edge",
+    Role.CONTENT_ENCODING: "encoding",
+    Role.REFERER: "referer",
+    Role.VIRTUAL_HOST: "virtual_host",
+}
+"""The optional field that each of these roles gives."""
 
 
 class Ended(Enum):
@@ -101,6 +123,7 @@ class Word(NamedTuple):
     """For SENT: the HitFlag of what is counted; 0 is the body that was sent."""
     dash: int | None = None
     """For SENT: what `-` means; None where it says nothing."""
+    per_s: int = 1
     bracketed: bool = False
     """The server writes brackets about it."""
 
@@ -148,6 +171,8 @@ COLUMN = Word(Role.NONE)
 TEXT_COLUMN = Word(Role.NONE, text=True)
 
 REQUEST_HEADERS = {
+    "referer": Word(Role.REFERER, text=True),
+    "host": Word(Role.VIRTUAL_HOST, text=True, rank=1),
     "user-agent": Word(Role.AGENT, text=True),
     "x-forwarded-for": Word(Role.FORWARDED, several=True),
     "x-real-ip": Word(Role.CLIENT, rank=2),
@@ -159,6 +184,8 @@ RESPONSE_HEADERS = {
     "content-length": Word(Role.CONTENT_LENGTH),
     "content-encoding": Word(Role.CONTENT_ENCODING, several=True),
     "content-type": Word(Role.CONTENT_TYPE, text=True),
+    "x-cache": Word(Role.CACHE_RESULT, text=True, rank=1),
+    "x-cache-status": Word(Role.CACHE_RESULT, text=True, rank=1),
 }
 """Headers are no matter of the server: every table of words asks here."""
 
