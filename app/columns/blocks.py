@@ -117,8 +117,12 @@ def line_bounds(data: bytes) -> tuple[Ints, Ints]:
 
 
 def whole_lines(data: bytes, starts: Ints, ends: Ints) -> bytes:
-    """Some lines, each with a newline."""
-    return b"".join([data[start:end] + b"\n" for start, end in zip(starts.tolist(), ends.tolist(), strict=True)])
+    """Some lines, each with a newline. Lines that stand in a row are taken at once."""
+    if not len(starts):
+        return b""
+    cuts = np.flatnonzero(starts[1:] != ends[:-1] + 1)
+    first, last = np.append(starts[0], starts[1:][cuts]).tolist(), np.append(ends[:-1][cuts], ends[-1]).tolist()
+    return b"\n".join([data[start:end] for start, end in zip(first, last, strict=True)]) + b"\n"
 
 
 def column_of(table: pa.Table, name: str) -> pa.BinaryArray:

@@ -64,30 +64,46 @@ def is_address(text: str) -> bool:
     return True
 
 
-def resolved(names: Iterable[str], most: int) -> Mapping[str, str]:
-    """The first address of each of at most `most` names, asked once each, 32 at a time; names without an answer are not there."""
+def resolved(names: Iterable[str], most: int, server: tuple[str, int] | None = None) -> Mapping[str, str]:
+    """The first address of each of at most `most` names, asked once each, 32 at a time; names without an answer are not there.
+
+    `server`: address and port instead of those of this machine. If none of the first 32 names gets any answer, no more are asked.
+    """
     import dns.exception
-    import dns.name
     import dns.resolver
 
     try:
-        resolver = dns.resolver.Resolver()
+        resolver = dns.resolver.Resolver(configure=server is None)
     except (dns.exception.DNSException, OSError):  # no server is configured
         return {}
-    resolver.cache = dns.resolver.LRUCache(most + 1)
+    if server is not None:
+        resolver.nameservers, resolver.port = [server[0]], server[1]
     resolver.timeout, resolver.lifetime = _ANSWER_S / 2, _ANSWER_S
+    answered = False
 
     def address_of(name: str) -> str | None:
+        nonlocal answered
         for kind in ("A", "AAAA"):
             try:
-                return str(next(iter(resolver.resolve(name, kind, search=False))))
+                address = str(next(iter(resolver.resolve(name, kind, search=False))))
             except dns.resolver.NoAnswer:
-                continue
+                answered = True
+            except dns.resolver.NXDOMAIN:
+                answered = True
+                return None
             except (dns.exception.DNSException, OSError, UnicodeError):
                 return None
+            else:
+                answered = True
+                return address
         return None
 
     asked = list(dict.fromkeys(names))[:most]
+    found: dict[str, str | None] = {}
     with ThreadPoolExecutor(_RESOLVER_THREADS) as threads:
-        found = dict(zip(asked, threads.map(address_of, asked), strict=True))
+        for at in range(0, len(asked), _RESOLVER_THREADS):
+            some = asked[at : at + _RESOLVER_THREADS]
+            found.update(zip(some, threads.map(address_of, some), strict=True))
+            if not answered:
+                break
     return {name: address for name, address in found.items() if address is not None}

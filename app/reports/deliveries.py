@@ -92,7 +92,7 @@ class _Noting(Readers):
     def _noted(self, stretch: Stretch) -> Stretch:
         chunk = stretch.chunks[0]
         line = chunk._replace(data=chunk.data[: chunk.data.find(b"\n") + 1 or len(chunk.data)], positions=None)
-        offsets = line_offsets(line, np.array([chunk.position]))
+        offsets = line_offsets(line, np.array([chunk.position]), 1)
         self._facts.zones_s[int(offsets[0])] += sum(one.lines for one in stretch.chunks)
         return stretch
 

@@ -95,6 +95,8 @@ class Sieve:
 
     def passing(self, table: pa.Table, local_s: Floats) -> Bools | None:
         """Which hits are asked for; None if all are."""
+        if not table.num_rows:
+            return None
         filters, chosen = self._filters, np.ones(table.num_rows, np.bool_)
         if filters.first_day or filters.last_day:
             days = np.floor(local_s / _DAY_S)
@@ -119,5 +121,5 @@ class Sieve:
 
 @lru_cache(maxsize=8)
 def _statuses(asked: tuple[str, ...]) -> Bools:
-    codes = [f"{code:03}" for code in range(1000)]
+    codes = [str(code) for code in range(1000)]
     return np.array([any(code == one or code[0] + "xx" == one for one in asked) for code in codes], np.bool_)

@@ -113,14 +113,14 @@ def hit_table(
 def _of_columns(block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str) -> pa.Table:
     count = len(block.times)
     no_range = block.hi < block.lo
-    logged = [REQUESTS[text] for text in block.request.texts]
+    logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
         "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64)), pa.int32()),
         "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
         "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
-        "request": lambda: _text(block.request.codes, [request for request, _ in logged]),
-        "method": lambda: _text(block.request.codes, [method for _, method in logged]),
+        "request": lambda: _text(block.request.codes, [request for request, _ in logged], False),
+        "method": lambda: _text(block.request.codes, [method for _, method in logged], False),
         "status": lambda: pa.array(block.statuses.astype(np.int16)),
         "lo": lambda: pa.array(block.lo, mask=no_range),
         "hi": lambda: pa.array(block.hi, mask=no_range),
@@ -141,10 +141,21 @@ def _number(column: Ints | None, count: int) -> pa.Array:
     return pa.nulls(count, pa.int64()) if column is None else pa.array(column, mask=column < 0)
 
 
-def _text(codes: Any, texts: Sequence[str | None]) -> pa.DictionaryArray:
-    """Texts of which some may be equal."""
-    made = pa.array([text and writable(text) for text in texts], pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(made.indices.take(pa.array(codes.astype(np.int32))), made.dictionary)
+def _text(codes: Any, texts: Sequence[str | None], distinct: bool = True) -> pa.DictionaryArray:
+    """A column of texts; `distinct`: no two of them are equal."""
+    values = _strings(texts)
+    numbers = pa.array(codes.astype(np.int32, copy=False))
+    if distinct:
+        return pa.DictionaryArray.from_arrays(numbers, values)
+    made = values.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(made.indices.take(numbers), made.dictionary)
+
+
+def _strings(texts: Sequence[str | None]) -> pa.StringArray:
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:  # a lone surrogate
+        return pa.array([text and writable(text) for text in texts], pa.string())
 
 
 def _one_text(text: str, count: int) -> pa.DictionaryArray:
@@ -167,8 +178,7 @@ def _of_rows(
         elif field.name == "position":
             made.append(pa.array(rows.positions, pa.uint64()))
         elif field.type == TEXT:
-            texts = [text and writable(text) for text in columns[field.name]]
-            made.append(pa.array(texts, pa.string()).dictionary_encode())
+            made.append(_strings(columns[field.name]).dictionary_encode())
         elif field.type == pa.int64():
             numbers = [number if number is None or number < _BEYOND else -1 for number in columns[field.name]]
             beyond += numbers.count(-1)

@@ -25,12 +25,13 @@ from app.reports.facts import Facts
 from app.reports.hits import HITS, hit_table, put_together
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
+from app.sources.files.chunks import Chunk
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
 __all__ = ["HitPart", "Inputs", "count", "index_tables", "is_index", "write_index"]
 
-_STRETCH_BYTES = 2 << 20
+_STRETCH_BYTES = 4 << 20
 _GROUP_ROWS = 131_072
 _FORM = 1
 _ABOUT = b"weblogs_hits"
@@ -68,8 +69,8 @@ class _HitsOfLog:
         facts, tables = Facts(), []
         for chunk, read in zip(stretch.chunks, self._reader.reads(stretch), strict=True):
 
-            def zones_s(positions: Ints, chunk: Any = chunk) -> Ints:
-                return line_offsets(chunk, positions)
+            def zones_s(positions: Ints, chunk: Chunk = chunk, lines: int = read.lines) -> Ints:
+                return line_offsets(chunk, positions, lines)
 
             rows = read if isinstance(read, ReadLines) else read.other
             table, beyond = hit_table(read, self._wanted, zones_s, stretch.reading.source_id)
@@ -153,16 +154,18 @@ def index_tables(
             for number in range(file.num_row_groups):
                 yield put_together([file.read_row_group(number, wanted, use_threads=False)])
                 on_progress(path, size * (number + 1) // file.num_row_groups, size)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # pyarrow's errors are among these
         raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
 def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts) -> None:
     identifier = Identifier()
+    # what differs in a chunk is looked at once for the chunk: larger ones cost less
+    options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
     with Processes(work, inputs.processes) as processes:
         for path in inputs.paths:
             try:
-                with open_source(path, identifier, inputs.read) as opened:
+                with open_source(path, identifier, options) as opened:
                     facts.inputs.append(opened.file.shown)
                     source = opened.source
                     if source is None or opened.already_sent:

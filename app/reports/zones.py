@@ -21,13 +21,16 @@ _QUARTER_S = 900
 """No zone changes its offset within a quarter of an hour."""
 
 
-def line_offsets(chunk: Chunk, positions: Ints) -> Ints:
-    """Seconds east of UTC that the lines at some positions write; 0 if a line writes none, which is read as UTC."""
+def line_offsets(chunk: Chunk, positions: Ints, lines: int) -> Ints:
+    """Seconds east of UTC that the lines at some positions write; 0 if a line writes none, which is read as UTC.
+
+    `lines`: how many the chunk has.
+    """
     first = _WRITTEN.search(chunk.data[: chunk.data.find(b"\n") + 1 or len(chunk.data)])
     # one count of bytes shows nearly always that all lines write the same
     if (
         first is not None
-        and chunk.data.count(first[0][first.start(1 if first[1] else 2) - first.start() :] + b"]") == chunk.lines
+        and chunk.data.count(first[0][first.start(1 if first[1] else 2) - first.start() :] + b"]") == lines
     ):
         return np.full(len(positions), _seconds(first), np.int64)
     starts, _ = line_bounds(chunk.data)

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.report import command as report
+from app.cli.report import options
 from app.cli.report.command import command
 from app.reports.questions import BY
 from tests.reports.logs import line, written
@@ -129,3 +130,20 @@ def test_ctrl_c_ends_with_one_word_and_leaves_no_file_and_no_process(tmp_path: P
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.parametrize(("after_s", "shown"), [(0.0, ["a.log", "b.log"]), (1e9, [])])
+def test_progress_is_shown_once_reading_takes_long(
+    after_s: float, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from contextlib import nullcontext
+    from types import SimpleNamespace
+
+    seen: list[str] = []
+    screen = SimpleNamespace(read=lambda path, done, size: seen.append(path))
+    monkeypatch.setattr(options, "_PROGRESS_AFTER_S", after_s)
+    monkeypatch.setattr(options, "open_screen", lambda **_: nullcontext(screen))
+    with options.late_progress(quiet=False) as on_progress:
+        on_progress("a.log", 1, 2)
+        on_progress("b.log", 1, 2)
+    assert seen == shown

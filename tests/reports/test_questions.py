@@ -213,3 +213,21 @@ def test_a_parquet_file_from_elsewhere_is_refused_with_a_sentence(tmp_path: Path
 def test_a_zone_or_a_file_of_countries_that_is_none_is_named(filters: Filters) -> None:
     with pytest.raises(SettingsError, match=r"Mars|\.\./x|no\.mmdb"):
         Sieve(filters)
+
+
+def test_a_log_of_rejects_alone_or_of_a_first_chunk_of_them_is_counted_with_any_filter(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.log", [line(), *["damaged"] * 300_000])
+    report = questions.hosts(asked(path, no_bots=True, extensions=("mp3",), countries=("XX",), statuses=("2xx",)))
+    assert (total(report, "requests"), head(report)["bad_columns"]) == (1, 300_000)
+
+
+def test_a_file_of_hits_whose_metadata_are_damaged_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    path = index_of(written(tmp_path / "a.log", [line()]))
+    table = pq.read_table(path)
+    for about in (b"{", b"[]", b"{}", b'{"form": 1}', b'{"form": 2}'):
+        pq.write_table(table.replace_schema_metadata({b"weblogs_hits": about}), path)
+        errors: list[str] = []
+        count(Inputs([str(path)], errors=errors), Plan(("status",)))
+        assert len(errors) == 1 and "write it again with `report index`" in errors[0]
