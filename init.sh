@@ -30,6 +30,7 @@ else
     say "installing requirements.lock (a minute or so) …"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock \
         || fail "pip could not install requirements.lock: see above; run this again when that is mended"
+    cp app/process/end_when_asked.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
     touch .venv/.ready
     say "requirements are installed"
 fi

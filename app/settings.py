@@ -227,6 +227,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=10,
         ),
     ] = 0.005
+    read_ahead_bytes: Annotated[
+        int,
+        _says(
+            "Messages that the flow, and each store, fetch before they work on them. Most of a worker's memory follows from it"
+            " while stores are away.",
+            "bytes",
+            ge=1 << 20,
+            le=1 << 30,
+        ),
+    ] = 8 << 20
     # -- the embedded log
     log_keep: Annotated[
         float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)

@@ -24,6 +24,7 @@ __all__ = [
     "Reason",
     "age_text",
     "bytes_text",
+    "clocks_text",
     "count_text",
     "counted_text",
     "evidence_text",
@@ -352,6 +353,16 @@ def lost_text(group: str, topic: str, partition: int, first: int, last: int) -> 
         f"Messages {first} to {last} of {topic}/{partition} ({last - first + 1:,}) were not read by group {group}:"
         " they were deleted, or its offset was moved beyond them."
     )
+
+
+def clocks_text(own: float, broker: str, brokers: float) -> str:
+    """What is said of two clocks that do not agree; both in UTC seconds.
+
+    >>> clocks_text(1596214967.0, "kafka://a", 1596214367.0)
+    "This machine's clock says 2020-07-31 17:02:47 UTC, that of kafka://a 2020-07-31 16:52:47 UTC: it is 10 min 0 s ahead. Set it right."
+    """
+    apart = f"{age_text(abs(own - brokers))} {'ahead' if own > brokers else 'behind'}"
+    return f"This machine's clock says {time_text(own)} UTC, that of {broker} {time_text(brokers)} UTC: it is {apart}. Set it right."
 
 
 def reject_text(reason: str) -> str:

@@ -19,7 +19,7 @@ LAYERS = (
     {"app.flows"},
     {"app.messages", "app.process"},
     {"app.columns", "app.output", "app.sources", "app.stores", "app.transports", "app.usage"},
-    {"app.archiving", "app.checking", "app.reducing", "app.steps"},
+    {"app.archiving", "app.checking", "app.clickstream", "app.downloads", "app.reducing", "app.reports", "app.steps"},
     {"app.engine"},
     {"tables"},
     {"agents", "app.web"},

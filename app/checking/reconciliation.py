@@ -120,9 +120,13 @@ async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> Non
         losses = await asyncio.to_thread(report_losses, run.reader, run.settings, report)
         await compare_lines(run.reader, run.settings, stores, losses, report)
     views = [view for view, _ in looks if view is not None]
+    refused: set[str] = set()
+    if len(stores) > 1 and run.topic and views:
+        refused.update(*[await _refused(views[0], store.name) for store in stores])
     for other, (_, seen) in zip(stores[1:], looks[1:], strict=True):
         for kind in ALL_KINDS:
-            await compare_stores(kind, stores[0], other, run.settings.partitions, report, views, (looks[0][1], seen))
+            both = (looks[0][1], seen)
+            await compare_stores(kind, stores[0], other, run.settings.partitions, report, views, both, refused)
 
 
 async def _refused(view: TopicView, store: str) -> set[str]:

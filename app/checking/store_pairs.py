@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from typing import Any, NamedTuple
 
 from app.checking.counted_records import event_record, sum_record
@@ -87,8 +87,9 @@ async def compare_stores(
     report: Report,
     views: list[TopicView],
     seen: tuple[StoreDigests, StoreDigests],
+    refused: Collection[str],
 ) -> None:
-    """Whether two stores hold the same. What is on its way to one of them (`views`) is no difference."""
+    """Whether two stores hold the same. No difference is what is on its way to one of them (`views`), or `refused` by one for good."""
     sums = [
         each.sums.get(kind.record) or await _sums(kind, store, partitions)
         for store, each in zip((one, other), seen, strict=True)
@@ -118,6 +119,8 @@ async def compare_stores(
                     if seen > MOST_RECORDS:
                         raise TooMany
         found |= dict.fromkeys(held, f"{one.name} has it, {other.name} does not")
+        for name in found.keys() & refused:
+            del found[name]
         for view in views:
             for name in await _on_the_way(kind, view, found):
                 del found[name]

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.columns.blocks import LineColumns, Texts
+from app.columns.blocks import LineColumns, Texts, texts_of
 from app.domain.formats.values import REQUESTS
 from app.domain.key_hits import Key
 from app.domain.proof import may_be_compressed
@@ -63,7 +64,7 @@ class TextKeys:
         agent, self._agents = _numbered([block.user_agent for block in blocks])
         request, logged = _numbered([block.request for block in blocks])
         read = [REQUESTS[text] for text in logged]
-        request, self._requests = _numbered([Texts(request, [text for text, _ in read])])
+        request, self._requests = _one_number_a_text(request, [text for text, _ in read])
         # one request text has one method, however its protocol was logged
         self._method_of: dict[str, str | None] = dict(read)
         self.codes: Ints = (address * len(self._agents) + agent) * len(self._requests) + request
@@ -101,9 +102,15 @@ def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
 
 def _numbered(columns: Sequence[Texts]) -> tuple[Ints, list[str]]:
     """For each line of some columns, one behind the other, the number of its text; the texts, each once."""
+    encoded = pa.chunked_array([pa.DictionaryArray.from_arrays(codes, values) for codes, values in columns])
+    chunks = encoded.unify_dictionaries().chunks
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks]).astype(np.int64)
+    return _one_number_a_text(codes, texts_of(chunks[-1].dictionary))
+
+
+def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:
     numbers: dict[str, int] = {}
-    codes = [
-        np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)[codes]
-        for codes, texts in columns
-    ]
-    return np.concatenate(codes), list(numbers)
+    number_of = [numbers.setdefault(text, len(numbers)) for text in texts]
+    if len(numbers) == len(texts):
+        return codes, texts
+    return np.array(number_of)[codes], list(numbers)

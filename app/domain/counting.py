@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from app.domain.counted import KEPT_FOR_EVER, Bucket
 
-__all__ = ["Counting", "Counts", "Key", "end_of", "is_over", "is_remembered", "share_of"]
+__all__ = ["LOST", "Counting", "Counts", "Key", "end_of", "is_over", "is_remembered", "share_of"]
 
 Key = tuple[str, str, int, int]
 """resolution, group, start, share"""
 Counts = tuple[int, int, int]
 """events, amount, repeats"""
+LOST: Counts = (-1, 0, 0)
+"""Of a sum that the state held and cannot tell any more: the stores keep it, and what comes now counts in a later share."""
 
 
 def share_of(end: float, now: int, horizon_s: int) -> int:
@@ -52,7 +54,7 @@ class Counting:
     def __init__(
         self, horizon_s: int, counts_of: Callable[[Key], Counts | None], seen_at: Callable[[bytes], int | None]
     ) -> None:
-        """`counts_of` and `seen_at` read the state: None for what it does not hold."""
+        """`counts_of` and `seen_at` read the state: None for what it does not hold; of a sum LOST, too."""
         self._horizon = horizon_s
         self._counts_of = counts_of
         self._seen_at = seen_at
@@ -85,6 +87,9 @@ class Counting:
             known = sums.get(key)
             if known is None:
                 known = self._counts_of(key) or (0, 0, 0)
+                while known is LOST:
+                    key = (resolution, group, start, max(key[3] + 1, 1 + now // horizon_s))
+                    known = sums.get(key) or self._counts_of(key) or (0, 0, 0)
             sums[key] = (known[0] + events, known[1] + cents, known[2] + repeats)
 
 

@@ -33,7 +33,7 @@ _SIGNED = re.compile(
     rf"\?(?:[^\s\"]*?&)?(?:(?:{'|'.join(map(re.escape, sorted(_SIGNING)))})(?=[=&\s\"]|\Z)|{'|'.join(_PREFIXES)})".encode(),
     re.IGNORECASE,
 )
-"""Begins with a plain byte, which makes it as fast as a search for that byte."""
+"""Begins with a question mark."""
 _QUESTION_MARKS = 4
 """The agent before the request may have some."""
 
@@ -123,5 +123,10 @@ def may_change(data: bytes, rule: QueryRule) -> bool:
     (False, True)
     """
     if rule.kind == "signed":
-        return _SIGNED.search(data) is not None
+        at = data.find(b"?")
+        while at >= 0:
+            if _SIGNED.match(data, at):
+                return True
+            at = data.find(b"?", at + 1)
+        return False
     return rule.kind != "keep" and b"?" in data

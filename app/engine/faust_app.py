@@ -24,6 +24,10 @@ from app.transports.kafka.worker_id import worker_id
 __all__ = ["App", "make_app", "make_topic"]
 
 
+PARTITION_BYTES = 256 << 10
+"""Of one partition a fetch asks for as much at least; a broker gives a larger message whole."""
+
+
 class _NoWeb(BootStrategy):
     """Faust's worker command turns its own web server on, whatever the settings say; the web face is ours."""
 
@@ -72,7 +76,7 @@ def _broker_options(settings: Settings) -> dict[str, Any]:
         "broker_max_poll_interval": 86_400.0,
         # One id for each data folder: a worker that is back within its session gets its partitions without a rebalance.
         "consumer_group_instance_id": worker_id(settings.data_dir),
-        "consumer_max_fetch_size": MAX_MESSAGE_BYTES,
+        "consumer_max_fetch_size": max(PARTITION_BYTES, settings.read_ahead_bytes // 8),
         "producer_acks": -1,
         "producer_linger_ms": 0,
         "producer_max_batch_size": MAX_MESSAGE_BYTES,
@@ -102,7 +106,7 @@ def make_app(name: str, outside: Outside) -> App:
         consumer_auto_offset_reset="earliest",
         broker_commit_every=1000,
         # Messages are large: a few of them fill the memory that small ones would need thousands for.
-        stream_buffer_maxsize=64,
+        stream_buffer_maxsize=max(4, settings.read_ahead_bytes // (512 << 10)),
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,

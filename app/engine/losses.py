@@ -6,12 +6,14 @@ and then, for where everything was deleted no message comes that would show the 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import mode
 
+from app.engine.clocks import compare_clocks
 from app.engine.sending import send_all
 from app.errors import UnknownForm
 from app.flows.registry import progress_topic
@@ -67,6 +69,7 @@ class LossWatch(mode.Service):
         app = self._apps[0]
         while not self.should_stop:
             try:
+                await asyncio.to_thread(compare_clocks, app)
                 await self._look_at_topics()
                 progress = await app.topics_log.progress()
                 app.outside.counters.losses.update(progress.losses)

@@ -18,7 +18,7 @@ from app.domain.records import Delivery, key_hash, key_text
 from app.output.columns import BOOLEANS, COLUMNS, TIMES, iso_time, values
 from app.settings import settings
 
-__all__ = ["CsvTable", "JsonLines", "TsvTable", "as_read", "harmless"]
+__all__ = ["CsvTable", "JsonLines", "TsvTable", "as_read", "harmless", "tsv_cell"]
 
 _TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
 _BOOLEAN_COLUMNS = [COLUMNS.index(name) for name in BOOLEANS]
@@ -47,6 +47,11 @@ def as_read(cell: str) -> str:
     ('=1+1', "'=1+1", "'tis")
     """
     return cell[1:] if cell.startswith("'") and _COMPUTED.match(cell) else cell
+
+
+def tsv_cell(text: str) -> str:
+    r"""For a cell of .tsv: tab, line ends and backslash as `\t`, `\n`, `\r`, `\\`."""
+    return text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text
 
 
 def _texts(delivery: Delivery) -> list[Any]:
@@ -88,9 +93,7 @@ class TsvTable(_TextFile):
 
     def write(self, delivery: Delivery) -> None:
         row = list(map(str, self._row(delivery)))
-        row[:_KEY_COLUMNS] = [
-            text.translate(_TSV_ESCAPES) if _UNSAFE.search(text) else text for text in row[:_KEY_COLUMNS]
-        ]
+        row[:_KEY_COLUMNS] = [tsv_cell(text) for text in row[:_KEY_COLUMNS]]
         self._file.write("\t".join(row) + "\n")
 
 

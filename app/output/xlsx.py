@@ -22,7 +22,7 @@ from app.domain.records import Delivery
 from app.output.columns import COLUMNS, TIMES, iso_time, values
 from app.words import writable
 
-__all__ = ["CELL_CHARACTERS", "SHEET_ROWS", "XlsxTable", "cell_text"]
+__all__ = ["CELL_CHARACTERS", "SHEET_ROWS", "PlainSheet", "XlsxTable", "cell_text", "is_exact"]
 
 CELL_CHARACTERS = 32_767
 SHEET_ROWS = 1_048_576
@@ -95,7 +95,7 @@ class XlsxTable:
                 )
             elif isinstance(value, bool):
                 self._sheet.write_boolean(self._row, column, value)
-            elif value is not None and -_EXACT < value < _EXACT:
+            elif value is not None and is_exact(value):
                 self._sheet.write_number(self._row, column, value)
             elif value is not None:
                 self._sheet.write_string(self._row, column, cell_text(str(value), self._cell_characters))
@@ -115,6 +115,11 @@ class XlsxTable:
                 sheet.row_data_fh.close()
         self._book.fileclosed = True
         self._rows_folder.cleanup()
+
+
+def is_exact(number: float) -> bool:
+    """Whether a cell shows all digits of a number."""
+    return -_EXACT < number < _EXACT
 
 
 def cell_text(text: str, limit: int = CELL_CHARACTERS, ranges: int | None = None) -> str:

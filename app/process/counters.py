@@ -29,6 +29,8 @@ class Counters:
         """Messages that a group could not read, of all workers: app.messages.progress.Loss by its name."""
         self.topic_problems: list[str] = []
         """What is wrong with the topics, a sentence each."""
+        self.clock_problem = ""
+        """How far the clocks of this machine and of the broker are apart, a sentence; empty where they agree."""
         self.store_problems: dict[str, str] = {}
         """Store -> why its last write failed; empty where it succeeded."""
         self.store_retries: Counter[str] = Counter()

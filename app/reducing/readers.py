@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from app.domain.key_hits import Key
 from app.domain.lines import ReadLines
@@ -28,10 +28,12 @@ from app.errors import WeblogsError
 from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch, StretchReader
 
-__all__ = ["Readers", "cores"]
+__all__ = ["Processes", "Readers", "Work", "cores"]
 
 _END_S = 5.0
 _make_part = tuple.__new__
+
+T = TypeVar("T")
 
 
 def cores() -> int:
@@ -39,20 +41,46 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Readers:
+class Work(Protocol[T]):
+    """What a process does with stretches."""
+
+    def read(self, stretch: Stretch, /) -> T: ...
+
+    def packed(self, result: T, /) -> object:
+        """As it is pickled."""
+
+    def unpacked(self, packed: Any, /) -> T: ...
+
+
+class HitsByKey:
+    """Gathers the hits of stretches by key."""
+
+    def __init__(self, rules: Rules, on_lines: Callable[[str, ReadLines], ReadLines] | None = None) -> None:
+        self._reader = StretchReader(rules, on_lines)
+
+    def read(self, stretch: Stretch) -> StretchHits:
+        return self._reader.hits(stretch)
+
+    def packed(self, result: StretchHits) -> object:
+        return result._replace(parts={}), _packed(result.parts)
+
+    def unpacked(self, packed: tuple[StretchHits, _Packed]) -> StretchHits:
+        some, parts = packed
+        return some._replace(parts=_unpacked(*parts))
+
+
+class Processes(Generic[T]):
     """So many processes that read; with none, lines are read in this one. A context manager."""
 
-    def __init__(
-        self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None
-    ) -> None:
-        self._here = StretchReader(rules, on_lines)
+    def __init__(self, work: Work[T], processes: int = 0) -> None:
+        self._work = work
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
         context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         for _ in range(processes):
             ours, theirs = context.Pipe()
             process = context.Process(
-                target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], rules), daemon=True
+                target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], work), daemon=True
             )
             process.start()
             theirs.close()
@@ -63,10 +91,10 @@ class Readers:
         """The numbers of the processes that read."""
         return [other.process.pid for other in self._others]
 
-    def hits(self, stretches: Iterator[Stretch]) -> Iterator[StretchHits]:
+    def hits(self, stretches: Iterator[Stretch]) -> Iterator[T]:
         """What each stretch comes to, in their order. What came before an error of `stretches` comes before it."""
         if not self._others:
-            yield from map(self._here.hits, stretches)
+            yield from map(self._work.read, stretches)
             return
         busy: deque[_Other] = deque()
         failed: Exception | None = None
@@ -76,7 +104,7 @@ class Readers:
             other = busy.popleft()
             some = other.receive()
             failed = failed or _give(other, stretches, busy)
-            yield some
+            yield self._work.unpacked(some)
         if failed is not None:
             raise failed
 
@@ -92,6 +120,15 @@ class Readers:
             if error is not None:
                 other.process.terminate()
             other.process.join(_END_S)
+
+
+class Readers(Processes[StretchHits]):
+    """Processes that gather hits by key."""
+
+    def __init__(
+        self, rules: Rules, processes: int = 0, on_lines: Callable[[str, ReadLines], ReadLines] | None = None
+    ) -> None:
+        super().__init__(HitsByKey(rules, on_lines), processes)
 
 
 def _give(other: _Other, stretches: Iterator[Stretch], busy: deque[_Other]) -> Exception | None:
@@ -118,16 +155,14 @@ class _Other(NamedTuple):
         except OSError as error:
             raise self._ended() from error
 
-    def receive(self) -> StretchHits:
+    def receive(self) -> object:
         try:
             said = pickle.loads(self.pipe.recv_bytes())
         except (OSError, EOFError) as error:
             raise self._ended() from error
         if isinstance(said, str):
             raise RuntimeError(f"a reading process failed:\n{said}")
-        some: StretchHits
-        some, parts = said
-        return some._replace(parts=_unpacked(*parts))
+        return said
 
     def _ended(self) -> WeblogsError:
         self.process.join(_END_S)
@@ -137,21 +172,19 @@ class _Other(NamedTuple):
         )
 
 
-def _serve(pipe: Connection, others: Sequence[Connection], rules: Rules) -> None:
+def _serve(pipe: Connection, others: Sequence[Connection], work: Work[Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
     for other in others:  # a fork has them, too, and would hold them open
         other.close()
     gc.disable()
-    reader = StretchReader(rules)
     while True:
         try:
             stretch = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
         try:
-            some = reader.hits(stretch)
-            said: object = (some._replace(parts={}), _packed(some.parts))
+            said = work.packed(work.read(stretch))
         except Exception:
             said = traceback.format_exc()
         try:

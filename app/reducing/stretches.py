@@ -70,8 +70,11 @@ def stretches(reading: Reading, chunks: Iterable[Chunk], most_bytes: int) -> Ite
 class StretchReader:
     """Reads stretches of any sources; a parser lives as long as the same head lines are in force."""
 
-    def __init__(self, rules: Rules, on_lines: Callable[[str, ReadLines], ReadLines] | None = None) -> None:
-        self._rules, self._on_lines = rules, on_lines
+    def __init__(
+        self, rules: Rules, on_lines: Callable[[str, ReadLines], ReadLines] | None = None, every_status: bool = False
+    ) -> None:
+        """`every_status`: hits read as columns are all there, not those of 200 and 206 alone."""
+        self._rules, self._on_lines, self._every_status = rules, on_lines, every_status
         self._reading: Reading | None = None
         self._head: tuple[str, ...] = ()
         self._parse: LineParser
@@ -79,12 +82,15 @@ class StretchReader:
 
     def hits(self, stretch: Stretch) -> StretchHits:
         """What its lines come to."""
-        reading = stretch.reading
-        self._begin(reading)
-        reads = [self._read(reading, chunk) for chunk in stretch.chunks]
+        reads, reading = self.reads(stretch), stretch.reading
         return stretch_hits(
             reads, reading.source_id, self._rules, reading.unordered, reading.as_columns(stretch.chunks[-1])
         )
+
+    def reads(self, stretch: Stretch) -> list[ReadLines | LineColumns]:
+        """What each of its chunks comes to."""
+        self._begin(stretch.reading)
+        return [self._read(stretch.reading, chunk) for chunk in stretch.chunks]
 
     def lines(self, stretch: Stretch) -> Iterator[ReadLines]:
         """Its lines, read one by one."""
@@ -111,6 +117,7 @@ class StretchReader:
                 reading.arrived,
                 chunk.position,
                 may_begin_with_header,
+                self._every_status,
                 options=reading.options,
             )
             if block is None or 2 * block.other.lines > block.lines:

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 
 from app.domain.counted import CountingRules, Sum
-from app.domain.counting import Counting, Counts, Key, end_of, is_over, is_remembered
+from app.domain.counting import LOST, Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
 from app.steps.damage import UNREADABLE, Damage
 
@@ -25,7 +25,9 @@ RULES = b"\0rules"
 _SUM = b"s"
 _SEEN_BYTES = 5
 _EVER = (1 << 8 * _SEEN_BYTES) - 1
-_LOST_SUM = "the sum begins anew in this state and stays below the stored one until as many events came; see `python -m app check`"
+_LOST_SUM = "the stored sum stays as it is, and what comes now counts in a share beside it"
+_PUT_ASIDE = b"put aside"
+"""What stands in the place of a lost sum: that it was there is not to be forgotten, or its share would begin anew."""
 _ID_BYTES = 40
 _SUM_BYTES = 160
 """What an identity and a sum take in a batch and in the message behind it, about."""
@@ -209,16 +211,21 @@ class _Batch(Generic[Event]):
         self._rules, self._partition, self._state, self.damages = rules, partition, state, damages
         self._counting = Counting(rules.horizon_s, self._counts_of, self._seen_of)
         self._events: list[Event] = []
+        self._lost: set[bytes] = set()
         self.taken = 0
 
     def _counts_of(self, key: Key) -> Counts | None:
         name = _name_of(key)
         value = self._state.get(name)
+        if value == _PUT_ASIDE:
+            return LOST
         try:
             return _counts_of(value)
         except UNREADABLE:
-            self.damages.append(Damage(name, value or b"", _LOST_SUM))
-            return None
+            if name not in self._lost:
+                self._lost.add(name)
+                self.damages.append(Damage(name, value or b"", _LOST_SUM))
+            return LOST
 
     def _seen_of(self, one: bytes) -> int | None:
         value = self._state.get(one)
@@ -245,6 +252,7 @@ class _Batch(Generic[Event]):
     def step(self) -> Step[Event]:
         counting = self._counting
         changes: dict[bytes, bytes | None] = {one: seen.to_bytes(_SEEN_BYTES) for one, seen in counting.ids.items()}
+        changes |= dict.fromkeys(self._lost, _PUT_ASIDE)
         sums = []
         for key, counts in counting.sums.items():
             resolution, group, start, share = key

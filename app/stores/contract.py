@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
@@ -29,6 +29,9 @@ from app.stores.readable import OnUnreadable
 __all__ = [
     "DAY_S",
     "KINDS",
+    "SEARCHED_KEYS",
+    "SEARCH_S",
+    "FoundKeys",
     "Key",
     "Mending",
     "Reads",
@@ -45,6 +48,22 @@ KINDS = ("raw", "reduced", "rejects")
 
 Key = tuple[str, str, str]
 """ip_address, user_agent, request"""
+
+SEARCHED_KEYS = 1_000_000
+"""One search by a part of the key looks at about this many keys at most, where no index serves it,"""
+SEARCH_S = 2.0
+"""and for about this many seconds."""
+
+
+class FoundKeys(NamedTuple):
+    """What a search by a part of the key found."""
+
+    keys: list[Key]
+    """Newest first."""
+    searched: int = 0
+    """How many keys were looked at, if that is not all."""
+    rest: str = ""
+    """Where a further search begins, with the newest key that was not looked at; empty: none is left."""
 
 
 def place(hit: Hit) -> tuple[float, str, int]:
@@ -83,14 +102,16 @@ class Reads(Protocol):
     on_unreadable: OnUnreadable | None
     """Whom `all_…` tell of records that cannot be read, and go on; without it they raise UnreadableRecord."""
 
-    search_bound: str
-    """What keys_by_text_part looks at, if that may be less than all; else empty."""
-
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         """The keys whose joined text has this hash (32 hex digits): more than one if they join alike."""
 
-    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
-        """At most `limit` keys whose joined text has `part` in it, newest first; a-z as A-Z."""
+    async def keys_by_text_part(
+        self, part: str, limit: int = 50, begin: str = "", most: int = SEARCHED_KEYS
+    ) -> FoundKeys:
+        """At most `limit` keys whose joined text has `part` in it; a-z as A-Z.
+
+        `begin`: the `rest` of the search before, else ValueError. `most`: keys to look at, about; some are looked at each time.
+        """
 
     async def deliveries_of(
         self, ip_address: str, user_agent: str, request: str, superseded: bool = False

@@ -53,7 +53,7 @@ class StatusService(mode.Service):
         for loss in counters.losses.values():
             lost[loss.group, loss.topic] += loss.messages
         unread = [str(loss) for _, loss in sorted(counters.losses.items()) if loss.acknowledged is None]
-        unread += counters.topic_problems
+        unread += [*counters.topic_problems, *filter(None, [counters.clock_problem])]
         problems = tuple(f"{store}: {problem}" for store, problem in counters.store_problems.items())
         return Snapshot(
             started=self._ready_at,

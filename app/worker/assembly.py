@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from app.engine.clocks import compare_clocks
 from app.engine.faust_app import App, make_app, make_topic
 from app.engine.outside import Outside
 from app.engine.reading import or_end
@@ -110,6 +111,7 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
         for each in apps:
             make_private(each.conf.datadir)
         apps[0].topics_log.prepare(list(TOPICS), [each.conf.id for each in apps])
+        compare_clocks(apps[0])
     except LogLocked as error:
         outside.die(str(error), code=EXIT_REFUSED)
     except LogError as error:

@@ -131,6 +131,15 @@ def test_it_serves_the_page_until_ctrl_c_goes_on_after_a_killed_worker_and_ends_
         os.kill(run.worker_pid(), 0)
 
 
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGTERM, 0), (signal.SIGHUP, 0), (signal.SIGINT, 130)])
+def test_a_run_that_is_asked_to_end_before_all_is_stored_says_so(run: Run, asked: signal.Signals, code: int) -> None:
+    process = run.start(str(NINE_LINES), WEBLOGS_RATE="0.01")
+    run.told("Starting a worker")
+    process.send_signal(asked)
+    assert process.wait(WAIT_S) == code
+    assert "the same command goes on from there" in (run.folder / "told").read_text()
+
+
 def test_a_busy_port_is_said_with_the_setting_to_change(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

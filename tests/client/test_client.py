@@ -239,7 +239,7 @@ def test_a_request_may_be_asked_with_its_protocol(data_dir: Path) -> None:
 
 def test_escape_sequences_from_the_log_do_not_reach_the_terminal(data_dir: Path) -> None:
     async def keys(store: SqliteStore) -> list[Any]:
-        return await store.reads.keys_by_text_part("evil")
+        return (await store.reads.keys_by_text_part("evil")).keys
 
     assert with_store(data_dir / "weblogs.db", keys, read_only=True) == [HOSTILE]
     out = answer_text(answer(HOSTILE, [_delivery(HOSTILE)], [_hit(0, HOSTILE)], 1, None, False), "")

@@ -74,6 +74,10 @@ class App:
         self.consumer = Consumer()
         self.producer = Producer(world.log, world.outside.settings.partitions)
         self.topics_log = self
+        self.broker_clock: float | None = NOW
+
+    def clock(self) -> float | None:
+        return self.broker_clock
 
     async def incarnation(self, _topic: str) -> str:
         return "1"

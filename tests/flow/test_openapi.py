@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -33,35 +35,42 @@ def test_the_description_is_served_and_every_path_in_it_is_answered(flow: Flow) 
     assert told == json.loads(json.dumps(document()))
     reference = (ROOT / "docs/reference/http.md").read_text()
     for path in told["paths"]:
-        shown = re.sub(r"\{\w+\}", lambda match: {"{candidate_id}": "ID", "{user_id}": "USER"}[match[0]], path)
+        shown = re.sub(
+            r"\{\w+\}",
+            lambda match: {"{candidate_id}": "ID", "{user_id}": "USER", "{key_hash}": "KEY_HASH"}[match[0]],
+            path,
+        )
         assert shown in reference, f"{shown} is not in docs/reference/http.md"
 
 
-@pytest.mark.long
-@pytest.mark.timeout(600)
-def test_no_request_gets_an_answer_outside_the_description(flow: Flow) -> None:
+def fill(flow: Flow) -> None:
+    """Something of everything that can be asked for."""
     assert post(flow.url(), "/votes/", [{"candidate_id": 1 + i % 3} for i in range(30)])[0] == 200
     assert post(flow.url(), "/spending/", [{"user_id": f"u{i % 3}", "cents": 100 + i} for i in range(30)])[0] == 200
+    with urlopen(Request(f"{flow.url()}weblogs/", (ROOT / "samples/weblogs.tsv").read_bytes()), timeout=60) as taken:
+        assert taken.status == 200
+    flow.wait_drained()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("token", ["secret", ""], ids=["as the admin", "as anybody"])
+def test_no_request_gets_an_answer_outside_the_description(flow: Flow, token: str) -> None:
+    """For SCHEMA_S seconds in all phases, at least one example of each path; 90 without it."""
+    fill(flow)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
         f"{flow.url()}openapi.json",
-        "--url",
-        flow.url().rstrip("/"),
-    ]
-    command += [
-        "--request-timeout",
-        "60",
-        "--checks",
-        CHECKS,
-        "--max-examples",
-        "25",
-        "--seed",
-        "1",
-        "--header",
-        "Authorization: Bearer secret",
+        *("--url", flow.url().rstrip("/")),
+        *("--request-timeout", "60"),
+        *("--checks", CHECKS),
+        *("--phases", "examples,coverage,fuzzing,stateful"),
+        *("--max-time", os.environ.get("SCHEMA_S", "90")),
+        *("--seed", os.environ.get("SCHEMA_SEED", "1")),
+        *(("--header", f"Authorization: Bearer {token}") if token else ()),
         "--no-color",
     ]
-    done = subprocess.run(command, cwd=flow.folder, capture_output=True, text=True, timeout=550, check=False)
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    done = subprocess.run(command, cwd=flow.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-2000:]
     assert "error while answering" not in flow.log_text()

@@ -114,7 +114,7 @@ def test_a_replay_killed_ten_times_loses_and_doubles_nothing(tmp_path: Path, bro
     rng = random.Random(3)
     with Live(tmp_path, broker) as live:
         live.start_worker()
-        replay = live.replay(*pace(25), *logs[0])
+        replay = live.replay(*pace(40), *logs[0])
         for _ in range(10):
             time.sleep(rng.uniform(0.5, 2.5))
             replay.kill()

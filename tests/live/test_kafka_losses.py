@@ -67,8 +67,8 @@ def ask(live: Live, path: str, name: str = "worker") -> tuple[int, str]:
         return 0, str(error)
 
 
-def problems(live: Live) -> list[str]:
-    _, text = ask(live, "health/")
+def problems(live: Live, name: str = "worker") -> list[str]:
+    _, text = ask(live, "health/", name)
     try:
         return list(json.loads(text)["problems"])
     except ValueError:

@@ -63,6 +63,70 @@ def test_a_worker_that_is_asked_to_end_at_any_moment_ends_with_0(tmp_path: Path,
             process.stderr.close()
 
 
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    ("command", "first"),
+    [
+        (["-m", "faust", "-A", "app", "worker"], "faust"),
+        ([str(Path(sys.executable).with_name("faust")), "-A", "app", "worker"], "faust"),
+        (["-m", "app", "run"], "click"),
+    ],
+)
+def test_a_worker_that_is_asked_to_end_before_its_first_import_ends_with_0(
+    tmp_path: Path, command: list[str], first: str, asked: signal.Signals
+) -> None:
+    _asks_at_import(tmp_path, first, asked)
+    assert _ended(tmp_path, command) == 0
+
+
+def test_a_run_that_promised_to_store_all_does_not_end_with_0_when_it_is_asked_to_end(tmp_path: Path) -> None:
+    _asks_at_import(tmp_path, "click", signal.SIGTERM)
+    assert _ended(tmp_path, ["-m", "app", "run", "--once"]) == -signal.SIGTERM
+
+
+def _asks_at_import(folder: Path, module: str, asked: signal.Signals) -> None:
+    """A module of this name that asks the process to end."""
+    (folder / f"{module}.py").write_text(f"import os, time\nos.kill(os.getpid(), {int(asked)})\ntime.sleep(60)\n")
+
+
+def _ended(folder: Path, command: list[str]) -> int:
+    environment = {**os.environ, "PYTHONPATH": str(folder), "WEBLOGS_DATA_DIR": str(folder)}
+    return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False, timeout=60).returncode
+
+
+def test_a_worker_that_is_asked_to_end_while_it_reads_its_state_ends_with_0(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(
+        "import os, signal, sys\n"
+        "import app.engine.table as table\n"
+        "def asks(name):\n"
+        "    if name == 'recovery':\n"
+        "        print('half is read', flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "table.crash_point = asks\n"
+        "sys.argv = ['faust', '-A', 'app', 'worker']\n"
+        "from faust.cli.faust import cli\n"
+        "cli()\n"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "WEBLOGS_DATA_DIR": str(tmp_path / "var"),
+        "WEBLOGS_WEB_PORT": "0",
+    }
+    sample = [sys.executable, "-m", "app", "run", "--once", "samples/nine-lines.tsv"]
+    subprocess.run(sample, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "asks.py")],
+        cwd=ROOT,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, "half is read" in done.stderr, "Traceback" in done.stderr) == (0, True, False), done.stderr
+
+
 def test_a_data_folder_that_is_removed_under_a_worker_is_said(tmp_path: Path) -> None:
     worker = Worker(Settings(data_dir=tmp_path / "var", web_port=0), lambda text: None, Event())
     with pytest.raises(WorkerError, match=r"somebody removed .*var while the worker ran"):

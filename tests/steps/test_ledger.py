@@ -144,6 +144,30 @@ def test_killed_anywhere_and_read_again_every_vote_counts_once_in_its_window(
     assert set(stores.events) == {each.vote_id for message in messages for each in message.events}
 
 
+@settings(deadline=None, max_examples=300)
+@given(arrivals(), st.lists(st.integers(0, 40), max_size=40), st.sampled_from([1, 400, 1 << 20]))
+def test_a_sum_that_is_damaged_in_the_state_loses_no_vote_and_doubles_none(
+    messages: list[Arrived[Vote]], damages: list[int], max_step_bytes: int
+) -> None:
+    """Before each message, the sum with this number is overwritten by somebody."""
+    stores, state = Stores(), MemoryPart()
+    ledger = Ledger(rules_of(VoteRules(window_s=60)), max_step_bytes)
+    told: Counter[bytes] = Counter()
+    for message, damaged in zip(messages, [*damages, *[99] * len(messages)], strict=False):
+        sums = sorted(name for name in state if name.startswith(b"s"))
+        if damaged < len(sums) and state[sums[damaged]] != b"put aside":
+            state[sums[damaged]] = b"garbage"
+        for step in ledger.steps(TOPIC, 0, state, [message]):
+            stores.write(step.events, step.sums)
+            state.apply(step.changes.items(), 0)
+            told.update(each.name for each in step.damages)
+    expected, repeats = oracle(messages, VoteRules(window_s=60))
+    assert stores.read("window") == expected
+    assert sum(stores.read("total").values()) == sum(stores.read("second").values()) == sum(expected.values())
+    assert stores.repeats() == repeats
+    assert set(told.values()) <= {1}, "each is told once"
+
+
 def test_what_is_over_leaves_the_state_and_totals_stay() -> None:
     ledger, state = Ledger(rules_of(VoteRules(window_s=60))), MemoryPart()
     for offset in range(200):

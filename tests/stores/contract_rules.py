@@ -44,6 +44,26 @@ async def hits_of_a_key_come_by_time_source_and_position(store: Store) -> None:
         assert await store.reads.hits_of(*given[0][1:4], limit=limit) == (wanted[:limit], len(wanted))
 
 
+async def a_search_goes_on_until_all_keys_were_looked_at(store: Store) -> None:
+    """However few it looks at each time: no key is left out, also not of those that join alike."""
+    alike = [("1_1_1_1"[:at], "1_1_1_1"[at + 1 :], "GET /film") for at in (1, 3, 5)]
+    keys = [*alike, *((f"10.0.0.{n}", "curl", f"GET /film/{n}") for n in range(20))]
+    named = ("ip_address", "user_agent", "request")
+    hits = [records.hit(at * 9000, **dict(zip(named, key, strict=True))) for at, key in enumerate(keys)]
+    assert await store.writes.write_hits(hits) == []
+    for most in (1, 4, 7, 1000):
+        search = await store.reads.keys_by_text_part("get /FILM", 50, "", most)
+        found, searches = list(search.keys), 1
+        while search.rest:
+            assert search.searched >= 1
+            search = await store.reads.keys_by_text_part("get /FILM", 50, search.rest, most)
+            found += search.keys
+            searches += 1
+            assert searches <= len(keys) + 1
+        assert sorted(set(found)) == sorted(keys)
+    assert (await store.reads.keys_by_text_part("nowhere", 50, "", 1000)) == ([], 0, "")
+
+
 async def rejects_come_back(store: Store, given: Sequence[Reject]) -> None:
     expected: dict[str, Reject] = {}
     for one in given:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.records import Delivery
+from app.errors import UnreadableRecord
 from app.stores.cassandra.rows import STAMPED_COLUMNS
 from app.stores.cassandra.store import CassandraStore
 from tests.stores import records
@@ -188,7 +189,11 @@ def test_a_delivery_damaged_by_the_clock_is_mended_and_later_versions_still_win(
         store = bench.store
         await store.writes.write_deliveries([right, neighbour])
         await asyncio.to_thread(cql, bench.keyspace, statement)
-        assert await store.reads.deliveries_of(*KEY) != [right, neighbour]
+        if damage == "nonsense":
+            with pytest.raises(UnreadableRecord, match="hit_ids"):
+                await store.reads.deliveries_of(*KEY)
+        else:
+            assert await store.reads.deliveries_of(*KEY) != [right, neighbour]
         writer = CassandraStore(
             own_settings(bench.keyspace), floor_age_s=FLOOR_AGE_S
         )  # another worker, with its own memory

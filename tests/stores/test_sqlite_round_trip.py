@@ -40,6 +40,10 @@ def test_hits_of_a_key_come_by_time_source_and_position(tmp_path: Path) -> None:
     with_store(tmp_path / "s.db", contract_rules.hits_of_a_key_come_by_time_source_and_position)
 
 
+def test_a_search_goes_on_until_all_keys_were_looked_at(tmp_path: Path) -> None:
+    with_store(tmp_path / "s.db", contract_rules.a_search_goes_on_until_all_keys_were_looked_at)
+
+
 def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
     hostile = reject(7, line="\x1b[31m\0\ud800", detail="'x'", time=5.25)
 
@@ -95,11 +99,11 @@ async def test_keys_are_found_by_a_part_of_their_text(tmp_path: Path) -> None:
     await store.writes.write_hits(
         [hit(1), hit(2, ip_address=hostile[0], user_agent=hostile[1], request=hostile[2]), hit(3, request=None)]
     )
-    assert await store.reads.keys_by_text_part("CURL/8") == [("10.0.0.1", "curl/8_1", "GET /a")]
-    assert await store.reads.keys_by_text_part("_GET /") == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
-    assert await store.reads.keys_by_text_part("_GET /", limit=1) == [hostile]
-    assert await store.reads.keys_by_text_part("'\"\0%") == [hostile]
-    assert await store.reads.keys_by_text_part("\ud800") == []
+    assert (await store.reads.keys_by_text_part("CURL/8")).keys == [("10.0.0.1", "curl/8_1", "GET /a")]
+    assert (await store.reads.keys_by_text_part("_GET /")).keys == [hostile, ("10.0.0.1", "curl/8_1", "GET /a")]
+    assert (await store.reads.keys_by_text_part("_GET /", limit=1)).keys == [hostile]
+    assert (await store.reads.keys_by_text_part("'\"\0%")).keys == [hostile]
+    assert (await store.reads.keys_by_text_part("\ud800")).keys == []
     await store.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -22,6 +23,16 @@ async def make():
 asyncio.run(make())
 """
 WAIT = 'print(vars(consumer._new_consumer_thread()._create_worker_consumer(transport))["_fetch_max_wait_ms"])'
+FETCH = """
+    from app.engine.faust_app import make_app
+    from app.engine.outside import Outside
+    from app.process.counters import Counters
+    from app.settings import settings
+
+    app.conf.consumer_max_fetch_size = make_app("f", Outside(settings(), Counters())).conf.consumer_max_fetch_size
+    made = vars(consumer._new_consumer_thread()._create_worker_consumer(transport))
+    print(made["_fetch_max_bytes"], made["_max_partition_fetch_bytes"])
+"""
 COMMITS = """
     tp = TP("weblogs", 0)
     consumer._committed_offset[tp] = 3
@@ -36,15 +47,24 @@ COMMITS = """
 """
 
 
-def run(what: str) -> list[str]:
+def run(what: str, **environment: str) -> list[str]:
     """In a process of its own: what Faust makes along with a consumer ends with it."""
     return subprocess.run(
-        [sys.executable, "-c", MADE.replace("{what}", what)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", MADE.replace("{what}", what)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
     ).stdout.split()
 
 
 def test_a_fetch_that_finds_nothing_holds_up_the_others_for_a_moment_only() -> None:
     assert int(run(WAIT)[-1]) == FETCH_WAIT_MS, "Faust's own is 1500"
+
+
+def test_a_fetch_brings_no_more_than_the_setting_allows() -> None:
+    fetched = run(FETCH, WEBLOGS_BROKER="kafka://127.0.0.1:9", WEBLOGS_READ_AHEAD_BYTES=str(16 << 20))
+    assert [int(each) for each in fetched[-2:]] == [8 << 20, 2 << 20], "aiokafka's own is 50 MiB"
 
 
 def test_offsets_that_were_refused_are_not_taken_for_committed() -> None:

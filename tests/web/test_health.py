@@ -17,7 +17,7 @@ from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import Producer
 from app.web.service import health
-from app.web.service.health import progress_problems, store_problem
+from app.web.service.health import StoreState, progress_problems, store_state
 from app.web.service.metrics import MAX_SOURCES
 from app.web.service.status import Progress, Snapshot
 from tests.web.conftest import NOW, Client, ToldStatus, served
@@ -78,7 +78,23 @@ async def test_a_store_that_takes_too_long_is_slow_not_unreachable() -> None:
             await asyncio.sleep(3600)
 
     slow: Any = Slow()
-    assert await store_problem(slow, 0.01) == "Store small is slow: it did not answer within 0.01 s."
+    told = StoreState("Store small is slow: it did not answer within 0.01 s.")
+    assert await store_state(slow, 0.01) == told == await store_state(slow, 0.01)
+    gone = await store_state(slow, 0.01, down_after_s=0.01)
+    assert not gone.up and "Store small is unreachable: it has not answered for" in gone.problem
+
+
+async def test_a_slow_ping_that_fails_in_the_end_was_that_of_a_store_that_is_not_reachable() -> None:
+    fails = asyncio.Event()
+
+    async def ping() -> None:
+        await fails.wait()
+        raise StoreUnreachable("nobody is there")
+
+    slow: Any = Away(ping)
+    assert (await store_state(slow, 0.01)).up
+    fails.set()
+    assert await store_state(slow, 5) == StoreState("Store away is unreachable: nobody is there", up=False)
 
 
 async def test_an_unreachable_store_is_not_healthy(status: ToldStatus, producer: Producer, settings: Settings) -> None:
@@ -197,7 +213,7 @@ async def _silence() -> None:
     await asyncio.sleep(3600)
 
 
-@pytest.mark.parametrize(("answer", "up"), [(_nothing, 1), (_refusal, 0), (_silence, 0)])
+@pytest.mark.parametrize(("answer", "up"), [(_nothing, 1), (_refusal, 0), (_silence, 1)])
 async def test_each_store_that_the_worker_feeds_is_up_as_it_answers_a_ping_whatever_its_last_write_did(
     store: Store,
     status: ToldStatus,
@@ -220,13 +236,14 @@ async def test_each_store_that_the_worker_feeds_is_up_as_it_answers_a_ping_whate
     told = {name: metrics[name, ("store", "away")] for name, *rest in metrics if ("store", "away") in rest}
     assert told == {
         "weblogs_store_up": up,
+        "weblogs_store_slow": int(answer is _silence),
         "weblogs_store_failing": 1,
         "weblogs_store_retries_total": 9,
         "weblogs_store_refused_total": 2,
         "weblogs_store_backlog_messages": 5,
     }
     assert metrics["weblogs_store_up", ("store", "sqlite")] == 1
-    assert any("Store away is" in problem for problem in payload["problems"]) is not bool(up)
+    assert any("Store away is" in problem for problem in payload["problems"]) is (answer is not _nothing)
 
 
 async def test_metrics_go_on_without_the_store(status: ToldStatus, producer: Producer, settings: Settings) -> None:

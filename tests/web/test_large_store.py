@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from app.stores.contract import Reads, Store
+from app.stores.contract import FoundKeys, Reads, Store
 from app.transports.producers import Producer
 from app.web.deliveries.pages import NEWEST
 from tests.web.conftest import ToldStatus
@@ -29,7 +29,7 @@ class Watched:
 
         async def read(*args: Any, **kwargs: Any) -> Any:
             result = await attribute(*args, **kwargs)
-            self.noted[name] = len(result)
+            self.noted[name] = len(result.keys if isinstance(result, FoundKeys) else result)
             return result
 
         return read

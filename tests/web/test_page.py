@@ -166,25 +166,52 @@ async def test_a_search_lists_no_more_than_its_limit_and_says_so(client: Client,
 async def test_a_search_without_result_says_so(client: Client, store: Store) -> None:
     await fill(store, pieces([(0, 99)], 100))
     page = await page_of(client, "/?q=nowhere")
-    assert "Nothing was found in what was searched" in page.text
-    assert "Parts are searched in the newest 500,000 keys" in page.text
+    assert "Nothing is known of it" in page.text and "older keys" not in page.text
 
 
-async def test_a_search_shows_the_verdict_of_each_key_and_a_whole_key_is_found_among_all(
-    client: Client, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_search_shows_the_verdict_of_each_key(client: Client, store: Store) -> None:
     await fill(
         store,
         pieces([(0, 99)], 100, ("192.0.2.1", "a", "GET /film/old")),
         pieces([(5, 9)], 100, ("192.0.2.2", "a", "GET /film/new"), start=5),
     )
-    flat = " ".join((await page_of(client, "/?q=/film/")).text.partition("Parts are searched")[0].split())
-    assert "GET /film/new" in flat and "complete" in flat and "partial" in flat
-    monkeypatch.setattr("app.stores.sqlite.reads.SEARCHED_KEYS", 1)
-    text = (await page_of(client, "/?q=/film/old")).text.partition("Parts are searched")[0]
-    assert "Nothing was found in what was searched" in text and "Nothing is known" not in text
-    answer = await client.get("/", params={"q": "192.0.2.1_a_GET /film/old"}, allow_redirects=False)
-    assert answer.status == 303
+    flat = " ".join((await page_of(client, "/?q=/film/")).text.partition("Deliveries")[0].split())
+    assert re.search(r"GET /film/new .* partial .*GET /film/old .* complete", flat), flat
+
+
+async def test_a_search_beyond_its_limit_says_what_was_searched_and_goes_on_until_all_was(
+    client: Client, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.deliveries.pages.SEARCHED_KEYS", 3)
+    films = [pieces([(0, 99)], 100, (f"192.0.2.{n}", "a", f"GET /film/{n}"), start=n) for n in range(8)]
+    await fill(store, *films)
+    page = await page_of(client, "/?q=/film/1")
+    said: list[str] = []
+    while "1 key with" not in page.text:
+        said.append(page.text)
+        assert "Nothing was found in what was searched" in page.text and "Nothing is known" not in page.text
+        assert "3 keys were searched, the newest first" in page.text
+        page = await page_of(client, next(link for link in page.links if "older=" in link))
+    assert len(said) == 2 and "complete" in page.text
+    assert "older keys" not in page.text and "were searched" not in page.text
+    exact = await client.get("/", params={"q": "192.0.2.1_a_GET /film/1"}, allow_redirects=False)
+    assert exact.status == 303
+
+
+async def test_a_search_with_more_keys_than_a_page_lists_leads_to_the_next_ones(client: Client, store: Store) -> None:
+    await fill(store, *(pieces([(0, 99)], 100, (f"192.0.2.{n}", "a", f"GET /many/{n}"), start=n) for n in range(120)))
+    page, listed = await page_of(client, "/?q=/many"), set[str]()
+    for _ in range(3):
+        listed |= {link for link in page.links if link.startswith("/delivery?")}
+        further = [link for link in page.links if "older=" in link]
+        page = await page_of(client, further[0]) if further else page
+    assert len(listed) == 120
+
+
+@pytest.mark.parametrize("older", ["x", "-1", "9" * 30, "1.2.3", "\u0663"])
+async def test_a_place_where_no_search_stopped_is_refused(client: Client, older: str) -> None:
+    answer = await client.get("/", params={"q": "a", "older": older})
+    assert answer.status == 400 and "older" in await answer.text()
 
 
 async def test_keys_that_are_written_alike_are_listed_to_choose_from(client: Client, store: Store) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
 
-__all__ = ["command", "failing_in_words", "read_options", "reject_line", "size_function"]
+__all__ = ["command", "failing_in_words", "read_options", "reading_processes", "reject_line", "size_function"]
 
 
 @click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
@@ -129,7 +129,7 @@ def command(
     statistics = Statistics()
     if learn_sizes:
         job = _learned(job, statistics, quiet)
-    reading = Readers(rules, _readers(files, processes) if stores is None else 0)
+    reading = Readers(rules, reading_processes(files, processes) if stores is None else 0)
     with (
         failing_in_words(output_code=1),
         reading,
@@ -187,7 +187,7 @@ def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
     return job._replace(size_of=with_learned(learned, job.size_of))
 
 
-def _readers(files: tuple[str, ...], wanted: int | None) -> int:
+def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
     """How many processes read for this one: none where little is to be read."""
     if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
         return 0

@@ -37,6 +37,13 @@ class _Interrupted(Exception):
     """Somebody asked for the end before the store held everything."""
 
 
+class _Asked(Event):
+    """Set by the first signal that asks for the end."""
+
+    by = 0
+    """Its number."""
+
+
 @click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("files", nargs=-1, metavar="[FILE…]")
 @click.option("--once", is_flag=True, help="End when the store holds the last line, instead of serving the page.")
@@ -44,7 +51,8 @@ def command(files: tuple[str, ...], once: bool) -> None:
     """Start a worker, replay FILEs (default: the bundled sample) into it, print what was found, serve until Ctrl-C.
 
     Everything lives below WEBLOGS_DATA_DIR. A file that was sent before is not sent again. Exit code 1 when a file could not
-    be read to its end or the worker does not run, 130 when it was interrupted before the store held everything.
+    be read to its end or the worker does not run, 130 when Ctrl-C ended it before the store held everything. SIGTERM and
+    SIGHUP end it with 0, and with 130 only if --once was promised.
     """
     from app.cli.progress import open_screen
     from app.cli.run.worker import Worker, refuse_second_worker
@@ -61,7 +69,7 @@ def command(files: tuple[str, ...], once: bool) -> None:
             _run(worker, screen, asked, paths, once)
         except _Interrupted:
             click.echo("Stopped before the store held everything; the same command goes on from there.", err=True)
-            sys.exit(EXIT_INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED if once or asked.by == signal.SIGINT else 0)
         finally:
             worker.stop()
 
@@ -92,13 +100,14 @@ def _refuse_other_broker(configured: Settings) -> None:
 
 
 @contextmanager
-def _asked_to_end() -> Iterator[Event]:
+def _asked_to_end() -> Iterator[_Asked]:
     """An event that SIGINT, SIGTERM and SIGHUP set; a second SIGINT does not wait."""
-    asked = Event()
+    asked = _Asked()
 
     def ask(number: int, _frame: object) -> None:
         if asked.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        asked.by = asked.by or number
         asked.set()
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -28,15 +28,11 @@ from app.stores.cassandra.rows import (
     reject_of_row,
 )
 from app.stores.cassandra.values import big, bigint, double, int32, text_of
-from app.stores.contract import Key, place
+from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 
-__all__ = ["SEARCHED_KEYS", "SEARCH_S", "CassandraReads"]
+__all__ = ["CassandraReads"]
 
-SEARCHED_KEYS = 100_000
-"""A search by a part of the key looks at this many of the keys, newest day first,"""
-SEARCH_S = 3.0
-"""and for this many seconds."""
 PAGE_ROWS = 1000
 DELIVERY_PAGE_ROWS = 250
 """A delivery has up to four nulls, and a server complains of more than 1,000 in one page."""
@@ -69,8 +65,6 @@ _reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS, reject
 class CassandraReads:
     """Reads on one connection. `opened` is awaited before each: it opens the store where that was not done."""
 
-    search_bound = f"at most {SEARCHED_KEYS:,} keys, newest day first, for {SEARCH_S:g} s"
-
     def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
         self.on_unreadable: OnUnreadable | None = None
@@ -95,29 +89,39 @@ class CassandraReads:
         found = [_key_of(row[:3], row[3]) for row in await self._ask("keys_of_hash", key_hash.encode())]
         return [key for key in found if None not in key]
 
-    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
-        """Newest day first, in a day the last written first; looks at 100,000 keys and for 3 s at most."""
+    async def keys_by_text_part(
+        self, part: str, limit: int = 50, begin: str = "", most: int = SEARCHED_KEYS
+    ) -> FoundKeys:
+        """Newest day first, in a day the last written first. If more than `limit` are found there is no rest."""
         sought = part.encode("utf-8", "surrogatepass").lower()  # of bytes: a-z only
-        found: dict[Key, None] = {}
         give_up = time.monotonic() + SEARCH_S
-        left = SEARCHED_KEYS
+        matching: list[tuple[int, Any, Key]] = []
+        searched, last, day_of_last = 0, begin, None
+        async for day, shard, row in self._keys_from(_place_of_search(begin)):
+            place = f"{day}.{shard}.{row[0]}"
+            if searched and place != last and (searched >= most or time.monotonic() > give_up):
+                keys = _newest_keys(matching)
+                return FoundKeys(keys[:limit], searched, "" if len(keys) > limit else last)
+            if day != day_of_last and len(keys := _newest_keys(matching)) >= limit:
+                return FoundKeys(keys[:limit], searched, "" if len(keys) > limit else last)
+            searched, last, day_of_last = searched + 1, place, day
+            key = _key_of(row[1:4], row[4])
+            if None not in key and sought in "_".join(key).encode("utf-8", "surrogatepass").lower():
+                matching.append((day, row[5], key))
+        return FoundKeys(_newest_keys(matching)[:limit])
+
+    async def _keys_from(self, begin: tuple[int, int, str] | None) -> AsyncIterator[tuple[int, int, tuple[Any, ...]]]:
+        """(day, shard, row) of all keys after a place, newest day first, in a shard by their hashes."""
         async for days in self._pages("buckets", PAGE_ROWS, b"keys"):
             for (day,) in days:
-                matching = []
-                for shard in range(SHARDS):
-                    async for rows in self._pages("keys_of_day", PAGE_ROWS, big(day), int32(shard)):
-                        left -= len(rows)
+                if begin and day > begin[0]:
+                    continue
+                first, after = begin[1:] if begin and day == begin[0] else (0, "")
+                for shard in range(first, SHARDS):
+                    least = (after if shard == first else "").encode()
+                    async for rows in self._pages("keys_of_day", PAGE_ROWS, big(day), int32(shard), least):
                         for row in rows:
-                            key = _key_of(row[:3], row[3])
-                            if None not in key and sought in "_".join(key).encode("utf-8", "surrogatepass").lower():
-                                matching.append((row[4], key))
-                        if left <= 0 or time.monotonic() > give_up:
-                            break
-                matching.sort(key=lambda one: one[0], reverse=True)
-                found.update(dict.fromkeys([key for _, key in matching]))
-                if len(found) >= limit or left <= 0 or time.monotonic() > give_up:
-                    return list(found)[:limit]
-        return list(found)[:limit]
+                            yield day, shard, row
 
     async def deliveries_of(
         self, ip_address: str, user_agent: str, request: str, superseded: bool = False
@@ -256,6 +260,22 @@ async def _grouped(streams: Sequence[AsyncIterator[int]], names: Sequence[str]) 
         yield highest, [names[number] for number in having]
         for number in having:
             heads[number] = await anext(streams[number], None)
+
+
+def _newest_keys(matching: Sequence[tuple[int, Any, Key]]) -> list[Key]:
+    """Each once, the newest day and the last written first."""
+    ordered = sorted(matching, key=lambda one: one[:2], reverse=True)
+    return list(dict.fromkeys(key for _, _, key in ordered))
+
+
+def _place_of_search(begin: str) -> tuple[int, int, str] | None:
+    """Day, shard and hash, or None for the beginning. Raises ValueError."""
+    if not begin:
+        return None
+    day, shard, key_hash = begin.split(".")
+    if not (0 <= int(shard) < SHARDS and 0 <= int(day) < 1 << 32 and key_hash.isalnum()):
+        raise ValueError("no place of a key")
+    return int(day), int(shard), key_hash
 
 
 def _key_of(parts: Sequence[Any], full: Sequence[str | None] | None) -> Key:

@@ -331,7 +331,9 @@ def read_statements(keyspace: str) -> dict[str, str]:
         "ping": "SELECT key FROM system.local WHERE key = 'local'",
         "keys_of_hash": f"SELECT {KEY_COLUMNS}, long_key FROM {k}.keys_by_hash WHERE key_hash = ? GROUP BY key_hash, {KEY_COLUMNS}",
         "days_of_key": f"SELECT day FROM {k}.keys_by_hash WHERE key_hash = ? AND {_KEY}",
-        "keys_of_day": f"SELECT {KEY_COLUMNS}, long_key, written FROM {k}.keys_by_day WHERE day = ? AND shard = ?",
+        "keys_of_day": (
+            f"SELECT key_hash, {KEY_COLUMNS}, long_key, written FROM {k}.keys_by_day WHERE day = ? AND shard = ? AND key_hash > ?"
+        ),
         "buckets": f"SELECT bucket FROM {k}.buckets WHERE kind = ?",
         "deliveries_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY}",
         "delivery_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY} AND window_start = ?",

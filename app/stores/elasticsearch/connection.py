@@ -193,7 +193,8 @@ class Connection:
                 break
             except ApiError as error:
                 told = self._refused(error, doing)
-                if error.meta.status not in (404,) and not isinstance(error.body, Mapping):
+                # Netty answers a body that is too large before Elasticsearch sees it: without a word.
+                if error.meta.status not in (404, 413) and not isinstance(error.body, Mapping):
                     raise self.no_answer(error.body) from None
                 return told
             except SerializationError as error:

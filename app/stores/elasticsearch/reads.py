@@ -10,7 +10,7 @@ from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.domain.totals import Totals
 from app.errors import StoreRefused
-from app.stores.contract import Key, place
+from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.documents import delivery_of, hit_of, is_summed, key_of, reject_of
@@ -56,8 +56,6 @@ _reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
 class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
-    search_bound = ""
-
     def __init__(self, connection: Connection, names: Names) -> None:
         self._connection = connection
         self.on_unreadable: OnUnreadable | None = None
@@ -85,8 +83,12 @@ class ElasticsearchReads:
             found.update(key for one in answer["hits"]["hits"] if (key := _whole(one)))
         return sorted(found)
 
-    async def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
-        """Parts of fields longer than 8,191 characters are not found: those have their hash."""
+    async def keys_by_text_part(
+        self, part: str, limit: int = 50, begin: str = "", most: int = SEARCHED_KEYS
+    ) -> FoundKeys:
+        """Among all; there is no rest. Parts of fields longer than 8,191 characters are not found: those have their hash."""
+        if begin:
+            raise ValueError("a search of Elasticsearch has no rest")
         newest: dict[Key, float] = {}
         for pattern, field in ((self._reduced, "last"), (self._raw, "time")):
             sort = [{field: {"order": "desc", "unmapped_type": "double"}}]
@@ -96,7 +98,7 @@ class ElasticsearchReads:
                 key = _whole(one)
                 if key and part.lower() in key_text(*key).lower():
                     newest[key] = max(_number(one["sort"][0]), newest.get(key, float("-inf")))
-        return sorted(newest, key=newest.__getitem__, reverse=True)[:limit]
+        return FoundKeys(sorted(newest, key=newest.__getitem__, reverse=True)[:limit])
 
     async def deliveries_of(
         self, ip_address: str, user_agent: str, request: str, superseded: bool = False

@@ -70,7 +70,7 @@ _OF_THE_INDEX = frozenset(
 def said(error: Mapping[str, Any] | str | None) -> str:
     """A server's error in one line: type, reason, and the innermost cause."""
     if not isinstance(error, Mapping):
-        return str(error)[:500] or "no reason given"
+        return str(error or "")[:500] or "no reason given"
     text = f"{error.get('type')}: {error.get('reason')}"
     cause = error.get("caused_by")
     while isinstance(cause, Mapping) and isinstance(cause.get("caused_by"), Mapping):

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
-from app.stores.contract import Key, place
+from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 from app.stores.sqlite.names import RawIds
 from app.stores.sqlite.rows import delivery_of_row, hit_of_row, key_name, reject_of_row, text
 from app.stores.sqlite.tallies import read_counts
 from app.stores.sqlite.threads import SqliteThreads, reading
 
-__all__ = ["SEARCHED_KEYS", "SLICE_ROWS", "SqliteReads"]
+__all__ = ["SLICE_ROWS", "SqliteReads"]
 
 SLICE_ROWS = 2000
 """How many records one step of a walk through everything reads."""
-SEARCHED_KEYS = 500_000
-"""A search by a part of the key looks at this many of the newest keys."""
+SEARCH_SLICE_KEYS = 20_000
+"""A search by a part of the key looks at this many at once; then other reads have their turn."""
 
 _KEY = ", ".join(f"keys.{name}" for name in KEY)
 Record = TypeVar("Record")
@@ -28,8 +29,6 @@ Record = TypeVar("Record")
 
 class SqliteReads:
     """The reads of a store, in the thread that reads."""
-
-    search_bound = f"the newest {SEARCHED_KEYS:,} keys"
 
     def __init__(self, threads: SqliteThreads) -> None:
         self.threads = threads
@@ -81,16 +80,41 @@ class SqliteReads:
         )
         return [_key(row) for row in rows] if len(begin) == 16 else []
 
+    async def keys_by_text_part(
+        self, part: str, limit: int = 50, begin: str = "", most: int = SEARCHED_KEYS
+    ) -> FoundKeys:
+        """By the number of the keys, newest first. An index of parts would cost more than all other writes of a key together."""
+        before = _key_number(begin)
+        give_up = time.monotonic() + SEARCH_S
+        found: list[Key] = []
+        searched = 0
+        while True:
+            size = min(SEARCH_SLICE_KEYS, max(most - searched, 1))
+            keys, before, looked_at = await self._search_slice(part, limit - len(found), before, size)
+            found += keys
+            searched += looked_at
+            if looked_at < size and len(found) < limit:
+                return FoundKeys(found)
+            if len(found) >= limit or searched >= most or time.monotonic() > give_up:
+                return FoundKeys(found, searched, str(before))
+
     @reading
-    def keys_by_text_part(self, part: str, limit: int = 50) -> list[Key]:
+    def _search_slice(self, part: str, limit: int, before: int, size: int) -> tuple[list[Key], int, int]:
+        """Of the `size` newest keys below a number: those with the part, the lowest number, how many there are."""
+        of_slice = "SELECT key_no FROM keys WHERE key_no < ? ORDER BY key_no DESC LIMIT ?"
+        lowest, looked_at = self._rows(f"SELECT min(key_no), count(*) FROM ({of_slice})", before, size)[0]
         rows = self._rows(
-            f"SELECT {_KEY} FROM (SELECT * FROM keys ORDER BY key_no DESC LIMIT {SEARCHED_KEYS}) AS keys "
-            "WHERE instr(lower(ip_address || '_' || user_agent || '_' || request), lower(CAST(? AS TEXT))) "
+            f"SELECT {_KEY}, key_no FROM keys WHERE key_no >= ? AND key_no < ? "
+            "AND instr(lower(ip_address || '_' || user_agent || '_' || request), lower(CAST(? AS TEXT))) "
             "ORDER BY key_no DESC LIMIT ?",
+            lowest,
+            before,
             part,
             limit,
         )
-        return [_key(row) for row in rows]
+        if len(rows) == limit:  # the slice is not at its end
+            lowest = rows[-1][-1]
+        return [_key(row[:-1]) for row in rows], lowest or 0, looked_at
 
     @reading
     def deliveries_of(self, ip_address: str, user_agent: str, request: str, superseded: bool = False) -> list[Delivery]:
@@ -164,6 +188,15 @@ def _delivery_name(row: tuple[Any, ...]) -> str:
 
 def _shown(superseded: bool) -> str:
     return "" if superseded else " AND d.superseded_by IS NULL"
+
+
+def _key_number(begin: str) -> int:
+    """Raises ValueError."""
+    if not begin:
+        return (1 << 63) - 1
+    if not (begin.isascii() and begin.isdigit() and len(begin) < 19):
+        raise ValueError("no number of a key")
+    return int(begin)
 
 
 def _key(row: tuple[Any, ...]) -> Key:

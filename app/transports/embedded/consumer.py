@@ -11,15 +11,13 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ensure_TPset
 from faust.types import TP, ConsumerMessage
 
+from app.settings import settings
 from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.embedded.producer import partition_of
 from app.transports.embedded.shared_log import SharedLog
 from app.transports.messages import Record, unpack_headers, unpack_pairs
 
 __all__ = ["Consumer"]
-
-FETCH_BYTES = 8 << 20
-"""A fetch brings about this much, shared by the partitions that have news; a larger message comes alone."""
 
 
 class Consumer(InOrder, BaseConsumer):
@@ -169,7 +167,7 @@ class Consumer(InOrder, BaseConsumer):
     def _fetch(self, wanted: list[tuple[TP, int]]) -> list[tuple[TP, int, list[Record], int]]:
         """Runs in a reader thread; by partition: where it was read from, the records, and where to go on."""
         log = self._log.log
-        share = FETCH_BYTES // len(wanted)
+        share = settings().read_ahead_bytes // len(wanted)
         found = []
         for tp, position in wanted:
             # no more than the queue takes: what does not fit would hold up the other partitions

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["KafkaProducer"]
 
 T = TypeVar("T")
+CLOCK_TIMEOUT_S = 5.0
+_NO_TIME = 1
+"""A broker that puts its own time on messages gives another."""
 DELIVERY_TIMEOUT_S = 20.0
 """This long a message may take; then its outcome is unknown, and whoever sent it sends it again: lines with an id count once."""
 
@@ -41,6 +44,18 @@ class KafkaProducer:
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when all are acknowledged. Raises LogUnreachable where the outcome is not known."""
         self._with_client(lambda client: _send(client, self._settings, messages))
+
+    def clock(self, topic: str) -> float | None:
+        """The broker's clock, UTC seconds, by the time that it gives a tombstone which it takes in `topic`; None where it gives none.
+
+        Raises LogUnreachable.
+        """
+        told: int = self._with_client(
+            lambda client: (
+                client.send(topic, key=b"clock", partition=0, timestamp_ms=_NO_TIME).get(CLOCK_TIMEOUT_S).timestamp
+            )
+        )
+        return None if told in (_NO_TIME, -1) else told / 1000
 
     def close(self) -> None:
         client, self._client = self._client, None

@@ -60,6 +60,7 @@ def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
         "segment.bytes": str(1 << 20),
         "segment.ms": str(3600 * 1000),
         "min.cleanable.dirty.ratio": "0.1",
+        "message.timestamp.type": "LogAppendTime",  # nothing else of Kafka tells its clock
     }
     flow_id = settings.flow_id
     changelogs = {changelog_topic(flow_id, table): changelog for table in TABLES}

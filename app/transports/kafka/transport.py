@@ -21,6 +21,7 @@ from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.producer import KafkaProducer
 from app.transports.kafka.topics import check_topics, found_topics, on_broker, topic_problems
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
@@ -64,6 +65,7 @@ class Transport(driver.Transport):
     Producer: ClassVar[type] = Producer
     _standing: KafkaView | None = None
     _progress: ProgressReader | None = None
+    _asking: KafkaProducer | None = None
     _lock: WorkerLock | None = None
 
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
@@ -89,6 +91,12 @@ class Transport(driver.Transport):
         """What a worker that starts would refuse, a sentence each."""
         own = settings()
         return topic_problems(own, await asyncio.to_thread(found_topics, own))
+
+    def clock(self) -> float | None:
+        """The broker's, UTC seconds; None: it does not tell. Blocking; a call after the first takes one round trip. Raises LogError."""
+        if Transport._asking is None:
+            Transport._asking = KafkaProducer(settings())
+        return Transport._asking.clock(progress_topic(settings().flow_id))
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""

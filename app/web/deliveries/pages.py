@@ -7,6 +7,7 @@ import heapq
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
 
 from aiohttp import web
 from yarl import URL
@@ -15,7 +16,7 @@ from app.domain.records import Delivery, key_hash, key_text
 from app.domain.requests import key_request, query_rule
 from app.domain.totals import Totals
 from app.errors import StoreError
-from app.stores.contract import Key
+from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key
 from app.web.counted.event_views import VotesView, votes_view
 from app.web.deliveries.api import keys_of_text
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
@@ -52,6 +53,10 @@ class _Stored(NamedTuple):
     counts: Totals
     newest: list[DeliveryView]
     found: list[_FoundKey]
+    searched: int
+    """How many keys were looked at, if that is not all."""
+    older: str
+    """The link to the search among those that were not."""
     votes: VotesView | None
     top: list[tuple[str, int, int]]
 
@@ -60,8 +65,10 @@ def _found(keys: Sequence[Key], full: bool = False) -> list[_FoundKey]:
     return [_FoundKey(*key, delivery_link(*key, full=full)) for key in keys]
 
 
-async def _search(parts: Parts, text: str) -> list[Key]:
-    """Keys that are written `text`, or have it as their hash, before those that contain it."""
+async def _search(parts: Parts, text: str, older: str) -> FoundKeys:
+    """Keys that are written `text`, or have it as their hash, before those that contain it. `older`: where a search goes on."""
+    if older:
+        return await _search_parts(parts, text, older)
     exact = await keys_of_text(parts, text)
     if not exact and _HASH.fullmatch(text):
         exact = await parts.store.reads.keys_by_hash(text.lower())
@@ -69,19 +76,32 @@ async def _search(parts: Parts, text: str) -> list[Key]:
         raise web.HTTPSeeOther(
             URL(delivery_link(*exact[0]), encoded=True)
         )  # as it is: yarl would rewrite some of the key
-    return exact or await parts.store.reads.keys_by_text_part(text, MAX_FOUND_KEYS)
+    return FoundKeys(exact) if exact else await _search_parts(parts, text, older)
 
 
-async def _stored(parts: Parts, text: str, verdict: str | None) -> _Stored:
+async def _search_parts(parts: Parts, text: str, older: str) -> FoundKeys:
+    try:
+        return await parts.store.reads.keys_by_text_part(text, MAX_FOUND_KEYS, older, SEARCHED_KEYS)
+    except ValueError:
+        raise ApiError(400, f"older={older[:40]!r} is no place where a search goes on.") from None
+
+
+def _older_link(text: str, rest: str) -> str:
+    return "/?" + urlencode({"q": text, "older": rest}, quote_via=quote, errors="surrogatepass") if rest else ""
+
+
+async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _Stored:
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        keys = await _search(parts, text) if text else []
+        search = await _search(parts, text, older) if text else FoundKeys([])
+        keys = search.keys
         counts = await parts.store.reads.counts()
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
         top = (await parts.results.top(TOP_SPENDERS)).value
         known = [await parts.store.reads.deliveries_of(*key) for key in keys]
     found = [each._replace(verdict=of[0].verdict if of else "") for each, of in zip(_found(keys), known, strict=True)]
-    return _Stored(counts, [delivery_view(delivery) for delivery in newest], found, votes, top)
+    shown = [delivery_view(delivery) for delivery in newest]
+    return _Stored(counts, shown, found, search.searched, _older_link(text, search.rest), votes, top)
 
 
 async def answer_dashboard(request: web.Request) -> web.Response:
@@ -91,11 +111,12 @@ async def answer_dashboard(request: web.Request) -> web.Response:
     verdict = request.query.get("verdict") or None
     if verdict is not None and verdict not in VERDICTS:
         raise ApiError(400, f"There is no verdict {verdict[:40]!r}; there are {', '.join(VERDICTS)}.")
+    older = request.query.get("older", "")
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
     stored = None
     try:
-        stored = await _stored(parts, text, verdict)
+        stored = await _stored(parts, text, verdict, older)
     except (StoreError, TimeoutError) as error:
         problems.append(f"The store {parts.store.name} is unreachable: {store_trouble(error)}")
     return html_answer(
@@ -117,7 +138,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         verdict=verdict,
         verdicts=VERDICTS,
         max_found=MAX_FOUND_KEYS,
-        search_bound=parts.store.reads.search_bound if text else "",
+        goes_on=bool(older),
     )
 
 

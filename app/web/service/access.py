@@ -22,6 +22,8 @@ from app.web.service.parts import PARTS
 from app.web.service.rendering import html_answer
 
 __all__ = [
+    "PUBLIC",
+    "READS",
     "STOPPING",
     "answer_login",
     "answer_login_page",
@@ -38,8 +40,8 @@ SESSION_S = 12 * 3600
 """A login in a browser holds for this long."""
 STOPPING = "The worker is stopping."
 RIGHTS = ("read", "write")
-_READS = ("GET", "HEAD", "OPTIONS")
-_PUBLIC = {"/login", "/logout", "/health", "/health/"}
+READS = ("GET", "HEAD", "OPTIONS")
+PUBLIC = {"/login", "/logout", "/health", "/health/"}
 _MAX_LOGIN_BYTES = 8 << 10
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:/@?#\\\s]+)(?::([0-9]{0,5}))?")
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]*")
@@ -52,10 +54,10 @@ async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
     parts = request.app[PARTS]
     own = parts.settings
     _refuse_other_names(request, own)
-    if request.method not in _READS:
+    if request.method not in READS:
         _refuse_other_sites(request)
-    if request.path not in _PUBLIC:
-        right = "read" if request.method in _READS else "write"
+    if request.path not in PUBLIC:
+        right = "read" if request.method in READS else "write"
         if not may(request, right):
             raise ApiError(
                 401, f"Send the token that may {right}: Authorization: Bearer TOKEN.", {"WWW-Authenticate": "Bearer"}

@@ -114,7 +114,7 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
     return response
 
 
-def store_trouble(error: Exception) -> str:
+def store_trouble(error: BaseException) -> str:
     """One sentence for a store that gave no answer."""
     return str(error) or "The store did not answer in time."
 

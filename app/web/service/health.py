@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import time
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
@@ -15,7 +17,10 @@ from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
 from app.words import age_text
 
-__all__ = ["answer_health", "lag_by_group", "progress_problems", "store_problem"]
+__all__ = ["answer_health", "lag_by_group", "progress_problems", "store_state"]
+
+DOWN_AFTER_S = 60.0
+"""A ping that takes longer will not come back."""
 
 
 def lag_by_group(snapshot: Snapshot) -> dict[str, int]:
@@ -47,16 +52,40 @@ def progress_problems(snapshot: Snapshot, stall_after_s: float) -> list[str]:
     return [*problems, *snapshot.problems]
 
 
-async def store_problem(store: Store, timeout_s: float = STORE_TIMEOUT_S) -> str | None:
-    """One sentence when the store does not answer."""
+class StoreState(NamedTuple):
+    """What a ping told."""
+
+    problem: str = ""
+    """One sentence; empty for a store that answered soon."""
+    up: bool = True
+    """False for one that nobody reaches; a slow one is up."""
+
+
+_UP = StoreState()
+_pings: WeakKeyDictionary[Store, tuple[float, asyncio.Task[None]]] = WeakKeyDictionary()
+"""Of slow stores: since when, and the ping that nobody waits for any more. Its end tells slow from unreachable."""
+
+
+async def store_state(store: Store, timeout_s: float | None = None, down_after_s: float = DOWN_AFTER_S) -> StoreState:
+    """Takes `timeout_s` (STORE_TIMEOUT_S) at most. Who asks while a ping is under way waits for the same."""
+    timeout_s = STORE_TIMEOUT_S if timeout_s is None else timeout_s
+    since, ping = _pings.get(store, (0.0, None))
+    if ping is None:
+        since, ping = time.monotonic(), asyncio.create_task(store.ping(), name=f"ping {store.name}")
+        ping.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # maybe nobody asks again
+        _pings[store] = since, ping
+    done, _ = await asyncio.wait({ping}, timeout=timeout_s)
+    if not done:
+        waited_s = time.monotonic() - since
+        if waited_s < down_after_s:
+            return StoreState(f"Store {store.name} is slow: it did not answer within {timeout_s:g} s.")
+        return StoreState(f"Store {store.name} is unreachable: it has not answered for {waited_s:.0f} s.", up=False)
+    _pings.pop(store, None)
     try:
-        async with asyncio.timeout(timeout_s):
-            await store.ping()
-    except TimeoutError:
-        return f"Store {store.name} is slow: it did not answer within {timeout_s:g} s."
-    except StoreError as error:
-        return f"Store {store.name} is unreachable: {store_trouble(error)}"
-    return None
+        ping.result()
+    except (StoreError, asyncio.CancelledError) as error:
+        return StoreState(f"Store {store.name} is unreachable: {store_trouble(error)}", up=False)
+    return _UP
 
 
 async def answer_health(request: web.Request) -> web.Response:
@@ -66,7 +95,7 @@ async def answer_health(request: web.Request) -> web.Response:
         return json_answer({"healthy": False, "problems": [STOPPING]}, 503)
     snapshot = parts.status.snapshot()
     problems = progress_problems(snapshot, parts.settings.stall_after)
-    problems += filter(None, await asyncio.gather(*map(store_problem, parts.stores)))
+    problems += [state.problem for state in await asyncio.gather(*map(store_state, parts.stores)) if state.problem]
     payload: dict[str, Any] = {"healthy": not problems, "problems": problems, "started": snapshot.started}
     if not may(request, "read"):
         payload["problems"] = ["Send the token to read what is wrong."] if problems else []

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from app.domain.totals import Totals
 from app.errors import StoreError
 from app.stores.contract import Store
-from app.web.service.health import progress_problems, store_problem
+from app.web.service.health import StoreState, progress_problems, store_state
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
 from app.words import visible
@@ -87,11 +87,18 @@ def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
 
 
-def _stores(snapshot: Snapshot, up: Mapping[str, bool], totals: Totals | None) -> Iterable[Metric]:
+def _stores(snapshot: Snapshot, states: Mapping[str, StoreState], totals: Totals | None) -> Iterable[Metric]:
     backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
     yield _labelled(backlog, snapshot.backlog)
     yield _labelled(
-        GaugeMetricFamily("weblogs_store_up", "1 if the store answered a ping just now.", labels=["store"]), up
+        GaugeMetricFamily("weblogs_store_up", "1 unless nobody reaches the store; a slow one is up.", labels=["store"]),
+        {store: state.up for store, state in states.items()},
+    )
+    yield _labelled(
+        GaugeMetricFamily(
+            "weblogs_store_slow", "1 if the store is up and answers no ping within 5 s.", labels=["store"]
+        ),
+        {store: state.up and state.problem != "" for store, state in states.items()},
     )
     failing = GaugeMetricFamily("weblogs_store_failing", "1 while a failed write is tried again.", labels=["store"])
     yield _labelled(failing, snapshot.failing)
@@ -136,9 +143,9 @@ async def answer_metrics(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     snapshot = parts.status.snapshot()
     healthy = not progress_problems(snapshot, parts.settings.stall_after)
-    pings = asyncio.gather(*map(store_problem, parts.stores))
-    totals, troubles = await asyncio.gather(_totals(parts.store), pings)
-    up = {store.name: trouble is None for store, trouble in zip(parts.stores, troubles, strict=True)}
+    pings = asyncio.gather(*map(store_state, parts.stores))
+    totals, states = await asyncio.gather(_totals(parts.store), pings)
+    up = {store.name: state for store, state in zip(parts.stores, states, strict=True)}
     registry = CollectorRegistry()
     families = [*_flow(snapshot), *_progress(snapshot, healthy), *_lost(snapshot), *_stores(snapshot, up, totals)]
     registry.register(_Worker(families))

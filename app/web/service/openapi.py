@@ -9,13 +9,16 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.counted import MAX_NAME_CHARS
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.flows.spending import MAX_CENTS
 from app.flows.votes import MAX_ID, MAX_OPINION_CHARS
 from app.web.counted.spending import DEFAULT_TOP, MAX_LISTED, MAX_TOP
+from app.web.deliveries.api import DEFAULT_LIMIT, MAX_LIMIT
+from app.web.service.access import PUBLIC, READS
+from app.web.service.schemas import Json, list_of, object_of, or_null, record_schema
+from app.words import VERDICTS
 
 __all__ = ["answer_openapi", "document"]
-
-Json = dict[str, Any]
 
 _INTEGER: Json = {"type": "integer"}
 _COUNT: Json = {"type": "integer", "minimum": 0}
@@ -30,44 +33,35 @@ _TIME: Json = {
 _SAID_TIME: Json = {"type": "string", "description": "ISO 8601, UTC."}
 _ANY_ID: Json = {"anyOf": [_NAME, _INTEGER, {"type": "null"}]}
 _BEARER: list[Json] = [{"token": []}]
+_HASH: Json = {"type": "string", "pattern": "^[0-9a-fA-F]{32}$"}
+_HTML: Json = {"text/html": {"schema": _TEXT}}
 
 
-def _object(required: Json, optional: Json | None = None) -> Json:
-    return {"type": "object", "required": sorted(required), "properties": {**required, **(optional or {})}}
-
-
-def _list(of: Json, **bounds: int) -> Json:
-    return {"type": "array", "items": of, **bounds}
-
-
-def _or_null(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_POSTED_VOTE = _object(
+_POSTED_VOTE = object_of(
     {"candidate_id": {**_ID, "description": "Who is voted for: one of GET /candidates/."}},
     {
-        "opinion": _or_null({"type": "string", "maxLength": MAX_OPINION_CHARS}),
+        "opinion": or_null({"type": "string", "maxLength": MAX_OPINION_CHARS}),
         "user_id": _ANY_ID,
         "kiosk_id": _ANY_ID,
         "vote_id": {**_ANY_ID, "description": "Sent again under the same id a vote counts once."},
         "vote_time": {"anyOf": [{"type": "number"}, _TIME, {"type": "null"}]},
     },
 )
-_POSTED_TRANSACTION = _object(
+_POSTED_TRANSACTION = object_of(
     {
         "user_id": {"anyOf": [{**_NAME, "minLength": 1}, _INTEGER]},
         "cents": {"type": "integer", "minimum": -MAX_CENTS, "maximum": MAX_CENTS},
     },
     {"transaction_id": _ANY_ID, "time": {"anyOf": [{"type": "number"}, _TIME, {"type": "null"}]}},
 )
-_NAMED = _object({"id": {"anyOf": [_INTEGER, _NAME]}, "name": {**_NAME, "minLength": 1}})
-_ERROR = _object(
+_NAMED = object_of({"id": {"anyOf": [_INTEGER, _NAME]}, "name": {**_NAME, "minLength": 1}})
+_ERROR = object_of(
     {"success": {"const": False}, "error_message": {"type": "string", "minLength": 1}},
     {
         "vote_id": _TEXT,
-        "transaction_ids": _list(_TEXT),
-        "errors": _list(_object({"index": _COUNT, "error_message": _TEXT})),
+        "transaction_ids": list_of(_TEXT),
+        "errors": list_of(object_of({"index": _COUNT, "error_message": _TEXT})),
+        "keys": list_of(object_of(dict.fromkeys(KEY, _TEXT))),
     },
 )
 _RESULT: Json = {
@@ -75,31 +69,41 @@ _RESULT: Json = {
     "description": "First the candidates that have votes, then one object with the votes of the last ten minutes.",
     "minItems": 2,
     "maxItems": 2,
-    "items": _list(
+    "items": list_of(
         {
             "anyOf": [
-                _object({"candidate_id": _ID, "num_vote": {"type": "integer", "minimum": 1}}),
-                _object({"total_vote_10_min": _COUNT}),
+                object_of({"candidate_id": _ID, "num_vote": {"type": "integer", "minimum": 1}}),
+                object_of({"total_vote_10_min": _COUNT}),
             ]
         }
     ),
 }
-_DISTRIBUTION = _object(
+_DISTRIBUTION = object_of(
     {
         "total_vote": _COUNT,
         "total_vote_10_min": _COUNT,
         "repeats": _COUNT,
-        "candidates": _list(_object({"candidate_id": _ID, "name": _TEXT, "num_vote": _COUNT})),
+        "candidates": list_of(object_of({"candidate_id": _ID, "name": _TEXT, "num_vote": _COUNT})),
         "window_s": _COUNT,
-        "windows": _list(_object({"start": _SAID_TIME, "end": _SAID_TIME, "candidate_id": _ID, "num_vote": _COUNT})),
-        "from": _or_null(_SAID_TIME),
-        "to": _or_null(_SAID_TIME),
+        "windows": list_of(
+            object_of({"start": _SAID_TIME, "end": _SAID_TIME, "candidate_id": _ID, "num_vote": _COUNT})
+        ),
+        "from": or_null(_SAID_TIME),
+        "to": or_null(_SAID_TIME),
         "last_update_time": _SAID_TIME,
         "age_s": {"type": "number", "minimum": 0},
         "expires": _SAID_TIME,
     }
 )
+_DELIVERY = record_schema(
+    DELIVERY,
+    {"key_hash": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+    {"contains": {"type": "boolean", "description": "Whether it holds the bytes lo to hi, if they were asked for."}},
+)
 _SCHEMAS: Json = {
+    "Delivery": _DELIVERY,
+    "Hit": record_schema(HIT),
+    "Reject": record_schema(REJECT),
     "Error": _ERROR,
     "PostedVote": _POSTED_VOTE,
     "PostedTransaction": _POSTED_TRANSACTION,
@@ -107,28 +111,31 @@ _SCHEMAS: Json = {
     "Result": _RESULT,
     "Distribution": _DISTRIBUTION,
 }
-_JUDGED = {"verdict": _TEXT, "reason": _or_null(_TEXT), "evidence": _TEXT, "deliveries": _COUNT}
+_JUDGED = {"verdict": _TEXT, "reason": or_null(_TEXT), "evidence": _TEXT, "deliveries": _COUNT}
 _BY_NAME: Json = {"type": "object", "additionalProperties": _COUNT}
-_STATISTICS = _object(
+_STATISTICS = object_of(
     {
         **dict.fromkeys(("hits", "hits_not_counted", "covered_bytes", "sent_bytes"), _COUNT),
         "success": {"const": True},
         "rejects": _BY_NAME,
         "deliveries": _BY_NAME,
-        "judged": _list(_object(_JUDGED)),
+        "judged": list_of(object_of(_JUDGED)),
     }
 )
 _SAYS = {
+    303: "Another page has it.",
     400: "Something in the request is wrong; the sentence says what.",
     401: "The token is missing or wrong.",
     403: "Not allowed: another site's page, or no admin token is set.",
     404: "There is no such thing.",
+    409: "Several keys are written like this.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
     415: "Another Content-Encoding than gzip.",
+    421: "The worker is not called like this.",
     503: "The log or the store takes or tells nothing now; Retry-After says when to come again.",
 }
-_POSTS = (400, 403, 408, 413, 415, 503)
+_POSTS = (400, 408, 413, 415, 503)
 
 
 def _ref(name: str) -> Json:
@@ -140,6 +147,16 @@ def _answers(schema: Json, errors: tuple[int, ...], content: Json | None = None)
     for status in errors:
         found[str(status)] = {"description": _SAYS[status], "content": {"application/json": {"schema": _ref("Error")}}}
     return found
+
+
+def _page(summary: str, parameters: list[Json], errors: tuple[int, ...], status: int = 200, **more: Any) -> Json:
+    """A page for people: its errors are pages, too, unless JSON is asked for."""
+    both = {**_HTML, "application/json": {"schema": _ref("Error")}}
+    told: Json = {str(error): {"description": _SAYS[error], "content": both} for error in errors}
+    told[str(status)] = (
+        {"description": "The page.", "content": _HTML} if status == 200 else {"description": _SAYS[status]}
+    )
+    return {"summary": summary, "parameters": parameters, "responses": told, "x-page": True, **more}
 
 
 def _get(
@@ -157,13 +174,15 @@ def _post(
     summary: str, body: Json, schema: Json, errors: tuple[int, ...] = _POSTS, form: bool = False, **more: Any
 ) -> Json:
     content: Json = {"application/json": {"schema": body}}
+    responses = _answers(schema, errors)
     if form:
+        responses["200"]["content"] |= _HTML
         fields = dict.fromkeys(_POSTED_VOTE["properties"], _TEXT) | {"candidate_id": _ID}
-        content["application/x-www-form-urlencoded"] = {"schema": _object({"candidate_id": _ID}, fields)}
+        content["application/x-www-form-urlencoded"] = {"schema": object_of({"candidate_id": _ID}, fields)}
     return {
         "summary": summary,
         "requestBody": {"required": True, "content": content},
-        "responses": _answers(schema, errors),
+        "responses": responses,
         **more,
     }
 
@@ -181,7 +200,7 @@ def _cached(answer: Json) -> Json:
 _FROM = _query("from", _TIME, "Inclusive. If it is missing: a day ago, or the beginning if to is given.")
 _TO = _query("to", _TIME, "Exclusive. If it is missing: now.")
 _USER: Json = {"name": "user_id", "in": "path", "required": True, "schema": {**_NAME, "minLength": 1}}
-_TAKEN = _object({"success": {"const": True}, "vote_id": _TEXT})
+_TAKEN = object_of({"success": {"const": True}, "vote_id": _TEXT})
 _SPENT = {"cents": _INTEGER, "transactions": _COUNT}
 
 
@@ -193,7 +212,7 @@ def _vote_paths() -> Json:
         "image/png": {"schema": {"type": "string", "format": "binary"}},
     }
     form = _query("format", {"enum": ["json", "csv", "svg", "png"]}, "Else the Accept header decides.")
-    many = _object({"success": {"const": True}, "votes": _COUNT, "vote_ids": _list(_TEXT)})
+    many = object_of({"success": {"const": True}, "votes": _COUNT, "vote_ids": list_of(_TEXT)})
     candidate: Json = {
         "name": "candidate_id",
         "in": "path",
@@ -204,21 +223,13 @@ def _vote_paths() -> Json:
         "/vote/": {"post": _post("Vote.", _ref("PostedVote"), _TAKEN, form=True)},
         "/votes/": {
             "post": _post(
-                "Vote many times: all are taken, or none.", _list(_ref("PostedVote"), minItems=1, maxItems=10_000), many
+                "Vote many times: all are taken, or none.",
+                list_of(_ref("PostedVote"), minItems=1, maxItems=10_000),
+                many,
             )
         },
         "/vote_to_{candidate_id}": {
-            "get": {
-                "summary": "A page with one button.",
-                "parameters": [candidate],
-                "responses": {
-                    status: {
-                        "description": says,
-                        "content": {"text/html": {"schema": _TEXT}, "application/json": {"schema": _ref("Error")}},
-                    }
-                    for status, says in (("200", "The page."), ("404", _SAYS[404]), ("503", _SAYS[503]))
-                },
-            }
+            "get": _page("A page with one button.", [candidate], (404,)),
         },
         "/result/": {
             "get": _cached(
@@ -231,28 +242,30 @@ def _vote_paths() -> Json:
             )
         },
         "/candidates/": {
-            "get": _get("Who can be voted for.", _object({"candidates": _list(_object({"id": _ID, "name": _TEXT}))})),
+            "get": _get(
+                "Who can be voted for.", object_of({"candidates": list_of(object_of({"id": _ID, "name": _TEXT}))})
+            ),
             "post": _post(
                 "Add candidates, or rename them.",
-                {"anyOf": [_ref("Named"), _list(_ref("Named"))]},
-                _object({"success": {"const": True}, "candidates": _COUNT}),
-                (401, *_POSTS),
+                {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
+                object_of({"success": {"const": True}, "candidates": _COUNT}),
+                (403, *_POSTS),
                 security=_BEARER,
             ),
         },
         "/users/": {
             "get": _get(
                 "Names of users.",
-                _object({"users": _list(_object({"id": _TEXT, "name": _TEXT}))}),
+                object_of({"users": list_of(object_of({"id": _TEXT, "name": _TEXT}))}),
                 None,
-                (401, 403, 503),
+                (403, 503),
                 security=_BEARER,
             ),
             "post": _post(
                 "Add users, or rename them.",
-                {"anyOf": [_ref("Named"), _list(_ref("Named"))]},
-                _object({"success": {"const": True}, "users": _COUNT}),
-                (401, *_POSTS),
+                {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
+                object_of({"success": {"const": True}, "users": _COUNT}),
+                (403, *_POSTS),
                 security=_BEARER,
             ),
         },
@@ -260,36 +273,42 @@ def _vote_paths() -> Json:
 
 
 def _spend_paths() -> Json:
-    ids = {"transactions": _COUNT, "transaction_ids": _list(_TEXT)}
+    ids = {"transactions": _COUNT, "transaction_ids": list_of(_TEXT)}
     limits = {"type": "integer", "minimum": 1}
     bounds = {"user_id": _TEXT, "from": _SAID_TIME, "to": _SAID_TIME}
-    bucket = _object({"start": _SAID_TIME, "end": _SAID_TIME, **_SPENT})
-    paid = _object({"transaction_id": _TEXT, "time": _SAID_TIME, "cents": _INTEGER})
-    body = {"anyOf": [_ref("PostedTransaction"), _list(_ref("PostedTransaction"), minItems=1, maxItems=10_000)]}
+    bucket = object_of({"start": _SAID_TIME, "end": _SAID_TIME, **_SPENT})
+    paid = object_of({"transaction_id": _TEXT, "time": _SAID_TIME, "cents": _INTEGER})
+    body = {"anyOf": [_ref("PostedTransaction"), list_of(_ref("PostedTransaction"), minItems=1, maxItems=10_000)]}
     resolution = _query("resolution", {"enum": ["minute", "hour", "day"], "default": "hour"}, "Length of the buckets.")
     buckets = _get(
         "What a user spent, by buckets.",
-        _object({**bounds, "resolution": _TEXT, "buckets": _list(bucket)}),
+        object_of({**bounds, "resolution": _TEXT, "buckets": list_of(bucket)}),
         [_USER, _FROM, _TO, resolution],
         (400, 503),
     )
     return {
         "/spending/": {
-            "post": _post("Spend: all are taken, or none.", body, _object({"success": {"const": True}, **ids}))
+            "post": _post("Spend: all are taken, or none.", body, object_of({"success": {"const": True}, **ids}))
         },
         "/spending/top": {
             "get": _get(
                 "Who spent most.",
-                _object({"top": _list(_object({"user_id": _TEXT, **_SPENT})), "last_update_time": _SAID_TIME}),
+                object_of({"top": list_of(object_of({"user_id": _TEXT, **_SPENT})), "last_update_time": _SAID_TIME}),
                 [_query("limit", {**limits, "maximum": MAX_TOP, "default": DEFAULT_TOP}, "Number of users.")],
                 (400, 503),
             )
         },
+        "/spending/{user_id}": {"get": buckets},
         "/spending/{user_id}/buckets": {"get": buckets},
+        "/spender": {
+            "get": _page(
+                "What a user spent, as a page.", [{**_query("user", _TEXT, "The user."), "required": True}], (404,)
+            )
+        },
         "/spending/{user_id}/transactions": {
             "get": _get(
                 "A user's payments by time.",
-                _object({**bounds, "transactions": _list(paid), "more": {"type": "boolean"}}),
+                object_of({**bounds, "transactions": list_of(paid), "more": {"type": "boolean"}}),
                 [
                     _USER,
                     _FROM,
@@ -302,7 +321,7 @@ def _spend_paths() -> Json:
         "/spending/{user_id}/sum": {
             "get": _get(
                 "What a user spent from a moment to another, to the cent.",
-                _object({"user_id": _TEXT, "from": _or_null(_SAID_TIME), "to": _or_null(_SAID_TIME), **_SPENT}),
+                object_of({"user_id": _TEXT, "from": or_null(_SAID_TIME), "to": or_null(_SAID_TIME), **_SPENT}),
                 [_USER, _FROM, _TO],
                 (400, 503),
             )
@@ -310,13 +329,56 @@ def _spend_paths() -> Json:
     }
 
 
+def _delivery_paths() -> Json:
+    verdict = _query("verdict", {"enum": list(VERDICTS)}, "Only those with this verdict.")
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    place: Json = {"type": "integer", "minimum": 0}
+    some = [verdict, _query("limit", limit, "Number of deliveries.")]
+    some += [_query("lo", place, "First byte that is asked for."), _query("hi", place, "Last byte that is asked for.")]
+    asked = [_query(name, _TEXT, "Of the key: all three.") for name in KEY]
+    asked += [_query("key", _TEXT, "The key, joined by _."), _query("key_hash", _HASH, "The hash of the key.")]
+    found = object_of({"success": {"const": True}, "deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)})
+    hashed: Json = {"name": "key_hash", "in": "path", "required": True, "schema": _HASH}
+    fields = [_query(name, _TEXT, "Of the key: all three.") for name in ("ip", "ua", "request")]
+    search = [_query("q", _TEXT, "A key, its hash, or a part of keys."), verdict]
+    search.append(_query("older", _TEXT, "Where a search goes on: from the link of the page."))
+    return {
+        "/": {"get": _found_elsewhere(_page("Counts, newest deliveries, search.", search, ()))},
+        "/delivery": {"get": _page("All that is known of one key.", [*fields, asked[-1]], (404, 409))},
+        "/deliveries/": {"get": _get("Deliveries of a key, or the newest.", found, [*asked, *some], (404, 409))},
+        "/deliveries/{key_hash}": {
+            "get": _get("Deliveries of the key with this hash.", found, [hashed, *some], (404,))
+        },
+    }
+
+
+def _found_elsewhere(page: Json) -> Json:
+    page["responses"]["303"] = {"description": _SAYS[303]}
+    return page
+
+
+def _login_paths() -> Json:
+    form = {"application/x-www-form-urlencoded": {"schema": object_of({"token": _TEXT}, {"next": _TEXT})}}
+    body = {"requestBody": {"required": True, "content": form}}
+    too_much = (401, 408, 413, 415)
+    return {
+        "/login": {
+            "get": _page("A form for the token.", [_query("next", _TEXT, "Where it leads to.")], ()),
+            "post": _page("Log in: cookies for what the token gives.", [], too_much, 303, **body),
+        },
+        "/logout": {"post": _page("Forget the login.", [], (), 303)},
+    }
+
+
 def _other_paths() -> Json:
     lines = {
         "requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}
     }
-    taken = _object({"success": {"const": True}, "lines": _COUNT, "bytes": _COUNT})
+    taken = object_of({"success": {"const": True}, "lines": _COUNT, "bytes": _COUNT})
     return {
         "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
+        "/metrics": {"get": _get("Numbers for Prometheus.", _TEXT, content={"text/plain": {"schema": _TEXT}})},
+        "/openapi.json": {"get": _get("This description.", {"type": "object"})},
         "/statistics/": {"get": _get("What the store holds, in numbers.", _STATISTICS)},
         "/health/": {
             "get": {
@@ -326,7 +388,7 @@ def _other_paths() -> Json:
                         "description": says,
                         "content": {
                             "application/json": {
-                                "schema": _object({"healthy": {"type": "boolean"}, "problems": _list(_TEXT)})
+                                "schema": object_of({"healthy": {"type": "boolean"}, "problems": list_of(_TEXT)})
                             }
                         },
                     }
@@ -337,9 +399,23 @@ def _other_paths() -> Json:
     }
 
 
+def _guarded(path: str, method: str, operation: Json) -> Json:
+    """With what is answered before any handler: see app.web.service.access."""
+    statuses = [400, 421, 503]
+    statuses += [] if path in PUBLIC else [401]
+    statuses += [] if method.upper() in READS else [403]
+    content = {"application/json": {"schema": _ref("Error")}} | (_HTML if operation.pop("x-page", False) else {})
+    for status in statuses:
+        operation["responses"].setdefault(str(status), {"description": _SAYS[status], "content": content})
+    if path in PUBLIC:
+        operation["security"] = []
+    return operation
+
+
 @cache
 def document() -> Json:
     """The whole description."""
+    paths = {**_delivery_paths(), **_vote_paths(), **_spend_paths(), **_login_paths(), **_other_paths()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -347,7 +423,11 @@ def document() -> Json:
             "version": "0.1.0",
             "description": "Log lines, votes and spending: what goes in, and what comes out. docs/reference/http.md says it in words.",
         },
-        "paths": {**_vote_paths(), **_spend_paths(), **_other_paths()},
+        "paths": {
+            path: {method: _guarded(path, method, operation) for method, operation in methods.items()}
+            for path, methods in paths.items()
+        },
+        "security": [{}, *_BEARER],
         "components": {"schemas": _SCHEMAS, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }
 

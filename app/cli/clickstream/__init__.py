@@ -1,0 +1,1 @@
+"""`python -m app articles` and `retention`: questions to a clickstream."""

@@ -1,0 +1,91 @@
+"""What the questions to a clickstream have in common: their options, reading with progress, and what is told of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from app.cli.reduce.command import failing_in_words
+from app.cli.report.options import late_progress, said_errors
+from app.errors import InputError
+from app.output.reports.report import Report
+from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.settings import settings
+from app.words import visible
+
+if TYPE_CHECKING:
+    from app.clickstream.events import Account, Events
+
+__all__ = ["answered", "clickstream_options", "day_option", "read"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def clickstream_options(command: Command) -> Command:
+    """Adds the files, and where the answer goes."""
+    command = click.option("--quiet", "-q", is_flag=True, help="No progress bar.")(command)
+    command = click.option("--debug", is_flag=True, help="Print every rejected row with its place and reason.")(command)
+    command = click.option(
+        "--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."
+    )(command)
+    command = click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        callback=_checked,
+        help=f"Write the report to a file: {', '.join(ENDINGS)}.",
+    )(command)
+    return click.argument("files", nargs=-1, required=True, metavar="FILE…")(command)
+
+
+def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    with failing_in_words():
+        if value:
+            check_report_ending(value)
+    return value
+
+
+def day_option(name: str, text: str) -> Callable[[Command], Command]:
+    """A required date."""
+    return click.option(
+        name, "day", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE", callback=_as_date, help=text
+    )
+
+
+def _as_date(context: click.Context, parameter: click.Parameter, value: datetime) -> date:
+    return value.date()
+
+
+@contextmanager
+def read(files: Sequence[str], debug: bool, quiet: bool) -> Iterator[tuple[Account, Iterator[Events]]]:
+    """The events of the files, and the account of their rows."""
+    from app.clickstream.events import Account, events_of
+
+    account = Account()
+    if debug:
+        account.on_reject = lambda place, bad: click.echo(
+            visible(f"{place}: {bad.reason}: {bad.detail}: {bad.line[:200]}"), err=True
+        )
+    with failing_in_words(output_code=1), late_progress(quiet) as account.on_progress:
+        yield account, events_of(files, account)
+        if account.errors and not account.events and not account.rejects:
+            raise InputError(
+                "\nError: ".join(account.errors)
+            )  # nothing was read: no answer is better than an empty one
+
+
+def answered(account: Account, report: Report, output: Path | None, bare: bool) -> None:
+    """Writes the report with what was read at its head; ends the process with 1 if an input failed."""
+    total = account.rejects.total()
+    head: list[tuple[str, str | int]] = [("rows", account.events + total), ("  events", account.events)]
+    head += [("  rejects", total), *((f"    {reason}", count) for reason, count in sorted(account.rejects.items()))]
+    with failing_in_words(output_code=1):
+        write_report(
+            report._replace(head=[*head, *report.head]), output, bare=bare, formulas=settings().output_formulas
+        )
+    said_errors(account.errors)

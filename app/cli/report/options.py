@@ -1,0 +1,208 @@
+"""What all reports over files are asked with: inputs, log format, days, filters, output."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.log_format import format_named, log_format_options
+from app.cli.progress import Screen, open_screen
+from app.cli.reduce.command import failing_in_words, read_options, reading_processes, size_function
+from app.domain.windows import WINDOWS
+from app.errors import InputError, SettingsError
+from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.reducing.learning import learn, not_read_twice, with_learned
+from app.settings import settings
+
+if TYPE_CHECKING:
+    from app.output.reports.report import Report
+    from app.reports.questions import Asked
+
+__all__ = ["judging_options", "late_progress", "log_options", "report_command", "said_errors"]
+
+_PROGRESS_AFTER_S = 1.0
+_STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
+
+
+class _Day(click.ParamType):
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no day; write one as 2015-05-18", param, ctx)
+
+
+class _List(click.ParamType):
+    """Names, comma-separated."""
+
+    name = "list"
+
+    def __init__(self, pattern: re.Pattern[str], example: str, change: Callable[[str], str]) -> None:
+        self._pattern, self._example, self._change = pattern, example, change
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(dict.fromkeys(self._change(name.strip()) for name in value.split(",") if name.strip()))
+        wrong = [name for name in names if not self._pattern.fullmatch(name)]
+        if wrong or not names:
+            self.fail(f"{(wrong or [value])[0]!r} cannot be used; write as in {self._example}", param, ctx)
+        return names
+
+
+_OPTIONS = (
+    click.option("--from", "first_day", type=_Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
+    click.option("--to", "last_day", type=_Day(), metavar="DATE", help="Count up to this day, the day included."),
+    click.option("--tz", default="", metavar="ZONE", help="The zone of days and hours, as Europe/Berlin, UTC or +05:30.  [default: what each line writes]"),
+    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N greatest rows; equal ones by name."),
+    click.option("--status", "statuses", type=_List(_STATUS, "404,5xx", str.lower), metavar="LIST", help="Count these statuses only, as in 404,5xx."),
+    click.option("--ext", "extensions", type=_List(_EXTENSION, "mp3,jpeg", lambda name: name.lower().lstrip(".")), metavar="LIST", help="Count these extensions only, as in mp3,jpeg."),
+    click.option("--country", "countries", type=_List(_COUNTRY, "DE,FR", str.upper), metavar="LIST", help="Count addresses of these countries only, as in DE,FR; XX is unknown."),
+    click.option("--no-bots", is_flag=True, help="Leave out crawlers, by the list crawler-user-agents."),
+    click.option("--geoip", default="", metavar="FILE.mmdb", help="Take countries from a file in the format of MaxMind.  [default: the list of iptocc]"),
+    click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write the report to a file: {', '.join(ENDINGS)}."),
+    click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."),
+)  # fmt: skip
+_PROCESSES = (
+    click.option("--processes", type=click.IntRange(min=1), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
+    click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
+)  # fmt: skip
+
+
+_JUDGING = (
+    click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"),
+    click.option("--learn-sizes", is_flag=True, help="Read the logs twice: first find the sizes of files in them, as `reduce` does. Not for files of hits."),
+    click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"),
+)  # fmt: skip
+
+
+def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The inputs and how they are read; the function takes `inputs` and `quiet` in their place."""
+
+    @wraps(function)
+    def command(
+        files: tuple[str, ...],
+        format_name: str | None,
+        log_format: str | None,
+        server_config: str | None,
+        bytes_kind: str | None,
+        processes: int | None,
+        **others: Any,
+    ) -> Any:
+        from app.reports.reading import Inputs
+
+        with failing_in_words():
+            configured = settings()
+            read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
+        return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
+
+    for option in reversed(_PROCESSES):
+        command = option(command)
+    return click.argument("files", nargs=-1, required=True, metavar="FILE…")(log_format_options(command))
+
+
+def report_command(function: Callable[..., Report]) -> Callable[..., None]:
+    """A function from what is asked to a report as a command that prints or writes it, with the options of all reports."""
+
+    @log_options
+    @wraps(function)
+    def command(
+        inputs: Any,
+        first_day: date | None,
+        last_day: date | None,
+        tz: str,
+        top: int | None,
+        statuses: tuple[str, ...] | None,
+        extensions: tuple[str, ...] | None,
+        countries: tuple[str, ...] | None,
+        no_bots: bool,
+        geoip: str,
+        output: Path | None,
+        bare: bool,
+        quiet: bool,
+        **own: Any,
+    ) -> None:
+        from app.reports.filters import Filters, Sieve
+        from app.reports.questions import Asked
+
+        if first_day and last_day and last_day < first_day:
+            raise click.UsageError(f"--to {last_day} is before --from {first_day}")
+        filters = Filters(statuses or (), extensions or (), countries or (), no_bots, first_day, last_day, tz, geoip)
+        with failing_in_words():
+            if output:
+                check_report_ending(output)
+            Sieve(filters)
+        errors: list[str] = []
+        with failing_in_words(output_code=1):
+            with late_progress(quiet) as on_progress:
+                asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
+                report = function(asked, **own)
+            if errors and not any(name == "lines" and value for name, value in report.head):
+                raise InputError("\nError: ".join(errors))
+            write_report(report, output, bare=bare, formulas=settings().output_formulas)
+        said_errors(errors)
+
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
+    """Adds how deliveries are judged to a function of a report; it takes `question` in place of `asked`."""
+
+    @wraps(function)
+    def command(asked: Asked, sizes: Path | None, learn_sizes: bool, window: str | None, **own: Any) -> Report:
+        from app.reports.deliveries import Judging
+        from app.reports.delivery_questions import Deliveries
+
+        if asked.filters.statuses:
+            raise SettingsError("--status counts hits; this report counts deliveries: leave it out")
+        configured = settings()
+        size_of = size_function(sizes, configured)
+        rules = configured.rules._replace(window=window or configured.window)
+        if learn_sizes:
+            logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]
+            size_of = with_learned(dict(learn(logs, asked.inputs.read, [], asked.inputs.on_progress).sizes()), size_of)
+        return function(Deliveries(asked, Judging(rules, size_of)), **own)
+
+    for option in reversed(_JUDGING):
+        command = option(command)
+    return command
+
+
+def said_errors(errors: list[str]) -> None:
+    """Ends the command: with 1 if an input could not be read to its end."""
+    for sentence in errors:
+        click.echo(f"Error: {sentence}", err=True)
+    sys.exit(1 if errors else 0)
+
+
+@contextmanager
+def late_progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows progress on standard error if it is a terminal, and reading takes longer than a second."""
+    started = time.monotonic()
+    with ExitStack() as stack:
+        screens: list[Screen] = []
+
+        def on_progress(path: str, done: int, size: int | None) -> None:
+            if not screens and time.monotonic() - started >= _PROGRESS_AFTER_S:
+                screens.append(stack.enter_context(open_screen(quiet=quiet, transient=True)))
+            for screen in screens:
+                screen.read(path, done, size)
+
+        yield on_progress

@@ -1,0 +1,159 @@
+"""The answers of a clickstream, gathered from events in any order in a temporary database that goes to disk when it grows.
+
+Memory does not grow with the number of users: what is held is at most `_CACHE_KB` and a batch of events.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.clickstream.events import Events
+from app.errors import OutputError
+
+__all__ = ["BY", "MOST_DAYS", "ArticleCount", "ArticleCounts", "Retained", "Retention"]
+
+BY = ("users", "events")
+MOST_DAYS = 62
+"""A user's days are bits of one 64-bit integer."""
+_CACHE_KB = 65_536
+_ARTICLES = (
+    """CREATE TABLE found (object TEXT, user TEXT, events INTEGER NOT NULL, PRIMARY KEY (object, user)) WITHOUT ROWID"""
+)
+_ADD_ARTICLE = "INSERT INTO found VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET events = events + excluded.events"
+_TOP = """SELECT object, count(*) AS users, sum(events) AS events FROM found GROUP BY object
+ORDER BY CASE ? WHEN 'users' THEN count(*) ELSE sum(events) END DESC, object LIMIT ?"""
+_USERS = "CREATE TABLE found (user TEXT PRIMARY KEY, days INTEGER NOT NULL) WITHOUT ROWID"
+_ADD_USER = "INSERT INTO found VALUES (?, ?) ON CONFLICT DO UPDATE SET days = days | excluded.days"
+
+
+class ArticleCount(NamedTuple):
+    """An article and how often it was met."""
+
+    article: str
+    users: int
+    """Distinct ones."""
+    events: int
+
+
+class Retained(NamedTuple):
+    """Who came back."""
+
+    cohort: int
+    """Users with the first action on the day."""
+    back: int
+    """Those of them with any event on one of the following days."""
+    by_day: list[int]
+    """Those of them with any event on day 1, 2, …"""
+
+
+class _Gathering:
+    """A temporary database. A context manager."""
+
+    def __init__(self, table: str) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)  # a file without a name: gone when it is closed
+        with _explained():
+            for statement in (f"PRAGMA cache_size = -{_CACHE_KB}", "PRAGMA journal_mode = OFF", table, "BEGIN"):
+                self._database.execute(statement)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def _add(self, statement: str, rows: pa.Table) -> None:
+        with _explained():
+            self._database.executemany(statement, zip(*(column.to_pylist() for column in rows.columns), strict=True))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutputError(
+            f"what was gathered cannot be kept in a temporary file: {error}; free the place, or set SQLITE_TMPDIR"
+        ) from None
+
+
+class ArticleCounts(_Gathering):
+    """How many users and events met each object by one action on one day."""
+
+    def __init__(self, action: str, day: date) -> None:
+        super().__init__(_ARTICLES)
+        self._action, self._day = action, day
+        self.without_object = 0
+        """Events of the action and day that name no object: they are in no count."""
+
+    def take(self, events: Events) -> None:
+        """Count some events, in any order."""
+        asked = pc.and_(pc.equal(events.actions, self._action), pc.equal(events.days, pa.scalar(self._day)))
+        named = pc.and_(asked, pc.not_equal(events.objects, ""))
+        self.without_object += pc.sum(asked).as_py() or 0
+        self.without_object -= pc.sum(named).as_py() or 0
+        rows = pa.table([events.objects.filter(named), events.users.filter(named)], ["object", "user"])
+        if rows.num_rows:
+            self._add(_ADD_ARTICLE, rows.group_by(["object", "user"]).aggregate([([], "count_all")]))
+
+    def top(self, most: int, by: str) -> list[ArticleCount]:
+        """So many articles, the highest count of `by` (one of BY) first, then by name."""
+        with _explained():
+            return [ArticleCount(*row) for row in self._database.execute(_TOP, (by, most))]
+
+    @property
+    def articles(self) -> int:
+        """How many there are."""
+        with _explained():
+            return int(self._database.execute("SELECT count(DISTINCT object) FROM found").fetchone()[0])
+
+
+class Retention(_Gathering):
+    """Which users did an action on one day, and came back within some days; `days` from 1 to MOST_DAYS."""
+
+    def __init__(self, first_action: str, day: date, days: int) -> None:
+        super().__init__(_USERS)
+        self._action, self._day, self._days = first_action, day, days
+
+    def take(self, events: Events) -> None:
+        """Note some events, in any order."""
+        day = pc.subtract(events.days.cast(pa.int32()), (self._day - _EPOCH).days)
+        bit = pc.if_else(
+            pc.and_(pc.greater(day, 0), pc.less_equal(day, self._days)),
+            day,
+            pc.if_else(pc.and_(pc.equal(day, 0), pc.equal(events.actions, self._action)), 0, -1),
+        )
+        counts = pc.greater_equal(bit, 0)
+        rows = pa.table([events.users.filter(counts), bit.filter(counts)], ["user", "bit"])
+        if rows.num_rows:
+            rows = rows.group_by(["user", "bit"]).aggregate([])
+            bits = pc.shift_left(pa.scalar(1, pa.int64()), rows["bit"].cast(pa.int64()))
+            self._add(_ADD_USER, pa.table([rows["user"], bits], ["user", "days"]))
+
+    def result(self) -> Retained:
+        """What came out so far."""
+        cohort = back = 0
+        by_day = [0] * self._days
+        with _explained():
+            for days, users in self._database.execute("SELECT days, count(*) FROM found WHERE days & 1 GROUP BY days"):
+                cohort += users
+                back += users if days > 1 else 0
+                for day in range(self._days):
+                    by_day[day] += users if days >> (day + 1) & 1 else 0
+        return Retained(cohort, back, by_day)
+
+    def day(self, number: int) -> date:
+        """The date of day 1, 2, …"""
+        return self._day + timedelta(number)
+
+
+_EPOCH = date(1970, 1, 1)

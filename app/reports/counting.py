@@ -1,0 +1,135 @@
+"""Requests and bytes by the columns that a question names, added up piece by piece: memory grows with the groups, not with the lines.
+
+pyarrow groups (`Table.group_by`): it is a requirement already, reads lines to columns and writes Parquet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.columns.blocks import Floats
+from app.reports.facts import Facts
+from app.reports.filters import Filters, Sieve
+from app.reports.hits import extension_of, mapped, path_of
+
+__all__ = ["Counted", "GroupSums", "Plan", "PlanWork"]
+
+_BYTES = pa.decimal128(38, 0)
+_INT64 = (1 << 63) - 1
+_TIMES = {"day": 86400, "hour": 3600}
+"""Keys that are numbers of days or hours since 1970 on the local clock."""
+_DERIVED: dict[str, tuple[str, Callable[[str], str | None]]] = {
+    "path": ("request", path_of),
+    "extension": ("request", extension_of),
+}
+_PENDING_ROWS = 200_000
+
+
+class Plan(NamedTuple):
+    """What is counted: requests and their bytes, by some keys."""
+
+    keys: tuple[str, ...]
+    """`day`, `hour`, `path`, `extension`, or a field of a hit."""
+    filters: Filters = Filters()
+    with_bytes: bool = True
+
+    @property
+    def columns(self) -> list[str]:
+        """The fields of a hit that it takes."""
+        wanted = set(self.filters.columns)
+        for key in self.keys:
+            if key not in _TIMES:
+                wanted.add(_DERIVED[key][0] if key in _DERIVED else key)
+        return sorted(wanted | ({"bytes_sent"} if self.with_bytes else set()))
+
+
+class Counted(NamedTuple):
+    """What some hits come to."""
+
+    groups: pa.Table
+    """The keys, `requests` and `bytes`; texts are plain."""
+    facts: Facts
+
+
+class PlanWork:
+    """Counts tables of hits, in whichever process. Tables are in one piece."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._sieve = Sieve(plan.filters)
+
+    def count(self, table: pa.Table) -> Counted:
+        local_s, offsets = self._sieve.local_s(table)
+        chosen = self._sieve.passing(table, local_s)
+        if chosen is not None:
+            table, local_s, offsets = table.filter(pa.array(chosen)).combine_chunks(), local_s[chosen], offsets[chosen]
+        facts = Facts(counted=table.num_rows)
+        if table.num_rows:
+            times = table.column("time").to_numpy()
+            for at in (int(times.argmin()), int(times.argmax())):
+                moment = float(times[at]), int(offsets[at])
+                facts.span(moment, moment)
+        return Counted(self._groups(table, local_s), facts)
+
+    def _groups(self, table: pa.Table, local_s: Floats) -> pa.Table:
+        columns = {key: self._key(key, table, local_s) for key in self.plan.keys}
+        measures: list[Any] = [([], "count_all")]
+        if self.plan.with_bytes:
+            sent = table.column("bytes_sent")
+            most = pc.max(sent).as_py() or 0
+            columns["sent"] = sent.cast(_BYTES) if most * max(1, table.num_rows) > _INT64 else sent
+            measures.append(("sent", "sum"))
+        found = pa.table(columns).group_by(list(self.plan.keys), use_threads=False).aggregate(measures)
+        made = [_plain(found.column(key)) for key in self.plan.keys]
+        sums = found.column("sent_sum").cast(_BYTES).fill_null(0) if self.plan.with_bytes else _zeros(found.num_rows)
+        return pa.table([*made, found.column("count_all"), sums], names=[*self.plan.keys, "requests", "bytes"])
+
+    def _key(self, key: str, table: pa.Table, local_s: Floats) -> Any:
+        if key in _TIMES:
+            return pa.array(np.floor(local_s / _TIMES[key]).astype(np.int64))
+        if key in _DERIVED:
+            field, function = _DERIVED[key]
+            column = table.column(field)
+            return mapped(column.chunk(0), function) if column.num_chunks else pa.nulls(0, pa.string())
+        return table.column(key)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _zeros(count: int) -> pa.Array:
+    return pa.repeat(pa.scalar(Decimal(0), _BYTES), count)
+
+
+class GroupSums:
+    """Adds up the groups of all pieces; what waits is added together from time to time."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._keys = list(plan.keys)
+        self._pending: list[pa.Table] = []
+        self._rows, self._limit = 0, _PENDING_ROWS
+
+    def add(self, groups: pa.Table) -> None:
+        self._pending.append(groups)
+        self._rows += groups.num_rows
+        if self._rows > self._limit:
+            self._pending = [self._together()]
+            self._rows = self._pending[0].num_rows
+            self._limit = 2 * self._rows + _PENDING_ROWS
+
+    def table(self) -> pa.Table:
+        """All groups, in no order; None-keys are groups, too."""
+        return self._together()
+
+    def _together(self) -> pa.Table:
+        whole = pa.concat_tables(self._pending)
+        found = whole.group_by(self._keys, use_threads=False).aggregate([("requests", "sum"), ("bytes", "sum")])
+        names = [*self._keys, "requests_sum", "bytes_sum"]
+        return found.select(names).rename_columns([*self._keys, "requests", "bytes"])

@@ -1,0 +1,93 @@
+"""Countries of clients: addresses by a list that comes with the program or by a file, names by the addresses that DNS gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from ipaddress import ip_address
+from typing import Any
+
+from app.errors import SettingsError
+
+__all__ = ["UNKNOWN", "Countries", "is_address", "resolved"]
+
+UNKNOWN = "XX"
+_MOST_ADDRESSES = 1 << 18
+_RESOLVER_THREADS = 32
+_ANSWER_S = 3.0
+"""A name that has no answer by then stays unknown."""
+
+
+class Countries:
+    """Looks up addresses. Raises SettingsError if `geoip` names no file that can be read."""
+
+    def __init__(self, geoip: str = "") -> None:
+        self.of = lru_cache(maxsize=_MOST_ADDRESSES)(self._of)
+        """The code of an address's country by ISO 3166, `XX` for what is unknown or no address."""
+        self._reader: Any = None
+        self.list_version = f"iptocc {version('iptocc')}"
+        """Name and version, for the head of a report."""
+        if geoip:
+            import maxminddb
+
+            try:
+                self._reader = maxminddb.open_database(geoip)
+                about = self._reader.metadata()
+            except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+                raise SettingsError(
+                    f"{geoip}: cannot be read as a MaxMind database: {error}; name an .mmdb file"
+                ) from None
+            built = datetime.fromtimestamp(about.build_epoch, UTC).date()
+            self.list_version = f"{about.database_type}, built {built}"
+
+    def _of(self, address: str) -> str:
+        if not is_address(address):
+            return UNKNOWN
+        if self._reader is None:
+            import iptocc
+
+            return iptocc.country_code(address) or UNKNOWN
+        found = self._reader.get(address)
+        country = found.get("country") or found.get("registered_country") if isinstance(found, dict) else None
+        code = country.get("iso_code") if isinstance(country, dict) else None
+        return code if isinstance(code, str) else UNKNOWN
+
+
+def is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def resolved(names: Iterable[str], most: int) -> Mapping[str, str]:
+    """The first address of each of at most `most` names, asked once each, 32 at a time; names without an answer are not there."""
+    import dns.exception
+    import dns.name
+    import dns.resolver
+
+    try:
+        resolver = dns.resolver.Resolver()
+    except (dns.exception.DNSException, OSError):  # no server is configured
+        return {}
+    resolver.cache = dns.resolver.LRUCache(most + 1)
+    resolver.timeout, resolver.lifetime = _ANSWER_S / 2, _ANSWER_S
+
+    def address_of(name: str) -> str | None:
+        for kind in ("A", "AAAA"):
+            try:
+                return str(next(iter(resolver.resolve(name, kind, search=False))))
+            except dns.resolver.NoAnswer:
+                continue
+            except (dns.exception.DNSException, OSError, UnicodeError):
+                return None
+        return None
+
+    asked = list(dict.fromkeys(names))[:most]
+    with ThreadPoolExecutor(_RESOLVER_THREADS) as threads:
+        found = dict(zip(asked, threads.map(address_of, asked), strict=True))
+    return {name: address for name, address in found.items() if address is not None}

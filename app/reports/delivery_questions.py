@@ -1,0 +1,238 @@
+"""The questions that deliveries answer: what was whole, why the log does not say, how far people came, what was wasted."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from app.domain.records import Delivery
+from app.output.reports.report import Cell, Column, Report
+from app.reports.countries import Countries
+from app.reports.crawlers import crawler_of, list_version
+from app.reports.deliveries import Judging, deliveries
+from app.reports.facts import Facts
+from app.reports.filters import Sieve
+from app.reports.hits import path_of
+from app.reports.questions import TIES, Asked
+from app.words import VERDICTS, reason_label, reason_text
+
+__all__ = ["Deliveries", "curve", "files", "heat", "waste", "why"]
+
+_DELIVERY = "A delivery is one file going to one client in one window, as `reduce` cuts and judges it."
+_WHOLE = "Whole is a delivery of which no byte is known to be missing, partial one that lacks bytes, unknown one of which the log does not say."
+_SENT = (
+    "Bytes sent are those of the distinct hits of deliveries; a hit that names a range and no bytes adds its length."
+)
+_WASTED = "Wasted are all bytes sent of partial deliveries, and of whole ones the bytes sent more than once; of unknown ones none are counted."
+_SIZE = "Deliveries of which the log does not name the size of the file are left out; they are counted below the table."
+_STEPS = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100)
+_MOST_WEEKS = 53
+_GB = 10**9
+
+
+class Deliveries(NamedTuple):
+    """A question to deliveries: the day that filters ask for is that of a delivery's first hit."""
+
+    asked: Asked
+    judging: Judging = Judging()
+
+
+def _found(question: Deliveries, facts: Facts, path: str | None = None) -> Iterator[tuple[Delivery, int]]:
+    asked = question.asked
+    found = deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts)
+    return found if path is None else ((one, offset) for one, offset in found if path_of(one.request) == path)
+
+
+def _report(
+    question: Deliveries, facts: Facts, name: str, title: str, columns: Iterable[Column], rows: list[tuple[Any, ...]],
+    definitions: list[str], lists: Iterable[str] = (), **more: Any,
+) -> Report:  # fmt: skip
+    filters, rules = question.asked.filters, question.judging.rules
+    used = [*lists, *([list_version()] if filters.no_bots else [])]
+    used += [Countries(filters.geoip).list_version] if filters.countries else []
+    head = facts.head(filters.zone, filters.as_rows, list(dict.fromkeys(used)))
+    head.append(("window", f"{rules.window}, {rules.length_s:g} s"))
+    return Report(name, title, head, [_DELIVERY, *definitions, TIES], tuple(columns), rows, **more)
+
+
+def _sent(delivery: Delivery) -> int:
+    return delivery.covered_bytes if delivery.bytes_sent is None else delivery.bytes_sent
+
+
+def _wasted(delivery: Delivery) -> tuple[int, int]:
+    """Bytes of what was never whole, and bytes sent more than once of what was."""
+    sent = _sent(delivery)
+    if delivery.verdict == "partial":
+        return sent, 0
+    return 0, max(0, sent - delivery.covered_bytes) if delivery.verdict == "complete" else 0
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+class _File:
+    __slots__ = ("covered", "sent", "verdicts", "wasted")
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[str] = Counter()
+        self.covered = self.sent = self.wasted = 0
+
+    def row(self, name: str | None) -> tuple[Any, ...]:
+        total, whole, partial = self.verdicts.total(), self.verdicts["complete"], self.verdicts["partial"]
+        unknown = total - whole - partial
+        return name, total, whole, partial, unknown, _share(whole, whole + partial), self.sent, self.wasted
+
+
+def files(question: Deliveries) -> Report:
+    """Files by deliveries: whole, partial, unknown, completion, bytes sent and wasted."""
+    facts, found, every = Facts(), defaultdict[str | None, _File](_File), _File()
+    for delivery, _ in _found(question, facts):
+        for file in (found[path_of(delivery.request)], every):
+            file.verdicts[delivery.verdict] += 1
+            file.sent += _sent(delivery)
+            file.wasted += sum(_wasted(delivery))
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1].verdicts.total(), entry[0] or ""))
+    columns = (
+        Column("file", "text"), Column("deliveries"), Column("whole"), Column("partial"), Column("unknown"),
+        Column("completion", "share"), Column("sent_bytes", "bytes"), Column("wasted_bytes", "bytes"),
+    )  # fmt: skip
+    totals = list(zip([column.name for column in columns[1:]], every.row(None)[1:], strict=True))
+    return _report(
+        question, facts, "files", "Files by deliveries", columns,
+        [file.row(path) for path, file in ordered[: question.asked.top or 20]],
+        ["A file is a path, without the query.", _WHOLE, "Completion is the share of whole ones among those that are whole or partial.", _SENT, _WASTED],
+        totals=[("files", len(found)), *totals], drawn="deliveries",
+    )  # fmt: skip
+
+
+def why(question: Deliveries) -> Report:
+    """Verdicts and their reasons, with what each means."""
+    facts = Facts()
+    found: Counter[tuple[str, str | None, bool]] = Counter()
+    for delivery, _ in _found(question, facts):
+        found[delivery.verdict, delivery.reason, delivery.size_known] += 1
+    judged: Counter[tuple[str, str | None]] = Counter()
+    for (verdict, reason, _), count in found.items():
+        judged[verdict, reason] += count
+    order = ["unknown", *(verdict for verdict in VERDICTS if verdict != "unknown")]
+    rows = [
+        (verdict, reason_label(reason) if reason else None, count, _share(count, judged.total()), reason_text(verdict, reason))
+        for (verdict, reason), count in sorted(judged.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1], entry[0][1] or ""))
+    ]  # fmt: skip
+    return _report(
+        question, facts, "why", "Why the log does not say",
+        (Column("verdict", "text"), Column("reason", "text"), Column("deliveries"), Column("share", "share"), Column("meaning", "text")),
+        rows[: question.asked.top], [_WHOLE], totals=[("deliveries", judged.total())], drawn="deliveries",
+    )  # fmt: skip
+
+
+def curve(question: Deliveries, path: str | None) -> Report:
+    """How many deliveries of a file, or of all, reached each share of it."""
+    facts, total, unsized = Facts(), 0, 0
+    covered, furthest = dict.fromkeys(_STEPS, 0), dict.fromkeys(_STEPS, 0)
+    for delivery, _ in _found(question, facts, path):
+        size = delivery.total_bytes if delivery.size_known else None
+        if not size:
+            unsized += 1
+            continue
+        total += 1
+        end = min(delivery.ranges[-1][1] + 1, size) if delivery.ranges else 0
+        for step in _STEPS:
+            covered[step] += delivery.covered_bytes * 100 >= step * size
+            furthest[step] += end * 100 >= step * size
+    return _report(
+        question, facts, "curve", f"How far deliveries of {path or 'all files'} came",
+        (Column("reached", "text"), Column("deliveries"), Column("share", "share"), Column("furthest"), Column("furthest_share", "share")),
+        [(f"{step} %", covered[step], _share(covered[step], total), furthest[step], _share(furthest[step], total)) for step in _STEPS],
+        [
+            "A delivery reached a share of the file if the bytes that arrived cover so much of it, wherever they are.",
+            "By the furthest byte, it reached what lies before the last byte that arrived, whatever is missing.", _SIZE,
+        ],
+        totals=[("deliveries", total), ("deliveries of unknown size", unsized)], drawn="deliveries", is_series=True,
+    )  # fmt: skip
+
+
+def heat(question: Deliveries, path: str | None, parts: int = 100) -> Report:
+    """How many deliveries fetched each part of a file, by week."""
+    facts, total, unsized = Facts(), 0, 0
+    weeks: dict[str, list[int]] = {}
+    for delivery, offset_s in _found(question, facts, path):
+        size = delivery.total_bytes if delivery.size_known else None
+        if not size:
+            unsized += 1
+            continue
+        total += 1
+        counts = weeks.setdefault(_week(delivery.first + offset_s), [0] * parts)
+        last = -1
+        for lo, hi in delivery.ranges:
+            first, end = min(lo * parts // size, parts - 1), min(hi * parts // size, parts - 1)
+            for part in range(max(first, last + 1), end + 1):
+                counts[part] += 1
+            last = max(last, end)
+    shown = sorted(weeks)[-_MOST_WEEKS:]
+    rows = [
+        (f"{100 * part / parts:g} %", sum(counts[part] for counts in weeks.values()), *(weeks[week][part] for week in shown))
+        for part in range(parts)
+    ]  # fmt: skip
+    left_out = len(weeks) - len(shown)
+    return _report(
+        question, facts, "heat", f"Deliveries that fetched each part of {path or 'all files'}",
+        (Column("from", "text"), Column("deliveries"), *(Column(week) for week in shown)), rows if total else [],
+        [
+            f"The file is cut into {parts} parts of equal size. A delivery counts for each part of which a byte arrived.",
+            "A week is that of the first hit, by ISO 8601, from Monday on.", _SIZE,
+            *([f"{left_out} earlier weeks have no column; they are part of `deliveries`."] if left_out else []),
+        ],
+        totals=[("deliveries", total), ("deliveries of unknown size", unsized)], drawn="deliveries", is_series=True,
+    )  # fmt: skip
+
+
+def _week(local_s: float) -> str:
+    """
+    >>> _week(0.0)
+    '1970-W01'
+    """
+    year, week, _ = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=local_s // 86400)).isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def waste(question: Deliveries, price_per_gb: float | None) -> Report:
+    """Bytes sent that made no file whole for a person."""
+    facts, kinds = Facts(), ("never whole", "sent more than once", "to crawlers")
+    sent, unknown, total = dict.fromkeys(kinds, 0), 0, 0
+    number = dict.fromkeys(kinds, 0)
+    for delivery, _ in _found(question, facts):
+        total += _sent(delivery)
+        never, twice = _wasted(delivery)
+        if crawler_of(delivery.user_agent) is not None:
+            parts = (0, 0, _sent(delivery))
+        else:
+            parts = (never, twice, 0)
+            unknown += _sent(delivery) if delivery.verdict == "unknown" else 0
+        for kind, part in zip(kinds, parts, strict=True):
+            sent[kind] += part
+            number[kind] += part > 0
+    wasted = sum(sent.values())
+    columns = [Column("waste", "text"), Column("bytes", "bytes"), Column("share", "share"), Column("deliveries")]
+    rows: list[tuple[Any, ...]] = [(kind, sent[kind], _share(sent[kind], total), number[kind]) for kind in kinds]
+    totals: list[tuple[str, Cell]] = [
+        ("sent bytes", total), ("wasted bytes", wasted), ("share wasted", _share(wasted, total)),
+        ("bytes of unknown deliveries", unknown),
+    ]  # fmt: skip
+    if price_per_gb is not None:
+        columns.append(Column("cost", "money"))
+        rows = [(*row, row[1] * price_per_gb / _GB) for row in rows]
+        totals.append(("cost of what was wasted", f"{wasted * price_per_gb / _GB:,.2f}"))
+    return _report(
+        question, facts, "waste", "Bytes that made no file whole", columns, rows,
+        [
+            _WHOLE, _SENT, "Each byte is in one row: all that was sent to crawlers is in theirs, by the list.",
+            "Of whole deliveries the bytes beyond those covered were sent more than once; of partial ones all are never whole.",
+            "Unknown deliveries may be wasted, too: their bytes are told apart.",
+            *(["A GB has 1,000,000,000 bytes; the currency is that of --price-per-gb."] if price_per_gb is not None else []),
+        ],
+        [list_version()], totals=totals, drawn="bytes",
+    )  # fmt: skip

@@ -1,0 +1,123 @@
+"""Which hits a report counts: by day, status, extension, country, and whether a crawler asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from app.columns.blocks import Bools, Floats, Ints
+from app.domain.records import Delivery
+from app.reports.countries import Countries
+from app.reports.crawlers import crawler_of
+from app.reports.hits import extension_of, texts_of
+from app.reports.zones import ZoneOffsets, day_number, zone_named
+
+__all__ = ["Filters", "Sieve"]
+
+_DAY_S = 86400
+
+
+class Filters(NamedTuple):
+    """What is asked for; an empty part asks for everything."""
+
+    statuses: tuple[str, ...] = ()
+    """As `404` or `4xx`."""
+    extensions: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    no_bots: bool = False
+    first_day: date | None = None
+    last_day: date | None = None
+    """Inclusive."""
+    zone: str = ""
+    """Whose days are meant; empty: those of each line's own offset."""
+    geoip: str = ""
+    """A file of MaxMind's format instead of the list that comes with the program."""
+
+    @property
+    def as_rows(self) -> list[tuple[str, str]]:
+        """For the head of a report."""
+        told = [
+            ("from", self.first_day.isoformat() if self.first_day else ""),
+            ("to", self.last_day.isoformat() if self.last_day else ""),
+            ("status", ",".join(self.statuses)),
+            ("extension", ",".join(self.extensions)),
+            ("country", ",".join(self.countries)),
+            ("crawlers", "left out" if self.no_bots else ""),
+        ]
+        return [(f"  {name}", value) for name, value in told if value]
+
+    @property
+    def columns(self) -> set[str]:
+        """Fields of a hit that it takes to decide."""
+        wanted = {"time", "zone_s"}
+        wanted |= {"status"} if self.statuses else set()
+        wanted |= {"request"} if self.extensions else set()
+        wanted |= {"ip_address"} if self.countries else set()
+        return wanted | ({"user_agent"} if self.no_bots else set())
+
+
+class Sieve:
+    """Filters at work in one process."""
+
+    def __init__(self, filters: Filters) -> None:
+        self._filters = filters
+        self._offsets = ZoneOffsets(zone_named(filters.zone)) if filters.zone else None
+        self._countries = Countries(filters.geoip) if filters.countries else None
+        self._is_asked: list[tuple[str, Callable[[str], bool]]] = []
+        if filters.extensions:
+            self._is_asked.append(("request", lambda text: extension_of(text) in filters.extensions))
+        if self._countries is not None:
+            country = self._countries.of
+            self._is_asked.append(("ip_address", lambda text: country(text) in filters.countries))
+        if filters.no_bots:
+            self._is_asked.append(("user_agent", lambda text: crawler_of(text) is None))
+        self._days = (
+            -(1 << 40) if filters.first_day is None else day_number(filters.first_day),
+            1 << 40 if filters.last_day is None else day_number(filters.last_day),
+        )
+
+    def local_s(self, table: pa.Table) -> tuple[Floats, Ints]:
+        """Seconds since 1970 on the clock of the zone that is asked for, and its offset from UTC, hit by hit."""
+        times = table.column("time").to_numpy()
+        offsets = (
+            table.column("zone_s").to_numpy().astype(np.int64) if self._offsets is None else self._offsets.of(times)
+        )
+        return times + offsets, offsets
+
+    def offset_s(self, time: float, own_s: int) -> int:
+        """The offset from UTC at one time, where the line writes `own_s`."""
+        return own_s if self._offsets is None else self._offsets.at(time)
+
+    def passing(self, table: pa.Table, local_s: Floats) -> Bools | None:
+        """Which hits are asked for; None if all are."""
+        filters, chosen = self._filters, np.ones(table.num_rows, np.bool_)
+        if filters.first_day or filters.last_day:
+            days = np.floor(local_s / _DAY_S)
+            chosen &= (days >= self._days[0]) & (days <= self._days[1])
+        if filters.statuses:
+            chosen &= _statuses(filters.statuses)[table.column("status").to_numpy()]
+        for name, is_asked in self._is_asked:
+            column = table.column(name).chunk(0)
+            # a missing text has the last place: it has no extension and no country, and is no crawler
+            asked = np.array([is_asked(text) for text in texts_of(column)] + [name == "user_agent"], np.bool_)
+            chosen &= asked[column.indices.fill_null(len(asked) - 1).to_numpy(zero_copy_only=False)]
+        return None if chosen.all() else chosen
+
+    def takes(self, delivery: Delivery, own_s: int) -> bool:
+        """Whether a delivery is asked for: by the day of its first hit. A status asks for hits, so it is not looked at."""
+        day = (delivery.first + self.offset_s(delivery.first, own_s)) // _DAY_S
+        if not self._days[0] <= day <= self._days[1]:
+            return False
+        texts = {"request": delivery.request, "ip_address": delivery.ip_address, "user_agent": delivery.user_agent}
+        return all(is_asked(texts[name]) for name, is_asked in self._is_asked)
+
+
+@lru_cache(maxsize=8)
+def _statuses(asked: tuple[str, ...]) -> Bools:
+    codes = [f"{code:03}" for code in range(1000)]
+    return np.array([any(code == one or code[0] + "xx" == one for one in asked) for code in codes], np.bool_)

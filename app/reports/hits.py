@@ -1,0 +1,178 @@
+"""Hits as an Arrow table: the columns that reports read, made from lines, or read from a file that `report index` wrote.
+
+Texts are coded by dictionaries, so that what is derived from a text is derived once for each that differs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from app.columns.blocks import Ints, LineColumns
+from app.domain.formats.values import REQUESTS
+from app.domain.lines import ReadLines
+from app.domain.records import Parsed
+from app.words import writable
+
+__all__ = ["HITS", "TEXT", "extension_of", "hit_table", "mapped", "path_of", "put_together", "texts_of"]
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+HITS = pa.schema(
+    [
+        ("time", pa.float64()),
+        ("zone_s", pa.int32()),
+        ("ip_address", TEXT),
+        ("user_agent", TEXT),
+        ("request", TEXT),
+        ("method", TEXT),
+        ("status", pa.int16()),
+        ("lo", pa.int64()),
+        ("hi", pa.int64()),
+        ("bytes_sent", pa.int64()),
+        ("total_bytes", pa.int64()),
+        ("flags", pa.int16()),
+        ("source", TEXT),
+        ("position", pa.uint64()),
+    ]
+)
+"""The fields of a hit, as docs/reference/records.md names them, and `zone_s`, the offset from UTC that its line writes."""
+_BEYOND = 1 << 63
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
+
+
+@lru_cache(maxsize=1 << 16)
+def path_of(request: str | None) -> str | None:
+    """The path that a request asks for, as logged: without method, host, query and fragment; None if it names none.
+
+    >>> path_of("GET /a.mp3?x=1"), path_of("http://cdn.example/b%20c.jpg"), path_of("-"), path_of("OPTIONS *")
+    ('/a.mp3', '/b%20c.jpg', None, None)
+    """
+    if request is None:
+        return None
+    method, space, target = request.partition(" ")
+    if not space or not method.isalpha():
+        target = request
+    target = target.split("?", 1)[0].split("#", 1)[0]
+    if not target.startswith("/"):
+        host = _URL.match(target)
+        if host is None:
+            return None
+        target = target[host.end() :] or "/"
+    return target
+
+
+def extension_of(request: str | None) -> str | None:
+    """What stands behind the last dot of the last part of the path, in lower case; None if nothing does.
+
+    >>> extension_of("GET /a/b.JPG?v=1.2"), extension_of("GET /a.b/c"), extension_of("GET /.env"), extension_of("GET /a.")
+    ('jpg', None, None, None)
+    """
+    path = path_of(request)
+    found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
+    return found[1].lower() if found else None
+
+
+def texts_of(column: pa.DictionaryArray) -> list[str]:
+    """The texts that differ."""
+    texts: list[str] = column.dictionary.to_pylist()
+    return texts
+
+
+def mapped(column: pa.DictionaryArray, function: Callable[[str], str | None]) -> pa.DictionaryArray:
+    """A column of what a function makes of each text; a missing text stays missing."""
+    made = pa.array([function(text) for text in texts_of(column)], pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(made.indices.take(column.indices), made.dictionary)
+
+
+def put_together(tables: Sequence[pa.Table]) -> pa.Table:
+    """One table in one piece, each text with one number."""
+    whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+    return whole.unify_dictionaries().combine_chunks()
+
+
+def hit_table(
+    read: ReadLines | LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str
+) -> tuple[pa.Table, int]:
+    """Some fields of the hits of a chunk, and how many numbers of them are too large for 64 bits and stay out.
+
+    `zones_s` gives the offsets from UTC of the lines at some positions.
+    """
+    if isinstance(read, ReadLines):
+        return _of_rows(read, wanted, zones_s, source)
+    rows, beyond = _of_rows(read.other, wanted, zones_s, source)
+    columns = _of_columns(read, wanted, zones_s, source)
+    return (pa.concat_tables([columns, rows]) if rows.num_rows else columns), beyond
+
+
+def _of_columns(block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str) -> pa.Table:
+    count = len(block.times)
+    no_range = block.hi < block.lo
+    logged = [REQUESTS[text] for text in block.request.texts]
+    made: dict[str, Callable[[], Any]] = {
+        "time": lambda: pa.array(block.times),
+        "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64)), pa.int32()),
+        "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
+        "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
+        "request": lambda: _text(block.request.codes, [request for request, _ in logged]),
+        "method": lambda: _text(block.request.codes, [method for _, method in logged]),
+        "status": lambda: pa.array(block.statuses.astype(np.int16)),
+        "lo": lambda: pa.array(block.lo, mask=no_range),
+        "hi": lambda: pa.array(block.hi, mask=no_range),
+        "bytes_sent": lambda: _number(block.sent, count),
+        "total_bytes": lambda: _number(block.total, count),
+        "flags": lambda: pa.array(np.zeros(count, np.int16) if block.flags is None else block.flags.astype(np.int16)),
+        "source": lambda: _one_text(source, count),
+        "position": lambda: pa.array(block.positions),
+    }
+    return pa.Table.from_arrays([made[name]() for name in wanted], schema=_schema(wanted))
+
+
+def _schema(wanted: Sequence[str]) -> pa.Schema:
+    return pa.schema([HITS.field(name) for name in wanted])
+
+
+def _number(column: Ints | None, count: int) -> pa.Array:
+    return pa.nulls(count, pa.int64()) if column is None else pa.array(column, mask=column < 0)
+
+
+def _text(codes: Any, texts: Sequence[str | None]) -> pa.DictionaryArray:
+    """Texts of which some may be equal."""
+    made = pa.array([text and writable(text) for text in texts], pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(made.indices.take(pa.array(codes.astype(np.int32))), made.dictionary)
+
+
+def _one_text(text: str, count: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text], pa.string()))
+
+
+def _of_rows(
+    rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str
+) -> tuple[pa.Table, int]:
+    schema = _schema(wanted)
+    if not rows.hits:
+        return schema.empty_table(), 0
+    columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*rows.hits, strict=True), strict=True))
+    beyond, made = 0, []
+    for field in schema:
+        if field.name == "source":
+            made.append(_one_text(source, len(rows.hits)))
+        elif field.name == "zone_s":
+            made.append(pa.array(zones_s(np.array(rows.positions, np.int64)), pa.int32()))
+        elif field.name == "position":
+            made.append(pa.array(rows.positions, pa.uint64()))
+        elif field.type == TEXT:
+            texts = [text and writable(text) for text in columns[field.name]]
+            made.append(pa.array(texts, pa.string()).dictionary_encode())
+        elif field.type == pa.int64():
+            numbers = [number if number is None or number < _BEYOND else -1 for number in columns[field.name]]
+            beyond += numbers.count(-1)
+            made.append(pa.array([None if number == -1 else number for number in numbers], pa.int64()))
+        else:
+            made.append(pa.array(columns[field.name], field.type))
+    return pa.Table.from_arrays(made, schema=schema), beyond

@@ -1,0 +1,262 @@
+"""Reads inputs for a report: logs in the processes of `reduce`, files of `report index` by their row groups."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.columns.blocks import Ints
+from app.domain.lines import ReadLines
+from app.domain.windows import Rules
+from app.errors import InputError, OutputError
+from app.output.replacing import Replacement, explained
+from app.reducing.readers import Processes, Work
+from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
+from app.reports.counting import Counted, GroupSums, Plan, PlanWork
+from app.reports.facts import Facts
+from app.reports.hits import HITS, hit_table, put_together
+from app.reports.zones import line_offsets
+from app.sources.files.beginning import ReadOptions
+from app.sources.identity.identifier import Identifier
+from app.sources.replay.source import open_source
+
+__all__ = ["HitPart", "Inputs", "count", "index_tables", "is_index", "write_index"]
+
+_STRETCH_BYTES = 2 << 20
+_GROUP_ROWS = 131_072
+_FORM = 1
+_ABOUT = b"weblogs_hits"
+_NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
+
+
+class Inputs(NamedTuple):
+    """What is read, and how."""
+
+    paths: Sequence[str]
+    read: ReadOptions = ReadOptions()
+    processes: int = 0
+    """Beside this one; 0: all is read in this one."""
+    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
+    """Takes a file, the bytes consumed of it, and its bytes if they are known."""
+    errors: list[str] | None = None
+    """Takes one sentence for each input that cannot be read to its end."""
+
+
+class HitPart(NamedTuple):
+    """Some hits of one source."""
+
+    table: pa.Table
+    facts: Facts
+
+
+class _HitsOfLog:
+    """Makes tables of stretches. `wanted`: fields of HITS."""
+
+    def __init__(self, wanted: Sequence[str]) -> None:
+        self._reader = StretchReader(Rules(), every_status=True)
+        self._wanted = wanted
+
+    def read(self, stretch: Stretch) -> HitPart:
+        facts, tables = Facts(), []
+        for chunk, read in zip(stretch.chunks, self._reader.reads(stretch), strict=True):
+
+            def zones_s(positions: Ints, chunk: Any = chunk) -> Ints:
+                return line_offsets(chunk, positions)
+
+            rows = read if isinstance(read, ReadLines) else read.other
+            table, beyond = hit_table(read, self._wanted, zones_s, stretch.reading.source_id)
+            tables.append(table)
+            facts.lines += read.lines
+            facts.heads += rows.heads
+            facts.beyond += beyond
+            facts.rejects.update(bad.reason for bad in rows.rejects)
+            facts.unread.update(read.unread)
+            if rows is not read:
+                facts.unread.update(rows.unread)
+        table = put_together(tables)
+        facts.hits = table.num_rows
+        offsets, counts = np.unique(table.column("zone_s").to_numpy(), return_counts=True)
+        facts.zones_s = Counter(dict(zip(offsets.tolist(), counts.tolist(), strict=True)))
+        return HitPart(table, facts)
+
+    def packed(self, result: HitPart) -> object:
+        return result
+
+    def unpacked(self, packed: Any) -> HitPart:
+        part: HitPart = packed
+        return part
+
+
+class _CountedOfLog:
+    """Counts stretches."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._hits = _HitsOfLog(plan.columns)
+        self._work = PlanWork(plan)
+
+    def read(self, stretch: Stretch) -> Counted:
+        part = self._hits.read(stretch)
+        counted = self._work.count(part.table)
+        part.facts.add(counted.facts)
+        return Counted(counted.groups, part.facts)
+
+    def packed(self, result: Counted) -> object:
+        return result
+
+    def unpacked(self, packed: Any) -> Counted:
+        counted: Counted = packed
+        return counted
+
+
+def count(inputs: Inputs, plan: Plan) -> Counted:
+    """The groups of a plan in all inputs. What cannot be read is noted in `facts.errors`; what was good before counts."""
+    facts, sums = Facts(), GroupSums(plan)
+
+    def take(counted: Counted) -> None:
+        sums.add(counted.groups)
+        facts.add(counted.facts)
+
+    work = PlanWork(plan)
+    take(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
+    logs = [path for path in inputs.paths if not is_index(path)]
+    for path in inputs.paths:
+        if path not in logs:
+            try:
+                for table in index_tables(path, plan.columns, facts, inputs.on_progress):
+                    take(work.count(table))
+            except InputError as error:
+                facts.errors.append(str(error))
+    if logs:
+        _read_logs(inputs._replace(paths=logs), _CountedOfLog(plan), take, facts)
+    if inputs.errors is not None:
+        inputs.errors.extend(facts.errors)
+    return Counted(sums.table(), facts)
+
+
+def index_tables(
+    path: str, wanted: Sequence[str], facts: Facts, on_progress: Callable[[str, int, int | None], object]
+) -> Iterator[pa.Table]:
+    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
+    try:
+        with pq.ParquetFile(path) as file:
+            facts.add(_about(path, file))
+            facts.inputs.append(path)
+            size = Path(path).stat().st_size
+            for number in range(file.num_row_groups):
+                yield put_together([file.read_row_group(number, wanted, use_threads=False)])
+                on_progress(path, size * (number + 1) // file.num_row_groups, size)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
+
+
+def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts) -> None:
+    identifier = Identifier()
+    with Processes(work, inputs.processes) as processes:
+        for path in inputs.paths:
+            try:
+                with open_source(path, identifier, inputs.read) as opened:
+                    facts.inputs.append(opened.file.shown)
+                    source = opened.source
+                    if source is None or opened.already_sent:
+                        facts.notes.append(
+                            f"{opened.file.shown}: {'the same lines are in another input' if source else 'no lines'}"
+                        )
+                        continue
+                    if source.note:
+                        facts.notes.append(source.note)
+                    reading = Reading(source.id, source.format.name, source.format_options, time.time(), False, 0)
+                    for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
+                        take(part)
+                        inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
+            except InputError as error:
+                facts.errors.append(str(error))
+
+
+def is_index(path: str) -> bool:
+    """Whether a path names a Parquet file."""
+    try:
+        with Path(path).open("rb") as file:
+            return Path(path).is_file() and file.read(4) == b"PAR1"
+    except OSError:
+        return False
+
+
+def write_index(inputs: Inputs, path: Path) -> Facts:
+    """Writes the hits of some logs to a Parquet file, by row groups; returns what was read. Raises OutputError, InputError.
+
+    The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
+    """
+    facts = Facts()
+    replacement = Replacement(path)
+    try:
+        with explained(path), pq.ParquetWriter(str(replacement.path), HITS, compression="zstd") as writer:
+            pending: list[pa.Table] = []
+
+            def flush() -> None:
+                if pending:
+                    writer.write_table(put_together(pending), row_group_size=1 << 30)
+                    pending.clear()
+
+            def take(part: HitPart) -> None:
+                facts.add(part.facts)
+                pending.append(part.table)
+                if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
+                    flush()
+
+            _read_logs(inputs, _HitsOfLog(HITS.names), take, facts)
+            if facts.errors and not facts.lines:
+                raise InputError("; ".join(facts.errors))
+            flush()
+            writer.add_key_value_metadata({_ABOUT: json.dumps(_as_json(facts))})
+        replacement.commit()
+    except pa.ArrowInvalid as error:
+        replacement.discard()
+        raise OutputError(f"{path}: cannot be written: {error}; name another file") from error
+    except BaseException:
+        replacement.discard()
+        raise
+    return facts
+
+
+def _as_json(facts: Facts) -> dict[str, Any]:
+    return {
+        "form": _FORM,
+        "lines": facts.lines,
+        "heads": facts.heads,
+        "rejects": dict(facts.rejects),
+        "zones_s": {str(offset): count for offset, count in facts.zones_s.items()},
+        "beyond": facts.beyond,
+        "unread": dict(facts.unread),
+        "notes": [*facts.notes, *(f"not all was read: {error}" for error in facts.errors)],
+        "inputs": facts.inputs,
+    }
+
+
+def _about(path: str, file: pq.ParquetFile) -> Facts:
+    """What the metadata tell. Raises InputError if the file is another one."""
+    told = (file.metadata.metadata or {}).get(_ABOUT)
+    if told is None:
+        raise InputError(_NO_INDEX.format(path=path))
+    about = json.loads(told)
+    if about.get("form") != _FORM:
+        raise InputError(
+            f"{path}: has form {about.get('form')!s:.20}; this program knows form {_FORM}; write it again with `report index`"
+        )
+    return Facts(
+        lines=about["lines"],
+        heads=about["heads"],
+        hits=file.metadata.num_rows,
+        rejects=Counter(about["rejects"]),
+        zones_s=Counter({int(offset): count for offset, count in about["zones_s"].items()}),
+        beyond=about["beyond"],
+        unread=Counter(about["unread"]),
+        notes=[*about["notes"], "hits of " + ", ".join(about["inputs"])],
+    )

@@ -1,0 +1,56 @@
+"""Logs for reports: lines in the combined format, and what is asked of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from app.output.reports.report import Report
+from app.reports.filters import Filters
+from app.reports.questions import Asked
+from app.reports.reading import Inputs, write_index
+
+__all__ = ["asked", "column", "head", "index_of", "line", "total", "written"]
+
+
+def line(
+    ip: str = "192.0.2.1",
+    request: str = "GET /a.mp3 HTTP/1.1",
+    status: int = 200,
+    sent: int | str = 100,
+    at: str = "18/May/2015:10:00:00 +0000",
+    agent: str = "Mozilla/5.0 Firefox/130.0",
+    content_range: str = "",
+) -> str:
+    """One line; with a Content-Range it is of the format combined_range."""
+    end = f' "{content_range}"' if content_range else ""
+    return f'{ip} - - [{at}] "{request}" {status} {sent} "-" "{agent}"{end}'
+
+
+def written(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{one}\n" for one in lines))
+    return path
+
+
+def index_of(path: Path) -> Path:
+    """The file of its hits."""
+    index = path.with_suffix(".parquet")
+    write_index(Inputs([str(path)]), index)
+    return index
+
+
+def asked(*paths: Path, top: int | None = None, processes: int = 0, **filters: Any) -> Asked:
+    return Asked(Inputs([str(path) for path in paths], processes=processes), Filters(**filters), top)
+
+
+def head(report: Report) -> dict[str, Any]:
+    return {name.strip(): value for name, value in report.head}
+
+
+def column(report: Report, name: str) -> dict[Any, Any]:
+    at = report.names.index(name)
+    return {row[0]: row[at] for row in report.rows}
+
+
+def total(report: Report, name: str) -> Any:
+    return dict(report.totals)[name]

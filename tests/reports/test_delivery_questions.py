@@ -1,0 +1,117 @@
+"""Questions that deliveries answer, on the worked example of one file of 1,000 bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.domain.windows import Rules
+from app.reports import delivery_questions
+from app.reports.deliveries import Judging, deliveries
+from app.reports.delivery_questions import Deliveries
+from app.reports.facts import Facts
+from app.reports.filters import Filters, Sieve
+from app.reports.reading import Inputs
+from simulator.log import Plan, SimulatedLog
+from tests.reports.logs import asked, column, head, index_of, line, total, written
+
+RANGES = {"a": ["0-999"], "b": ["0-499", "500-999"], "c": ["0-249"], "d": ["0-99", "900-999"], "e": ["0-1"]}
+BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+def hits(agent_of_e: str = "agent e") -> list[str]:
+    lines = []
+    for name, ranges in RANGES.items():
+        for text in ranges:
+            lo, hi = map(int, text.split("-"))
+            agent = agent_of_e if name == "e" else f"agent {name}"
+            lines.append(
+                line(
+                    request="GET /film.mp4 HTTP/1.1",
+                    status=206,
+                    sent=hi - lo + 1,
+                    agent=agent,
+                    content_range=f"bytes {text}/1000",
+                )
+            )
+    return lines
+
+
+@pytest.fixture(params=["log", "index"])
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = written(tmp_path / "a.log", hits())
+    return index_of(path) if request.param == "index" else path
+
+
+def test_the_curve_of_the_example(example: Path) -> None:
+    report = delivery_questions.curve(Deliveries(asked(example)), "/film.mp4")
+    reached = column(report, "deliveries")
+    assert [reached[f"{step} %"] for step in (10, 25, 50, 100)] == [4, 3, 2, 2]
+    assert [column(report, "furthest")[f"{step} %"] for step in (10, 25, 50, 100)] == [4, 4, 3, 3]
+    assert total(report, "deliveries") == 5
+    assert total(delivery_questions.curve(Deliveries(asked(example)), "/other"), "deliveries") == 0
+
+
+def test_the_deliveries_that_touch_each_tenth_of_the_example(example: Path) -> None:
+    report = delivery_questions.heat(Deliveries(asked(example)), "/film.mp4", 10)
+    assert [row[1] for row in report.rows] == [5, 3, 3, 2, 2, 2, 2, 2, 2, 3]
+    assert report.names == ["from", "deliveries", "2015-W21"]
+
+
+def test_what_was_sent_and_wasted_in_the_example(example: Path) -> None:
+    report = delivery_questions.waste(Deliveries(asked(example)), 100.0)
+    assert (total(report, "sent bytes"), total(report, "wasted bytes")) == (2452, 452)
+    files = delivery_questions.files(Deliveries(asked(example)))
+    assert files.rows == [("/film.mp4", 5, 2, 3, 0, 0.4, 2452, 452)]
+
+
+def test_each_wasted_byte_is_in_one_row(tmp_path: Path) -> None:
+    twice = line(
+        request="GET /film.mp4 HTTP/1.1", status=206, sent=1000, agent="agent a", content_range="bytes 0-999/1000"
+    )
+    path = written(tmp_path / "a.log", [*hits(BOT), twice, line(agent="agent f", sent=77)])
+    report = delivery_questions.waste(Deliveries(asked(path)), None)
+    assert column(report, "bytes") == {"never whole": 450, "sent more than once": 1000, "to crawlers": 2}
+    assert (total(report, "sent bytes"), total(report, "bytes of unknown deliveries")) == (3529, 77)
+
+
+def test_the_reasons_of_all_verdicts_are_told_the_unknown_first(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.log", [*hits(), line(agent="agent f", sent=77)])
+    report = delivery_questions.why(Deliveries(asked(path)))
+    assert report.rows[0][0] == "unknown" and sum(row[2] for row in report.rows) == total(report, "deliveries") == 6
+    assert {row[1] for row in report.rows if row[0] == "partial"} == {
+        "end missing",
+        "middle missing (gap)",
+        "probe only",
+    }
+
+
+@pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
+def test_a_file_of_hits_gives_the_deliveries_of_its_log(form: str, tmp_path: Path) -> None:
+    log = SimulatedLog(Plan(20_000, 3, "mixed", form))
+    path = tmp_path / "a.log"
+    path.write_text(log.head() + "".join(log.blocks()) + "no line\n", "utf-8")
+    judging = Judging(Rules("last_touch", 3600.0, 600.0))
+    found = []
+    for one, processes in ((path, 0), (path, 2), (index_of(path), 0)):
+        facts = Facts()
+        some = deliveries(Inputs([str(one)], processes=processes), judging, Sieve(Filters()), facts)
+        found.append((sorted((delivery._replace(final=True, version=0), offset) for delivery, offset in some), facts))
+    assert len(found[0][0]) > 1000
+    assert found[0][0] == found[1][0] == found[2][0]
+    for name in ("lines", "heads", "hits", "counted", "rejects", "first", "last"):
+        assert getattr(found[0][1], name) == getattr(found[1][1], name) == getattr(found[2][1], name), name
+
+
+def test_filters_choose_deliveries_by_their_key_and_the_day_of_their_first_hit(tmp_path: Path) -> None:
+    from datetime import date
+
+    path = written(
+        tmp_path / "a.log", [*hits(BOT), line(request="GET /b.mp3 HTTP/1.1", at="18/May/2015:23:00:00 -0400")]
+    )
+    assert total(delivery_questions.files(Deliveries(asked(path, no_bots=True))), "deliveries") == 5
+    assert total(delivery_questions.files(Deliveries(asked(path, extensions=("mp3",)))), "deliveries") == 1
+    some = delivery_questions.files(Deliveries(asked(path, first_day=date(2015, 5, 19), zone="UTC")))
+    assert [row[0] for row in some.rows] == ["/b.mp3"]
+    assert head(some)["from"] == "2015-05-19"
