@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,8 @@ class Places(NamedTuple):
     topic: str
     archive: Path
     spools: Sequence[Path]
+    another_view: Callable[[], BrokerView | None] = lambda: None
+    """Opens a view more: one reads one partition at a time."""
 
 
 class UsageReport(NamedTuple):
@@ -192,12 +195,14 @@ def _in_topic(places: Places, report: UsageReport) -> Iterator[tuple[int, int, U
         return iter(())
 
     def of(partition: int) -> Iterator[tuple[int, int, UsageRecord]]:
-        for offset, _, value in messages_of(view, topic, partition, 0):
-            try:
-                for record in decode_usage(value, place_of(topic, partition, offset)):
-                    yield partition, offset, record
-            except DamagedMessage as error:
-                report.problems.append(str(error))
+        own = places.another_view()
+        with closing(own) if own is not None else nullcontext():
+            for offset, _, value in messages_of(own or view, topic, partition, 0):
+                try:
+                    for record in decode_usage(value, place_of(topic, partition, offset)):
+                        yield partition, offset, record
+                except DamagedMessage as error:
+                    report.problems.append(str(error))
 
     return heapq.merge(*map(of, sorted(view.bounds(topic))), key=lambda found: found[2].time)
 

@@ -164,9 +164,10 @@ def _view(own: Settings) -> Iterator[Any]:
 
 def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[Path, ...]) -> Places:
     from app.archiving.check import Places
+    from app.transports.broker_view import open_view
 
     there = view if view is not None and view.bounds(_topic()) else None
-    return Places(there, _topic(), archive or own.data_dir / "usage", spools)
+    return Places(there, _topic(), archive or own.data_dir / "usage", spools, lambda: open_view(own))
 
 
 def _let_trim(own: Settings, ends: dict[int, int]) -> None:

@@ -52,7 +52,7 @@ class Calls:
             call.fields = {
                 "method": method,
                 "uri": self.masking.uri(uri),
-                "user_id": user or ANONYMOUS,
+                "user_id": ANONYMOUS if user is None or user == "" else str(user),
                 "address": address,
                 "trace_id": trace_id_of(traceparent),
                 "monitored": monitored is not None and bool(monitored(method, uri)),
@@ -120,7 +120,7 @@ class Call:
                 body = self._calls.masking.body(self._content_type, bytes(self._body), options.body_chars)
             self._calls.log.record(
                 RESPONSE,
-                **{**self.fields, "user_id": user or self.fields.get("user_id", ANONYMOUS)},
+                **{**self.fields, "user_id": str(user or self.fields.get("user_id", ANONYMOUS))},
                 request_seq=self.seq,
                 status=status,
                 outcome=outcome,

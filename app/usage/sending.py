@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from app.domain.usage.records import UsageRecord, sealed, user_key
+from app.domain.usage.records import DROPPED, UsageRecord, fault_of, sealed, user_key
 from app.errors import WeblogsError
 from app.usage.brokers import UsageBroker
 from app.usage.options import UsageOptions
@@ -29,7 +29,10 @@ _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=Fal
 
 
 def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
-    """Key and JSON, as the spool and the broker take them."""
+    """Key and JSON, as the spool and the broker take them. What is no record gives its number to one that says so."""
+    if wrong := fault_of(record):
+        log.error("Record %d is none, and is lost: %s", record.seq, wrong)
+        record = UsageRecord(DROPPED, *record[1:10], detail=f"no record: {wrong}")
     return _json(user_key(record)).encode(), _json(sealed(record)).encode()
 
 

@@ -193,6 +193,13 @@ async def test_websockets_pass_by(tmp_path: Path) -> None:
     assert sent == ["websocket.accept", "websocket.close"] and records(tmp_path) == []
 
 
+def test_a_user_that_is_a_number_is_recorded_as_text(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    with served_by_uvicorn(UsageASGI(shop(), log, lambda scope: 7)) as port:  # type: ignore[arg-type,return-value]  # as services do
+        requests.get(f"http://127.0.0.1:{port}/item", timeout=30)
+    assert [(request.user_id, answer.user_id) for request, answer in calls_of(log)] == [("7", "7")]
+
+
 PROGRAM = """
 import sys
 from pathlib import Path

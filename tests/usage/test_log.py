@@ -300,3 +300,17 @@ def test_what_is_lost_at_the_end_is_named_in_the_log_of_the_service(
     assert log.stop()
     told = [record.getMessage() for record in caplog.records]
     assert {"Records 1 to 2 are lost: the spool takes nothing"} & set(told)
+
+
+def test_what_is_no_record_is_told_under_its_number_and_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = opened(tmp_path)
+    log.record("request", user_id=7)
+    log.record("request", user_id="u", uri=object())
+    log.record("request", user_id="u")
+    assert log.stop()
+    told = [(record.seq, record.kind, record.detail) for record in records(tmp_path)]
+    assert told[1] == (2, "dropped", "no record: user_id is no text: 7") and told[2][:2] == (3, "dropped")
+    assert [kind for _, kind, _ in told] == ["start", "dropped", "dropped", "request", "stop"]
+    assert sum("is none, and is lost" in record.getMessage() for record in caplog.records) == 2

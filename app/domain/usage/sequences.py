@@ -31,6 +31,7 @@ NAMED_AT_MOST = 100
 """This many late records are named with the record that came before them."""
 _WAITING_AT_MOST = 512
 _HOUR_S = 3600
+_NO_RECORD = "what was made was no record"
 
 
 class Late(NamedTuple):
@@ -80,6 +81,8 @@ class _Sequence:
         self.bound: tuple[int, int] | None = None
         """(seq, records in memory) of the newest record that says so."""
         self.dropped: dict[str, Ranges] = {}
+        self.spoiled: Ranges = ()
+        """Numbers whose record was none: another stands in its place."""
         self.forgotten = 0
 
     def learn(self, record: UsageRecord) -> None:
@@ -91,6 +94,8 @@ class _Sequence:
             if record.memory_records is not None:
                 self.bound = max(self.bound or (0, 0), (record.seq, record.memory_records))
             self.highest = max(self.highest, record.last_seq or 0)
+        elif record.kind == DROPPED and record.first_seq is None:
+            self.spoiled = add(self.spoiled, record.seq, record.seq)
         elif record.kind == DROPPED and record.first_seq and record.last_seq and record.first_seq <= record.last_seq:
             reason = record.detail or ""
             self.dropped[reason] = add(self.dropped.get(reason, ()), record.first_seq, record.last_seq)
@@ -190,7 +195,7 @@ class ProducerState(NamedTuple):
     after_stop: Ranges
     """Numbers above that of its stop record: two processes share a start id."""
     dropped: Mapping[str, Ranges]
-    """Reason -> what the producer says that it dropped, and no side holds."""
+    """Reason -> what the producer says that it dropped, and no side holds; and what another record stands for."""
     held: Sequence[Held]
     """In the order of the sides."""
 
@@ -231,6 +236,7 @@ def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mappi
         reason: _outside(union(*_two(each.dropped.get(reason, ()) for each in found)), known)
         for reason in sorted(reasons)
     }
+    told[_NO_RECORD] = normalise(pair for each in found for pair in each.spoiled)
     given_up = normalise(pair for ranges in told.values() for pair in ranges)
     return ProducerState(
         producer,

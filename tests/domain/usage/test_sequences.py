@@ -115,6 +115,12 @@ def test_a_dropped_record_is_named_with_its_reason_and_is_not_missing() -> None:
     assert lines([state])[0] == "p dropped 3-4: queue full"
 
 
+def test_a_number_whose_record_was_none_is_named_though_another_record_stands_for_it() -> None:
+    made = [record("p", 1), producer_record("p", 2, "dropped", detail="no record: a"), producer_record("p", 3, "stop")]
+    state, archive = only(judge([side(made)]))
+    assert archive.missing == () and dict(state.dropped) == {"what was made was no record": ((2, 2),)} and state.differs
+
+
 def test_what_is_told_as_dropped_but_is_on_one_side_is_missing_on_the_other() -> None:
     told = producer_record("p", 3, "dropped", first_seq=1, last_seq=2, detail="queue full")
     (state,) = judge([side([record("p", 1), record("p", 2), told], "topic"), side([told])])

@@ -1,0 +1,73 @@
+"""The usage log on real Kafka: what was made while the broker was away arrives, and the check finds all of it in the archive."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from app.archiving.check import Places, check_usage, repair_usage
+from app.archiving.manifests import Manifests, sha256_of
+from app.archiving.worker import Archiver, ArchiveRules
+from app.transports.kafka.view import KafkaView
+from app.usage.log import UsageLog
+from app.usage.options import UsageOptions
+from app.words import usage_lines
+from tests.live.running import Live
+from tests.services.server import Server
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+
+
+def test_records_made_while_the_broker_is_away_are_archived_once_and_each_file_is_made_again_byte_by_byte(
+    tmp_path: Path, broker: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL)
+    spool, archive = tmp_path / "spool", tmp_path / "archive"
+    with Live(tmp_path / "live", broker) as live:
+        options = UsageOptions(service="shop", spool=spool, broker=f"kafka://127.0.0.1:{broker.port}", machine="m1")
+        log = UsageLog(options)
+        for number in range(3000):
+            log.record("request", user_id=f"u{number % 50}")
+            time.sleep(0.0005)
+            if number == 1000:
+                broker.kill()
+            if number == 2000:
+                broker.start()
+        broker.wait_ready()
+        log.stop(60)
+        last = UsageLog(options)  # what the first could not send before its end, the next process sends
+        last.record("request", user_id="u")
+        with closing(KafkaView(live.settings)) as view:
+
+            def held() -> int:
+                Archiver(view, "usage", archive, ArchiveRules(interval_s=0.0)).run_once()
+                manifests = Manifests(archive)
+                every = [manifests.done(one) for each in manifests.partitions() for one in manifests.of(each)]
+                return sum(done.rows for done in every if done is not None)
+
+            live.wait_until(lambda: held() >= 3004, "the records in the archive", 120)
+            assert last.stop(60)
+            live.wait_until(lambda: held() == 3005, "the stop record", 60)
+            places = Places(view, "usage", archive, [spool], lambda: KafkaView(live.settings))
+            report = check_usage(places)
+            told = [line for state in report.states for line in usage_lines(state)]
+            archived = [
+                (state.made, held.missing, held.doubled, held.late)
+                for state in report.states
+                for held in state.held[:1]
+            ]
+            assert sorted(archived) == [(3, (), (), ()), (3002, (), (), ())], told
+            assert report.problems == [] and not any(state.is_unknown for state in report.states)
+            before = {path: sha256_of(path) for path in archive.rglob("*.parquet")}
+            for path in [*before, *archive.rglob("*.done.json")]:
+                path.unlink()
+            held()
+            assert {path: sha256_of(path) for path in archive.rglob("*.parquet")} == before
+            largest = max(before, key=lambda path: path.stat().st_size)
+            largest.unlink()
+            count, repaired = repair_usage(places)
+            assert count > 0 and not any(state.held[0].missing for state in repaired.states)
