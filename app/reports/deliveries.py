@@ -33,6 +33,7 @@ __all__ = ["Judging", "deliveries"]
 
 _COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 """HitColumns takes hits with these; others are read one by one."""
+_FIELDS = [name for name in Parsed._fields if name in HITS.names]
 
 
 class Judging(NamedTuple):
@@ -72,9 +73,7 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
         inputs.errors.extend(facts.errors)
 
 
-def _told(
-    found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock
-) -> Iterator[tuple[Delivery, int]]:
+def _told(found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock) -> Iterator[tuple[Delivery, int]]:
     for delivery in found:
         first, last = ((time, sieve.offset_s(time, clock.at(time))) for time in (delivery.first, delivery.last))
         if sieve.takes(delivery, first[1]):
@@ -169,11 +168,11 @@ def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
     placed: dict[Any, list[PlacedPart]] = {}
     others = np.flatnonzero(is_whole & ~is_plain)
     if len(others):
-        rows = table.take(pa.array(others)).select([*Parsed._fields, "position"]).to_pylist()
+        rows = table.take(pa.array(others)).select([*_FIELDS, "position"]).to_pylist()
         positions = [row["position"] for row in rows]
         place_parts(
             placed,
-            [tuple(row[name] for name in Parsed._fields) for row in rows],
+            [Parsed(**{name: row[name] for name in _FIELDS}) for row in rows],
             map(short_id(source), positions),
             positions,
         )

@@ -110,7 +110,9 @@ def hit_table(
     return (pa.concat_tables([columns, rows]) if rows.num_rows else columns), beyond
 
 
-def _of_columns(block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str) -> pa.Table:
+def _of_columns(
+    block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+) -> pa.Table:
     count = len(block.times)
     no_range = block.hi < block.lo
     logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []

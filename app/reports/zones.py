@@ -43,7 +43,10 @@ def line_offsets(chunk: Chunk, positions: Ints, times: Floats, lines: int) -> In
     end = chunk.data.find(b"\n", begin) + 1 or len(chunk.data)
     first = next((one for one in _WRITTEN.finditer(chunk.data, begin, end) if _is_of(one, float(times[0]))), None)
     # one count of bytes shows nearly always that all lines write the same
-    if first is not None and chunk.data.count(first[0][first.start(4 if first[4] else 5) - first.start() :] + b"]") == lines:
+    if (
+        first is not None
+        and chunk.data.count(first[0][first.start(4 if first[4] else 5) - first.start() :] + b"]") == lines
+    ):
         return np.full(len(positions), _seconds(first), np.int64)
     found = np.zeros(len(starts), np.int64)
     time_of = np.full(len(starts), np.nan)

@@ -200,10 +200,10 @@ def test_groups_are_added_together_on_the_way_so_that_what_waits_stays_bounded(m
     ]
 
 
-def test_an_index_holds_every_field_of_a_hit_and_names_what_it_is_not() -> None:
+def test_an_index_holds_every_field_of_a_hit_but_the_optional_ones_and_names_what_it_is_not() -> None:
     from app.domain.records import Parsed
 
-    assert set(HITS.names) == {*Parsed._fields, "zone_s", "source", "position"}
+    assert {*HITS.names, "extras"} == {*Parsed._fields, "zone_s", "source", "position"}
 
 
 def test_a_parquet_file_from_elsewhere_is_refused_with_a_sentence(tmp_path: Path) -> None:
