@@ -6,7 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 
-__all__ = ["EXTRAS", "NO_EXTRAS", "chosen_extras", "duration_s", "extras_reader"]
+__all__ = ["EXTRAS", "NO_EXTRAS", "SharedExtras", "chosen_extras", "duration_s", "extras_reader", "shared_extras"]
 
 EXTRAS = {
     "cache_result": "how a cache answered, in the server's own word: `HIT`, `TCP_MEM_HIT`",
@@ -22,6 +22,7 @@ NO_EXTRAS: dict[str, str] = {}
 """Of a hit that has none. Nobody may change it."""
 _ABSENT = frozenset({"", "-", None})
 _LONGEST_NUMBER = 20
+_MOST_REFERERS, _LONGEST_REFERER = 10_000, 512
 
 
 @cache
@@ -52,6 +53,27 @@ def extras_reader(setting: str) -> Callable[..., dict[str, str]]:
         return {name: text for name, text in texts.items() if text not in _ABSENT and name in wanted}  # type: ignore[misc]
 
     return read if wanted else lambda **texts: NO_EXTRAS
+
+
+class SharedExtras(dict[tuple[str, str | None], dict[str, str]]):
+    """Referer and virtual host to the optional fields of a hit; bounded, because most lines share theirs."""
+
+    def __init__(self, fields: str) -> None:
+        super().__init__()
+        self._of = extras_reader(fields)
+
+    def __missing__(self, key: tuple[str, str | None]) -> dict[str, str]:
+        extras = self._of(referer=key[0], virtual_host=key[1])
+        if len(key[0]) <= _LONGEST_REFERER:
+            if len(self) >= _MOST_REFERERS:
+                self.clear()
+            self[key] = extras
+        return extras
+
+
+def shared_extras(fields: str) -> SharedExtras | None:
+    """None if neither is wanted."""
+    return None if chosen_extras(fields).isdisjoint(("referer", "virtual_host")) else SharedExtras(fields)
 
 
 def duration_s(text: str | None, per_s: int = 1) -> str | None:

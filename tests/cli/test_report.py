@@ -93,6 +93,18 @@ def test_a_status_is_no_filter_of_deliveries(tmp_path: Path) -> None:
     assert code == 2 and "--status counts hits" in err
 
 
+def test_sizes_are_learned_from_logs_and_not_from_files_of_hits(tmp_path: Path) -> None:
+    path, hits = (
+        written(tmp_path / "a.log", [line(sent=100), line("10.0.0.9", sent=100)] * 3),
+        tmp_path / "hits.parquet",
+    )
+    assert run("files", str(path), "--learn-sizes", "-o", str(tmp_path / "out.json"))[0] == 0
+    assert json.loads((tmp_path / "out.json").read_text())["totals"]["whole"] == 2
+    assert run("index", str(path), "-o", str(hits))[0] == 0
+    code, _, err = run("files", str(hits), "--learn-sizes")
+    assert code == 2 and "name the log instead of the file of its hits" in err
+
+
 def test_the_choices_of_by_are_those_of_the_question() -> None:
     assert report._BY == BY
 

@@ -11,6 +11,7 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import Producer
+from app.words import verdict_sentence
 from tests.web.conftest import Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
@@ -36,10 +37,13 @@ async def json_of(client: Client, path: str, status: int = 200, **params: str) -
     return payload
 
 
-async def test_a_delivery_has_every_field_of_the_record_and_its_key_hash(filled: Client, store: Store) -> None:
+async def test_a_delivery_has_every_field_of_the_record_its_key_hash_and_its_sentence(
+    filled: Client, store: Store
+) -> None:
     payload = await json_of(filled, "/deliveries/", ip_address=KEY[0], user_agent=KEY[1], request=KEY[2])
     [stored] = await store.reads.deliveries_of(*KEY)
-    assert payload["deliveries"] == [{**stored._asdict(), "key_hash": key_hash(key_text(*KEY))}]
+    more = {"key_hash": key_hash(key_text(*KEY)), "sentence": verdict_sentence(stored)}
+    assert payload["deliveries"] == [{**stored._asdict(), **more}]
 
 
 @pytest.mark.parametrize("how", [{"key": key_text(*KEY)}, {"key_hash": key_hash(key_text(*KEY))}])

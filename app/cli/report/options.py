@@ -169,6 +169,7 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
     def command(asked: Asked, sizes: Path | None, learn_sizes: bool, window: str | None, **own: Any) -> Report:
         from app.reports.deliveries import Judging
         from app.reports.delivery_questions import Deliveries
+        from app.reports.reading import is_index
 
         if asked.filters.statuses:
             raise SettingsError("--status counts hits; this report counts deliveries: leave it out")
@@ -176,6 +177,8 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
         size_of = size_function(sizes, configured)
         rules = configured.rules._replace(window=window or configured.window)
         if learn_sizes:
+            if any(map(is_index, asked.inputs.paths)):
+                raise SettingsError("--learn-sizes reads logs: name the log instead of the file of its hits")
             logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]
             size_of = with_learned(dict(learn(logs, asked.inputs.read, [], asked.inputs.on_progress).sizes()), size_of)
         return function(Deliveries(asked, Judging(rules, size_of)), **own)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from app.domain.extras import NO_EXTRAS, chosen_extras, extras_reader
+from app.domain.extras import NO_EXTRAS, shared_extras
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import Clients, addresses_of, clients
 from app.domain.formats.combined_damaged import read_damaged
@@ -45,7 +45,6 @@ _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
 _FIRST_BEHIND_AGENT = 10
 _MOST_COLUMNS = 100
-_MOST_REFERERS, _LONGEST_REFERER = 10_000, 512
 _ENDED = int(HitFlag.ENDED)
 DASH_FOR_BYTES = (
     "`-` for no bytes, as columns write it that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
@@ -142,7 +141,7 @@ class _Parser:
 
     def __init__(self, options: FormatOptions) -> None:
         self._clients, self._before = _clients_before(options.trusted_proxies)
-        self._extras_of = _extras_of(options.fields)
+        self._extras_of = shared_extras(options.fields)
         self._flags = BYTES_KINDS[options.bytes]
         self.unread: Counter[str] = Counter()
         """What was passed over, in words, and how many times."""
@@ -282,26 +281,6 @@ def _clients_before(trusted: str) -> tuple[Clients, Remembered[tuple[str | None,
         return its_clients.of[client], host
 
     return its_clients, Remembered(read, longest=256)
-
-
-class _Extras(dict[tuple[str, str | None], dict[str, str]]):
-    """Referer and virtual host to the optional fields of a hit; bounded, because most lines share theirs."""
-
-    def __init__(self, fields: str) -> None:
-        super().__init__()
-        self._of = extras_reader(fields)
-
-    def __missing__(self, key: tuple[str, str | None]) -> dict[str, str]:
-        extras = self._of(referer=key[0], virtual_host=key[1])
-        if len(key[0]) <= _LONGEST_REFERER:
-            if len(self) >= _MOST_REFERERS:
-                self.clear()
-            self[key] = extras
-        return extras
-
-
-def _extras_of(fields: str) -> _Extras | None:
-    return None if chosen_extras(fields).isdisjoint(("referer", "virtual_host")) else _Extras(fields)
 
 
 def host_and_client(before: str) -> tuple[str | None, str]:
