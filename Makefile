@@ -14,7 +14,7 @@ help: ## Print this help
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
 	/^[a-z-]+:.*## / { printf "  %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(READY) ## Make .venv with everything in requirements.txt (1 min); does nothing when it is up to date
+setup: $(READY) ## Make .venv with everything in requirements.lock (1 min); does nothing when it is up to date
 
 $(READY): requirements.txt requirements.lock init.sh
 	@sh ./init.sh

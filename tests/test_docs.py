@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from app.__main__ import main as commands
 from app.settings import rows
@@ -101,6 +102,15 @@ def test_every_option_and_command_has_a_help_text() -> None:
         assert context.command.help, name
         for parameter in context.command.params:
             assert isinstance(parameter, click.Argument) or parameter.help, f"{name} {parameter.name}"
+
+
+def test_a_list_of_commands_cuts_no_sentence_at_80_columns() -> None:
+    groups = [context.command for context in CONTEXTS.values() if isinstance(context.command, click.Group)]
+    assert len(groups) == 7
+    for group in groups:
+        told = " ".join(CliRunner().invoke(group, ["--help"], terminal_width=80).output.split())
+        for command in group.commands.values():
+            assert command.get_short_help_str(1000) in told
 
 
 def test_every_setting_stands_on_the_page_of_settings_with_a_sentence() -> None:

@@ -51,7 +51,7 @@ class UsageReport(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """0 level, 1 differences, 2 cannot tell yet."""
+        """0: no differences; 1: something differs; 2: not known yet."""
         if self.problems or any(state.differs for state in self.states):
             return 1
         return 2 if self.waiting or any(state.is_unknown for state in self.states) else 0

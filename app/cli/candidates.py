@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from app.cli.groups import Listed
 from app.errors import InputError
 from app.messages.names import checked_names
 from app.output.text import as_read, harmless
@@ -40,7 +41,7 @@ def _put(names: Mapping[str, str]) -> None:
     _on_each(lambda store: store.ledgers.put_names("candidates", names))
 
 
-@click.group("candidates", context_settings=_HELP)
+@click.group("candidates", cls=Listed, context_settings=_HELP)
 def command() -> None:
     """Who can be voted for. While nobody was added, a demo list of candidates 1 to 3 is in force. A worker knows changes within seconds."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import click
 
-from app.words import visible
+from app.words import counted_text, visible
 
 if TYPE_CHECKING:
     from app.sources.replay.run import Progress
@@ -64,7 +64,8 @@ class _Lines:
         )
 
     def waiting(self, messages: int) -> None:
-        self._seldom(f"{messages:,} messages are on their way to the store")
+        if messages:
+            self._seldom(f"{counted_text(messages, 'message')} on the way to the store")
 
     def _seldom(self, text: str) -> None:
         now = time.monotonic()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from app.cli.groups import Listed
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reduce.command import failing_in_words, read_options
@@ -28,7 +29,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.group("sizes", context_settings=_HELP)
+@click.group("sizes", cls=Listed, context_settings=_HELP)
 def command() -> None:
     """Write a file of true sizes for `--sizes` and WEBLOGS_SIZES.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from app.cli.groups import Listed
 from app.settings import settings
 from app.stores import STORES, open_store
 from app.stores.contract import KINDS, Store
@@ -43,7 +44,7 @@ def _on(name: str, work: Callable[[Store], Awaitable[Any]], *, create: bool) -> 
     return asyncio.run(run())
 
 
-@click.group("stores", context_settings=_HELP)
+@click.group("stores", cls=Listed, context_settings=_HELP)
 def command() -> None:
     """What the stores are made of. A worker makes what is missing when it starts; nothing but `drop` and `retain` ever deletes."""
 

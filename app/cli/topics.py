@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.groups import Listed
+
 if TYPE_CHECKING:
     from app.settings import Settings
 
 __all__ = ["command"]
 
 
-@click.group("topics", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("topics", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """The topics and consumer groups (`init` creates them on Kafka)."""
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.groups import Listed
+
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
     from app.settings import Settings
@@ -19,7 +21,7 @@ __all__ = ["command"]
 _UNREACHABLE, _UNREADABLE = 4, 5
 
 
-@click.group("usage", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive."""
 
@@ -61,7 +63,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--once", is_flag=True, help="Archive all that is there, then end.")
 def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
-    """Write the topic usage into Parquet files, until SIGINT or SIGTERM. Several may run at a time.
+    """Write the records of the topic usage into Parquet files, until SIGINT or SIGTERM. Several may run at a time.
 
     A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
     manifest cannot be read.
@@ -96,7 +98,7 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
 def check(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
     """Name each record that is missing, doubled, late or altered, in the topic, the archive and the spools.
 
-    Exit code 0 if all is level, 1 if something differs, 2 if it cannot be told yet (a producer has no stop record, or records are on the
+    Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
     way), 4 if the broker is missing, 5 if a manifest cannot be read.
     """
     from app.archiving.check import check_usage
@@ -112,9 +114,9 @@ def check(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None
 @_spool_option
 @click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
 def repair(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
-    """Write what the archive lacks into a new file, from the topic, then from the spools. Old files are not touched.
+    """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
 
-    Then it checks again: exit codes as of `check`.
+    Then it checks again: the exit codes are those of `check`.
     """
     from app.archiving.check import repair_usage
 
@@ -198,5 +200,5 @@ def _tell(report: UsageReport, as_json: bool) -> None:
     for state in report.states:
         for line in usage_lines(state):
             click.echo(line)
-    words = {0: "level", 1: "there are differences", 2: "it cannot be told yet"}
+    words = {0: "no differences", 1: "something differs", 2: "not known yet"}
     click.echo(words[report.exit_code])

@@ -26,7 +26,7 @@ _SENT = (
     "Bytes sent are those of the distinct hits of deliveries; a hit that names a range and no bytes adds its length."
 )
 _WASTED = "Wasted are all bytes sent of partial deliveries, and of whole ones the bytes sent more than once; of unknown ones none are counted."
-_SIZE = "Deliveries of which the log does not name the size of the file are left out; they are counted below the table."
+_SIZE = "Deliveries of files whose size is not known are left out, and counted below the table. --sizes FILE or --learn-sizes gives sizes."
 _STEPS = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100)
 _MOST_WEEKS = 53
 _GB = 10**9

@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import click
 
+from app.cli.groups import Listed
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
 from simulator.commands.clickstream import clickstream
@@ -27,7 +28,7 @@ _SHOW_PROGRESS_FROM = 20_000
 _PATH = click.Path(path_type=Path, dir_okay=True)
 
 
-@click.group("simulate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("simulate", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Make up a log, votes, payments or a clickstream, the same for the same seed, with the true answers to compare with."""
 

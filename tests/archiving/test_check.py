@@ -136,13 +136,13 @@ def test_the_commands_archive_check_and_repair(tmp_path: Path) -> None:
     world.send(P1 + P2)
     assert "p1@m/1 on the way 1-12" in run(tmp_path, "check", code=2)
     assert "archived up to" in run(tmp_path, "archive", "--once")
-    assert run(tmp_path, "check").splitlines()[-1] == "level"
+    assert run(tmp_path, "check").splitlines()[-1] == "no differences"
     (world.archive / max(world.files, key=lambda each: each.rows).file).unlink()
     assert "is gone" in run(tmp_path, "check", code=1)
     last = json.loads(run(tmp_path, "check", "--json", code=1).splitlines()[-1])
     assert last["exit_code"] == 1 and len(last["problems"]) == 1
     assert "records repaired" in run(tmp_path, "repair")
-    assert run(tmp_path, "check").splitlines()[-1] == "level"
+    assert run(tmp_path, "check").splitlines()[-1] == "no differences"
 
 
 def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:

@@ -53,8 +53,10 @@ def test_check_and_repair_tell_by_their_exit_codes(world: World) -> None:
     assert "would be written" in done.stdout
     done = app(folder, "repair")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "sqlite: 1 hit records written" in done.stdout and "sqlite: no differences" in done.stdout
+    assert "sqlite: 1 hit written" in done.stdout and "sqlite: no differences" in done.stdout
     assert app(folder, "check").returncode == 0
+    done = app(folder, "repair", "--dry-run")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "sqlite: no differences")
 
 
 def test_check_names_every_difference_as_json(world: World) -> None:

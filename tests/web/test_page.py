@@ -69,7 +69,18 @@ async def test_hits_without_a_delivery_are_said_to_be_no_delivery_yet(client: Cl
     await store.writes.write_hits(pieces([(0, 9)], status=404))
     page = await page_of(client, "/")
     assert "No delivery yet" in page.text
+    assert "It holds 1 hit. None of them is a delivery" in page.text
     assert "The store is empty" not in page.text
+
+
+async def test_hits_are_not_said_to_make_no_delivery_while_messages_wait(
+    client: Client, store: Store, status: ToldStatus
+) -> None:
+    await store.writes.write_hits(pieces([(0, 9)]))
+    status.say(lag={("weblogs", "weblogs_tokens", 0): 7})
+    page = await page_of(client, "/")
+    assert "It holds 1 hit. What they make is not stored yet: 7 messages waiting." in page.text
+    assert "None of them is a delivery" not in page.text
 
 
 async def test_deliveries_are_counted_by_verdict_and_reason_and_rejects_by_reason(client: Client, store: Store) -> None:

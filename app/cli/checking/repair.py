@@ -18,6 +18,7 @@ from app.cli.checking.screen import (
     Listing,
     Watched,
     chosen,
+    counted,
     opened,
     progress,
     run,
@@ -111,8 +112,8 @@ def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: boo
     """What was mended, and what was not."""
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
-        click.echo(f"{store}: {count:,} {record} records {done}{what}")
-    if dry_run:
+        click.echo(f"{store}: {counted(count, record)} {done}{what}")
+    if dry_run and (first.mended or first.differences):
         return
     if last.differences:
         click.echo(
@@ -120,6 +121,6 @@ def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: boo
             err=True,
         )
         for (_, record, kind), count in sorted(last.found.items()):
-            click.echo(f"{store}: still {count:,} of {record} {kind}", err=True)
+            click.echo(f"{store}: still {counted(count, record)} {kind}", err=True)
     else:
         click.echo(f"{store}: no differences")

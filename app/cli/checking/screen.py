@@ -30,6 +30,7 @@ __all__ = [
     "Listing",
     "Watched",
     "chosen",
+    "counted",
     "opened",
     "progress",
     "run",
@@ -177,7 +178,7 @@ class Listing:
     def lines(self, report: Report) -> Iterator[str]:
         """What was found, kind by kind, the first ones by name."""
         for (store, record, kind), count in sorted(report.found.items()):
-            yield f"{store}: {_counted(count, record)} {kind}"
+            yield f"{store}: {counted(count, record)} {kind}"
             shown = self._shown.get((store, record, kind), [])
             yield from (visible(f"  {each.name}: {each.why}")[:600] for each in shown)
             if count > len(shown):
@@ -192,22 +193,22 @@ def tell(report: Report, listing: Listing, as_json: bool) -> None:
     for store, totals in report.totals.items():
         rejects = sum(totals.rejects.values())
         click.echo(
-            f"{store}: {_counted(totals.hits + rejects, 'line')}: {_counted(totals.hits, 'hit')} and {_counted(rejects, 'reject')}"
+            f"{store}: {counted(totals.hits + rejects, 'line')}: {counted(totals.hits, 'hit')} and {counted(rejects, 'reject')}"
         )
         for line in table_lines([*hit_rows(totals), *delivery_rows(totals)]):
             click.echo(f"  {line}")
     for (where, store, record), count in sorted(
         report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])
     ):
-        click.echo(f"{store}: {_counted(count, record)} in the {where}")
+        click.echo(f"{store}: {counted(count, record)} in the {where}")
     for store, waiting in report.waiting.items():
         click.echo(
-            f"{store}: {_counted(sum(waiting.values()), 'message')} wait: "
+            f"{store}: {counted(sum(waiting.values()), 'message')} wait: "
             + ", ".join(f"{n:,} in {t}" for t, n in waiting.items())
         )
     for store, count in report.on_the_way.items():
         if count:
-            click.echo(f"{store}: {_counted(count, 'record')} on the way, not counted as different")
+            click.echo(f"{store}: {counted(count, 'record')} on the way, not counted as different")
     for sentence in report.skipped:
         click.echo(sentence)
     for line in listing.lines(report):
@@ -235,6 +236,7 @@ def _summary(report: Report) -> dict[str, Any]:
     }
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """A number of records, and which."""
     plural = "deliveries" if what == "delivery" else f"{what}s"
     return f"{count:,} {what if count == 1 else plural}"

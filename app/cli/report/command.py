@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.groups import Listed
 from app.cli.reduce.command import failing_in_words
 from app.cli.report.options import judging_options, late_progress, log_options, report_command, said_errors
 from app.errors import OutputError
@@ -21,7 +22,7 @@ __all__ = ["command"]
 _BY = ("hour", "day", "status", "method", "extension")
 
 
-@click.group("report", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("report", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Answer questions from log files: requests, hosts, bytes, countries, crawlers.
 
