@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from app.domain.open_deliveries import no_sizes
+from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
 from app.engine.foreign import put_damage_aside, readable
 from app.engine.reading import Agent, Taken, acknowledge, batches, by_partition
@@ -20,7 +20,7 @@ from app.flows.deliveries import REDUCED, TOKENS
 from app.messages.records import encode_deliveries
 from app.messages.tokens import decode_tokens
 from app.process.crash_points import crash_point
-from app.sources.identity.sizes import Sizes
+from app.sources.identity.sizes import Sizes, with_learned
 from app.steps.merger import Merger
 from app.transports.messages import Message
 
@@ -36,14 +36,21 @@ class RangeMerging:
     def __init__(self, app: Any, table: BatchTable) -> None:
         self._app, self._table, self._outside = app, table, app.outside
         own = app.outside.settings
-        self._sizes = Sizes(Path(own.sizes), query_rule(own.query)) if own.sizes else None
-        self._merger = Merger(own.rules, self._sizes or no_sizes, own.state_ttl, own.changelog_batch_bytes)
+        query = query_rule(own.query)
+        given = Sizes(Path(own.sizes), query) if own.sizes else None
+        learned = Sizes(own.learned_sizes_path, query, may_lack=True) if own.learn_sizes else None
+        self._files = [each for each in (given, learned) if each is not None]
+        size_of: SizeOf = given or no_sizes
+        if learned is not None:
+            size_of = with_learned(learned, size_of)
+        self._merger = Merger(own.rules, size_of, own.state_ttl, own.changelog_batch_bytes)
 
     async def run(self, stream: Any) -> None:
         """Merge all that the stream brings."""
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
-            if self._sizes is not None and (problem := self._sizes.refresh()) is not None:
-                log.error("%s; the sizes known before stay", problem)
+            for sizes in self._files:
+                if sizes.is_changed and (problem := await asyncio.to_thread(sizes.refresh)) is not None:
+                    log.error("%s; the sizes known before stay", problem)
             # The partitions side by side: while one waits for the disk, the next is computed, and one sync serves them all.
             parts = by_partition(batch).values()
             for part, done in zip(parts, await asyncio.gather(*map(self.merge, parts)), strict=True):

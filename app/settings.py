@@ -123,6 +123,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = ""
     sizes: Annotated[str, _says("File with the true sizes: request, tab, bytes a line; re-read when it changes.")] = ""
+    learn_sizes: Annotated[
+        float,
+        _says(
+            "How often the worker finds sizes of files in the raw hits of the store that its page shows, and judges by them from"
+            " then on; 0 is never.",
+            "hours",
+            ge=0,
+            le=8760,
+        ),
+    ] = 0.0
     max_line_bytes: Annotated[int, _says("A longer line is rejected as too_long.", "bytes", ge=64)] = 64 << 10
     json_fields: Annotated[str, _says("Field map of the json format: name=path pairs, comma-separated.")] = ""
     realtime_fields: Annotated[
@@ -370,6 +380,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             query_rule(self.query)
         except ValueError as error:
             raise SettingsError(f"{PREFIX}QUERY={self.query!r}: {error}") from None
+        if self.learn_sizes and self.store_raw != "all":
+            raise SettingsError(
+                f"{PREFIX}LEARN_SIZES={self.learn_sizes:g}: sizes are learned from raw hits, and {PREFIX}STORE_RAW={self.store_raw}"
+                f" keeps none; set {PREFIX}STORE_RAW=all"
+            )
         if not self.on_kafka and set(self.role_names) != {"flow", *self.store_names}:
             raise SettingsError(
                 f"{PREFIX}ROLES={self.roles!r}: the embedded log has one worker, which does all; roles are for Kafka"
@@ -434,6 +449,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"{PREFIX}RETENTION={self.retention!r}: write two numbers of days, raw,reduced, as in 7,90"
             ) from None
         return raw, reduced
+
+    @property
+    def learned_sizes_path(self) -> Path:
+        """What `learn_sizes` found last."""
+        return self.data_dir / "learned-sizes.tsv"
 
     @property
     def store_path(self) -> Path:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.reducing.job import Job, Statistics
-from app.reducing.learning import learn, with_learned
+from app.reducing.learning import learn, sizes_in
 from app.reducing.run import deliveries_of
 from app.sources.files.beginning import ReadOptions
 from tests.flow.content import reduced
@@ -79,7 +78,7 @@ def test_no_delivery_that_is_whole_by_learned_sizes_is_contradicted_later(name: 
     """By a 206, or by a 200 with more bytes, of the same client; read here by a pattern of its own."""
     path = str(real(name))
     witnesses = learn([path], ReadOptions(), [])
-    job = Job([path], size_of=with_learned(dict(witnesses.sizes()), no_sizes))
+    job = Job([path], size_of=sizes_in(dict(witnesses.sizes())))
     whole = [one for one in deliveries_of(job, Statistics()) if one.verdict == "complete"]
     assert len(whole) == complete
     pattern = re.compile(r'(\S+) \S+ \S+ \[[^]]+\] "(GET .*?)(?: HTTP/1\.\d)?" (200|206) (\d+)(?: ".*?" "(.*)")?$')

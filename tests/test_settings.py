@@ -155,3 +155,10 @@ def test_a_token_that_no_client_can_send_is_refused(name: str) -> None:
         with pytest.raises(SettingsError, match=name) as told:
             load({name: token})
         assert "t0ken" not in str(told.value)
+
+
+def test_sizes_are_learned_only_where_raw_hits_are_kept() -> None:
+    assert load({"WEBLOGS_LEARN_SIZES": "0.5"}).learn_sizes == 0.5
+    for kept in ("rejected", "none"):
+        with pytest.raises(SettingsError, match=r"^WEBLOGS_LEARN_SIZES=1: .* set WEBLOGS_STORE_RAW=all$"):
+            load({"WEBLOGS_LEARN_SIZES": "1", "WEBLOGS_STORE_RAW": kept})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from app.checking.verdicts import Finding, Latest, judge
 from app.domain.key_hits import Key
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
 from app.domain.records import Delivery, delivery_id
+from app.domain.sizes import LearnedSize
+from app.domain.tallies import Tally
 from app.domain.windows import Rules, bucket_start
 from app.errors import SettingsError
 from app.stores.contract import Store
@@ -38,6 +41,8 @@ class Basis(NamedTuple):
     """The store keeps raw hits."""
     topic: bool = True
     """What the topic has counts."""
+    learned_then: bool = False
+    """A size that may have been learned when a delivery was written is right: it is judged anew at its next hit."""
 
 
 class _Known:
@@ -168,7 +173,8 @@ class _Comparison:
         counts_before = self.basis.rules.window == "first_touch"
         findings: dict[Key, list[Finding]] = {}
         count = 0
-        for key, made in _by_key(reduction.finish(), known):
+        size_of = partial(self._size_then, known) if self.basis.learned_then else None
+        for key, made in _by_key(reduction.finish(size_of), known):
             held = known[key]
             found = list(judge(held.stored, held.topic, made, whole, counts_before))
             if found:
@@ -177,6 +183,16 @@ class _Comparison:
                 if count > MOST_FINDINGS and len(findings) > 1:
                     raise TooMany
         return findings
+
+    def _size_then(self, known: dict[Key, _Known], key: Key, tally: Tally) -> int | None:
+        """The size that the stored delivery was judged by, where nobody gave one."""
+        size = self.basis.size_of(key[2], tally.first)
+        if size is not None and not isinstance(size, LearnedSize):
+            return size
+        mark = known[key].stored.get(tally.start) if key in known else None
+        if mark is None or mark.superseded:
+            return size
+        return None if mark.total is None else LearnedSize(mark.total)
 
     async def _on_the_way(self, keys: Collection[Key]) -> set[Key]:
         found: set[Key] = set()

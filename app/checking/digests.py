@@ -53,6 +53,8 @@ class Mark(NamedTuple):
     """64 bits of all that it says of the delivery; of a superseded one, of nothing: it only hides."""
     sound: bool
     """It does not contradict itself: what does was altered by somebody."""
+    total: int | None = None
+    """The size of the file, as the record has it."""
 
     @property
     def known(self) -> int:
@@ -138,6 +140,7 @@ def mark_of(delivery: Delivery) -> Mark:
         d.hits,
         _digest(content),
         _is_sound(d, superseded),
+        d.total_bytes,
     )
 
 

@@ -86,7 +86,14 @@ async def reconcile(
         report.skipped.append(
             f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
         )
-    basis = Basis(settings.rules, run.size_of, settings.partitions, kept == "all" and run.raw, run.topic)
+    basis = Basis(
+        settings.rules,
+        run.size_of,
+        settings.partitions,
+        kept == "all" and run.raw,
+        run.topic,
+        bool(settings.learn_sizes) and mender is None,
+    )
     await compare_reduced(store, view, basis, report, mender, seen)
     for kind in COUNTED:
         of_topic = view if run.topic else None

@@ -14,7 +14,7 @@ from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reduce.command import failing_in_words, read_options
 from app.domain.sizes import DatedSize
-from app.output.replacing import STDOUT, Replacement, explained
+from app.output.replacing import STDOUT, explained, write_whole
 from app.reducing.learning import learn
 from app.settings import settings
 from app.sources.identity.listings import folder_sizes, listed_sizes
@@ -110,11 +110,5 @@ def _write(output: Path | None, sizes: Iterable[tuple[str, list[DatedSize]]]) ->
             sys.stdout.buffer.write(data)
             sys.stdout.flush()
     else:
-        replacement = Replacement(output)
-        try:
-            with explained(output):
-                replacement.path.write_bytes(data)
-            replacement.commit()
-        finally:
-            replacement.discard()
+        write_whole(output, data)
     return count

@@ -117,13 +117,14 @@ class OpenDeliveries:
             del self.open[key]
         return final
 
-    def finish(self) -> Iterator[Delivery]:
-        """The deliveries that are still open; the state is empty afterwards."""
+    def finish(self, size_of: Callable[[Key, Tally], int | None] | None = None) -> Iterator[Delivery]:
+        """The deliveries that are still open; the state is empty afterwards. `size_of`: what each is judged by instead."""
         for key in list(self.open):
             entry = self.open.pop(key)
             _, _, request = key
             for tally in entry.tallies:
-                yield deliveries.describe(key, tally, self.size_of(request, tally.first), proof=self.rules.proof)
+                size = self.size_of(request, tally.first) if size_of is None else size_of(key, tally)
+                yield deliveries.describe(key, tally, size, proof=self.rules.proof)
 
 
 def evict(key: Key, entry: Entry, before: float, rules: Rules, size_of: SizeOf) -> list[Delivery]:

@@ -72,6 +72,8 @@ class SizeWitnesses:
 
     def __init__(self) -> None:
         self._days: dict[str, dict[int, _Day]] = {}
+        self.kept = 0
+        """How much is kept, in clients of a file on a day."""
 
     def take(self, hits: Iterable[tuple[Any, ...]]) -> None:
         """Takes in hits: tuples in the order of Parsed, more fields may follow."""
@@ -96,8 +98,11 @@ class SizeWitnesses:
                 day = known[number] = _Day()
             client = ip_address, user_agent
             if total is not None:
-                day.named.setdefault(total, set()).add(client)
-            if counts and sent > day.most.get(client, -1):
+                clients = day.named.setdefault(total, set())
+                self.kept += client not in clients
+                clients.add(client)
+            if counts and sent > (most := day.most.get(client, -1)):
+                self.kept += most < 0
                 day.most[client] = sent
 
     def sizes(self) -> Iterator[tuple[str, list[DatedSize]]]:
@@ -107,6 +112,15 @@ class SizeWitnesses:
             found = list(_joined([(number, days[number]) for number in sorted(days)]))
             if any(one.size is not None for one in found):
                 yield request, found
+
+    def drop_larger(self, kept: int) -> set[str]:
+        """Forget the requests of which more is kept, and name them."""
+        sizes = {request: sum(day.kept for day in days.values()) for request, days in self._days.items()}
+        dropped = {request for request, size in sizes.items() if size > kept}
+        for request in dropped:
+            del self._days[request]
+            self.kept -= sizes[request]
+        return dropped
 
     def __len__(self) -> int:
         """How many files the lines tell something of."""
@@ -123,6 +137,10 @@ class _Day:
         """The most body bytes that each client was sent by one 200."""
         self.named: dict[int, set[tuple[str, str]]] = {}
         """Sizes that lines name, and to which clients."""
+
+    @property
+    def kept(self) -> int:
+        return len(self.most) + sum(map(len, self.named.values()))
 
     @property
     def greatest(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from app.errors import OutputError
 
-__all__ = ["STDOUT", "Replacement", "explained"]
+__all__ = ["STDOUT", "Replacement", "explained", "write_whole"]
 
 STDOUT = "standard output"
 _NEW_FILE_MODE = 0o666
@@ -70,3 +70,14 @@ class Replacement:
     def discard(self) -> None:
         """The file will not be complete: leave nothing of it."""
         self.path.unlink(missing_ok=True)
+
+
+def write_whole(target: Path, data: bytes) -> None:
+    """Put these bytes in the target's place. Raises OutputError, and then the target is as it was."""
+    replacement = Replacement(target)
+    try:
+        with explained(target):
+            replacement.path.write_bytes(data)
+        replacement.commit()
+    finally:
+        replacement.discard()

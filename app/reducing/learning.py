@@ -1,22 +1,38 @@
-"""Reads logs for the sizes of files that their lines tell, and judges by them."""
+"""Reads logs, or the hits of a store, for the sizes of files that they tell."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
 
+from app.checking.shares import WHOLE, Share, TooMany, by_shares
 from app.domain.open_deliveries import SizeOf
+from app.domain.records import Hit
 from app.domain.sizes import DatedSize, SizeWitnesses, size_at
 from app.domain.windows import Rules
 from app.errors import InputError
+from app.output.replacing import write_whole
 from app.reducing.stretches import Reading, Stretch, StretchReader
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
+from app.sources.identity.sizes import size_lines
 from app.sources.replay.source import open_source
+from app.stores.contract import Reads
+from app.stores.readable import passing_over
 
-__all__ = ["learn", "not_read_twice", "with_learned"]
+__all__ = ["Learned", "learn", "learn_stored", "not_read_twice", "sizes_in"]
+
+MOST_KEPT = 300_000
+"""Clients of files, by day, that are kept at a time: about 100 MB. Where there are more, the store is read again for each part."""
+MOST_FILES = 200_000
+"""Files whose sizes are written: a worker holds them all, in about as much."""
+_BATCH_HITS = 2000
 
 
 def learn(
@@ -48,11 +64,66 @@ def not_read_twice(paths: Sequence[str]) -> list[str]:
     return [path for path in paths if path == "-" or (os.path.exists(path) and not Path(path).is_file())]
 
 
-def with_learned(learned: Mapping[str, Sequence[DatedSize]], given: SizeOf) -> SizeOf:
-    """Sizes that somebody gave go before those that were learned."""
+def sizes_in(learned: Mapping[str, Sequence[DatedSize]]) -> SizeOf:
+    """What was learned, as deliveries are judged by it."""
+    return lambda request, at: size_at(learned.get(request, ()), at)
 
-    def size_of(request: str, at: float) -> int | None:
-        size = given(request, at)
-        return size_at(learned.get(request, ()), at) if size is None else size
 
-    return size_of
+class Learned(NamedTuple):
+    """What the hits of a store told."""
+
+    known: int
+    """Files whose size was written."""
+    told: int
+    """Files that hits tell something of."""
+    left_out: int
+    """Files beyond MOST_FILES, and files of more clients than are kept."""
+    unreadable: int
+    """Records that were passed over."""
+
+
+async def learn_stored(reads: Reads, path: Path, most_kept: int = MOST_KEPT, most_files: int = MOST_FILES) -> Learned:
+    """Writes the sizes that all hits of a store tell to a file that `Sizes` reads; a function of the hits, in whatever order.
+
+    What takes long runs in threads. Raises StoreError and OutputError; then the file is as it was.
+    """
+    lines: list[str] = []
+    known = told = 0
+    crowded: set[str] = set()
+    with passing_over() as unreadable:
+        async for witnesses in by_shares(lambda share: _witnesses(reads, share, crowded, most_kept)):
+            found = await asyncio.to_thread(_lines, witnesses)
+            known, told = known + len(found), told + len(witnesses)
+            lines += islice(found, max(0, most_files - known + len(found)))
+    await asyncio.to_thread(lambda: write_whole(path, "".join(lines).encode("utf-8", "backslashreplace")))
+    return Learned(len(lines), told, known - len(lines) + len(crowded), len(unreadable))
+
+
+async def _witnesses(reads: Reads, share: Share, crowded: set[str], most_kept: int) -> SizeWitnesses:
+    witnesses = SizeWitnesses()
+    batch: list[Hit] = []
+
+    async def take() -> None:
+        await asyncio.to_thread(witnesses.take, batch)
+        batch.clear()
+        if witnesses.kept > most_kept:
+            crowded.update(witnesses.drop_larger(most_kept // 2))  # no share would be small enough for it
+            if witnesses.kept > most_kept:
+                raise TooMany
+
+    async for hit in reads.all_hits():
+        request = hit.request
+        if request is None or request in crowded:
+            continue
+        if share is WHOLE or share.takes(crc32(request.encode("utf-8", "surrogatepass"))):
+            batch.append(hit)
+            if len(batch) == _BATCH_HITS:
+                await take()
+    await take()
+    return witnesses
+
+
+def _lines(witnesses: SizeWitnesses) -> list[str]:
+    """The lines of each request as one text."""
+    texts = ("".join(f"{line}\n" for line in size_lines(*each)) for each in witnesses.sizes())
+    return [text for text in texts if text]

@@ -24,12 +24,14 @@ from app.process.memory import GIVE_BACK_INTERVAL_S, give_back
 from app.process.stack_dump import watch_signal
 from app.settings import Settings
 from app.web.measurements import StatusService
+from app.words import counted_text
 
 __all__ = ["Beside"]
 
 log = logging.getLogger(__name__)
 REMOVAL_INTERVAL_S = 1.0
 RETAIN_INTERVAL_S = 3600.0
+_HOUR_S = 3600.0
 
 
 class Beside(mode.Service):
@@ -124,6 +126,36 @@ class Beside(mode.Service):
                 except WeblogsError as error:
                     log.warning("%s: nothing deleted for now: %s", storing.name, error)
             await self.sleep(RETAIN_INTERVAL_S)
+
+    @mode.Service.task
+    async def _learn_sizes(self) -> None:
+        """Find sizes of files in what the store holds; every worker that judges by them does it for itself."""
+        from app.reducing.learning import learn_stored
+
+        own = self._settings
+        if not own.learn_sizes or "flow" not in own.role_names:
+            return
+        while not self.should_stop:
+            try:
+                learned = await learn_stored(self._page_store.reads, own.learned_sizes_path)
+                log.info(
+                    "%s: sizes of %s learned, of %d that raw hits tell of",
+                    self._page_store.name,
+                    counted_text(learned.known, "file"),
+                    learned.told,
+                )
+                if learned.left_out:
+                    log.warning("no sizes of %s learned: more than can be kept", counted_text(learned.left_out, "file"))
+                if learned.unreadable:
+                    log.warning(
+                        "%d records of %s cannot be read: nothing is learned from them; `python -m app check` names them",
+                        learned.unreadable,
+                        self._page_store.name,
+                    )
+            except WeblogsError as error:
+                if not self.should_stop:
+                    log.warning("no sizes learned for now, those known before stay: %s", error)
+            await self.sleep(own.learn_sizes * _HOUR_S)
 
     @mode.Service.task
     async def _look_for_removal(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from app.domain.entries import Entry
@@ -10,7 +10,7 @@ from app.domain.key_hits import Key, key_hits, take_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.parts import part_of
 from app.domain.records import Delivery
-from app.domain.tallies import Part
+from app.domain.tallies import Part, Tally
 from app.domain.watermarks import Advance
 from app.domain.windows import Rules
 
@@ -69,6 +69,6 @@ class InBulk(OpenDeliveries):
         self.flush()
         return super().sweep()
 
-    def finish(self) -> Iterator[Delivery]:
+    def finish(self, size_of: Callable[[Key, Tally], int | None] | None = None) -> Iterator[Delivery]:
         self.flush()
-        return super().finish()
+        return super().finish(size_of)

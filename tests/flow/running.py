@@ -71,17 +71,17 @@ class Flow:
     # -- waiting
 
     def wait_started(self) -> None:
-        self._wait_for(lambda: self.log_text().count("listening on") > 0, "the worker to start")
+        self.wait_for(lambda: self.log_text().count("listening on") > 0, "the worker to start")
 
     def wait_drained(self, patience_s: float = WAIT_S) -> None:
         """Until every group has committed what its topics hold now (a replay by the worker itself included), and what comes of it."""
         if "REPLAY" in self.options:
-            self._wait_for(lambda: " files sent in " in self.log_text(), "the worker's replay", patience_s)
+            self.wait_for(lambda: " files sent in " in self.log_text(), "the worker's replay", patience_s)
         with closing(EmbeddedLog(self.folder / "weblogs-log.db")) as log:
             drain = Drain(log)
-            self._wait_for(lambda: drain.waiting() == 0, "all groups to read everything", patience_s)
+            self.wait_for(lambda: drain.waiting() == 0, "all groups to read everything", patience_s)
 
-    def _wait_for(self, condition: Callable[[], bool], what: str, patience_s: float = WAIT_S) -> None:
+    def wait_for(self, condition: Callable[[], bool], what: str, patience_s: float = WAIT_S) -> None:
         deadline = time.monotonic() + patience_s
         while not condition():
             assert time.monotonic() < deadline, f"waited in vain for {what}:\n{self.log_text()[-3000:]}"

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.sizes import DatedSize, LearnedSize
 from app.errors import InputError
-from app.sources.identity.sizes import Sizes, read_sizes, size_lines
+from app.sources.identity.sizes import Sizes, read_sizes, size_lines, with_learned
 
 
 def given(size: int) -> DatedSize:
@@ -112,3 +112,23 @@ def test_sizes_that_are_written_are_read_back(tmp_path: Path, request_text: str,
 
 def test_a_request_that_no_line_can_hold_is_left_out() -> None:
     assert [size_lines(request, [DatedSize(0.0, 1)]) for request in ("", "#a", "a\nb", "a\rb")] == [[]] * 4
+
+
+def test_a_file_that_may_lack_is_read_by_the_first_refresh_and_known_no_more_when_it_is_gone(tmp_path: Path) -> None:
+    path = tmp_path / "sizes"
+    sizes = Sizes(path, may_lack=True)
+    assert (sizes.refresh(), sizes.is_changed, sizes("/a")) == (None, False, None)
+    path.write_text("/a\tmany\n")
+    assert sizes.is_changed
+    assert isinstance(sizes.refresh(), InputError)
+    path.write_text("/a\t5\n")
+    assert (sizes.is_changed, sizes.refresh(), sizes("/a")) == (True, None, 5)
+    path.unlink()
+    assert (sizes.is_changed, sizes.refresh(), sizes("/a")) == (True, None, None)
+
+
+def test_given_sizes_go_before_learned_ones() -> None:
+    size_of = with_learned(
+        lambda request, at: {"/a": 1, "/b": 2}.get(request), lambda request, at: {"/a": 0}.get(request)
+    )
+    assert [size_of(request, 0.0) for request in ("/a", "/b", "/c")] == [0, 2, None]

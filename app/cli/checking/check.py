@@ -13,13 +13,13 @@ from app.cli.checking.screen import (
     Listing,
     Watched,
     chosen,
+    known_sizes,
     opened,
     progress,
     run,
     tell,
     totals,
 )
-from app.cli.reduce.command import size_function
 
 __all__ = ["command"]
 
@@ -60,7 +60,7 @@ async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
         async with opened(wanted, own, read_only=True) as found:
             with progress(await totals(found), not quiet) as on_progress:
-                run_of = Run(own, reader, size_function(None, own), on_progress=on_progress)
+                run_of = Run(own, reader, known_sizes(own), on_progress=on_progress)
                 await check_stores(run_of, Watched.all_of(found, on_progress), report)
     tell(report, listing, as_json)
     if not as_json:

@@ -19,13 +19,13 @@ from app.cli.checking.screen import (
     Watched,
     chosen,
     counted,
+    known_sizes,
     opened,
     progress,
     run,
     tell,
     totals,
 )
-from app.cli.reduce.command import size_function
 from app.settings import Settings
 from app.stores.contract import Store
 
@@ -94,7 +94,7 @@ async def _repair_one(
     listing = Listing(as_json)
     first = report = Report(listing)
     with progress(2 * await totals([store]), not quiet) as on_progress:
-        run_of = Run(own, reader, size_function(None, own), origin != "raw", origin != "topic", on_progress)
+        run_of = Run(own, reader, known_sizes(own), origin != "raw", origin != "topic", on_progress)
         watched = Watched.all_of([store], on_progress)[0]
         await reconcile(run_of, watched, report, Mender(watched, first, dry_run))
         looks = 1

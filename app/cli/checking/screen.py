@@ -12,11 +12,15 @@ from typing import Any, cast
 import click
 
 from app.checking.report import Difference, Report
+from app.cli.reduce.command import size_function
+from app.domain.open_deliveries import SizeOf
+from app.domain.requests import query_rule
 from app.errors import LogError, SettingsError, StoreError, UnknownForm, UnreadableRecord, WeblogsError
 from app.flows.registry import TOPICS
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.process.memory import collect_seldom
 from app.settings import Settings, settings
+from app.sources.identity.sizes import Sizes, with_learned
 from app.stores.contract import Reads, Store
 from app.stores.readable import OnUnreadable
 from app.words import visible
@@ -31,6 +35,7 @@ __all__ = [
     "Watched",
     "chosen",
     "counted",
+    "known_sizes",
     "opened",
     "progress",
     "run",
@@ -71,6 +76,17 @@ def chosen(names: tuple[str, ...]) -> tuple[Settings, tuple[str, ...]]:
     """The settings, and the stores that were named, or all of WEBLOGS_STORES."""
     own = settings()
     return own, tuple(dict.fromkeys(names)) or own.store_names
+
+
+def known_sizes(own: Settings) -> SizeOf:
+    """The sizes that a worker of these settings judges by. Raises SettingsError for a file that cannot be read."""
+    given = size_function(None, own)
+    if not own.learn_sizes:
+        return given
+    learned = Sizes(own.learned_sizes_path, query_rule(own.query), may_lack=True)
+    if (problem := learned.refresh()) is not None:
+        raise SettingsError(str(problem))
+    return with_learned(learned, given)
 
 
 @contextlib.asynccontextmanager

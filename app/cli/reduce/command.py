@@ -24,13 +24,13 @@ from app.errors import InputError, OutputError, SettingsError, UnknownFormat, We
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
 from app.reducing.job import Job, Statistics
-from app.reducing.learning import learn, not_read_twice, with_learned
+from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.reducing.readers import Readers, cores
 from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.files.orders import ORDERS
-from app.sources.identity.sizes import Sizes
+from app.sources.identity.sizes import Sizes, with_learned
 from app.words import counted_text, hints, visible
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
     statistics.notes.append(
         f"sizes of {counted_text(len(learned), 'file')} learned, of {len(witnesses):,} that the log tells of"
     )
-    return job._replace(size_of=with_learned(learned, job.size_of))
+    return job._replace(size_of=with_learned(sizes_in(learned), job.size_of))
 
 
 def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:

@@ -20,8 +20,9 @@ from app.cli.reduce.command import failing_in_words, read_options, reading_proce
 from app.domain.windows import WINDOWS
 from app.errors import InputError, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
-from app.reducing.learning import learn, not_read_twice, with_learned
+from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.settings import settings
+from app.sources.identity.sizes import with_learned
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
@@ -180,7 +181,8 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
             if any(map(is_index, asked.inputs.paths)):
                 raise SettingsError("--learn-sizes reads logs: name the log instead of the file of its hits")
             logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]
-            size_of = with_learned(dict(learn(logs, asked.inputs.read, [], asked.inputs.on_progress).sizes()), size_of)
+            learned = dict(learn(logs, asked.inputs.read, [], asked.inputs.on_progress).sizes())
+            size_of = with_learned(sizes_in(learned), size_of)
         return function(Deliveries(asked, Judging(rules, size_of)), **own)
 
     for option in reversed(_JUDGING):

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from app.domain.open_deliveries import SizeOf
 from app.domain.requests import KEEP, QueryRule, key_request
 from app.domain.sizes import DatedSize, size_at
 from app.errors import InputError
 
-__all__ = ["Sizes", "read_sizes", "size_lines"]
+__all__ = ["Sizes", "read_sizes", "size_lines", "with_learned"]
 
 _MOST_DIGITS = 1000
 _LINE = re.compile(
@@ -85,11 +86,14 @@ class Sizes:
     Raises InputError on creation where the file cannot be read; later changes that cannot be read keep the old sizes.
     """
 
-    def __init__(self, path: Path, query: QueryRule = KEEP) -> None:
-        """`query`: what of the queries in the file counts, as in the keys of deliveries."""
-        self._path, self._query = path, query
-        self._sizes = self._read()
-        self._stamp = self._seen()
+    def __init__(self, path: Path, query: QueryRule = KEEP, may_lack: bool = False) -> None:
+        """`query`: what of the queries in the file counts, as in the keys of deliveries.
+
+        `may_lack`: without the file nothing is known, and `refresh` is the first that reads it.
+        """
+        self._path, self._query, self._may_lack = path, query, may_lack
+        self._stamp = None if may_lack else self._seen()
+        self._sizes = {} if may_lack else self._read()
 
     def __call__(self, request: str, time: float = math.inf) -> int | None:
         """The size that held at a time, UTC seconds; without one, the latest."""
@@ -101,8 +105,16 @@ class Sizes:
             sizes = self._sizes.get(request[4:])
         return sizes or ()
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the file is not the one that was read."""
+        return self._seen() != self._stamp
+
     def refresh(self) -> InputError | None:
-        """Read the file again if it changed; the error, where that failed (the sizes stay as they were)."""
+        """Read the file again if it changed; the error, where that failed (the sizes stay as they were).
+
+        May run in another thread than the calls: the sizes change at once.
+        """
         stamp = self._seen()
         if stamp == self._stamp:
             return None
@@ -115,6 +127,8 @@ class Sizes:
 
     def _read(self) -> dict[str, list[DatedSize]]:
         found: dict[str, list[DatedSize]] = {}
+        if self._may_lack and self._stamp is None:
+            return found
         for request, sizes in read_sizes(self._path).items():
             key = key_request(request, self._query)
             # two files that the rule does not tell apart: no size is known of such a request
@@ -127,3 +141,13 @@ class Sizes:
         except OSError:
             return None
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def with_learned(learned: SizeOf, given: SizeOf) -> SizeOf:
+    """Sizes that somebody gave go before those that were learned."""
+
+    def size_of(request: str, at: float) -> int | None:
+        size = given(request, at)
+        return learned(request, at) if size is None else size
+
+    return size_of
