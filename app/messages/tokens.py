@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
@@ -17,7 +17,7 @@ from app.domain.fields import HIT
 from app.domain.records import Hit
 from app.domain.watermarks import Advance
 from app.flows.deliveries import TOKENS
-from app.messages.field_types import row_type
+from app.messages.field_types import check_raw_ids, row_type
 from app.messages.forms import FormDecoders
 from app.messages.packed_hits import PackedHits
 from app.messages.splitting import MAX_MESSAGE_BYTES, clean, split
@@ -33,7 +33,7 @@ TIME, RAW_ID, POSITION, _EXTRAS = map(ROW_FIELDS.index, ("time", "raw_id", "posi
 if TYPE_CHECKING:
     Row = tuple[Any, ...]
 else:
-    Row = row_type(HIT.without("source"))
+    Row = row_type(HIT.without("source"), digits_later=True)
 
 
 class HitGroup(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -107,11 +107,13 @@ _encode = msgspec.json.Encoder().encode
 _ROWS = HitGroup.__struct_fields__.index("rows")
 _decode_json = msgspec.json.Decoder().decode
 _decode = msgspec.json.Decoder(TokenMessage).decode
+_raw_id = itemgetter(RAW_ID)
 
 
 def _checked(value: bytes) -> TokenMessage:
     message = _decode(value)
     for group in message.groups:
+        check_raw_ids(map(_raw_id, group.rows))
         for block in group.columns:
             block.check()
     return message

@@ -28,7 +28,7 @@ from app.errors import WeblogsError
 from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch, StretchReader
 
-__all__ = ["Processes", "Readers", "Work", "cores"]
+__all__ = ["HitsByKey", "Processes", "Readers", "Work", "cores"]
 
 _END_S = 5.0
 _make_part = tuple.__new__

@@ -12,26 +12,28 @@ from app.columns.hits import HitColumns
 from app.columns.keys import ListedKeys
 from app.columns.parts import MAX_BYTE
 from app.domain.key_hits import KeyHits, PlacedPart, place_parts
+from app.domain.lines import ReadLines
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.records import Delivery, HitFlag, Parsed, short_id
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.errors import InputError
 from app.reducing.job import Job, Statistics
-from app.reducing.readers import Readers
+from app.reducing.readers import HitsByKey, Processes, Readers
 from app.reducing.run import deliveries_of
-from app.reducing.stretch_hits import StretchHits
-from app.reducing.stretches import Stretch
+from app.reducing.stretch_hits import StretchHits, stretch_hits
+from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hits import HITS, texts_of
 from app.reports.reading import Inputs, index_tables, is_index
-from app.reports.zones import line_offsets
+from app.reports.zones import LogClock, line_offsets
 
 __all__ = ["Judging", "deliveries"]
 
 _COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 """HitColumns takes hits with these; others are read one by one."""
+_FIELDS = [name for name in Parsed._fields if name in HITS.names]
 
 
 class Judging(NamedTuple):
@@ -42,18 +44,18 @@ class Judging(NamedTuple):
 
 
 def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> Iterator[tuple[Delivery, int]]:
-    """Every delivery that is asked for, with the offset from UTC that its log writes; `facts` is complete after the last one.
+    """Every delivery that is asked for, with the offset from UTC that its log writes at its first hit; `facts` is complete after the last one.
 
-    The offset is the commonest of the lines read so far: a delivery is told on one clock.
+    Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far.
     """
+    clock = LogClock()
     logs = [path for path in inputs.paths if not is_index(path)]
     for path in inputs.paths:
         if path not in logs:
-            yield from _told(_of_index(path, inputs, judging, facts), sieve, facts)
+            yield from _told(_of_index(path, inputs, judging, facts, clock), sieve, facts, clock)
     if logs:
         statistics = Statistics()
-        with Readers(judging.rules, inputs.processes) as readers:
-            noting = _Noting(readers, facts)
+        with _Noting(judging.rules, inputs.processes, clock) as readers:
             job = Job(
                 logs,
                 inputs.read,
@@ -62,46 +64,73 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
                 on_progress=inputs.on_progress,
                 columns_from_bytes=0,
             )
-            yield from _told(deliveries_of(job, statistics, noting), sieve, facts)
+            yield from _told(deliveries_of(job, statistics, readers), sieve, facts, clock)
         facts.inputs += logs
+        facts.zones_s = clock.hits
         facts.add(Facts(statistics.lines, statistics.heads, statistics.hits, rejects=statistics.rejects,
                         unread=statistics.unread, notes=statistics.notes, errors=statistics.errors))  # fmt: skip
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
 
 
-def _told(found: Iterable[Delivery], sieve: Sieve, facts: Facts) -> Iterator[tuple[Delivery, int]]:
+def _told(found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock) -> Iterator[tuple[Delivery, int]]:
     for delivery in found:
-        own_s = max(facts.zones_s, key=facts.zones_s.__getitem__, default=0)
-        if sieve.takes(delivery, own_s):
-            offset_s = sieve.offset_s(delivery.first, own_s)
+        first, last = ((time, sieve.offset_s(time, clock.at(time))) for time in (delivery.first, delivery.last))
+        if sieve.takes(delivery, first[1]):
             facts.counted += delivery.hits
-            facts.span((delivery.first, offset_s), (delivery.last, offset_s))
-            yield delivery, offset_s
+            facts.span(first, last)
+            yield delivery, first[1]
+
+
+class _HitsAndClock:
+    """Gathers the hits of stretches by key, and the offsets from UTC that their lines write."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._hits = HitsByKey(rules)
+        self._reader = StretchReader(rules, every_status=True)
+        self._rules = rules
+
+    def read(self, stretch: Stretch) -> tuple[StretchHits, LogClock]:
+        clock, reads, reading = LogClock(), self._reader.reads(stretch), stretch.reading
+        for chunk, read in zip(stretch.chunks, reads, strict=True):
+            rows = read if isinstance(read, ReadLines) else read.other
+            some = [(np.array(rows.positions, np.int64), np.array([hit[0] for hit in rows.hits], np.float64))]
+            if not isinstance(read, ReadLines):
+                some.append((read.positions.astype(np.int64), read.times))
+            for positions, times in some:
+                clock.note(times, line_offsets(chunk, positions, times, read.lines))
+        is_columns = reading.as_columns(stretch.chunks[-1])
+        return stretch_hits(reads, reading.source_id, self._rules, reading.unordered, is_columns), clock
+
+    def packed(self, result: tuple[StretchHits, LogClock]) -> object:
+        return self._hits.packed(result[0]), result[1]
+
+    def unpacked(self, packed: Any) -> tuple[StretchHits, LogClock]:
+        return self._hits.unpacked(packed[0]), packed[1]
 
 
 class _Noting(Readers):
-    """Readers that note the offset from UTC of the first line of each stretch on its way to them."""
+    """Readers that note on the way what lines write beside their times."""
 
-    def __init__(self, readers: Readers, facts: Facts) -> None:
-        self._readers, self._facts = readers, facts
+    def __init__(self, rules: Rules, processes: int, clock: LogClock) -> None:
+        self._processes: Processes[tuple[StretchHits, LogClock]] = Processes(_HitsAndClock(rules), processes)
+        self._clock = clock
 
     def hits(self, stretches: Iterator[Stretch]) -> Iterator[StretchHits]:
-        return self._readers.hits(map(self._noted, stretches))
+        for some, clock in self._processes.hits(stretches):
+            self._clock.add(clock)
+            yield some
 
-    def _noted(self, stretch: Stretch) -> Stretch:
-        chunk = stretch.chunks[0]
-        line = chunk._replace(data=chunk.data[: chunk.data.find(b"\n") + 1 or len(chunk.data)], positions=None)
-        offsets = line_offsets(line, np.array([chunk.position]), 1)
-        self._facts.zones_s[int(offsets[0])] += sum(one.lines for one in stretch.chunks)
-        return stretch
+    def __exit__(self, *error: Any) -> None:
+        self._processes.__exit__(*error)
 
 
-def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts) -> Iterator[Delivery]:
+def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, clock: LogClock) -> Iterator[Delivery]:
     merging = OpenDeliveries(judging.rules, judging.size_of)
     sources: dict[str, int] = {}
     try:
         for table in index_tables(path, HITS.names, facts, inputs.on_progress):
+            clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
             column = table.column("source").chunk(0)
             for number, source in enumerate(texts_of(column)):
                 rows = table.filter(pa.array(column.indices.to_numpy() == number)).combine_chunks()
@@ -139,11 +168,11 @@ def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
     placed: dict[Any, list[PlacedPart]] = {}
     others = np.flatnonzero(is_whole & ~is_plain)
     if len(others):
-        rows = table.take(pa.array(others)).select([*Parsed._fields, "position"]).to_pylist()
+        rows = table.take(pa.array(others)).select([*_FIELDS, "position"]).to_pylist()
         positions = [row["position"] for row in rows]
         place_parts(
             placed,
-            [tuple(row[name] for name in Parsed._fields) for row in rows],
+            [Parsed(**{name: row[name] for name in _FIELDS}) for row in rows],
             map(short_id(source), positions),
             positions,
         )

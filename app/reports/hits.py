@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from app.columns.blocks import Ints, LineColumns
+from app.columns.blocks import Floats, Ints, LineColumns
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
@@ -97,11 +97,11 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def hit_table(
-    read: ReadLines | LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str
+    read: ReadLines | LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
 ) -> tuple[pa.Table, int]:
     """Some fields of the hits of a chunk, and how many numbers of them are too large for 64 bits and stay out.
 
-    `zones_s` gives the offsets from UTC of the lines at some positions.
+    `zones_s` gives the offsets from UTC of the lines at some positions, whose hits have these times.
     """
     if isinstance(read, ReadLines):
         return _of_rows(read, wanted, zones_s, source)
@@ -110,13 +110,15 @@ def hit_table(
     return (pa.concat_tables([columns, rows]) if rows.num_rows else columns), beyond
 
 
-def _of_columns(block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str) -> pa.Table:
+def _of_columns(
+    block: LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+) -> pa.Table:
     count = len(block.times)
     no_range = block.hi < block.lo
     logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
-        "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64)), pa.int32()),
+        "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64), block.times), pa.int32()),
         "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
         "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
         "request": lambda: _text(block.request.codes, [request for request, _ in logged], False),
@@ -163,7 +165,7 @@ def _one_text(text: str, count: int) -> pa.DictionaryArray:
 
 
 def _of_rows(
-    rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints], Ints], source: str
+    rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
 ) -> tuple[pa.Table, int]:
     schema = _schema(wanted)
     if not rows.hits:
@@ -174,7 +176,7 @@ def _of_rows(
         if field.name == "source":
             made.append(_one_text(source, len(rows.hits)))
         elif field.name == "zone_s":
-            made.append(pa.array(zones_s(np.array(rows.positions, np.int64)), pa.int32()))
+            made.append(pa.array(zones_s(np.array(rows.positions, np.int64), np.array(columns["time"])), pa.int32()))
         elif field.name == "position":
             made.append(pa.array(rows.positions, pa.uint64()))
         elif field.type == TEXT:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.columns.blocks import Ints
+from app.columns.blocks import Floats, Ints
 from app.domain.lines import ReadLines
 from app.domain.windows import Rules
 from app.errors import InputError, OutputError
@@ -69,8 +69,8 @@ class _HitsOfLog:
         facts, tables = Facts(), []
         for chunk, read in zip(stretch.chunks, self._reader.reads(stretch), strict=True):
 
-            def zones_s(positions: Ints, chunk: Chunk = chunk, lines: int = read.lines) -> Ints:
-                return line_offsets(chunk, positions, lines)
+            def zones_s(positions: Ints, times: Floats, chunk: Chunk = chunk, lines: int = read.lines) -> Ints:
+                return line_offsets(chunk, positions, times, lines)
 
             rows = read if isinstance(read, ReadLines) else read.other
             table, beyond = hit_table(read, self._wanted, zones_s, stretch.reading.source_id)

@@ -4,51 +4,104 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from app.columns.blocks import Floats, Ints, line_bounds
+from app.domain.byteranges import Ranges, contains, normalise, union
 from app.errors import SettingsError
 from app.sources.files.chunks import Chunk
 
-__all__ = ["ZoneOffsets", "day_number", "line_offsets", "offset_text", "zone_named"]
+__all__ = ["LogClock", "ZoneOffsets", "day_number", "line_offsets", "offset_text", "zone_named"]
 
-_WRITTEN = re.compile(rb":[0-9]{2}(?:[.,][0-9]{1,9})? ?(?:(Z|UTC)|([+-])([0-9]{2}):?([0-9]{2}))(?![0-9])")
+_WRITTEN = re.compile(
+    rb"([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,][0-9]{1,9})?)? ?(?:(Z|UTC)|([+-])([0-9]{2}):?([0-9]{2}))(?![0-9])"
+)
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
 _QUARTER_S = 900
 """No zone changes its offset within a quarter of an hour."""
+_DAY_S = 86400
+_SAME_S = 120
+"""A time of a line that is written twice may differ by this: when it was rounded, or a leap second."""
 
 
-def line_offsets(chunk: Chunk, positions: Ints, lines: int) -> Ints:
-    """Seconds east of UTC that the lines at some positions write; 0 if a line writes none, which is read as UTC.
+def line_offsets(chunk: Chunk, positions: Ints, times: Floats, lines: int) -> Ints:
+    """Seconds east of UTC that the lines at some positions write beside their times; 0 if a line writes none, which is read as UTC.
 
-    `lines`: how many the chunk has.
+    `times`: UTC seconds of the hits there, by which a time in a query or an agent is known to be another one. `lines`: how many the
+    chunk has.
     """
-    first = _WRITTEN.search(chunk.data[: chunk.data.find(b"\n") + 1 or len(chunk.data)])
+    if not len(positions):
+        return np.zeros(0, np.int64)
+    starts, _ = line_bounds(chunk.data)
+    places = starts + chunk.position if chunk.positions is None else np.array(chunk.positions, np.int64)
+    which = np.searchsorted(places, positions)
+    begin = int(starts[which[0]])
+    end = chunk.data.find(b"\n", begin) + 1 or len(chunk.data)
+    first = next((one for one in _WRITTEN.finditer(chunk.data, begin, end) if _is_of(one, float(times[0]))), None)
     # one count of bytes shows nearly always that all lines write the same
     if (
         first is not None
-        and chunk.data.count(first[0][first.start(1 if first[1] else 2) - first.start() :] + b"]") == lines
+        and chunk.data.count(first[0][first.start(4 if first[4] else 5) - first.start() :] + b"]") == lines
     ):
         return np.full(len(positions), _seconds(first), np.int64)
-    starts, _ = line_bounds(chunk.data)
     found = np.zeros(len(starts), np.int64)
+    time_of = np.full(len(starts), np.nan)
+    time_of[which] = times
     seen = -1
     for match in _WRITTEN.finditer(chunk.data):
         line = int(np.searchsorted(starts, match.start(), "right")) - 1
-        if line != seen:  # what a line writes behind its time is something else
+        if line != seen and _is_of(match, time_of[line]):
             found[line], seen = _seconds(match), line
-    places = starts + chunk.position if chunk.positions is None else np.array(chunk.positions, np.int64)
-    offsets: Ints = found[np.searchsorted(places, positions)]
+    offsets: Ints = found[which]
     return offsets
 
 
+def _is_of(found: re.Match[bytes], time: float) -> bool:
+    """Whether it is the time of a hit, on the clock that it names."""
+    clock_s = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3] or 0)
+    away_s = (clock_s - _seconds(found) - time) % _DAY_S
+    return min(away_s, _DAY_S - away_s) <= (_SAME_S if found[3] else _SAME_S + 60)
+
+
 def _seconds(found: re.Match[bytes]) -> int:
-    if found[1]:
+    if found[4]:
         return 0
-    return (int(found[3]) * 3600 + int(found[4]) * 60) * (-1 if found[2] == b"-" else 1)
+    return (int(found[6]) * 3600 + int(found[7]) * 60) * (-1 if found[5] == b"-" else 1)
+
+
+class LogClock:
+    """The offsets from UTC that lines write, by quarters of an hour: on which clock a time in such a log is told."""
+
+    def __init__(self) -> None:
+        self.hits: Counter[int] = Counter()
+        """By offset."""
+        self._quarters: dict[int, Ranges] = {}
+
+    def note(self, times: Floats, offsets: Ints) -> None:
+        """Some hits, and what their lines write."""
+        for offset in np.unique(offsets).tolist():
+            quarters = np.unique(np.floor(times[offsets == offset] / _QUARTER_S)).astype(np.int64).tolist()
+            self._add(offset, int((offsets == offset).sum()), normalise(zip(quarters, quarters, strict=True)))
+
+    def add(self, other: LogClock) -> None:
+        for offset, quarters in other._quarters.items():
+            self._add(offset, other.hits[offset], quarters)
+
+    def _add(self, offset: int, hits: int, quarters: Ranges) -> None:
+        self.hits[offset] += hits
+        self._quarters[offset] = union(self._quarters.get(offset, ()), quarters)
+
+    def at(self, time: float) -> int:
+        """The offset of the lines of this time; of several the commonest one, of none that of the whole log."""
+        if len(self.hits) < 2:
+            return next(iter(self.hits), 0)
+        quarter = math.floor(time / _QUARTER_S)
+        there = [offset for offset, some in self._quarters.items() if contains(some, quarter, quarter)]
+        return max(there or self.hits, key=lambda offset: (self.hits[offset], offset))
 
 
 def offset_text(seconds: int) -> str:

@@ -166,6 +166,31 @@ def test_a_damaged_message_is_refused_with_its_place(topic: str, value: bytes) -
         read_at(topic, At(3, 12, value), KINDS[topic].decode)
 
 
+@pytest.mark.parametrize(
+    "raw_id",
+    [ID.upper(), ID[:-1], ID + "0", ID + "\n", ID[:-2] + "  ", ID[:-1] + "g", ID[:-1] + "é", "", 7, None],
+    ids=[
+        "capitals",
+        "short",
+        "long",
+        "with an end of line",
+        "with spaces",
+        "with a g",
+        "not ASCII",
+        "empty",
+        "a number",
+        "null",
+    ],
+)
+def test_a_hit_whose_raw_id_is_not_32_hex_digits_makes_its_message_a_damaged_one(raw_id: object) -> None:
+    (value,) = encode_tokens(TOKENS)
+    message = json.loads(value)
+    rows = message[2][0][-2]
+    rows.append([raw_id if field == ID else field for field in rows[0]])
+    with pytest.raises(DamagedMessage, match=r"^message 12 of weblogs_tokens/3 is damaged"):
+        read_at("weblogs_tokens", At(3, 12, json.dumps(message).encode()), decode_tokens)
+
+
 def test_a_decoder_of_the_last_form_stands_beside_that_of_the_next() -> None:
     decoders = FormDecoders(
         "a_topic", {1: lambda value: [*json.loads(value)[1:], "old"], 2: lambda value: json.loads(value)[1:]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -105,8 +106,6 @@ def test_a_file_of_hits_gives_the_deliveries_of_its_log(form: str, tmp_path: Pat
 
 
 def test_filters_choose_deliveries_by_their_key_and_the_day_of_their_first_hit(tmp_path: Path) -> None:
-    from datetime import date
-
     path = written(
         tmp_path / "a.log", [*hits(BOT), line(request="GET /b.mp3 HTTP/1.1", at="18/May/2015:23:00:00 -0400")]
     )
@@ -115,3 +114,26 @@ def test_filters_choose_deliveries_by_their_key_and_the_day_of_their_first_hit(t
     some = delivery_questions.files(Deliveries(asked(path, first_day=date(2015, 5, 19), zone="UTC")))
     assert [row[0] for row in some.rows] == ["/b.mp3"]
     assert head(some)["from"] == "2015-05-19"
+
+
+def test_the_day_of_a_delivery_is_that_of_the_clock_that_its_own_lines_write(tmp_path: Path) -> None:
+    days = [
+        ("28/Mar/2020:12:00:00 +0100", "a"),
+        ("28/Mar/2020:12:00:01 +0100", "b"),
+        ("30/Mar/2020:00:30:00 +0200", "c"),
+    ]
+    path = written(tmp_path / "a.log", [line(request=f"GET /{name}.mp3 HTTP/1.1", at=at) for at, name in days])
+    for one, processes in ((path, 0), (path, 2), (index_of(path), 0)):
+        some = asked(one, processes=processes, first_day=date(2020, 3, 30))
+        report = delivery_questions.files(Deliveries(some))
+        assert [row[0] for row in report.rows] == ["/c.mp3"]
+        assert head(report)["period"] == "2020-03-30 00:30:00 +02:00 to 2020-03-30 00:30:00 +02:00"
+        assert head(report)["zone"] == "the log's, line by line: +01:00 in 2 hits, +02:00 in 1 hits"
+
+
+def test_a_file_of_hits_gives_the_deliveries_of_hits_that_columns_do_not_hold(tmp_path: Path) -> None:
+    ranges = ["bytes 0-99/1000", "bytes 100-199/*", ""]
+    lines = [line(status=206, sent=sent, content_range=each) for each in ranges for sent in (100, 2**62, 2**62 + 1)]
+    path = written(tmp_path / "a.log", lines)
+    found = [delivery_questions.files(Deliveries(asked(one))) for one in (path, index_of(path))]
+    assert found[0].rows == found[1].rows and found[0].rows[0][6] > 2**62

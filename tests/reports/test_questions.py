@@ -63,6 +63,15 @@ def test_a_zone_beside_the_time_counts_and_not_one_in_an_agent(tmp_path: Path) -
     assert count(Inputs([str(path)]), Plan(("status",))).facts.zones_s == {0: 1, 7200: 1}
 
 
+def test_a_zone_in_a_query_is_not_that_of_the_line(tmp_path: Path) -> None:
+    heads = ["#Version: 1.0", "#Fields: date time cs-method cs-uri-stem cs-uri-query c-ip sc-status sc-bytes"]
+    queries = ["from=2015-05-17T10:05:03+05:30", "-", "to=23:31Z", "to=2015-05-17T23:30:00-09:00"]
+    lines = [f"2015-05-17 23:30:00 GET /a.mp3 {query} 192.0.2.1 200 100" for query in queries]
+    path = written(tmp_path / "a.log", [*heads, *lines])
+    for one in (path, index_of(path)):
+        assert column(questions.requests(asked(one), "day"), "requests") == {"2015-05-17": 4}
+
+
 def test_hours_without_requests_are_rows_of_a_series(tmp_path: Path) -> None:
     path = written(tmp_path / "a.log", [line(at="18/May/2015:10:00:00 +0000"), line(at="18/May/2015:13:00:00 +0000")])
     assert [row[1] for row in questions.requests(asked(path), "hour").rows] == [1, 0, 0, 1]
@@ -191,10 +200,10 @@ def test_groups_are_added_together_on_the_way_so_that_what_waits_stays_bounded(m
     ]
 
 
-def test_an_index_holds_every_field_of_a_hit_and_names_what_it_is_not() -> None:
+def test_an_index_holds_every_field_of_a_hit_but_the_optional_ones_and_names_what_it_is_not() -> None:
     from app.domain.records import Parsed
 
-    assert set(HITS.names) == {*Parsed._fields, "zone_s", "source", "position"}
+    assert {*HITS.names, "extras"} == {*Parsed._fields, "zone_s", "source", "position"}
 
 
 def test_a_parquet_file_from_elsewhere_is_refused_with_a_sentence(tmp_path: Path) -> None:

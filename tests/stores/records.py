@@ -10,6 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from app.domain.extras import EXTRAS
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.domain.totals import Judged, Totals
 from app.stores.contract import Store
@@ -151,7 +152,7 @@ def hits(draw: st.DrawFn) -> Hit:
         bytes_sent=draw(st.none() | integers),
         total_bytes=draw(st.none() | integers),
         flags=draw(st.integers(0, 3)),
-        extras=draw(st.dictionaries(texts, texts, max_size=3)),
+        extras=draw(st.dictionaries(st.sampled_from(sorted(EXTRAS)), texts, max_size=3)),
         raw_id=raw_ids(source)(position) if given_id is None else given_id.hex(),
         source=source,
         position=position,
