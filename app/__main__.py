@@ -64,7 +64,7 @@ class Lazy(click.Group):
 def main() -> None:
     """Was this file delivered whole? Answers it from access logs.
 
-    The worker itself is started by `faust -A app worker`, one delivery is asked for by `python -m app.client`.
+    `make run` shows it on a sample. Start the worker alone with `faust -A app worker`. Ask about one delivery with `python -m app.client`.
     """
 
 
