@@ -57,6 +57,7 @@ class LineTokenizing:
             counters.lines += found.lines
             counters.hits += found.hits
             self._tell_bad_ids(found.bad_ids)
+            counters.pass_over(found.unread)
             counters.rejects.update(reject.reason for reject in found.rejects)
             counters.watermarks = {
                 tokenizer.names[number]: clock.highest for number, clock in tokenizer.clocks.of.items()

@@ -45,6 +45,7 @@ __all__ = [
     "share_text",
     "size_text",
     "time_text",
+    "unread_notes",
     "usage_lines",
     "verdict_sentence",
     "visible",
@@ -398,6 +399,19 @@ def hints(reasons: Mapping[tuple[str, str | None], int], files: str = "FILE", si
         return []
     cure = _LEARNED_ALREADY if sizes_learned and reason == "size_unknown" else _CURES[reason].format(files=files)
     return [_HINTS[reason], cure]
+
+
+_MOST_NOTES = 8
+
+
+def unread_notes(unread: Mapping[str, int]) -> list[str]:
+    """What was passed over, the commonest first: a sentence with the number of lines."""
+    shown = [
+        f"{sentence} ({count:,} {'line' if count == 1 else 'lines'})"
+        for sentence, count in sorted(unread.items(), key=lambda item: -item[1])[:_MOST_NOTES]
+    ]
+    more = len(unread) - len(shown)
+    return [*shown, f"{more:,} other kinds of columns were not read"] if more else shown
 
 
 def lost_text(group: str, topic: str, partition: int, first: int, last: int) -> str:

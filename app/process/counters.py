@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 __all__ = ["Counters"]
+
+_MOST_SENTENCES = 100
+_OTHERS = "other columns were not read"
 
 
 class Counters:
@@ -21,6 +25,8 @@ class Counters:
         """Reason -> where the last one stood, and why it could not be read."""
         self.bad_ids: Counter[str] = Counter()
         """Messages whose shipper gave them an id that is none, by what is wrong: app.steps.tokenizer.Tokenized."""
+        self.unread: Counter[str] = Counter()
+        """What was passed over in lines that are hits, a sentence each -> how many times; see `pass_over`."""
         self.events: Counter[tuple[str, str]] = Counter()
         """(votes or spend, counted, repeats or bad) -> how many came."""
         self.watermarks: dict[str, float] = {}
@@ -42,6 +48,12 @@ class Counters:
         """One message, or one value of the state, that became a reject."""
         self.foreign[reason] += 1
         self.last_foreign[reason] = detail
+
+    def pass_over(self, unread: Mapping[str, int]) -> None:
+        """What is in no hit. Sentences beyond _MOST_SENTENCES are one: lines may have any number of columns."""
+        for sentence, count in unread.items():
+            is_kept = sentence in self.unread or len(self.unread) < _MOST_SENTENCES
+            self.unread[sentence if is_kept else _OTHERS] += count
 
     def foreign_problems(self) -> list[str]:
         """A sentence for each kind of what was put aside since the start."""

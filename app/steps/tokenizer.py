@@ -65,6 +65,8 @@ class Tokenized(NamedTuple):
     hits: int
     bad_ids: Counter[str]
     """Messages by what is wrong with the id that their shipper gave: empty (it names no line), shared (another line has it)."""
+    unread: Counter[str]
+    """What was passed over in lines that are hits: a sentence, and how many times."""
 
 
 def partition_of(
@@ -116,6 +118,7 @@ class Tokenizer:
         lines = hits = 0
         now = 0.0
         bad_ids: Counter[str] = Counter()
+        unread: Counter[str] = Counter()
         for message in map(unwrapped, messages):
             try:
                 check_form(message)
@@ -132,6 +135,8 @@ class Tokenizer:
             read = self._read(message, origin)
             by_line = read if isinstance(read, ReadLines) else read.other
             lines, hits = lines + read.lines, hits + read.lines - by_line.heads - len(by_line.rejects)
+            for some in (read, by_line)[: 1 + (by_line is not read)]:
+                unread.update(some.unread)
             identify = raw_ids(origin.source)
             rejects += [
                 Reject(
@@ -147,7 +152,7 @@ class Tokenizer:
             ]
             self._spread(message, origin, read, identify, groups)
         tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
-        return Tokenized(tokens, rejects, lines, hits, bad_ids)
+        return Tokenized(tokens, rejects, lines, hits, bad_ids, unread)
 
     def _bad_id(self, message: Lines, origin: Origin) -> str | None:
         """What is wrong with a given id, as far as is remembered; what the message gives does not depend on it."""

@@ -61,6 +61,7 @@ class StatusService(mode.Service):
             lines=counters.lines,
             hits=counters.hits,
             rejects=dict(counters.rejects),
+            unread=dict(counters.unread),
             lines_per_s=self._rate(now),
             lag=self._lag,
             committed_at=self._progress.committed_at,

@@ -112,6 +112,16 @@ async def test_rejects_that_the_store_does_not_keep_are_those_of_the_running_wor
     assert "too_long" in page.text
 
 
+async def test_columns_that_the_worker_did_not_read_are_told_as_the_command_line_does(
+    client: Client, store: Store, status: ToldStatus
+) -> None:
+    await fill(store, pieces([(0, 99)], 100))
+    assert "was not read" not in (await page_of(client, "/")).text
+    status.say(unread={"column 11 was not read: looks like a request time": 1200})
+    page = await page_of(client, "/")
+    assert "Since the worker started: column 11 was not read: looks like a request time (1,200 lines)" in page.text
+
+
 async def test_one_verdict_can_be_asked_for_and_an_unknown_one_is_refused(client: Client, store: Store) -> None:
     await fill(
         store,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.reducing.job import Statistics
+from app.words import unread_notes
 
-__all__ = ["report_lines", "unread_notes"]
-
-_MOST_NOTES = 8
+__all__ = ["report_lines"]
 
 
 def report_lines(statistics: Statistics) -> list[str]:
@@ -23,13 +20,3 @@ def report_lines(statistics: Statistics) -> list[str]:
         ("lines/s", f"{statistics.lines / statistics.seconds:,.0f}" if statistics.seconds > 0 else "-"),
     ]
     return table_lines(told) + [f"note: {note}" for note in (*statistics.notes, *unread_notes(statistics.unread))]
-
-
-def unread_notes(unread: Counter[str]) -> list[str]:
-    """What was passed over, the commonest first: a sentence with the number of lines."""
-    shown = [
-        f"{sentence} ({count:,} {'line' if count == 1 else 'lines'})"
-        for sentence, count in unread.most_common(_MOST_NOTES)
-    ]
-    more = len(unread) - len(shown)
-    return [*shown, f"{more:,} other kinds of columns were not read"] if more else shown

@@ -26,7 +26,7 @@ from app.web.service.answers import ApiError, store_trouble
 from app.web.service.health import lag_by_group, progress_problems
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.web.service.rendering import html_answer
-from app.words import VERDICTS, hints
+from app.words import VERDICTS, hints, unread_notes
 
 __all__ = ["MAX_FOUND_KEYS", "MAX_HITS", "MAX_SOURCES", "NEWEST", "answer_dashboard", "answer_delivery"]
 
@@ -151,6 +151,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         hints=hints(stored.counts.reasons) if stored else [],
         reasons=reason_rows(stored.counts) if stored else [],
         rejects=stored.counts.rejects if stored and stored.counts.rejects else snapshot.rejects,
+        unread=unread_notes(snapshot.unread),
         rejects_since_start=bool(stored and not stored.counts.rejects and snapshot.rejects),
         sources=heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]),
         host=request.host,

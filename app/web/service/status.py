@@ -22,6 +22,8 @@ class Snapshot(NamedTuple):
     hits: int = 0
     rejects: Mapping[str, int] = {}
     """Lines by reject reason."""
+    unread: Mapping[str, int] = {}
+    """What was passed over in lines that are hits, a sentence each -> how many times."""
     lines_per_s: float = 0.0
     """Lines tokenized a second, over the last ten seconds or so."""
     lag: Mapping[LagKey, int] = {}
