@@ -24,6 +24,7 @@ __all__ = [
     "HitFlag",
     "Parsed",
     "Reject",
+    "all_raw_ids",
     "delivery_id",
     "hex_ids",
     "id_of_given",
@@ -240,6 +241,22 @@ def short_id_factors(source: str) -> tuple[int, int]:
     """
     a, b, _, _ = _constants(source)
     return a, b
+
+
+def all_raw_ids(source: str, positions: Iterable[int]) -> list[str]:
+    """What `raw_ids` gives for each of many positions, for a third of the time.
+
+    >>> identify = raw_ids("weblogs/0")
+    >>> all_raw_ids("weblogs/0", [7, 2**64 + 7]) == [identify(7), identify(2**64 + 7)], all_raw_ids("weblogs/0", [])
+    (True, [])
+    """
+    a, b, c, d = _constants(source)
+    # both products in one number, 128 bits apart: neither carries into the other. The bits between them are left out
+    factor, summand, mask = a << 128 | c, b << 128 | d, _MASK_64 << 128 | _MASK_64
+    numbers = [(((at & _MASK_64) * factor + summand) & mask).to_bytes(24, "big") for at in positions]
+    words = array("Q", b"".join(numbers))
+    del words[1::3]
+    return words.tobytes().hex(",", 16).split(",") if words else []
 
 
 def raw_ids(source: str) -> Callable[[int], str]:
