@@ -34,6 +34,7 @@ __all__ = [
     "raw_ids",
     "short_id",
     "short_id_factors",
+    "short_ids",
 ]
 
 REASONS = ("bad_client", "bad_columns", "bad_range", "bad_status", "bad_time", "no_request", "too_long")
@@ -270,6 +271,18 @@ def raw_ids(source: str) -> Callable[[int], str]:
     a, b, c, d = _constants(source)
     # both halves in one number: the low one cannot carry into the high one, because each is masked by itself
     return lambda position: f"{(((a * position + b) & _MASK_64) << 64) | ((c * position + d) & _MASK_64):032x}"
+
+
+def short_ids(raw_ids: Iterable[str]) -> list[int]:
+    """The short ids that raw ids begin with.
+
+    >>> short_ids([raw_ids("weblogs/0")(7)]) == [short_id("weblogs/0")(7)], short_ids([])
+    (True, [])
+    """
+    words = array("Q", bytes.fromhex("".join(raw_ids)))
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words[::2].tolist()
 
 
 def id_of_given(text: str) -> str:
