@@ -24,6 +24,7 @@ __all__ = [
     "HitFlag",
     "Parsed",
     "Reject",
+    "all_raw_ids",
     "delivery_id",
     "hex_ids",
     "id_of_given",
@@ -33,6 +34,7 @@ __all__ = [
     "raw_ids",
     "short_id",
     "short_id_factors",
+    "short_ids",
 ]
 
 REASONS = ("bad_client", "bad_columns", "bad_range", "bad_status", "bad_time", "no_request", "too_long")
@@ -242,6 +244,22 @@ def short_id_factors(source: str) -> tuple[int, int]:
     return a, b
 
 
+def all_raw_ids(source: str, positions: Iterable[int]) -> list[str]:
+    """What `raw_ids` gives for each of many positions, for a third of the time.
+
+    >>> identify = raw_ids("weblogs/0")
+    >>> all_raw_ids("weblogs/0", [7, 2**64 + 7]) == [identify(7), identify(2**64 + 7)], all_raw_ids("weblogs/0", [])
+    (True, [])
+    """
+    a, b, c, d = _constants(source)
+    # both products in one number, 128 bits apart: neither carries into the other. The bits between them are left out
+    factor, summand, mask = a << 128 | c, b << 128 | d, _MASK_64 << 128 | _MASK_64
+    numbers = [(((at & _MASK_64) * factor + summand) & mask).to_bytes(24, "big") for at in positions]
+    words = array("Q", b"".join(numbers))
+    del words[1::3]
+    return words.tobytes().hex(",", 16).split(",") if words else []
+
+
 def raw_ids(source: str) -> Callable[[int], str]:
     """The function from a position in `source` to the 128-bit raw id of the line there, as 32 hex digits.
 
@@ -253,6 +271,18 @@ def raw_ids(source: str) -> Callable[[int], str]:
     a, b, c, d = _constants(source)
     # both halves in one number: the low one cannot carry into the high one, because each is masked by itself
     return lambda position: f"{(((a * position + b) & _MASK_64) << 64) | ((c * position + d) & _MASK_64):032x}"
+
+
+def short_ids(raw_ids: Iterable[str]) -> list[int]:
+    """The short ids that raw ids begin with.
+
+    >>> short_ids([raw_ids("weblogs/0")(7)]) == [short_id("weblogs/0")(7)], short_ids([])
+    (True, [])
+    """
+    words = array("Q", bytes.fromhex("".join(raw_ids)))
+    if sys.byteorder == "little":
+        words.byteswap()
+    return words[::2].tolist()
 
 
 def id_of_given(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from app.domain.entries import Entry
 from app.domain.key_hits import Key, PlacedPart, key_hits, place_parts, take_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, evict
-from app.domain.records import Delivery
+from app.domain.records import Delivery, short_ids
 from app.domain.tallies import Part
 from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
@@ -34,7 +35,7 @@ _DELIVERY_BYTES = 400
 """What a delivery takes in its message beside its texts and lists, about."""
 _ITEM_BYTES = 24
 """And each range, gap and id."""
-_SHORT_ID_DIGITS = 16
+_as_parsed, _raw_id, _position = itemgetter(slice(RAW_ID)), itemgetter(RAW_ID), itemgetter(POSITION)
 _LOST_HITS = "hits of this key that came before are not in its deliveries, and `python -m app repair` merges them again"
 _LOST_CLOCK = "how far this source has come is not known until its next line"
 
@@ -103,10 +104,10 @@ class Merger:
                 rows = [row for row in rows if not clock.was_merged(row[POSITION], row[TIME])]
                 leave_out = None if columns is None else columns.merged_before(clock.position, clock.closed)
             clock.position = max(clock.position, *_ends(group, columns))
-        ids = [int(row[RAW_ID][:_SHORT_ID_DIGITS], 16) for row in rows]
+        ids = short_ids(map(_raw_id, rows))
         if columns is None:
             parts: dict[Key, list[Part]] = {}
-            take_parts(parts, [row[:RAW_ID] for row in rows], ids)
+            take_parts(parts, map(_as_parsed, rows), ids)
             deliveries.merge(key_hits(parts), group.clock, now)
         else:
             placed: dict[Key, list[PlacedPart]] = {}
@@ -280,7 +281,7 @@ def _columns_of(group: HitGroup) -> HitColumns | None:
 def _ends(group: HitGroup, columns: HitColumns | None) -> Iterator[int]:
     """The highest position of the rows, and that of the columns."""
     if group.rows:
-        yield max(row[POSITION] for row in group.rows)
+        yield max(map(_position, group.rows))
     if columns is not None:
         yield columns.end
 

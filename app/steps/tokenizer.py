@@ -6,8 +6,9 @@ What it gives depends on the messages alone: read again after a crash they give 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
@@ -17,7 +18,7 @@ from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long, without_long_lines
-from app.domain.records import FOREIGN, Reject, raw_ids
+from app.domain.records import FOREIGN, Reject, all_raw_ids, raw_ids
 from app.domain.requests import query_rule
 from app.domain.watermarks import Advance, Clocks, source_number
 from app.errors import SettingsError, UnknownForm
@@ -150,7 +151,7 @@ class Tokenizer:
                 )
                 for bad in by_line.rejects
             ]
-            self._spread(message, origin, read, identify, groups)
+            self._spread(message, origin, read, groups)
         tokens = {partition: TokenMessage(now, list(found.values())) for partition, found in groups.items()}
         return Tokenized(tokens, rejects, lines, hits, bad_ids, unread)
 
@@ -264,7 +265,6 @@ class Tokenizer:
         message: Lines,
         origin: Origin,
         read: ReadLines | LineColumns,
-        identify: Callable[[int], str],
         groups: dict[int, dict[str, HitGroup]],
     ) -> None:
         ended, unordered = Headers.END in message.headers, Headers.UNORDERED in message.headers
@@ -276,7 +276,7 @@ class Tokenizer:
 
         source = _SourceGroups(origin, number, known, groups)
         by_line = read if isinstance(read, ReadLines) else read.other
-        for partition, rows in self._rows(by_line, identify).items():
+        for partition, rows in self._rows(by_line, origin.source).items():
             source.group(partition).rows += rows
         if not isinstance(read, ReadLines):
             for partition, block in self._columns(read).items():
@@ -285,20 +285,17 @@ class Tokenizer:
             for partition in range(self._partitions):
                 source.group(partition)
 
-    def _rows(self, read: ReadLines, identify: Callable[[int], str]) -> dict[int, list[tuple[Any, ...]]]:
+    def _rows(self, read: ReadLines, source: str) -> dict[int, list[tuple[Any, ...]]]:
         """Hits that were read line by line, by partition."""
-        rows: dict[int, list[tuple[Any, ...]]] = {}
-        partitions = self._partitions
-        logged = read.logged_requests
-        for index, (hit, position) in enumerate(zip(read.hits, read.positions, strict=True)):
-            raw_id = identify(position)
+        rows: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+        partitions, positions = self._partitions, read.positions
+        ids = all_raw_ids(source, positions)
+        logged: Iterable[str | None] = repeat(None, len(ids))
+        if read.logged_requests:
+            logged = map(read.logged_requests.get, range(len(ids)))
+        for hit, ends in zip(read.hits, zip(ids, positions, logged, strict=True), strict=True):
             ip_address, user_agent, request = hit[KEY_FIELDS]
-            partition = partition_of(ip_address, user_agent, request, raw_id, partitions)
-            row = (*hit, raw_id, position, logged.get(index))
-            if partition in rows:
-                rows[partition].append(row)
-            else:
-                rows[partition] = [row]
+            rows[partition_of(ip_address, user_agent, request, ends[0], partitions)].append(hit + ends)
         return rows
 
     def _columns(self, read: LineColumns) -> dict[int, PackedHits]:
