@@ -330,3 +330,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_user(quoted: str, tmp_path: P
     data = f"\ufeff1,2017-04-01,LIKE,2\n1,2017-04-01,LIKE,{quoted}\n".encode()
     result = likes("-", "--action", "LIKE", "-o", tmp_path / "a.json", data=data)
     assert written_rows(result, tmp_path / "a.json") == [("2", "", 1, 2)]
+
+
+def test_days_behind_the_last_date_are_refused() -> None:
+    result = ask("retention", "-", "--first-action", "A", "--on", "9999-12-30", "--days", 2, data=b"1,9999-12-30,A,\n")
+    assert result.exit_code == 2 and "no date any more" in result.stderr
+    assert ask("retention", "-", "--first-action", "A", "--on", "9999-12-30", "--days", 1, data=b"").exit_code == 0
