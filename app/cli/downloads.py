@@ -159,6 +159,8 @@ def command(
     chosen = frozenset(
         name.strip().lower().lstrip(".") for name in (extensions or ",".join(MEDIA)).split(",") if name.strip()
     )
+    if not chosen:
+        raise click.UsageError(f"--ext {extensions!r} names no extension; write it as in mp3,m4a")
     with failing_in_words():
         if output:
             check_report_ending(output)
@@ -199,10 +201,10 @@ def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[s
     """The command that counts the same, with every choice said, defaults included."""
     asked = plan.asked
     words = ["python", "-m", "app", "downloads", *plan.paths, "--window", asked.window]
-    words += ["--whole"] if asked.seconds is None else ["--seconds", f"{asked.seconds:g}"]
+    words += ["--whole"] if asked.seconds is None else ["--seconds", repr(asked.seconds)]
     words += [
         "--bit-rate",
-        f"{asked.bit_rate_kbit:g}",
+        repr(asked.bit_rate_kbit),
         "--ext",
         ",".join(sorted(asked.extensions)),
         "--by",
@@ -216,7 +218,7 @@ def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[s
         "--data-centres": data_centres,
         "--from": plan.first_day,
         "--to": plan.last_day,
-        "--format": None if ":" in plan.read.format else plan.read.format,
+        "--log-format" if ":" in plan.read.format else "--format": plan.read.format,
         "--bytes": options.bytes,
     }
     return words + [word for name, value in given.items() if value for word in (name, str(value))]

@@ -6,6 +6,7 @@ an event is the one that its time is written with: a zone behind it changes noth
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -177,12 +178,14 @@ def _csv_rows(path: str, account: Account) -> Iterator[_Rows]:
         for chunk in chunks(stream, _CHUNK_BYTES, _MAX_LINE_BYTES):
             data, position = chunk.data, chunk.position
             if position == 0 and not chunk.too_long:
+                if data.startswith(codecs.BOM_UTF8):
+                    data, position = data[len(codecs.BOM_UTF8) :], len(codecs.BOM_UTF8)
                 first, _, rest = data.partition(b"\n")
                 names = csv_fields(decode(first.rstrip(b"\r"))) or []
                 named = columns_named(names, _COLUMNS)
                 if named is not None:
                     order, width, account.heads = named, len(names), account.heads + 1
-                    data, position = rest, len(first) + 1
+                    data, position = rest, position + len(first) + 1
             yield _rows_of(chunk._replace(data=data, position=position), order, width)
             account.on_progress(path, stream.consumed_bytes, stream.size_bytes)
 
@@ -227,7 +230,7 @@ def _by_line(lines: _Lines, order: list[int], width: int) -> _Rows:
     places: list[int] = []
     rejects = []
     for at in range(len(lines)):
-        fields = csv_fields(lines[at][1])
+        fields = csv_fields(lines.text(at))
         if fields is None or len(fields) != width:
             said = "quotes are not in pairs" if fields is None else f"{len(fields)} columns instead of {width}"
             rejects.append(_bad_columns(lines, at, said))
@@ -265,8 +268,12 @@ class _Lines:
         return len(self._cut())
 
     def __getitem__(self, at: int) -> tuple[int, str]:
-        line = self._cut()[at]
-        return self._starts[at], decode(line.rstrip(b"\r\n"))[:KEPT_LINE_CHARS]
+        text = self.text(at)
+        return self._starts[at], text[:KEPT_LINE_CHARS]
+
+    def text(self, at: int) -> str:
+        """The whole line."""
+        return decode(self._cut()[at].rstrip(b"\r\n"))
 
     def without(self, some: Iterator[int]) -> Any:
         """The numbers of the other lines."""

@@ -21,6 +21,7 @@ from app.errors import InputError
 from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
 from app.reducing.readers import Processes
+from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.hits import extension_of, path_of
 from app.reports.zones import ZoneOffsets, day_number, zone_named
@@ -177,7 +178,7 @@ def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
                 with open_source(path, identifier, plan.read) as opened:
                     source = opened.source
                     if source is None or opened.already_sent:
-                        found.notes.append(f"{path}: {'the same lines are in another input' if source else 'no lines'}")
+                        found.notes.append(f"{path}: {SAME_LINES if source else 'no lines'}")
                         continue
                     if source.note:
                         found.notes.append(source.note)

@@ -16,8 +16,9 @@ from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import Input, Source, open_source
 
-__all__ = ["deliveries_of"]
+__all__ = ["SAME_LINES", "deliveries_of"]
 
+SAME_LINES = "the same lines are in another input"
 _SWEEP_HITS = 200_000
 """So many hits between two looks for deliveries that are over; more where more are open, so that looking stays cheap."""
 
@@ -61,6 +62,8 @@ def _merged(
     """Merges an input stretch by stretch; stops after each one."""
     source = opened.source
     if source is None or opened.already_sent:
+        if source is not None:
+            statistics.notes.append(f"{opened.file.shown}: {SAME_LINES}")
         return
     if source.note:
         statistics.notes.append(source.note)

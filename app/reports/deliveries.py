@@ -26,7 +26,7 @@ from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hits import HITS, texts_of
-from app.reports.reading import Inputs, index_tables, is_index
+from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import LogClock, line_offsets
 
 __all__ = ["Judging", "deliveries"]
@@ -49,13 +49,12 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
     Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far.
     """
     clock = LogClock()
-    logs = [path for path in inputs.paths if not is_index(path)]
-    for path in inputs.paths:
-        if path not in logs:
-            yield from _told(_of_index(path, inputs, judging, facts, clock), sieve, facts, clock)
-    if logs:
+    indices = Indices(inputs, facts)
+    for path in indices.paths:
+        yield from _told(_of_index(path, inputs, judging, facts, clock), sieve, facts, clock)
+    if logs := indices.logs:
         statistics = Statistics()
-        with _Noting(judging.rules, inputs.processes, clock) as readers:
+        with _Noting(judging.rules, inputs.processes, clock, indices) as readers:
             job = Job(
                 logs,
                 inputs.read,
@@ -112,14 +111,18 @@ class _HitsAndClock:
 class _Noting(Readers):
     """Readers that note on the way what lines write beside their times."""
 
-    def __init__(self, rules: Rules, processes: int, clock: LogClock) -> None:
+    def __init__(self, rules: Rules, processes: int, clock: LogClock, indices: Indices) -> None:
         self._processes: Processes[tuple[StretchHits, LogClock]] = Processes(_HitsAndClock(rules), processes)
-        self._clock = clock
+        self._clock, self._indices = clock, indices
 
     def hits(self, stretches: Iterator[Stretch]) -> Iterator[StretchHits]:
-        for some, clock in self._processes.hits(stretches):
+        for some, clock in self._processes.hits(map(self._allowed, stretches)):
             self._clock.add(clock)
             yield some
+
+    def _allowed(self, stretch: Stretch) -> Stretch:
+        self._indices.refuse(stretch.reading.source_id)
+        return stretch
 
     def __exit__(self, *error: Any) -> None:
         self._processes.__exit__(*error)

@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from app.domain.windows import Rules
 from app.errors import InputError, OutputError
 from app.output.replacing import Replacement, explained
 from app.reducing.readers import Processes, Work
+from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
@@ -29,13 +31,14 @@ from app.sources.files.chunks import Chunk
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
-__all__ = ["HitPart", "Inputs", "count", "index_tables", "is_index", "write_index"]
+__all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "write_index"]
 
 _STRETCH_BYTES = 4 << 20
 _GROUP_ROWS = 131_072
 _FORM = 1
 _ABOUT = b"weblogs_hits"
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
+_IN_BOTH = "{path}: has lines that are in {other}, too; name one of the two"
 
 
 class Inputs(NamedTuple):
@@ -127,38 +130,87 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
 
     work = PlanWork(plan)
     take(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
-    logs = [path for path in inputs.paths if not is_index(path)]
-    for path in inputs.paths:
-        if path not in logs:
-            try:
-                for table in index_tables(path, plan.columns, facts, inputs.on_progress):
-                    take(work.count(table))
-            except InputError as error:
-                facts.errors.append(str(error))
-    if logs:
-        _read_logs(inputs._replace(paths=logs), _CountedOfLog(plan), take, facts)
+    indices = Indices(inputs, facts)
+    for path in indices.paths:
+        try:
+            for table in index_tables(path, plan.columns, facts, inputs.on_progress):
+                take(work.count(table))
+        except InputError as error:
+            facts.errors.append(str(error))
+    if indices.logs:
+        _read_logs(inputs._replace(paths=indices.logs), _CountedOfLog(plan), take, facts, indices)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
+
+
+class Indices:
+    """The files of hits among some inputs, each with other lines; what has lines of another one is noted in `facts`, and left out."""
+
+    def __init__(self, inputs: Inputs, facts: Facts) -> None:
+        found = [path for path in inputs.paths if is_index(path)]
+        self.logs = [path for path in inputs.paths if path not in found]
+        """The other inputs."""
+        self.paths: list[str] = []
+        self._facts = facts
+        self._of: dict[str, str] = {}
+        seen: dict[str, tuple[frozenset[str], int, int]] = {}
+        for path in found:
+            try:
+                about = _sources_and_size(path) if len(inputs.paths) > 1 else (frozenset[str](), 0, 0)
+            except InputError as error:
+                facts.errors.append(str(error))
+                continue
+            other = next((self._of[source] for source in about[0] if source in self._of), None)
+            if other is None:
+                self.paths.append(path)
+                seen[path] = about
+                self._of.update(dict.fromkeys(about[0], path))
+            elif seen[other] == about:
+                facts.notes.append(f"{path}: {SAME_LINES}")
+            else:
+                facts.errors.append(_IN_BOTH.format(path=path, other=other))
+
+    def refuse(self, source: str, path: str = "a log") -> None:
+        """Raises InputError if a file of hits has lines of this source."""
+        if source in self._of:
+            raise InputError(_IN_BOTH.format(path=path, other=self._of[source]))
+
+
+def _sources_and_size(path: str) -> tuple[frozenset[str], int, int]:
+    """The sources of a file of hits, its lines and its hits. Raises InputError."""
+    with _explained(path), pq.ParquetFile(path) as file:
+        about = _about(path, file)
+        found: set[str] = set()
+        for number in range(file.num_row_groups):
+            found.update(file.read_row_group(number, ["source"], use_threads=False).column(0).unique().to_pylist())
+        return frozenset(found), about.lines, about.hits
+
+
+@contextmanager
+def _explained(path: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # pyarrow's errors are among these
+        raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
 def index_tables(
     path: str, wanted: Sequence[str], facts: Facts, on_progress: Callable[[str, int, int | None], object]
 ) -> Iterator[pa.Table]:
     """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
-    try:
-        with pq.ParquetFile(path) as file:
-            facts.add(_about(path, file))
-            facts.inputs.append(path)
-            size = Path(path).stat().st_size
-            for number in range(file.num_row_groups):
-                yield put_together([file.read_row_group(number, wanted, use_threads=False)])
-                on_progress(path, size * (number + 1) // file.num_row_groups, size)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # pyarrow's errors are among these
-        raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
+    with _explained(path), pq.ParquetFile(path) as file:
+        facts.add(_about(path, file))
+        facts.inputs.append(path)
+        size = Path(path).stat().st_size
+        for number in range(file.num_row_groups):
+            yield put_together([file.read_row_group(number, wanted, use_threads=False)])
+            on_progress(path, size * (number + 1) // file.num_row_groups, size)
 
 
-def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts) -> None:
+def _read_logs(
+    inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts, indices: Indices | None = None
+) -> None:
     identifier = Identifier()
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
     options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
@@ -169,10 +221,10 @@ def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], fac
                     facts.inputs.append(opened.file.shown)
                     source = opened.source
                     if source is None or opened.already_sent:
-                        facts.notes.append(
-                            f"{opened.file.shown}: {'the same lines are in another input' if source else 'no lines'}"
-                        )
+                        facts.notes.append(f"{opened.file.shown}: {SAME_LINES if source else 'no lines'}")
                         continue
+                    if indices is not None:
+                        indices.refuse(source.id, opened.file.shown)
                     if source.note:
                         facts.notes.append(source.note)
                     reading = Reading(source.id, source.format.name, source.format_options, time.time(), False, 0)

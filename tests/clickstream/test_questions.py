@@ -315,3 +315,24 @@ def test_titles_may_have_line_ends_and_columns_in_any_order(tmp_path: Path) -> N
     (tmp_path / "a.csv").write_text('\ufeffTitle,ID\r\n"two\nlines",111112\r\nlater,111112\r\n')
     result = likes(CLICKSTREAM, "--titles", tmp_path / "a.csv", "-o", tmp_path / "o.json")
     assert [row[1] for row in written_rows(result, tmp_path / "o.json")] == ["", "two\nlines", ""]
+
+
+def test_a_long_row_is_read_to_its_end_beside_quotes(tmp_path: Path) -> None:
+    long = "x" * 5000
+    rows = [f'1,2017-04-01,LIKE,"{long}A"', f"2,2017-04-01,LIKE,{long}B", f"3,2017-04-01,LIKE,{long}A"]
+    result = likes("-", "--action", "LIKE", "-o", tmp_path / "a.json", data="\n".join(rows).encode())
+    assert result.exit_code == 0 and head_of(tmp_path / "a.json")["rejects"] == 0
+    assert written_rows(result, tmp_path / "a.json") == [(f"{long}A", "", 2, 2), (f"{long}B", "", 1, 1)]
+
+
+@pytest.mark.parametrize("quoted", ["2", '"2"'])
+def test_a_byte_order_mark_is_no_part_of_the_first_user(quoted: str, tmp_path: Path) -> None:
+    data = f"\ufeff1,2017-04-01,LIKE,2\n1,2017-04-01,LIKE,{quoted}\n".encode()
+    result = likes("-", "--action", "LIKE", "-o", tmp_path / "a.json", data=data)
+    assert written_rows(result, tmp_path / "a.json") == [("2", "", 1, 2)]
+
+
+def test_days_behind_the_last_date_are_refused() -> None:
+    result = ask("retention", "-", "--first-action", "A", "--on", "9999-12-30", "--days", 2, data=b"1,9999-12-30,A,\n")
+    assert result.exit_code == 2 and "no date any more" in result.stderr
+    assert ask("retention", "-", "--first-action", "A", "--on", "9999-12-30", "--days", 1, data=b"").exit_code == 0

@@ -214,6 +214,26 @@ def test_a_certificate_is_computed_again_bit_for_bit_by_its_own_command(
     assert Path("again.json").read_bytes() != first
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        ("--log-format", '%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-agent}i"'),
+        ("--seconds", "60.623456789", "--bit-rate", "128.12345678"),
+        ("--seconds", "12345678.9"),
+    ],
+)
+def test_the_command_of_a_certificate_has_the_format_and_all_digits(choice: tuple[str, ...], tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text(
+        '192.0.2.1 - - [28/Mar/2020:12:00:00 +0100] "GET /a.mp3 HTTP/1.1" 200 971000 "-" "AppleCoreMedia/1.0"\n'
+    )
+    first, again = tmp_path / "c.json", tmp_path / "again.json"
+    assert downloads(log, *choice, "--certify", first).exit_code == 0
+    command = shlex.split(json.loads(first.read_text())["command"])
+    assert downloads(*command[4:], "--certify", again).exit_code == 0
+    assert again.read_bytes() == first.read_bytes()
+
+
 def test_the_clock_decides_nothing(tmp_path: Path) -> None:
     log = log_of(tmp_path, line().replace("2020-", "2099-"))
     assert counted([log], "day").downloads == 1
@@ -263,6 +283,7 @@ def test_episodes_are_read_with_what_is_not_known_left_empty(tmp_path: Path) -> 
         (["--left-out", "x.csv"], "ends with .tsv"),
         (["-o", "x.doc"], "ends with"),
         (["--from", "2020-10-06", "--to", "2020-10-05"], "is before --from"),
+        (["--ext", ","], "names no extension"),
         (["--data-centres", "/nosuch/list"], "cannot be read"),
     ],
 )

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from app.errors import SettingsError
-from app.reports import questions
+from app.reports import delivery_questions, questions
 from app.reports.counting import GroupSums, Plan
+from app.reports.delivery_questions import Deliveries
 from app.reports.filters import Filters, Sieve
 from app.reports.hits import HITS
-from app.reports.reading import Inputs, count
+from app.reports.reading import Inputs, count, write_index
 from tests.domain.formats.test_cdn_tsv import LINES as CDN_LINES
 from tests.reports.logs import asked, column, head, index_of, line, total, written
 
@@ -149,8 +150,9 @@ def test_sums_of_bytes_are_exact_beyond_64_bits_and_larger_numbers_are_told(tmp_
 
 def test_the_same_lines_twice_are_counted_once_and_told(tmp_path: Path) -> None:
     lines = [line(at=f"18/May/2015:10:00:{second:02} +0000") for second in range(30)]
-    report = questions.hosts(asked(written(tmp_path / "a.log", lines), written(tmp_path / "b.log", lines)))
-    assert total(report, "requests") == 30 and "in another input" in head(report)["note"]
+    some = asked(written(tmp_path / "a.log", lines), written(tmp_path / "b.log", lines))
+    for report in (questions.hosts(some), delivery_questions.files(Deliveries(some))):
+        assert head(report)["hits"] == 30 and "in another input" in head(report)["note"]
 
 
 def test_a_log_and_files_of_hits_are_counted_together(tmp_path: Path) -> None:
@@ -240,3 +242,29 @@ def test_a_file_of_hits_whose_metadata_are_damaged_is_refused_with_a_sentence(tm
         errors: list[str] = []
         count(Inputs([str(path)], errors=errors), Plan(("status",)))
         assert len(errors) == 1 and "write it again with `report index`" in errors[0]
+
+
+def test_lines_that_two_files_of_hits_or_a_log_beside_one_have_are_counted_once_and_told(tmp_path: Path) -> None:
+    lines = [line(f"10.0.0.{at % 5}", f"GET /{at % 3}.mp3 HTTP/1.1") for at in range(40)]
+    path = written(tmp_path / "a.log", lines)
+    index = index_of(path)
+    copy, grown = tmp_path / "copy.parquet", tmp_path / "grown.parquet"
+    copy.write_bytes(index.read_bytes())
+    write_index(Inputs([str(written(tmp_path / "b.log", [*lines, line()]))]), grown)
+    for inputs, said in (
+        ((index, index), ""),
+        ((index, copy), ""),
+        ((index, path), "a.parquet"),
+        ((index, grown), "a.parquet"),
+    ):
+        errors: list[str] = []
+        some = asked(*inputs)
+        some = some._replace(inputs=some.inputs._replace(errors=errors))
+        found = [questions.hosts(some), delivery_questions.files(Deliveries(some))]
+        for report in found:
+            assert (head(report)["lines"], head(report)["hits"], head(report)["hits counted here"]) == (40, 40, 40), (
+                inputs
+            )
+        assert [said in error and "name one of the two" in error for error in errors] == ([True, True] if said else [])
+        notes = [value for name, value in found[1].head if name == "note" and "in another input" in str(value)]
+        assert len(notes) == (not said)

@@ -47,6 +47,8 @@ def command(
     """
     from app.clickstream.questions import Retention
 
+    if (date.max - day).days < days:
+        raise click.UsageError(f"{days} days after {day} there is no date any more; name fewer --days")
     with read(files, debug, quiet) as (account, events), Retention(first_action, day, days) as retention:
         for some in events:
             retention.take(some)
