@@ -24,7 +24,7 @@ from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
-from app.reports.hits import HITS, texts_of
+from app.reports.hits import PLAIN_NAMES, texts_of
 from app.reports.reading import Inputs, index_tables, is_index
 from app.reports.zones import line_offsets
 
@@ -101,7 +101,7 @@ def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts) -> Iter
     merging = OpenDeliveries(judging.rules, judging.size_of)
     sources: dict[str, int] = {}
     try:
-        for table in index_tables(path, HITS.names, facts, inputs.on_progress):
+        for table in index_tables(path, PLAIN_NAMES, facts, inputs.on_progress):
             column = table.column("source").chunk(0)
             for number, source in enumerate(texts_of(column)):
                 rows = table.filter(pa.array(column.indices.to_numpy() == number)).combine_chunks()
@@ -139,11 +139,12 @@ def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
     placed: dict[Any, list[PlacedPart]] = {}
     others = np.flatnonzero(is_whole & ~is_plain)
     if len(others):
-        rows = table.take(pa.array(others)).select([*Parsed._fields, "position"]).to_pylist()
+        fields = [name for name in Parsed._fields if name in PLAIN_NAMES]
+        rows = table.take(pa.array(others)).select([*fields, "position"]).to_pylist()
         positions = [row["position"] for row in rows]
         place_parts(
             placed,
-            [tuple(row[name] for name in Parsed._fields) for row in rows],
+            [tuple(row[name] for name in fields) for row in rows],
             map(short_id(source), positions),
             positions,
         )

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Ints, LineColumns
+from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "TEXT", "extension_of", "hit_table", "mapped", "path_of", "put_together", "texts_of"]
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "extension_of", "hit_table", "mapped", "path_of", "put_together", "texts_of"]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -38,9 +39,13 @@ HITS = pa.schema(
         ("flags", pa.int16()),
         ("source", TEXT),
         ("position", pa.uint64()),
+        *((name, TEXT) for name in EXTRAS),
     ]
 )
-"""The fields of a hit, as docs/reference/records.md names them, and `zone_s`, the offset from UTC that its line writes."""
+"""The fields of a hit, as docs/reference/records.md names them, the optional ones as columns of their own, and `zone_s`, the
+offset from UTC that its line writes."""
+PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
+"""All but the optional fields."""
 _BEYOND = 1 << 63
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
@@ -129,8 +134,15 @@ def _of_columns(block: LineColumns, wanted: Sequence[str], zones_s: Callable[[In
         "flags": lambda: pa.array(np.zeros(count, np.int16) if block.flags is None else block.flags.astype(np.int16)),
         "source": lambda: _one_text(source, count),
         "position": lambda: pa.array(block.positions),
+        **{name: partial(_optional, block, name) for name in EXTRAS},
     }
     return pa.Table.from_arrays([made[name]() for name in wanted], schema=_schema(wanted))
+
+
+def _optional(block: LineColumns, name: str) -> pa.DictionaryArray:
+    if block.extras is None:
+        return _text(np.zeros(len(block.times), np.int32), [None], False)
+    return _text(block.extras.codes, [extras.get(name) for extras in block.extras.all_extras], False)
 
 
 def _schema(wanted: Sequence[str]) -> pa.Schema:
@@ -177,6 +189,8 @@ def _of_rows(
             made.append(pa.array(zones_s(np.array(rows.positions, np.int64)), pa.int32()))
         elif field.name == "position":
             made.append(pa.array(rows.positions, pa.uint64()))
+        elif field.name in EXTRAS:
+            made.append(_strings([extras.get(field.name) for extras in columns["extras"]]).dictionary_encode())
         elif field.type == TEXT:
             made.append(_strings(columns[field.name]).dictionary_encode())
         elif field.type == pa.int64():

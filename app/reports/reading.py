@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.columns.blocks import Ints
+from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.lines import ReadLines
 from app.domain.windows import Rules
 from app.errors import InputError, OutputError
@@ -22,7 +23,7 @@ from app.reducing.readers import Processes, Work
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
-from app.reports.hits import HITS, hit_table, put_together
+from app.reports.hits import HITS, PLAIN_NAMES, hit_table, put_together
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
@@ -33,7 +34,8 @@ __all__ = ["HitPart", "Inputs", "count", "index_tables", "is_index", "write_inde
 
 _STRETCH_BYTES = 4 << 20
 _GROUP_ROWS = 131_072
-_FORM = 1
+_FORM = 2
+"""Files of form 1 hold no optional fields."""
 _ABOUT = b"weblogs_hits"
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
 
@@ -136,7 +138,8 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
             except InputError as error:
                 facts.errors.append(str(error))
     if logs:
-        _read_logs(inputs._replace(paths=logs), _CountedOfLog(plan), take, facts)
+        fields = ",".join(name for name in plan.columns if name in EXTRAS)
+        _read_logs(inputs._replace(paths=logs), _CountedOfLog(plan), take, facts, fields)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
@@ -148,7 +151,7 @@ def index_tables(
     """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
     try:
         with pq.ParquetFile(path) as file:
-            facts.add(_about(path, file))
+            facts.add(_about(path, file, wanted))
             facts.inputs.append(path)
             size = Path(path).stat().st_size
             for number in range(file.num_row_groups):
@@ -158,10 +161,14 @@ def index_tables(
         raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
-def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts) -> None:
+def _read_logs(inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts, fields: str) -> None:
+    """`fields`: the optional fields that hits get."""
     identifier = Identifier()
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
-    options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
+    options = inputs.read._replace(
+        chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES),
+        format_options=inputs.read.format_options._replace(fields=fields),
+    )
     with Processes(work, inputs.processes) as processes:
         for path in inputs.paths:
             try:
@@ -192,15 +199,17 @@ def is_index(path: str) -> bool:
         return False
 
 
-def write_index(inputs: Inputs, path: Path) -> Facts:
+def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> Facts:
     """Writes the hits of some logs to a Parquet file, by row groups; returns what was read. Raises OutputError, InputError.
 
-    The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
+    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
     """
+    wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
+    schema = pa.schema([HITS.field(name) for name in wanted])
     facts = Facts()
     replacement = Replacement(path)
     try:
-        with explained(path), pq.ParquetWriter(str(replacement.path), HITS, compression="zstd") as writer:
+        with explained(path), pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer:
             pending: list[pa.Table] = []
 
             def flush() -> None:
@@ -214,7 +223,7 @@ def write_index(inputs: Inputs, path: Path) -> Facts:
                 if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
                     flush()
 
-            _read_logs(inputs, _HitsOfLog(HITS.names), take, facts)
+            _read_logs(inputs, _HitsOfLog(wanted), take, facts, fields)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
             flush()
@@ -243,15 +252,21 @@ def _as_json(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _about(path: str, file: pq.ParquetFile) -> Facts:
-    """What the metadata tell. Raises InputError if the file is another one."""
+def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
+    """What the metadata tell. Raises InputError if the file is another one, or lacks an optional field that is wanted."""
     told = (file.metadata.metadata or {}).get(_ABOUT)
     if told is None:
         raise InputError(_NO_INDEX.format(path=path))
     about = json.loads(told)
-    if about.get("form") != _FORM:
+    if about.get("form") not in (1, _FORM):
         raise InputError(
             f"{path}: has form {about.get('form')!s:.20}; this program knows form {_FORM}; write it again with `report index`"
+        )
+    kept = file.schema_arrow.names
+    lacking = ", ".join(name for name in wanted if name in EXTRAS and name not in kept)
+    if lacking:
+        raise InputError(
+            f"{path}: was written without {lacking}; write it again with `report index`, and name it in WEBLOGS_FIELDS"
         )
     return Facts(
         lines=about["lines"],

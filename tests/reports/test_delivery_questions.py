@@ -115,3 +115,10 @@ def test_filters_choose_deliveries_by_their_key_and_the_day_of_their_first_hit(t
     some = delivery_questions.files(Deliveries(asked(path, first_day=date(2015, 5, 19), zone="UTC")))
     assert [row[0] for row in some.rows] == ["/b.mp3"]
     assert head(some)["from"] == "2015-05-19"
+
+
+def test_hits_that_no_column_holds_come_from_a_file_of_hits_too(tmp_path: Path) -> None:
+    huge = line(request="GET /huge.mp4 HTTP/1.1", status=206, sent=10, content_range=f"bytes 0-9/{10**17}")
+    path = written(tmp_path / "a.log", [*hits(), huge])
+    rows = [delivery_questions.files(Deliveries(asked(one))).rows for one in (path, index_of(path))]
+    assert rows[0] == rows[1] and ("/huge.mp4", 1, 0, 1, 0, 0.0, 10, 10) in rows[0]

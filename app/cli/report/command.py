@@ -10,6 +10,7 @@ import click
 from app.cli.reduce.command import failing_in_words
 from app.cli.report.options import judging_options, late_progress, log_options, report_command, said_errors
 from app.errors import OutputError
+from app.settings import settings
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
@@ -42,7 +43,7 @@ def index(inputs: Any, output: Path, quiet: bool) -> None:
             raise OutputError(f"{output}: name a file that ends with .parquet")
     with failing_in_words(output_code=1):
         with late_progress(quiet) as on_progress:
-            facts = write_index(inputs._replace(on_progress=on_progress), output)
+            facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
         if not quiet:
             click.echo(
                 f"{facts.hits:,} hits of {facts.lines:,} lines in {output}; {facts.rejects.total():,} rejects are only counted"
