@@ -15,7 +15,7 @@ from app.reports.deliveries import Judging, deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hits import path_of
-from app.reports.questions import TIES, Asked
+from app.reports.questions import TIES, Asked, share
 from app.words import VERDICTS, reason_label, reason_text
 
 __all__ = ["Deliveries", "curve", "files", "heat", "waste", "why"]
@@ -69,10 +69,6 @@ def _wasted(delivery: Delivery) -> tuple[int, int]:
     return 0, max(0, sent - delivery.covered_bytes) if delivery.verdict == "complete" else 0
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
 class _File:
     __slots__ = ("covered", "sent", "verdicts", "wasted")
 
@@ -83,7 +79,7 @@ class _File:
     def row(self, name: str | None) -> tuple[Any, ...]:
         total, whole, partial = self.verdicts.total(), self.verdicts["complete"], self.verdicts["partial"]
         unknown = total - whole - partial
-        return name, total, whole, partial, unknown, _share(whole, whole + partial), self.sent, self.wasted
+        return name, total, whole, partial, unknown, share(whole, whole + partial), self.sent, self.wasted
 
 
 def files(question: Deliveries) -> Report:
@@ -119,7 +115,7 @@ def why(question: Deliveries) -> Report:
         judged[verdict, reason] += count
     order = ["unknown", *(verdict for verdict in VERDICTS if verdict != "unknown")]
     rows = [
-        (verdict, reason_label(reason) if reason else None, count, _share(count, judged.total()), reason_text(verdict, reason))
+        (verdict, reason_label(reason) if reason else None, count, share(count, judged.total()), reason_text(verdict, reason))
         for (verdict, reason), count in sorted(judged.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1], entry[0][1] or ""))
     ]  # fmt: skip
     return _report(
@@ -146,7 +142,7 @@ def curve(question: Deliveries, path: str | None) -> Report:
     return _report(
         question, facts, "curve", f"How far deliveries of {path or 'all files'} came",
         (Column("reached", "text"), Column("deliveries"), Column("share", "share"), Column("furthest"), Column("furthest_share", "share")),
-        [(f"{step} %", covered[step], _share(covered[step], total), furthest[step], _share(furthest[step], total)) for step in _STEPS],
+        [(f"{step} %", covered[step], share(covered[step], total), furthest[step], share(furthest[step], total)) for step in _STEPS],
         [
             "A delivery reached a share of the file if the bytes that arrived cover so much of it, wherever they are.",
             "By the furthest byte, it reached what lies before the last byte that arrived, whatever is missing.", _SIZE,
@@ -217,9 +213,9 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
             number[kind] += part > 0
     wasted = sum(sent.values())
     columns = [Column("waste", "text"), Column("bytes", "bytes"), Column("share", "share"), Column("deliveries")]
-    rows: list[tuple[Any, ...]] = [(kind, sent[kind], _share(sent[kind], total), number[kind]) for kind in kinds]
+    rows: list[tuple[Any, ...]] = [(kind, sent[kind], share(sent[kind], total), number[kind]) for kind in kinds]
     totals: list[tuple[str, Cell]] = [
-        ("sent bytes", total), ("wasted bytes", wasted), ("share wasted", _share(wasted, total)),
+        ("sent bytes", total), ("wasted bytes", wasted), ("share wasted", share(wasted, total)),
         ("bytes of unknown deliveries", unknown),
     ]  # fmt: skip
     if price_per_gb is not None:

@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "extension_of", "hit_table", "mapped", "path_of", "put_together", "texts_of"]
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -48,6 +48,7 @@ PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
 _BEYOND = 1 << 63
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
 
 
@@ -81,6 +82,34 @@ def extension_of(request: str | None) -> str | None:
     path = path_of(request)
     found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
     return found[1].lower() if found else None
+
+
+def host_of_referer(referer: str) -> str:
+    """The host of a page, in lower case, without its port; empty if the referer names none.
+
+    >>> host_of_referer("https://WWW.Example.com:8080/a?b"), host_of_referer("http://[2001:db8::1]/"), host_of_referer("a.html")
+    ('www.example.com', '[2001:db8::1]', '')
+    """
+    found = _HOST.match(referer)
+    return found[1].rstrip(".").lower() if found else ""
+
+
+def host_of_authority(authority: str) -> str:
+    """The host of a virtual host.
+
+    >>> host_of_authority("Example.com:443")
+    'example.com'
+    """
+    return host_of_referer(f"//{authority}")
+
+
+def duration_of(seconds: str) -> str:
+    """A time to three significant digits, so that there are few of them.
+
+    >>> duration_of("0.123456"), duration_of("75.04"), duration_of("1234")
+    ('0.123', '75', '1.23e+03')
+    """
+    return f"{float(seconds):.3g}"
 
 
 def texts_of(column: pa.DictionaryArray) -> list[str]:

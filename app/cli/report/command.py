@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.reduce.command import failing_in_words
-from app.cli.report.options import judging_options, late_progress, log_options, report_command, said_errors
+from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
 from app.errors import OutputError
 from app.settings import settings
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _BY = ("hour", "day", "status", "method", "extension")
+_LATENCY_BY = ("path", "status", "hour")
 
 
 @click.group("report", context_settings={"help_option_names": ["-h", "--help"]})
@@ -123,6 +124,38 @@ def not_found(asked: Asked) -> Report:
     from app.reports import questions
 
     return questions.not_found(asked)
+
+
+@command.command("referers")
+@report_command
+@own_option
+def referers(asked: Asked, own: tuple[str, ...]) -> Report:
+    """The hosts whose pages led to the files."""
+    from app.reports import field_questions
+
+    return field_questions.referers(asked, own)
+
+
+@command.command("hotlinks")
+@report_command
+@own_option
+def hotlinks(asked: Asked, own: tuple[str, ...]) -> Report:
+    """Images, sound and films that pages of other hosts load."""
+    from app.reports import field_questions
+
+    return field_questions.hotlinks(asked, own)
+
+
+@command.command("latency")
+@report_command
+@click.option(
+    "--by", type=click.Choice(_LATENCY_BY), default="path", show_default=True, help="What requests are put together by."
+)
+def latency(asked: Asked, by: str) -> Report:
+    """How long responses took: p50, p95 and p99. If no line tells it, the exit code is 5."""
+    from app.reports import field_questions
+
+    return field_questions.latency(asked, by)
 
 
 @command.command("visitors")
