@@ -24,6 +24,7 @@ from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
+from app.reports.hit_order import HitOrder
 from app.reports.hits import PLAIN_NAMES, texts_of
 from app.reports.reading import Inputs, index_tables, is_index
 from app.reports.zones import line_offsets
@@ -41,15 +42,17 @@ class Judging(NamedTuple):
     size_of: SizeOf = no_sizes
 
 
-def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> Iterator[tuple[Delivery, int]]:
+def deliveries(
+    inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts, order: HitOrder | None = None
+) -> Iterator[tuple[Delivery, int]]:
     """Every delivery that is asked for, with the offset from UTC that its log writes; `facts` is complete after the last one.
 
-    The offset is the commonest of the lines read so far: a delivery is told on one clock.
+    The offset is the commonest of the lines read so far: a delivery is told on one clock. `order` is turned to each delivery.
     """
     logs = [path for path in inputs.paths if not is_index(path)]
     for path in inputs.paths:
         if path not in logs:
-            yield from _told(_of_index(path, inputs, judging, facts), sieve, facts)
+            yield from _told(_of_index(path, inputs, judging, facts, order), sieve, facts, order)
     if logs:
         statistics = Statistics()
         with Readers(judging.rules, inputs.processes) as readers:
@@ -61,8 +64,9 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
                 size_of=judging.size_of,
                 on_progress=inputs.on_progress,
                 columns_from_bytes=0,
+                on_group=None if order is None else order.note,
             )
-            yield from _told(deliveries_of(job, statistics, noting), sieve, facts)
+            yield from _told(deliveries_of(job, statistics, noting), sieve, facts, order)
         facts.inputs += logs
         facts.add(Facts(statistics.lines, statistics.heads, statistics.hits, rejects=statistics.rejects,
                         unread=statistics.unread, notes=statistics.notes, errors=statistics.errors))  # fmt: skip
@@ -70,8 +74,12 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
         inputs.errors.extend(facts.errors)
 
 
-def _told(found: Iterable[Delivery], sieve: Sieve, facts: Facts) -> Iterator[tuple[Delivery, int]]:
+def _told(
+    found: Iterable[Delivery], sieve: Sieve, facts: Facts, order: HitOrder | None
+) -> Iterator[tuple[Delivery, int]]:
     for delivery in found:
+        if order is not None:
+            order.turn_to(delivery)
         own_s = max(facts.zones_s, key=facts.zones_s.__getitem__, default=0)
         if sieve.takes(delivery, own_s):
             offset_s = sieve.offset_s(delivery.first, own_s)
@@ -97,7 +105,7 @@ class _Noting(Readers):
         return stretch
 
 
-def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts) -> Iterator[Delivery]:
+def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, order: HitOrder | None) -> Iterator[Delivery]:
     merging = OpenDeliveries(judging.rules, judging.size_of)
     sources: dict[str, int] = {}
     try:
@@ -110,7 +118,8 @@ def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts) -> Iter
                         for other in sources.values():  # the rows stand in the order of the sources
                             merging.clocks.observe(other, Advance(ended=True), 0.0)
                         sources[source] = source_number(source)
-                    merging.merge(_by_key(rows, source, judging.rules), sources[source])
+                    groups = _by_key(rows, source, judging.rules)
+                    merging.merge(groups if order is None else map(order.note, groups), sources[source])
                     times = rows.column("time").to_numpy()
                     disorder_s = float((np.maximum.accumulate(times) - times).max())
                     advance = Advance(float(times.min()), float(times.max()), disorder_s, False, False)

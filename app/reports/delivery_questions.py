@@ -14,11 +14,12 @@ from app.reports.crawlers import crawler_of, list_version
 from app.reports.deliveries import Judging, deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
+from app.reports.hit_order import CLASSES, HitOrder, class_of
 from app.reports.hits import path_of
 from app.reports.questions import TIES, Asked, share
 from app.words import VERDICTS, reason_label, reason_text
 
-__all__ = ["Deliveries", "curve", "files", "heat", "waste", "why"]
+__all__ = ["Deliveries", "classes", "curve", "files", "heat", "waste", "why"]
 
 _DELIVERY = "A delivery is one file going to one client in one window, as `reduce` cuts and judges it."
 _WHOLE = "Whole is a delivery of which no byte is known to be missing, partial one that lacks bytes, unknown one of which the log does not say."
@@ -122,6 +123,32 @@ def why(question: Deliveries) -> Report:
         question, facts, "why", "Why the log does not say",
         (Column("verdict", "text"), Column("reason", "text"), Column("deliveries"), Column("share", "share"), Column("meaning", "text")),
         rows[: question.asked.top], [_WHOLE], totals=[("deliveries", judged.total())], drawn="deliveries",
+    )  # fmt: skip
+
+
+def classes(question: Deliveries) -> Report:
+    """Deliveries by how clients fetched them: one of CLASSES."""
+    asked, facts, order = question.asked, Facts(), HitOrder()
+    found: dict[str, list[int]] = {name: [0, 0, 0, 0] for name in CLASSES}
+    for delivery, _ in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts, order):
+        of = found[class_of(delivery, order.ranges)]
+        for at, value in enumerate((1, delivery.hits, _sent(delivery), delivery.verdict == "complete")):
+            of[at] += value
+    total = sum(of[0] for of in found.values())
+    rows = [
+        (name, number, share(number, total), hits, whole, sent) for name, (number, hits, sent, whole) in found.items()
+    ]
+    return _report(
+        question, facts, "classes", "How clients fetched files",
+        (Column("class", "text"), Column("deliveries"), Column("share", "share"), Column("requests"), Column("whole"), Column("sent_bytes", "bytes")),
+        sorted(rows, key=lambda row: (-row[1], row[0]))[: asked.top],
+        [
+            "A delivery has one class, by the order in which its requests stand in the log, by time. A crawler's has no other.",
+            *(f"{name[0].upper()}{name[1:]}: {rule}." for name, rule in CLASSES.items()),
+            "Beside longer requests a probe is passed over, and so is a request that brought nothing.",
+            "Servers log a request when it ends: segments that were fetched at once and ended in order look resumed.", _WHOLE, _SENT,
+        ],
+        [list_version()], totals=[("deliveries", total)], drawn="deliveries",
     )  # fmt: skip
 
 

@@ -187,6 +187,16 @@ def why(question: Deliveries) -> Report:
     return delivery_questions.why(question)
 
 
+@command.command("classes")
+@report_command
+@judging_options
+def classes(question: Deliveries) -> Report:
+    """How clients fetched files: at once, resumed, in parallel segments, by a player with seeks, as a probe."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.classes(question)
+
+
 _OF = click.option(
     "--of", "path", metavar="PATH", help="The file that was delivered, as /film.mp4.  [default: all files]"
 )
