@@ -3,7 +3,8 @@
 WeblogsError
 ├── SettingsError        a setting has a bad value
 ├── InputError           a file or stream cannot be read as asked
-│   └── UnknownFormat    no such log format, or none fits
+│   ├── UnknownFormat    no such log format, or none fits
+│   └── NotLogged        no line has the field that a question is about
 ├── OutputError          a result cannot be written
 ├── LogError             the embedded log cannot do what was asked
 │   ├── LogFull          it holds as much as it may: producers wait
@@ -31,6 +32,7 @@ __all__ = [
     "LogFull",
     "LogLocked",
     "LogUnreachable",
+    "NotLogged",
     "OutputError",
     "SettingsError",
     "StoreError",
@@ -87,6 +89,10 @@ class InputError(WeblogsError):
 
 class UnknownFormat(InputError):
     """No log format has this name, or none fits the first lines."""
+
+
+class NotLogged(InputError):
+    """No line has the field that a question is about: the log does not tell. A command ends with 5."""
 
 
 class OutputError(WeblogsError):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from app.columns.blocks import Floats
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
-from app.reports.hits import extension_of, mapped, path_of
+from app.reports.hits import duration_of, extension_of, host_of_authority, host_of_referer, mapped, path_of
 
 __all__ = ["Counted", "GroupSums", "Plan", "PlanWork"]
 
@@ -27,6 +27,9 @@ _TIMES = {"day": 86400, "hour": 3600}
 _DERIVED: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "path": ("request", path_of),
     "extension": ("request", extension_of),
+    "referer_host": ("referer", host_of_referer),
+    "asked_host": ("virtual_host", host_of_authority),
+    "duration": ("duration_s", duration_of),
 }
 _PENDING_ROWS = 200_000
 
@@ -35,7 +38,7 @@ class Plan(NamedTuple):
     """What is counted: requests and their bytes, by some keys."""
 
     keys: tuple[str, ...]
-    """`day`, `hour`, `path`, `extension`, or a field of a hit."""
+    """`day`, `hour`, `path`, `extension`, `referer_host`, `asked_host`, `duration`, or a field of a hit."""
     filters: Filters = Filters()
     with_bytes: bool = True
 

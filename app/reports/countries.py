@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import lru_cache
-from importlib.metadata import version
 from ipaddress import ip_address
 from typing import Any
 
@@ -28,9 +26,13 @@ class Countries:
         self.of = lru_cache(maxsize=_MOST_ADDRESSES)(self._of)
         """The code of an address's country by ISO 3166, `XX` for what is unknown or no address."""
         self._reader: Any = None
-        self.list_version = f"iptocc {version('iptocc')}"
+        self.list_version = ""
         """Name and version, for the head of a report."""
-        if geoip:
+        if not geoip:
+            from importlib.metadata import version  # slow to load, and few questions need it
+
+            self.list_version = f"iptocc {version('iptocc')}"
+        else:
             import maxminddb
 
             try:
@@ -69,6 +71,8 @@ def resolved(names: Iterable[str], most: int, server: tuple[str, int] | None = N
 
     `server`: address and port instead of those of this machine. If none of the first 32 names gets any answer, no more are asked.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     import dns.exception
     import dns.resolver
 

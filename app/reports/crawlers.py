@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from functools import cache, lru_cache
-from importlib.metadata import version
 from typing import NamedTuple
 
 __all__ = ["AI_TAG", "Crawler", "crawler_of", "list_version"]
@@ -28,6 +27,8 @@ class Crawler(NamedTuple):
 
 def list_version() -> str:
     """Name and version, for the head of a report."""
+    from importlib.metadata import version  # slow to load, and few questions need it
+
     return f"crawler-user-agents {version('crawler-user-agents')}"
 
 

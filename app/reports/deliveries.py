@@ -25,7 +25,8 @@ from app.reducing.stretch_hits import StretchHits, stretch_hits
 from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
-from app.reports.hits import HITS, texts_of
+from app.reports.hit_order import HitOrder
+from app.reports.hits import PLAIN_NAMES, texts_of
 from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import LogClock, line_offsets
 
@@ -33,7 +34,7 @@ __all__ = ["Judging", "deliveries"]
 
 _COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 """HitColumns takes hits with these; others are read one by one."""
-_FIELDS = [name for name in Parsed._fields if name in HITS.names]
+_FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 
 
 class Judging(NamedTuple):
@@ -43,15 +44,18 @@ class Judging(NamedTuple):
     size_of: SizeOf = no_sizes
 
 
-def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> Iterator[tuple[Delivery, int]]:
+def deliveries(
+    inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts, order: HitOrder | None = None
+) -> Iterator[tuple[Delivery, int]]:
     """Every delivery that is asked for, with the offset from UTC that its log writes at its first hit; `facts` is complete after the last one.
 
-    Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far.
+    Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far. `order` is turned to
+    each delivery.
     """
     clock = LogClock()
     indices = Indices(inputs, facts)
     for path in indices.paths:
-        yield from _told(_of_index(path, inputs, judging, facts, clock), sieve, facts, clock)
+        yield from _told(_of_index(path, inputs, judging, facts, clock, order), sieve, facts, clock, order)
     if logs := indices.logs:
         statistics = Statistics()
         with _Noting(judging.rules, inputs.processes, clock, indices) as readers:
@@ -62,8 +66,9 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
                 size_of=judging.size_of,
                 on_progress=inputs.on_progress,
                 columns_from_bytes=0,
+                on_group=None if order is None else order.note,
             )
-            yield from _told(deliveries_of(job, statistics, readers), sieve, facts, clock)
+            yield from _told(deliveries_of(job, statistics, readers), sieve, facts, clock, order)
         facts.inputs += logs
         facts.zones_s = clock.hits
         facts.add(Facts(statistics.lines, statistics.heads, statistics.hits, rejects=statistics.rejects,
@@ -72,8 +77,12 @@ def deliveries(inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts) -> 
         inputs.errors.extend(facts.errors)
 
 
-def _told(found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock) -> Iterator[tuple[Delivery, int]]:
+def _told(
+    found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock, order: HitOrder | None
+) -> Iterator[tuple[Delivery, int]]:
     for delivery in found:
+        if order is not None:
+            order.turn_to(delivery)
         first, last = ((time, sieve.offset_s(time, clock.at(time))) for time in (delivery.first, delivery.last))
         if sieve.takes(delivery, first[1]):
             facts.counted += delivery.hits
@@ -128,11 +137,13 @@ class _Noting(Readers):
         self._processes.__exit__(*error)
 
 
-def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, clock: LogClock) -> Iterator[Delivery]:
+def _of_index(
+    path: str, inputs: Inputs, judging: Judging, facts: Facts, clock: LogClock, order: HitOrder | None
+) -> Iterator[Delivery]:
     merging = OpenDeliveries(judging.rules, judging.size_of)
     sources: dict[str, int] = {}
     try:
-        for table in index_tables(path, HITS.names, facts, inputs.on_progress):
+        for table in index_tables(path, PLAIN_NAMES, facts, inputs.on_progress):
             clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
             column = table.column("source").chunk(0)
             for number, source in enumerate(texts_of(column)):
@@ -142,7 +153,8 @@ def _of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, clock: 
                         for other in sources.values():  # the rows stand in the order of the sources
                             merging.clocks.observe(other, Advance(ended=True), 0.0)
                         sources[source] = source_number(source)
-                    merging.merge(_by_key(rows, source, judging.rules), sources[source])
+                    groups = _by_key(rows, source, judging.rules)
+                    merging.merge(groups if order is None else map(order.note, groups), sources[source])
                     times = rows.column("time").to_numpy()
                     disorder_s = float((np.maximum.accumulate(times) - times).max())
                     advance = Advance(float(times.min()), float(times.max()), disorder_s, False, False)

@@ -14,11 +14,12 @@ from app.reports.crawlers import crawler_of, list_version
 from app.reports.deliveries import Judging, deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
+from app.reports.hit_order import CLASSES, HitOrder, class_of
 from app.reports.hits import path_of
-from app.reports.questions import TIES, Asked
+from app.reports.questions import TIES, Asked, share
 from app.words import VERDICTS, reason_label, reason_text
 
-__all__ = ["Deliveries", "curve", "files", "heat", "waste", "why"]
+__all__ = ["Deliveries", "classes", "curve", "files", "heat", "waste", "why"]
 
 _DELIVERY = "A delivery is one file going to one client in one window, as `reduce` cuts and judges it."
 _WHOLE = "Whole is a delivery of which no byte is known to be missing, partial one that lacks bytes, unknown one of which the log does not say."
@@ -69,10 +70,6 @@ def _wasted(delivery: Delivery) -> tuple[int, int]:
     return 0, max(0, sent - delivery.covered_bytes) if delivery.verdict == "complete" else 0
 
 
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
 class _File:
     __slots__ = ("covered", "sent", "verdicts", "wasted")
 
@@ -83,7 +80,7 @@ class _File:
     def row(self, name: str | None) -> tuple[Any, ...]:
         total, whole, partial = self.verdicts.total(), self.verdicts["complete"], self.verdicts["partial"]
         unknown = total - whole - partial
-        return name, total, whole, partial, unknown, _share(whole, whole + partial), self.sent, self.wasted
+        return name, total, whole, partial, unknown, share(whole, whole + partial), self.sent, self.wasted
 
 
 def files(question: Deliveries) -> Report:
@@ -119,13 +116,39 @@ def why(question: Deliveries) -> Report:
         judged[verdict, reason] += count
     order = ["unknown", *(verdict for verdict in VERDICTS if verdict != "unknown")]
     rows = [
-        (verdict, reason_label(reason) if reason else None, count, _share(count, judged.total()), reason_text(verdict, reason))
+        (verdict, reason_label(reason) if reason else None, count, share(count, judged.total()), reason_text(verdict, reason))
         for (verdict, reason), count in sorted(judged.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1], entry[0][1] or ""))
     ]  # fmt: skip
     return _report(
         question, facts, "why", "Why the log does not say",
         (Column("verdict", "text"), Column("reason", "text"), Column("deliveries"), Column("share", "share"), Column("meaning", "text")),
         rows[: question.asked.top], [_WHOLE], totals=[("deliveries", judged.total())], drawn="deliveries",
+    )  # fmt: skip
+
+
+def classes(question: Deliveries) -> Report:
+    """Deliveries by how clients fetched them: one of CLASSES."""
+    asked, facts, order = question.asked, Facts(), HitOrder()
+    found: dict[str, list[int]] = {name: [0, 0, 0, 0] for name in CLASSES}
+    for delivery, _ in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts, order):
+        of = found[class_of(delivery, order.ranges)]
+        for at, value in enumerate((1, delivery.hits, _sent(delivery), delivery.verdict == "complete")):
+            of[at] += value
+    total = sum(of[0] for of in found.values())
+    rows = [
+        (name, number, share(number, total), hits, whole, sent) for name, (number, hits, sent, whole) in found.items()
+    ]
+    return _report(
+        question, facts, "classes", "How clients fetched files",
+        (Column("class", "text"), Column("deliveries"), Column("share", "share"), Column("requests"), Column("whole"), Column("sent_bytes", "bytes")),
+        sorted(rows, key=lambda row: (-row[1], row[0]))[: asked.top],
+        [
+            "A delivery has one class, by the order in which its requests stand in the log, by time. A crawler's has no other.",
+            *(f"{name[0].upper()}{name[1:]}: {rule}." for name, rule in CLASSES.items()),
+            "Beside longer requests a probe is passed over, and so is a request that brought nothing.",
+            "Servers log a request when it ends: segments that were fetched at once and ended in order look resumed.", _WHOLE, _SENT,
+        ],
+        [list_version()], totals=[("deliveries", total)], drawn="deliveries",
     )  # fmt: skip
 
 
@@ -146,7 +169,7 @@ def curve(question: Deliveries, path: str | None) -> Report:
     return _report(
         question, facts, "curve", f"How far deliveries of {path or 'all files'} came",
         (Column("reached", "text"), Column("deliveries"), Column("share", "share"), Column("furthest"), Column("furthest_share", "share")),
-        [(f"{step} %", covered[step], _share(covered[step], total), furthest[step], _share(furthest[step], total)) for step in _STEPS],
+        [(f"{step} %", covered[step], share(covered[step], total), furthest[step], share(furthest[step], total)) for step in _STEPS],
         [
             "A delivery reached a share of the file if the bytes that arrived cover so much of it, wherever they are.",
             "By the furthest byte, it reached what lies before the last byte that arrived, whatever is missing.", _SIZE,
@@ -217,9 +240,9 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
             number[kind] += part > 0
     wasted = sum(sent.values())
     columns = [Column("waste", "text"), Column("bytes", "bytes"), Column("share", "share"), Column("deliveries")]
-    rows: list[tuple[Any, ...]] = [(kind, sent[kind], _share(sent[kind], total), number[kind]) for kind in kinds]
+    rows: list[tuple[Any, ...]] = [(kind, sent[kind], share(sent[kind], total), number[kind]) for kind in kinds]
     totals: list[tuple[str, Cell]] = [
-        ("sent bytes", total), ("wasted bytes", wasted), ("share wasted", _share(wasted, total)),
+        ("sent bytes", total), ("wasted bytes", wasted), ("share wasted", share(wasted, total)),
         ("bytes of unknown deliveries", unknown),
     ]  # fmt: skip
     if price_per_gb is not None:

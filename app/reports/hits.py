@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Floats, Ints, LineColumns
+from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "TEXT", "extension_of", "hit_table", "mapped", "path_of", "put_together", "texts_of"]
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -38,11 +39,16 @@ HITS = pa.schema(
         ("flags", pa.int16()),
         ("source", TEXT),
         ("position", pa.uint64()),
+        *((name, TEXT) for name in EXTRAS),
     ]
 )
-"""The fields of a hit, as docs/reference/records.md names them, and `zone_s`, the offset from UTC that its line writes."""
+"""The fields of a hit, as docs/reference/records.md names them, the optional ones as columns of their own, and `zone_s`, the
+offset from UTC that its line writes."""
+PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
+"""All but the optional fields."""
 _BEYOND = 1 << 63
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
 
 
@@ -76,6 +82,34 @@ def extension_of(request: str | None) -> str | None:
     path = path_of(request)
     found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
     return found[1].lower() if found else None
+
+
+def host_of_referer(referer: str) -> str:
+    """The host of a page, in lower case, without its port; empty if the referer names none.
+
+    >>> host_of_referer("https://WWW.Example.com:8080/a?b"), host_of_referer("http://[2001:db8::1]/"), host_of_referer("a.html")
+    ('www.example.com', '[2001:db8::1]', '')
+    """
+    found = _HOST.match(referer)
+    return found[1].rstrip(".").lower() if found else ""
+
+
+def host_of_authority(authority: str) -> str:
+    """The host of a virtual host.
+
+    >>> host_of_authority("Example.com:443")
+    'example.com'
+    """
+    return host_of_referer(f"//{authority}")
+
+
+def duration_of(seconds: str) -> str:
+    """A time to three significant digits, so that there are few of them.
+
+    >>> duration_of("0.123456"), duration_of("75.04"), duration_of("1234")
+    ('0.123', '75', '1.23e+03')
+    """
+    return f"{float(seconds):.3g}"
 
 
 def texts_of(column: pa.DictionaryArray) -> list[str]:
@@ -131,8 +165,15 @@ def _of_columns(
         "flags": lambda: pa.array(np.zeros(count, np.int16) if block.flags is None else block.flags.astype(np.int16)),
         "source": lambda: _one_text(source, count),
         "position": lambda: pa.array(block.positions),
+        **{name: partial(_optional, block, name) for name in EXTRAS},
     }
     return pa.Table.from_arrays([made[name]() for name in wanted], schema=_schema(wanted))
+
+
+def _optional(block: LineColumns, name: str) -> pa.DictionaryArray:
+    if block.extras is None:
+        return _text(np.zeros(len(block.times), np.int32), [None], False)
+    return _text(block.extras.codes, [extras.get(name) for extras in block.extras.all_extras], False)
 
 
 def _schema(wanted: Sequence[str]) -> pa.Schema:
@@ -179,6 +220,8 @@ def _of_rows(
             made.append(pa.array(zones_s(np.array(rows.positions, np.int64), np.array(columns["time"])), pa.int32()))
         elif field.name == "position":
             made.append(pa.array(rows.positions, pa.uint64()))
+        elif field.name in EXTRAS:
+            made.append(_strings([extras.get(field.name) for extras in columns["extras"]]).dictionary_encode())
         elif field.type == TEXT:
             made.append(_strings(columns[field.name]).dictionary_encode())
         elif field.type == pa.int64():

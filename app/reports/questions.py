@@ -19,14 +19,20 @@ from app.reports.reading import Inputs, count
 
 __all__ = [
     "BY",
+    "BYTES",
+    "REQUEST",
     "TIES",
+    "ZONE",
     "Asked",
     "clients",
+    "clock",
     "countries",
     "crawlers",
     "hosts",
     "not_found",
+    "report_of",
     "requests",
+    "share",
     "transfer",
     "visitors",
 ]
@@ -37,9 +43,9 @@ _MOST_SLOTS = 10_000
 """A series of more hours or days has no rows for those without requests."""
 _MOST_NAMES = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_REQUEST = "A request is a line of the log that is a hit, whatever its status."
-_BYTES = "Bytes are those that the lines name as sent; lines that name none add 0."
-_ZONE = "Days and hours are those of the clock that each line names, unless --tz names a zone."
+REQUEST = "A request is a line of the log that is a hit, whatever its status."
+BYTES = "Bytes are those that the lines name as sent; lines that name none add 0."
+ZONE = "Days and hours are those of the clock that each line names, unless --tz names a zone."
 TIES = "Rows with the same number stand in the order of their names."
 
 
@@ -52,7 +58,7 @@ class Asked(NamedTuple):
     """Rows of the report; None: as many as the question shows by itself."""
 
 
-def _report(
+def report_of(
     asked: Asked,
     counted: Counted,
     name: str,
@@ -63,6 +69,7 @@ def _report(
     lists: Iterable[str] = (),
     **more: Any,
 ) -> Report:
+    """The answer to a question to hits; `more`: other fields of Report."""
     filters = asked.filters
     used = [list_version()] if filters.no_bots else []
     used += [Countries(filters.geoip).list_version] if filters.countries else []
@@ -79,7 +86,8 @@ def _sums(groups: pa.Table) -> _Sums:
     return _Sums(pc.sum(groups.column("requests")).as_py() or 0, int(pc.sum(groups.column("bytes")).as_py() or 0))
 
 
-def _share(part: int, whole: int) -> float | None:
+def share(part: int, whole: int) -> float | None:
+    """None of nothing."""
     return part / whole if whole else None
 
 
@@ -90,9 +98,10 @@ def _ranked(groups: pa.Table, key: str, top: int | None, by: str = "requests") -
     return [(value, requests, int(sent)) for value, requests, sent in zip(*columns, strict=True)]
 
 
-def _clock(number: int, by: str) -> str:
-    """
-    >>> _clock(1, "day"), _clock(25, "hour")
+def clock(number: int, by: str) -> str:
+    """The name of a day or an hour since 1970.
+
+    >>> clock(1, "day"), clock(25, "hour")
     ('1970-01-02', '1970-01-02 01:00')
     """
     at = _EPOCH + timedelta(days=number) if by == "day" else _EPOCH + timedelta(hours=number)
@@ -113,7 +122,7 @@ def _by(groups: pa.Table, by: str, asked: Asked, order: str, default_top: int | 
     if by not in _SERIES:
         return _ranked(groups, by, asked.top or default_top, order)
     rows = _ranked(groups, by, asked.top, order)
-    return [(_clock(number, by), one, other) for number, one, other in (rows if asked.top else _series(rows))]
+    return [(clock(number, by), one, other) for number, one, other in (rows if asked.top else _series(rows))]
 
 
 def requests(asked: Asked, by: str) -> Report:
@@ -125,11 +134,11 @@ def requests(asked: Asked, by: str) -> Report:
     if by in _SERIES and rows:
         name, most, _ = max(rows, key=lambda row: row[1])
         totals.append((f"busiest {by}", f"{name} with {most:,} requests"))
-    return _report(
+    return report_of(
         asked, counted, "requests", f"Requests by {by}",
         (Column(by, "text" if by != "status" else "code"), Column("requests"), Column("share", "share"), Column("bytes", "bytes")),
-        [(name, one, _share(one, sums.requests), sent) for name, one, sent in rows],
-        [_REQUEST, _BYTES, _ZONE, *([_EXTENSION] if by == "extension" else [])],
+        [(name, one, share(one, sums.requests), sent) for name, one, sent in rows],
+        [REQUEST, BYTES, ZONE, *([_EXTENSION] if by == "extension" else [])],
         totals=totals, drawn="requests", is_series=by in _SERIES,
     )  # fmt: skip
 
@@ -146,14 +155,14 @@ def hosts(asked: Asked) -> Report:
     rows = _ranked(counted.groups, "ip_address", asked.top or 10)
     shown = sum(one for _, one, _ in rows)
     named = counted.groups.num_rows - counted.groups.column("ip_address").null_count
-    return _report(
+    return report_of(
         asked, counted, "hosts", "Requests by host",
         (Column("host", "text"), Column("requests"), Column("share", "share"), Column("bytes", "bytes")),
-        [(host, one, _share(one, sums.requests), sent) for host, one, sent in rows],
-        [_REQUEST, "A host is a client's address or name, as the log writes it.", _BYTES],
+        [(host, one, share(one, sums.requests), sent) for host, one, sent in rows],
+        [REQUEST, "A host is a client's address or name, as the log writes it.", BYTES],
         totals=[
             ("hosts", named), ("requests", sums.requests), ("bytes", sums.sent_bytes),
-            ("share of the hosts shown", _share(shown, sums.requests)),
+            ("share of the hosts shown", share(shown, sums.requests)),
         ],
         drawn="requests",
     )  # fmt: skip
@@ -168,11 +177,11 @@ def transfer(asked: Asked, by: str) -> Report:
         groups = groups.group_by([by]).aggregate([("requests", "sum"), ("bytes", "sum")])
         groups = groups.select([by, "requests_sum", "bytes_sum"]).rename_columns([by, "requests", "bytes"])
     rows = _by(groups, by, asked, "bytes", 20 if by == "path" else None)
-    return _report(
+    return report_of(
         asked, counted, "transfer", f"Bytes sent by {by}",
         (Column(by, "text" if by != "status" else "code"), Column("bytes", "bytes"), Column("share", "share"), Column("requests")),
-        [(name, sent, _share(sent, sums.sent_bytes), one) for name, one, sent in rows],
-        [_BYTES, _REQUEST, "A file is a path.", _EXTENSION, _ZONE],
+        [(name, sent, share(sent, sums.sent_bytes), one) for name, one, sent in rows],
+        [BYTES, REQUEST, "A file is a path.", _EXTENSION, ZONE],
         totals=[("bytes", sums.sent_bytes), ("requests", sums.requests), ("files", paths)],
         drawn="bytes", is_series=by in _SERIES,
     )  # fmt: skip
@@ -194,22 +203,22 @@ def countries(asked: Asked, early_stopping: int | None, resolve: bool) -> Report
     ordered = sorted(found.items(), key=lambda entry: (entry[0] == UNKNOWN, -entry[1][0], entry[0]))
     covered = sum(one for _, one, _ in looked_at)
     last = ", ".join(host or "(none)" for host, _, _ in looked_at[-3:])
-    return _report(
+    return report_of(
         asked, counted, "countries", "Requests by country",
         (Column("country", "text"), Column("requests"), Column("share", "share"), Column("hosts"), Column("bytes", "bytes")),
-        [(code, one, _share(one, covered), hosts, sent) for code, (one, hosts, sent) in ordered][: asked.top],
+        [(code, one, share(one, covered), hosts, sent) for code, (one, hosts, sent) in ordered][: asked.top],
         [
-            _REQUEST,
+            REQUEST,
             "A country is that of the address, by ISO 3166; XX is unknown, and stands behind all others.",
             "A share is that of the requests covered.",
             "Names of hosts are looked up in DNS now, not when the log was written." if resolve
             else "Names of hosts are not looked up: they are unknown.",
-            _BYTES,
+            BYTES,
         ],
         [places.list_version],
         totals=[
             ("hosts looked at", len(looked_at)), ("the last of them", last), ("requests covered", covered),
-            ("share covered", _share(covered, sums.requests)), ("requests", sums.requests),
+            ("share covered", share(covered, sums.requests)), ("requests", sums.requests),
             *([("names looked up", len(names[:_MOST_NAMES])), ("names with an address", len(addresses))] if resolve and names else []),
         ],
         drawn="requests",
@@ -221,11 +230,11 @@ def clients(asked: Asked) -> Report:
     counted = count(asked.inputs, Plan(("user_agent",), asked.filters))
     sums = _sums(counted.groups)
     rows = _ranked(counted.groups, "user_agent", asked.top or 20)
-    return _report(
+    return report_of(
         asked, counted, "clients", "Requests by client program",
         (Column("user_agent", "text"), Column("crawler", "text"), Column("requests"), Column("share", "share"), Column("bytes", "bytes")),
-        [(agent, _crawler_name(agent), one, _share(one, sums.requests), sent) for agent, one, sent in rows],
-        [_REQUEST, "A client program is a user agent, as the log writes it.", _CRAWLER, _BYTES],
+        [(agent, _crawler_name(agent), one, share(one, sums.requests), sent) for agent, one, sent in rows],
+        [REQUEST, "A client program is a user agent, as the log writes it.", _CRAWLER, BYTES],
         [list_version()],
         totals=[("agents", counted.groups.num_rows - counted.groups.column("user_agent").null_count), ("requests", sums.requests)],
         drawn="requests",
@@ -253,7 +262,7 @@ def crawlers(asked: Asked, only_ai: bool = False) -> Report:
             of[1] += 1
             of[2] += sent
     rows = [
-        (crawler.name, "yes" if crawler.is_ai else "no", ", ".join(crawler.tags), one, _share(one, sums.requests), agents, sent)
+        (crawler.name, "yes" if crawler.is_ai else "no", ", ".join(crawler.tags), one, share(one, sums.requests), agents, sent)
         for crawler, (one, agents, sent) in sorted(found.items(), key=lambda entry: (-entry[1][0], entry[0].name))
         if crawler.is_ai or not only_ai
     ]  # fmt: skip
@@ -264,15 +273,15 @@ def crawlers(asked: Asked, only_ai: bool = False) -> Report:
     def everything(_: bool) -> bool:
         return True
 
-    return _report(
+    return report_of(
         asked, counted, "crawlers", "Requests of AI crawlers" if only_ai else "Requests of crawlers",
         (Column("crawler", "text"), Column("ai", "text"), Column("tags", "text"), Column("requests"), Column("share", "share"), Column("agents"), Column("bytes", "bytes")),
         rows[: asked.top or 20],
-        [_REQUEST, _CRAWLER, "An AI crawler has the tag ai-crawler in the list.", "A share is that of all requests.", _BYTES],
+        [REQUEST, _CRAWLER, "An AI crawler has the tag ai-crawler in the list.", "A share is that of all requests.", BYTES],
         [list_version()],
         totals=[
             ("requests of crawlers", total(0, everything)), ("agents of crawlers", total(1, everything)),
-            ("share of crawlers", _share(total(0, everything), sums.requests)), ("crawlers", len(found)),
+            ("share of crawlers", share(total(0, everything), sums.requests)), ("crawlers", len(found)),
             ("requests of AI crawlers", total(0)), ("agents of AI crawlers", total(1)), ("requests", sums.requests),
         ],
         drawn="requests",
@@ -296,10 +305,10 @@ def not_found(asked: Asked) -> Report:
         ]
     )
     rows = _ranked(groups, "path", asked.top or 20)
-    return _report(
+    return report_of(
         asked, counted, "not-found", "Paths that were not found",
         (Column("path", "text"), Column("requests"), Column("share", "share"), Column("hosts")),
-        [(path, one, _share(one, sums.requests), hosts) for path, one, hosts in rows],
+        [(path, one, share(one, sums.requests), hosts) for path, one, hosts in rows],
         ["Not found are requests with status 404 or 410, unless --status names others.", "A path is as the log writes it, without the query."],
         totals=[("paths", groups.num_rows), ("requests", sums.requests)],
         drawn="requests",
@@ -314,14 +323,14 @@ def visitors(asked: Asked) -> Report:
     by_day = by_day.select(["day", "count_all", "requests_sum"]).rename_columns(["day", "requests", "bytes"])
     rows = _by(by_day, "day", asked, "requests", None)
     hosts_of = counted.groups.column("ip_address").unique().drop_null()
-    return _report(
+    return report_of(
         asked, counted, "visitors", "Visitors by day",
         (Column("day", "text"), Column("visitors"), Column("requests")),
         list(rows),
         [
             "A visitor is a client's address together with its user agent; one who comes on two days counts on both.",
             "Several people behind one address and agent are one visitor; one person with two addresses is two.",
-            _ZONE, _REQUEST,
+            ZONE, REQUEST,
         ],
         totals=[
             ("visitors", who.num_rows), ("hosts", len(hosts_of)),

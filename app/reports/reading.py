@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from app.columns.blocks import Floats, Ints
+from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.lines import ReadLines
 from app.domain.windows import Rules
 from app.errors import InputError, OutputError
@@ -24,7 +25,7 @@ from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
-from app.reports.hits import HITS, hit_table, put_together
+from app.reports.hits import HITS, PLAIN_NAMES, hit_table, put_together
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
@@ -35,7 +36,8 @@ __all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", 
 
 _STRETCH_BYTES = 4 << 20
 _GROUP_ROWS = 131_072
-_FORM = 1
+_FORM = 2
+"""Files of form 1 hold no optional fields."""
 _ABOUT = b"weblogs_hits"
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
 _IN_BOTH = "{path}: has lines that are in {other}, too; name one of the two"
@@ -138,7 +140,8 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
         except InputError as error:
             facts.errors.append(str(error))
     if indices.logs:
-        _read_logs(inputs._replace(paths=indices.logs), _CountedOfLog(plan), take, facts, indices)
+        fields = ",".join(name for name in plan.columns if name in EXTRAS)
+        _read_logs(inputs._replace(paths=indices.logs), _CountedOfLog(plan), take, facts, fields, indices)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
@@ -180,7 +183,7 @@ class Indices:
 def _sources_and_size(path: str) -> tuple[frozenset[str], int, int]:
     """The sources of a file of hits, its lines and its hits. Raises InputError."""
     with _explained(path), pq.ParquetFile(path) as file:
-        about = _about(path, file)
+        about = _about(path, file, ())
         found: set[str] = set()
         for number in range(file.num_row_groups):
             found.update(file.read_row_group(number, ["source"], use_threads=False).column(0).unique().to_pylist())
@@ -200,7 +203,7 @@ def index_tables(
 ) -> Iterator[pa.Table]:
     """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
     with _explained(path), pq.ParquetFile(path) as file:
-        facts.add(_about(path, file))
+        facts.add(_about(path, file, wanted))
         facts.inputs.append(path)
         size = Path(path).stat().st_size
         for number in range(file.num_row_groups):
@@ -209,11 +212,20 @@ def index_tables(
 
 
 def _read_logs(
-    inputs: Inputs, work: Work[Any], take: Callable[[Any], None], facts: Facts, indices: Indices | None = None
+    inputs: Inputs,
+    work: Work[Any],
+    take: Callable[[Any], None],
+    facts: Facts,
+    fields: str,
+    indices: Indices | None = None,
 ) -> None:
+    """`fields`: the optional fields that hits get."""
     identifier = Identifier()
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
-    options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
+    options = inputs.read._replace(
+        chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES),
+        format_options=inputs.read.format_options._replace(fields=fields),
+    )
     with Processes(work, inputs.processes) as processes:
         for path in inputs.paths:
             try:
@@ -244,15 +256,17 @@ def is_index(path: str) -> bool:
         return False
 
 
-def write_index(inputs: Inputs, path: Path) -> Facts:
+def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> Facts:
     """Writes the hits of some logs to a Parquet file, by row groups; returns what was read. Raises OutputError, InputError.
 
-    The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
+    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
     """
+    wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
+    schema = pa.schema([HITS.field(name) for name in wanted])
     facts = Facts()
     replacement = Replacement(path)
     try:
-        with explained(path), pq.ParquetWriter(str(replacement.path), HITS, compression="zstd") as writer:
+        with explained(path), pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer:
             pending: list[pa.Table] = []
 
             def flush() -> None:
@@ -266,7 +280,7 @@ def write_index(inputs: Inputs, path: Path) -> Facts:
                 if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
                     flush()
 
-            _read_logs(inputs, _HitsOfLog(HITS.names), take, facts)
+            _read_logs(inputs, _HitsOfLog(wanted), take, facts, fields)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
             flush()
@@ -295,15 +309,21 @@ def _as_json(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _about(path: str, file: pq.ParquetFile) -> Facts:
-    """What the metadata tell. Raises InputError if the file is another one."""
+def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
+    """What the metadata tell. Raises InputError if the file is another one, or lacks an optional field that is wanted."""
     told = (file.metadata.metadata or {}).get(_ABOUT)
     if told is None:
         raise InputError(_NO_INDEX.format(path=path))
     about = json.loads(told)
-    if about.get("form") != _FORM:
+    if about.get("form") not in (1, _FORM):
         raise InputError(
             f"{path}: has form {about.get('form')!s:.20}; this program knows form {_FORM}; write it again with `report index`"
+        )
+    kept = file.schema_arrow.names
+    lacking = ", ".join(name for name in wanted if name in EXTRAS and name not in kept)
+    if lacking:
+        raise InputError(
+            f"{path}: was written without {lacking}; write it again with `report index`, and name it in WEBLOGS_FIELDS"
         )
     return Facts(
         lines=about["lines"],

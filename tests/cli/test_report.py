@@ -16,11 +16,18 @@ from click.testing import CliRunner
 from app.cli.report import command as report
 from app.cli.report import options
 from app.cli.report.command import command
+from app.reports.field_questions import LATENCY_BY
 from app.reports.questions import BY
-from tests.reports.logs import line, written
+from tests.reports.logs import line, timed_line, written
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMED_LOG = [timed_line(at / 10) for at in range(30)]
 LOG = [line(f"10.0.0.{at % 3}", at=f"18/May/2015:10:00:{at:02} +0000") for at in range(30)]
+
+
+def log_of(question: str) -> list[str]:
+    """Lines that have what the question is about."""
+    return TIMED_LOG if question == "latency" else LOG
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
@@ -32,7 +39,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
 def test_every_question_prints_its_head_first_and_its_definitions_last(question: str, tmp_path: Path) -> None:
     code, out, err = run(
         question,
-        str(written(tmp_path / "a.log", [*LOG, "no line"])),
+        str(written(tmp_path / "a.log", [*log_of(question), "no line"])),
         *(["--no-dns"] if question == "countries" else []),
     )
     assert (code, err) == (0, "")
@@ -49,7 +56,7 @@ def test_every_question_prints_its_head_first_and_its_definitions_last(question:
 @pytest.mark.parametrize("question", sorted(set(command.commands) - {"index"}))
 def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> None:
     hits = tmp_path / "hits.parquet"
-    assert run("index", str(written(tmp_path / "a.log", LOG)), "-o", str(hits))[:2] == (
+    assert run("index", str(written(tmp_path / "a.log", log_of(question))), "-o", str(hits))[:2] == (
         0, f"30 hits of 30 lines in {hits}; 0 rejects are only counted\n",
     )  # fmt: skip
     rows = []
@@ -105,8 +112,24 @@ def test_sizes_are_learned_from_logs_and_not_from_files_of_hits(tmp_path: Path) 
     assert code == 2 and "name the log instead of the file of its hits" in err
 
 
+def test_what_the_log_does_not_tell_is_a_sentence_and_code_5(tmp_path: Path) -> None:
+    log = written(tmp_path / "a.log", LOG)
+    hits = tmp_path / "hits.parquet"
+    assert run("index", str(log), "-o", str(hits))[0] == 0
+    for path in (log, hits):
+        code, out, err = run("latency", str(path), str(tmp_path / "b.log"))
+        assert (code, out) == (5, "") and "no line that is counted tells how long its response took; log it" in err
+        assert "b.log does not exist" in err
+    assert run("latency", str(log), "--from", "2020-01-01")[0] == 0
+
+
+def test_a_file_of_hits_without_the_field_is_refused_in_a_sentence() -> None:
+    code, out, err = run("referers", str(ROOT / "tests" / "data" / "forms" / "hits-1.parquet"))
+    assert (code, out) == (1, "") and "hits-1.parquet: was written without referer; write it again" in err
+
+
 def test_the_choices_of_by_are_those_of_the_question() -> None:
-    assert report._BY == BY
+    assert (report._BY, report._LATENCY_BY) == (BY, LATENCY_BY)
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from app.reports.filters import Filters
 from app.reports.questions import Asked
 from app.reports.reading import Inputs, write_index
 
-__all__ = ["asked", "column", "head", "index_of", "line", "total", "written"]
+__all__ = ["asked", "column", "head", "index_of", "line", "timed_line", "total", "written"]
 
 
 def line(
@@ -21,10 +22,26 @@ def line(
     at: str = "18/May/2015:10:00:00 +0000",
     agent: str = "Mozilla/5.0 Firefox/130.0",
     content_range: str = "",
+    referer: str = "-",
 ) -> str:
     """One line; with a Content-Range it is of the format combined_range."""
     end = f' "{content_range}"' if content_range else ""
-    return f'{ip} - - [{at}] "{request}" {status} {sent} "-" "{agent}"{end}'
+    return f'{ip} - - [{at}] "{request}" {status} {sent} "{referer}" "{agent}"{end}'
+
+
+def timed_line(seconds: float | None, request: str = "GET /a.mp3", status: int = 200, minute: int = 0) -> str:
+    """One line of JSON, with how long the response took; None: it does not say."""
+    told = {} if seconds is None else {"duration_s": seconds}
+    at = f"2015-05-18T10:{minute:02}:00Z"
+    hit = {
+        "time": at,
+        "ip_address": "192.0.2.1",
+        "user_agent": "curl",
+        "request": request,
+        "status": status,
+        "bytes_sent": 9,
+    }
+    return json.dumps({**hit, **told})
 
 
 def written(path: Path, lines: list[str]) -> Path:

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.key_hits import KeyHits
+from app.domain.open_deliveries import OpenDeliveries
+from app.domain.tallies import MAX_HITS, Part
 from app.domain.windows import Rules
 from app.reports import delivery_questions
 from app.reports.deliveries import Judging, deliveries
 from app.reports.delivery_questions import Deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
+from app.reports.hit_order import HitOrder
 from app.reports.reading import Inputs
 from simulator.log import Plan, SimulatedLog
 from tests.reports.logs import asked, column, head, index_of, line, total, written
@@ -137,3 +141,104 @@ def test_a_file_of_hits_gives_the_deliveries_of_hits_that_columns_do_not_hold(tm
     path = written(tmp_path / "a.log", lines)
     found = [delivery_questions.files(Deliveries(asked(one))) for one in (path, index_of(path))]
     assert found[0].rows == found[1].rows and found[0].rows[0][6] > 2**62
+
+
+def test_hits_that_no_column_holds_come_from_a_file_of_hits_too(tmp_path: Path) -> None:
+    huge = line(request="GET /huge.mp4 HTTP/1.1", status=206, sent=10, content_range=f"bytes 0-9/{10**17}")
+    path = written(tmp_path / "a.log", [*hits(), huge])
+    rows = [delivery_questions.files(Deliveries(asked(one))).rows for one in (path, index_of(path))]
+    assert rows[0] == rows[1] and ("/huge.mp4", 1, 0, 1, 0, 0.0, 10, 10) in rows[0]
+
+
+def classed(path: Path, processes: int = 0) -> dict[str, int]:
+    found = column(delivery_questions.classes(Deliveries(asked(path, processes=processes))), "deliveries")
+    return {name: number for name, number in found.items() if number}
+
+
+def test_the_classes_of_the_example(example: Path) -> None:
+    assert classed(example) == {"single": 2, "resumed": 1, "player with seeks": 1, "probe": 1}
+
+
+@pytest.mark.parametrize(
+    ("ranges", "name"),
+    [
+        (["0-999"], "single"),
+        (["0-1", "0-999"], "single"),
+        (["0-1", "0-1"], "probe"),
+        (["0-299", "300-999"], "resumed"),
+        (["0-299", "250-600", "601-999"], "resumed"),
+        (["200-299", "300-999"], "resumed"),
+        (["0-299", "0-999"], "restarted"),
+        (["0-299", "300-400", "0-999"], "restarted"),
+        (["500-999", "0-499"], "parallel segments"),
+        (["0-249", "500-749", "250-499", "750-999"], "parallel segments"),
+        (["0-249", "500-749", "250-300", "750-999"], "player with seeks"),
+        (["0-249", "900-999", "250-899"], "parallel segments"),
+        (["0-249", "900-999"], "player with seeks"),
+        (["0-499", "100-199"], "resumed"),
+        (["100-499", "0-999"], "player with seeks"),
+    ],
+)
+def test_the_class_is_that_of_the_order_of_requests(ranges: list[str], name: str, tmp_path: Path) -> None:
+    lines = []
+    for second, text in enumerate(ranges):
+        lo, hi = map(int, text.split("-"))
+        at = f"18/May/2015:10:00:{second:02} +0000"
+        told = f"bytes {text}/1000"
+        lines.append(line(request="GET /film.mp4 HTTP/1.1", status=206, sent=hi - lo + 1, at=at, content_range=told))
+    path = written(tmp_path / "a.log", lines)
+    assert classed(path) == classed(index_of(path)) == {name: 1}
+    assert classed(written(tmp_path / "b.log", lines[::-1])) == {name: 1}
+
+
+def test_a_crawler_is_one_whatever_it_asks_for_and_bytes_without_a_place_have_no_order(tmp_path: Path) -> None:
+    unplaced = [line(request="GET /b.mp4 HTTP/1.1", status=206, sent=sent, agent="x") for sent in (100, 50)]
+    nothing = [
+        line(request="GET /c.mp4 HTTP/1.1", sent=0, agent="x"),
+        line(request="GET /c.mp4 HTTP/1.1", sent=9, agent="x"),
+    ]
+    mixed = [
+        line(request="GET /d.mp4 HTTP/1.1", status=206, sent=sent, agent="x", content_range=told)
+        for sent, told in ((100, "bytes 0-99/1000"), (50, "-"))
+    ]
+    one = line(request="GET /e.mp4 HTTP/1.1", status=206, sent=50, agent="x")
+    path = written(tmp_path / "a.log", [line(agent=BOT), line(agent=BOT), *unplaced, *nothing, *mixed, one])
+    assert classed(path) == classed(index_of(path)) == {"crawler": 1, "no places": 2, "single": 2}
+
+
+def test_deliveries_of_one_key_have_a_class_each(tmp_path: Path) -> None:
+    days = [("01", "500-999"), ("01", "0-499"), ("05", "0-999"), ("09", "0-1")]
+    lines = [
+        line(
+            request="GET /film.mp4 HTTP/1.1",
+            status=206,
+            sent=1000,
+            at=f"{day}/May/2015:10:00:00 +0000",
+            content_range=f"bytes {text}/1000",
+        )
+        for day, text in days
+    ]
+    path = written(tmp_path / "a.log", lines)
+    assert classed(path) == classed(index_of(path)) == {"parallel segments": 1, "single": 1, "probe": 1}
+
+
+def test_classes_are_the_same_however_the_lines_are_read_and_each_delivery_has_one(tmp_path: Path) -> None:
+    log = SimulatedLog(Plan(20_000, 3, "mixed", "combined_range"))
+    path = tmp_path / "a.log"
+    path.write_text(log.head() + "".join(log.blocks()), "utf-8")
+    found = classed(path)
+    assert found == classed(path, 2) == classed(index_of(path))
+    assert sum(found.values()) == total(delivery_questions.why(Deliveries(asked(path))), "deliveries")
+    assert {"single", "resumed"} <= set(found)
+
+
+def test_what_is_kept_for_the_order_of_a_key_is_bounded_and_forgotten_when_a_delivery_is_over() -> None:
+    order, key = HitOrder(), ("192.0.2.1", "x", "GET /a")
+    parts = [Part(float(at), at, 0, 9, 10, -1, 0, -1) for at in range(MAX_HITS)]
+    merging = OpenDeliveries(Rules("last_touch", 1e9, 600.0))
+    for _ in range(3):
+        merging.merge([order.note(KeyHits(0, key, None, parts.copy))], 1)
+        assert len(order._open[key]) == MAX_HITS
+    for delivery in merging.finish():
+        order.turn_to(delivery)
+    assert len(order.ranges) == MAX_HITS and not order._open

@@ -6,8 +6,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from app.domain.extras import EXTRAS
 from app.errors import SettingsError
 from app.reports import delivery_questions, questions
 from app.reports.counting import GroupSums, Plan
@@ -202,10 +204,10 @@ def test_groups_are_added_together_on_the_way_so_that_what_waits_stays_bounded(m
     ]
 
 
-def test_an_index_holds_every_field_of_a_hit_but_the_optional_ones_and_names_what_it_is_not() -> None:
+def test_an_index_holds_every_field_of_a_hit_and_names_what_it_is_not() -> None:
     from app.domain.records import Parsed
 
-    assert {*HITS.names, "extras"} == {*Parsed._fields, "zone_s", "source", "position"}
+    assert set(HITS.names) == ({*Parsed._fields, "zone_s", "source", "position"} - {"extras"}) | set(EXTRAS)
 
 
 def test_a_parquet_file_from_elsewhere_is_refused_with_a_sentence(tmp_path: Path) -> None:
@@ -237,7 +239,7 @@ def test_a_file_of_hits_whose_metadata_are_damaged_is_refused_with_a_sentence(tm
 
     path = index_of(written(tmp_path / "a.log", [line()]))
     table = pq.read_table(path)
-    for about in (b"{", b"[]", b"{}", b'{"form": 1}', b'{"form": 2}'):
+    for about in (b"{", b"[]", b"{}", b'{"form": 2}', b'{"form": 3}'):
         pq.write_table(table.replace_schema_metadata({b"weblogs_hits": about}), path)
         errors: list[str] = []
         count(Inputs([str(path)], errors=errors), Plan(("status",)))
@@ -268,3 +270,27 @@ def test_lines_that_two_files_of_hits_or_a_log_beside_one_have_are_counted_once_
         assert [said in error and "name one of the two" in error for error in errors] == ([True, True] if said else [])
         notes = [value for name, value in found[1].head if name == "note" and "in another input" in str(value)]
         assert len(notes) == (not said)
+
+
+@pytest.mark.parametrize("quotes", [1, 2])
+def test_an_index_keeps_the_optional_fields_that_are_chosen(quotes: int, tmp_path: Path) -> None:
+    """The second line has an escaped quote, which the parser reads and no column."""
+    agent = "Mozilla/5.0" if quotes == 1 else r"Mozilla \" 5.0"
+    referers = ["http://example.com/p", "-", "http://example.com/p", "https://other.example/"]
+    path = written(tmp_path / "a.log", [line(agent=agent).replace('"-"', f'"{one}"') for one in referers])
+    write_index(Inputs([str(path)]), tmp_path / "all.parquet")
+    write_index(Inputs([str(path)]), tmp_path / "one.parquet", "virtual_host")
+    assert set(pq.read_schema(tmp_path / "all.parquet").names) == set(HITS.names)
+    kept = pq.read_table(tmp_path / "all.parquet").column("referer").to_pylist()
+    assert kept == ["http://example.com/p", None, "http://example.com/p", "https://other.example/"]
+    errors: list[str] = []
+    count(Inputs([str(tmp_path / "one.parquet")], errors=errors), Plan(("referer",)))
+    assert len(errors) == 1 and "was written without referer; write it again with `report index`" in errors[0]
+
+
+def test_a_file_of_hits_of_form_1_answers_all_but_questions_of_optional_fields() -> None:
+    old = str(Path(__file__).parents[1] / "data" / "forms" / "hits-1.parquet")
+    assert column(questions.requests(asked(Path(old)), "status"), "requests") == {200: 1, 404: 1}
+    errors: list[str] = []
+    count(Inputs([old], errors=errors), Plan(("referer",)))
+    assert len(errors) == 1 and "was written without referer" in errors[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.reports import questions
+from app.reports import field_questions, questions
 from app.reports.filters import Filters
 from app.reports.questions import Asked
 from app.reports.reading import Inputs, write_index
@@ -100,6 +100,19 @@ def test_crawlers_of_the_apache_log(asking: Asking) -> None:
     assert (total(report, "requests of crawlers"), total(report, "agents of crawlers")) == (1955, 74)
     assert "crawler-user-agents 1.67.0" in dict(report.head).values()
     assert total(questions.hosts(asking("apache_logs", no_bots=True)), "requests") == 9999 - 1955
+
+
+def test_referers_and_hotlinks_of_the_apache_log(asking: Asking) -> None:
+    report = field_questions.referers(asking("apache_logs", top=5))
+    assert list(column(report, "requests").items()) == [
+        ("www.semicomplete.com", 3038), ("semicomplete.com", 2001), ("www.google.com", 228), ("www.google.fr", 46), ("www.google.co.uk", 37)
+    ]  # fmt: skip
+    assert [total(report, name) for name in ("hosts", "requests without a referer", "requests")] == [154, 4072, 9999]
+    others = field_questions.referers(asking("apache_logs"), ("semicomplete.com",))
+    assert total(others, "requests of these hosts") == 5927 - total(others, "requests of own hosts")
+    hotlinks = field_questions.hotlinks(asking("apache_logs"), ("semicomplete.com",))
+    assert (total(hotlinks, "hotlinks"), total(hotlinks, "hosts"), total(hotlinks, "files")) == (166, 43, 17)
+    assert hotlinks.rows[0][:2] == ("www.google.com", 52)
 
 
 def test_the_head_of_july_1995(asking: Asking) -> None:

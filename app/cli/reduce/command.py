@@ -20,7 +20,7 @@ from app.domain.lines import BadAt
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
 from app.domain.windows import WINDOWS
-from app.errors import InputError, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
 from app.reducing.job import Job, Statistics
@@ -225,7 +225,7 @@ def _no_collection() -> Iterator[None]:
 
 @contextlib.contextmanager
 def failing_in_words(output_code: int = 2) -> Iterator[None]:
-    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, else 1.
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 5 for what the log does not tell, else 1.
 
     `output_code`: 2 while outputs are opened, 1 when they fail later.
     """
@@ -235,6 +235,8 @@ def failing_in_words(output_code: int = 2) -> Iterator[None]:
         raise _said(error, 2) from error
     except OutputError as error:
         raise _said(error, output_code) from error
+    except NotLogged as error:
+        raise _said(error, 5) from error
     except WeblogsError as error:
         raise _said(error, 1) from error
 

@@ -9,8 +9,9 @@ import click
 
 from app.cli.groups import Listed
 from app.cli.reduce.command import failing_in_words
-from app.cli.report.options import judging_options, late_progress, log_options, report_command, said_errors
+from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
 from app.errors import OutputError
+from app.settings import settings
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _BY = ("hour", "day", "status", "method", "extension")
+_LATENCY_BY = ("path", "status", "hour")
 
 
 @click.group("report", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,7 +45,7 @@ def index(inputs: Any, output: Path, quiet: bool) -> None:
             raise OutputError(f"{output}: name a file that ends with .parquet")
     with failing_in_words(output_code=1):
         with late_progress(quiet) as on_progress:
-            facts = write_index(inputs._replace(on_progress=on_progress), output)
+            facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
         if not quiet:
             click.echo(
                 f"{facts.hits:,} hits of {facts.lines:,} lines in {output}; {facts.rejects.total():,} rejects are only counted"
@@ -125,6 +127,38 @@ def not_found(asked: Asked) -> Report:
     return questions.not_found(asked)
 
 
+@command.command("referers")
+@report_command
+@own_option
+def referers(asked: Asked, own: tuple[str, ...]) -> Report:
+    """The hosts whose pages led to the files."""
+    from app.reports import field_questions
+
+    return field_questions.referers(asked, own)
+
+
+@command.command("hotlinks")
+@report_command
+@own_option
+def hotlinks(asked: Asked, own: tuple[str, ...]) -> Report:
+    """Images, sound and films that pages of other hosts load."""
+    from app.reports import field_questions
+
+    return field_questions.hotlinks(asked, own)
+
+
+@command.command("latency")
+@report_command
+@click.option(
+    "--by", type=click.Choice(_LATENCY_BY), default="path", show_default=True, help="What requests are put together by."
+)
+def latency(asked: Asked, by: str) -> Report:
+    """How long responses took: p50, p95 and p99. If no line tells it, the exit code is 5."""
+    from app.reports import field_questions
+
+    return field_questions.latency(asked, by)
+
+
 @command.command("visitors")
 @report_command
 def visitors(asked: Asked) -> Report:
@@ -152,6 +186,16 @@ def why(question: Deliveries) -> Report:
     from app.reports import delivery_questions
 
     return delivery_questions.why(question)
+
+
+@command.command("classes")
+@report_command
+@judging_options
+def classes(question: Deliveries) -> Report:
+    """How clients fetched files: at once, resumed, in parallel segments, by a player with seeks, as a probe."""
+    from app.reports import delivery_questions
+
+    return delivery_questions.classes(question)
 
 
 _OF = click.option(

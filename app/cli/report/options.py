@@ -18,7 +18,7 @@ from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import Screen, open_screen
 from app.cli.reduce.command import failing_in_words, read_options, reading_processes, size_function
 from app.domain.windows import WINDOWS
-from app.errors import InputError, SettingsError
+from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
 from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.settings import settings
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from app.output.reports.report import Report
     from app.reports.questions import Asked
 
-__all__ = ["judging_options", "late_progress", "log_options", "report_command", "said_errors"]
+__all__ = ["judging_options", "late_progress", "log_options", "own_option", "report_command", "said_errors"]
 
 _PROGRESS_AFTER_S = 1.0
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
+_HOST = re.compile(r"[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
 class _Day(click.ParamType):
@@ -89,6 +90,12 @@ _JUDGING = (
     click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"),
     click.option("--learn-sizes", is_flag=True, help="Read the logs twice: first find the sizes of files in them, as `reduce` does. Not for files of hits."),
     click.option("--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"),
+)  # fmt: skip
+
+
+own_option = click.option(
+    "--own", type=_List(_HOST, "example.com,example.org", str.lower), default=(), metavar="LIST",
+    help="Leave out these hosts and those below them, as in example.com,example.org.",
 )  # fmt: skip
 
 
@@ -152,7 +159,10 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
         with failing_in_words(output_code=1):
             with late_progress(quiet) as on_progress:
                 asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
-                report = function(asked, **own)
+                try:
+                    report = function(asked, **own)
+                except NotLogged as error:
+                    raise NotLogged("\nError: ".join([str(error), *errors])) from error
             if errors and not any(name == "lines" and value for name, value in report.head):
                 raise InputError("\nError: ".join(errors))
             write_report(report, output, bare=bare, formulas=settings().output_formulas)
