@@ -32,7 +32,9 @@ def _cells(row: tuple[Any, ...], formulas: bool) -> list[Any]:
 def as_csv(report: Report, bare: bool = False, formulas: bool = False) -> bytes:
     """By RFC 4180, UTF-8, quotes around texts. `bare`: rows only; `formulas`: texts stay as they are."""
     out = io.StringIO(newline="")
-    out.write("" if bare else _comments(report))
+    # a spreadsheet cuts these lines at commas, too
+    about = _comments(report)
+    out.write("" if bare else about if formulas else ",".join(map(harmless, about.split(","))))
     writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(report.names)
     writer.writerows(_cells(row, formulas) for row in report.rows)

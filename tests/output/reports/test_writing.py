@@ -73,6 +73,13 @@ def test_text_files_begin_with_the_head_and_no_cell_is_a_formula(ending: str, de
     assert rows[1][0].startswith("'=1+1") and rows[1][3] == str(BIG) and rows[2][0] == ""
 
 
+@pytest.mark.parametrize(("ending", "delimiter"), [(".csv", ","), (".tsv", "\t")])
+def test_no_cell_of_the_head_is_a_formula(ending: str, delimiter: str, tmp_path: Path) -> None:
+    evil = REPORT._replace(head=[("input", f"a,=1+1{delimiter}=2+2.log")])
+    head = saved(ending, tmp_path, evil).read_text("utf-8").splitlines()[1]
+    assert not any(cell.startswith("=") for cell in head.split(delimiter))
+
+
 def test_json_holds_everything_with_all_digits(tmp_path: Path) -> None:
     found = json.loads(saved(".json", tmp_path).read_text())
     assert found["rows"][0] == {"host": EVIL, "requests": 2, "share": 2 / 3, "bytes": BIG}
