@@ -17,10 +17,12 @@ COMMANDS = {
     "run": ("app.cli.run.command", "Start a worker, replay a log into it, print what was found, serve until Ctrl-C."),
     "replay": ("app.cli.replay", "Send files to the running worker."),
     "reduce": ("app.cli.reduce.command", "Compute the same deliveries straight from files, without a worker."),
-    "report": ("app.cli.report.command", "Answer questions from logs: requests, hosts, bytes, countries, crawlers."),
+    "report": (
+        "app.cli.report.command",
+        "Answer questions from logs: requests, hosts, bytes, countries, crawlers, podcast downloads.",
+    ),
     "sizes": ("app.cli.sizes", "Find the sizes of files in logs, in a folder or in a bucket's listing."),
     "parse": ("app.cli.parse", "Show how each line of a log is parsed. Use it to test a format."),
-    "downloads": ("app.cli.downloads", "Count podcast downloads by rules that can be read, and certify the count."),
     "articles": (
         "app.cli.clickstream.articles",
         "List the articles that most users of a clickstream met by one action.",

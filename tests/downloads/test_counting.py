@@ -39,7 +39,7 @@ def line(
 
 
 def downloads(*arguments: object) -> Result:
-    return CliRunner().invoke(main, ["downloads", *map(str, arguments)], catch_exceptions=False)
+    return CliRunner().invoke(main, ["report", "downloads", *map(str, arguments)], catch_exceptions=False)
 
 
 def log_of(folder: Path, *lines: str, name: str = "a.tsv") -> Path:
@@ -203,14 +203,14 @@ def test_a_certificate_is_computed_again_bit_for_bit_by_its_own_command(
     first = Path("c.json").read_bytes()
     told = json.loads(first)
     command = shlex.split(told["command"])
-    assert command[:4] == ["python", "-m", "app", "downloads"]
-    assert downloads(*command[4:], "--certify", "again.json").exit_code == 0
+    assert command[:5] == ["python", "-m", "app", "report", "downloads"]
+    assert downloads("--certify", "again.json", *command[5:]).exit_code == 0
     assert Path("again.json").read_bytes() == first
     assert told["inputs"][0]["name"] == "a.tsv" and len(told["inputs"][0]["sha256"]) == 64
     assert told["episodes"][0]["name"] == "episodes.tsv" and told["lists"][2]["name"] == "mine 1"
     assert told["counts"]["left_out"].keys() == RULES.keys() and told["counts"]["requests"] == 14
     log_of(tmp_path, *(text for _, text in ONE_A_RULE), line())
-    assert downloads(*command[4:], "--certify", "again.json").exit_code == 0
+    assert downloads("--certify", "again.json", *command[5:]).exit_code == 0
     assert Path("again.json").read_bytes() != first
 
 
@@ -230,7 +230,7 @@ def test_the_command_of_a_certificate_has_the_format_and_all_digits(choice: tupl
     first, again = tmp_path / "c.json", tmp_path / "again.json"
     assert downloads(log, *choice, "--certify", first).exit_code == 0
     command = shlex.split(json.loads(first.read_text())["command"])
-    assert downloads(*command[4:], "--certify", again).exit_code == 0
+    assert downloads("--certify", again, *command[5:]).exit_code == 0
     assert again.read_bytes() == first.read_bytes()
 
 

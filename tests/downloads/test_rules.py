@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import downloads as downloads_command
+from app.cli.report import downloads as downloads_command
 from app.domain.records import HitFlag, Parsed
 from app.downloads.lists import Lists, listener_address, open_lists
 from app.downloads.rules import RULES, WINDOWS, Asked, Episode, left_out, needed_bytes, piece_of, windows_of

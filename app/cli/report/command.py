@@ -9,6 +9,7 @@ import click
 
 from app.cli.groups import Listed
 from app.cli.reduce.command import failing_in_words
+from app.cli.report.downloads import command as downloads
 from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
 from app.errors import OutputError
 from app.settings import settings
@@ -237,3 +238,6 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
     from app.reports import delivery_questions
 
     return delivery_questions.waste(question, price_per_gb)
+
+
+command.add_command(downloads)

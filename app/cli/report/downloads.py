@@ -1,4 +1,4 @@
-"""`python -m app downloads FILE…`: podcast downloads by rules that can be read, and their certificate."""
+"""`python -m app report downloads FILE…`: podcast downloads by rules that can be read, and their certificate."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def command(
 def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[str]:
     """The command that counts the same, with every choice said, defaults included."""
     asked = plan.asked
-    words = ["python", "-m", "app", "downloads", *plan.paths, "--window", asked.window]
+    words = ["python", "-m", "app", "report", "downloads", "--window", asked.window]
     words += ["--whole"] if asked.seconds is None else ["--seconds", repr(asked.seconds)]
     words += [
         "--bit-rate",
@@ -221,7 +221,8 @@ def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[s
         "--log-format" if ":" in plan.read.format else "--format": plan.read.format,
         "--bytes": options.bytes,
     }
-    return words + [word for name, value in given.items() if value for word in (name, str(value))]
+    words += [word for name, value in given.items() if value for word in (name, str(value))]
+    return [*words, "--", *plan.paths]
 
 
 @contextmanager
