@@ -1,4 +1,4 @@
-"""Live tests side by side: each process of theirs has servers of its own."""
+"""Live tests side by side: each process of theirs has servers of its own. Property tests have no clock: a busy machine is slow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.services.server import KINDS, Server
+
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 
 BY_THEMSELVES = ("test_kafka_kills", "test_flow_into_stores")
 """Files whose tests share nothing with one another: each may run in another process."""

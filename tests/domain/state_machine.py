@@ -336,7 +336,21 @@ class Machine:
         kept = length if sent is None else sent
         self.position += chance.randint(20, 200)
         raw_id = self.raw_id(self.position)
-        row = (time, *key, "GET", 206, lo, lo + length - 1, sent, None, 0, raw_id, self.position, None)
+        row: tuple[Any, ...] = (
+            time,
+            *key,
+            "GET",
+            206,
+            lo,
+            lo + length - 1,
+            sent,
+            None,
+            0,
+            {},
+            raw_id,
+            self.position,
+            None,
+        )
         shot = Shot(
             time, int(raw_id[:16], 16), frozenset(range(lo, lo + kept)), kept, lo + length - 1 if kept < length else -1
         )
@@ -347,7 +361,7 @@ class Machine:
         """A 200 that names no range."""
         self.position += self.chance.randint(20, 200)
         raw_id = self.raw_id(self.position)
-        row = (time, *key, "GET", 200, None, None, sent, None, 0, raw_id, self.position, None)
+        row: tuple[Any, ...] = (time, *key, "GET", 200, None, None, sent, None, 0, {}, raw_id, self.position, None)
         self.pending.append((row, Shot(time, int(raw_id[:16], 16), frozenset(), sent, -1, sent)))
 
     def _message(self, lines: list[tuple[tuple[Any, ...], Shot]]) -> TokenMessage:
