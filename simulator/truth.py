@@ -102,7 +102,15 @@ def answers(
     return [_answer(key, start, inside, size, in_flight) for start, inside in windows_of(shots, rule)]
 
 
+def _believed(shot: Shot) -> Shot:
+    """A range that ends beyond the size in its own line contradicts itself: what was sent, which must be logged, is left."""
+    if 0 <= shot.total <= shot.hi:
+        return shot._replace(lo=-1, hi=-1, total=-1)
+    return shot
+
+
 def _answer(key: tuple[str, str, str], start: float, shots: list[Shot], size: int, in_flight: int) -> dict[str, Any]:
+    shots = [_believed(shot) for shot in shots]
     totals = {shot.total for shot in shots if shot.total >= 0}
     total = size if not totals else totals.pop() if len(totals) == 1 else -1
     changed = bool(totals)

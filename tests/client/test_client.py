@@ -143,7 +143,8 @@ def by_parts(key: tuple[str, str, str]) -> tuple[str, ...]:
 def test_the_exit_code_answers(data_dir: Path, key: tuple[str, str, str], part: tuple[Any, ...], code: Exit) -> None:
     done = run(data_dir, *by_parts(key), *part)
     assert done.returncode == code, done.stderr
-    assert done.stderr == ""
+    hint = "client: asked the store sqlite; WEBLOGS_STORES, in .env too, or --store names another\n"
+    assert done.stderr == (hint if code == Exit.NOTHING_KNOWN else "")
 
 
 def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path) -> None:

@@ -14,7 +14,7 @@ from tests.domain.reducing import OneByOne
 _KEY = ("10.0.0.1", "agent", "GET /a")
 _SHOTS = st.builds(
     lambda time, lo, length, sent, total, kind: (
-        Shot(time, lo, lo + length, sent, total)
+        Shot(time, lo, lo + length, max(sent, 0) if 0 <= total <= lo + length else sent, total)
         if kind == "ranged"
         else Shot(time, -1, -1, max(sent, 0), total, kind == "from start")
     ),
