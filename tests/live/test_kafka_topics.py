@@ -68,7 +68,7 @@ def test_drop_refuses_while_a_worker_runs_and_leaves_other_prefixes_alone(tmp_pa
 PAGE = (ROOT / "docs" / "how-to" / "more-partitions.md").read_text()
 SAVING, SETTINGS = re.findall(r"^ *```sh\n(.*?)^ *```", PAGE, re.MULTILINE | re.DOTALL)
 EVENTS = {
-    "/votes/": [{"candidate_id": number % 3, "vote_id": f"v{number}"} for number in range(40)],
+    "/votes/": [{"candidate_id": number % 3 + 1, "vote_id": f"v{number}"} for number in range(40)],
     "/spending/": [
         {"user_id": f"u{number % 4}", "transaction_id": f"t{number}", "cents": 250, "time": 1596153600}
         for number in range(40)
