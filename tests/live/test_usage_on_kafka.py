@@ -28,7 +28,9 @@ def test_records_made_while_the_broker_is_away_are_archived_once_and_each_file_i
     caplog.set_level(logging.CRITICAL)
     spool, archive = tmp_path / "spool", tmp_path / "archive"
     with Live(tmp_path / "live", broker) as live:
-        options = UsageOptions(service="shop", spool=spool, broker=f"kafka://127.0.0.1:{broker.port}", machine="m1")
+        options = UsageOptions(
+            service="shop", spool=spool, broker=f"kafka://127.0.0.1:{broker.port}", machine="m1", heartbeat_s=3600.0
+        )
         log = UsageLog(options)
         for number in range(3000):
             log.record("request", user_id=f"u{number % 50}")
