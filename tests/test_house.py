@@ -76,7 +76,7 @@ def test_make_alone_prints_help_for_every_target() -> None:
         "run",
         "test",
         "test-long",
-        "test-live N=20000",
+        "test-live",
         "test-servers",
         "coverage",
         "bench",
