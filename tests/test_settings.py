@@ -15,6 +15,7 @@ from app import settings as settings_module
 from app.errors import SettingsError, StoreError, masked
 from app.process.logs import JsonFormatter, TextFormatter
 from app.settings import SettingRow, load, rows
+from tests.flow.running import run_to_its_end
 
 ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
@@ -120,9 +121,7 @@ def test_every_setting_that_holds_addresses_is_tried_with_bad_ones() -> None:
     "wrong", [{"WEBLOGS_WEB_PORT": "99999"}, {"WEBLOGS_STORES": "garbage"}, {"WEBLOGS_JSON_FIELDS": "a=b=c,,"}], ids=str
 )
 def test_a_worker_with_a_wrong_setting_ends_with_78_and_one_sentence(tmp_path: Path, wrong: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
-    environment = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path), "WEBLOGS_WEB_PORT": "0", **wrong}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = run_to_its_end({**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path), "WEBLOGS_WEB_PORT": "0", **wrong})
     assert done.returncode == 78, done.stderr
     assert "Traceback" not in done.stderr and "Worker stopped: " in done.stderr + done.stdout
 

@@ -85,15 +85,15 @@ def certificate(
         "inputs": [each.as_json for each in inputs],
         "episodes": [each.as_json for each in episodes],
         "counts": {
-            "lines": found.lines,
-            "head_lines": found.heads,
-            "rejects": dict(sorted(found.rejects.items())),
-            "requests": found.requests,
+            "lines": found.facts.lines,
+            "head_lines": found.facts.heads,
+            "rejects": dict(sorted(found.facts.rejects.items())),
+            "requests": found.facts.hits,
             "left_out": {rule: found.left_out[rule] for rule in RULES},
             "downloads": found.downloads,
             "listeners": found.listeners,
             plan.by: {key: vars(row) for key, row in sorted_rows(found, plan.by)},
         },
-        "notes": found.notes,
+        "notes": found.facts.notes,
     }
     return json.dumps(value, indent=1, ensure_ascii=True, default=str).encode() + b"\n"

@@ -13,7 +13,9 @@ from datetime import date
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from app.domain.lines import ReadLines
+import pyarrow as pa
+
+from app.domain.records import Parsed
 from app.domain.windows import DAY_S, Rules
 from app.downloads.lists import Lists
 from app.downloads.rules import Asked, Episode, Piece, Window, left_out, listener_of, piece_of, windows_of
@@ -23,7 +25,9 @@ from app.process.temporary_database import TemporaryDatabase
 from app.reducing.readers import Processes
 from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
-from app.reports.hits import extension_of, path_of
+from app.reports.facts import Facts
+from app.reports.hits import PLAIN_NAMES, extension_of, path_of
+from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
@@ -34,6 +38,8 @@ __all__ = ["BY", "Count", "LeftOut", "Plan", "Row", "count", "sorted_rows"]
 
 BY = ("file", "day")
 _STRETCH_BYTES = 2 << 20
+_BATCH_ROWS = 10_000
+_FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 _LATEST = 253_370_764_800.0
 """9999-01-01, in place of the clock: a line that is in the future today must count alike in a year."""
 _TABLE = """CREATE TABLE pieces (address TEXT, agent TEXT, file TEXT, time REAL, lo INTEGER, hi INTEGER, sent INTEGER,
@@ -89,27 +95,19 @@ class Row:
 class Count:
     """What came out."""
 
-    lines: int = 0
-    heads: int = 0
-    requests: int = 0
-    rejects: Counter[str] = field(default_factory=Counter)
+    facts: Facts = field(default_factory=Facts)
+    """What was read; counted there is what is part of downloads."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Requests by rule."""
     rows: defaultdict[str, Row] = field(default_factory=lambda: defaultdict(Row))
     downloads: int = 0
     listeners: int = 0
-    inputs: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
 
 
 class _Sifted(NamedTuple):
     """Of a stretch."""
 
-    lines: int
-    heads: int
-    rejects: Counter[str]
-    requests: int
+    facts: Facts
     left_out: Counter[str]
     told: list[tuple[Any, ...]]
     """Fields of LeftOut behind `input`, if they are asked for."""
@@ -125,19 +123,24 @@ class _Sifting:
         self._lists, self._asked, self._tells = plan.lists, plan.asked, plan.on_left_out is not None
 
     def read(self, stretch: Stretch) -> _Sifted:
-        sifted = _Sifted(0, 0, Counter(), 0, Counter(), [], [])
+        sifted = _Sifted(Facts(), Counter(), [], [])
         for read in self._reader.lines(stretch):
-            self._sift(read, sifted)
-            sifted = sifted._replace(
-                lines=sifted.lines + read.lines,
-                heads=sifted.heads + read.heads,
-                requests=sifted.requests + len(read.hits),
-            )
-            sifted.rejects.update(bad.reason for bad in read.rejects)
+            self._sift(read.hits, read.positions, sifted)
+            rejects = Counter(bad.reason for bad in read.rejects)
+            sifted.facts.add(Facts(read.lines, read.heads, len(read.hits), rejects=rejects))
         return sifted
 
-    def _sift(self, read: ReadLines, sifted: _Sifted) -> None:
-        for hit, position in zip(read.hits, read.positions, strict=True):
+    def sift_table(self, table: pa.Table) -> _Sifted:
+        """The rows of a file of hits, whose facts are told apart."""
+        sifted = _Sifted(Facts(), Counter(), [], [])
+        for batch in table.to_batches(_BATCH_ROWS):
+            rows = batch.to_pylist()
+            hits = [Parsed(**{name: row[name] for name in _FIELDS}) for row in rows]
+            self._sift(hits, [row["position"] for row in rows], sifted)
+        return sifted
+
+    def _sift(self, hits: Sequence[Any], positions: Sequence[int], sifted: _Sifted) -> None:
+        for hit, position in zip(hits, positions, strict=True):
             request = hit[3]
             file = path_of(request)
             rule = left_out(hit, file, extension_of(request), self._lists, self._asked)
@@ -157,7 +160,7 @@ class _Sifting:
 
 
 def count(plan: Plan) -> Count:
-    """Downloads in all inputs. What cannot be read (to its end) is noted in `errors`; what was good before counts.
+    """Downloads in all inputs. What cannot be read (to its end) is noted in `facts.errors`; what was good before counts.
 
     The clock decides nothing. Raises SettingsError for a zone that there is not.
     """
@@ -170,31 +173,38 @@ def count(plan: Plan) -> Count:
 
 
 def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+    facts, sifting, number_of = found.facts, _Sifting(plan), {path: at for at, path in enumerate(plan.paths)}
+    indices = Indices(Inputs(plan.paths), facts)
+    for path in indices.paths:
+        try:
+            for table in index_tables(path, PLAIN_NAMES, facts, plan.on_progress):
+                _take(sifting.sift_table(table), number_of[path], plan, database, found)
+        except InputError as error:
+            facts.errors.append(str(error))
     identifier = Identifier()
-    with Processes(_Sifting(plan), plan.processes) as processes:
-        for number, path in enumerate(plan.paths):
-            found.inputs.append(path)
+    with Processes(sifting, plan.processes) as processes:
+        for path in indices.logs:
+            number = number_of[path]
             try:
                 with open_source(path, identifier, plan.read) as opened:
+                    facts.inputs.append(opened.file.shown)
                     source = opened.source
                     if source is None or opened.already_sent:
-                        found.notes.append(f"{path}: {SAME_LINES if source else 'no lines'}")
+                        facts.notes.append(f"{path}: {SAME_LINES if source else 'no lines'}")
                         continue
+                    indices.refuse(source.id, path)
                     if source.note:
-                        found.notes.append(source.note)
+                        facts.notes.append(source.note)
                     reading = Reading(source.id, source.format.name, source.format_options, _LATEST, False, None)
                     for sifted in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
                         _take(sifted, number, plan, database, found)
                         plan.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
-                found.errors.append(str(error))
+                facts.errors.append(str(error))
 
 
 def _take(sifted: _Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:
-    found.lines += sifted.lines
-    found.heads += sifted.heads
-    found.requests += sifted.requests
-    found.rejects.update(sifted.rejects)
+    found.facts.add(sifted.facts)
     found.left_out.update(sifted.left_out)
     database.add(_ADD, ((*piece[:-1], number, piece[-1]) for piece in sifted.pieces))
     if plan.on_left_out is not None:
@@ -212,6 +222,9 @@ class _Days(dict[float, int]):
 
     def __missing__(self, time: float) -> int:
         return math.floor((time + self._zone.at(time)) / DAY_S)
+
+    def offset_s(self, time: float) -> int:
+        return int(self._zone.at(time))
 
     def is_in_period(self, time: float) -> bool:
         return self._first <= self[time] <= self._last
@@ -235,6 +248,10 @@ def _count(plan: Plan, days: _Days, database: TemporaryDatabase, found: Count) -
                 found.downloads += 1
                 found.rows[key].downloads += 1
                 found.rows[key].requests += len(window.pieces)
+                found.facts.counted += len(window.pieces)
+                for piece in (window.pieces[0], window.pieces[-1]):
+                    moment = piece.time, days.offset_s(piece.time)
+                    found.facts.span(moment, moment)
         found.listeners += bool(keys)
         for key in keys:
             found.rows[key].listeners += 1

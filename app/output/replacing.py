@@ -31,7 +31,7 @@ def explained(target: Path | str) -> Iterator[None]:
 
 
 class Replacement:
-    """A temporary file that takes the target's place on `commit` and goes away on `discard`.
+    """A temporary file that takes the target's place on `commit` and goes away on `discard`; one of them at the end of a `with`.
 
     OutputError at once where the target is no regular file, may not be written, or its folder takes no file.
     """
@@ -46,6 +46,16 @@ class Replacement:
             os.fchmod(handle, mode)
             os.close(handle)
         self.path = Path(name)
+
+    def __enter__(self) -> Replacement:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
+            self.discard()
 
     def _mode(self) -> int:
         try:
@@ -74,10 +84,5 @@ class Replacement:
 
 def write_whole(target: Path, data: bytes) -> None:
     """Put these bytes in the target's place. Raises OutputError, and then the target is as it was."""
-    replacement = Replacement(target)
-    try:
-        with explained(target):
-            replacement.path.write_bytes(data)
-        replacement.commit()
-    finally:
-        replacement.discard()
+    with Replacement(target) as replacement, explained(target):
+        replacement.path.write_bytes(data)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.domain.records import Delivery
 from app.reports.zones import offset_text
-from app.words import visible
+from app.words import unread_notes, visible
 
 __all__ = ["Facts", "Moment", "local_time"]
 
@@ -60,9 +60,6 @@ class Facts:
         if last is not None and (self.last is None or last > self.last):
             self.last = last
 
-    def span_delivery(self, delivery: Delivery, offset_s: int) -> None:
-        self.span((delivery.first, offset_s), (delivery.last, offset_s))
-
     def zone_text(self, zone: str) -> str:
         """The zone that was asked for, or those of the log, the commonest first."""
         if zone:
@@ -74,7 +71,9 @@ class Facts:
         more = len(self.zones_s) - len(shown)
         return f"the log's, line by line: {told}" + (f", and {more:,} others" if more else "")
 
-    def head(self, zone: str, filters: list[tuple[str, str]], lists: list[str]) -> list[tuple[str, str | int]]:
+    def head(
+        self, zone: str, filters: Sequence[tuple[str, str | int]], lists: list[str]
+    ) -> list[tuple[str, str | int]]:
         """The rows that a report begins with."""
         rows: list[tuple[str, str | int]] = [("input", ", ".join(map(visible, self.inputs)))]
         rows += [("lines", self.lines), ("  head lines", self.heads), ("  hits", self.hits)]
@@ -86,14 +85,10 @@ class Facts:
             rows.append(("period", f"{local_time(self.first)} to {local_time(self.last)}"))
         rows.append(("zone", self.zone_text(zone)))
         rows += [("list", name) for name in lists]
-        rows += [("note", visible(note)) for note in (*self.notes, *_counted_notes(self.unread))]
+        rows += [("note", visible(note)) for note in (*self.notes, *unread_notes(self.unread))]
         if self.beyond:
             rows.append(("note", f"{self.beyond:,} numbers are too large for 64 bits; they are left out of all sums"))
         return rows
-
-
-def _counted_notes(unread: Counter[str]) -> list[str]:
-    return [f"{sentence} ({count:,} times)" for sentence, count in unread.most_common(8)]
 
 
 def local_time(moment: Moment) -> str:

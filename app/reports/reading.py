@@ -264,9 +264,12 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
     wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
     schema = pa.schema([HITS.field(name) for name in wanted])
     facts = Facts()
-    replacement = Replacement(path)
     try:
-        with explained(path), pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer:
+        with (
+            Replacement(path) as replacement,
+            explained(path),
+            pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer,
+        ):
             pending: list[pa.Table] = []
 
             def flush() -> None:
@@ -285,13 +288,8 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
                 raise InputError("; ".join(facts.errors))
             flush()
             writer.add_key_value_metadata({_ABOUT: json.dumps(_as_json(facts))})
-        replacement.commit()
     except pa.ArrowInvalid as error:
-        replacement.discard()
         raise OutputError(f"{path}: cannot be written: {error}; name another file") from error
-    except BaseException:
-        replacement.discard()
-        raise
     return facts
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
@@ -103,6 +104,7 @@ class Tokenizer:
         self._columns_from_bytes = columns_from_bytes
         self._max_line_bytes = max_line_bytes
         self._found: dict[str, str] = {}
+        self._unread = Counter[str]()
         self._resting = 0
         self._given: dict[bytes, str] = {}
         self.clocks = Clocks()
@@ -119,7 +121,7 @@ class Tokenizer:
         lines = hits = 0
         now = 0.0
         bad_ids: Counter[str] = Counter()
-        unread: Counter[str] = Counter()
+        self._unread = unread = Counter[str]()
         for message in map(unwrapped, messages):
             try:
                 check_form(message)
@@ -244,10 +246,13 @@ class Tokenizer:
         if named in formats.FORMATS:
             return formats.FORMATS[named]
         if formats.is_format_string(named):
-            try:
+            with suppress(LookupError):  # from a stranger: as a name that is not known
                 return formats.get(named)
-            except LookupError:
-                pass  # from a stranger: as a name that is not known
+        if named not in ("", "auto"):
+            many = message.value.count(b"\n") + (not message.value.endswith(b"\n"))
+            self._unread[
+                f"the format {named[:60]!r} is not known: lines that name it were read by what is in them"
+            ] += many
         lines = message.value[:_DETECT_BYTES].split(b"\n", DETECT_LINES)[:DETECT_LINES]
         first = [decode(line).removesuffix("\r") for line in lines]
         known = formats.FORMATS.get(self._found.get(origin.clock, ""))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
 
+from app.cli.report.options import Day
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, explained
 from simulator.clickstream import HEAD, ClickstreamPlan, SimulatedClickstream
@@ -20,21 +21,16 @@ __all__ = ["clickstream"]
 _PATH = click.Path(path_type=Path, dir_okay=False)
 
 
-def _as_date(context: click.Context, parameter: click.Parameter, value: datetime) -> date:
-    return value.date()
-
-
 @click.command("clickstream")
 @click.option("--users", "-n", type=click.IntRange(min=0), default=1000, show_default=True, help="Number of users.")
 @click.option("--seed", "-s", type=int, default=1, show_default=True, help="The same seed makes the same rows.")
 @click.option(
     "--from",
     "begin",
-    type=click.DateTime(["%Y-%m-%d"]),
+    type=Day(),
     default="2017-04-01",
     show_default=True,
     metavar="DATE",
-    callback=_as_date,
     help="First day.",
 )
 @click.option(

@@ -142,20 +142,14 @@ def _write_log(log: SimulatedLog, file: TextIO, path: Path | None, advance: Call
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     """A text file that appears whole or not at all; `.gz` compresses, equal text to equal bytes."""
-    replacement = Replacement(path)
-    try:
-        with explained(path), replacement.path.open("wb") as raw:
-            if path.suffix.lower() == ".gz":
-                packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6)
-                with packed, io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file:
-                    yield file
-            else:
-                with io.TextIOWrapper(raw, encoding="utf-8", newline="\n") as file:
-                    yield file
-    except BaseException:
-        replacement.discard()
-        raise
-    replacement.commit()
+    with Replacement(path) as replacement, explained(path), replacement.path.open("wb") as raw:
+        if path.suffix.lower() == ".gz":
+            packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0, compresslevel=6)
+            with packed, io.TextIOWrapper(packed, encoding="utf-8", newline="\n") as file:
+                yield file
+        else:
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="\n") as file:
+                yield file
 
 
 @contextlib.contextmanager

@@ -166,12 +166,6 @@ def votes(
 @contextlib.contextmanager
 def written(path: Path) -> Any:
     """A text file that appears whole or not at all."""
-    replacement = Replacement(path)
-    try:
-        with explained(path), replacement.path.open("w", encoding="utf-8") as file:
-            text: TextIO = file
-            yield text
-    except BaseException:
-        replacement.discard()
-        raise
-    replacement.commit()
+    with Replacement(path) as replacement, explained(path), replacement.path.open("w", encoding="utf-8") as file:
+        text: TextIO = file
+        yield text

@@ -21,6 +21,7 @@ from app.downloads.episodes import read_episodes
 from app.downloads.lists import Lists, open_lists
 from app.downloads.rules import RULES, WINDOWS, Asked, Episode
 from app.errors import SettingsError
+from app.reports.reading import Inputs, write_index
 from app.sources.files.beginning import ReadOptions
 
 HEAD = "date\ttime\tip_address\tuser_agent\trequest\tstatus\tbyte_range\n"
@@ -77,7 +78,7 @@ def test_a_log_of_one_line_a_rule_names_each_with_its_place_and_rule(tmp_path: P
         "size_unknown",
     }
     shown = " ".join(result.stdout.split())
-    assert "requests 13 in downloads 1 left out 12" in shown and "downloads 1 listeners 1" in shown
+    assert " hits 13 rejects 0 hits counted here 1 left out 12 " in shown and "downloads 1 listeners 1" in shown
     assert all(f" {rule} 1 " in shown and f"{rule}: {RULES[rule]}." in shown for rule, _ in ONE_A_RULE)
 
 
@@ -162,7 +163,7 @@ def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
 ) -> None:
     folder, rng = tmp_path_factory.mktemp("logs"), random.Random(seed)
     plain = counted([log_of(folder, *lines)], window)
-    assert plain.requests == len(lines)
+    assert plain.facts.hits == len(lines)
     shuffled = counted([log_of(folder, *rng.sample(lines, len(lines)), name="b.tsv")], window)
     assert numbers(shuffled) == numbers(plain) and shuffled.left_out == plain.left_out
     repeated = rng.sample(lines + rng.choices(lines, k=9), len(lines) + 9)
@@ -174,7 +175,9 @@ def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
     assert numbers(small) == numbers(plain) and small.left_out == plain.left_out
 
 
-def test_other_processes_count_the_same(tmp_path: Path) -> None:
+def test_other_processes_and_a_file_of_hits_count_the_same_and_both_together_count_nothing_twice(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "w.tsv"
     assert CliRunner().invoke(main, ["simulate", "weblogs", "-n", "20000", "-o", str(path), "-q"]).exit_code == 0
     told: list[list[Any]] = [[], []]
@@ -184,8 +187,15 @@ def test_other_processes_count_the_same(tmp_path: Path) -> None:
         found.append(count(plan._replace(on_left_out=told[processes // 2].append)))
     assert found[0] == found[1] and told[0] == told[1] and found[0].downloads > 100
     requests = sum(row.requests for row in found[0].rows.values())
-    assert requests + len(told[0]) == found[0].requests == 20_000
+    assert requests + len(told[0]) == found[0].facts.hits == 20_000
     assert Counter(each.rule for each in told[0]) == found[0].left_out
+    index = tmp_path / "hits.parquet"
+    write_index(Inputs([str(path)]), index)
+    of_hits = count(plan._replace(paths=[str(index)]))
+    assert numbers(of_hits) == numbers(found[0]) and of_hits.left_out == found[0].left_out
+    assert of_hits.facts.lines == found[0].facts.lines == 20_001
+    both = count(plan._replace(paths=[str(index), str(path)]))
+    assert numbers(both) == numbers(found[0]) and len(both.facts.errors) == 1
 
 
 def test_a_certificate_is_computed_again_bit_for_bit_by_its_own_command(

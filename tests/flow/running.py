@@ -22,6 +22,12 @@ from app.transports.embedded.log import EmbeddedLog
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
 WAIT_S = 100.0
+WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker"]
+
+
+def run_to_its_end(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """A worker that ends by itself, with what it said."""
+    return subprocess.run(WORKER, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
 
 class Flow:
@@ -42,9 +48,12 @@ class Flow:
 
     def start_worker(self, **more: object) -> subprocess.Popen[bytes]:
         with (self.folder / "worker.log").open("ab") as log:
-            command = [sys.executable, "-m", "faust", "-A", "app", "worker"]
-            self.worker = subprocess.Popen(command, cwd=ROOT, env=self.environment(**more), stdout=log, stderr=log)
+            self.worker = subprocess.Popen(WORKER, cwd=ROOT, env=self.environment(**more), stdout=log, stderr=log)
         return self.worker
+
+    def refused_worker(self) -> subprocess.CompletedProcess[str]:
+        """A worker that ends by itself."""
+        return run_to_its_end(self.environment())
 
     def replay(self, *arguments: object, **more: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "app", "replay", "--quiet", *map(str, arguments)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.flow.running import run_to_its_end
 from tests.live.running import Live
 from tests.live.test_kafka_losses import problems, send_lines
 from tests.services.server import Server
@@ -61,13 +60,6 @@ def test_a_clock_of_which_kafka_takes_no_message_is_named_before_the_worker_ends
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", set_clock(tmp_path / "clock", 7230))
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        done = subprocess.run(
-            [sys.executable, "-m", "faust", "-A", "app", "worker"],
-            env=live.environment("worker"),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = run_to_its_end(live.environment("worker"))
         assert done.returncode == 70, done.stderr
         assert "it is 2 h 0 min ahead" in done.stderr.partition("Worker stopped")[0], done.stderr

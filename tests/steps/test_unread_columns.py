@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.messages.headers import Headers
 from app.process.counters import Counters
 from app.steps.tokenizer import Tokenizer
 from tests.steps.test_tokenizing import message
@@ -20,6 +21,15 @@ def test_columns_that_are_not_read_are_counted_and_named(columns_from_bytes: int
         "column 11 was not read: looks like a request time": 59,
         "column 11 was not read: looks like a country": 1,
     }
+
+
+@pytest.mark.parametrize("name", ["no such format", "nginx:$no_such_word $remote_addr"])
+def test_a_format_that_is_not_known_is_told_and_its_lines_are_read_all_the_same(name: str) -> None:
+    text = LINE.format(1, "0.001") + LINE.format(2, "0.002")
+    found = Tokenizer(1).tokenize([message(text, **{Headers.FORMAT: name})])
+    assert (found.hits, found.rejects) == (2, [])
+    told = f"the format {name!r} is not known: lines that name it were read by what is in them"
+    assert found.unread[told] == 2
 
 
 def test_sentences_are_bounded_and_no_count_is_lost() -> None:

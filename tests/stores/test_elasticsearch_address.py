@@ -6,8 +6,6 @@ import asyncio
 import http.server
 import json
 import ssl
-import subprocess
-import sys
 import threading
 import urllib.error
 import urllib.request
@@ -20,7 +18,7 @@ from app.errors import StoreRefused, StoreUnreachable
 from app.process.exit import EXIT_REFUSED
 from app.settings import Settings
 from app.stores.elasticsearch.store import ElasticsearchStore
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 from tests.servers.certificate import make_certificate
 from tests.stores import elastic
 
@@ -93,15 +91,7 @@ async def test_a_path_below_which_elasticsearch_has_nothing_is_refused(path: str
 
 def test_a_worker_with_the_wrong_scheme_ends_with_78_and_one_sentence(tmp_path: Path, site: int) -> None:
     flow = Flow(tmp_path / "var", STORES="elasticsearch", ELASTICSEARCH_URL=f"https://127.0.0.1:{site}")
-    done = subprocess.run(
-        [sys.executable, "-m", "faust", "-A", "app", "worker"],
-        cwd=ROOT,
-        env=flow.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = flow.refused_worker()
     assert done.returncode == EXIT_REFUSED, done.stderr
     assert "write http:// in WEBLOGS_ELASTICSEARCH_URL" in done.stderr and "Traceback" not in done.stderr
 

@@ -50,15 +50,7 @@ def test_a_worker_on_such_a_file_ends_with_78_and_that_sentence(tmp_path: Path) 
     with Flow(tmp_path / "var") as flow:
         with closing(sqlite3.connect(tmp_path / "var" / "weblogs.db")) as by_hand:
             by_hand.execute("CREATE TABLE deliveries (ip_address TEXT)")
-        done = subprocess.run(
-            [sys.executable, "-m", "faust", "-A", "app", "worker"],
-            cwd=ROOT,
-            env=flow.environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        done = flow.refused_worker()
     assert done.returncode == EXIT_REFUSED, done.stderr
     assert "the table deliveries of" in done.stderr and "Traceback" not in done.stderr
 
@@ -93,8 +85,9 @@ def test_commands_that_find_no_store_name_the_setting(tmp_path: Path) -> None:
 
 
 def test_make_run_es_app_uses_the_stores_of_env(tmp_path: Path) -> None:
+    """Also in a test run by make, whose own flags are no business of another make."""
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text() + "\ntold:\n\t@echo '[$(strip $(ON_ES))]'\n")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("WEBLOGS_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("WEBLOGS_", "MAKE"))}
     for env, told in (
         ("", "[WEBLOGS_BROKER=kafka://127.0.0.1:9092 WEBLOGS_STORES=elasticsearch]"),
         ("WEBLOGS_STORES=elasticsearch,cassandra\n", "[WEBLOGS_BROKER=kafka://127.0.0.1:9092]"),
@@ -102,7 +95,12 @@ def test_make_run_es_app_uses_the_stores_of_env(tmp_path: Path) -> None:
     ):
         (tmp_path / ".env").write_text(env)
         done = subprocess.run(
-            ["make", "told"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+            ["make", "--no-print-directory", "told"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         assert done.stdout.strip() == told
 

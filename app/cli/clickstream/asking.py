@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from app.cli.reduce.command import failing_in_words
-from app.cli.report.options import late_progress, said_errors
+from app.cli.report.options import Day, late_progress, output_options, said_errors
 from app.errors import InputError
 from app.output.reports.report import Report
-from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.output.reports.writing import write_report
 from app.settings import settings
 from app.words import visible
 
@@ -30,35 +29,12 @@ def clickstream_options(command: Command) -> Command:
     """Adds the files, and where the answer goes."""
     command = click.option("--quiet", "-q", is_flag=True, help="No progress bar.")(command)
     command = click.option("--debug", is_flag=True, help="Print every rejected row with its place and reason.")(command)
-    command = click.option(
-        "--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."
-    )(command)
-    command = click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        callback=_checked,
-        help=f"Write the report to a file: {', '.join(ENDINGS)}.",
-    )(command)
-    return click.argument("files", nargs=-1, required=True, metavar="FILE…")(command)
-
-
-def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    with failing_in_words():
-        if value:
-            check_report_ending(value)
-    return value
+    return click.argument("files", nargs=-1, required=True, metavar="FILE…")(output_options(command))
 
 
 def day_option(name: str, text: str) -> Callable[[Command], Command]:
     """A required date."""
-    return click.option(
-        name, "day", type=click.DateTime(["%Y-%m-%d"]), required=True, metavar="DATE", callback=_as_date, help=text
-    )
-
-
-def _as_date(context: click.Context, parameter: click.Parameter, value: datetime) -> date:
-    return value.date()
+    return click.option(name, "day", type=Day(), required=True, metavar="DATE", help=text)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import date, datetime
+from datetime import date
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.reduce.command import failing_in_words
-from app.cli.report.options import late_progress, log_options, said_errors
+from app.cli.report.options import Day, late_progress, log_options, output_options, said_errors
 from app.errors import InputError, OutputError
 from app.output.columns import iso_time
-from app.output.replacing import Replacement, explained
+from app.output.replacing import Replacement, explained, write_whole
 from app.output.reports.report import Column, Report
-from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.output.reports.writing import write_report
 from app.output.text import harmless, tsv_cell
 from app.settings import settings
 from app.words import writable
@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _WINDOWS = ("day", "first_touch", "last_touch")
-_DAY = click.DateTime(["%Y-%m-%d"])
-
-
-def _as_date(context: click.Context, parameter: click.Parameter, value: datetime | None) -> date | None:
-    return value.date() if value else None
 
 
 @click.command("downloads", context_settings={"help_option_names": ["-h", "--help"]})
@@ -92,21 +87,9 @@ def _as_date(context: click.Context, parameter: click.Parameter, value: datetime
     help="The zone of days, as Europe/Berlin or +05:30.",
 )
 @click.option(
-    "--from",
-    "first_day",
-    type=_DAY,
-    callback=_as_date,
-    metavar="DATE",
-    help="Count downloads that begin on this day or later.",
+    "--from", "first_day", type=Day(), metavar="DATE", help="Count downloads that begin on this day or later."
 )
-@click.option(
-    "--to",
-    "last_day",
-    type=_DAY,
-    callback=_as_date,
-    metavar="DATE",
-    help="Count downloads that begin on this day or before.",
-)
+@click.option("--to", "last_day", type=Day(), metavar="DATE", help="Count downloads that begin on this day or before.")
 @click.option(
     "--left-out",
     type=click.Path(path_type=Path),
@@ -119,10 +102,7 @@ def _as_date(context: click.Context, parameter: click.Parameter, value: datetime
     metavar="FILE",
     help="Write the counts, the rules, the lists, fingerprints of the inputs and the command as JSON, so that anybody can count again.",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help=f"Write the report to a file: {', '.join(ENDINGS)}."
-)
-@click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only.")
+@output_options
 def command(
     inputs: Any,
     window: str,
@@ -162,8 +142,6 @@ def command(
     if not chosen:
         raise click.UsageError(f"--ext {extensions!r} names no extension; write it as in mp3,m4a")
     with failing_in_words():
-        if output:
-            check_report_ending(output)
         if left_out and left_out.suffix.lower() != ".tsv":
             raise OutputError(f"{left_out}: name a file that ends with .tsv")
         zone_named(zone)
@@ -186,15 +164,15 @@ def command(
         lists = fingerprints([episodes]) if certify and episodes else []
         with late_progress(quiet) as on_progress, _telling(left_out, plan.paths) as on_left_out:
             found = count(plan._replace(on_progress=on_progress, on_left_out=on_left_out))
-            if found.errors and not found.lines:
-                raise InputError("\nError: ".join(found.errors))
-        if certify and not found.errors:
+            if found.facts.errors and not found.facts.lines:
+                raise InputError("\nError: ".join(found.facts.errors))
+        if certify and not found.facts.errors:
             same_as_before([*files, *lists])
-            _write(certify, certificate(plan, found, files, lists, _again(plan, episodes, data_centres)))
+            write_whole(certify, certificate(plan, found, files, lists, _again(plan, episodes, data_centres)))
         write_report(_report(plan, found, top), output, bare=bare, formulas=settings().output_formulas)
-    if certify and found.errors:
-        found.errors.append(f"{certify} is not written: not every input could be read to its end")
-    said_errors(found.errors)
+    if certify and found.facts.errors:
+        found.facts.errors.append(f"{certify} is not written: not every input could be read to its end")
+    said_errors(found.facts.errors)
 
 
 def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[str]:
@@ -233,46 +211,32 @@ def _telling(path: Path | None, inputs: Any) -> Iterator[Callable[[LeftOut], Non
             yield None
         return
     formulas = settings().output_formulas
-    replacement = Replacement(path)
-    try:
-        with explained(path), replacement.path.open("w", encoding="utf-8", newline="") as file:
-            file.write("input\tbyte\ttime\trule\taddress\tagent\tfile\n")
+    with (
+        Replacement(path) as replacement,
+        explained(path),
+        replacement.path.open("w", encoding="utf-8", newline="") as file,
+    ):
+        file.write("input\tbyte\ttime\trule\taddress\tagent\tfile\n")
 
-            def told(each: LeftOut) -> None:
-                texts = [writable(text or "") for text in (inputs[each.input], each.address, each.agent, each.file)]
-                name, address, agent, asked = [tsv_cell(text if formulas else harmless(text)) for text in texts]
-                file.write(
-                    f"{name}\t{each.position}\t{iso_time(each.time)}\t{each.rule}\t{address}\t{agent}\t{asked}\n"
-                )
+        def told(each: LeftOut) -> None:
+            texts = [writable(text or "") for text in (inputs[each.input], each.address, each.agent, each.file)]
+            name, address, agent, asked = [tsv_cell(text if formulas else harmless(text)) for text in texts]
+            file.write(f"{name}\t{each.position}\t{iso_time(each.time)}\t{each.rule}\t{address}\t{agent}\t{asked}\n")
 
-            yield told
-        replacement.commit()
-    finally:
-        replacement.discard()
-
-
-def _write(path: Path, data: bytes) -> None:
-    replacement = Replacement(path)
-    try:
-        with explained(path):
-            replacement.path.write_bytes(data)
-        replacement.commit()
-    finally:
-        replacement.discard()
+        yield told
 
 
 def _report(plan: Plan, found: Count, top: int | None) -> Report:
     from app.downloads.counting import sorted_rows
     from app.downloads.rules import RULES
+    from app.reports.questions import TIES
 
     asked = plan.asked
-    dropped, rejects = found.left_out.total(), found.rejects.total()
-    head: list[tuple[str, str | int]] = [("lines", found.lines), ("  head lines", found.heads), ("  rejects", rejects)]
-    head += [(f"    {reason}", number) for reason, number in sorted(found.rejects.items())]
-    head += [("  requests", found.requests), ("    in downloads", found.requests - dropped), ("    left out", dropped)]
-    head += [(f"      {rule}", found.left_out[rule]) for rule in RULES if found.left_out[rule]]
-    head += [("list", f"{each.name}, {each.entries:,} entries") for each in plan.lists.facts]
-    head += [("note", note) for note in found.notes]
+    left_out = [("left out", found.left_out.total())]
+    left_out += [(f"  {rule}", found.left_out[rule]) for rule in RULES if found.left_out[rule]]
+    head = found.facts.head(
+        plan.zone, left_out, [f"{each.name}, {each.entries:,} entries" for each in plan.lists.facts]
+    )
     threshold = "the whole file" if asked.seconds is None else f"{asked.seconds:g} seconds of sound"
     windows = {
         "day": f"on one calendar day ({plan.zone})",
@@ -284,6 +248,7 @@ def _report(plan: Plan, found: Count, top: int | None) -> Report:
         "A listener: an address (of IPv6 its first 64 bits) together with a user agent.",
         *(f"{rule}: {text}." for rule, text in RULES.items() if found.left_out[rule]),
         "Counted after IAB Tech Lab Podcast Technical Measurement 2.3, 5.5.1 to 5.5.4; audited by nobody.",
+        TIES,
     ]
     rows = [(key, row.downloads, row.listeners, row.requests) for key, row in islice(sorted_rows(found, plan.by), top)]
     columns = (Column(plan.by, "text"), Column("downloads"), Column("listeners"), Column("requests"))

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from app.output.reports.report import Report
     from app.reports.questions import Asked
 
-__all__ = ["judging_options", "late_progress", "log_options", "own_option", "report_command", "said_errors"]
+__all__ = ["Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 1.0
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -37,7 +38,9 @@ _EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
 _HOST = re.compile(r"[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
-class _Day(click.ParamType):
+class Day(click.ParamType):
+    """A day: 2015-05-18."""
+
     name = "date"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
@@ -67,9 +70,16 @@ class _List(click.ParamType):
         return names
 
 
+def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
+    with failing_in_words():
+        if value:
+            check_report_ending(value)
+    return value
+
+
 _OPTIONS = (
-    click.option("--from", "first_day", type=_Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
-    click.option("--to", "last_day", type=_Day(), metavar="DATE", help="Count up to this day, the day included."),
+    click.option("--from", "first_day", type=Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
+    click.option("--to", "last_day", type=Day(), metavar="DATE", help="Count up to this day, the day included."),
     click.option("--tz", default="", metavar="ZONE", help="The zone of days and hours, as Europe/Berlin, UTC or +05:30.  [default: what each line writes]"),
     click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N greatest rows; equal ones by name."),
     click.option("--status", "statuses", type=_List(_STATUS, "404,5xx", str.lower), metavar="LIST", help="Count these statuses only, as in 404,5xx."),
@@ -77,7 +87,9 @@ _OPTIONS = (
     click.option("--country", "countries", type=_List(_COUNTRY, "DE,FR", str.upper), metavar="LIST", help="Count addresses of these countries only, as in DE,FR; XX is unknown."),
     click.option("--no-bots", is_flag=True, help="Leave out crawlers, by the list crawler-user-agents."),
     click.option("--geoip", default="", metavar="FILE.mmdb", help="Take countries from a file in the format of MaxMind.  [default: the list of iptocc]"),
-    click.option("-o", "--output", type=click.Path(path_type=Path), help=f"Write the report to a file: {', '.join(ENDINGS)}."),
+)  # fmt: skip
+_OUTPUT = (
+    click.option("-o", "--output", type=click.Path(path_type=Path), callback=_checked, help=f"Write the report to a file: {', '.join(ENDINGS)}."),
     click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."),
 )  # fmt: skip
 _PROCESSES = (
@@ -97,6 +109,13 @@ own_option = click.option(
     "--own", type=_List(_HOST, "example.com,example.org", str.lower), default=(), metavar="LIST",
     help="Leave out these hosts and those below them, as in example.com,example.org.",
 )  # fmt: skip
+
+
+def output_options(function: Command) -> Command:
+    """Where a report goes; the function takes `output`, whose ending is known, and `bare`."""
+    for option in reversed(_OUTPUT):
+        function = option(function)
+    return function
 
 
 def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,8 +171,6 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
             raise click.UsageError(f"--to {last_day} is before --from {first_day}")
         filters = Filters(statuses or (), extensions or (), countries or (), no_bots, first_day, last_day, tz, geoip)
         with failing_in_words():
-            if output:
-                check_report_ending(output)
             Sieve(filters)
         errors: list[str] = []
         with failing_in_words(output_code=1):
@@ -168,6 +185,7 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
             write_report(report, output, bare=bare, formulas=settings().output_formulas)
         said_errors(errors)
 
+    command = output_options(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return command

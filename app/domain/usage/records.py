@@ -207,6 +207,7 @@ def fault_of(record: UsageRecord) -> str:
 
 
 def _fits(field: Field, value: Any) -> bool:
+    """By hand and not by msgspec: the library in a service needs nothing but the standard library."""
     if field.kind is Kind.BOOLEAN:
         return isinstance(value, bool)
     if field.kind is Kind.TEXT:

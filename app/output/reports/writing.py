@@ -32,14 +32,8 @@ def write_report(report: Report, path: Path | None, *, bare: bool = False, formu
             sys.stdout.flush()
         return
     ending = check_report_ending(path)
-    replacement = Replacement(path)
-    try:
-        with explained(path):
-            _write(report, replacement.path, ending, bare, formulas)
-        replacement.commit()
-    except BaseException:
-        replacement.discard()
-        raise
+    with Replacement(path) as replacement, explained(path):
+        _write(report, replacement.path, ending, bare, formulas)
 
 
 def _write(report: Report, path: Path, ending: str, bare: bool, formulas: bool) -> None:

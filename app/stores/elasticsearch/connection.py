@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import ssl
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,6 @@ import msgspec
 from app.errors import SettingsError, StoreError, StoreRefused, StoreUnreachable
 from app.settings import PREFIX, Settings
 from app.stores.elasticsearch.requests import said
-from app.stores.elasticsearch.scheme import DEFAULT_PORT, other_scheme
 
 if TYPE_CHECKING:
     from elasticsearch import ApiError, AsyncElasticsearch
@@ -24,6 +25,10 @@ __all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "Connection"]
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
+_DEFAULT_PORT = 9200
+_LOOK_S = 3.0
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
+"""What OpenSSL says where the other side does not speak TLS."""
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
@@ -137,7 +142,7 @@ def _with_port(host: str) -> str:
     ('http://a:9200', 'https://a:1/', 'http://a:9200/es/')
     """
     parts = urlsplit(host)
-    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
+    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{_DEFAULT_PORT}").geturl()
 
 
 class Connection:
@@ -232,7 +237,7 @@ class Connection:
             except TransportError as error:
                 if not nodes_left:
                     for host in self._maker.hosts:
-                        if scheme := await other_scheme(host, str(error.message)):
+                        if scheme := await _other_scheme(host, str(error.message)):
                             raise StoreRefused(
                                 f"What answers at {host} speaks {scheme}: write {scheme}:// in {_NAME}URL"
                             ) from None
@@ -279,3 +284,19 @@ class Connection:
     @property
     def _has_key(self) -> bool:
         return bool(self._maker._settings.elasticsearch_api_key)  # noqa: SLF001
+
+
+async def _other_scheme(address: str, failure: str) -> str:
+    """The one of http and https that the server speaks instead: no waiting mends that; empty if it is not known. `failure`: the client's words."""
+    parts = urlsplit(address)
+    if parts.scheme == "https":
+        return "http" if any(word in failure for word in _NO_TLS) else ""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only asked whether it speaks TLS
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or _DEFAULT_PORT, ssl=context)
+    except (OSError, TimeoutError):
+        return ""
+    writer.close()
+    return "https"
