@@ -4,6 +4,9 @@
 	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
 	kafka-elk kafka-elk-down docs clean
 
+# Hundreds of processes are started here: each would compile all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PY := .venv/bin/python
 READY := .venv/.ready
 PYTEST := $(PY) -m pytest
@@ -35,8 +38,8 @@ test: $(READY) ## Run the fast tests (2 min). AT_ONCE=1: one by one. COV=1: meas
 	$(if $(COV),$(PY) -m coverage report --include="app/domain/*" --fail-under=95)
 
 test-long: N ?= 100000
-test-long: $(READY) ## Run kills and large inputs (7 min). N=1000000: a million lines (default 100000)
-	N=$(N) $(PYTEST) -m "long and not live" -n 3 --dist worksteal --durations=10
+test-long: $(READY) ## Run kills, large inputs and all examples of the property tests (12 min). N=1000000: a million lines (default 100000)
+	N=$(N) PROPERTIES=full $(PYTEST) -m "(long or hypothesis) and not live and not servers and not real_logs" -n 3 --dist worksteal --durations=10
 
 # Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live

@@ -127,6 +127,7 @@ def test_a_replay_over_a_checkpoint_of_another_form_ends_with_the_sentence_and_i
     assert "has form 2; this program knows form 1; use the program that wrote it, or another place" in second.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", [0, BYTE_RANGES.newest + 1], ids=["older", "newer"])
 def test_a_worker_on_a_state_of_another_form_ends_with_the_sentence_and_its_own_code(tmp_path: Path, form: int) -> None:
     with Flow(tmp_path / "var") as flow:

@@ -129,6 +129,7 @@ def run(folder: Path, *arguments: str, code: int = 0) -> str:
     return done.stdout
 
 
+@pytest.mark.long
 def test_the_commands_archive_check_and_repair(tmp_path: Path) -> None:
     assert run(tmp_path, "archive", "--once") == "there is no topic usage yet\n"
     world = World(tmp_path)

@@ -21,6 +21,7 @@ from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 from tests.archiving.world import World, record
 from tests.domain.usage.test_records import RECORDS
+from tests.properties import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = [record("p", seq, f"u{seq % 5}") for seq in range(1, 301)] + [record("p", 301, kind="stop")]
@@ -30,7 +31,7 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*.parquet")}
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS)
 def test_any_record_comes_back_from_a_file_exactly(tmp_path: Path, one: UsageRecord) -> None:
     path = tmp_path / "a.parquet"
@@ -110,6 +111,7 @@ def test_a_foreign_message_is_named_and_the_rest_is_archived(tmp_path: Path) -> 
 PROGRAM = "import sys; from pathlib import Path; from tests.archiving.world import World; World(Path(sys.argv[1])).archived(file_bytes=20_000)"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("point", ARCHIVE_POINTS)
 @pytest.mark.parametrize("nth", [1, 3])
 def test_a_worker_that_is_killed_anywhere_is_continued_to_the_same_files(tmp_path: Path, point: str, nth: int) -> None:

@@ -14,6 +14,7 @@ from app.flows.votes import VOTES
 from tests.checking.counted_world import CountedWorld, all_counted, some_transactions, some_votes
 from tests.checking.test_commands import app
 from tests.checking.world import BASE_S
+from tests.properties import examples
 
 DAMAGES = {
     "a vote deleted": ("DELETE FROM votes WHERE vote_no = 5", ("vote", "missing")),
@@ -123,7 +124,8 @@ def test_a_damage_is_named_alone_and_mended(world: CountedWorld, name: str) -> N
     assert world.found() == [], "later versions show above what was mended"
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.long
+@settings(deadline=None, max_examples=examples(12), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from(sorted(set(DAMAGES) - {"a total deleted"})), min_size=2, max_size=5, unique=True))
 def test_any_damages_together_are_mended(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     world = CountedWorld(tmp_path_factory.mktemp("world"))
@@ -138,6 +140,7 @@ def test_any_damages_together_are_mended(tmp_path_factory: pytest.TempPathFactor
     assert world.with_store(all_counted) == before
 
 
+@pytest.mark.long
 def test_the_commands_name_and_mend_by_their_exit_codes(world: CountedWorld) -> None:
     assert app(world.folder, "check").returncode == 0
     for name in ("a window altered", "a transaction deleted"):

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from app.domain.records import Delivery
 from app.domain.windows import Rules
 from tests.checking.world import BASE_S, HOUR_S, Line, World, some_lines
+from tests.properties import examples
 from tests.steps.flow import KEY, Key, reduced
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +110,7 @@ def test_only_from_raw_and_only_from_the_topic(tmp_path: Path) -> None:
     assert world.content()[:3] == before[:3]
 
 
+@pytest.mark.long
 def test_killed_in_the_middle_and_run_again_it_is_level(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.send(some_lines(2500))
@@ -165,7 +167,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(_DAMAGES), st.integers(0, 4)), min_size=1, max_size=5, unique=True))
 @pytest.mark.long
 def test_any_set_of_damages_is_mended(whole: World, damages: list[tuple[str, int]]) -> None:

@@ -112,6 +112,7 @@ def test_once_ends_when_the_store_holds_all_and_what_it_tells_is_true(run: Run) 
     assert (answered.returncode, "718-1795" in answered.stdout) == (1, True), answered.stderr
 
 
+@pytest.mark.long
 def test_it_serves_the_page_until_ctrl_c_goes_on_after_a_killed_worker_and_ends_well(run: Run) -> None:
     process = run.start(str(NINE_LINES))
     told = run.told("Serving until Ctrl-C")
@@ -141,6 +142,7 @@ def test_a_run_that_is_asked_to_end_before_all_is_stored_says_so(run: Run, asked
     assert "the same command goes on from there" in (run.folder / "told").read_text()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rate", ["0", "300"])
 def test_a_data_folder_that_is_removed_while_it_runs_is_said_in_one_sentence(run: Run, rate: str) -> None:
     """While it serves, and while lines go in."""
@@ -165,6 +167,7 @@ def test_a_busy_port_is_said_with_the_setting_to_change(run: Run) -> None:
     assert f"127.0.0.1:{port}" in done.stderr and "WEBLOGS_WEB_PORT=" in done.stderr
 
 
+@pytest.mark.long
 def test_a_second_worker_on_the_same_data_is_refused(run: Run) -> None:
     from app.transports.embedded.log import EmbeddedLog
 

@@ -18,6 +18,7 @@ from app.domain.tallies import Part
 from app.domain.windows import Rules
 from app.reducing.stretch_hits import stretch_hits
 from tests.columns.combined_logs import GOOD, ODD, line_of, logs
+from tests.properties import examples
 
 ARRIVED = 1_700_000_000.0
 FAMILY = {form.name: form for form in (COMBINED, COMBINED_RANGE)}
@@ -53,7 +54,7 @@ def read_as_columns(block: LineColumns) -> int:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.data())
 def test_any_log_gives_the_same_facts(form: str, data: st.DataObject) -> None:
     position, kind = data.draw(st.sampled_from([0, 1, 2**40])), data.draw(st.sampled_from(sorted(BYTES_KINDS)))
@@ -61,7 +62,7 @@ def test_any_log_gives_the_same_facts(form: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(max_size=60))
 @example(b"\n\n")
 @example(b"")

@@ -14,6 +14,7 @@ from app.domain.parts import part_of
 from app.domain.proof import may_be_compressed
 from app.domain.records import HitFlag
 from app.domain.tallies import Part
+from tests.properties import examples
 
 NUMBERS = st.integers(0, 40)
 FLAGS = [int(kind | protocol) for kind in BYTES_KINDS.values() for protocol in (0, HitFlag.HTTP2)]
@@ -35,7 +36,7 @@ HITS = st.lists(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(HITS)
 def test_columns_add_what_each_hit_adds(hits: list[tuple[Any, ...]]) -> None:
     def column(at: int, absent: int) -> np.ndarray:

@@ -26,6 +26,7 @@ from app.sources.files.beginning import ReadOptions
 from simulator.log import SHAPES, Plan, SimulatedLog
 from tests.columns.logs import logs
 from tests.domain.reducing import InBulk
+from tests.properties import examples
 
 parse = FORMATS["weblog_tsv"].make_parser((), FormatOptions())
 ARRIVED = 1_700_000_000.0
@@ -98,7 +99,7 @@ class Both:
         assert self.counted == self.plain.counted
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     st.lists(logs(max_lines=25), min_size=1, max_size=2),
     RULES,
@@ -119,7 +120,7 @@ def test_any_log_in_any_chunks_gives_the_same_deliveries(
     both.assert_same_end()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(logs(hostile=False), RULES, st.integers(1, 9), st.sampled_from([1, 8, 1000]))
 def test_chunks_that_come_again_change_nothing(data: bytes, rules: Rules, size: int, chunks_at_once: int) -> None:
     both = Both(rules, chunks_at_once)
@@ -165,7 +166,7 @@ def reduced(
     return deliveries, statistics, rejects
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(logs(), min_size=1, max_size=2), RULES, st.sampled_from([64, 700, 1 << 16]))
 def test_files_give_the_same_deliveries_statistics_and_rejects(
     contents: list[bytes], rules: Rules, chunk_bytes: int

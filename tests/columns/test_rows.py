@@ -17,6 +17,7 @@ from app.domain.windows import WINDOWS, Rules
 from app.reducing.stretch_hits import StretchHits, stretch_hits
 from tests.domain.hits import few_clients
 from tests.domain.reducing import OneByOne
+from tests.properties import examples
 
 SOURCE = "a source"
 NUMBERS = st.one_of(st.integers(0, 40), st.integers(0, 40), st.sampled_from([MAX_BYTE - 1, MAX_BYTE, 1 << 62, 1 << 70]))
@@ -46,7 +47,7 @@ def both(
     return plain, by_key, found
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(st.lists(HITS, max_size=12), min_size=1, max_size=4), RULES, st.booleans())
 def test_rows_as_columns_give_the_same_deliveries(
     chunks: list[list[tuple[Any, ...]]], rules: Rules, again: bool

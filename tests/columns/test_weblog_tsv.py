@@ -15,6 +15,7 @@ from app.domain.formats import FORMATS, FormatOptions
 from app.domain.lines import ReadLines, decode, read_lines
 from app.domain.parts import part_of
 from tests.columns.logs import _ODD_LINES, _ODD_RANGES, _ODD_REQUESTS, _ODD_STATUSES, _ODD_TEXTS, _ODD_TIMES, logs
+from tests.properties import examples
 
 parse = FORMATS["weblog_tsv"].make_parser((), FormatOptions())
 ARRIVED = 1_700_000_000.0
@@ -54,13 +55,13 @@ def assert_same_facts(data: bytes, position: int = 0, header_row: bool = False) 
     return block
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(logs(), st.sampled_from([0, 1, 2**40, 2**62]), st.booleans())
 def test_any_log_gives_the_same_facts(data: bytes, position: int, header_row: bool) -> None:
     assert_same_facts(data, position, header_row)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=60))
 @example(b"\n\n")
 @example(b"")

@@ -14,13 +14,14 @@ from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from tests.domain.hits import few_clients
 from tests.domain.reducing import InBulk, OneByOne
+from tests.properties import examples
 
 _NUMBERS = st.integers(0, 40)
 _HITS = few_clients(_NUMBERS, _NUMBERS, st.integers(30, 32))
 _RULES = st.builds(Rules, st.sampled_from(WINDOWS), st.sampled_from([1.0, 7.0, 30.0]), st.sampled_from([0.0, 5.0]))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     st.lists(_HITS, min_size=1, max_size=25),
     st.lists(st.integers(0, 24), max_size=40),

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from app.domain import byteranges as br
 from app.domain.byteranges import Ranges
+from tests.properties import examples
 
 HUGE = 10**40
-FAST = settings(deadline=None, max_examples=60)
+FAST = settings(deadline=None, max_examples=examples(60))
 
 pairs = st.tuples(st.integers(0, 60), st.integers(0, 25)).map(lambda two: (two[0], two[0] + two[1]))
 values = st.lists(pairs, max_size=12).map(br.normalise)
@@ -45,7 +46,7 @@ def test_normalise_is_the_set_of_all_bytes(some: list[tuple[int, int]]) -> None:
     assert br.normalise(some) == ranges_of(bytes_of(tuple(some)))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(values, pairs)
 def test_add_is_the_union_with_one_range(held: Ranges, pair: tuple[int, int]) -> None:
     added = br.add(held, *pair)
@@ -90,13 +91,13 @@ def test_covered_counts_bytes(held: Ranges) -> None:
     assert br.covered(held) == len(bytes_of(held))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(values, st.integers(0, 90), st.integers(-1, 90))
 def test_missing_is_the_difference_from_the_asked_part(held: Ranges, lo: int, hi: int) -> None:
     assert br.missing(held, lo, hi) == ranges_of(set(range(lo, hi + 1)) - bytes_of(held))
 
 
-@settings(deadline=None, max_examples=120)
+@settings(deadline=None, max_examples=examples(120))
 @given(values, pairs)
 def test_contains_is_the_subset_test(held: Ranges, pair: tuple[int, int]) -> None:
     assert br.contains(held, *pair) == (bytes_of((pair,)) <= bytes_of(held)) == (not br.missing(held, *pair))

@@ -17,8 +17,9 @@ from app.flows import spending as spending_flow
 from app.flows import votes as votes_flow
 from app.flows.spending import Transaction, spend_buckets, spend_identities
 from app.flows.votes import Vote, VoteRules, vote_buckets, vote_identities
+from tests.properties import examples
 
-FAST = settings(deadline=None, max_examples=150)
+FAST = settings(deadline=None, max_examples=examples(150))
 RULES = VoteRules()
 HORIZON_S = 100_000
 NOW = 50_000

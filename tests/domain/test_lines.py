@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.lines import FUTURE_S, KEPT_LINE_CHARS, ReadLines, decode, read_lines, read_too_long
 from app.domain.records import REASONS
+from tests.properties import examples
 
-FAST = settings(deadline=None, max_examples=50)
+FAST = settings(deadline=None, max_examples=examples(50))
 ARRIVED = 1_700_000_000.0
 EXAMPLE_LINES = [line.encode() for log_format in FORMATS.values() for line in log_format.example.split("\n")]
 

@@ -13,6 +13,7 @@ from app.domain.entries import Entry
 from app.domain.tallies import Mark, Part, Tally
 from app.domain.windows import WINDOWS, Rules
 from app.messages.state_values import pack_entry, unpack_entry
+from tests.properties import examples
 
 DAY_S = 86_400.0
 MARKS = [*range(64), *(one << shift for one in (1, 3) for shift in range(7, 17)), 36 | Mark.BROKEN]
@@ -41,7 +42,7 @@ def all_of(entry: Entry) -> dict[str, Any]:
 
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("size", SIZES)
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(data=st.data())
 def test_a_packed_entry_is_the_entry(window: str, size: str, data: st.DataObject) -> None:
     rules, parts = Rules(window), parts_up_to(SIZES[size])

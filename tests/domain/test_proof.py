@@ -15,6 +15,7 @@ from app.domain import deliveries
 from app.domain.proof import HEADER_ALLOWANCE_BYTES, IN_FLIGHT_BYTES, ROWS, Measure, Proof, may_be_compressed, row_of
 from app.domain.records import Delivery, HitFlag, Parsed
 from tests.domain.hits import FLAGS, delivery_of, hit
+from tests.properties import examples
 
 ABORTED, ENDED, ANNOUNCED, HTTP2 = HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
 WITH_HEADERS, ENCODED, MULTIPART, PLAIN = HitFlag.HEADERS_COUNTED, HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.PLAIN
@@ -378,7 +379,7 @@ def bytes_in(ranges: list[list[int]]) -> set[int]:
     return {byte for lo, hi in ranges for byte in range(lo, hi + 1)}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(SOME_HITS, st.integers(1, 40), st.integers(0, 12), st.booleans(), st.randoms(use_true_random=False))
 def test_what_is_sure_missing_and_judged_is_true_of_the_bytes(
     hits: list[Parsed], size: int, in_flight: int, strict: bool, random: Random
@@ -428,7 +429,7 @@ PLAIN_HITS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=examples(400))
 @given(PLAIN_HITS, st.one_of(st.none(), NUMBERS), st.integers(0, 12), st.booleans())
 def test_what_is_judged_at_once_is_judged_as_in_full(
     hits: list[Parsed], size: int | None, in_flight: int, strict: bool

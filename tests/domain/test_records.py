@@ -21,8 +21,9 @@ from app.messages.records import decode_deliveries, decode_rejects, encode_deliv
 from app.messages.state_values import key_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from tests.domain.hits import delivery_of, hit
+from tests.properties import examples
 
-FAST = settings(deadline=None, max_examples=80)
+FAST = settings(deadline=None, max_examples=examples(80))
 HUGE = 10**40
 
 SOURCES = st.text(max_size=40)

@@ -18,8 +18,9 @@ from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part
 from app.domain.windows import DAY_S, WINDOWS, Rules, bucket_start, cut_first_touch, end
 from app.messages.state_values import pack_entry, unpack_entry
 from tests.domain.hits import KEY
+from tests.properties import examples
 
-FAST = settings(deadline=None, max_examples=80)
+FAST = settings(deadline=None, max_examples=examples(80))
 LENGTH_S = 10.0
 OFFSETS = int(Mark.OFFSETS | Mark.SENT)
 
@@ -126,7 +127,7 @@ def test_first_touch_is_cut_as_it_is_defined(times: list[float]) -> None:
 
 
 @pytest.mark.parametrize("window", WINDOWS)
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(hits=HITS, extra=st.lists(st.integers(0, 13), max_size=8), random=st.randoms(use_true_random=False))
 def test_any_order_and_any_repetition_of_hits_gives_the_same_deliveries(
     window: str, hits: list[Part], extra: list[int], random: Random

@@ -23,6 +23,7 @@ from app.downloads.rules import RULES, WINDOWS, Asked, Episode
 from app.errors import SettingsError
 from app.reports.reading import Inputs, write_index
 from app.sources.files.beginning import ReadOptions
+from tests.properties import examples
 
 HEAD = "date\ttime\tip_address\tuser_agent\trequest\tstatus\tbyte_range\n"
 NOBODY = Lists(lambda agent: False, lambda address: False)
@@ -156,7 +157,7 @@ def numbers(found: Count) -> tuple[Any, ...]:
     return found.downloads, found.listeners, {key: (row.downloads, row.listeners) for key, row in found.rows.items()}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
 @given(lines=LINES, window=st.sampled_from(WINDOWS), seed=st.integers(0, 99))
 def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
     lines: list[str], window: str, seed: int, tmp_path_factory: pytest.TempPathFactory

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.engine import partition as parts
 from app.engine.partition import DeliveriesPart, MemoryPart, RocksPart
+from tests.properties import examples
 
 AGE_S = 3600.0
 plain = [b"a", b"b", b"\0clock|1", b"\0rules"]
@@ -37,7 +38,7 @@ def applied(changes: list[Batch]) -> dict[bytes, bytes]:
     return state
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(batches_of(plain + deliveries))
 def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after_a_reopening(
     tmp_path_factory: pytest.TempPathFactory, changes: list[Batch]

@@ -6,6 +6,7 @@ A new use, or another version of a library, fails here: the page says what to lo
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -91,6 +92,7 @@ def overridden_names() -> Iterator[tuple[str, str]]:
                     yield str(relative), name
 
 
+@functools.cache
 def _set_names(base: type) -> set[str]:
     """Attributes that the methods of a library's class set."""
     if base.__module__.startswith("mode."):

@@ -56,6 +56,7 @@ def assert_all_is_counted_once(flow: Flow, log: Path) -> None:
     assert f"sqlite: {statistics.hits:,} hits in the store" in told.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("running", [False, True], ids=["stopped", "while the worker runs"])
 def test_a_restored_folder_is_checked_or_repaired_and_the_next_lines_count_once(tmp_path: Path, running: bool) -> None:
     log, _ = simulate(tmp_path, LINES)
@@ -91,11 +92,13 @@ def test_a_restored_folder_is_checked_or_repaired_and_the_next_lines_count_once(
         assert_all_is_counted_once(flow, log)
 
 
+@pytest.mark.long
 def test_a_backup_beside_a_running_worker_has_nothing_ahead_of_the_log(tmp_path: Path) -> None:
     order = [BACK_UP.index(name) for name in ("sources", "weblogs.db", "weblogs-log.db")]
     assert order == sorted(order)
 
 
+@pytest.mark.long
 def test_a_state_on_disk_that_is_ahead_of_a_restored_log_is_named_and_read_anew(tmp_path: Path) -> None:
     log, _ = simulate(tmp_path, 100)
     with Flow(tmp_path / "var") as flow:
@@ -124,6 +127,7 @@ def test_a_state_on_disk_that_is_ahead_of_a_restored_log_is_named_and_read_anew(
         assert flow.get("result/")[0] == [{"candidate_id": 1, "num_vote": 4}]  # type: ignore[index]
 
 
+@pytest.mark.long
 def test_a_store_that_is_ahead_of_a_restored_log_is_named_by_check(tmp_path: Path) -> None:
     """The log gives offsets a second time, and lines without ids have their ids from them."""
     log, _ = simulate(tmp_path, 40)
@@ -163,6 +167,7 @@ def test_the_high_water_mark_that_the_page_names_is_the_next_offset_of_each_part
 # -- upgrade
 
 
+@pytest.mark.long
 def test_a_folder_of_older_forms_is_read_and_its_unread_messages_count_once(tmp_path: Path) -> None:
     """The folder: 500 lines of `simulate weblogs --seed 5`, 100 of them read by the flow alone and 100 by nobody, three votes, one payment."""
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -181,6 +186,7 @@ def test_a_folder_of_older_forms_is_read_and_its_unread_messages_count_once(tmp_
         assert "sqlite: 3 votes in the store" in told and "sqlite: 1 transaction in the store" in told
 
 
+@pytest.mark.long
 def test_a_folder_from_before_forms_had_numbers_ends_with_78_and_a_sentence_and_stays_as_it_is(tmp_path: Path) -> None:
     with Flow(tmp_path / "var", PARTITIONS=1) as flow:
         with tarfile.open(FOLDERS / "folder-0.tar.xz") as packed:

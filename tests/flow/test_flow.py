@@ -103,6 +103,7 @@ def test_the_client_knows_nothing_of_an_unknown_address(nine: Path) -> None:
     assert ask(nine, "-i", "192.0.2.1", "-u", "x", "-r", "/y").returncode == 3
 
 
+@pytest.mark.long
 def test_a_size_given_clips_the_ranges_and_flags_them(tmp_path: Path) -> None:
     sizes = tmp_path / "sizes.tsv"
     sizes.write_text("/6d8a9754-e8c7-4193-8491-58b2122c1c10\t1156\n")
@@ -114,6 +115,7 @@ def test_a_size_given_clips_the_ranges_and_flags_them(tmp_path: Path) -> None:
     assert found[FIREFOX] == ([[0, 1155]], "complete", ["beyond_size"], True)
 
 
+@pytest.mark.long
 def test_a_restart_goes_on_with_the_table_and_another_window_mode_is_refused(tmp_path: Path) -> None:
     lines = NINE.read_bytes().splitlines(keepends=True)
     first, second = tmp_path / "first.tsv", tmp_path / "second.tsv"

@@ -92,6 +92,7 @@ async def _attack(port: int, lasts_s: float) -> None:
     await asyncio.gather(*(_silent(port, until) for _ in range(SILENT)), *(_slow(port, until) for _ in range(SLOW)))
 
 
+@pytest.mark.long
 def test_a_worker_with_few_descriptors_that_are_all_wanted_answers_every_page(tmp_path: Path) -> None:
     with Flow(tmp_path / "var") as flow:
         with descriptors(200):

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.flow.content import stored
 from tests.flow.running import ROOT, WAIT_S, Flow
 
@@ -31,6 +33,7 @@ def verdicts(flow: Flow) -> dict[str, tuple[object, ...]]:
     return {key[0].rpartition(".")[2]: row for key, row in stored(flow.folder, FIELDS).items()}
 
 
+@pytest.mark.long
 def test_plain_200s_are_complete_once_their_size_is_learned_and_check_names_no_difference(tmp_path: Path) -> None:
     first, second = tmp_path / "first.log", tmp_path / "second.log"
     first.write_text(line(1, 10) + line(2, 10) + line(3, 10) + line(4, 10, sent=400))
@@ -65,6 +68,7 @@ def test_plain_200s_are_complete_once_their_size_is_learned_and_check_names_no_d
         assert verdicts(flow)["5"] == WHOLE
 
 
+@pytest.mark.long
 def test_sizes_that_cannot_be_kept_stop_nothing_and_the_log_says_so(tmp_path: Path) -> None:
     log = tmp_path / "some.log"
     log.write_text(line(1, 10) + line(2, 10))

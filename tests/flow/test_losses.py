@@ -9,6 +9,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.flow.running import ROOT, Flow
 from tests.flow.test_flow import simulate
 
@@ -39,6 +41,7 @@ def wait_for(flow: Flow, told: bool) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_what_was_trimmed_before_a_store_read_it_is_told_until_it_is_acknowledged(tmp_path: Path) -> None:
     """A store that is added to a flow that has run for a while."""
     log, _ = simulate(tmp_path, 300)

@@ -68,6 +68,7 @@ def crossing(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]
     return flow.folder, logs
 
 
+@pytest.mark.long
 def test_logs_backwards_late_old_and_from_the_future_give_what_reduce_gives(crossing: tuple[Path, list[Path]]) -> None:
     folder, logs = crossing
     wanted: Content = {}
@@ -79,6 +80,7 @@ def test_logs_backwards_late_old_and_from_the_future_give_what_reduce_gives(cros
     assert {row[COMPARED.index("hits")] for row in found.values()} == {4}
 
 
+@pytest.mark.long
 def test_a_line_from_2099_is_a_reject_and_closes_no_window(crossing: tuple[Path, list[Path]]) -> None:
     folder, _ = crossing
     hits, rejects = stored_raw(folder)
@@ -86,6 +88,7 @@ def test_a_line_from_2099_is_a_reject_and_closes_no_window(crossing: tuple[Path,
     assert rejects.total() == 1
 
 
+@pytest.mark.long
 def test_deliveries_are_final_once_the_watermark_has_passed_them(crossing: tuple[Path, list[Path]]) -> None:
     folder, _ = crossing
     final = stored(folder, ("final",))
@@ -128,6 +131,7 @@ def test_four_playbacks_through_the_worker_agree_with_reduce(tmp_path: Path) -> 
         assert differences(found, reduced(log, order=order, seed=5)[0]) == "", order
 
 
+@pytest.mark.long
 def test_lines_without_a_client_are_hits_and_no_deliveries(tmp_path: Path) -> None:
     with Flow(tmp_path / "var", REPLAY=ROOT / "samples" / "cdn.tsv") as flow:
         flow.start_worker()

@@ -13,6 +13,7 @@ from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
 
 
+@pytest.mark.long
 def test_two_files_that_share_a_head_are_two_files(tmp_path: Path) -> None:
     log, _ = simulate(tmp_path, 60)
     lines = log.read_bytes().splitlines(keepends=True)

@@ -76,6 +76,7 @@ def config(folder: Path, **values: object) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_every_resolution_is_what_the_simulator_says_and_a_second_batch_of_the_same_hours_adds_to_it(
     flow: Flow, tmp_path: Path
 ) -> None:

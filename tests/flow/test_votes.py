@@ -103,6 +103,7 @@ def post_one_and_wait(flow: Flow, worker: subprocess.Popen[bytes]) -> int:
     return worker.wait(30)
 
 
+@pytest.mark.long
 def test_candidates_come_from_the_command_line_and_from_a_file(flow: Flow, tmp_path: Path) -> None:
     file = tmp_path / "candidates.csv"
     file.write_text('id,name\n10,"Ada, Countess"\n11,Grace\n')
@@ -124,6 +125,7 @@ def test_candidates_come_from_the_command_line_and_from_a_file(flow: Flow, tmp_p
     assert post(flow.url(), "/vote/", {"candidate_id": 2})[0] == 400
 
 
+@pytest.mark.long
 def test_the_sample_clients_lose_no_vote_while_the_worker_is_away(tmp_path: Path) -> None:
     with Flow(tmp_path / "var", WEB_PORT=free_port()) as flow:
         url = f"http://127.0.0.1:{flow.options['WEB_PORT']}"
@@ -159,6 +161,7 @@ def test_the_sample_clients_lose_no_vote_while_the_worker_is_away(tmp_path: Path
     assert sorted(vote.opinion or "" for vote in votes.values()) == ["", "", "a & b", "ü"]
 
 
+@pytest.mark.long
 def test_simulated_votes_come_out_as_their_truth_in_small_slices_and_bad_messages_are_rejected(tmp_path: Path) -> None:
     truth, journal = tmp_path / "truth.json", tmp_path / "journal"
     with Flow(tmp_path / "var", WEB_PORT=free_port(), CHANGELOG_BATCH_BYTES=4096) as flow:
@@ -210,6 +213,7 @@ def test_simulated_votes_can_be_written_down_instead(tmp_path: Path) -> None:
         assert run(simulate_command, ["votes", "-n", "1", "-o", str(out), *wrong]).exit_code == 2
 
 
+@pytest.mark.long
 def test_a_client_gives_up_a_worker_that_is_not_there_and_tells_what_a_worker_refuses(flow: Flow) -> None:
     run = CliRunner().invoke
     nobody = run(

@@ -16,6 +16,7 @@ from app.flows.votes import VOTES, Vote
 from app.messages import events as wire_events
 from app.messages import names as people
 from app.messages.events import Counted, decode_counted, encode_counted, gathered, read_events
+from tests.properties import examples
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -28,7 +29,7 @@ def test_the_examples_of_the_texts_hold() -> None:
     assert doctest.testmod(wire_events).failed == doctest.testmod(people).failed == 0
 
 
-@limits(deadline=None, max_examples=200)
+@limits(deadline=None, max_examples=examples(200))
 @given(st.one_of(st.binary(max_size=80), st.lists(values, max_size=4).map(lambda value: json.dumps(value).encode())))
 def test_any_message_gives_events_or_reasons(value: bytes) -> None:
     for kind in COUNTED:

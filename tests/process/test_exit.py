@@ -43,6 +43,7 @@ def test_a_full_disk_asks_for_another_start() -> None:
     connection.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGHUP])
 def test_a_worker_that_is_asked_to_end_at_any_moment_ends_with_0(tmp_path: Path, asked: signal.Signals) -> None:
     """From the moment on at which its code is loaded: asked again and again at other moments of its start."""
@@ -84,6 +85,7 @@ def test_a_worker_that_is_asked_to_end_before_its_first_import_ends_with_0(
     assert _ended(tmp_path, command) == 0
 
 
+@pytest.mark.long
 def test_a_run_that_promised_to_store_all_does_not_end_with_0_when_it_is_asked_to_end(tmp_path: Path) -> None:
     _asks_at_import(tmp_path, "click", signal.SIGTERM)
     assert _ended(tmp_path, ["-m", "app", "run", "--once"]) == -signal.SIGTERM
@@ -99,6 +101,7 @@ def _ended(folder: Path, command: list[str]) -> int:
     return subprocess.run([sys.executable, *command], cwd=ROOT, env=environment, check=False, timeout=60).returncode
 
 
+@pytest.mark.long
 def test_a_worker_that_is_asked_to_end_while_it_reads_its_state_ends_with_0(tmp_path: Path) -> None:
     (tmp_path / "asks.py").write_text(
         "import os, signal, sys\n"
@@ -173,6 +176,7 @@ def test_health_says_until_the_end_of_an_ordered_stop_that_the_worker_is_stoppin
         assert "Traceback" not in flow.log_text()
 
 
+@pytest.mark.long
 def test_a_log_that_is_a_file_holds_no_terminal_codes_and_the_banner_tells_the_level(tmp_path: Path) -> None:
     for level in ("info", "debug"):
         with Flow(tmp_path / level, LOG_LEVEL=level) as flow:
@@ -190,6 +194,7 @@ def test_a_data_folder_that_is_removed_under_a_worker_is_said(tmp_path: Path) ->
         worker.watch()
 
 
+@pytest.mark.long
 def test_a_worker_whose_data_folder_is_removed_ends_with_78_and_one_sentence(tmp_path: Path) -> None:
     with Flow(tmp_path / "var") as flow:
         worker = flow.start_worker()

@@ -33,6 +33,7 @@ def test_all_missing_folders_are_private_and_what_exists_keeps_its_mode(tmp_path
     assert [mode(tmp_path / name) for name in ("there", "there/a", "there/a/b")] == [0o750, 0o700, 0o700]
 
 
+@pytest.mark.long
 def test_a_worker_and_every_command_that_makes_the_data_folder_make_it_private(tmp_path: Path) -> None:
     with Flow(tmp_path / "worker") as flow:
         flow.options["DATA_DIR"] = data = tmp_path / "new" / "var"

@@ -10,6 +10,7 @@ from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from simulator.truth import Shot, WindowRule, answers
 from tests.domain.reducing import OneByOne
+from tests.properties import examples
 
 _KEY = ("10.0.0.1", "agent", "GET /a")
 _SHOTS = st.builds(
@@ -33,7 +34,7 @@ def _hit(shot: Shot) -> tuple[Any, ...]:
     return (float(shot.time), *_KEY, "GET", 200 if shot.from_start else 206, *numbers, 0, {})
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(
     st.lists(_SHOTS, min_size=1, max_size=10),
     st.sampled_from(WINDOWS),

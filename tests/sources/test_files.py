@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from app.errors import InputError
 from app.sources.files.decompress import Decompressed
 from app.sources.files.inputs import open_input
+from tests.properties import examples
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -105,7 +106,7 @@ def test_of_a_gzip_file_cut_anywhere_as_much_is_read_as_zlib_can_tell(missing: i
 
 
 @given(st.sampled_from(sorted(PACKERS)), st.binary(max_size=300), st.integers(0, 80))
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_any_bytes_behind_an_archives_beginning_end_in_bytes_or_a_sentence(
     kind: str, garbage: bytes, kept: int
 ) -> None:
@@ -184,6 +185,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     writer.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", PACKERS)
 def test_an_archive_that_unpacks_to_much_more_takes_bounded_memory(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "bomb"

@@ -23,6 +23,7 @@ from app.messages.tokens import TokenMessage, decode_tokens, encode_tokens, hits
 from app.steps.tokenizer import Tokenizer
 from tests.columns import combined_logs
 from tests.columns.logs import logs
+from tests.properties import examples
 from tests.steps.flow import NewestVersions, Worker, run_with_crashes
 
 NOW = 1_700_000_000.0
@@ -38,7 +39,7 @@ FORMS = {
 LOGS = st.sampled_from(sorted(FORMS)).flatmap(lambda form: st.tuples(st.just(form), FORMS[form]))
 """Format and content."""
 KINDS = st.sampled_from(sorted(BYTES_KINDS))
-FAST = settings(deadline=None, max_examples=80)
+FAST = settings(deadline=None, max_examples=examples(80))
 
 
 def messages(data: bytes, sizes: list[int], form: str = "weblog_tsv", kind: str = "") -> list[Lines]:

@@ -15,6 +15,7 @@ from app.engine.partition import MemoryPart
 from app.errors import SettingsError
 from app.flows.votes import Vote, VoteRules, vote_buckets, vote_identities
 from app.steps.ledger import Arrived, Ledger
+from tests.properties import examples
 
 HORIZON_S = 1000
 TOPIC = "votes@1"
@@ -97,7 +98,7 @@ def arrivals(draw: st.DrawFn) -> list[Arrived[Vote]]:
     return found
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(arrivals(), st.lists(st.integers(0, 9), max_size=60), st.sampled_from([1, 400, 1 << 20]))
 def test_killed_anywhere_and_read_again_every_vote_counts_once_in_its_window(
     messages: list[Arrived[Vote]], fate: list[int], max_step_bytes: int
@@ -144,7 +145,7 @@ def test_killed_anywhere_and_read_again_every_vote_counts_once_in_its_window(
     assert set(stores.events) == {each.vote_id for message in messages for each in message.events}
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(arrivals(), st.lists(st.integers(0, 40), max_size=40), st.sampled_from([1, 400, 1 << 20]))
 def test_a_sum_that_is_damaged_in_the_state_loses_no_vote_and_doubles_none(
     messages: list[Arrived[Vote]], damages: list[int], max_step_bytes: int

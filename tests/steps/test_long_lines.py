@@ -12,6 +12,7 @@ from app.domain.records import Hit, Reject
 from app.messages.tokens import hits_of
 from app.sources.files.chunks import chunks
 from app.steps.tokenizer import Tokenized, Tokenizer
+from tests.properties import examples
 from tests.steps.test_tokenizing import HEADER, SOURCE, message, tsv
 
 LIMIT = 120
@@ -35,7 +36,7 @@ def as_replay_sends(data: bytes) -> tuple[list[Hit], list[Reject]]:
     return tokenized(*sent)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=examples(80))
 @given(
     st.lists(st.sampled_from([GOOD, HEADER, "x" * LIMIT, "y" * (LIMIT + 1), "é" * 700, GOOD + "\r", "", "z" * 3000]))
 )

@@ -22,8 +22,9 @@ from app.messages.origins import Lines, headers_of
 from app.messages.records import decode_rejects, encode_rejects
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from app.steps.tokenizer import Tokenized, Tokenizer, partition_of
+from tests.properties import examples
 
-FAST = settings(deadline=None, max_examples=60)
+FAST = settings(deadline=None, max_examples=examples(60))
 NOW = datetime(2020, 8, 25, tzinfo=UTC).timestamp()
 SOURCE = "0123456789abcdef0123456789abcdef"
 TOPIC = "weblogs@3f"

@@ -89,6 +89,7 @@ async def test_a_path_below_which_elasticsearch_has_nothing_is_refused(path: str
     assert f"not below the path /{path.strip('/')}: write WEBLOGS_ELASTICSEARCH_URL without it" in told
 
 
+@pytest.mark.long
 def test_a_worker_with_the_wrong_scheme_ends_with_78_and_one_sentence(tmp_path: Path, site: int) -> None:
     flow = Flow(tmp_path / "var", STORES="elasticsearch", ELASTICSEARCH_URL=f"https://127.0.0.1:{site}")
     done = flow.refused_worker()
@@ -96,6 +97,7 @@ def test_a_worker_with_the_wrong_scheme_ends_with_78_and_one_sentence(tmp_path: 
     assert "write http:// in WEBLOGS_ELASTICSEARCH_URL" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_worker_whose_store_answers_html_says_so_at_once_and_waits(tmp_path: Path, site: int) -> None:
     said = f"what answers at http://127.0.0.1:{site} is not Elasticsearch"
     with Flow(tmp_path / "var", STORES="elasticsearch", ELASTICSEARCH_URL=f"http://127.0.0.1:{site}") as flow:

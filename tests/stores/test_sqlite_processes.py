@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import records
 from tests.stores.records import hit
@@ -78,6 +80,7 @@ async def test_keys_that_another_process_removed_are_entered_again(tmp_path: Pat
     await other.close()
 
 
+@pytest.mark.long
 async def test_kill_in_the_middle_of_a_write_leaves_whole_batches_and_all_that_were_acknowledged(
     tmp_path: Path,
 ) -> None:

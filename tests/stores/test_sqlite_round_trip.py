@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from app.domain.records import Delivery, Hit, Reject, key_hash, key_text, raw_ids
 from app.stores.sqlite.rows import key_name
 from app.stores.sqlite.store import SqliteStore
+from tests.properties import examples
 from tests.stores import contract_rules, records
 from tests.stores.records import SOURCE, delivery, hit, reject, with_store
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(records.hits(), max_size=12))
 def test_hits_with_any_text_and_any_integer_come_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, given_hits: list[Hit]
@@ -26,7 +27,7 @@ def test_hits_with_any_text_and_any_integer_come_back_exactly(
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(records.rejects(), max_size=8))
 def test_rejects_with_any_text_come_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, given_rejects: list[Reject]
@@ -54,7 +55,7 @@ def test_a_reject_comes_back_with_all_its_fields(tmp_path: Path) -> None:
     assert with_store(tmp_path / "s.db", work) == [hostile]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(records.deliveries(), max_size=8))
 def test_deliveries_with_any_text_and_any_integer_come_back_exactly(
     tmp_path_factory: pytest.TempPathFactory, given_deliveries: list[Delivery]

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 
 from app.domain.records import Delivery
 from app.stores.sqlite.store import SqliteStore
+from tests.properties import examples
 from tests.stores import contract_rules, records
 from tests.stores.contract_rules import LIFE
 from tests.stores.records import delivery, dump, hit, reject, with_store
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.sampled_from(LIFE), min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_in_any_order_and_any_batches_the_highest_version_wins(
     tmp_path_factory: pytest.TempPathFactory, versions: list[Delivery], rnd: random.Random
@@ -89,7 +90,7 @@ def test_the_same_batches_again_leave_every_byte_of_the_tables_as_it_was(tmp_pat
     assert dump(path) == before
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.sampled_from(LIFE)), max_size=30))
 def test_counts_equal_what_reading_every_record_counts(
     tmp_path_factory: pytest.TempPathFactory, writes: list[tuple[int, int, Delivery]]

@@ -63,6 +63,7 @@ def test_a_broker_that_is_not_there_is_unreachable_in_one_sentence() -> None:
     assert isinstance(unreachable(own, OSError("gone")), LogUnreachable)
 
 
+@pytest.mark.long
 def test_asking_a_broker_that_is_not_there_again_and_again_leaves_no_thread_behind() -> None:
     before = set(threading.enumerate())
     standing = KafkaView(settings())

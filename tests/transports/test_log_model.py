@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from app.errors import Fenced, LogError
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
+from tests.properties import examples
 
 PARTITIONS = 2
 partition = st.integers(0, PARTITIONS - 1)
@@ -137,6 +138,6 @@ class LogModel(RuleBasedStateMachine):
 
 
 LogModel.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25), stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestLogModel = LogModel.TestCase

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.errors import UnknownForm
 from app.usage.spool import HEAD, Damage, Frame, Spool, frames, mark_of, owner_of, records_of, spools_of
+from tests.properties import examples
 
 MANY = 1 << 30
 
@@ -26,7 +27,7 @@ def texts(found: list[Frame | Damage]) -> list[bytes]:
 RECORDS = st.lists(st.binary(max_size=30).map(lambda data: data.hex().encode()), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(RECORDS, st.data())
 def test_an_altered_byte_costs_its_record_only_and_is_told(records: list[bytes], data: st.DataObject) -> None:
     with TemporaryDirectory() as folder:
@@ -50,7 +51,7 @@ def test_an_altered_byte_costs_its_record_only_and_is_told(records: list[bytes],
         assert damage.why == ("cut" if hit == len(records) - 1 else "damaged")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(RECORDS, st.data())
 def test_of_a_cut_segment_every_record_before_the_cut_is_read_and_the_rest_is_told(
     records: list[bytes], data: st.DataObject

@@ -25,6 +25,7 @@ from app.transports.producers import Message, Producer
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS
+from tests.properties import examples
 from tests.web.conftest import Client, ToldStatus, served
 
 
@@ -280,7 +281,7 @@ async def parts_add(client: Client, store: Store) -> None:
 BALLOT = Ballot(1_000_000.0, {1, 2, 3}, 172_800, 300)
 
 
-@limits(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@limits(deadline=None, max_examples=examples(200), suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.binary(max_size=60), st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(PostedVote.__struct_fields__), inner), max_leaves=8).map(lambda value: json.dumps(value).encode())))  # fmt: skip
 def test_any_body_gives_a_vote_or_one_sentence(body: bytes) -> None:
     for read in (read_vote, read_form):

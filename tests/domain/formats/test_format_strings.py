@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.formats.format_strings import MAX_CHARS, SERVERS, FormatTextError, compiled, is_format_string
 from app.domain.records import REASONS, HitFlag, Parsed
+from tests.properties import examples
 
 CASES = Path(__file__).resolve().parents[2] / "data" / "cases" / "real_servers.jsonl"
 H, A, E, N, TWO = HitFlag.HEADERS_COUNTED, HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
@@ -796,7 +797,7 @@ def damaged_lines(draw: st.DrawFn) -> str:
     return line
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(st.sampled_from(TEXTS), st.one_of(damaged_lines(), st.text()))
 def test_any_line_is_a_hit_or_a_reject_with_a_reason(text: str, line: str) -> None:
     try:

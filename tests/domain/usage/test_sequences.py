@@ -14,6 +14,7 @@ from app.domain.byteranges import Ranges, normalise
 from app.domain.usage.records import UsageRecord, producer_of, sealed
 from app.domain.usage.sequences import NAMED_AT_MOST, Held, ProducerState, Side, judge
 from app.words import usage_lines
+from tests.properties import examples
 
 
 def record(producer: str, seq: int, user: str | None = "u", kind: str = "request", **fields: Any) -> UsageRecord:
@@ -210,7 +211,7 @@ def late_by_the_definition(arrived: Sequence[UsageRecord]) -> list[tuple[str, in
     return found
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(truths())
 def test_any_loss_doubling_and_order_of_any_sequence_is_named_exactly(truth: Truth) -> None:
     state, archive = only(judge([side(truth.arrived)]))
