@@ -10,8 +10,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 READY := .venv/.ready
 PYTEST := $(PY) -m pytest
-# Test processes at once: more than cores, because many tests wait for a worker.
-AT_ONCE ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
+# Test processes at once: one more than cores, because some tests wait for a worker.
+AT_ONCE ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2))
 
 help: ## Print this help
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
@@ -39,7 +39,7 @@ test: $(READY) ## Run the fast tests (2 min). AT_ONCE=1: one by one. COV=1: meas
 
 test-long: N ?= 100000
 test-long: $(READY) ## Run kills, large inputs and all examples of the property tests (12 min). N=1000000: a million lines (default 100000)
-	N=$(N) PROPERTIES=full $(PYTEST) -m "(long or hypothesis) and not live and not servers and not real_logs" -n 3 --dist worksteal --durations=10
+	N=$(N) PROPERTIES=full $(PYTEST) -m "(long or hypothesis or sampled) and not live and not servers and not real_logs" -n 3 --dist worksteal --durations=10
 
 # Beside servers of `make services` on free ports, never against them: what tests leave behind is deleted.
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live

@@ -503,9 +503,15 @@ def _extra(meta: msgspec.Meta) -> dict[str, Any]:
     return meta.extra
 
 
-def rows() -> list[SettingRow]:
+@cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
+
+
+@cache
+def rows() -> tuple[SettingRow, ...]:
     """Every setting in the order of the flow."""
-    hints = get_type_hints(Settings, include_extras=True)
+    hints = _hints()
     found = []
     for field in msgspec.structs.fields(Settings):
         meta = _meta(hints[field.name])
@@ -519,7 +525,7 @@ def rows() -> list[SettingRow]:
                 _extra(meta)["secret"],
             )
         )
-    return found
+    return tuple(found)
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -527,17 +533,16 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError that names the variable, its value and what is allowed; unknown names count as mistakes.
     """
-    known = {field.name: field for field in msgspec.structs.fields(Settings)}
+    hints = _hints()
     values: dict[str, Any] = {}
     for variable, text in environ.items():
         if not variable.startswith(PREFIX):
             continue
         name = variable[len(PREFIX) :].lower()
-        if name not in known:
+        if name not in hints:
             raise SettingsError(f"{variable} is no setting; `python -m app settings` lists them")
         if text != "":
             values[name] = Path(text) if name == "data_dir" else text
-    hints = get_type_hints(Settings, include_extras=True)
     checked = {}
     secret = {row.name: row for row in rows() if row.secret}
     keep_secret(str(text) for name, text in values.items() if PREFIX + name.upper() in secret)

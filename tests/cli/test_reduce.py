@@ -29,6 +29,7 @@ from app.sources.replay.source import open_source
 from simulator.commands.playbacks import command as playbacks
 from simulator.commands.simulate import command as simulate
 from simulator.truth import Shot, WindowRule, answers
+from tests.properties import examples
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 FIREFOX = "/6d8a9754-e8c7-4193-8491-58b2122c1c10"
@@ -143,6 +144,7 @@ def _numbers(text: str) -> dict[str, int]:
 # -- against the simulator's truth
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 @pytest.mark.parametrize(
     ("window", "shape"),
@@ -158,7 +160,7 @@ def test_deliveries_equal_the_truth_of_a_simulated_log(form: str, window: str, s
     arguments = [
         "weblogs",
         "-n",
-        20_000 if form == "weblog_tsv" else 8_000,
+        examples(20_000 if form == "weblog_tsv" else 8_000),
         "-s",
         11,
         "--shape",
@@ -170,7 +172,7 @@ def test_deliveries_equal_the_truth_of_a_simulated_log(form: str, window: str, s
     ]
     run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
-    assert len(truth) > 800
+    assert len(truth) > examples(800)
     assert comparable(deliveries("log", "--window", window)) == comparable(truth)
 
 

@@ -181,11 +181,12 @@ def test_files_give_the_same_deliveries_statistics_and_rejects(
 @pytest.fixture(scope="module", params=SHAPES)
 def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("logs") / f"{request.param}.tsv"
-    log = SimulatedLog(Plan(20_000, 7, request.param))
+    log = SimulatedLog(Plan(examples(20_000), 7, request.param))
     path.write_text(log.head() + "".join(log.blocks()), "utf-8")
     return path
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "window", ["last_touch", *(pytest.param(window, marks=pytest.mark.long) for window in WINDOWS[1:])]
 )

@@ -228,6 +228,7 @@ def test_a_zone_or_a_file_of_countries_that_is_none_is_named(filters: Filters) -
         Sieve(filters)
 
 
+@pytest.mark.long
 def test_a_log_of_rejects_alone_or_of_a_first_chunk_of_them_is_counted_with_any_filter(tmp_path: Path) -> None:
     path = written(tmp_path / "a.log", [line(), *["damaged"] * 300_000])
     report = questions.hosts(asked(path, no_bots=True, extensions=("mp3",), countries=("XX",), statuses=("2xx",)))

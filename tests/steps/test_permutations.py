@@ -97,7 +97,7 @@ def test_every_permutation_of_all_nasty_hours_gives_the_same_visible_deliveries(
     check_every_permutation(window, NASTY_HOURS[name])
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("window", [WINDOWS[0], *(pytest.param(each, marks=pytest.mark.long) for each in WINDOWS[1:])])
 async def test_every_permutation_gives_the_same_visible_deliveries_in_a_real_store(window: str, tmp_path: Path) -> None:
     """All permutations share one store; their records reach it line by line, as the lines come."""
     rules = Rules(window)
@@ -234,7 +234,7 @@ async def test_after_any_crashes_a_real_store_shows_the_deliveries_of_the_set_of
     assert await written_in_order(tmp_path / "store.db", batches) == expected
 
 
-@pytest.mark.parametrize("window", ["last_touch", "first_touch"])
+@pytest.mark.parametrize("window", ["last_touch", pytest.param("first_touch", marks=pytest.mark.long)])
 def test_a_delivery_of_too_many_hits_whose_start_moves_leaves_none_behind(window: str) -> None:
     store = NewestVersions()
     worker = Worker(Rules(window), store.write)
