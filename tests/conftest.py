@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure() -> None:
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # of a job in the background; what tests start would ignore it, too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    start_servers()
+
+
+def start_servers() -> None:
     """Start the servers of this process: those that `python -m tests.services run` started belong to the first one."""
     number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     if number == 0 or "SERVICES_BASE" not in os.environ:
