@@ -6,11 +6,15 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import click
 
 from app.errors import WorkerError
 
-__all__ = ["PostPlan", "Posted", "bearer", "post_all", "worker_url"]
+__all__ = ["PostPlan", "Posted", "bearer", "post_all", "posting_options", "worker_url"]
+
+C = TypeVar("C", bound=Callable[..., Any])
 
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
@@ -41,6 +45,38 @@ class Posted:
         self.tries_again = 0
         """Requests that had to be sent again."""
         self.seconds = 0.0
+
+
+def posting_options(events: str) -> Callable[[C], C]:
+    """The options of a command that posts `events`, a plural: where to, how many at a time and how long it waits."""
+    options = (
+        click.option("--url", help="Worker to post to; default that of the settings."),
+        click.option(
+            "--batch",
+            type=click.IntRange(1, 10_000),
+            default=500,
+            show_default=True,
+            help=f"{events} a request; 1 posts each alone.",
+        ),
+        click.option(
+            "--connections", type=click.IntRange(1, 1000), default=4, show_default=True, help="Requests at a time."
+        ),
+        click.option(
+            "--patience",
+            type=click.FloatRange(min=0),
+            default=60.0,
+            show_default=True,
+            help="Seconds to go on without an answer.",
+        ),
+        click.option("--quiet", "-q", is_flag=True, help="No summary."),
+    )
+
+    def add(command: C) -> C:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
 def worker_url(host: str, port: int) -> str:

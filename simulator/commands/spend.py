@@ -13,7 +13,7 @@ from zlib import crc32
 import click
 
 from app.errors import InputError, SettingsError
-from simulator.commands.posting import PostPlan, post_all, worker_url
+from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
 from simulator.commands.votes import written
 from simulator.spend import SimulatedSpend, SpendPlan
 
@@ -27,18 +27,9 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
 @click.option(
     "--config", type=_PATH, help="TOML file, as samples/spend.toml; without it the defaults that stand there."
 )
-@click.option("--url", help="Worker to post to; default that of the settings.")
+@posting_options("Payments")
 @click.option("--truth", type=_PATH, help="Write the true totals and buckets here, as JSON.")
-@click.option("--batch", type=click.IntRange(1, 10_000), default=500, show_default=True, help="Payments a request.")
-@click.option("--connections", type=click.IntRange(1, 100), default=4, show_default=True, help="Requests at a time.")
 @click.option("--rate", type=click.FloatRange(min=0), help="Payments a second, instead of the config's.")
-@click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    help="Seconds to go on without an answer.",
-)
 @click.option(
     "--live",
     is_flag=True,
@@ -57,7 +48,6 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
     show_default=True,
     help="With --live: Prometheus metrics here.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="No summary.")
 def spend(
     config: Path | None,
     url: str | None,

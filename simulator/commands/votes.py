@@ -13,7 +13,7 @@ from zlib import crc32
 import click
 
 from app.output.replacing import Replacement, explained
-from simulator.commands.posting import PostPlan, post_all, worker_url
+from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
 from simulator.votes import SimulatedVotes, VotePlan
 
 __all__ = ["votes", "written"]
@@ -60,7 +60,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--one-per-user", is_flag=True, help="The truth counts one vote a user, as WEBLOGS_VOTE_ONE_PER_USER does."
 )
-@click.option("--url", help="Worker to post to; default that of the settings.")
+@posting_options("Votes")
 @click.option(
     "-o",
     "--output",
@@ -72,28 +72,12 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
     "--journal", type=_PATH, help="Append the id of each vote that was answered with success here, a line each."
 )
 @click.option(
-    "--batch",
-    type=click.IntRange(1, 10_000),
-    default=500,
-    show_default=True,
-    help="Votes a request; 1: POST /vote/ each.",
-)
-@click.option("--connections", type=click.IntRange(1, 1000), default=4, show_default=True, help="Requests at a time.")
-@click.option(
     "--rate",
     type=click.FloatRange(min=0),
     default=0.0,
     show_default=True,
     help="Votes a second at most; 0: full speed.",
 )
-@click.option(
-    "--patience",
-    type=click.FloatRange(min=0),
-    default=60.0,
-    show_default=True,
-    help="Seconds to go on without an answer.",
-)
-@click.option("--quiet", "-q", is_flag=True, help="No summary.")
 def votes(
     number: int,
     seed: int,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -32,6 +33,9 @@ from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
 from tests.live.contents import STORES, ask_store, stored, stored_raw
 from tests.live.running import LINES, ROOT, SCALE, Live, Supervised
 from tests.services.server import Server
+from tests.stores import elastic
+from tests.stores.cassandra_stores import cql
+from tests.stores.test_unreadable import FOREIGN_ROWS
 
 PEAK_BYTES = 400_000_000
 BAD = b"no hit at all\n\n31.12.1999\tx\n"
@@ -361,6 +365,34 @@ def test_check_names_what_is_lacking_altered_or_doubled_and_repair_mends_it(live
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert_stores_are_right(live, logs[0][:1], logs[1][:1])
     again = run(live, "app", "repair", "--quiet", "--store", name, "--dry-run")
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+@pytest.mark.parametrize("name", STORES)
+def test_check_ends_with_5_for_a_record_that_cannot_be_read_and_repair_mends_it(
+    live: Live, logs: Logs, name: str
+) -> None:
+    live.start_worker()
+    live.replay(logs[0][0]).wait()
+    live.wait_drained()
+    assert run(live, "app", "check", "--quiet").returncode == 0
+
+    async def damage(store: Any) -> None:
+        if name == "elasticsearch":
+            first = next(one for one in await elastic.documents(store) if "reduced" in one["_index"])
+            await store.connection.call(
+                "PUT", f"/{first['_index']}/_doc/{first['_id']}", {**first["_source"], "hits": "7"}
+            )
+        else:
+            await asyncio.to_thread(cql, live.settings.cassandra_keyspace, FOREIGN_ROWS["delivery"][0])
+
+    ask_store(name, live.settings, damage, read_only=False)
+    told = run(live, "app", "check", "--quiet")
+    assert told.returncode == 5 and f"in the store {name} cannot be read" in told.stdout + told.stderr, told
+    mended = run(live, "app", "repair", "--quiet", "--store", name)
+    assert mended.returncode == 0, mended.stdout + mended.stderr
+    assert_stores_are_right(live, logs[0][:1], logs[1][:1])
+    again = run(live, "app", "check", "--quiet")
     assert again.returncode == 0, again.stdout + again.stderr
 
 
