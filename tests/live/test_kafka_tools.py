@@ -7,12 +7,14 @@ import shlex
 import subprocess
 import uuid
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.flow.test_flow import simulate
 from tests.live.running import Live
 from tests.live.shipper import PAGES
+from tests.live.test_kafka_losses import assert_told_until_acknowledged, lost, send_lines, start
 from tests.services.server import DEFAULT_CACHE, Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -46,6 +48,20 @@ def shown_commands() -> list[str]:
     return "".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)).splitlines()
 
 
+def run_tool(jars: Path, program: str, words: list[str], given: BinaryIO | None = None) -> str:
+    """What it prints."""
+    done = subprocess.run(
+        ["java", "-cp", f"{jars}/*", CLASSES[program], *words],
+        stdin=given or subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_lines_of_the_console_producer_count_and_groups_and_rejects_are_seen(
     tmp_path: Path, broker: Server, jars: Path
 ) -> None:
@@ -68,16 +84,7 @@ def test_lines_of_the_console_producer_count_and_groups_and_rejects_are_seen(
             if "--group" in words:
                 words = [live.settings.app_id if word == "weblogs" else word for word in words]
             with (tmp_path / "access.log").open("rb") as given:
-                done = subprocess.run(
-                    ["java", "-cp", f"{jars}/*", CLASSES[program], *words],
-                    stdin=given if "<" in shown else subprocess.DEVNULL,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=120,
-                )
-            assert done.returncode == 0, done.stdout + done.stderr
-            said.append(done.stdout)
+                said.append(run_tool(jars, program, words, given if "<" in shown else None))
             live.wait_drained()
         _, flow, store, rejects = said
         for group, told in ((live.settings.app_id, flow), (f"{live.settings.app_id}-elasticsearch", store)):
@@ -87,3 +94,22 @@ def test_lines_of_the_console_producer_count_and_groups_and_rejects_are_seen(
         assert rejects.count("bad_columns") == 1 and "no line of any log" in rejects
         hits, told_rejects = live.raw_ids()
         assert hits.total() == len(hits) == LINES and told_rejects.total() == 1
+
+
+def test_a_group_that_kafkas_tool_sets_to_the_end_is_told_with_what_it_passed_over(
+    tmp_path: Path, broker: Server, jars: Path
+) -> None:
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        start(live)
+        send_lines(live, 10)
+        live.wait_drained()
+        live.workers["worker"].stop()
+        send_lines(live, 20)
+        group = live.settings.flow_id
+        words = [f"--bootstrap-server=127.0.0.1:{broker.port}", "--group", group, "--topic", "weblogs:0"]
+        reset = [*words, "--reset-offsets", "--to-latest", "--execute"]
+        live.wait_until(
+            lambda: "30" in run_tool(jars, "kafka-consumer-groups.sh", reset), "the tool to move the group", 60
+        )
+        start(live)
+        assert_told_until_acknowledged(live, lost(group, "weblogs", 10, 29), 20)
