@@ -253,7 +253,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             ge=1 << 20,
             le=1 << 30,
         ),
-    ] = 4 << 20
+    ] = 2 << 20
     # -- the embedded log
     log_keep: Annotated[
         float, _says("How long the embedded log keeps messages that every group has consumed.", "s", ge=0)
