@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _UNREACHABLE, _UNREADABLE = 4, 5
 
 @click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive."""
+    """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive, alert."""
+
+
+command.add_command(usage_alerts)
 
 
 def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
