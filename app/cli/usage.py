@@ -12,6 +12,7 @@ import click
 
 from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
+from app.cli.usage_run import usage_run
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
@@ -28,6 +29,7 @@ def command() -> None:
 
 
 command.add_command(usage_alerts)
+command.add_command(usage_run)
 
 
 def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
