@@ -67,7 +67,7 @@ def wilson(part: int, whole: int, z: float) -> tuple[float, float]:
     share, square = part / whole, z * z
     middle = (share + square / (2 * whole)) / (1 + square / whole)
     half = z / (1 + square / whole) * sqrt(share * (1 - share) / whole + square / (4 * whole * whole))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))  # rounding may pass the share
 
 
 def falls(rule: Rule, now: tuple[int, int], earlier: tuple[int, int]) -> Finding:
