@@ -79,9 +79,11 @@ class Engine:
 
     def _late(self, event: Event) -> None:
         self.state.late += 1
-        track = self.state.producers.get(event.producer)
-        if track is not None and track.is_new(event.number):
-            track.came_late(event.number)
+        if not event.producer:
+            return
+        track = self.state.producers.setdefault(event.producer, ProducerTrack(event.time))
+        if track.is_new(event.number):
+            track.came_late(self.state.highest, event.number, stops=event.stops, dropped=event.dropped)
 
     def _is_new(self, event: Event, index: int) -> bool:
         ids = self.state.opened.setdefault(index, set())
@@ -110,7 +112,11 @@ class Engine:
             track.close(index, end, from_the_start=from_the_start, forget_s=self.rules.forget_s)
         notices = [notice for watcher in self._watchers for notice in self._look(watcher, end)]
         for name, track in list(state.producers.items()):
-            if not track.opened and end - track.last > self.rules.forget_s and not self._alerted(name):
+            if (
+                not track.opened
+                and end - max(track.last, track.heard) > self.rules.forget_s
+                and not self._alerted(name)
+            ):
                 del state.producers[name]
         return notices
 

@@ -37,6 +37,9 @@ class ProducerTrack:
     """Numbers from this one on, exclusive, must be there. None: no step is closed."""
     highest: int = 0
     last: float = 0.0
+    """Time of its latest record that came in time; 0: none did, so nobody can say that it fell silent."""
+    heard: float = 0.0
+    """How far event time was when a record of it came late."""
     stopped: bool = False
     missing: list[tuple[int, int, float]] = field(default_factory=list)
     """(first, last, since)."""
@@ -56,9 +59,13 @@ class ProducerTrack:
             step.dropped = add(step.dropped, *dropped)
         self.began = min(self.began, time)
 
-    def came_late(self, number: int) -> None:
-        """A number whose step is closed: it is missing no more."""
+    def came_late(self, heard: float, number: int, *, stops: bool, dropped: tuple[int, int] | None) -> None:
+        """A new number whose step is closed, from a spool that waited: it is missing no more."""
         self.closed = add(self.closed, number, number)
+        self.heard = heard
+        self.stopped |= stops
+        if dropped is not None and dropped[0] <= dropped[1]:
+            self.given_up = add(self.given_up, *dropped)
 
     def close(self, index: int, end: float, *, from_the_start: bool, forget_s: float) -> None:
         """Close a step. `from_the_start`: the producer began under our eyes, so that its numbers must begin with 1."""

@@ -85,6 +85,15 @@ def test_an_anomaly_is_compared_with_the_same_hour_of_six_weeks() -> None:
         ]
 
 
+def test_the_spool_of_a_new_producer_that_comes_an_hour_late_is_neither_missing_nor_silent() -> None:
+    engine = engine_of({"kind": "missing_sequence", "window_s": 3600}, {"kind": "producer_silent"})
+    others = calls(240, 0, 7200, producer="p2")
+    waited = [call(seq, 600 + seq, producer="p3") for seq in range(1, 50)]
+    going_on = [call(seq, 7200 + seq, producer="p3") for seq in range(50, 60)]
+    stopped = [call(60, 7300, "p3", "stop"), call(241, 7300, "p2", "stop")]
+    assert notices_of(engine, [*others, *waited, *going_on, *stopped], 10_000) == []
+
+
 def test_rules_look_at_each_route_user_and_region_alone() -> None:
     engine = engine_of({"kind": "frequency", "count": 3, "by": ["route", "user_id", "region"], "window_s": 60})
     events = [call(at + 1, at, uri=f"/items/{at}", user_id="ada" if at < 3 else "bob", region="eu") for at in range(5)]

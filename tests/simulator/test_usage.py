@@ -14,7 +14,7 @@ from app.domain.usage.sequences import Side, judge
 from simulator.commands.simulate import command
 from simulator.usage import FAULTS, SimulatedUsage, UsagePlan, hourly, season
 
-PLAN = UsagePlan(1_772_409_600.0, hours=4, per_hour=300.0, seed=3)
+PLAN = UsagePlan(1_772_409_600.0, hours=2, per_hour=200.0, seed=3)
 
 
 def test_the_same_seed_makes_the_same_records_and_another_others() -> None:
