@@ -14,8 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from app.domain.usage.records import HEARTBEAT, REQUEST, RESPONSE, START, STOP, UsageRecord, sealed
-
 __all__ = ["FAULTS", "Fault", "SimulatedUsage", "UsagePlan", "hourly", "season"]
 
 FAULTS = {
@@ -99,10 +97,18 @@ class _Producer:
         self.seq = 0
         self.beat = begin
 
-    def made(self, kind: str, time: float, **fields: Any) -> UsageRecord:
+    def made(self, kind: str, time: float, **fields: Any) -> dict[str, Any]:
+        """The fields of a record, by the names of its table."""
         self.seq += 1
-        who = (kind, "shop", f"m{self.number}", self.start_id, self.seq, time, 1000 + self.number, "", None)
-        return sealed(UsageRecord(*who, _REGIONS[self.number % len(_REGIONS)], **fields))
+        who = {
+            "kind": kind,
+            "service": "shop",
+            "machine": f"m{self.number}",
+            "start_id": self.start_id,
+            "seq": self.seq,
+        }
+        where = {"process": 1000 + self.number, "instance": "", "region": _REGIONS[self.number % len(_REGIONS)]}
+        return {**who, "time": time, **where, **fields}
 
 
 class SimulatedUsage:
@@ -136,12 +142,12 @@ class SimulatedUsage:
                 return place
         return None
 
-    def records(self) -> Iterator[UsageRecord]:
-        """Each record that arrives."""
+    def records(self) -> Iterator[dict[str, Any]]:
+        """The fields of each record that arrives."""
         waiting: list[tuple[float, int, _Producer, dict[str, Any]]] = []
         counts = hourly(self.plan)
         for producer in self._producers:
-            yield self._arrived(producer, producer.made(START, producer.began, memory_records=12_002))
+            yield self._arrived(producer, producer.made("start", producer.began, memory_records=12_002))
         for hour, count in enumerate(counts):
             begin = self.plan.begin + hour * _HOUR_S
             times = np.sort(begin + _HOUR_S * self._chance.random(int(count)))
@@ -151,7 +157,7 @@ class SimulatedUsage:
             yield from self._until(begin + _HOUR_S, waiting)
         yield from self._until(self.end + _LAST_S, waiting)
         for producer in self._producers:
-            yield self._arrived(producer, producer.made(STOP, self.end + _LAST_S, dropped=0))
+            yield self._arrived(producer, producer.made("stop", self.end + _LAST_S, dropped=0))
 
     def _spiked(self, times: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """More calls in a spike, none in an outage; each teapot and newcomer calls once."""
@@ -166,7 +172,7 @@ class SimulatedUsage:
                 times = np.sort(np.concatenate([times, more]))
         return times
 
-    def _until(self, time: float, waiting: list[Any]) -> Iterator[UsageRecord]:
+    def _until(self, time: float, waiting: list[Any]) -> Iterator[dict[str, Any]]:
         """What comes before a time: answers and heartbeats; a producer dies, and another one starts."""
         while True:
             beat = min(self._producers, key=lambda producer: producer.beat)
@@ -177,16 +183,16 @@ class SimulatedUsage:
                 at, _, producer, fields = heapq.heappop(waiting)
                 if producer in self._producers and not self._is_silent(producer, at):
                     self.statuses[fields["status"]] += 1
-                    yield from self._sent(producer, RESPONSE, at, **fields)
+                    yield from self._sent(producer, "response", at, **fields)
                 continue
             beat.beat = next_beat
             if self._is_silent(beat, next_beat):
                 continue
             if beat.number == 0 and beat.starts == 0 and self._is_over("silent", next_beat):
                 beat = self._restarted(next_beat)
-                yield from self._sent(beat, START, next_beat, memory_records=12_002)
+                yield from self._sent(beat, "start", next_beat, memory_records=12_002)
             else:
-                yield from self._sent(beat, HEARTBEAT, next_beat, last_seq=beat.seq, memory_records=12_002, dropped=0)
+                yield from self._sent(beat, "heartbeat", next_beat, last_seq=beat.seq, memory_records=12_002, dropped=0)
 
     def _is_silent(self, producer: _Producer, time: float) -> bool:
         place = self._now("silent", time)
@@ -201,7 +207,7 @@ class SimulatedUsage:
         self._producers[0] = _Producer(0, time, 1)
         return self._producers[0]
 
-    def _call(self, time: float, waiting: list[Any]) -> Iterator[UsageRecord]:
+    def _call(self, time: float, waiting: list[Any]) -> Iterator[dict[str, Any]]:
         chance = self._chance.random(5)
         alive = [producer for producer in self._producers if not self._is_silent(producer, time)]
         producer = alive[int(chance[0] * len(alive))] if alive else None
@@ -222,25 +228,25 @@ class SimulatedUsage:
         uri = _ROUTES[int(chance[4] * len(_ROUTES))]
         called = {"user_id": user, "method": "GET", "uri": uri, "address": "10.0.0.1"}
         self.by_hour[int(time // _HOUR_S) * _HOUR_S] += 1
-        yield from self._sent(producer, REQUEST, time, **called)
+        yield from self._sent(producer, "request", time, **called)
         answer = {**called, "request_seq": producer.seq, "status": status, "outcome": "done"}
         answer |= {"duration_us": int(duration), "request_bytes": 0, "response_bytes": 512}
         heapq.heappush(waiting, (time + duration / 1e6, producer.seq, producer, answer))
 
-    def _sent(self, producer: _Producer, kind: str, time: float, **fields: Any) -> Iterator[UsageRecord]:
+    def _sent(self, producer: _Producer, kind: str, time: float, **fields: Any) -> Iterator[dict[str, Any]]:
         record = producer.made(kind, time, **fields)
         place = self._now("lost", time)
         if place is not None and producer is self._producers[-1]:
             fault = self.faults[place]
-            first = fault.first_lost or record.seq
-            if record.seq < first + _LOST:
-                self.faults[place] = fault._replace(producer=producer.name, first_lost=first, last_lost=record.seq)
-                self.made[producer.name] = record.seq
+            first = fault.first_lost or record["seq"]
+            if record["seq"] < first + _LOST:
+                self.faults[place] = fault._replace(producer=producer.name, first_lost=first, last_lost=record["seq"])
+                self.made[producer.name] = record["seq"]
                 return
         yield self._arrived(producer, record)
 
-    def _arrived(self, producer: _Producer, record: UsageRecord) -> UsageRecord:
-        self.made[producer.name] = record.seq
+    def _arrived(self, producer: _Producer, record: dict[str, Any]) -> dict[str, Any]:
+        self.made[producer.name] = record["seq"]
         self.arrived[producer.name] += 1
         return record
 

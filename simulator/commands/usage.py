@@ -7,17 +7,20 @@ import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.domain.times import parse_time
-from app.domain.usage.records import USAGE, UsageRecord
+from app.domain.usage.records import USAGE, UsageRecord, sealed
 from app.errors import SettingsError, WeblogsError
 from app.output.replacing import STDOUT, explained
 from simulator.commands.votes import written
 
-__all__ = ["usage"]
+if TYPE_CHECKING:
+    from simulator.usage import SimulatedUsage
+
+__all__ = ["records_of", "usage"]
 
 _PATH = click.Path(path_type=Path, dir_okay=False)
 _AT_ONCE = 500
@@ -86,7 +89,8 @@ def usage(
             _write_counts(plan, counts)
             return
         simulated = SimulatedUsage(plan)
-        place = _send(simulated.records()) if send else _write(simulated.records(), output)
+        records = records_of(simulated)
+        place = _send(records) if send else _write(records, output)
         found = simulated.truth()
         if truth:
             with written(truth) as file:
@@ -95,6 +99,11 @@ def usage(
         raise click.ClickException(str(error)) from error
     if not quiet and (send or output):
         click.echo(f"{sum(simulated.arrived.values()):,} records of {found['calls']:,} calls {place}", err=True)
+
+
+def records_of(simulated: SimulatedUsage) -> Iterator[UsageRecord]:
+    """With their checksums."""
+    return (sealed(UsageRecord(**fields)) for fields in simulated.records())
 
 
 def _write_counts(plan: Any, path: Path) -> None:

@@ -10,6 +10,7 @@ from app.alerts.engine import Engine
 from app.alerts.events import USAGE_FIELDS, Event, event_of
 from app.alerts.rules import read_rules
 from app.domain.alerts.lifecycle import Notice
+from simulator.commands.usage import records_of
 from simulator.usage import SimulatedUsage, UsagePlan, hourly
 from tests.alerts.making import BEGIN, call, engine_of
 
@@ -63,7 +64,7 @@ def test_in_26_weeks_there_is_at_most_one_false_notice_a_week_and_doublings_are_
 def of_the_sample(hours: int, per_hour: float, *, faults: bool) -> tuple[SimulatedUsage, list[Notice]]:
     engine = Engine(read_rules(ROOT / "samples/alerts.toml", USAGE_FIELDS))
     simulated = SimulatedUsage(UsagePlan(1_772_409_600.0, hours, per_hour, 5, faults=faults))
-    found = [notice for record in simulated.records() for notice in engine.see(event_of(record))]
+    found = [notice for record in records_of(simulated) for notice in engine.see(event_of(record))]
     ended = found + engine.advance(simulated.end)
     after = engine.advance(simulated.end + 90_000)  # when all have stopped, there are no calls
     return simulated, ended + [notice for notice in after if notice.rule != "no calls"]

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from app.domain.usage.records import is_intact, record_of
 from app.domain.usage.sequences import Side, judge
 from simulator.commands.simulate import command
+from simulator.commands.usage import records_of
 from simulator.usage import FAULTS, SimulatedUsage, UsagePlan, hourly, season
 
 PLAN = UsagePlan(1_772_409_600.0, hours=2, per_hour=200.0, seed=3)
@@ -24,7 +25,7 @@ def test_the_same_seed_makes_the_same_records_and_another_others() -> None:
 
 def test_only_what_the_truth_names_is_missing_and_the_sums_are_those_of_the_records() -> None:
     simulated = SimulatedUsage(PLAN)
-    made = list(simulated.records())
+    made = list(records_of(simulated))
     truth = simulated.truth()
     assert all(map(is_intact, made)) and [record.time for record in made] == sorted(record.time for record in made)
     side = Side("topic")
