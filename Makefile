@@ -1,6 +1,6 @@
 # Needs GNU make, git and Python 3.11. Everything is installed into .venv; no other Python is touched.
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-long test-live test-servers test-real-logs services services-stop audit coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
+.PHONY: help setup run run-usage check test test-long test-live test-servers test-real-logs services services-stop audit coverage bench lint run-standalone-app run-standalone-app-debug run-es-app run-es-app-debug \
 	manual-map-raw-es manual-map-reduced-es manual-load-raw-es manual-load-reduced-es manual-drop-raw-es manual-drop-reduced-es \
 	kafka-elk kafka-elk-down docs clean
 
@@ -24,6 +24,9 @@ $(READY): requirements.txt requirements.lock init.sh
 
 run: $(READY) ## Start a worker, replay a log, print answers, serve the page until Ctrl-C. LOG=file: your own log. ONCE=1: stop when all is stored
 	@$(PY) -m app run $(if $(ONCE),--once) $(if $(LOG),"$(LOG)")
+
+run-usage: $(READY) ## Start a FastAPI service that records its calls, call it, archive and check the records, serve until Ctrl-C. ONCE=1: stop then
+	@$(PY) -m app usage run $(if $(ONCE),--once)
 
 check: lint test ## Run lint and the fast tests (3 min)
 

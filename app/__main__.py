@@ -31,7 +31,7 @@ COMMANDS = {
     "formats": ("app.cli.formats", "List the log formats with an example of each."),
     "simulate": (
         "simulator.commands.simulate",
-        "Make up a log, votes, payments or a clickstream, and the true answers.",
+        "Make up a log, votes, payments, a clickstream or calls of services, and the true answers.",
     ),
     "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
     "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
@@ -42,7 +42,8 @@ COMMANDS = {
     ),
     "check": ("app.cli.checking.check", "Compare topics and stores, and name the differences."),
     "repair": ("app.cli.checking.repair", "Repair a store."),
-    "usage": ("app.cli.usage", "Archive the usage log, check that no record is missing, repair the archive."),
+    "usage": ("app.cli.usage", "Archive the usage log, check that no record is missing, repair the archive, alert."),
+    "alerts": ("app.cli.alerts", "Say which files are delivered whole less often than before."),
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""

@@ -29,6 +29,7 @@ PARTS = (
     "latency",
     "growth",
     "stores",
+    "usage",
 )
 """In this order: each is the module of this name, with a function `run`."""
 WITH_PEERS = {"batch", "ranges", "stream"}

@@ -74,6 +74,7 @@ def test_make_alone_prints_help_for_every_target() -> None:
     [
         "setup",
         "run",
+        "run-usage",
         "test",
         "test-long",
         "test-live",

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
+from app.cli.usage_run import usage_run
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
@@ -23,7 +25,11 @@ _UNREACHABLE, _UNREADABLE = 4, 5
 
 @click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive."""
+    """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive, alert."""
+
+
+command.add_command(usage_alerts)
+command.add_command(usage_run)
 
 
 def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -47,6 +47,8 @@ class Flow(NamedTuple):
     """Path of the page that shows it; empty if none does."""
     archived: tuple[str, ...] = ()
     """Topics that archive workers read."""
+    told: tuple[str, ...] = ()
+    """Topics that no agent fills or reads: what alerts told, for others to read."""
 
     @property
     def topic_in(self) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from app.flows.flow import Flow
 
-__all__ = ["USAGE_FLOW", "USAGE_TOPIC"]
+__all__ = ["NOTICES_TOPIC", "USAGE_FLOW", "USAGE_TOPIC"]
 
 USAGE_TOPIC = "usage"
+NOTICES_TOPIC = "usage_notices"
 
 USAGE_FLOW = Flow(
     name="usage",
-    topics={USAGE_TOPIC: "Records of calls, those of a user in one partition."},
+    topics={
+        USAGE_TOPIC: "Records of calls, those of a user in one partition.",
+        NOTICES_TOPIC: "What alerts told: firing and resolved.",
+    },
     stages=(),
     keepings=(),
     page="",
     archived=(USAGE_TOPIC,),
+    told=(NOTICES_TOPIC,),
 )

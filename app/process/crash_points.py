@@ -10,7 +10,16 @@ import signal
 
 from app.settings import settings
 
-__all__ = ["ARCHIVE_POINTS", "COUNT_POINTS", "POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
+__all__ = [
+    "ALERT_POINTS",
+    "ARCHIVE_POINTS",
+    "COUNT_POINTS",
+    "POINTS",
+    "REPAIR_POINTS",
+    "REPLAY_POINTS",
+    "WORKER_POINTS",
+    "crash_point",
+]
 
 REPLAY_POINTS = (
     "replay_sent",  # the log has acknowledged, the checkpoint is not written
@@ -33,7 +42,9 @@ REPAIR_POINTS = (
 )
 ARCHIVE_POINTS = ("archive_manifest", "archive_file", "archive_done")
 """The archive worker: the manifest is there, the file is, what the file is."""
-POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS
+ALERT_POINTS = ("alerts_stored", "alerts_delivered")
+"""Alerts: the notices are in the stored state; they are delivered, the state does not say so yet."""
+POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS + ALERT_POINTS
 
 _passes: dict[str, int] = {}
 

@@ -39,9 +39,26 @@ class UsageASGI:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":
-            await self._app(scope, receive, self._stopping(send))
+            await self._lifespan(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        was_asked = False
+
+        async def received() -> Message:
+            nonlocal was_asked
+            was_asked = True
+            return await receive()
+
+        try:
+            await self._app(scope, received, self._stopping(send))
+        except Exception:
+            if was_asked:
+                raise
+            for _ in range(2):  # an application without a lifespan, as Django's: the start and the end are ours alone
+                asked = (await receive())["type"]
+                await self._stopping(send)({"type": f"{asked}.complete"})
 
     def _stopping(self, send: Send) -> Send:
         """A server may end its process by a signal after the lifespan, so this is the last chance to stop in order."""
@@ -54,7 +71,12 @@ class UsageASGI:
         return passed
 
     def _begun(self, scope: Scope) -> Call:
-        heads = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        trace, content_type = None, ""
+        for name, value in scope["headers"]:
+            if name == b"traceparent":
+                trace = value.decode("latin-1")
+            elif name == b"content-type":
+                content_type = value.decode("latin-1")
         path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
         query = scope.get("query_string", b"")
         uri = path.decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
@@ -64,8 +86,8 @@ class UsageASGI:
             uri,
             user=self._user(scope),
             address=client[0] if client else None,
-            traceparent=heads.get(b"traceparent"),
-            content_type=heads.get(b"content-type", ""),
+            traceparent=trace,
+            content_type=content_type,
         )
 
     def _user(self, scope: Scope) -> str | None:
@@ -73,6 +95,9 @@ class UsageASGI:
             return self._user_of(scope)
         except Exception:  # what the service says of its users must not break its answers
             return None
+
+    def _late_user(self, call: Call, scope: Scope) -> str | None:
+        return self._user(scope) if call.lacks_user else None
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = self._begun(scope)
@@ -98,14 +123,16 @@ class UsageASGI:
                     call.response_bytes += len(message.get("body", b""))
                 is_whole = not message.get("more_body", False)
                 if is_whole and not is_gone and status is not None and status < 500:
-                    call.end("done", status, user=self._user(scope))  # an exception may follow an answer of 500
+                    call.end(
+                        "done", status, user=self._late_user(call, scope)
+                    )  # an exception may follow an answer of 500
 
         try:
             await self._app(scope, received, sent)
         except BaseException as error:
             if is_gone:
-                call.end("client_gone", status, type(error).__name__, self._user(scope))
+                call.end("client_gone", status, type(error).__name__, self._late_user(call, scope))
             else:
                 call.failed(error, status)
             raise
-        call.end("client_gone" if is_gone else "done", status, user=self._user(scope))
+        call.end("client_gone" if is_gone else "done", status, user=self._late_user(call, scope))

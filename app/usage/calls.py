@@ -89,6 +89,11 @@ class Call:
         self.request_bytes = 0
         self.response_bytes = 0
 
+    @property
+    def lacks_user(self) -> bool:
+        """It is under way, and nobody has said who calls."""
+        return not self._ended and self.fields.get("user_id", ANONYMOUS) == ANONYMOUS
+
     def __enter__(self) -> Call:
         return self
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -19,6 +20,7 @@ _PARTS = (
     "signature", "credential", "cardnumber", "cvv", "cvc", "iban",
 )  # fmt: skip
 _WHOLE = {"pwd", "pass", "key", "sig", "auth", "pin", "otp", "code", "jwt", "sid", "ssn"}
+_NAMES_REMEMBERED = 1000
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _LOGIN = re.compile(r"(?<=://)[^/@\s?#]*@")
 
@@ -32,8 +34,9 @@ class Masking:
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
+        self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
 
-    def is_secret(self, name: str) -> bool:
+    def _is_secret(self, name: str) -> bool:
         plain = _PLAIN.sub("", name.lower())
         return plain in self._whole or any(part in plain for part in _PARTS)
 

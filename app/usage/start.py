@@ -36,6 +36,7 @@ class Start:
         self.work = threading.Event()
         """There is something to take."""
         self.is_stopping = False
+        self._much = max(1, min(options.batch_records, options.queue_records // 2))
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._room = threading.Condition(threading.Lock())
@@ -55,7 +56,8 @@ class Start:
             record = self._numbered(kind, fields)
             if len(self._queue) < self.options.queue_records or self._makes_room(record.seq):
                 self._queue.append(record)
-        if not self.work.is_set():
+        # the other thread looks often enough by itself, and to wake it costs this one more than all else
+        if len(self._queue) >= self._much and not self.work.is_set():
             self.work.set()
         return record.seq
 

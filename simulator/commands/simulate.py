@@ -17,6 +17,7 @@ from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
 from simulator.commands.clickstream import clickstream
 from simulator.commands.spend import spend
+from simulator.commands.usage import usage
 from simulator.commands.votes import votes
 from simulator.lines import FORMATS
 from simulator.log import SHAPES, Plan, SimulatedLog
@@ -30,12 +31,13 @@ _PATH = click.Path(path_type=Path, dir_okay=True)
 
 @click.group("simulate", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Make up a log, votes, payments or a clickstream, the same for the same seed, with the true answers to compare with."""
+    """Make up a log, votes, payments, a clickstream or calls of services, the same for the same seed, with the true answers to compare with."""
 
 
 command.add_command(votes)
 command.add_command(spend)
 command.add_command(clickstream)
+command.add_command(usage)
 
 
 @command.command("weblogs")

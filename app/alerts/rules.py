@@ -1,0 +1,139 @@
+"""The file of rules: TOML. Everything in it is checked before anything runs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.alerts.events import COMPARISONS
+from app.domain.alerts.rules import WEEK_S, Rule, Silence, problem_of
+from app.errors import InputError, SettingsError
+
+__all__ = ["AlertRules", "Notify", "read_rules", "rules_from"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notify:
+    """Where notices go, beside the file of notices."""
+
+    webhook: str = ""
+    """http:// or https:// address that takes each notice by POST."""
+    webhook_secret_file: str = ""
+    """File with the key of the signature."""
+    alertmanager: str = ""
+    """Address of an Alertmanager, as in http://localhost:9093."""
+    topic: bool = False
+    """Send each notice to the topic `usage_notices`, too."""
+    tries: int = 5
+    """A receiver that does not answer is asked so often, with growing pauses; then again in the next round."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlertRules:
+    """A file of rules. Times are seconds."""
+
+    rules: tuple[Rule, ...]
+    silences: tuple[Silence, ...] = ()
+    notify: Notify = Notify()
+    step_s: float = 60.0
+    """Rules look once a step."""
+    lateness_s: float = 120.0
+    """An event may come so much later than a later one."""
+    forget_s: float = 86400.0
+    """A series, a producer or a missing number that nothing was heard of for so long is no alert any more."""
+
+
+def read_rules(path: Path, names: tuple[str, ...]) -> AlertRules:
+    """`names`: the fields that events have. Raises InputError and SettingsError that name the file, the rule and the option."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML: {error}") from None
+    try:
+        return rules_from(found, names)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+
+
+def rules_from(found: Mapping[str, Any], names: tuple[str, ...]) -> AlertRules:
+    """From the tables `rule`, `silence` and `notify` of a file. Raises SettingsError."""
+    tables = dict(found)
+    rules = [_made(Rule, each, f"rule {at}") for at, each in enumerate(_list(tables.pop("rule", [])), 1)]
+    silences = [
+        _made(Silence, _times(each, at), f"silence {at}") for at, each in enumerate(_list(tables.pop("silence", [])), 1)
+    ]
+    notify = _made(Notify, tables.pop("notify", {}), "notify")
+    made = _made(AlertRules, {**tables, "rules": rules, "silences": silences, "notify": notify}, "the file")
+    _check(made, names)
+    return made
+
+
+def _check(made: AlertRules, names: tuple[str, ...]) -> None:
+    if not made.rules:
+        raise SettingsError("there is no rule: write a table [[rule]]")
+    if made.step_s <= 0 or made.lateness_s < 0 or made.forget_s <= 0:
+        raise SettingsError("step_s and forget_s are above 0, lateness_s is 0 or more")
+    if WEEK_S % made.step_s:
+        raise SettingsError(f"step_s is {made.step_s:g}: a week must be a multiple of it")
+    for rule in made.rules:
+        if wrong := problem_of(rule, made.step_s):
+            raise SettingsError(f"rule {rule.name!r}: {wrong}")
+        named = (*rule.where, *rule.of, *rule.by, *((rule.field,) if rule.field else ()))
+        if unknown := [name for name in named if name not in names]:
+            raise SettingsError(f"rule {rule.name!r}: {unknown[0]!r} is no field; there are {', '.join(sorted(names))}")
+        for test in (*rule.where.values(), *rule.of.values()):
+            if isinstance(test, Mapping) and (not test or set(test) - set(COMPARISONS)):
+                raise SettingsError(
+                    f"rule {rule.name!r}: {dict(test)} is no comparison; there are {', '.join(COMPARISONS)}"
+                )
+    every = [rule.name for rule in made.rules]
+    if twice := [name for name in every if every.count(name) > 1]:
+        raise SettingsError(f"two rules are called {twice[0]!r}")
+    if unknown := [each.rule for each in made.silences if each.rule and each.rule not in every]:
+        raise SettingsError(f"a silence names the rule {unknown[0]!r}, which is not there")
+    for address in (made.notify.webhook, made.notify.alertmanager):
+        if address and not address.startswith(("http://", "https://")):
+            raise SettingsError(f"notify: {address!r} is no address; write http://… or https://…")
+    if made.notify.webhook and not made.notify.webhook_secret_file:
+        raise SettingsError("notify: webhook needs webhook_secret_file, whose content signs each notice")
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise SettingsError("write [[rule]] and [[silence]], in double brackets")
+    return value
+
+
+def _times(silence: Any, at: int) -> Any:
+    """TOML has times with a zone."""
+    if not isinstance(silence, dict):
+        return silence
+    for name in ("begin", "end"):
+        value = silence.get(name)
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise SettingsError(f"silence {at}: {name} has no zone; write 2026-07-31T16:00:00Z")
+            silence = {**silence, name: value.timestamp()}
+    return silence
+
+
+def _made(kind: type[T], found: Any, what: str) -> T:
+    """A value of a dataclass; nothing in the table may be unknown."""
+    if isinstance(found, Mapping):
+        allowed = [each.name for each in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+        if unknown := sorted(set(found) - set(allowed)):
+            raise SettingsError(f"{what}: {unknown[0]!r} is no name here; there are {', '.join(allowed)}")
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{what}: {error}") from None

@@ -1,0 +1,290 @@
+"""Notices reach each channel once: a signed webhook, the topic, an Alertmanager, a file; after refusals, kills and replays, too."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from app.__main__ import main
+from app.alerts.channels import channels_of, signature
+from app.alerts.run import AlertRun
+from app.alerts.sources import Taken
+from app.domain.alerts.lifecycle import Notice
+from app.domain.usage.records import USAGE
+from app.errors import InputError, SettingsError
+from app.messages.notices import decode_notices
+from app.settings import Settings, child_environment, settings
+from app.transports.broker_view import open_view
+from app.usage.brokers import messages
+from app.usage.sending import packed_record
+from tests.alerts.making import BEGIN, call, calls, rules_of
+from tests.archiving.world import World
+
+ROOT = Path(__file__).resolve().parents[2]
+RULE = {"kind": "any", "where": {"status": 500}, "window_s": 60}
+TOML = '[[rule]]\nname = "any"\nkind = "any"\nwhere = { status = 500 }\nwindow_s = 60\n'
+EVENTS = sorted(
+    [*calls(60, 0, 3600), call(100, 600, status=500), call(101, 1800, status=500)], key=lambda one: one.time
+)
+UNTIL = str(BEGIN + 7200)
+SECRET = b"hunter2-hunter2"
+
+
+class Receiver:
+    """A web server that answers what it is told to, and keeps what it got."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[tuple[dict[str, str], bytes]] = []
+
+    @contextmanager
+    def serving(self) -> Iterator[str]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.got.append((dict(self.headers), body))
+                self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/notices"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def run_of(folder: Path, **notify: Any) -> AlertRun:
+    rules = rules_of(RULE, notify=notify)
+    own = Settings(broker=f"sqlite:///{folder}/log.db", data_dir=folder)
+    return AlertRun(rules, folder / "state", channels_of(rules.notify, own, folder / "notices.jsonl"))
+
+
+def all_seen(run: AlertRun) -> None:
+    run.take_all(Taken(event, event.time) for event in EVENTS)
+    run.advance(BEGIN + 7200)
+    run.settle()
+
+
+def in_file(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "notices.jsonl").read_text().splitlines()]
+
+
+def secret_of(folder: Path) -> str:
+    (folder / "secret").write_bytes(SECRET + b"\n")
+    return str(folder / "secret")
+
+
+def test_a_webhook_gets_each_notice_once_signed_and_again_while_it_fails(tmp_path: Path) -> None:
+    receiver = Receiver()
+    receiver.answers = [503, 500, 204, 429]
+    with receiver.serving() as url, run_of(tmp_path, webhook=url, webhook_secret_file=secret_of(tmp_path)) as run:
+        all_seen(run)
+        assert run.state.outbox["webhook"] == []
+    notices = in_file(tmp_path)
+    assert [notice["status"] for notice in notices] == ["firing", "resolved", "firing", "resolved"]
+    taken = [heads["Idempotency-Key"] for heads, _ in receiver.got]
+    assert list(dict.fromkeys(taken)) == [notice["id"] for notice in notices] and len(taken) == 4 + 3
+    for heads, body in receiver.got:
+        assert heads["X-Signature"] == signature(SECRET, heads["X-Timestamp"], body)
+        assert json.loads(body)["id"] == heads["Idempotency-Key"]
+
+
+def test_what_a_receiver_does_not_take_waits_and_what_it_refuses_is_counted(tmp_path: Path) -> None:
+    receiver = Receiver()
+    notify = {"webhook_secret_file": secret_of(tmp_path), "tries": 1}
+    with run_of(tmp_path, webhook="http://127.0.0.1:9/", **notify) as run:
+        all_seen(run)
+        assert len(run.state.outbox["webhook"]) == 4
+    receiver.answers = [400]
+    with receiver.serving() as url, run_of(tmp_path, webhook=url, **notify) as run:
+        run.settle()
+        assert run.state.outbox["webhook"] == [] and run.state.undelivered == 1
+    assert len(receiver.got) == 4 and len(in_file(tmp_path)) == 4
+
+
+def test_the_topic_has_each_notice_once_even_if_a_run_does_not_know_that_it_sent_it(tmp_path: Path) -> None:
+    with run_of(tmp_path, topic=True) as run:
+        all_seen(run)
+        told = decoded(tmp_path)
+    (tmp_path / "state").unlink()  # what was sent is forgotten, and all is seen again
+    with run_of(tmp_path, topic=True) as run:
+        all_seen(run)
+    assert decoded(tmp_path) == told and {notice.id for notice in told} == {one["id"] for one in in_file(tmp_path)}
+    assert len(in_file(tmp_path)) == len(told) == 4
+
+
+def decoded(folder: Path) -> list[Notice]:
+    view = open_view(Settings(broker=f"sqlite:///{folder}/log.db"))
+    assert view is not None
+    with closing(view):
+        return sorted(each for _, _, value in view.read("usage_notices") for each in decode_notices(value))
+
+
+def test_a_line_that_a_kill_cut_is_written_again(tmp_path: Path) -> None:
+    with run_of(tmp_path) as run:
+        all_seen(run)
+    whole = (tmp_path / "notices.jsonl").read_bytes()
+    (tmp_path / "notices.jsonl").write_bytes(whole[:-40])
+    (tmp_path / "state").unlink()
+    with run_of(tmp_path) as run:
+        all_seen(run)
+    assert (tmp_path / "notices.jsonl").read_bytes() == whole
+
+
+def test_one_process_at_a_time_has_the_state_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    with run_of(tmp_path), pytest.raises(SettingsError, match="another process has the state"):
+        run_of(tmp_path)
+    (tmp_path / "state").write_bytes(b"\xc1")
+    with pytest.raises(InputError, match="state cannot be read"):
+        run_of(tmp_path)
+
+
+def test_a_clock_that_runs_ahead_does_not_move_event_time(tmp_path: Path) -> None:
+    with run_of(tmp_path) as run:
+        run.take_all(Taken(event, event.time) for event in EVENTS[:10])
+        run.take(Taken(call(500, 10**9), BEGIN + 600))
+        run.take_all(Taken(event, event.time) for event in EVENTS[10:])
+        assert run.ahead == 1 and run.state.late == 0
+
+
+def asked(folder: Path, *arguments: str, code: int = 0) -> str:
+    settings.cache_clear()
+    result = CliRunner(env={"WEBLOGS_DATA_DIR": str(folder)}).invoke(main, ["usage", "alerts", *arguments])
+    settings.cache_clear()
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output
+
+
+def test_a_gap_of_years_is_passed_in_one_step_when_nothing_can_change_any_more(tmp_path: Path) -> None:
+    with run_of(tmp_path) as run:
+        all_seen(run)
+        run.advance(BEGIN + 10**9)
+        assert run.state.closed == (BEGIN + 10**9 - 120) // 60
+
+
+def of_events(folder: Path) -> tuple[str, str]:
+    """Files of rules and records."""
+    packed = [packed_record(event.of) for event in EVENTS]
+    (folder / "records").write_bytes(b"".join(value + b"\n" for _, value in messages(packed, 1, USAGE.form)))
+    (folder / "rules.toml").write_text(TOML)
+    return str(folder / "rules.toml"), str(folder / "records")
+
+
+@pytest.mark.parametrize("point", [pytest.param("alerts_stored", marks=pytest.mark.long), "alerts_delivered"])
+def test_a_kill_loses_no_notice_and_doubles_none(tmp_path: Path, point: str) -> None:
+    rules, records = of_events(tmp_path)
+    command = [sys.executable, "-m", "app", "usage", "alerts", "--rules", rules, "--records", records, "--until", UNTIL]
+    environment = child_environment() | {"WEBLOGS_DATA_DIR": str(tmp_path / "var"), "WEBLOGS_CRASH_AT": point}
+    assert subprocess.run(command, cwd=ROOT, env=environment, capture_output=True).returncode == -signal.SIGKILL
+    environment.pop("WEBLOGS_CRASH_AT")
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
+    told = in_file(tmp_path / "var" / "alerts")
+    assert [notice["status"] for notice in told] == ["firing", "resolved"] * 2
+    assert len({notice["id"] for notice in told}) == 4
+
+
+def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_path: Path) -> None:
+    rules, _ = of_events(tmp_path)
+    world = World(tmp_path)
+    world.send([event.of for event in EVENTS], 7)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WEBLOGS_BROKER", world.address)
+        first = asked(tmp_path / "a", "--rules", rules, "--once", "--until", UNTIL)
+        assert [line.partition(" ")[2] for line in first.splitlines()[:4]] == [
+            "any firing: 1, limit 1",
+            "any resolved: 0, limit 1",
+        ] * 2
+        assert "any" not in asked(tmp_path / "a", "--rules", rules, "--once", "--until", UNTIL)
+    world.archived()
+    again = asked(tmp_path / "b", "--rules", rules, "--archive", str(world.archive), "--until", UNTIL)
+    assert again.splitlines()[:4] == first.splitlines()[:4]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there is no rule"),
+        ("[[rule]]\nname = 'a'\nkind = 'ani'", "kind 'ani' is none of any, "),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { stats = 5 }", "'stats' is no field"),
+        ("[[rule]]\nname = 'a'\nkind = 'latency'", "latency needs percentile"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwindow_s = 90", "window_s is 90: write a multiple of step_s, 60"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwindows = 90", "'windows' is no name here"),
+        ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = { over = 5 } }", "is no comparison"),
+        (TOML + TOML, "two rules are called 'any'"),
+        (TOML + "[notify]\nwebhook = 'http://a/'", "webhook needs webhook_secret_file"),
+        (TOML + "[[silence]]\nbegin = 2026-01-01T00:00:00\nend = 0", "begin has no zone"),
+    ],
+)
+def test_a_wrong_rule_is_named_with_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "rules.toml").write_text(text)
+    result = CliRunner().invoke(main, ["usage", "alerts", "--rules", f"{tmp_path}/rules.toml", "--once"])
+    assert isinstance(result.exception, SettingsError) and said in str(result.exception), result.exception
+
+
+def test_what_cannot_be_read_is_exit_code_5(tmp_path: Path) -> None:
+    assert "cannot be read" in asked(tmp_path, "--rules", f"{tmp_path}/none", code=5)
+    rules, _ = of_events(tmp_path)
+    assert "cannot be read" in asked(tmp_path, "--rules", rules, "--records", f"{tmp_path}/none", code=5)
+
+
+@pytest.mark.live
+def test_an_alertmanager_shows_what_fires_and_ends_what_is_resolved(tmp_path: Path) -> None:
+    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
+    assert program, "apt-get install prometheus-alertmanager"
+    (tmp_path / "am.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
+    port = 20_000 + os.getpid() % 10_000
+    url = f"http://127.0.0.1:{port}"
+    places = [
+        f"--config.file={tmp_path}/am.yml",
+        f"--storage.path={tmp_path}/am",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    server = subprocess.Popen([program, *places, "--cluster.listen-address="], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                if requests.get(f"{url}/-/ready", timeout=5).ok:
+                    break
+            except requests.ConnectionError:
+                pass
+            assert time.monotonic() < deadline and server.poll() is None
+            time.sleep(0.1)
+        with run_of(tmp_path, alertmanager=url) as run:
+            run.take_all(Taken(event, event.time) for event in EVENTS[:15])
+            run.settle()
+            run.keep()
+            (shown,) = requests.get(f"{url}/api/v2/alerts", timeout=30).json()
+            assert shown["labels"] == {"alertname": "any", "kind": "any", "severity": "warning"}
+            assert shown["annotations"] == {"summary": "any firing: 1, limit 1"}
+            all_seen(run)
+            assert run.state.outbox["alertmanager"] == [] and run.state.undelivered == 0
+        assert requests.get(f"{url}/api/v2/alerts", timeout=30).json() == []
+    finally:
+        server.terminate()
+        server.wait(30)
