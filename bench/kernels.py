@@ -18,40 +18,86 @@ import click
 
 from app.domain import formats
 from app.domain.formats.base import FormatOptions
-from bench.figures import AT_MOST, Figure, Goal, between
+from bench.figures import AT_MOST, Figure, Goal
 from bench.logs import simulated
 from bench.processes import ROOT
 from bench.report import print_table
 
 PART = "kernels"
 _GOAL = 1.1
-_READINGS = 3
 _MEASURING = ROOT / "bench" / "peers" / "kernel_rates.py"
-Told = dict[str, tuple[float, int, int]]
-"""Kernel -> seconds, hits, and a sum over them."""
+
+
+class Tree:
+    """A process that reads with the program of one commit."""
+
+    def __init__(self, tree: Path, files: dict[str, Path]) -> None:
+        words = [f"{name}={path}" for name, path in files.items()]
+        self._process = subprocess.Popen(
+            [sys.executable, str(_MEASURING), *words],
+            cwd=tree,
+            env=os.environ | {"PYTHONPATH": str(tree)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.kernels: list[str] = json.loads(self._line())
+        self.facts: dict[str, list[int]] = {}
+        """Kernel -> hits and a sum over them."""
+
+    def read(self, kernel: str) -> float:
+        """Seconds of CPU of one reading."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{self.kernels.index(kernel)}\n")
+        self._process.stdin.flush()
+        seconds, *self.facts[kernel] = json.loads(self._line())
+        return float(seconds)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.communicate()
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(f"bench: the reading process ended with exit code {self._process.wait()}")
+        return line
 
 
 @click.command()
 @click.argument("commit")
-@click.option("--pairs", default=5, show_default=True, help="How often each of the two reads everything.")
-@click.option("--lines", default=50_000, show_default=True, help="Lines of each format.")
+@click.option("--pairs", default=15, show_default=True, help="How often each of the two reads each log.")
+@click.option("--lines", default=20_000, show_default=True, help="Lines of each log.")
 def main(commit: str, pairs: int, lines: int) -> None:
-    """CPU of each kernel, in microseconds a line, and how many times as much as that of COMMIT it is.
+    """CPU of each kernel, in microseconds a line, and how many times as much as that of COMMIT it is: the median of the pairs.
 
     Ends with exit code 1 if one gives other hits than before: another number, or another sum.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name, _tree(commit, Path(name)) as tree:
         files = _files(Path(name), lines)
-        runs = [(_measured(tree, files), _measured(ROOT, files)) for _ in range(pairs)]
-    figures: list[Figure] = []
-    for kernel in runs[0][0]:
-        hits = runs[0][0][kernel][1]
-        was, now = ([run[at][kernel][0] / hits * 1e6 for run in runs] for at in (0, 1))
-        figures.append(Figure(PART, kernel, tuple(now), "µs a line", f"{hits:,} hits"))
-        figures.append(between(PART, f"{kernel}, times {commit}", now, was, "x", goal=Goal(AT_MOST, _GOAL)))
+        before, now = Tree(tree, files), Tree(ROOT, files)
+        figures = [figure for kernel in before.kernels for figure in _pairs(kernel, commit, before, now, pairs)]
+        before.close()
+        now.close()
     print_table(figures)
-    if other := [kernel for kernel, told in runs[0][0].items() if told[1:] != runs[0][1][kernel][1:]]:
+    if other := [kernel for kernel, facts in before.facts.items() if facts != now.facts[kernel]]:
         sys.exit(f"bench: other hits than at {commit}: {', '.join(other)}")
+
+
+def _pairs(kernel: str, commit: str, before: Tree, now: Tree, pairs: int) -> list[Figure]:
+    before.read(kernel)  # remembers what it will meet again
+    now.read(kernel)
+    read: list[dict[Tree, float]] = []
+    for number in range(pairs):
+        read.append({tree: tree.read(kernel) for tree in ((before, now), (now, before))[number % 2]})
+    hits = now.facts[kernel][0]
+    own = tuple(pair[now] / hits * 1e6 for pair in read)
+    times = tuple(pair[now] / pair[before] for pair in read)
+    return [
+        Figure(PART, kernel, own, "µs a line", f"{hits:,} hits"),
+        Figure(PART, f"{kernel}, times {commit}", times, "x", "pair by pair", Goal(AT_MOST, _GOAL)),
+    ]
 
 
 @contextmanager
@@ -63,13 +109,6 @@ def _tree(commit: str, folder: Path) -> Iterator[Path]:
         yield tree
     finally:
         subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
-
-
-def _measured(tree: Path, files: dict[str, Path]) -> Told:
-    command = [sys.executable, str(_MEASURING), str(_READINGS), *(f"{name}={path}" for name, path in files.items())]
-    environment = os.environ | {"PYTHONPATH": str(tree)}
-    done = subprocess.run(command, cwd=tree, env=environment, stdout=subprocess.PIPE, check=True, text=True)
-    return {kernel: (told[0], told[1], told[2]) for kernel, told in json.loads(done.stdout).items()}
 
 
 def _files(folder: Path, lines: int) -> dict[str, Path]:

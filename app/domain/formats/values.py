@@ -20,7 +20,7 @@ __all__ = [
 
 _HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
-_PROTOCOL = re.compile(r" +(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
+_PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
 _USUAL_PROTOCOLS = frozenset({" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"})
 _FRAMED = re.compile(r"(?:.* )?(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE | re.DOTALL)
 """A protocol from HTTP/2 on, alone or behind a request."""
