@@ -68,14 +68,15 @@ class Tree:
 @click.command()
 @click.argument("commit")
 @click.option("--pairs", default=15, show_default=True, help="How often each of the two reads each log.")
+@click.option("--format", "names", multiple=True, type=click.Choice(list(formats.FORMATS)), help="All without one.")
 @click.option("--lines", default=20_000, show_default=True, help="Lines of each log.")
-def main(commit: str, pairs: int, lines: int) -> None:
+def main(commit: str, pairs: int, names: tuple[str, ...], lines: int) -> None:
     """CPU of each kernel, in microseconds a line, and how many times as much as that of COMMIT it is: the median of the pairs.
 
     Ends with exit code 1 if one gives other hits than before: another number, or another sum.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name, _tree(commit, Path(name)) as tree:
-        files = _files(Path(name), lines)
+        files = {form: path for form, path in _files(Path(name), lines).items() if form in (names or formats.FORMATS)}
         before, now = Tree(tree, files), Tree(ROOT, files)
         figures = [figure for kernel in before.kernels for figure in _pairs(kernel, commit, before, now, pairs)]
         before.close()
