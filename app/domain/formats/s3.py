@@ -24,6 +24,10 @@ _EXAMPLE = f"""\
 _UNTIL_REQUEST = re.compile(r'\S++ ++\S++ ++\[([^\]\[]{0,64})\] ++(\S++) ++\S++ ++\S++ ++\S++ ++\S++ ++(?=["-])')
 # S3 does not escape quotes: the request ends where a status and the columns behind it follow
 _UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) ++(\S++) ++\S++ ++(\S++) ++(\S++) ++(\S++) ++\S++ ++(?=["-])')
+_PLAIN = re.compile(
+    r'\S++ \S++ \[([^\]\[]{0,64})\] (\S++) \S++ \S++ \S++ \S++ "([^"]*+)" ([0-9]{3}) \S++ (\S++) (\S++) (\S++) \S++ (?=["-])'
+)
+"""Nearly all lines: one blank between the columns, no quote in the request."""
 _NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
 _HOST = 5
 _AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
@@ -43,6 +47,9 @@ def _agent_of(rest: str) -> str:
 
 def _split(line: str) -> tuple[str, ...]:
     """Time, address, request, status, bytes sent, size, milliseconds, and what stands behind them."""
+    plain = _PLAIN.match(line)
+    if plain is not None:
+        return *plain.groups(), line[plain.end() :]
     found = _UNTIL_REQUEST.match(line)
     if found is not None:
         start = found.end()

@@ -14,7 +14,7 @@ from app.domain.formats.remembered import Remembered
 from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
+    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
     "number", "protocol_flags", "shown",
 ]  # fmt: skip
 
@@ -159,6 +159,10 @@ def content_type_flags(text: str) -> int:
     (128, 0)
     """
     return _MULTIPART if text[:20].lower() == "multipart/byteranges" else 0
+
+
+CONTENT_TYPES = Remembered(content_type_flags)
+"""A logged Content-Type to the flags that it sets."""
 
 
 def joined_request(method: str, target: str) -> tuple[str, str | None]:
