@@ -121,18 +121,19 @@ class Lookups:
 
     def __init__(self, chosen: dict[str, tuple[str, ...]], profile: Profile | None = None) -> None:
         self._chosen, self._profile = chosen, profile
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._plans: tuple[dict[tuple[str, ...], Plan], ...] = ({}, {})
+        """Of lines whose `request` is a text or missing, and of those where it is an object: many paths lead into it."""
 
     def of(self, record: dict[str, Any]) -> Plan:
-        """Field name to its function, for this line's keys. At most 1,000 plans are kept."""
-        keys = tuple(record)
-        plan = self._plans.get(keys)
+        """Field name to its function, for this line's keys. At most 1,000 plans of each kind are kept."""
+        keys, plans = tuple(record), self._plans[record.get("request").__class__ is dict]
+        plan = plans.get(keys)
         if plan is None:
             plan = self._planned(record)
             if len(keys) <= _WIDEST:
-                if len(self._plans) >= _PLANS:
-                    self._plans.clear()
-                self._plans[keys] = plan
+                if len(plans) >= _PLANS:
+                    plans.clear()
+                plans[keys] = plan
         return plan
 
     def _planned(self, record: dict[str, Any]) -> Plan:
@@ -141,20 +142,24 @@ class Lookups:
         if "virtual_host" not in self._chosen and not _SHIPPED.isdisjoint(record):
             paths["virtual_host"] = tuple(path for path in paths["virtual_host"] if path != "host")
         passed = {"ip_address": _NAMES_NOBODY, "virtual_host": _NAMES_NO_HOST}
-        return Plan({name: _find(paths[name], record, passed.get(name, frozenset())) for name in FIELDS}, profile)
+        roots = record.keys() if isinstance(record.get("request"), dict) else record.keys() - {"request"}
+        find = {name: _find(paths[name], record, roots, passed.get(name, frozenset())) for name in FIELDS}
+        return Plan(find, profile)
 
 
-def _find(paths: tuple[str, ...], keys: Container[str], passed: frozenset[str] = frozenset()) -> Find:
+def _find(
+    paths: tuple[str, ...], keys: Container[str], roots: Container[str], passed: frozenset[str] = frozenset()
+) -> Find:
     """The first path that holds a text or number, as text; of a list its first element.
 
-    `passed`: a path with one of these in it does not count as long as another one has more.
+    `roots`: keys that may hold objects. `passed`: a path with one of these in it does not count as long as another one has more.
     """
     steps: list[tuple[str, ...]] = []
     for path in paths:
         if path in keys:
             steps.append((path,))
         first, *others = path.split(".")
-        if others and first in keys:
+        if others and first in roots:
             steps.append((first, *others))
     if not steps:
         return _absent
