@@ -19,6 +19,7 @@ __all__ = [
     "COMPLETE_BY",
     "EVIDENCE",
     "NOT_COUNTED",
+    "NOT_KNOWN_YET",
     "REASONS",
     "REJECTS",
     "SENTENCE_RANGES",
@@ -114,6 +115,8 @@ COMPLETE_BY = {
 """Rows of statistics below the number of complete deliveries, if there are such."""
 NOT_COUNTED = "not counted"
 """Hits that are in no delivery: only a GET with status 200 or 206 from a known client is."""
+NOT_KNOWN_YET = "not known yet"
+"""How many these are, while lines are being read."""
 
 REJECTS = {
     "bad_client": "the client is not an address, a host name or -",

@@ -20,6 +20,7 @@ from bench.report import print_table, told_seconds, write_page
 PARTS = (
     "batch",
     "ranges",
+    "format_strings",
     "limits",
     "stream",
     "cores",

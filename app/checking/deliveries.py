@@ -27,6 +27,7 @@ from app.stores.contract import Store
 __all__ = ["Basis", "compare_reduced"]
 
 MOST_FINDINGS = 20_000
+_CONTRADICTED = "judged by a learned size of {size:,} bytes, which lines contradict that came later"
 _OTHER_RULES = 0.5
 """Where more than this share of the deliveries cannot have been cut by the rules of the settings, these rules are wrong."""
 
@@ -42,7 +43,7 @@ class Basis(NamedTuple):
     topic: bool = True
     """What the topic has counts."""
     learned_then: bool = False
-    """A size that may have been learned when a delivery was written is right: it is judged anew at its next hit."""
+    """Sizes are learned: a delivery may have been written before, or by a size that no line tells of any more."""
 
 
 class _Known:
@@ -173,10 +174,14 @@ class _Comparison:
         counts_before = self.basis.rules.window == "first_touch"
         findings: dict[Key, list[Finding]] = {}
         count = 0
-        size_of = partial(self._size_then, known) if self.basis.learned_then else None
+        contradicted: dict[tuple[Key, float], str] = {}
+        size_of = partial(self._size_then, known, contradicted) if self.basis.learned_then else None
         for key, made in _by_key(reduction.finish(size_of), known):
             held = known[key]
-            found = list(judge(held.stored, held.topic, made, whole, counts_before))
+            found = [
+                each._replace(why=contradicted.get((key, each.start), each.why))
+                for each in judge(held.stored, held.topic, made, whole, counts_before)
+            ]
             if found:
                 findings[key] = found
                 count += len(found)
@@ -184,15 +189,24 @@ class _Comparison:
                     raise TooMany
         return findings
 
-    def _size_then(self, known: dict[Key, _Known], key: Key, tally: Tally) -> int | None:
-        """The size that the stored delivery was judged by, where nobody gave one."""
+    def _size_then(
+        self, known: dict[Key, _Known], contradicted: dict[tuple[Key, float], str], key: Key, tally: Tally
+    ) -> int | None:
+        """What the stored delivery must have been judged by: a size that was learned later is not missing, one that later lines
+        contradict does not hold."""
         size = self.basis.size_of(key[2], tally.first)
         if size is not None and not isinstance(size, LearnedSize):
             return size
         mark = known[key].stored.get(tally.start) if key in known else None
         if mark is None or mark.superseded:
             return size
-        return None if mark.total is None else LearnedSize(mark.total)
+        if mark.total is None:
+            return None
+        if size is None:
+            return LearnedSize(mark.total)
+        if size != mark.total and tally.total_max < 0:
+            contradicted[key, tally.start] = _CONTRADICTED.format(size=mark.total)
+        return size
 
     async def _on_the_way(self, keys: Collection[Key]) -> set[Key]:
         found: set[Key] = set()

@@ -76,6 +76,7 @@ async def reconcile(
     else:
         if waiting := view.waiting():
             report.waiting[store.name] = waiting
+            report.totals[store.name] = report.totals[store.name]._replace(settled=False)
         if kept == "all" and run.topic:
             await compare_raw(
                 HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen

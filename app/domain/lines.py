@@ -7,6 +7,7 @@ UTF-8 are kept, written as `\\xNN`.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import itemgetter, sub
@@ -105,9 +106,10 @@ def read_lines(
     read_block = read.one_by_one if b"\n#" in data or data.startswith(b"#") else read.block
     for at in range(0, len(lines), _BLOCK):
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
+        read.unread.update(unread_by(parse))
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)
     logged = {} if query.kind == "keep" else _keyed(read.hits, query)
-    return ReadLines(read.hits, read.positions, read.rejects, *facts, unread_by(parse), logged)
+    return ReadLines(read.hits, read.positions, read.rejects, *facts, dict(read.unread), logged)
 
 
 def _keyed(hits: list[tuple[Any, ...]], query: QueryRule) -> dict[int, str]:
@@ -131,6 +133,7 @@ class _Reading:
         self.hits: list[tuple[Any, ...]] = []
         self.positions: list[int] = []
         self.rejects: list[BadAt] = []
+        self.unread: Counter[str] = Counter()
         self.heads = 0
         self.lowest, self.highest, self.disorder_s = math.inf, -math.inf, 0.0
 
@@ -145,6 +148,7 @@ class _Reading:
             if highest > self._latest:
                 raise BadLine("bad_time", "in the future")
         except BadLine:
+            unread_by(self._parse)  # these lines are read again
             self.one_by_one(lines, starts)
             return
         running = list(accumulate(times, max, initial=self.highest))

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from app.domain.records import HitFlag
 
-__all__ = ["AGREEING_CLIENTS", "DatedSize", "LearnedSize", "SizeWitnesses", "size_at"]
+__all__ = ["AGREEING_CLIENTS", "NO_LEARNED_SIZE", "DatedSize", "LearnedSize", "SizeWitnesses", "size_at"]
 
 AGREEING_CLIENTS = 2
 """So many clients were sent the same number of bytes, and nobody was sent more."""
@@ -36,6 +36,10 @@ class LearnedSize(int):
     __slots__ = ()
 
 
+NO_LEARNED_SIZE = LearnedSize(-1)
+"""The lines tell of no one size at that time. Less than every file, so deliveries are judged as without a size."""
+
+
 class DatedSize(NamedTuple):
     """The size of a file from a time on."""
 
@@ -49,7 +53,9 @@ class DatedSize(NamedTuple):
     @property
     def known(self) -> int | None:
         """As deliveries are judged by it."""
-        return LearnedSize(self.size) if self.size is not None and self.how else self.size
+        if not self.how:
+            return self.size
+        return NO_LEARNED_SIZE if self.size is None else LearnedSize(self.size)
 
 
 def size_at(sizes: Iterable[DatedSize], time: float) -> int | None:
@@ -105,12 +111,17 @@ class SizeWitnesses:
                 self.kept += most < 0
                 day.most[client] = sent
 
-    def sizes(self) -> Iterator[tuple[str, list[DatedSize]]]:
-        """Requests in the order of their text, each with its sizes in the order of their times; those that are known at some time."""
+    def sizes(self, doubted: bool = False) -> Iterator[tuple[str, list[DatedSize]]]:
+        """Requests in the order of their text, each with its sizes in the order of their times; those that are known at some time.
+
+        `doubted`: those, too, of which fewer lines may have told a size.
+        """
         for request in sorted(self._days):
             days = self._days[request]
             found = list(_joined([(number, days[number]) for number in sorted(days)]))
-            if any(one.size is not None for one in found):
+            if any(one.size is not None for one in found) or (
+                doubted and sum(day.kept for day in days.values()) >= AGREEING_CLIENTS
+            ):
                 yield request, found
 
     def drop_larger(self, kept: int) -> set[str]:

@@ -27,6 +27,8 @@ class Totals(NamedTuple):
     covered_bytes: int
     bytes_sent: int
     """Sum over the deliveries that know theirs."""
+    settled: bool = True
+    """False: hits may be on their way to their deliveries, so that nobody knows yet which will not count."""
 
     @property
     def deliveries(self) -> dict[str, int]:
@@ -62,9 +64,13 @@ class Totals(NamedTuple):
         }
 
     @property
-    def not_merged(self) -> int:
-        """Hits that are in no delivery; 0 if fewer hits are kept than were merged."""
-        return max(self.hits - self.merged, 0)
+    def not_merged(self) -> int | None:
+        """Hits that are in no delivery; 0 if fewer hits are kept than were merged; None while that is not known.
+
+        >>> Totals(9, {}, {}, 8, 0, 0).not_merged, Totals(9, {}, {}, 8, 0, 0, settled=False).not_merged
+        (1, None)
+        """
+        return max(self.hits - self.merged, 0) if self.settled else None
 
 
 def judged(delivery: Delivery) -> Judged:

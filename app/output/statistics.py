@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.domain.totals import Totals
-from app.words import COMPLETE_BY, NOT_COUNTED, REASONS, VERDICTS, reason_label, visible
+from app.words import COMPLETE_BY, NOT_COUNTED, NOT_KNOWN_YET, REASONS, VERDICTS, reason_label, visible
 
 __all__ = ["complete_rows", "delivery_rows", "hit_rows", "table_lines"]
 
@@ -13,13 +13,14 @@ _ALWAYS = ("start_missing", "gap")
 """Reasons that statistics name even if no delivery has them."""
 
 
-def hit_rows(totals: Totals, repeated: int = 0) -> list[tuple[str, int]]:
+def hit_rows(totals: Totals, repeated: int = 0) -> list[tuple[str, int | str]]:
     """Rows of statistics: names, indented below what they are part of, and numbers. `repeated`: hits that came again.
 
     >>> hit_rows(Totals(9, {"bad_time": 2}, {}, 8, 0, 0))
     [('hits', 9), ('  not counted', 1), ('rejects', 2), ('  bad_time', 2)]
     """
-    rows = [("hits", totals.hits), (f"  {NOT_COUNTED}", totals.not_merged - repeated)]
+    other = NOT_KNOWN_YET if totals.not_merged is None else totals.not_merged - repeated
+    rows: list[tuple[str, int | str]] = [("hits", totals.hits), (f"  {NOT_COUNTED}", other)]
     if repeated:
         rows.append(("  repeated, or beyond a limit", repeated))
     rows.append(("rejects", sum(totals.rejects.values())))

@@ -88,14 +88,17 @@ async def learn_stored(reads: Reads, path: Path, most_kept: int = MOST_KEPT, mos
     What takes long runs in threads. Raises StoreError and OutputError; then the file is as it was.
     """
     lines: list[str] = []
+    doubts: list[str] = []
     known = told = 0
     crowded: set[str] = set()
     with passing_over() as unreadable:
         async for witnesses in by_shares(lambda share: _witnesses(reads, share, crowded, most_kept)):
-            found = await asyncio.to_thread(_lines, witnesses)
+            found, doubted = await asyncio.to_thread(_lines, witnesses)
             known, told = known + len(found), told + len(witnesses)
             lines += islice(found, max(0, most_files - known + len(found)))
-    await asyncio.to_thread(lambda: write_whole(path, "".join(lines).encode("utf-8", "backslashreplace")))
+            doubts += islice(doubted, most_files - len(doubts))
+    text = "".join((*lines, *doubts[: most_files - len(lines)]))
+    await asyncio.to_thread(lambda: write_whole(path, text.encode("utf-8", "backslashreplace")))
     return Learned(len(lines), told, known - len(lines) + len(crowded), len(unreadable))
 
 
@@ -123,7 +126,11 @@ async def _witnesses(reads: Reads, share: Share, crowded: set[str], most_kept: i
     return witnesses
 
 
-def _lines(witnesses: SizeWitnesses) -> list[str]:
-    """The lines of each request as one text."""
-    texts = ("".join(f"{line}\n" for line in size_lines(*each)) for each in witnesses.sizes())
-    return [text for text in texts if text]
+def _lines(witnesses: SizeWitnesses) -> tuple[list[str], list[str]]:
+    """The lines of each request as one text: where a size is known, and where the lines speak against one that was."""
+    known: list[str] = []
+    doubted: list[str] = []
+    for request, sizes in witnesses.sizes(doubted=True):
+        if text := "".join(f"{line}\n" for line in size_lines(request, sizes)):
+            (known if any(each.size is not None for each in sizes) else doubted).append(text)
+    return known, doubted

@@ -26,7 +26,7 @@ from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hit_order import HitOrder
-from app.reports.hits import PLAIN_NAMES, texts_of
+from app.reports.hits import PLAIN_NAMES, texts_of, without_large_numbers
 from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import LogClock, line_offsets
 
@@ -69,6 +69,7 @@ def deliveries(
                 on_group=None if order is None else order.note,
             )
             yield from _told(deliveries_of(job, statistics, readers), sieve, facts, clock, order)
+            facts.beyond += readers.beyond
         facts.inputs += logs
         facts.zones_s = clock.hits
         facts.add(Facts(statistics.lines, statistics.heads, statistics.hits, rejects=statistics.rejects,
@@ -98,8 +99,14 @@ class _HitsAndClock:
         self._reader = StretchReader(rules, every_status=True)
         self._rules = rules
 
-    def read(self, stretch: Stretch) -> tuple[StretchHits, LogClock]:
-        clock, reads, reading = LogClock(), self._reader.reads(stretch), stretch.reading
+    def read(self, stretch: Stretch) -> tuple[StretchHits, LogClock, int]:
+        """The hits, what their lines write of time, and how many numbers are too large for a report."""
+        clock, reads, reading, beyond = LogClock(), list(self._reader.reads(stretch)), stretch.reading, 0
+        for number, read in enumerate(reads):
+            rows, large = without_large_numbers(read if isinstance(read, ReadLines) else read.other)
+            if large:
+                beyond += large
+                reads[number] = rows if isinstance(read, ReadLines) else read._replace(other=rows)
         for chunk, read in zip(stretch.chunks, reads, strict=True):
             rows = read if isinstance(read, ReadLines) else read.other
             some = [(np.array(rows.positions, np.int64), np.array([hit[0] for hit in rows.hits], np.float64))]
@@ -108,25 +115,28 @@ class _HitsAndClock:
             for positions, times in some:
                 clock.note(times, line_offsets(chunk, positions, times, read.lines))
         is_columns = reading.as_columns(stretch.chunks[-1])
-        return stretch_hits(reads, reading.source_id, self._rules, reading.unordered, is_columns), clock
+        return stretch_hits(reads, reading.source_id, self._rules, reading.unordered, is_columns), clock, beyond
 
-    def packed(self, result: tuple[StretchHits, LogClock]) -> object:
-        return self._hits.packed(result[0]), result[1]
+    def packed(self, result: tuple[StretchHits, LogClock, int]) -> object:
+        return self._hits.packed(result[0]), *result[1:]
 
-    def unpacked(self, packed: Any) -> tuple[StretchHits, LogClock]:
-        return self._hits.unpacked(packed[0]), packed[1]
+    def unpacked(self, packed: Any) -> tuple[StretchHits, LogClock, int]:
+        return self._hits.unpacked(packed[0]), *packed[1:]
 
 
 class _Noting(Readers):
     """Readers that note on the way what lines write beside their times."""
 
     def __init__(self, rules: Rules, processes: int, clock: LogClock, indices: Indices) -> None:
-        self._processes: Processes[tuple[StretchHits, LogClock]] = Processes(_HitsAndClock(rules), processes)
+        self.beyond = 0
+        """Numbers that are too large for a report."""
+        self._processes: Processes[tuple[StretchHits, LogClock, int]] = Processes(_HitsAndClock(rules), processes)
         self._clock, self._indices = clock, indices
 
     def hits(self, stretches: Iterator[Stretch]) -> Iterator[StretchHits]:
-        for some, clock in self._processes.hits(map(self._allowed, stretches)):
+        for some, clock, beyond in self._processes.hits(map(self._allowed, stretches)):
             self._clock.add(clock)
+            self.beyond += beyond
             yield some
 
     def _allowed(self, stretch: Stretch) -> Stretch:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from app.reports.zones import offset_text
-from app.words import unread_notes, visible
+from app.words import counted_text, unread_notes, visible
 
 __all__ = ["Facts", "Moment", "local_time"]
 
@@ -87,7 +87,9 @@ class Facts:
         rows += [("list", name) for name in lists]
         rows += [("note", visible(note)) for note in (*self.notes, *unread_notes(self.unread))]
         if self.beyond:
-            rows.append(("note", f"{self.beyond:,} numbers are too large for 64 bits; they are left out of all sums"))
+            rows.append(
+                ("note", f"left out of all sums, as too large for 64 bits: {counted_text(self.beyond, 'number')}")
+            )
         return rows
 
 

@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -47,6 +47,7 @@ offset from UTC that its line writes."""
 PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
 _BEYOND = 1 << 63
+_NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
@@ -205,14 +206,29 @@ def _one_text(text: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text], pa.string()))
 
 
+def without_large_numbers(rows: ReadLines) -> tuple[ReadLines, int]:
+    """The same hits without the numbers that are too large for 64 bits, and how many these are."""
+    count, hits = 0, []
+    for hit in rows.hits:
+        numbers = hit[_NUMBERS]
+        large = sum(number is not None and number >= _BEYOND for number in numbers)
+        if large:
+            count += large
+            kept = (None if number is None or number >= _BEYOND else number for number in numbers)
+            hit = (*hit[: _NUMBERS.start], *kept, *hit[_NUMBERS.stop :])
+        hits.append(hit)
+    return (rows._replace(hits=hits) if count else rows), count
+
+
 def _of_rows(
     rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
 ) -> tuple[pa.Table, int]:
     schema = _schema(wanted)
     if not rows.hits:
         return schema.empty_table(), 0
+    rows, beyond = without_large_numbers(rows)
     columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*rows.hits, strict=True), strict=True))
-    beyond, made = 0, []
+    made = []
     for field in schema:
         if field.name == "source":
             made.append(_one_text(source, len(rows.hits)))
@@ -224,10 +240,6 @@ def _of_rows(
             made.append(_strings([extras.get(field.name) for extras in columns["extras"]]).dictionary_encode())
         elif field.type == TEXT:
             made.append(_strings(columns[field.name]).dictionary_encode())
-        elif field.type == pa.int64():
-            numbers = [number if number is None or number < _BEYOND else -1 for number in columns[field.name]]
-            beyond += numbers.count(-1)
-            made.append(pa.array([None if number == -1 else number for number in numbers], pa.int64()))
         else:
             made.append(pa.array(columns[field.name], field.type))
     return pa.Table.from_arrays(made, schema=schema), beyond

@@ -6,11 +6,12 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import mode
 
 from app.process.counters import Counters
+from app.transports.broker_view import GroupPositions
 from app.web.service.status import LagKey, Progress, Snapshot
 
 __all__ = ["StatusService"]
@@ -77,6 +78,13 @@ class StatusService(mode.Service):
             bad_ids=dict(counters.bad_ids),
             problems=(*problems, *unread, *counters.foreign_problems(), *([self._problem] if self._problem else [])),
         )
+
+    async def standing(self) -> GroupPositions | None:
+        """How far the groups are, asked now."""
+        try:
+            return cast(GroupPositions, await self._flow.topics_log.standing(self._groups))
+        except Exception:  # what is wrong with the log tells _measure
+            return None
 
     def _rate(self, now: float) -> float:
         if len(self._lines) < 2:

@@ -1,4 +1,4 @@
-"""`check` takes a size that may have been learned when a delivery was written as right; `repair` judges by the sizes of now."""
+"""`check` takes what was written before a size was learned as right, and names what a size judged that later lines contradict."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.sizes import LearnedSize
+from app.domain.sizes import NO_LEARNED_SIZE, LearnedSize
 from app.settings import load
 from tests.checking.world import World, some_lines
 
@@ -25,17 +25,39 @@ def totals(world: World) -> set[int | None]:
     return {record.total_bytes for record in world.content()[2]}
 
 
-def test_deliveries_from_before_a_size_was_learned_or_by_an_earlier_one_are_no_differences(world: World) -> None:
+def test_deliveries_from_before_a_size_was_learned_are_no_differences_and_repair_judges_them(world: World) -> None:
     assert world.found() == []
     world.repair()
     assert totals(world) == {1000}
-    world.size_of = lambda request, time: LearnedSize(2000)
     assert world.found() == []
-    world.trim()
-    assert world.found() == []
-    world.repair()
-    assert totals(world) == {2000}
     assert world.repair().mended.total() == 0
+
+
+@pytest.mark.parametrize(("now", "mended"), [(LearnedSize(2000), 2000), (NO_LEARNED_SIZE, None), (3000, 3000)])
+@pytest.mark.parametrize("trimmed", [False, True])
+def test_a_verdict_by_a_learned_size_that_later_lines_contradict_is_named_and_repair_mends_it(
+    world: World, now: int, mended: int | None, trimmed: bool
+) -> None:
+    world.repair()
+    world.size_of = lambda request, time: now
+    if trimmed:
+        world.trim()
+    found, report = world.check()
+    assert {each.kind for each in found} == {"altered"}
+    assert report.differences == len(world.content()[2])
+    if isinstance(now, LearnedSize):
+        assert {each.why for each in found} == {
+            "judged by a learned size of 1,000 bytes, which lines contradict that came later"
+        }
+    world.repair()
+    assert totals(world) == {mended}
+    assert world.found() == []
+
+
+def test_a_verdict_by_a_learned_size_that_no_line_tells_of_any_more_stays_right(world: World) -> None:
+    world.repair()
+    world.size_of = lambda request, time: None
+    assert world.found() == []
 
 
 def test_where_the_worker_learns_no_sizes_none_is_taken_as_right(world: World) -> None:

@@ -18,6 +18,7 @@ from app.cli.run.report import Findings, found_lines
 from app.domain.totals import Totals
 from app.settings import Settings, settings
 from app.stores import open_store
+from app.transports.broker_view import GroupPositions
 from app.transports.producers import open_producer
 from tests.web.conftest import ToldStatus, served
 from tests.web.test_page import page_of
@@ -109,7 +110,7 @@ async def test_the_page_and_the_web_face_tell_the_same_numbers_in_the_same_words
         metrics = await (await client.get("/metrics")).text()
     producer.close()
     await store.close()
-    assert answer == {"success": True, **totals.as_json}
+    assert answer == {"success": True, **totals.as_json, "not_read": []}
     assert answer["hits_not_counted"] == reduced["not counted"]
     assert f"Hits not counted {reduced['not counted']}" in text
     for name in ("of them resumed after a broken response", "of them by a learned size"):
@@ -118,3 +119,25 @@ async def test_the_page_and_the_web_face_tell_the_same_numbers_in_the_same_words
         assert re.search(rf"(partial|unknown) {re.escape(name)} .*? {reduced[name]} ", text)
     for evidence, number in totals.complete.items():
         assert f'weblogs_complete_deliveries{{evidence="{evidence}"}} {float(number)}' in metrics
+
+
+@pytest.mark.parametrize("topic", ["weblogs_tokens", "weblogs_reduced"])
+async def test_while_hits_are_on_their_way_nobody_is_told_that_they_do_not_count(told: Told, topic: str) -> None:
+    _, own = told
+    store = open_store("sqlite", own)
+    await store.open()
+    producer, status = open_producer(own), ToldStatus()
+    status.say(unread={"column 11 was not read: looks like a request time": 2})
+    group = "weblogs" if topic == "weblogs_tokens" else "weblogs-sqlite"
+    async with served(store, status, producer, own) as client:
+        answers = []
+        for stands in (GroupPositions({(group, topic, 0): 1}, {}), None, GroupPositions({(group, topic, 0): 0}, {})):
+            status.stands = stands
+            answers.append(await (await client.get("/statistics/")).json())
+            text = " ".join((await page_of(client, "/")).text.split())
+            assert ("Hits not counted not known yet" in text) is (answers[-1]["hits_not_counted"] is None)
+    producer.close()
+    await store.close()
+    assert [answer["hits_not_counted"] is None for answer in answers] == [True, True, False]
+    assert answers[0]["not_read"] == ["column 11 was not read: looks like a request time (2 lines)"]
+    assert "column 11 was not read: looks like a request time (2 lines)" in text

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.records import Hit, raw_ids
+from app.domain.sizes import NO_LEARNED_SIZE, size_at
 from app.errors import OutputError, StoreError
 from app.reducing.learning import Learned, learn_stored
 from app.settings import load
@@ -53,6 +54,18 @@ def test_a_store_tells_what_its_lines_told(tmp_path: Path) -> None:
     assert [one.size for one in sizes["GET /4"]] == [1004]
     assert [(one.since, one.size) for one in sizes["GET /5"]] == [(0.0, 1005), (DAY_S, 6005)]
     assert all(one.how.startswith("learned: 3 of 4 clients") for found in sizes.values() for one in found)
+
+
+def test_a_size_that_later_lines_contradict_is_written_as_not_known(tmp_path: Path) -> None:
+    two = [hit(1, 1, "/film", 1000), hit(2, 2, "/film", 1000), hit(3, 1, "/other", 7)]
+    assert learned(tmp_path, two).known == 1
+    assert size_at(read_sizes(tmp_path / "sizes")["GET /film"], 9.0) == 1000
+    assert learned(tmp_path, [hit(4, 3, "/film", 5000)]) == Learned(known=0, told=2, left_out=0, unreadable=0)
+    sizes = read_sizes(tmp_path / "sizes")
+    assert size_at(sizes.pop("GET /film"), 9.0) == NO_LEARNED_SIZE
+    assert sizes == {}
+    assert learned(tmp_path, [hit(5, 4, "/film", 5000)]).known == 0
+    assert learned(tmp_path, [hit(6, 1, "/film", 5000), hit(7, 2, "/film", 5000)]).known == 1
 
 
 def test_a_store_that_is_read_in_parts_tells_the_same(tmp_path: Path) -> None:

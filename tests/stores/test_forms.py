@@ -21,10 +21,10 @@ from tests.stores import forms
 from tests.stores.records import counted, delivery, hit, with_store
 
 
-def stored_form_1(path: Path, changes: str = "") -> Path:
+def stored_form_1(path: Path, changes: str = "", name: str = "store-form-1.sql") -> Path:
     """A store as form 1 wrote it."""
     connection = sqlite3.connect(path)
-    connection.executescript((forms.FOLDER / "store-form-1.sql").read_text() + changes)
+    connection.executescript((forms.FOLDER / name).read_text() + changes)
     connection.close()
     return path
 
@@ -138,6 +138,29 @@ def test_a_file_that_lacks_columns_and_views_gets_them_and_keeps_its_records(tmp
         return [one.reason async for one in store.reads.all_deliveries() if one.version == 99]
 
     assert with_store(path, write) == ["gap"]
+
+
+def test_a_column_that_had_another_name_is_read_and_renamed_with_all_that_it_holds(tmp_path: Path) -> None:
+    """The file was written when `logged_request` was called `asked`."""
+    path = stored_form_1(tmp_path / "s.db", name="store-form-1-asked.sql")
+    logged = [None, "GET /film.mp4?token=1", "GET /é?sig=\ud800"]
+    for read_only in (True, False, True):
+        hits, _, deliveries = with_store(path, everything, read_only=read_only)
+        assert [one.logged_request for one in sorted(hits, key=lambda one: one.position)] == logged
+        assert len(deliveries) == 1
+    connection = sqlite3.connect(path)
+    columns = columns_of(connection, "hits")
+    views = dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'view'").fetchall())
+    shown = connection.execute("SELECT logged_request FROM raw_weblogs ORDER BY position").fetchall()
+    connection.close()
+    assert "asked" not in columns and "logged_request" in columns and VIEWS.items() <= views.items()
+    assert [text for (text,) in shown[:2]] == logged[:2]
+
+    async def write(store: SqliteStore) -> list[str | None]:
+        await store.writes.write_hits([hit(4, logged_request="GET /a?token=2")])
+        return [one.logged_request async for one in store.reads.all_hits() if one.position == 4]
+
+    assert with_store(path, write) == ["GET /a?token=2"]
 
 
 def test_the_fields_are_those_of_the_records_with_a_sentence_each() -> None:

@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
+from app.transports.broker_view import GroupPositions
 from app.transports.producers import Producer, open_producer
 from app.web.counted.event_intake import EventIntake
 from app.web.counted.names import Names
@@ -34,9 +35,13 @@ class ToldStatus:
 
     def __init__(self) -> None:
         self.told = Snapshot(started=NOW - 100, now=NOW, committed_at=NOW - 1)
+        self.stands: GroupPositions | None = GroupPositions({}, {})
 
     def snapshot(self) -> Snapshot:
         return self.told
+
+    async def standing(self) -> GroupPositions | None:
+        return self.stands
 
     def say(self, **changes: Any) -> None:
         self.told = self.told._replace(**changes)

@@ -87,6 +87,9 @@ async def test_an_error_inside_is_500_in_json_without_a_traceback_and_is_logged(
         def snapshot(self) -> Never:
             raise RuntimeError("secret detail")
 
+        async def standing(self) -> None:
+            return None
+
     async with served(store, Broken(), producer, settings) as client:
         answer = await client.get("/health/")
         text = await answer.text()

@@ -23,7 +23,7 @@ from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import unpack_headers
 from app.transports.producers import Message, Producer, open_producer
 from app.web.deliveries.line_intake import LogIntake
-from app.web.deliveries.posted import posted_values, source_of_key
+from app.web.deliveries.posted import FIRST_LINES, posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
 from app.web.service.parts import PARTS
 from tests.web.conftest import Client, ToldStatus, served
@@ -60,8 +60,19 @@ async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(
     client: Client, settings: Settings
 ) -> None:
     payload = await posted(client, 200, LINES)
-    assert payload == {"success": True, "lines": 3, "bytes": 13}
+    assert payload == {"success": True, "lines": 3, "bytes": 13, "not_read": []}
     assert logged(settings) == [({"form": b"1"}, LINES + b"\n")]
+
+
+async def test_the_answer_names_what_is_not_read_of_the_first_lines_in_the_words_of_reduce(client: Client) -> None:
+    line = (
+        b'192.0.2.1 - - [01/Nov/2020:10:00:00 +0000] "GET /film.mp4 HTTP/1.1" 200 1000 "-" "VLC" "bytes 0-9/10" 0.003\n'
+    )
+    told = (await posted(client, 200, line * 3 + b"no line\n"))["not_read"]
+    assert told == ["column 11 was not read: looks like a request time (3 lines)"]
+    told = (await posted(client, 200, line * 5000))["not_read"]
+    assert told == [f"column 11 was not read: looks like a request time ({FIRST_LINES} lines)"]
+    assert (await posted(client, 200, b"x" * 200_000))["not_read"] == []
 
 
 async def test_gzip_is_taken_in_one_member_or_several(client: Client, settings: Settings) -> None:

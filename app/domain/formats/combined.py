@@ -22,7 +22,7 @@ from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions,
 from app.domain.formats.clients import Clients, addresses_of, clients
 from app.domain.formats.combined_damaged import read_damaged
 from app.domain.formats.endings import ending_flags
-from app.domain.formats.prefixes import read_behind, without_prefix
+from app.domain.formats.prefixes import MOST_HEADS, without_prefix
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
 from app.domain.formats.unread import looks_like
@@ -146,15 +146,16 @@ class _Parser:
         self.unread: Counter[str] = Counter()
         """What was passed over, in words, and how many times."""
 
-    def __call__(self, line: str) -> tuple[Any, ...] | None:
+    def __call__(self, line: str, heads: int = MOST_HEADS) -> tuple[Any, ...] | None:
+        """`heads`: so many of what loggers write may stand before it."""
         found = _match(line)
         if found is None:
-            return self._odd(line)
+            return self._odd(line, heads)
         before, minute, second, request_text, status, sent, referer, user_agent, rest = found.groups()
         try:
             ip_address, host = self._before[before]
         except BadLine as bad:
-            return read_behind(self, line, bad)
+            return self._behind(line, heads, bad)
         time = CLF_MINUTES[minute] + CLF_SECONDS[second]
         request, method = REQUESTS[request_text]
         flags = self._flags | PROTOCOLS[request_text]
@@ -203,7 +204,7 @@ class _Parser:
                 )
         tail = _TAILS[rest]
         if tail is None:
-            return self._odd(line)
+            return self._odd(line, heads)
         return self._with_tail(time, ip_address, user_agent, request, method, code, bytes_sent, flags, extras, tail)
 
     def _with_tail(
@@ -232,12 +233,18 @@ class _Parser:
                 flags |= _ENDED
         return time, client, user_agent, request, method, status, lo, hi, bytes_sent, total, flags, extras
 
-    def _odd(self, line: str) -> tuple[Any, ...] | None:
+    def _odd(self, line: str, heads: int) -> tuple[Any, ...] | None:
         """A line that the strict pattern refuses: read behind what stands before it, or as a damaged one."""
         try:
             return self._damaged(line)
         except BadLine as bad:
-            return read_behind(self, line, bad)
+            return self._behind(line, heads, bad)
+
+    def _behind(self, line: str, heads: int, bad: BadLine) -> tuple[Any, ...] | None:
+        rest = without_prefix(line) if heads else None
+        if rest is None:
+            raise bad
+        return self(rest, heads - 1)
 
     def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
@@ -329,7 +336,7 @@ class Shape(NamedTuple):
 
 def shape_of(line: str) -> Shape | None:
     """The shape of a line, behind what loggers wrote before it; None for one that is not written as servers write it."""
-    for _ in range(4):
+    for _ in range(MOST_HEADS):
         found = _match(line)
         # a syslog head is no virtual host
         if found is not None and _columns_before(found[1]) is not None:

@@ -65,7 +65,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ClientRequestReferer",
     ),
     "virtual_host": (
-        "virtual_host", "host", "http_host", "server_name", "vhost", "request.host", "url.domain", "RequestHost", "ClientRequestHost",
+        "virtual_host", "http_host", "server_name", "vhost", "request.host", "url.domain", "RequestHost", "ClientRequestHost",
         "cs-host", "x-host-header", "authority",
     ),
     "duration_s": ("duration_s", "request_time"),
@@ -90,9 +90,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
 `path` and `query` make a request where there is no whole one; `all_bytes_sent` counts the headers, too, and is read where
 the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is. `content_length` is the size of
 the file where a GET is answered 200. `content_encoding` and `content_type` stand here beside the fields that Parsed has, and so do
-those that only app.domain.extras knows.
+those that only app.domain.extras knows. A bare `host` is no virtual host here: many loggers write the machine's or the client's name
+there. Profiles know whose it is.
 """
 _NAMES_NOBODY = frozenset({"", "-"})
+_NAMES_NO_HOST = _NAMES_NOBODY | {"_"}
+_SHIPPED = frozenset({"@version", "beat", "ecs", "input", "kubernetes", "log", "source_type"})
+"""Keys that shippers add to a line: beside them, `host` is the machine that they ran on."""
 
 
 Find = Callable[[dict[str, Any]], "str | None"]
@@ -117,44 +121,51 @@ class Lookups:
 
     def __init__(self, chosen: dict[str, tuple[str, ...]], profile: Profile | None = None) -> None:
         self._chosen, self._profile = chosen, profile
-        self._plans: dict[tuple[str, ...], Plan] = {}
+        self._plans: tuple[dict[tuple[str, ...], Plan], ...] = ({}, {})
+        """Of lines whose `request` is a text or missing, and of those where it is an object: many paths lead into it."""
 
     def of(self, record: dict[str, Any]) -> Plan:
-        """Field name to its function, for this line's keys. At most 1,000 plans are kept."""
-        keys = tuple(record)
-        plan = self._plans.get(keys)
+        """Field name to its function, for this line's keys. At most 1,000 plans of each kind are kept."""
+        keys, plans = tuple(record), self._plans[record.get("request").__class__ is dict]
+        plan = plans.get(keys)
         if plan is None:
             plan = self._planned(record)
             if len(keys) <= _WIDEST:
-                if len(self._plans) >= _PLANS:
-                    self._plans.clear()
-                self._plans[keys] = plan
+                if len(plans) >= _PLANS:
+                    plans.clear()
+                plans[keys] = plan
         return plan
 
     def _planned(self, record: dict[str, Any]) -> Plan:
         profile = self._profile or profile_of(record)
         paths = {**FIELDS, **(profile.paths if profile else {}), **self._chosen}
-        find = {name: _find(paths[name], record, name == "ip_address") for name in FIELDS}
+        if "virtual_host" not in self._chosen and not _SHIPPED.isdisjoint(record):
+            paths["virtual_host"] = tuple(path for path in paths["virtual_host"] if path != "host")
+        passed = {"ip_address": _NAMES_NOBODY, "virtual_host": _NAMES_NO_HOST}
+        roots = record.keys() if isinstance(record.get("request"), dict) else record.keys() - {"request"}
+        find = {name: _find(paths[name], record, roots, passed.get(name, frozenset())) for name in FIELDS}
         return Plan(find, profile)
 
 
-def _find(paths: tuple[str, ...], keys: Container[str], passes_nobody: bool = False) -> Find:
+def _find(
+    paths: tuple[str, ...], keys: Container[str], roots: Container[str], passed: frozenset[str] = frozenset()
+) -> Find:
     """The first path that holds a text or number, as text; of a list its first element.
 
-    `passes_nobody`: a path with nothing or `-` in it does not count as long as another one has more.
+    `roots`: keys that may hold objects. `passed`: a path with one of these in it does not count as long as another one has more.
     """
     steps: list[tuple[str, ...]] = []
     for path in paths:
         if path in keys:
             steps.append((path,))
         first, *others = path.split(".")
-        if others and first in keys:
+        if others and first in roots:
             steps.append((first, *others))
     if not steps:
         return _absent
     if len(steps) == 1 and len(steps[0]) == 1:
         return partial(_flat, steps[0][0])
-    return partial(_first, steps, _NAMES_NOBODY if passes_nobody else frozenset())
+    return partial(_first, steps, passed)
 
 
 def _absent(record: dict[str, Any]) -> str | None:

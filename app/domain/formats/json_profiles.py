@@ -52,6 +52,8 @@ PROFILES: dict[str, Profile] = {
                 "bytes_sent": ("body_bytes_sent",),
                 "all_bytes_sent": ("bytes_sent",),
                 "range": _NONE,
+                # $host is certain only where nothing else names it: some write $hostname there
+                "virtual_host": ("virtual_host", "vhost", "http_host", "server_name", "host"),
             },
         ),
         Profile(

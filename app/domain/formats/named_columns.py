@@ -13,13 +13,13 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
 from app.domain.formats.values import (
+    CONTENT_TYPES,
+    PROTOCOLS,
     STATUSES,
     byte_range,
     content_range,
-    content_type_flags,
     count,
     joined_request,
-    protocol_flags,
 )
 from app.domain.records import HitFlag
 
@@ -100,7 +100,11 @@ class ColumnReader:
         at = self._at
         time = self._time(columns)
         ip_address = self._clients.of[self._plain(columns[at["ip_address"]])] if at["ip_address"] >= 0 else None
-        if at["forwarded"] >= 0 and (listed := addresses_of(self._plain(columns[at["forwarded"]]).replace("%20", " "))):
+        if (
+            at["forwarded"] >= 0
+            and columns[at["forwarded"]] != "-"
+            and (listed := addresses_of(self._plain(columns[at["forwarded"]]).replace("%20", " ")))
+        ):
             ip_address = self._clients.behind(ip_address, listed)
         user_agent = self._agents[columns[at["user_agent"]]] if at["user_agent"] >= 0 else None
         if user_agent is None and ip_address is not None:
@@ -114,23 +118,21 @@ class ColumnReader:
             method = "GET"
         status = STATUSES[columns[at["status"]]] if at["status"] >= 0 else 200
         lo, hi, total = self._range(columns)
-        length = count(columns[at["length"]], "sc-content-len")
         if total is None and status == 200 and method in ("GET", None):
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
-            total = length
+            total = count(columns[at["length"]], "sc-content-len")
         sent = count(columns[at["sent"]], "sc-bytes")
         flags = 0 if sent is None else _HEADERS_COUNTED
-        flags |= protocol_flags(columns[at["protocol"]]) | content_type_flags(columns[at["content_type"]])
+        flags |= PROTOCOLS[columns[at["protocol"]]] | CONTENT_TYPES[columns[at["content_type"]]]
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
-        return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, self._extras(columns)
+        extras = NO_EXTRAS if self._extras_of is None else self._extras(self._extras_of, columns)
+        return time, ip_address, user_agent, request, method, status, lo, hi, sent, total, flags, extras
 
-    def _extras(self, columns: list[str]) -> dict[str, str]:
-        if self._extras_of is None:
-            return NO_EXTRAS
+    def _extras(self, of: Callable[..., dict[str, str]], columns: list[str]) -> dict[str, str]:
         at = self._at
         duration = columns[at["duration"]]
-        return self._extras_of(
+        return of(
             cache_result=columns[at["result"]],
             content_type=self._plain(columns[at["content_type"]]),
             # CloudFront counts seconds and writes thousandths, IIS whole milliseconds

@@ -12,9 +12,9 @@ from typing import Any
 
 from app.domain.formats.base import BadLine
 
-__all__ = ["behind_prefix", "without_prefix"]
+__all__ = ["MOST_HEADS", "behind_prefix", "without_prefix"]
 
-_MOST = 4
+MOST_HEADS = 4
 """So many may stand one before the other, as where docker's output goes through syslog."""
 _PRIORITY = r"(?:<[0-9]{1,3}>)?"
 _ISO = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?: ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2}))?"
@@ -106,7 +106,7 @@ def behind_prefix(parse: Callable[[str], tuple[Any, ...] | None]) -> Callable[[s
 
 def read_behind(parse: Callable[[str], tuple[Any, ...] | None], line: str, first: BadLine) -> tuple[Any, ...] | None:
     """The line that `parse` refused with `first`, read behind its prefixes. Raises the last refusal."""
-    for _ in range(_MOST):
+    for _ in range(MOST_HEADS):
         rest = without_prefix(line)
         if rest is None:
             break

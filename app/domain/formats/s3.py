@@ -21,9 +21,13 @@ _EXAMPLE = f"""\
 {_OWNER} films [31/Jul/2020:16:46:09 +0000] 203.0.113.9 - 891CE47D2EXAMPLE REST.GET.OBJECT 1.mp4 "GET /films/1.mp4 HTTP/1.1" 206 - 289 579 9 8 "-" "curl/8.5.0" - s9lzHYrFp76ZVxRcpX9+5cjAnEH2ROuN= - - - films.s3.amazonaws.com TLSv1.2"""
 
 # owner bucket [time] ip requester request-id operation key "uri" status error sent size total-ms turn-around-ms, referer and agent behind
-_UNTIL_REQUEST = re.compile(r'\S+ +\S+ +\[([^\]\[]{0,64})\] +(\S+) +\S+ +\S+ +\S+ +\S+ +(?=["-])')
+_UNTIL_REQUEST = re.compile(r'\S++ ++\S++ ++\[([^\]\[]{0,64})\] ++(\S++) ++\S++ ++\S++ ++\S++ ++\S++ ++(?=["-])')
 # S3 does not escape quotes: the request ends where a status and the columns behind it follow
-_UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) +(\S+) +\S+ +([0-9]+|-|\S+) +([0-9]+|-|\S+) +(\S+) +\S+ +(?=["-])')
+_UNTIL_REFERER = re.compile(r'(?:"|(?<=-)) ++(\S++) ++\S++ ++(\S++) ++(\S++) ++(\S++) ++\S++ ++(?=["-])')
+_PLAIN = re.compile(
+    r'\S++ \S++ \[([^\]\[]{0,64})\] (\S++) \S++ \S++ \S++ \S++ "([^"]*+)" ([0-9]{3}) \S++ (\S++) (\S++) (\S++) \S++ (?=["-])'
+)
+"""Nearly all lines: one blank between the columns, no quote in the request."""
 _NO_TIME = re.compile(r'\S+ \S+ \S+ \S+ \S+ [A-Z0-9]+\.\S+ \S+ (?:"[^"]*"|-) [0-9]{3} ')
 _HOST = 5
 _AGENT = re.compile(r'(?:"[^"]*"|-) (?:"([^"]*)"|(-)(?= |\Z))(?= |\Z)')
@@ -43,6 +47,9 @@ def _agent_of(rest: str) -> str:
 
 def _split(line: str) -> tuple[str, ...]:
     """Time, address, request, status, bytes sent, size, milliseconds, and what stands behind them."""
+    plain = _PLAIN.match(line)
+    if plain is not None:
+        return *plain.groups(), line[plain.end() :]
     found = _UNTIL_REQUEST.match(line)
     if found is not None:
         start = found.end()

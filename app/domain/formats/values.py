@@ -14,13 +14,13 @@ from app.domain.formats.remembered import Remembered
 from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
+    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
     "number", "protocol_flags", "shown",
 ]  # fmt: skip
 
 _HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
-_PROTOCOL = re.compile(r" +(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
+_PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
 _USUAL_PROTOCOLS = frozenset({" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"})
 _FRAMED = re.compile(r"(?:.* )?(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE | re.DOTALL)
 """A protocol from HTTP/2 on, alone or behind a request."""
@@ -159,6 +159,10 @@ def content_type_flags(text: str) -> int:
     (128, 0)
     """
     return _MULTIPART if text[:20].lower() == "multipart/byteranges" else 0
+
+
+CONTENT_TYPES = Remembered(content_type_flags)
+"""A logged Content-Type to the flags that it sets."""
 
 
 def joined_request(method: str, target: str) -> tuple[str, str | None]:

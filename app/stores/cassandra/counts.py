@@ -123,10 +123,11 @@ class Counter:
         rows = await self._connection.ask(self._connection.bound("counts_taken", (_NAME,)))
         if not rows or not rows[0][0]:
             return None
-        hits, rejects, judged, *sums = json.loads(rows[0][0])
+        hits, rejects, judged, merged, covered, sent = json.loads(rows[0][0])
         if isinstance(judged, dict):  # of a program before evidence was counted
             return None
-        return Totals(hits, rejects, {(one[0], one[1], one[2]): one[3] for one in judged}, *map(int, sums))
+        by_name = {(one[0], one[1], one[2]): one[3] for one in judged}
+        return Totals(hits, rejects, by_name, int(merged), int(covered), int(sent))
 
 
 class _Deliveries:

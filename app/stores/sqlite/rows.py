@@ -209,15 +209,18 @@ def definition(field: Field) -> str:
 def selected(table: Table, alias: str, there: Collection[str]) -> str:
     """The expressions of a SELECT that give the values of a record in its order.
 
-    `alias` is that of its rows; `there` are the columns that they have: an older store may lack some until a worker opens it.
+    `alias` is that of its rows; `there` are the columns that they have: in an older store some are missing, or have their former
+    names, until a worker opens it.
     """
+
+    def place(field: Field) -> str:
+        name = next((name for name in (field.name, field.former) if name in there), None)
+        return _literal(field) if name is None else f"{alias}.{name}"
+
     places = {"source": "sources.source", "raw_id": f"{alias}.given"} if "source" in table.at else {}
     if table is not REJECT:
         places |= {name: f"keys.{name}" for name in KEY}
-    return ", ".join(
-        places.get(field.name) or (f"{alias}.{field.name}" if field.name in there else _literal(field))
-        for field in table.fields
-    )
+    return ", ".join(places.get(field.name) or place(field) for field in table.fields)
 
 
 _TRANSFORMED = [(at, _ENCODE[field.kind]) for at, field in enumerate(DELIVERY.fields) if field.kind in _ENCODE]

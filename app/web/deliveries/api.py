@@ -11,14 +11,25 @@ from aiohttp import web
 
 from app.domain.records import Delivery, key_hash, key_text
 from app.domain.requests import as_keys, key_request, query_rule
+from app.domain.totals import Totals
 from app.errors import UnreadableRecord
+from app.flows.deliveries import REDUCED, TOKENS
+from app.flows.registry import group_of
 from app.stores.contract import Key
 from app.stores.readable import passing_over
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
-from app.words import VERDICTS, verdict_sentence
+from app.words import VERDICTS, unread_notes, verdict_sentence
 
-__all__ = ["DEFAULT_LIMIT", "MAX_LIMIT", "answer_deliveries", "answer_key_hash", "answer_statistics", "keys_of_text"]
+__all__ = [
+    "DEFAULT_LIMIT",
+    "MAX_LIMIT",
+    "answer_deliveries",
+    "answer_key_hash",
+    "answer_statistics",
+    "keys_of_text",
+    "totals_now",
+]
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
@@ -74,9 +85,30 @@ async def answer_key_hash(request: web.Request) -> web.Response:
 
 async def answer_statistics(request: web.Request) -> web.Response:
     """What the store holds, in the numbers of `reduce` and `check`."""
+    parts = request.app[PARTS]
     async with asyncio.timeout(STORE_TIMEOUT_S):
-        totals = await request.app[PARTS].store.reads.counts()
-    return json_answer({"success": True, **totals.as_json})
+        totals = await totals_now(parts)
+    return json_answer({"success": True, **totals.as_json, "not_read": unread_notes(parts.status.snapshot().unread)})
+
+
+async def totals_now(parts: Parts) -> Totals:
+    """What the store counts. Settled if all hits have come to their deliveries before, and none has moved meanwhile."""
+    groups = parts.settings.flow_id, group_of(parts.settings.flow_id, parts.store.name)
+    before = await parts.status.standing()
+    totals = await parts.store.reads.counts()
+    after = await parts.status.standing()
+    settled = (
+        before is not None
+        and after is not None
+        and before.committed == after.committed
+        and not any(
+            lag
+            for each in (before, after)
+            for (group, topic, _), lag in each.lag.items()
+            if group in groups and topic in (TOKENS, REDUCED)
+        )
+    )
+    return totals._replace(settled=settled)
 
 
 async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:

@@ -19,7 +19,7 @@ from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key
 from app.stores.readable import pass_over, passing_over
 from app.web.counted.event_views import VotesView, votes_view
-from app.web.deliveries.api import keys_of_text
+from app.web.deliveries.api import keys_of_text, totals_now
 from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view, hit_views, reason_rows, stack_parts
 from app.web.service.access import open_warning
 from app.web.service.answers import ApiError, store_trouble
@@ -99,7 +99,7 @@ async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _
     async with asyncio.timeout(STORE_TIMEOUT_S):
         search = await _search(parts, text, older) if text else FoundKeys([])
         keys = search.keys
-        counts = await parts.store.reads.counts()
+        counts = await totals_now(parts)
         newest = await parts.store.reads.newest_deliveries(NEWEST, verdict)
         latest = newest if verdict is None else await parts.store.reads.newest_deliveries(1)
         votes, top = await _counted(parts)

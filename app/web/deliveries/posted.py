@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from io import BytesIO
 
 from app.domain import formats
 from app.domain.formats.base import Format, FormatOptions
 from app.messages.headers import HEADERS_FORM, Headers
+from app.messages.origins import Lines
 from app.settings import Settings
 from app.sources.files.beginning import format_options
 from app.sources.files.chunks import Chunk, chunks
 from app.sources.files.plain_lines import with_plain_lines
 from app.sources.identity.heads import HeadRule, head_rule, text_of
+from app.steps.tokenizer import Tokenizer
 
-__all__ = ["posted_values", "source_of_key"]
+__all__ = ["FIRST_LINES", "FirstLines", "posted_values", "source_of_key"]
+
+FIRST_LINES = 50
+"""So many lines of a body are looked at for its answer: they take about a millisecond."""
+_FIRST_BYTES = 64 << 10
 
 _LINES_TO_DETECT_BY = 1000
 _BYTES_TO_DETECT_BY = 1 << 20
@@ -45,6 +52,26 @@ def posted_values(body: bytes, key: str | None, settings: Settings) -> Iterator[
     given = {} if key is None else {"source": source_of_key(key).encode(), "name": _name(key)}
     for chunk in chunks(BytesIO(body), settings.chunk_bytes, settings.max_line_bytes, head_rule=rule):
         yield chunk.data, given | _headers(chunk, form, bool(given))
+
+
+class FirstLines:
+    """Reads the first lines of a body as the flow will read them, for who posts to be told at once what is passed over."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tokenizer = Tokenizer(
+            1, settings.format, format_options(settings), max_line_bytes=settings.max_line_bytes
+        )
+
+    def unread(self, body: bytes) -> Mapping[str, int]:
+        """What is passed over in the first FIRST_LINES lines that are hits: a sentence, and in how many."""
+        lines = body[:_FIRST_BYTES].split(b"\n", FIRST_LINES)
+        first = b"\n".join(lines[:FIRST_LINES] if len(body) <= _FIRST_BYTES or len(lines) > FIRST_LINES else lines[:-1])
+        messages = (
+            Lines("post", 0, 0, time.time(), value, headers)
+            for value, headers in posted_values(first, "-", self._settings)
+        )
+        return self._tokenizer.tokenize(messages).unread
 
 
 def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:

@@ -8,6 +8,7 @@ from app.errors import LogError, LogFull
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS
+from app.words import unread_notes
 
 __all__ = ["MAX_KEY_CHARS", "answer_weblogs"]
 
@@ -24,7 +25,8 @@ def _idempotency_key(request: web.Request) -> str | None:
 
 
 async def answer_weblogs(request: web.Request) -> web.Response:
-    """200 with the number of lines and bytes, once they are durable; see read_body for what else may be answered."""
+    """200 with the number of lines and bytes, and what of the first lines is not read, once they are durable; see read_body for what
+    else may be answered."""
     parts = request.app[PARTS]
     key = _idempotency_key(request)
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
@@ -37,6 +39,5 @@ async def answer_weblogs(request: web.Request) -> web.Response:
             raise ApiError(503, str(error), {"Retry-After": "10"}) from None
         except LogError as error:
             raise ApiError(503, str(error), {"Retry-After": "30"}) from None
-        return json_answer(
-            {"success": True, "lines": lines.count(b"\n") + (not lines.endswith(b"\n")), "bytes": len(lines)}
-        )
+        told = {"lines": lines.count(b"\n") + (not lines.endswith(b"\n")), "bytes": len(lines)}
+        return json_answer({"success": True, **told, "not_read": unread_notes(parts.first_lines.unread(lines))})

@@ -20,6 +20,7 @@ from app.web.service.schemas import (
     ID,
     INTEGER,
     NAME,
+    NOT_READ,
     POSTED_VOTE,
     SAID_TIME,
     SCHEMAS,
@@ -290,7 +291,7 @@ def _other_paths() -> Json:
     lines = {
         "requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}
     }
-    taken = object_of({"success": {"const": True}, "lines": COUNT, "bytes": COUNT})
+    taken = object_of({"success": {"const": True}, "lines": COUNT, "bytes": COUNT, "not_read": NOT_READ})
     return {
         "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
         "/metrics": {"get": _get("Numbers for Prometheus.", TEXT, content={"text/plain": {"schema": TEXT}})},

@@ -13,6 +13,7 @@ from app.web.counted.event_intake import Events
 from app.web.counted.names import Names
 from app.web.counted.results import Results
 from app.web.deliveries.line_intake import Intake
+from app.web.deliveries.posted import FirstLines
 from app.web.service.body import BodyBudget
 from app.web.service.status import Status
 
@@ -29,6 +30,8 @@ class Parts(NamedTuple):
     """Those whose state is told: `store`, and what this worker feeds; each once."""
     status: Status
     intake: Intake
+    first_lines: FirstLines
+    """What of posted lines is not read."""
     settings: Settings
     budget: BodyBudget
     events: Events

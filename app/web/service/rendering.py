@@ -71,6 +71,7 @@ def _environment() -> Environment:
         evidence=words.evidence_text,
         inline=_inline,
         not_counted=words.NOT_COUNTED,
+        not_known_yet=words.NOT_KNOWN_YET,
         reason=words.reason_text,
         share=words.share_text,
     )

@@ -169,9 +169,12 @@ SCHEMAS: Json = {
 }
 _JUDGED = {"verdict": TEXT, "reason": or_null(TEXT), "evidence": TEXT, "deliveries": COUNT}
 _BY_NAME: Json = {"type": "object", "additionalProperties": COUNT}
+NOT_READ = list_of({**TEXT, "description": "What was passed over in lines that are hits, and in how many."})
 STATISTICS = object_of(
     {
-        **dict.fromkeys(("hits", "hits_not_counted", "covered_bytes", "sent_bytes"), COUNT),
+        **dict.fromkeys(("hits", "covered_bytes", "sent_bytes"), COUNT),
+        "hits_not_counted": or_null(COUNT),
+        "not_read": NOT_READ,
         "success": {"const": True},
         "rejects": _BY_NAME,
         "deliveries": _BY_NAME,

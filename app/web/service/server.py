@@ -33,6 +33,7 @@ from app.web.counted.votes import answer_vote, answer_vote_page, answer_votes
 from app.web.deliveries.api import answer_deliveries, answer_key_hash, answer_statistics
 from app.web.deliveries.line_intake import Intake
 from app.web.deliveries.pages import answer_dashboard, answer_delivery
+from app.web.deliveries.posted import FirstLines
 from app.web.deliveries.weblogs import answer_weblogs
 from app.web.service.access import (
     answer_login,
@@ -91,7 +92,9 @@ def make_web_app(
     app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
     stores = (store, *(other for other in fed if other is not store))
-    app[PARTS] = Parts(store, stores, status, intake, settings, budget, events, names, stopping, results)
+    app[PARTS] = Parts(
+        store, stores, status, intake, FirstLines(settings), settings, budget, events, names, stopping, results
+    )
     app.cleanup_ctx.append(results.run)
     app.router.add_get("/", answer_dashboard)
     app.router.add_get("/delivery", answer_delivery)

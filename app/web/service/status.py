@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from app.transports.broker_view import GroupPositions
+
 __all__ = ["LagKey", "Progress", "Snapshot", "Status"]
 
 LagKey = tuple[str, str, int]
@@ -59,6 +61,10 @@ class Status(Protocol):
 
     def snapshot(self) -> Snapshot:
         """The numbers now. Quick and without I/O: it runs in the event loop. Never raises."""
+        ...
+
+    async def standing(self) -> GroupPositions | None:
+        """How far the groups are, asked now; None where the log does not tell."""
         ...
 
 

@@ -123,6 +123,17 @@ def test_hostile_repetitions_take_linear_time(name: str, piece: str) -> None:
         judged(name, start + piece * (65_536 // len(piece)), head_of(name))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", NAMES)
+def test_blanks_anywhere_in_a_line_and_heads_without_end_before_it_take_linear_time(name: str) -> None:
+    """A line of 64 KiB took half a minute; of two dozen heads, one more doubled the time, and a thousand ended the worker."""
+    line = FORMATS[name].example.split("\n")[-1]
+    for at in (0, len(line), *(at for at, sign in enumerate(line) if sign in ' \t"/')):
+        judged(name, line[:at] + " " * 30_000 + line[at:], head_of(name))
+    for heads in (5, 24, 2_500):
+        judged(name, "Jul 31 16:46:07 h app: " * heads + line[:-1], head_of(name))
+
+
 # -- lines made from values give the values back
 
 SECONDS = st.integers(0, 4_102_444_800)

@@ -128,6 +128,35 @@ def test_only_wanted_fields_are_given() -> None:
     assert read("vhost_combined", line, (), FormatOptions(fields="referer")).extras == {"referer": PAGE}
 
 
+GENERIC = {"time": "2020-07-31T16:46:07Z", "client_ip": "203.0.113.9", "request": "GET /a HTTP/1.1", "status": 200}
+OF_NGINX = {**GENERIC, "remote_addr": "203.0.113.9", "body_bytes_sent": 5}
+
+
+@pytest.mark.parametrize(
+    ("record", "virtual_host"),
+    [
+        (GENERIC | {"host": "web-01"}, None),
+        (GENERIC | {"host": "web-01.example.net", "vhost": "example.com"}, "example.com"),
+        (GENERIC | {"host": {"name": "web-01"}, "url": {"domain": "example.com"}}, "example.com"),
+        (OF_NGINX | {"host": "example.com"}, "example.com"),
+        (OF_NGINX | {"host": "web-01", "http_host": "example.com:8080"}, "example.com:8080"),
+        (OF_NGINX | {"host": "web-01", "server_name": "example.com"}, "example.com"),
+        (OF_NGINX | {"host": "example.com", "server_name": "_"}, "example.com"),
+        (OF_NGINX | {"host": "web-01", "@version": "1"}, None),
+        (OF_NGINX | {"host": "web-01", "source_type": "file", "server_name": "example.com"}, "example.com"),
+    ],
+)
+def test_a_host_is_the_virtual_host_only_where_its_writer_is_known_to_mean_that(
+    record: dict[str, Any], virtual_host: str | None
+) -> None:
+    extras = {} if virtual_host is None else {"virtual_host": virtual_host}
+    line = json.dumps(record)
+    assert read("json", line, (), FormatOptions(fields="virtual_host")).extras == extras
+    said = FormatOptions(fields="virtual_host", json_fields="virtual_host=host")
+    told = record["host"] if isinstance(record["host"], str) else None
+    assert read("json", line, (), said).extras == ({} if told is None else {"virtual_host": told})
+
+
 def test_iis_counts_milliseconds() -> None:
     head = "#Fields: date time cs-method cs-uri-stem c-ip sc-status time-taken cs(Referer) cs-host"
     line = f"2020-07-31 16:46:07 GET /a 203.0.113.9 200 290 {PAGE} example.com"
