@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.columns.blocks import Floats
+from app.domain.requests import extension_of, path_of
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
-from app.reports.hits import duration_of, extension_of, host_of_authority, host_of_referer, mapped, path_of
+from app.reports.hits import duration_of, host_of_authority, host_of_referer, mapped
 
 __all__ = ["Counted", "GroupSums", "Plan", "PlanWork"]
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
 from app.domain.records import Delivery
+from app.domain.requests import extension_of
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
-from app.reports.hits import extension_of, texts_of
+from app.reports.hits import texts_of
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 
 __all__ = ["Filters", "Sieve"]

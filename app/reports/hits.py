@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "put_together", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -47,41 +47,7 @@ offset from UTC that its line writes."""
 PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
 _BEYOND = 1 << 63
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
-_EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
-
-
-@lru_cache(maxsize=1 << 16)
-def path_of(request: str | None) -> str | None:
-    """The path that a request asks for, as logged: without method, host, query and fragment; None if it names none.
-
-    >>> path_of("GET /a.mp3?x=1"), path_of("http://cdn.example/b%20c.jpg"), path_of("-"), path_of("OPTIONS *")
-    ('/a.mp3', '/b%20c.jpg', None, None)
-    """
-    if request is None:
-        return None
-    method, space, target = request.partition(" ")
-    if not space or not method.isalpha():
-        target = request
-    target = target.split("?", 1)[0].split("#", 1)[0]
-    if not target.startswith("/"):
-        host = _URL.match(target)
-        if host is None:
-            return None
-        target = target[host.end() :] or "/"
-    return target
-
-
-def extension_of(request: str | None) -> str | None:
-    """What stands behind the last dot of the last part of the path, in lower case; None if nothing does.
-
-    >>> extension_of("GET /a/b.JPG?v=1.2"), extension_of("GET /a.b/c"), extension_of("GET /.env"), extension_of("GET /a.")
-    ('jpg', None, None, None)
-    """
-    path = path_of(request)
-    found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
-    return found[1].lower() if found else None
 
 
 def host_of_referer(referer: str) -> str:
