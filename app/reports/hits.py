@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "put_together", "texts_of"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "put_together", "rows_table", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -104,8 +104,8 @@ def hit_table(
     `zones_s` gives the offsets from UTC of the lines at some positions, whose hits have these times.
     """
     if isinstance(read, ReadLines):
-        return _of_rows(read, wanted, zones_s, source)
-    rows, beyond = _of_rows(read.other, wanted, zones_s, source)
+        return rows_table(read.hits, read.positions, wanted, zones_s, source)
+    rows, beyond = rows_table(read.other.hits, read.other.positions, wanted, zones_s, source)
     columns = _of_columns(read, wanted, zones_s, source)
     return (pa.concat_tables([columns, rows]) if rows.num_rows else columns), beyond
 
@@ -171,21 +171,26 @@ def _one_text(text: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text], pa.string()))
 
 
-def _of_rows(
-    rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+def rows_table(
+    hits: Sequence[Sequence[Any]],
+    positions: Sequence[int],
+    wanted: Sequence[str],
+    zones_s: Callable[[Ints, Floats], Ints],
+    source: str,
 ) -> tuple[pa.Table, int]:
+    """The same of hits of one source that begin with the fields of Parsed."""
     schema = _schema(wanted)
-    if not rows.hits:
+    if not hits:
         return schema.empty_table(), 0
-    columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*rows.hits, strict=True), strict=True))
+    columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*hits, strict=True), strict=False))
     beyond, made = 0, []
     for field in schema:
         if field.name == "source":
-            made.append(_one_text(source, len(rows.hits)))
+            made.append(_one_text(source, len(hits)))
         elif field.name == "zone_s":
-            made.append(pa.array(zones_s(np.array(rows.positions, np.int64), np.array(columns["time"])), pa.int32()))
+            made.append(pa.array(zones_s(np.array(positions, np.int64), np.array(columns["time"])), pa.int32()))
         elif field.name == "position":
-            made.append(pa.array(rows.positions, pa.uint64()))
+            made.append(pa.array(positions, pa.uint64()))
         elif field.name in EXTRAS:
             made.append(_strings([extras.get(field.name) for extras in columns["extras"]]).dictionary_encode())
         elif field.type == TEXT:
