@@ -13,10 +13,10 @@ from app.messages.events import Read
 from app.messages.forms import DamagedMessage
 from app.messages.tokens import decode_tokens, hits_of
 
-__all__ = ["count_requests"]
+__all__ = ["count_requests", "requests_of"]
 
 
-def _requests_of(value: bytes) -> Read[Request]:
+def requests_of(value: bytes) -> Read[Request]:
     """What cannot be read has none: merge_ranges reads the same messages, and makes rejects of it. Raises UnknownForm of a later form."""
     try:
         message = decode_tokens(value)
@@ -33,4 +33,4 @@ def count_requests(app: Any, table: BatchTable) -> Agent:
     """The agent, on its table. Unless WEBLOGS_COUNT_REQUESTS asks for it, nothing is counted."""
     if not app.outside.settings.count_requests:
         return pass_by(app)
-    return EventCounting(app, REQUESTS, table, _requests_of).run
+    return EventCounting(app, REQUESTS, table, requests_of).run
