@@ -18,6 +18,7 @@ from app.domain.counted import Sum
 from app.domain.records import REASONS, Delivery
 from app.domain.requests import extension_of
 from app.domain.totals import Totals
+from app.domain.windows import Rules
 from app.errors import SettingsError
 from app.flows.requests import NONE, REQUESTS
 from app.reports.counting import BYTES, Counted, GroupSums, Plan, PlanWork
@@ -45,6 +46,11 @@ class Kept:
 
     def __init__(self, call: Call, store: Store, settings: Settings) -> None:
         self._call, self._store, self._settings = call, store, settings
+
+    @property
+    def rules(self) -> Rules:
+        """By which the flow cuts hits into deliveries."""
+        return self._settings.rules
 
     def count(self, plan: Plan) -> Counted:
         """The groups of a plan. Raises SettingsError for what is not kept."""

@@ -22,7 +22,7 @@ from app.steps.ledger import Arrived, Ledger
 from app.steps.tokenizer import Tokenizer
 from app.stores import open_store
 
-__all__ = ["NOW", "Flowed", "flowed"]
+__all__ = ["NOW", "Flowed", "flowed", "store_of"]
 
 PARTITIONS = 2
 NOW = 1_600_000_000.0
@@ -55,22 +55,23 @@ class Flowed:
 
 
 def flowed(log: Path, folder: Path, repeats: Iterable[int] = (), at_once: int = 7) -> Settings:
-    """The settings of a SQLite store that holds a log, some lines at once; the messages `repeats` were sent twice."""
+    """The settings of a SQLite store that holds a log: see `store_of`."""
     settings = Settings(data_dir=folder, count_requests=True, retention="90,90")
+    asyncio.run(store_of(log, settings, repeats, at_once))
+    return settings
+
+
+async def store_of(log: Path, settings: Settings, repeats: Iterable[int] = (), at_once: int = 7) -> None:
+    """Put a log into the SQLite store, some lines a message; the messages `repeats` were sent twice."""
     flow, lines = Flowed(settings), log.read_bytes().splitlines(keepends=True)
     messages = [b"".join(lines[at : at + at_once]) for at in range(0, len(lines), at_once)]
     for offset in (*range(len(messages)), *repeats):
         flow.take(offset, messages[offset])
     judged = [one for one, _ in deliveries(Inputs([str(log)]), Judging(), Sieve(Filters()), Facts())]
-
-    async def store() -> None:
-        opened = open_store("sqlite", settings)
-        await opened.open()
-        assert await opened.writes.write_hits(flow.hits) == []
-        assert await opened.writes.write_rejects(flow.rejects) == []
-        assert await opened.writes.write_deliveries(judged) == []
-        assert await opened.ledgers.write_sums(REQUESTS, flow.sums) == []
-        await opened.close()
-
-    asyncio.run(store())
-    return settings
+    opened = open_store("sqlite", settings)
+    await opened.open()
+    assert await opened.writes.write_hits(flow.hits) == []
+    assert await opened.writes.write_rejects(flow.rejects) == []
+    assert await opened.writes.write_deliveries(judged) == []
+    assert await opened.ledgers.write_sums(REQUESTS, flow.sums) == []
+    await opened.close()
