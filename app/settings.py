@@ -206,7 +206,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     count_requests: Annotated[
         bool,
         _says(
-            "Counts requests while hits come, by hour and by day: `report --counted` and the page's numbers are at once there."
+            "Counts requests by hour and by day while hits come: `report --counted` and `/reports/` answer from the sums, without reading each hit."
         ),
     ] = False
     vote_window: Annotated[int, _says("Length of the windows in which votes are counted.", "s", ge=1, le=86400)] = 600
