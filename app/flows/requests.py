@@ -18,6 +18,8 @@ NONE = ""
 """The group of requests whose lines do not name a method, a host or a path."""
 _HOUR, _DAY = 3600, 86400
 _LENGTHS_S = {"hour": _HOUR, "status": _DAY, "method": _DAY, "host": _DAY, "path": _DAY}
+_MOST_CHARS, _END_CHARS = 2000, 100
+"""Of a group: Elasticsearch takes no key of more than 32,766 bytes, Cassandra none of more than 65,535."""
 _MOST_BYTES = 10**15
 """Of one line: a number beyond is no size of a response, and a few of them would be too large for the stores."""
 
@@ -41,6 +43,17 @@ class Request(NamedTuple):
         return cls(raw_id, time, host or NONE, request, method or NONE, status, sent if counts else 0)
 
 
+def _group(text: str | None) -> str:
+    """A name that every store takes: of a longer one the middle is left out, so that a path keeps its extension.
+
+    >>> _group("/" + 3000 * "a" + ".mp3") == "/" + 1899 * "a" + "…" + 96 * "a" + ".mp3", _group(None)
+    (True, '')
+    """
+    if text is None or len(text) <= _MOST_CHARS:
+        return text or NONE
+    return f"{text[: _MOST_CHARS - _END_CHARS]}…{text[-_END_CHARS:]}"
+
+
 def _identities(request: Request) -> tuple[bytes]:
     """A hit has an identity already: 16 bytes made from its source and its place there."""
     return (b"h" + bytes.fromhex(request.raw_id),)
@@ -58,9 +71,9 @@ def request_buckets(request: Request) -> tuple[Bucket, ...]:
     return (
         ("hour", NONE, hour, hour + _HOUR),
         ("status", str(request.status), day, end),
-        ("method", request.method, day, end),
-        ("host", request.host, day, end),
-        ("path", path_of(request.request) or NONE, day, end),
+        ("method", _group(request.method), day, end),
+        ("host", _group(request.host), day, end),
+        ("path", _group(path_of(request.request)), day, end),
     )
 
 
