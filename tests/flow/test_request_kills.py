@@ -42,8 +42,8 @@ def test_ten_kills_at_random_change_no_answer(flow: Flow, tmp_path: Path) -> Non
 @pytest.mark.parametrize("point", [*COUNT_POINTS, "tokens_sent", "changelog", "applied", "store_written"])
 def test_a_worker_killed_at_a_named_point_counts_every_hit_once(flow: Flow, tmp_path: Path, point: str) -> None:
     """Each point is passed at the first and at the third time; every kill is seen to happen."""
-    log, _ = simulate(tmp_path, 8000)
-    replay = flow.replay("--rate", 2000, "--chunk-bytes", 32 << 10, log)
+    log, _ = simulate(tmp_path, 20_000)
+    replay = flow.replay("--rate", 5000, "--chunk-bytes", 32 << 10, log)
     for nth in (1, 3):
         worker = flow.start_worker(CRASH_AT=f"{point}:{nth}", CHANGELOG_BATCH_BYTES=8192)
         assert worker.wait(240) == KILLED, f"{point} was not reached:\n{flow.log_text()[-2000:]}"
