@@ -16,10 +16,10 @@ from app.messages.tokens import decode_tokens, hits_of
 __all__ = ["count_requests", "requests_of"]
 
 
-def requests_of(value: bytes) -> Read[Request]:
+def requests_of(value: bytes, place: str | None = None) -> Read[Request]:
     """What cannot be read has none: merge_ranges reads the same messages, and makes rejects of it. Raises UnknownForm of a later form."""
     try:
-        message = decode_tokens(value)
+        message = decode_tokens(value, place)
     except UnknownForm as error:
         if error.is_newer:
             raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from app.domain.counted import CountedKind
@@ -18,6 +17,7 @@ from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REJECTS
 from app.messages.events import Read, encode_counted, read_events
+from app.messages.forms import place_of
 from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
 from app.steps.ledger import Arrived, Ledger
@@ -39,12 +39,12 @@ class EventCounting:
         app: Any,
         kind: CountedKind[Any],
         table: BatchTable,
-        events_of: Callable[[bytes], Read[Any]] | None = None,
+        events_of: Callable[[bytes, str], Read[Any]] | None = None,
     ) -> None:
-        """`events_of` reads a message of another flow, of which the kind counts something."""
+        """`events_of` reads a message of another flow, of which the kind counts something; errors name the place that it is given."""
         self._app, self._table, self._outside = app, table, app.outside
         self._kind, self._source = kind, kind.topic_in
-        self._events_of = events_of or partial(read_events, kind)
+        self._events_of = events_of or (lambda value, place: read_events(kind, value))
         settings = app.outside.settings
         self._ledger: Ledger[Any] = Ledger(kind.rules(settings), settings.changelog_batch_bytes)
 
@@ -93,7 +93,8 @@ class EventCounting:
         messages: list[Arrived[Any]] = []
         rejects: list[Reject] = []
         for message in part:
-            events, bad = self._events_of(message.value)
+            place = place_of(self._source, message.partition, message.offset)
+            events, bad = self._events_of(message.value, place)
             messages.append(Arrived(message.offset, message.timestamp, events))
             if bad:
                 source = f"{topic}/{message.partition}"
