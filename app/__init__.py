@@ -3,6 +3,7 @@
     file ─replay─▶ weblogs ─tokenize_lines─▶ weblogs_tokens ─┬─store_raw─▶ each store: raw_weblogs
                       │                                      └─merge_ranges─▶ weblogs_reduced ─store_reduced─▶
                       └─▶ weblogs_rejects ─store_rejects─▶                       each store: reduced_weblogs
+    weblogs_tokens ─count_requests─▶ requests_reduced ─store_requests─▶ each store
     votes ─count_votes─▶ votes_reduced ─store_votes─▶ each store      spend ─sum_spend─▶ spend_reduced ─store_spend─▶ each store
     usage ─python -m app usage archive─▶ Parquet files
 

@@ -197,8 +197,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     # -- votes and spending
     event_horizon: Annotated[
         int,
-        _says("How long the id of a vote or transaction is remembered. Within it a repeat is not counted.", "s", ge=60),
+        _says(
+            "How long the id of a vote, transaction or request is remembered. Within it a repeat is not counted.",
+            "s",
+            ge=60,
+        ),
     ] = 172800
+    count_requests: Annotated[
+        bool,
+        _says(
+            "Counts requests by hour and by day while hits come: `report --counted` and `/reports/` answer from the sums, without reading each hit."
+        ),
+    ] = False
     vote_window: Annotated[int, _says("Length of the windows in which votes are counted.", "s", ge=1, le=86400)] = 600
     vote_one_per_user: Annotated[
         bool, _says("One vote a user over all candidates; every vote must name its user then.")

@@ -13,14 +13,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agents.count_requests import requests_of
 from app.domain.formats import FormatOptions
 from app.domain.open_deliveries import no_sizes
 from app.domain.windows import Rules
 from app.engine.partition import MemoryPart
+from app.flows.requests import REQUESTS
+from app.messages.events import encode_counted
 from app.messages.origins import Lines
 from app.messages.records import encode_deliveries
 from app.messages.tokens import decode_tokens, encode_tokens
 from app.settings import settings
+from app.steps.ledger import Arrived, Ledger
 from app.steps.merger import Merger
 from app.steps.tokenizer import Tokenizer
 from bench.logs import simulated
@@ -63,9 +67,11 @@ def run(
     merger = Merger(
         Rules(own.window, own.window_length, own.lateness), no_sizes, own.state_ttl, own.changelog_batch_bytes
     )
+    ledger = Ledger(REQUESTS.rules(own), own.changelog_batch_bytes)
     states = [MemoryPart() for _ in range(partitions)]
+    counts = [MemoryPart() for _ in range(partitions)]
     waiting: list[list[bytes]] = [[] for _ in range(partitions)]
-    lines = 0
+    lines, offsets = 0, [0] * partitions
 
     def merge(partition: int) -> None:
         values, waiting[partition] = waiting[partition], []
@@ -82,6 +88,16 @@ def run(
             with stage("state changed"):
                 states[partition].apply(list(step.changes.items()), 0)
 
+    def count(partition: int, values: list[bytes]) -> None:
+        """What WEBLOGS_COUNT_REQUESTS adds."""
+        with stage("requests counted"):
+            for value in values:
+                offsets[partition] += 1
+                arrived = Arrived(offsets[partition], time.time(), requests_of(value).events)
+                for step in ledger.steps("weblogs_tokens@1", partition, counts[partition], [arrived]):
+                    encode_counted((), step.sums)
+                    counts[partition].apply(list(step.changes.items()), 0)
+
     for number, (position, chunk) in enumerate(chunks(data, chunk_bytes)):
         headers = {"source": b"0" * 32, "name": b"bench", "position": b"%d" % position}
         with stage("lines read"):
@@ -90,6 +106,7 @@ def run(
         with stage("tokens written"):
             values = {partition: encode_tokens(tokens) for partition, tokens in found.tokens.items()}
         for partition, some in values.items():
+            count(partition, some)
             waiting[partition] += some
             if sum(map(len, waiting[partition])) >= BATCH_BYTES:
                 merge(partition)

@@ -98,19 +98,19 @@ What one partition of a topic knows of one bucket of event time. Readers add up 
 
 | field | what |
 |---|---|
-| `resolution` | votes: `kiosk`, `window`, `total`, `second`; spending: `minute`, `hour`, `day`, `total` |
-| `group` | `CANDIDATE/KIOSK`, the candidate, the candidate, empty; spending: the user |
+| `resolution` | votes: `kiosk`, `window`, `total`, `second`; spending: `minute`, `hour`, `day`, `total`; requests: `hour`, and by day `status`, `method`, `host`, `path` |
+| `group` | `CANDIDATE/KIOSK`, the candidate, the candidate, empty; spending: the user; requests: empty, then the status, method, host or path, empty if the line names none |
 | `start` | first second of the bucket, 0 for a total |
 | `partition`, `share` | whose knowledge it is |
-| `events` | distinct votes or transactions |
-| `amount` | cents, 0 for votes |
+| `events` | distinct votes, transactions or requests |
+| `amount` | cents, 0 for votes; of requests the bytes sent |
 | `repeats` | events of this bucket that were there already |
 
 | store | where |
 |---|---|
-| SQLite | tables `votes`, `vote_sums`, `transactions`, `spend_sums`, `candidates`, `users`; views `vote_windows`, `spending` |
+| SQLite | tables `votes`, `vote_sums`, `transactions`, `spend_sums`, `request_sums`, `candidates`, `users`; views `vote_windows`, `spending` |
 | Elasticsearch | aliases of these names, and `names` |
-| Cassandra | `votes`, `vote_counts` ((candidate_id, day), window_start, kiosk_id, partition, share), `vote_sums` ((resolution, day), start, …), `transactions` ((user_id), time, …), `spend_sums` ((user_id, resolution), start, …), `spend_users`, `names` |
+| Cassandra | `votes`, `vote_counts` ((candidate_id, day), window_start, kiosk_id, partition, share), `vote_sums` ((resolution, day), start, …), `transactions` ((user_id), time, …), `spend_sums` ((user_id, resolution), start, …), `spend_users`, `request_sums` ((resolution, day), start, value, …), `names` |
 
 Votes are kept for the raw days of `WEBLOGS_RETENTION`, transactions and sums for the reduced days, counts by second for two days,
 totals for ever.

@@ -23,7 +23,8 @@ from app.checking.shares import Share, TooMany, by_shares
 from app.checking.store_digests import StoreDigests
 from app.checking.topic_view import TopicView
 from app.domain.records import Delivery
-from app.flows.registry import COUNTED
+from app.flows.registry import COUNTED, LEDGERS
+from app.flows.requests import REQUESTS
 from app.stores.contract import Store
 
 __all__ = ["ALL_KINDS", "Kind", "compare_stores", "find_doubles"]
@@ -70,7 +71,10 @@ DELIVERY = Kind(
     lambda each: f"{each[0]} {each[1]} {each[2]} from {each[3]:.3f}",
     _version_and_content,
 )
-COUNTED_RECORDS = tuple(make(kind) for kind in COUNTED for make in (event_record, sum_record))
+COUNTED_RECORDS = (
+    *(make(kind) for kind in COUNTED for make in (event_record, sum_record)),
+    sum_record(REQUESTS),
+)
 ALL_KINDS = (
     HIT,
     REJECT,
@@ -146,7 +150,7 @@ async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set
         return {hit.raw_id async for hits in view.hits_on_the_way() for hit in hits if hit.raw_id in names}
     if kind.record == "reject":
         return {each.raw_id async for rejects in view.rejects_on_the_way() for each in rejects if each.raw_id in names}
-    for counted in COUNTED:
+    for counted in LEDGERS:
         for how in (event_record(counted), sum_record(counted)):
             if how.record == kind.record:
                 return {

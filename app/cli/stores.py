@@ -18,7 +18,7 @@ __all__ = ["command"]
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 _events = click.option(
-    "--events", is_flag=True, help="Votes, transactions and their sums only; candidates and users stay."
+    "--events", is_flag=True, help="Votes, transactions and all sums, those of requests too; candidates and users stay."
 )
 _store = click.option("--store", "name", type=click.Choice(list(STORES)), required=True, help="Which store.")
 _raw = click.option("--raw", is_flag=True, help="Raw hits and rejects only.")
@@ -70,7 +70,7 @@ def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
     """Delete all records, with their tables or indices. Asks first. Stop the workers that write to the store before."""
     kinds = _kinds(raw, reduced) if raw or reduced or not events else []
     events = events or not (raw or reduced)
-    said = ", ".join([*kinds, "votes and spending"] if events else kinds)
+    said = ", ".join([*kinds, "votes, spending and sums of requests"] if events else kinds)
     if not yes:
         click.confirm(f"Delete {said} of {name} for good?", abort=True)
 

@@ -1,6 +1,6 @@
 """Counted events as data: what one kind of event is made of, how it is counted, and the sums that come of it.
 
-Votes and spending are two values of CountedKind; see app.flows. Times are UTC seconds since 1970.
+Votes, spending and requests are three values of CountedKind; see app.flows. Times are UTC seconds since 1970.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class CountedKind(Generic[Event]):
     """One kind of counted events. Topics, table, stores' tables, messages, limits and checks derive from it."""
 
     name: str
-    """Also the topic of the events."""
+    """Also the topic of the events, if `reads` names no other."""
     one: str
     many: str
     event: type[Event]
@@ -139,6 +139,7 @@ class CountedKind(Generic[Event]):
     table: str
     """The agent's state: its module in tables/."""
     events_table: str
+    """Empty: the events are kept elsewhere; of this kind the stores keep sums alone."""
     sums_table: str
     keeps_events: Literal["raw", "reduced"]
     """As long as raw hits, or as deliveries."""
@@ -151,6 +152,13 @@ class CountedKind(Generic[Event]):
     """Path of the HTTP route that takes many of them."""
     page: str = ""
     """Path of the page that shows them."""
+    reads: str = ""
+    """The topic of another flow, whose messages hold the events."""
+
+    @property
+    def topic_in(self) -> str:
+        """The topic of the events."""
+        return self.reads or self.name
 
     @property
     def reduced(self) -> str:
@@ -159,7 +167,7 @@ class CountedKind(Generic[Event]):
 
     @property
     def topics(self) -> tuple[str, str]:
-        return self.name, self.reduced
+        return self.topic_in, self.reduced
 
     @property
     def storing_agent(self) -> str:

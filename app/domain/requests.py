@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["KEEP", "QueryRule", "as_keys", "key_request", "may_change", "query_rule"]
+__all__ = ["KEEP", "QueryRule", "as_keys", "extension_of", "key_request", "may_change", "path_of", "query_rule"]
 
 _SIGNING = frozenset(
     {
@@ -34,6 +34,8 @@ _SIGNED = re.compile(
     re.IGNORECASE,
 )
 """Begins with a question mark."""
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+_EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
 _QUESTION_MARKS = 4
 """The agent before the request may have some."""
 
@@ -130,3 +132,35 @@ def may_change(data: bytes, rule: QueryRule) -> bool:
             at = data.find(b"?", at + 1)
         return False
     return rule.kind != "keep" and b"?" in data
+
+
+@lru_cache(maxsize=1 << 16)
+def path_of(request: str | None) -> str | None:
+    """The path that a request asks for, as logged: without method, host, query and fragment; None if it names none.
+
+    >>> path_of("GET /a.mp3?x=1"), path_of("http://cdn.example/b%20c.jpg"), path_of("-"), path_of("OPTIONS *")
+    ('/a.mp3', '/b%20c.jpg', None, None)
+    """
+    if request is None:
+        return None
+    method, space, target = request.partition(" ")
+    if not space or not method.isalpha():
+        target = request
+    target = target.split("?", 1)[0].split("#", 1)[0]
+    if not target.startswith("/"):
+        host = _URL.match(target)
+        if host is None:
+            return None
+        target = target[host.end() :] or "/"
+    return target
+
+
+def extension_of(request: str | None) -> str | None:
+    """What stands behind the last dot of the last part of the path, in lower case; None if nothing does.
+
+    >>> extension_of("GET /a/b.JPG?v=1.2"), extension_of("GET /a.b/c"), extension_of("GET /.env"), extension_of("GET /a.")
+    ('jpg', None, None, None)
+    """
+    path = path_of(request)
+    found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
+    return found[1].lower() if found else None

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from app.domain.records import Parsed
+from app.domain.requests import extension_of, path_of
 from app.domain.windows import DAY_S, Rules
 from app.downloads.lists import Lists
 from app.downloads.rules import Asked, Episode, Piece, Window, left_out, listener_of, piece_of, windows_of
@@ -26,7 +27,7 @@ from app.reducing.readers import Processes
 from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.facts import Facts
-from app.reports.hits import PLAIN_NAMES, extension_of, path_of
+from app.reports.hits import PLAIN_NAMES
 from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from app.domain.requests import path_of
 from app.downloads.rules import Episode
 from app.errors import SettingsError
-from app.reports.hits import path_of
 
 __all__ = ["read_episodes"]
 

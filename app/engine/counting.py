@@ -6,6 +6,7 @@ For each partition of a batch: compute aside, send the outputs, append the chang
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from app.domain.counted import CountedKind
@@ -15,7 +16,8 @@ from app.engine.reading import Taken, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REJECTS
-from app.messages.events import encode_counted, read_events
+from app.messages.events import Read, encode_counted, read_events
+from app.messages.forms import place_of
 from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
 from app.steps.ledger import Arrived, Ledger
@@ -32,9 +34,17 @@ _MAX_SHOWN_CHARS = 4096
 class EventCounting:
     """The agent that counts the events of one kind."""
 
-    def __init__(self, app: Any, kind: CountedKind[Any], table: BatchTable) -> None:
+    def __init__(
+        self,
+        app: Any,
+        kind: CountedKind[Any],
+        table: BatchTable,
+        events_of: Callable[[bytes, str], Read[Any]] | None = None,
+    ) -> None:
+        """`events_of` reads a message of another flow, of which the kind counts something; errors name the place that it is given."""
         self._app, self._table, self._outside = app, table, app.outside
-        self._kind, self._source = kind, kind.name
+        self._kind, self._source = kind, kind.topic_in
+        self._events_of = events_of or (lambda value, place: read_events(kind, value))
         settings = app.outside.settings
         self._ledger: Ledger[Any] = Ledger(kind.rules(settings), settings.changelog_batch_bytes)
 
@@ -69,20 +79,22 @@ class EventCounting:
             if step.damages:
                 await put_damage_aside(self._app, self._kind.table, partition, step.damages)
             if step.events or step.sums:
-                await self._send(self._kind.reduced, partition, encode_counted(step.events, step.sums))
+                kept = step.events if self._kind.events_table else ()
+                await self._send(self._kind.reduced, partition, encode_counted(kept, step.sums))
                 crash_point("count_outputs")
             if not await self._table.write(part[-1].event, step.changes):
                 return False
             crash_point("count_written")
-            counts[self._source, "counted"] += len(step.events)
-            counts[self._source, "repeats"] += step.repeats
+            counts[self._kind.name, "counted"] += len(step.events)
+            counts[self._kind.name, "repeats"] += step.repeats
         return True
 
     def _arrived(self, topic: str, part: list[Taken]) -> tuple[list[Arrived[Any]], list[Reject]]:
         messages: list[Arrived[Any]] = []
         rejects: list[Reject] = []
         for message in part:
-            events, bad = read_events(self._kind, message.value)
+            place = place_of(self._source, message.partition, message.offset)
+            events, bad = self._events_of(message.value, place)
             messages.append(Arrived(message.offset, message.timestamp, events))
             if bad:
                 source = f"{topic}/{message.partition}"
@@ -97,7 +109,7 @@ class EventCounting:
 
     async def _send_rejects(self, rejects: list[Reject], partition: int) -> None:
         if rejects:
-            self._outside.counters.events[self._source, "bad"] += len(rejects)
+            self._outside.counters.events[self._kind.name, "bad"] += len(rejects)
             await self._send(REJECTS, partition, encode_rejects(rejects))
 
     async def _send(self, topic: str, partition: int, values: list[bytes]) -> None:

@@ -28,6 +28,7 @@ __all__ = [
     "batches",
     "by_partition",
     "or_end",
+    "pass_by",
     "still_ours",
 ]
 
@@ -138,6 +139,16 @@ async def acknowledge(stream: Any, done: Iterable[Taken]) -> None:
     for taken in done:
         if taken.is_last:
             await stream.ack(taken.event)
+
+
+def pass_by(app: Any) -> Agent:
+    """An agent that takes every message, and does nothing with it."""
+
+    async def run(stream: Any) -> None:
+        async for batch in batches(app, stream):
+            await acknowledge(stream, batch)
+
+    return run
 
 
 def by_partition(batch: Iterable[Taken]) -> dict[int, list[Taken]]:

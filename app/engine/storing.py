@@ -76,7 +76,7 @@ class Storing:
 
         def writes(messages: list[Counted[Any]]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
             events, sums = gathered(messages)
-            return ((write_events, events), (write_sums, sums))
+            return ((write_events, events), (write_sums, sums)) if kind.events_table else ((write_sums, sums),)
 
         return self.agent(kind.reduced, partial(decode_counted, kind), writes)
 

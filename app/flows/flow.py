@@ -40,7 +40,7 @@ class Flow(NamedTuple):
 
     name: str
     topics: Mapping[str, str]
-    """Those that this flow brings, in its order -> what each holds. The first is the one that comes in."""
+    """Those that this flow brings, in its order -> what each holds. Of a flow without stages the first is the one that comes in."""
     stages: tuple[Stage, ...]
     keepings: tuple[Keeping, ...]
     page: str
@@ -52,8 +52,8 @@ class Flow(NamedTuple):
 
     @property
     def topic_in(self) -> str:
-        """What people and programs send to."""
-        return next(iter(self.topics))
+        """What the first stage reads: what people and programs send to, or a topic of another flow."""
+        return self.stages[0].reads if self.stages else next(iter(self.topics))
 
     @property
     def topic_out(self) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from app.domain.counted import CountedKind
 from app.flows.deliveries import DELIVERIES, REJECTS
-from app.flows.flow import Flow, Keeping, Stage
+from app.flows.flow import Flow, Keeping, Retention, Stage
+from app.flows.requests import REQUESTS
 from app.flows.spending import SPENDING
 from app.flows.usage import USAGE_FLOW
 from app.flows.votes import VOTES
@@ -17,6 +18,7 @@ __all__ = [
     "DRAINED",
     "FLOWS",
     "KEEPINGS",
+    "LEDGERS",
     "READ_BY_ARCHIVES",
     "READ_BY_FLOW",
     "READ_BY_STORES",
@@ -32,29 +34,31 @@ __all__ = [
 ]
 
 COUNTED: tuple[CountedKind[Any], ...] = (VOTES, SPENDING)
-"""The events that are counted. Each kind has a flow."""
+"""The events that people and programs post. Each kind has a flow."""
+LEDGERS: tuple[CountedKind[Any], ...] = (*COUNTED, REQUESTS)
+"""All that is counted: stores keep sums of each."""
 
 
 def _counted_flow(kind: CountedKind[Any]) -> Flow:
-    return Flow(
-        name=kind.name,
-        topics={
+    topics = {kind.reduced: f"Sums of {kind.many}."}
+    fills: tuple[str, ...] = (kind.reduced,)
+    keeps: dict[str, Retention] = {kind.sums_table: "reduced"}
+    if kind.events_table:
+        topics = {
             kind.name: f"{kind.many.capitalize()}, many a message, spread by what may repeat them.",
             kind.reduced: f"The {kind.many} that count, and their sums.",
-        },
-        stages=(Stage(kind.agent, kind.name, (kind.reduced, REJECTS), kind.table),),
-        keepings=(
-            Keeping(
-                kind.storing_agent,
-                kind.reduced,
-                {kind.events_table: kind.keeps_events, kind.sums_table: "reduced"},
-            ),
-        ),
+        }
+        keeps, fills = {kind.events_table: kind.keeps_events, **keeps}, (kind.reduced, REJECTS)
+    return Flow(
+        name=kind.name,
+        topics=topics,
+        stages=(Stage(kind.agent, kind.topic_in, fills, kind.table),),
+        keepings=(Keeping(kind.storing_agent, kind.reduced, keeps),),
         page=kind.page,
     )
 
 
-FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, COUNTED), USAGE_FLOW)
+FLOWS: tuple[Flow, ...] = (DELIVERIES, *map(_counted_flow, LEDGERS), USAGE_FLOW)
 STAGES: tuple[Stage, ...] = tuple(stage for flow in FLOWS for stage in flow.stages)
 KEEPINGS: tuple[Keeping, ...] = tuple(keeping for flow in FLOWS for keeping in flow.keepings)
 TOPICS: dict[str, str] = {name: holds for flow in FLOWS for name, holds in flow.topics.items()}
@@ -67,7 +71,8 @@ READ_BY_ARCHIVES: tuple[str, ...] = tuple(topic for flow in FLOWS for topic in f
 
 def _drained() -> tuple[tuple[str, ...], ...]:
     flows = [flow for flow in FLOWS if flow.stages]
-    entries = tuple(flow.topic_in for flow in flows)
+    filled = {topic for stage in STAGES for topic in stage.fills}
+    entries = tuple(flow.topic_in for flow in flows if flow.topic_in not in filled)
     outcomes = tuple(flow.topic_out for flow in flows)
     between = (topic for flow in flows for topic in flow.topics if topic not in entries + outcomes)
     return entries, tuple(between), outcomes
@@ -112,6 +117,6 @@ def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
     >>> topics_of_group("weblogs", "weblogs")
     ('weblogs', 'weblogs_tokens', 'votes', 'spend')
     >>> topics_of_group("weblogs-cassandra", "weblogs")
-    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced')
+    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced', 'requests_reduced')
     """
     return READ_BY_FLOW if group == app_id else READ_BY_STORES

@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.columns.blocks import Floats
+from app.domain.requests import extension_of, path_of
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
-from app.reports.hits import duration_of, extension_of, host_of_authority, host_of_referer, mapped, path_of
+from app.reports.hits import duration_of, host_of_authority, host_of_referer, mapped
 
-__all__ = ["Counted", "GroupSums", "Plan", "PlanWork"]
+__all__ = ["BYTES", "Counted", "GroupSums", "Plan", "PlanWork"]
 
-_BYTES = pa.decimal128(38, 0)
+BYTES = pa.decimal128(38, 0)
+"""The type of sums of bytes."""
 _INT64 = (1 << 63) - 1
 _TIMES = {"day": 86400, "hour": 3600}
 """Keys that are numbers of days or hours since 1970 on the local clock."""
@@ -86,11 +88,11 @@ class PlanWork:
         if self.plan.with_bytes:
             sent = table.column("bytes_sent")
             most = pc.max(sent).as_py() or 0
-            columns["sent"] = sent.cast(_BYTES) if most * max(1, table.num_rows) > _INT64 else sent
+            columns["sent"] = sent.cast(BYTES) if most * max(1, table.num_rows) > _INT64 else sent
             measures.append(("sent", "sum"))
         found = pa.table(columns).group_by(list(self.plan.keys), use_threads=False).aggregate(measures)
         made = [_plain(found.column(key)) for key in self.plan.keys]
-        sums = found.column("sent_sum").cast(_BYTES).fill_null(0) if self.plan.with_bytes else _zeros(found.num_rows)
+        sums = found.column("sent_sum").cast(BYTES).fill_null(0) if self.plan.with_bytes else _zeros(found.num_rows)
         return pa.table([*made, found.column("count_all"), sums], names=[*self.plan.keys, "requests", "bytes"])
 
     def _key(self, key: str, table: pa.Table, local_s: Floats) -> Any:
@@ -108,7 +110,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _zeros(count: int) -> pa.Array:
-    return pa.repeat(pa.scalar(Decimal(0), _BYTES), count)
+    return pa.repeat(pa.scalar(Decimal(0), BYTES), count)
 
 
 class GroupSums:

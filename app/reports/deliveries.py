@@ -17,7 +17,7 @@ from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.records import Delivery, HitFlag, Parsed, short_id
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
-from app.errors import InputError
+from app.errors import InputError, SettingsError
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import HitsByKey, Processes, Readers
 from app.reducing.run import deliveries_of
@@ -53,6 +53,11 @@ def deliveries(
     each delivery.
     """
     clock = LogClock()
+    if inputs.kept is not None:
+        if order is not None:
+            raise SettingsError("a store does not tell in which order the hits of a delivery came; read the log")
+        yield from _told(inputs.kept.deliveries(facts), sieve, facts, clock, None)
+        return
     indices = Indices(inputs, facts)
     for path in indices.paths:
         yield from _told(_of_index(path, inputs, judging, facts, clock, order), sieve, facts, clock, order)
@@ -103,9 +108,11 @@ class _HitsAndClock:
         """The hits, what their lines write of time, and how many numbers are too large for a report."""
         clock, reads, reading, beyond = LogClock(), list(self._reader.reads(stretch)), stretch.reading, 0
         for number, read in enumerate(reads):
-            rows, large = without_large_numbers(read if isinstance(read, ReadLines) else read.other)
+            rows = read if isinstance(read, ReadLines) else read.other
+            hits, large = without_large_numbers(rows.hits)
             if large:
                 beyond += large
+                rows = rows._replace(hits=hits)
                 reads[number] = rows if isinstance(read, ReadLines) else read._replace(other=rows)
         for chunk, read in zip(stretch.chunks, reads, strict=True):
             rows = read if isinstance(read, ReadLines) else read.other

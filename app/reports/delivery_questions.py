@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from app.domain.records import Delivery
+from app.domain.requests import path_of
 from app.output.reports.report import Cell, Column, Report
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of, list_version
@@ -15,7 +16,6 @@ from app.reports.deliveries import Judging, deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hit_order import CLASSES, HitOrder, class_of
-from app.reports.hits import path_of
 from app.reports.questions import TIES, Asked, share
 from app.words import VERDICTS, reason_label, reason_text
 

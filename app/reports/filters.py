@@ -12,12 +12,13 @@ import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
 from app.domain.records import Delivery
+from app.domain.requests import extension_of
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
-from app.reports.hits import extension_of, texts_of
+from app.reports.hits import texts_of
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 
-__all__ = ["Filters", "Sieve"]
+__all__ = ["Filters", "Sieve", "is_status"]
 
 _DAY_S = 86400
 
@@ -122,4 +123,13 @@ class Sieve:
 @lru_cache(maxsize=8)
 def _statuses(asked: tuple[str, ...]) -> Bools:
     codes = [str(code) for code in range(1000)]
-    return np.array([any(code == one or code[0] + "xx" == one for one in asked) for code in codes], np.bool_)
+    return np.array([is_status(code, asked) for code in codes], np.bool_)
+
+
+def is_status(code: str, asked: tuple[str, ...]) -> bool:
+    """Whether a status is one of `404`, `4xx` and the like.
+
+    >>> is_status("404", ("4xx",)), is_status("404", ("403", "5xx"))
+    (True, False)
+    """
+    return code in asked or f"{code[0]}xx" in asked

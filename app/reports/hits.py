@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of", "without_large_numbers"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -48,41 +48,7 @@ PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
 _BEYOND = 1 << 63
 _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
-_EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
-
-
-@lru_cache(maxsize=1 << 16)
-def path_of(request: str | None) -> str | None:
-    """The path that a request asks for, as logged: without method, host, query and fragment; None if it names none.
-
-    >>> path_of("GET /a.mp3?x=1"), path_of("http://cdn.example/b%20c.jpg"), path_of("-"), path_of("OPTIONS *")
-    ('/a.mp3', '/b%20c.jpg', None, None)
-    """
-    if request is None:
-        return None
-    method, space, target = request.partition(" ")
-    if not space or not method.isalpha():
-        target = request
-    target = target.split("?", 1)[0].split("#", 1)[0]
-    if not target.startswith("/"):
-        host = _URL.match(target)
-        if host is None:
-            return None
-        target = target[host.end() :] or "/"
-    return target
-
-
-def extension_of(request: str | None) -> str | None:
-    """What stands behind the last dot of the last part of the path, in lower case; None if nothing does.
-
-    >>> extension_of("GET /a/b.JPG?v=1.2"), extension_of("GET /a.b/c"), extension_of("GET /.env"), extension_of("GET /a.")
-    ('jpg', None, None, None)
-    """
-    path = path_of(request)
-    found = _EXTENSION.fullmatch(path.rpartition("/")[2]) if path else None
-    return found[1].lower() if found else None
 
 
 def host_of_referer(referer: str) -> str:
@@ -139,8 +105,8 @@ def hit_table(
     `zones_s` gives the offsets from UTC of the lines at some positions, whose hits have these times.
     """
     if isinstance(read, ReadLines):
-        return _of_rows(read, wanted, zones_s, source)
-    rows, beyond = _of_rows(read.other, wanted, zones_s, source)
+        return rows_table(read.hits, read.positions, wanted, zones_s, source)
+    rows, beyond = rows_table(read.other.hits, read.other.positions, wanted, zones_s, source)
     columns = _of_columns(read, wanted, zones_s, source)
     return (pa.concat_tables([columns, rows]) if rows.num_rows else columns), beyond
 
@@ -206,36 +172,41 @@ def _one_text(text: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text], pa.string()))
 
 
-def without_large_numbers(rows: ReadLines) -> tuple[ReadLines, int]:
-    """The same hits without the numbers that are too large for 64 bits, and how many these are."""
-    count, hits = 0, []
-    for hit in rows.hits:
+def without_large_numbers(hits: Sequence[Sequence[Any]]) -> tuple[Sequence[Sequence[Any]], int]:
+    """Hits that begin with the fields of Parsed, without the numbers that are too large for 64 bits, and how many these are."""
+    count, kept = 0, []
+    for hit in hits:
         numbers = hit[_NUMBERS]
         large = sum(number is not None and number >= _BEYOND for number in numbers)
         if large:
             count += large
-            kept = (None if number is None or number >= _BEYOND else number for number in numbers)
-            hit = (*hit[: _NUMBERS.start], *kept, *hit[_NUMBERS.stop :])
-        hits.append(hit)
-    return (rows._replace(hits=hits) if count else rows), count
+            small = (None if number is None or number >= _BEYOND else number for number in numbers)
+            hit = (*hit[: _NUMBERS.start], *small, *hit[_NUMBERS.stop :])
+        kept.append(hit)
+    return (kept, count) if count else (hits, 0)
 
 
-def _of_rows(
-    rows: ReadLines, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+def rows_table(
+    hits: Sequence[Sequence[Any]],
+    positions: Sequence[int],
+    wanted: Sequence[str],
+    zones_s: Callable[[Ints, Floats], Ints],
+    source: str,
 ) -> tuple[pa.Table, int]:
+    """The same of hits of one source that begin with the fields of Parsed."""
     schema = _schema(wanted)
-    if not rows.hits:
+    if not hits:
         return schema.empty_table(), 0
-    rows, beyond = without_large_numbers(rows)
-    columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*rows.hits, strict=True), strict=True))
+    hits, beyond = without_large_numbers(hits)
+    columns: dict[str, Any] = dict(zip(Parsed._fields, zip(*hits, strict=True), strict=False))
     made = []
     for field in schema:
         if field.name == "source":
-            made.append(_one_text(source, len(rows.hits)))
+            made.append(_one_text(source, len(hits)))
         elif field.name == "zone_s":
-            made.append(pa.array(zones_s(np.array(rows.positions, np.int64), np.array(columns["time"])), pa.int32()))
+            made.append(pa.array(zones_s(np.array(positions, np.int64), np.array(columns["time"])), pa.int32()))
         elif field.name == "position":
-            made.append(pa.array(rows.positions, pa.uint64()))
+            made.append(pa.array(positions, pa.uint64()))
         elif field.name in EXTRAS:
             made.append(_strings([extras.get(field.name) for extras in columns["extras"]]).dictionary_encode())
         elif field.type == TEXT:

@@ -26,6 +26,7 @@ from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
 from app.reports.hits import HITS, PLAIN_NAMES, hit_table, put_together
+from app.reports.kept import Kept
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
@@ -54,6 +55,8 @@ class Inputs(NamedTuple):
     """Takes a file, the bytes consumed of it, and its bytes if they are known."""
     errors: list[str] | None = None
     """Takes one sentence for each input that cannot be read to its end."""
+    kept: Kept | None = None
+    """A store, in place of paths."""
 
 
 class HitPart(NamedTuple):
@@ -124,6 +127,8 @@ class _CountedOfLog:
 
 def count(inputs: Inputs, plan: Plan) -> Counted:
     """The groups of a plan in all inputs. What cannot be read is noted in `facts.errors`; what was good before counts."""
+    if inputs.kept is not None:
+        return inputs.kept.count(plan)
     facts, sums = Facts(), GroupSums(plan)
 
     def take(counted: Counted) -> None:

@@ -17,7 +17,9 @@ from app.checking import remade_deliveries
 from app.checking.reconciliation import Run, check_stores
 from app.checking.report import Difference, Report
 from app.checking.store_digests import Ids
+from app.domain.counted import Sum
 from app.domain.records import Hit
+from app.flows.requests import REQUESTS
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.broker_view import open_view
@@ -135,6 +137,20 @@ def test_with_a_log_and_past_its_retention_what_is_apart_is_named(worlds: list[W
     worlds[1].sql("DELETE FROM deliveries WHERE delivery_no = 2")
     kinds = {(each.record, each.kind) for each in checked(worlds)[0]}
     assert ("hit", "apart") in kinds and ("delivery", "apart") in kinds
+
+
+@pytest.mark.parametrize("log", [True, False])
+def test_sums_of_requests_that_differ_between_stores_are_named(worlds: list[World], log: bool) -> None:
+    with worlds[0].log() as topics:
+        topics.create_topic(REQUESTS.reduced, 2)
+    sums = [Sum("hour", "", 3600, 0, 0, requests, 10 * requests, 0) for requests in (1, 2)]
+    for world in worlds:
+        assert world.with_store(lambda store: store.ledgers.write_sums(REQUESTS, sums[:1])) == []
+    assert checked(worlds, log=log)[0] == []
+    worlds[1].with_store(lambda store: store.ledgers.write_sums(REQUESTS, sums[1:]))
+    assert [(each.store, each.record, each.kind) for each in checked(worlds, log=log)[0]] == [
+        ("other", "request sum", "apart")
+    ]
 
 
 @pytest.mark.parametrize("log", [True, False])

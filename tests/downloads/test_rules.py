@@ -9,10 +9,10 @@ import pytest
 
 from app.cli.report import downloads as downloads_command
 from app.domain.records import HitFlag, Parsed
+from app.domain.requests import extension_of, path_of
 from app.downloads.lists import Lists, listener_address, open_lists
 from app.downloads.rules import RULES, WINDOWS, Asked, Episode, left_out, needed_bytes, piece_of, windows_of
 from app.errors import SettingsError
-from app.reports.hits import extension_of, path_of
 
 DAY, HOUR = 86400.0, 3600.0
 MINUTE_BYTES = 960_000

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,7 @@ from app.output.reports.writing import ENDINGS, check_report_ending, write_repor
 from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.settings import settings
 from app.sources.identity.sizes import with_learned
+from app.stores import STORES
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
@@ -97,6 +98,11 @@ _PROCESSES = (
     click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
 )  # fmt: skip
 
+_STORES = (
+    click.option("--store", type=click.Choice(list(STORES)), help="Read what the worker has put into this store, in place of files; days and hours are those of UTC."),
+    click.option("--counted", is_flag=True, help="With --store: take the sums that a worker with WEBLOGS_COUNT_REQUESTS keeps, not each hit."),
+)  # fmt: skip
+
 
 _JUDGING = (
     click.option("--sizes", type=click.Path(path_type=Path), help="True sizes: request, tab, bytes a line.  [default: WEBLOGS_SIZES]"),
@@ -118,8 +124,8 @@ def output_options(function: Command) -> Command:
     return function
 
 
-def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The inputs and how they are read; the function takes `inputs` and `quiet` in their place."""
+def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[..., Any]:
+    """The inputs and how they are read; the function takes `inputs` and `quiet` in their place. `stores`: one may stand for files."""
 
     @wraps(function)
     def command(
@@ -129,24 +135,39 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
         server_config: str | None,
         bytes_kind: str | None,
         processes: int | None,
+        store: str | None = None,
+        counted: bool = False,
         **others: Any,
     ) -> Any:
         from app.reports.reading import Inputs
 
+        if bool(files) == bool(store):
+            raise click.UsageError(
+                f"Name {'a FILE or --store, not both' if files else 'a FILE' + ', or --store' * stores}."
+            )
+        if counted and not store:
+            raise click.UsageError("--counted asks a store: name it with --store")
         with failing_in_words():
             configured = settings()
             read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
-        return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
+        if not store:
+            return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
+        from app.reports.kept import kept_in
 
-    for option in reversed(_PROCESSES):
+        with failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
+            return function(inputs=Inputs((), read, kept=kept), **others)
+
+    for option in reversed((*_PROCESSES, *(_STORES if stores else ()))):
         command = option(command)
-    return click.argument("files", nargs=-1, required=True, metavar="FILE…")(log_format_options(command))
+    return click.argument("files", nargs=-1, required=not stores, metavar="[FILE…]" if stores else "FILE…")(
+        log_format_options(command)
+    )
 
 
 def report_command(function: Callable[..., Report]) -> Callable[..., None]:
     """A function from what is asked to a report as a command that prints or writes it, with the options of all reports."""
 
-    @log_options
+    @partial(log_options, stores=True)
     @wraps(function)
     def command(
         inputs: Any,
@@ -169,7 +190,8 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
 
         if first_day and last_day and last_day < first_day:
             raise click.UsageError(f"--to {last_day} is before --from {first_day}")
-        filters = Filters(statuses or (), extensions or (), countries or (), no_bots, first_day, last_day, tz, geoip)
+        zone = tz or "UTC" * (inputs.kept is not None)
+        filters = Filters(statuses or (), extensions or (), countries or (), no_bots, first_day, last_day, zone, geoip)
         with failing_in_words():
             Sieve(filters)
         errors: list[str] = []
@@ -202,6 +224,10 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
 
         if asked.filters.statuses:
             raise SettingsError("--status counts hits; this report counts deliveries: leave it out")
+        if asked.inputs.kept is not None and (sizes or learn_sizes or window):
+            raise SettingsError(
+                "a store's deliveries are judged already: leave --sizes, --learn-sizes and --window out"
+            )
         configured = settings()
         size_of = size_function(sizes, configured)
         rules = configured.rules._replace(window=window or configured.window)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from app.domain.counted import CountedKind, Sum
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 from app.stores.cassandra.rows import COLUMN_BYTES, Row
 from app.stores.cassandra.values import bigint, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
@@ -137,8 +137,9 @@ def ranking_table(kind: CountedKind[Any]) -> LedgerTable:
 def ledger_tables() -> tuple[LedgerTable, ...]:
     """All of them, names and floors among them."""
     found: list[LedgerTable] = []
-    for kind in COUNTED:
-        found += [events_table(kind), *sums_tables(kind).values()]
+    for kind in LEDGERS:
+        found += [events_table(kind)] if kind.events_table else []
+        found += sums_tables(kind).values()
         if kind.ranking_table:
             found.append(ranking_table(kind))
     floors = {"sum_id": "blob", "floor": "bigint"}

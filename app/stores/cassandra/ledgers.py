@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from app.domain.counted import CountedKind, Sum, added
 from app.errors import StoreError, UnreadableRecord
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.ledger_mending import CassandraLedgerMender, Place
@@ -75,7 +75,7 @@ def statements(keyspace: str, read_only: bool) -> dict[str, str]:
             reads[f"one {table.name}"] = f"SELECT {table.names} FROM {of} WHERE {where}"
             reads[f"stamp {table.name}"] = f"SELECT WRITETIME({table.stamped}) FROM {of} WHERE {where}"
             writes[f"delete {table.name}"] = f"DELETE FROM {of} USING TIMESTAMP ? WHERE {where}"
-    for kind in COUNTED:
+    for kind in LEDGERS:
         for resolution, table in sums_tables(kind).items():
             within = " AND ".join(f"{name} = ?" for name in table.partition)
             start = "window_start" if resolution else "start"

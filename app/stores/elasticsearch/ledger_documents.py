@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from app.errors import StoreError
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 from app.stores.elasticsearch.connection import Connection
 
 __all__ = ["mappings", "remove_copies", "within"]
@@ -25,8 +25,9 @@ _SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "par
 def mappings() -> dict[str, dict[str, Any]]:
     """Index, without prefix -> its fields."""
     found: dict[str, dict[str, Any]] = {}
-    for kind in COUNTED:
-        found[kind.events_table] = {field.name: {"type": _TYPES[field.kind]} for field in kind.fields} | _WHEN
+    for kind in LEDGERS:
+        if kind.events_table:
+            found[kind.events_table] = {field.name: {"type": _TYPES[field.kind]} for field in kind.fields} | _WHEN
         found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
     return found | {"names": {name: {"type": "keyword"} for name in ("kind", "id", "name")}}
 

@@ -12,7 +12,7 @@ import msgspec
 
 from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError, StoreRefused
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
@@ -303,8 +303,9 @@ class ElasticsearchLedgers:
             "short": now - SHORT_DAYS * _DAY_S,
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
-        for kind in COUNTED:
-            gone[kind.keeps_events] += await self._delete(kind.events_table, [], before[kind.keeps_events])
+        for kind in LEDGERS:
+            if kind.events_table:
+                gone[kind.keeps_events] += await self._delete(kind.events_table, [], before[kind.keeps_events])
             for keeps in ("short", "reduced"):
                 named = {"terms": {"resolution": [each.name for each in kind.resolutions if each.keeps == keeps]}}
                 gone[keeps] += await self._delete(kind.sums_table, [named], before[keeps])

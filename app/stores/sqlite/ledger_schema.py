@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.domain.counted import CountedKind
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 
 __all__ = ["SUM_COLUMNS", "SUM_KEY", "number_column", "statements", "sum_key"]
 
@@ -30,16 +30,17 @@ def sum_key(kind: CountedKind[Any]) -> str:
 def statements() -> dict[str, str]:
     """Name of a table or index -> the statement that makes it if it is missing."""
     found: dict[str, str] = {}
-    for kind in COUNTED:
+    for kind in LEDGERS:
         events, sums = kind.events_table, kind.sums_table
         columns = ", ".join(
             f"{field.name}{_TYPES[field.kind]}{'' if field.optional else ' NOT NULL'}" for field in kind.fields
         )
-        found[events] = (
-            f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {columns}, "
-            f"ingested INTEGER NOT NULL, UNIQUE ({', '.join(kind.id_fields)}))"
-        )
-        found[f"{events}_by_ingest"] = f"CREATE INDEX IF NOT EXISTS {events}_by_ingest ON {events} (ingested)"
+        if events:
+            found[events] = (
+                f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {columns}, "
+                f"ingested INTEGER NOT NULL, UNIQUE ({', '.join(kind.id_fields)}))"
+            )
+            found[f"{events}_by_ingest"] = f"CREATE INDEX IF NOT EXISTS {events}_by_ingest ON {events} (ingested)"
         found[sums] = (
             f"CREATE TABLE IF NOT EXISTS {sums} (resolution NOT NULL, start INTEGER NOT NULL, grp NOT NULL, "
             "partition INTEGER NOT NULL, share INTEGER NOT NULL, events INTEGER NOT NULL, amount NOT NULL, "

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, Sum
 from app.errors import StoreError
-from app.flows.registry import COUNTED
+from app.flows.registry import LEDGERS
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 from app.stores.sqlite.bulk import Insert
@@ -197,9 +197,9 @@ class SqliteLedgers:
     # -- retention
 
     async def drop(self) -> None:
-        for kind in COUNTED:
+        for kind in LEDGERS:
             for table, key in ((kind.events_table, "rowid"), (kind.sums_table, sum_key(kind))):
-                while await self._write(_delete, table, key, "1"):
+                while table and await self._write(_delete, table, key, "1"):
                     pass
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
@@ -209,10 +209,10 @@ class SqliteLedgers:
             "short": int(now - SHORT_DAYS * _DAY_S),
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
-        for kind in COUNTED:
-            old: list[tuple[str, str, str, str]] = [
-                (kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}")
-            ]
+        for kind in LEDGERS:
+            old: list[tuple[str, str, str, str]] = []
+            if kind.events_table:
+                old.append((kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}"))
             for keeps in ("reduced", "short"):
                 named = ", ".join(f"'{each.name}'" for each in kind.resolutions if each.keeps == keeps)
                 condition = f"resolution IN ({named}) AND ingested < {before[keeps]}"

@@ -1,4 +1,4 @@
-"""The results of votes and spending that the worker keeps ready: made from the store, cached, refreshed by the clock."""
+"""The results of votes, spending and requests that the worker keeps ready: made from the store, cached, refreshed by the clock."""
 
 from __future__ import annotations
 
@@ -62,6 +62,7 @@ class Results:
         """topic -> this many accepted events are in the store for sure"""
         self._votes = Cached("votes", self._make_votes, self._times, shared)
         self._others: OrderedDict[str, Cached] = OrderedDict()
+        self._reports = asyncio.Semaphore(2)
 
     @property
     def max_age_s(self) -> float:
@@ -100,6 +101,15 @@ class Results:
         cached = self._other(f"top:{limit}", lambda: self._make_top(limit))
         renew = await self.settle(SPENDING) or force
         return await cached.get(newer_than=time.time() if renew else None)
+
+    async def report(self, name: str, make: Callable[[], Awaitable[Any]]) -> Entry:
+        """A report that `make` makes; two are made at a time. Raises what it raises, TimeoutError too."""
+
+        async def made() -> Any:
+            async with asyncio.timeout(4 * _READ_S), self._reports:
+                return await make()
+
+        return await self._other(f"report:{name}", made).get()
 
     def _other(self, name: str, make: Callable[[], Awaitable[Any]]) -> Cached:
         cached = self._others.get(name)

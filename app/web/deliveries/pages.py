@@ -146,6 +146,7 @@ async def answer_dashboard(request: web.Request) -> web.Response:
         problems=problems,
         warning=open_warning(parts.settings),
         may_log_out=bool(parts.settings.web_token),
+        counts_requests=parts.settings.count_requests,
         stored=stored,
         stack=stack_parts(stored.counts.deliveries) if stored else [],
         hints=hints(stored.counts.reasons) if stored else [],

@@ -9,6 +9,8 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.fields import KEY
+from app.web.counted.reports import BY, REPORTS
+from app.web.counted.reports import MAX_TOP as MOST_ROWS
 from app.web.counted.spending import DEFAULT_TOP, MAX_LISTED, MAX_TOP
 from app.web.deliveries.api import DEFAULT_LIMIT, MAX_LIMIT
 from app.web.service.access import PUBLIC, READS
@@ -269,6 +271,34 @@ def _delivery_paths() -> Json:
     }
 
 
+def _report_paths() -> Json:
+    day, number = {"type": "string", "format": "date"}, {"type": "integer", "minimum": 1, "maximum": MOST_ROWS}
+    common = [
+        _query("from", day, "From this day on, UTC."),
+        _query("to", day, "Up to this day, the day included."),
+        _query("top", number, "Number of rows; of hours and days without it all, in the order of time."),
+    ]
+    more = {
+        "ext": _query("ext", TEXT, "Extensions only, as in jpeg,jpg."),
+        "early_stopping": _query("early_stopping", number, "Look at so many hosts with most requests."),
+    }
+    return {
+        f"/reports/{name}": {
+            "get": _get(
+                question.title,
+                _ref("Report"),
+                [
+                    *common,
+                    *(more[one] for one in question.takes if one in more),
+                    *([_query("by", {"enum": list(BY[name])}, "What is counted by.")] if name in BY else []),
+                ],
+                (400, 404, 503),
+            )
+        }
+        for name, question in REPORTS.items()
+    }
+
+
 def _found_elsewhere(page: Json) -> Json:
     page["responses"]["303"] = {"description": _SAYS[303]}
     return page
@@ -332,13 +362,20 @@ def _guarded(path: str, method: str, operation: Json) -> Json:
 @cache
 def document() -> Json:
     """The whole description."""
-    paths = {**_delivery_paths(), **_vote_paths(), **_spend_paths(), **_login_paths(), **_other_paths()}
+    paths = {
+        **_delivery_paths(),
+        **_vote_paths(),
+        **_spend_paths(),
+        **_report_paths(),
+        **_login_paths(),
+        **_other_paths(),
+    }
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "weblogs",
             "version": "0.1.0",
-            "description": "Log lines, votes and spending: what goes in, and what comes out. docs/reference/http.md says it in words.",
+            "description": "Log lines, votes, spending and reports: what goes in, and what comes out. docs/reference/http.md says it in words.",
         },
         "paths": {
             path: {method: _guarded(path, method, operation) for method, operation in methods.items()}

@@ -156,6 +156,18 @@ _DELIVERY = record_schema(
     },
     {"contains": {"type": "boolean", "description": "Whether it holds the bytes lo to hi, if they were asked for."}},
 )
+_CELL: Json = {"type": ["string", "number", "null"]}
+_REPORT = object_of(
+    {
+        "report": TEXT,
+        "title": TEXT,
+        "head": list_of(object_of({"name": TEXT, "value": _CELL, "part": {"type": "boolean"}})),
+        "totals": {"type": "object", "additionalProperties": _CELL},
+        "definitions": list_of(TEXT),
+        "columns": list_of(object_of({"name": TEXT, "kind": TEXT})),
+        "rows": list_of({"type": "object", "additionalProperties": _CELL}),
+    }
+)
 SCHEMAS: Json = {
     "Delivery": _DELIVERY,
     "Hit": record_schema(HIT),
@@ -166,6 +178,7 @@ SCHEMAS: Json = {
     "Named": _NAMED,
     "Result": _RESULT,
     "Distribution": _DISTRIBUTION,
+    "Report": _REPORT,
 }
 _JUDGED = {"verdict": TEXT, "reason": or_null(TEXT), "evidence": TEXT, "deliveries": COUNT}
 _BY_NAME: Json = {"type": "object", "additionalProperties": COUNT}

@@ -19,6 +19,7 @@ from app.stores.contract import Store
 from app.web.counted.candidates import answer_candidates, answer_put_candidates, answer_put_users, answer_users
 from app.web.counted.event_intake import Events
 from app.web.counted.names import Names
+from app.web.counted.reports import REPORTS, answer_report
 from app.web.counted.results import Results
 from app.web.counted.spending import (
     answer_buckets,
@@ -115,6 +116,9 @@ def make_web_app(
     app.router.add_post("/logout", answer_logout)
     add_votes(app.router)
     add_spending(app.router)
+    for question in REPORTS:
+        for end in ("", "/"):
+            app.router.add_get(f"/reports/{question}{end}", answer_report)
     return app
 
 

@@ -1,0 +1,241 @@
+"""What a store keeps, for a report: raw hits and deliveries one by one, or the sums of requests that the worker counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.columns.blocks import Floats, Ints
+from app.domain.counted import Sum
+from app.domain.records import REASONS, Delivery
+from app.domain.requests import extension_of
+from app.domain.totals import Totals
+from app.domain.windows import Rules
+from app.errors import SettingsError
+from app.flows.requests import NONE, REQUESTS
+from app.reports.counting import BYTES, Counted, GroupSums, Plan, PlanWork
+from app.reports.countries import Countries
+from app.reports.facts import Facts
+from app.reports.filters import Filters, is_status
+from app.reports.hits import HITS, rows_table
+from app.reports.zones import day_number
+from app.settings import Settings
+from app.stores import open_store
+from app.stores.contract import Store
+
+__all__ = ["Kept", "KeptHits", "KeptSums", "kept_in"]
+
+Call = Callable[[Coroutine[Any, Any, Any]], Any]
+"""Runs a coroutine where the store is, and gives what it returns."""
+Record = TypeVar("Record")
+_SLICE = 20_000
+_DAY_S, _HOUR_S = 86400, 3600
+_MAY = "ask the store's hits without --counted, or the log"
+
+
+class Kept:
+    """One store. Its methods block, and are called from outside of the store's event loop. They raise StoreError and SettingsError."""
+
+    def __init__(self, call: Call, store: Store, settings: Settings) -> None:
+        self._call, self._store, self._settings = call, store, settings
+
+    @property
+    def rules(self) -> Rules:
+        """By which the flow cuts hits into deliveries."""
+        return self._settings.rules
+
+    def count(self, plan: Plan) -> Counted:
+        """The groups of a plan. Raises SettingsError for what is not kept."""
+        raise NotImplementedError
+
+    def deliveries(self, facts: Facts) -> Iterator[Delivery]:
+        """All visible deliveries, as the flow has judged them; what was read is added to `facts`."""
+        totals = self._totals()
+        facts.add(self._facts(totals.hits, totals.rejects, self._settings.retention_days[1], "deliveries"))
+        for some in self._slices(self._store.reads.all_deliveries()):
+            yield from some
+
+    def _totals(self) -> Totals:
+        totals: Totals = self._call(self._store.reads.counts())
+        return totals
+
+    def _facts(self, hits: int, rejects: Any, days: float, what: str) -> Facts:
+        of_lines = Counter({reason: rejects[reason] for reason in REASONS if rejects.get(reason)})
+        return Facts(
+            lines=hits + of_lines.total(),
+            hits=hits,
+            rejects=of_lines,
+            notes=[f"the store keeps {what} for {days:g} days after they came in; head lines are not kept"],
+            inputs=[f"the store {self._store.name}"],
+        )
+
+    def _slices(self, records: AsyncIterator[Record]) -> Iterator[list[Record]]:
+        async def some() -> list[Record]:
+            found: list[Record] = []
+            async for record in records:
+                found.append(record)
+                if len(found) == _SLICE:
+                    break
+            return found
+
+        while found := self._call(some()):
+            yield found
+
+
+class KeptHits(Kept):
+    """The raw hits of a store: they answer every question, and each is read."""
+
+    def count(self, plan: Plan) -> Counted:
+        if self._settings.store_raw != "all":
+            raise SettingsError(
+                f"WEBLOGS_STORE_RAW={self._settings.store_raw}: the store keeps no hits; read the log, or ask with --counted"
+            )
+        sums, work, found, read = GroupSums(plan), PlanWork(plan), Facts(), 0
+        sums.add(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()).groups)
+        for hits in self._slices(self._store.reads.all_hits()):
+            table, beyond = rows_table(hits, [hit.position for hit in hits], plan.columns, _utc, "")
+            counted = work.count(table)
+            sums.add(counted.groups)
+            found.add(counted.facts)
+            found.beyond += beyond
+            read += len(hits)
+        facts = self._facts(read, self._totals().rejects, self._settings.retention_days[0], "hits")
+        facts.add(found)
+        return Counted(sums.table(), facts)
+
+
+def _utc(positions: Ints, times: Floats) -> Ints:
+    return np.zeros(len(positions), np.int64)
+
+
+class _Base(NamedTuple):
+    """One resolution of the sums: what of a hit its groups tell."""
+
+    resolution: str
+    column: str
+    """The field that the group is; empty: none."""
+    tells: frozenset[str]
+    """Keys of a plan."""
+
+
+_BASES = (
+    _Base("hour", "", frozenset({"hour", "day"})),
+    _Base("status", "status", frozenset({"day", "status"})),
+    _Base("method", "method", frozenset({"day", "method"})),
+    _Base("host", "ip_address", frozenset({"day", "ip_address"})),
+    _Base("path", "path", frozenset({"day", "path", "extension"})),
+)
+
+
+class KeptSums(Kept):
+    """The sums of requests: as many as there are hosts and paths a day, however many hits."""
+
+    def count(self, plan: Plan) -> Counted:
+        if not self._settings.count_requests:
+            raise SettingsError("requests are not counted: start the worker with WEBLOGS_COUNT_REQUESTS=true")
+        filters, base = plan.filters, _base_for(plan)
+        hours, groups = self._sums(base, filters)
+        table = _table(base, groups, plan)
+        sums = GroupSums(plan)
+        sums.add(table.select([*plan.keys, "requests", "bytes"]))
+        total = sum(requests for requests, _ in hours.values())
+        facts = self._facts(total, self._totals().rejects, self._settings.retention_days[1], "sums")
+        facts.counted = pc.sum(table.column("requests")).as_py() or 0
+        days = [start for _, start in hours if _is_asked(filters, start)]
+        if days and not (filters.statuses or filters.extensions or filters.countries):
+            facts.span((float(min(days)), 0), (float(max(days)), 0))
+            facts.notes.append("the period is told in whole hours")
+        return Counted(sums.table(), facts)
+
+    def _sums(self, base: _Base, filters: Filters) -> tuple[_Groups, _Groups]:
+        """Of all hours, and of the base on the days that are asked for."""
+        hours: _Groups = {}
+        groups: _Groups = {}
+        for some in self._slices(self._store.ledgers.all_sums(REQUESTS)):
+            for each in some:
+                if each.resolution == "hour":
+                    _add(hours, each)
+                if each.resolution == base.resolution and _is_asked(filters, each.start):
+                    _add(groups, each)
+        return hours, groups
+
+
+_Groups = dict[tuple[str, int], tuple[int, int]]
+"""(group, start) -> (requests, bytes)"""
+
+
+def _add(groups: _Groups, each: Sum) -> None:
+    requests, sent = groups.get((each.group, each.start), (0, 0))
+    groups[each.group, each.start] = (requests + each.events, sent + each.amount)
+
+
+def _is_asked(filters: Filters, start: int) -> bool:
+    first, last = filters.first_day, filters.last_day
+    day = start // _DAY_S
+    return (first is None or day >= day_number(first)) and (last is None or day <= day_number(last))
+
+
+def _base_for(plan: Plan) -> _Base:
+    filters = plan.filters
+    if filters.zone not in ("", "UTC"):
+        raise SettingsError(f"--tz {filters.zone}: requests are counted by days and hours of UTC; {_MAY}")
+    if filters.no_bots:
+        raise SettingsError(f"--no-bots: requests are not counted by user agent; {_MAY}")
+    needed = set(plan.keys)
+    needed |= {"status"} if filters.statuses else set()
+    needed |= {"extension"} if filters.extensions else set()
+    needed |= {"ip_address"} if filters.countries else set()
+    base = next((one for one in _BASES if needed <= one.tells), None)
+    if base is None:
+        raise SettingsError(f"requests are not counted by {' together with '.join(sorted(needed))}; {_MAY}")
+    return base
+
+
+def _table(base: _Base, groups: _Groups, plan: Plan) -> pa.Table:
+    """What is asked for of the sums: what the base tells, `requests` and `bytes`."""
+    filters = plan.filters
+    places: Any = Countries(filters.geoip) if filters.countries else None
+    rows = []
+    for (group, start), (requests, sent) in groups.items():
+        value = None if group == NONE else group
+        extension = extension_of(value) if base.column == "path" else None
+        if filters.statuses and not is_status(group, filters.statuses):
+            continue
+        if filters.extensions and extension not in filters.extensions:
+            continue
+        if places is not None and (value is None or places.of(value) not in filters.countries):
+            continue
+        rows.append((value, start // _DAY_S, start // _HOUR_S, extension, requests, Decimal(sent)))
+    values, days, hours, extensions, counts, sizes = zip(*rows, strict=True) if rows else ((),) * 6
+    made: dict[str, Any] = {
+        "day": pa.array(days, pa.int64()),
+        "hour": pa.array(hours, pa.int64()),
+        "extension": pa.array(extensions, pa.string()),
+        "requests": pa.array(counts, pa.int64()),
+        "bytes": pa.array(sizes, BYTES),
+    }
+    if base.column == "status":
+        made["status"] = pa.array(list(map(int, values)), pa.int16())
+    elif base.column:
+        made[base.column] = pa.array(values, pa.string())
+    return pa.table(made)
+
+
+@contextmanager
+def kept_in(name: str, settings: Settings, counted: bool) -> Iterator[Kept]:
+    """What the store of this name keeps; of requests their sums if `counted`. Raises SettingsError and StoreError."""
+    with asyncio.Runner() as runner:
+        store = open_store(name, settings, read_only=True)
+        try:
+            runner.run(store.open())
+            yield (KeptSums if counted else KeptHits)(runner.run, store, settings)
+        finally:
+            runner.run(store.close())
