@@ -172,7 +172,7 @@ def _one_text(text: str, count: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int32)), pa.array([text], pa.string()))
 
 
-def without_large_numbers(hits: Sequence[Sequence[Any]]) -> tuple[Sequence[Sequence[Any]], int]:
+def without_large_numbers(hits: Sequence[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], int]:
     """Hits that begin with the fields of Parsed, without the numbers that are too large for 64 bits, and how many these are."""
     count, kept = 0, []
     for hit in hits:
@@ -183,11 +183,11 @@ def without_large_numbers(hits: Sequence[Sequence[Any]]) -> tuple[Sequence[Seque
             small = (None if number is None or number >= _BEYOND else number for number in numbers)
             hit = (*hit[: _NUMBERS.start], *small, *hit[_NUMBERS.stop :])
         kept.append(hit)
-    return (kept, count) if count else (hits, 0)
+    return kept, count
 
 
 def rows_table(
-    hits: Sequence[Sequence[Any]],
+    hits: Sequence[tuple[Any, ...]],
     positions: Sequence[int],
     wanted: Sequence[str],
     zones_s: Callable[[Ints, Floats], Ints],
