@@ -10,12 +10,22 @@ from typing import NamedTuple
 
 import msgspec
 
-from app.archiving.manifests import FORM, Done, Manifest, Manifests, created_once, put_once, sha256_of, temporary
+from app.archiving.manifests import (
+    FORM,
+    Done,
+    Manifest,
+    Manifests,
+    created_once,
+    put_once,
+    sha256_of,
+    spanned,
+    temporary,
+)
 from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
 from app.archiving.worker import messages_of
 from app.domain.byteranges import Ranges, add, contains, union
 from app.domain.usage.records import USAGE, UsageRecord, is_intact, producer_of
-from app.domain.usage.sequences import ProducerState, Side, judge
+from app.domain.usage.sequences import ALWAYS, Period, ProducerState, Side, judge
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.transports.broker_view import BrokerView
@@ -57,12 +67,13 @@ class UsageReport(NamedTuple):
         return 2 if self.waiting or any(state.is_unknown for state in self.states) else 0
 
 
-def check_usage(places: Places) -> UsageReport:
-    """Raises LogError, OSError, InputError, UnknownForm."""
+def check_usage(places: Places, period: Period = ALWAYS) -> UsageReport:
+    """Records of the period; of files, messages and segments all. Raises LogError, OSError, InputError, UnknownForm."""
     report = UsageReport([], [], [], [])
-    archive, topic, spool = Side(ARCHIVE), Side(TOPIC, is_whole=_is_whole(places)), Side(SPOOL, is_whole=False)
-    coming = {ARCHIVE: Side("on the way"), TOPIC: Side("on the way")}
-    for record in _archived(places.archive, report):
+    archive, spool = Side(ARCHIVE, period=period), Side(SPOOL, is_whole=False, period=period)
+    topic = Side(TOPIC, is_whole=_is_whole(places), period=period)
+    coming = {name: Side("on the way", period=period) for name in (ARCHIVE, TOPIC)}
+    for record in _archived(places.archive, report, archive):
         archive.see(record)
     ends = {each: found[-1].last_offset for each, found in _manifests(places.archive).items() if found}
     for partition, offset, record in _in_topic(places, report):
@@ -115,7 +126,9 @@ def repair_usage(places: Places) -> tuple[int, UsageReport]:
     finally:
         written.unlink(missing_ok=True)
     file = f"repairs/{name}.parquet"
-    done = Done(FORM, file, size, sha256, rows, WRITTEN_BY, USAGE.form, found.producers, [], [], report.lost_files)
+    done = Done(
+        FORM, file, size, sha256, rows, WRITTEN_BY, USAGE.form, found.producers, [], [], found.times, report.lost_files
+    )
     created_once(folder / f"{name}.done.json", msgspec.json.encode(done))
     return rows, check_usage(places)
 
@@ -127,6 +140,7 @@ class _Found:
         self._records, self._wanted = records, wanted
         self._taken: dict[str, Ranges] = {}
         self.producers: dict[str, tuple[int, int]] = {}
+        self.times: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[UsageRecord]:
         for record in self._records:
@@ -137,6 +151,7 @@ class _Found:
             self._taken[name] = add(taken, seq, seq)
             first, last = self.producers.get(name, (seq, seq))
             self.producers[name] = min(first, seq), max(last, seq)
+            self.times = spanned(self.times, record.time)
             yield record
 
 
@@ -150,8 +165,8 @@ def _manifests(folder: Path) -> dict[int, list[Manifest]]:
     return {partition: manifests.of(partition) for partition in manifests.partitions()}
 
 
-def _archived(folder: Path, report: UsageReport) -> Iterator[UsageRecord]:
-    """The records of all files that are as they were written, partitions side by side."""
+def _archived(folder: Path, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
+    """The records of all files that are as they were written and reach into the period, partitions side by side."""
     manifests = Manifests(folder)
     repairs = list(manifests.repairs())
     replaced = {file for done in repairs for file in done.replaces}
@@ -173,8 +188,20 @@ def _archived(folder: Path, report: UsageReport) -> Iterator[UsageRecord]:
             finished.append(done)
         by_partition.append(finished)
     whole = [[done for done in some if _is_as_written(folder, done, report, replaced)] for some in by_partition]
-    reading = [(record for done in some for record in read_archive(folder / done.file)) for some in whole]
+    reading = [
+        (record for done in some if _reaches_into(done, side) for record in read_archive(folder / done.file))
+        for some in whole
+    ]
     return heapq.merge(*reading, key=lambda record: record.time)
+
+
+def _reaches_into(done: Done, side: Side) -> bool:
+    """Of another file the side learns how far its producers were."""
+    if done.times is None or (done.times[1] >= side.period.begin and done.times[0] < side.period.end):
+        return True
+    for producer, (_, last) in done.producers.items():
+        side.pass_over(producer, last, is_later=done.times[0] >= side.period.end)
+    return False
 
 
 def _is_as_written(folder: Path, done: Done, report: UsageReport, replaced: set[str]) -> bool:

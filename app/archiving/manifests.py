@@ -21,9 +21,22 @@ import msgspec
 
 from app.errors import InputError, UnknownForm
 
-__all__ = ["FORM", "Done", "Manifest", "Manifests", "created_once", "day_of", "put_once", "sha256_of", "temporary"]
+__all__ = [
+    "FORM",
+    "Done",
+    "Manifest",
+    "Manifests",
+    "created_once",
+    "day_of",
+    "put_once",
+    "sha256_of",
+    "spanned",
+    "temporary",
+]
 
-FORM = 1
+FORM = 2
+_FORMS = (1, FORM)
+"""Form 1 has no times."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +75,8 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """(producer, number) of records that the archive had already: they are not in the file."""
     unreadable: list[tuple[int, str]]
     """(offset, why) of messages that are none."""
+    times: tuple[float, float] | None = None
+    """Of the earliest and of the latest record, UTC seconds; None if there is none, or in form 1."""
     replaces: list[str] = []
     """Of a repair: files that were gone or altered. What could be found of them is in repairs."""
 
@@ -113,7 +128,7 @@ def _read(path: Path, kind: type[Any]) -> Any:
         form = found["form"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the manifest {path} cannot be read: {error}; restore it from a backup") from error
-    if form != FORM:
+    if form not in _FORMS:
         raise UnknownForm(f"the manifest {path}", form, FORM)
     try:
         return msgspec.convert(found, kind)
@@ -171,3 +186,12 @@ def day_of(time_s: float) -> str:
     '1970-01-01'
     """
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+
+
+def spanned(times: tuple[float, float] | None, time_s: float) -> tuple[float, float]:
+    """From the earliest to the latest, this one among them.
+
+    >>> spanned((2.0, 3.0), 1.0)
+    (1.0, 3.0)
+    """
+    return (time_s, time_s) if times is None else (min(times[0], time_s), max(times[1], time_s))

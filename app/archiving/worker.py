@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, put_once, sha256_of, temporary
+from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, put_once, sha256_of, spanned, temporary
 from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
 from app.domain.usage.records import USAGE, UsageRecord, producer_of
 from app.errors import InputError, LogError
@@ -145,6 +145,7 @@ class Archiver:
                 content.producers,
                 content.repeats,
                 content.unreadable,
+                content.times,
             ),
         )
         crash_point("archive_done")
@@ -164,6 +165,7 @@ class _Content:
         self.producers: dict[str, tuple[int, int]] = {}
         self.repeats: list[tuple[str, int]] = []
         self.unreadable: list[tuple[int, str]] = []
+        self.times: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[UsageRecord]:
         it = self._manifest
@@ -193,6 +195,7 @@ class _Content:
         self._here[producer, seq] = record.sha256
         first, last = self.producers.get(producer, (seq, seq))
         self.producers[producer] = min(first, seq), max(last, seq)
+        self.times = spanned(self.times, record.time)
         return True
 
     def _was_archived(self, producer: str, seq: int, sha256: str) -> bool:

@@ -14,11 +14,13 @@ from app.cli.groups import Listed
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
+    from app.domain.usage.sequences import ProducerState
     from app.settings import Settings
 
 __all__ = ["command"]
 
 _UNREACHABLE, _UNREADABLE = 4, 5
+_LENGTHS_S = {"hour": 3600, "day": 86400}
 
 
 @click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,6 +34,28 @@ def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path, file_okay=False),
         help="Folder of the archive.  [default: usage in WEBLOGS_DATA_DIR]",
     )(function)
+
+
+def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """UTC seconds."""
+    import time
+
+    from app.domain.times import parse_time
+
+    if value is None:
+        return None
+    try:
+        return parse_time(value, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+def _period_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    texts = {"--from": ("begin", "Records made at this time or later:"), "--to": ("end", "Records made before it:")}
+    for option, (name, what) in reversed(texts.items()):
+        said = f"{what} 2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
+        function = click.option(option, name, metavar="TIME", callback=_moment, help=said)(function)
+    return function
 
 
 def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -94,18 +118,39 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
 @command.command("check")
 @_archive_option
 @_spool_option
+@_period_options
+@click.option(
+    "--by",
+    type=click.Choice(tuple(_LENGTHS_S)),
+    help="Show how many records each place holds, by producer and hour or day (UTC).",
+)
 @click.option("--json", "as_json", is_flag=True, help="What is known of each producer as a line of JSON.")
-def check(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
+def check(
+    archive: Path | None,
+    spools: tuple[Path, ...],
+    begin: float | None,
+    end: float | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
     """Name each record that is missing, doubled, late or altered, in the topic, the archive and the spools.
+
+    With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
     way), 4 if the broker is missing, 5 if a manifest cannot be read.
     """
-    from app.archiving.check import check_usage
+    from math import inf
 
+    from app.archiving.check import check_usage
+    from app.domain.usage.sequences import Period
+
+    period = Period(-inf if begin is None else begin, inf if end is None else end)
+    if period.begin >= period.end:
+        raise click.UsageError("--from is not before --to")
     with _ending() as own, _view(own) as view:
-        report = check_usage(_places(own, view, archive, spools))
-        _tell(report, as_json)
+        report = check_usage(_places(own, view, archive, spools), period)
+        _tell(report, as_json, by)
         sys.exit(report.exit_code)
 
 
@@ -185,14 +230,14 @@ def _let_trim(own: Settings, ends: dict[int, int]) -> None:
         log.commit(archive_group(own.flow_id), {(_topic(), partition): end for partition, end in ends.items()})
 
 
-def _tell(report: UsageReport, as_json: bool) -> None:
+def _tell(report: UsageReport, as_json: bool, by: str | None = None) -> None:
     import json
 
-    from app.words import usage_lines, visible
+    from app.words import usage_counts, usage_lines, visible
 
     if as_json:
         for state in report.states:
-            click.echo(json.dumps(state._asdict() | {"held": [each._asdict() for each in state.held]}))
+            click.echo(json.dumps(_json_of(state)))
         click.echo(json.dumps({"problems": report.problems, "waiting": report.waiting, "exit_code": report.exit_code}))
         return
     for line in (*report.problems, *report.waiting):
@@ -200,5 +245,24 @@ def _tell(report: UsageReport, as_json: bool) -> None:
     for state in report.states:
         for line in usage_lines(state):
             click.echo(line)
+    if by is not None:
+        rows = usage_counts(report.states, _LENGTHS_S[by])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            click.echo("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
     words = {0: "no differences", 1: "something differs", 2: "not known yet"}
     click.echo(words[report.exit_code])
+
+
+def _json_of(state: ProducerState) -> dict[str, Any]:
+    """Counts by hour and by day beside one another."""
+    from app.domain.usage.sequences import in_parts
+
+    def with_days(found: Any, name: str) -> dict[str, Any]:
+        return found._asdict() | {
+            name.replace("hour", length): in_parts(getattr(found, name), seconds)
+            for length, seconds in _LENGTHS_S.items()
+        }
+
+    found = with_days(state, "made_by_hour") | {"made": state.made}
+    return found | {"held": [with_days(each, "by_hour") for each in state.held]}

@@ -12,6 +12,7 @@ from app.archiving.manifests import Done, Manifests
 from app.archiving.parquet import read_archive
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
+from app.domain.usage.sequences import ALWAYS, Period
 from app.settings import Settings
 from app.transports.broker_view import BrokerView, open_view
 from app.usage.brokers import EmbeddedUsageBroker
@@ -63,9 +64,9 @@ class World:
     def records(self) -> list[UsageRecord]:
         return [one for done in self.files for one in read_archive(self.archive / done.file)]
 
-    def check(self, *spools: Path) -> UsageReport:
+    def check(self, *spools: Path, period: Period = ALWAYS) -> UsageReport:
         with self.view() as view:
-            return check_usage(Places(view, "usage", self.archive, spools))
+            return check_usage(Places(view, "usage", self.archive, spools), period)
 
     def repair(self, *spools: Path) -> tuple[int, UsageReport]:
         with self.view() as view:
