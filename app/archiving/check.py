@@ -22,6 +22,7 @@ from app.archiving.manifests import (
     temporary,
 )
 from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
+from app.archiving.spools import SpoolPlace, spools_at
 from app.archiving.worker import messages_of
 from app.domain.byteranges import Ranges, add, contains, union
 from app.domain.usage.records import USAGE, UsageRecord, is_intact, producer_of
@@ -29,7 +30,7 @@ from app.domain.usage.sequences import ALWAYS, Period, ProducerState, Side, judg
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.transports.broker_view import BrokerView
-from app.usage.spool import Damage, is_alive, mark_of, owner_of, records_of, sent_of, spools_of
+from app.usage.spool import Damage
 
 __all__ = ["ARCHIVE", "Places", "UsageReport", "check_usage", "repair_usage"]
 
@@ -43,9 +44,11 @@ class Places(NamedTuple):
     """None: there is no broker, or no log yet."""
     topic: str
     archive: Path
-    spools: Sequence[Path]
+    spools: Sequence[SpoolPlace]
     another_view: Callable[[], BrokerView | None] = lambda: None
     """Opens a view more: one reads one partition at a time."""
+    spool_token: str = ""
+    """What producers want to see before they show their spools."""
 
 
 class UsageReport(NamedTuple):
@@ -81,22 +84,20 @@ def check_usage(places: Places, period: Period = ALWAYS) -> UsageReport:
         if offset > ends.get(partition, -1):
             coming[ARCHIVE].see(record)
     marks = {}
-    for folder in _spools(places):
-        alive, sent = is_alive(folder), sent_of(folder)
-        for place, found in records_of(folder):
+    for head, records in spools_at(places.spools, places.spool_token):
+        for place, found in records:
             if isinstance(found, Damage):
-                if not alive or found.why != "cut":  # it is being written
+                if not head.is_alive or found.why != "cut":  # it is being written
                     report.problems.append(f"{found.path} is {found.why} from byte {found.first:,} to {found.last:,}")
                 continue
             spool.see(found)
-            if place > sent:
+            if place > head.sent:
                 coming[ARCHIVE].see(found)
                 coming[TOPIC].see(found)
-        producer, mark = owner_of(folder), mark_of(folder)
-        if producer is None:
-            report.problems.append(f"{folder / 'owner'} cannot be read: whose spool it is, is not known")
-        elif mark is not None and not alive:
-            marks[producer] = mark
+        if head.producer is None:
+            report.problems.append(f"{head.folder}/owner cannot be read: whose spool it is, is not known")
+        elif head.mark is not None and not head.is_alive:
+            marks[head.producer] = head.mark
     sides = [archive, *([topic] if places.view is not None else []), *([spool] if places.spools else [])]
     report.states.extend(judge(sides, marks, coming))
     return report
@@ -234,13 +235,9 @@ def _in_topic(places: Places, report: UsageReport) -> Iterator[tuple[int, int, U
     return heapq.merge(*map(of, sorted(view.bounds(topic))), key=lambda found: found[2].time)
 
 
-def _spools(places: Places) -> list[Path]:
-    return [folder for root in places.spools for folder in spools_of(root)]
-
-
 def _elsewhere(places: Places) -> Iterator[UsageRecord]:
     """From the topic, then from the spools."""
     unread = UsageReport([], [], [], [])
     yield from (record for _, _, record in _in_topic(places, unread))
-    for folder in _spools(places):
-        yield from (found for _, found in records_of(folder) if not isinstance(found, Damage))
+    for _, records in spools_at(places.spools, places.spool_token):
+        yield from (found for _, found in records if not isinstance(found, Damage))

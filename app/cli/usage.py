@@ -58,13 +58,24 @@ def _period_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+class _SpoolPlace(click.Path):
+    """A folder, or an address."""
+
+    name = "folder|url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from app.archiving.spools import is_address
+
+        return value if is_address(value) else super().convert(value, param, ctx)
+
+
 def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--spool",
         "spools",
         multiple=True,
-        type=click.Path(path_type=Path, file_okay=False, exists=True),
-        help="Spool folder of a service; may be given again.",
+        type=_SpoolPlace(file_okay=False, exists=True),
+        help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
     )(function)
 
 
@@ -127,7 +138,7 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
 @click.option("--json", "as_json", is_flag=True, help="What is known of each producer as a line of JSON.")
 def check(
     archive: Path | None,
-    spools: tuple[Path, ...],
+    spools: tuple[str, ...],
     begin: float | None,
     end: float | None,
     by: str | None,
@@ -138,7 +149,7 @@ def check(
     With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker is missing, 5 if a manifest cannot be read.
+    way), 4 if the broker is missing or a producer does not answer, 5 if a manifest cannot be read.
     """
     from math import inf
 
@@ -158,7 +169,7 @@ def check(
 @_archive_option
 @_spool_option
 @click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
-def repair(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
+def repair(archive: Path | None, spools: tuple[str, ...], as_json: bool) -> None:
     """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
 
     Then it checks again: the exit codes are those of `check`.
@@ -209,12 +220,14 @@ def _view(own: Settings) -> Iterator[Any]:
         yield view
 
 
-def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[Path, ...]) -> Places:
+def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, ...]) -> Places:
     from app.archiving.check import Places
     from app.transports.broker_view import open_view
 
     there = view if view is not None and view.bounds(_topic()) else None
-    return Places(there, _topic(), archive or own.data_dir / "usage", spools, lambda: open_view(own))
+    return Places(
+        there, _topic(), archive or own.data_dir / "usage", spools, lambda: open_view(own), own.usage_spool_token
+    )
 
 
 def _let_trim(own: Settings, ends: dict[int, int]) -> None:

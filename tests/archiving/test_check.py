@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from app.archiving.check import Places, check_usage
+from app.cli.usage import command
 from app.domain.usage.sequences import Period
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
@@ -191,9 +193,11 @@ def test_the_producer_topic_and_archive_are_counted_by_hour_and_by_day(tmp_path:
     assert found["held"][0]["missing"] == [[3, 3]] and found["tail"] is None
 
 
-def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused(tmp_path: Path) -> None:
-    run(tmp_path, "check", "--from", "10", "--to", "5", code=2)
-    run(tmp_path, "check", "--from", "yesterday", code=2)
+def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
+    asked = CliRunner().invoke
+    assert asked(command, ["check", "--from", "10", "--to", "5"]).exit_code == 2
+    refused = asked(command, ["check", "--from", "yesterday"])
+    assert refused.exit_code == 2 and "'yesterday' is no time: write ISO 8601 with a zone" in refused.output
 
 
 def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from app.archiving.check import Places, UsageReport, check_usage, repair_usage
 from app.archiving.manifests import Done, Manifests
 from app.archiving.parquet import read_archive
+from app.archiving.spools import SpoolPlace
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
 from app.domain.usage.sequences import ALWAYS, Period
@@ -20,8 +21,9 @@ from app.usage.options import UsageOptions
 from app.usage.sending import packed_record
 from app.words import usage_lines
 
-__all__ = ["NOW", "World", "record"]
+__all__ = ["NOW", "TOKEN", "World", "record"]
 
+TOKEN = "a token of a test"
 NOW = 4_000_000_000.0
 """Later than every message: a file with less than enough is closed."""
 
@@ -64,15 +66,18 @@ class World:
     def records(self) -> list[UsageRecord]:
         return [one for done in self.files for one in read_archive(self.archive / done.file)]
 
-    def check(self, *spools: Path, period: Period = ALWAYS) -> UsageReport:
-        with self.view() as view:
-            return check_usage(Places(view, "usage", self.archive, spools), period)
+    def places(self, view: BrokerView, *spools: SpoolPlace) -> Places:
+        return Places(view, "usage", self.archive, spools, spool_token=TOKEN)
 
-    def repair(self, *spools: Path) -> tuple[int, UsageReport]:
+    def check(self, *spools: SpoolPlace, period: Period = ALWAYS) -> UsageReport:
         with self.view() as view:
-            return repair_usage(Places(view, "usage", self.archive, spools))
+            return check_usage(self.places(view, *spools), period)
 
-    def lines(self, *spools: Path) -> list[str]:
+    def repair(self, *spools: SpoolPlace) -> tuple[int, UsageReport]:
+        with self.view() as view:
+            return repair_usage(self.places(view, *spools))
+
+    def lines(self, *spools: SpoolPlace) -> list[str]:
         report = self.check(*spools)
         told = [line for state in report.states for line in usage_lines(state)]
         return [*report.problems, *report.waiting, *(line.replace("@m/1", "") for line in told)]
