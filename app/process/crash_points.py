@@ -24,6 +24,7 @@ WORKER_POINTS = (
     "acked",  # the reducer: acked, not yet committed
     "slice",  # the reducer: between two slices of one message
     "recovery",  # the table: half of the changelog is read
+    "monitored_sent",  # the selector: records of monitored calls are durable, nothing acked
     "store_written",  # a sink: the store has acknowledged, nothing acked
 )
 COUNT_POINTS = ("count_outputs", "count_written", "count_slice", "count_acked")

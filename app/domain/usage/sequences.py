@@ -13,7 +13,17 @@ from math import inf
 from typing import NamedTuple
 
 from app.domain.byteranges import Ranges, add, contains, covered, intersect, missing, normalise, union
-from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, UsageRecord, is_intact, producer_of, user_key
+from app.domain.usage.records import (
+    DROPPED,
+    HEARTBEAT,
+    START,
+    STOP,
+    UsageRecord,
+    is_for_stores,
+    is_intact,
+    producer_of,
+    user_key,
+)
 
 __all__ = [
     "ALWAYS",
@@ -127,7 +137,7 @@ class _Sequence:
     def learn(self, record: UsageRecord) -> None:
         """What an intact record says of its producer."""
         self.highest = max(self.highest, record.seq)
-        if record.monitored:
+        if is_for_stores(record):
             self.monitored.add(record.seq)
         if record.kind == STOP:
             self.stop = record.seq
