@@ -126,9 +126,20 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
             time.sleep(min(10.0, max(1.0, interval_s / 10)))
 
 
+def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--store",
+        "stores",
+        multiple=True,
+        metavar="NAME",
+        help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
+    )(function)
+
+
 @command.command("check")
 @_archive_option
 @_spool_option
+@_store_option
 @_period_options
 @click.option(
     "--by",
@@ -139,28 +150,29 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
 def check(
     archive: Path | None,
     spools: tuple[str, ...],
+    stores: tuple[str, ...],
     begin: float | None,
     end: float | None,
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Name each record that is missing, doubled, late or altered, in the topic, the archive and the spools.
+    """Name each record that is missing, doubled, late or altered, in the topic, the archive, the spools and the stores.
 
-    With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
+    Stores hold monitored calls alone, and are asked if there are any. With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker is missing or a producer does not answer, 5 if a manifest cannot be read.
+    way), 4 if the broker or a store is missing or a producer does not answer, 5 if a manifest cannot be read.
     """
     from math import inf
 
     from app.archiving.check import check_usage
-    from app.domain.usage.sequences import Period
+    from app.domain.usage.sides import Period
 
     period = Period(-inf if begin is None else begin, inf if end is None else end)
     if period.begin >= period.end:
         raise click.UsageError("--from is not before --to")
     with _ending() as own, _view(own) as view:
-        report = check_usage(_places(own, view, archive, spools), period)
+        report = check_usage(_places(own, view, archive, spools, stores), period)
         _tell(report, as_json, by)
         sys.exit(report.exit_code)
 
@@ -168,16 +180,17 @@ def check(
 @command.command("repair")
 @_archive_option
 @_spool_option
+@_store_option
 @click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
-def repair(archive: Path | None, spools: tuple[str, ...], as_json: bool) -> None:
+def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...], as_json: bool) -> None:
     """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
 
     Then it checks again: the exit codes are those of `check`.
     """
-    from app.archiving.check import repair_usage
+    from app.archiving.repair import repair_usage
 
     with _ending() as own, _view(own) as view:
-        count, report = repair_usage(_places(own, view, archive, spools))
+        count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{count:,} records repaired", err=as_json)
         sys.exit(report.exit_code)
@@ -192,7 +205,7 @@ def _topic() -> str:
 @contextmanager
 def _ending() -> Iterator[Settings]:
     """The settings; errors end the process with a sentence and their code."""
-    from app.errors import InputError, LogError, UnknownForm
+    from app.errors import InputError, LogError, SettingsError, StoreError, UnknownForm
     from app.settings import settings
 
     try:
@@ -200,7 +213,10 @@ def _ending() -> Iterator[Settings]:
     except (InputError, UnknownForm) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_UNREADABLE)
-    except LogError as error:
+    except SettingsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except (LogError, StoreError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_UNREACHABLE)
     except OSError as error:
@@ -220,13 +236,24 @@ def _view(own: Settings) -> Iterator[Any]:
         yield view
 
 
-def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, ...]) -> Places:
+def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...]) -> Places:
+    import time
+    from functools import partial
+
     from app.archiving.check import Places
+    from app.archiving.stored import show_stored
     from app.transports.broker_view import open_view
 
-    there = view if view is not None and view.bounds(_topic()) else None
     return Places(
-        there, _topic(), archive or own.data_dir / "usage", spools, lambda: open_view(own), own.usage_spool_token
+        view if view is not None and view.bounds(_topic()) else None,
+        _topic(),
+        archive or own.data_dir / "usage",
+        spools,
+        lambda: open_view(own),
+        own.usage_spool_token,
+        {name: partial(show_stored, name, own) for name in stores or own.store_names},
+        own.flow_id,
+        time.time() - own.retention_days[0] * 86400.0,
     )
 
 

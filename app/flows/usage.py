@@ -55,6 +55,6 @@ USAGE_FLOW = Flow(
     },
     stages=(Stage("select_monitored", USAGE_TOPIC, (MONITORED_TOPIC, REJECTS)),),
     keepings=(Keeping("store_monitored", MONITORED_TOPIC, {MONITORED.events_table: MONITORED.keeps_events}),),
-    page="/usage",
+    page="/caller",
     archived=(USAGE_TOPIC,),
 )

@@ -10,7 +10,16 @@ import signal
 
 from app.settings import settings
 
-__all__ = ["ARCHIVE_POINTS", "COUNT_POINTS", "POINTS", "REPAIR_POINTS", "REPLAY_POINTS", "WORKER_POINTS", "crash_point"]
+__all__ = [
+    "ARCHIVE_POINTS",
+    "COUNT_POINTS",
+    "POINTS",
+    "REPAIR_POINTS",
+    "REPLAY_POINTS",
+    "USAGE_POINTS",
+    "WORKER_POINTS",
+    "crash_point",
+]
 
 REPLAY_POINTS = (
     "replay_sent",  # the log has acknowledged, the checkpoint is not written
@@ -24,7 +33,6 @@ WORKER_POINTS = (
     "acked",  # the reducer: acked, not yet committed
     "slice",  # the reducer: between two slices of one message
     "recovery",  # the table: half of the changelog is read
-    "monitored_sent",  # the selector: records of monitored calls are durable, nothing acked
     "store_written",  # a sink: the store has acknowledged, nothing acked
 )
 COUNT_POINTS = ("count_outputs", "count_written", "count_slice", "count_acked")
@@ -34,7 +42,9 @@ REPAIR_POINTS = (
 )
 ARCHIVE_POINTS = ("archive_manifest", "archive_file", "archive_done")
 """The archive worker: the manifest is there, the file is, what the file is."""
-POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS
+USAGE_POINTS = ("monitored_sent",)
+"""The agent that selects monitored calls: their records are durable, nothing acked."""
+POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS + USAGE_POINTS
 
 _passes: dict[str, int] = {}
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from app.archiving.check import Places, check_usage
 from app.cli.usage import command
-from app.domain.usage.sequences import Period
+from app.domain.usage.sides import Period
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from tests.archiving.world import World, record
@@ -207,6 +207,35 @@ def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> Non
     (state,) = check_usage(with_no_topic).states
     assert (state.made, state.held[0].records, state.held[0].missing) == (5, 5, ())
     assert check_usage(with_no_topic, Period(3603.0, 3605.0)).states[0].made == 2
+
+
+WATCHED = [record("p", seq, f"u{seq % 3}", monitored=seq % 2 == 0) for seq in range(1, 10)]
+WATCHED.append(record("p", 10, kind="stop"))
+
+
+def test_a_monitored_record_that_is_archived_and_not_in_a_store_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.store([WATCHED[7], WATCHED[1]])
+    assert world.check().exit_code == 2  # the flow has read nothing: they are on the way
+    assert "sqlite: p on the way 4 and 6" in world.lines()
+    world.committed("weblogs", "usage")
+    assert "sqlite: p missing 4 and 6" in world.lines() and world.check().exit_code == 1
+    assert "sqlite: p 2 of 4" in world.lines()
+    world.send_monitored([WATCHED[3]])
+    assert "sqlite: p missing 6" in world.lines() and "sqlite: p on the way 4" in world.lines()
+    world.store([WATCHED[3], WATCHED[5]])
+    assert world.check().exit_code == 0 and "sqlite: p 4 of 4" in world.lines()
+
+
+def test_a_record_that_was_altered_in_a_store_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.committed("weblogs", "usage")
+    world.store([*WATCHED[1:7:2], WATCHED[7]._replace(uri="/altered")])
+    assert "sqlite: p checksum wrong 8" in world.lines() and world.check().exit_code == 1
 
 
 def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from app.archiving.check import Places, UsageReport, check_usage, repair_usage
+from app.archiving.check import Places, UsageReport, check_usage
 from app.archiving.manifests import Done, Manifests
 from app.archiving.parquet import read_archive
+from app.archiving.repair import repair_usage
 from app.archiving.spools import SpoolPlace
+from app.archiving.stored import show_stored
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
-from app.domain.usage.sequences import ALWAYS, Period
+from app.domain.usage.sides import ALWAYS, Period
+from app.flows.usage import MONITORED, MONITORED_TOPIC
+from app.messages.usage import encode_usage
 from app.settings import Settings
+from app.stores import open_store
 from app.transports.broker_view import BrokerView, open_view
+from app.transports.embedded.log import EmbeddedLog
+from app.transports.messages import Message
 from app.usage.brokers import EmbeddedUsageBroker
 from app.usage.options import UsageOptions
 from app.usage.sending import packed_record
@@ -66,8 +75,33 @@ class World:
     def records(self) -> list[UsageRecord]:
         return [one for done in self.files for one in read_archive(self.archive / done.file)]
 
+    def committed(self, group: str, topic: str) -> None:
+        """As if the group had read all of the topic."""
+        with self.view() as view, closing(EmbeddedLog(self.folder / "log.db")) as log:
+            log.register_group(group, [topic])
+            log.commit(group, {(topic, partition): end for partition, (_, end) in view.bounds(topic).items()})
+
+    def send_monitored(self, records: Sequence[UsageRecord]) -> None:
+        """As the flow does."""
+        with closing(EmbeddedLog(self.folder / "log.db")) as log:
+            log.create_topic(MONITORED_TOPIC, 4)
+            log.append([Message(MONITORED_TOPIC, 0, None, value, {}, 1.0) for value in encode_usage(records)])
+
     def places(self, view: BrokerView, *spools: SpoolPlace) -> Places:
-        return Places(view, "usage", self.archive, spools, spool_token=TOKEN)
+        settings = Settings(broker=self.address, data_dir=self.folder)
+        stores = {"sqlite": partial(show_stored, "sqlite", settings)}
+        return Places(view, "usage", self.archive, spools, spool_token=TOKEN, stores=stores, flow="weblogs")
+
+    def store(self, records: Sequence[UsageRecord]) -> None:
+        """Write them into the SQLite store, as its agent does."""
+
+        async def write() -> None:
+            store = open_store("sqlite", Settings(broker=self.address, data_dir=self.folder))
+            await store.open()
+            assert await store.ledgers.write_events(MONITORED, records) == []
+            await store.close()
+
+        asyncio.run(write())
 
     def check(self, *spools: SpoolPlace, period: Period = ALWAYS) -> UsageReport:
         with self.view() as view:

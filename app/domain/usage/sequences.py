@@ -7,221 +7,17 @@ reads them side by side.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from math import inf
 from typing import NamedTuple
 
-from app.domain.byteranges import Ranges, add, contains, covered, intersect, missing, normalise, union
-from app.domain.usage.records import (
-    DROPPED,
-    HEARTBEAT,
-    START,
-    STOP,
-    UsageRecord,
-    is_for_stores,
-    is_intact,
-    producer_of,
-    user_key,
-)
+from app.domain.byteranges import Ranges, contains, covered, intersect, missing, normalise, union
+from app.domain.usage.sides import ALWAYS, Late, Seen, Side
 
-__all__ = [
-    "ALWAYS",
-    "NAMED_AT_MOST",
-    "USERS_AT_MOST",
-    "Held",
-    "Late",
-    "Period",
-    "ProducerState",
-    "Side",
-    "Tail",
-    "in_parts",
-    "judge",
-]
+__all__ = ["Held", "ProducerState", "Tail", "in_parts", "judge"]
 
-USERS_AT_MOST = 100_000
-"""The order of this many users is watched at a time; of others it is said that it is not known."""
-NAMED_AT_MOST = 100
-"""This many late records are named with the record that came before them."""
-_WAITING_AT_MOST = 512
-_HOUR_S = 3600
 _NO_END = 1 << 62
 _NO_RECORD = "what was made was no record"
-
-
-class Period(NamedTuple):
-    """From `begin` to before `end`, UTC seconds."""
-
-    begin: float = -inf
-    end: float = inf
-
-
-ALWAYS = Period()
-
-
-class Late(NamedTuple):
-    """A record came after a later one of the same user."""
-
-    user: str
-    earlier: int
-    """The greatest number that came before it."""
-    seq: int
-
-
-def _hour(time: float) -> int:
-    return int(time // _HOUR_S) * _HOUR_S
-
-
-class _Numbers:
-    """A set of numbers as ranges; the newest wait aside, so that one union serves many."""
-
-    def __init__(self) -> None:
-        self._ranges: Ranges = ()
-        self._waiting: set[int] = set()
-
-    def add(self, number: int) -> bool:
-        """Whether it was not there."""
-        if number in self._waiting or contains(self._ranges, number, number):
-            return False
-        self._waiting.add(number)
-        if len(self._waiting) >= _WAITING_AT_MOST:
-            self._join()
-        return True
-
-    @property
-    def ranges(self) -> Ranges:
-        self._join()
-        return self._ranges
-
-    def _join(self) -> None:
-        self._ranges = union(self._ranges, normalise((number, number) for number in self._waiting))
-        self._waiting.clear()
-
-
-class _Sequence:
-    """What a side has seen of one producer."""
-
-    def __init__(self) -> None:
-        self.held, self.doubled, self.altered, self.late, self.undecided = (_Numbers() for _ in range(5))
-        self.late_named: list[Late] = []
-        self.by_hour: Counter[int] = Counter()
-        self.highest = 0
-        self.stop: int | None = None
-        self.bound: tuple[int, int] | None = None
-        """(seq, records in memory) of the newest record that says so."""
-        self.dropped: dict[str, Ranges] = {}
-        self.spoiled: Ranges = ()
-        """Numbers whose record was none: another stands in its place."""
-        self.forgotten = 0
-        self.monitored = _Numbers()
-        self.before = self.within = 0
-        """The highest numbers that were given before the period, and before its end."""
-        self.is_in, self.goes_on = False, False
-        """Something was made in the period; something was made after it."""
-        self.highest_by_hour: dict[int, int] = {}
-
-    def place(self, time: float, seq: int, period: Period) -> bool:
-        """Whether it was made in the period. A number was given at the time of its record, all lower ones before."""
-        if time >= period.end:
-            self.goes_on = True
-            return False
-        self.within = max(self.within, seq)
-        if time < period.begin:
-            self.before = max(self.before, seq)
-            return False
-        self.is_in = True
-        hour = _hour(time)
-        self.highest_by_hour[hour] = max(self.highest_by_hour.get(hour, 0), seq)
-        return True
-
-    def learn(self, record: UsageRecord) -> None:
-        """What an intact record says of its producer."""
-        self.highest = max(self.highest, record.seq)
-        if is_for_stores(record):
-            self.monitored.add(record.seq)
-        if record.kind == STOP:
-            self.stop = record.seq
-        elif record.kind in (START, HEARTBEAT):
-            if record.memory_records is not None:
-                self.bound = max(self.bound or (0, 0), (record.seq, record.memory_records))
-            self.highest = max(self.highest, record.last_seq or 0)
-        elif record.kind == DROPPED and record.first_seq is None:
-            self.spoiled = add(self.spoiled, record.seq, record.seq)
-        elif record.kind == DROPPED and record.first_seq and record.last_seq and record.first_seq <= record.last_seq:
-            reason = record.detail or ""
-            self.dropped[reason] = add(self.dropped.get(reason, ()), record.first_seq, record.last_seq)
-            self.highest = max(self.highest, record.last_seq)
-
-
-class Side:
-    """What one side holds. Show it each record once for each time that it stands there, those of a user in their order."""
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        is_whole: bool = True,
-        of_monitored: bool = False,
-        users_at_most: int = USERS_AT_MOST,
-        period: Period = ALWAYS,
-    ) -> None:
-        """`is_whole`: it should hold all records. Of another only what it knows counts, not what it lacks.
-
-        `of_monitored`: it should hold all monitored records that any side knows, and no others.
-        """
-        self.name, self.is_whole, self.of_monitored, self.period = name, is_whole, of_monitored, period
-        self._users_at_most = users_at_most
-        self._sequences: dict[str, _Sequence] = {}
-        self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
-
-    @property
-    def producers(self) -> Iterable[str]:
-        return self._sequences.keys()
-
-    def see(self, record: UsageRecord) -> None:
-        """A record whose checksum is wrong proves nothing but that it is altered."""
-        producer = producer_of(record)
-        sequence = self._sequences.setdefault(producer, _Sequence())
-        if not is_intact(record):
-            sequence.altered.add(record.seq)
-            return
-        if not sequence.held.add(record.seq):
-            sequence.doubled.add(record.seq)
-            return
-        if sequence.place(record.time, record.seq, self.period):
-            sequence.by_hour[_hour(record.time)] += 1
-        sequence.learn(record)
-        if record.user_id is not None:
-            self._order(sequence, producer, user_key(record), record.seq)
-
-    def _order(self, sequence: _Sequence, producer: str, user: str, seq: int) -> None:
-        last = self._last.pop((producer, user), None)
-        if last is None and seq < sequence.forgotten:
-            sequence.undecided.add(seq)
-        if last is not None and seq < last:
-            sequence.late.add(seq)
-            if len(sequence.late_named) < NAMED_AT_MOST:
-                sequence.late_named.append(Late(user, last, seq))
-        self._last[producer, user] = max(seq, last or 0)
-        if len(self._last) > self._users_at_most:
-            (whose, _), last = self._last.popitem(last=False)
-            of = self._sequences[whose]
-            of.forgotten = max(of.forgotten, last)
-
-    def pass_over(self, producer: str, last: int, *, is_later: bool) -> None:
-        """Records up to this number, all made before the period or all after it, were not shown."""
-        sequence = self._sequences.setdefault(producer, _Sequence())
-        if is_later:
-            sequence.goes_on = True
-        else:
-            sequence.before, sequence.within = max(sequence.before, last), max(sequence.within, last)
-
-    def numbers(self, producer: str) -> Ranges:
-        """Which intact records of a producer are there."""
-        return self.sequence(producer).held.ranges
-
-    def sequence(self, producer: str) -> _Sequence:
-        return self._sequences.get(producer) or _Sequence()
 
 
 class Held(NamedTuple):
@@ -358,7 +154,7 @@ def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mappi
     )
 
 
-def _held(side: Side, sequence: _Sequence, asked: Ranges, shown: Ranges, given_up: Ranges, coming: Ranges) -> Held:
+def _held(side: Side, sequence: Seen, asked: Ranges, shown: Ranges, given_up: Ranges, coming: Ranges) -> Held:
     """`asked`: what it should hold; `shown`: what it may say anything of."""
     held, altered = sequence.held.ranges, sequence.altered.ranges
     there = union(union(held, altered), given_up)
@@ -377,7 +173,7 @@ def _held(side: Side, sequence: _Sequence, asked: Ranges, shown: Ranges, given_u
     )
 
 
-def _made_by_hour(sequences: Sequence[_Sequence], given: int) -> dict[int, int]:
+def _made_by_hour(sequences: Sequence[Seen], given: int) -> dict[int, int]:
     """`given`: the last number before the first hour."""
     highest: dict[int, int] = {}
     for sequence in sequences:

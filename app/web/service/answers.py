@@ -20,7 +20,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _JSON_PATHS = (
     *("/deliveries", "/weblogs", "/health", "/metrics", "/statistics"),
-    *("/vote", "/votes", "/result", "/voting_distribution", "/candidates", "/users", "/spending", "/openapi.json"),
+    *(
+        "/vote",
+        "/votes",
+        "/result",
+        "/voting_distribution",
+        "/candidates",
+        "/users",
+        "/spending",
+        "/usage",
+        "/openapi.json",
+    ),
 )
 
 _TITLES = {

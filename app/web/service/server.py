@@ -51,6 +51,7 @@ from app.web.service.openapi import answer_openapi
 from app.web.service.parts import PARTS, Parts
 from app.web.service.rendering import load_templates
 from app.web.service.status import Status
+from app.web.usage.calls import answer_caller, answer_calls
 
 _DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
 __all__ = ["SERVER_OPTIONS", "WebService", "make_web_app"]
@@ -112,6 +113,9 @@ def make_web_app(
     app.router.add_post("/logout", answer_logout)
     add_votes(app.router)
     add_spending(app.router)
+    app.router.add_get("/caller", answer_caller)
+    for end in ("", "/"):
+        app.router.add_get("/usage/{user_id:[^/]+}" + end, answer_calls)
     return app
 
 
