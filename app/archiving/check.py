@@ -11,13 +11,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from app.archiving.files import read_file
 from app.archiving.manifests import (
     Done,
     Manifest,
     Manifests,
     sha256_of,
 )
-from app.archiving.parquet import read_archive
 from app.archiving.spools import SpoolPlace, spools_at
 from app.archiving.worker import messages_of
 from app.domain.usage.records import UsageRecord, is_for_stores
@@ -30,7 +30,7 @@ from app.messages.usage import decode_usage
 from app.transports.broker_view import BrokerView
 from app.usage.spool import Damage
 
-__all__ = ["ARCHIVE", "Places", "ShowStored", "UsageReport", "check_usage", "in_topic"]
+__all__ = ["ARCHIVE", "Places", "ShowStored", "UsageReport", "check_usage", "in_topic", "whole_files"]
 
 TOPIC, ARCHIVE, SPOOL = "topic", "archive", "spool"
 
@@ -185,6 +185,22 @@ def _manifests(folder: Path) -> dict[int, list[Manifest]]:
 
 def _archived(folder: Path, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
     """The records of all files that are as they were written and reach into the period, partitions side by side."""
+    whole = [list(files) for files in _whole_files(folder, report)]
+    reading = [
+        (record for done in some if _reaches_into(done, side) for record in read_file(folder / done.file))
+        for some in whole
+    ]
+    return heapq.merge(*reading, key=lambda record: record.time)
+
+
+def whole_files(folder: Path, report: UsageReport) -> Iterator[Done]:
+    """Every finished file that is as it was written; of the others the report is told. Raises OSError, InputError, UnknownForm."""
+    for files in _whole_files(folder, report):
+        yield from files
+
+
+def _whole_files(folder: Path, report: UsageReport) -> Iterator[Iterator[Done]]:
+    """Of the repairs, then of each partition."""
     manifests = Manifests(folder)
     repairs = list(manifests.repairs())
     replaced = {file for done in repairs for file in done.replaces}
@@ -205,12 +221,8 @@ def _archived(folder: Path, report: UsageReport, side: Side) -> Iterator[UsageRe
             report.problems.extend(f"partition {partition}: message {at}: {why}" for at, why in done.unreadable)
             finished.append(done)
         by_partition.append(finished)
-    whole = [[done for done in some if _is_as_written(folder, done, report, replaced)] for some in by_partition]
-    reading = [
-        (record for done in some if _reaches_into(done, side) for record in read_archive(folder / done.file))
-        for some in whole
-    ]
-    return heapq.merge(*reading, key=lambda record: record.time)
+    for some in by_partition:
+        yield (done for done in some if _is_as_written(folder, done, report, replaced))
 
 
 def _reaches_into(done: Done, side: Side) -> bool:

@@ -2,7 +2,7 @@
 
 ARCHIVE/manifests/PARTITION/FIRST_OFFSET.json       which messages the file is made of; created once, by one worker
 ARCHIVE/manifests/PARTITION/FIRST_OFFSET.done.json  its name, size, SHA-256, rows, and who is in it
-ARCHIVE/DAY/usage-PARTITION-FIRST_OFFSET.parquet
+ARCHIVE/DAY/usage-PARTITION-FIRST_OFFSET.csv        or .parquet
 ARCHIVE/repairs/…                                   what `usage repair` has found again, the same way
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from app.archiving.files import FileKind
 from app.errors import InputError, UnknownForm
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "created_once",
     "day_of",
     "put_once",
+    "remove_parts",
     "sha256_of",
     "spanned",
     "temporary",
@@ -36,7 +39,7 @@ __all__ = [
 
 FORM = 2
 _FORMS = (1, FORM)
-"""Form 1 has no times."""
+"""Form 1 has no times, and Parquet alone."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,10 +56,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: str
     """When the manifest was written, by the worker's clock; of all that the archive holds only this does not follow from the log."""
 
+    kind: FileKind = "parquet"
+    """Of the file."""
+
     @property
     def name(self) -> str:
         """Of the file, below the archive."""
-        return f"{self.day}/usage-{self.partition:04}-{self.first_offset:020}.parquet"
+        return f"{self.day}/usage-{self.partition:04}-{self.first_offset:020}.{self.kind}"
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -165,6 +171,18 @@ def put_once(written: Path, path: Path) -> bool:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+
+
+def remove_parts(folder: Path, older_than_s: float) -> int:
+    """Delete what killed processes have left half written, if nobody has written to it for so long; returns how many. Raises OSError."""
+    count = 0
+    end = time.time() - older_than_s
+    for path in folder.rglob(".*.part"):
+        with suppress(FileNotFoundError):  # another worker was faster
+            if path.stat().st_mtime < end:
+                path.unlink()
+                count += 1
+    return count
 
 
 def temporary(path: Path) -> Path:

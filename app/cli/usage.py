@@ -83,10 +83,10 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @_archive_option
 @click.option(
     "--file-bytes",
-    default=100 << 20,
+    default=100_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A file is full with messages of this size, before they are packed.",
+    help="A file is full at this size; a Parquet file with messages of this size, before they are packed.",
 )
 @click.option(
     "--interval",
@@ -98,7 +98,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--once", is_flag=True, help="Archive all that is there, then end.")
 def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
-    """Write the records of the topic usage into Parquet files, until SIGINT or SIGTERM. Several may run at a time.
+    """Write the records of the topic usage into files, CSV or Parquet by WEBLOGS_USAGE_ARCHIVE_FORMAT, until SIGINT or SIGTERM. Several may run at a time.
 
     A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
     manifest cannot be read.
@@ -113,7 +113,7 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
         if view is None or not view.bounds(_topic()):
             click.echo("there is no topic usage yet")
             return
-        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s)
+        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s, own.usage_archive_format)
         archiver = Archiver(view, _topic(), archive or own.data_dir / "usage", rules)
         while True:
             ends = archiver.run_once()
@@ -194,6 +194,44 @@ def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...
         _tell(report, as_json)
         click.echo(f"{count:,} records repaired", err=as_json)
         sys.exit(report.exit_code)
+
+
+@command.command("load")
+@_archive_option
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="FOLDER|STORE",
+    help="Folder of the Parquet dataset, or name of a store: sqlite, elasticsearch or cassandra.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Do not name the files.")
+def load(archive: Path | None, target: str, quiet: bool) -> None:
+    """Put the archive into one Parquet dataset for Spark, Superset or Tableau, or into the table usage_calls of a store.
+
+    May be run again: what is there is not written twice. Exit code 1 if a file was not loaded (it is gone, altered or not finished) or the
+    store refuses a record, 2 for a bad setting, 4 if the store is missing, 5 if a manifest cannot be read.
+    """
+    from app.archiving.loading import load_dataset, load_store
+    from app.stores import STORES
+    from app.words import visible
+
+    def on_file(name: str) -> None:
+        if not quiet:
+            click.echo(name, err=True)
+
+    with _ending() as own:
+        folder = archive or own.data_dir / "usage"
+        if target in STORES:
+            found = load_store(folder, target, own, on_file)
+        else:
+            found = load_dataset(folder, Path(target), on_file)
+    for line in (*found.problems, *found.refused[:20]):
+        click.echo(visible(line))
+    click.echo(f"{found.records:,} records of {found.files:,} files loaded into {target}")
+    if found.left_out:
+        click.echo(f"{found.left_out:,} records of producers themselves, which name no user, were left out")
+    sys.exit(1 if found.problems or found.refused else 0)
 
 
 def _topic() -> str:

@@ -9,7 +9,7 @@ from app.domain.counted import CountedKind, EventKind
 from app.flows.deliveries import DELIVERIES, REJECTS
 from app.flows.flow import Flow, Keeping, Stage
 from app.flows.spending import SPENDING
-from app.flows.usage import MONITORED, USAGE_FLOW
+from app.flows.usage import LOADED, MONITORED, USAGE_FLOW
 from app.flows.votes import VOTES
 
 __all__ = [
@@ -34,7 +34,7 @@ __all__ = [
 
 COUNTED: tuple[CountedKind[Any], ...] = (VOTES, SPENDING)
 """The events that are counted. Each kind has a flow."""
-EVENTS: tuple[EventKind[Any], ...] = (*COUNTED, MONITORED)
+EVENTS: tuple[EventKind[Any], ...] = (*COUNTED, MONITORED, LOADED)
 """The events that stores keep."""
 
 

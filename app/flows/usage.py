@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Literal
 
@@ -11,7 +12,7 @@ from app.domain.usage.records import USAGE, UsageRecord
 from app.flows.deliveries import REJECTS
 from app.flows.flow import Flow, Keeping, Stage
 
-__all__ = ["MONITORED", "MONITORED_TOPIC", "USAGE_FLOW", "USAGE_TOPIC"]
+__all__ = ["LOADED", "MONITORED", "MONITORED_TOPIC", "USAGE_FLOW", "USAGE_TOPIC"]
 
 USAGE_TOPIC, MONITORED_TOPIC = "usage", "usage_monitored"
 
@@ -46,6 +47,9 @@ MONITORED: EventKind[UsageRecord] = EventKind(
     keeps_events="raw",
 )
 """Records of monitored calls, as stores keep them: all fields of a record, read by user and time."""
+
+LOADED = replace(MONITORED, name="usage_archive", events_table="usage_calls", keeps_events="reduced")
+"""Records of all calls, as `usage load` puts archives into a store."""
 
 USAGE_FLOW = Flow(
     name="usage",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.archiving.check import Places, UsageReport, check_usage
+from app.archiving.files import read_file
 from app.archiving.manifests import Done, Manifests
-from app.archiving.parquet import read_archive
 from app.archiving.repair import repair_usage
 from app.archiving.spools import SpoolPlace
 from app.archiving.stored import show_stored
@@ -73,7 +73,7 @@ class World:
         return [done for done in every if done is not None]
 
     def records(self) -> list[UsageRecord]:
-        return [one for done in self.files for one in read_archive(self.archive / done.file)]
+        return [one for done in self.files for one in read_file(self.archive / done.file)]
 
     def committed(self, group: str, topic: str) -> None:
         """As if the group had read all of the topic."""

@@ -29,6 +29,7 @@ __all__ = [
     "fault_of",
     "is_for_stores",
     "is_intact",
+    "is_unicode",
     "producer_of",
     "record_of",
     "sealed",
@@ -179,10 +180,11 @@ def is_for_stores(record: UsageRecord) -> bool:
     >>> is_for_stores(UsageRecord("request", "shop", "m1", "ab", 2, 0.5, 7, "", user_id="u1", monitored=True))
     True
     """
-    return record.monitored and record.user_id is not None and _is_unicode(record)
+    return record.monitored and record.user_id is not None and is_unicode(record)
 
 
-def _is_unicode(record: UsageRecord) -> bool:
+def is_unicode(record: UsageRecord) -> bool:
+    """Whether no text of it has half a surrogate pair."""
     try:
         "".join([value for value in record if isinstance(value, str)]).encode()
     except UnicodeEncodeError:

@@ -19,7 +19,7 @@ from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_of, sum_rows
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.rows import Row
-from app.stores.cassandra.values import bigint, double, int32, varint
+from app.stores.cassandra.values import bigint, boolean, double, int32, varint
 
 __all__ = ["CassandraLedgerMender", "Place"]
 
@@ -204,6 +204,7 @@ _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {
     "int": int32,
     "bigint": bigint,
     "double": double,
+    "boolean": boolean,
     "varint": varint,
 }
 
