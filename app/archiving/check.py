@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, nullcontext, suppress
 from functools import partial
 from math import inf
@@ -53,6 +53,8 @@ class Places(NamedTuple):
     """What producers want to see before they show their spools."""
     stores: Mapping[str, ShowStored] = MappingProxyType({})
     """Name -> what shows the records of monitored calls that it holds. They are asked if there are any."""
+    mend: Callable[[str, Iterable[UsageRecord]], int] = lambda name, records: 0
+    """Makes what a store of this name holds exactly these records; returns how many."""
     flow: str = ""
     """The consumer group of the flow, which sends records of monitored calls to the stores."""
     stored_since: float = -inf

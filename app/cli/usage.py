@@ -185,6 +185,8 @@ def check(
 def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...], as_json: bool) -> None:
     """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
 
+    Stores get back what they are missing of monitored calls.
+
     Then it checks again: the exit codes are those of `check`.
     """
     from app.archiving.repair import repair_usage
@@ -279,7 +281,7 @@ def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, .
     from functools import partial
 
     from app.archiving.check import Places
-    from app.archiving.stored import show_stored
+    from app.archiving.stored import mend_stored, show_stored
     from app.transports.broker_view import open_view
 
     return Places(
@@ -290,6 +292,7 @@ def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, .
         lambda: open_view(own),
         own.usage_spool_token,
         {name: partial(show_stored, name, own) for name in stores or own.store_names},
+        lambda name, records: mend_stored(name, own, records),
         own.flow_id,
         time.time() - own.retention_days[0] * 86400.0,
     )

@@ -238,6 +238,20 @@ def test_a_record_that_was_altered_in_a_store_is_named(tmp_path: Path) -> None:
     assert "sqlite: p checksum wrong 8" in world.lines() and world.check().exit_code == 1
 
 
+def test_a_store_gets_back_what_it_is_missing_and_what_was_altered_in_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.committed("weblogs", "usage")
+    world.store([WATCHED[1], WATCHED[7]._replace(uri="/altered")])
+    before = sorted(world.archive.rglob("*"))
+    count, report = world.repair()
+    assert (count, report.exit_code) == (3, 0) and "sqlite: p 4 of 4" in world.lines()
+    assert [path for path in sorted(world.archive.rglob("*")) if path.is_file()] == [
+        path for path in before if path.is_file()
+    ]
+
+
 def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.archive = tmp_path / "usage"

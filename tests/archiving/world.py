@@ -14,7 +14,7 @@ from app.archiving.files import read_file
 from app.archiving.manifests import Done, Manifests
 from app.archiving.repair import repair_usage
 from app.archiving.spools import SpoolPlace
-from app.archiving.stored import show_stored
+from app.archiving.stored import mend_stored, show_stored
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
 from app.domain.usage.sides import ALWAYS, Period
@@ -75,6 +75,11 @@ class World:
     def records(self) -> list[UsageRecord]:
         return [one for done in self.files for one in read_file(self.archive / done.file)]
 
+    def sent_of(self, spool: Path) -> bool:
+        """Whether the broker has all that the ended processes have spooled."""
+        told = [line for line in self.lines(spool) if line.startswith("topic: ") and " on the way " in line]
+        return not told
+
     def committed(self, group: str, topic: str) -> None:
         """As if the group had read all of the topic."""
         with self.view() as view, closing(EmbeddedLog(self.folder / "log.db")) as log:
@@ -90,7 +95,16 @@ class World:
     def places(self, view: BrokerView, *spools: SpoolPlace) -> Places:
         settings = Settings(broker=self.address, data_dir=self.folder)
         stores = {"sqlite": partial(show_stored, "sqlite", settings)}
-        return Places(view, "usage", self.archive, spools, spool_token=TOKEN, stores=stores, flow="weblogs")
+        return Places(
+            view,
+            "usage",
+            self.archive,
+            spools,
+            spool_token=TOKEN,
+            stores=stores,
+            mend=lambda name, records: mend_stored(name, settings, records),
+            flow="weblogs",
+        )
 
     def store(self, records: Sequence[UsageRecord]) -> None:
         """Write them into the SQLite store, as its agent does."""
