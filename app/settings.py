@@ -100,6 +100,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("Bearer token required to post. If empty, WEBLOGS_WEB_TOKEN is.", secret=True, min_length=16),
     ] = ""
+    usage_archive_format: Annotated[
+        Literal["csv", "parquet"],
+        _says("Form of the files that `usage archive` writes. Files of both may stand in one archive."),
+    ] = "csv"
+    usage_spool_token: Annotated[
+        str,
+        _says(
+            "Bearer token that `usage check` and `usage repair` send to the spools of services.",
+            secret=True,
+            min_length=16,
+        ),
+    ] = ""
     web_open: Annotated[
         bool, _says("Lets the worker listen on other addresses than loopback without WEBLOGS_WEB_TOKEN.")
     ] = False

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from app.domain import byteranges
 from app.domain.records import Delivery
-from app.domain.usage.sequences import ProducerState
+from app.domain.times import iso
+from app.domain.usage.sequences import ProducerState, in_parts
 
 __all__ = [
     "COMPLETE_BY",
@@ -47,6 +48,7 @@ __all__ = [
     "size_text",
     "time_text",
     "unread_notes",
+    "usage_counts",
     "usage_lines",
     "verdict_sentence",
     "visible",
@@ -462,6 +464,19 @@ def numbers_text(ranges: byteranges.Ranges) -> str:
     return " and ".join(part for part in (", ".join(texts[:-1]), *texts[-1:]) if part)
 
 
+def usage_counts(states: Sequence[ProducerState], length_s: int) -> list[list[str]]:
+    """How many records each place holds of what was made in each hour (or day), by producer; the head first. UTC."""
+    sides = [held.side for held in states[0].held] if states else []
+    rows = [["from", "producer", "made", *sides]]
+    for state in states:
+        counts = [in_parts(state.made_by_hour, length_s), *(in_parts(held.by_hour, length_s) for held in state.held)]
+        rows += [
+            [iso(start), visible(state.producer), *(f"{each.get(start, 0):,}" for each in counts)]
+            for start in sorted({start for each in counts for start in each})
+        ]
+    return rows
+
+
 def usage_lines(state: ProducerState) -> list[str]:
     """What is known of one producer: what it dropped, what each side lacks or holds wrongly, the counts, the end."""
     name = visible(state.producer)
@@ -478,7 +493,7 @@ def usage_lines(state: ProducerState) -> list[str]:
             lines.append(f"{held.side}: {name} on the way {numbers_text(held.on_the_way)}")
         if held.undecided:
             lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
-    lines += [f"{held.side}: {name} {held.records:,} of {state.made:,}" for held in state.held]
+    lines += [f"{held.side}: {name} {held.records:,} of {held.of:,}" for held in state.held]
     if state.tail is not None:
         limit = (
             "no bound is known" if state.tail.at_most is None else f"at most {state.tail.at_most:,} beside its spool"

@@ -76,7 +76,7 @@ _USAGE = """\
 ## Usage record
 
 One record of the usage log: see [the usage log](../explanation/usage-log.md). Its fields are those of `app/domain/usage/records.py`. A
-message of the topic `usage` is `[form, [record, …]]`, each record a list of all fields in this order.
+message of the topics `usage` and `usage_monitored` is `[form, [record, …]]`, each record a list of all fields in this order.
 """
 _AFTER_USAGE = """\
 The canonical bytes of a record are the JSON array of all fields but `sha256`, in this order, in ASCII, without blanks. Anybody can

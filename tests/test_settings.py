@@ -22,6 +22,7 @@ SECRETS = {
     "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
     "WEBLOGS_WEB_TOKEN": "t0ken-of-those-who-read",
     "WEBLOGS_WEB_WRITE_TOKEN": "t0ken-of-those-who-post",
+    "WEBLOGS_USAGE_SPOOL_TOKEN": "t0ken-of-those-who-check",
     "WEBLOGS_KAFKA_PASSWORD": "kafka-pass",
     "WEBLOGS_ELASTICSEARCH_PASSWORD": "elastic-pass",
     "WEBLOGS_ELASTICSEARCH_API_KEY": "elastic-key",
@@ -71,7 +72,7 @@ def test_ordinary_words_are_not_masked_by_a_short_secret() -> None:
     assert masked("an apple a day") == "an apple a day"
 
 
-FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "WEB_TOKEN", "WEB_WRITE_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
+FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "WEB_TOKEN", "WEB_WRITE_TOKEN", "USAGE_SPOOL_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
 """Any printable text may be right; what it names is looked at where it is used."""
 BAD = ["garbage garbage !", "\x00", "\x1b[1m", "inf", "-inf", "9" * 20, "9" * 5000]
 
@@ -148,7 +149,9 @@ def test_a_secret_with_a_line_end_is_refused_without_being_shown(row: SettingRow
         assert row.name in str(told.value) and "s3cret" not in str(told.value)
 
 
-@pytest.mark.parametrize("name", ["WEBLOGS_WEB_TOKEN", "WEBLOGS_WEB_WRITE_TOKEN", "WEBLOGS_ADMIN_TOKEN"])
+@pytest.mark.parametrize(
+    "name", ["WEBLOGS_WEB_TOKEN", "WEBLOGS_WEB_WRITE_TOKEN", "WEBLOGS_ADMIN_TOKEN", "WEBLOGS_USAGE_SPOOL_TOKEN"]
+)
 def test_a_token_that_no_client_can_send_is_refused(name: str) -> None:
     for token in (" " * 20, "t0ken-of-those-who-read ", " t0ken-of-those-who-read"):
         with pytest.raises(SettingsError, match=name) as told:

@@ -1,29 +1,42 @@
-"""Whether topic, archive and spools hold the same records, and each file is the one that was written; and putting back what is found elsewhere."""
+"""Whether topic, archive, spools and stores hold the same records, and each file is the one that was written."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
+from functools import partial
+from math import inf
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
-import msgspec
-
-from app.archiving.manifests import FORM, Done, Manifest, Manifests, created_once, put_once, sha256_of, temporary
-from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
+from app.archiving.files import read_file
+from app.archiving.manifests import (
+    Done,
+    Manifest,
+    Manifests,
+    sha256_of,
+)
+from app.archiving.spools import SpoolPlace, spools_at
 from app.archiving.worker import messages_of
-from app.domain.byteranges import Ranges, add, contains, union
-from app.domain.usage.records import USAGE, UsageRecord, is_intact, producer_of
-from app.domain.usage.sequences import ProducerState, Side, judge
+from app.domain.usage.records import UsageRecord, is_for_stores
+from app.domain.usage.sequences import ProducerState, judge
+from app.domain.usage.sides import ALWAYS, Period, Side
+from app.flows.registry import group_of
+from app.flows.usage import MONITORED_TOPIC
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.transports.broker_view import BrokerView
-from app.usage.spool import Damage, is_alive, mark_of, owner_of, records_of, sent_of, spools_of
+from app.usage.spool import Damage
 
-__all__ = ["ARCHIVE", "Places", "UsageReport", "check_usage", "repair_usage"]
+__all__ = ["ARCHIVE", "Places", "ShowStored", "UsageReport", "check_usage", "in_topic", "whole_files"]
 
 TOPIC, ARCHIVE, SPOOL = "topic", "archive", "spool"
+
+
+ShowStored = Callable[[Callable[[UsageRecord], None]], None]
+"""Calls with each record that a store holds. Raises StoreError, UnknownForm."""
 
 
 class Places(NamedTuple):
@@ -33,9 +46,19 @@ class Places(NamedTuple):
     """None: there is no broker, or no log yet."""
     topic: str
     archive: Path
-    spools: Sequence[Path]
+    spools: Sequence[SpoolPlace]
     another_view: Callable[[], BrokerView | None] = lambda: None
     """Opens a view more: one reads one partition at a time."""
+    spool_token: str = ""
+    """What producers want to see before they show their spools."""
+    stores: Mapping[str, ShowStored] = MappingProxyType({})
+    """Name -> what shows the records of monitored calls that it holds. They are asked if there are any."""
+    mend: Callable[[str, Iterable[UsageRecord]], int] = lambda name, records: 0
+    """Makes what a store of this name holds exactly these records; returns how many."""
+    flow: str = ""
+    """The consumer group of the flow, which sends records of monitored calls to the stores."""
+    stored_since: float = -inf
+    """Stores may have deleted older records."""
 
 
 class UsageReport(NamedTuple):
@@ -57,87 +80,99 @@ class UsageReport(NamedTuple):
         return 2 if self.waiting or any(state.is_unknown for state in self.states) else 0
 
 
-def check_usage(places: Places) -> UsageReport:
-    """Raises LogError, OSError, InputError, UnknownForm."""
-    report = UsageReport([], [], [], [])
-    archive, topic, spool = Side(ARCHIVE), Side(TOPIC, is_whole=_is_whole(places)), Side(SPOOL, is_whole=False)
-    coming = {ARCHIVE: Side("on the way"), TOPIC: Side("on the way")}
-    for record in _archived(places.archive, report):
-        archive.see(record)
-    ends = {each: found[-1].last_offset for each, found in _manifests(places.archive).items() if found}
-    for partition, offset, record in _in_topic(places, report):
-        topic.see(record)
-        if offset > ends.get(partition, -1):
-            coming[ARCHIVE].see(record)
-    marks = {}
-    for folder in _spools(places):
-        alive, sent = is_alive(folder), sent_of(folder)
-        for place, found in records_of(folder):
-            if isinstance(found, Damage):
-                if not alive or found.why != "cut":  # it is being written
-                    report.problems.append(f"{found.path} is {found.why} from byte {found.first:,} to {found.last:,}")
-                continue
-            spool.see(found)
-            if place > sent:
-                coming[ARCHIVE].see(found)
-                coming[TOPIC].see(found)
-        producer, mark = owner_of(folder), mark_of(folder)
-        if producer is None:
-            report.problems.append(f"{folder / 'owner'} cannot be read: whose spool it is, is not known")
-        elif mark is not None and not alive:
-            marks[producer] = mark
-    sides = [archive, *([topic] if places.view is not None else []), *([spool] if places.spools else [])]
-    report.states.extend(judge(sides, marks, coming))
-    return report
+def check_usage(places: Places, period: Period = ALWAYS) -> UsageReport:
+    """Records of the period; of files, messages and segments all. Raises LogError, OSError, InputError, UnknownForm, StoreError."""
+    look = _Look(places, period)
+    look.at_archive()
+    look.at_topic()
+    look.at_spools()
+    look.at_stores()
+    return look.report
 
 
-def repair_usage(places: Places) -> tuple[int, UsageReport]:
-    """Write what the archive lacks and the topic or a spool has into a new file; how many records, and what is left.
+class _Look:
+    """What each side holds, and what is on its way to it."""
 
-    Old files are not touched. Raises as check_usage.
-    """
-    report = check_usage(places)
-    lacking = {state.producer: held.missing for state in report.states for held in state.held if held.side == ARCHIVE}
-    again = {state.producer: held.altered for state in report.states for held in state.held if held.side == ARCHIVE}
-    wanted = {name: union(ranges, again[name]) for name, ranges in lacking.items() if ranges or again[name]}
-    if not wanted and not report.lost_files:
-        return 0, report
-    folder = places.archive / "repairs"
-    written = temporary(folder / "repair.parquet")
-    found = _Found(_elsewhere(places), wanted)
-    try:
-        rows = write_archive(written, found)
-        if not rows and not report.lost_files:
-            return 0, report
-        sha256, size = sha256_of(written), written.stat().st_size
-        name = f"repair-{sha256[:16]}" if rows else f"repair-{sha256[:16]}-{len(list(folder.glob('*.done.json')))}"
-        put_once(written, folder / f"{name}.parquet")
-    finally:
-        written.unlink(missing_ok=True)
-    file = f"repairs/{name}.parquet"
-    done = Done(FORM, file, size, sha256, rows, WRITTEN_BY, USAGE.form, found.producers, [], [], report.lost_files)
-    created_once(folder / f"{name}.done.json", msgspec.json.encode(done))
-    return rows, check_usage(places)
+    def __init__(self, places: Places, period: Period) -> None:
+        side = partial(Side, period=period, stored_since=places.stored_since)
+        self._places, self._report = places, UsageReport([], [], [], [])
+        self._archive, self._spool = side(ARCHIVE), side(SPOOL, is_whole=False)
+        self._topic = side(TOPIC, is_whole=_is_whole(places))
+        self._stores = {name: side(name, of_monitored=True) for name in places.stores}
+        self._coming = {name: side("on the way") for name in (ARCHIVE, TOPIC, *self._stores)}
+        self._marks: dict[str, int] = {}
+
+    @property
+    def report(self) -> UsageReport:
+        sides = [self._archive]
+        sides += [self._topic] if self._places.view is not None else []
+        sides += [self._spool] if self._places.spools else []
+        sides += self._stores.values()
+        return self._report._replace(states=judge(sides, self._marks, self._coming))
+
+    def at_archive(self) -> None:
+        for record in _archived(self._places.archive, self._report, self._archive):
+            self._archive.see(record)
+
+    def at_topic(self) -> None:
+        places = self._places
+        archived = {each: found[-1].last_offset for each, found in _manifests(places.archive).items() if found}
+        selected = _committed(places, places.flow, places.topic)
+        for partition, offset, record in in_topic(places, self._report.problems):
+            self._topic.see(record)
+            if offset > archived.get(partition, -1):
+                self._coming[ARCHIVE].see(record)
+            if offset >= selected.get(partition, 0):
+                self._to_stores(record)
+
+    def _to_stores(self, record: UsageRecord) -> None:
+        if is_for_stores(record):
+            for name in self._stores:
+                self._coming[name].see(record)
+
+    def at_spools(self) -> None:
+        for head, records in spools_at(self._places.spools, self._places.spool_token):
+            for place, found in records:
+                if isinstance(found, Damage):
+                    if not head.is_alive or found.why != "cut":  # it is being written
+                        self._report.problems.append(
+                            f"{found.path} is {found.why} from byte {found.first:,} to {found.last:,}"
+                        )
+                    continue
+                self._spool.see(found)
+                if place > head.sent:
+                    self._coming[ARCHIVE].see(found)
+                    self._coming[TOPIC].see(found)
+                    self._to_stores(found)
+            if head.producer is None:
+                self._report.problems.append(f"{head.folder}/owner cannot be read: whose spool it is, is not known")
+            elif head.mark is not None and not head.is_alive:
+                self._marks[head.producer] = head.mark
+
+    def at_stores(self) -> None:
+        if not any(each.has_monitored for each in (self._archive, self._topic, self._spool)):
+            self._stores = {}
+        for name, store in self._stores.items():
+            self._places.stores[name](store.see)
+            for record in _on_the_way_to(self._places, name):
+                self._coming[name].see(record)
 
 
-class _Found:
-    """Of some records the intact ones that are wanted, each once."""
+def _committed(places: Places, group: str, topic: str) -> dict[int, int]:
+    """Partition -> offset of the first message that a consumer group has not taken."""
+    if places.view is None or not places.stores:
+        return {}
+    return {partition: offset for (name, partition), offset in places.view.committed(group).items() if name == topic}
 
-    def __init__(self, records: Iterable[UsageRecord], wanted: Mapping[str, Ranges]) -> None:
-        self._records, self._wanted = records, wanted
-        self._taken: dict[str, Ranges] = {}
-        self.producers: dict[str, tuple[int, int]] = {}
 
-    def __iter__(self) -> Iterator[UsageRecord]:
-        for record in self._records:
-            name, seq = producer_of(record), record.seq
-            taken = self._taken.get(name, ())
-            if not contains(self._wanted.get(name, ()), seq, seq) or contains(taken, seq, seq) or not is_intact(record):
-                continue
-            self._taken[name] = add(taken, seq, seq)
-            first, last = self.producers.get(name, (seq, seq))
-            self.producers[name] = min(first, seq), max(last, seq)
-            yield record
+def _on_the_way_to(places: Places, store: str) -> Iterator[UsageRecord]:
+    """What is in the topic of monitored calls and not in the store yet."""
+    if places.view is None or not places.view.bounds(MONITORED_TOPIC):
+        return
+    begin = _committed(places, group_of(places.flow, store), MONITORED_TOPIC)
+    for message in places.view.messages(MONITORED_TOPIC, begin):
+        with suppress(DamagedMessage):  # the store's agent puts it aside
+            yield from decode_usage(message.value, place_of(MONITORED_TOPIC, message.partition, message.offset))
 
 
 def _is_whole(places: Places) -> bool:
@@ -150,8 +185,24 @@ def _manifests(folder: Path) -> dict[int, list[Manifest]]:
     return {partition: manifests.of(partition) for partition in manifests.partitions()}
 
 
-def _archived(folder: Path, report: UsageReport) -> Iterator[UsageRecord]:
-    """The records of all files that are as they were written, partitions side by side."""
+def _archived(folder: Path, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
+    """The records of all files that are as they were written and reach into the period, partitions side by side."""
+    whole = [list(files) for files in _whole_files(folder, report)]
+    reading = [
+        (record for done in some if _reaches_into(done, side) for record in read_file(folder / done.file))
+        for some in whole
+    ]
+    return heapq.merge(*reading, key=lambda record: record.time)
+
+
+def whole_files(folder: Path, report: UsageReport) -> Iterator[Done]:
+    """Every finished file that is as it was written; of the others the report is told. Raises OSError, InputError, UnknownForm."""
+    for files in _whole_files(folder, report):
+        yield from files
+
+
+def _whole_files(folder: Path, report: UsageReport) -> Iterator[Iterator[Done]]:
+    """Of the repairs, then of each partition."""
     manifests = Manifests(folder)
     repairs = list(manifests.repairs())
     replaced = {file for done in repairs for file in done.replaces}
@@ -172,9 +223,17 @@ def _archived(folder: Path, report: UsageReport) -> Iterator[UsageRecord]:
             report.problems.extend(f"partition {partition}: message {at}: {why}" for at, why in done.unreadable)
             finished.append(done)
         by_partition.append(finished)
-    whole = [[done for done in some if _is_as_written(folder, done, report, replaced)] for some in by_partition]
-    reading = [(record for done in some for record in read_archive(folder / done.file)) for some in whole]
-    return heapq.merge(*reading, key=lambda record: record.time)
+    for some in by_partition:
+        yield (done for done in some if _is_as_written(folder, done, report, replaced))
+
+
+def _reaches_into(done: Done, side: Side) -> bool:
+    """Of another file the side learns how far its producers were."""
+    if done.times is None or (done.times[1] >= side.period.begin and done.times[0] < side.period.end):
+        return True
+    for producer, (_, last) in done.producers.items():
+        side.pass_over(producer, last, is_later=done.times[0] >= side.period.end)
+    return False
 
 
 def _is_as_written(folder: Path, done: Done, report: UsageReport, replaced: set[str]) -> bool:
@@ -188,7 +247,7 @@ def _is_as_written(folder: Path, done: Done, report: UsageReport, replaced: set[
     return False
 
 
-def _in_topic(places: Places, report: UsageReport) -> Iterator[tuple[int, int, UsageRecord]]:
+def in_topic(places: Places, problems: list[str]) -> Iterator[tuple[int, int, UsageRecord]]:
     """(partition, offset, record), partitions side by side."""
     view, topic = places.view, places.topic
     if view is None:
@@ -202,18 +261,6 @@ def _in_topic(places: Places, report: UsageReport) -> Iterator[tuple[int, int, U
                     for record in decode_usage(value, place_of(topic, partition, offset)):
                         yield partition, offset, record
                 except DamagedMessage as error:
-                    report.problems.append(str(error))
+                    problems.append(str(error))
 
     return heapq.merge(*map(of, sorted(view.bounds(topic))), key=lambda found: found[2].time)
-
-
-def _spools(places: Places) -> list[Path]:
-    return [folder for root in places.spools for folder in spools_of(root)]
-
-
-def _elsewhere(places: Places) -> Iterator[UsageRecord]:
-    """From the topic, then from the spools."""
-    unread = UsageReport([], [], [], [])
-    yield from (record for _, _, record in _in_topic(places, unread))
-    for folder in _spools(places):
-        yield from (found for _, found in records_of(folder) if not isinstance(found, Damage))

@@ -2,7 +2,7 @@
 
 ARCHIVE/manifests/PARTITION/FIRST_OFFSET.json       which messages the file is made of; created once, by one worker
 ARCHIVE/manifests/PARTITION/FIRST_OFFSET.done.json  its name, size, SHA-256, rows, and who is in it
-ARCHIVE/DAY/usage-PARTITION-FIRST_OFFSET.parquet
+ARCHIVE/DAY/usage-PARTITION-FIRST_OFFSET.csv        or .parquet
 ARCHIVE/repairs/…                                   what `usage repair` has found again, the same way
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,11 +20,26 @@ from typing import Any
 
 import msgspec
 
+from app.archiving.files import FileKind
 from app.errors import InputError, UnknownForm
 
-__all__ = ["FORM", "Done", "Manifest", "Manifests", "created_once", "day_of", "put_once", "sha256_of", "temporary"]
+__all__ = [
+    "FORM",
+    "Done",
+    "Manifest",
+    "Manifests",
+    "created_once",
+    "day_of",
+    "put_once",
+    "remove_parts",
+    "sha256_of",
+    "spanned",
+    "temporary",
+]
 
-FORM = 1
+FORM = 2
+_FORMS = (1, FORM)
+"""Form 1 has no times, and Parquet alone."""
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,10 +56,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     created: str
     """When the manifest was written, by the worker's clock; of all that the archive holds only this does not follow from the log."""
 
+    kind: FileKind = "parquet"
+    """Of the file."""
+
     @property
     def name(self) -> str:
         """Of the file, below the archive."""
-        return f"{self.day}/usage-{self.partition:04}-{self.first_offset:020}.parquet"
+        return f"{self.day}/usage-{self.partition:04}-{self.first_offset:020}.{self.kind}"
 
 
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +81,8 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """(producer, number) of records that the archive had already: they are not in the file."""
     unreadable: list[tuple[int, str]]
     """(offset, why) of messages that are none."""
+    times: tuple[float, float] | None = None
+    """Of the earliest and of the latest record, UTC seconds; None if there is none, or in form 1."""
     replaces: list[str] = []
     """Of a repair: files that were gone or altered. What could be found of them is in repairs."""
 
@@ -113,7 +134,7 @@ def _read(path: Path, kind: type[Any]) -> Any:
         form = found["form"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"the manifest {path} cannot be read: {error}; restore it from a backup") from error
-    if form != FORM:
+    if form not in _FORMS:
         raise UnknownForm(f"the manifest {path}", form, FORM)
     try:
         return msgspec.convert(found, kind)
@@ -152,6 +173,18 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
 
 
+def remove_parts(folder: Path, older_than_s: float) -> int:
+    """Delete what killed processes have left half written, if nobody has written to it for so long; returns how many. Raises OSError."""
+    count = 0
+    end = time.time() - older_than_s
+    for path in folder.rglob(".*.part"):
+        with suppress(FileNotFoundError):  # another worker was faster
+            if path.stat().st_mtime < end:
+                path.unlink()
+                count += 1
+    return count
+
+
 def temporary(path: Path) -> Path:
     """A name in the same folder that nobody else has."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -171,3 +204,12 @@ def day_of(time_s: float) -> str:
     '1970-01-01'
     """
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d")
+
+
+def spanned(times: tuple[float, float] | None, time_s: float) -> tuple[float, float]:
+    """From the earliest to the latest, this one among them.
+
+    >>> spanned((2.0, 3.0), 1.0)
+    (1.0, 3.0)
+    """
+    return (time_s, time_s) if times is None else (min(times[0], time_s), max(times[1], time_s))

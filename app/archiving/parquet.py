@@ -18,19 +18,19 @@ from app.domain.fields import Field, Kind
 from app.domain.usage.records import USAGE, UsageRecord, record_of
 from app.words import writable
 
-__all__ = ["WRITTEN_BY", "read_archive", "write_archive"]
+__all__ = ["TYPES", "WRITTEN_BY", "read_archive", "write_archive"]
 
 WRITTEN_BY = f"pyarrow {pa.__version__}"
 _GROUP_ROWS = 20_000
 _INT64 = range(-(1 << 63), 1 << 63)
-_TYPES = {
+TYPES = {
     Kind.TEXT: pa.string(),
     Kind.INTEGER: pa.int64(),
     Kind.SMALL: pa.int32(),
     Kind.TIME: pa.float64(),
     Kind.BOOLEAN: pa.bool_(),
 }
-_SCHEMA = pa.schema([(field.name, _TYPES[field.kind]) for field in USAGE.fields] + [("exact", pa.string())])
+_SCHEMA = pa.schema([(field.name, TYPES[field.kind]) for field in USAGE.fields] + [("exact", pa.string())])
 
 
 def write_archive(path: Path, records: Iterable[UsageRecord]) -> int:

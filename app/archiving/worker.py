@@ -18,8 +18,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, put_once, sha256_of, temporary
-from app.archiving.parquet import WRITTEN_BY, read_archive, write_archive
+from app.archiving.csv import size_as_csv
+from app.archiving.files import FILES, FileKind, read_file
+from app.archiving.manifests import (
+    FORM,
+    Done,
+    Manifest,
+    Manifests,
+    day_of,
+    put_once,
+    remove_parts,
+    sha256_of,
+    spanned,
+    temporary,
+)
 from app.domain.usage.records import USAGE, UsageRecord, producer_of
 from app.errors import InputError, LogError
 from app.messages.forms import DamagedMessage, place_of
@@ -29,16 +41,19 @@ from app.transports.broker_view import BrokerView
 
 __all__ = ["ArchiveRules", "Archiver", "messages_of"]
 
+_PART_AGE_S = 3600.0
+"""No worker that lives leaves a file alone for so long: what is older is a killed one's."""
 log = logging.getLogger("app.archiving.worker")
 
 
 class ArchiveRules(NamedTuple):
     """When a file is full."""
 
-    file_bytes: int = 100 << 20
-    """Of messages, before they are packed."""
+    file_bytes: int = 100_000_000
+    """Of a CSV file; of the messages in a Parquet file, before they are packed. The message that reaches it is the last one."""
     interval_s: float = 3600.0
     """A file with less is closed when its first message is this old; 0: at once."""
+    kind: FileKind = "parquet"
 
 
 def messages_of(
@@ -59,6 +74,8 @@ class Archiver:
         self._manifests = Manifests(folder)
         self._folder = folder
         self._incarnation = view.incarnation(topic)
+        if gone := remove_parts(folder, _PART_AGE_S):
+            log.info("%d half-written files of killed workers were deleted in %s", gone, folder)
         self._seen: dict[int, tuple[int, int, int, float | None]] = {}
         """By partition: begin of the next file, last offset looked at, bytes so far, time of the first message."""
 
@@ -108,21 +125,31 @@ class Archiver:
             last, size, first_time = begin - 1, 0, None
         for offset, taken, value in messages_of(self._view, self._topic, partition, last + 1):
             first_time = taken if first_time is None else first_time
-            size, last = size + len(value), offset
+            size, last = size + self._size_of(value), offset
             if size >= self._rules.file_bytes:
                 break
         self._seen[partition] = begin, last, size, first_time
         if first_time is None or (size < self._rules.file_bytes and now - first_time < self._rules.interval_s):
             return None
         created = f"{day_of(now)}T{time.strftime('%H:%M:%S', time.gmtime(now))}Z"
-        return Manifest(FORM, self._topic, self._incarnation, partition, begin, last, day_of(first_time), created)
+        return Manifest(
+            FORM, self._topic, self._incarnation, partition, begin, last, day_of(first_time), created, self._rules.kind
+        )
+
+    def _size_of(self, value: bytes) -> int:
+        if self._rules.kind != "csv":
+            return len(value)
+        try:
+            return size_as_csv(decode_usage(value))
+        except DamagedMessage:  # it will not be in the file
+            return 0
 
     def _write(self, manifest: Manifest) -> None:
         target = self._folder / manifest.name
         written = temporary(target)
         content = _Content(self._view, manifest, self._earlier(manifest), self._folder)
         try:
-            rows = write_archive(written, content)
+            rows = FILES[manifest.kind].write(written, content)
             with written.open("rb") as file:
                 os.fsync(file.fileno())
             sha256 = sha256_of(written)
@@ -140,11 +167,12 @@ class Archiver:
                 size,
                 sha256,
                 rows,
-                WRITTEN_BY,
+                FILES[manifest.kind].written_by,
                 USAGE.form,
                 content.producers,
                 content.repeats,
                 content.unreadable,
+                content.times,
             ),
         )
         crash_point("archive_done")
@@ -164,6 +192,7 @@ class _Content:
         self.producers: dict[str, tuple[int, int]] = {}
         self.repeats: list[tuple[str, int]] = []
         self.unreadable: list[tuple[int, str]] = []
+        self.times: tuple[float, float] | None = None
 
     def __iter__(self) -> Iterator[UsageRecord]:
         it = self._manifest
@@ -193,6 +222,7 @@ class _Content:
         self._here[producer, seq] = record.sha256
         first, last = self.producers.get(producer, (seq, seq))
         self.producers[producer] = min(first, seq), max(last, seq)
+        self.times = spanned(self.times, record.time)
         return True
 
     def _was_archived(self, producer: str, seq: int, sha256: str) -> bool:
@@ -212,6 +242,6 @@ def _checksums(path: Path, sha256: str) -> dict[tuple[str, int], str]:
     try:
         if sha256_of(path) != sha256:
             raise ValueError("it was altered")
-        return {(producer_of(record), record.seq): record.sha256 for record in read_archive(path)}
+        return {(producer_of(record), record.seq): record.sha256 for record in read_file(path)}
     except ValueError as error:
         raise InputError(f"{path} cannot be read: {error}; run `python -m app usage repair`") from error

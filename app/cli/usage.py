@@ -16,11 +16,13 @@ from app.cli.usage_run import usage_run
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
+    from app.domain.usage.sequences import ProducerState
     from app.settings import Settings
 
 __all__ = ["command"]
 
 _UNREACHABLE, _UNREADABLE = 4, 5
+_LENGTHS_S = {"hour": 3600, "day": 86400}
 
 
 @click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,13 +42,46 @@ def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    """UTC seconds."""
+    import time
+
+    from app.domain.times import parse_time
+
+    if value is None:
+        return None
+    try:
+        return parse_time(value, time.time())
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
+
+def _period_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    texts = {"--from": ("begin", "Records made at this time or later:"), "--to": ("end", "Records made before it:")}
+    for option, (name, what) in reversed(texts.items()):
+        said = f"{what} 2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
+        function = click.option(option, name, metavar="TIME", callback=_moment, help=said)(function)
+    return function
+
+
+class _SpoolPlace(click.Path):
+    """A folder, or an address."""
+
+    name = "folder|url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from app.archiving.spools import is_address
+
+        return value if is_address(value) else super().convert(value, param, ctx)
+
+
 def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--spool",
         "spools",
         multiple=True,
-        type=click.Path(path_type=Path, file_okay=False, exists=True),
-        help="Spool folder of a service; may be given again.",
+        type=_SpoolPlace(file_okay=False, exists=True),
+        help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
     )(function)
 
 
@@ -54,10 +89,10 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 @_archive_option
 @click.option(
     "--file-bytes",
-    default=100 << 20,
+    default=100_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A file is full with messages of this size, before they are packed.",
+    help="A file is full at this size; a Parquet file with messages of this size, before they are packed.",
 )
 @click.option(
     "--interval",
@@ -69,7 +104,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--once", is_flag=True, help="Archive all that is there, then end.")
 def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
-    """Write the records of the topic usage into Parquet files, until SIGINT or SIGTERM. Several may run at a time.
+    """Write the records of the topic usage into files, CSV or Parquet by WEBLOGS_USAGE_ARCHIVE_FORMAT, until SIGINT or SIGTERM. Several may run at a time.
 
     A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
     manifest cannot be read.
@@ -84,7 +119,7 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
         if view is None or not view.bounds(_topic()):
             click.echo("there is no topic usage yet")
             return
-        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s)
+        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s, own.usage_archive_format)
         archiver = Archiver(view, _topic(), archive or own.data_dir / "usage", rules)
         while True:
             ends = archiver.run_once()
@@ -97,40 +132,114 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
             time.sleep(min(10.0, max(1.0, interval_s / 10)))
 
 
+def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--store",
+        "stores",
+        multiple=True,
+        metavar="NAME",
+        help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
+    )(function)
+
+
 @command.command("check")
 @_archive_option
 @_spool_option
+@_store_option
+@_period_options
+@click.option(
+    "--by",
+    type=click.Choice(tuple(_LENGTHS_S)),
+    help="Show how many records each place holds, by producer and hour or day (UTC).",
+)
 @click.option("--json", "as_json", is_flag=True, help="What is known of each producer as a line of JSON.")
-def check(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
-    """Name each record that is missing, doubled, late or altered, in the topic, the archive and the spools.
+def check(
+    archive: Path | None,
+    spools: tuple[str, ...],
+    stores: tuple[str, ...],
+    begin: float | None,
+    end: float | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Name each record that is missing, doubled, late or altered, in the topic, the archive, the spools and the stores.
+
+    Stores hold monitored calls alone, and are asked if there are any. With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker is missing, 5 if a manifest cannot be read.
+    way), 4 if the broker or a store is missing or a producer does not answer, 5 if a manifest cannot be read.
     """
-    from app.archiving.check import check_usage
+    from math import inf
 
+    from app.archiving.check import check_usage
+    from app.domain.usage.sides import Period
+
+    period = Period(-inf if begin is None else begin, inf if end is None else end)
+    if period.begin >= period.end:
+        raise click.UsageError("--from is not before --to")
     with _ending() as own, _view(own) as view:
-        report = check_usage(_places(own, view, archive, spools))
-        _tell(report, as_json)
+        report = check_usage(_places(own, view, archive, spools, stores), period)
+        _tell(report, as_json, by)
         sys.exit(report.exit_code)
 
 
 @command.command("repair")
 @_archive_option
 @_spool_option
+@_store_option
 @click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
-def repair(archive: Path | None, spools: tuple[Path, ...], as_json: bool) -> None:
+def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...], as_json: bool) -> None:
     """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
+
+    Stores get back what they are missing of monitored calls.
 
     Then it checks again: the exit codes are those of `check`.
     """
-    from app.archiving.check import repair_usage
+    from app.archiving.repair import repair_usage
 
     with _ending() as own, _view(own) as view:
-        count, report = repair_usage(_places(own, view, archive, spools))
+        count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{count:,} records repaired", err=as_json)
         sys.exit(report.exit_code)
+
+
+@command.command("load")
+@_archive_option
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    metavar="FOLDER|STORE",
+    help="Folder of the Parquet dataset, or name of a store: sqlite, elasticsearch or cassandra.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Do not name the files.")
+def load(archive: Path | None, target: str, quiet: bool) -> None:
+    """Put the archive into one Parquet dataset for Spark, Superset or Tableau, or into the table usage_calls of a store.
+
+    May be run again: what is there is not written twice. Exit code 1 if a file was not loaded (it is gone, altered or not finished) or the
+    store refuses a record, 2 for a bad setting, 4 if the store is missing, 5 if a manifest cannot be read.
+    """
+    from app.archiving.loading import load_dataset, load_store
+    from app.stores import STORES
+    from app.words import visible
+
+    def on_file(name: str) -> None:
+        if not quiet:
+            click.echo(name, err=True)
+
+    with _ending() as own:
+        folder = archive or own.data_dir / "usage"
+        if target in STORES:
+            found = load_store(folder, target, own, on_file)
+        else:
+            found = load_dataset(folder, Path(target), on_file)
+    for line in (*found.problems, *found.refused[:20]):
+        click.echo(visible(line))
+    click.echo(f"{found.records:,} records of {found.files:,} files loaded into {target}")
+    if found.left_out:
+        click.echo(f"{found.left_out:,} records of producers themselves, which name no user, were left out")
+    sys.exit(1 if found.problems or found.refused else 0)
 
 
 def _topic() -> str:
@@ -142,7 +251,7 @@ def _topic() -> str:
 @contextmanager
 def _ending() -> Iterator[Settings]:
     """The settings; errors end the process with a sentence and their code."""
-    from app.errors import InputError, LogError, UnknownForm
+    from app.errors import InputError, LogError, SettingsError, StoreError, UnknownForm
     from app.settings import settings
 
     try:
@@ -150,7 +259,10 @@ def _ending() -> Iterator[Settings]:
     except (InputError, UnknownForm) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_UNREADABLE)
-    except LogError as error:
+    except SettingsError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    except (LogError, StoreError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(_UNREACHABLE)
     except OSError as error:
@@ -170,12 +282,26 @@ def _view(own: Settings) -> Iterator[Any]:
         yield view
 
 
-def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[Path, ...]) -> Places:
+def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...]) -> Places:
+    import time
+    from functools import partial
+
     from app.archiving.check import Places
+    from app.archiving.stored import mend_stored, show_stored
     from app.transports.broker_view import open_view
 
-    there = view if view is not None and view.bounds(_topic()) else None
-    return Places(there, _topic(), archive or own.data_dir / "usage", spools, lambda: open_view(own))
+    return Places(
+        view if view is not None and view.bounds(_topic()) else None,
+        _topic(),
+        archive or own.data_dir / "usage",
+        spools,
+        lambda: open_view(own),
+        own.usage_spool_token,
+        {name: partial(show_stored, name, own) for name in stores or own.store_names},
+        lambda name, records: mend_stored(name, own, records),
+        own.flow_id,
+        time.time() - own.retention_days[0] * 86400.0,
+    )
 
 
 def _let_trim(own: Settings, ends: dict[int, int]) -> None:
@@ -191,14 +317,14 @@ def _let_trim(own: Settings, ends: dict[int, int]) -> None:
         log.commit(archive_group(own.flow_id), {(_topic(), partition): end for partition, end in ends.items()})
 
 
-def _tell(report: UsageReport, as_json: bool) -> None:
+def _tell(report: UsageReport, as_json: bool, by: str | None = None) -> None:
     import json
 
-    from app.words import usage_lines, visible
+    from app.words import usage_counts, usage_lines, visible
 
     if as_json:
         for state in report.states:
-            click.echo(json.dumps(state._asdict() | {"held": [each._asdict() for each in state.held]}))
+            click.echo(json.dumps(_json_of(state)))
         click.echo(json.dumps({"problems": report.problems, "waiting": report.waiting, "exit_code": report.exit_code}))
         return
     for line in (*report.problems, *report.waiting):
@@ -206,5 +332,24 @@ def _tell(report: UsageReport, as_json: bool) -> None:
     for state in report.states:
         for line in usage_lines(state):
             click.echo(line)
+    if by is not None:
+        rows = usage_counts(report.states, _LENGTHS_S[by])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            click.echo("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
     words = {0: "no differences", 1: "something differs", 2: "not known yet"}
     click.echo(words[report.exit_code])
+
+
+def _json_of(state: ProducerState) -> dict[str, Any]:
+    """Counts by hour and by day beside one another."""
+    from app.domain.usage.sequences import in_parts
+
+    def with_days(found: Any, name: str) -> dict[str, Any]:
+        return found._asdict() | {
+            name.replace("hour", length): in_parts(getattr(found, name), seconds)
+            for length, seconds in _LENGTHS_S.items()
+        }
+
+    found = with_days(state, "made_by_hour") | {"made": state.made}
+    return found | {"held": [with_days(each, "by_hour") for each in state.held]}

@@ -22,6 +22,7 @@ __all__ = [
     "CountedKind",
     "CountingRules",
     "EventField",
+    "EventKind",
     "Resolution",
     "Sum",
     "added",
@@ -74,7 +75,7 @@ class EventField(NamedTuple):
     """One field of an event, with its limits."""
 
     name: str
-    kind: Literal["text", "integer", "time"]
+    kind: Literal["text", "integer", "time", "boolean"]
     lo: float = 0
     """Least characters of a text, or least value."""
     hi: float = MAX_NAME_CHARS
@@ -116,11 +117,10 @@ class CountingRules(NamedTuple, Generic[Event]):
 
 
 @dataclass(frozen=True, eq=False)
-class CountedKind(Generic[Event]):
-    """One kind of counted events. Topics, table, stores' tables, messages, limits and checks derive from it."""
+class EventKind(Generic[Event]):
+    """One kind of events that stores keep, each once by its id. The stores' tables derive from it."""
 
     name: str
-    """Also the topic of the events, if `reads` names no other."""
     one: str
     many: str
     event: type[Event]
@@ -129,7 +129,36 @@ class CountedKind(Generic[Event]):
     id_fields: Sequence[str]
     """The fields that name an event."""
     group_field: str
-    """The field whose values the sums are grouped by."""
+    """The field whose values events, and their sums, are grouped by."""
+    events_table: str
+    """Empty: the events are kept elsewhere; of this kind the stores keep sums alone."""
+    keeps_events: Literal["raw", "reduced"]
+    """As long as raw hits, or as deliveries."""
+
+    @property
+    def by_group(self) -> bool:
+        """Whether events (and sums) are read for one group at a time."""
+        return True
+
+    @cached_property
+    def id_of(self) -> Callable[[Event], tuple[Any, ...]]:
+        """What names an event."""
+        places = [[field.name for field in self.fields].index(name) for name in self.id_fields]
+        return lambda event: tuple([event[place] for place in places])
+
+    @cached_property
+    def time_of(self) -> Callable[[Event], float]:
+        place = [field.name for field in self.fields].index("time")
+        return lambda event: event[place]
+
+
+@dataclass(frozen=True, eq=False)
+class CountedKind(EventKind[Event]):
+    """One kind of counted events. Topics, table, stores' tables, messages, limits and checks derive from it.
+
+    Its name is also the topic of the events, if `reads` names no other.
+    """
+
     resolutions: Sequence[Resolution]
     rules: Callable[[Settings], CountingRules[Event]]
     spread_by: Callable[[Event, Settings], str]
@@ -138,11 +167,7 @@ class CountedKind(Generic[Event]):
     """The agent that counts them: its module in agents/."""
     table: str
     """The agent's state: its module in tables/."""
-    events_table: str
-    """Empty: the events are kept elsewhere; of this kind the stores keep sums alone."""
     sums_table: str
-    keeps_events: Literal["raw", "reduced"]
-    """As long as raw hits, or as deliveries."""
     amount_field: str = ""
     """The field that is summed; without one, events are counted alone."""
     ranking_table: str = ""
@@ -176,24 +201,12 @@ class CountedKind(Generic[Event]):
 
     @property
     def by_group(self) -> bool:
-        """Whether events and sums are read for one group at a time."""
         return bool(self.ranking_table)
 
     @cached_property
     def resolution(self) -> Mapping[str, Resolution]:
         """By name."""
         return {each.name: each for each in self.resolutions}
-
-    @cached_property
-    def id_of(self) -> Callable[[Event], tuple[str, ...]]:
-        """The texts that name an event."""
-        places = [[field.name for field in self.fields].index(name) for name in self.id_fields]
-        return lambda event: tuple([event[place] for place in places])
-
-    @cached_property
-    def time_of(self) -> Callable[[Event], float]:
-        place = [field.name for field in self.fields].index("time")
-        return lambda event: event[place]
 
 
 def partition_by(text: str, partitions: int) -> int:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain.counted import CountedKind
+from app.domain.counted import CountedKind, EventKind
 from app.flows.deliveries import DELIVERIES, REJECTS
 from app.flows.flow import Flow, Keeping, Retention, Stage
 from app.flows.requests import REQUESTS
 from app.flows.spending import SPENDING
-from app.flows.usage import USAGE_FLOW
+from app.flows.usage import LOADED, MONITORED, USAGE_FLOW
 from app.flows.votes import VOTES
 
 __all__ = [
     "COUNTED",
     "DRAINED",
+    "EVENTS",
     "FLOWS",
     "KEEPINGS",
     "LEDGERS",
@@ -37,6 +38,8 @@ COUNTED: tuple[CountedKind[Any], ...] = (VOTES, SPENDING)
 """The events that people and programs post. Each kind has a flow."""
 LEDGERS: tuple[CountedKind[Any], ...] = (*COUNTED, REQUESTS)
 """All that is counted: stores keep sums of each."""
+EVENTS: tuple[EventKind[Any], ...] = (*COUNTED, MONITORED, LOADED)
+"""The events that stores keep."""
 
 
 def _counted_flow(kind: CountedKind[Any]) -> Flow:
@@ -115,8 +118,8 @@ def topics_of_group(group: str, app_id: str) -> tuple[str, ...]:
     """What a group reads: the flow what comes in, a store what comes out.
 
     >>> topics_of_group("weblogs", "weblogs")
-    ('weblogs', 'weblogs_tokens', 'votes', 'spend')
+    ('weblogs', 'weblogs_tokens', 'votes', 'spend', 'usage')
     >>> topics_of_group("weblogs-cassandra", "weblogs")
-    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced', 'requests_reduced')
+    ('weblogs_tokens', 'weblogs_rejects', 'weblogs_reduced', 'votes_reduced', 'spend_reduced', 'requests_reduced', 'usage_monitored')
     """
     return READ_BY_FLOW if group == app_id else READ_BY_STORES

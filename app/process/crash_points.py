@@ -17,6 +17,7 @@ __all__ = [
     "POINTS",
     "REPAIR_POINTS",
     "REPLAY_POINTS",
+    "USAGE_POINTS",
     "WORKER_POINTS",
     "crash_point",
 ]
@@ -44,7 +45,9 @@ ARCHIVE_POINTS = ("archive_manifest", "archive_file", "archive_done")
 """The archive worker: the manifest is there, the file is, what the file is."""
 ALERT_POINTS = ("alerts_stored", "alerts_delivered")
 """Alerts: the notices are in the stored state; they are delivered, the state does not say so yet."""
-POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS + ALERT_POINTS
+USAGE_POINTS = ("monitored_sent",)
+"""The agent that selects monitored calls: their records are durable, nothing acked."""
+POINTS = REPLAY_POINTS + WORKER_POINTS + COUNT_POINTS + REPAIR_POINTS + ARCHIVE_POINTS + ALERT_POINTS + USAGE_POINTS
 
 _passes: dict[str, int] = {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeVar
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.stores.readable import OnUnreadable
 
 __all__ = [
@@ -41,7 +41,7 @@ class Top(NamedTuple):
 class LedgerWrites(Protocol):
     """What the flow needs."""
 
-    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         """By their id: the first stays. Returns what the store refuses for good, with the reason."""
 
     async def write_sums(self, kind: CountedKind[Event], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
@@ -66,7 +66,7 @@ class LedgerReads(Protocol):
         (`kiosk`), `group` is the first part, such as the candidate.
         """
 
-    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+    async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         """One group's at `begin` or later and before `end`, by time and id; at most `limit`. For kinds that are read by group."""
 
     async def spent(self, kind: CountedKind[Event], group: str, begin: float, end: float) -> tuple[int, int]:
@@ -78,7 +78,7 @@ class LedgerReads(Protocol):
     async def names(self, kind: Named) -> dict[str, str]:
         """id -> name. Candidates' ids are decimal."""
 
-    def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+    def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
         """Every event as often as it is stored, in the store's own order, in slices."""
 
     def all_sums(self, kind: CountedKind[Event]) -> AsyncIterator[Sum]:
@@ -88,13 +88,13 @@ class LedgerReads(Protocol):
 class LedgerMending(Protocol):
     """For `repair` alone: the flow writes by id and version. What a store cannot hold is a StoreError."""
 
-    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """Make the stored events exactly these, by id, whatever is stored."""
 
     async def mend_sums(self, kind: CountedKind[Event], sums: Sequence[Sum]) -> None:
         """Make the stored sums exactly these, by resolution, group, start, partition and share, whatever is stored."""
 
-    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """Remove these, as `all_events` gave them. May remove all copies of an id; a later write is not hidden by it."""
 
     async def remove_sums(self, kind: CountedKind[Event], sums: Sequence[Sum]) -> None:

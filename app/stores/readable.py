@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.fields import Field
 from app.errors import UnknownForm, UnreadableRecord
 from app.messages.field_types import row_type
@@ -22,7 +22,7 @@ __all__ = ["OnUnreadable", "event_reader", "pass_over", "passing_over", "readabl
 Row = TypeVar("Row")
 Record = TypeVar("Record")
 OnUnreadable = Callable[[UnreadableRecord], object]
-_COUNTED_TYPES: dict[str, Any] = {"text": str, "integer": int, "time": float}
+_COUNTED_TYPES: dict[str, Any] = {"text": str, "integer": int, "time": float, "boolean": bool}
 _passed_over: ContextVar[list[UnreadableRecord] | None] = ContextVar("passed_over", default=None)
 _FIELD = re.compile(r"`\$\[(\d+)\]")
 
@@ -41,7 +41,7 @@ def reader_of(
 
 
 @cache
-def _types_of(kind: CountedKind[Any]) -> Any:
+def _types_of(kind: EventKind[Any]) -> Any:
     types = [
         _COUNTED_TYPES[field.kind] | None if field.optional else _COUNTED_TYPES[field.kind] for field in kind.fields
     ]
@@ -50,7 +50,7 @@ def _types_of(kind: CountedKind[Any]) -> Any:
 
 def event_reader(
     store: str,
-    kind: CountedKind[Any],
+    kind: EventKind[Any],
     read: Callable[[Row], Record],
     place_of: Callable[[Row], object] = lambda row: None,
 ) -> Callable[[Row], Record]:

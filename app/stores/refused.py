@@ -10,12 +10,12 @@ import msgspec
 
 from app.domain.counted import Sum
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
-from app.flows.registry import COUNTED
+from app.flows.registry import EVENTS
 
 __all__ = ["as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
-_OF_COUNTED: tuple[type, ...] = (Sum, *(kind.event for kind in COUNTED))
+_OF_COUNTED: tuple[type, ...] = (Sum, *(kind.event for kind in EVENTS))
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any
 from app.usage.brokers import UsageBroker, open_broker
 from app.usage.options import UsageOptions
 from app.usage.sending import Keeper, Sender
+from app.usage.serving import SpoolServer
 from app.usage.start import Start
 
 __all__ = ["UsageLog"]
@@ -34,6 +35,7 @@ class UsageLog:
         self._given = broker
         self._lock = threading.Lock()
         self._running: tuple[Start, list[threading.Thread]] | None = None
+        self._server: SpoolServer | None = None
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _of(itself, UsageLog.forget))
         atexit.register(lambda: _of(itself, UsageLog.stop))
@@ -53,6 +55,9 @@ class UsageLog:
         """
         with self._lock:
             running, self._running = self._running, None
+            server, self._server = self._server, None
+        if server is not None:
+            server.stop()
         if running is None:
             return True
         start, threads = running
@@ -66,8 +71,11 @@ class UsageLog:
         """In a child after a fork: the sequence, the spool and the threads are the parent's."""
         self._lock = threading.Lock()
         running, self._running = self._running, None
+        server, self._server = self._server, None
         if running is not None:
             running[0].forget()
+        if server is not None:
+            server.forget()
 
     def _started(self) -> Start:
         with self._lock:
@@ -83,6 +91,8 @@ class UsageLog:
             self._running = start, threads
             for thread in threads:
                 thread.start()
+            if self.options.spool_port and self._server is None:
+                self._server = SpoolServer(self.options)
             return start
 
 

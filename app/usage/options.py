@@ -25,6 +25,7 @@ _AT_LEAST = {
     "keep_s": 0,
     "body_chars": 0,
     "heartbeat_s": 0.01,
+    "spool_port": 0,
 }
 
 
@@ -63,6 +64,12 @@ class UsageOptions:
     body_chars: int = 0
     """Characters of a request's body that are recorded: JSON and forms, masked. 0: none."""
     heartbeat_s: float = 10.0
+    spool_port: int = 0
+    """Port of `GET /usage/spool`, for `usage check` and `usage repair` on another machine; 0: none. Processes may share it."""
+    spool_host: str = "127.0.0.1"
+    """Where it listens. It speaks HTTP without TLS: beyond loopback put a proxy in front of it."""
+    spool_token: str = field(default="", repr=False)
+    """What its clients must send; at least 16 characters."""
     secrets: tuple[str, ...] = ()
     """Names of fields and query parameters to mask, beside the usual ones."""
 
@@ -75,6 +82,8 @@ class UsageOptions:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
                 raise SettingsError(f"{name}={value!r}: write a number, {least} or more")
+        if self.spool_port and len(self.spool_token) < 16:
+            raise SettingsError("spool_token: with a spool_port write a token of at least 16 characters")
         if self.overflow not in ("drop_newest", "drop_oldest", "block"):
             raise SettingsError(f"overflow={self.overflow!r}: write drop_newest, drop_oldest or block")
         if self.broker and self.broker.partition("://")[0] not in ("kafka", "sqlite"):

@@ -162,7 +162,7 @@ def records_of(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
     """Every record that a start's folder still holds, sent or not, in order, with the place after it. Raises OSError and UnknownForm."""
     for number in _segments(folder):
         path, begin = folder / f"{number:08}.seg", 0
-        for found in frames(path):
+        for found in _frames_if_there(path):
             if isinstance(found, Damage):
                 yield Place(number, found.last + 1), found
                 continue
@@ -171,6 +171,12 @@ def records_of(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
             except ValueError:  # whole, but no record of this form
                 yield Place(number, found.end), Damage(path, begin, found.end - 1, "damaged")
             begin = found.end
+
+
+def _frames_if_there(path: Path) -> Iterator[Frame | Damage]:
+    """None of a segment that its process has deleted meanwhile: all of it was sent."""
+    with contextlib.suppress(FileNotFoundError):
+        yield from frames(path)
 
 
 def sent_of(folder: Path) -> Place:

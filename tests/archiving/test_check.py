@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from app.archiving.check import Places, check_usage
+from app.cli.usage import command
+from app.domain.usage.sides import Period
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from tests.archiving.world import World, record
@@ -144,6 +148,109 @@ def test_the_commands_archive_check_and_repair(tmp_path: Path) -> None:
     assert last["exit_code"] == 1 and len(last["problems"]) == 1
     assert "records repaired" in run(tmp_path, "repair")
     assert run(tmp_path, "check").splitlines()[-1] == "no differences"
+
+
+HOURS = [record("p", seq, f"u{seq % 3}", time=seq * 600.0) for seq in range(6, 30)]
+"""Six an hour: numbers 6 to 29, from 01:00 on."""
+
+
+def test_a_period_names_only_what_was_made_in_it_and_its_parts_add_up(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send([one for one in HOURS if one.seq not in (13, 14, 18)], at_once=4)
+    world.archived(file_bytes=1)
+    assert len(world.files) > 6
+    whole = world.check()
+    parts = [world.check(period=Period(begin, begin + 3600.0)) for begin in range(0, 21600, 3600)]
+    assert [state.held[0].missing for part in parts for state in part.states] == [
+        ((1, 5),),
+        ((13, 14),),
+        ((18, 18),),
+        (),
+    ]
+    (state,) = whole.states
+    assert state.held[0].missing == ((1, 5), (13, 14), (18, 18))
+    assert sum(part.states[0].made for part in parts if part.states) == state.made == 29
+    assert [part.states[0].held[0].by_hour for part in parts if part.states] == [
+        {start: state.held[0].by_hour[start]} for start in sorted(state.held[0].by_hour)
+    ]
+    assert [part.exit_code for part in parts] == [0, 1, 1, 1, 2, 0]  # the last hour has no stop record
+
+
+def test_the_producer_topic_and_archive_are_counted_by_hour_and_by_day(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.archive = tmp_path / "usage"
+    made = [record("p", seq, f"u{seq % 3}", time=82_800.0 + (seq - 1) * 600) for seq in range(1, 13)]
+    world.send([one for one in made if one.seq != 3] + [record("p", 13, kind="stop", time=90_001.0)])
+    world.archived()
+    told = run(tmp_path, "check", "--by", "hour", code=1).splitlines()
+    assert [line.split() for line in told[-5:-1]] == [
+        ["from", "producer", "made", "archive", "topic"],
+        ["1970-01-01T23:00:00Z", "p@m/1", "6", "5", "5"],
+        ["1970-01-02T00:00:00Z", "p@m/1", "6", "6", "6"],
+        ["1970-01-02T01:00:00Z", "p@m/1", "1", "1", "1"],
+    ]
+    found = json.loads(run(tmp_path, "check", "--json", "--from", "82800", "--to", "86400", code=1).splitlines()[0])
+    assert (found["made"], found["made_by_day"], found["held"][0]["by_day"]) == (6, {"0": 6}, {"0": 5})
+    assert found["held"][0]["missing"] == [[3, 3]] and found["tail"] is None
+
+
+def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
+    asked = CliRunner().invoke
+    assert asked(command, ["check", "--from", "10", "--to", "5"]).exit_code == 2
+    refused = asked(command, ["check", "--from", "yesterday"])
+    assert refused.exit_code == 2 and "'yesterday' is no time: write ISO 8601 with a zone" in refused.output
+
+
+def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.archive = ROOT / "tests" / "data" / "forms" / "usage-archive-1"
+    with_no_topic = Places(None, "usage", world.archive, [])
+    (state,) = check_usage(with_no_topic).states
+    assert (state.made, state.held[0].records, state.held[0].missing) == (5, 5, ())
+    assert check_usage(with_no_topic, Period(3603.0, 3605.0)).states[0].made == 2
+
+
+WATCHED = [record("p", seq, f"u{seq % 3}", monitored=seq % 2 == 0) for seq in range(1, 10)]
+WATCHED.append(record("p", 10, kind="stop"))
+
+
+def test_a_monitored_record_that_is_archived_and_not_in_a_store_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.store([WATCHED[7], WATCHED[1]])
+    assert world.check().exit_code == 2  # the flow has read nothing: they are on the way
+    assert "sqlite: p on the way 4 and 6" in world.lines()
+    world.committed("weblogs", "usage")
+    assert "sqlite: p missing 4 and 6" in world.lines() and world.check().exit_code == 1
+    assert "sqlite: p 2 of 4" in world.lines()
+    world.send_monitored([WATCHED[3]])
+    assert "sqlite: p missing 6" in world.lines() and "sqlite: p on the way 4" in world.lines()
+    world.store([WATCHED[3], WATCHED[5]])
+    assert world.check().exit_code == 0 and "sqlite: p 4 of 4" in world.lines()
+
+
+def test_a_record_that_was_altered_in_a_store_is_named(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.committed("weblogs", "usage")
+    world.store([*WATCHED[1:7:2], WATCHED[7]._replace(uri="/altered")])
+    assert "sqlite: p checksum wrong 8" in world.lines() and world.check().exit_code == 1
+
+
+def test_a_store_gets_back_what_it_is_missing_and_what_was_altered_in_it(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(WATCHED)
+    world.archived()
+    world.committed("weblogs", "usage")
+    world.store([WATCHED[1], WATCHED[7]._replace(uri="/altered")])
+    before = sorted(world.archive.rglob("*"))
+    count, report = world.repair()
+    assert (count, report.exit_code) == (3, 0) and "sqlite: p 4 of 4" in world.lines()
+    assert [path for path in sorted(world.archive.rglob("*")) if path.is_file()] == [
+        path for path in before if path.is_file()
+    ]
 
 
 def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:

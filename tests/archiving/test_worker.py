@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from app.archiving.files import FILES, FileKind, read_file
 from app.archiving.manifests import Manifests, sha256_of
-from app.archiving.parquet import read_archive, write_archive
 from app.domain.usage.records import UsageRecord
 from app.errors import InputError
 from app.process.crash_points import ARCHIVE_POINTS
@@ -28,15 +28,19 @@ MADE = [record("p", seq, f"u{seq % 5}") for seq in range(1, 301)] + [record("p",
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*.parquet")}
+    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("usage-*")}
 
 
 @settings(max_examples=examples(50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(RECORDS)
-def test_any_record_comes_back_from_a_file_exactly(tmp_path: Path, one: UsageRecord) -> None:
-    path = tmp_path / "a.parquet"
-    assert write_archive(path, [one, one]) == 2
-    assert list(read_archive(path)) == [one, one]
+@pytest.mark.parametrize("kind", FILES)
+@given(one=RECORDS)
+def test_any_record_comes_back_from_a_file_exactly(tmp_path: Path, kind: FileKind, one: UsageRecord) -> None:
+    path = tmp_path / f"a.{kind}"
+    assert FILES[kind].write(path, [one, one]) == 2
+    assert list(read_file(path)) == [one, one]
+    before = path.read_bytes()
+    FILES[kind].write(path, [one, one])
+    assert path.read_bytes() == before
 
 
 def test_every_record_is_in_one_file_and_those_of_a_user_are_in_order(tmp_path: Path) -> None:
@@ -51,13 +55,43 @@ def test_every_record_is_in_one_file_and_those_of_a_user_are_in_order(tmp_path: 
     assert report.exit_code == 0 and report.problems == []
 
 
-def test_the_same_messages_archived_twice_make_the_same_files_byte_by_byte(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", FILES)
+def test_the_same_messages_archived_twice_make_the_same_files_byte_by_byte(tmp_path: Path, kind: FileKind) -> None:
     world = World(tmp_path)
     world.send(MADE, at_once=7)
-    world.archived(file_bytes=20_000)
+    world.archived(file_bytes=10_000, kind=kind)
     first, world.archive = world.archive, tmp_path / "again"
-    world.archived(file_bytes=20_000)
+    world.archived(file_bytes=10_000, kind=kind)
     assert len(hashes(first)) > 4 and hashes(first) == hashes(world.archive)
+    assert {Path(name).suffix for name in hashes(first)} == {f".{kind}"}
+
+
+def test_a_csv_file_reaches_its_size_by_less_than_a_message(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(MADE, at_once=7)
+    world.archived(file_bytes=5_000, kind="csv")
+    last = {done.file.split("-")[3]: done.file for done in world.files}
+    full = [done for done in world.files if done.file not in last.values()]
+    assert len(full) > 4 and all(5_000 <= done.size_bytes < 5_000 + 7 * 400 for done in full)
+    assert sorted(world.records(), key=lambda one: one.seq) == MADE and world.check().exit_code == 0
+
+
+def test_an_archive_goes_on_in_another_form(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(MADE[:100])
+    world.archived(kind="parquet")
+    world.send(MADE[100:])
+    world.archived(kind="csv")
+    assert {Path(done.file).suffix for done in world.files} == {".csv", ".parquet"}
+    assert sorted(world.records(), key=lambda one: one.seq) == MADE and world.check().exit_code == 0
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"kind,seq\n", b"\xff"])
+def test_a_csv_file_of_something_else_is_no_file_of_records(tmp_path: Path, spoiled: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(spoiled)
+    with pytest.raises(ValueError, match=r"does not name the fields|decode"):
+        list(read_file(path))
 
 
 def test_a_file_with_too_little_waits_for_more_until_its_first_message_is_old(tmp_path: Path) -> None:
@@ -126,6 +160,20 @@ def test_a_worker_that_is_killed_anywhere_is_continued_to_the_same_files(tmp_pat
     world.archived(file_bytes=20_000)
     assert hashes(first) == hashes(world.archive)
     assert list(tmp_path.rglob("*.part")) == []
+
+
+def test_what_a_killed_worker_left_half_written_is_deleted_at_a_start_once_it_is_old(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.send(MADE[:5])
+    world.archived()
+    day = (world.archive / world.files[0].file).parent
+    old, young = day / ".usage-0000-1.csv.7.ab.part", day / ".usage-0000-2.csv.8.cd.part"
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (1.0, 1.0))
+    before = hashes(world.archive)
+    world.archived()
+    assert not old.exists() and young.exists() and hashes(world.archive) == before
 
 
 def test_of_two_workers_the_first_manifest_holds_for_both(tmp_path: Path) -> None:

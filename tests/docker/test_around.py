@@ -74,7 +74,7 @@ def test_the_page_of_a_shipper_says_whether_it_was_run_and_its_yaml_can_be_read(
 
 def test_each_index_has_a_data_view_and_a_saved_search() -> None:
     views = {each["id"]: each["attributes"] for each in OBJECTS if each["type"] == "index-pattern"}
-    assert {view["title"] for view in views.values()} == {"raw_weblogs", "reduced_weblogs"}
+    assert {view["title"] for view in views.values()} == {"raw_weblogs", "reduced_weblogs", "usage_monitored"}
     searched = [reference["id"] for each in OBJECTS if each["type"] == "search" for reference in each["references"]]
     assert sorted(searched) == sorted(views)
     for each in OBJECTS:

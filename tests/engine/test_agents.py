@@ -7,16 +7,20 @@ from typing import Any
 import pytest
 
 from agents.merge_ranges import MAX_BATCH_BYTES, RangeMerging
+from agents.select_monitored import select_monitored
 from agents.tokenize_lines import LineTokenizing
+from app.domain.usage.records import UsageRecord, sealed
 from app.engine.counting import EventCounting
 from app.engine.partition import MemoryPart
 from app.engine.reading import or_end
 from app.engine.state_forms import NumberedState, StateForms
 from app.flows.deliveries import LINES, REDUCED, REJECTS, TOKENS
+from app.flows.usage import MONITORED_TOPIC, USAGE_TOPIC
 from app.flows.votes import VOTES, Vote
 from app.messages.events import decode_counted
 from app.messages.records import decode_deliveries, decode_rejects
 from app.messages.tokens import decode_tokens
+from app.messages.usage import decode_usage, encode_usage
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.settings import Settings
 from tests.engine.world import Ended, Stream, World, event
@@ -162,3 +166,33 @@ async def test_votes_under_other_rules_than_the_state_ask_for_a_person(world: Wo
         await run(world, EventCounting(world.app, VOTES, table), event(0, b'[["b", 2, 1.0]]', topic="other"))
     ((why, code),) = world.ends.told
     assert "WEBLOGS_VOTE_WINDOW" in why and code == EXIT_REFUSED
+
+
+def call(seq: int, user: str | None, *, monitored: bool, **fields: Any) -> UsageRecord:
+    one = UsageRecord("request", "shop", "m1", "0" * 32, seq, 1.0, 7, "", user_id=user, monitored=monitored)
+    return sealed(one._replace(**fields))
+
+
+async def test_records_of_monitored_calls_go_on_in_their_partition_and_order_before_they_are_acknowledged(
+    world: World,
+) -> None:
+    made = [call(seq, f"u{seq}", monitored=seq % 2 == 0) for seq in range(1, 9)]
+    not_stored = [call(9, None, monitored=True), call(10, "u", monitored=True, uri="\ud800")]
+    (first,), (second,) = encode_usage([*made[:5], *not_stored]), encode_usage(made[5:])
+    messages = [event(0, first, 1, topic=USAGE_TOPIC), event(1, b"foreign", 1, topic=USAGE_TOPIC)]
+    stream = Stream([*messages, event(2, second, 1, topic=USAGE_TOPIC)])
+    await or_end(world.outside, "agent", select_monitored(world.app))(stream)
+    assert world.sent(MONITORED_TOPIC, 0) == []
+    found = [record for value in world.sent(MONITORED_TOPIC, 1) for record in decode_usage(value)]
+    assert found == made[1::2]
+    assert [reject.reason for value in world.sent(REJECTS) for reject in decode_rejects(value)] == ["foreign_message"]
+    assert stream.acked == [(1, 0), (1, 1), (1, 2)]
+
+
+async def test_records_that_cannot_be_sent_on_are_not_acknowledged(world: World) -> None:
+    world.app.producer.failure = OSError("the log is away")
+    (value,) = encode_usage([call(1, "u", monitored=True)])
+    stream = Stream([event(0, value, topic=USAGE_TOPIC)])
+    with pytest.raises(Ended):
+        await or_end(world.outside, "agent", select_monitored(world.app))(stream)
+    assert stream.acked == []

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.archiving.check import Places, check_usage, repair_usage
+from app.archiving.check import Places, check_usage
 from app.archiving.manifests import Manifests, sha256_of
+from app.archiving.repair import repair_usage
 from app.archiving.worker import Archiver, ArchiveRules
 from app.transports.kafka.view import KafkaView
 from app.usage.log import UsageLog

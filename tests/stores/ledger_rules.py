@@ -7,8 +7,10 @@ from itertools import permutations
 from typing import Any
 
 from app.domain.counted import Sum
+from app.domain.usage.records import UsageRecord, is_intact, sealed
 from app.flows.registry import COUNTED
 from app.flows.spending import SPENDING, Transaction
+from app.flows.usage import MONITORED
 from app.flows.votes import VOTES, Vote
 from app.stores.contract import Store
 from app.stores.ledger_contract import Top
@@ -55,6 +57,46 @@ async def transactions_come_back_once_by_user_and_time(store: Store) -> None:
     assert await ledgers.events(SPENDING, "u1", 1_600_000_000.25, 1_600_086_400.25, 100) == [PAID[3]]
     assert await ledgers.events(SPENDING, "u1", -1e11, 1e11, 1) == PAID[:1]
     assert await ledgers.spent(SPENDING, "u1", 1_600_000_000.0, 1_600_086_400.0) == (4000, 2)
+
+
+def call(seq: int, user: str, time: float = 1_600_000_000.0, **fields: Any) -> UsageRecord:
+    one = UsageRecord("request", "shop", "m1", "0" * 32, seq, time, 7, "", user_id=user, monitored=True)
+    return sealed(one._replace(**fields))
+
+
+CALLS = [
+    call(1, "u1", uri="/cart?" + "x" * 50_000, body=HOSTILE, status=200, duration_us=1 << 40),
+    call(2, "u1", 1_600_000_000.0),
+    call(3, "u10", 1_600_000_000.5, start_id="f" * 32),
+    call(3, HOSTILE, -1.5, address=HOSTILE),
+    call(4, "u1", 1_600_086_400.0, monitored=False),
+]
+
+
+async def records_of_calls_come_back_exactly_once_by_user_and_time(store: Store) -> None:
+    """By producer and number; the checksum of each still holds."""
+    ledgers = store.ledgers
+    assert await ledgers.write_events(MONITORED, CALLS) == []
+    assert await ledgers.write_events(MONITORED, CALLS[:3]) == []
+    found = [each async for each in ledgers.all_events(MONITORED)]
+    assert sorted(found, key=str) == sorted(CALLS, key=str) and all(map(is_intact, found))
+    for user in ("u1", "u10", HOSTILE, "u"):
+        own = sorted((each for each in CALLS if each.user_id == user), key=lambda each: (each.time, each.seq))
+        assert await ledgers.events(MONITORED, user, -1e11, 1e11, 100) == own
+    assert await ledgers.events(MONITORED, "u1", 1_600_000_000.0, 1_600_086_400.0, 100) == CALLS[:2]
+    assert await ledgers.events(MONITORED, "u1", -1e11, 1e11, 1) == CALLS[:1]
+
+
+async def records_of_calls_are_mended_removed_and_dropped(store: Store) -> None:
+    ledgers = store.ledgers
+    altered = call(1, "u1", uri="/altered")
+    assert await ledgers.write_events(MONITORED, [altered, *CALLS[1:]]) == []
+    await ledgers.mend_events(MONITORED, CALLS[:1])
+    assert await ledgers.events(MONITORED, "u1", -1e11, 1e11, 100) == [CALLS[0], CALLS[1], CALLS[4]]
+    await ledgers.remove_events(MONITORED, CALLS[:1])
+    assert await ledgers.events(MONITORED, "u1", -1e11, 1e11, 100) == [CALLS[1], CALLS[4]]
+    await ledgers.drop()
+    assert [each async for each in ledgers.all_events(MONITORED)] == []
 
 
 async def the_highest_version_of_a_sum_stays(store: Store) -> None:
@@ -164,6 +206,8 @@ async def dropping_leaves_candidates_and_users(store: Store) -> None:
 RULES = (
     votes_come_back_once,
     transactions_come_back_once_by_user_and_time,
+    records_of_calls_come_back_exactly_once_by_user_and_time,
+    records_of_calls_are_mended_removed_and_dropped,
     the_highest_version_of_a_sum_stays,
     sums_are_found_by_their_start,
     spending_is_found_by_user_and_the_top_is_added_up,

@@ -76,13 +76,14 @@ def test_asking_a_broker_that_is_not_there_again_and_again_leaves_no_thread_behi
 
 
 def test_groups_read_what_the_flow_says() -> None:
-    assert topics_of_group("w", "w") == ("weblogs", "weblogs_tokens", "votes", "spend")
+    assert topics_of_group("w", "w") == ("weblogs", "weblogs_tokens", "votes", "spend", "usage")
     assert topics_of_group("w-sqlite", "w") == (
         "weblogs_tokens",
         "weblogs_rejects",
         "weblogs_reduced",
         "votes_reduced",
         "spend_reduced",
+        "usage_monitored",
     )
     assert changelog_topic("w", "byte_ranges") == "w-byte_ranges-changelog"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.domain.usage.records import UsageRecord
-from app.domain.usage.sequences import ProducerState, Side, judge
+from app.domain.usage.sequences import ProducerState, judge
+from app.domain.usage.sides import Side
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.usage.spool import Damage, mark_of, owner_of, records_of, spools_of

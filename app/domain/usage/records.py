@@ -27,7 +27,9 @@ __all__ = [
     "UsageRecord",
     "canonical",
     "fault_of",
+    "is_for_stores",
     "is_intact",
+    "is_unicode",
     "producer_of",
     "record_of",
     "sealed",
@@ -170,6 +172,24 @@ def producer_of(record: UsageRecord) -> str:
     'shop@m1/ab'
     """
     return f"{record.service}@{record.machine}/{record.start_id}"
+
+
+def is_for_stores(record: UsageRecord) -> bool:
+    """Whether it goes to the stores at once: it is monitored, somebody's, and its texts are Unicode.
+
+    >>> is_for_stores(UsageRecord("request", "shop", "m1", "ab", 2, 0.5, 7, "", user_id="u1", monitored=True))
+    True
+    """
+    return record.monitored and record.user_id is not None and is_unicode(record)
+
+
+def is_unicode(record: UsageRecord) -> bool:
+    """Whether no text of it has half a surrogate pair."""
+    try:
+        "".join([value for value in record if isinstance(value, str)]).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def user_key(record: UsageRecord) -> str:

@@ -7,150 +7,17 @@ reads them side by side.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from app.domain.byteranges import Ranges, add, contains, covered, intersect, missing, normalise, union
-from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, UsageRecord, is_intact, producer_of, user_key
+from app.domain.byteranges import Ranges, contains, covered, intersect, missing, normalise, union
+from app.domain.usage.sides import ALWAYS, Late, Seen, Side
 
-__all__ = [
-    "NAMED_AT_MOST",
-    "USERS_AT_MOST",
-    "Held",
-    "Late",
-    "ProducerState",
-    "Side",
-    "Tail",
-    "judge",
-]
+__all__ = ["Held", "ProducerState", "Tail", "in_parts", "judge"]
 
-USERS_AT_MOST = 100_000
-"""The order of this many users is watched at a time; of others it is said that it is not known."""
-NAMED_AT_MOST = 100
-"""This many late records are named with the record that came before them."""
-_WAITING_AT_MOST = 512
-_HOUR_S = 3600
+_NO_END = 1 << 62
 _NO_RECORD = "what was made was no record"
-
-
-class Late(NamedTuple):
-    """A record came after a later one of the same user."""
-
-    user: str
-    earlier: int
-    """The greatest number that came before it."""
-    seq: int
-
-
-class _Numbers:
-    """A set of numbers as ranges; the newest wait aside, so that one union serves many."""
-
-    def __init__(self) -> None:
-        self._ranges: Ranges = ()
-        self._waiting: set[int] = set()
-
-    def add(self, number: int) -> bool:
-        """Whether it was not there."""
-        if number in self._waiting or contains(self._ranges, number, number):
-            return False
-        self._waiting.add(number)
-        if len(self._waiting) >= _WAITING_AT_MOST:
-            self._join()
-        return True
-
-    @property
-    def ranges(self) -> Ranges:
-        self._join()
-        return self._ranges
-
-    def _join(self) -> None:
-        self._ranges = union(self._ranges, normalise((number, number) for number in self._waiting))
-        self._waiting.clear()
-
-
-class _Sequence:
-    """What a side has seen of one producer."""
-
-    def __init__(self) -> None:
-        self.held, self.doubled, self.altered, self.late, self.undecided = (_Numbers() for _ in range(5))
-        self.late_named: list[Late] = []
-        self.by_hour: Counter[int] = Counter()
-        self.highest = 0
-        self.stop: int | None = None
-        self.bound: tuple[int, int] | None = None
-        """(seq, records in memory) of the newest record that says so."""
-        self.dropped: dict[str, Ranges] = {}
-        self.spoiled: Ranges = ()
-        """Numbers whose record was none: another stands in its place."""
-        self.forgotten = 0
-
-    def learn(self, record: UsageRecord) -> None:
-        """What an intact record says of its producer."""
-        self.highest = max(self.highest, record.seq)
-        if record.kind == STOP:
-            self.stop = record.seq
-        elif record.kind in (START, HEARTBEAT):
-            if record.memory_records is not None:
-                self.bound = max(self.bound or (0, 0), (record.seq, record.memory_records))
-            self.highest = max(self.highest, record.last_seq or 0)
-        elif record.kind == DROPPED and record.first_seq is None:
-            self.spoiled = add(self.spoiled, record.seq, record.seq)
-        elif record.kind == DROPPED and record.first_seq and record.last_seq and record.first_seq <= record.last_seq:
-            reason = record.detail or ""
-            self.dropped[reason] = add(self.dropped.get(reason, ()), record.first_seq, record.last_seq)
-            self.highest = max(self.highest, record.last_seq)
-
-
-class Side:
-    """What one side holds. Show it each record once for each time that it stands there, those of a user in their order."""
-
-    def __init__(self, name: str, *, is_whole: bool = True, users_at_most: int = USERS_AT_MOST) -> None:
-        """`is_whole`: it should hold all records. Of another only what it knows counts, not what it lacks."""
-        self.name, self.is_whole = name, is_whole
-        self._users_at_most = users_at_most
-        self._sequences: dict[str, _Sequence] = {}
-        self._last: OrderedDict[tuple[str, str], int] = OrderedDict()
-
-    @property
-    def producers(self) -> Iterable[str]:
-        return self._sequences.keys()
-
-    def see(self, record: UsageRecord) -> None:
-        """A record whose checksum is wrong proves nothing but that it is altered."""
-        producer = producer_of(record)
-        sequence = self._sequences.setdefault(producer, _Sequence())
-        if not is_intact(record):
-            sequence.altered.add(record.seq)
-            return
-        if not sequence.held.add(record.seq):
-            sequence.doubled.add(record.seq)
-            return
-        sequence.by_hour[int(record.time // _HOUR_S) * _HOUR_S] += 1
-        sequence.learn(record)
-        if record.user_id is not None:
-            self._order(sequence, producer, user_key(record), record.seq)
-
-    def _order(self, sequence: _Sequence, producer: str, user: str, seq: int) -> None:
-        last = self._last.pop((producer, user), None)
-        if last is None and seq < sequence.forgotten:
-            sequence.undecided.add(seq)
-        if last is not None and seq < last:
-            sequence.late.add(seq)
-            if len(sequence.late_named) < NAMED_AT_MOST:
-                sequence.late_named.append(Late(user, last, seq))
-        self._last[producer, user] = max(seq, last or 0)
-        if len(self._last) > self._users_at_most:
-            (whose, _), last = self._last.popitem(last=False)
-            of = self._sequences[whose]
-            of.forgotten = max(of.forgotten, last)
-
-    def numbers(self, producer: str) -> Ranges:
-        """Which intact records of a producer are there."""
-        return self.sequence(producer).held.ranges
-
-    def sequence(self, producer: str) -> _Sequence:
-        return self._sequences.get(producer) or _Sequence()
 
 
 class Held(NamedTuple):
@@ -172,7 +39,9 @@ class Held(NamedTuple):
     undecided: Ranges
     """Perhaps late: their users were no longer watched."""
     by_hour: Mapping[int, int]
-    """Start of the hour, UTC seconds -> distinct intact records."""
+    """Start of the hour, UTC seconds -> distinct intact records of the period."""
+    of: int
+    """So many records it should hold at least, as far as is known."""
 
 
 class Tail(NamedTuple):
@@ -188,8 +57,10 @@ class ProducerState(NamedTuple):
     """What is known of one producer from all sides."""
 
     producer: str
-    made: int
-    """Records that it made, as far as is known: 1 to this number."""
+    first: int
+    """The first number of the period."""
+    last: int
+    """The last number of the period that is known of: all from the first to it were made."""
     tail: Tail | None
     """None: the end is known."""
     after_stop: Ranges
@@ -198,6 +69,16 @@ class ProducerState(NamedTuple):
     """Reason -> what the producer says that it dropped, and no side holds; and what another record stands for."""
     held: Sequence[Held]
     """In the order of the sides."""
+    made_by_hour: Mapping[int, int]
+    """Start of the hour, UTC seconds -> numbers that the producer gave up to the last record of the hour, since the one before.
+
+    They follow from its records and heartbeats, whatever is missing; what was given after the last of them has no hour.
+    """
+
+    @property
+    def made(self) -> int:
+        """Records that it made in the period, as far as is known."""
+        return max(0, self.last - self.first + 1)
 
     @property
     def differs(self) -> bool:
@@ -214,21 +95,32 @@ class ProducerState(NamedTuple):
 def judge(
     sides: Sequence[Side], marks: Mapping[str, int] | None = None, on_the_way: Mapping[str, Side] | None = None
 ) -> list[ProducerState]:
-    """Every producer that a side knows or `marks` names, by name.
+    """Every producer that a side knows or `marks` names, by name; with a period, those of which a record was made in it.
 
-    `on_the_way`: name of a side -> what will come to it, as far as anybody knows.
+    A number that is missing counts to the time of the next record that is there; so the parts of a time add up to the whole.
 
     `marks`: producer -> the last number that it gave, from a place that survived it, as the mark in its spool. It makes the end known.
+
+    `on_the_way`: name of a side -> what will come to it, as far as anybody knows.
     """
     marks, coming = marks or {}, on_the_way or {}
     names = {name for side in (*sides, *coming.values()) for name in side.producers} | marks.keys()
-    return [_state(name, sides, marks.get(name), coming) for name in sorted(names)]
+    found = (_state(name, sides, marks.get(name), coming) for name in sorted(names))
+    return [state for state in found if state is not None]
 
 
-def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mapping[str, Side]) -> ProducerState:
+def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mapping[str, Side]) -> ProducerState | None:
     found = [side.sequence(producer) for side in sides]
+    every = [*found, *(side.sequence(producer) for side in coming.values())]
+    if any(side.period != ALWAYS for side in sides) and not any(each.is_in for each in every):
+        return None
+    goes_on = any(each.goes_on for each in every)
+    first = max((each.before for each in every), default=0) + 1
     stop = max((each.stop for each in found if each.stop is not None), default=None)
-    made = max([each.highest for each in found] + [mark or 0])
+    last = max(each.within if goes_on else each.highest for each in found)
+    last = last if goes_on else max(last, mark or 0)
+    asked = ((first, last),) if first <= last else ()
+    shown = asked if goes_on else ((first, max(last, _NO_END)),)
     bound = max((each.bound for each in found if each.bound is not None), default=None)
     known = union(*_two(each.held.ranges for each in found))
     reasons = {reason for each in found for reason in each.dropped}
@@ -238,35 +130,72 @@ def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mappi
     }
     told[_NO_RECORD] = normalise(pair for each in found for pair in each.spoiled)
     given_up = normalise(pair for ranges in told.values() for pair in ranges)
+    monitored = union(*_two(each.monitored.ranges for each in every))
+    newest = max(each.highest for each in found)
     return ProducerState(
         producer,
-        made,
-        None if stop is not None or mark is not None else Tail(made, bound[1] if bound else None),
-        () if stop is None else intersect(known, ((stop + 1, max(made, stop + 1)),)),
-        {reason: ranges for reason, ranges in told.items() if ranges},
+        first,
+        last,
+        None if goes_on or stop is not None or mark is not None else Tail(last, bound[1] if bound else None),
+        () if stop is None else intersect(intersect(known, ((stop + 1, max(newest, stop + 1)),)), shown),
+        {reason: inside for reason, ranges in told.items() if (inside := intersect(ranges, shown))},
         [
-            _held(side, sequence, made, given_up, coming[side.name].numbers(producer) if side.name in coming else ())
+            _held(
+                side,
+                sequence,
+                intersect(asked, monitored) if side.of_monitored else asked,
+                shown,
+                given_up,
+                coming[side.name].numbers(producer) if side.name in coming else (),
+            )
             for side, sequence in zip(sides, found, strict=True)
         ],
+        _made_by_hour(every, first - 1),
     )
 
 
-def _held(side: Side, sequence: _Sequence, made: int, given_up: Ranges, coming: Ranges) -> Held:
+def _held(side: Side, sequence: Seen, asked: Ranges, shown: Ranges, given_up: Ranges, coming: Ranges) -> Held:
+    """`asked`: what it should hold; `shown`: what it may say anything of."""
     held, altered = sequence.held.ranges, sequence.altered.ranges
     there = union(union(held, altered), given_up)
-    excused = union(there, coming)
     return Held(
         side.name,
-        covered(held),
-        missing(excused, 1, made) if side.is_whole else (),
-        _outside(coming, there),
-        sequence.doubled.ranges,
-        altered,
-        sequence.late.ranges,
-        tuple(sequence.late_named),
-        sequence.undecided.ranges,
+        covered(intersect(held, shown)),
+        _outside(asked, union(there, coming)) if side.is_whole else (),
+        intersect(_outside(coming, there), shown),
+        intersect(sequence.doubled.ranges, shown),
+        intersect(altered, shown),
+        intersect(sequence.late.ranges, shown),
+        tuple(each for each in sequence.late_named if contains(shown, each.seq, each.seq)),
+        intersect(sequence.undecided.ranges, shown),
         dict(sequence.by_hour),
+        covered(asked),
     )
+
+
+def _made_by_hour(sequences: Sequence[Seen], given: int) -> dict[int, int]:
+    """`given`: the last number before the first hour."""
+    highest: dict[int, int] = {}
+    for sequence in sequences:
+        for hour, seq in sequence.highest_by_hour.items():
+            highest[hour] = max(highest.get(hour, 0), seq)
+    made = {}
+    for hour in sorted(highest):
+        made[hour] = max(0, highest[hour] - given)
+        given = max(given, highest[hour])
+    return made
+
+
+def in_parts(by_hour: Mapping[int, int], length_s: int) -> dict[int, int]:
+    """The same counts by parts of so many seconds, whole hours.
+
+    >>> in_parts({0: 1, 3600: 2, 86400: 4}, 86400)
+    {0: 3, 86400: 4}
+    """
+    found: Counter[int] = Counter()
+    for start, count in by_hour.items():
+        found[start - start % length_s] += count
+    return dict(found)
 
 
 def _two(many: Iterable[Ranges]) -> tuple[Ranges, Ranges]:

@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_of, sum_rows
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.rows import Row
-from app.stores.cassandra.values import bigint, double, int32, varint
+from app.stores.cassandra.values import bigint, boolean, double, int32, varint
 
 __all__ = ["CassandraLedgerMender", "Place"]
 
@@ -32,7 +32,7 @@ Event = TypeVar("Event", bound=tuple[Any, ...])
 class Place(NamedTuple):
     """Where a row of counted events or sums stands."""
 
-    kind: CountedKind[Any]
+    kind: EventKind[Any]
     table: LedgerTable
     resolution: str
     """Of a table of sums: empty for the common one."""
@@ -47,7 +47,7 @@ class CassandraLedgerMender:
         self._connection, self._sender, self._floors, self._ttls = connection, sender, floors, ttls
         self._tables = {table.name: table for table in ledger_tables()}
 
-    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """Each is stored as given afterwards. Raises StoreError that names the first that cannot be brought to."""
         left, ttl = list(events), self._ttls[kind.keeps_events]
         for step_us in (0, *STEPS_US):
@@ -61,7 +61,7 @@ class CassandraLedgerMender:
             f"{self._connection.where}: the {kind.one} {left[0]!r:.300} cannot be mended: something newer hides it"
         )
 
-    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """These rows are gone afterwards; `mend_events` may write them again."""
         rows = [event_row(kind, each, b"", b"", number) for number, each in enumerate(events)]
         await self._remove(rows)
@@ -103,7 +103,9 @@ class CassandraLedgerMender:
             for column, value in zip(table.key, place.row, strict=False):
                 values.append(_encoded(table.columns[column], value))
             row = Row(f"insert {table.name}", [each or b"" for each in values], 200, 0)
-            if table.name == place.kind.events_table:  # above all of its columns, one of which may be missing
+            if table.name == place.kind.events_table or not isinstance(
+                place.kind, CountedKind
+            ):  # above all of its columns, one of which may be missing
                 stamp = bigint(_ABOVE_FLOW_US + _now_us())
                 await self._send([Row(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
                 await self._remove([row])
@@ -202,6 +204,7 @@ _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {
     "int": int32,
     "bigint": bigint,
     "double": double,
+    "boolean": boolean,
     "varint": varint,
 }
 

@@ -14,10 +14,10 @@ from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
-from app.domain.counted import CountedKind, Sum
-from app.flows.registry import LEDGERS
+from app.domain.counted import CountedKind, EventKind, Sum
+from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.rows import COLUMN_BYTES, Row
-from app.stores.cassandra.values import bigint, double, int32, text, text_of, varint
+from app.stores.cassandra.values import bigint, boolean, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = [
@@ -43,8 +43,8 @@ _DAY_S = 86400
 _FIRST, _LAST = -(1 << 62), (1 << 62)
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""
-_TYPES = {"text": "text", "integer": "bigint", "time": "double"}
-_ENCODERS: Mapping[str, Callable[[Any], bytes]] = {"text": text, "integer": bigint, "time": double}
+_TYPES = {"text": "text", "integer": "bigint", "time": "double", "boolean": "boolean"}
+_ENCODERS: Mapping[str, Callable[[Any], bytes]] = {"text": text, "integer": bigint, "time": double, "boolean": boolean}
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
@@ -80,7 +80,7 @@ class LedgerTable(NamedTuple):
 
 
 @cache
-def events_table(kind: CountedKind[Any]) -> LedgerTable:
+def events_table(kind: EventKind[Any]) -> LedgerTable:
     types = {field.name: _TYPES[field.kind] for field in kind.fields}
     if kind.by_group:
         partition: list[str] = [kind.group_field]
@@ -89,7 +89,7 @@ def events_table(kind: CountedKind[Any]) -> LedgerTable:
         partition, clustering = list(kind.id_fields), []
     key = [*partition, *clustering]
     columns = {name: types[name] for name in (*key, *(name for name in types if name not in key))}
-    comment = f"{kind.many.capitalize()} that count; the first of an id stays: written USING TIMESTAMP that falls as time goes on"
+    comment = f"{kind.many.capitalize()}{' that count' if isinstance(kind, CountedKind) else ''}; the first of an id stays: written USING TIMESTAMP that falls as time goes on"
     return LedgerTable(kind.events_table, columns, partition, clustering, comment, list(columns)[len(key)])
 
 
@@ -137,8 +137,8 @@ def ranking_table(kind: CountedKind[Any]) -> LedgerTable:
 def ledger_tables() -> tuple[LedgerTable, ...]:
     """All of them, names and floors among them."""
     found: list[LedgerTable] = []
+    found += map(events_table, EVENTS)
     for kind in LEDGERS:
-        found += [events_table(kind)] if kind.events_table else []
         found += sums_tables(kind).values()
         if kind.ranking_table:
             found.append(ranking_table(kind))
@@ -161,18 +161,18 @@ def name_row(kind: str, one: str, name: str, number: int) -> Row:
 
 
 @cache
-def _event_encoders(kind: CountedKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
+def _event_encoders(kind: EventKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
     places = {field.name: at for at, field in enumerate(kind.fields)}
     order = [places[name] for name in events_table(kind).columns]
     return [(at, _ENCODERS[kind.fields[at].kind]) for at in order]
 
 
-def event_row(kind: CountedKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> Row:
+def event_row(kind: EventKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> Row:
     values = [None if event[at] is None else encode(event[at]) for at, encode in _event_encoders(kind)]
     return _row(kind.events_table, [*values, stamp, ttl], number)
 
 
-def event_of(kind: CountedKind[Event], row: Sequence[Any]) -> Event:
+def event_of(kind: EventKind[Event], row: Sequence[Any]) -> Event:
     """From a row with the columns of `events_table`."""
     values: list[Any] = [None] * len(kind.fields)
     for (at, _), value in zip(_event_encoders(kind), row, strict=True):

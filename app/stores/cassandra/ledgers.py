@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from functools import cache, partial
 from typing import Any, TypeVar, cast
 
-from app.domain.counted import CountedKind, Sum, added
+from app.domain.counted import CountedKind, EventKind, Sum, added
 from app.errors import StoreError, UnreadableRecord
-from app.flows.registry import LEDGERS
+from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.batches import Sender
 from app.stores.cassandra.connection import Connection
 from app.stores.cassandra.ledger_mending import CassandraLedgerMender, Place
@@ -84,16 +84,23 @@ def statements(keyspace: str, read_only: bool) -> dict[str, str]:
             )
         if kind.by_group:
             table, ranking = events_table(kind), ranking_table(kind)
-            found = f"FROM {keyspace}.{table.name} WHERE {kind.group_field} = ? AND time >= ? AND time < ?"
-            reads[f"some {table.name}"] = f"SELECT {table.names} {found} LIMIT ?"
-            reads[f"spent {table.name}"] = f"SELECT sum(CAST({kind.amount_field} AS varint)), count(*) {found}"
+            amount = f"sum(CAST({kind.amount_field} AS varint))"
+            reads[f"spent {table.name}"] = f"SELECT {amount}, count(*) {_of_group(keyspace, kind)}"
             reads[f"some {ranking.name}"] = f"SELECT {ranking.names} FROM {keyspace}.{ranking.name} WHERE shard = ?"
+    for each in EVENTS:
+        if each.by_group:
+            table = events_table(each)
+            reads[f"some {table.name}"] = f"SELECT {table.names} {_of_group(keyspace, each)} LIMIT ?"
     reads["some names"] = f"SELECT id, name FROM {keyspace}.names WHERE kind = ?"
     return reads if read_only else reads | writes
 
 
+def _of_group(keyspace: str, kind: EventKind[Any]) -> str:
+    return f"FROM {keyspace}.{kind.events_table} WHERE {kind.group_field} = ? AND time >= ? AND time < ?"
+
+
 @cache
-def _event_reader(kind: CountedKind[Any]) -> Callable[[tuple[Any, ...]], Any]:
+def _event_reader(kind: EventKind[Any]) -> Callable[[tuple[Any, ...]], Any]:
     place = lambda row: Place(kind, events_table(kind), "", row)  # noqa: E731
     return event_reader("cassandra", kind, partial(event_of, kind), place)
 
@@ -133,7 +140,7 @@ class CassandraLedgers:
         refused = await self._sender.send(await asyncio.to_thread(encode))
         return [(records[number], reason) for number, reason in sorted(refused.items())]
 
-    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         await self._ready(True)
         stamp, ttl = bigint(LATEST_US - int(time.time() * 1e6)), self._ttls[kind.keeps_events]
         return await self._send(events, lambda each, number: [event_row(kind, each, stamp, ttl, number)])
@@ -185,7 +192,7 @@ class CassandraLedgers:
         found = [_sum_reader(kind, own)(row) for rows in await asyncio.gather(*map(read, asked)) for row in rows]
         return found if own or kind.by_group or group is None else [each for each in found if each.group == group]
 
-    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+    async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         values = [text(group), double(begin), double(end), int32(limit)]
         read = _event_reader(kind)
         return [read(row) for row in await self._rows(f"some {kind.events_table}", values)]
@@ -206,7 +213,7 @@ class CassandraLedgers:
     async def names(self, kind: Named) -> dict[str, str]:
         return {text_of(one): text_of(name) for one, name in await self._rows("some names", [text(kind)])}
 
-    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+    async def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
         async for row in self._pages(f"all {kind.events_table}"):
             for event in readable(_event_reader(kind), [row], self.on_unreadable):
                 yield event
@@ -223,13 +230,13 @@ class CassandraLedgers:
         await self._ready(True)
         return CassandraLedgerMender(self._connection, self._sender, self._floors, self._ttls)
 
-    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await (await self._mender()).mend_events(kind, events)
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         await (await self._mender()).mend_sums(kind, sums)
 
-    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await (await self._mender()).remove_events(kind, events)
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:

@@ -20,6 +20,7 @@ __all__ = [
     "Column",
     "big",
     "bigint",
+    "boolean",
     "day_number",
     "double",
     "int32",
@@ -163,7 +164,7 @@ def _time(value: float) -> bytes:
     return double(value + 0.0)  # -0.0 is 0.0: they would be two rows
 
 
-def _boolean(value: bool) -> bytes:
+def boolean(value: bool) -> bytes:
     return _TRUE if value else _FALSE
 
 
@@ -201,7 +202,7 @@ COLUMNS: dict[Kind, Column] = {
     Kind.SMALL: Column("int", int32, _same, int),
     Kind.VERSION: Column("bigint", _version, _same, int),
     Kind.TIME: Column("double", _time, _same, float),
-    Kind.BOOLEAN: Column("boolean", _boolean, bool, bool),
+    Kind.BOOLEAN: Column("boolean", boolean, bool, bool),
     Kind.RANGES: Column(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
     Kind.WORDS: Column("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
     Kind.SHORT_IDS: Column(

@@ -6,15 +6,18 @@ import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from app.domain.counted import EventField
 from app.errors import StoreError
-from app.flows.registry import LEDGERS
+from app.flows.registry import EVENTS, LEDGERS
 from app.stores.elasticsearch.connection import Connection
 
 __all__ = ["mappings", "remove_copies", "within"]
 
 _SLICE = 5000
 _MENDED_AT_ONCE = 500
-_TYPES = {"text": "keyword", "integer": "long", "time": "double"}
+_TYPES = {"text": "keyword", "integer": "long", "time": "double", "boolean": "boolean"}
+_LONGEST_TERM = 8191
+"""Characters: the server takes terms of 32,766 bytes."""
 _TIME = {"type": "date", "format": "epoch_millis"}
 _WHEN = {"@timestamp": _TIME | {"ignore_malformed": True}, "ingested": _TIME}
 _SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "partition": "integer"} | dict.fromkeys(
@@ -25,11 +28,17 @@ _SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "par
 def mappings() -> dict[str, dict[str, Any]]:
     """Index, without prefix -> its fields."""
     found: dict[str, dict[str, Any]] = {}
+    for kind in EVENTS:
+        found[kind.events_table] = {field.name: _mapping(field) for field in kind.fields} | _WHEN
     for kind in LEDGERS:
-        if kind.events_table:
-            found[kind.events_table] = {field.name: {"type": _TYPES[field.kind]} for field in kind.fields} | _WHEN
         found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
     return found | {"names": {name: {"type": "keyword"} for name in ("kind", "id", "name")}}
+
+
+def _mapping(field: EventField) -> dict[str, Any]:
+    """A text without a limit is kept whole, and found if it is not too long for a term."""
+    endless = {"ignore_above": _LONGEST_TERM} if field.kind == "text" and field.hi > _LONGEST_TERM else {}
+    return {"type": _TYPES[field.kind]} | endless
 
 
 async def remove_copies(

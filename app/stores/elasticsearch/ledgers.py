@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError, StoreRefused
-from app.flows.registry import LEDGERS
+from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import Connection
 from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
@@ -99,11 +99,11 @@ class ElasticsearchLedgers:
 
     # -- writes
 
-    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         now = self._may_write()
         return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
 
-    def _event_item(self, kind: CountedKind[Event], event: Event, now: int) -> Item[Event]:
+    def _event_item(self, kind: EventKind[Event], event: Event, now: int) -> Item[Event]:
         name = _name(*kind.id_of(event))
         action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
         document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
@@ -153,7 +153,7 @@ class ElasticsearchLedgers:
             filters.append({"term": {"group": group}})
         return [sums_of(kind)(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
 
-    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+    async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
         read = events_of(kind)
@@ -199,7 +199,7 @@ class ElasticsearchLedgers:
             async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))
         }
 
-    def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+    def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
         return self._told(events_of(kind), kind.events_table)
 
     def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
@@ -261,7 +261,7 @@ class ElasticsearchLedgers:
 
     # -- mending
 
-    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         now = self._may_write()
         await self.remove_events(kind, events)
         await self._mend(kind, events, lambda each: self._event_item(kind, each, now))
@@ -271,7 +271,7 @@ class ElasticsearchLedgers:
         await self.remove_sums(kind, sums)
         await self._mend(kind, sums, lambda each: self._sum_item(kind, each, now))
 
-    async def _mend(self, kind: CountedKind[Any], records: Sequence[Any], item: Callable[[Any], Item[Any]]) -> None:
+    async def _mend(self, kind: EventKind[Any], records: Sequence[Any], item: Callable[[Any], Item[Any]]) -> None:
         sent = await self._sender.send(records, item)
         if sent.refused:
             raise StoreError(f"{len(sent.refused)} records cannot be mended, the first because: {sent.refused[0][1]}")
@@ -280,7 +280,7 @@ class ElasticsearchLedgers:
                 f"{len(sent.conflicts)} {kind.many} cannot be mended: somebody writes them meanwhile; run it again"
             )
 
-    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
@@ -303,9 +303,9 @@ class ElasticsearchLedgers:
             "short": now - SHORT_DAYS * _DAY_S,
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
+        for kind in EVENTS:
+            gone[kind.keeps_events] += await self._delete(kind.events_table, [], before[kind.keeps_events])
         for kind in LEDGERS:
-            if kind.events_table:
-                gone[kind.keeps_events] += await self._delete(kind.events_table, [], before[kind.keeps_events])
             for keeps in ("short", "reduced"):
                 named = {"terms": {"resolution": [each.name for each in kind.resolutions if each.keeps == keeps]}}
                 gone[keeps] += await self._delete(kind.sums_table, [named], before[keeps])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.totals import Judged, Totals
 from app.stores.contract import Key
 from app.stores.elasticsearch.documents import SUM_SHIFT, key_id
@@ -133,7 +133,7 @@ def sums_of(kind: CountedKind[Any]) -> Callable[[Mapping[str, Any]], Sum]:
     return sum_reader("elasticsearch", kind, read, _place_of)
 
 
-def events_of(kind: CountedKind[Event]) -> Callable[[Mapping[str, Any]], Event]:
+def events_of(kind: EventKind[Event]) -> Callable[[Mapping[str, Any]], Event]:
     """Reads the events of a kind from what a search gives."""
     make = kind.event._make  # type: ignore[attr-defined]
     read = lambda hit: make(hit["_source"][one.name] for one in kind.fields)  # noqa: E731

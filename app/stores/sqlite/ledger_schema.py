@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.domain.counted import CountedKind
-from app.flows.registry import LEDGERS
+from app.domain.counted import CountedKind, EventKind
+from app.flows.registry import EVENTS, LEDGERS
 
 __all__ = ["SUM_COLUMNS", "SUM_KEY", "number_column", "statements", "sum_key"]
 
 SUM_KEY = "resolution, grp, start, partition, share"
 SUM_COLUMNS = "events, amount, repeats, version, ingested"
-_TYPES = {"text": "", "integer": " INTEGER", "time": " REAL"}
+_TYPES = {"text": "", "integer": " INTEGER", "time": " REAL", "boolean": " INTEGER"}
 
 
-def number_column(kind: CountedKind[Any]) -> str:
+def number_column(kind: EventKind[Any]) -> str:
     """The rowid of the table of events: vote_no."""
     return f"{kind.one}_no"
 
@@ -30,17 +30,22 @@ def sum_key(kind: CountedKind[Any]) -> str:
 def statements() -> dict[str, str]:
     """Name of a table or index -> the statement that makes it if it is missing."""
     found: dict[str, str] = {}
-    for kind in LEDGERS:
-        events, sums = kind.events_table, kind.sums_table
+    for kind in EVENTS:
+        events = kind.events_table
         columns = ", ".join(
             f"{field.name}{_TYPES[field.kind]}{'' if field.optional else ' NOT NULL'}" for field in kind.fields
         )
-        if events:
-            found[events] = (
-                f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {columns}, "
-                f"ingested INTEGER NOT NULL, UNIQUE ({', '.join(kind.id_fields)}))"
-            )
-            found[f"{events}_by_ingest"] = f"CREATE INDEX IF NOT EXISTS {events}_by_ingest ON {events} (ingested)"
+        found[events] = (
+            f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {columns}, "
+            f"ingested INTEGER NOT NULL, UNIQUE ({', '.join(kind.id_fields)}))"
+        )
+        found[f"{events}_by_ingest"] = f"CREATE INDEX IF NOT EXISTS {events}_by_ingest ON {events} (ingested)"
+        if kind.by_group:
+            name = f"{events}_by_{kind.group_field.removesuffix('_id')}"
+            order = ", ".join(dict.fromkeys((kind.group_field, "time", *kind.id_fields)))
+            found[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {events} ({order})"
+    for kind in LEDGERS:
+        sums = kind.sums_table
         found[sums] = (
             f"CREATE TABLE IF NOT EXISTS {sums} (resolution NOT NULL, start INTEGER NOT NULL, grp NOT NULL, "
             "partition INTEGER NOT NULL, share INTEGER NOT NULL, events INTEGER NOT NULL, amount NOT NULL, "
@@ -51,9 +56,6 @@ def statements() -> dict[str, str]:
             f"CREATE INDEX IF NOT EXISTS {sums}_by_ingest ON {sums} (resolution, ingested) WHERE resolution <> 'total'"
         )
         if kind.by_group:
-            name = f"{events}_by_{kind.group_field.removesuffix('_id')}"
-            order = ", ".join(dict.fromkeys((kind.group_field, "time", *kind.id_fields)))
-            found[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {events} ({order})"
             found[f"{sums}_in_total"] = (
                 f"CREATE INDEX IF NOT EXISTS {sums}_in_total ON {sums} (grp, amount, events) WHERE resolution = 'total'"
             )

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
-from app.domain.counted import CountedKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError
-from app.flows.registry import LEDGERS
+from app.flows.registry import EVENTS, LEDGERS
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 from app.stores.sqlite.bulk import Insert
@@ -23,6 +23,7 @@ __all__ = ["SqliteLedgers"]
 SLICE_ROWS = 5000
 _HOUR_S = 3600
 _DAY_S = 86400.0
+_BOOLEANS = {0: False, 1: True}
 _UPDATED = ", ".join(f"{column} = excluded.{column}" for column in SUM_COLUMNS.split(", "))
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
@@ -31,36 +32,43 @@ Read = Callable[..., Awaitable[Any]]
 
 
 class _Statements(NamedTuple):
-    """What is done with one kind."""
+    """What is done with the events, or the sums, of one kind."""
 
-    insert_events: Insert
-    insert_sums: Insert
-    select_events: str
-    select_sums: str
+    insert: Insert
+    select: str
 
 
 @cache
-def _statements(kind: CountedKind[Any]) -> _Statements:
+def _of_events(kind: EventKind[Any]) -> _Statements:
     columns = ", ".join(field.name for field in kind.fields)
-    upsert = f"ON CONFLICT ({sum_key(kind)}) DO UPDATE SET {_UPDATED} WHERE excluded.version > version"
     return _Statements(
         Insert(kind.events_table, f"{columns}, ingested", "ON CONFLICT DO NOTHING"),
-        Insert(kind.sums_table, f"{SUM_KEY}, {SUM_COLUMNS}", upsert),
         f"SELECT {columns}, {number_column(kind)} FROM {kind.events_table}",
+    )
+
+
+@cache
+def _of_sums(kind: CountedKind[Any]) -> _Statements:
+    upsert = f"ON CONFLICT ({sum_key(kind)}) DO UPDATE SET {_UPDATED} WHERE excluded.version > version"
+    return _Statements(
+        Insert(kind.sums_table, f"{SUM_KEY}, {SUM_COLUMNS}", upsert),
         f"SELECT {SUM_KEY}, events, amount, repeats FROM {kind.sums_table}",
     )
 
 
 @cache
-def _event_of(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
+def _event_of(kind: EventKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
     """Makes an event of a row of `select_events`."""
     texts = [at for at, field in enumerate(kind.fields) if field.kind == "text"]
+    booleans = [at for at, field in enumerate(kind.fields) if field.kind == "boolean"]
     make, width = kind.event._make, len(kind.fields)  # type: ignore[attr-defined]
 
     def event_of(row: tuple[Any, ...]) -> Event:
         values = list(row[:width])
         for at in texts:
             values[at] = text(values[at])
+        for at in booleans:
+            values[at] = _BOOLEANS.get(values[at], values[at])
         made: Event = make(values)
         return made
 
@@ -68,7 +76,7 @@ def _event_of(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
 
 
 @cache
-def _event_reader(kind: CountedKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
+def _event_reader(kind: EventKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
     column = number_column(kind)
     return event_reader(
         "sqlite", kind, _event_of(kind), lambda row: (kind.events_table, {column: row[len(kind.fields)]})
@@ -91,12 +99,12 @@ class SqliteLedgers:
 
     # -- writes
 
-    async def write_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
-        insert = _statements(kind).insert_events
+    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+        insert = _of_events(kind).insert
         return await self._write(_put, f"write {kind.many} to", insert, events, self._event_rows(events))
 
     async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        insert = _statements(kind).insert_sums
+        insert = _of_sums(kind).insert
         return await self._write(_put, f"write {kind.many} to", insert, sums, self._sum_rows(sums))
 
     def _hour(self) -> int:
@@ -126,17 +134,17 @@ class SqliteLedgers:
         elif group is not None:
             condition += " AND grp = ?"
             parameters.append(group)
-        statement = f"{_statements(kind).select_sums} WHERE {condition}"
+        statement = f"{_of_sums(kind).select} WHERE {condition}"
         return list(map(_sum_reader(kind), await self._rows(statement, *parameters)))
 
     async def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         rows: list[tuple[Any, ...]] = await self._read(self._reader.rows, statement, parameters)
         return rows
 
-    async def events(self, kind: CountedKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
+    async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         order = ", ".join(name for name in ("time", *kind.id_fields) if name != kind.group_field)
         condition = f"WHERE {kind.group_field} = ? AND time >= ? AND time < ? ORDER BY {order} LIMIT ?"
-        rows = await self._rows(f"{_statements(kind).select_events} {condition}", group, begin, end, limit)
+        rows = await self._rows(f"{_of_events(kind).select} {condition}", group, begin, end, limit)
         return list(map(_event_reader(kind), rows))
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
@@ -157,9 +165,9 @@ class SqliteLedgers:
     async def names(self, kind: Named) -> dict[str, str]:
         return {text(row[0]): text(row[1]) for row in await self._rows(f"SELECT id, name FROM {kind} ORDER BY id")}
 
-    async def all_events(self, kind: CountedKind[Event]) -> AsyncIterator[Event]:
+    async def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
         column, event_of = number_column(kind), _event_reader(kind)
-        statement = f"{_statements(kind).select_events} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
+        statement = f"{_of_events(kind).select} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
         after = -1
         while rows := await self._rows(statement, after):
             for row in rows:
@@ -169,9 +177,7 @@ class SqliteLedgers:
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         last: tuple[Any, ...] = ("", "", -(1 << 62), 0, 0)
-        statement = (
-            f"{_statements(kind).select_sums} WHERE ({SUM_KEY}) > (?, ?, ?, ?, ?) ORDER BY {SUM_KEY} LIMIT {SLICE_ROWS}"
-        )
+        statement = f"{_of_sums(kind).select} WHERE ({SUM_KEY}) > (?, ?, ?, ?, ?) ORDER BY {SUM_KEY} LIMIT {SLICE_ROWS}"
         while rows := await self._rows(statement, *last):
             for row in rows:
                 for each in readable(_sum_reader(kind), [row], self.on_unreadable):
@@ -180,15 +186,15 @@ class SqliteLedgers:
 
     # -- mending
 
-    async def mend_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
-        insert, rows = _statements(kind).insert_events, self._event_rows(events)
+    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
+        insert, rows = _of_events(kind).insert, self._event_rows(events)
         await self._write(_replace, kind.events_table, kind.id_fields, list(map(kind.id_of, events)), insert, rows)
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
-        insert, rows = _statements(kind).insert_sums, self._sum_rows(sums)
+        insert, rows = _of_sums(kind).insert, self._sum_rows(sums)
         await self._write(_replace, kind.sums_table, SUM_KEY.split(", "), [each[:5] for each in sums], insert, rows)
 
-    async def remove_events(self, kind: CountedKind[Event], events: Sequence[Event]) -> None:
+    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await self._write(_replace, kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
@@ -197,10 +203,10 @@ class SqliteLedgers:
     # -- retention
 
     async def drop(self) -> None:
-        for kind in LEDGERS:
-            for table, key in ((kind.events_table, "rowid"), (kind.sums_table, sum_key(kind))):
-                while table and await self._write(_delete, table, key, "1"):
-                    pass
+        tables = [(kind.events_table, "rowid") for kind in EVENTS]
+        for table, key in [*tables, *((kind.sums_table, sum_key(kind)) for kind in LEDGERS)]:
+            while await self._write(_delete, table, key, "1"):
+                pass
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         before = {
@@ -209,17 +215,18 @@ class SqliteLedgers:
             "short": int(now - SHORT_DAYS * _DAY_S),
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
+        old: list[tuple[str, str, str, str]] = [
+            (kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}")
+            for kind in EVENTS
+        ]
         for kind in LEDGERS:
-            old: list[tuple[str, str, str, str]] = []
-            if kind.events_table:
-                old.append((kind.keeps_events, kind.events_table, "rowid", f"ingested < {before[kind.keeps_events]}"))
             for keeps in ("reduced", "short"):
                 named = ", ".join(f"'{each.name}'" for each in kind.resolutions if each.keeps == keeps)
                 condition = f"resolution IN ({named}) AND ingested < {before[keeps]}"
                 old.append((keeps, kind.sums_table, sum_key(kind), condition))
-            for keeps, table, key, condition in old:
-                while deleted := await self._write(_delete, table, key, condition):
-                    gone[keeps] += deleted
+        for keeps, table, key, condition in old:
+            while deleted := await self._write(_delete, table, key, condition):
+                gone[keeps] += deleted
         return gone["raw"], gone["reduced"] + gone["short"]
 
 

@@ -33,6 +33,8 @@ __all__ = [
     "answer_sum",
     "answer_top",
     "answer_transactions",
+    "asked_number",
+    "asked_of_user",
     "spent_between",
 ]
 
@@ -64,14 +66,14 @@ async def answer_spend(request: web.Request) -> web.Response:
     return json_answer({"success": True, "transactions": len(found), "transaction_ids": ids})
 
 
-def _asked(request: web.Request, known: set[str]) -> tuple[str, float, float]:
+def asked_of_user(request: web.Request, known: set[str]) -> tuple[str, float, float]:
     """User, from (inclusive), to (exclusive)."""
     if unknown := sorted(set(request.query) - known):
         raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(known))}.")
     return request.match_info["user_id"], *time_range(request.query, time.time())
 
 
-def _number(request: web.Request, name: str, default: int, most: int) -> int:
+def asked_number(request: web.Request, name: str, default: int, most: int) -> int:
     text = request.query.get(name, str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
         raise ApiError(400, f"{name} is an integer from 1 to {most}, not {text[:40]!r}.")
@@ -81,8 +83,8 @@ def _number(request: web.Request, name: str, default: int, most: int) -> int:
 async def answer_transactions(request: web.Request) -> web.Response:
     """A user's payments in the order of their time."""
     parts = request.app[PARTS]
-    user_id, begin, end = _asked(request, {"from", "to", "limit"})
-    limit = _number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
+    user_id, begin, end = asked_of_user(request, {"from", "to", "limit"})
+    limit = asked_number(request, "limit", DEFAULT_LISTED, MAX_LISTED)
     await parts.results.settle(SPENDING)
     async with asyncio.timeout(STORE_TIMEOUT_S):
         found = await parts.store.ledgers.events(SPENDING, user_id, begin, end, limit + 1)
@@ -97,7 +99,7 @@ async def answer_transactions(request: web.Request) -> web.Response:
 async def answer_buckets(request: web.Request) -> web.Response:
     """What a user spent by minute, hour or day: the buckets that have a second in the range, each whole."""
     parts = request.app[PARTS]
-    user_id, begin, end = _asked(request, {"from", "to", "resolution"})
+    user_id, begin, end = asked_of_user(request, {"from", "to", "resolution"})
     resolution = request.query.get("resolution", "hour")
     if resolution not in SPEND_RESOLUTIONS:
         raise ApiError(400, f"There is no resolution {resolution[:40]!r}; there are {', '.join(SPEND_RESOLUTIONS)}.")
@@ -127,7 +129,7 @@ async def answer_buckets(request: web.Request) -> web.Response:
 async def answer_sum(request: web.Request) -> web.Response:
     """What a user spent from a moment (inclusive) to another (exclusive), to the cent; without them, in all."""
     parts = request.app[PARTS]
-    user_id, begin, end = _asked(request, {"from", "to"})
+    user_id, begin, end = asked_of_user(request, {"from", "to"})
     await parts.results.settle(SPENDING)
     if "from" not in request.query and "to" not in request.query:
         async with asyncio.timeout(STORE_TIMEOUT_S):
@@ -157,7 +159,7 @@ async def answer_top(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     if unknown := sorted(set(request.query) - {"limit"}):
         raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there is limit.")
-    limit = _number(request, "limit", DEFAULT_TOP, MAX_TOP)
+    limit = asked_number(request, "limit", DEFAULT_TOP, MAX_TOP)
     entry = await parts.results.top(limit, is_forced(request))
     rows = [{"user_id": user_id, "cents": cents, "transactions": events} for user_id, cents, events in entry.value]
     headers = fresh_headers(entry, parts.results.max_age_s, json.dumps(rows).encode())

@@ -29,6 +29,7 @@ _JSON_PATHS = (
         "/users",
         "/spending",
         "/reports",
+        "/usage",
         "/openapi.json",
     ),
 )

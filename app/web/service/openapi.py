@@ -34,6 +34,8 @@ from app.web.service.schemas import (
     object_of,
     or_null,
 )
+from app.web.usage.calls import DEFAULT_LISTED as DEFAULT_CALLS
+from app.web.usage.calls import MAX_LISTED as MAX_CALLS
 from app.words import VERDICTS
 
 __all__ = ["answer_openapi", "document"]
@@ -245,6 +247,28 @@ def _spend_paths() -> Json:
     }
 
 
+def _usage_paths() -> Json:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_CALLS, "default": DEFAULT_CALLS}
+    bounds = {"user_id": TEXT, "from": SAID_TIME, "to": SAID_TIME}
+    return {
+        "/caller": {
+            "get": _page(
+                "The last monitored calls of a user, as a page.",
+                [{**_query("user", TEXT, "The user."), "required": True}],
+                (400, 503),
+            )
+        },
+        "/usage/{user_id}": {
+            "get": _get(
+                "Records of a user's monitored calls, by time.",
+                object_of({**bounds, "calls": list_of(_ref("Call")), "more": {"type": "boolean"}}),
+                [_USER, _FROM, _TO, _query("limit", limit, "Number of records.")],
+                (400, 503),
+            )
+        },
+    }
+
+
 def _delivery_paths() -> Json:
     verdict = _query("verdict", {"enum": list(VERDICTS)}, "Only those with this verdict.")
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
@@ -367,6 +391,7 @@ def document() -> Json:
         **_vote_paths(),
         **_spend_paths(),
         **_report_paths(),
+        **_usage_paths(),
         **_login_paths(),
         **_other_paths(),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.domain.counted import MAX_NAME_CHARS
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind, Table
+from app.domain.usage.records import USAGE
 from app.flows.spending import MAX_CENTS
 from app.flows.votes import MAX_ID, MAX_OPINION_CHARS
 
@@ -172,6 +173,7 @@ SCHEMAS: Json = {
     "Delivery": _DELIVERY,
     "Hit": record_schema(HIT),
     "Reject": record_schema(REJECT),
+    "Call": record_schema(USAGE),
     "Error": _ERROR,
     "PostedVote": POSTED_VOTE,
     "PostedTransaction": _POSTED_TRANSACTION,

@@ -53,6 +53,7 @@ from app.web.service.openapi import answer_openapi
 from app.web.service.parts import PARTS, Parts
 from app.web.service.rendering import load_templates
 from app.web.service.status import Status
+from app.web.usage.calls import answer_caller, answer_calls
 
 _DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
 __all__ = ["SERVER_OPTIONS", "WebService", "make_web_app"]
@@ -119,6 +120,9 @@ def make_web_app(
     for question in REPORTS:
         for end in ("", "/"):
             app.router.add_get(f"/reports/{question}{end}", answer_report)
+    app.router.add_get("/caller", answer_caller)
+    for end in ("", "/"):
+        app.router.add_get("/usage/{user_id:[^/]+}" + end, answer_calls)
     return app
 
 

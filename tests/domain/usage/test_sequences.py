@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from app.domain.byteranges import Ranges, normalise
 from app.domain.usage.records import UsageRecord, producer_of, sealed
-from app.domain.usage.sequences import NAMED_AT_MOST, Held, ProducerState, Side, judge
+from app.domain.usage.sequences import Held, ProducerState, judge
+from app.domain.usage.sides import NAMED_AT_MOST, Side
 from app.words import usage_lines
 from tests.properties import examples
 

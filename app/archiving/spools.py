@@ -1,0 +1,61 @@
+"""The spools of producers: a folder of this machine, or what a producer answers at `/usage/spool`."""
+
+from __future__ import annotations
+
+import contextlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+
+from app.domain.usage.records import UsageRecord
+from app.errors import InputError, LogUnreachable
+from app.usage.serving import SpoolHead, read_lines
+from app.usage.spool import Damage, Place, records_of, spools_of
+
+__all__ = ["SpoolPlace", "is_address", "spools_at"]
+
+_TIMEOUT_S = 60.0
+SpoolPlace = Path | str
+"""A folder with the spools of a machine, or the address of one that answers."""
+
+
+def is_address(place: SpoolPlace) -> bool:
+    """Whether it is asked over HTTP."""
+    return str(place).startswith(("http://", "https://"))
+
+
+def spools_at(
+    places: Sequence[SpoolPlace], token: str = ""
+) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
+    """Every start of a process, and its records in order: read them before the next.
+
+    Raises OSError, UnknownForm, InputError for an answer that is none, LogUnreachable for a producer that does not answer.
+    """
+    for place in places:
+        if is_address(place):
+            yield from _asked(str(place), token)
+            continue
+        for folder in spools_of(Path(place)):
+            with contextlib.suppress(FileNotFoundError):  # all of it was sent, and it was deleted meanwhile
+                yield SpoolHead.of(folder), records_of(folder)
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """The token goes where it was meant to go."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _asked(address: str, token: str) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
+    request = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})  # noqa: S310  # is_address
+    try:
+        with urllib.request.build_opener(_SameHost).open(request, timeout=_TIMEOUT_S) as answer:
+            yield from read_lines(answer, address)
+    except urllib.error.HTTPError as error:
+        hint = {401: ": set WEBLOGS_USAGE_SPOOL_TOKEN to its spool_token", 404: ": write http://HOST:PORT/usage/spool"}
+        raise InputError(f"{address} answers {error.code}{hint.get(error.code, '; try again')}") from error
+    except (HTTPException, ConnectionError, TimeoutError, urllib.error.URLError) as error:
+        raise LogUnreachable(f"the spool {address} does not answer: {error}") from error

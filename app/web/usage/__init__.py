@@ -1,0 +1,1 @@
+"""Monitored calls of a user: as JSON, and as a page."""
