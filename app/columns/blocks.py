@@ -18,6 +18,7 @@ from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LinePar
 from app.domain.formats.clients import PLAIN_IPV4, clients
 from app.domain.formats.values import PROTOCOLS, STATUSES
 from app.domain.lines import ReadLines, decode, read_lines
+from app.domain.requests import may_change, query_rule
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "coded_texts", "column_of", "line_bounds",
@@ -95,6 +96,8 @@ class LineColumns(NamedTuple):
     """What was passed over in the lines read here: a sentence and how many times."""
     extras: Extras | None = None
     """Optional fields; None where no hit has some."""
+    zones_s: Ints | None = None
+    """Seconds east of UTC that each hit's line writes beside its time; None where the kernel does not tell."""
 
     @property
     def lines(self) -> int:
@@ -215,14 +218,19 @@ def assembled(
     options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
     extras: Extras | None = None,
-) -> LineColumns:
+    zones_s: Ints | None = None,
+) -> LineColumns | None:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
-    A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
+    None if the query rule may change a request: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     client, agent, request = (coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
-    other = _read_others(block, at[plain], parse)
+    rule = query_rule(options.query)
+    left = _others(block, at[plain])
+    if may_change(b"\n".join(request.values.to_pylist()), rule) or may_change(left[0], rule):
+        return None
+    other = read_lines(left[0], parse, block.arrived, 0, left[1], block.header_row and left[1][:1] == [block.position])
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     flags, of_each = None, BYTES_KINDS[options.bytes]
@@ -248,6 +256,7 @@ def assembled(
         flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
         None if extras is None else extras.of(counts),
+        None if zones_s is None else zones_s[counts],
     )
 
 
@@ -271,14 +280,13 @@ def coded_texts(column: pa.BinaryArray) -> Texts:
     return Texts(encoded.indices.to_numpy(), encoded.dictionary)
 
 
-def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:
-    """All lines but the plain ones, through the parser."""
+def _others(block: Block, plain: Ints) -> tuple[bytes, list[int]]:
+    """All lines but the plain ones, and where each stands in its source."""
     left = np.ones(len(block.starts), np.bool_)
     left[plain] = False
     places = np.flatnonzero(left)
     lines = whole_lines(block.data, block.starts[places], block.ends[places])
-    header_row = block.header_row and bool(left[0])
-    return read_lines(lines, parse, block.arrived, 0, (block.starts[places] + block.position).tolist(), header_row)
+    return lines, (block.starts[places] + block.position).tolist()
 
 
 def _span(positions: Ints, times: Floats, other: ReadLines) -> tuple[float, float, float]:

@@ -152,7 +152,7 @@ def _of_columns(
     logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
-        "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64), block.times), pa.int32()),
+        "zone_s": lambda: pa.array(_zones_of(block, zones_s).astype(np.int32)),
         "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
         "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
         "request": lambda: _text(block.request.codes, [request for request, _ in logged], False),
@@ -168,6 +168,10 @@ def _of_columns(
         **{name: partial(_optional, block, name) for name in EXTRAS},
     }
     return pa.Table.from_arrays([made[name]() for name in wanted], schema=_schema(wanted))
+
+
+def _zones_of(block: LineColumns, zones_s: Callable[[Ints, Floats], Ints]) -> Ints:
+    return zones_s(block.positions.astype(np.int64), block.times) if block.zones_s is None else block.zones_s
 
 
 def _optional(block: LineColumns, name: str) -> pa.DictionaryArray:

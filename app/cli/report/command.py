@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.groups import Listed
-from app.cli.reduce.command import failing_in_words
+from app.cli.reading import failing_in_words
 from app.cli.report.downloads import command as downloads
 from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
 from app.errors import OutputError

@@ -16,11 +16,10 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reduce.command import failing_in_words, read_options, reading_processes, size_function
+from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
-from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.settings import settings
 from app.sources.identity.sizes import with_learned
 
@@ -206,6 +205,8 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
         size_of = size_function(sizes, configured)
         rules = configured.rules._replace(window=window or configured.window)
         if learn_sizes:
+            from app.reducing.learning import learn, not_read_twice, sizes_in
+
             if any(map(is_index, asked.inputs.paths)):
                 raise SettingsError("--learn-sizes reads logs: name the log instead of the file of its hits")
             logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]
