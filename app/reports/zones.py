@@ -24,7 +24,7 @@ _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
 _QUARTER_S = 900
 """No zone changes its offset within a quarter of an hour."""
 _DAY_S = 86400
-_FEW = 10
+_FEW = 100
 """Where fewer than one line in so many is asked for, each is looked at by itself."""
 _SAME_S = 120
 """A time of a line that is written twice may differ by this: when it was rounded, or a leap second."""

@@ -285,9 +285,12 @@ def _second(text: str) -> float:
 def _counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     """Numbers, -1 for `-`; and which values are one of both."""
     is_dash = pc.equal(column, b"-").to_numpy(zero_copy_only=False)
-    texts = pc.if_else(pc.match_substring_regex(column, rf"\A[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}\z"), column, b"0")
-    is_number = pc.equal(texts, column).to_numpy(zero_copy_only=False)
-    return np.where(is_number, texts.cast(pa.string()).cast(pa.int64()).to_numpy(), -1), is_number | is_dash
+    texts = column.view(pa.string())
+    is_short = pc.less(pc.binary_length(texts), DIGITS_OF_MAX_BYTE)
+    is_number = pc.and_(pc.ascii_is_decimal(texts), is_short)
+    numbers = pc.if_else(is_number, texts, "0").cast(pa.int64()).to_numpy()
+    is_number = is_number.to_numpy(zero_copy_only=False)
+    return np.where(is_number, numbers, -1), is_number | is_dash
 
 
 def _content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
