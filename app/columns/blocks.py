@@ -235,7 +235,9 @@ def assembled(
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     flags, of_each = None, BYTES_KINDS[options.bytes]
     if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
-        flags = np.array([PROTOCOLS[text.rpartition(" ")[2]] | of_each for text in request.texts], np.int64)[request.codes]
+        flags = np.array([PROTOCOLS[text.rpartition(" ")[2]] | of_each for text in request.texts], np.int64)[
+            request.codes
+        ]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],

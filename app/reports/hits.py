@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from app.columns.blocks import Floats, Ints, LineColumns
 from app.domain.extras import EXTRAS
@@ -20,7 +21,7 @@ from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "extension_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "put_together", "texts_of"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "each", "extension_of", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "paths_of", "put_together", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -49,6 +50,9 @@ PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 _BEYOND = 1 << 63
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
+_PLAIN = r"\A(?:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS) )?"
+_PLAIN_PATH = rf"{_PLAIN}(?P<path>/[^?#]*)"
+_PLAIN_EXTENSION = rf"{_PLAIN}/(?:[^?#]*/)?[^?#/\n]+\.(?P<extension>[A-Za-z0-9_-]{{1,16}})(?:[?#]|\z)"
 _EXTENSION = re.compile(r".+\.([A-Za-z0-9_-]{1,16})")
 
 
@@ -118,9 +122,37 @@ def texts_of(column: pa.DictionaryArray) -> list[str]:
     return texts
 
 
-def mapped(column: pa.DictionaryArray, function: Callable[[str], str | None]) -> pa.DictionaryArray:
-    """A column of what a function makes of each text; a missing text stays missing."""
-    made = pa.array([function(text) for text in texts_of(column)], pa.string()).dictionary_encode()
+def paths_of(texts: pa.StringArray) -> pa.StringArray:
+    """path_of for each; most at once."""
+    return _each(texts, pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path"), path_of)
+
+
+def extensions_of(texts: pa.StringArray) -> pa.StringArray:
+    """extension_of for each; most at once."""
+    found = pc.struct_field(pc.extract_regex(texts, _PLAIN_EXTENSION), "extension")
+    # a plain path without an extension has an empty one here
+    plain = pc.if_else(pc.match_substring_regex(texts, _PLAIN_PATH), pc.ascii_lower(pc.fill_null(found, "")), None)
+    made = _each(texts, plain, extension_of)
+    return pc.if_else(pc.equal(made, ""), None, made)
+
+
+def _each(texts: pa.StringArray, made: pa.StringArray, function: Callable[[str], str | None]) -> pa.StringArray:
+    """What was made, and the function where nothing was."""
+    left = made.is_null()
+    if not pc.any(left).as_py():
+        return made
+    others = pa.array([function(text) for text in texts.filter(left).to_pylist()], pa.string())
+    return pc.replace_with_mask(made, left, others)
+
+
+def each(function: Callable[[str], str | None]) -> Callable[[pa.StringArray], pa.StringArray]:
+    """The function for many texts."""
+    return lambda texts: pa.array([function(text) for text in texts.to_pylist()], pa.string())
+
+
+def mapped(column: pa.DictionaryArray, function: Callable[[pa.StringArray], pa.StringArray]) -> pa.DictionaryArray:
+    """A column of what a function makes of the texts that differ; a missing text stays missing."""
+    made = function(column.dictionary).dictionary_encode()
     return pa.DictionaryArray.from_arrays(made.indices.take(column.indices), made.dictionary)
 
 
