@@ -205,11 +205,11 @@ def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, 
     gc.disable()
     while True:
         try:
-            stretch = pickle.loads(pipe.recv_bytes())
+            given = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
         try:
-            said = work.packed(work.read(_taken(*stretch, shared)))
+            said = work.packed(work.read(_taken(given[0], given[1], shared)))
         except Exception:
             said = traceback.format_exc()
         try:

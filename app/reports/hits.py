@@ -8,20 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.columns.blocks import Floats, Ints, LineColumns
+from app.columns.blocks import Bools, Floats, Ints, LineColumns
+from app.columns.parts import MAX_BYTE
 from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
-from app.domain.records import Parsed
+from app.domain.records import HitFlag, Parsed
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "each", "extension_of", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "path_of", "paths_of", "put_together", "texts_of"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "each", "extension_of", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "numbers_of", "path_of", "paths_of", "put_together", "texts_of"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -47,6 +48,7 @@ HITS = pa.schema(
 offset from UTC that its line writes."""
 PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
+_COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 _BEYOND = 1 << 63
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
@@ -162,8 +164,39 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
     return whole.unify_dictionaries().combine_chunks()
 
 
+class HitNumbers(NamedTuple):
+    """The numbers of some hits, as columns of deliveries have them: lo 0 and hi -1 for no range, -1 for no bytes, no size."""
+
+    lo: Ints
+    hi: Ints
+    sent: Ints
+    total: Ints
+    flags: Ints
+    are_plain: Bools
+    """Those whose flags and numbers columns hold; others are looked at one by one."""
+
+
+def numbers_of(table: pa.Table) -> HitNumbers:
+    names = {"lo": 0, "hi": -1, "bytes_sent": -1, "total_bytes": -1}
+    lo, hi, sent, total = (table.column(name).fill_null(none).to_numpy() for name, none in names.items())
+    flags = table.column("flags").to_numpy().astype(np.int64)
+    are_plain = (flags & ~_COLUMN_FLAGS == 0) & (
+        table.column("lo").is_valid().to_numpy() == table.column("hi").is_valid().to_numpy()
+    )
+    for numbers in (lo, hi, sent, total):
+        are_plain &= numbers < MAX_BYTE
+    return HitNumbers(lo, hi, sent, total, flags, are_plain)
+
+
+def _no_zones(positions: Ints, times: Floats) -> Ints:
+    return np.zeros(len(times), np.int64)
+
+
 def hit_table(
-    read: ReadLines | LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+    read: ReadLines | LineColumns,
+    wanted: Sequence[str],
+    zones_s: Callable[[Ints, Floats], Ints] = _no_zones,
+    source: str = "",
 ) -> tuple[pa.Table, int]:
     """Some fields of the hits of a chunk, and how many numbers of them are too large for 64 bits and stay out.
 
