@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from app.domain.extras import chosen_cmcd
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LineParser
 from app.domain.formats.clients import PLAIN_IPV4, clients
 from app.domain.formats.values import PROTOCOLS, STATUSES
-from app.domain.lines import ReadLines, decode, read_lines
+from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
@@ -222,15 +223,26 @@ def assembled(
 ) -> LineColumns | None:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
-    None if the query rule may change a request: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
+    None if the query rule may change a request, or one has CMCD that is wanted: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     client, agent, request = (coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     rule = query_rule(options.query)
     left = _others(block, at[plain])
-    if may_change(b"\n".join(request.values.to_pylist()), rule) or may_change(left[0], rule):
+    requests = b"\n".join(request.values.to_pylist())
+    if may_change(requests, rule) or may_change(left[0], rule):
         return None
-    other = read_lines(left[0], parse, block.arrived, 0, left[1], block.header_row and left[1][:1] == [block.position])
+    if CMCD_PARAMETER in requests and chosen_cmcd(options.fields):
+        return None
+    other = read_lines(
+        left[0],
+        parse,
+        block.arrived,
+        0,
+        left[1],
+        block.header_row and left[1][:1] == [block.position],
+        fields=options.fields,
+    )
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     flags, of_each = None, BYTES_KINDS[options.bytes]

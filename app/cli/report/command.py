@@ -240,4 +240,27 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
     return delivery_questions.waste(question, price_per_gb)
 
 
+@command.command("titles")
+@report_command
+@click.option("--of", "title", metavar="TITLE", help="The clients of this title, as /film/.  [default: all titles]")
+def titles(asked: Asked, title: str | None) -> Report:
+    """HLS and DASH titles: which segments their clients lack."""
+    from app.reports import playback
+
+    return playback.titles(asked, title)
+
+
+@command.command("qoe")
+@report_command
+@click.option(
+    "--bit-rate", type=click.FloatRange(min=0, min_open=True), default=2500.0, show_default=True, metavar="KBIT",
+    help="Kilobits a second of what is played, where CMCD does not tell how long a segment is.",
+)  # fmt: skip
+def qoe(asked: Asked, bit_rate: float) -> Report:
+    """How playback of HLS and DASH went: throughput and stalls, estimated; measured where CMCD is logged."""
+    from app.reports import playback
+
+    return playback.qoe(asked, bit_rate)
+
+
 command.add_command(downloads)
