@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from app.settings import Settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.identity.sizes import Sizes
 
-__all__ = ["failing_in_words", "read_options", "reading_processes", "size_function"]
+__all__ = ["failing_in_words", "read_options", "reading_processes", "size_function", "unwinding_at_sigterm"]
 
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
@@ -44,6 +45,20 @@ def _said(error: WeblogsError, code: int) -> click.ClickException:
     said = click.ClickException(str(error))
     said.exit_code = code
     return said
+
+
+@contextmanager
+def unwinding_at_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does: what is half written goes away. The exit code is 143, as a shell tells that signal."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:

@@ -200,6 +200,7 @@ def _taken(stretch: Stretch, lengths: list[int], shared: mmap | None) -> Stretch
 def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: Work[Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:  # a fork has them, too, and would hold them open
         other.close()
     gc.disable()

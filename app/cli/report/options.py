@@ -16,7 +16,7 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
+from app.cli.reading import failing_in_words, read_options, reading_processes, size_function, unwinding_at_sigterm
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
@@ -135,7 +135,8 @@ def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
         with failing_in_words():
             configured = settings()
             read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
-        return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
+        with unwinding_at_sigterm():
+            return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
 
     for option in reversed(_PROCESSES):
         command = option(command)
