@@ -174,7 +174,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says(
             "What of a request's query tells files apart: keep (all of it), signed (all but the parameters of signed"
-            " addresses, as X-Amz-Signature), drop (nothing), or only:a,b (these parameters)."
+            " addresses, as X-Amz-Signature, and CMCD), drop (nothing), or only:a,b (these parameters)."
         ),
     ] = "signed"
     # -- windows

@@ -32,7 +32,7 @@ PAGES = sorted(
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^( *)```console\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-SHELL_WORDS = {"cat", "curl", "echo", "grep", "gzip", "head"}
+SHELL_WORDS = {"cat", "curl", "echo", "goaccess", "grep", "gzip", "head"}
 
 
 def name_of(page: Path) -> str:

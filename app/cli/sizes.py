@@ -12,7 +12,7 @@ import click
 from app.cli.groups import Listed
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
-from app.cli.reduce.command import failing_in_words, read_options
+from app.cli.reading import failing_in_words, read_options
 from app.domain.sizes import DatedSize
 from app.output.replacing import STDOUT, explained, write_whole
 from app.reducing.learning import learn

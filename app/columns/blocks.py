@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from app.domain.extras import chosen_cmcd
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LineParser
 from app.domain.formats.clients import PLAIN_IPV4, clients
 from app.domain.formats.values import PROTOCOLS, STATUSES
-from app.domain.lines import ReadLines, decode, read_lines
+from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
+from app.domain.requests import may_change, query_rule
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "coded_texts", "column_of", "line_bounds",
@@ -95,6 +97,8 @@ class LineColumns(NamedTuple):
     """What was passed over in the lines read here: a sentence and how many times."""
     extras: Extras | None = None
     """Optional fields; None where no hit has some."""
+    zones_s: Ints | None = None
+    """Seconds east of UTC that each hit's line writes beside its time; None where the kernel does not tell."""
 
     @property
     def lines(self) -> int:
@@ -215,19 +219,37 @@ def assembled(
     options: FormatOptions = FormatOptions(),
     unread: Mapping[str, Bools] | None = None,
     extras: Extras | None = None,
-) -> LineColumns:
+    zones_s: Ints | None = None,
+) -> LineColumns | None:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
-    A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
+    None if the query rule may change a request, or one has CMCD that is wanted: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     client, agent, request = (coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
-    other = _read_others(block, at[plain], parse)
+    rule = query_rule(options.query)
+    left = _others(block, at[plain])
+    requests = b"\n".join(request.values.to_pylist())
+    if may_change(requests, rule) or may_change(left[0], rule):
+        return None
+    if CMCD_PARAMETER in requests and chosen_cmcd(options.fields):
+        return None
+    other = read_lines(
+        left[0],
+        parse,
+        block.arrived,
+        0,
+        left[1],
+        block.header_row and left[1][:1] == [block.position],
+        fields=options.fields,
+    )
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     flags, of_each = None, BYTES_KINDS[options.bytes]
     if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
-        flags = np.array([PROTOCOLS[text] | of_each for text in request.texts], np.int64)[request.codes]
+        flags = np.array([PROTOCOLS[text.rpartition(" ")[2]] | of_each for text in request.texts], np.int64)[
+            request.codes
+        ]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],
@@ -248,6 +270,7 @@ def assembled(
         flags[counts] if flags is not None and flags.any() else None,
         {what: int((plain & lines).sum()) for what, lines in (unread or {}).items() if (plain & lines).any()},
         None if extras is None else extras.of(counts),
+        None if zones_s is None else zones_s[counts],
     )
 
 
@@ -271,14 +294,13 @@ def coded_texts(column: pa.BinaryArray) -> Texts:
     return Texts(encoded.indices.to_numpy(), encoded.dictionary)
 
 
-def _read_others(block: Block, plain: Ints, parse: LineParser) -> ReadLines:
-    """All lines but the plain ones, through the parser."""
+def _others(block: Block, plain: Ints) -> tuple[bytes, list[int]]:
+    """All lines but the plain ones, and where each stands in its source."""
     left = np.ones(len(block.starts), np.bool_)
     left[plain] = False
     places = np.flatnonzero(left)
     lines = whole_lines(block.data, block.starts[places], block.ends[places])
-    header_row = block.header_row and bool(left[0])
-    return read_lines(lines, parse, block.arrived, 0, (block.starts[places] + block.position).tolist(), header_row)
+    return lines, (block.starts[places] + block.position).tolist()
 
 
 def _span(positions: Ints, times: Floats, other: ReadLines) -> tuple[float, float, float]:

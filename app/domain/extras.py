@@ -6,7 +6,18 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import cache
 
-__all__ = ["EXTRAS", "NO_EXTRAS", "SharedExtras", "chosen_extras", "duration_s", "extras_reader", "shared_extras"]
+from app.domain.cmcd import CMCD, CMCD_PREFIX
+
+__all__ = [
+    "EXTRAS",
+    "NO_EXTRAS",
+    "SharedExtras",
+    "chosen_cmcd",
+    "chosen_extras",
+    "duration_s",
+    "extras_reader",
+    "shared_extras",
+]
 
 EXTRAS = {
     "cache_result": "how a cache answered, in the server's own word: `HIT`, `TCP_MEM_HIT`",
@@ -16,6 +27,7 @@ EXTRAS = {
     "encoding": "Content-Encoding of the response",
     "referer": "the page that named the file",
     "virtual_host": "the host name that was asked, perhaps with its port",
+    **{f"{CMCD_PREFIX}{key}": f"{about.what} (CMCD)" for key, about in CMCD.items()},
 }
 """Name to what it is."""
 NO_EXTRAS: dict[str, str] = {}
@@ -38,6 +50,12 @@ def chosen_extras(setting: str) -> frozenset[str]:
         hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(EXTRAS)}"
         raise ValueError(f"{name[:60]!r} is no optional field; {hint}")
     return names
+
+
+@cache
+def chosen_cmcd(setting: str) -> frozenset[str]:
+    """Those of CMCD among the chosen ones."""
+    return frozenset(name for name in chosen_extras(setting) if name.startswith(CMCD_PREFIX))
 
 
 @cache

@@ -13,11 +13,14 @@ from itertools import accumulate
 from operator import itemgetter, sub
 from typing import Any, NamedTuple
 
+from app.domain.cmcd import cmcd_of_query
+from app.domain.extras import chosen_cmcd
 from app.domain.formats.base import BadLine, LineParser, unread_by
 from app.domain.records import Parsed
 from app.domain.requests import KEEP, QueryRule, key_request
 
 __all__ = [
+    "CMCD_PARAMETER",
     "FUTURE_S",
     "KEPT_BYTES",
     "KEPT_LINE_CHARS",
@@ -41,7 +44,8 @@ _BLOCK = 256
 """So many lines are read again one by one where one of them is no hit."""
 _JUNK = "\x00\ufeff"
 _time = itemgetter(0)
-_REQUEST = Parsed._fields.index("request")
+_REQUEST, _EXTRAS = Parsed._fields.index("request"), Parsed._fields.index("extras")
+CMCD_PARAMETER = b"CMCD="
 
 
 class BadAt(NamedTuple):
@@ -93,12 +97,14 @@ def read_lines(
     positions: Sequence[int] | None = None,
     header_row: bool = False,
     query: QueryRule = KEEP,
+    fields: str = "",
 ) -> ReadLines:
     """Read whole lines with a format's parser.
 
     `position` is the byte offset of the data in its source, `positions` that of each line where they are not in a row.
     `header_row`: where the first of these lines is no hit, it is a head line. `arrived`: wall clock, UTC seconds.
-    Raises ValueError where `positions` are not one a line.
+    `fields`: the optional ones that are wanted; those of CMCD are read from requests here. Raises ValueError where `positions`
+    are not one a line.
     """
     lines, starts = _split(data, position, positions)
     read = _Reading(parse, arrived + FUTURE_S, header_row)
@@ -108,8 +114,20 @@ def read_lines(
         read_block(lines[at : at + _BLOCK], starts[at : at + _BLOCK])
         read.unread.update(unread_by(parse))
     facts = (read.heads, read.lowest, read.highest, read.disorder_s)
+    if fields and CMCD_PARAMETER in data and (wanted := chosen_cmcd(fields)):
+        _add_cmcd(read.hits, wanted)
     logged = {} if query.kind == "keep" else _keyed(read.hits, query)
     return ReadLines(read.hits, read.positions, read.rejects, *facts, dict(read.unread), logged)
+
+
+def _add_cmcd(hits: list[tuple[Any, ...]], wanted: frozenset[str]) -> None:
+    """Add to the optional fields what the requests say, in place."""
+    for index, hit in enumerate(hits):
+        request = hit[_REQUEST]
+        if request is not None and "CMCD=" in request:
+            found = {name: text for name, text in cmcd_of_query(request).items() if name in wanted}
+            if found:
+                hits[index] = (*hit[:_EXTRAS], {**found, **hit[_EXTRAS]}, *hit[_EXTRAS + 1 :])
 
 
 def _keyed(hits: list[tuple[Any, ...]], query: QueryRule) -> dict[int, str]:

@@ -15,10 +15,11 @@ _SIGNING = frozenset(
     {
         "signature", "expires", "key-pair-id", "policy", "awsaccesskeyid", "googleaccessid", "keyname",
         "urlprefix", "ossaccesskeyid", "security-token", "token", "sig", "hdnea", "hdnts", "hdntl", "__token__",
-        "__gda__", "auth_key", "verify",
+        "__gda__", "auth_key", "verify", "cmcd",
     }
 )  # fmt: skip
-"""Parameters of signed addresses of Amazon, Google, Akamai, Fastly, Alibaba, Cloudflare and nginx, in lower case."""
+"""Parameters of signed addresses of Amazon, Google, Akamai, Fastly, Alibaba, Cloudflare and nginx, in lower case; and what a player
+says of its playback with each request."""
 _BESIDE_SIG = frozenset(
     {
         "se", "sp", "sv", "st", "sr", "spr", "sip", "ss", "srt", "skoid", "sktid", "skt", "ske", "sks", "skv",

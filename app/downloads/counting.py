@@ -11,21 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import pyarrow as pa
-
-from app.domain.records import Parsed
-from app.domain.requests import extension_of, path_of
-from app.domain.windows import DAY_S, Rules
+from app.domain.windows import DAY_S
 from app.downloads.lists import Lists
-from app.downloads.rules import Asked, Episode, Piece, Window, left_out, listener_of, piece_of, windows_of
+from app.downloads.rules import Asked, Episode, Piece, Window, windows_of
+from app.downloads.sifting import Sifted, Sifting
 from app.errors import InputError
 from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
 from app.reducing.readers import Processes
 from app.reducing.run import SAME_LINES
-from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
+from app.reducing.stretches import Reading, stretches
 from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
 from app.reports.reading import Indices, Inputs, index_tables
@@ -33,14 +30,11 @@ from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
-from app.words import writable
 
 __all__ = ["BY", "Count", "LeftOut", "Plan", "Row", "count", "sorted_rows"]
 
 BY = ("file", "day")
 _STRETCH_BYTES = 2 << 20
-_BATCH_ROWS = 10_000
-_FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 _LATEST = 253_370_764_800.0
 """9999-01-01, in place of the clock: a line that is in the future today must count alike in a year."""
 _TABLE = """CREATE TABLE pieces (address TEXT, agent TEXT, file TEXT, time REAL, lo INTEGER, hi INTEGER, sent INTEGER,
@@ -105,61 +99,6 @@ class Count:
     listeners: int = 0
 
 
-class _Sifted(NamedTuple):
-    """Of a stretch."""
-
-    facts: Facts
-    left_out: Counter[str]
-    told: list[tuple[Any, ...]]
-    """Fields of LeftOut behind `input`, if they are asked for."""
-    pieces: list[tuple[Any, ...]]
-    """Rows of the table without `input`."""
-
-
-class _Sifting:
-    """Applies the rules of single requests."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._reader = StretchReader(Rules())
-        self._lists, self._asked, self._tells = plan.lists, plan.asked, plan.on_left_out is not None
-
-    def read(self, stretch: Stretch) -> _Sifted:
-        sifted = _Sifted(Facts(), Counter(), [], [])
-        for read in self._reader.lines(stretch):
-            self._sift(read.hits, read.positions, sifted)
-            rejects = Counter(bad.reason for bad in read.rejects)
-            sifted.facts.add(Facts(read.lines, read.heads, len(read.hits), rejects=rejects))
-        return sifted
-
-    def sift_table(self, table: pa.Table) -> _Sifted:
-        """The rows of a file of hits, whose facts are told apart."""
-        sifted = _Sifted(Facts(), Counter(), [], [])
-        for batch in table.to_batches(_BATCH_ROWS):
-            rows = batch.to_pylist()
-            hits = [Parsed(**{name: row[name] for name in _FIELDS}) for row in rows]
-            self._sift(hits, [row["position"] for row in rows], sifted)
-        return sifted
-
-    def _sift(self, hits: Sequence[Any], positions: Sequence[int], sifted: _Sifted) -> None:
-        for hit, position in zip(hits, positions, strict=True):
-            request = hit[3]
-            file = path_of(request)
-            rule = left_out(hit, file, extension_of(request), self._lists, self._asked)
-            if rule:
-                sifted.left_out[rule] += 1
-                if self._tells:
-                    sifted.told.append((position, hit[0], rule, hit[1], hit[2], file))
-            else:
-                piece = piece_of(hit)
-                sifted.pieces.append((*map(writable, (*listener_of(hit), file or "")), *piece[:-1], position))
-
-    def packed(self, result: _Sifted) -> object:
-        return tuple(result)
-
-    def unpacked(self, packed: Any) -> _Sifted:
-        return _Sifted(*packed)
-
-
 def count(plan: Plan) -> Count:
     """Downloads in all inputs. What cannot be read (to its end) is noted in `facts.errors`; what was good before counts.
 
@@ -174,7 +113,11 @@ def count(plan: Plan) -> Count:
 
 
 def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
-    facts, sifting, number_of = found.facts, _Sifting(plan), {path: at for at, path in enumerate(plan.paths)}
+    facts, sifting, number_of = (
+        found.facts,
+        Sifting(plan.lists, plan.asked, plan.on_left_out is not None),
+        {path: at for at, path in enumerate(plan.paths)},
+    )
     indices = Indices(Inputs(plan.paths), facts)
     for path in indices.paths:
         try:
@@ -183,11 +126,13 @@ def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
         except InputError as error:
             facts.errors.append(str(error))
     identifier = Identifier()
+    # what differs in a chunk is looked at once for the chunk: larger ones cost less
+    read = plan.read._replace(chunk_bytes=max(plan.read.chunk_bytes, _STRETCH_BYTES))
     with Processes(sifting, plan.processes) as processes:
         for path in indices.logs:
             number = number_of[path]
             try:
-                with open_source(path, identifier, plan.read) as opened:
+                with open_source(path, identifier, read) as opened:
                     facts.inputs.append(opened.file.shown)
                     source = opened.source
                     if source is None or opened.already_sent:
@@ -196,7 +141,7 @@ def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
                     indices.refuse(source.id, path)
                     if source.note:
                         facts.notes.append(source.note)
-                    reading = Reading(source.id, source.format.name, source.format_options, _LATEST, False, None)
+                    reading = Reading(source.id, source.format.name, source.format_options, _LATEST, False, 0)
                     for sifted in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
                         _take(sifted, number, plan, database, found)
                         plan.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
@@ -204,7 +149,7 @@ def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
                 facts.errors.append(str(error))
 
 
-def _take(sifted: _Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+def _take(sifted: Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:
     found.facts.add(sifted.facts)
     found.left_out.update(sifted.left_out)
     database.add(_ADD, ((*piece[:-1], number, piece[-1]) for piece in sifted.pieces))

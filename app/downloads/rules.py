@@ -20,8 +20,12 @@ from app.downloads.lists import Lists, is_watch_os, listener_address
 
 __all__ = [
     "MEDIA",
+    "NOBODY",
+    "NOT_BODY",
+    "PROBE_BYTES",
     "RULES",
     "RULES_VERSION",
+    "UNBOUNDED",
     "WINDOWS",
     "Asked",
     "Episode",
@@ -55,9 +59,12 @@ RULES = {
 """Reason -> what it says for people. A request is left out by the first that fits."""
 WINDOWS = ("day", "first_touch", "last_touch")
 MEDIA = ("aac", "aif", "aiff", "flac", "m4a", "m4b", "m4v", "mov", "mp3", "mp4", "oga", "ogg", "opus", "wav", "webm")
-_PROBE_BYTES = 2
-_NOBODY = (None, "", "-")
-_INT64 = (1 << 62) - 1
+PROBE_BYTES = 2
+NOBODY = (None, "", "-")
+NOT_BODY = int(HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
+"""Of hits whose bytes are not those of the body."""
+UNBOUNDED = (1 << 62) - 1
+"""In place of the last byte of a file whose size is not known."""
 
 
 class Episode(NamedTuple):
@@ -119,7 +126,7 @@ def left_out(hit: tuple[Any, ...], file: str | None, extension: str | None, list
         return "status"
     if file is None:
         return "no_file"
-    if ip_address in _NOBODY or user_agent in _NOBODY:
+    if ip_address in NOBODY or user_agent in NOBODY:
         return "no_client"
     if extension not in asked.extensions:
         return "not_media"
@@ -134,27 +141,27 @@ def left_out(hit: tuple[Any, ...], file: str | None, extension: str | None, list
 
 def _is_probe(status: int, lo: int | None, hi: int | None, sent: int | None, flags: int) -> bool:
     if lo is not None and hi is not None:
-        return lo == 0 and hi < _PROBE_BYTES
-    counts_body = not flags & (HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
-    return status == 206 and counts_body and sent is not None and sent <= _PROBE_BYTES
+        return lo == 0 and hi < PROBE_BYTES
+    counts_body = not flags & NOT_BODY
+    return status == 206 and counts_body and sent is not None and sent <= PROBE_BYTES
 
 
 def piece_of(hit: tuple[Any, ...], place: tuple[int, int] = (0, 0)) -> Piece:
     """What a hit proves that no rule leaves out, by the table of app.domain.proof."""
     part = part_of(hit, 0)
     assert part is not None, "a hit that left_out lets through is a GET with 200 or 206 and a key"
-    marks, lo, hi = part.marks, part.lo, min(part.hi, _INT64)
-    answered_hi = hi if marks & Mark.ANSWERED else _INT64 if marks & Mark.ANSWERED_WHOLE else -1
-    sent = min(part.sent, _INT64) if marks & Mark.BYTES_ONLY else 0
+    marks, lo, hi = part.marks, part.lo, min(part.hi, UNBOUNDED)
+    answered_hi = hi if marks & Mark.ANSWERED else UNBOUNDED if marks & Mark.ANSWERED_WHOLE else -1
+    sent = min(part.sent, UNBOUNDED) if marks & Mark.BYTES_ONLY else 0
     proven_hi = -1 if marks & Mark.ANSWERED else hi
     return Piece(
         part.time,
-        min(lo, _INT64),
+        min(lo, UNBOUNDED),
         proven_hi,
         sent,
         answered_hi,
         bool(marks & Mark.WHOLE),
-        min(part.total, _INT64),
+        min(part.total, UNBOUNDED),
         place,
     )
 
@@ -220,7 +227,7 @@ def _rule_of(pieces: Sequence[Piece], episode: Episode, asked: Asked) -> str:
         return ""
     if needed is None:
         return "size_unknown"
-    head, last = episode.head_bytes, _INT64 if episode.size_bytes is None else episode.size_bytes - 1
+    head, last = episode.head_bytes, UNBOUNDED if episode.size_bytes is None else episode.size_bytes - 1
     proven = byteranges.normalise((piece.lo, piece.hi) for piece in pieces if piece.hi >= piece.lo)
     if _behind(proven, head, last) >= needed:
         return ""

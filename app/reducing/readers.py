@@ -16,6 +16,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
+from mmap import mmap
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
@@ -31,6 +32,8 @@ from app.reducing.stretches import Stretch, StretchReader
 __all__ = ["HitsByKey", "Processes", "Readers", "Work", "cores"]
 
 _END_S = 5.0
+_SHARED_BYTES = 9 << 20
+"""Lines go to a reader through memory that both have: a pipe takes small pieces, and copies each. Longer ones go through the pipe."""
 _make_part = tuple.__new__
 
 T = TypeVar("T")
@@ -76,15 +79,17 @@ class Processes(Generic[T]):
         self._work = work
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
-        context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        is_fork = sys.platform == "linux"
+        context: Any = multiprocessing.get_context("fork" if is_fork else "spawn")
         for _ in range(processes):
             ours, theirs = context.Pipe()
+            shared = mmap(-1, _SHARED_BYTES) if is_fork else None
             process = context.Process(
-                target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], work), daemon=True
+                target=_serve, args=(theirs, [other.pipe for other in self._others] + [ours], shared, work), daemon=True
             )
             process.start()
             theirs.close()
-            self._others.append(_Other(process, ours))
+            self._others.append(_Other(process, ours, shared))
 
     @property
     def pids(self) -> list[int]:
@@ -148,10 +153,11 @@ class _Other(NamedTuple):
 
     process: Any
     pipe: Connection
+    shared: mmap | None
 
     def send(self, stretch: Stretch) -> None:
         try:
-            self.pipe.send_bytes(pickle.dumps(stretch, 5))
+            self.pipe.send_bytes(pickle.dumps(_given(stretch, self.shared), 5))
         except OSError as error:
             raise self._ended() from error
 
@@ -172,19 +178,39 @@ class _Other(NamedTuple):
         )
 
 
-def _serve(pipe: Connection, others: Sequence[Connection], work: Work[Any]) -> None:
+def _given(stretch: Stretch, shared: mmap | None) -> tuple[Stretch, list[int]]:
+    """A stretch for the pipe, and the lengths of the lines of each chunk, if they stand in the shared memory."""
+    lengths = [len(chunk.data) for chunk in stretch.chunks]
+    if shared is None or sum(lengths) > len(shared):
+        return stretch, []
+    shared.seek(0)
+    for chunk in stretch.chunks:
+        shared.write(chunk.data)
+    return stretch._replace(chunks=[chunk._replace(data=b"") for chunk in stretch.chunks]), lengths
+
+
+def _taken(stretch: Stretch, lengths: list[int], shared: mmap | None) -> Stretch:
+    if shared is None or not lengths:
+        return stretch
+    shared.seek(0)
+    chunks = [chunk._replace(data=shared.read(length)) for chunk, length in zip(stretch.chunks, lengths, strict=True)]
+    return stretch._replace(chunks=chunks)
+
+
+def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: Work[Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for other in others:  # a fork has them, too, and would hold them open
         other.close()
     gc.disable()
     while True:
         try:
-            stretch = pickle.loads(pipe.recv_bytes())
+            given = pickle.loads(pipe.recv_bytes())
         except (EOFError, OSError):
             return
         try:
-            said = work.packed(work.read(stretch))
+            said = work.packed(work.read(_taken(given[0], given[1], shared)))
         except Exception:
             said = traceback.format_exc()
         try:

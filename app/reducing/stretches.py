@@ -137,6 +137,7 @@ class StretchReader:
                 chunk.positions,
                 may_begin_with_header,
                 query_rule(reading.options.query),
+                reading.options.fields,
             ),
         )
 

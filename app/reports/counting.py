@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.columns.blocks import Floats
-from app.domain.requests import extension_of, path_of
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
-from app.reports.hits import duration_of, host_of_authority, host_of_referer, mapped
+from app.reports.hits import duration_of, each, extensions_of, host_of_authority, host_of_referer, mapped, paths_of
 
 __all__ = ["BYTES", "Counted", "GroupSums", "Plan", "PlanWork"]
 
@@ -26,12 +25,12 @@ BYTES = pa.decimal128(38, 0)
 _INT64 = (1 << 63) - 1
 _TIMES = {"day": 86400, "hour": 3600}
 """Keys that are numbers of days or hours since 1970 on the local clock."""
-_DERIVED: dict[str, tuple[str, Callable[[str], str | None]]] = {
-    "path": ("request", path_of),
-    "extension": ("request", extension_of),
-    "referer_host": ("referer", host_of_referer),
-    "asked_host": ("virtual_host", host_of_authority),
-    "duration": ("duration_s", duration_of),
+_DERIVED: dict[str, tuple[str, Callable[[pa.StringArray], pa.StringArray]]] = {
+    "path": ("request", paths_of),
+    "extension": ("request", extensions_of),
+    "referer_host": ("referer", each(host_of_referer)),
+    "asked_host": ("virtual_host", each(host_of_authority)),
+    "duration": ("duration_s", each(duration_of)),
 }
 _PENDING_ROWS = 200_000
 

@@ -10,11 +10,10 @@ import pyarrow as pa
 
 from app.columns.hits import HitColumns
 from app.columns.keys import ListedKeys
-from app.columns.parts import MAX_BYTE
 from app.domain.key_hits import KeyHits, PlacedPart, place_parts
 from app.domain.lines import ReadLines
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
-from app.domain.records import Delivery, HitFlag, Parsed, short_id
+from app.domain.records import Delivery, Parsed, short_id
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.errors import InputError, SettingsError
@@ -26,14 +25,12 @@ from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hit_order import HitOrder
-from app.reports.hits import PLAIN_NAMES, texts_of, without_large_numbers
+from app.reports.hits import PLAIN_NAMES, numbers_of, texts_of, without_large_numbers
 from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import LogClock, line_offsets
 
 __all__ = ["Judging", "deliveries"]
 
-_COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
-"""HitColumns takes hits with these; others are read one by one."""
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 
 
@@ -184,19 +181,12 @@ def _of_index(
 
 def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
     """The hits of one source by key: as columns, but for those with flags or numbers that columns do not hold."""
-    columns: dict[str, Any] = {}
-    for name, none in (("lo", 0), ("hi", -1), ("bytes_sent", -1), ("total_bytes", -1)):
-        columns[name] = table.column(name).fill_null(none).to_numpy()
-    flags = table.column("flags").to_numpy().astype(np.int64)
+    numbers_there = numbers_of(table)
     codes = [table.column(name).chunk(0) for name in ("ip_address", "user_agent", "request", "method")]
     is_whole = np.ones(table.num_rows, np.bool_)
     for column in codes[:3]:
         is_whole &= column.indices.is_valid().to_numpy(zero_copy_only=False)
-    is_plain = (flags & ~_COLUMN_FLAGS == 0) & (
-        table.column("lo").is_valid().to_numpy() == table.column("hi").is_valid().to_numpy()
-    )
-    for numbers in columns.values():
-        is_plain &= numbers < MAX_BYTE
+    is_plain = numbers_there.are_plain
     placed: dict[Any, list[PlacedPart]] = {}
     others = np.flatnonzero(is_whole & ~is_plain)
     if len(others):
@@ -226,7 +216,7 @@ def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
     ]
     hits = HitColumns(
         ListedKeys(keys, methods), numbers, table.column("time").to_numpy()[chosen], table.column("position").to_numpy()[chosen],
-        table.column("status").to_numpy()[chosen].astype(np.int64), columns["lo"][chosen], columns["hi"][chosen],
-        columns["bytes_sent"][chosen], columns["total_bytes"][chosen], flags[chosen],
+        table.column("status").to_numpy()[chosen].astype(np.int64), numbers_there.lo[chosen], numbers_there.hi[chosen],
+        numbers_there.sent[chosen], numbers_there.total[chosen], numbers_there.flags[chosen],
     )  # fmt: skip
     return hits.groups(source, rules).beside(placed)

@@ -15,7 +15,7 @@ from app.domain.records import Delivery
 from app.domain.requests import extension_of
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
-from app.reports.hits import texts_of
+from app.reports.hits import extensions_of, texts_of
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 
 __all__ = ["Filters", "Sieve", "is_status"]
@@ -107,7 +107,11 @@ class Sieve:
         for name, is_asked in self._is_asked:
             column = table.column(name).chunk(0)
             # a missing text has the last place: it has no extension and no country, and is no crawler
-            asked = np.array([is_asked(text) for text in texts_of(column)] + [name == "user_agent"], np.bool_)
+            if name == "request":
+                found = [text in filters.extensions for text in extensions_of(column.dictionary).to_pylist()]
+            else:
+                found = [is_asked(text) for text in texts_of(column)]
+            asked = np.array([*found, name == "user_agent"], np.bool_)
             chosen &= asked[column.indices.fill_null(len(asked) - 1).to_numpy(zero_copy_only=False)]
         return None if chosen.all() else chosen
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from app.columns.blocks import Floats, Ints, LineColumns
+from app.columns.blocks import Bools, Floats, Ints, LineColumns
+from app.columns.parts import MAX_BYTE
 from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
-from app.domain.records import Parsed
+from app.domain.records import HitFlag, Parsed
+from app.domain.requests import extension_of, path_of
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "duration_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "each", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "numbers_of", "paths_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -46,9 +49,13 @@ HITS = pa.schema(
 offset from UTC that its line writes."""
 PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
+_COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 _BEYOND = 1 << 63
 _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
+_PLAIN = r"\A(?:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS) )?"
+_PLAIN_PATH = rf"{_PLAIN}(?P<path>/[^?#]*)"
+_PLAIN_EXTENSION = rf"{_PLAIN}/(?:[^?#]*/)?[^?#/\n]+\.(?P<extension>[A-Za-z0-9_-]{{1,16}})(?:[?#]|\z)"
 
 
 def host_of_referer(referer: str) -> str:
@@ -85,9 +92,37 @@ def texts_of(column: pa.DictionaryArray) -> list[str]:
     return texts
 
 
-def mapped(column: pa.DictionaryArray, function: Callable[[str], str | None]) -> pa.DictionaryArray:
-    """A column of what a function makes of each text; a missing text stays missing."""
-    made = pa.array([function(text) for text in texts_of(column)], pa.string()).dictionary_encode()
+def paths_of(texts: pa.StringArray) -> pa.StringArray:
+    """path_of for each; most at once."""
+    return _each(texts, pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path"), path_of)
+
+
+def extensions_of(texts: pa.StringArray) -> pa.StringArray:
+    """extension_of for each; most at once."""
+    found = pc.struct_field(pc.extract_regex(texts, _PLAIN_EXTENSION), "extension")
+    # a plain path without an extension has an empty one here
+    plain = pc.if_else(pc.match_substring_regex(texts, _PLAIN_PATH), pc.ascii_lower(pc.fill_null(found, "")), None)
+    made = _each(texts, plain, extension_of)
+    return pc.if_else(pc.equal(made, ""), None, made)
+
+
+def _each(texts: pa.StringArray, made: pa.StringArray, function: Callable[[str], str | None]) -> pa.StringArray:
+    """What was made, and the function where nothing was."""
+    left = made.is_null()
+    if not pc.any(left).as_py():
+        return made
+    others = pa.array([function(text) for text in texts.filter(left).to_pylist()], pa.string())
+    return pc.replace_with_mask(made, left, others)
+
+
+def each(function: Callable[[str], str | None]) -> Callable[[pa.StringArray], pa.StringArray]:
+    """The function for many texts."""
+    return lambda texts: pa.array([function(text) for text in texts.to_pylist()], pa.string())
+
+
+def mapped(column: pa.DictionaryArray, function: Callable[[pa.StringArray], pa.StringArray]) -> pa.DictionaryArray:
+    """A column of what a function makes of the texts that differ; a missing text stays missing."""
+    made = function(column.dictionary).dictionary_encode()
     return pa.DictionaryArray.from_arrays(made.indices.take(column.indices), made.dictionary)
 
 
@@ -97,8 +132,39 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
     return whole.unify_dictionaries().combine_chunks()
 
 
+class HitNumbers(NamedTuple):
+    """The numbers of some hits, as columns of deliveries have them: lo 0 and hi -1 for no range, -1 for no bytes, no size."""
+
+    lo: Ints
+    hi: Ints
+    sent: Ints
+    total: Ints
+    flags: Ints
+    are_plain: Bools
+    """Those whose flags and numbers columns hold; others are looked at one by one."""
+
+
+def numbers_of(table: pa.Table) -> HitNumbers:
+    names = {"lo": 0, "hi": -1, "bytes_sent": -1, "total_bytes": -1}
+    lo, hi, sent, total = (table.column(name).fill_null(none).to_numpy() for name, none in names.items())
+    flags = table.column("flags").to_numpy().astype(np.int64)
+    are_plain = (flags & ~_COLUMN_FLAGS == 0) & (
+        table.column("lo").is_valid().to_numpy() == table.column("hi").is_valid().to_numpy()
+    )
+    for numbers in (lo, hi, sent, total):
+        are_plain &= numbers < MAX_BYTE
+    return HitNumbers(lo, hi, sent, total, flags, are_plain)
+
+
+def _no_zones(positions: Ints, times: Floats) -> Ints:
+    return np.zeros(len(times), np.int64)
+
+
 def hit_table(
-    read: ReadLines | LineColumns, wanted: Sequence[str], zones_s: Callable[[Ints, Floats], Ints], source: str
+    read: ReadLines | LineColumns,
+    wanted: Sequence[str],
+    zones_s: Callable[[Ints, Floats], Ints] = _no_zones,
+    source: str = "",
 ) -> tuple[pa.Table, int]:
     """Some fields of the hits of a chunk, and how many numbers of them are too large for 64 bits and stay out.
 
@@ -119,7 +185,7 @@ def _of_columns(
     logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
-        "zone_s": lambda: pa.array(zones_s(block.positions.astype(np.int64), block.times), pa.int32()),
+        "zone_s": lambda: pa.array(_zones_of(block, zones_s).astype(np.int32)),
         "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
         "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
         "request": lambda: _text(block.request.codes, [request for request, _ in logged], False),
@@ -135,6 +201,10 @@ def _of_columns(
         **{name: partial(_optional, block, name) for name in EXTRAS},
     }
     return pa.Table.from_arrays([made[name]() for name in wanted], schema=_schema(wanted))
+
+
+def _zones_of(block: LineColumns, zones_s: Callable[[Ints, Floats], Ints]) -> Ints:
+    return zones_s(block.positions.astype(np.int64), block.times) if block.zones_s is None else block.zones_s
 
 
 def _optional(block: LineColumns, name: str) -> pa.DictionaryArray:

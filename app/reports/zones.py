@@ -24,6 +24,8 @@ _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
 _QUARTER_S = 900
 """No zone changes its offset within a quarter of an hour."""
 _DAY_S = 86400
+_FEW = 100
+"""Where fewer than one line in so many is asked for, each is looked at by itself."""
 _SAME_S = 120
 """A time of a line that is written twice may differ by this: when it was rounded, or a leap second."""
 
@@ -36,6 +38,8 @@ def line_offsets(chunk: Chunk, positions: Ints, times: Floats, lines: int) -> In
     """
     if not len(positions):
         return np.zeros(0, np.int64)
+    if len(positions) * _FEW < lines and chunk.positions is None:
+        return _offsets_of(chunk, positions, times)
     starts, _ = line_bounds(chunk.data)
     places = starts + chunk.position if chunk.positions is None else np.array(chunk.positions, np.int64)
     which = np.searchsorted(places, positions)
@@ -58,6 +62,17 @@ def line_offsets(chunk: Chunk, positions: Ints, times: Floats, lines: int) -> In
             found[line], seen = _seconds(match), line
     offsets: Ints = found[which]
     return offsets
+
+
+def _offsets_of(chunk: Chunk, positions: Ints, times: Floats) -> Ints:
+    """Line by line, where they are few."""
+    found = np.zeros(len(positions), np.int64)
+    for at, (position, time) in enumerate(zip(positions.tolist(), times.tolist(), strict=True)):
+        begin = position - chunk.position
+        end = chunk.data.find(b"\n", begin) + 1 or len(chunk.data)
+        match = next((one for one in _WRITTEN.finditer(chunk.data, begin, end) if _is_of(one, time)), None)
+        found[at] = 0 if match is None else _seconds(match)
+    return found
 
 
 def _is_of(found: re.Match[bytes], time: float) -> bool:

@@ -197,7 +197,9 @@ class Tokenizer:
         if long is not None:
             parse = log_format.make_parser(head, options)
             header_row = header_row and not long.first_is_long
-            read = read_lines(long.data, parse, message.timestamp, 0, long.positions, header_row=header_row)
+            read = read_lines(
+                long.data, parse, message.timestamp, 0, long.positions, header_row=header_row, fields=options.fields
+            )
             return read._replace(rejects=sorted([*read.rejects, *long.rejects], key=lambda bad: bad.position))
         if (
             log_format.name in COLUMN_FORMATS
@@ -216,6 +218,7 @@ class Tokenizer:
             origin.positions,
             header_row=header_row,
             query=query_rule(options.query),
+            fields=options.fields,
         )
 
     def _block(

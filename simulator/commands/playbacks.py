@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from app.cli.reduce.command import failing_in_words, reject_line, size_function
+from app.cli.reading import failing_in_words, size_function
+from app.cli.reduce.command import reject_line
 from app.domain.records import Delivery
 from app.domain.windows import Rules
 from app.errors import OutputError

@@ -145,11 +145,20 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
     assert done.returncode == 0 and "10.0.0.0" in done.stdout and done.stderr == ""
 
 
-def test_ctrl_c_ends_with_one_word_and_leaves_no_file_and_no_process(tmp_path: Path) -> None:
-    """The log never ends: it is a pipe that stays open."""
-    out = tmp_path / "hits.parquet"
+@pytest.mark.parametrize(
+    ("name", "option", "file", "number", "code", "word"),
+    [
+        ("index", "-o", "hits.parquet", signal.SIGINT, 1, "Aborted!"),
+        pytest.param("index", "-o", "hits.parquet", signal.SIGTERM, 143, "", marks=pytest.mark.long),
+        ("downloads", "--left-out", "left.tsv", signal.SIGTERM, 143, ""),
+    ],
+)
+def test_ctrl_c_and_sigterm_leave_no_file_and_no_process(
+    name: str, option: str, file: str, number: int, code: int, word: str, tmp_path: Path
+) -> None:
+    """The log never ends: it is a pipe that stays open. Ctrl-C reaches all processes, SIGTERM this one."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "report", "index", "-", "-o", str(out), "--processes", "2"],
+        [sys.executable, "-m", "app", "report", name, "-", option, str(tmp_path / file), "--processes", "2"],
         cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     assert process.stdin is not None and process.stderr is not None
@@ -159,9 +168,9 @@ def test_ctrl_c_ends_with_one_word_and_leaves_no_file_and_no_process(tmp_path: P
     while not list(tmp_path.iterdir()) and time.monotonic() < ended:
         time.sleep(0.05)
     assert list(tmp_path.iterdir()), "it never began to write"
-    os.killpg(process.pid, signal.SIGINT)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, err.decode().strip()) == (1, "Aborted!")
+    assert (process.returncode, err.decode().strip()) == (code, word)
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)

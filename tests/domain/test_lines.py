@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Sequence
 from itertools import accumulate
@@ -217,3 +218,21 @@ def test_of_a_line_that_is_too_long_the_beginning_is_kept() -> None:
 def test_of_a_long_bad_line_the_beginning_is_kept() -> None:
     (bad,) = read(b"y" * 5000).rejects
     assert bad.line == "y" * KEPT_LINE_CHARS
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_a_refused_line_leaves_no_cycle_behind_that_keeps_the_chunk(form: str) -> None:
+    """Processes that read look for no cycles: an error that names its frame would keep all the lines of its chunk."""
+    parse = FORMATS[form].make_parser((), FormatOptions())
+    gc.collect()
+    gc.disable()
+    try:
+        read = read_lines(b"\n".join([b"no line", b"host nginx: no line", b"1 2 3 4 5 6 7 8"]) + b"\n", parse, ARRIVED)
+        assert read.rejects
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        assert not [kept for kept in gc.garbage if isinstance(kept, BadLine)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from app.domain.usage.records import is_intact, record_of
-from app.domain.usage.sequences import Side, judge
+from app.domain.usage.sequences import judge
+from app.domain.usage.sides import Side
 from simulator.commands.simulate import command
 from simulator.commands.usage import records_of
 from simulator.usage import FAULTS, SimulatedUsage, UsagePlan, hourly, season

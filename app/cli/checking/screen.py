@@ -12,7 +12,7 @@ from typing import Any, cast
 import click
 
 from app.checking.report import Difference, Report
-from app.cli.reduce.command import size_function
+from app.cli.reading import size_function
 from app.domain.open_deliveries import SizeOf
 from app.domain.requests import query_rule
 from app.errors import LogError, SettingsError, StoreError, UnknownForm, UnreadableRecord, WeblogsError

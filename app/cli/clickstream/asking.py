@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.reduce.command import failing_in_words
+from app.cli.reading import failing_in_words
 from app.cli.report.options import Day, late_progress, output_options, said_errors
 from app.errors import InputError
 from app.output.reports.report import Report

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 import shlex
 import sys
 from collections.abc import Iterator
@@ -15,31 +14,26 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import open_screen
+from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
 from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
-from app.domain.open_deliveries import SizeOf, no_sizes
-from app.domain.requests import query_rule
 from app.domain.windows import WINDOWS
-from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.errors import InputError, SettingsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
 from app.reducing.job import Job, Statistics
 from app.reducing.learning import learn, not_read_twice, sizes_in
-from app.reducing.readers import Readers, cores
+from app.reducing.readers import Readers
 from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
-from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.files.orders import ORDERS
-from app.sources.identity.sizes import Sizes, with_learned
+from app.sources.identity.sizes import with_learned
 from app.words import counted_text, hints, visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
 
-_READERS_FROM_BYTES = 1 << 20
-"""As they are, compressed or not."""
-
-__all__ = ["command", "failing_in_words", "read_options", "reading_processes", "reject_line", "size_function"]
+__all__ = ["command", "reject_line"]
 
 
 @click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
@@ -188,14 +182,6 @@ def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
     return job._replace(size_of=with_learned(sizes_in(learned), job.size_of))
 
 
-def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
-    """How many processes read for this one: none where little is to be read."""
-    if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
-        return 0
-    count = wanted or cores()
-    return count if count > 1 else 0
-
-
 def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractContextManager[StoreWriter | None]:
     if stores is None:
         return contextlib.nullcontext()
@@ -223,54 +209,6 @@ def _no_collection() -> Iterator[None]:
         gc.enable()
 
 
-@contextlib.contextmanager
-def failing_in_words(output_code: int = 2) -> Iterator[None]:
-    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 5 for what the log does not tell, else 1.
-
-    `output_code`: 2 while outputs are opened, 1 when they fail later.
-    """
-    try:
-        yield
-    except (SettingsError, UnknownFormat) as error:
-        raise _said(error, 2) from error
-    except OutputError as error:
-        raise _said(error, output_code) from error
-    except NotLogged as error:
-        raise _said(error, 5) from error
-    except WeblogsError as error:
-        raise _said(error, 1) from error
-
-
-def _said(error: WeblogsError, code: int) -> click.ClickException:
-    said = click.ClickException(str(error))
-    said.exit_code = code
-    return said
-
-
-def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
-    """From the option, else the setting; SettingsError where the file cannot be used."""
-    path = sizes or (Path(configured.sizes) if configured.sizes else None)
-    try:
-        return Sizes(path, query_rule(configured.query)) if path else no_sizes
-    except InputError as error:
-        raise SettingsError(str(error)) from error
-
-
 def reject_line(name: str, bad: BadAt) -> str:
     """One rejected line for people."""
     return visible(f"{name}, byte {bad.position}: {bad.reason}: {bad.detail}: {bad.line[:200]}")
-
-
-def read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
-    options = ReadOptions.of(configured)
-    if bytes_kind is not None:
-        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
-    if format_name is not None:
-        options = options._replace(format=format_name)
-    if options.format != AUTO:
-        form = form_of(options.format)
-        try:
-            form.make_parser((), options.format_options)
-        except ValueError as error:
-            raise SettingsError(f"{error}; correct the setting of the {form.name} format") from None
-    return options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.groups import Listed
-from app.cli.reduce.command import failing_in_words
+from app.cli.reading import failing_in_words
 from app.cli.report.downloads import command as downloads
 from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
 from app.errors import OutputError
@@ -238,6 +238,29 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
     from app.reports import delivery_questions
 
     return delivery_questions.waste(question, price_per_gb)
+
+
+@command.command("titles")
+@report_command
+@click.option("--of", "title", metavar="TITLE", help="The clients of this title, as /film/.  [default: all titles]")
+def titles(asked: Asked, title: str | None) -> Report:
+    """HLS and DASH titles: which segments their clients lack."""
+    from app.reports import playback
+
+    return playback.titles(asked, title)
+
+
+@command.command("qoe")
+@report_command
+@click.option(
+    "--bit-rate", type=click.FloatRange(min=0, min_open=True), default=2500.0, show_default=True, metavar="KBIT",
+    help="Kilobits a second of what is played, where CMCD does not tell how long a segment is.",
+)  # fmt: skip
+def qoe(asked: Asked, bit_rate: float) -> Report:
+    """How playback of HLS and DASH went: throughput and stalls, estimated; measured where CMCD is logged."""
+    from app.reports import playback
+
+    return playback.qoe(asked, bit_rate)
 
 
 command.add_command(downloads)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.reduce.command import failing_in_words
+from app.cli.reading import failing_in_words
 from app.cli.report.options import Day, late_progress, log_options, output_options, said_errors
 from app.errors import InputError, OutputError
 from app.output.columns import iso_time

@@ -16,11 +16,10 @@ import click
 
 from app.cli.log_format import format_named, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reduce.command import failing_in_words, read_options, reading_processes, size_function
+from app.cli.reading import failing_in_words, read_options, reading_processes, size_function, unwinding_at_sigterm
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
-from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.settings import settings
 from app.sources.identity.sizes import with_learned
 from app.stores import STORES
@@ -151,7 +150,8 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
             configured = settings()
             read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
         if not store:
-            return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
+            with unwinding_at_sigterm():
+                return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
         from app.reports.kept import kept_in
 
         with failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
@@ -232,6 +232,8 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
         size_of = size_function(sizes, configured)
         rules = configured.rules._replace(window=window or configured.window)
         if learn_sizes:
+            from app.reducing.learning import learn, not_read_twice, sizes_in
+
             if any(map(is_index, asked.inputs.paths)):
                 raise SettingsError("--learn-sizes reads logs: name the log instead of the file of its hits")
             logs = [path for path in asked.inputs.paths if path not in not_read_twice(asked.inputs.paths)]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from app.domain.formats.base import FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
-from app.domain.requests import may_change, query_rule
 
 if TYPE_CHECKING:
     from app.columns.blocks import LineColumns
@@ -32,8 +31,6 @@ def read_block(
     `options` are those of the format's parser; `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
     numpy and pyarrow are loaded with the first call: what reads little does without.
     """
-    if may_change(data, query_rule(options.query)):
-        return None
     if form == WEBLOG_TSV.name:
         from app.columns.formats import weblog_tsv
 

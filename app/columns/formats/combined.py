@@ -61,6 +61,7 @@ _NAMES = [
 _QUOTED = ("request", "referer", "user_agent", "content_range")
 _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
 _WORD = rb"[!#-Z^-~]+"
+_ZONE = re.compile(r"[+-][0-9]{4}")
 _LINE = rb'%s %s %s \[[^\s"\\\]\[]{20} [+-][0-9]{4}\] "[^"\\\r]*" [0-9]{3} (?:[0-9]{1,14}|-) "[^"\\\r]*" "[^"\\\r]*"'
 _RANGE = rf"\Abytes (?P<lo>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})-(?P<hi>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})/(?P<total>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}|\*)\z"
 
@@ -104,7 +105,7 @@ def read_block(
     if split is None:
         return None
     table, at = split
-    times = _times(column_of(table, "time"), column_of(table, "zone"))
+    times, zones_s = _times(column_of(table, "time"), column_of(table, "zone"))
     codes = statuses_of(column_of(table, "status"))
     sent, is_read = _counts(column_of(table, "sent"))
     dashes = sent < 0
@@ -133,6 +134,7 @@ def read_block(
         options,
         {} if BYTES_KINDS[options.bytes] else {DASH_FOR_BYTES: dashes},
         _extras(table, options.fields),
+        zones_s,
     )
 
 
@@ -151,9 +153,11 @@ def _extras(table: pa.Table, fields: str) -> Extras | None:
 def _split(shape: _Shape, at: Ints, block: Block, text: bytes) -> tuple[pa.Table, Ints] | None:
     """The columns of the plain ones of the lines `at`, and which lines these are; None where there is none."""
     whole = len(at) == len(block.starts)
-    some = text if whole else whole_lines(block.data, block.starts[at], block.ends[at]).replace(b"\r\n", b"\n")
+    some = text if whole else plain_line_ends(whole_lines(block.data, block.starts[at], block.ends[at]))
+    assert some is not None, "all line ends of the block are plain"
+    bounds = (block.starts, block.ends) if some is block.data else line_bounds(some)
     table = _table(shape, some)
-    if table is None or table.num_rows != len(at) or not _is_plain(shape, table, some):
+    if table is None or table.num_rows != len(at) or not _is_plain(shape, table, some, *bounds):
         # each by itself, which takes many times as long
         lines = some.split(b"\n")
         plain = [place for place in range(len(at)) if shape.plain.fullmatch(lines[place])]
@@ -189,10 +193,9 @@ def _table(shape: _Shape, text: bytes) -> pa.Table | None:
         return None
 
 
-def _is_plain(shape: _Shape, table: pa.Table, text: bytes) -> bool:
+def _is_plain(shape: _Shape, table: pa.Table, text: bytes, starts: Ints, ends: Ints) -> bool:
     """Whether all lines are plain: written again from their columns they would be the same, and no quote stands elsewhere."""
     values = np.frombuffer(text, np.uint8)
-    starts, ends = line_bounds(text)
     if np.count_nonzero(values == _QUOTE) != 2 * len(shape.quoted) * len(starts):
         return False
     at = starts.copy()
@@ -236,8 +239,8 @@ def _has_plain_times(table: pa.Table) -> bool:
 # -- columns to values
 
 
-def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> Floats:
-    """UTC seconds; NaN for what is not `[31/Jul/2020:16:46:07` and `+0530]`, or no time."""
+def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> tuple[Floats, Ints]:
+    """UTC seconds and the seconds east of UTC; NaN for what is not `[31/Jul/2020:16:46:07` and `+0530]`, or no time."""
     _, rows = of_length(column, _TIME_BYTES)
     _, zone_rows = of_length(zones, _ZONE_BYTES)
     digits = rows[:, 19:] - np.uint8(ZERO)
@@ -245,9 +248,10 @@ def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> Floats:
     second[(rows[:, 18] != _COLON) | (digits[:, 0] > 9) | (digits[:, 1] > 9)] = 100
     texts, zone = _distinct(zone_rows[:, :-1])
     seconds = np.array([[_second(f":{number:02} {text}") for number in range(100)] + [np.nan] for text in texts])
+    zones_s: Ints = np.array([_east_s(text) for text in texts], np.int64)[zone]
     texts, minute = _distinct(rows[:, 1 : 1 + _MINUTE_BYTES])
     times: Floats = np.array([_minute(text) for text in texts])[minute] + seconds[zone, second]
-    return times
+    return times, zones_s
 
 
 def _distinct(rows: Bytes) -> tuple[list[str], Ints]:
@@ -255,6 +259,13 @@ def _distinct(rows: Bytes) -> tuple[list[str], Ints]:
     first = np.ones(len(rows), np.bool_)
     first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
     return [bytes(row).decode("latin-1") for row in rows[first]], np.cumsum(first) - 1
+
+
+def _east_s(text: str) -> int:
+    """Of `+0530`; 0 for what is no offset, beside a time that is none."""
+    if not _ZONE.fullmatch(text):
+        return 0
+    return (int(text[1:3]) * 3600 + int(text[3:]) * 60) * (-1 if text[0] == "-" else 1)
 
 
 def _minute(text: str) -> float:
@@ -274,9 +285,12 @@ def _second(text: str) -> float:
 def _counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     """Numbers, -1 for `-`; and which values are one of both."""
     is_dash = pc.equal(column, b"-").to_numpy(zero_copy_only=False)
-    texts = pc.if_else(pc.match_substring_regex(column, rf"\A[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}\z"), column, b"0")
-    is_number = pc.equal(texts, column).to_numpy(zero_copy_only=False)
-    return np.where(is_number, texts.cast(pa.string()).cast(pa.int64()).to_numpy(), -1), is_number | is_dash
+    texts = column.view(pa.string())
+    is_short = pc.less(pc.binary_length(texts), DIGITS_OF_MAX_BYTE)
+    is_number = pc.and_(pc.ascii_is_decimal(texts), is_short)
+    numbers = pc.if_else(is_number, texts, "0").cast(pa.int64()).to_numpy()
+    is_number = is_number.to_numpy(zero_copy_only=False)
+    return np.where(is_number, numbers, -1), is_number | is_dash
 
 
 def _content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:

@@ -76,6 +76,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "cache_result", "upstream_cache_status", "cache_status", "CacheCacheStatus", "x-edge-result-type", "fastly_cache_status",
     ),
     "edge": ("edge", "x-edge-location", "EdgeColoCode", "fastly_server", "pop"),
+    **{
+        f"cmcd_{name}": (
+            f"cmcd_{name}", f"http_cmcd_{name}", f"request.headers.CMCD-{name.capitalize()}", f"request.headers.Cmcd-{name.capitalize()}",
+            f"request_CMCD-{name.capitalize()}", f"request_Cmcd-{name.capitalize()}", f"cs(CMCD-{name.capitalize()})", f"cmcd-{name}",
+        )
+        for name in ("object", "request", "session", "status")
+    },
     "lo": ("lo", "sc-range-start"),
     "hi": ("hi", "sc-range-end"),
     "bytes_sent": (

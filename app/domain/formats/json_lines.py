@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.domain.cmcd import read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
@@ -185,6 +186,7 @@ def _facts(find: dict[str, Find], record: dict[str, Any]) -> int:
     return flags if kind is None else flags | content_type_flags(kind)
 
 
+_CMCD_HEADERS = ("cmcd_object", "cmcd_request", "cmcd_session", "cmcd_status")
 _DURATIONS = {"duration_s": 1, "duration_ms": 1000, "duration_us": 10**6, "duration_ns": 10**9}
 
 
@@ -195,7 +197,9 @@ def _extras(of: Callable[..., dict[str, str]], find: dict[str, Find], record: di
         for name, per_s in _DURATIONS.items()
         if (text := find[name](record)) is not None
     )
+    said = [text for name in _CMCD_HEADERS if (text := find[name](record)) is not None]
     return of(
+        **(read_cmcd(",".join(said)) if said else {}),
         cache_result=find["cache_result"](record),
         content_type=find["content_type"](record),
         duration_s=next(durations, None),

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
+from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
@@ -29,6 +31,7 @@ _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _ABORTED = int(HitFlag.ABORTED)
 _WIN32_OF_CLIENTS_WHO_WENT = frozenset({"64", "1236"})
 _CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
+_CMCD_HEADERS = ("object", "request", "session", "status")
 _FIRST_OF = {
     "date": ("date",),
     "time": ("time",),
@@ -56,6 +59,9 @@ _FIRST_OF = {
     "duration": ("time-taken",),
     "edge": ("x-edge-location",),
     "encoding": ("sc(content-encoding)", "sc-content-encoding"),
+    "cmcd": ("cs-cmcd", "cmcd"),
+    **{f"cmcd_{header}": (f"cs(cmcd-{header})",) for header in _CMCD_HEADERS},
+    **{f"{CMCD_PREFIX}{key}": (f"cmcd-{about.column}",) for key, about in CMCD.items()},
 }
 """What is read, and the names of columns that hold it, in order of preference."""
 
@@ -87,6 +93,7 @@ class ColumnReader:
         self._any_result = any(
             self._at[part] >= 0 for part in ("result", "response_result", "detailed_result", "win32")
         )
+        self._cmcd_at = [part for part in self._at if part.startswith("cmcd") and self._at[part] >= 0]
         self.date = ""
         """The date of lines that have a time only, `2020-07-31`; from a `#Date` directive."""
 
@@ -133,6 +140,7 @@ class ColumnReader:
         at = self._at
         duration = columns[at["duration"]]
         return of(
+            **self._cmcd(columns),
             cache_result=columns[at["result"]],
             content_type=self._plain(columns[at["content_type"]]),
             # CloudFront counts seconds and writes thousandths, IIS whole milliseconds
@@ -142,6 +150,18 @@ class ColumnReader:
             referer=columns[at["referer"]],
             virtual_host=columns[at["virtual_host"]],
         )
+
+    def _cmcd(self, columns: list[str]) -> dict[str, str]:
+        """From columns of headers, and from columns of one key each, whose texts may stand without quotes."""
+        at, found = self._at, {}
+        for name in self._cmcd_at:
+            text = unquote(columns[at[name]])
+            if name.removeprefix(CMCD_PREFIX) not in CMCD:
+                found.update(read_cmcd(text))
+            elif text != "-":
+                key = name.removeprefix(CMCD_PREFIX)
+                found.update(read_cmcd(f"{key}={text}") or read_cmcd(f'{key}="{text}"'))
+        return found
 
     def _time(self, columns: list[str]) -> float:
         at = self._at

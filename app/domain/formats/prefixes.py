@@ -98,21 +98,23 @@ def behind_prefix(parse: Callable[[str], tuple[Any, ...] | None]) -> Callable[[s
         try:
             return parse(line)
         except BadLine as bad:
-            first = bad
-        return read_behind(parse, line, first)
+            return read_behind(parse, line, bad)
 
     return parse_behind
 
 
 def read_behind(parse: Callable[[str], tuple[Any, ...] | None], line: str, first: BadLine) -> tuple[Any, ...] | None:
     """The line that `parse` refused with `first`, read behind its prefixes. Raises the last refusal."""
-    for _ in range(MOST_HEADS):
-        rest = without_prefix(line)
-        if rest is None:
-            break
-        line = rest
-        try:
-            return parse(line)
-        except BadLine as bad:
-            first = bad
-    raise first
+    try:
+        for _ in range(MOST_HEADS):
+            rest = without_prefix(line)
+            if rest is None:
+                break
+            line = rest
+            try:
+                return parse(line)
+            except BadLine as bad:
+                first = bad
+        raise first
+    finally:
+        del first  # a frame and an error that name each other would keep the whole chunk, where nobody looks for cycles

@@ -62,7 +62,8 @@ class Sums(msgspec.Struct):
 
 
 _KEYWORD = {"type": "keyword", "ignore_above": 8191}
-_EXTRA_TYPES = {"duration_s": {"type": "double", "ignore_malformed": True}}
+_EXTRA_NUMBERS = ("duration_s", "cmcd_bl", "cmcd_br", "cmcd_d", "cmcd_mtp", "cmcd_pr", "cmcd_tb")
+_EXTRA_TYPES = {name: {"type": "double", "ignore_malformed": True} for name in _EXTRA_NUMBERS}
 _Type: dict[Kind, tuple[Any, dict[str, Any]]] = {
     Kind.TEXT: (str, _KEYWORD),
     Kind.INTEGER: (int | None, {"type": "long"}),

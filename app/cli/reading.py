@@ -1,0 +1,95 @@
+"""What commands that read logs have in common: their options as values, and errors as a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from app.domain.open_deliveries import SizeOf, no_sizes
+from app.domain.requests import query_rule
+from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.settings import Settings
+from app.sources.files.beginning import AUTO, ReadOptions, form_of
+from app.sources.identity.sizes import Sizes
+
+__all__ = ["failing_in_words", "read_options", "reading_processes", "size_function", "unwinding_at_sigterm"]
+
+_READERS_FROM_BYTES = 1 << 20
+"""As they are, compressed or not."""
+
+
+@contextmanager
+def failing_in_words(output_code: int = 2) -> Iterator[None]:
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 5 for what the log does not tell, else 1.
+
+    `output_code`: 2 while outputs are opened, 1 when they fail later.
+    """
+    try:
+        yield
+    except (SettingsError, UnknownFormat) as error:
+        raise _said(error, 2) from error
+    except OutputError as error:
+        raise _said(error, output_code) from error
+    except NotLogged as error:
+        raise _said(error, 5) from error
+    except WeblogsError as error:
+        raise _said(error, 1) from error
+
+
+def _said(error: WeblogsError, code: int) -> click.ClickException:
+    said = click.ClickException(str(error))
+    said.exit_code = code
+    return said
+
+
+@contextmanager
+def unwinding_at_sigterm() -> Iterator[None]:
+    """SIGTERM ends the command as Ctrl-C does: what is half written goes away. The exit code is 143, as a shell tells that signal."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
+    """From the option, else the setting; SettingsError where the file cannot be used."""
+    path = sizes or (Path(configured.sizes) if configured.sizes else None)
+    try:
+        return Sizes(path, query_rule(configured.query)) if path else no_sizes
+    except InputError as error:
+        raise SettingsError(str(error)) from error
+
+
+def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
+    """How many processes read for this one: none where little is to be read."""
+    if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
+        return 0
+    from app.reducing.readers import cores  # slow to load
+
+    count = wanted or cores()
+    return count if count > 1 else 0
+
+
+def read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
+    options = ReadOptions.of(configured)
+    if bytes_kind is not None:
+        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
+    if format_name is not None:
+        options = options._replace(format=format_name)
+    if options.format != AUTO:
+        form = form_of(options.format)
+        try:
+            form.make_parser((), options.format_options)
+        except ValueError as error:
+            raise SettingsError(f"{error}; correct the setting of the {form.name} format") from None
+    return options
