@@ -77,7 +77,8 @@ def _drained() -> tuple[tuple[str, ...], ...]:
     filled = {topic for stage in STAGES for topic in stage.fills}
     entries = tuple(flow.topic_in for flow in flows if flow.topic_in not in filled)
     outcomes = tuple(flow.topic_out for flow in flows)
-    between = (topic for flow in flows for topic in flow.topics if topic not in entries + outcomes)
+    read = {*READ_BY_FLOW, *READ_BY_STORES}
+    between = (topic for flow in flows for topic in flow.topics if topic in read and topic not in entries + outcomes)
     return entries, tuple(between), outcomes
 
 

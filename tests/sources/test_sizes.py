@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.sizes import DatedSize, LearnedSize
+from app.domain.sizes import NO_LEARNED_SIZE, DatedSize, LearnedSize
 from app.errors import InputError
 from app.sources.identity.sizes import Sizes, read_sizes, size_lines, with_learned
 
@@ -78,9 +78,9 @@ def test_a_size_holds_from_its_time_on_and_says_whether_it_was_learned(tmp_path:
     sizes = Sizes(path)
     day = 1795737600.0  # 2026-11-27
     at = [sizes("/a", day + hours * 3600) for hours in (-1, 0, 23, 24, 47, 48)]
-    assert at == [None, 5, 5, 7, 7, None]
+    assert at == [None, 5, 5, 7, 7, NO_LEARNED_SIZE]
     assert [isinstance(size, LearnedSize) for size in at[1:5]] == [False, False, True, True]
-    assert sizes("/a") is None
+    assert sizes("/a") == NO_LEARNED_SIZE
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def test_groups_read_what_the_flow_says() -> None:
         "weblogs_reduced",
         "votes_reduced",
         "spend_reduced",
+        "requests_reduced",
         "usage_monitored",
     )
     assert changelog_topic("w", "byte_ranges") == "w-byte_ranges-changelog"

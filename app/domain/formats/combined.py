@@ -241,10 +241,13 @@ class _Parser:
             return self._behind(line, heads, bad)
 
     def _behind(self, line: str, heads: int, bad: BadLine) -> tuple[Any, ...] | None:
-        rest = without_prefix(line) if heads else None
-        if rest is None:
-            raise bad
-        return self(rest, heads - 1)
+        try:
+            rest = without_prefix(line) if heads else None
+            if rest is None:
+                raise bad
+            return self(rest, heads - 1)
+        finally:
+            del bad  # a frame and an error that name each other: see read_behind
 
     def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
