@@ -7,9 +7,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for folder in ("app", "agents", "tables", "simulator") for path in (ROOT / folder).rglob("*.py"))
@@ -68,8 +71,13 @@ def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield from runtime_nodes(node)
 
 
-def imports_of(path: Path) -> Iterator[str]:
-    for node in runtime_nodes(ast.parse(path.read_text())):
+@cache
+def imports_of(path: Path) -> tuple[str, ...]:
+    return tuple(_imports_of(path))
+
+
+def _imports_of(path: Path) -> Iterator[str]:
+    for node in runtime_nodes(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -131,7 +139,7 @@ def test_only_the_settings_read_the_environment() -> None:
     reading = {
         module_of(path)
         for path in FILES
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if (isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "getenvb"))
         or (
             isinstance(node, ast.ImportFrom)
@@ -147,7 +155,7 @@ def test_the_domain_reads_no_clock() -> None:
     for path in FILES:
         if part_of(module_of(path)) != "app.domain":
             continue
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         for node in ast.walk(tree):
             if (
                 isinstance(node, ast.Attribute)

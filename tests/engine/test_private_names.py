@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.trees import tree_of
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "faust.md"
 FILES = sorted(path for folder in ("app", "agents", "tables") for path in (ROOT / folder).rglob("*.py"))
@@ -63,7 +65,7 @@ def own_names(trees: list[ast.Module]) -> set[str]:
 
 def used_names() -> Iterator[tuple[str, str]]:
     """(file, name) of every private attribute that nothing in this project defines."""
-    trees = {path: ast.parse(path.read_text()) for path in FILES}
+    trees = {path: tree_of(path) for path in FILES}
     own = own_names(list(trees.values()))
     for path, tree in trees.items():
         for node in ast.walk(tree):

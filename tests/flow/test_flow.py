@@ -137,6 +137,7 @@ def test_a_restart_goes_on_with_the_table_and_another_window_mode_is_refused(tmp
         assert "WEBLOGS_WINDOW=last_touch" in flow.log_text()
 
 
+@pytest.mark.long
 def test_worker_reduce_and_simulator_agree(tmp_path: Path) -> None:
     """In one mode; tests/flow/test_large.py has them all."""
     window = "first_touch"

@@ -9,6 +9,7 @@ import pytest
 
 from app.flows import registry
 from app.flows.flow import Flow
+from tests.trees import tree_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,7 +62,7 @@ def test_topics_of_several_words_are_named_in_the_flows_alone() -> None:
         for folder in ("app", "agents", "tables", "simulator")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if not str(path.relative_to(ROOT)).startswith(("app/flows", "app/stores")) and path.name != "metrics.py"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and node.value in names
     ]
     assert wrong == []

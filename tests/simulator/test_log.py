@@ -16,6 +16,7 @@ from simulator.log import SHAPES, Plan, SimulatedLog
 from simulator.stories import STORIES, cut, tell
 from simulator.truth import WindowRule
 from tests.simulator.integers import runs_of
+from tests.trees import tree_of
 
 Key = tuple[str, str, str]
 
@@ -235,7 +236,7 @@ def test_pieces_cover_the_file_side_by_side() -> None:
 def test_the_truth_shares_no_code_with_the_domain() -> None:
     folder = Path(truth.__file__).parent
     for path in folder.glob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.startswith("app.")], path

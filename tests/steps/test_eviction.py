@@ -19,6 +19,7 @@ from app.messages.tokens import HitGroup, TokenMessage
 from app.steps.merger import CLOCK, RULES
 from app.stores.sqlite.store import SqliteStore
 from tests.domain.reducing import OneByOne
+from tests.properties import first
 from tests.steps.flow import (
     BASE_S,
     HOUR_S,
@@ -255,7 +256,7 @@ def test_a_sweep_goes_in_slices_of_whole_keys(window: str) -> None:
         assert len(keys) == 1
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("window", first(1, WINDOWS))
 def test_the_standalone_reduction_finds_the_same_deliveries_final(window: str) -> None:
     rules = Rules(window, 10 * HOUR_S, 5 * HOUR_S)
     for seed in range(25):
@@ -298,7 +299,7 @@ def in_order_log(chance: random.Random, keys: Sequence[Key]) -> list[Line]:
     return lines
 
 
-@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("window", first(1, WINDOWS))
 def test_what_a_crash_repeats_after_its_eviction_changes_nothing(window: str) -> None:
     """The tokenizer and the merger repeat lines whose deliveries were evicted in between: no second, smaller delivery is left."""
     rules = Rules(window, 10 * HOUR_S, 5 * HOUR_S)

@@ -14,6 +14,7 @@ from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS
 from app.domain.windows import WINDOWS, Rules
 from app.stores.sqlite.store import SqliteStore
+from tests.properties import first
 from tests.steps.flow import (
     BASE_S,
     HOUR_S,
@@ -85,7 +86,7 @@ def check_every_permutation(window: str, hours: Sequence[float]) -> None:
         assert store.visible() == expected, [(line.time - BASE_S) / HOUR_S for line in order]
 
 
-@pytest.mark.parametrize(("window", "name"), QUICK)
+@pytest.mark.parametrize(("window", "name"), first(2, QUICK))
 def test_every_permutation_line_by_line_gives_the_same_visible_deliveries(window: str, name: str) -> None:
     check_every_permutation(window, NASTY_HOURS[name])
 
@@ -97,7 +98,7 @@ def test_every_permutation_of_all_nasty_hours_gives_the_same_visible_deliveries(
     check_every_permutation(window, NASTY_HOURS[name])
 
 
-@pytest.mark.parametrize("window", [WINDOWS[0], *(pytest.param(each, marks=pytest.mark.long) for each in WINDOWS[1:])])
+@pytest.mark.parametrize("window", first(1, WINDOWS))
 async def test_every_permutation_gives_the_same_visible_deliveries_in_a_real_store(window: str, tmp_path: Path) -> None:
     """All permutations share one store; their records reach it line by line, as the lines come."""
     rules = Rules(window)

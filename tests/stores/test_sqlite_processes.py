@@ -36,6 +36,7 @@ async def _whole_batches(store: SqliteStore) -> int:
     return len(sizes)
 
 
+@pytest.mark.long
 async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     writer = _writer(path, 0, 8)
@@ -55,6 +56,7 @@ async def test_a_reader_sees_whole_batches_while_another_process_writes(tmp_path
     await store.close()
 
 
+@pytest.mark.long
 async def test_two_processes_write_one_file_and_every_record_is_there_once(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
     writers = [_writer(path, 0, 3), _writer(path, 2, 3)]

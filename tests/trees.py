@@ -1,0 +1,13 @@
+"""The syntax trees of source files, each parsed once in a process: several tests walk all of them."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    """Of a file, which no test changes."""
+    return ast.parse(path.read_text())
