@@ -121,7 +121,16 @@ def test_the_scripts_are_valid_and_can_be_executed() -> None:
 
 def test_ci_runs_what_it_must() -> None:
     text = (ROOT / ".ci" / "run").read_text()
-    steps = ["setup", "audit", "lint", "test COV=1", "test-long N=50000", "test-live N=10000", "test-servers", "bench QUICK=1"]
+    steps = [
+        "setup",
+        "audit",
+        "lint",
+        "test COV=1",
+        "test-long N=50000",
+        "test-live N=10000",
+        "test-servers",
+        "bench QUICK=1",
+    ]
     assert re.findall(r"^step make (.+)", text, re.MULTILINE) == steps
     assert "set -euo pipefail" in text
 
