@@ -169,6 +169,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(_DAMAGES), st.integers(0, 4)), min_size=1, max_size=5, unique=True))
+@pytest.mark.timeout(900)
 @pytest.mark.long
 def test_any_set_of_damages_is_mended(whole: World, damages: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as name:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import random
 import time
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,10 +48,19 @@ def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
             ask_store(store, made.settings, remove_all, read_only=False)
 
 
-def wait_listening(live: Live, worker: str) -> None:
-    """After each of its starts it says so."""
-    one = live.workers[worker]
-    live.wait_until(lambda: one.text().count("listening on") > len(one.exits), f"{worker} to start")
+def wait_listening(live: Live, worker: str, port: int) -> None:
+    """It may have been killed before it listened, so its log does not tell."""
+
+    def is_there() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/", timeout=10):
+                return True
+        except urllib.error.HTTPError:
+            return True
+        except OSError:
+            return False
+
+    live.wait_until(is_there, f"{worker} to start")
 
 
 @pytest.mark.parametrize("name", ["simulated", "apache_logs"])
@@ -60,8 +71,8 @@ def test_every_face_gives_one_answer_though_workers_are_killed(live: Live, tmp_p
     rng, ports = random.Random(name), {"one": free_port(), "two": free_port()}
     for worker, port in ports.items():
         live.start_worker(worker, WEB_PORT=port)
-    for worker in ports:
-        wait_listening(live, worker)
+    for worker, port in ports.items():
+        wait_listening(live, worker, port)
     lines = log.read_bytes().count(b"\n")
     replay = live.replay("--rate", lines / 30, "--chunk-bytes", 16 << 10, log)
     for _ in range(KILLS):
@@ -72,7 +83,7 @@ def test_every_face_gives_one_answer_though_workers_are_killed(live: Live, tmp_p
     found: list[Answers] = [assert_one_answer(log, store, live.settings) for store in STORES]
     assert found[0] == found[1]
     for worker, port in ports.items():
-        wait_listening(live, worker)
+        wait_listening(live, worker, port)
         assert_served(f"http://127.0.0.1:{port}", found[0])
     assert sum(len(one.exits) for one in live.workers.values()) == KILLS
     if name == "apache_logs":
