@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -24,9 +25,9 @@ from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
 from app.domain.requests import query_rule
 from app.domain.windows import Rules
-from app.errors import MASK, SettingsError, keep_secret, masked
+from app.errors import MASK, InputError, SettingsError, keep_secret, masked
 
-__all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "rows", "settings"]
+__all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "read_toml", "rows", "settings"]
 
 PREFIX = "WEBLOGS_"
 _LARGEST_NUMBER = 1 << 53
@@ -623,6 +624,16 @@ def settings() -> Settings:
     }
     merged.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
     return load(merged)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file that somebody wrote. Raises InputError that names it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML: {error}") from None
 
 
 def child_environment(**changed: object) -> dict[str, str]:

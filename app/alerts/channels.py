@@ -46,25 +46,39 @@ class Channel(Protocol):
         """Returns when the receiver has it. Raises Refused; OSError and WeblogsError if it may be offered again."""
 
 
-class FileChannel:
+class _Remembering:
+    """A way that knows what it has delivered, and looks once what an earlier run has: after a kill that may not know it."""
+
+    _known: set[str] | None = None
+
+    def deliver(self, notice: Notice) -> None:
+        if self._known is None:
+            self._known = self._there()
+        if notice.id not in self._known:
+            self._append(notice)
+            self._known.add(notice.id)
+
+    def _there(self) -> set[str]:
+        """The ids of notices that were delivered."""
+        raise NotImplementedError
+
+    def _append(self, notice: Notice) -> None:
+        raise NotImplementedError
+
+
+class FileChannel(_Remembering):
     """A line of JSON for each notice, in a file that is only appended to. A notice whose id stands there is not written again."""
 
     name = "file"
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: set[str] | None = None
 
-    def deliver(self, notice: Notice) -> None:
-        if self._known is None:
-            self._known = self._there()
-        if notice.id in self._known:
-            return
+    def _append(self, notice: Notice) -> None:
         with self._path.open("ab") as file:
             file.write(json.dumps(notice._asdict()).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        self._known.add(notice.id)
 
     def _there(self) -> set[str]:
         """The ids at the end of the file; a line that a kill cut is taken away."""
@@ -78,31 +92,24 @@ class FileChannel:
         return {json.loads(line)["id"] for line in tail[:end].splitlines() if line.startswith(b'{"id"')}
 
 
-class TopicChannel:
+class TopicChannel(_Remembering):
     """The topic `usage_notices`."""
 
     name = "topic"
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._known: set[str] | None = None
 
-    def deliver(self, notice: Notice) -> None:
+    def _append(self, notice: Notice) -> None:
         from app.transports.messages import Message
         from app.transports.producers import open_producer
 
-        if self._known is None:
-            self._known = self._there()
-        if notice.id in self._known:
-            return
         with closing(open_producer(self._settings)) as producer:
             partition = int(notice.id[:8], 16) % producer.partitions(NOTICES_TOPIC)
             value = encode_notices([notice])
             producer.append([Message(NOTICES_TOPIC, partition, notice.id.encode(), value, {}, time.time())])
-        self._known.add(notice.id)
 
     def _there(self) -> set[str]:
-        """What an earlier run has sent; after a kill it may not know that."""
         from app.transports.broker_view import open_view
 
         view = open_view(self._settings)

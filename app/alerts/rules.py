@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -13,7 +12,8 @@ import msgspec
 
 from app.alerts.events import COMPARISONS
 from app.domain.alerts.rules import WEEK_S, Rule, Silence, problem_of
-from app.errors import InputError, SettingsError
+from app.errors import SettingsError
+from app.settings import read_toml
 
 __all__ = ["AlertRules", "Notify", "read_rules", "rules_from"]
 
@@ -53,12 +53,7 @@ class AlertRules:
 
 def read_rules(path: Path, names: tuple[str, ...]) -> AlertRules:
     """`names`: the fields that events have. Raises InputError and SettingsError that name the file, the rule and the option."""
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML: {error}") from None
+    found = read_toml(path)
     try:
         return rules_from(found, names)
     except SettingsError as error:

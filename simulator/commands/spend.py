@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from zlib import crc32
 
 import click
 
-from app.errors import InputError, SettingsError
+from app.errors import SettingsError
+from app.settings import read_toml
 from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
 from simulator.commands.votes import written
 from simulator.spend import SimulatedSpend, SpendPlan
@@ -95,12 +95,7 @@ def spend(
 def _read(config: Path | None) -> dict[str, Any]:
     if config is None:
         return {}
-    try:
-        values = tomllib.loads(config.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{config} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{config} is no TOML: {error}") from None
+    values = read_toml(config)
     if unknown := sorted(set(values) - _KNOWN):
         raise SettingsError(f"{config}: {unknown[0]!r} is no name here; there are {', '.join(sorted(_KNOWN))}")
     rate = values.get("rate", 0)

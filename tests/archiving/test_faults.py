@@ -117,6 +117,18 @@ def test_two_archive_workers_of_which_one_is_frozen(tmp_path: Path, kind: str, n
     assert_the_same_again(world, kind)
 
 
+def archived_by_the_next(world: World, spool: Path) -> None:
+    """A next process of the service sends what is in the spool, and all is archived."""
+    after = UsageLog(UsageOptions(service="shop", spool=spool, broker=world.address, machine="m1"))
+    after.record("request", user_id="u")
+    end = time.monotonic() + 60
+    while not world.sent_of(spool):
+        assert time.monotonic() < end
+        time.sleep(0.3)
+    assert after.stop(60)
+    world.archived()
+
+
 @pytest.mark.parametrize("number", ROUNDS)
 def test_a_service_killed_under_load(tmp_path: Path, number: int) -> None:
     """What its journal names is archived, or named as missing; the next process sends what it spooled."""
@@ -130,14 +142,7 @@ def test_a_service_killed_under_load(tmp_path: Path, number: int) -> None:
     service.wait()
     noted = {int(line) for line in (tmp_path / "journal").read_text().split("\n")[:-1]}
     spool = tmp_path / "spool"
-    after = UsageLog(UsageOptions(service="shop", spool=spool, broker=world.address, machine="m1"))
-    after.record("request", user_id="u")
-    end = time.monotonic() + 60
-    while not world.sent_of(spool):
-        assert time.monotonic() < end
-        time.sleep(0.3)
-    assert after.stop(60)
-    world.archived()
+    archived_by_the_next(world, spool)
     report = world.check(spool)
     killed = max(report.states, key=lambda state: state.made)
     held = {one.seq for one in assert_none_is_twice(world) if producer_of(one) == killed.producer}
@@ -159,14 +164,7 @@ def test_a_segment_that_is_cut_or_altered_costs_only_the_records_in_it(tmp_path:
     data = path.read_bytes()
     at = rng.randrange(20, len(data))
     path.write_bytes(data[:at] if fault == "cut" else data[:at] + bytes([data[at] ^ 0x40]) + data[at + 1 :])
-    after = UsageLog(UsageOptions(service="shop", spool=spool, broker=world.address, machine="m1"))
-    after.record("request", user_id="u")
-    end = time.monotonic() + 60
-    while not world.sent_of(spool):
-        assert time.monotonic() < end
-        time.sleep(0.3)
-    assert after.stop(60)
-    world.archived()
+    archived_by_the_next(world, spool)
     report = world.check(spool)
     (state,) = [state for state in report.states if state.made == 402]
     held = {one.seq for one in assert_none_is_twice(world) if producer_of(one) == state.producer}

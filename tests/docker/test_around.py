@@ -20,6 +20,7 @@ from app.flows.registry import TOPICS
 from app.process.exit import EXIT_REFUSED
 from app.settings import rows
 from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, variables_in
+from tests.needs import program
 
 KNOWN = {row.name for row in rows()}
 PIPELINE = DOCKER / "logstash" / "pipeline" / "weblogs.conf"
@@ -116,10 +117,8 @@ def test_the_alerts_name_only_metrics_that_the_worker_has() -> None:
         assert variables_in(rule["annotations"]["description"]) <= KNOWN, rule["alert"]
 
 
-def test_every_alert_fires_in_its_case_and_not_in_the_other_where_promtool_is_there(tmp_path: Path) -> None:
-    program = shutil.which("promtool")
-    if program is None:
-        pytest.skip("promtool is not installed (apt-get install prometheus): no rule was evaluated")
+def test_every_alert_fires_in_its_case_and_not_in_the_other(tmp_path: Path) -> None:
+    promtool = program("promtool", "apt-get install prometheus")
     cases = one_yaml(CASES)
     tried = [each for case in cases["tests"] for each in case["alert_rule_test"]]
     for rule in ALERTS:
@@ -132,7 +131,7 @@ def test_every_alert_fires_in_its_case_and_not_in_the_other_where_promtool_is_th
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump(rules))
     shutil.copy(CASES, tmp_path)
     told = subprocess.run(
-        [program, "test", "rules", CASES.name], cwd=tmp_path, capture_output=True, text=True, check=False
+        [promtool, "test", "rules", CASES.name], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert told.returncode == 0, told.stdout + told.stderr
 
@@ -198,10 +197,8 @@ def test_the_unit_starts_the_worker_again_unless_a_person_has_to_change_somethin
     assert f"WEBLOGS_DATA_DIR=/var/lib/{service['StateDirectory']}" in service["Environment"]
 
 
-def test_systemd_itself_finds_nothing_wrong_with_the_unit_where_it_is_there() -> None:
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("systemd-analyze is not installed: the test above reads the unit")
-    told = subprocess.run([program, "verify", str(UNIT)], capture_output=True, text=True, check=False)
+def test_systemd_itself_finds_nothing_wrong_with_the_unit() -> None:
+    systemd_analyze = program("systemd-analyze", "apt-get install systemd")
+    told = subprocess.run([systemd_analyze, "verify", str(UNIT)], capture_output=True, text=True, check=False)
     ours = [line for line in told.stderr.splitlines() if "weblogs-worker" in line and "is not executable" not in line]
     assert ours == []

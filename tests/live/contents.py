@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from tests.flow.content import COMPARED, Content
+from tests.live.running import Live
+from tests.services.server import Server
 
-__all__ = ["STORES", "ask_store", "stored", "stored_raw"]
+__all__ = ["STORES", "ask_store", "live_into_stores", "stored", "stored_raw"]
 
 STORES = ("elasticsearch", "cassandra")
 T = TypeVar("T")
@@ -30,6 +35,27 @@ def ask_store(name: str, settings: Settings, work: Callable[[Store], Awaitable[T
             await store.close()
 
     return asyncio.run(run())
+
+
+@contextmanager
+def live_into_stores(folder: Path, broker: Server, **options: object) -> Iterator[Live]:
+    """A flow into both stores, with topics, indices and a keyspace of its own, which are removed behind it; stores that were stopped run again."""
+    name = f"t{uuid.uuid4().hex[:8]}"
+    own = {"STORES": ",".join(STORES), "ELASTICSEARCH_PREFIX": f"{name}-", "CASSANDRA_KEYSPACE": name}
+    with Live(folder, broker, **own, **options) as made:
+        yield made
+        for one in made.running:
+            one.end()
+        for server in map(Server.beside, STORES):
+            server.start()
+            server.wait_ready()
+        for store in STORES:
+            ask_store(store, made.settings, _remove_all, read_only=False)
+
+
+async def _remove_all(store: Store) -> None:
+    await store.retention.drop({"raw", "reduced", "rejects"})
+    await store.ledgers.drop()
 
 
 def stored(name: str, settings: Settings, fields: tuple[str, ...] = COMPARED) -> Content:

@@ -12,7 +12,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -30,7 +29,7 @@ from app.stores.refused import refusal_id
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
-from tests.live.contents import STORES, ask_store, stored, stored_raw
+from tests.live.contents import STORES, ask_store, live_into_stores, stored, stored_raw
 from tests.live.running import LINES, ROOT, SCALE, Live, Supervised
 from tests.services.server import Server
 from tests.stores import elastic
@@ -44,18 +43,8 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]
 
 @pytest.fixture
 def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
-    """Topics, indices and a keyspace of its own."""
-    name = f"t{uuid.uuid4().hex[:8]}"
-    options = {"STORES": ",".join(STORES), "ELASTICSEARCH_PREFIX": f"{name}-", "CASSANDRA_KEYSPACE": name}
-    with Live(tmp_path / "live", broker, **options) as made:
+    with live_into_stores(tmp_path / "live", broker) as made:
         yield made
-        for server in map(Server.beside, STORES):
-            server.start()
-            server.wait_ready()
-        for store in STORES:
-            ask_store(
-                store, made.settings, lambda each: each.retention.drop({"raw", "reduced", "rejects"}), read_only=False
-            )
 
 
 Logs = tuple[list[Path], list[Path]]

@@ -10,7 +10,6 @@ import random
 import time
 import urllib.error
 import urllib.request
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import pytest
 
 from tests.flow.test_flow import simulate
 from tests.flow.voting import free_port
-from tests.live.contents import STORES, ask_store
+from tests.live.contents import STORES, live_into_stores
 from tests.live.running import LINES, SCALE, Live
-from tests.live.test_votes_into_stores import remove_all
 from tests.reports.faces import Answers, assert_one_answer, assert_served
 from tests.services.server import Server
 from tests.test_real_logs import real
@@ -31,21 +29,8 @@ KILLS = 4
 
 @pytest.fixture
 def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
-    """Topics, indices and a keyspace of its own."""
-    name = f"t{uuid.uuid4().hex[:8]}"
-    options = {
-        "STORES": ",".join(STORES),
-        "ELASTICSEARCH_PREFIX": f"{name}-",
-        "CASSANDRA_KEYSPACE": name,
-        "COUNT_REQUESTS": "true",
-        "FORMAT": "auto",
-    }
-    with Live(tmp_path / "live", broker, **options) as made:
+    with live_into_stores(tmp_path / "live", broker, COUNT_REQUESTS="true", FORMAT="auto") as made:
         yield made
-        for one in made.running:
-            one.end()
-        for store in STORES:
-            ask_store(store, made.settings, remove_all, read_only=False)
 
 
 def wait_listening(live: Live, worker: str, port: int) -> None:

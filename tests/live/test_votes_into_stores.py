@@ -6,7 +6,6 @@ import json
 import random
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from app.stores.contract import Store
 from tests.flow.running import KILLED
 from tests.flow.test_spend import assert_spending_is_true, stored
 from tests.flow.voting import assert_votes_are_true, free_port, get
-from tests.live.contents import STORES, ask_store
+from tests.live.contents import STORES, ask_store, live_into_stores
 from tests.live.running import LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 
@@ -30,25 +29,8 @@ CAST = 2 * LINES
 
 @pytest.fixture
 def live(tmp_path: Path, broker: Server) -> Iterator[Live]:
-    """Topics, indices and a keyspace of its own; 8 partitions."""
-    name = f"t{uuid.uuid4().hex[:8]}"
-    options = {
-        "STORES": ",".join(STORES),
-        "ELASTICSEARCH_PREFIX": f"{name}-",
-        "CASSANDRA_KEYSPACE": name,
-        "PARTITIONS": 8,
-    }
-    with Live(tmp_path / "live", broker, **options) as made:
+    with live_into_stores(tmp_path / "live", broker, PARTITIONS=8) as made:
         yield made
-        for one in made.running:
-            one.end()
-        for store in STORES:
-            ask_store(store, made.settings, remove_all, read_only=False)
-
-
-async def remove_all(store: Store) -> None:
-    await store.retention.drop({"raw", "reduced", "rejects"})
-    await store.ledgers.drop()
 
 
 def simulate(live: Live, what: str, *arguments: object) -> Supervised:
