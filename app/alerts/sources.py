@@ -66,7 +66,7 @@ def of_topic(another_view: Callable[[], BrokerView | None], topic: str, places: 
 
 def of_archive(folder: Path, places: Mapping[str, int]) -> Iterator[Taken]:
     """The records of the finished files of an archive. Raises InputError, OSError."""
-    from app.archiving.parquet import read_archive
+    from app.archiving.files import read_file
 
     manifests = Manifests(folder)
 
@@ -76,7 +76,7 @@ def of_archive(folder: Path, places: Mapping[str, int]) -> Iterator[Taken]:
             if done is None or manifest.last_offset < places.get(str(partition), 0):
                 continue
             try:
-                events = map(event_of, read_archive(folder / done.file))
+                events = map(event_of, read_file(folder / done.file))
                 yield from _placed(events, parse_time(manifest.created, 0.0), str(partition), manifest.last_offset + 1)
             except (OSError, ValueError) as error:
                 raise InputError(

@@ -24,6 +24,7 @@ from app.__main__ import main
 from app.alerts.channels import channels_of, signature
 from app.alerts.run import AlertRun
 from app.alerts.sources import Taken
+from app.archiving.files import FILES, FileKind
 from app.domain.alerts.lifecycle import Notice
 from app.domain.usage.records import USAGE
 from app.errors import InputError, SettingsError
@@ -208,7 +209,8 @@ def test_a_kill_loses_no_notice_and_doubles_none(tmp_path: Path, point: str) -> 
     assert len({notice["id"] for notice in told}) == 4
 
 
-def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", FILES)
+def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_path: Path, kind: FileKind) -> None:
     rules, _ = of_events(tmp_path)
     world = World(tmp_path)
     world.send([event.of for event in EVENTS], 7)
@@ -220,7 +222,7 @@ def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_pat
             "any resolved: 0, limit 1",
         ] * 2
         assert "any" not in asked(tmp_path / "a", "--rules", rules, "--once", "--until", UNTIL)
-    world.archived()
+    world.archived(kind=kind)
     again = asked(tmp_path / "b", "--rules", rules, "--archive", str(world.archive), "--until", UNTIL)
     assert again.splitlines()[:4] == first.splitlines()[:4]
 
