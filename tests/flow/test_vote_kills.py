@@ -32,7 +32,7 @@ def test_ten_kills_at_random_change_no_count(flow: Flow, tmp_path: Path, rule: s
         options = ["--users", VOTES // 3, "--one-per-user"]
     flow.start_worker()
     flow.wait_started()
-    client = simulate(flow, "votes", "-n", VOTES, "--seed", 3, "--truth", truth, "--rate", VOTES / 40, *options)
+    client = simulate(flow, "votes", "-n", VOTES, "--seed", 3, "--truth", truth, "--rate", VOTES / 60, *options)
     assert kill_while(flow, client, 10, 5, 4.0) == 10
     assert client.wait(600) == 0, (flow.folder / "simulate.log").read_text()
     flow.wait_drained(300)

@@ -40,8 +40,8 @@ class Connections:
     """All of one server, on one event loop."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: connections at a time; at most half of the descriptors that are free now, so that stores find theirs."""
-        self.limit = max(1, min(limit, free_descriptors() // 2))
+        """`limit`: connections at a time; at most a third of the descriptors that are free now, so that stores and reports find theirs."""
+        self.limit = max(1, min(limit, free_descriptors() // 3))
         self._open: dict[Connection, None] = {}
         """Oldest first, as the dict below."""
         self._new: dict[Connection, None] = {}
