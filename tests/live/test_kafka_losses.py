@@ -134,6 +134,31 @@ def test_messages_deleted_before_they_were_read_are_told(tmp_path: Path, broker:
         assert len(hits) == 15
 
 
+def test_messages_that_the_brokers_retention_deletes_unread_are_told(tmp_path: Path, broker: Server) -> None:
+    """The broker rolls the segment and deletes it by itself, as it does with a flow that lags for a week."""
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    from app.transports.kafka.topics import on_broker
+
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        start(live)
+        send_lines(live, 10)
+        live.wait_drained()
+        live.workers["worker"].stop()
+        send_lines(live, 20)
+        with admin(live) as client:
+            configs = {"retention.ms": "1000", "segment.ms": "1000"}
+            client.alter_configs(
+                [ConfigResource(ConfigResourceType.TOPIC, on_broker(live.settings, "weblogs"), configs)]
+            )
+        live.wait_until(lambda: live.standing.bounds("weblogs")[0] == (30, 30), "the broker to delete what is old", 120)
+        sentence = lost(live.settings.flow_id, "weblogs", 10, 29)
+        before = app(live, "check", "--quiet")
+        assert before.returncode == 1 and sentence in before.stdout, before.stdout + before.stderr
+        start(live)
+        assert_told_until_acknowledged(live, sentence, 20)
+
+
 def test_messages_deleted_in_a_topic_between_are_told(tmp_path: Path, broker: Server) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
         start(live)
