@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from app.cli.log_format import AskedFormat
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
 from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
@@ -80,10 +81,12 @@ def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
     return count if count > 1 else 0
 
 
-def read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
+def read_options(asked: AskedFormat, files: Sequence[str], configured: Settings) -> ReadOptions:
+    """From the options of a command, else the settings. Raises SettingsError for a format that cannot be used."""
+    format_name = asked.name(files)
     options = ReadOptions.of(configured)
-    if bytes_kind is not None:
-        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
+    if asked.bytes_kind is not None:
+        options = options._replace(format_options=options.format_options._replace(bytes=asked.bytes_kind))
     if format_name is not None:
         options = options._replace(format=format_name)
     if options.format != AUTO:

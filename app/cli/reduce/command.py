@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
 from app.cli.reduce.report import report_lines
@@ -83,10 +83,7 @@ __all__ = ["command", "reject_line"]
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
 def command(
     files: tuple[str, ...],
-    format_name: str | None,
-    log_format: str | None,
-    server_config: str | None,
-    bytes_kind: str | None,
+    asked_format: AskedFormat,
     order: str,
     seed: int,
     sizes: Path | None,
@@ -115,8 +112,7 @@ def command(
             length_s=window_length if window_length is not None else configured.window_length,
             lateness_s=lateness if lateness is not None else configured.lateness,
         )
-        named = format_named(format_name, log_format, server_config, files)
-        read = read_options(named, bytes_kind, configured)
+        read = read_options(asked_format, files, configured)
         job = Job(files, read, rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
