@@ -25,7 +25,6 @@ _QUIET_S = 30.0
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Of both commands."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
         click.option("--until", help="Event time goes on to here at the end: ISO 8601 with a zone, seconds, or `now`."),

@@ -31,8 +31,6 @@ _AUTO = "auto"
 
 
 class _Line(NamedTuple):
-    """One line of an input."""
-
     position: int
     """Byte offset in the decompressed input."""
     text: str
@@ -157,7 +155,6 @@ def _then_raise(blocks: list[list[_Line]], failure: InputError) -> Iterator[list
 
 
 def _texts(blocks: list[list[_Line]]) -> list[str]:
-    """The lines that the format is told by."""
     return [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
 
 

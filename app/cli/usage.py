@@ -43,7 +43,6 @@ def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """UTC seconds."""
     import time
 
     from app.domain.times import parse_time

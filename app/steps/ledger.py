@@ -205,8 +205,6 @@ class _Sweep:
 
 
 class _Batch(Generic[Event]):
-    """The events of one step."""
-
     def __init__(self, rules: CountingRules[Event], state: State, partition: int, damages: list[Damage]) -> None:
         self._rules, self._partition, self._state, self.damages = rules, partition, state, damages
         self._counting = Counting(rules.horizon_s, self._counts_of, self._seen_of)

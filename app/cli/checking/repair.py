@@ -98,7 +98,6 @@ async def _repair_one(
 
 
 def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: bool) -> None:
-    """What was mended, and what was not."""
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
         click.echo(f"{store}: {counted(count, record)} {done}{what}")

@@ -53,8 +53,6 @@ class Day(click.ParamType):
 
 
 class _List(click.ParamType):
-    """Names, comma-separated."""
-
     name = "list"
 
     def __init__(self, pattern: re.Pattern[str], example: str, change: Callable[[str], str]) -> None:

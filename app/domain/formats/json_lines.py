@@ -192,7 +192,6 @@ _DURATIONS = {"duration_s": 1, "duration_ms": 1000, "duration_us": 10**6, "durat
 
 
 def _extras(of: Callable[..., dict[str, str]], find: dict[str, Find], record: dict[str, Any]) -> dict[str, str]:
-    """The optional fields."""
     durations = (
         duration_s(text.removesuffix("s"), per_s)
         for name, per_s in _DURATIONS.items()

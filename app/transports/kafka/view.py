@@ -79,7 +79,6 @@ class KafkaView:
         return self._admin
 
     def _all_bounds(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
-        """First and end offsets of the flows' topics."""
         from kafka import TopicPartition
         from kafka.admin import OffsetSpec
 

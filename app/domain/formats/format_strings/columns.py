@@ -121,7 +121,6 @@ class ObjectColumns(Columns):
 
 
 def _what(text: Text) -> str:
-    """The format string, for people."""
     return f"the log format of {text.server.name} {shown(text.text)}"
 
 

@@ -127,7 +127,6 @@ def _fetch_word(expression: str, captures: _Captures) -> tuple[Word, bool]:
 
 
 def _variable(match: re.Match[str], captures: _Captures, quote_all: bool) -> tuple[Variable, int]:
-    """The variable and where its name ends."""
     end = match.end()
     flags = match[2] or ""
     name = None
