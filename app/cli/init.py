@@ -34,7 +34,7 @@ def command(wait_s: float) -> None:
     Exit code 1 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.
     """
     from app.settings import settings
-    from app.stores import open_store
+    from app.stores import opened_store
 
     own = settings()
     if own.on_kafka:
@@ -48,11 +48,8 @@ def command(wait_s: float) -> None:
         click.echo(masked(f"log {own.broker}: made by the worker when it starts"))
 
     async def open_once(name: str) -> None:
-        store = open_store(name, own)
-        try:
-            await store.open()
-        finally:
-            await store.close()
+        async with opened_store(name, own):
+            pass
 
     def opened(name: str) -> None:
         asyncio.run(open_once(name))

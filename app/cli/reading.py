@@ -13,12 +13,29 @@ import click
 from app.cli.log_format import AskedFormat
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
-from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.errors import (
+    InputError,
+    LogError,
+    NotLogged,
+    OutputError,
+    SettingsError,
+    StoreError,
+    UnknownForm,
+    UnknownFormat,
+    WeblogsError,
+)
 from app.settings import Settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.identity.sizes import Sizes
 
-__all__ = ["failing_in_words", "read_options", "reading_processes", "size_function", "unwinding_at_sigterm"]
+__all__ = [
+    "ending_in_codes",
+    "failing_in_words",
+    "read_options",
+    "reading_processes",
+    "size_function",
+    "unwinding_at_sigterm",
+]
 
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
@@ -42,7 +59,23 @@ def failing_in_words(output_code: int = 2) -> Iterator[None]:
         raise _said(error, 1) from error
 
 
-def _said(error: WeblogsError, code: int) -> click.ClickException:
+@contextmanager
+def ending_in_codes() -> Iterator[None]:
+    """Turns an error into one sentence and an exit code: 2 a setting is wrong, 4 the broker or a store is missing, 5 something cannot
+    be read, 1 a file cannot be read or written."""
+    try:
+        yield
+    except (InputError, UnknownForm) as error:
+        raise _said(error, 5) from error
+    except SettingsError as error:
+        raise _said(error, 2) from error
+    except (LogError, StoreError) as error:
+        raise _said(error, 4) from error
+    except OSError as error:
+        raise _said(error, 1) from error
+
+
+def _said(error: Exception, code: int) -> click.ClickException:
     said = click.ClickException(str(error))
     said.exit_code = code
     return said

@@ -96,7 +96,7 @@ async def opened(
     names: tuple[str, ...], *, read_only: bool
 ) -> AsyncIterator[tuple[Settings, BrokerView | None, list[Store]]]:
     """The settings, the topics, and the stores of these names, or all of WEBLOGS_STORES; closed in the end."""
-    from app.stores import open_store
+    from app.stores import opened_store
     from app.transports.broker_view import open_view
 
     own = settings()
@@ -104,10 +104,10 @@ async def opened(
         view = open_view(own)
         if view is not None:
             stack.enter_context(contextlib.closing(view))
-        stores = [open_store(name, own, read_only=read_only) for name in dict.fromkeys(names or own.store_names)]
-        for store in stores:
-            stack.push_async_callback(store.close)
-            await store.open()
+        stores = [
+            await stack.enter_async_context(opened_store(name, own, read_only=read_only))
+            for name in dict.fromkeys(names or own.store_names)
+        ]
         yield own, view, stores
 
 
