@@ -61,14 +61,12 @@ def failing_in_words(output_code: int = 2) -> Iterator[None]:
 
 @contextmanager
 def ending_in_codes() -> Iterator[None]:
-    """Turns an error into one sentence and an exit code: 2 a setting is wrong, 4 the broker or a store is missing, 5 something cannot
-    be read, 1 a file cannot be read or written."""
+    """Turns an error into one sentence and an exit code: 4 the broker or a store is missing, 5 something cannot be read, 1 a file cannot
+    be read or written. What is wrong with a setting is the caller's to say."""
     try:
         yield
     except (InputError, UnknownForm) as error:
         raise _said(error, 5) from error
-    except SettingsError as error:
-        raise _said(error, 2) from error
     except (LogError, StoreError) as error:
         raise _said(error, 4) from error
     except OSError as error:
