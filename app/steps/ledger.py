@@ -15,7 +15,8 @@ import msgspec
 from app.domain.counted import CountingRules, Sum
 from app.domain.counting import LOST, Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
-from app.steps.damage import UNREADABLE, Damage
+from app.messages.forms import UNREADABLE
+from app.steps.damage import Damage
 
 __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
