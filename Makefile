@@ -30,7 +30,7 @@ run-usage: $(READY) ## Start a FastAPI service that records its calls, call it, 
 
 check: lint test ## Run lint and the fast tests (3 min)
 
-# What only real servers run: `make test COV=1` leaves it out, and `make test-live COV=1` after it counts it in.
+# What only real servers run: `make test COV=1` leaves it out. `make test-live COV=1` after it leaves nothing out.
 ON_REAL_SERVERS := app/stores/cassandra/*,app/stores/elasticsearch/*,app/transports/kafka/*,app/web/counted/cache_redis.py
 
 test: $(READY) ## Run the fast tests (2 min). AT_ONCE=1: one by one. COV=1: measure branch coverage

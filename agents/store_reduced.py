@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from operator import attrgetter
 
-from app.domain.records import Delivery
-from app.domain.versions import newest_by
+from app.domain.records import Delivery, newest_by
 from app.engine.reading import Agent
 from app.engine.storing import Storing
 from app.flows.deliveries import REDUCED
@@ -24,4 +23,4 @@ def store_reduced(storing: Storing) -> Agent:
 
 
 def _newest(messages: Iterable[list[Delivery]]) -> list[Delivery]:
-    return newest_by(_names, (record for some in messages for record in some))
+    return list(newest_by(_names, (record for some in messages for record in some)).values())

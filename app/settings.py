@@ -485,7 +485,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _format_of(text: str) -> str:
-    """The name of the format of a text. Raises SettingsError."""
     if text in ("text", "json"):
         raise SettingsError(
             f"{PREFIX}LOG_FORMAT={text!r} is the format of the logs that are read; how the worker's own log lines look is"

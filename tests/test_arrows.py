@@ -116,6 +116,24 @@ def test_the_domain_imports_only_the_standard_library_and_itself() -> None:
     assert outside == []
 
 
+def test_no_module_forwards_the_name_of_another() -> None:
+    forwarded = []
+    for path in FILES:
+        if path.name == "__init__.py":
+            continue
+        body = tree_of(path).body
+        own = [
+            node.value for node in body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        imported = {
+            alias.asname or alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
+        forwarded += [
+            f"{module_of(path)}.{name}" for value in own for name in ast.literal_eval(value) if name in imported
+        ]
+    assert forwarded == []
+
+
 def test_agents_never_import_one_another() -> None:
     wrong = [
         f"{module_of(path)} imports {module}" for path in FILES for module in own_imports(path)

@@ -49,8 +49,6 @@ def _row(record: UsageRecord) -> list[str]:
 
 
 class _Lines:
-    """Writes lines of cells."""
-
     def __init__(self, file: TextIO) -> None:
         self._usual = csv.writer(file, lineterminator="\n")
         self._quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)

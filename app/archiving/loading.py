@@ -20,7 +20,7 @@ from app.archiving.parquet import TYPES
 from app.domain.usage.records import USAGE, UsageRecord, is_unicode, producer_of
 from app.flows.usage import LOADED
 from app.settings import Settings
-from app.stores import open_store
+from app.stores import opened_store
 from app.words import writable
 
 __all__ = ["Loaded", "load_dataset", "load_store"]
@@ -134,9 +134,7 @@ async def _load_store(archive: Path, name: str, settings: Settings, on_file: OnF
     report = UsageReport([], [], [], [])
     files = records = left_out = 0
     refused: list[str] = []
-    store = open_store(name, settings)
-    try:
-        await store.open()
+    async with opened_store(name, settings) as store:
         write = partial(store.ledgers.write_events, LOADED)
         for done in whole_files(archive, report):
             on_file(done.file)
@@ -147,6 +145,4 @@ async def _load_store(archive: Path, name: str, settings: Settings, on_file: OnF
                 refused += [why for _, why in await write(calls)]
                 records += len(calls)
             files += 1
-    finally:
-        await store.close()
     return Loaded(files, records - len(refused), left_out, refused, [*report.problems, *report.waiting])

@@ -9,7 +9,7 @@ from itertools import islice
 from app.domain.usage.records import UsageRecord
 from app.flows.usage import MONITORED
 from app.settings import Settings
-from app.stores import open_store
+from app.stores import opened_store
 
 __all__ = ["mend_stored", "show_stored"]
 
@@ -20,13 +20,9 @@ def show_stored(name: str, settings: Settings, see: Callable[[UsageRecord], None
     """Call `see` with each record, in the store's own order. Blocks. Raises StoreError, UnknownForm, SettingsError."""
 
     async def show() -> None:
-        store = open_store(name, settings, read_only=True)
-        try:
-            await store.open()
+        async with opened_store(name, settings, read_only=True) as store:
             async for record in store.ledgers.all_events(MONITORED):
                 see(record)
-        finally:
-            await store.close()
 
     asyncio.run(show())
 
@@ -37,14 +33,10 @@ def mend_stored(name: str, settings: Settings, records: Iterable[UsageRecord]) -
 
     async def mend() -> int:
         count = 0
-        store = open_store(name, settings)
-        try:
-            await store.open()
+        async with opened_store(name, settings) as store:
             while some := list(islice(left, _AT_ONCE)):
                 await store.ledgers.mend_events(MONITORED, some)
                 count += len(some)
-        finally:
-            await store.close()
         return count
 
     return asyncio.run(mend())

@@ -7,43 +7,29 @@ from typing import Any, NamedTuple
 
 from app.checking.counted_records import CountedRecord, event_record, sum_record
 from app.checking.digests import Buckets
+from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.raw_records import MOST_RECORDS
 from app.checking.remade_sums import RemadeSums
-from app.checking.report import Difference, Report
 from app.checking.shares import Share, TooMany, by_shares
-from app.checking.store_digests import StoreDigests
-from app.checking.topic_view import TopicView
 from app.domain.counted import CountedKind
-from app.settings import Settings
-from app.stores.contract import Store
 
 __all__ = ["compare_counted"]
 
 
-async def compare_counted(
-    kind: CountedKind[Any],
-    store: Store,
-    view: TopicView | None,
-    settings: Settings,
-    now: float,
-    report: Report,
-    mender: Mender | None,
-    digests: StoreDigests,
-    again: bool = True,
-) -> None:
+async def compare_counted(kind: CountedKind[Any], look: Look, now: float, again: bool = True) -> None:
     """What counts of a kind must be stored once and as the topic has it, and its sums must be those of its events.
 
     `again`: compare the sums with the stored events, too.
     """
-    events = _TopicComparison(event_record(kind), kind, store, view, settings, report, mender, digests)
+    events = _TopicComparison(event_record(kind), kind, look)
     await events.run()
-    sums = _TopicComparison(sum_record(kind), kind, store, view, settings, report, mender, digests)
+    sums = _TopicComparison(sum_record(kind), kind, look)
     sums.complete = events.complete
     await sums.run()
-    if not again or (events.found and mender is None):
+    if not again or (events.found and look.mender is None):
         return  # then the sums are those of other events
-    made_again = RemadeSums(kind, store, view, settings, now, report, mender, sums.found)
+    made_again = RemadeSums(kind, look, now, sums.found)
     async for _ in by_shares(made_again.compare):
         pass
 
@@ -57,22 +43,9 @@ class _Wanted(NamedTuple):
 
 
 class _TopicComparison:
-    """Record by record, share by share."""
-
-    def __init__(
-        self,
-        how: CountedRecord,
-        kind: CountedKind[Any],
-        store: Store,
-        view: TopicView | None,
-        settings: Settings,
-        report: Report,
-        mender: Mender | None,
-        digests: StoreDigests,
-    ) -> None:
-        self.how, self.kind, self.store, self.view = how, kind, store, view
-        self.settings, self.report, self.mender, self.digests = settings, report, mender, digests
-        self.whole = view is not None and view.knows_all(kind.reduced)
+    def __init__(self, how: CountedRecord, kind: CountedKind[Any], look: Look) -> None:
+        self.how, self.kind, self.look, self.store, self.view = how, kind, look, look.store, look.view
+        self.whole = self.view is not None and self.view.knows_all(kind.reduced)
         self.complete = self.whole
         """The topic knows all that the store holds: it was not created anew beside an older store."""
         self.found: set[str] = set()
@@ -82,10 +55,7 @@ class _TopicComparison:
     async def run(self) -> None:
         async for _ in by_shares(self._compare):
             pass
-        record, name = self.how.record, self.store.name
-        self.report.compared["store", name, record] += self._sums.records
-        self.report.checksums.setdefault(name, {})[record] = self._sums.checksum
-        self.digests.sums[record] = self._sums
+        self.look.note_sums(self.how.record, self._sums)
 
     async def _compare(self, share: Share) -> None:
         how = self.how
@@ -101,7 +71,7 @@ class _TopicComparison:
             if not share.takes(number):
                 continue
             digest = how.digest(record)
-            rows.add(how.bucket(record, self.settings.partitions), number, digest)
+            rows.add(how.bucket(record, self.look.settings.partitions), number, digest)
             missing.discard(number)
             wrong = self._wrong(record, digest, wanted.get(number), kept.get(number))
             if wrong is not None:
@@ -116,16 +86,16 @@ class _TopicComparison:
         names = await self._names(missing)
         found |= {number: (names[number], "missing", "the topic has it") for number in missing}
         on_the_way = await self._on_the_way(found)
-        self.report.on_the_way[self.store.name] += len(on_the_way)
+        self.look.note_on_the_way(len(on_the_way))
         found = {number: what for number, what in found.items() if number not in on_the_way}
         for name, kind, why in found.values():
-            self.report.add(Difference(self.store.name, how.record, kind, name, why))
+            self.look.differs(how.record, kind, name, why)
             self.found.add(name)
         if self.view is not None:
-            self.report.compared["topic", self.store.name, how.record] += len(wanted)
+            self.look.note_topic(how.record, len(wanted))
         self._sums.take(rows)
-        if self.mender is not None and found:
-            await self._mend(self.mender, found, copies, wanted)
+        if self.look.mender is not None and found:
+            await self._mend(self.look.mender, found, copies, wanted)
 
     def _wrong(self, record: Any, digest: int, wanted: _Wanted | None, before: int | None) -> tuple[str, str] | None:
         if before is not None:

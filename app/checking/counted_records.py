@@ -50,7 +50,6 @@ def number_of_key(values: tuple[Any, ...]) -> int:
 
 @cache
 def event_record(kind: CountedKind[Any]) -> CountedRecord:
-    """The events of a kind."""
     return CountedRecord(
         kind.one,
         lambda store: store.ledgers.all_events(kind),
@@ -63,7 +62,6 @@ def event_record(kind: CountedKind[Any]) -> CountedRecord:
 
 @cache
 def sum_record(kind: CountedKind[Any]) -> CountedRecord:
-    """The sums of a kind."""
     return CountedRecord(
         f"{kind.one} sum",
         lambda store: store.ledgers.all_sums(kind),

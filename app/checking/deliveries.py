@@ -8,12 +8,10 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from app.checking.digests import Buckets, Mark, delivery_bucket, key_number, mark_of
+from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.remade_deliveries import MOST_KEYS, RemadeDeliveries
-from app.checking.report import Difference, Report
 from app.checking.shares import WHOLE, Share, TooMany, by_shares
-from app.checking.store_digests import StoreDigests
-from app.checking.topic_view import TopicView
 from app.checking.verdicts import Finding, Latest, judge
 from app.domain.key_hits import Key
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
@@ -22,7 +20,6 @@ from app.domain.sizes import LearnedSize
 from app.domain.tallies import Tally
 from app.domain.windows import Rules, bucket_start
 from app.errors import SettingsError
-from app.stores.contract import Store
 
 __all__ = ["Basis", "compare_reduced"]
 
@@ -37,7 +34,6 @@ class Basis(NamedTuple):
 
     rules: Rules
     size_of: SizeOf
-    partitions: int
     raw: bool
     """The store keeps raw hits."""
     topic: bool = True
@@ -47,8 +43,6 @@ class Basis(NamedTuple):
 
 
 class _Known:
-    """What is known under one key."""
-
     __slots__ = ("stored", "topic")
 
     def __init__(self) -> None:
@@ -56,43 +50,24 @@ class _Known:
         self.topic: dict[float, Latest] = {}
 
 
-async def compare_reduced(
-    store: Store, view: TopicView | None, basis: Basis, report: Report, mender: Mender | None, seen: StoreDigests
-) -> None:
+async def compare_reduced(look: Look, basis: Basis) -> None:
     """Every delivery must be what the topic's highest version says, or what the raw hits make where they know more.
 
     Raises SettingsError where the stored deliveries were cut by another window mode.
     """
-    comparison = _Comparison(store, view, basis, report, mender, seen)
+    comparison = _Comparison(look, basis)
     async for _ in by_shares(comparison.compare):
         pass
-    seen.sums["delivery"] = comparison.sums
-    report.compared["store", store.name, "delivery"] += comparison.sums.records
-    report.checksums.setdefault(store.name, {})["delivery"] = comparison.sums.checksum
+    look.note_sums("delivery", comparison.sums)
 
 
 class _Comparison:
-    def __init__(
-        self,
-        store: Store,
-        view: TopicView | None,
-        basis: Basis,
-        report: Report,
-        mender: Mender | None,
-        seen: StoreDigests,
-    ) -> None:
-        self.store, self.view, self.basis, self.report, self.mender, self.seen = (
-            store,
-            view,
-            basis,
-            report,
-            mender,
-            seen,
-        )
+    def __init__(self, look: Look, basis: Basis) -> None:
+        self.look, self.store, self.view, self.basis = look, look.store, look.view, basis
+        self.partitions = look.settings.partitions
         self.sums = Buckets()
 
     async def compare(self, share: Share) -> None:
-        """The keys of one share."""
         known: dict[Key, _Known] = {}
         await self._read_topic(share, known)
         reduction = await self._merge_raw(share)
@@ -100,17 +75,15 @@ class _Comparison:
         findings = self._judge(known, reduction)
         on_the_way = await self._on_the_way(findings.keys())
         for key in on_the_way:
-            self.report.on_the_way[self.store.name] += len(findings.pop(key))
-        self.report.compared["topic", self.store.name, "delivery"] += sum(len(each.topic) for each in known.values())
+            self.look.note_on_the_way(len(findings.pop(key)))
+        self.look.note_topic("delivery", sum(len(each.topic) for each in known.values()))
         for key, found in findings.items():
             for finding in found:
-                self.report.add(
-                    Difference(self.store.name, "delivery", finding.kind, _name(key, finding.start), finding.why)
-                )
+                self.look.differs("delivery", finding.kind, _name(key, finding.start), finding.why)
         for bucket, number, digest in sums:
             self.sums.add(bucket, number, digest)
-        if self.mender is not None and findings:
-            await self._mend(self.mender, findings)
+        if self.look.mender is not None and findings:
+            await self._mend(self.look.mender, findings)
 
     async def _read_topic(self, share: Share, known: dict[Key, _Known]) -> None:
         if self.view is None or not self.basis.topic:
@@ -129,11 +102,10 @@ class _Comparison:
             self._bound(len(known))
 
     async def _merge_raw(self, share: Share) -> OpenDeliveries:
-        """The deliveries that the stored hits make."""
         basis = self.basis
         if not basis.raw:
             return OpenDeliveries(basis.rules, basis.size_of)
-        if share is WHOLE and (made := self.seen.take_deliveries()) is not None:
+        if share is WHOLE and (made := self.look.digests.take_deliveries()) is not None:
             return made
         merged = RemadeDeliveries(basis.rules, basis.size_of, share)
         async for hit in self.store.reads.all_hits():
@@ -158,7 +130,7 @@ class _Comparison:
                 visible += 1
                 foreign += not _cut_by(self.basis.rules, record)
                 number = int(delivery_id(*key, record.window_start), 16)
-                sums.append((delivery_bucket(record, self.basis.partitions), number, mark.digest ^ mark.version))
+                sums.append((delivery_bucket(record, self.partitions), number, mark.digest ^ mark.version))
         if foreign > visible * _OTHER_RULES:
             raise SettingsError(
                 f"the deliveries in {self.store.name} were not cut by WEBLOGS_WINDOW={self.basis.rules.window}: set what the worker runs with"

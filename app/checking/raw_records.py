@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from app.checking.digests import Bucket, Buckets, hit_bucket, hit_digest, reject_bucket, reject_digest
-from app.checking.mender import Mender
-from app.checking.report import Difference, Report
+from app.checking.look import Look
 from app.checking.shares import Share, TooMany, by_shares
-from app.checking.store_digests import StoreDigests
 from app.checking.topic_spans import TopicSpans
 from app.checking.topic_view import TopicView
 from app.domain.records import Hit, Reject
@@ -22,19 +20,24 @@ MOST_RECORDS = 400_000
 MOST_COPIES = 20_000
 """Stored records to be removed that are kept at a time."""
 
-Raw = TypeVar("Raw", Hit, Reject)
 
-
-class RawKind(NamedTuple, Generic[Raw]):
+class RawKind(NamedTuple):
     """How hits, or rejects, are read and named."""
 
     record: str
-    stored: Callable[[Store], AsyncIterator[Raw]]
-    sent: Callable[[TopicView, TopicSpans | None, int], AsyncIterator[list[Raw]]]
+    stored: Callable[[Store], AsyncIterator[Any]]
+    sent: Callable[[TopicView, TopicSpans | None, int], AsyncIterator[list[Any]]]
     """All in the topic; notes where they stand."""
-    on_the_way: Callable[[TopicView], AsyncIterator[list[Raw]]]
-    bucket: Callable[[Raw, int], Bucket]
-    digest: Callable[[Raw], int]
+    on_the_way: Callable[[TopicView], AsyncIterator[list[Any]]]
+    bucket: Callable[[Any, int], Bucket]
+    digest: Callable[[Any], int]
+
+    def number(self, record: Any) -> int:
+        """By which records are shared out."""
+        return number_of(record.raw_id)
+
+    def name(self, record: Any) -> str:
+        return record.raw_id
 
 
 async def _hits(view: TopicView, held: TopicSpans | None, partitions: int) -> AsyncIterator[list[Hit]]:
@@ -77,10 +80,10 @@ def _note(held: TopicSpans, places: list[tuple[str, int, int]], ordered: bool) -
         held.add(source, partition, lo, hi, ordered)
 
 
-HITS: RawKind[Hit] = RawKind(
+HITS = RawKind(
     "hit", lambda store: store.reads.all_hits(), _hits, lambda view: view.hits_on_the_way(), hit_bucket, hit_digest
 )
-REJECTS: RawKind[Reject] = RawKind(
+REJECTS = RawKind(
     "reject",
     lambda store: store.reads.all_rejects(),
     _rejects,
@@ -98,61 +101,40 @@ def number_of(raw_id: str) -> int:
         return 0
 
 
-async def compare_raw(
-    kind: RawKind[Any],
-    store: Store,
-    view: TopicView,
-    partitions: int,
-    refused: Collection[str],
-    report: Report,
-    mender: Mender | None,
-    seen: StoreDigests,
-) -> None:
+async def compare_raw(kind: RawKind, look: Look, view: TopicView, refused: Collection[str]) -> None:
     """What the topic holds and the store has read must stand there once and as it is. `refused`: raw ids that it refused for good."""
-    comparison = _Comparison(kind, store, view, partitions, refused, report, mender)
-    await comparison.sum_up(seen)
+    comparison = _Comparison(kind, look, view, refused)
+    await comparison.sum_up()
     if comparison.differing:
         async for _ in by_shares(comparison.compare):
             pass
 
 
 class _Comparison:
-    def __init__(
-        self,
-        kind: RawKind[Any],
-        store: Store,
-        view: TopicView,
-        partitions: int,
-        refused: Collection[str],
-        report: Report,
-        mender: Mender | None,
-    ) -> None:
-        self.kind, self.store, self.view, self.partitions, self.refused = kind, store, view, partitions, refused
-        self.report, self.mender = report, mender
+    def __init__(self, kind: RawKind, look: Look, view: TopicView, refused: Collection[str]) -> None:
+        self.kind, self.look, self.view, self.refused = kind, look, view, refused
+        self.store, self.mender, self.partitions = look.store, look.mender, look.settings.partitions
         self.held = TopicSpans()
         self.differing: set[Bucket] = set()
 
-    async def sum_up(self, seen: StoreDigests) -> None:
+    async def sum_up(self) -> None:
         """Checksums of both sides. Of the store only where the topic still is."""
-        kind, partitions, name = self.kind, self.partitions, self.store.name
+        kind, partitions = self.kind, self.partitions
         sent, stored, all_stored = Buckets(), Buckets(), Buckets()
         async for records in kind.sent(self.view, self.held, partitions):
             for record in records:
-                sent.add(kind.bucket(record, partitions), number_of(record.raw_id), kind.digest(record))
+                sent.add(kind.bucket(record, partitions), kind.number(record), kind.digest(record))
         async for record in kind.stored(self.store):
-            bucket, digest, number = kind.bucket(record, partitions), kind.digest(record), number_of(record.raw_id)
+            bucket, digest, number = kind.bucket(record, partitions), kind.digest(record), kind.number(record)
             all_stored.add(bucket, number, digest)
-            seen.add(kind.record, record, number)
+            self.look.digests.add(kind.record, record, number)
             if self.held.covers(record.source, bucket[1], record.position):
                 stored.add(bucket, number, digest)
-        seen.sums[kind.record] = all_stored
         self.differing = sent.differing(stored)
-        self.report.compared["topic", name, kind.record] += sent.records
-        self.report.compared["store", name, kind.record] += all_stored.records
-        self.report.checksums.setdefault(name, {})[kind.record] = all_stored.checksum
+        self.look.note_topic(kind.record, sent.records)
+        self.look.note_sums(kind.record, all_stored)
 
     async def compare(self, share: Share) -> None:
-        """One share of the records in the buckets that differ."""
         wanted = await self._wanted(share)
         lacking, copies = await self._stored(share, wanted)
         found = dict.fromkeys(lacking, ("missing", "the topic has it")) | {
@@ -161,9 +143,9 @@ class _Comparison:
         on_the_way = await self._on_the_way(found.keys())
         for name in on_the_way:
             del found[name]
-        self.report.on_the_way[self.store.name] += len(on_the_way)
+        self.look.note_on_the_way(len(on_the_way))
         for name, (kind, why) in found.items():
-            self.report.add(Difference(self.store.name, self.kind.record, kind, name, why))
+            self.look.differs(self.kind.record, kind, name, why)
         if self.mender is not None and found:
             await self._mend(
                 found.keys(), {name: wrong for name, (_, _, wrong) in copies.items() if name in found}, wanted.keys()
@@ -175,7 +157,7 @@ class _Comparison:
         wanted: dict[str, set[int]] = {}
         async for records in kind.sent(self.view, None, self.partitions):
             for record in records:
-                if share.takes(number_of(record.raw_id)) and kind.bucket(record, self.partitions) in self.differing:
+                if share.takes(kind.number(record)) and kind.bucket(record, self.partitions) in self.differing:
                     wanted.setdefault(record.raw_id, set()).add(kind.digest(record))
             if len(wanted) > MOST_RECORDS:
                 raise TooMany

@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 from app.checking.counted import compare_counted
 from app.checking.deliveries import Basis, compare_reduced
+from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.raw_records import HITS, REJECTS, compare_raw
 from app.checking.remade_deliveries import RemadeDeliveries
 from app.checking.report import UNREADABLE, Difference, Report
 from app.checking.store_digests import StoreDigests
-from app.checking.store_pairs import ALL_KINDS, HIT, REJECT, compare_stores, find_doubles
+from app.checking.store_pairs import ALL_KINDS, compare_stores, find_doubles
 from app.checking.topic_view import TopicView
 from app.checking.unread import compare_lines, report_losses
 from app.domain.open_deliveries import SizeOf, no_sizes
@@ -69,6 +70,7 @@ async def reconcile(
     kept = settings.store_raw
     # hits that are mended must be read again, to be merged as they are then
     seen = StoreDigests(RemadeDeliveries(settings.rules, run.size_of) if mender is None and run.raw else None)
+    look = Look(store, view, settings, report, mender, seen)
     report.totals[store.name] = await store.reads.counts()
     if view is None:
         if run.topic:
@@ -78,27 +80,17 @@ async def reconcile(
             report.waiting[store.name] = waiting
             report.totals[store.name] = report.totals[store.name]._replace(settled=False)
         if kept == "all" and run.topic:
-            await compare_raw(
-                HITS, store, view, settings.partitions, await _refused(view, store.name), report, mender, seen
-            )
+            await compare_raw(HITS, look, view, await _refused(view, store.name))
         if kept != "none" and run.topic:
-            await compare_raw(REJECTS, store, view, settings.partitions, (), report, mender, seen)
+            await compare_raw(REJECTS, look, view, ())
     if kept != "all" and run.raw:
         report.skipped.append(
             f"{store.name}: WEBLOGS_STORE_RAW={kept}, so no raw hits tell what its deliveries must be"
         )
-    basis = Basis(
-        settings.rules,
-        run.size_of,
-        settings.partitions,
-        kept == "all" and run.raw,
-        run.topic,
-        bool(settings.learn_sizes) and mender is None,
-    )
-    await compare_reduced(store, view, basis, report, mender, seen)
+    learned_then = bool(settings.learn_sizes) and mender is None
+    await compare_reduced(look, Basis(settings.rules, run.size_of, kept == "all" and run.raw, run.topic, learned_then))
     for kind in COUNTED:
-        of_topic = view if run.topic else None
-        await compare_counted(kind, store, of_topic, settings, run.clock(), report, mender, seen, run.raw)
+        await compare_counted(kind, look._replace(view=view if run.topic else None), run.clock(), run.raw)
     await _compare_counts(store, report, mender)
     removable = [each for each in unreadable.values() if each.place is not None]
     if mender is not None and removable:
@@ -122,8 +114,8 @@ async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> Non
     looks = [await reconcile(run, store, report) for store in stores]
     for store, (_, seen) in zip(stores, looks, strict=True):
         if not store.mending.holds_no_doubles:
-            await find_doubles(HIT, store, report, seen)
-            await find_doubles(REJECT, store, report, seen)
+            await find_doubles(HITS, store, report, seen)
+            await find_doubles(REJECTS, store, report, seen)
     if run.reader is not None:
         losses = await asyncio.to_thread(report_losses, run.reader, run.settings, report)
         await compare_lines(run.reader, run.settings, stores, losses, report)

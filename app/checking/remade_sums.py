@@ -6,14 +6,10 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from app.checking.counted_records import number_of_key, sum_record
-from app.checking.mender import Mender
+from app.checking.look import Look
 from app.checking.raw_records import MOST_RECORDS
-from app.checking.report import Difference, Report
 from app.checking.shares import Share, TooMany
-from app.checking.topic_view import TopicView
 from app.domain.counted import CountedKind, Sum, partition_by
-from app.settings import Settings
-from app.stores.contract import Store
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = ["RemadeSums"]
@@ -29,28 +25,16 @@ BucketKey = tuple[str, str, int]
 class RemadeSums:
     """Sums against the stored events: where events may be past their retention, a sum may know more, never less."""
 
-    def __init__(
-        self,
-        kind: CountedKind[Any],
-        store: Store,
-        view: TopicView | None,
-        settings: Settings,
-        now: float,
-        report: Report,
-        mender: Mender | None,
-        known: Collection[str],
-    ) -> None:
+    def __init__(self, kind: CountedKind[Any], look: Look, now: float, known: Collection[str]) -> None:
         """`known`: names of sums that were found to differ from the topic."""
-        self.kind, self.store, self.view, self.settings = kind, store, view, settings
-        self.report, self.mender = report, mender
+        self.kind, self.look, self.store, self.view = kind, look, look.store, look.view
         self.known = {name.rpartition(" ")[0].rpartition(" ")[0] for name in known}
-        raw_days, reduced_days = settings.retention_days
+        raw_days, reduced_days = look.settings.retention_days
         days = {"raw": raw_days, "reduced": reduced_days, "short": SHORT_DAYS, "ever": float("inf")}
         self.events_since = now - days[kind.keeps_events] * _DAY_S + _AHEAD_S
         self.sums_since = {each.name: now - days[each.keeps] * _DAY_S + _AHEAD_S for each in kind.resolutions}
 
     async def compare(self, share: Share) -> None:
-        """The buckets of one share."""
         made = await self._made(share)
         stored: dict[BucketKey, list[Sum]] = {}
         async for each in self.store.ledgers.all_sums(self.kind):
@@ -67,11 +51,11 @@ class RemadeSums:
         in_topic = await self._in_topic(found)
         for key in in_topic.on_the_way:
             del found[key]
-        self.report.on_the_way[self.store.name] += len(in_topic.on_the_way)
+        self.look.note_on_the_way(len(in_topic.on_the_way))
         record = sum_record(self.kind).record
         for key, (difference, what) in found.items():
-            self.report.add(Difference(self.store.name, record, difference, " ".join(map(str, key)), what))
-        if self.mender is not None:
+            self.look.differs(record, difference, " ".join(map(str, key)), what)
+        if self.look.mender is not None:
             mendable = self._mendable(found, stored, made)
             rights = [
                 right
@@ -79,11 +63,11 @@ class RemadeSums:
                 if key not in in_topic.known
                 for right in _right_sums(key, stored.get(key, []), made.get(key, {}))
             ]
-            await self.mender.write(record, rights)
+            await self.look.mender.write(record, rights)
 
     async def _made(self, share: Share) -> dict[BucketKey, dict[int, tuple[int, int]]]:
         """Bucket -> partition -> (events, amount), of the stored events, each once."""
-        kind, settings = self.kind, self.settings
+        kind, settings = self.kind, self.look.settings
         rules = kind.rules(settings)
         made: dict[BucketKey, dict[int, tuple[int, int]]] = {}
         async for event in self.store.ledgers.all_events(kind):
@@ -137,7 +121,6 @@ class RemadeSums:
         return [key for key in found if key not in more or not event_lost]
 
     async def _in_topic(self, keys: Collection[BucketKey]) -> _InTopic:
-        """Which of these buckets the topic decides."""
         found = _InTopic(set(), set())
         if self.view is None or not keys:
             return found

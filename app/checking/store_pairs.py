@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 from app.checking.counted_records import event_record, sum_record
-from app.checking.digests import (
-    Bucket,
-    Buckets,
-    delivery_bucket,
-    hit_bucket,
-    hit_digest,
-    key_number,
-    mark_of,
-    reject_bucket,
-    reject_digest,
-)
-from app.checking.raw_records import MOST_RECORDS, number_of
+from app.checking.digests import Bucket, Buckets, delivery_bucket, key_number, mark_of
+from app.checking.raw_records import HITS, MOST_RECORDS, REJECTS, RawKind
 from app.checking.report import Difference, Report
 from app.checking.shares import Share, TooMany, by_shares
 from app.checking.store_digests import StoreDigests
@@ -30,56 +20,51 @@ from app.stores.contract import Store
 __all__ = ["ALL_KINDS", "Kind", "compare_stores", "find_doubles"]
 
 
-class Kind(NamedTuple):
+class Kind(Protocol):
     """How one kind of record is read from a store and named."""
 
-    record: str
-    stored: Callable[[Store], AsyncIterator[Any]]
-    bucket: Callable[[Any, int], Bucket]
-    number: Callable[[Any], int]
-    """By which records are shared out."""
-    name: Callable[[Any], str]
-    digest: Callable[[Any], int]
+    @property
+    def record(self) -> str: ...
+
+    @property
+    def stored(self) -> Callable[[Store], AsyncIterator[Any]]: ...
+
+    def bucket(self, record: Any, partitions: int, /) -> Bucket: ...
+
+    def number(self, record: Any, /) -> int:
+        """By which records are shared out."""
+
+    def name(self, record: Any, /) -> str: ...
+
+    def digest(self, record: Any, /) -> int: ...
 
 
-def _version_and_content(record: Delivery) -> int:
-    mark = mark_of(record)
-    return mark.digest ^ mark.version
+class _Deliveries:
+    record = "delivery"
+
+    def stored(self, store: Store) -> AsyncIterator[Delivery]:
+        return store.reads.all_deliveries()
+
+    def bucket(self, record: Delivery, partitions: int) -> Bucket:
+        return delivery_bucket(record, partitions)
+
+    def number(self, record: Delivery) -> int:
+        return key_number(record[:3])
+
+    def name(self, record: Delivery) -> str:
+        return f"{record[0]} {record[1]} {record[2]} from {record[3]:.3f}"
+
+    def digest(self, record: Delivery) -> int:
+        mark = mark_of(record)
+        return mark.digest ^ mark.version
 
 
-HIT = Kind(
-    "hit",
-    lambda store: store.reads.all_hits(),
-    hit_bucket,
-    lambda hit: number_of(hit.raw_id),
-    lambda hit: hit.raw_id,
-    hit_digest,
-)
-REJECT = Kind(
-    "reject",
-    lambda store: store.reads.all_rejects(),
-    reject_bucket,
-    lambda each: number_of(each.raw_id),
-    lambda each: each.raw_id,
-    reject_digest,
-)
-DELIVERY = Kind(
-    "delivery",
-    lambda store: store.reads.all_deliveries(),
-    delivery_bucket,
-    lambda each: key_number(each[:3]),
-    lambda each: f"{each[0]} {each[1]} {each[2]} from {each[3]:.3f}",
-    _version_and_content,
-)
-COUNTED_RECORDS = (
+ALL_KINDS: tuple[Kind, ...] = (
+    HITS,
+    REJECTS,
+    _Deliveries(),
     *(make(kind) for kind in COUNTED for make in (event_record, sum_record)),
     sum_record(REQUESTS),
-)
-ALL_KINDS = (
-    HIT,
-    REJECT,
-    DELIVERY,
-    *(Kind(how.record, how.stored, how.bucket, how.number, how.name, how.digest) for how in COUNTED_RECORDS),
 )
 
 
@@ -146,10 +131,8 @@ async def _sums(kind: Kind, store: Store, partitions: int) -> Buckets:
 async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set[str]:
     if not names:
         return set()
-    if kind.record == "hit":
-        return {hit.raw_id async for hits in view.hits_on_the_way() for hit in hits if hit.raw_id in names}
-    if kind.record == "reject":
-        return {each.raw_id async for rejects in view.rejects_on_the_way() for each in rejects if each.raw_id in names}
+    if isinstance(kind, RawKind):
+        return {each.raw_id async for records in kind.on_the_way(view) for each in records if each.raw_id in names}
     for counted in LEDGERS:
         for how in (event_record(counted), sum_record(counted)):
             if how.record == kind.record:

@@ -125,7 +125,6 @@ def _takes_in(outer: Mark, inner: Mark) -> bool:
 
 
 def _by_topic(start: float, held: Mark | None, latest: Latest) -> Iterator[Finding]:
-    """Where the topic decides."""
     right = latest.mark
     if held is None:
         yield Finding("missing", start, f"the topic has version {right.version}", None, right.version)

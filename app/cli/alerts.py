@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["command", "usage_alerts"]
 
-_UNREACHABLE, _UNREADABLE = 4, 5
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _QUIET_S = 30.0
 """With nothing in the topic for so long event time goes on by the clock: a service that is dead sends no event that says so."""
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Of both commands."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
         click.option("--until", help="Event time goes on to here at the end: ISO 8601 with a zone, seconds, or `now`."),
@@ -99,14 +96,10 @@ def command(rules: Path, state: Path | None, until: str | None, as_json: bool, s
     from app.alerts.sources import of_deliveries
 
     async def read(own: Settings, run: AlertRun) -> None:
-        from app.stores import open_store
+        from app.stores import opened_store
 
-        opened = open_store(store or own.store_names[0], own, read_only=True)
-        await opened.open()
-        try:
+        async with opened_store(store or own.store_names[0], own, read_only=True) as opened:
             await of_deliveries(opened.reads.all_deliveries(), run.take)
-        finally:
-            await opened.close()
 
     def work(own: Settings, run: AlertRun) -> None:
         asyncio.run(read(own, run))
@@ -122,30 +115,24 @@ def _run(
     names: tuple[str, ...],
     work: Callable[[Settings, AlertRun], None],
 ) -> None:
-    """Errors end the process with a sentence and their code."""
     import time
 
     from app.alerts.rules import read_rules
+    from app.cli.reading import ending_in_codes
     from app.domain.times import parse_time
-    from app.errors import InputError, LogError, StoreError, UnknownForm
     from app.process.exit import end_when_asked
     from app.settings import settings
 
     end_when_asked()
-    try:
+    with ending_in_codes():
         own = settings()
         folder = own.data_dir / "alerts"
         path = state if len(state.parts) > 1 or state.exists() else folder / state
-        end = None if until is None else parse_time(until, time.time())
-        _watched(own, read_rules(rules, names), path, folder / "notices.jsonl", as_json, end, work)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--until") from None
-    except (InputError, UnknownForm) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_UNREADABLE)
-    except (LogError, StoreError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_UNREACHABLE)
+        try:
+            end = None if until is None else parse_time(until, time.time())
+            _watched(own, read_rules(rules, names), path, folder / "notices.jsonl", as_json, end, work)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--until") from None
 
 
 def _watched(

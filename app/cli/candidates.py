@@ -15,7 +15,7 @@ from app.errors import InputError
 from app.messages.names import checked_names
 from app.output.text import as_read, harmless
 from app.settings import settings
-from app.stores import open_store
+from app.stores import opened_store
 from app.stores.contract import Store
 
 __all__ = ["command"]
@@ -27,12 +27,8 @@ def _on_each(work: Callable[[Store], Awaitable[Any]]) -> list[Any]:
     """What `work` returns on every store of the settings."""
 
     async def run(name: str) -> Any:
-        store = open_store(name, settings())
-        try:
-            await store.open()
+        async with opened_store(name, settings()) as store:
             return await work(store)
-        finally:
-            await store.close()
 
     return [asyncio.run(run(name)) for name in settings().store_names]
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import click
 
+from app.errors import LogError, StoreUnreachable, masked
+
 __all__ = ["command"]
+
+T = TypeVar("T")
+_AGAIN_S = 2.0
 
 
 @click.command("init", context_settings={"help_option_names": ["-h", "--help"]})
@@ -25,16 +33,14 @@ def command(wait_s: float) -> None:
     Deletes and changes nothing; safe to run again. The embedded log and store need none of it: the worker makes their files.
     Exit code 1 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.
     """
-    from app.cli.waiting import until_there
-    from app.errors import masked
     from app.settings import settings
-    from app.stores import open_store
+    from app.stores import opened_store
 
     own = settings()
     if own.on_kafka:
         from app.transports.kafka.topics import create_topics
 
-        topics, created = until_there(lambda: create_topics(own), wait_s)
+        topics, created = _until_there(lambda: create_topics(own), wait_s)
         for topic in topics:
             state = "created" if topic.name in created else "there"
             click.echo(f"topic {topic.name}: {state}, {topic.partitions} partitions")
@@ -42,15 +48,28 @@ def command(wait_s: float) -> None:
         click.echo(masked(f"log {own.broker}: made by the worker when it starts"))
 
     async def open_once(name: str) -> None:
-        store = open_store(name, own)
-        try:
-            await store.open()
-        finally:
-            await store.close()
+        async with opened_store(name, own):
+            pass
 
     def opened(name: str) -> None:
         asyncio.run(open_once(name))
 
     for name in own.store_names:
-        until_there(partial(opened, name), wait_s)
+        _until_there(partial(opened, name), wait_s)
         click.echo(f"store {name}: ready")
+
+
+def _until_there(work: Callable[[], T], wait_s: float) -> T:
+    """What `work` returns; tried again while a server does not answer, for this long. Raises its last error then."""
+    deadline = time.monotonic() + wait_s
+    said = False
+    while True:
+        try:
+            return work()
+        except (LogError, StoreUnreachable) as error:
+            if time.monotonic() + _AGAIN_S > deadline:
+                raise
+            if not said:
+                click.echo(f"waiting: {error}", err=True)
+                said = True
+            time.sleep(_AGAIN_S)

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
 from app.domain.formats.base import unread_by
 from app.domain.lines import parse_bare
@@ -31,8 +31,6 @@ _AUTO = "auto"
 
 
 class _Line(NamedTuple):
-    """One line of an input."""
-
     position: int
     """Byte offset in the decompressed input."""
     text: str
@@ -45,10 +43,7 @@ class _Line(NamedTuple):
 @log_format_options
 def command(
     files: tuple[str, ...],
-    format_name: str | None,
-    log_format: str | None,
-    server_config: str | None,
-    bytes_kind: str | None,
+    asked_format: AskedFormat,
 ) -> None:
     """Print one JSON object for every line of FILEs or, without any or for -, of standard input.
 
@@ -58,11 +53,11 @@ def command(
     """
     try:
         configured = settings()
-        name = format_named(format_name, log_format, server_config, files) or configured.format
+        name = asked_format.name(files) or configured.format
         chosen = None if name == _AUTO else _named(name)
         options = format_options(configured)
-        if bytes_kind is not None:
-            options = options._replace(bytes=bytes_kind)
+        if asked_format.bytes_kind is not None:
+            options = options._replace(bytes=asked_format.bytes_kind)
         codes = [_parse_or_say(path, chosen, configured, options) for path in files or (STDIN,)]
     except BrokenPipeError:
         # the reader has seen enough; what Python still wants to flush at its end goes nowhere
@@ -160,7 +155,6 @@ def _then_raise(blocks: list[list[_Line]], failure: InputError) -> Iterator[list
 
 
 def _texts(blocks: list[list[_Line]]) -> list[str]:
-    """The lines that the format is told by."""
     return [line.text for block in blocks for line in block if not line.too_long][:_DETECT_LINES]
 
 

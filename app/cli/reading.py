@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from app.cli.log_format import AskedFormat
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
-from app.errors import InputError, NotLogged, OutputError, SettingsError, UnknownFormat, WeblogsError
+from app.errors import (
+    InputError,
+    LogError,
+    NotLogged,
+    OutputError,
+    SettingsError,
+    StoreError,
+    UnknownForm,
+    UnknownFormat,
+    WeblogsError,
+)
 from app.settings import Settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.identity.sizes import Sizes
 
-__all__ = ["failing_in_words", "read_options", "reading_processes", "size_function", "unwinding_at_sigterm"]
+__all__ = [
+    "ending_in_codes",
+    "failing_in_words",
+    "read_options",
+    "reading_processes",
+    "size_function",
+    "unwinding_at_sigterm",
+]
 
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
@@ -41,7 +59,21 @@ def failing_in_words(output_code: int = 2) -> Iterator[None]:
         raise _said(error, 1) from error
 
 
-def _said(error: WeblogsError, code: int) -> click.ClickException:
+@contextmanager
+def ending_in_codes() -> Iterator[None]:
+    """Turns an error into one sentence and an exit code: 4 the broker or a store is missing, 5 something cannot be read, 1 a file cannot
+    be read or written. What is wrong with a setting is the caller's to say."""
+    try:
+        yield
+    except (InputError, UnknownForm) as error:
+        raise _said(error, 5) from error
+    except (LogError, StoreError) as error:
+        raise _said(error, 4) from error
+    except OSError as error:
+        raise _said(error, 1) from error
+
+
+def _said(error: Exception, code: int) -> click.ClickException:
     said = click.ClickException(str(error))
     said.exit_code = code
     return said
@@ -80,10 +112,12 @@ def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
     return count if count > 1 else 0
 
 
-def read_options(format_name: str | None, bytes_kind: str | None, configured: Settings) -> ReadOptions:
+def read_options(asked: AskedFormat, files: Sequence[str], configured: Settings) -> ReadOptions:
+    """From the options of a command, else the settings. Raises SettingsError for a format that cannot be used."""
+    format_name = asked.name(files)
     options = ReadOptions.of(configured)
-    if bytes_kind is not None:
-        options = options._replace(format_options=options.format_options._replace(bytes=bytes_kind))
+    if asked.bytes_kind is not None:
+        options = options._replace(format_options=options.format_options._replace(bytes=asked.bytes_kind))
     if format_name is not None:
         options = options._replace(format=format_name)
     if options.format != AUTO:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
 from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
@@ -54,10 +54,7 @@ __all__ = ["command"]
 @click.option("--quiet", "-q", is_flag=True, help="Only what went wrong.")
 def command(
     files: tuple[str, ...],
-    format_name: str | None,
-    log_format: str | None,
-    server_config: str | None,
-    bytes_kind: str | None,
+    asked_format: AskedFormat,
     rate: float | None,
     order: str,
     seed: int,
@@ -82,8 +79,7 @@ def command(
         configured = settings()
         options = ReplayOptions.of(configured)
         options.identifier = Identifier(registry_of(configured), name)
-        named = format_named(format_name, log_format, server_config, files)
-        options.read = _read_options(options, named, bytes_kind, chunk_bytes)
+        options.read = _read_options(options, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
         options.rate = configured.rate if rate is None else rate
         options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
         options.say = screen.say

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from app.cli.groups import Listed
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reading import failing_in_words, read_options
 from app.domain.sizes import DatedSize
@@ -45,10 +45,7 @@ def command() -> None:
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no summary.")
 def learn_command(
     files: tuple[str, ...],
-    format_name: str | None,
-    log_format: str | None,
-    server_config: str | None,
-    bytes_kind: str | None,
+    asked_format: AskedFormat,
     output: Path | None,
     quiet: bool,
 ) -> None:
@@ -60,7 +57,7 @@ def learn_command(
     errors: list[str] = []
     with failing_in_words():
         configured = settings()
-        read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
+        read = read_options(asked_format, files, configured)
     with failing_in_words(output_code=1):
         with open_screen(quiet=quiet, transient=True) as screen:
             witnesses = learn(files, read, errors, screen.read)

@@ -32,7 +32,8 @@ def acknowledge() -> None:
     from app.messages.progress import progress_message
     from app.settings import settings
     from app.transports.broker_view import open_view
-    from app.transports.producers import Message, open_producer
+    from app.transports.messages import Message
+    from app.transports.producers import open_producer
     from app.transports.progress_reader import ProgressReader
 
     own, now = settings(), time.time()

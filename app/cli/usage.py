@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_UNREACHABLE, _UNREADABLE = 4, 5
 _LENGTHS_S = {"hour": 3600, "day": 86400}
 
 
@@ -43,7 +42,6 @@ def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
-    """UTC seconds."""
     import time
 
     from app.domain.times import parse_time
@@ -250,24 +248,11 @@ def _topic() -> str:
 
 @contextmanager
 def _ending() -> Iterator[Settings]:
-    """The settings; errors end the process with a sentence and their code."""
-    from app.errors import InputError, LogError, SettingsError, StoreError, UnknownForm
+    from app.cli.reading import ending_in_codes
     from app.settings import settings
 
-    try:
+    with ending_in_codes():
         yield settings()
-    except (InputError, UnknownForm) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_UNREADABLE)
-    except SettingsError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
-    except (LogError, StoreError) as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_UNREACHABLE)
-    except OSError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
 
 
 @contextmanager

@@ -63,8 +63,6 @@ class Account:
 
 
 class _Rows(NamedTuple):
-    """Rows of text before they are checked."""
-
     columns: list[pa.StringArray]
     """In the order of _COLUMNS."""
     place_of: Callable[[int], tuple[int, str]]
@@ -272,7 +270,6 @@ class _Lines:
         return self._starts[at], text[:KEPT_LINE_CHARS]
 
     def text(self, at: int) -> str:
-        """The whole line."""
         return decode(self._cut()[at].rstrip(b"\r\n"))
 
     def without(self, some: Iterator[int]) -> Any:

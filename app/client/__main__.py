@@ -23,7 +23,7 @@ from app.domain.records import key_hash
 from app.domain.requests import QueryRule, as_keys, key_request, query_rule
 from app.errors import SettingsError, StoreError, UnreadableRecord
 from app.settings import settings
-from app.stores import open_store
+from app.stores import opened_store
 from app.stores.contract import Key, Store
 from app.stores.readable import passing_over
 
@@ -115,9 +115,7 @@ async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
     part = None if asked.lo is None else Part(asked.lo, asked.hi)
     configured = settings()
     name = asked.store or next(iter(configured.store_names), "sqlite")
-    store = open_store(name, configured, read_only=True)
-    try:
-        await store.open()
+    async with opened_store(name, configured, read_only=True) as store:
         keys = await _keys(store, asked, query_rule(configured.query))
         if len(keys) > 1:
             return keys
@@ -129,8 +127,6 @@ async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
         for error in unreadable:
             print(f"client: {error}", file=sys.stderr)
         return answer(keys[0], deliveries, hits, hits_total, part, asked.all_windows)
-    finally:
-        await store.close()
 
 
 def _run(asked: argparse.Namespace) -> tuple[int, str]:

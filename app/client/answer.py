@@ -33,8 +33,6 @@ class Part(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """All that is printed."""
-
     key: Key | None
     exit: Exit
     decider: Delivery | None

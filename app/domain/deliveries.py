@@ -304,7 +304,6 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
 
 
 def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None) -> bool:
-    """Whether these are all bytes of the file."""
     if total is not None:
         if not total:
             return bool(tally.marks & (_FROM_START | Mark.ENCODED))

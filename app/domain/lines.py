@@ -156,7 +156,6 @@ class _Reading:
         self.lowest, self.highest, self.disorder_s = math.inf, -math.inf, 0.0
 
     def block(self, lines: list[str], starts: Sequence[int]) -> None:
-        """Read some lines."""
         try:
             hits = list(map(self._parse, lines))
             if None in hits:
@@ -177,7 +176,6 @@ class _Reading:
         self._header_row = False
 
     def one_by_one(self, lines: list[str], starts: Sequence[int]) -> None:
-        """Read some lines, hits or not."""
         for line, start in zip(lines, starts, strict=True):
             try:
                 hit = parse_bare(self._parse, line)

@@ -175,7 +175,6 @@ class _Changes:
         self.gone: dict[Key, dict[float, _Gone]] = {}
 
     def began(self, key: Key, entry: Entry) -> None:
-        """A new entry."""
         self.touched[key] = {tally.start for tally in entry.tallies}
 
     def add(self, key: Key, entry: Entry, touched: set[float], before: dict[float, int]) -> None:
@@ -313,7 +312,6 @@ def joined(entry: Entry, tally: Tally, rules: Rules) -> bool:
 
 
 def _meet(a: Tally, b: Tally, rules: Rules) -> bool:
-    """Whether two tallies are of one window."""
     if rules.window == "last_touch":  # by sums, as the merging does
         return a.last + rules.length_s > b.first and b.last + rules.length_s > a.first
     return a.start == b.start

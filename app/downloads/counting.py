@@ -17,24 +17,17 @@ from app.domain.windows import DAY_S
 from app.downloads.lists import Lists
 from app.downloads.rules import Asked, Episode, Piece, Window, windows_of
 from app.downloads.sifting import Sifted, Sifting
-from app.errors import InputError
 from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
-from app.reducing.readers import Processes
-from app.reducing.run import SAME_LINES
-from app.reducing.stretches import Reading, stretches
 from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
-from app.reports.reading import Indices, Inputs, index_tables
+from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
-from app.sources.identity.identifier import Identifier
-from app.sources.replay.source import open_source
 
 __all__ = ["BY", "Count", "LeftOut", "Plan", "Row", "count", "sorted_rows"]
 
 BY = ("file", "day")
-_STRETCH_BYTES = 2 << 20
 _LATEST = 253_370_764_800.0
 """9999-01-01, in place of the clock: a line that is in the future today must count alike in a year."""
 _TABLE = """CREATE TABLE pieces (address TEXT, agent TEXT, file TEXT, time REAL, lo INTEGER, hi INTEGER, sent INTEGER,
@@ -113,40 +106,14 @@ def count(plan: Plan) -> Count:
 
 
 def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
-    facts, sifting, number_of = (
-        found.facts,
-        Sifting(plan.lists, plan.asked, plan.on_left_out is not None),
-        {path: at for at, path in enumerate(plan.paths)},
-    )
-    indices = Indices(Inputs(plan.paths), facts)
-    for path in indices.paths:
-        try:
-            for table in index_tables(path, PLAIN_NAMES, facts, plan.on_progress):
-                _take(sifting.sift_table(table), number_of[path], plan, database, found)
-        except InputError as error:
-            facts.errors.append(str(error))
-    identifier = Identifier()
-    # what differs in a chunk is looked at once for the chunk: larger ones cost less
-    read = plan.read._replace(chunk_bytes=max(plan.read.chunk_bytes, _STRETCH_BYTES))
-    with Processes(sifting, plan.processes) as processes:
-        for path in indices.logs:
-            number = number_of[path]
-            try:
-                with open_source(path, identifier, read) as opened:
-                    facts.inputs.append(opened.file.shown)
-                    source = opened.source
-                    if source is None or opened.already_sent:
-                        facts.notes.append(f"{path}: {SAME_LINES if source else 'no lines'}")
-                        continue
-                    indices.refuse(source.id, path)
-                    if source.note:
-                        facts.notes.append(source.note)
-                    reading = Reading(source.id, source.format.name, source.format_options, _LATEST, False, 0)
-                    for sifted in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
-                        _take(sifted, number, plan, database, found)
-                        plan.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
-            except InputError as error:
-                facts.errors.append(str(error))
+    sifting = Sifting(plan.lists, plan.asked, plan.on_left_out is not None)
+    number_of = {path: at for at, path in enumerate(plan.paths)}
+
+    def take(path: str, sifted: Sifted) -> None:
+        _take(sifted, number_of[path], plan, database, found)
+
+    inputs = Inputs(plan.paths, plan.read, plan.processes, plan.on_progress)
+    read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, sifting, take, found.facts, _LATEST)
 
 
 def _take(sifted: Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:

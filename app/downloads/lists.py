@@ -88,8 +88,6 @@ def _networks(path: Path) -> tuple[_Networks, ListFacts]:
 
 
 class _Networks:
-    """Finds the network of an address by bisection."""
-
     def __init__(self, networks: list[IPv4Network | IPv6Network]) -> None:
         joined: list[IPv4Network | IPv6Network] = [
             *collapse_addresses(each for each in networks if isinstance(each, IPv4Network)),

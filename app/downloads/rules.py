@@ -146,7 +146,7 @@ def _is_probe(status: int, lo: int | None, hi: int | None, sent: int | None, fla
     return status == 206 and counts_body and sent is not None and sent <= PROBE_BYTES
 
 
-def piece_of(hit: tuple[Any, ...], place: tuple[int, int] = (0, 0)) -> Piece:
+def piece_of(hit: tuple[Any, ...]) -> Piece:
     """What a hit proves that no rule leaves out, by the table of app.domain.proof."""
     part = part_of(hit, 0)
     assert part is not None, "a hit that left_out lets through is a GET with 200 or 206 and a key"
@@ -162,7 +162,6 @@ def piece_of(hit: tuple[Any, ...], place: tuple[int, int] = (0, 0)) -> Piece:
         answered_hi,
         bool(marks & Mark.WHOLE),
         min(part.total, UNBOUNDED),
-        place,
     )
 
 

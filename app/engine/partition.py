@@ -21,7 +21,7 @@ from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
 
 if TYPE_CHECKING:
-    from rocksdict import Cache, Rdict
+    from rocksdict import Rdict
 
     from app.transports.messages import Pair
 
@@ -144,15 +144,13 @@ class DeliveriesPart:
 class RocksPart:
     """A RocksDB folder. Only one process can have it open."""
 
-    def __init__(
-        self, folder: Path, log: str, max_age_s: float, cache: Cache | None = None, buffer_bytes: int = 16 << 20
-    ) -> None:
+    def __init__(self, folder: Path, log: str, max_age_s: float, buffer_bytes: int = 16 << 20) -> None:
         """Opens the folder. What it holds is thrown away where it belongs to another log (a topic created anew), or was not
         written for `max_age_s`: by then the log may have forgotten that keys are gone. Raises UnknownForm."""
         from rocksdict import Cache
 
         self._folder, self._log, self._buffer_bytes = folder, log, buffer_bytes
-        self._cache = cache or Cache(64 << 20)
+        self._cache = Cache(64 << 20)
         self._db = self._open()
         self.next_offset = 0
         place = self._db.get(_PLACE)

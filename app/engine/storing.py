@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,11 +23,10 @@ from app.process.crash_points import crash_point
 from app.process.exit import EXIT_REFUSED
 from app.process.pauses import pauses
 from app.stores.contract import Store
-from app.stores.pacing import Pace
 from app.stores.refused import as_reject
 from app.transports.messages import Message
 
-__all__ = ["LONGEST_PAUSE_S", "Storing"]
+__all__ = ["LONGEST_PAUSE_S", "Pace", "Storing"]
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.1
@@ -37,6 +36,37 @@ Record = TypeVar("Record")
 Read = TypeVar("Read")
 Write = Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]]
 """As the stores' contract has it: gives what is refused for good, with the reason."""
+
+
+class Pace:
+    """Records a second; 0 is no limit. Knows no clock: times are seconds of any clock that only goes forward.
+
+    >>> pace = Pace(100.0)
+    >>> pace.pause_s(100, now=5.0), pace.pause_s(50, now=5.0), pace.pause_s(1, now=60.0)
+    (0.0, 1.0, 0.0)
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._free_at = float("-inf")
+
+    def pause_s(self, records: int, now: float) -> float:
+        """How long to wait before this many records are sent; they count from then on."""
+        if not self.rate:
+            return 0.0
+        begins = max(self._free_at, now)
+        self._free_at = begins + records / self.rate
+        return begins - now
+
+    def portions(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+        """Portions of what one second may take, so that each pause is short.
+
+        >>> [list(portion) for portion in Pace(2.0).portions("abcde")]
+        [['a', 'b'], ['c', 'd'], ['e']]
+        """
+        most = max(1, int(self.rate)) if self.rate else max(1, len(records))
+        for begin in range(0, len(records), most):
+            yield records[begin : begin + most]
 
 
 class Storing:
@@ -117,7 +147,6 @@ class Storing:
                 await self._reject(refused)
 
     async def _written(self, write: Write[Record], records: Sequence[Record]) -> list[tuple[Record, str]]:
-        """What the store refused for good."""
         refused: list[tuple[Record, str]] = []
         async for pause_s in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S):
             try:

@@ -203,7 +203,6 @@ class BatchTable(faust.Table[bytes, bytes]):
 
     @mode.Service.task
     async def _stand_by(self) -> None:
-        """Read the partitions along that other workers own."""
         while not self.should_stop:
             for partition in list(self._standby):
                 async with self._locks[partition]:

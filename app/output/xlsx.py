@@ -53,15 +53,14 @@ class PlainSheet(Worksheet):  # type: ignore[misc]  # xlsxwriter has no types
 
 
 class XlsxTable:
-    """A sheet is full after `sheet_rows` rows (at least 3), a cell after `cell_characters` (at least 40)."""
+    """A sheet is full after `sheet_rows` rows (at least 3)."""
 
-    def __init__(self, path: Path, sheet_rows: int = SHEET_ROWS, cell_characters: int = CELL_CHARACTERS) -> None:
+    def __init__(self, path: Path, sheet_rows: int = SHEET_ROWS) -> None:
         self._rows_folder = tempfile.TemporaryDirectory(prefix="weblogs-xlsx-")
         self._book = xlsxwriter.Workbook(str(path), {"constant_memory": True, "tmpdir": self._rows_folder.name})
         self._book.use_zip64()
         self._head = self._book.add_format({"bold": True})
         self._sheet_rows = sheet_rows
-        self._cell_characters = cell_characters
         self._sheets = 0
         self._sheet = self._new_sheet()
 
@@ -91,14 +90,14 @@ class XlsxTable:
             if isinstance(value, str):
                 ranges = getattr(delivery, _RANGE_COLUMNS[column]) if column in _RANGE_COLUMNS else None
                 self._sheet.write_string(
-                    self._row, column, cell_text(value, self._cell_characters, None if ranges is None else len(ranges))
+                    self._row, column, cell_text(value, CELL_CHARACTERS, None if ranges is None else len(ranges))
                 )
             elif isinstance(value, bool):
                 self._sheet.write_boolean(self._row, column, value)
             elif value is not None and is_exact(value):
                 self._sheet.write_number(self._row, column, value)
             elif value is not None:
-                self._sheet.write_string(self._row, column, cell_text(str(value), self._cell_characters))
+                self._sheet.write_string(self._row, column, cell_text(str(value), CELL_CHARACTERS))
         self._row += 1
 
     def finish(self) -> None:

@@ -149,8 +149,6 @@ def _give(other: _Other, stretches: Iterator[Stretch], busy: deque[_Other]) -> E
 
 
 class _Other(NamedTuple):
-    """Another process, as this one sees it."""
-
     process: Any
     pipe: Connection
     shared: mmap | None

@@ -14,9 +14,8 @@ from app.reports.counting import Counted, Plan
 from app.reports.questions import BYTES, REQUEST, ZONE, Asked, clock, report_of, share
 from app.reports.reading import count
 
-__all__ = ["LATENCY_BY", "hotlinks", "latency", "referers"]
+__all__ = ["hotlinks", "latency", "referers"]
 
-LATENCY_BY = ("path", "status", "hour")
 _IMAGES = ("avif", "bmp", "gif", "ico", "jpeg", "jpg", "png", "svg", "tif", "tiff", "webp")
 _SENT = ("2xx", "304")
 _HOST = "The host is that of the referer, in lower case, without its port."
@@ -130,7 +129,7 @@ def hotlinks(asked: Asked, own: Sequence[str] = ()) -> Report:
 
 
 def latency(asked: Asked, by: str) -> Report:
-    """How long responses took, by one of LATENCY_BY. Raises NotLogged if hits are counted and none says it."""
+    """How long responses took, by one of registry.LATENCY_BY. Raises NotLogged if hits are counted and none says it."""
     counted = count(asked.inputs, Plan((by, "duration"), asked.filters, with_bytes=False))
     found: dict[Any, Counter[float]] = defaultdict(Counter)
     every: Counter[float] = Counter()

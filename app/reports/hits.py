@@ -222,7 +222,6 @@ def _number(column: Ints | None, count: int) -> pa.Array:
 
 
 def _text(codes: Any, texts: Sequence[str | None], distinct: bool = True) -> pa.DictionaryArray:
-    """A column of texts; `distinct`: no two of them are equal."""
     values = _strings(texts)
     numbers = pa.array(codes.astype(np.int32, copy=False))
     if distinct:

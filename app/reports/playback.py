@@ -165,8 +165,6 @@ _QOE_KEYS = ("ip_address", "user_agent", "path", "time", "duration_s", "cmcd_sid
 
 
 class _Fetched(NamedTuple):
-    """A request for a segment."""
-
     time: float
     sent: int
     duration_s: float | None

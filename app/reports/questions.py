@@ -18,7 +18,6 @@ from app.reports.filters import Filters
 from app.reports.reading import Inputs, count
 
 __all__ = [
-    "BY",
     "BYTES",
     "REQUEST",
     "TIES",
@@ -37,7 +36,6 @@ __all__ = [
     "visitors",
 ]
 
-BY = ("hour", "day", "status", "method", "extension")
 _SERIES = ("hour", "day")
 _MOST_SLOTS = 10_000
 """A series of more hours or days has no rows for those without requests."""
@@ -126,7 +124,7 @@ def _by(groups: pa.Table, by: str, asked: Asked, order: str, default_top: int | 
 
 
 def requests(asked: Asked, by: str) -> Report:
-    """Requests by one of BY."""
+    """Requests by one of registry.BY."""
     counted = count(asked.inputs, Plan((by,), asked.filters))
     sums = _sums(counted.groups)
     rows = _by(counted.groups, by, asked, "requests", None)
@@ -169,7 +167,7 @@ def hosts(asked: Asked) -> Report:
 
 
 def transfer(asked: Asked, by: str) -> Report:
-    """Bytes by one of BY or by path."""
+    """Bytes by one of registry.TRANSFER_BY."""
     counted = count(asked.inputs, Plan((by,) if by == "path" else (by, "path"), asked.filters))
     sums, groups = _sums(counted.groups), counted.groups
     paths = len(groups.column("path").unique().drop_null())

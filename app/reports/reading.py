@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +33,9 @@ from app.sources.files.chunks import Chunk
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
-__all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "write_index"]
+__all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs", "write_index"]
 
+Part = TypeVar("Part")
 _STRETCH_BYTES = 4 << 20
 _GROUP_ROWS = 131_072
 _FORM = 2
@@ -57,6 +58,11 @@ class Inputs(NamedTuple):
     """Takes one sentence for each input that cannot be read to its end."""
     kept: Kept | None = None
     """A store, in place of paths."""
+
+    def with_fields(self, fields: str) -> Inputs:
+        """The same, of which hits get these optional fields, comma-separated."""
+        options = self.read.format_options._replace(fields=fields)
+        return self._replace(read=self.read._replace(format_options=options))
 
 
 class HitPart(NamedTuple):
@@ -105,8 +111,6 @@ class _HitsOfLog:
 
 
 class _CountedOfLog:
-    """Counts stretches."""
-
     def __init__(self, plan: Plan) -> None:
         self._hits = _HitsOfLog(plan.columns)
         self._work = PlanWork(plan)
@@ -131,25 +135,41 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
         return inputs.kept.count(plan)
     facts, sums = Facts(), GroupSums(plan)
 
-    def take(counted: Counted) -> None:
+    def take(_: str, counted: Counted) -> None:
         sums.add(counted.groups)
         facts.add(counted.facts)
 
     work = PlanWork(plan)
-    take(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
-    indices = Indices(inputs, facts)
-    for path in indices.paths:
-        try:
-            for table in index_tables(path, plan.columns, facts, inputs.on_progress):
-                take(work.count(table))
-        except InputError as error:
-            facts.errors.append(str(error))
-    if indices.logs:
-        fields = ",".join(name for name in plan.columns if name in EXTRAS)
-        _read_logs(inputs._replace(paths=indices.logs), _CountedOfLog(plan), take, facts, fields, indices)
+    take("", work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
+    fields = ",".join(name for name in plan.columns if name in EXTRAS)
+    read_inputs(inputs.with_fields(fields), plan.columns, work.count, _CountedOfLog(plan), take, facts)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
+
+
+def read_inputs(
+    inputs: Inputs,
+    columns: Sequence[str],
+    of_table: Callable[[pa.Table], Part],
+    of_log: Work[Part],
+    take: Callable[[str, Part], None],
+    facts: Facts,
+    now: float | None = None,
+) -> None:
+    """Gives `take` each input's path with what is made of its parts. What cannot be read is noted in `facts.errors`.
+
+    `now`: UTC seconds, in place of the clock.
+    """
+    indices = Indices(inputs, facts)
+    for path in indices.paths:
+        try:
+            for table in index_tables(path, columns, facts, inputs.on_progress):
+                take(path, of_table(table))
+        except InputError as error:
+            facts.errors.append(str(error))
+    if indices.logs:
+        _read_logs(inputs._replace(paths=indices.logs), of_log, take, facts, indices, now)
 
 
 class Indices:
@@ -218,19 +238,15 @@ def index_tables(
 
 def _read_logs(
     inputs: Inputs,
-    work: Work[Any],
-    take: Callable[[Any], None],
+    work: Work[Part],
+    take: Callable[[str, Part], None],
     facts: Facts,
-    fields: str,
     indices: Indices | None = None,
+    now: float | None = None,
 ) -> None:
-    """`fields`: the optional fields that hits get."""
     identifier = Identifier()
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
-    options = inputs.read._replace(
-        chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES),
-        format_options=inputs.read.format_options._replace(fields=fields),
-    )
+    options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
     with Processes(work, inputs.processes) as processes:
         for path in inputs.paths:
             try:
@@ -244,9 +260,10 @@ def _read_logs(
                         indices.refuse(source.id, opened.file.shown)
                     if source.note:
                         facts.notes.append(source.note)
-                    reading = Reading(source.id, source.format.name, source.format_options, time.time(), False, 0)
+                    at = time.time() if now is None else now
+                    reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
                     for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
-                        take(part)
+                        take(path, part)
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
                 facts.errors.append(str(error))
@@ -282,13 +299,13 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
                     writer.write_table(put_together(pending), row_group_size=1 << 30)
                     pending.clear()
 
-            def take(part: HitPart) -> None:
+            def take(_: str, part: HitPart) -> None:
                 facts.add(part.facts)
                 pending.append(part.table)
                 if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
                     flush()
 
-            _read_logs(inputs, _HitsOfLog(wanted), take, facts, fields)
+            _read_logs(inputs.with_fields(fields), _HitsOfLog(wanted), take, facts)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
             flush()

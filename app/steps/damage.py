@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.messages.forms import UNREADABLE
-
-__all__ = ["UNREADABLE", "Damage"]
+__all__ = ["Damage"]
 
 
 class Damage(NamedTuple):

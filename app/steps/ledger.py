@@ -15,7 +15,8 @@ import msgspec
 from app.domain.counted import CountingRules, Sum
 from app.domain.counting import LOST, Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
-from app.steps.damage import UNREADABLE, Damage
+from app.messages.forms import UNREADABLE
+from app.steps.damage import Damage
 
 __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
@@ -205,8 +206,6 @@ class _Sweep:
 
 
 class _Batch(Generic[Event]):
-    """The events of one step."""
-
     def __init__(self, rules: CountingRules[Event], state: State, partition: int, damages: list[Damage]) -> None:
         self._rules, self._partition, self._state, self.damages = rules, partition, state, damages
         self._counting = Counting(rules.horizon_s, self._counts_of, self._seen_of)

@@ -16,10 +16,11 @@ from app.domain.tallies import Part
 from app.domain.watermarks import Clock, Clocks, source_number
 from app.domain.windows import Rules
 from app.errors import SettingsError
+from app.messages.forms import UNREADABLE
 from app.messages.splitting import split
 from app.messages.state_values import key_bytes, key_of_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
 from app.messages.tokens import POSITION, RAW_ID, TIME, HitGroup, TokenMessage
-from app.steps.damage import UNREADABLE, Damage
+from app.steps.damage import Damage
 
 if TYPE_CHECKING:
     from app.columns.hits import HitColumns

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from app.settings import Settings
     from app.stores.contract import Store
 
-__all__ = ["STORES", "open_store"]
+__all__ = ["STORES", "open_store", "opened_store"]
 
 
 def _sqlite(settings: Settings, read_only: bool) -> Store:
@@ -56,3 +57,14 @@ def open_store(name: str, settings: Settings, *, read_only: bool = False) -> Sto
             else f"there is no store {name!r}; there are: {', '.join(STORES)}"
         )
     return make(settings, read_only)
+
+
+@asynccontextmanager
+async def opened_store(name: str, settings: Settings, *, read_only: bool = False) -> AsyncIterator[Store]:
+    """The store of that name, opened; closed in the end. Raises as open_store, and StoreError."""
+    store = open_store(name, settings, read_only=read_only)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()

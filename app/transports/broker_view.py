@@ -10,7 +10,7 @@ from app.errors import SettingsError
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "is_empty", "open_view"]
+__all__ = ["BrokerView", "GroupPositions", "GroupView", "StoredMessage", "is_empty", "open_view", "spans"]
 
 
 class GroupPositions(NamedTuple):
@@ -76,6 +76,16 @@ class BrokerView(GroupView, Protocol):
         """As `messages`: (partition, offset, value)."""
 
     def close(self) -> None: ...
+
+
+def spans(
+    view: BrokerView, topic: str, begin: Mapping[int, int] | None, end: Mapping[int, int] | None
+) -> Iterator[tuple[int, int, int]]:
+    """(partition, offset, end) of what `messages` gives, partitions without any left out."""
+    for partition, (first, last) in sorted(view.bounds(topic).items()):
+        offset, stop = max(first, (begin or {}).get(partition, first)), min(last, (end or {}).get(partition, last))
+        if offset < stop:
+            yield partition, offset, stop
 
 
 def is_empty(view: BrokerView, topic: str, partition: int, begin: int, end: int) -> bool:

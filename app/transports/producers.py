@@ -13,7 +13,7 @@ from app.transports.messages import Message
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["Message", "Producer", "open_producer"]
+__all__ = ["Producer", "open_producer"]
 
 
 class Producer(Protocol):

@@ -116,7 +116,6 @@ class Beside(mode.Service):
 
     @mode.Service.task
     async def _retain(self) -> None:
-        """Delete from the stores what is older than the retention."""
         while not self.should_stop:
             for storing in self._storings:
                 try:

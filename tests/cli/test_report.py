@@ -8,16 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from app.cli.report import command as report
 from app.cli.report import options
 from app.cli.report.command import command
-from app.reports.field_questions import LATENCY_BY
-from app.reports.questions import BY
+from app.reports.registry import QUESTIONS
 from tests.reports.logs import line, timed_line, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,8 +128,12 @@ def test_a_file_of_hits_without_the_field_is_refused_in_a_sentence() -> None:
     assert (code, out) == (1, "") and "hits-1.parquet: was written without referer; write it again" in err
 
 
-def test_the_choices_of_by_are_those_of_the_question() -> None:
-    assert (report._BY, report._LATENCY_BY) == (BY, LATENCY_BY)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_options_of_a_question_are_the_parameters_of_the_function_that_answers_it(question: str) -> None:
+    function = getattr(import_module(f"app.reports.{QUESTIONS[question].module}"), question.replace("-", "_"))
+    common = {each.name for each in command.commands["files" if QUESTIONS[question].of_deliveries else "hosts"].params}
+    own = {each.name for each in command.commands[question].params} - common
+    assert own == set(list(signature(function).parameters)[1:])
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:

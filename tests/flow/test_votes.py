@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from app.errors import WorkerError
 from app.settings import Settings
-from app.transports.producers import Message, open_producer
+from app.transports.messages import Message
+from app.transports.producers import open_producer
 from simulator.commands.simulate import command as simulate_command
 from tests.flow.content import stored_raw
 from tests.flow.running import ROOT, Flow

@@ -19,7 +19,8 @@ import pytest
 from app.flows.registry import progress_topic
 from app.messages.progress import Mark, progress_message
 from app.transports.kafka.admin import open_admin
-from app.transports.producers import Message, open_producer
+from app.transports.messages import Message
+from app.transports.producers import open_producer
 from tests.live.running import ROOT, Live
 from tests.services.server import Server
 

@@ -16,12 +16,13 @@ from app.reports.filters import Filters
 from app.reports.kept import kept_in
 from app.reports.questions import Asked
 from app.reports.reading import Inputs
+from app.reports.registry import BY
 from app.settings import Settings
 
 __all__ = ["Answers", "assert_one_answer", "assert_served"]
 
 QUESTIONS: dict[str, Callable[[Asked], Report]] = {
-    **{f"requests?by={by}": lambda asked, by=by: questions.requests(asked, by) for by in questions.BY},  # type: ignore[misc]  # mypy infers no lambda with a default
+    **{f"requests?by={by}": lambda asked, by=by: questions.requests(asked, by) for by in BY},  # type: ignore[misc]  # mypy infers no lambda with a default
     **{f"transfer?by={by}": lambda asked, by=by: questions.transfer(asked, by) for by in ("extension", "path", "day")},  # type: ignore[misc]
     "hosts": questions.hosts,
     "countries": lambda asked: questions.countries(asked, None, False),

@@ -27,6 +27,7 @@ from app.reports.filters import Filters
 from app.reports.kept import kept_in
 from app.reports.questions import Asked
 from app.reports.reading import Inputs
+from app.reports.registry import BY
 from app.settings import Settings
 from tests.reports.flowed import Flowed, flowed
 from tests.reports.logs import column, head, line, total, written
@@ -36,7 +37,7 @@ Question = Callable[[Asked], Report]
 DAYS = {"first_day": date(2015, 5, 18), "last_day": date(2015, 5, 19)}
 JPEG = {"extensions": ("jpeg", "jpg")}
 ASKED: list[tuple[Question, dict[str, Any]]] = [
-    *((lambda asked, by=by: questions.requests(asked, by), {}) for by in questions.BY),
+    *((lambda asked, by=by: questions.requests(asked, by), {}) for by in BY),
     (lambda asked: questions.requests(asked, "hour"), DAYS),
     (lambda asked: questions.requests(asked, "status"), {"statuses": ("4xx", "206")}),
     (questions.hosts, {}),

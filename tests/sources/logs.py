@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.errors import LogFull
 from app.flows.deliveries import LINES as TOPIC
 from app.messages.headers import Headers, unpack_positions
-from app.transports.producers import Message
+from app.transports.messages import Message
 
 
 def line(number: int) -> bytes:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.domain.lines import KEPT_BYTES
 from app.errors import InputError
-from app.sources.files.chunks import KEPT_BYTES, Chunker, chunks
+from app.sources.files.chunks import Chunker, chunks
 from app.sources.identity.digest import ContentDigest
 from app.sources.identity.heads import MAX_HEAD_BYTES, MAX_HEAD_LINES, HeadRule, Heads, text_of
 

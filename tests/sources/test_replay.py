@@ -21,7 +21,7 @@ from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.run import ReplayOptions, ReplayResult, replay_files
 from app.sources.replay.sender import partition_of
-from app.transports.producers import Message
+from app.transports.messages import Message
 from tests.sources.logs import MemoryLog, log, sent_once
 
 CONTENT = log(300)

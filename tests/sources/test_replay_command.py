@@ -16,8 +16,7 @@ from typing import Any
 import pytest
 
 from app.transports.embedded.log import EmbeddedLog
-from app.transports.messages import unpack_headers
-from app.transports.producers import Message
+from app.transports.messages import Message, unpack_headers
 from tests.sources.logs import MemoryLog, log, sent_once
 
 ROOT = Path(__file__).parents[2]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from app.engine.storing import Pace
 from app.stores.elasticsearch import requests as bulk
 from app.stores.elasticsearch.names import Names
 from app.stores.elasticsearch.queries import SEARCHED_CHARS, holding_text
-from app.stores.pacing import Pace
 from tests.stores.records import delivery, hit, reject
 
 

@@ -8,7 +8,8 @@ from app.errors import LogFull, SettingsError
 from app.settings import load
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
-from app.transports.producers import Message, open_producer
+from app.transports.messages import Message
+from app.transports.producers import open_producer
 
 
 def test_a_producer_needs_no_worker_to_have_made_the_topics(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from app.reports.reading import Inputs
 from app.settings import Settings
 from app.stores.contract import Store
 from app.transports.producers import Producer
-from app.web.counted.reports import BY, REPORTS, Parameters
+from app.web.counted.reports import BY, REPORTS
 from tests.reports.flowed import store_of
 from tests.reports.logs import written
 from tests.reports.test_kept import LOG
@@ -104,13 +104,13 @@ async def test_the_page_links_what_is_counted(counting: Any, client: Client) -> 
 async def test_a_report_is_made_once_for_many_who_ask(counting: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     client, _ = counting
     made: list[Asked] = []
-    hosts = REPORTS["hosts"]
+    hosts = questions.hosts
 
-    def ask(asked: Asked, parameters: Parameters) -> Report:
+    def ask(asked: Asked) -> Report:
         made.append(asked)
-        return hosts.ask(asked, parameters)
+        return hosts(asked)
 
-    monkeypatch.setitem(REPORTS, "hosts", hosts._replace(ask=ask))
+    monkeypatch.setattr(questions, "hosts", ask)
     first = await (await client.get("/reports/hosts")).text()
     assert [await (await client.get("/reports/hosts")).text() for _ in range(5)] == [first] * 5
     assert len(made) == 1

@@ -21,7 +21,8 @@ from app.settings import Settings
 from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
-from app.transports.producers import Message, Producer
+from app.transports.messages import Message
+from app.transports.producers import Producer
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS

@@ -20,8 +20,8 @@ from app.settings import Settings
 from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
-from app.transports.messages import unpack_headers
-from app.transports.producers import Message, Producer, open_producer
+from app.transports.messages import Message, unpack_headers
+from app.transports.producers import Producer, open_producer
 from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import FIRST_LINES, posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import click
 
 from app.cli.checking.screen import (
@@ -12,11 +10,12 @@ from app.cli.checking.screen import (
     UNREADABLE,
     Listing,
     Watched,
-    chosen,
     known_sizes,
     opened,
     progress,
+    quiet_option,
     run,
+    store_option,
     tell,
     totals,
 )
@@ -25,20 +24,14 @@ __all__ = ["command"]
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--store",
-    "stores",
-    multiple=True,
-    metavar="NAME",
-    help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
-)
+@store_option
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Every difference as a line of JSON, then a line with all counts and checksums.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@quiet_option
 def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
     """Compare each store with what the topics still hold, with what its own raw hits make, and with the other stores.
 
@@ -51,17 +44,13 @@ def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
     from app.checking.reconciliation import Run, check_stores
     from app.checking.report import Report
-    from app.transports.broker_view import open_view
 
-    own, wanted = chosen(names)
     listing = Listing(as_json)
     report = Report(listing)
-    reader = open_view(own)
-    with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
-        async with opened(wanted, own, read_only=True) as found:
-            with progress(await totals(found), not quiet) as on_progress:
-                run_of = Run(own, reader, known_sizes(own), on_progress=on_progress)
-                await check_stores(run_of, Watched.all_of(found, on_progress), report)
+    async with opened(names, read_only=True) as (own, reader, found):
+        with progress(await totals(found), not quiet) as on_progress:
+            run_of = Run(own, reader, known_sizes(own), on_progress=on_progress)
+            await check_stores(run_of, Watched.all_of(found, on_progress), report)
     tell(report, listing, as_json)
     if not as_json:
         click.echo(f"{report.differences:,} differences" if report.differences else "no differences")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -17,12 +16,13 @@ from app.cli.checking.screen import (
     UNREADABLE,
     Listing,
     Watched,
-    chosen,
     counted,
     known_sizes,
     opened,
     progress,
+    quiet_option,
     run,
+    store_option,
     tell,
     totals,
 )
@@ -36,13 +36,7 @@ _LOOKS = 3
 
 
 @click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--store",
-    "stores",
-    multiple=True,
-    metavar="NAME",
-    help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
-)
+@store_option
 @click.option(
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
 )  # fmt: skip
@@ -52,7 +46,7 @@ _LOOKS = 3
 @click.option(
     "--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts."
 )
-@click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
+@quiet_option
 def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
     """Repair each store: from the topics what they still hold, and the deliveries from the store's own raw hits.
 
@@ -64,16 +58,11 @@ def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json:
 
 
 async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    from app.transports.broker_view import open_view
-
-    own, wanted = chosen(names)
-    reader = open_view(own)
     left = unreadable = 0
-    with contextlib.closing(reader) if reader is not None else contextlib.nullcontext():
-        async with opened(wanted, own, read_only=dry_run) as found:
-            for store in found:
-                report = await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
-                left, unreadable = left + report.differences, unreadable + report.unreadable
+    async with opened(names, read_only=dry_run) as (own, reader, found):
+        for store in found:
+            report = await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
+            left, unreadable = left + report.differences, unreadable + report.unreadable
     return UNREADABLE if unreadable else DIFFERENT if left else LEVEL
 
 
@@ -109,7 +98,6 @@ async def _repair_one(
 
 
 def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: bool) -> None:
-    """What was mended, and what was not."""
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
         click.echo(f"{store}: {counted(count, record)} {done}{what}")

@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -25,6 +25,9 @@ from app.stores.contract import Reads, Store
 from app.stores.readable import OnUnreadable
 from app.words import visible
 
+if TYPE_CHECKING:
+    from app.transports.broker_view import BrokerView
+
 __all__ = [
     "DIFFERENT",
     "LEVEL",
@@ -33,16 +36,21 @@ __all__ = [
     "UNREADABLE",
     "Listing",
     "Watched",
-    "chosen",
     "counted",
     "known_sizes",
     "opened",
     "progress",
+    "quiet_option",
     "run",
+    "store_option",
     "tell",
     "totals",
 ]
 
+store_option = click.option(
+    "--store", "stores", multiple=True, metavar="NAME", help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
+)  # fmt: skip
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
 LEVEL, DIFFERENT, UNREACHABLE, UNREADABLE = 0, 1, 4, 5
 SHOWN = 20
 """This many differences of each store and kind are named for people."""
@@ -72,12 +80,6 @@ def _said(error: WeblogsError, code: int) -> int:
     return code
 
 
-def chosen(names: tuple[str, ...]) -> tuple[Settings, tuple[str, ...]]:
-    """The settings, and the stores that were named, or all of WEBLOGS_STORES."""
-    own = settings()
-    return own, tuple(dict.fromkeys(names)) or own.store_names
-
-
 def known_sizes(own: Settings) -> SizeOf:
     """The sizes that a worker of these settings judges by. Raises SettingsError for a file that cannot be read."""
     given = size_function(None, own)
@@ -90,16 +92,23 @@ def known_sizes(own: Settings) -> SizeOf:
 
 
 @contextlib.asynccontextmanager
-async def opened(names: tuple[str, ...], own: Settings, *, read_only: bool) -> AsyncIterator[list[Store]]:
-    """The stores of these names, closed in the end."""
-    from app.stores import open_store
+async def opened(
+    names: tuple[str, ...], *, read_only: bool
+) -> AsyncIterator[tuple[Settings, BrokerView | None, list[Store]]]:
+    """The settings, the topics, and the stores of these names, or all of WEBLOGS_STORES; closed in the end."""
+    from app.stores import opened_store
+    from app.transports.broker_view import open_view
 
-    stores = [open_store(name, own, read_only=read_only) for name in names]
+    own = settings()
     async with contextlib.AsyncExitStack() as stack:
-        for store in stores:
-            stack.push_async_callback(store.close)
-            await store.open()
-        yield stores
+        view = open_view(own)
+        if view is not None:
+            stack.enter_context(contextlib.closing(view))
+        stores = [
+            await stack.enter_async_context(opened_store(name, own, read_only=read_only))
+            for name in dict.fromkeys(names or own.store_names)
+        ]
+        yield own, view, stores
 
 
 class Watched:

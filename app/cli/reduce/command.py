@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
 from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
-from app.cli.reduce.report import report_lines
 from app.domain.lines import BadAt
 from app.domain.windows import WINDOWS
 from app.errors import InputError, SettingsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
+from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.reducing.job import Job, Statistics
 from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.reducing.readers import Readers
@@ -28,7 +28,7 @@ from app.reducing.run import deliveries_of
 from app.settings import Settings, settings
 from app.sources.files.orders import ORDERS
 from app.sources.identity.sizes import with_learned
-from app.words import counted_text, hints, visible
+from app.words import counted_text, hints, unread_notes, visible
 
 if TYPE_CHECKING:
     from app.cli.reduce.stores import StoreWriter
@@ -83,10 +83,7 @@ __all__ = ["command", "reject_line"]
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar and no statistics.")
 def command(
     files: tuple[str, ...],
-    format_name: str | None,
-    log_format: str | None,
-    server_config: str | None,
-    bytes_kind: str | None,
+    asked_format: AskedFormat,
     order: str,
     seed: int,
     sizes: Path | None,
@@ -115,8 +112,7 @@ def command(
             length_s=window_length if window_length is not None else configured.window_length,
             lateness_s=lateness if lateness is not None else configured.lateness,
         )
-        named = format_named(format_name, log_format, server_config, files)
-        read = read_options(named, bytes_kind, configured)
+        read = read_options(asked_format, files, configured)
         job = Job(files, read, rules, order, seed, size_function(sizes, configured))
         opened = open_writer(output)
         storing = _storing(stores, configured)
@@ -146,7 +142,7 @@ def command(
             )  # nothing was read: no table is better than an empty one
     with failing_in_words(output_code=1), explained(STDOUT):
         if not quiet:
-            click.echo("\n".join(report_lines(statistics)))
+            click.echo("\n".join(_report_lines(statistics)))
             for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
@@ -207,6 +203,19 @@ def _no_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _report_lines(statistics: Statistics) -> list[str]:
+    """The lines, the hits, the deliveries, the bytes, the rate: a name and a number a line, details indented."""
+    totals = statistics.totals
+    told: list[tuple[str, int | str]] = [("lines", statistics.lines), ("  head lines", statistics.heads)]
+    told += [(f"  {name}", number) for name, number in hit_rows(totals, statistics.counted - statistics.merged)]
+    told += delivery_rows(totals)
+    told += [
+        ("seconds", f"{statistics.seconds:.2f}"),
+        ("lines/s", f"{statistics.lines / statistics.seconds:,.0f}" if statistics.seconds > 0 else "-"),
+    ]
+    return table_lines(told) + [f"note: {note}" for note in (*statistics.notes, *unread_notes(statistics.unread))]
 
 
 def reject_line(name: str, bad: BadAt) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.log_format import format_named, log_format_options
+from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import Screen, open_screen
 from app.cli.reading import failing_in_words, read_options, reading_processes, size_function, unwinding_at_sigterm
 from app.domain.windows import WINDOWS
@@ -53,8 +53,6 @@ class Day(click.ParamType):
 
 
 class _List(click.ParamType):
-    """Names, comma-separated."""
-
     name = "list"
 
     def __init__(self, pattern: re.Pattern[str], example: str, change: Callable[[str], str]) -> None:
@@ -129,10 +127,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
     @wraps(function)
     def command(
         files: tuple[str, ...],
-        format_name: str | None,
-        log_format: str | None,
-        server_config: str | None,
-        bytes_kind: str | None,
+        asked_format: AskedFormat,
         processes: int | None,
         store: str | None = None,
         counted: bool = False,
@@ -148,7 +143,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
             raise click.UsageError("--counted asks a store: name it with --store")
         with failing_in_words():
             configured = settings()
-            read = read_options(format_named(format_name, log_format, server_config, files), bytes_kind, configured)
+            read = read_options(asked_format, files, configured)
         if not store:
             with unwinding_at_sigterm():
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)

@@ -32,15 +32,11 @@ class Findings(NamedTuple):
 
 async def findings(configured: Settings) -> Findings:
     """Reads the first store of the settings. Raises StoreError."""
-    from app.stores import open_store
+    from app.stores import opened_store
 
-    store = open_store(configured.store_names[0], configured, read_only=True)
-    await store.open()
-    try:
+    async with opened_store(configured.store_names[0], configured, read_only=True) as store:
         newest = [delivery for verdict in _VERDICTS for delivery in await store.reads.newest_deliveries(50, verdict)]
         return Findings(await store.reads.counts(), _different(newest))
-    finally:
-        await store.close()
 
 
 def _different(deliveries: list[Delivery]) -> list[Delivery]:

@@ -67,8 +67,6 @@ _RANGE = rf"\Abytes (?P<lo>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})-(?P<hi>[0-9]{{1,
 
 
 class _Shape(NamedTuple):
-    """How plain lines look."""
-
     names: list[str]
     quoted: tuple[str, ...]
     plain: re.Pattern[bytes]
@@ -139,7 +137,6 @@ def read_block(
 
 
 def _extras(table: pa.Table, fields: str) -> Extras | None:
-    """Of plain lines the referer alone."""
     if "referer" not in chosen_extras(fields):
         return None
     of = extras_reader(fields)

@@ -124,8 +124,6 @@ _TAILS = Remembered(tail_of, longest=48)
 
 
 class _Line(NamedTuple):
-    """The parts of a line as text."""
-
     before: str
     """What stands before the time: host, ident and user, perhaps behind the virtual host."""
     time: str

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domain.extras import duration_s, extras_reader
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.base import Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, count, shown
-from app.domain.records import HitFlag
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, headers_counted, matched
 
 __all__ = ["FORMAT"]
 
@@ -30,7 +29,6 @@ _LINE = re.compile(
     re.DOTALL,
 )
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9][^|{}]*|Mozilla/.*")
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
@@ -38,22 +36,16 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise BadLine(
-                "bad_columns",
-                f"not the columns of HAProxy's HTTP log: {shown(line)}" if line.strip() else "a blank line",
-            )
-        client, minute, second, duration, status, sent, state, captured, request_text = found.groups()
+        found = matched(_LINE, line, "HAProxy's HTTP log").groups()
+        client, minute, second, duration, status, sent, state, captured, request_text = found
         # the date has no zone unless one was asked for
         time = CLF_MINUTES[minute] + CLF_SECONDS[second if " " in second else f"{second} +0000"]
         ip_address = its_clients.of[client]
         request, method = REQUESTS[request_text]
         code = STATUSES["000" if status == "-1" else status]
         # with `+` the line was written before the response was over
-        bytes_sent = None if sent.startswith("+") else count(sent, "bytes sent")
-        flags = PROTOCOLS[request_text] | (ending_flags(state, False, True) or 0)
-        flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        bytes_sent, flags = headers_counted("-" if sent.startswith("+") else sent)
+        flags |= PROTOCOLS[request_text] | (ending_flags(state, False, True) or 0)
         extras = extras_of(duration_s=duration_s(duration, 1000))
         user_agent, lo, hi, total = "-", None, None, None
         for text in captured.replace("}", "|").replace("{", "|").split("|"):

@@ -26,6 +26,7 @@ from app.domain.formats.values import (
     content_type_flags,
     count,
     joined_request,
+    not_as,
     protocol_flags,
     shown,
 )
@@ -53,7 +54,7 @@ def _record(line: str) -> dict[str, Any]:
         if text[-2:] == "},":
             # an element of an array that is written one element a line
             return _record(text[:-1])
-        raise BadLine("bad_columns", f"not JSON: {shown(line)}" if text else "a blank line") from None
+        raise not_as("JSON", line) from None
     if not isinstance(record, dict):
         raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
     return record
@@ -191,7 +192,6 @@ _DURATIONS = {"duration_s": 1, "duration_ms": 1000, "duration_us": 10**6, "durat
 
 
 def _extras(of: Callable[..., dict[str, str]], find: dict[str, Find], record: dict[str, Any]) -> dict[str, str]:
-    """The optional fields."""
     durations = (
         duration_s(text.removesuffix("s"), per_s)
         for name, per_s in _DURATIONS.items()

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domain.extras import duration_s, extras_reader
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.base import Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import iso_time
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, count, protocol_flags, shown
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, headers_counted, matched, protocol_flags
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT"]
@@ -32,7 +32,6 @@ _LINE = re.compile(
     r"([0-9]{3}|-) ++(?:[0-9]{3}|-) ++(?:[0-9]++|-) ++([0-9]{1,19}|-) ++\"((?:[^\"\\]|\\.)*+)\"(?: ++\"((?:[^\"\\]|\\.)*+)\"(?:(?: ++\S++){3} ++\"[^\"]*+\" ++\"([^\"]*+)\")?)?(?: .*)?",
     re.DOTALL,
 )
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _ABORTED = int(HitFlag.ABORTED)
 _CLIENT_WENT = 460
 
@@ -48,20 +47,14 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise BadLine(
-                "bad_columns",
-                f"not the columns of a load balancer's log: {shown(line)}" if line.strip() else "a blank line",
-            )
-        kind, when, client, *durations, status, sent, request_text, user_agent, host = found.groups()
+        found = matched(_LINE, line, "a load balancer's log").groups()
+        kind, when, client, *durations, status, sent, request_text, user_agent, host = found
         time = iso_time(when)
         ip_address = its_clients.of[client]
         request, method = REQUESTS[request_text.strip()]
         code = STATUSES["000" if status == "-" else status]
-        bytes_sent = count(sent, "bytes sent")
-        flags = PROTOCOLS[request_text] | protocol_flags(kind or "") | (_ABORTED if code == _CLIENT_WENT else 0)
-        flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        bytes_sent, flags = headers_counted(sent)
+        flags |= PROTOCOLS[request_text] | protocol_flags(kind or "") | (_ABORTED if code == _CLIENT_WENT else 0)
         extras = extras_of(duration_s=_sum(durations), virtual_host=host)
         return time, ip_address, user_agent or "-", request, method, code, None, None, bytes_sent, None, flags, extras
 

@@ -11,7 +11,7 @@ from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, count, shown
+from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, count, not_as, shown
 
 __all__ = ["FORMAT"]
 
@@ -67,9 +67,7 @@ def _split(line: str) -> tuple[str, ...]:
             return found[1], found[2], line[start + 1 : best.start()], *best.groups(), line[best.end() :]
     if _NO_TIME.match(line):
         raise BadLine("bad_time", f"no time in brackets behind the bucket: {shown(line)}")
-    raise BadLine(
-        "bad_columns", f"not the columns of an S3 access log: {shown(line)}" if line.strip() else "a blank line"
-    )
+    raise not_as("the columns of an S3 access log", line)
 
 
 def _extras(of: Callable[..., dict[str, str]], rest: str, user_agent: str, duration: str) -> dict[str, str]:

@@ -11,13 +11,19 @@ from typing import Any
 from urllib.parse import unquote
 
 from app.domain.extras import duration_s, extras_reader
-from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
+from app.domain.formats.base import Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import epoch_time
-from app.domain.formats.values import STATUSES, content_range, content_type_flags, count, joined_request, shown
-from app.domain.records import HitFlag
+from app.domain.formats.values import (
+    STATUSES,
+    content_range,
+    content_type_flags,
+    headers_counted,
+    joined_request,
+    matched,
+)
 
 __all__ = ["FORMAT"]
 
@@ -28,7 +34,6 @@ _LINE = re.compile(
     r"([0-9]{9,10}\.[0-9]{1,6}) +(-?[0-9]{1,12}) +(\S+) +((?:TCP|UDP|NONE)[A-Z_]*)/([0-9]{3}|-) +([0-9]{1,19}|-) +(\S+) +(\S+) +\S+ +\S+ +(\S+)(?: +(.*))?",
     re.DOTALL,
 )
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _AGENT = re.compile(r"(?:\[|%0[aA]|\\n|\n)User-Agent: ?(.*?)(?:%0[dD]|\\r|\r|\\n|\n|\]|\Z)", re.IGNORECASE | re.DOTALL)
 _RANGE = re.compile(r"Content-Range:(?: |%20)*(bytes[ %20]+[0-9]+-[0-9]+/[0-9*]+)", re.IGNORECASE)
 
@@ -38,19 +43,14 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     extras_of = extras_reader(options.fields)
 
     def parse(line: str) -> tuple[Any, ...]:
-        found = _LINE.fullmatch(line)
-        if found is None:
-            raise BadLine(
-                "bad_columns", f"not the columns of Squid's log: {shown(line)}" if line.strip() else "a blank line"
-            )
-        when, duration, client, result, status, sent, method_text, url, kind, more = found.groups()
+        found = matched(_LINE, line, "Squid's log").groups()
+        when, duration, client, result, status, sent, method_text, url, kind, more = found
         time = epoch_time(when)
         ip_address = its_clients.of[client]
         request, method = joined_request(method_text, url)
         code = STATUSES["000" if status == "-" else status]
-        bytes_sent = count(sent, "bytes sent")
-        flags = (ending_flags(result, False, False) or 0) | content_type_flags(kind)
-        flags |= 0 if bytes_sent is None else _HEADERS_COUNTED
+        bytes_sent, flags = headers_counted(sent)
+        flags |= (ending_flags(result, False, False) or 0) | content_type_flags(kind)
         extras = extras_of(cache_result=result, content_type=kind, duration_s=duration_s(duration, 1000))
         lo = hi = total = None
         user_agent = "-"

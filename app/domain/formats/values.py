@@ -14,10 +14,11 @@ from app.domain.formats.remembered import Remembered
 from app.domain.records import HitFlag
 
 __all__ = [
-    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "joined_request",
-    "number", "protocol_flags", "shown",
+    "AGENTS", "CONTENT_TYPES", "ENCODINGS", "PROTOCOLS", "REQUESTS", "STATUSES", "byte_range", "content_range", "content_type_flags", "count", "headers_counted", "joined_request",
+    "matched", "not_as", "number", "protocol_flags", "shown",
 ]  # fmt: skip
 
+_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
@@ -36,6 +37,19 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 def shown(text: str) -> str:
     """A value as a reject's detail quotes it, cut to 60 characters."""
     return repr(text) if len(text) <= 60 else f"{text[:60]!r}… ({len(text)} characters)"
+
+
+def not_as(what: str, line: str) -> BadLine:
+    """What is raised for a line whose columns are not as `what` says, in words."""
+    return BadLine("bad_columns", f"not {what}: {shown(line)}" if line.strip() else "a blank line")
+
+
+def matched(pattern: re.Pattern[str], line: str, what: str) -> re.Match[str]:
+    """The match of the whole line, which has `what` in columns."""
+    found = pattern.fullmatch(line)
+    if found is None:
+        raise not_as(f"the columns of {what}", line)
+    return found
 
 
 def number(text: str, what: str) -> int:
@@ -63,6 +77,16 @@ def count(text: str, what: str) -> int | None:
     if not (text.isascii() and text.isdigit()):
         raise BadLine("bad_columns", f"{what} is no number: {shown(text)}")
     return number(text, what)
+
+
+def headers_counted(text: str) -> tuple[int | None, int]:
+    """Bytes that were sent with the response headers, and the flag that says so.
+
+    >>> headers_counted("10") == (10, HitFlag.HEADERS_COUNTED), headers_counted("-")
+    (True, (None, 0))
+    """
+    sent = count(text, "bytes sent")
+    return sent, 0 if sent is None else _HEADERS_COUNTED
 
 
 def _status(text: str) -> int:

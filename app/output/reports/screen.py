@@ -105,6 +105,5 @@ def _bar(share: float, width: int) -> str:
 
 
 def _told(rows: Sequence[tuple[str, Cell]]) -> list[str]:
-    """Names and values, in two columns."""
     width = max((len(name) for name, _ in rows), default=0)
     return [f"{name:<{width}}  {for_people(value, kind_of(value))}" for name, value in rows]

@@ -14,7 +14,7 @@ from app.domain.lines import KEPT_BYTES
 from app.sources.identity.digest import ContentDigest
 from app.sources.identity.heads import MAX_HEAD_BYTES, HeadRule, Heads, junk_before, text_of
 
-__all__ = ["KEPT_BYTES", "Chunk", "Chunker", "ReadStream", "chunks"]
+__all__ = ["Chunk", "Chunker", "ReadStream", "chunks"]
 
 
 class ReadStream(Protocol):

@@ -128,7 +128,6 @@ class GrowingFile:
         os.close(self.fd)
 
     def _complete_end(self) -> int:
-        """The offset behind the last newline; each byte is looked at once."""
         size = at = os.fstat(self.fd).st_size
         low = max(self._scanned, self.position)
         self._scanned = max(size, low)

@@ -159,7 +159,6 @@ def _inode(path: str) -> tuple[int, int]:
 
 
 def _agree(one: ReadStream, other: ReadStream) -> bool:
-    """Whether the shorter one is the beginning of the longer one. An archive's cut-off end counts as its end."""
     while True:
         a, b = _exactly(one, _BLOCK_BYTES), _exactly(other, _BLOCK_BYTES)
         common = min(len(a), len(b))

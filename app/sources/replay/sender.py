@@ -14,7 +14,7 @@ from app.messages.headers import HEADERS_FORM, Headers, pack_positions
 from app.process.crash_points import crash_point
 from app.sources.files.chunks import Chunk
 from app.sources.replay.source import Source
-from app.transports.producers import Message
+from app.transports.messages import Message
 
 __all__ = ["Appends", "Labels", "Pace", "Sender", "Stopped", "partition_of"]
 

@@ -8,7 +8,7 @@ docs/decisions/0011-versions-are-timestamps.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 
 from app.stores.cassandra.connection import Connection
 
@@ -30,24 +30,23 @@ class Written:
     Two generations: the young one becomes the old one when it is full or `age_s` old, and what was only in the old one is gone.
     """
 
-    def __init__(self, age_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, age_s: float) -> None:
         self._age_s = age_s
-        self._clock = clock
         self.forget()
 
     def forget(self) -> None:
         """After tables were dropped."""
         self._young: set[Hashable] = set()
         self._old: set[Hashable] = set()
-        self._since = self._clock()
+        self._since = time.monotonic()
 
     def __contains__(self, name: Hashable) -> bool:
         return name in self._young or name in self._old
 
     def add(self, names: Iterable[Hashable]) -> None:
         """Only after the server has acknowledged."""
-        if self._clock() - self._since > self._age_s or len(self._young) > KEPT // 2:
-            self._young, self._old, self._since = set(), self._young, self._clock()
+        if time.monotonic() - self._since > self._age_s or len(self._young) > KEPT // 2:
+            self._young, self._old, self._since = set(), self._young, time.monotonic()
         self._young.update(names)
 
 

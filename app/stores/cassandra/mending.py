@@ -51,11 +51,9 @@ class CassandraMending:
         self._writes, self._reads, self._ledgers = writes, reads, ledgers
 
     async def miscounted(self) -> bool:
-        """It counts when it is asked."""
         return False
 
     async def recount(self) -> bool:
-        """Nothing to do."""
         return False
 
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:

@@ -68,7 +68,6 @@ class ElasticsearchMending:
         await self._send(hits, lambda hit: hit_item(hit, self._names.raw_index, now))
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
-        """Each stands as given afterwards."""
         now = self._now_ms()
         await self._remove_raw(self._names.rejects, [reject.raw_id for reject in rejects])
         await self._send(rejects, lambda reject: reject_item(reject, self._names.rejects, now))
@@ -88,11 +87,9 @@ class ElasticsearchMending:
             await self._remove(index, [name])
 
     async def miscounted(self) -> bool:
-        """It counts when it is asked."""
         return False
 
     async def recount(self) -> bool:
-        """Nothing to do."""
         return False
 
     async def _remove_raw(self, alias: str, raw_ids: Sequence[str]) -> None:
@@ -111,7 +108,6 @@ class ElasticsearchMending:
             )
 
     async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
-        """By key and window start."""
         self._now_ms()
         await self._remove(self._names.reduced, [delivery_id(*key, start + 0.0) for key, start in names])
 

@@ -37,7 +37,6 @@ Parse = Callable[[Mapping[str, Any]], Record]
 
 
 def _reader(record: str, table: Table, of: Callable[[str, Mapping[str, Any]], Record]) -> Parse[Record]:
-    """From a found document to its record."""
     return reader_of(
         "elasticsearch",
         record,

@@ -58,7 +58,6 @@ def _of_sums(kind: CountedKind[Any]) -> _Statements:
 
 @cache
 def _event_of(kind: EventKind[Event]) -> Callable[[tuple[Any, ...]], Event]:
-    """Makes an event of a row of `select_events`."""
     texts = [at for at, field in enumerate(kind.fields) if field.kind == "text"]
     booleans = [at for at, field in enumerate(kind.fields) if field.kind == "boolean"]
     make, width = kind.event._make, len(kind.fields)  # type: ignore[attr-defined]

@@ -166,7 +166,6 @@ def _lacks_something(connection: sqlite3.Connection) -> bool:
 
 
 def _lacks_ledgers(connection: sqlite3.Connection) -> bool:
-    """Whether tables or views of counted events are missing."""
     there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     return not {*statements(), *_NAMED_IN_LEDGERS} <= there
 
@@ -182,7 +181,6 @@ def _missing_columns(connection: sqlite3.Connection) -> list[tuple[str, Field]]:
 
 
 def _written(connection: sqlite3.Connection, name: str) -> str | None:
-    """The statement that made a table or view."""
     row = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
     return row[0] if row else None
 

@@ -169,7 +169,6 @@ class SharedLog:
     # -- news
 
     def _watch(self) -> None:
-        """Notice the appends of other processes."""
         seen = -1
         failed = False
         while not self._stopping.wait(WATCH_INTERVAL_S):

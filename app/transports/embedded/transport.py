@@ -25,7 +25,7 @@ from app.transports.embedded.shared_log import SharedLog, shared_log
 from app.transports.embedded.view import EmbeddedView, positions_in
 from app.transports.progress_reader import ProgressReader
 
-__all__ = ["Consumer", "Producer", "Transport", "register"]
+__all__ = ["Transport", "register"]
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from app.transports.broker_view import GroupPositions, StoredMessage
+from app.transports.broker_view import GroupPositions, StoredMessage, spans
 from app.transports.embedded.reader import LogReader
 from app.transports.messages import unpack_headers
 
@@ -46,9 +46,7 @@ class EmbeddedView:
     def messages(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
     ) -> Iterator[StoredMessage]:
-        for partition, (first, last) in sorted(self.bounds(topic).items()):
-            offset = max(first, (begin or {}).get(partition, first))
-            stop = min(last, (end or {}).get(partition, last))
+        for partition, offset, stop in spans(self, topic, begin, end):
             while offset < stop:
                 records = self._log.read(topic, partition, offset)
                 for record in records:

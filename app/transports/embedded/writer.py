@@ -26,8 +26,8 @@ _LONGEST_WAIT_S = 0.002
 class LogWriter:
     """The writing connection to one log, and its place in the queue. A process that dies leaves the queue."""
 
-    def __init__(self, path: Path, busy_s: float = BUSY_TIMEOUT_S) -> None:
-        self.busy_s = busy_s
+    def __init__(self, path: Path) -> None:
+        self.busy_s = BUSY_TIMEOUT_S
         """How long a transaction waits for its turn."""
         self.db = prepare(path)
         self.db.execute("PRAGMA busy_timeout=0")  # waiting is done here

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.errors import LogError
 from app.flows.registry import TOPICS, groups, topics_of_group
-from app.transports.broker_view import GroupPositions, StoredMessage
+from app.transports.broker_view import GroupPositions, StoredMessage, spans
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import client_options
@@ -79,7 +79,6 @@ class KafkaView:
         return self._admin
 
     def _all_bounds(self) -> tuple[dict[tuple[str, int], int], dict[tuple[str, int], int]]:
-        """First and end offsets of the flows' topics."""
         from kafka import TopicPartition
         from kafka.admin import OffsetSpec
 
@@ -150,13 +149,8 @@ class KafkaView:
     ) -> Iterator[StoredMessage]:
         from kafka import TopicPartition
 
-        for partition, (first, last) in sorted(self.bounds(topic).items()):
-            offset = max(first, (begin or {}).get(partition, first))
-            stop = min(last, (end or {}).get(partition, last))
-            if offset < stop:
-                yield from self._read_partition(
-                    TopicPartition(on_broker(self._settings, topic), partition), offset, stop
-                )
+        for partition, offset, stop in spans(self, topic, begin, end):
+            yield from self._read_partition(TopicPartition(on_broker(self._settings, topic), partition), offset, stop)
 
     def _read_partition(self, place: Any, offset: int, stop: int) -> Iterator[StoredMessage]:
         with self._in_words():

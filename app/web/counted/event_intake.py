@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from app.domain.counted import partition_by
@@ -47,11 +47,10 @@ class _Posted(NamedTuple):
 class EventIntake:
     """Events upon a blocking producer, which one thread alone uses."""
 
-    def __init__(self, producer: Producer, overload_after_s: float, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, producer: Producer, overload_after_s: float) -> None:
         """When an event has waited for `overload_after_s`, further ones are refused until it is written."""
         self._producer = producer
         self._overload_after_s = overload_after_s
-        self._clock = clock
         self._commit = GroupCommit(self._write, "events", self._count)
         self._waiting_events = 0
         self.accepted: Counter[str] = Counter()
@@ -84,14 +83,13 @@ class EventIntake:
         await self._commit.close()
 
     def _write(self, group: Sequence[_Posted]) -> None:
-        """In the thread: spread over the partitions, append, return when all of it is durable."""
         spread: dict[tuple[str, int], list[tuple[Any, ...]]] = {}
         numbers = {topic: self._producer.partitions(topic) for topic in {each.topic for each in group}}
         for each in group:
             partitions = numbers[each.topic]
             for key, event in each.events:
                 spread.setdefault((each.topic, partition_by(key, partitions)), []).append(event)
-        now = self._clock()
+        now = time.time()
         self._producer.append(
             [
                 Message(topic, partition, None, encode_events(events[begin : begin + _EVENTS_A_MESSAGE]), {}, now)

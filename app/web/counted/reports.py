@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from app.errors import SettingsError, StoreError
+from app.reports.registry import BY as ALL_BY
+from app.reports.registry import QUESTIONS
 from app.web.service.answers import ApiError
 from app.web.service.parts import PARTS, Parts
-
-if TYPE_CHECKING:
-    from app.output.reports.report import Report
-    from app.reports.questions import Asked
 
 __all__ = ["BY", "DEFAULT_TOP", "MAX_TOP", "REPORTS", "REPORT_S", "Parameters", "answer_report"]
 
@@ -23,7 +21,7 @@ REPORT_S = 20.0
 """A store that needs longer to tell the sums or the deliveries counts as not answering."""
 DEFAULT_TOP, MAX_TOP = 20, 10_000
 BY = {
-    "requests": ("hour", "day", "status", "method", "extension"),
+    "requests": ALL_BY,
     "transfer": ("extension", "path", "day"),
 }
 """What each is counted by, the first if nothing is asked for."""
@@ -44,51 +42,16 @@ class Parameters(NamedTuple):
 
 class _Question(NamedTuple):
     title: str
-    takes: tuple[str, ...]
+    takes: tuple[str, ...] = ()
     """Beside from, to and top."""
-    ask: Callable[[Asked, Parameters], Report]
-
-
-def _requests(asked: Asked, parameters: Parameters) -> Report:
-    from app.reports import questions
-
-    return questions.requests(asked, parameters.by)
-
-
-def _hosts(asked: Asked, _: Parameters) -> Report:
-    from app.reports import questions
-
-    return questions.hosts(asked)
-
-
-def _transfer(asked: Asked, parameters: Parameters) -> Report:
-    from app.reports import questions
-
-    return questions.transfer(asked, parameters.by)
-
-
-def _countries(asked: Asked, parameters: Parameters) -> Report:
-    from app.reports import questions
-
-    return questions.countries(asked, parameters.early_stopping, False)
-
-
-def _files(asked: Asked, _: Parameters) -> Report:
-    from app.domain.windows import Rules
-    from app.reports.deliveries import Judging
-    from app.reports.delivery_questions import Deliveries, files
-
-    kept = asked.inputs.kept
-    rules: Rules = kept.rules if kept is not None else Rules()
-    return files(Deliveries(asked, Judging(rules)))
 
 
 REPORTS: dict[str, _Question] = {
-    "requests": _Question("Requests by hour, day, status, method or extension.", ("by",), _requests),
-    "hosts": _Question("The hosts with most requests.", (), _hosts),
-    "transfer": _Question("Bytes sent by extension, path or day.", ("by", "ext"), _transfer),
-    "countries": _Question("Requests by the client's country.", ("early_stopping",), _countries),
-    "files": _Question("Files by deliveries: whole, partial, unknown.", ("ext",), _files),
+    "requests": _Question("Requests by hour, day, status, method or extension.", ("by",)),
+    "hosts": _Question("The hosts with most requests."),
+    "transfer": _Question("Bytes sent by extension, path or day.", ("by", "ext")),
+    "countries": _Question("Requests by the client's country.", ("early_stopping",)),
+    "files": _Question("Files by deliveries: whole, partial, unknown.", ("ext",)),
 }
 """By the last part of their paths."""
 
@@ -125,6 +88,8 @@ async def _made(parts: Parts, name: str, parameters: Parameters) -> str:
 
     def ask() -> str:
         from app.output.reports.text import as_json
+        from app.reports.deliveries import Judging
+        from app.reports.delivery_questions import Deliveries
         from app.reports.filters import Filters
         from app.reports.kept import KeptSums
         from app.reports.questions import Asked
@@ -137,8 +102,12 @@ async def _made(parts: Parts, name: str, parameters: Parameters) -> str:
             zone="UTC",
         )
         kept = KeptSums(call, parts.store, parts.settings)
-        report = REPORTS[name].ask(Asked(Inputs((), kept=kept), filters, parameters.top), parameters)
-        return as_json(report).decode()
+        asked = Asked(Inputs((), kept=kept), filters, parameters.top)
+        subject = Deliveries(asked, Judging(kept.rules)) if QUESTIONS[name].of_deliveries else asked
+        own: dict[str, Any] = {"by": parameters.by} if name in BY else {}
+        if name == "countries":
+            own = {"early_stopping": parameters.early_stopping, "resolve": False}
+        return as_json(QUESTIONS[name].answer(name, subject, **own)).decode()
 
     return await asyncio.to_thread(ask)
 

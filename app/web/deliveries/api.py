@@ -197,7 +197,6 @@ def _hash(query: dict[str, str]) -> str:
 
 
 def _part(query: dict[str, str]) -> tuple[int, int] | None:
-    """(lo, hi) of the asked part, or None."""
     texts = [query.get("lo"), query.get("hi")]
     if texts == [None, None]:
         return None

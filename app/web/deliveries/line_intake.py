@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -36,15 +36,9 @@ class _Posted(NamedTuple):
 class LogIntake:
     """An Intake upon a blocking producer, which one thread alone uses."""
 
-    def __init__(
-        self,
-        producer: Producer,
-        settings: Settings,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, producer: Producer, settings: Settings) -> None:
         self._producer = producer
         self._settings = settings
-        self._clock = clock
         self._commit = GroupCommit(self._write, "intake")
         self._turns = count()
 
@@ -61,7 +55,7 @@ class LogIntake:
     def _messages(self, lines: bytes, key: str | None) -> list[Message]:
         turn = next(self._turns) if key is None else int(source_of_key(key), 16)
         partition = turn % self._producer.partitions(LINES)
-        now = self._clock()
+        now = time.time()
         return [
             Message(LINES, partition, None, value, headers, now)
             for value, headers in posted_values(lines, key, self._settings)

@@ -49,8 +49,6 @@ class _FoundKey(NamedTuple):
 
 
 class _Stored(NamedTuple):
-    """What the dashboard shows of the store."""
-
     counts: Totals
     newest: list[DeliveryView]
     until: float | None

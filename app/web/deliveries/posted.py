@@ -82,7 +82,6 @@ def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
 
 
 def _name(key: str) -> bytes:
-    """What people see as the name of the source."""
     return b"post:" + key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace").encode()
 
 

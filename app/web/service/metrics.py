@@ -120,8 +120,6 @@ def _stores(snapshot: Snapshot, states: Mapping[str, StoreState], totals: Totals
 
 
 class _Worker:
-    """One scrape's worth of metrics."""
-
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
 

@@ -9,8 +9,6 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
     Ended,
     Literal,
@@ -21,7 +19,9 @@ from app.domain.formats.format_strings.words import (
     all_bytes,
     announced_bytes,
     body_bytes,
-    header_word,
+    cut,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -66,7 +66,7 @@ WORDS = {
     "varnish": _LETTERS | {"b": announced_bytes(dash=0), "O": announced_bytes(dash=0)._replace(rank=3)},
     "h2o": _LETTERS | {"b": body_bytes(dash=0)},
 }
-"""Server to its letters, without the percent sign. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Server to its letters, without the percent sign. Headers are no words of the server."""
 
 _COMBINED = ' "%{Referer}i" "%{User-Agent}i"'
 _COMMON = '%h %l %u %t "%r" %>s %b'
@@ -109,9 +109,9 @@ def _word(server: str, letter: str, arrow: str, argument: str | None) -> tuple[W
         word = WORDS[server].get(arrow + letter) or WORDS[server].get(letter)
         return (COLUMN, False) if word is None else (word, True)
     if letter == "i":
-        return header_word(REQUEST_HEADERS, argument), True
+        return request_header(argument), True
     if letter == "o":
-        return header_word(RESPONSE_HEADERS, argument), True
+        return response_header(argument), True
     if letter == "t":
         return _time_word(argument), True
     if letter in ("a", "h"):  # %{c}a is the connection's address, behind which mod_remoteip may have found the client
@@ -131,15 +131,12 @@ def pieces(text: str, server: str) -> list[Piece]:
     >>> [piece.name for piece in pieces('%h %>s %{Content-Range}o', "apache") if isinstance(piece, Variable)]
     ['%h', '%>s', '%{Content-Range}o']
     """
-    found: list[Piece] = []
-    at = 0
-    for match in _DIRECTIVE.finditer(text):
-        found.append(Literal(text[at : match.start()]))
-        at = match.end()
+
+    def found(match: re.Match[str]) -> list[Piece]:
         if match[1]:
-            found.append(Literal("%"))
-            continue
+            return [Literal("%")]
         word, known = _word(server, match[5], match[2] or match[3], match[4])
         variable = Variable(match[0], word, known)
-        found += [Literal("["), variable, Literal("]")] if word.bracketed else [variable]
-    return [*found, Literal(text[at:])]
+        return [Literal("["), variable, Literal("]")] if word.bracketed else [variable]
+
+    return cut(text, _DIRECTIVE, found)

@@ -6,16 +6,15 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
-    Literal,
     Piece,
     Role,
     Variable,
     Word,
     body_bytes,
-    header_word,
+    cut,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -46,7 +45,7 @@ WORDS = {
         COLUMN,
     ),
 }
-"""Field to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Field to its meaning. Headers are no words of the server."""
 
 NAMED = {
     "common": '{request>remote_ip} - {user_id} [{ts}] "{request>method} {request>uri} {request>proto}" {status} {size}',
@@ -59,9 +58,9 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]+(?:>[A-Za-z0-9_-]+)*(?:>\[[0-9]+\])?)(?::[
 def _word(name: str) -> tuple[Word, bool]:
     name = re.sub(r">\[[0-9]+\]\Z", "", name)
     if name.startswith("request>headers>"):
-        return header_word(REQUEST_HEADERS, name.rpartition(">")[2]), True
+        return request_header(name.rpartition(">")[2]), True
     if name.startswith("resp_headers>"):
-        return header_word(RESPONSE_HEADERS, name.rpartition(">")[2]), True
+        return response_header(name.rpartition(">")[2]), True
     return (WORDS[name], True) if name in WORDS else (TEXT_COLUMN, name.startswith("request>tls>"))
 
 
@@ -71,9 +70,4 @@ def pieces(text: str) -> list[Piece]:
     >>> [piece.name for piece in pieces('{request>remote_ip} {status}') if isinstance(piece, Variable)]
     ['{request>remote_ip}', '{status}']
     """
-    found: list[Piece] = []
-    at = 0
-    for match in _PLACEHOLDER.finditer(text):
-        found += [Literal(text[at : match.start()]), Variable(match[0], *_word(match[1]))]
-        at = match.end()
-    return [*found, Literal(text[at:])]
+    return cut(text, _PLACEHOLDER, lambda found: [Variable(found[0], *_word(found[1]))])

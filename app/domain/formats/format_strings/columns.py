@@ -12,7 +12,7 @@ from app.domain.formats.format_strings.dates import clock_of
 from app.domain.formats.format_strings.line_pattern import line_pattern, taken
 from app.domain.formats.format_strings.servers import Text
 from app.domain.formats.format_strings.words import LAST_COLUMN, FormatTextError, Literal, Piece, Role, Variable, Word
-from app.domain.formats.values import shown
+from app.domain.formats.values import not_as, shown
 
 __all__ = ["Columns", "Found", "LineColumns", "ObjectColumns"]
 
@@ -61,7 +61,7 @@ class LineColumns(Columns):
         if found is None and not self.json:
             found = self.pattern.match_damaged(line)
         if found is None:
-            raise BadLine("bad_columns", f"not as {self._what} says: {shown(line)}" if line.strip() else "a blank line")
+            raise not_as(f"as {self._what} says", line)
         return found
 
     def texts(self, line: str) -> Found:
@@ -121,7 +121,6 @@ class ObjectColumns(Columns):
 
 
 def _what(text: Text) -> str:
-    """The format string, for people."""
     return f"the log format of {text.server.name} {shown(text.text)}"
 
 
@@ -129,9 +128,7 @@ def _record(line: str, what: str) -> dict[str, Any]:
     try:
         record, end = _DECODE(line)
     except (ValueError, RecursionError):
-        raise BadLine(
-            "bad_columns", f"not JSON, as {what} says: {shown(line)}" if line.strip() else "a blank line"
-        ) from None
+        raise not_as(f"JSON, as {what} says", line) from None
     if not isinstance(record, dict) or line[end:].strip():
         raise BadLine("bad_columns", f"not a JSON object, as {what} says: {shown(line)}")
     return record

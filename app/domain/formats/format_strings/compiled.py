@@ -74,7 +74,6 @@ def _is_object(text: Text) -> bool:
 
 
 def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
-    """The words that give the fields."""
     return {role: variables[at].word for at, role in taken(variables).items()}
 
 

@@ -6,8 +6,6 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
     Ended,
     Literal,
@@ -16,7 +14,9 @@ from app.domain.formats.format_strings.words import (
     Variable,
     Word,
     body_bytes,
-    header_word,
+    cut,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -50,7 +50,7 @@ WORDS = {
         COLUMN,
     ),
 }  # fmt: skip
-"""Operator to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Operator to its meaning. Headers are no words of the server."""
 
 NAMED = {
     "default": (
@@ -75,9 +75,9 @@ def _word(operator: str, argument: str | None) -> tuple[Word, bool]:
         for name in argument.lower().split("?"):
             if name in _PSEUDO:
                 return _PSEUDO[name], True
-        return header_word(REQUEST_HEADERS, argument.split("?")[0]), True
+        return request_header(argument.split("?")[0]), True
     if operator in ("RESP", "TRAILER") and argument is not None:
-        return header_word(RESPONSE_HEADERS, argument.split("?")[0]) if operator == "RESP" else TEXT_COLUMN, True
+        return response_header(argument.split("?")[0]) if operator == "RESP" else TEXT_COLUMN, True
     if operator == "START_TIME" and argument:
         return Word(Role.DATE, date=argument), True
     word = WORDS.get(operator)
@@ -90,13 +90,6 @@ def pieces(text: str) -> list[Piece]:
     >>> [piece.name for piece in pieces('%REQ(:METHOD)% %BYTES_SENT%') if isinstance(piece, Variable)]
     ['%REQ(:METHOD)%', '%BYTES_SENT%']
     """
-    found: list[Piece] = []
-    at = 0
-    for match in _ITEM.finditer(text):
-        found.append(Literal(text[at : match.start()]))
-        at = match.end()
-        if match[1]:
-            found.append(Literal("%"))
-        else:
-            found.append(Variable(match[0], *_word(match[2], match[3])))
-    return [*found, Literal(text[at:])]
+    return cut(
+        text, _ITEM, lambda found: [Literal("%") if found[1] else Variable(found[0], *_word(found[2], found[3]))]
+    )

@@ -6,8 +6,6 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
     Ended,
     Literal,
@@ -16,7 +14,8 @@ from app.domain.formats.format_strings.words import (
     Variable,
     Word,
     all_bytes,
-    header_word,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -61,7 +60,7 @@ WORDS = {
         COLUMN,
     ),
 }  # fmt: skip
-"""Name without `%` to its meaning. Captured headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Name without `%` to its meaning. Captured headers are no words of the server."""
 
 _FETCHES = {
     "src": Word(Role.CLIENT),
@@ -83,34 +82,10 @@ NAMED = {
 }
 """Formats that the server knows by name: `option httplog`."""
 
-_QUOTED = frozenset(
-    (
-        "ci",
-        "bi",
-        "fi",
-        "si",
-        "f",
-        "ft",
-        "b",
-        "s",
-        "r",
-        "HM",
-        "HU",
-        "HP",
-        "HPO",
-        "HQ",
-        "HV",
-        "CC",
-        "CS",
-        "H",
-        "ID",
-        "U",
-        "sslc",
-        "sslv",
-        "hr",
-        "hs",
-    )
-)
+_QUOTED = frozenset((
+    "ci", "bi", "fi", "si", "f", "ft", "b", "s", "r", "HM", "HU", "HP", "HPO", "HQ", "HV", "CC", "CS", "H", "ID", "U",
+    "sslc", "sslv", "hr", "hs",
+))  # fmt: skip
 """The words that `+Q` puts into quotes: texts and addresses, no numbers and no times."""
 
 _ITEM = re.compile(r"%(?:(%)|(?:\{([+-][A-Z](?:,[+-]?[A-Z])*)\})?(?:\[((?:[^\[\]]|\[[^\]]*\])*)\]|(o\b)|([a-zA-Z]+)))")
@@ -139,12 +114,12 @@ def _fetch_word(expression: str, captures: _Captures) -> tuple[Word, bool]:
         name = expression.split(",")[0].strip()
         return (_FETCHES[name], True) if name in _FETCHES else (TEXT_COLUMN, False)
     side, name = header[1] or header[2], header[3]
-    table, captured = (REQUEST_HEADERS, captures.request) if side == "req" else (RESPONSE_HEADERS, captures.response)
+    word_of, captured = (request_header, captures.request) if side == "req" else (response_header, captures.response)
     if header[2] is None:
-        return header_word(table, name), True
+        return word_of(name), True
     number = int(name) if name.isdigit() else -1
     if 0 <= number < len(captured):
-        return header_word(table, captured[number]), True
+        return word_of(captured[number]), True
     if side == "res":
         return Word(Role.CAPTURE, text=True), True
     # the usual configuration captures the agent first; the text alone cannot say
@@ -152,7 +127,6 @@ def _fetch_word(expression: str, captures: _Captures) -> tuple[Word, bool]:
 
 
 def _variable(match: re.Match[str], captures: _Captures, quote_all: bool) -> tuple[Variable, int]:
-    """The variable and where its name ends."""
     end = match.end()
     flags = match[2] or ""
     name = None

@@ -6,18 +6,17 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
     Ended,
-    Literal,
     Piece,
     Role,
     Variable,
     Word,
     all_bytes,
     body_bytes,
-    header_word,
+    cut,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -69,7 +68,7 @@ WORDS = {
         COLUMN,
     ),
 }  # fmt: skip
-"""Name without `$` to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Name without `$` to its meaning. Headers are no words of the server."""
 
 NAMED = {
     "combined": '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"',
@@ -78,27 +77,18 @@ NAMED = {
 
 _VARIABLE = re.compile(r"\$(?:\{([a-zA-Z0-9_]+)\}|([a-zA-Z0-9_]+))")
 _FAMILIES = (
-    "cookie_",
-    "arg_",
-    "ssl_",
-    "upstream_",
-    "geoip_",
-    "geoip2_",
-    "jwt_",
-    "otel_",
-    "spdy",
-    "sent_trailer_",
+    "cookie_", "arg_", "ssl_", "upstream_", "geoip_", "geoip2_", "jwt_", "otel_", "spdy", "sent_trailer_",
     "proxy_protocol_tlv_",
-)
+)  # fmt: skip
 
 
 def _word(name: str) -> tuple[Word, bool]:
     if name in WORDS:
         return WORDS[name], True
     if name.startswith("http_"):
-        return header_word(REQUEST_HEADERS, name[5:]), True
+        return request_header(name[5:]), True
     if name.startswith("sent_http_"):
-        return header_word(RESPONSE_HEADERS, name[10:]), True
+        return response_header(name[10:]), True
     # what the server behind answered may be another range than what the client got
     return TEXT_COLUMN, name.startswith(_FAMILIES)
 
@@ -109,11 +99,4 @@ def pieces(text: str) -> list[Piece]:
     >>> [piece.name for piece in pieces('$remote_addr - "$request"') if isinstance(piece, Variable)]
     ['$remote_addr', '$request']
     """
-    found: list[Piece] = []
-    at = 0
-    for match in _VARIABLE.finditer(text):
-        found.append(Literal(text[at : match.start()]))
-        word, known = _word((match[1] or match[2]).lower())
-        found.append(Variable(match[0], word, known))
-        at = match.end()
-    return [*found, Literal(text[at:])]
+    return cut(text, _VARIABLE, lambda found: [Variable(found[0], *_word((found[1] or found[2]).lower()))])

@@ -6,8 +6,6 @@ import re
 
 from app.domain.formats.format_strings.words import (
     COLUMN,
-    REQUEST_HEADERS,
-    RESPONSE_HEADERS,
     TEXT_COLUMN,
     Ended,
     Literal,
@@ -16,7 +14,8 @@ from app.domain.formats.format_strings.words import (
     Variable,
     Word,
     all_bytes,
-    header_word,
+    request_header,
+    response_header,
 )
 
 __all__ = ["NAMED", "WORDS", "pieces"]
@@ -69,7 +68,7 @@ WORDS = {
         COLUMN,
     ),
 }  # fmt: skip
-"""Name without `%` to its meaning. Headers come from REQUEST_HEADERS and RESPONSE_HEADERS."""
+"""Name without `%` to its meaning. Headers are no words of the server."""
 
 _REFERRER = ' "%{Referer}>h" "%{User-Agent}>h"'
 _COMMON = '%>a %[ui %[un [%tl] "%rm %ru HTTP/%rv" %>Hs %<st'
@@ -89,9 +88,9 @@ _ITEM = re.compile(
 def _word(code: str, argument: str | None) -> Word | None:
     name = code.removeprefix("http::") if code.startswith("http::") else code
     if name in (">h", ">ha"):
-        return header_word(REQUEST_HEADERS, argument or "") if argument else TEXT_COLUMN
+        return request_header(argument or "") if argument else TEXT_COLUMN
     if name == "<h":
-        return header_word(RESPONSE_HEADERS, argument or "") if argument else TEXT_COLUMN
+        return response_header(argument or "") if argument else TEXT_COLUMN
     if name in ("tl", "tg") and argument:
         return Word(Role.DATE, date=argument, rank=1)
     return WORDS.get(name)

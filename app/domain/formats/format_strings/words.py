@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
@@ -11,8 +13,6 @@ __all__ = [
     "COLUMN",
     "LAST_COLUMN",
     "OPTIONAL",
-    "REQUEST_HEADERS",
-    "RESPONSE_HEADERS",
     "TEXT_COLUMN",
     "Ended",
     "FormatTextError",
@@ -24,7 +24,9 @@ __all__ = [
     "all_bytes",
     "announced_bytes",
     "body_bytes",
-    "header_word",
+    "cut",
+    "request_header",
+    "response_header",
 ]
 
 
@@ -170,7 +172,7 @@ Piece = Literal | Variable
 COLUMN = Word(Role.NONE)
 TEXT_COLUMN = Word(Role.NONE, text=True)
 
-REQUEST_HEADERS = {
+_REQUEST_HEADERS = {
     "referer": Word(Role.REFERER, text=True),
     "host": Word(Role.VIRTUAL_HOST, text=True, rank=1),
     "user-agent": Word(Role.AGENT, text=True),
@@ -179,7 +181,7 @@ REQUEST_HEADERS = {
     "true-client-ip": Word(Role.CLIENT, rank=2),
     "cf-connecting-ip": Word(Role.CLIENT, rank=2),
 }
-RESPONSE_HEADERS = {
+_RESPONSE_HEADERS = {
     "content-range": Word(Role.CONTENT_RANGE, text=True),
     "content-length": Word(Role.CONTENT_LENGTH),
     "content-encoding": Word(Role.CONTENT_ENCODING, several=True),
@@ -190,10 +192,25 @@ RESPONSE_HEADERS = {
 """Headers are no matter of the server: every table of words asks here."""
 
 
-def header_word(headers: dict[str, Word], name: str) -> Word:
-    """The meaning of a header; TEXT_COLUMN for one that says nothing of a delivery.
+def request_header(name: str) -> Word:
+    """The meaning of a header of the request; TEXT_COLUMN for one that says nothing of a delivery."""
+    return _REQUEST_HEADERS.get(name.lower().replace("_", "-"), TEXT_COLUMN)
 
-    >>> header_word(RESPONSE_HEADERS, "Content-Range").role.name, header_word(RESPONSE_HEADERS, "ETag").role.name
+
+def response_header(name: str) -> Word:
+    """The meaning of a header of the response.
+
+    >>> response_header("Content-Range").role.name, response_header("ETag").role.name
     ('CONTENT_RANGE', 'NONE')
     """
-    return headers.get(name.lower().replace("_", "-"), TEXT_COLUMN)
+    return _RESPONSE_HEADERS.get(name.lower().replace("_", "-"), TEXT_COLUMN)
+
+
+def cut(text: str, pattern: re.Pattern[str], found: Callable[[re.Match[str]], list[Piece]]) -> list[Piece]:
+    """The pieces of a text: `found` makes them of what `pattern` matches, and what stands between is literal."""
+    pieces: list[Piece] = []
+    at = 0
+    for match in pattern.finditer(text):
+        pieces += [Literal(text[at : match.start()]), *found(match)]
+        at = match.end()
+    return [*pieces, Literal(text[at:])]
