@@ -84,7 +84,9 @@ class Supervised:
             self.process = self._start()
 
     def kill(self) -> None:
-        """It will be started again."""
+        """It will be started again. Between two lives it is waited for, so that each call ends one."""
+        while self.process.poll() is not None and not self.ended:
+            time.sleep(0.02)
         self.process.kill()
 
     def signal(self, number: int) -> None:
@@ -140,6 +142,8 @@ class Live:
 
     def __init__(self, folder: Path, broker: Server, **options: object) -> None:
         """`options`: settings by name, without WEBLOGS_."""
+        broker.start()  # where a test before this one failed and left it away
+        broker.wait_ready()
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         own = {

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from app.errors import SettingsError
+from app.errors import LogError, SettingsError
 from app.flows.registry import TABLES, TOPICS, changelog_topic, group_of, progress_topic
 from app.stores import STORES
 from app.transports.kafka.admin import open_admin
@@ -33,6 +34,8 @@ __all__ = [
 
 CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
 """A copy of the state that was away for longer may have missed that a key is gone."""
+
+_CREATED_WITHIN_S = 30
 
 
 class Topic(NamedTuple):
@@ -121,22 +124,25 @@ def create_topics(settings: Settings) -> tuple[list[Topic], list[str]]:
 
     wanted = _wanted(settings)
     with admin(settings) as client:
-        there = describe(client, settings, wanted)
-        lacking = {topic: on_broker(settings, topic) for topic in wanted if topic not in there}
-        created = []
-        for topic, name in lacking.items():
-            try:
-                client.create_topics(
-                    [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[topic])]
+        found, created, deadline = describe(client, settings, wanted), [], time.monotonic() + _CREATED_WITHIN_S
+        # more than once: a topic that is just being deleted is there, and gone a moment later
+        while lacking := {topic: on_broker(settings, topic) for topic in wanted if topic not in found}:
+            if time.monotonic() > deadline:
+                raise LogError(
+                    f"these topics are missing though they were created: {', '.join(lacking.values())}; run this again"
                 )
-                created.append(name)
-            except TopicAlreadyExistsError:
-                pass  # another `init` was faster
-        if lacking:
-            client.wait_for_topics(list(lacking.values()), timeout_ms=30_000)
-        found = describe(client, settings, wanted)
+            for topic, name in lacking.items():
+                try:
+                    client.create_topics(
+                        [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[topic])]
+                    )
+                    created.append(name)
+                except TopicAlreadyExistsError:
+                    pass  # another `init` was faster
+            client.wait_for_topics(list(lacking.values()), timeout_ms=1000 * _CREATED_WITHIN_S)
+            found = describe(client, settings, wanted)
     _refuse(settings, dict(found))
-    return [found[topic] for topic in wanted], created
+    return [found[topic] for topic in wanted], list(dict.fromkeys(created))
 
 
 def found_topics(settings: Settings) -> dict[str, Topic | None]:
