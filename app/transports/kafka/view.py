@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ _SILENT_POLLS = 60
 """If there must be a message and this many polls give none, the broker does not answer."""
 _MAX_RECORDS = 500
 _REQUEST_TIMEOUT_MS = 5_000
+_COORDINATOR_S = 10.0
 
 
 class KafkaView:
@@ -98,7 +100,17 @@ class KafkaView:
         return first, end
 
     def _all_committed(self, groups: Sequence[str]) -> dict[str, dict[tuple[str, int], int]]:
-        told = self._client().list_group_offsets(list(groups))
+        from kafka.errors import CoordinatorNotAvailableError
+
+        deadline = time.monotonic() + _COORDINATOR_S
+        while True:
+            try:
+                told = self._client().list_group_offsets(list(groups))
+                break
+            except CoordinatorNotAvailableError:  # a new broker makes its topic of groups when it is first asked
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
         return {
             group: {
                 (off_broker(self._settings, at.topic), at.partition): place.offset
@@ -164,8 +176,8 @@ class KafkaView:
                 reached = consumer.position(place)  # behind gaps of compaction and transactions, too
             for record in records:
                 if record.offset < stop:
-                    value, time = record.value or b"", record.timestamp / 1000
-                    yield StoredMessage(place.partition, record.offset, time, value, record.headers)
+                    value, time_s = record.value or b"", record.timestamp / 1000
+                    yield StoredMessage(place.partition, record.offset, time_s, value, record.headers)
             if reached >= stop:
                 return
             silent = 0 if records else silent + 1
