@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
+from app.process.exit import EXIT_INTERRUPTED
 from app.settings import Settings, settings
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ SAMPLE = Path(__file__).resolve().parents[3] / "samples" / "weblogs.tsv"
 LOOK_EVERY_S = 0.1
 STUCK_S = 120.0
 """This long without a message consumed, though some wait, is the end of waiting."""
-EXIT_INTERRUPTED = 130
 
 
 class _Interrupted(Exception):
