@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.words import counted_text
+
 if TYPE_CHECKING:
     from app.alerts.rules import AlertRules
     from app.alerts.run import AlertRun
@@ -165,7 +167,10 @@ def _watched(
         ):
             if count:
                 click.echo(f"{count:,} {what}", err=True)
-        click.echo(f"{found.late:,} late, {found.repeats:,} repeated records changed nothing", err=True)
+        click.echo(
+            f"{counted_text(found.late, 'event')} came too late and {found.repeats:,} came again: they changed nothing",
+            err=True,
+        )
 
 
 class _Screen:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.groups import Listed
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -75,7 +76,7 @@ def show() -> None:
             level = False
             continue
         messages = sum(end - first for first, end in view.bounds(name).values())
-        told = f"topic {name}: {messages:,} messages, {topic.partitions} partitions, incarnation {topic.incarnation}"
+        told = f"topic {name}: {counted_text(messages, 'message')}, {counted_text(topic.partitions, 'partition')}, incarnation {topic.incarnation}"
         if topic.partitions != own.partitions:
             told += f"; WEBLOGS_PARTITIONS={own.partitions}: see docs/how-to/more-partitions.md"
             level = False

@@ -13,6 +13,7 @@ import click
 from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
 from app.cli.usage_run import usage_run
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
@@ -217,7 +218,7 @@ def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...
     with _ending() as own, _view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
-        click.echo(f"{count:,} records repaired", err=as_json)
+        click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)
         sys.exit(report.exit_code)
 
 
@@ -253,7 +254,7 @@ def load(archive: Path | None, target: str, quiet: bool) -> None:
             found = load_dataset(folder, Path(target), on_file)
     for line in (*found.problems, *found.refused[:20]):
         click.echo(visible(line))
-    click.echo(f"{found.records:,} records of {found.files:,} files loaded into {target}")
+    click.echo(f"{counted_text(found.records, 'record')} of {counted_text(found.files, 'file')} loaded into {target}")
     if found.left_out:
         click.echo(f"{found.left_out:,} records of producers themselves, which name no user, were left out")
     sys.exit(1 if found.problems or found.refused else 0)

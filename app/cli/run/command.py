@@ -19,6 +19,7 @@ import click
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
 from app.process.exit import EXIT_INTERRUPTED
 from app.settings import Settings, settings
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.cli.progress import Screen
@@ -136,7 +137,7 @@ def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], o
         sys.exit(1)
     if result.lines:
         click.echo(
-            f"{result.lines:,} lines read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n"
+            f"{counted_text(result.lines, 'line')} read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n"
         )
     else:
         click.echo("Nothing new to send. The store holds:\n")
