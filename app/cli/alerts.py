@@ -27,8 +27,13 @@ _QUIET_S = 30.0
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
-        click.option("--until", help="Event time goes on to here at the end: ISO 8601 with a zone, seconds, or `now`."),
-        click.option("--state", type=_FILE, help="What is known so far.  [default: in alerts in WEBLOGS_DATA_DIR]"),
+        click.option(
+            "--until",
+            help="Let event time go on to here at the end: ISO 8601 with a zone, seconds since 1970, or `now`.",
+        ),
+        click.option(
+            "--state", type=_FILE, help="File of what is known so far.  [default: in alerts in WEBLOGS_DATA_DIR]"
+        ),
         click.option("--rules", type=_FILE, required=True, help="TOML file of rules, as samples/alerts.toml."),
     ):
         function = option(function)

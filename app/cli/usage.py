@@ -17,7 +17,6 @@ from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
-    from app.archiving.worker import ArchiveRules
     from app.domain.usage.sequences import ProducerState
     from app.settings import Settings
 
@@ -92,7 +91,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     default=100_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A file is full at this size; a Parquet file with messages of this size, before they are packed.",
+    help="A file is closed at this size; a Parquet file once its messages have this size, before they are packed.",
 )
 @click.option(
     "--interval",
@@ -106,48 +105,58 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
     """Write the records of the topic usage into files, CSV or Parquet by WEBLOGS_USAGE_ARCHIVE_FORMAT, until SIGINT or SIGTERM. Several may run at a time.
 
-    A file holds the messages that its manifest names, whoever writes it and however often. Exit code 0 when it was asked to end, 4 if the
-    broker is missing, 5 if a manifest cannot be read.
+    A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
+    manifest cannot be read.
     """
     import time
 
-    from app.archiving.worker import ArchiveRules
+    from app.archiving.worker import Archiver, ArchiveRules
     from app.process.exit import end_when_asked
 
     end_when_asked()
-    with _ending() as own:
-        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s, own.usage_archive_format)
-        pause_s = min(10.0, max(1.0, interval_s / 10))
-        try:
-            if not _archived(own, archive or own.data_dir / "usage", rules, None if once else pause_s):
-                click.echo("there is no topic usage yet" + ("" if once else "; waiting for it"), err=not once)
-                while not once and not _archived(own, archive or own.data_dir / "usage", rules, pause_s):
-                    time.sleep(pause_s)
-        except KeyboardInterrupt:
-            if once:
-                raise
-            click.echo("\nStopped; the next start goes on from there.", err=True)
-
-
-def _archived(own: Settings, folder: Path, rules: ArchiveRules, pause_s: float | None) -> bool:
-    """False if there is no topic; True after one round if `pause_s` is None, else never."""
-    import time
-
-    from app.archiving.worker import Archiver
-
-    with _view(own) as view:
+    with _ending() as own, _ended_by_ctrl_c(once), _view_when_there(own, once) as view:
         if view is None or not view.bounds(_topic()):
-            return False
-        archiver = Archiver(view, _topic(), folder, rules)
+            click.echo("there is no topic usage yet")
+            return
+        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s, own.usage_archive_format)
+        archiver = Archiver(view, _topic(), archive or own.data_dir / "usage", rules)
         while True:
             ends = archiver.run_once()
             _let_trim(own, ends)
-            if pause_s is None:
+            if once:
                 click.echo(
                     "\n".join(f"partition {each}: archived up to {end - 1}" for each, end in ends.items() if end)
                 )
-                return True
-            time.sleep(pause_s)
+                return
+            time.sleep(min(10.0, max(1.0, interval_s / 10)))
+
+
+@contextmanager
+def _ended_by_ctrl_c(once: bool) -> Iterator[None]:
+    """Ctrl-C is the way to end a command that runs until then; it breaks off one that was to run `once`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if once:
+            raise
+        click.echo("\nStopped; the next start goes on from there.", err=True)
+
+
+@contextmanager
+def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
+    """On the embedded log the first service makes the topic: unless it is asked `once`, this waits for it."""
+    import time
+
+    told = once or own.on_kafka
+    while True:
+        with _view(own) as view:
+            if once or own.on_kafka or (view is not None and view.bounds(_topic())):
+                yield view
+                return
+        if not told:
+            click.echo("there is no topic usage yet; waiting for it", err=True)
+            told = True
+        time.sleep(1.0)
 
 
 def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:

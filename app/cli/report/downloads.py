@@ -45,7 +45,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="So much sound makes a download.",
+    help="Seconds of sound that make a download.",
 )
 @click.option("--whole", is_flag=True, help="Only the whole file makes a download.")
 @click.option(
