@@ -69,9 +69,11 @@ def test_bars_are_as_high_as_their_values_and_stand_at_their_time() -> None:
         "last_10_min": 0,
         "repeats": 0,
     }
-    view = votes_view(value, {})
+    view = votes_view(value, {}, 1500.0)
     assert view is not None
     assert [(row.candidate_id, row.width) for row in view.rows] == [(1, 1000), (2, 333)]
-    assert view.chart is not None and view.chart.slots == 2
-    assert [column[:2] for column in view.chart.columns] == [(0, 1000), (1, 333)]
-    assert votes_view({**value, "totals": []}, {}) is None
+    assert view.chart is not None and (view.chart.slots, view.chart.end) == (145, 1800.0), (
+        "a day, and the window of now"
+    )
+    assert [column[:2] for column in view.chart.columns] == [(142, 1000), (143, 333)]
+    assert votes_view({**value, "totals": []}, {}, 1500.0) is None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from app.domain.times import iso
-from app.web.counted.distribution import binned
+from app.web.counted.distribution import LOOK_BACK_S, binned
 from app.words import count_text, visible
 
 __all__ = ["COLUMNS", "Chart", "Column", "VotesView", "money_text", "spend_chart", "votes_view"]
@@ -60,8 +60,8 @@ class VotesView(NamedTuple):
     window_min: float
 
 
-def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView | None:
-    """A distribution for people; None while there is no vote."""
+def votes_view(value: Mapping[str, Any], names: Mapping[int, str], now: float) -> VotesView | None:
+    """The distribution of the day before `now` (UTC seconds) for people; None while there is no vote."""
     totals = sorted(value["totals"], key=lambda row: (-row[1], row[0]))
     if not totals:
         return None
@@ -78,7 +78,7 @@ def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView 
     chart = _chart(
         {start: sum(of.values()) for start, of in sums.items()},
         length_s,
-        (min(sums, default=0), max(sums, default=0) + length_s),
+        (min((now - LOOK_BACK_S, *sums)), max((now, *(start + length_s for start in sums)))),
         count_text,
         lambda start: ", ".join(
             f"{visible(names.get(candidate) or f'candidate {candidate}')} {count_text(number)}"
