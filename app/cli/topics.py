@@ -128,5 +128,6 @@ def _need_kafka(own: Settings) -> None:
 
     if not own.on_kafka:
         raise SettingsError(
-            f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT"
+            f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT;"
+            " what waits in the embedded log is in /health/ of the worker and in `python -m app check`"
         )
