@@ -17,7 +17,7 @@ help: ## Print this help
 	@awk 'BEGIN { FS = ":.*## "; print "make TARGET, where TARGET is one of\n" } \
 	/^[a-z-]+:.*## / { printf "  %-26s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-setup: $(READY) ## Make .venv with everything in requirements.lock (1 min); does nothing when it is up to date
+setup: $(READY) ## Make .venv with everything in requirements.lock (2 min); does nothing when it is up to date
 
 $(READY): requirements.txt requirements.lock init.sh
 	@sh ./init.sh
@@ -132,7 +132,7 @@ kafka-elk-down: ## Stop and remove those containers. Their volumes are kept
 	@$(NEEDS_DOCKER)
 	$(COMPOSE) down
 
-docs: $(READY) ## Write docs/reference/commands.md and settings.md from the code
+docs: $(READY) ## Write commands.md, settings.md and records.md of docs/reference from the code (2 s)
 	@$(PY) docs/make_reference.py
 
 clean: ## Remove files that tests and tools leave behind. Keeps .venv, var/ and .env

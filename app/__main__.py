@@ -8,7 +8,7 @@ from importlib import import_module
 import click
 
 from app.errors import SettingsError, UnknownForm, WeblogsError
-from app.process.exit import EXIT_REFUSED
+from app.process.exit import EXIT_INTERRUPTED, EXIT_REFUSED
 
 __all__ = ["COMMANDS", "main"]
 
@@ -57,6 +57,13 @@ class Lazy(click.Group):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         return import_module(COMMANDS[name][0]).command if name in COMMANDS else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nStopped by Ctrl-C before the end.", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

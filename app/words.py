@@ -230,13 +230,13 @@ def count_text(number: float | None) -> str:
     return "–" if number is None else f"{int(number):,}"
 
 
-def counted_text(number: int, noun: str) -> str:
-    """A number and what it counts.
+def counted_text(number: int, noun: str, nouns: str = "") -> str:
+    """A number and what it counts; `nouns`: its plural, if that is not `noun` with an s.
 
-    >>> counted_text(1, "message"), counted_text(2000, "message")
-    ('1 message', '2,000 messages')
+    >>> counted_text(1, "message"), counted_text(2000, "message"), counted_text(2, "entry", "entries")
+    ('1 message', '2,000 messages', '2 entries')
     """
-    return f"{count_text(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{count_text(number)} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def share_text(part: int, whole: int) -> str:
@@ -493,7 +493,10 @@ def usage_lines(state: ProducerState) -> list[str]:
             lines.append(f"{held.side}: {name} on the way {numbers_text(held.on_the_way)}")
         if held.undecided:
             lines.append(f"{held.side}: {name} order of {numbers_text(held.undecided)} unknown: too many users")
-    lines += [f"{held.side}: {name} {held.records:,} of {held.of:,}" for held in state.held]
+    for held in state.held:
+        is_told = held.side != "topic" or held.missing or held.altered or held.on_the_way or held.records >= held.of
+        rest = "" if is_told else "; the others are no longer in the topic"
+        lines.append(f"{held.side}: {name} {held.records:,} of {held.of:,}{rest}")
     if state.tail is not None:
         limit = (
             "no bound is known" if state.tail.at_most is None else f"at most {state.tail.at_most:,} beside its spool"

@@ -196,3 +196,17 @@ def test_commands_named_in_the_text_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
     assert set(re.findall(r"python -m app ([a-z]+)", text)) <= set(CONTEXTS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_every_row_of_a_table_has_a_head_and_its_number_of_cells(page: Path) -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", prose(page), re.MULTILINE):
+        rows = [re.sub(r"`[^`]*`|\\\|", "", row).strip() for row in table.splitlines()]
+        assert len(rows) > 1 and re.fullmatch(r"\|(?:\s*:?-+:?\s*\|)+", rows[1]), rows[0]
+        assert len({row.count("|") for row in rows}) == 1, rows[0]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "decisions" not in page.parts], ids=name_of)
+def test_a_number_is_named_and_not_so_many(page: Path) -> None:
+    found = re.findall(r".*\b[Ss]o (?:many|much|long)\b.*", page.read_text())
+    assert not found, f"say how many, how much or how long: {found}"

@@ -69,6 +69,18 @@ def test_make_alone_prints_help_for_every_target() -> None:
     assert targets == told == set(phony[1].split())
 
 
+def test_a_target_takes_as_long_in_contributing_as_in_the_help_of_make() -> None:
+    told = dict(
+        re.findall(
+            r"^\| `make ([a-z-]+)` \|.*\| (\d+ (?:s|min)) \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+        )
+    )
+    helped = dict(
+        re.findall(r"^([a-z-]+):[^#\n]*## [^(\n]*\((\d+ (?:s|min))\)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    )
+    assert len(told) >= 9 and told == {target: helped.get(target) for target in told}
+
+
 @pytest.mark.parametrize(
     "target",
     [

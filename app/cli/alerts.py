@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.words import counted_text
+
 if TYPE_CHECKING:
     from app.alerts.rules import AlertRules
     from app.alerts.run import AlertRun
@@ -25,8 +27,13 @@ _QUIET_S = 30.0
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
-        click.option("--until", help="Event time goes on to here at the end: ISO 8601 with a zone, seconds, or `now`."),
-        click.option("--state", type=_FILE, help="What is known so far.  [default: in alerts in WEBLOGS_DATA_DIR]"),
+        click.option(
+            "--until",
+            help="Let event time go on to here at the end: ISO 8601 with a zone, seconds since 1970, or `now`.",
+        ),
+        click.option(
+            "--state", type=_FILE, help="File of what is known so far.  [default: in alerts in WEBLOGS_DATA_DIR]"
+        ),
         click.option("--rules", type=_FILE, required=True, help="TOML file of rules, as samples/alerts.toml."),
     ):
         function = option(function)
@@ -165,7 +172,10 @@ def _watched(
         ):
             if count:
                 click.echo(f"{count:,} {what}", err=True)
-        click.echo(f"{found.late:,} late, {found.repeats:,} repeated records changed nothing", err=True)
+        click.echo(
+            f"{counted_text(found.late, 'event')} came too late and {found.repeats:,} came again: they changed nothing",
+            err=True,
+        )
 
 
 class _Screen:

@@ -19,7 +19,7 @@ from app.domain.lines import parse_bare
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
-from app.sources.files.beginning import bytes_note, format_options, with_bytes_of_sample
+from app.sources.files.beginning import CHOOSE_FORMAT, bytes_note, format_options, with_bytes_of_sample
 from app.sources.files.chunks import Chunker
 from app.sources.files.inputs import STDIN, InputStream, open_input
 from app.sources.identity.heads import text_of
@@ -165,9 +165,7 @@ def _detected(name: str, blocks: list[list[_Line]], options: FormatOptions) -> F
         seen = (
             f"its first lines fit none, as in {lines[0][:60]!r}" if lines else "no line of it is short enough to tell"
         )
-        raise UnknownFormat(
-            f"the log format of {name} is not known: {seen}; choose one with --format, `python -m app formats` lists them"
-        )
+        raise UnknownFormat(f"the log format of {name} is not known: {seen}; {CHOOSE_FORMAT}")
     return found
 
 

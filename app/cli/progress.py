@@ -60,7 +60,7 @@ class _Lines:
         rate = progress.lines / max(time.monotonic() - self._started, 1e-9)
         self._seldom(
             f"{progress.path}: {progress.consumed_bytes:,}{_of(progress.size_bytes)} bytes read, "
-            f"{progress.lines:,} lines sent, {rate:,.0f} lines/s"
+            f"{counted_text(progress.lines, 'line')} sent, {rate:,.0f} lines/s"
         )
 
     def waiting(self, messages: int) -> None:
@@ -107,12 +107,12 @@ class _Bars:
 
     def sent(self, progress: Progress) -> None:
         rate = progress.lines / max(time.monotonic() - self._started, 1e-9)
-        note = f"{progress.lines:,} lines sent, {rate:,.0f} lines/s"
+        note = f"{counted_text(progress.lines, 'line')} sent, {rate:,.0f} lines/s"
         self._show(progress.path, progress.consumed_bytes, progress.size_bytes, note)
 
     def waiting(self, messages: int) -> None:
         self._most = max(self._most, messages)
-        self._show("storing", self._most - messages, max(self._most, 1), f"{messages:,} messages to go")
+        self._show("storing", self._most - messages, max(self._most, 1), f"{counted_text(messages, 'message')} to go")
 
     def _show(self, name: str, done: int, total: int | None, note: str) -> None:
         if name not in self._tasks:

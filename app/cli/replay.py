@@ -16,6 +16,7 @@ from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
 from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.sources.files.beginning import ReadOptions
@@ -176,7 +177,7 @@ def _logged(say: Callable[[str], None]) -> Iterator[None]:
 
 def _summary(result: ReplayResult, *, resumes: bool, follow: bool) -> str:
     seconds = max(result.seconds, 1e-9)
-    text = f"{result.lines:,} lines, {result.bytes:,} bytes in {result.seconds:.1f} s: {result.lines / seconds:,.0f} lines/s"
+    text = f"{counted_text(result.lines, 'line')}, {counted_text(result.bytes, 'byte')} in {result.seconds:.1f} s: {result.lines / seconds:,.0f} lines/s"
     if result.stopped and not follow:
         text += "; stopped before the end" + (", the same command goes on from there" if resumes else "")
     if result.errors:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.groups import Listed
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -75,7 +76,7 @@ def show() -> None:
             level = False
             continue
         messages = sum(end - first for first, end in view.bounds(name).values())
-        told = f"topic {name}: {messages:,} messages, {topic.partitions} partitions, incarnation {topic.incarnation}"
+        told = f"topic {name}: {counted_text(messages, 'message')}, {counted_text(topic.partitions, 'partition')}, incarnation {topic.incarnation}"
         if topic.partitions != own.partitions:
             told += f"; WEBLOGS_PARTITIONS={own.partitions}: see docs/how-to/more-partitions.md"
             level = False
@@ -127,5 +128,6 @@ def _need_kafka(own: Settings) -> None:
 
     if not own.on_kafka:
         raise SettingsError(
-            f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT"
+            f"WEBLOGS_BROKER={own.broker!r} is the embedded log, one file: this command is for kafka://HOST:PORT;"
+            " what waits in the embedded log is in /health/ of the worker and in `python -m app check`"
         )

@@ -13,6 +13,7 @@ import click
 from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
 from app.cli.usage_run import usage_run
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
@@ -90,7 +91,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     default=100_000_000,
     show_default=True,
     type=click.IntRange(min=1),
-    help="A file is full at this size; a Parquet file with messages of this size, before they are packed.",
+    help="A file is closed at this size; a Parquet file once its messages have this size, before they are packed.",
 )
 @click.option(
     "--interval",
@@ -113,7 +114,7 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
     from app.process.exit import end_when_asked
 
     end_when_asked()
-    with _ending() as own, _view(own) as view:
+    with _ending() as own, _ended_by_ctrl_c(once), _view_when_there(own, once) as view:
         if view is None or not view.bounds(_topic()):
             click.echo("there is no topic usage yet")
             return
@@ -128,6 +129,34 @@ def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool
                 )
                 return
             time.sleep(min(10.0, max(1.0, interval_s / 10)))
+
+
+@contextmanager
+def _ended_by_ctrl_c(once: bool) -> Iterator[None]:
+    """Ctrl-C is the way to end a command that runs until then; it breaks off one that was to run `once`."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if once:
+            raise
+        click.echo("\nStopped; the next start goes on from there.", err=True)
+
+
+@contextmanager
+def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
+    """On the embedded log the first service makes the topic: unless it is asked `once`, this waits for it."""
+    import time
+
+    told = once or own.on_kafka
+    while True:
+        with _view(own) as view:
+            if once or own.on_kafka or (view is not None and view.bounds(_topic())):
+                yield view
+                return
+        if not told:
+            click.echo("there is no topic usage yet; waiting for it", err=True)
+            told = True
+        time.sleep(1.0)
 
 
 def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,7 +227,7 @@ def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...
     with _ending() as own, _view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
-        click.echo(f"{count:,} records repaired", err=as_json)
+        click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)
         sys.exit(report.exit_code)
 
 
@@ -234,7 +263,7 @@ def load(archive: Path | None, target: str, quiet: bool) -> None:
             found = load_dataset(folder, Path(target), on_file)
     for line in (*found.problems, *found.refused[:20]):
         click.echo(visible(line))
-    click.echo(f"{found.records:,} records of {found.files:,} files loaded into {target}")
+    click.echo(f"{counted_text(found.records, 'record')} of {counted_text(found.files, 'file')} loaded into {target}")
     if found.left_out:
         click.echo(f"{found.left_out:,} records of producers themselves, which name no user, were left out")
     sys.exit(1 if found.problems or found.refused else 0)

@@ -163,4 +163,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.set_int_max_str_digits(0)  # positions are integers of any size; the length of a line bounds their digits
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nclient: stopped by Ctrl-C before the answer", file=sys.stderr)
+        sys.exit(130)

@@ -13,6 +13,7 @@ from app.stores.contract import Key
 from app.words import (
     SENTENCE_RANGES,
     bytes_text,
+    counted_text,
     json_text,
     ranges_text,
     reason_text,
@@ -80,12 +81,16 @@ def _hit_line(hit: Hit) -> str:
 
 
 def _delivery_lines(delivery: Delivery) -> list[str]:
-    size = "size unknown" if delivery.total_bytes is None else f"of {bytes_text(delivery.total_bytes)}"
+    arrived = (
+        f"{bytes_text(delivery.covered_bytes)}, size unknown"
+        if delivery.total_bytes is None
+        else f"{delivery.covered_bytes:,} of {bytes_text(delivery.total_bytes)}"
+    )
     reason = f", {visible(delivery.reason)}" if delivery.reason else ""
     flags = f", {visible(', '.join(delivery.flags))}" if delivery.flags else ""
     return [
         f"{time_text(delivery.first)} to {time_text(delivery.last)}: {visible(delivery.verdict)}{reason} (by {visible(delivery.evidence)}{flags})",
-        f"  arrived {ranges_text(delivery.ranges, SHOWN_RANGES)}: {bytes_text(delivery.covered_bytes)}, {size}, {delivery.hits:,} hits",
+        f"  arrived {ranges_text(delivery.ranges, SHOWN_RANGES)}: {arrived}, {counted_text(delivery.hits, 'hit')}",
     ]
 
 

@@ -17,12 +17,24 @@ from typing import NoReturn, Protocol
 
 from app.errors import WeblogsError
 
-__all__ = ["EXIT_CANNOT_GO_ON", "EXIT_REFUSED", "Die", "blame_removal", "code_of", "die", "end_when_asked", "removal"]
+__all__ = [
+    "EXIT_CANNOT_GO_ON",
+    "EXIT_INTERRUPTED",
+    "EXIT_REFUSED",
+    "Die",
+    "blame_removal",
+    "code_of",
+    "die",
+    "end_when_asked",
+    "removal",
+]
 
 EXIT_CANNOT_GO_ON = 70
 """Exit code: start me again."""
 EXIT_REFUSED = 78
 """Exit code: the configuration must be fixed first."""
+EXIT_INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended before its end: as shells have it, and none that means an answer."""
 
 log = logging.getLogger("app.process.exit")
 

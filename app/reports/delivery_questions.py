@@ -26,7 +26,7 @@ _WHOLE = "Whole is a delivery of which no byte is known to be missing, partial o
 _SENT = (
     "Bytes sent are those of the distinct hits of deliveries; a hit that names a range and no bytes adds its length."
 )
-_WASTED = "Wasted are all bytes sent of partial deliveries, and of whole ones the bytes sent more than once; of unknown ones none are counted."
+_WASTED = "Wasted are all bytes sent of partial deliveries, and of whole ones the bytes sent more than once; of unknown ones none are counted. `report waste` also counts what crawlers were sent."
 _SIZE = "Deliveries of files whose size is not known are left out, and counted below the table. --sizes FILE or --learn-sizes gives sizes."
 _STEPS = (10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 100)
 _MOST_WEEKS = 53

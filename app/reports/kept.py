@@ -149,6 +149,10 @@ class KeptSums(Kept):
         total = sum(requests for requests, _ in hours.values())
         facts = self._facts(total, self._totals().rejects, self._settings.retention_days[1], "sums")
         facts.counted = pc.sum(table.column("requests")).as_py() or 0
+        if not hours:
+            facts.notes.append(
+                "the store has no sums yet: a worker counts requests if it has WEBLOGS_COUNT_REQUESTS=true"
+            )
         days = [start for _, start in hours if _is_asked(filters, start)]
         if days and not (filters.statuses or filters.extensions or filters.countries):
             facts.span((float(min(days)), 0), (float(max(days)), 0))

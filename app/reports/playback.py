@@ -131,7 +131,7 @@ def titles(asked: Asked, title: str | None = None) -> Report:
         [
             _SEGMENT, _TITLE, _CLIENT,
             "The segments of a title are all numbers that anybody fetched of it, of whichever track; a client has a number if it fetched it of any"
-            " track, because players change tracks. So a title with sound apart may lack a number of one of both that is not told here.",
+            " track, because players change tracks. A segment that a client lacks of one track alone may go unnoticed.",
             "Missing are numbers of the title that a client did not fetch, added up over clients; whole is a client that lacks none.",
             "Most missed are the numbers that most clients lack, and how many these are.",
         ],

@@ -18,12 +18,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Collection, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
 from app.errors import SettingsError, UnreadableRecord
-from app.stores.ledger_contract import Ledgers
+from app.stores.ledger_contract import Ledgers, LedgerWrites
 from app.stores.readable import OnUnreadable
 
 __all__ = [
@@ -208,8 +208,9 @@ class Store:
         reads: Reads | None = None,
         mending: Mending | None = None,
         retention: Retention | None = None,
-        ledgers: Ledgers | None = None,
+        ledgers: LedgerWrites | None = None,
     ) -> None:
+        """`ledgers` may have less than Ledgers has."""
         self.name = name
         self.writes = writes
         self.open, self.close, self.ping = writes.open, writes.close, writes.ping
@@ -241,5 +242,18 @@ class Store:
 
     @property
     def ledgers(self) -> Ledgers:
-        """Votes and spending."""
-        return self._able(self._ledgers, "keep votes and spending")
+        """Votes and spending. What they do not have raises SettingsError when it is asked for."""
+        found = self._able(self._ledgers, "keep votes and spending")
+        return cast("Ledgers", found if hasattr(found, "sums") else _WrittenLedgers(self.name, found))
+
+
+class _WrittenLedgers:
+    """The ledgers of a store that takes votes and spending, and cannot be asked for them."""
+
+    def __init__(self, name: str, writes: LedgerWrites) -> None:
+        self._name, self._writes = name, writes
+
+    def __getattr__(self, what: str) -> Any:
+        if hasattr(self._writes, what):
+            return getattr(self._writes, what)
+        raise SettingsError(f"the store {self._name} cannot be asked for votes and spending; name another store")

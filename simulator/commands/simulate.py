@@ -15,6 +15,7 @@ import click
 from app.cli.groups import Listed
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
+from app.words import counted_text
 from simulator.commands.clickstream import clickstream
 from simulator.commands.spend import spend
 from simulator.commands.usage import usage
@@ -111,7 +112,7 @@ def weblogs(
         raise click.ClickException(str(error)) from error
     if output and not quiet:
         said = f", {told.count:,} deliveries in {truth}" if told else ""
-        click.echo(f"{lines:,} lines in {output}{said}", err=True)
+        click.echo(f"{counted_text(lines, 'line')} in {output}{said}", err=True)
 
 
 class _Truth:

@@ -29,7 +29,7 @@ _HOUR_S = 3600
 
 
 @click.command("usage")
-@click.option("--hours", type=click.IntRange(1, 26 * 168), default=24, show_default=True, help="So many hours.")
+@click.option("--hours", type=click.IntRange(1, 26 * 168), default=24, show_default=True, help="Number of hours.")
 @click.option(
     "--per-hour", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Calls an hour, on average."
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -119,12 +121,37 @@ def test_after_a_kill_the_mark_in_the_spool_names_what_was_in_memory(tmp_path: P
     assert archive.missing and archive.missing[-1][1] == state.made
 
 
+@pytest.mark.long
+def test_an_archive_worker_waits_for_its_topic_and_ends_with_0_by_ctrl_c(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "app", "usage", "archive", "--interval", "0"],
+        cwd=ROOT,
+        env=_environment(tmp_path),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert worker.stderr is not None
+    assert worker.stderr.readline() == "there is no topic usage yet; waiting for it\n"
+    world.send(P1)
+    ended = time.monotonic() + 60
+    while not list((tmp_path / "usage").rglob("*.done.json")) and time.monotonic() < ended:
+        time.sleep(0.1)
+    assert list((tmp_path / "usage").rglob("*.done.json"))
+    worker.send_signal(signal.SIGINT)
+    _, told = worker.communicate(timeout=60)
+    assert (worker.returncode, told.strip()) == (0, "Stopped; the next start goes on from there.")
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"WEBLOGS_BROKER": f"sqlite:///{folder}/log.db", "WEBLOGS_DATA_DIR": str(folder)}
+
+
 def run(folder: Path, *arguments: str, code: int = 0) -> str:
-    environment = os.environ | {"WEBLOGS_BROKER": f"sqlite:///{folder}/log.db", "WEBLOGS_DATA_DIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-m", "app", "usage", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=_environment(folder),
         capture_output=True,
         text=True,
         check=False,

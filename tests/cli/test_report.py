@@ -152,7 +152,7 @@ def test_standard_input_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "option", "file", "number", "code", "word"),
     [
-        ("index", "-o", "hits.parquet", signal.SIGINT, 1, "Aborted!"),
+        ("index", "-o", "hits.parquet", signal.SIGINT, 130, "Stopped by Ctrl-C before the end."),
         pytest.param("index", "-o", "hits.parquet", signal.SIGTERM, 143, "", marks=pytest.mark.long),
         ("downloads", "--left-out", "left.tsv", signal.SIGTERM, 143, ""),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import date
@@ -29,6 +30,7 @@ from app.reports.questions import Asked
 from app.reports.reading import Inputs
 from app.reports.registry import BY
 from app.settings import Settings
+from app.stores import open_store
 from tests.reports.flowed import Flowed, flowed
 from tests.reports.logs import column, head, line, total, written
 from tests.test_real_logs import real
@@ -177,6 +179,22 @@ def test_the_command_asks_a_store(kept: Settings, monkeypatch: pytest.MonkeyPatc
         assert CliRunner().invoke(command, ["hosts", "--store", "sqlite", *more, "-o", str(out)]).exit_code == 0
         rows.append(json.loads(out.read_text())["rows"])
     assert rows[0] == rows[1] and rows[0][0]["requests"] > 9
+
+
+def test_a_store_without_sums_says_how_they_come(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, count_requests=True)
+
+    async def make() -> None:
+        store = open_store("sqlite", settings)
+        await store.open()
+        await store.close()
+
+    asyncio.run(make())
+    report = answer(questions.hosts, {}, settings, True)
+    assert (
+        "note",
+        "the store has no sums yet: a worker counts requests if it has WEBLOGS_COUNT_REQUESTS=true",
+    ) in report.head
 
 
 def test_a_store_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 from app.stores.contract import Store
 from app.web.counted import distribution, event_views
-from app.web.counted.event_views import spend_columns, votes_view
+from app.web.counted.event_views import spend_chart, votes_view
 from tests.web.conftest import Client
 
 HOSTILE = '<script>alert(1)</script>"&\u202e'
@@ -49,16 +49,19 @@ async def test_a_spenders_page_shows_minutes_hours_and_days(client: Client, stor
     answer = await client.get("/spender", params={"user": HOSTILE})
     page = await answer.text()
     assert answer.status == 200 and "<script>alert" not in page
-    assert page.count('<svg class="chart"') == 3 and "1,234.56 in 2 transactions" in page
+    assert page.count('<svg class="chart"') == 3 and page.count('viewBox="0 0 61 1000"') == 2, "60 minutes, 60 days"
+    assert "1,234.56 in 2 transactions" in page
     assert "/spending/%3Cscript%3E" in page
     assert (await client.get("/spender", params={"user": "nobody"})).status == 404
     assert (await client.get("/spender")).status == 400
 
 
 def test_bars_are_as_high_as_their_values_and_stand_at_their_time() -> None:
-    columns = spend_columns({0: 50, 3600: 100, 10_800: 25}, 3600)
-    assert [column[:2] for column in columns] == [(0, 500), (1, 1000), (3, 250)]
-    assert spend_columns({}, 60) == []
+    chart = spend_chart({0: 50, 3600: 100, 10_800: 25}, 3600, -7200, 10_801)
+    assert chart is not None and chart.highest == "1.00"
+    assert [column[:2] for column in chart.columns] == [(2, 500), (3, 1000), (5, 250)]
+    assert (chart.slots, chart.begin, chart.end) == (6, -7200, 14_400), "the period is drawn, not what lies in it"
+    assert spend_chart({}, 60, 0, 600) is None
     value = {
         "totals": [[1, 3], [2, 1]],
         "windows": [[0, 1, 3], [600, 2, 1]],
@@ -66,8 +69,11 @@ def test_bars_are_as_high_as_their_values_and_stand_at_their_time() -> None:
         "last_10_min": 0,
         "repeats": 0,
     }
-    view = votes_view(value, {})
+    view = votes_view(value, {}, 1500.0)
     assert view is not None
     assert [(row.candidate_id, row.width) for row in view.rows] == [(1, 1000), (2, 333)]
-    assert [column[:2] for column in view.columns] == [(0, 1000), (1, 333)]
-    assert votes_view({**value, "totals": []}, {}) is None
+    assert view.chart is not None and (view.chart.slots, view.chart.end) == (145, 1800.0), (
+        "a day, and the window of now"
+    )
+    assert [column[:2] for column in view.chart.columns] == [(142, 1000), (143, 333)]
+    assert votes_view({**value, "totals": []}, {}, 1500.0) is None

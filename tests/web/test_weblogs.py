@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import zlib
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -62,6 +63,14 @@ async def test_lines_are_durable_when_the_answer_comes_and_are_counted_in_it(
     payload = await posted(client, 200, LINES)
     assert payload == {"success": True, "lines": 3, "bytes": 13, "not_read": []}
     assert logged(settings) == [({"form": b"1"}, LINES + b"\n")]
+
+
+@pytest.mark.parametrize("page", ["tutorial.md", "how-to/post-lines.md", "reference/http.md"])
+async def test_the_pages_show_the_answer_to_a_post_as_it_is(client: Client, page: str) -> None:
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    lines = [line for line in (docs / "tutorial.md").read_text().splitlines() if line.startswith("198.51.100.7 - -")]
+    answer = await client.post("/weblogs/", data="".join(f"{line}\n" for line in lines))
+    assert (await answer.text()).strip() in (docs / page).read_text()
 
 
 async def test_the_answer_names_what_is_not_read_of_the_first_lines_in_the_words_of_reduce(client: Client) -> None:

@@ -15,6 +15,7 @@ from app.cli.report.options import judging_options, late_progress, log_options, 
 from app.errors import OutputError
 from app.reports.registry import BY, LATENCY_BY, QUESTIONS, TRANSFER_BY
 from app.settings import settings
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
@@ -81,7 +82,7 @@ def index(inputs: Any, output: Path, quiet: bool) -> None:
             facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
         if not quiet:
             click.echo(
-                f"{facts.hits:,} hits of {facts.lines:,} lines in {output}; {facts.rejects.total():,} rejects are only counted"
+                f"{counted_text(facts.hits, 'hit')} of {counted_text(facts.lines, 'line')} in {output}; {facts.rejects.total():,} rejects are only counted"
             )
     said_errors(facts.errors)
 

@@ -20,7 +20,7 @@ from app.output.reports.report import Column, Report
 from app.output.reports.writing import write_report
 from app.output.text import harmless, tsv_cell
 from app.settings import settings
-from app.words import writable
+from app.words import counted_text, writable
 
 if TYPE_CHECKING:
     from app.downloads.counting import Count, LeftOut, Plan
@@ -45,7 +45,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
-    help="So much sound makes a download.",
+    help="Seconds of sound that make a download.",
 )
 @click.option("--whole", is_flag=True, help="Only the whole file makes a download.")
 @click.option(
@@ -235,7 +235,9 @@ def _report(plan: Plan, found: Count, top: int | None) -> Report:
     left_out = [("left out", found.left_out.total())]
     left_out += [(f"  {rule}", found.left_out[rule]) for rule in RULES if found.left_out[rule]]
     head = found.facts.head(
-        plan.zone, left_out, [f"{each.name}, {each.entries:,} entries" for each in plan.lists.facts]
+        plan.zone,
+        left_out,
+        [f"{each.name}, {counted_text(each.entries, 'entry', 'entries')}" for each in plan.lists.facts],
     )
     threshold = "the whole file" if asked.seconds is None else f"{asked.seconds:g} seconds of sound"
     windows = {
@@ -256,5 +258,5 @@ def _report(plan: Plan, found: Count, top: int | None) -> Report:
         ("downloads", found.downloads),
         ("listeners", found.listeners),
     ]
-    title = f"Downloads by {plan.by}: {len(rows):,} of {len(found.rows):,} rows"
+    title = f"Downloads by {plan.by}: {len(rows):,} of {counted_text(len(found.rows), 'row')}"
     return Report("downloads", title, head, definitions, columns, rows, totals, "downloads", plan.by == "day")

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 import click
 
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
+from app.process.exit import EXIT_INTERRUPTED
 from app.settings import Settings, settings
+from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.cli.progress import Screen
@@ -30,7 +32,6 @@ SAMPLE = Path(__file__).resolve().parents[3] / "samples" / "weblogs.tsv"
 LOOK_EVERY_S = 0.1
 STUCK_S = 120.0
 """This long without a message consumed, though some wait, is the end of waiting."""
-EXIT_INTERRUPTED = 130
 
 
 class _Interrupted(Exception):
@@ -136,7 +137,7 @@ def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], o
         sys.exit(1)
     if result.lines:
         click.echo(
-            f"{result.lines:,} lines read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n"
+            f"{counted_text(result.lines, 'line')} read, parsed, merged and stored in {seconds:.1f} s: {result.lines / seconds:,.0f} lines/s.\n"
         )
     else:
         click.echo("Nothing new to send. The store holds:\n")

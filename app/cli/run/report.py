@@ -12,7 +12,7 @@ from app.domain.totals import Totals
 from app.output.columns import iso_time
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.settings import Settings
-from app.words import hints, ranges_text, reason_label, visible
+from app.words import counted_text, hints, ranges_text, reason_label, visible
 
 __all__ = ["Findings", "findings", "found_lines", "where_lines"]
 
@@ -69,7 +69,7 @@ def _example(delivery: Delivery) -> list[str]:
     return [
         visible(f"{delivery.verdict}{why}: {delivery.request}")[:_WIDTH],
         visible(f"  to {delivery.ip_address}, {delivery.user_agent}")[:_WIDTH],
-        f"  {told}; {delivery.covered_bytes:,}{size} bytes covered by {delivery.hits:,} hits from {iso_time(delivery.first)} on",
+        f"  {told}; {delivery.covered_bytes:,}{size} bytes covered by {counted_text(delivery.hits, 'hit')} from {iso_time(delivery.first)} on",
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any
 
-from app.output.reports.report import Report, for_people, kind_of
+from app.output.reports.report import NO_ROWS, Report, for_people, kind_of
 
 __all__ = ["as_html", "as_svg"]
 
@@ -26,9 +26,9 @@ th.text, td.text { text-align: left; overflow-wrap: anywhere } thead th { border
 {% for name, value in totals %}<tr><td class="text">{{ name }}</td><td class="text">{{ value }}</td></tr>
 {% endfor %}</table>
 {{ picture }}
-<table><thead><tr>{% for column in report.columns %}<th class="{{ column.kind }}">{{ column.name }}</th>{% endfor %}</tr></thead><tbody>
+{% if report.rows %}<table><thead><tr>{% for column in report.columns %}<th class="{{ column.kind }}">{{ column.name }}</th>{% endfor %}</tr></thead><tbody>
 {% for row in report.rows %}<tr>{% for column in report.columns %}<td class="{{ column.kind }}">{{ people(row[loop.index0], column.kind) }}</td>{% endfor %}</tr>
-{% endfor %}</tbody></table>
+{% endfor %}</tbody></table>{% else %}<p>{{ no_rows }}</p>{% endif %}
 {% for sentence in report.definitions %}<p>{{ sentence }}</p>
 {% endfor %}</body></html>
 """
@@ -88,6 +88,6 @@ def as_html(report: Report) -> bytes:
         picture = Markup("<svg" + svg)  # noqa: S704  # matplotlib escapes the texts in it
     totals = [(name, for_people(value, kind_of(value))) for name, value in report.totals]
     template = Environment(autoescape=True).from_string(_PAGE)
-    return template.render(report=report, totals=totals, picture=picture, people=for_people).encode(
+    return template.render(report=report, totals=totals, picture=picture, no_rows=NO_ROWS, people=for_people).encode(
         "utf-8", "backslashreplace"
     )

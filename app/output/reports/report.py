@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from app.words import visible
 
-__all__ = ["Cell", "Column", "Report", "for_people", "kind_of", "percent"]
+__all__ = ["NO_ROWS", "Cell", "Column", "Report", "for_people", "kind_of", "percent"]
 
 Cell = str | int | float | None
 _NONE = "(none)"
+NO_ROWS = "No rows: nothing that was read fits the question."
+"""What people see in place of an empty table."""
 
 
 class Column(NamedTuple):

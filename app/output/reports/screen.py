@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 from rich.cells import cell_len, set_cell_size
 
-from app.output.reports.report import Cell, Report, for_people, kind_of
+from app.output.reports.report import NO_ROWS, Cell, Report, for_people, kind_of
 
 __all__ = ["print_report", "sparkline"]
 
@@ -44,7 +44,7 @@ def print_report(report: Report, file: TextIO | None = None, width: int | None =
     values, lines = report.values_drawn, _told(report.head)
     if report.is_series and len(values) > 1:
         lines.append(f"{report.drawn} {sparkline(values, max(10, width - len(report.drawn) - 2))}")
-    lines += _table(report, values, width) if report.rows else ["No rows: nothing that was read fits the question."]
+    lines += _table(report, values, width) if report.rows else [NO_ROWS]
     click.secho(report.title, file, bold=True)
     click.echo("\n".join([*lines, *_told(report.totals), *report.definitions]), file)
 

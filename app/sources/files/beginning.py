@@ -16,6 +16,7 @@ from app.sources.identity.identifier import FINGERPRINT_BYTES
 
 __all__ = [
     "AUTO",
+    "CHOOSE_FORMAT",
     "MOST_SAMPLE_BYTES",
     "Beginning",
     "ReadOptions",
@@ -28,6 +29,11 @@ __all__ = [
 ]
 
 AUTO = "auto"
+CHOOSE_FORMAT = (
+    "name one with --format or WEBLOGS_FORMAT (`python -m app formats` lists them), or give the text that the server is configured with,"
+    " with --log-format or WEBLOGS_LOG_FORMAT"
+)
+"""What to do if no format fits; `run` and the worker have the settings alone."""
 _SAMPLE_BYTES = 64 << 10
 MOST_SAMPLE_BYTES = 1 << 20
 """An input whose first bytes, this many, fit no format is not read."""
@@ -117,9 +123,7 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
         # a line of endless length, or a sparse beginning, tells nothing: what comes behind it may
         if not whole and len(sample) < MOST_SAMPLE_BYTES:
             return None
-        raise UnknownFormat(
-            f"{path}: no log format fits its first lines; name one with --format, `python -m app formats` lists them with examples"
-        )
+        raise UnknownFormat(f"{path}: no log format fits its first lines; {CHOOSE_FORMAT}")
     told = with_bytes_of_sample(form, _first_lines(complete), options.format_options)
     note = bytes_note(path) if told != options.format_options else ""
     rule = head_rule(form, told)

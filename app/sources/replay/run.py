@@ -19,6 +19,7 @@ from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.sender import Appends, Labels, Pace, Sender, Stopped
 from app.sources.replay.source import Input, Source, open_source
+from app.words import counted_text
 
 __all__ = ["Progress", "ReplayOptions", "ReplayResult", "Run", "registry_of", "replay_file", "replay_files"]
 
@@ -181,11 +182,13 @@ def replay_file(path: str, run: Run) -> None:
             _send_ordered(opened, run)
         elif opened.already_sent and not options.again:
             options.say(
-                f"{shown} was already sent: {source.lines:,} lines; --again sends them once more (repeats are absorbed)"
+                f"{shown} was already sent: {counted_text(source.lines, 'line')}; --again sends them once more (repeats are absorbed)"
             )
         else:
             if source.position:
-                options.say(f"{shown}: going on after {source.lines:,} lines, at byte {source.position:,}")
+                options.say(
+                    f"{shown}: going on after {counted_text(source.lines, 'line')}, at byte {source.position:,}"
+                )
             run.send_rest(opened)
 
 

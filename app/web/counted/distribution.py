@@ -10,8 +10,10 @@ from typing import Any
 from app.domain.counted import Sum, added
 from app.domain.times import iso
 
-__all__ = ["LAST_S", "as_csv", "as_distribution", "as_result", "binned", "second_bounds", "value_of"]
+__all__ = ["LAST_S", "LOOK_BACK_S", "as_csv", "as_distribution", "as_result", "binned", "second_bounds", "value_of"]
 
+LOOK_BACK_S = 86400.0
+"""`/voting_distribution` shows the windows of this long, where it is not asked for others."""
 LAST_S = 600
 """`total_vote_10_min` counts the event times of this many last seconds."""
 

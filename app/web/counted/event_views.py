@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from app.domain.times import iso
-from app.web.counted.distribution import binned
+from app.web.counted.distribution import LOOK_BACK_S, binned
 from app.words import count_text, visible
 
-__all__ = ["COLUMNS", "Column", "VotesView", "money_text", "spend_columns", "votes_view"]
+__all__ = ["COLUMNS", "Chart", "Column", "VotesView", "money_text", "spend_chart", "votes_view"]
 
 COLUMNS = 72
 """Bars of a chart at most."""
@@ -24,6 +25,20 @@ class Column(NamedTuple):
     height: int
     label: str
     """What it says to a pointer and to who cannot see it."""
+
+
+class Chart(NamedTuple):
+    """Bars over the whole of a period, those of nothing left out."""
+
+    columns: list[Column]
+    slots: int
+    """Bars that have room: the period in lengths of a bucket."""
+    begin: float
+    """UTC seconds of its left edge."""
+    end: float
+    """Of its right edge."""
+    highest: str
+    """What the highest bar stands for."""
 
 
 class VoteRow(NamedTuple):
@@ -41,12 +56,12 @@ class VotesView(NamedTuple):
     rows: list[VoteRow]
     """Most votes first."""
     left_out: int
-    columns: list[Column]
+    chart: Chart | None
     window_min: float
 
 
-def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView | None:
-    """A distribution for people; None while there is no vote."""
+def votes_view(value: Mapping[str, Any], names: Mapping[int, str], now: float) -> VotesView | None:
+    """The distribution of the day before `now` (UTC seconds) for people; None while there is no vote."""
     totals = sorted(value["totals"], key=lambda row: (-row[1], row[0]))
     if not totals:
         return None
@@ -60,9 +75,11 @@ def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView 
     for candidate, of in by_candidate.items():
         for start, number in of.items():
             sums.setdefault(start, {})[candidate] = number
-    columns = _columns(
+    chart = _chart(
         {start: sum(of.values()) for start, of in sums.items()},
         length_s,
+        (min((now - LOOK_BACK_S, *sums)), max((now, *(start + length_s for start in sums)))),
+        count_text,
         lambda start: ", ".join(
             f"{visible(names.get(candidate) or f'candidate {candidate}')} {count_text(number)}"
             for candidate, number in sorted(sums[start].items())[:MOST_CANDIDATES]
@@ -74,27 +91,32 @@ def votes_view(value: Mapping[str, Any], names: Mapping[int, str]) -> VotesView 
         value["repeats"],
         rows,
         max(0, len(totals) - MOST_CANDIDATES),
-        columns,
+        chart,
         length_s / 60,
     )
 
 
-def spend_columns(buckets: Mapping[int, int], length_s: int) -> list[Column]:
-    """Cents by start of a bucket, as bars."""
-    return _columns(buckets, length_s, lambda start: money_text(buckets[start]))
+def spend_chart(buckets: Mapping[int, int], length_s: int, begin: float, end: float) -> Chart | None:
+    """Cents by start of a bucket, from `begin` to `end`; None if there are none."""
+    return _chart(buckets, length_s, (begin, end), money_text, lambda start: money_text(buckets[start]))
 
 
-def _columns(values: Mapping[int, int], length_s: int, say: Any) -> list[Column]:
-    starts: Sequence[int] = sorted(values)
+def _chart(
+    values: Mapping[int, int],
+    length_s: int,
+    period: tuple[float, float],
+    amount: Callable[[int], str],
+    say: Callable[[int], str],
+) -> Chart | None:
     highest = max((abs(value) for value in values.values()), default=0)
     if not highest:
-        return []
-    return [
-        Column(
-            (start - starts[0]) // length_s, max(values[start], 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}"
-        )
-        for start in starts
+        return None
+    first, slots = math.floor(period[0] / length_s), math.ceil(period[1] / length_s)
+    columns = [
+        Column(start // length_s - first, max(value, 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}")
+        for start, value in sorted(values.items())
     ]
+    return Chart(columns, slots - first, first * length_s, slots * length_s, amount(highest))
 
 
 def money_text(cents: int) -> str:

@@ -16,13 +16,11 @@ from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
 from app.web.counted.cached import Cached, Entry, Shared, Times
-from app.web.counted.distribution import second_bounds, value_of
+from app.web.counted.distribution import LOOK_BACK_S, second_bounds, value_of
 from app.web.counted.event_intake import Events
 
-__all__ = ["LOOK_BACK_S", "MAX_WINDOWS", "Results"]
+__all__ = ["MAX_WINDOWS", "Results"]
 
-LOOK_BACK_S = 86400.0
-"""`/voting_distribution` shows the windows of this long, where it is not asked for others."""
 MAX_WINDOWS = 53_000
 """A year of windows of ten minutes."""
 _READ_S = 5.0

@@ -14,7 +14,7 @@ from app.domain.times import iso
 from app.flows.spending import SPEND_RESOLUTIONS, SPENDING, bucket_bounds, pieces
 from app.stores.ledger_contract import Ledgers
 from app.web.counted.event_fields import BadEvent, read_transactions_body, transaction_of
-from app.web.counted.event_views import spend_columns
+from app.web.counted.event_views import spend_chart
 from app.web.counted.posting import append, checked
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
 from app.web.service.answers import ApiError, json_answer
@@ -187,9 +187,14 @@ async def answer_spender(request: web.Request) -> web.Response:
     charts = [
         (
             title,
-            spend_columns({start: counts[1] for (_, start), counts in added(sums).items()}, SPEND_RESOLUTIONS[name]),
+            spend_chart(
+                {start: counts[1] for (_, start), counts in added(sums).items()},
+                SPEND_RESOLUTIONS[name],
+                now - span_s,
+                now + 1,
+            ),
         )
-        for (title, name, _), sums in zip(_CHARTS, found, strict=True)
+        for (title, name, span_s), sums in zip(_CHARTS, found, strict=True)
     ]
     link = f"/spending/{quote(user, safe='')}"
     return html_answer("spender.html", user=user, cents=cents, transactions=events, charts=charts, link=link)

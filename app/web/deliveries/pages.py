@@ -112,7 +112,8 @@ async def _counted(parts: Parts) -> tuple[VotesView | None, list[tuple[str, int,
     """Votes, and who spent most. A sum that cannot be read takes its panel away: what is left would be another result."""
     votes, top = None, []
     try:
-        votes = votes_view((await parts.results.votes()).value, await parts.names.candidates())
+        entry = await parts.results.votes()
+        votes = votes_view(entry.value, await parts.names.candidates(), entry.made)
         top = (await parts.results.top(TOP_SPENDERS)).value
     except UnreadableRecord as error:
         pass_over(error)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from app.errors import StoreError
+from app.errors import SettingsError, StoreError
 from app.web.service.rendering import content_security_policy, html_answer
 from app.words import json_text
 
@@ -41,6 +41,7 @@ _TITLES = {
     404: "Not found",
     409: "Several fit",
     421: "Another name",
+    501: "Not with this store",
     503: "Not now",
 }
 
@@ -115,6 +116,8 @@ async def errors_in_words(request: web.Request, handler: Handler) -> web.StreamR
         response = _refusal(request, ApiError(error.status, _WORDS.get(error.status, error.reason), kept))
     except (StoreError, TimeoutError) as error:
         response = _refusal(request, ApiError(503, store_trouble(error), {"Retry-After": "5"}))
+    except SettingsError as error:
+        response = _refusal(request, ApiError(501, f"{str(error)[:1].upper()}{str(error)[1:]}."))
     except Exception:
         log.exception("error while answering %s %.200s", request.method, request.path)
         response = _refusal(request, ApiError(500, "The worker failed to answer; its log says why."))

@@ -304,7 +304,9 @@ def _report_paths() -> Json:
     ]
     more = {
         "ext": _query("ext", TEXT, "Extensions only, as in jpeg,jpg."),
-        "early_stopping": _query("early_stopping", number, "Look at so many hosts with most requests."),
+        "early_stopping": _query(
+            "early_stopping", number, "How many hosts to look at, those with most requests first."
+        ),
     }
     return {
         f"/reports/{name}": {

@@ -242,3 +242,9 @@ def test_sides_that_hold_a_part_each_make_one_truth(split: int) -> None:
     parts = [side(made[at::split], f"part{at}", is_whole=False) for at in range(split)]
     (state,) = judge([*parts, side([], "archive")])
     assert state.held[-1].missing == ((1, 12),) and state.tail is None
+
+
+def test_a_topic_that_has_forgotten_what_is_archived_says_so() -> None:
+    made = [record("p", seq) for seq in range(1, 9)] + [producer_record("p", 9, "stop")]
+    told = lines(judge([side(made), side([made[-1]], "topic", is_whole=False)]))
+    assert told == ["archive: p 9 of 9", "topic: p 1 of 9; the others are no longer in the topic"]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.errors import OutputError
-from app.output.reports.report import Column, Report
+from app.output.reports.report import NO_ROWS, Column, Report
 from app.output.reports.screen import print_report, sparkline
 from app.output.reports.writing import ENDINGS, write_report
 
@@ -53,6 +53,14 @@ def test_the_screen_shows_head_rows_bars_totals_and_definitions() -> None:
     ):
         assert part in text
     assert "\u202e" not in text and "\\u202e" in text
+
+
+@pytest.mark.parametrize("ending", [".html", "screen"])
+def test_an_empty_table_is_a_sentence(ending: str, tmp_path: Path) -> None:
+    empty, out = REPORT._replace(rows=[]), io.StringIO()
+    print_report(empty, out, 120)
+    text = out.getvalue() if ending == "screen" else saved(ending, tmp_path, empty).read_text()
+    assert NO_ROWS in text and "<thead>" not in text
 
 
 def test_a_series_has_a_line_of_small_bars() -> None:
