@@ -82,7 +82,7 @@ class Learned(NamedTuple):
     """Records that were passed over."""
 
 
-async def learn_stored(reads: Reads, path: Path) -> Learned:
+async def learn_stored(reads: Reads, path: Path, most_kept: int = MOST_KEPT, most_files: int = MOST_FILES) -> Learned:
     """Writes the sizes that all hits of a store tell to a file that `Sizes` reads; a function of the hits, in whatever order.
 
     What takes long runs in threads. Raises StoreError and OutputError; then the file is as it was.
@@ -92,26 +92,26 @@ async def learn_stored(reads: Reads, path: Path) -> Learned:
     known = told = 0
     crowded: set[str] = set()
     with passing_over() as unreadable:
-        async for witnesses in by_shares(lambda share: _witnesses(reads, share, crowded)):
+        async for witnesses in by_shares(lambda share: _witnesses(reads, share, crowded, most_kept)):
             found, doubted = await asyncio.to_thread(_lines, witnesses)
             known, told = known + len(found), told + len(witnesses)
-            lines += islice(found, max(0, MOST_FILES - known + len(found)))
-            doubts += islice(doubted, MOST_FILES - len(doubts))
-    text = "".join((*lines, *doubts[: MOST_FILES - len(lines)]))
+            lines += islice(found, max(0, most_files - known + len(found)))
+            doubts += islice(doubted, most_files - len(doubts))
+    text = "".join((*lines, *doubts[: most_files - len(lines)]))
     await asyncio.to_thread(lambda: write_whole(path, text.encode("utf-8", "backslashreplace")))
     return Learned(len(lines), told, known - len(lines) + len(crowded), len(unreadable))
 
 
-async def _witnesses(reads: Reads, share: Share, crowded: set[str]) -> SizeWitnesses:
+async def _witnesses(reads: Reads, share: Share, crowded: set[str], most_kept: int) -> SizeWitnesses:
     witnesses = SizeWitnesses()
     batch: list[Hit] = []
 
     async def take() -> None:
         await asyncio.to_thread(witnesses.take, batch)
         batch.clear()
-        if witnesses.kept > MOST_KEPT:
-            crowded.update(witnesses.drop_larger(MOST_KEPT // 2))  # no share would be small enough for it
-            if witnesses.kept > MOST_KEPT:
+        if witnesses.kept > most_kept:
+            crowded.update(witnesses.drop_larger(most_kept // 2))  # no share would be small enough for it
+            if witnesses.kept > most_kept:
                 raise TooMany
 
     async for hit in reads.all_hits():
