@@ -109,8 +109,8 @@ def test_the_manifest_names_rows_offsets_producers_checksum_and_forms(tmp_path: 
     world.send([record("p", seq) for seq in (1, 2, 3)] + [record("q", 7)], at_once=2)
     world.archived()
     (done,) = world.files
-    (partition,) = Manifests(world.archive).partitions()
-    (manifest,) = Manifests(world.archive).of(partition)
+    (partition,) = Manifests(world.storage).partitions()
+    (manifest,) = Manifests(world.storage).of(partition)
     assert (manifest.first_offset, manifest.last_offset, done.rows, done.schema_form) == (0, 1, 4, 1)
     assert done.producers == {"p@m/1": (1, 3), "q@m/1": (7, 7)}
     path = world.archive / done.file
@@ -179,7 +179,7 @@ def test_what_a_killed_worker_left_half_written_is_deleted_at_a_start_once_it_is
 def test_of_two_workers_the_first_manifest_holds_for_both(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.send(MADE[:50], at_once=7)
-    manifests = Manifests(world.archive)
+    manifests = Manifests(world.storage)
     world.archived(file_bytes=1)
     partition = manifests.partitions()[0]
     first = manifests.of(partition)[0]

@@ -12,6 +12,7 @@ import pytest
 from app.archiving.check import Places, check_usage
 from app.archiving.manifests import Manifests, sha256_of
 from app.archiving.repair import repair_usage
+from app.archiving.storage import Folder
 from app.archiving.worker import Archiver, ArchiveRules
 from app.transports.kafka.view import KafkaView
 from app.usage.log import UsageLog
@@ -47,15 +48,15 @@ def test_records_made_while_the_broker_is_away_are_archived_once_and_each_file_i
         with closing(KafkaView(live.settings)) as view:
 
             def held() -> int:
-                Archiver(view, "usage", archive, ArchiveRules(interval_s=0.0)).run_once()
-                manifests = Manifests(archive)
+                Archiver(view, "usage", Folder(archive), ArchiveRules("parquet", interval_s=0.0)).run_once()
+                manifests = Manifests(Folder(archive))
                 every = [manifests.done(one) for each in manifests.partitions() for one in manifests.of(each)]
                 return sum(done.rows for done in every if done is not None)
 
             live.wait_until(lambda: held() >= 3004, "the records in the archive", 120)
             assert last.stop(60)
             live.wait_until(lambda: held() == 3005, "the stop record", 60)
-            places = Places(view, "usage", archive, [spool], lambda: KafkaView(live.settings))
+            places = Places(view, "usage", Folder(archive), "parquet", [spool], lambda: KafkaView(live.settings))
             report = check_usage(places)
             told = [line for state in report.states for line in usage_lines(state)]
             archived = [
