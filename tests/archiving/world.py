@@ -14,7 +14,7 @@ from app.archiving.files import read_file
 from app.archiving.manifests import Done, Manifests
 from app.archiving.repair import repair_usage
 from app.archiving.spools import SpoolPlace
-from app.archiving.storage import Folder, Storage
+from app.archiving.storage import Folder, Storage, open_storage
 from app.archiving.stored import mend_stored, show_stored
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
@@ -46,9 +46,11 @@ def record(producer: str, seq: int, user: str = "u", kind: str = "request", **fi
 class World:
     """Blocking."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bucket: str = "") -> None:
+        """`bucket`: the address of the archive, if it is no folder."""
         self.folder, self.archive = folder, folder / "archive"
         self.address = f"sqlite:///{folder}/log.db"
+        self._bucket = open_storage(bucket, Settings(data_dir=folder)) if bucket else None
         self.rules = ArchiveRules("parquet", interval_s=0.0)
 
     def send(self, records: Sequence[UsageRecord], at_once: int = 1000) -> None:
@@ -69,7 +71,7 @@ class World:
 
     @property
     def storage(self) -> Storage:
-        return Folder(self.archive)
+        return self._bucket or Folder(self.archive)
 
     @property
     def files(self) -> list[Done]:
