@@ -115,7 +115,7 @@ class Archiver:
             last, size, first_time = begin - 1, 0, None
         for offset, taken, value in messages_of(self._view, self._topic, partition, last + 1):
             first_time = taken if first_time is None else first_time
-            size, last = size + self._size_of(value), offset
+            size, last = size + self._size_of(value, place_of(self._topic, partition, offset)), offset
             if size >= self._rules.file_bytes:
                 break
         self._seen[partition] = begin, last, size, first_time
@@ -126,11 +126,11 @@ class Archiver:
             FORM, self._topic, self._incarnation, partition, begin, last, day_of(first_time), created, self._rules.kind
         )
 
-    def _size_of(self, value: bytes) -> int:
+    def _size_of(self, value: bytes, place: str) -> int:
         if self._rules.kind != "csv":
             return len(value)
         try:
-            return size_as_csv(decode_usage(value))
+            return size_as_csv(decode_usage(value, place))
         except DamagedMessage:  # it will not be in the file
             return 0
 

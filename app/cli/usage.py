@@ -103,11 +103,16 @@ def archive(archive: str | None, file_bytes: int, interval_s: float, once: bool)
     import time
 
     from app.archiving.worker import Archiver, ArchiveRules
+    from app.errors import SettingsError
     from app.process.exit import end_when_asked
 
     end_when_asked()
     with _ending() as own, _view(own) as view:
         if view is None or not view.bounds(_topic()):
+            if own.on_kafka:
+                raise SettingsError(
+                    f"{own.broker} has no topic {own.topic_prefix}{_topic()}: run `python -m app init` first"
+                )
             click.echo("there is no topic usage yet")
             return
         rules = ArchiveRules(own.usage_archive_format, file_bytes, 0.0 if once else interval_s)

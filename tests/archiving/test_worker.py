@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -15,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from app.archiving.files import FILES, FileKind, read_file
 from app.archiving.manifests import Manifests, sha256_of
 from app.domain.usage.records import UsageRecord
-from app.errors import InputError
+from app.errors import InputError, UnknownForm
 from app.process.crash_points import ARCHIVE_POINTS
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
@@ -140,6 +141,16 @@ def test_a_foreign_message_is_named_and_the_rest_is_archived(tmp_path: Path) -> 
     assert len(world.records()) == len(MADE)
     told = [line for line in world.lines() if "damaged" in line]
     assert any(line.startswith("partition 0: message ") for line in told) and world.check().exit_code == 1
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_message_of_a_newer_form_ends_the_worker_with_its_place(tmp_path: Path, kind: FileKind) -> None:
+    world = World(tmp_path)
+    world.send(MADE[:2])
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        log.append([Message("usage", 0, None, b"[99,[]]", {}, 1.0)])
+    with pytest.raises(UnknownForm, match=r"^message \d+ of usage/0 has form 99; this program knows form 1; use the"):
+        world.archived(kind=kind)
 
 
 PROGRAM = "import sys; from pathlib import Path; from tests.archiving.world import World; World(Path(sys.argv[1])).archived(file_bytes=20_000)"
