@@ -89,11 +89,6 @@ def asked(world: World, *arguments: str, code: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def hashes(storage: Storage) -> dict[str, str]:
-    found = {name: storage.local(name) for name in storage.names("") if "usage-" in name.rpartition("/")[2]}
-    return {name: sha256_of(path) for name, path in found.items() if path is not None}
-
-
 def files_of(storage: Storage) -> dict[str, str]:
     """One at a time: a bucket keeps few copies."""
     found = {}
@@ -140,8 +135,7 @@ def test_a_wrong_login_and_a_bucket_that_is_not_there_are_told_in_a_sentence(
     world: World, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.send(MADE)
-    told = asked(world, "archive", "--once", "--archive", address + "x/../y".replace("/..", ""), code=0)
-    assert "archived up to" in told
+    assert "archived up to" in asked(world, "archive", "--once", "--archive", address)
     told = asked(world, "archive", "--once", "--archive", "s3://no-such-bucket/usage", code=4)
     assert "NoSuchBucket" in told and "Traceback" not in told
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a wrong secret")
@@ -262,10 +256,8 @@ def test_a_server_that_is_full_is_told_and_what_it_lacks_is_archived_when_it_has
         world.send(made, at_once=10)
         with pytest.raises(StoreUnreachable, match=r"does not take s3://full/usage/.*: 5\d\d "):
             world.archived(file_bytes=100_000, kind="csv")
-        before = files_of(world.storage)
-        for number in range(filled):
-            client.delete_object(Bucket="full", Key=f"other/{number}")
-        _ = before
+        for each in range(filled):
+            client.delete_object(Bucket="full", Key=f"other/{each}")
         end = time.monotonic() + 120
         while True:
             try:
