@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import time
 import weakref
 from collections import deque
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from app.archiving.storage import PART_AGE_S, remove_parts, temporary
 from app.errors import StoreError, StoreRefused, StoreUnreachable, keep_secret
 
 __all__ = ["Bucket"]
+
+log = logging.getLogger("app.archiving.bucket")
 
 _TRIES = 6
 _CONNECT_S, _READ_S = 10, 120
@@ -70,7 +74,12 @@ class Bucket:
                 f"{self._client.meta.endpoint_url} replaces objects although If-None-Match forbids it: workers could lose files of"
                 " one another there; archive to a folder, or to another server"
             )
-        return remove_parts(self._parts) + self._abort_uploads()
+        removed = remove_parts(self._parts)
+        try:
+            return removed + self._abort_uploads()
+        except StoreRefused as error:  # nothing of ours is lost by that
+            log.warning("%s; uploads that others left unfinished stay", error)
+            return removed
 
     def _abort_uploads(self) -> int:
         """Of tools that copied something to here and were killed."""
@@ -201,7 +210,7 @@ class Bucket:
         except ClientError as error:
             status, told = error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]
             said = f"{server} does not {what}: {status} {told.get('Code', '')}, {told.get('Message', '')}"
-            if status >= 500 or status == 429:
+            if (status >= 500 and status != HTTPStatus.NOT_IMPLEMENTED) or status == HTTPStatus.TOO_MANY_REQUESTS:
                 raise StoreUnreachable(f"{said}; run this again, it goes on where it was") from error
             raise StoreRefused(said) from error
         except BotoCoreError as error:
