@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from app.archiving.files import FileKind, read_file
+from app.archiving.files import read_file
 from app.archiving.manifests import Done, Manifest, Manifests, sha256_of
 from app.archiving.spools import SpoolPlace, spools_at
 from app.archiving.storage import Storage
@@ -23,6 +23,7 @@ from app.flows.registry import group_of
 from app.flows.usage import MONITORED_TOPIC
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
+from app.settings import FileKind
 from app.transports.broker_view import BrokerView
 from app.usage.spool import Damage
 

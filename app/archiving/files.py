@@ -10,7 +10,7 @@ from app.archiving import csv, parquet
 from app.domain.usage.records import UsageRecord
 from app.settings import FileKind
 
-__all__ = ["FILES", "FileForm", "FileKind", "read_file"]
+__all__ = ["FILES", "FileForm", "read_file"]
 
 
 class FileForm(NamedTuple):

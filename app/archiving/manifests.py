@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from app.archiving.files import FileKind
 from app.archiving.storage import Storage
 from app.errors import InputError, UnknownForm
+from app.settings import FileKind
 
 __all__ = ["FORM", "Done", "Manifest", "Manifests", "day_of", "sha256_of", "spanned"]
 

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from app.archiving.csv import size_as_csv
-from app.archiving.files import FILES, FileKind, read_file
+from app.archiving.files import FILES, read_file
 from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, sha256_of, spanned
 from app.archiving.storage import Storage
 from app.domain.usage.records import USAGE, UsageRecord, producer_of
@@ -25,6 +25,7 @@ from app.errors import InputError, LogError, SettingsError
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.process.crash_points import crash_point
+from app.settings import FileKind
 from app.transports.broker_view import BrokerView
 
 __all__ = ["ArchiveRules", "Archiver", "messages_of"]

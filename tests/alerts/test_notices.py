@@ -18,12 +18,12 @@ from app.__main__ import main
 from app.alerts.channels import channels_of, signature
 from app.alerts.run import AlertRun
 from app.alerts.sources import Taken
-from app.archiving.files import FILES, FileKind
+from app.archiving.files import FILES
 from app.domain.alerts.lifecycle import Notice
 from app.domain.usage.records import USAGE
 from app.errors import InputError, SettingsError
 from app.messages.notices import decode_notices
-from app.settings import Settings, child_environment, settings
+from app.settings import FileKind, Settings, child_environment, settings
 from app.transports.broker_view import open_view
 from app.usage.brokers import messages
 from app.usage.sending import packed_record

@@ -12,10 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from app.archiving.check import Places, check_usage
-from app.archiving.files import FILES, FileKind
+from app.archiving.files import FILES
 from app.cli.usage import command
 from app.domain.usage.sides import Period
 from app.errors import InputError
+from app.settings import FileKind
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from tests.archiving.world import World, record

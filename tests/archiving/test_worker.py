@@ -13,11 +13,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.archiving.files import FILES, FileKind, read_file
+from app.archiving.files import FILES, read_file
 from app.archiving.manifests import Manifests, sha256_of
 from app.domain.usage.records import UsageRecord
 from app.errors import InputError, UnknownForm
 from app.process.crash_points import ARCHIVE_POINTS
+from app.settings import FileKind
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 from tests.archiving.world import World, record
