@@ -27,9 +27,22 @@ from app.domain.requests import query_rule
 from app.domain.windows import Rules
 from app.errors import MASK, InputError, SettingsError, keep_secret, masked
 
-__all__ = ["PREFIX", "SettingRow", "Settings", "child_environment", "load", "read_toml", "rows", "settings"]
+__all__ = [
+    "BUCKET_ADDRESS",
+    "PREFIX",
+    "FileKind",
+    "SettingRow",
+    "Settings",
+    "child_environment",
+    "load",
+    "read_toml",
+    "rows",
+    "settings",
+]
 
 PREFIX = "WEBLOGS_"
+BUCKET_ADDRESS = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[^/]+)*)/?"
+"""Its groups: the bucket, and the prefix with a slash before it."""
 _LARGEST_NUMBER = 1 << 53
 """Beyond it clocks, sockets and servers overflow."""
 
@@ -45,6 +58,7 @@ def _says(
 
 
 Window = Literal["last_touch", "first_touch", "day", "all"]
+FileKind = Literal["csv", "parquet"]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,9 +115,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         _says("Bearer token required to post. If empty, WEBLOGS_WEB_TOKEN is.", secret=True, min_length=16),
     ] = ""
+    usage_archive: Annotated[
+        str,
+        _says(
+            "Where the usage log is archived: a folder, or s3://BUCKET/PREFIX; empty: usage in WEBLOGS_DATA_DIR.",
+            pattern=f"^({BUCKET_ADDRESS}|(?!.*://).*)$",
+        ),
+    ] = ""
     usage_archive_format: Annotated[
-        Literal["csv", "parquet"],
-        _says("Form of the files that `usage archive` writes. Files of both may stand in one archive."),
+        FileKind,
+        _says(
+            "Form of the files that `usage archive` and `usage repair` write. Files of both may stand in one archive."
+        ),
     ] = "csv"
     usage_spool_token: Annotated[
         str,

@@ -13,6 +13,7 @@ from typing import Any
 from app.archiving.check import Places, check_usage
 from app.archiving.manifests import Manifests
 from app.archiving.parquet import read_archive
+from app.archiving.storage import Folder
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import RESPONSE
 from app.settings import Settings
@@ -127,10 +128,11 @@ def _through(folder: Path, calls: int) -> float:
     view = open_view(Settings(broker=f"sqlite:///{folder}/log.db"))
     if view is None:
         raise BenchError("there is no log")
+    archive = Folder(folder / "archive")
     with closing(view):
-        Archiver(view, "usage", folder / "archive", ArchiveRules(interval_s=0)).run_once(time.time() + 1)
+        Archiver(view, "usage", archive, ArchiveRules("parquet", interval_s=0)).run_once(time.time() + 1)
         took = time.monotonic() - begin
-        report = check_usage(Places(view, "usage", folder / "archive", [folder / "spool"]))
+        report = check_usage(Places(view, "usage", archive, "parquet", [folder / "spool"]))
     if report.exit_code != 0 or report.problems:
         raise BenchError(f"the check of the archive ends with {report.exit_code}: {report.problems[:3]}")
     found = Counter(record.kind for done in _files(folder / "archive") for record in read_archive(done))
@@ -140,6 +142,6 @@ def _through(folder: Path, calls: int) -> float:
 
 
 def _files(archive: Path) -> list[Path]:
-    manifests = Manifests(archive)
+    manifests = Manifests(Folder(archive))
     every = [manifests.done(each) for partition in manifests.partitions() for each in manifests.of(partition)]
     return [archive / done.file for done in every if done is not None]

@@ -72,7 +72,7 @@ def test_ordinary_words_are_not_masked_by_a_short_secret() -> None:
     assert masked("an apple a day") == "an apple a day"
 
 
-FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "WEB_TOKEN", "WEB_WRITE_TOKEN", "USAGE_SPOOL_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
+FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIELDS", "REALTIME_FIELDS", "ADMIN_TOKEN", "WEB_TOKEN", "WEB_WRITE_TOKEN", "USAGE_ARCHIVE", "USAGE_SPOOL_TOKEN", "REPLAY", "KAFKA_USER", "KAFKA_PASSWORD", "KAFKA_CA", "KAFKA_CERT", "KAFKA_KEY", "ELASTICSEARCH_USER", "ELASTICSEARCH_PASSWORD", "ELASTICSEARCH_API_KEY", "ELASTICSEARCH_CA", "CASSANDRA_USER", "CASSANDRA_PASSWORD", "CASSANDRA_CA", "CASSANDRA_DATACENTER", "CRASH_AT"]}  # fmt: skip
 """Any printable text may be right; what it names is looked at where it is used."""
 BAD = ["garbage garbage !", "\x00", "\x1b[1m", "inf", "-inf", "9" * 20, "9" * 5000]
 
@@ -97,6 +97,7 @@ def test_an_empty_value_is_the_default(row: SettingRow) -> None:
 
 
 ADDRESSED = {"WEBLOGS_BROKER": "kafka", "WEBLOGS_ELASTICSEARCH_URL": "http", "WEBLOGS_CACHE": "redis"}
+ARCHIVE = "WEBLOGS_USAGE_ARCHIVE"
 
 
 @pytest.mark.parametrize(("name", "scheme"), ADDRESSED.items())
@@ -115,7 +116,17 @@ def test_an_address_of_another_scheme_without_a_host_or_with_no_such_port_is_ref
 
 
 def test_every_setting_that_holds_addresses_is_tried_with_bad_ones() -> None:
-    assert {row.name for row in rows() if "://" in row.meaning or "://" in row.default} == set(ADDRESSED)
+    assert {row.name for row in rows() if "://" in row.meaning or "://" in row.default} == {*ADDRESSED, ARCHIVE}
+
+
+@pytest.mark.parametrize(
+    "address", ["s3://", "s3://b", "s3://Bucket", "s3://bucket//a", "http://bucket", "s3:///bucket"]
+)
+def test_an_archive_is_a_folder_or_a_bucket(address: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{ARCHIVE}="):
+        load({ARCHIVE: address})
+    for good in ("usage", "/a b/c", "s3://bucket", "s3://my.bucket-7/a/b/"):
+        assert load({ARCHIVE: good}).usage_archive == good
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import msgspec
 
 from app.alerts.events import Event, event_of, event_of_delivery
 from app.archiving.manifests import Manifests
+from app.archiving.storage import Storage
 from app.domain.records import Delivery
 from app.domain.times import parse_time
 from app.errors import InputError
@@ -64,26 +65,30 @@ def of_topic(another_view: Callable[[], BrokerView | None], topic: str, places: 
         yield from _merged(reading)
 
 
-def of_archive(folder: Path, places: Mapping[str, int]) -> Iterator[Taken]:
-    """The records of the finished files of an archive. Raises InputError, OSError."""
+def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[Taken]:
+    """The records of the finished files of an archive. Raises InputError, OSError, StoreError."""
     from app.archiving.files import read_file
 
-    manifests = Manifests(folder)
+    manifests = Manifests(archive)
 
     def of(partition: int) -> Iterator[Taken]:
         for manifest in manifests.of(partition):
             done = manifests.done(manifest)
             if done is None or manifest.last_offset < places.get(str(partition), 0):
                 continue
+            place = archive.place(done.file)
             try:
-                events = map(event_of, read_file(folder / done.file))
+                if (path := archive.local(done.file)) is None:
+                    raise ValueError("it is gone")
+                events = map(event_of, read_file(path))
                 yield from _placed(events, parse_time(manifest.created, 0.0), str(partition), manifest.last_offset + 1)
             except (OSError, ValueError) as error:
-                raise InputError(
-                    f"{folder / done.file} cannot be read: {error}; run `python -m app usage check`"
-                ) from error
+                raise InputError(f"{place} cannot be read: {error}; run `python -m app usage check`") from error
 
-    return _merged([of(partition) for partition in manifests.partitions()])
+    partitions = manifests.partitions()
+    if not partitions:
+        raise InputError(f"there is no archive in {archive}")
+    return _merged([of(partition) for partition in partitions])
 
 
 def of_file(path: Path) -> Iterator[Taken]:

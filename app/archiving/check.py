@@ -12,13 +12,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from app.archiving.files import read_file
-from app.archiving.manifests import (
-    Done,
-    Manifest,
-    Manifests,
-    sha256_of,
-)
+from app.archiving.manifests import Done, Manifest, Manifests, sha256_of
 from app.archiving.spools import SpoolPlace, spools_at
+from app.archiving.storage import Storage
 from app.archiving.worker import messages_of
 from app.domain.usage.records import UsageRecord, is_for_stores
 from app.domain.usage.sequences import ProducerState, judge
@@ -27,6 +23,7 @@ from app.flows.registry import group_of
 from app.flows.usage import MONITORED_TOPIC
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
+from app.settings import FileKind
 from app.transports.broker_view import BrokerView
 from app.usage.spool import Damage
 
@@ -45,7 +42,9 @@ class Places(NamedTuple):
     view: BrokerView | None
     """None: there is no broker, or no log yet."""
     topic: str
-    archive: Path
+    archive: Storage
+    kind: FileKind
+    """Of the files that a repair writes."""
     spools: Sequence[SpoolPlace]
     another_view: Callable[[], BrokerView | None] = lambda: None
     """Opens a view more: one reads one partition at a time."""
@@ -116,7 +115,9 @@ class _Look:
 
     def at_topic(self) -> None:
         places = self._places
-        archived = {each: found[-1].last_offset for each, found in _manifests(places.archive).items() if found}
+        archived = {
+            each: found[-1].last_offset for each, found in _manifests(Manifests(places.archive)).items() if found
+        }
         selected = _committed(places, places.flow, places.topic)
         for partition, offset, record in in_topic(places, self._report.problems):
             self._topic.see(record)
@@ -180,34 +181,35 @@ def _is_whole(places: Places) -> bool:
     return places.view is not None and all(first == 0 for first, _ in places.view.bounds(places.topic).values())
 
 
-def _manifests(folder: Path) -> dict[int, list[Manifest]]:
-    manifests = Manifests(folder)
+def _manifests(manifests: Manifests) -> dict[int, list[Manifest]]:
     return {partition: manifests.of(partition) for partition in manifests.partitions()}
 
 
-def _archived(folder: Path, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
+def _archived(archive: Storage, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
     """The records of all files that are as they were written and reach into the period, partitions side by side."""
-    whole = [list(files) for files in _whole_files(folder, report)]
     reading = [
-        (record for done in some if _reaches_into(done, side) for record in read_file(folder / done.file))
-        for some in whole
+        (record for done, path in some if _reaches_into(done, side) for record in read_file(path))
+        for some in _whole_files(archive, report)
     ]
     return heapq.merge(*reading, key=lambda record: record.time)
 
 
-def whole_files(folder: Path, report: UsageReport) -> Iterator[Done]:
-    """Every finished file that is as it was written; of the others the report is told. Raises OSError, InputError, UnknownForm."""
-    for files in _whole_files(folder, report):
+def whole_files(archive: Storage, report: UsageReport) -> Iterator[tuple[Done, Path]]:
+    """Every finished file that is as it was written, and where to read it; of the others the report is told.
+
+    Open a file before you ask for the next. Raises OSError, StoreError, InputError, UnknownForm.
+    """
+    for files in _whole_files(archive, report):
         yield from files
 
 
-def _whole_files(folder: Path, report: UsageReport) -> Iterator[Iterator[Done]]:
+def _whole_files(archive: Storage, report: UsageReport) -> Iterator[Iterator[tuple[Done, Path]]]:
     """Of the repairs, then of each partition."""
-    manifests = Manifests(folder)
-    repairs = list(manifests.repairs())
+    manifests = Manifests(archive)
+    repairs = manifests.repairs()
     replaced = {file for done in repairs for file in done.replaces}
     by_partition: list[list[Done]] = [repairs]
-    for partition, planned in _manifests(folder).items():
+    for partition, planned in _manifests(manifests).items():
         finished: list[Done] = []
         end = None
         for manifest in planned:
@@ -224,7 +226,7 @@ def _whole_files(folder: Path, report: UsageReport) -> Iterator[Iterator[Done]]:
             finished.append(done)
         by_partition.append(finished)
     for some in by_partition:
-        yield (done for done in some if _is_as_written(folder, done, report, replaced))
+        yield _as_written(archive, some, report, replaced)
 
 
 def _reaches_into(done: Done, side: Side) -> bool:
@@ -236,15 +238,17 @@ def _reaches_into(done: Done, side: Side) -> bool:
     return False
 
 
-def _is_as_written(folder: Path, done: Done, report: UsageReport, replaced: set[str]) -> bool:
-    path = folder / done.file
-    if path.exists() and sha256_of(path) == done.sha256:
-        return True
-    if done.file not in replaced:
-        report.lost_files.append(done.file)
-        why = "was altered: its SHA-256 is not that of its manifest" if path.exists() else "is gone"
-        report.problems.append(f"{done.file} {why}; it held {done.rows:,} records")
-    return False
+def _as_written(
+    archive: Storage, files: Iterable[Done], report: UsageReport, replaced: set[str]
+) -> Iterator[tuple[Done, Path]]:
+    for done in files:
+        path = archive.local(done.file)
+        if path is not None and sha256_of(path) == done.sha256:
+            yield done, path
+        elif done.file not in replaced:
+            report.lost_files.append(done.file)
+            why = "is gone" if path is None else "was altered: its SHA-256 is not that of its manifest"
+            report.problems.append(f"{done.file} {why}; it held {done.rows:,} records")
 
 
 def in_topic(places: Places, problems: list[str]) -> Iterator[tuple[int, int, UsageRecord]]:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from app.archiving import csv, parquet
 from app.domain.usage.records import UsageRecord
+from app.settings import FileKind
 
-__all__ = ["FILES", "FileForm", "FileKind", "read_file"]
-
-FileKind = Literal["csv", "parquet"]
+__all__ = ["FILES", "FileForm", "read_file"]
 
 
 class FileForm(NamedTuple):
@@ -32,4 +31,4 @@ FILES: dict[FileKind, FileForm] = {
 
 def read_file(path: Path) -> Iterator[UsageRecord]:
     """Every record, in order. Raises OSError, and ValueError for a row that is no record."""
-    return FILES["csv" if path.suffix == ".csv" else "parquet"].read(path)
+    return FILES["csv" if ".csv" in path.suffixes else "parquet"].read(path)

@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 
 from app.archiving.check import UsageReport, whole_files
 from app.archiving.files import read_file
-from app.archiving.manifests import day_of, put_once, temporary
+from app.archiving.manifests import day_of
 from app.archiving.parquet import TYPES
+from app.archiving.storage import Storage, put_once, temporary
 from app.domain.usage.records import USAGE, UsageRecord, is_unicode, producer_of
 from app.flows.usage import LOADED
 from app.settings import Settings
@@ -48,20 +49,20 @@ class Loaded(NamedTuple):
 OnFile = Callable[[str], object]
 
 
-def load_dataset(archive: Path, dataset: Path, on_file: OnFile = lambda name: None) -> Loaded:
+def load_dataset(archive: Storage, dataset: Path, on_file: OnFile = lambda name: None) -> Loaded:
     """Write what the archive holds into DATASET/day=YYYY-MM-DD/NAME.parquet, one for each file and UTC day of its records.
 
-    A file that was loaded is not loaded again; memory holds some thousand records. Raises OSError, InputError, UnknownForm.
+    A file that was loaded is not loaded again; memory holds some thousand records. Raises OSError, StoreError, InputError, UnknownForm.
     """
     report = UsageReport([], [], [], [])
     files = records = 0
-    for done in whole_files(archive, report):
+    for done, path in whole_files(archive, report):
         name = done.file.replace("/", "-").rpartition(".")[0]
         mark = dataset / "_loaded" / name  # readers pass over names that begin with _
         if mark.exists():
             continue
         on_file(done.file)
-        records += _write_days(dataset, name, read_file(archive / done.file))
+        records += _write_days(dataset, name, read_file(path))
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         files += 1
@@ -122,7 +123,7 @@ def _fitting(value: Any) -> Any:
     return value if not isinstance(value, int) or -(1 << 63) <= value < 1 << 63 else None
 
 
-def load_store(archive: Path, name: str, settings: Settings, on_file: OnFile = lambda name: None) -> Loaded:
+def load_store(archive: Storage, name: str, settings: Settings, on_file: OnFile = lambda name: None) -> Loaded:
     """Write what the archive holds into the table of calls of a store: each record once, however often this is called.
 
     Raises OSError, InputError, UnknownForm, StoreError, SettingsError.
@@ -130,15 +131,15 @@ def load_store(archive: Path, name: str, settings: Settings, on_file: OnFile = l
     return asyncio.run(_load_store(archive, name, settings, on_file))
 
 
-async def _load_store(archive: Path, name: str, settings: Settings, on_file: OnFile) -> Loaded:
+async def _load_store(archive: Storage, name: str, settings: Settings, on_file: OnFile) -> Loaded:
     report = UsageReport([], [], [], [])
     files = records = left_out = 0
     refused: list[str] = []
     async with opened_store(name, settings) as store:
         write = partial(store.ledgers.write_events, LOADED)
-        for done in whole_files(archive, report):
+        for done, path in whole_files(archive, report):
             on_file(done.file)
-            found = read_file(archive / done.file)
+            found = read_file(path)
             while some := list(islice(found, _AT_ONCE)):
                 calls = [record for record in some if record.user_id is not None and is_unicode(record)]
                 left_out += len(some) - len(calls)

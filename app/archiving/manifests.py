@@ -9,10 +9,6 @@ ARCHIVE/repairs/…                                   what `usage repair` has fo
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -20,26 +16,16 @@ from typing import Any
 
 import msgspec
 
-from app.archiving.files import FileKind
+from app.archiving.storage import Storage
 from app.errors import InputError, UnknownForm
+from app.settings import FileKind
 
-__all__ = [
-    "FORM",
-    "Done",
-    "Manifest",
-    "Manifests",
-    "created_once",
-    "day_of",
-    "put_once",
-    "remove_parts",
-    "sha256_of",
-    "spanned",
-    "temporary",
-]
+__all__ = ["FORM", "Done", "Manifest", "Manifests", "day_of", "sha256_of", "spanned"]
 
 FORM = 2
 _FORMS = (1, FORM)
 """Form 1 has no times, and Parquet alone."""
+_DONE = ".done.json"
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,107 +74,77 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifests:
-    """The manifests of an archive. Any number of workers may use them."""
+    """The manifests of an archive. Any number of workers may use them. They never change, so each is read once."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self._planned: dict[int, dict[str, Manifest]] = {}
+        self._done: dict[str, Done] = {}
 
     def partitions(self) -> list[int]:
-        return sorted(int(path.name) for path in (self.folder / "manifests").glob("[0-9]*") if path.is_dir())
+        found = {name.split("/")[1] for name in self.storage.names("manifests/")}
+        return sorted(int(each) for each in found if each.isdigit())
 
     def of(self, partition: int) -> list[Manifest]:
-        """In the order of their offsets. Raises InputError for a damaged one, UnknownForm."""
-        paths = sorted(path for path in self._folder(partition).glob("*.json") if not path.name.endswith(".done.json"))
-        return [_read(path, Manifest) for path in paths]
+        """In the order of their offsets. Raises InputError for a damaged one, UnknownForm, OSError, StoreError."""
+        known = self._planned.setdefault(partition, {})
+        names = self.storage.names(_folder(partition), after=max(known, default=""))
+        names = [name for name in names if name.endswith(".json")]
+        for name, content in zip(names, self.storage.contents(names), strict=True):
+            if name.endswith(_DONE):
+                self._done[name] = self._read(name, content, Done)
+            else:
+                known[name] = self._read(name, content, Manifest)
+        return [known[name] for name in sorted(known)]
 
     def done(self, manifest: Manifest) -> Done | None:
-        """None: the file is not finished. Raises InputError, UnknownForm."""
-        path = self._path(manifest, ".done.json")
-        return _read(path, Done) if path.exists() else None
+        """None: the file is not finished. Raises as `of`."""
+        name = _name(manifest, _DONE)
+        if name not in self._done:
+            (content,) = self.storage.contents([name])
+            if content is None:
+                return None
+            self._done[name] = self._read(name, content, Done)
+        return self._done[name]
 
     def create(self, manifest: Manifest) -> Manifest:
-        """The manifest that holds for this partition and first offset: another worker's, if that was faster. Raises OSError."""
-        path = self._path(manifest, ".json")
-        created_once(path, msgspec.json.encode(manifest))
-        return _read(path, Manifest)
+        """The manifest that holds for this partition and first offset: another worker's, if that was faster. Raises as `of`."""
+        name = _name(manifest, ".json")
+        self.storage.create(name, msgspec.json.encode(manifest))
+        return self._read(name, self.storage.contents([name])[0], Manifest)
 
     def finish(self, manifest: Manifest, done: Done) -> None:
-        """Raises OSError."""
-        created_once(self._path(manifest, ".done.json"), msgspec.json.encode(done))
+        """Raises OSError, StoreError."""
+        self.storage.create(_name(manifest, _DONE), msgspec.json.encode(done))
 
-    def _folder(self, partition: int) -> Path:
-        return self.folder / "manifests" / f"{partition:04}"
+    def repairs(self) -> list[Done]:
+        """What `usage repair` has written. Raises as `of`."""
+        names = [name for name in self.storage.names("repairs/") if name.endswith(_DONE)]
+        return [self._read(*each, Done) for each in zip(names, self.storage.contents(names), strict=True)]
 
-    def _path(self, manifest: Manifest, suffix: str) -> Path:
-        return self._folder(manifest.partition) / f"{manifest.first_offset:020}{suffix}"
-
-    def repairs(self) -> Iterator[Done]:
-        """What `usage repair` has written."""
-        for path in sorted((self.folder / "repairs").glob("*.done.json")):
-            yield _read(path, Done)
-
-
-def _read(path: Path, kind: type[Any]) -> Any:
-    try:
-        found = json.loads(path.read_bytes())
-        form = found["form"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"the manifest {path} cannot be read: {error}; restore it from a backup") from error
-    if form not in _FORMS:
-        raise UnknownForm(f"the manifest {path}", form, FORM)
-    try:
-        return msgspec.convert(found, kind)
-    except msgspec.ValidationError as error:
-        raise InputError(f"the manifest {path} cannot be read: {error}; restore it from a backup") from error
-
-
-def created_once(path: Path, content: bytes) -> bool:
-    """Whether this call created the file: whole and durable, or not at all; an existing one stays. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    written = _beside(path)
-    try:
-        with written.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        return put_once(written, path)
-    finally:
-        written.unlink(missing_ok=True)
-
-
-def put_once(written: Path, path: Path) -> bool:
-    """Give a finished file its name, if nothing has it. Raises OSError."""
-    with suppress(FileExistsError):
-        path.hardlink_to(written)
-        folder = os.open(path.parent, os.O_RDONLY)
+    def _read(self, name: str, content: bytes | None, kind: type[Any]) -> Any:
+        place = f"the manifest {self.storage.place(name)}"
+        if content is None:
+            raise InputError(f"{place} is gone; restore it from a backup")
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-        return True
-    return False
+            found = json.loads(content)
+            form = found["form"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{place} cannot be read: {error}; restore it from a backup") from error
+        if form not in _FORMS:
+            raise UnknownForm(place, form, FORM)
+        try:
+            return msgspec.convert(found, kind)
+        except msgspec.ValidationError as error:
+            raise InputError(f"{place} cannot be read: {error}; restore it from a backup") from error
 
 
-def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
+def _folder(partition: int) -> str:
+    return f"manifests/{partition:04}/"
 
 
-def remove_parts(folder: Path, older_than_s: float) -> int:
-    """Delete what killed processes have left half written, if nobody has written to it for so long; returns how many. Raises OSError."""
-    count = 0
-    end = time.time() - older_than_s
-    for path in folder.rglob(".*.part"):
-        with suppress(FileNotFoundError):  # another worker was faster
-            if path.stat().st_mtime < end:
-                path.unlink()
-                count += 1
-    return count
-
-
-def temporary(path: Path) -> Path:
-    """A name in the same folder that nobody else has."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return _beside(path)
+def _name(manifest: Manifest, suffix: str) -> str:
+    return f"{_folder(manifest.partition)}{manifest.first_offset:020}{suffix}"
 
 
 def sha256_of(path: Path) -> str:

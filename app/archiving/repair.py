@@ -8,9 +8,8 @@ from itertools import chain
 import msgspec
 
 from app.archiving.check import ARCHIVE, Places, UsageReport, check_usage, in_topic, whole_files
-from app.archiving.files import read_file
-from app.archiving.manifests import FORM, Done, created_once, put_once, sha256_of, spanned, temporary
-from app.archiving.parquet import WRITTEN_BY, write_archive
+from app.archiving.files import FILES, read_file
+from app.archiving.manifests import FORM, Done, Manifests, sha256_of, spanned
 from app.archiving.spools import spools_at
 from app.domain.byteranges import Ranges, add, contains, union
 from app.domain.usage.records import USAGE, UsageRecord, is_intact, producer_of
@@ -44,31 +43,43 @@ def _wanted(report: UsageReport, side: str) -> dict[str, Ranges]:
 
 
 def _in_archive(places: Places) -> Iterator[UsageRecord]:
-    for done in whole_files(places.archive, UsageReport([], [], [], [])):
-        yield from read_file(places.archive / done.file)
+    for _, path in whole_files(places.archive, UsageReport([], [], [], [])):
+        yield from read_file(path)
 
 
 def _repair_archive(places: Places, report: UsageReport) -> int:
     wanted = _wanted(report, ARCHIVE)
     if not wanted and not report.lost_files:
         return 0
-    folder = places.archive / "repairs"
-    written = temporary(folder / "repair.parquet")
+    archive, form = places.archive, FILES[places.kind]
+    archive.prepare()
+    written = archive.scratch(f"repairs/repair.{places.kind}")
     found = _Found(_elsewhere(places), wanted)
     try:
-        rows = write_archive(written, found)
+        rows = form.write(written, found)
         if not rows and not report.lost_files:
             return 0
         sha256, size = sha256_of(written), written.stat().st_size
-        name = f"repair-{sha256[:16]}" if rows else f"repair-{sha256[:16]}-{len(list(folder.glob('*.done.json')))}"
-        put_once(written, folder / f"{name}.parquet")
+        name = f"repairs/repair-{sha256[:16]}{'' if rows else f'-{len(Manifests(archive).repairs())}'}"
+        file = f"{name}.{places.kind}"
+        archive.put(file, written)
     finally:
         written.unlink(missing_ok=True)
-    file = f"repairs/{name}.parquet"
     done = Done(
-        FORM, file, size, sha256, rows, WRITTEN_BY, USAGE.form, found.producers, [], [], found.times, report.lost_files
+        FORM,
+        file,
+        size,
+        sha256,
+        rows,
+        form.written_by,
+        USAGE.form,
+        found.producers,
+        [],
+        [],
+        found.times,
+        report.lost_files,
     )
-    created_once(folder / f"{name}.done.json", msgspec.json.encode(done))
+    archive.create(f"{name}.done.json", msgspec.json.encode(done))
     return rows
 
 

@@ -11,49 +11,36 @@ A worker that is killed anywhere leaves a manifest that the next one carries out
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 from app.archiving.csv import size_as_csv
-from app.archiving.files import FILES, FileKind, read_file
-from app.archiving.manifests import (
-    FORM,
-    Done,
-    Manifest,
-    Manifests,
-    day_of,
-    put_once,
-    remove_parts,
-    sha256_of,
-    spanned,
-    temporary,
-)
+from app.archiving.files import FILES, read_file
+from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, sha256_of, spanned
+from app.archiving.storage import Storage
 from app.domain.usage.records import USAGE, UsageRecord, producer_of
-from app.errors import InputError, LogError
+from app.errors import InputError, LogError, SettingsError
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.process.crash_points import crash_point
+from app.settings import FileKind
 from app.transports.broker_view import BrokerView
 
 __all__ = ["ArchiveRules", "Archiver", "messages_of"]
 
-_PART_AGE_S = 3600.0
-"""No worker that lives leaves a file alone for so long: what is older is a killed one's."""
 log = logging.getLogger("app.archiving.worker")
 
 
 class ArchiveRules(NamedTuple):
     """When a file is full."""
 
+    kind: FileKind
     file_bytes: int = 100_000_000
     """Of a CSV file; of the messages in a Parquet file, before they are packed. The message that reaches it is the last one."""
     interval_s: float = 3600.0
     """A file with less is closed when its first message is this old; 0: at once."""
-    kind: FileKind = "parquet"
 
 
 def messages_of(
@@ -67,22 +54,26 @@ def messages_of(
 
 
 class Archiver:
-    """Archives one topic into one folder. Blocking; one thread."""
+    """Archives one topic. Blocking; one thread. Raises SettingsError for files that the storage does not take, OSError, StoreError."""
 
-    def __init__(self, view: BrokerView, topic: str, folder: Path, rules: ArchiveRules) -> None:
+    def __init__(self, view: BrokerView, topic: str, storage: Storage, rules: ArchiveRules) -> None:
+        if rules.file_bytes > storage.largest_bytes:
+            raise SettingsError(
+                f"{storage} takes no file of {rules.file_bytes:,} bytes: write --file-bytes {storage.largest_bytes:.0f} or less"
+            )
         self._view, self._topic, self._rules = view, topic, rules
-        self._manifests = Manifests(folder)
-        self._folder = folder
+        self._manifests = Manifests(storage)
+        self._storage = storage
         self._incarnation = view.incarnation(topic)
-        if gone := remove_parts(folder, _PART_AGE_S):
-            log.info("%d half-written files of killed workers were deleted in %s", gone, folder)
+        if gone := storage.prepare():
+            log.info("%d half-written files of killed workers were deleted in %s", gone, storage)
         self._seen: dict[int, tuple[int, int, int, float | None]] = {}
         """By partition: begin of the next file, last offset looked at, bytes so far, time of the first message."""
 
     def run_once(self, now: float | None = None) -> dict[int, int]:
         """Write every file for which there is enough; returns by partition the offset from which on nothing is archived.
 
-        `now`: UTC seconds, the clock by default. Raises LogError, OSError, InputError, UnknownForm.
+        `now`: UTC seconds, the clock by default. Raises LogError, OSError, StoreError, InputError, UnknownForm.
         """
         now = time.time() if now is None else now
         return {partition: self._partition(partition, now) for partition in sorted(self._view.bounds(self._topic))}
@@ -115,7 +106,7 @@ class Archiver:
     def _same_topic(self, manifest: Manifest) -> None:
         if (manifest.topic, manifest.incarnation) != (self._topic, self._incarnation):
             raise InputError(
-                f"the archive {self._folder} is of another topic {manifest.topic}, which was deleted; name another folder"
+                f"the archive {self._storage} is of another topic {manifest.topic}, which was deleted; name another folder"
             )
 
     def _planned(self, partition: int, begin: int, now: float) -> Manifest | None:
@@ -125,7 +116,7 @@ class Archiver:
             last, size, first_time = begin - 1, 0, None
         for offset, taken, value in messages_of(self._view, self._topic, partition, last + 1):
             first_time = taken if first_time is None else first_time
-            size, last = size + self._size_of(value), offset
+            size, last = size + self._size_of(value, place_of(self._topic, partition, offset)), offset
             if size >= self._rules.file_bytes:
                 break
         self._seen[partition] = begin, last, size, first_time
@@ -136,25 +127,22 @@ class Archiver:
             FORM, self._topic, self._incarnation, partition, begin, last, day_of(first_time), created, self._rules.kind
         )
 
-    def _size_of(self, value: bytes) -> int:
+    def _size_of(self, value: bytes, place: str) -> int:
         if self._rules.kind != "csv":
             return len(value)
         try:
-            return size_as_csv(decode_usage(value))
+            return size_as_csv(decode_usage(value, place))
         except DamagedMessage:  # it will not be in the file
             return 0
 
     def _write(self, manifest: Manifest) -> None:
-        target = self._folder / manifest.name
-        written = temporary(target)
-        content = _Content(self._view, manifest, self._earlier(manifest), self._folder)
+        written = self._storage.scratch(manifest.name)
+        content = _Content(self._view, manifest, self._earlier(manifest), self._manifests)
         try:
             rows = FILES[manifest.kind].write(written, content)
-            with written.open("rb") as file:
-                os.fsync(file.fileno())
             sha256 = sha256_of(written)
-            if not put_once(written, target) and sha256_of(target) != sha256:
-                raise InputError(f"{target} is there and has another content than the log; move it away")
+            if not self._storage.put(manifest.name, written):
+                self._compare(manifest.name, sha256)
             size = written.stat().st_size
         finally:
             written.unlink(missing_ok=True)
@@ -177,6 +165,11 @@ class Archiver:
         )
         crash_point("archive_done")
 
+    def _compare(self, name: str, sha256: str) -> None:
+        there = self._storage.local(name)
+        if there is None or sha256_of(there) != sha256:
+            raise InputError(f"{self._storage.place(name)} is there and has another content than the log; move it away")
+
     def _earlier(self, manifest: Manifest) -> list[Done]:
         """The finished files of the partition before this one."""
         before = [each for each in self._manifests.of(manifest.partition) if each.first_offset < manifest.first_offset]
@@ -186,8 +179,8 @@ class Archiver:
 class _Content:
     """The records of a file, and what is known of them after they were read."""
 
-    def __init__(self, view: BrokerView, manifest: Manifest, earlier: list[Done], folder: Path) -> None:
-        self._view, self._manifest, self._earlier, self._folder = view, manifest, earlier, folder
+    def __init__(self, view: BrokerView, manifest: Manifest, earlier: list[Done], manifests: Manifests) -> None:
+        self._view, self._manifest, self._earlier, self._manifests = view, manifest, earlier, manifests
         self._here: dict[tuple[str, int], str] = {}
         self.producers: dict[str, tuple[int, int]] = {}
         self.repeats: list[tuple[str, int]] = []
@@ -228,20 +221,29 @@ class _Content:
     def _was_archived(self, producer: str, seq: int, sha256: str) -> bool:
         for done in reversed(self._earlier):
             first, last = done.producers.get(producer, (1, 0))
-            if (
-                first <= seq <= last
-                and _checksums(self._folder / done.file, done.sha256).get((producer, seq)) == sha256
-            ):
+            if first <= seq <= last and _checksums(self._manifests, done).get((producer, seq)) == sha256:
                 return True
         return False
 
 
+def _checksums(manifests: Manifests, done: Done) -> dict[tuple[str, int], str]:
+    """Of the records of a file; if it is gone or altered, of what was repaired of it. Raises OSError, StoreError, InputError."""
+    found = _checksums_in(manifests.storage, done.file, done.sha256)
+    if found is not None:
+        return found
+    repaired = [each for each in manifests.repairs() if done.file in each.replaces]
+    parts = [_checksums_in(manifests.storage, each.file, each.sha256) for each in repaired]
+    if not parts or None in parts:
+        raise InputError(
+            f"{manifests.storage.place(done.file)} is gone or was altered; run `python -m app usage repair`"
+        )
+    return {key: sha256 for part in parts if part for key, sha256 in part.items()}
+
+
 @lru_cache(maxsize=2)
-def _checksums(path: Path, sha256: str) -> dict[tuple[str, int], str]:
-    """Of the records of a file. Raises OSError, InputError."""
-    try:
-        if sha256_of(path) != sha256:
-            raise ValueError("it was altered")
-        return {(producer_of(record), record.seq): record.sha256 for record in read_file(path)}
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read: {error}; run `python -m app usage repair`") from error
+def _checksums_in(storage: Storage, name: str, sha256: str) -> dict[tuple[str, int], str] | None:
+    """None: it is not as it was written."""
+    path = storage.local(name)
+    if path is None or sha256_of(path) != sha256:
+        return None
+    return {(producer_of(record), record.seq): record.sha256 for record in read_file(path)}

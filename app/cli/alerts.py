@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.usage_archive import archive_of, archive_option
 from app.words import counted_text
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("alerts", context_settings={"help_option_names": ["-h", "--help"]})
 @_options
-@click.option(
-    "--archive", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Read an archive, not the topic."
-)
+@archive_option("Read an archive, not the topic: a folder, or s3://BUCKET/PREFIX.")
 @click.option("--records", type=_FILE, help="Read a file of `simulate usage`, not the topic.")
 @click.option("--once", is_flag=True, help="Look at all that is there, then end.")
 @click.option(
@@ -60,7 +59,7 @@ def usage_alerts(
     state: Path | None,
     until: str | None,
     as_json: bool,
-    archive: Path | None,
+    archive: str | None,
     records: Path | None,
     once: bool,
     interval_s: float,
@@ -69,7 +68,7 @@ def usage_alerts(
 
     Reads the topic usage until SIGINT or SIGTERM; an archive or a file to its end. Notices go to alerts/notices.jsonl in the data folder, and to
     what the rules name: a webhook, the topic usage_notices, an Alertmanager. A notice is told once, also after a kill or a replay.
-    Exit code 4 if the broker is missing, 5 if the rules, the state or the archive cannot be read.
+    Exit code 4 if the broker or the S3 server is missing, 5 if the rules, the state or the archive cannot be read.
     """
     from app.alerts.events import USAGE_FIELDS
     from app.alerts.sources import of_archive, of_file
@@ -81,7 +80,7 @@ def usage_alerts(
         if records:
             run.take_all(of_file(records))
         elif archive:
-            run.take_all(of_archive(archive, dict(run.state.places)))
+            run.take_all(of_archive(archive_of(own, archive), dict(run.state.places)))
         else:
             _follow(own, run, None if once else interval_s)
 

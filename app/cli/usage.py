@@ -12,6 +12,7 @@ import click
 
 from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
+from app.cli.usage_archive import archive_of, archive_option
 from app.cli.usage_run import usage_run
 from app.words import counted_text
 
@@ -32,14 +33,6 @@ def command() -> None:
 
 command.add_command(usage_alerts)
 command.add_command(usage_run)
-
-
-def _archive_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--archive",
-        type=click.Path(path_type=Path, file_okay=False),
-        help="Folder of the archive.  [default: usage in WEBLOGS_DATA_DIR]",
-    )(function)
 
 
 def _moment(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
@@ -85,7 +78,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command("archive")
-@_archive_option
+@archive_option()
 @click.option(
     "--file-bytes",
     default=100_000_000,
@@ -102,24 +95,29 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Seconds after which a file is closed although it is not full.",
 )
 @click.option("--once", is_flag=True, help="Archive all that is there, then end.")
-def archive(archive: Path | None, file_bytes: int, interval_s: float, once: bool) -> None:
+def archive(archive: str | None, file_bytes: int, interval_s: float, once: bool) -> None:
     """Write the records of the topic usage into files, CSV or Parquet by WEBLOGS_USAGE_ARCHIVE_FORMAT, until SIGINT or SIGTERM. Several may run at a time.
 
-    A file holds the messages that its manifest names, whoever writes it and however often. Exit code 4 if the broker is missing, 5 if a
-    manifest cannot be read.
+    A file holds the messages that its manifest names, whoever writes it and however often. Exit code 2 for a bad setting, 4 if the broker or
+    the S3 server is missing or refuses, 5 if a manifest cannot be read.
     """
     import time
 
     from app.archiving.worker import Archiver, ArchiveRules
+    from app.errors import SettingsError
     from app.process.exit import end_when_asked
 
     end_when_asked()
     with _ending() as own, _ended_by_ctrl_c(once), _view_when_there(own, once) as view:
         if view is None or not view.bounds(_topic()):
+            if own.on_kafka:
+                raise SettingsError(
+                    f"{own.broker} has no topic {own.topic_prefix}{_topic()}: run `python -m app init` first"
+                )
             click.echo("there is no topic usage yet")
             return
-        rules = ArchiveRules(file_bytes, 0.0 if once else interval_s, own.usage_archive_format)
-        archiver = Archiver(view, _topic(), archive or own.data_dir / "usage", rules)
+        rules = ArchiveRules(own.usage_archive_format, file_bytes, 0.0 if once else interval_s)
+        archiver = Archiver(view, _topic(), archive_of(own, archive), rules)
         while True:
             ends = archiver.run_once()
             _let_trim(own, ends)
@@ -170,7 +168,7 @@ def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @command.command("check")
-@_archive_option
+@archive_option()
 @_spool_option
 @_store_option
 @_period_options
@@ -181,7 +179,7 @@ def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--json", "as_json", is_flag=True, help="What is known of each producer as a line of JSON.")
 def check(
-    archive: Path | None,
+    archive: str | None,
     spools: tuple[str, ...],
     stores: tuple[str, ...],
     begin: float | None,
@@ -194,7 +192,7 @@ def check(
     Stores hold monitored calls alone, and are asked if there are any. With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker or a store is missing or a producer does not answer, 5 if a manifest cannot be read.
+    way), 4 if the broker, a store or the S3 server is missing or a producer does not answer, 5 if a manifest cannot be read.
     """
     from math import inf
 
@@ -211,11 +209,11 @@ def check(
 
 
 @command.command("repair")
-@_archive_option
+@archive_option()
 @_spool_option
 @_store_option
 @click.option("--json", "as_json", is_flag=True, help="What is left of each producer as a line of JSON.")
-def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...], as_json: bool) -> None:
+def repair(archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...], as_json: bool) -> None:
     """Write what the archive is missing into a new file, from the topic, then from the spools. Old files are not touched.
 
     Stores get back what they are missing of monitored calls.
@@ -232,7 +230,7 @@ def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...
 
 
 @command.command("load")
-@_archive_option
+@archive_option()
 @click.option(
     "--to",
     "target",
@@ -241,11 +239,11 @@ def repair(archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...
     help="Folder of the Parquet dataset, or name of a store: sqlite, elasticsearch or cassandra.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Do not name the files.")
-def load(archive: Path | None, target: str, quiet: bool) -> None:
+def load(archive: str | None, target: str, quiet: bool) -> None:
     """Put the archive into one Parquet dataset for Spark, Superset or Tableau, or into the table usage_calls of a store.
 
     May be run again: what is there is not written twice. Exit code 1 if a file was not loaded (it is gone, altered or not finished) or the
-    store refuses a record, 2 for a bad setting, 4 if the store is missing, 5 if a manifest cannot be read.
+    store refuses a record, 2 for a bad setting, 4 if the store or the S3 server is missing, 5 if a manifest cannot be read.
     """
     from app.archiving.loading import load_dataset, load_store
     from app.stores import STORES
@@ -256,11 +254,11 @@ def load(archive: Path | None, target: str, quiet: bool) -> None:
             click.echo(name, err=True)
 
     with _ending() as own:
-        folder = archive or own.data_dir / "usage"
+        storage = archive_of(own, archive)
         if target in STORES:
-            found = load_store(folder, target, own, on_file)
+            found = load_store(storage, target, own, on_file)
         else:
-            found = load_dataset(folder, Path(target), on_file)
+            found = load_dataset(storage, Path(target), on_file)
     for line in (*found.problems, *found.refused[:20]):
         click.echo(visible(line))
     click.echo(f"{counted_text(found.records, 'record')} of {counted_text(found.files, 'file')} loaded into {target}")
@@ -296,7 +294,7 @@ def _view(own: Settings) -> Iterator[Any]:
         yield view
 
 
-def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, ...], stores: tuple[str, ...]) -> Places:
+def _places(own: Settings, view: Any, archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]) -> Places:
     import time
     from functools import partial
 
@@ -307,7 +305,8 @@ def _places(own: Settings, view: Any, archive: Path | None, spools: tuple[str, .
     return Places(
         view if view is not None and view.bounds(_topic()) else None,
         _topic(),
-        archive or own.data_dir / "usage",
+        archive_of(own, archive),
+        own.usage_archive_format,
         spools,
         lambda: open_view(own),
         own.usage_spool_token,

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.usage_archive import archive_of
+
 if TYPE_CHECKING:
     from app.settings import Settings
 
@@ -51,7 +53,7 @@ def usage_run(once: bool, port: int) -> None:
         click.echo("\nStopping the service …", err=True)
     _shown("archive", "--once")
     code = _shown("check", "--spool", str(spool))
-    click.echo(f"\nfiles   {own.data_dir / 'usage'}: the archive and its manifests")
+    click.echo(f"\nfiles   {archive_of(own, None)}: the archive and its manifests")
     click.echo(f"alerts  {_command('alerts', '--rules', 'samples/alerts.toml', '--once')}")
     click.echo("yours   docs/how-to/record-calls.md: three lines in your own service")
     sys.exit(code)

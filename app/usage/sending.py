@@ -48,6 +48,8 @@ class Keeper:
         self.sent = 0
         """Records sent of them; the sender counts."""
         self.has_ended = False
+        self.is_cramped = False
+        """The disk takes nothing: what is kept of sent records makes room."""
 
     def run(self) -> None:
         try:
@@ -85,9 +87,12 @@ class Keeper:
                 if spool is not None:
                     spool.append(packed)
                     self.count += len(packed)
+                    self.is_cramped = False
                     self.kept.set()
                     return True
             except OSError as error:
+                self.is_cramped = True
+                self.kept.set()
                 log.error("The spool takes nothing, again in %.2g s: %s", pause_s, error)
             if self._source.is_stopping:
                 while more := self._source.take():
@@ -142,12 +147,16 @@ class Sender:
             return
         while count := self._send_from(self._own):
             self._keeper.sent += count
-        self._own.trim(self._options.keep_bytes)
+            self._trim(self._own)
+        self._trim(self._own)
         if time.monotonic() >= self._look_at and not self._source.is_stopping:
             self._look_at = time.monotonic() + _LOOK_FOR_OTHERS_S
             for folder in spools_of(self._options.spool):
                 if folder != self._own.folder:
                     self._send_of_another(folder)
+
+    def _trim(self, own: Spool) -> None:
+        own.trim(0 if self._keeper.is_cramped else self._options.keep_bytes)
 
     def _send_of_another(self, folder: Path) -> None:
         try:

@@ -48,6 +48,7 @@ _MAGIC = b"\xf5\xfeR\n"
 _SIZES = struct.Struct("<II")
 _MARK = struct.Struct("<QQ")
 _LONGEST_BYTES = 64 << 20
+_SENT_CHARS = 64
 _OVERHEAD_BYTES = len(_MAGIC) + _SIZES.size
 
 
@@ -188,6 +189,11 @@ def sent_of(folder: Path) -> Place:
     return Place(segment, offset) if form == FORM else Place(1, 0)
 
 
+def _sent_text(place: Place) -> str:
+    """Of one length."""
+    return json.dumps([FORM, *place]).ljust(_SENT_CHARS)
+
+
 def is_alive(folder: Path) -> bool:
     """Whether a process owns the folder: it may write on. Raises OSError."""
     with (folder / "owner").open("rb") as file:
@@ -237,7 +243,8 @@ class Spool:
     ) -> Spool:
         """A new one. Raises OSError."""
         folder = root / start_id
-        folder.mkdir(parents=True, mode=0o700)
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)  # the disk was full when this was tried before
+        (folder / "sent").write_text(_sent_text(Place(1, 0)))
         written = folder / "owner.part"
         written.write_text(json.dumps([FORM, service, machine, start_id]))
         written.rename(folder / "owner")
@@ -302,9 +309,16 @@ class Spool:
 
     def set_sent(self, place: Place) -> None:
         """Raises OSError."""
+        text, path = _sent_text(place), self.folder / "sent"
         written = self.folder / "sent.part"
-        written.write_text(json.dumps([FORM, *place]))
-        written.rename(self.folder / "sent")
+        try:
+            written.write_text(text)
+            written.rename(path)
+        except (
+            OSError
+        ):  # the disk is full; over the old text there is room, and what cannot be noted could never be trimmed
+            with path.open("r+") as file:
+                file.write(text)
 
     def unsent(self) -> Iterator[tuple[Place, Frame | Damage]]:
         """What is on disk and not sent, in order, each with the place after it. Raises OSError and UnknownForm."""

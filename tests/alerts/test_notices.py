@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +18,17 @@ from app.__main__ import main
 from app.alerts.channels import channels_of, signature
 from app.alerts.run import AlertRun
 from app.alerts.sources import Taken
-from app.archiving.files import FILES, FileKind
+from app.archiving.files import FILES
 from app.domain.alerts.lifecycle import Notice
 from app.domain.usage.records import USAGE
 from app.errors import InputError, SettingsError
 from app.messages.notices import decode_notices
-from app.settings import Settings, child_environment, settings
+from app.settings import FileKind, Settings, child_environment, settings
 from app.transports.broker_view import open_view
 from app.usage.brokers import messages
 from app.usage.sending import packed_record
 from tests.alerts.making import BEGIN, call, calls, rules_of
+from tests.alerts.receiving import Receiver, alertmanager
 from tests.archiving.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,39 +39,6 @@ EVENTS = sorted(
 )
 UNTIL = str(BEGIN + 7200)
 SECRET = b"hunter2-hunter2"
-
-
-class Receiver:
-    """A web server that answers what it is told to, and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.answers: list[int] = []
-        self.got: list[tuple[dict[str, str], bytes]] = []
-
-    @contextmanager
-    def serving(self) -> Iterator[str]:
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append((dict(self.headers), body))
-                self.send_response(receiver.answers.pop(0) if receiver.answers else 204)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/notices"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 def run_of(folder: Path, **notify: Any) -> AlertRun:
@@ -256,27 +218,7 @@ def test_what_cannot_be_read_is_exit_code_5(tmp_path: Path) -> None:
 
 @pytest.mark.live
 def test_an_alertmanager_shows_what_fires_and_ends_what_is_resolved(tmp_path: Path) -> None:
-    program = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
-    assert program, "apt-get install prometheus-alertmanager"
-    (tmp_path / "am.yml").write_text("route: {receiver: none}\nreceivers: [{name: none}]\n")
-    port = 20_000 + os.getpid() % 10_000
-    url = f"http://127.0.0.1:{port}"
-    places = [
-        f"--config.file={tmp_path}/am.yml",
-        f"--storage.path={tmp_path}/am",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    server = subprocess.Popen([program, *places, "--cluster.listen-address="], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                if requests.get(f"{url}/-/ready", timeout=5).ok:
-                    break
-            except requests.ConnectionError:
-                pass
-            assert time.monotonic() < deadline and server.poll() is None
-            time.sleep(0.1)
+    with alertmanager(tmp_path) as url:
         with run_of(tmp_path, alertmanager=url) as run:
             run.take_all(Taken(event, event.time) for event in EVENTS[:15])
             run.settle()
@@ -287,6 +229,3 @@ def test_an_alertmanager_shows_what_fires_and_ends_what_is_resolved(tmp_path: Pa
             all_seen(run)
             assert run.state.outbox["alertmanager"] == [] and run.state.undelivered == 0
         assert requests.get(f"{url}/api/v2/alerts", timeout=30).json() == []
-    finally:
-        server.terminate()
-        server.wait(30)

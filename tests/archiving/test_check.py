@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from app.archiving.check import Places, check_usage
+from app.archiving.files import FILES
 from app.cli.usage import command
 from app.domain.usage.sides import Period
+from app.errors import InputError
+from app.settings import FileKind
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from tests.archiving.world import World, record
@@ -67,6 +70,27 @@ def test_a_file_that_is_gone_or_altered_is_named_and_repaired_from_the_topic_int
     assert (count, report.exit_code, report.problems) == (done.rows, 0, [])
     assert (path.read_bytes() if path.exists() else None) == before
     assert world.repair()[0] == 0 and world.check().exit_code == 0
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_repair_writes_the_form_that_the_archive_is_set_to_and_the_worker_knows_what_was_repaired(
+    tmp_path: Path, kind: FileKind
+) -> None:
+    world = World(tmp_path)
+    world.rules = world.rules._replace(kind=kind)
+    world.send(P1)
+    world.archived()
+    for done in world.files:
+        (world.archive / done.file).unlink()
+    world.send(P1)  # again, as after a kill: what was repaired is not archived twice
+    with pytest.raises(InputError, match=r"is gone or was altered; run `python -m app usage repair`$"):
+        world.archived()
+    assert world.repair()[0] > 0  # the rest is on its way
+    assert {path.suffix for path in (world.archive / "repairs").glob("repair-*") if path.suffix != ".json"} == {
+        f".{kind}"
+    }
+    world.archived()
+    assert [line for line in world.lines() if line.startswith("archive: ")] == ["archive: p1 12 of 12"]
 
 
 def spooled(folder: Path, count: int) -> list[int]:
@@ -231,7 +255,7 @@ def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
 def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.archive = ROOT / "tests" / "data" / "forms" / "usage-archive-1"
-    with_no_topic = Places(None, "usage", world.archive, [])
+    with_no_topic = Places(None, "usage", world.storage, "csv", [])
     (state,) = check_usage(with_no_topic).states
     assert (state.made, state.held[0].records, state.held[0].missing) == (5, 5, ())
     assert check_usage(with_no_topic, Period(3603.0, 3605.0)).states[0].made == 2

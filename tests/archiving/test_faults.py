@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,34 @@ with open(folder / "journal", "w", buffering=1) as journal:
         print(log.record("request", user_id=f"u{number % 9}"), file=journal)
         time.sleep(0.0005)
 """
+
+
+FILLED = """
+import sys, time
+from pathlib import Path
+from app.usage.log import UsageLog
+from app.usage.options import UsageOptions
+folder = Path(sys.argv[1])
+options = dict(queue_records=100, batch_records=20, block_ms=1, segment_bytes=20_000, overflow=sys.argv[2])
+log = UsageLog(UsageOptions(service="shop", spool=folder / "disk", broker=f"sqlite:///{folder}/log.db", machine="m1", **options))
+with open(folder / "journal", "w", buffering=1) as journal:
+    while not (folder / "stop").exists():
+        print(log.record("request", user_id=f"u{log.record('request', user_id='v') % 9}"), file=journal)
+        time.sleep(0.0005)
+sys.exit(not log.stop(60))
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 300 kB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small disk")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def started(program: str, *arguments: object, **environment: str) -> subprocess.Popen[bytes]:
@@ -183,3 +212,47 @@ def test_a_wrong_setting_at_the_start_leaves_the_spool_as_it_is(tmp_path: Path, 
     wrong = SERVING.replace('broker=f"sqlite:///{folder}/log.db"', 'broker="mysql://h"')
     assert started(wrong, tmp_path).wait(60) == 1
     assert {path: path.read_bytes() for path in spool.rglob("*") if path.is_file()} == before
+
+
+def fill(path: Path, spare_bytes: int) -> None:
+    """The disk, but for so many bytes."""
+    free = os.statvfs(path.parent)
+    path.write_bytes(bytes(max(0, free.f_bavail * free.f_bsize - spare_bytes)))
+
+
+@pytest.mark.parametrize("number", ROUNDS)
+@pytest.mark.parametrize("when", ["at the start", "later"])
+def test_the_disk_of_the_spool_is_full_for_a_while(tmp_path: Path, small_disk: Path, when: str, number: int) -> None:
+    """The service goes on; each record is archived, or told as dropped with the reason."""
+    world, rng = World(tmp_path), random.Random(f"{when} {number}")
+    overflow = rng.choice(["drop_newest", "drop_oldest", "block"])
+    if when == "at the start":
+        fill(small_disk / "filler", 0)
+    service = started(FILLED, tmp_path, overflow)
+
+    def wait_for(noted: int) -> None:
+        end = time.monotonic() + 60
+        while not (tmp_path / "journal").exists() or (tmp_path / "journal").read_bytes().count(b"\n") < noted:
+            assert time.monotonic() < end and service.poll() is None
+            time.sleep(0.01)
+
+    try:
+        if when == "later":
+            wait_for(rng.randint(100, 600))
+            fill(small_disk / "filler", rng.randint(0, 30_000))
+        wait_for(rng.randint(900, 1500))
+        (small_disk / "filler").unlink()
+        wait_for(2500)
+        (tmp_path / "stop").touch()
+        assert service.wait(120) == 0
+    finally:
+        service.kill()
+        service.wait()
+    world.archived()
+    (state,) = world.check(small_disk).states
+    held = {one.seq for one in assert_none_is_twice(world)}
+    noted = {int(line) for line in (tmp_path / "journal").read_text().split("\n")[:-1]}
+    assert state.tail is None and noted <= held | accounted(state)
+    assert held | accounted(state) == set(range(1, state.made + 1)) and not held & accounted(state)
+    assert not state.held[0].missing and set(state.dropped) <= {f"queue full, {overflow}"}
+    assert when == "later" or state.dropped

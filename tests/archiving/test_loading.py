@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> World:
 
 def test_a_dataset_has_every_record_once_with_its_time_by_day(tmp_path: Path, world: World) -> None:
     target = tmp_path / "dataset"
-    loaded = load_dataset(world.archive, target)
+    loaded = load_dataset(world.storage, target)
     assert (loaded.files, loaded.records, loaded.problems) == (len(world.files), 100, [])
     table = ds.dataset(target, partitioning="hive", format="parquet").to_table()
     rows = sorted(table.to_pylist(), key=lambda row: row["seq"])
@@ -44,12 +44,12 @@ def test_a_dataset_has_every_record_once_with_its_time_by_day(tmp_path: Path, wo
 
 def test_loading_again_adds_only_what_is_new_and_a_killed_run_is_continued(tmp_path: Path, world: World) -> None:
     target = tmp_path / "dataset"
-    load_dataset(world.archive, target)
-    assert load_dataset(world.archive, target)[:2] == (0, 0)
+    load_dataset(world.storage, target)
+    assert load_dataset(world.storage, target)[:2] == (0, 0)
     next((target / "_loaded").iterdir()).unlink()  # killed before it noted the file
     world.send([record("q", 1, time=3 * DAY_S)])
     world.archived()
-    assert load_dataset(world.archive, target).files == 2
+    assert load_dataset(world.storage, target).files == 2
     found = ds.dataset(target, partitioning="hive", format="parquet").to_table(columns=["producer", "seq"])
     assert sorted(map(str, found.to_pylist())) == sorted(
         map(str, [{"producer": f"{one.service}@m/1", "seq": one.seq} for one in [*MADE, record("q", 1)]])
@@ -60,7 +60,7 @@ def test_loading_again_adds_only_what_is_new_and_a_killed_run_is_continued(tmp_p
 def test_a_file_that_was_altered_is_named_and_not_loaded(tmp_path: Path, world: World) -> None:
     spoiled = world.archive / world.files[0].file
     spoiled.write_bytes(spoiled.read_bytes().replace(b"/1", b"/7", 1))
-    loaded = load_dataset(world.archive, tmp_path / "dataset")
+    loaded = load_dataset(world.storage, tmp_path / "dataset")
     assert loaded.files == len(world.files) - 1
     assert [line.partition(" ")[0] for line in loaded.problems] == [world.files[0].file]
 
@@ -68,7 +68,7 @@ def test_a_file_that_was_altered_is_named_and_not_loaded(tmp_path: Path, world: 
 def test_a_store_has_every_call_once_however_often_it_is_loaded(tmp_path: Path, world: World) -> None:
     settings = Settings(data_dir=tmp_path / "var")
     for _ in range(2):
-        loaded = load_store(world.archive, "sqlite", settings)
+        loaded = load_store(world.storage, "sqlite", settings)
         assert (loaded.records, loaded.left_out, loaded.refused, loaded.problems) == (99, 1, [], [])
 
     async def stored() -> tuple[list[UsageRecord], list[UsageRecord]]:

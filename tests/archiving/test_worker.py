@@ -6,17 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.archiving.files import FILES, FileKind, read_file
+from app.archiving.files import FILES, read_file
 from app.archiving.manifests import Manifests, sha256_of
 from app.domain.usage.records import UsageRecord
-from app.errors import InputError
+from app.errors import InputError, UnknownForm
 from app.process.crash_points import ARCHIVE_POINTS
+from app.settings import FileKind
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
 from tests.archiving.world import World, record
@@ -109,8 +111,8 @@ def test_the_manifest_names_rows_offsets_producers_checksum_and_forms(tmp_path: 
     world.send([record("p", seq) for seq in (1, 2, 3)] + [record("q", 7)], at_once=2)
     world.archived()
     (done,) = world.files
-    (partition,) = Manifests(world.archive).partitions()
-    (manifest,) = Manifests(world.archive).of(partition)
+    (partition,) = Manifests(world.storage).partitions()
+    (manifest,) = Manifests(world.storage).of(partition)
     assert (manifest.first_offset, manifest.last_offset, done.rows, done.schema_form) == (0, 1, 4, 1)
     assert done.producers == {"p@m/1": (1, 3), "q@m/1": (7, 7)}
     path = world.archive / done.file
@@ -140,6 +142,16 @@ def test_a_foreign_message_is_named_and_the_rest_is_archived(tmp_path: Path) -> 
     assert len(world.records()) == len(MADE)
     told = [line for line in world.lines() if "damaged" in line]
     assert any(line.startswith("partition 0: message ") for line in told) and world.check().exit_code == 1
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_message_of_a_newer_form_ends_the_worker_with_its_place(tmp_path: Path, kind: FileKind) -> None:
+    world = World(tmp_path)
+    world.send(MADE[:2])
+    with closing(EmbeddedLog(tmp_path / "log.db")) as log:
+        log.append([Message("usage", 0, None, b"[99,[]]", {}, 1.0)])
+    with pytest.raises(UnknownForm, match=r"^message \d+ of usage/0 has form 99; this program knows form 1; use the"):
+        world.archived(kind=kind)
 
 
 PROGRAM = "import sys; from pathlib import Path; from tests.archiving.world import World; World(Path(sys.argv[1])).archived(file_bytes=20_000)"
@@ -179,7 +191,7 @@ def test_what_a_killed_worker_left_half_written_is_deleted_at_a_start_once_it_is
 def test_of_two_workers_the_first_manifest_holds_for_both(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.send(MADE[:50], at_once=7)
-    manifests = Manifests(world.archive)
+    manifests = Manifests(world.storage)
     world.archived(file_bytes=1)
     partition = manifests.partitions()[0]
     first = manifests.of(partition)[0]

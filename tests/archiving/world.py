@@ -14,6 +14,7 @@ from app.archiving.files import read_file
 from app.archiving.manifests import Done, Manifests
 from app.archiving.repair import repair_usage
 from app.archiving.spools import SpoolPlace
+from app.archiving.storage import Folder, Storage, open_storage
 from app.archiving.stored import mend_stored, show_stored
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord, sealed
@@ -45,10 +46,12 @@ def record(producer: str, seq: int, user: str = "u", kind: str = "request", **fi
 class World:
     """Blocking."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bucket: str = "") -> None:
+        """`bucket`: the address of the archive, if it is no folder."""
         self.folder, self.archive = folder, folder / "archive"
         self.address = f"sqlite:///{folder}/log.db"
-        self.rules = ArchiveRules(interval_s=0.0)
+        self._bucket = open_storage(bucket, Settings(data_dir=folder)) if bucket else None
+        self.rules = ArchiveRules("parquet", interval_s=0.0)
 
     def send(self, records: Sequence[UsageRecord], at_once: int = 1000) -> None:
         with closing(EmbeddedUsageBroker(UsageOptions(service="s", spool=self.folder, broker=self.address))) as broker:
@@ -64,16 +67,25 @@ class World:
 
     def archived(self, **rules: Any) -> dict[int, int]:
         with self.view() as view:
-            return Archiver(view, "usage", self.archive, self.rules._replace(**rules)).run_once(NOW)
+            return Archiver(view, "usage", self.storage, self.rules._replace(**rules)).run_once(NOW)
+
+    @property
+    def storage(self) -> Storage:
+        return self._bucket or Folder(self.archive)
 
     @property
     def files(self) -> list[Done]:
-        manifests = Manifests(self.archive)
+        manifests = Manifests(self.storage)
         every = [manifests.done(each) for partition in manifests.partitions() for each in manifests.of(partition)]
         return [done for done in every if done is not None]
 
     def records(self) -> list[UsageRecord]:
-        return [one for done in self.files for one in read_file(self.archive / done.file)]
+        found: list[UsageRecord] = []
+        for done in self.files:
+            path = self.storage.local(done.file)
+            assert path is not None
+            found += read_file(path)
+        return found
 
     def sent_of(self, spool: Path) -> bool:
         """Whether the broker has all that the ended processes have spooled."""
@@ -98,7 +110,8 @@ class World:
         return Places(
             view,
             "usage",
-            self.archive,
+            self.storage,
+            self.rules.kind,
             spools,
             spool_token=TOKEN,
             stores=stores,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.archiving.check import Places, check_usage
+from app.archiving.storage import Folder
 from app.archiving.stored import show_stored
 from app.archiving.worker import Archiver, ArchiveRules
 from app.domain.usage.records import UsageRecord
@@ -56,9 +57,10 @@ def test_a_worker_killed_at_a_named_point_stores_every_monitored_call_once(tmp_p
         settings = Settings(data_dir=flow.folder, broker=f"sqlite:///{flow.folder}/weblogs-log.db")
         view = open_view(settings)
         assert view is not None
-        Archiver(view, "usage", flow.folder / "usage", ArchiveRules(interval_s=0.0)).run_once()
+        archive = Folder(flow.folder / "usage")
+        Archiver(view, "usage", archive, ArchiveRules("csv", interval_s=0.0)).run_once()
         stores = {"sqlite": partial(show_stored, "sqlite", settings)}
-        places = Places(view, "usage", flow.folder / "usage", [], stores=stores, flow=settings.flow_id)
+        places = Places(view, "usage", archive, "csv", [], stores=stores, flow=settings.flow_id)
         report = check_usage(places)
         assert (report.exit_code, report.problems) == (0, [])
         (state,) = report.states

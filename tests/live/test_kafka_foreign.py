@@ -17,18 +17,20 @@ from app.errors import UnknownForm
 from app.flows.deliveries import LINES, REJECTS, TOKENS
 from app.flows.registry import COUNTED, STAGES, TABLES, TOPICS, changelog_topic
 from app.flows.spending import SPENDING
-from app.flows.usage import USAGE_FLOW
+from app.flows.usage import USAGE_FLOW, USAGE_TOPIC
 from app.flows.votes import VOTES
 from app.messages.forms import DamagedMessage
 from app.messages.headers import Headers
 from app.messages.records import decode_rejects
 from app.messages.tokens import decode_tokens, hits_of
+from app.messages.usage import encode_usage
 from app.process.exit import EXIT_REFUSED
 from app.steps.ledger import RULES
 from app.transports.kafka.changelog import OWNER
 from app.transports.kafka.options import client_options
 from app.transports.kafka.topics import on_broker
 from app.transports.kafka.view import KafkaView
+from tests.archiving.world import record
 from tests.live.running import Live
 from tests.live.test_kafka_losses import LINE, app, problems, send_lines
 from tests.services.server import Server
@@ -60,6 +62,7 @@ def feed(live: Live, name: str) -> None:
     send_lines(live, 3, PARTITION)
     send(live, VOTES.name, b"[" + VOTE % name.encode() + b"]")
     send(live, SPENDING.name, b"[" + PAYMENT % name.encode() + b"]")
+    send(live, USAGE_TOPIC, *encode_usage([record(name, 1, monitored=True)]))
 
 
 def rejects_of(live: Live) -> list[Reject]:
@@ -95,8 +98,8 @@ def with_a_key_too_many(value: bytes) -> bytes:
     return json.dumps(widened(json.loads(value), 0)).encode()
 
 
-READ_TOPICS = [topic for topic in TOPICS if topic not in USAGE_FLOW.topics]
-"""Archive workers read the others, and no worker."""
+READ_TOPICS = [topic for topic in TOPICS if topic not in USAGE_FLOW.told]
+"""Nobody of ours reads notices."""
 
 
 def test_a_foreign_message_in_each_topic_is_a_reject_with_its_place_and_the_flow_goes_on(
@@ -149,7 +152,7 @@ NUMBERED = [topic for topic in TOPICS if any(topic in stage.fills for stage in S
 """The topics whose messages begin with a form number; those of what comes in are read by people's programs."""
 
 
-@pytest.mark.parametrize("topic", [LINES, *NUMBERED])
+@pytest.mark.parametrize("topic", [LINES, USAGE_TOPIC, *NUMBERED])
 def test_a_newer_form_in_any_topic_ends_the_worker_with_78_once(tmp_path: Path, broker: Server, topic: str) -> None:
     with Live(tmp_path, broker, FORMAT="combined", COUNT_REQUESTS="true") as live:
         worker = live.start_worker()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -12,12 +15,13 @@ import pytest
 from app.archiving.check import Places, check_usage
 from app.archiving.manifests import Manifests, sha256_of
 from app.archiving.repair import repair_usage
+from app.archiving.storage import Folder
 from app.archiving.worker import Archiver, ArchiveRules
 from app.transports.kafka.view import KafkaView
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.words import usage_lines
-from tests.live.running import Live
+from tests.live.running import ROOT, Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
@@ -47,15 +51,15 @@ def test_records_made_while_the_broker_is_away_are_archived_once_and_each_file_i
         with closing(KafkaView(live.settings)) as view:
 
             def held() -> int:
-                Archiver(view, "usage", archive, ArchiveRules(interval_s=0.0)).run_once()
-                manifests = Manifests(archive)
+                Archiver(view, "usage", Folder(archive), ArchiveRules("parquet", interval_s=0.0)).run_once()
+                manifests = Manifests(Folder(archive))
                 every = [manifests.done(one) for each in manifests.partitions() for one in manifests.of(each)]
                 return sum(done.rows for done in every if done is not None)
 
             live.wait_until(lambda: held() >= 3004, "the records in the archive", 120)
             assert last.stop(60)
             live.wait_until(lambda: held() == 3005, "the stop record", 60)
-            places = Places(view, "usage", archive, [spool], lambda: KafkaView(live.settings))
+            places = Places(view, "usage", Folder(archive), "parquet", [spool], lambda: KafkaView(live.settings))
             report = check_usage(places)
             told = [line for state in report.states for line in usage_lines(state)]
             archived = [
@@ -74,3 +78,55 @@ def test_records_made_while_the_broker_is_away_are_archived_once_and_each_file_i
             largest.unlink()
             count, repaired = repair_usage(places)
             assert count > 0 and not any(state.held[0].missing for state in repaired.states)
+
+
+AWAY_S = 60.0
+SERVING = """
+import sys, time
+from pathlib import Path
+from app.usage.log import UsageLog
+from app.usage.options import UsageOptions
+folder = Path(sys.argv[1])
+log = UsageLog(UsageOptions(service="shop", spool=folder / "spool", broker=sys.argv[2], machine="m1"))
+with open(folder / "journal", "w", buffering=1) as journal:
+    number = 0
+    while not (folder / "stop").exists():
+        print(log.record("request", user_id=f"u{(number := number + 1) % 50}"), file=journal)
+        time.sleep(0.002)
+sys.exit(not log.stop(120))
+"""
+
+
+@pytest.mark.parametrize("number", range(int(os.environ.get("FAULT_ROUNDS", "1"))))
+def test_a_broker_that_is_away_for_a_minute_under_load_costs_no_record_and_doubles_none(
+    tmp_path: Path, broker: Server, number: int
+) -> None:
+    spool, archive, journal = tmp_path / "spool", Folder(tmp_path / "archive"), tmp_path / "journal"
+    with Live(tmp_path / "live", broker) as live:
+        command = [sys.executable, "-c", SERVING, str(tmp_path), f"kafka://127.0.0.1:{broker.port}"]
+        service = subprocess.Popen(command, cwd=ROOT)
+        try:
+            live.wait_until(lambda: journal.exists() and journal.stat().st_size > 5_000 + 500 * number, "calls", 60)
+            broker.kill()
+            before = journal.stat().st_size
+            time.sleep(AWAY_S)
+            assert journal.stat().st_size > before  # the service went on
+            broker.start()
+            broker.wait_ready()
+            time.sleep(5)
+            (tmp_path / "stop").touch()
+            assert service.wait(180) == 0
+        finally:
+            service.kill()
+            service.wait()
+            broker.start()
+            broker.wait_ready()
+        noted = {int(line) for line in journal.read_text().split("\n")[:-1]}
+        with closing(KafkaView(live.settings)) as view:
+            Archiver(view, "usage", archive, ArchiveRules("csv", interval_s=0.0)).run_once(time.time() + 1)
+            report = check_usage(Places(view, "usage", archive, "csv", [spool], lambda: KafkaView(live.settings)))
+        (state,) = report.states
+        (held,) = [each for each in state.held if each.side == "archive"]
+        assert (held.missing, held.doubled, held.altered, held.late, held.on_the_way) == ((), (), (), (), ())
+        assert state.dropped == {} and state.tail is None and held.records == state.made
+        assert noted <= set(range(1, state.made + 1))
