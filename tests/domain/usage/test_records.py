@@ -77,7 +77,7 @@ def test_fields_by_position_make_the_record_that_they_make_by_name(record: Usage
             "request_seq", "status", "outcome", "detail", "duration_us", "request_bytes", "response_bytes", "body",
         )
     }  # fmt: skip
-    named = dict(zip(("kind", "seq", "time"), own, strict=True)) | producer._asdict()
+    named: dict[str, Any] = dict(zip(("kind", "seq", "time"), own, strict=True)) | producer._asdict()
     assert producer.record(*own, request_fields(call)) == UsageRecord(**named, **call._asdict())
     assert producer.record(*own, response_fields(call, **answer)) == UsageRecord(**named, **call._asdict(), **answer)
     others = {name: value for name, value in one.items() if name not in named}
