@@ -30,6 +30,7 @@ PARTS = (
     "latency",
     "growth",
     "stores",
+    "reports",
     "usage",
 )
 """In this order: each is the module of this name, with a function `run`."""

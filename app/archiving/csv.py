@@ -24,14 +24,6 @@ _HEAD = [*(field.name for field in USAGE.fields), "exact"]
 _LONGEST_CELL = 64 << 20
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return writable(value) if isinstance(value, str) else repr(value)
-
-
 def _value(field: Field, cell: str) -> Any:
     if not cell and field.optional:
         return None
@@ -42,10 +34,21 @@ def _value(field: Field, cell: str) -> Any:
     return float(cell) if field.kind is Kind.TIME else int(cell)
 
 
+_OPTIONAL = tuple(field.optional for field in USAGE.fields)
+
+
 def _row(record: UsageRecord) -> list[str]:
-    cells = [_cell(value) for value in record]
-    read = [_value(field, cell) for field, cell in zip(USAGE.fields, cells, strict=True)]
-    return [*cells, "" if read == list(record) else json.dumps(record)]
+    cells, is_exact = [], True
+    for value, optional in zip(record, _OPTIONAL, strict=True):
+        if value is None:
+            cell = ""
+        elif value.__class__ is str:
+            cell = writable(value)
+            is_exact = is_exact and (cell == value and not (optional and not cell))
+        else:
+            cell = ("true" if value else "false") if value.__class__ is bool else repr(value)
+        cells.append(cell)
+    return [*cells, "" if is_exact else json.dumps(record)]
 
 
 class _Lines:
@@ -55,7 +58,7 @@ class _Lines:
 
     def write(self, cells: list[str]) -> None:
         """The library puts no quotes around a CR, and would read it as an end of line."""
-        (self._quoted if any("\r" in cell for cell in cells) else self._usual).writerow(cells)
+        (self._quoted if "\r" in "".join(cells) else self._usual).writerow(cells)
 
 
 def size_as_csv(records: Iterable[UsageRecord]) -> int:

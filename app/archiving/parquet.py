@@ -7,7 +7,7 @@ stands in the column `exact`, too, as JSON.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +36,10 @@ _SCHEMA = pa.schema([(field.name, TYPES[field.kind]) for field in USAGE.fields] 
 def write_archive(path: Path, records: Iterable[UsageRecord]) -> int:
     """Returns how many. Raises OSError. Memory holds one group of rows."""
     count = 0
-    group: list[list[Any]] = []
+    group: list[UsageRecord] = []
     with pq.ParquetWriter(str(path), _SCHEMA, compression="zstd", store_schema=False) as writer:
         for record in records:
-            group.append(_row(record))
+            group.append(record)
             count += 1
             if len(group) == _GROUP_ROWS:
                 _write(writer, group)
@@ -47,24 +47,30 @@ def write_archive(path: Path, records: Iterable[UsageRecord]) -> int:
     return count
 
 
-def _write(writer: Any, group: list[list[Any]]) -> None:
+def _write(writer: Any, group: list[UsageRecord]) -> None:
     if group:
-        columns = [
-            pa.array(column, field.type) for column, field in zip(zip(*group, strict=True), _SCHEMA, strict=True)
-        ]
-        writer.write_table(pa.Table.from_arrays(columns, schema=_SCHEMA))
+        columns = list(zip(*group, strict=True))
+        held = [_held(field, column) for field, column in zip(USAGE.fields, columns, strict=True)]
+        exact: list[str | None] = [None] * len(group)
+        for its, column in zip(held, columns, strict=True):
+            if its is not column:
+                for at, (value, as_is) in enumerate(zip(its, column, strict=True)):
+                    if value != as_is:
+                        exact[at] = json.dumps(group[at])
+        arrays = [pa.array(column, field.type) for column, field in zip([*held, exact], _SCHEMA, strict=True)]
+        writer.write_table(pa.Table.from_arrays(arrays, schema=_SCHEMA))
         group.clear()
 
 
-def _row(record: UsageRecord) -> list[Any]:
-    row = [_held(field, value) for field, value in zip(USAGE.fields, record, strict=True)]
-    return [*row, None if row == list(record) else json.dumps(record)]
-
-
-def _held(field: Field, value: Any) -> Any:
-    if isinstance(value, str):
-        return writable(value)
-    return None if field.kind is Kind.INTEGER and value is not None and value not in _INT64 else value
+def _held(field: Field, column: Sequence[Any]) -> Sequence[Any]:
+    """What the column can hold of these values: the same sequence where that is all of them as they are."""
+    if field.kind is Kind.TEXT and not "".join(filter(None, column)).isascii():
+        return [value if value is None else writable(value) for value in column]
+    if field.kind is Kind.INTEGER:
+        found = [value for value in column if value is not None]
+        if found and not (min(found) in _INT64 and max(found) in _INT64):
+            return [None if value is None or value not in _INT64 else value for value in column]
+    return column
 
 
 def read_archive(path: Path) -> Iterator[UsageRecord]:

@@ -27,6 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 _STATUS_BYTES = 3
+_USUAL_PROTOCOLS = (" HTTP/1.1", " HTTP/2.0")
 DIGITS_OF_MAX_BYTE = 14
 """Numbers of fewer digits are below MAX_BYTE."""
 ZERO = ord("0")
@@ -229,7 +230,10 @@ def assembled(
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     rule = query_rule(options.query)
     left = _others(block, at[plain])
-    requests = b"\n".join(request.values.to_pylist())
+    values, bounds = bytes_of(request.values)
+    requests = values[bounds[0] : bounds[-1]].tobytes()
+    if b"?" in requests:  # then it matters where each ends
+        requests = b"\n".join(request.values.to_pylist())
     if may_change(requests, rule) or may_change(left[0], rule):
         return None
     if CMCD_PARAMETER in requests and chosen_cmcd(options.fields):
@@ -247,9 +251,7 @@ def assembled(
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     flags, of_each = None, BYTES_KINDS[options.bytes]
     if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
-        flags = np.array([PROTOCOLS[text.rpartition(" ")[2]] | of_each for text in request.texts], np.int64)[
-            request.codes
-        ]
+        flags = (_protocol_flags(request.values) | of_each)[request.codes]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],
@@ -274,11 +276,25 @@ def assembled(
     )
 
 
+def _protocol_flags(requests: pa.BinaryArray) -> Ints:
+    """Of each request: one look for each whose protocol is not among the usual ones."""
+    flags, left = np.zeros(len(requests), np.int64), np.ones(len(requests), np.bool_)
+    for usual in _USUAL_PROTOCOLS:
+        ends = pc.ends_with(requests, usual).to_numpy(zero_copy_only=False)
+        flags[ends] = PROTOCOLS[usual.strip()]
+        left &= ~ends
+    others = np.flatnonzero(left)
+    if len(others):
+        flags[others] = [PROTOCOLS[text.rpartition(" ")[2]] for text in texts_of(requests.take(pa.array(others)))]
+    return flags
+
+
 def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools:
     """Which lines have a client that is written as the domain writes it: one look for each that differs."""
     are = np.array(pc.match_substring_regex(some.values, rf"\A(?:{PLAIN_IPV4})\z"))
-    for place in np.flatnonzero(~are).tolist():
-        are[place] = _is_itself(read, decode(some.values[place].as_py()))
+    others = np.flatnonzero(~are)
+    if len(others):
+        are[others] = [_is_itself(read, text) for text in texts_of(some.values.take(pa.array(others)))]
     return are[some.codes]
 
 

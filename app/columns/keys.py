@@ -64,9 +64,9 @@ class TextKeys:
         agent, self._agents = _numbered([block.user_agent for block in blocks])
         request, logged = _numbered([block.request for block in blocks])
         read = [REQUESTS[text] for text in logged]
-        request, self._requests = _one_number_a_text(request, [text for text, _ in read])
+        request, self._requests = _one_number_a_text(request, [text for text, _, _ in read])
         # one request text has one method, however its protocol was logged
-        self._method_of: dict[str, str | None] = dict(read)
+        self._method_of: dict[str, str | None] = {text: method for text, method, _ in read}
         self.codes: Ints = (address * len(self._agents) + agent) * len(self._requests) + request
         """The number of each hit's key."""
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
-from operator import itemgetter, sub
+from inspect import isfunction
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from app.domain.cmcd import cmcd_of_query
@@ -148,6 +148,8 @@ class _Reading:
 
     def __init__(self, parse: LineParser, latest: float, header_row: bool) -> None:
         self._parse, self._latest, self._header_row = parse, latest, header_row
+        self._call: LineParser = parse if isfunction(parse) else parse.__call__  # type: ignore[operator]  # mypy: no __call__
+        """The same, without a look-up at each line."""
         self.hits: list[tuple[Any, ...]] = []
         self.positions: list[int] = []
         self.rejects: list[BadAt] = []
@@ -157,20 +159,23 @@ class _Reading:
 
     def block(self, lines: list[str], starts: Sequence[int]) -> None:
         try:
-            hits = list(map(self._parse, lines))
-            if None in hits:
+            hits = list(map(self._call, lines))
+            if not all(hits):
                 raise BadLine("bad_columns", "a head line")
             times = list(map(_time, hits))  # type: ignore[arg-type]
-            highest = max(times)
+            highest, disorder_s = self.highest, self.disorder_s
+            for time in times:
+                if time >= highest:
+                    highest = time
+                elif highest - time > disorder_s:
+                    disorder_s = highest - time
             if highest > self._latest:
                 raise BadLine("bad_time", "in the future")
         except BadLine:
             unread_by(self._parse)  # these lines are read again
             self.one_by_one(lines, starts)
             return
-        running = list(accumulate(times, max, initial=self.highest))
-        self.disorder_s = max(self.disorder_s, max(map(sub, running, times)))
-        self.lowest, self.highest = min(self.lowest, *times), running[-1]
+        self.lowest, self.highest, self.disorder_s = min(self.lowest, *times), highest, disorder_s
         self.hits += hits  # type: ignore[arg-type]
         self.positions += starts
         self._header_row = False

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["GIVE_BACK_INTERVAL_S", "collect_seldom", "give_back", "share_arenas"]
+__all__ = ["GIVE_BACK_INTERVAL_S", "collect_seldom", "give_back", "no_collection", "share_arenas"]
 
 GIVE_BACK_INTERVAL_S = 10.0
 _ARENAS = 2
@@ -21,6 +23,20 @@ def collect_seldom() -> None:
     """For processes that hold many records. Looking for garbage goes through all that lives: with millions of entries and batches of
     thousands of tuples that is most of the work, and little of it is ever found in cycles."""
     gc.set_threshold(100_000, 20, 100)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries.
+
+    What is there at the end stays until the process ends: the look that the interpreter takes then would cost as much.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def share_arenas() -> None:

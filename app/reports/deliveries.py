@@ -86,11 +86,12 @@ def _told(
     for delivery in found:
         if order is not None:
             order.turn_to(delivery)
-        first, last = ((time, sieve.offset_s(time, clock.at(time))) for time in (delivery.first, delivery.last))
-        if sieve.takes(delivery, first[1]):
+        offset_s = sieve.offset_s(delivery.first, clock.at(delivery.first))
+        if sieve.takes(delivery, offset_s):
             facts.counted += delivery.hits
-            facts.span(first, last)
-            yield delivery, first[1]
+            last = delivery.last
+            facts.span((delivery.first, offset_s), (last, sieve.offset_s(last, clock.at(last))))
+            yield delivery, offset_s
 
 
 class _HitsAndClock:

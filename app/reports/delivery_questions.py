@@ -87,10 +87,11 @@ def files(question: Deliveries) -> Report:
     """Files by deliveries: whole, partial, unknown, completion, bytes sent and wasted."""
     facts, found, every = Facts(), defaultdict[str | None, _File](_File), _File()
     for delivery, _ in _found(question, facts):
+        sent, wasted = _sent(delivery), sum(_wasted(delivery))
         for file in (found[path_of(delivery.request)], every):
             file.verdicts[delivery.verdict] += 1
-            file.sent += _sent(delivery)
-            file.wasted += sum(_wasted(delivery))
+            file.sent += sent
+            file.wasted += wasted
     ordered = sorted(found.items(), key=lambda entry: (-entry[1].verdicts.total(), entry[0] or ""))
     columns = (
         Column("file", "text"), Column("deliveries"), Column("whole"), Column("partial"), Column("unknown"),

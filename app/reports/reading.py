@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -26,12 +26,14 @@ from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
 from app.reports.hits import HITS, PLAIN_NAMES, hit_table, put_together
-from app.reports.kept import Kept
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
+
+if TYPE_CHECKING:  # what reads stores takes as long to import as a small report
+    from app.reports.kept import Kept
 
 __all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs", "write_index"]
 

@@ -7,7 +7,7 @@ import re
 import time
 from typing import Literal
 
-from app.domain.usage.records import ANONYMOUS, REQUEST, RESPONSE
+from app.domain.usage.records import ANONYMOUS, REQUEST, RESPONSE, CallFields, request_fields, response_fields
 from app.usage.log import UsageLog
 from app.usage.masking import READ_AT_MOST_BYTES, Masking
 
@@ -17,6 +17,7 @@ log = logging.getLogger("app.usage.calls")
 Outcome = Literal["done", "exception", "client_gone", "timed_out", "cancelled"]
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _NO_TRACE = "0" * 32
+_UNKNOWN = CallFields(ANONYMOUS)
 
 
 def trace_id_of(traceparent: str | None) -> str | None:
@@ -49,15 +50,15 @@ class Calls:
         call = Call(self, content_type)
         try:
             monitored = self.log.options.monitored
-            call.fields = {
-                "method": method,
-                "uri": self.masking.uri(uri),
-                "user_id": ANONYMOUS if user is None or user == "" else str(user),
-                "address": address,
-                "trace_id": trace_id_of(traceparent),
-                "monitored": monitored is not None and bool(monitored(method, uri)),
-            }
-            call.seq = self.log.record(REQUEST, **call.fields)
+            call.fields = CallFields(
+                ANONYMOUS if user is None or user == "" else str(user),
+                address,
+                trace_id_of(traceparent),
+                method,
+                self.masking.uri(uri),
+                monitored is not None and bool(monitored(method, uri)),
+            )
+            call.seq = self.log.add(REQUEST, request_fields(call.fields))
         except Exception:
             log.exception("A request is not recorded")
         return call
@@ -84,7 +85,7 @@ class Call:
         self._body: bytearray | None = bytearray() if calls.log.options.body_chars else None
         self._since = time.perf_counter_ns()
         self._ended = False
-        self.fields: dict[str, object] = {}
+        self.fields = _UNKNOWN
         self.seq: int | None = None
         self.request_bytes = 0
         self.response_bytes = 0
@@ -92,7 +93,7 @@ class Call:
     @property
     def lacks_user(self) -> bool:
         """It is under way, and nobody has said who calls."""
-        return not self._ended and self.fields.get("user_id", ANONYMOUS) == ANONYMOUS
+        return not self._ended and self.fields.user_id == ANONYMOUS
 
     def __enter__(self) -> Call:
         return self
@@ -123,18 +124,18 @@ class Call:
             body = None
             if self._body:
                 body = self._calls.masking.body(self._content_type, bytes(self._body), options.body_chars)
-            self._calls.log.record(
-                RESPONSE,
-                **{**self.fields, "user_id": str(user or self.fields.get("user_id", ANONYMOUS))},
-                request_seq=self.seq,
-                status=status,
-                outcome=outcome,
-                detail=detail,
-                duration_us=(time.perf_counter_ns() - self._since) // 1000,
-                request_bytes=self.request_bytes,
-                response_bytes=self.response_bytes,
-                body=body,
+            fields = response_fields(
+                self.fields._replace(user_id=str(user)) if user else self.fields,
+                self.seq,
+                status,
+                outcome,
+                detail,
+                (time.perf_counter_ns() - self._since) // 1000,
+                self.request_bytes,
+                self.response_bytes,
+                body,
             )
+            self._calls.log.add(RESPONSE, fields)
         except Exception:
             log.exception("A response is not recorded")
 

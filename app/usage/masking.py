@@ -35,6 +35,7 @@ class Masking:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
         self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
+        self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(unquote_plus(name)))
 
     def _is_secret(self, name: str) -> bool:
         plain = _PLAIN.sub("", name.lower())
@@ -50,7 +51,7 @@ class Masking:
     def query(self, query: str) -> str:
         """Of a URI, or a form; what is not secret stays as it is."""
         return "&".join(
-            f"{name}={MASK}" if sign and self.is_secret(unquote_plus(name)) else pair
+            f"{name}={MASK}" if sign and self._is_secret_in_query(name) else pair
             for pair in query.split("&")
             for name, sign, _ in [pair.partition("=")]
         )

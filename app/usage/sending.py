@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from app.domain.usage.records import DROPPED, UsageRecord, fault_of, sealed, user_key
+from app.domain.usage.records import DROPPED, UsageRecord, fault_of, sealed_json, user_key
 from app.errors import WeblogsError
 from app.usage.brokers import UsageBroker
 from app.usage.options import UsageOptions
@@ -33,7 +33,7 @@ def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
     if wrong := fault_of(record):
         log.error("Record %d is none, and is lost: %s", record.seq, wrong)
         record = UsageRecord(DROPPED, *record[1:10], detail=f"no record: {wrong}")
-    return _json(user_key(record)).encode(), _json(sealed(record)).encode()
+    return _json(user_key(record)).encode(), sealed_json(record)
 
 
 class Keeper:

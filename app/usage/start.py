@@ -11,7 +11,7 @@ from collections import deque
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, UsageRecord
+from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, Producer, UsageRecord, fields_of
 from app.usage.options import UsageOptions
 from app.usage.spool import Spool
 
@@ -37,7 +37,15 @@ class Start:
         """There is something to take."""
         self.is_stopping = False
         self._much = max(1, min(options.batch_records, options.queue_records // 2))
-        self._process = os.getpid()
+        self._producer = Producer(
+            options.service,
+            options.machine,
+            self.start_id,
+            os.getpid(),
+            options.instance,
+            options.cluster,
+            options.region,
+        )
         self._lock = threading.Lock()
         self._room = threading.Condition(threading.Lock())
         self._queue: deque[UsageRecord] = deque()
@@ -46,10 +54,10 @@ class Start:
         self._beat = time.monotonic()
         self._spool: Spool | None = None
         self._open_spool()
-        self._queue.append(self._numbered(START, {"memory_records": options.memory_records}))
+        self._queue.append(self._numbered(START, fields_of(memory_records=options.memory_records)))
 
-    def record(self, kind: str, fields: dict[str, Any]) -> int | None:
-        """The number of a new record; None after the stop: another start must take it."""
+    def record(self, kind: str, fields: tuple[Any, ...]) -> int | None:
+        """The number of a new record; None after the stop: another start must take it. `fields`: those of Producer.record."""
         with self._lock:
             if self.is_stopping:
                 return None
@@ -93,7 +101,7 @@ class Start:
             with self._lock:
                 gaps, self._gaps = self._gaps[: self.options.batch_records], self._gaps[self.options.batch_records :]
                 batch += [
-                    self._numbered(DROPPED, {"first_seq": gap.first, "last_seq": gap.last, "detail": gap.reason})
+                    self._numbered(DROPPED, fields_of(first_seq=gap.first, last_seq=gap.last, detail=gap.reason))
                     for gap in gaps
                 ]
         return batch
@@ -104,13 +112,18 @@ class Start:
             return None
         self._beat = time.monotonic()
         with self._lock:
-            told = {"last_seq": self._seq, "spooled": spooled, "memory_records": self.options.memory_records}
-            return self._numbered(HEARTBEAT, {**told, "dropped": self._dropped})
+            told = fields_of(
+                last_seq=self._seq,
+                dropped=self._dropped,
+                spooled=spooled,
+                memory_records=self.options.memory_records,
+            )
+            return self._numbered(HEARTBEAT, told)
 
     def stop_record(self) -> UsageRecord:
         """The last one."""
         with self._lock:
-            return self._numbered(STOP, {"dropped": self._dropped})
+            return self._numbered(STOP, fields_of(dropped=self._dropped))
 
     # -- under the lock
 
@@ -125,24 +138,11 @@ class Start:
         else:
             self._spool.set_mark(self._seq)
 
-    def _numbered(self, kind: str, fields: dict[str, Any]) -> UsageRecord:
-        options = self.options
+    def _numbered(self, kind: str, fields: tuple[Any, ...]) -> UsageRecord:
         self._seq += 1
         if self._spool is not None:
             self._spool.set_mark(self._seq)
-        return UsageRecord(
-            kind,
-            options.service,
-            options.machine,
-            self.start_id,
-            self._seq,
-            time.time(),
-            self._process,
-            options.instance,
-            options.cluster,
-            options.region,
-            **fields,
-        )
+        return self._producer.record(kind, self._seq, time.time(), fields)
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,7 @@ from app.errors import InputError, SettingsError
 from app.output import ENDINGS, check_ending, open_writer
 from app.output.replacing import STDOUT, explained
 from app.output.statistics import delivery_rows, hit_rows, table_lines
+from app.process.memory import no_collection
 from app.reducing.job import Job, Statistics
 from app.reducing.learning import learn, not_read_twice, sizes_in
 from app.reducing.readers import Readers
@@ -126,7 +125,7 @@ def command(
         storing as store,
         opened as writer,
         open_screen(quiet=quiet, transient=True) as screen,
-        _no_collection(),
+        no_collection(),
     ):
         if store is not None:
             kept = job.read.format_options._replace(fields=configured.fields)
@@ -189,20 +188,6 @@ def _storing(stores: str | None, configured: Settings) -> contextlib.AbstractCon
             "--stores names no store: write one or more of those that `WEBLOGS_STORES` takes, comma-separated"
         )
     return StoreWriter(names, configured)
-
-
-@contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
-    """Does not look for reference cycles: a reduction makes none, and each look costs a walk over all open deliveries.
-
-    What is there at the end stays until the process ends: the look that the interpreter takes then would cost as much.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _report_lines(statistics: Statistics) -> list[str]:

@@ -20,6 +20,7 @@ from app.cli.reading import failing_in_words, read_options, reading_processes, s
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
+from app.process.memory import no_collection
 from app.settings import settings
 from app.sources.identity.sizes import with_learned
 from app.stores import STORES
@@ -145,7 +146,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
             configured = settings()
             read = read_options(asked_format, files, configured)
         if not store:
-            with unwinding_at_sigterm():
+            with no_collection(), unwinding_at_sigterm():
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
         from app.reports.kept import kept_in
 

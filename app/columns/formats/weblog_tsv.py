@@ -153,37 +153,27 @@ def _ranges(column: pa.BinaryArray) -> tuple[Ints, Ints]:
     values, bounds = bytes_of(column)
     values = values[bounds[0] : bounds[-1]]
     bounds = bounds - bounds[0]
-    count = len(bounds) - 1
-    lo, hi = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
-    dashes = np.flatnonzero(values == _DASH)
-    in_order = len(dashes) == count and bool(((dashes >= bounds[:-1]) & (dashes < bounds[1:])).all())
-    if not in_order or ((values - np.uint8(ZERO) > 9) & (values != _DASH)).any():
-        return _odd_ranges(column, lo, hi)
-    before, behind = dashes - bounds[:-1], bounds[1:] - dashes - 1
+    lengths = np.diff(bounds)
+    lo, hi = np.where(lengths == 0, 0, -1), np.full(len(lengths), -1, np.int64)
+    is_dash = values == _DASH
+    dashes = np.flatnonzero(is_dash)
+    before_each = np.searchsorted(dashes, bounds)
+    rows = np.flatnonzero(np.diff(before_each) == 1)
+    dash = dashes[before_each[rows]]
+    before, behind = dash - bounds[rows], bounds[rows + 1] - dash - 1
+    lo[rows[lengths[rows] == 1]] = 0
     fits = (before > 0) & (behind > 0) & (before <= DIGITS_OF_MAX_BYTE) & (behind <= DIGITS_OF_MAX_BYTE)
-    if not fits.all():
-        return _odd_ranges(column, lo, hi)
-    digits = values[values != _DASH]
-    numbers = numbers_of(digits, np.column_stack((before, behind)).ravel())
-    lo, hi = numbers[::2], numbers[1::2]
-    wrong = (hi < lo) | (hi >= MAX_BYTE)
-    if wrong.any():
-        lo, hi = np.where(wrong, -1, lo), np.where(wrong, -1, hi)
+    odd = np.flatnonzero((values - np.uint8(ZERO) > 9) & ~is_dash)
+    if len(odd):
+        fits &= np.diff(np.searchsorted(odd, bounds))[rows] == 0
+    rows, before, behind = rows[fits], before[fits], behind[fits]
+    is_digit = ~is_dash
+    if len(rows) < len(lengths):
+        is_range = np.zeros(len(lengths), np.bool_)
+        is_range[rows] = True
+        is_digit &= np.repeat(is_range, lengths)
+    numbers = numbers_of(values[is_digit], np.column_stack((before, behind)).ravel())
+    first, last = numbers[::2], numbers[1::2]
+    right = (first <= last) & (last < MAX_BYTE)
+    lo[rows], hi[rows] = np.where(right, first, -1), np.where(right, last, -1)
     return lo, hi
-
-
-def _odd_ranges(column: pa.BinaryArray, lo: Ints, hi: Ints) -> tuple[Ints, Ints]:
-    """Where some ranges are not in the plain form: the others are read by themselves."""
-    texts = column.to_pylist()
-    none = [at for at, text in enumerate(texts) if text in (b"-", b"")]
-    lo[none] = 0
-    plain = [at for at, text in enumerate(texts) if _is_plain(text)]
-    if plain:
-        lo[plain], hi[plain] = _ranges(pa.array([texts[at] for at in plain], pa.binary()))
-    return lo, hi
-
-
-def _is_plain(text: bytes) -> bool:
-    first, _, last = text.partition(b"-")
-    # of bytes, isdigit knows ASCII alone
-    return first.isdigit() and last.isdigit() and len(first) <= DIGITS_OF_MAX_BYTE and len(last) <= DIGITS_OF_MAX_BYTE

@@ -26,12 +26,12 @@ from app.domain.formats.prefixes import MOST_HEADS, without_prefix
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
 from app.domain.formats.unread import looks_like
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, number, shown
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, number, shown
 from app.domain.records import HitFlag
 
 __all__ = ["COMBINED", "COMBINED_RANGE", "COMMON", "DASH_FOR_BYTES", "FAMILY", "VHOST_COMBINED", "Shape", "shape_of"]
 
-_QUOTED = r'[^"\\]*(?:\\.[^"\\]*)*'
+_QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 
 
 def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
@@ -39,7 +39,7 @@ def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
 
 
 _match = _pattern(
-    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*)?))?'
+    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*+)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*+)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
@@ -155,8 +155,8 @@ class _Parser:
         except BadLine as bad:
             return self._behind(line, heads, bad)
         time = CLF_MINUTES[minute] + CLF_SECONDS[second]
-        request, method = REQUESTS[request_text]
-        flags = self._flags | PROTOCOLS[request_text]
+        request, method, flags = REQUESTS[request_text]
+        flags |= self._flags
         if sent != "-" and len(sent) < 1000:
             bytes_sent: int | None = int(sent)
         else:
@@ -252,11 +252,10 @@ class _Parser:
         client, host = self._before[parts.before]
         minute = parts.time[:17]
         time = CLF_MINUTES[minute] + CLF_SECONDS[parts.time[17:]]
-        request, method = REQUESTS[parts.request]
+        request, method, flags = REQUESTS[parts.request]
         code = STATUSES[parts.status]
         if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
             raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
-        flags = self._flags | PROTOCOLS[parts.request]
         tail = tail_of_columns(parts.columns)
         return self._with_tail(
             time,
@@ -266,7 +265,7 @@ class _Parser:
             method,
             code,
             self._bytes(parts.sent),
-            flags,
+            flags | self._flags,
             NO_EXTRAS if self._extras_of is None else self._extras_of[parts.referer, host],
             tail,
         )

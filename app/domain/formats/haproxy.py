@@ -15,7 +15,7 @@ from app.domain.formats.clients import clients
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, content_range, headers_counted, matched
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, headers_counted, matched
 
 __all__ = ["FORMAT"]
 
@@ -41,11 +41,11 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         # the date has no zone unless one was asked for
         time = CLF_MINUTES[minute] + CLF_SECONDS[second if " " in second else f"{second} +0000"]
         ip_address = its_clients.of[client]
-        request, method = REQUESTS[request_text]
+        request, method, flags = REQUESTS[request_text]
         code = STATUSES["000" if status == "-1" else status]
         # with `+` the line was written before the response was over
-        bytes_sent, flags = headers_counted("-" if sent.startswith("+") else sent)
-        flags |= PROTOCOLS[request_text] | (ending_flags(state, False, True) or 0)
+        bytes_sent, counted = headers_counted("-" if sent.startswith("+") else sent)
+        flags |= counted | (ending_flags(state, False, True) or 0)
         extras = extras_of(duration_s=duration_s(duration, 1000))
         user_agent, lo, hi, total = "-", None, None, None
         for text in captured.replace("}", "|").replace("{", "|").split("|"):

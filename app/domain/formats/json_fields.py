@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app.domain.formats.json_profiles import PROFILES, Profile, profile_of
 
-__all__ = ["FIELDS", "Find", "Lookups", "Plan", "lookups"]
+__all__ = ["FIELDS", "Lookups", "Plan", "Said", "lookups"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
@@ -100,14 +100,21 @@ the file where a GET is answered 200. `content_encoding` and `content_type` stan
 those that only app.domain.extras knows. A bare `host` is no virtual host here: many loggers write the machine's or the client's name
 there. Profiles know whose it is.
 """
+_OPTIONAL = frozenset(
+    {
+        "referer", "virtual_host", "duration_s", "duration_ms", "duration_us", "duration_ns", "cache_result", "edge",
+        "cmcd_object", "cmcd_request", "cmcd_session", "cmcd_status",
+    }
+)  # fmt: skip
+"""Those that optional fields of hits alone need."""
 _NAMES_NOBODY = frozenset({"", "-"})
 _NAMES_NO_HOST = _NAMES_NOBODY | {"_"}
 _SHIPPED = frozenset({"@version", "beat", "ecs", "input", "kubernetes", "log", "source_type"})
 """Keys that shippers add to a line: beside them, `host` is the machine that they ran on."""
 
 
-Find = Callable[[dict[str, Any]], "str | None"]
-"""From a parsed line to one field's text; None where the line does not have it."""
+Said = dict[str, "str | None"]
+"""Field to what a line says of it; None, or no field, where it says nothing."""
 
 _PLANS = 1000
 _WIDEST = 100
@@ -116,23 +123,40 @@ _WIDEST = 100
 class Plan(NamedTuple):
     """How lines with certain keys are read."""
 
-    find: dict[str, Find]
+    keys: tuple[tuple[str, str], ...]
+    """Field and the one key that can hold it."""
+    searches: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...]
+    """Field and what finds it, for the others that can be there."""
     profile: Profile | None
+
+    def said(self, record: dict[str, Any]) -> Said:
+        """What the line says."""
+        said: Said = {
+            name: value if (value := record[key]).__class__ is str and value.isascii() else _text(value)
+            for name, key in self.keys
+        }
+        for name, search in self.searches:
+            said[name] = search(record)
+        return said
 
 
 class Lookups:
     """Finds the fields of lines. Lines with the same keys share a plan, which leaves out the paths that cannot be there.
 
-    `chosen` are the paths that the setting names; `profile` is the writer of all lines, where the setting names one.
+    `chosen` are the paths that the setting names; `profile` is the writer of all lines, where the setting names one. `optional`:
+    whether the fields of _OPTIONAL are looked for.
     """
 
-    def __init__(self, chosen: dict[str, tuple[str, ...]], profile: Profile | None = None) -> None:
+    def __init__(
+        self, chosen: dict[str, tuple[str, ...]], profile: Profile | None = None, optional: bool = True
+    ) -> None:
         self._chosen, self._profile = chosen, profile
+        self._names = FIELDS.keys() if optional else FIELDS.keys() - _OPTIONAL
         self._plans: tuple[dict[tuple[str, ...], Plan], ...] = ({}, {})
         """Of lines whose `request` is a text or missing, and of those where it is an object: many paths lead into it."""
 
     def of(self, record: dict[str, Any]) -> Plan:
-        """Field name to its function, for this line's keys. At most 1,000 plans of each kind are kept."""
+        """The plan for this line's keys. At most 1,000 plans of each kind are kept."""
         keys, plans = tuple(record), self._plans[record.get("request").__class__ is dict]
         plan = plans.get(keys)
         if plan is None:
@@ -150,17 +174,18 @@ class Lookups:
             paths["virtual_host"] = tuple(path for path in paths["virtual_host"] if path != "host")
         passed = {"ip_address": _NAMES_NOBODY, "virtual_host": _NAMES_NO_HOST}
         roots = record.keys() if isinstance(record.get("request"), dict) else record.keys() - {"request"}
-        find = {name: _find(paths[name], record, roots, passed.get(name, frozenset())) for name in FIELDS}
-        return Plan(find, profile)
+        keys, searches = [], []
+        for name in self._names:
+            steps = _steps(paths[name], record, roots)
+            if len(steps) == 1 and len(steps[0]) == 1:
+                keys.append((name, steps[0][0]))
+            elif steps:
+                searches.append((name, partial(_first, steps, passed.get(name, frozenset()))))
+        return Plan(tuple(keys), tuple(searches), profile)
 
 
-def _find(
-    paths: tuple[str, ...], keys: Container[str], roots: Container[str], passed: frozenset[str] = frozenset()
-) -> Find:
-    """The first path that holds a text or number, as text; of a list its first element.
-
-    `roots`: keys that may hold objects. `passed`: a path with one of these in it does not count as long as another one has more.
-    """
+def _steps(paths: tuple[str, ...], keys: Container[str], roots: Container[str]) -> list[tuple[str, ...]]:
+    """The ways to a field that lines with these keys can have. `roots`: keys that may hold objects."""
     steps: list[tuple[str, ...]] = []
     for path in paths:
         if path in keys:
@@ -168,22 +193,14 @@ def _find(
         first, *others = path.split(".")
         if others and first in roots:
             steps.append((first, *others))
-    if not steps:
-        return _absent
-    if len(steps) == 1 and len(steps[0]) == 1:
-        return partial(_flat, steps[0][0])
-    return partial(_first, steps, passed)
-
-
-def _absent(record: dict[str, Any]) -> str | None:
-    return None
-
-
-def _flat(key: str, record: dict[str, Any]) -> str | None:
-    return _text(record[key])
+    return steps
 
 
 def _first(paths: list[tuple[str, ...]], passed: frozenset[str], record: dict[str, Any]) -> str | None:
+    """The first path that holds a text or number, as text; of a list its first element.
+
+    `passed`: a path with one of these in it does not count as long as another one has more.
+    """
     found: str | None = None
     for path in paths:
         value: Any = record
@@ -209,8 +226,8 @@ def _text(value: Any) -> str | None:
     return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
 
 
-def lookups(setting: str) -> Lookups:
-    """The lookups of every field, given the setting's text `name=path,name=path`.
+def lookups(setting: str, optional: bool = True) -> Lookups:
+    """The lookups of every field, or of all that are not optional, given the setting's text `name=path,name=path`.
 
     A name may come twice: its paths are tried in order. Names that the setting leaves out keep their usual paths. The name of a
     profile alone says that all lines are of that writer. Raises ValueError that names the piece that is wrong.
@@ -231,4 +248,4 @@ def lookups(setting: str) -> Lookups:
             hint = f"did you mean {near[0]}" if near else f"the names are {', '.join(FIELDS)}"
             raise ValueError(f"{name!r} in the field map of json is no field; {hint}")
         chosen[name] = (*chosen.get(name, ()), path)
-    return Lookups(chosen, profile)
+    return Lookups(chosen, profile, optional)

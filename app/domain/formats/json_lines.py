@@ -12,13 +12,12 @@ from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ending_of_field
-from app.domain.formats.json_fields import Find, lookups
+from app.domain.formats.json_fields import Said, lookups
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_time, epoch_time, iso_time
 from app.domain.formats.values import (
     AGENTS,
     ENCODINGS,
-    PROTOCOLS,
     REQUESTS,
     STATUSES,
     byte_range,
@@ -41,18 +40,23 @@ _EXAMPLE = """\
 {"ts": 1596213971.25, "request": {"remote_ip": "203.0.113.9", "method": "GET", "uri": "/films/2.mp4", "headers": {"User-Agent": ["curl/8.5.0"]}}, "status": 200, "size": 1157}"""
 
 # numbers stay text: whatever their length, they go the way of numbers in any other format
-_DECODE = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).decode
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_DECODE, _DECODE_FIRST = _DECODER.decode, _DECODER.raw_decode
 _EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
 
 
-def _record(line: str) -> dict[str, Any]:
+def _record(line: str) -> dict[str, Any] | None:
+    """The object in a line; None for an edge of an array that is written one element a line."""
     try:
-        record = _DECODE(line)
+        record, end = _DECODE_FIRST(line) if line[:1] == "{" else (None, 0)
+        if end != len(line):  # blanks stand around it, or it is no object
+            record = _DECODE(line)
     except (ValueError, RecursionError):
         text = line.strip()
+        if text in _EDGES_OF_ARRAY:
+            return None
         if text[-2:] == "},":
-            # an element of an array that is written one element a line
             return _record(text[:-1])
         raise not_as("JSON", line) from None
     if not isinstance(record, dict):
@@ -77,94 +81,102 @@ class _Parser:
     """Reads lines by the field map of the setting."""
 
     def __init__(self, options: FormatOptions) -> None:
-        self._fields = lookups(options.json_fields)
+        self._plan_of = lookups(options.json_fields, optional=bool(options.fields)).of
         self._clients = clients(options.trusted_proxies)
         self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
 
-    def __call__(self, line: str) -> tuple[Any, ...] | None:
-        if line.strip() in _EDGES_OF_ARRAY:
-            return None
+    def read(self, line: str) -> tuple[Any, ...] | None:
+        """The hit of a line. Raises BadLine."""
         record = _record(line)
-        find, profile = self._fields.of(record)
-        request, method, flags = _request(find, record)
-        status = find["status"](record)
-        client = find["ip_address"](record)
-        if request is None or (status is None and (client is None or method is None)) or _is_of_another_logger(record):
+        if record is None:
+            return None
+        plan = self._plan_of(record)
+        said, profile = plan.said(record), plan.profile
+        get = said.get
+        request, method, flags = _request(said)
+        status = get("status")
+        client = get("ip_address")
+        if (
+            request is None
+            or (status is None and (client is None or method is None))
+            or ("logger" in record and _is_another_logger(record["logger"]))
+        ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")
-        time = _time(find["time"](record))
+        time = _time(get("time"))
         ip_address = None if client is None else self._clients.of[client]
-        forwarded = find["forwarded"](record)
+        forwarded = get("forwarded")
         if forwarded is not None and (listed := addresses_of(forwarded)):
             ip_address = self._clients.behind(ip_address, listed)
-        user_agent = find["user_agent"](record)
+        user_agent = get("user_agent")
         if user_agent is None:
             user_agent = None if ip_address is None else "-"
         elif profile is not None and profile.agent_is_encoded:
             user_agent = AGENTS[user_agent]
         code = 200 if status is None else STATUSES[status]
-        lo, hi, total = _range(find, record)
-        flags |= _facts(find, record)
-        sent, kind = self._sent(find, record)
+        lo, hi, total = _range(said)
+        flags |= _facts(said)
+        sent, kind = self._sent(said)
         if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
             kind = _HEADERS_COUNTED
         if total is None and lo is None and code == 200 and method == "GET" and not flags & _ENCODED:
-            total = _length(find["content_length"](record))
-        size = find["total_bytes"](record)
+            total = _length(get("content_length"))
+        size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
-        extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, find, record)
+        extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
-    def _sent(self, find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int]:
+    def _sent(self, said: Said) -> tuple[int | None, int]:
         """Bytes sent, and what they count."""
-        body = find["bytes_sent"](record)
+        body = said.get("bytes_sent")
         if body is not None:
             sent, kind = count(body, "bytes sent"), 0
         else:
-            sent = count(find["all_bytes_sent"](record) or "-", "bytes sent")
+            sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
 
 
-def _is_of_another_logger(record: dict[str, Any]) -> bool:
+def _is_another_logger(logger: Any) -> bool:
     """Caddy writes requests of its other loggers, too: such a line is a second one of the same request."""
-    logger = record.get("logger")
     return isinstance(logger, str) and logger.startswith(
         ("http.handlers", "http.log.error", "http.reverse_proxy", "admin", "tls", "http.auto")
     )
 
 
-def _request(find: dict[str, Find], record: dict[str, Any]) -> tuple[str | None, str | None, int]:
+def _request(said: Said) -> tuple[str | None, str | None, int]:
     """A whole request line, or one made of method, path and query; the flags of its protocol."""
-    protocol = find["protocol"](record)
+    protocol = said.get("protocol")
     flags = 0
     if protocol is not None and (protocol_flags(protocol) or _VERSION_2.fullmatch(protocol)):
         flags = _HTTP2
-    whole = find["request"](record)
+    whole = said.get("request")
     if whole is not None and not whole.startswith("/"):
-        return *REQUESTS[whole], flags | PROTOCOLS[whole]
-    method = find["method"](record)
+        request, its_method, its_flags = REQUESTS[whole]
+        return request, its_method, flags | its_flags
+    method = said.get("method")
     if whole is None:
-        whole = find["path"](record)
+        whole = said.get("path")
         if whole is None:
             return None, None, flags
-        query = find["query"](record)
+        query = said.get("query")
         if query and query != "-" and "?" not in whole:
             whole = f"{whole}?{query.removeprefix('?')}"
-    flags |= PROTOCOLS[whole]
-    return *(joined_request(method, REQUESTS[whole][0]) if method else REQUESTS[whole]), flags
+    request, its_method, its_flags = REQUESTS[whole]
+    return *(joined_request(method, request) if method else (request, its_method)), flags | its_flags
 
 
-def _range(find: dict[str, Find], record: dict[str, Any]) -> tuple[int | None, int | None, int | None]:
+def _range(said: Said) -> tuple[int | None, int | None, int | None]:
     """What was answered. A value that is none costs the range, not the hit; what a client asked for is none."""
-    text = find["content_range"](record)
+    text = said.get("content_range")
     if text is not None and text not in ("-", ""):
         return content_range(text)
-    text = find["range"](record)
+    text = said.get("range")
     if text is not None and text not in ("-", ""):
         return content_range(text) if "/" in text else (*_ends(text), None)
-    return *_ends(f"{find['lo'](record) or ''}-{find['hi'](record) or ''}"), None
+    lo, hi = said.get("lo"), said.get("hi")
+    return (*_ends(f"{lo or ''}-{hi or ''}"), None) if lo or hi else (None, None, None)
 
 
 def _ends(text: str) -> tuple[int | None, int | None]:
@@ -174,16 +186,16 @@ def _ends(text: str) -> tuple[int | None, int | None]:
         return None, None
 
 
-def _facts(find: dict[str, Find], record: dict[str, Any]) -> int:
+def _facts(said: Said) -> int:
     """The flags of what the line says of the response."""
     flags = 0
-    ended = find["ended"](record)
+    ended = said.get("ended")
     if ended is not None:
         flags = ending_of_field(ended)
-    encoding = find["content_encoding"](record)
+    encoding = said.get("content_encoding")
     if encoding is not None:
         flags |= ENCODINGS[encoding]
-    kind = find["content_type"](record)
+    kind = said.get("content_type")
     return flags if kind is None else flags | content_type_flags(kind)
 
 
@@ -191,22 +203,22 @@ _CMCD_HEADERS = ("cmcd_object", "cmcd_request", "cmcd_session", "cmcd_status")
 _DURATIONS = {"duration_s": 1, "duration_ms": 1000, "duration_us": 10**6, "duration_ns": 10**9}
 
 
-def _extras(of: Callable[..., dict[str, str]], find: dict[str, Find], record: dict[str, Any]) -> dict[str, str]:
+def _extras(of: Callable[..., dict[str, str]], said: Said) -> dict[str, str]:
     durations = (
         duration_s(text.removesuffix("s"), per_s)
         for name, per_s in _DURATIONS.items()
-        if (text := find[name](record)) is not None
+        if (text := said.get(name)) is not None
     )
-    said = [text for name in _CMCD_HEADERS if (text := find[name](record)) is not None]
+    cmcd = [text for name in _CMCD_HEADERS if (text := said.get(name)) is not None]
     return of(
-        **(read_cmcd(",".join(said)) if said else {}),
-        cache_result=find["cache_result"](record),
-        content_type=find["content_type"](record),
+        **(read_cmcd(",".join(cmcd)) if cmcd else {}),
+        cache_result=said.get("cache_result"),
+        content_type=said.get("content_type"),
         duration_s=next(durations, None),
-        edge=find["edge"](record),
-        encoding=find["content_encoding"](record),
-        referer=find["referer"](record),
-        virtual_host=find["virtual_host"](record),
+        edge=said.get("edge"),
+        encoding=said.get("content_encoding"),
+        referer=said.get("referer"),
+        virtual_host=said.get("virtual_host"),
     )
 
 
@@ -217,7 +229,7 @@ def _length(text: str | None) -> int | None:
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return behind_prefix(_Parser(options))
+    return behind_prefix(_Parser(options).read)
 
 
 FORMAT = Format(

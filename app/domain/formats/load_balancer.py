@@ -11,7 +11,7 @@ from app.domain.formats.base import Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import iso_time
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, headers_counted, matched, protocol_flags
+from app.domain.formats.values import REQUESTS, STATUSES, headers_counted, matched, protocol_flags
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT"]
@@ -51,10 +51,10 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         kind, when, client, *durations, status, sent, request_text, user_agent, host = found
         time = iso_time(when)
         ip_address = its_clients.of[client]
-        request, method = REQUESTS[request_text.strip()]
+        request, method, flags = REQUESTS[request_text.strip()]
         code = STATUSES["000" if status == "-" else status]
-        bytes_sent, flags = headers_counted(sent)
-        flags |= PROTOCOLS[request_text] | protocol_flags(kind or "") | (_ABORTED if code == _CLIENT_WENT else 0)
+        bytes_sent, counted = headers_counted(sent)
+        flags |= counted | protocol_flags(kind or "") | (_ABORTED if code == _CLIENT_WENT else 0)
         extras = extras_of(duration_s=_sum(durations), virtual_host=host)
         return time, ip_address, user_agent or "-", request, method, code, None, None, bytes_sent, None, flags, extras
 

@@ -11,7 +11,7 @@ from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
-from app.domain.formats.values import PROTOCOLS, REQUESTS, STATUSES, count, not_as, shown
+from app.domain.formats.values import REQUESTS, STATUSES, count, not_as, shown
 
 __all__ = ["FORMAT"]
 
@@ -88,9 +88,8 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         user_agent = _agent_of(rest)
         time = CLF_MINUTES[when[:17]] + CLF_SECONDS[when[17:]]
         ip_address = its_clients.of[client]
-        request, method = REQUESTS[request_text]
+        request, method, flags = REQUESTS[request_text]
         code = STATUSES[status]
-        flags = PROTOCOLS[request_text]
         return (
             time,
             ip_address,

@@ -138,21 +138,6 @@ def content_range(text: str) -> tuple[int | None, int | None, int | None]:
     return (lo, hi, total) if lo <= hi else (None, None, None)
 
 
-def _request(text: str) -> tuple[str, str | None]:
-    request = text[:-9] if text[-9:] in _USUAL_PROTOCOLS else _PROTOCOL.sub("", text)
-    if request.startswith(("GET /", "/")):
-        return request, "GET"
-    found = _METHOD_AND_TARGET.match(request)
-    if found:
-        return request, found[1]
-    return request, "GET" if _BARE_TARGET.match(request) else None
-
-
-REQUESTS = Remembered(_request)
-"""A logged request to (request without ` HTTP/…`, method); method None where it is neither `METHOD target` nor a bare
-path or URL: `-`, empty or broken requests keep their text and never count."""
-
-
 def protocol_flags(text: str) -> int:
     """HTTP2 for a request or a protocol of HTTP/2 or later.
 
@@ -163,7 +148,23 @@ def protocol_flags(text: str) -> int:
 
 
 PROTOCOLS = Remembered(protocol_flags)
-"""A logged request to the flags that its protocol sets."""
+"""A logged request or protocol to the flags that it sets."""
+
+
+def _request(text: str) -> tuple[str, str | None, int]:
+    request = text[:-9] if text[-9:] in _USUAL_PROTOCOLS else _PROTOCOL.sub("", text)
+    flags = protocol_flags(text)
+    if request.startswith(("GET /", "/")):
+        return request, "GET", flags
+    found = _METHOD_AND_TARGET.match(request)
+    if found:
+        return request, found[1], flags
+    return request, "GET" if _BARE_TARGET.match(request) else None, flags
+
+
+REQUESTS = Remembered(_request)
+"""A logged request to (request without ` HTTP/…`, method, flags that the protocol sets). The method is None where the text is
+neither `METHOD target` nor a bare path or URL: `-`, empty or broken requests keep their text and never count."""
 
 
 def _encoding_flags(text: str) -> int:

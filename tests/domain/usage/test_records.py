@@ -14,12 +14,19 @@ from app.domain.usage.records import (
     KINDS,
     OUTCOMES,
     USAGE,
+    CallFields,
+    Producer,
     UsageRecord,
     canonical,
+    fault_of,
+    fields_of,
     is_intact,
     producer_of,
     record_of,
+    request_fields,
+    response_fields,
     sealed,
+    sealed_json,
     user_key,
 )
 
@@ -51,6 +58,41 @@ def test_a_sealed_record_survives_json_with_its_checksum(record: UsageRecord) ->
     again = record_of(json.loads(json.dumps(one)))
     assert again == one and is_intact(again)
     assert canonical(again) == canonical(record)
+
+
+@given(RECORDS)
+def test_the_json_of_a_sealed_record_is_that_of_its_fields(record: UsageRecord) -> None:
+    assert sealed_json(record).decode() == json.dumps(sealed(record), separators=(",", ":"))
+
+
+@given(RECORDS)
+def test_fields_by_position_make_the_record_that_they_make_by_name(record: UsageRecord) -> None:
+    one = record._asdict()
+    producer = Producer(**{name: one[name] for name in Producer._fields})
+    call = CallFields(**{name: one[name] for name in CallFields._fields})
+    own = (record.kind, record.seq, record.time)
+    answer = {
+        name: one[name]
+        for name in (
+            "request_seq", "status", "outcome", "detail", "duration_us", "request_bytes", "response_bytes", "body",
+        )
+    }  # fmt: skip
+    named: dict[str, Any] = dict(zip(("kind", "seq", "time"), own, strict=True)) | producer._asdict()
+    assert producer.record(*own, request_fields(call)) == UsageRecord(**named, **call._asdict())
+    assert producer.record(*own, response_fields(call, **answer)) == UsageRecord(**named, **call._asdict(), **answer)
+    others = {name: value for name, value in one.items() if name not in named}
+    assert producer.record(*own, fields_of(**others)) == record
+
+
+@given(
+    RECORDS, st.sampled_from(USAGE.fields), st.sampled_from(["", "x", 0, -1, 1 << 31, 0.5, float("nan"), True, None])
+)
+def test_a_record_is_judged_the_same_whatever_was_judged_before(record: UsageRecord, field: Field, value: Any) -> None:
+    other = record._replace(**{field.name: value})
+    first = fault_of(other)
+    assert fault_of(record) == ""
+    assert fault_of(other) == first
+    assert first == "" or field.name in first
 
 
 @given(RECORDS, st.data())

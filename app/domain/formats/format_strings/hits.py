@@ -65,15 +65,6 @@ CLOCKS: dict[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
 """Clock to what reads the two parts of its time."""
 
 
-def _request_with_protocol(text: str) -> tuple[str, str | None, int]:
-    request, method = REQUESTS[text]
-    return request, method, _HTTP2 if _LATER_PROTOCOL.search(text) else 0
-
-
-_LINES = Remembered(_request_with_protocol)
-"""A request line to (request, method, flag of the protocol)."""
-
-
 def _joined(method: str | None, target: str | None, query: str | None) -> tuple[str | None, str | None, int]:
     """The request from columns of its own, with no flag."""
     if target in _ABSENT and method in _ABSENT:
@@ -81,7 +72,7 @@ def _joined(method: str | None, target: str | None, query: str | None) -> tuple[
     if query not in _ABSENT and "?" not in (target or ""):
         target = f"{target or ''}?{(query or '').removeprefix('?')}"
     if method is None:
-        return *REQUESTS[target or "-"], 0
+        return *REQUESTS[target or "-"][:2], 0
     return *joined_request(method, target or "-"), 0
 
 
@@ -234,7 +225,7 @@ def hit_maker(words: Mapping[Role, Word], fields: str = "") -> Callable[[Texts, 
         address = None if client is None else _CLIENTS[client]
         if forwarded is not None and forwarded not in _ABSENT and (address is None or _TRUSTED[address]):
             address = _FORWARDED_CLIENTS[forwarded] or address
-        request, method, flags = _joined(method, target, query) if line is None else _LINES[line]
+        request, method, flags = _joined(method, target, query) if line is None else REQUESTS[line]
         if protocol is not None:
             flags |= _PROTOCOLS[protocol]
         status = STATUSES[status_text or ""] if status_text != "-1" else 0  # HAProxy's for no answer
