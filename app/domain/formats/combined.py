@@ -39,11 +39,11 @@ def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
 
 
 _match = _pattern(
-    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*)?))?'
+    rf'([^\["]*[^\[" ]) \[([^\] ]{{17}})([^\]]*)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]+|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
-_FIRST_BEHIND_AGENT = 10
+_FIRST_BEHIND_BYTES, _FIRST_BEHIND_AGENT = 8, 10
 _MOST_COLUMNS = 100
 _ENDED = int(HitFlag.ENDED)
 DASH_FOR_BYTES = (
@@ -91,8 +91,8 @@ def tail_of(text: str) -> Tail | None:
     return tail_of_columns(columns)
 
 
-def tail_of_columns(columns: Sequence[tuple[str, bool]]) -> Tail:
-    """The same for columns that are parted already: text, and whether it was quoted."""
+def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0) -> Tail:
+    """The same for columns that are parted already: text, and whether it was quoted. So many of them stand before referer and agent."""
     ranges: list[tuple[int | None, int | None, int | None]] = []
     forwarded: tuple[str, ...] = ()
     flags, unread, ends_in_dash, last_was_range = 0, [], False, False
@@ -112,7 +112,8 @@ def tail_of_columns(columns: Sequence[tuple[str, bool]]) -> Tail:
         elif (listed := addresses_of(text)) is not None and not forwarded:
             forwarded = tuple(listed)
         else:
-            unread.append(f"column {_FIRST_BEHIND_AGENT + place} was not read: looks like {looks_like(text)}")
+            number_of = place + (_FIRST_BEHIND_BYTES if place < before_agent else _FIRST_BEHIND_AGENT)
+            unread.append(f"column {number_of} was not read: looks like {looks_like(text)}")
         last_was_range = False
     lo, hi, total = ranges[0] if len(set(ranges)) == 1 else (None, None, None)
     if len(set(ranges)) > 1:
@@ -250,14 +251,19 @@ class _Parser:
     def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
         client, host = self._before[parts.before]
-        minute = parts.time[:17]
-        time = CLF_MINUTES[minute] + CLF_SECONDS[parts.time[17:]]
+        minute, second = parts.time[:17], parts.time[17:]
+        # Python's http.server writes a blank behind the date, and no zone
+        time = (
+            CLF_MINUTES[minute]
+            + CLF_SECONDS[f"{second} +0000" if minute[11:12] == " " and len(second) == 3 else second]
+        )
         request, method = REQUESTS[parts.request]
-        code = STATUSES[parts.status]
+        # a client that left before any answer is written `-` by loggers of applications
+        code = 0 if parts.status == "-" else STATUSES[parts.status]
         if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
             raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
         flags = self._flags | PROTOCOLS[parts.request]
-        tail = tail_of_columns(parts.columns)
+        tail = tail_of_columns(parts.columns, parts.before_agent)
         return self._with_tail(
             time,
             client,
@@ -294,13 +300,23 @@ def _clients_before(trusted: str) -> tuple[Clients, Remembered[tuple[str | None,
 def host_and_client(before: str) -> tuple[str | None, str]:
     """The virtual host, if there is one, and the text that names the client in `host ident user`.
 
-    The host may be a list of forwarded addresses, a user may hold blanks. Raises BadLine for anything else.
+    The host may be a list of forwarded addresses, or have one behind it in parentheses; it may be empty, and ident and user may be
+    left out behind an address. A user may hold blanks. Raises BadLine for anything else.
 
     >>> host_and_client("10.0.0.1 - Ann Lee"), host_and_client("example.com:443 10.0.0.1 - -"), host_and_client("10.0.0.1, 10.0.0.2 - -")
     ((None, '10.0.0.1'), ('example.com:443', '10.0.0.1'), (None, '10.0.0.1, 10.0.0.2'))
+    >>> host_and_client("10.0.0.1 (203.0.113.7) - -"), host_and_client(" - -"), host_and_client("10.0.0.1 -")
+    ((None, '203.0.113.7, 10.0.0.1'), (None, '-'), (None, '10.0.0.1'))
     """
     columns = [column for column in before.replace("\t", " ").replace(", ", ",").split(" ") if column]
+    if len(columns) > 3 and columns[1][0] == "(" and columns[1][-1] == ")":
+        passed_on = columns.pop(1)[1:-1]
+        columns[0] = ",".join(filter(None, (passed_on, columns[0])))
     if len(columns) < 3:
+        if columns and addresses_of(columns[0]):
+            return None, columns[0].replace(",", ", ")
+        if columns and columns[0] == "-" and before[0] in " \t":
+            return None, "-"
         raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(before)}")
     if len(columns) == 3 or columns[1] == "-":
         # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`

@@ -91,6 +91,10 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         request, method = REQUESTS[request_text]
         code = STATUSES[status]
         flags = PROTOCOLS[request_text]
+        # `-` is how S3 writes that nothing was sent
+        bytes_sent, object_size = count(sent, "bytes sent") or 0, count(size, "object size")
+        # it answers one range alone: as many bytes as the object has are the object
+        is_whole = code == 206 and object_size is not None and 0 < object_size == bytes_sent
         return (
             time,
             ip_address,
@@ -98,10 +102,10 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             request,
             method,
             code,
-            None,
-            None,
-            count(sent, "bytes sent"),
-            count(size, "object size"),
+            0 if is_whole else None,
+            bytes_sent - 1 if is_whole else None,
+            bytes_sent,
+            object_size,
             flags,
             NO_EXTRAS if extras_of is None else _extras(extras_of, rest, user_agent, duration),
         )
