@@ -91,10 +91,12 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         request, method = REQUESTS[request_text]
         code = STATUSES[status]
         flags = PROTOCOLS[request_text]
-        # `-` is how S3 writes that nothing was sent
-        bytes_sent, object_size = count(sent, "bytes sent") or 0, count(size, "object size")
+        bytes_sent, object_size = count(sent, "bytes sent"), count(size, "object size")
+        if bytes_sent is None and method == "GET" and code in (200, 206):
+            # `-` is how S3 writes that nothing was sent
+            bytes_sent = 0
         # it answers one range alone: as many bytes as the object has are the object
-        is_whole = code == 206 and object_size is not None and 0 < object_size == bytes_sent
+        is_whole = code == 206 and bytes_sent is not None and 0 < bytes_sent == object_size
         return (
             time,
             ip_address,
@@ -103,7 +105,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             method,
             code,
             0 if is_whole else None,
-            bytes_sent - 1 if is_whole else None,
+            (bytes_sent or 0) - 1 if is_whole else None,
             bytes_sent,
             object_size,
             flags,
