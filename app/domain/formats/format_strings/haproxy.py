@@ -108,13 +108,13 @@ class _Captures:
 
     def headers(self, variable: Variable) -> list[Piece]:
         """The headers that `%hr` or `%hs` writes as `{a|b}`; nothing for another word, or where no line names them."""
-        side = {"%hr": (REQUEST_HEADERS, self.request), "%hs": (RESPONSE_HEADERS, self.response)}.get(variable.name)
+        side = {"%hr": (request_header, self.request), "%hs": (response_header, self.response)}.get(variable.name)
         if side is None or not side[1]:
             return []
-        table, names = side
+        word_of, names = side
         pieces: list[Piece] = []
         for name in names:
-            pieces += [Literal("|" if pieces else "{"), Variable(f"%[{name}]", header_word(table, name))]
+            pieces += [Literal("|" if pieces else "{"), Variable(f"%[{name}]", word_of(name))]
         return [*pieces, Literal("}")]
 
 
