@@ -30,6 +30,7 @@ __all__ = [
     "bytes_text",
     "clocks_text",
     "complete_text",
+    "condition_text",
     "count_text",
     "counted_text",
     "evidence_text",
@@ -342,6 +343,17 @@ def resumed_text(doubtful: Sequence[Sequence[int]], limit: int | None = None) ->
     'Whole, if the client had received what was sent before the connection broke: bytes 0-399'
     """
     return _RESUMED.format(doubtful=ranges_text(doubtful, limit))
+
+
+def condition_text(evidence: str) -> str | None:
+    """Under which condition complete deliveries with this evidence are whole, for many of them at once; None if there is none.
+
+    >>> condition_text("resumed"), condition_text("ranges")
+    ('Whole, if the client had received what was sent before the connection broke', None)
+    """
+    if evidence == "resumed":
+        return _RESUMED.partition(": ")[0]
+    return _LEARNED.format(size="this total") if evidence == "learned" else None
 
 
 def verdict_sentence(delivery: Delivery, window: str = "") -> str:

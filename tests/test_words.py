@@ -12,7 +12,7 @@ from app.domain.records import Delivery
 from app.output.screen import ScreenTable
 from app.stores.contract import Store
 from app.web.deliveries.views import delivery_link
-from app.words import EVIDENCE, REASONS, REJECTS, VERDICTS, reason_text, verdict_sentence
+from app.words import EVIDENCE, REASONS, REJECTS, VERDICTS, condition_text, reason_text, verdict_sentence
 from tests.stores.records import delivery
 from tests.web import conftest
 from tests.web.conftest import Client
@@ -73,6 +73,9 @@ async def test_client_page_table_and_json_say_one_sentence(client: Client, store
             assert one.reason is not None
             clause = reason_text(one.verdict, one.reason)
             assert f"{one.reason}: {clause}" in on_screen(one) and clause in sentence
+        elif one.verdict == "complete" and (condition := condition_text(one.evidence)):
+            assert f"{one.evidence}: {condition}" in on_screen(one)
+            assert condition.partition("this total")[0] in sentence
     newest = _Text(await (await client.get("/")).text()).text
     assert all(verdict_sentence(one) in newest for one in OTHERS[-20:])
 

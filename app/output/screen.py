@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from app.domain import byteranges
 from app.domain.records import Delivery
-from app.words import REASONS, reason_text, visible
+from app.words import REASONS, condition_text, reason_text, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,6 +54,9 @@ class ScreenTable:
             console.print(self._table(width))
         for verdict, reason in sorted({(each.verdict, each.reason) for each in self._kept if each.reason in REASONS}):
             console.print(f"{reason}: {reason_text(verdict, reason)}")
+        for evidence in sorted({each.evidence for each in self._kept if each.verdict == "complete"}):
+            if condition := condition_text(evidence):
+                console.print(f"{evidence}: {condition}")
         if self._seen > len(self._kept):
             console.print(f"… and {self._seen - len(self._kept):,} more; -o FILE writes all {self._seen:,}.")
 
@@ -97,9 +100,16 @@ def _cells(delivery: Delivery) -> list[str]:
         f"{delivery.covered_bytes:,}",
         f"{delivery.total_bytes:,}" if delivery.total_bytes is not None else "?",
         delivery.verdict,
-        delivery.reason or "",
+        _why(delivery),
         f"{delivery.hits:,}",
     ]
+
+
+def _why(delivery: Delivery) -> str:
+    """The reason; of a complete one the evidence that makes it whole under a condition alone."""
+    if delivery.verdict == "complete" and condition_text(delivery.evidence):
+        return delivery.evidence
+    return delivery.reason or ""
 
 
 def _some_ranges(delivery: Delivery) -> str:

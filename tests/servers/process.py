@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-__all__ = ["HOST", "Program", "free_port", "program"]
+__all__ = ["HOST", "START_S", "Program", "free_port", "program"]
 
 HOST = "127.0.0.1"
 START_S = 20.0

@@ -62,8 +62,8 @@ def lines_of(log: Path, agent: str, file: str) -> list[str]:
 class Run:
     """The cases of `make test-servers` on one server, with the page's lines."""
 
-    def __init__(self, server: WebServer) -> None:
-        self.cases = [case for case in CASES if server.http2 or not case.http2]
+    def __init__(self, server: WebServer, cases: Iterable[Case] = CASES) -> None:
+        self.cases = [case for case in cases if server.http2 or not case.http2]
         self.form = server.forms[0]
         self._folder = server.folder
         self._done: dict[tuple[str, ...], subprocess.CompletedProcess[str]] = {}
@@ -78,17 +78,15 @@ class Run:
     def lines(self, case: Case) -> list[str]:
         return lines_of(self.form.log, self._outcomes[case.name].agent, self.received(case).file)
 
-    def deliveries(self, case: Case) -> list[dict[str, Any]]:
-        """Those of the case's client and file."""
+    def deliveries(self, case: Case, *options: str) -> list[dict[str, Any]]:
+        """Those of the case's client and file, with further options of `reduce`."""
         agent, file = self._outcomes[case.name].agent, self.received(case).file
-        return [
-            each for each in self._deliveries if each["user_agent"] == agent and each["request"].endswith(f"/{file}")
-        ]
+        found = self._reduced(*options)
+        return [each for each in found if each["user_agent"] == agent and each["request"].endswith(f"/{file}")]
 
-    @cached_property
-    def _deliveries(self) -> list[dict[str, Any]]:
-        out = self._folder / "deliveries.jsonl"
-        self._app("reduce", "-q", "-o", str(out))
+    def _reduced(self, *options: str) -> list[dict[str, Any]]:
+        out = self._folder / f"deliveries{len(options)}.jsonl"
+        self._app("reduce", "-q", "-o", str(out), *options)
         return [json.loads(line) for line in out.read_text().splitlines()]
 
     @cached_property

@@ -5,17 +5,34 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
+from urllib.request import urlopen
 
 from tests.servers.certificate import Certificate
+from tests.servers.files import ONE
 from tests.servers.page import apache_format, pasted, placed, squid_format
-from tests.servers.process import HOST, Program, free_port, program
+from tests.servers.process import HOST, START_S, Program, free_port, program
 
-__all__ = ["SERVERS", "Apache", "Caddy", "Haproxy", "Lighttpd", "LogForm", "Nginx", "Squid", "WebServer"]
+__all__ = [
+    "MORE_SERVERS",
+    "SERVERS",
+    "Apache",
+    "Caddy",
+    "H2o",
+    "Haproxy",
+    "Lighttpd",
+    "LogForm",
+    "Nginx",
+    "Squid",
+    "Varnish",
+    "WebServer",
+]
 
 
 @dataclass(frozen=True)
@@ -419,4 +436,73 @@ visible_hostname localhost
         return ["squid", "-N", "-n", f"t{self.port}", "-f", str(self.write("squid.conf", text))]
 
 
+class H2o(WebServer):
+    name, program, package = "h2o", "h2o", "h2o"
+
+    def page_form(self) -> LogForm:
+        log = self.log("page")
+        return LogForm("page", placed(pasted("h2o"), {"/var/log/h2o/weblogs.log": str(log)}), log, "combined_range")
+
+    def configure(self) -> list[str]:
+        text = f"""
+{"user: root" if os.geteuid() == 0 else ""}
+error-log: {self.folder}/error.log
+listen:
+  host: {HOST}
+  port: {self.port}
+listen:
+  host: {HOST}
+  port: {self.tls_port}
+  ssl:
+    certificate-file: {self.certificate.certificate}
+    key-file: {self.certificate.key}
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: {self.files}
+{self.forms[-1].lines}
+"""
+        return ["h2o", "-m", "worker", "-c", str(self.write("h2o.yaml", text))]
+
+
+class Varnish(_Proxy):
+    """Without TLS: Varnish has none."""
+
+    name, program, package = "varnish", "varnishd", "varnish"
+    http2 = False
+
+    def page_form(self) -> LogForm:
+        log = self.log("page")
+        lines = placed(pasted("Varnish"), {"/var/log/varnish/weblogs.log": str(log)})
+        return LogForm("page", lines, log, "combined_range", ("--bytes", "announced"), "announced")
+
+    def configure(self) -> list[str]:
+        cache = self.folder / "cache"
+        return [
+            *("varnishd", "-F", "-j", "none", "-n", str(cache), "-s", "malloc,256m", "-t", "3600"),
+            *("-a", f"{HOST}:{self.port}", "-b", f"{HOST}:{self.origin.port}"),
+        ]
+
+    def start(self) -> None:
+        self.tls_port = self.port
+        super().start()
+        command = shlex.split(self.forms[-1].lines)
+        logger = Program(
+            [program(command[0], self.package), "-n", str(self.folder / "cache"), *command[1:]],
+            self.folder / "logger",
+            [],
+        )
+        logger.start()
+        give_up = time.monotonic() + START_S
+        while not (self.forms[-1].log.exists() and self.forms[-1].log.stat().st_size):  # until it reads what is logged
+            assert time.monotonic() < give_up, f"{command[0]} writes no log"
+            urlopen(f"{self.url}/{ONE}", timeout=START_S).close()
+            time.sleep(0.1)
+        # stopped last, so that it writes all that was logged
+        self._programs.insert(0, logger)
+
+
 SERVERS: tuple[type[WebServer], ...] = (Nginx, Apache, Lighttpd, Caddy, Haproxy, Squid)
+MORE_SERVERS: tuple[type[WebServer], ...] = (H2o, Varnish)
+"""Those whose lines cannot prove all that clients do, as the page says: a test of their own tells what they prove."""

@@ -16,6 +16,7 @@ from app.domain.formats import (
     combined,
     haproxy,
     json_lines,
+    known_texts,
     load_balancer,
     s3,
     squid,
@@ -52,6 +53,8 @@ FORMATS: dict[str, Format] = {
         squid.FORMAT,
         haproxy.FORMAT,
         load_balancer.FORMAT,
+        known_texts.ENVOY,
+        known_texts.BUNNY,
         cdn_tsv.FORMAT,
     )
 }

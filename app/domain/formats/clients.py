@@ -14,7 +14,7 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.values import shown
 
-__all__ = ["PLAIN_IPV4", "PRIVATE", "Clients", "addresses_of", "clients"]
+__all__ = ["PLAIN_IPV4", "PRIVATE", "Clients", "addresses_of", "clients", "without_port"]
 
 PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 """Loopback, private and link-local ranges: the proxies that are trusted where no setting says otherwise."""
@@ -45,12 +45,17 @@ class Clients:
     def behind(self, client: str | None, forwarded: Sequence[str]) -> str | None:
         """The client of a request that came through `client`, with the addresses that the proxies before it named.
 
+        Of proxies alone the first: so people of a private network are told apart.
+
         >>> clients("").behind("10.0.0.1", ["203.0.113.7", "10.0.0.9"]), clients("").behind("198.51.100.7", ["203.0.113.7"])
         ('203.0.113.7', '198.51.100.7')
+        >>> clients("").behind("10.0.0.1", ["192.168.1.5", "10.0.0.9"]), clients("").behind("10.0.0.1", [])
+        ('192.168.1.5', '10.0.0.1')
         """
         if client is not None and not self._is_proxy(client):
             return client
-        return next((one for one in reversed(forwarded) if not self._is_proxy(one)), client)
+        last = next((one for one in reversed(forwarded) if not self._is_proxy(one)), None)
+        return last or (forwarded[0] if forwarded else client)
 
     def _client(self, text: str) -> str | None:
         if "," in text:
@@ -95,10 +100,20 @@ def addresses_of(text: str) -> list[str] | None:
     return found or None
 
 
+def without_port(text: str) -> str:
+    """The client of a column that always has a port behind it, whether an IPv6 address stands in brackets or not.
+
+    >>> without_port("203.0.113.9:443"), without_port("2001:db8::7:443"), without_port("[2001:db8::7]:443"), without_port("-")
+    ('203.0.113.9', '2001:db8::7', '[2001:db8::7]', '-')
+    """
+    address, colon, port = text.rpartition(":")
+    return address if colon and port.isdigit() and not text.startswith("unix:") else text
+
+
 def _one(text: str) -> str | None:
     if _PLAIN_IPV4.fullmatch(text):
         return text
-    if text in _NOBODY or text.startswith("unix:"):
+    if text in _NOBODY or text.startswith(("unix:", "envoy://")):
         return None
     found = _IPV4_WITH_PORT.fullmatch(text) or _BRACKETS.fullmatch(text)
     address = _address(found[1] if found else text)

@@ -14,19 +14,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from app.domain.extras import NO_EXTRAS, shared_extras
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.clients import Clients, addresses_of, clients
+from app.domain.formats.clients import addresses_of
+from app.domain.formats.combined_before import clients_before, host_and_client
 from app.domain.formats.combined_damaged import read_damaged
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import MOST_HEADS, without_prefix
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
 from app.domain.formats.unread import looks_like
-from app.domain.formats.values import REQUESTS, STATUSES, content_range, number, shown
+from app.domain.formats.values import REQUESTS, STATUSES, content_range, number
 from app.domain.records import HitFlag
 
 __all__ = ["COMBINED", "COMBINED_RANGE", "COMMON", "DASH_FOR_BYTES", "FAMILY", "VHOST_COMBINED", "Shape", "shape_of"]
@@ -39,11 +39,11 @@ def _pattern(text: str) -> Callable[[str], re.Match[str] | None]:
 
 
 _match = _pattern(
-    rf'([^\["]*[^\[" ]) \[([^\]]{{17}})([^\]]*+)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*+)?))?'
+    rf'([^\["]*[^\[" ]) \[([^\] ]{{17}})([^\]]*+)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*+)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
-_FIRST_BEHIND_AGENT = 10
+_FIRST_BEHIND_BYTES, _FIRST_BEHIND_AGENT = 8, 10
 _MOST_COLUMNS = 100
 _ENDED = int(HitFlag.ENDED)
 DASH_FOR_BYTES = (
@@ -91,8 +91,8 @@ def tail_of(text: str) -> Tail | None:
     return tail_of_columns(columns)
 
 
-def tail_of_columns(columns: Sequence[tuple[str, bool]]) -> Tail:
-    """The same for columns that are parted already: text, and whether it was quoted."""
+def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0) -> Tail:
+    """The same for columns that are parted already: text, and whether it was quoted. So many of them stand before referer and agent."""
     ranges: list[tuple[int | None, int | None, int | None]] = []
     forwarded: tuple[str, ...] = ()
     flags, unread, ends_in_dash, last_was_range = 0, [], False, False
@@ -112,7 +112,8 @@ def tail_of_columns(columns: Sequence[tuple[str, bool]]) -> Tail:
         elif (listed := addresses_of(text)) is not None and not forwarded:
             forwarded = tuple(listed)
         else:
-            unread.append(f"column {_FIRST_BEHIND_AGENT + place} was not read: looks like {looks_like(text)}")
+            number_of = place + (_FIRST_BEHIND_BYTES if place < before_agent else _FIRST_BEHIND_AGENT)
+            unread.append(f"column {number_of} was not read: looks like {looks_like(text)}")
         last_was_range = False
     lo, hi, total = ranges[0] if len(set(ranges)) == 1 else (None, None, None)
     if len(set(ranges)) > 1:
@@ -138,7 +139,7 @@ class _Parser:
     """Reads every line of the family, and counts what it passes over."""
 
     def __init__(self, options: FormatOptions) -> None:
-        self._clients, self._before = _clients_before(options.trusted_proxies)
+        self._clients, self._before = clients_before(options.trusted_proxies)
         self._extras_of = shared_extras(options.fields)
         self._flags = BYTES_KINDS[options.bytes]
         self.unread: Counter[str] = Counter()
@@ -250,13 +251,18 @@ class _Parser:
     def _damaged(self, line: str) -> tuple[Any, ...]:
         parts = read_damaged(line)
         client, host = self._before[parts.before]
-        minute = parts.time[:17]
-        time = CLF_MINUTES[minute] + CLF_SECONDS[parts.time[17:]]
+        minute, second = parts.time[:17], parts.time[17:]
+        # Python's http.server writes a blank behind the date, and no zone
+        time = (
+            CLF_MINUTES[minute]
+            + CLF_SECONDS[f"{second} +0000" if minute[11:12] == " " and len(second) == 3 else second]
+        )
         request, method, flags = REQUESTS[parts.request]
-        code = STATUSES[parts.status]
+        # a client that left before any answer is written `-` by loggers of applications
+        code = 0 if parts.status == parts.sent == "-" else STATUSES[parts.status]
         if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
             raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
-        tail = tail_of_columns(parts.columns)
+        tail = tail_of_columns(parts.columns, parts.before_agent)
         return self._with_tail(
             time,
             client,
@@ -276,49 +282,6 @@ class _Parser:
                 self.unread[DASH_FOR_BYTES] += 1
             return None
         return number(text, "bytes")
-
-
-@lru_cache(maxsize=64)
-def _clients_before(trusted: str) -> tuple[Clients, Remembered[tuple[str | None, str | None]]]:
-    """The clients of a setting, and what stands before the time to its client and virtual host: both are kept for all parsers of the setting."""
-    its_clients = clients(trusted)
-
-    def read(before: str) -> tuple[str | None, str | None]:
-        host, client = host_and_client(before)
-        return its_clients.of[client], host
-
-    return its_clients, Remembered(read, longest=256)
-
-
-def host_and_client(before: str) -> tuple[str | None, str]:
-    """The virtual host, if there is one, and the text that names the client in `host ident user`.
-
-    The host may be a list of forwarded addresses, a user may hold blanks. Raises BadLine for anything else.
-
-    >>> host_and_client("10.0.0.1 - Ann Lee"), host_and_client("example.com:443 10.0.0.1 - -"), host_and_client("10.0.0.1, 10.0.0.2 - -")
-    ((None, '10.0.0.1'), ('example.com:443', '10.0.0.1'), (None, '10.0.0.1, 10.0.0.2'))
-    """
-    columns = [column for column in before.replace("\t", " ").replace(", ", ",").split(" ") if column]
-    if len(columns) < 3:
-        raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(before)}")
-    if len(columns) == 3 or columns[1] == "-":
-        # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`
-        is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
-        return (columns[0], "-") if is_virtual_host else (None, columns[0].replace(",", ", "))
-    is_address = _ADDRESS_FORM.fullmatch
-    if (
-        columns[2] == "-"
-        and _VIRTUAL_HOST.fullmatch(columns[0])
-        and (is_address(columns[1]) or not is_address(columns[0]))
-    ):
-        return columns[0], columns[1].replace(",", ", ")
-    raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
-
-
-_ADDRESS_FORM = re.compile(r"[0-9.]+|\[?[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\]?(?::[0-9]+)?|[^ ]*,[^ ]*")
-_VIRTUAL_HOST = re.compile(
-    r"[A-Za-z0-9_*.-]+(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*"
-)
 
 
 class Shape(NamedTuple):

@@ -1,4 +1,5 @@
-"""Lines of the common family that the strict pattern refuses: tabs, runs of blanks, quotes that nobody escaped.
+"""Lines of the common family that the strict pattern refuses: tabs, runs of blanks, quotes that nobody escaped, and columns
+where others have none: between time and request, between bytes and referer.
 
 Reads in linear time whatever the line, or says with a BadLine what is wrong with it.
 """
@@ -26,16 +27,20 @@ class Parts(NamedTuple):
     referer: str
     user_agent: str
     columns: list[tuple[str, bool]]
-    """What stands behind the agent, and whether it was quoted."""
+    """What else stands behind the bytes, and whether it was quoted."""
+    before_agent: int
+    """So many of the columns stand before the place of referer and agent."""
 
 
 _GAP = r"[ \t]+"
-_TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\]{_GAP}\"")
+_TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\](?:{_GAP}[^ \t\"\[\]]{{1,255}}){{0,2}}[ \t]*\"")
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
 _TEXT = r"[^\"\\]*(?:\\.[^\"\\]*)*"
 _PLAIN = re.compile(rf"\"({_TEXT})\"{_GAP}\"({_TEXT})\"(?=[ \t]|\Z)", re.DOTALL)
 _COLUMN = re.compile(rf"{_GAP}(?:\"({_TEXT})\"(?=[ \t]|\Z)|([^\" \t][^ \t]*)(?=[ \t]|\Z))", re.DOTALL)
+_BARE = re.compile(r"([^\" \t][^ \t]*)(?:[ \t]+|\Z)")
+_PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9].*|Mozilla/.*", re.DOTALL)
 _BARE_LAST = re.compile(r"(?<=[\" \t])[ \t]([^\" \t]+)\Z")
 _MOST_COLUMNS = 100
 
@@ -90,18 +95,34 @@ def _is_status(text: str) -> bool:
     return True
 
 
-def _agents_and_columns(rest: str) -> tuple[str, str, list[tuple[str, bool]]]:
-    """What follows the bytes: nothing, or the quoted referer and agent, and more columns."""
+def _agents_and_columns(rest: str) -> tuple[str, str, list[tuple[str, bool]], int]:
+    """What follows the bytes: columns without quotes, the quoted referer and agent, and more columns; each of them may be missing."""
+    before: list[tuple[str, bool]] = []
+    at = 0
+    while (bare := _BARE.match(rest, at)) is not None and len(before) < _MOST_COLUMNS:
+        before.append((bare[1], False))
+        at = bare.end()
+    rest = rest[at:]
     if not rest:
-        return "-", "-", []
-    if rest[0] != '"':
-        raise BadLine("bad_columns", f"no quoted referer and agent after the bytes: {shown(rest)}")
+        return "-", "-", before, len(before)
     plain = _PLAIN.match(rest)
-    if plain is not None:
+    if plain is not None and (not before or plain[1] in ("-", "") or "://" in plain[1]):
         columns = _columns_of(rest, plain.end())
         if columns is not None:
-            return plain[1], plain[2], columns
-    return _with_bare_quotes(rest)
+            return plain[1], plain[2], before + columns, len(before)
+    if before:
+        return _agent_alone(rest, before)
+    return *_with_bare_quotes(rest), 0
+
+
+def _agent_alone(rest: str, before: list[tuple[str, bool]]) -> tuple[str, str, list[tuple[str, bool]], int]:
+    """Of columns that have no referer: the first that is written as a product is the agent."""
+    columns = _columns_of(f" {rest}", 0)
+    if columns is None:
+        raise BadLine("bad_columns", f"no quoted referer and agent after the bytes: {shown(rest)}")
+    place = next((at for at, (text, quoted) in enumerate(columns) if quoted and _PRODUCT.fullmatch(text)), None)
+    agent = "-" if place is None else columns.pop(place)[0]
+    return "-", agent, before + columns, len(before) + len(columns)
 
 
 def _columns_of(rest: str, at: int) -> list[tuple[str, bool]] | None:

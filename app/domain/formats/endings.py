@@ -6,7 +6,7 @@ import re
 
 from app.domain.records import HitFlag
 
-__all__ = ["ending_flags", "ending_of_field"]
+__all__ = ["WIN32_BROKEN", "ending_flags", "ending_of_field"]
 
 _ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
 
@@ -18,11 +18,15 @@ _WORDS = {
     "incomplete": _ABORTED,
     "interrupted": _ABORTED,
 }
-_SQUID = re.compile(r"(?:TCP|UDP|NONE)[A-Z_]*(?:/[0-9]{3})?(?:[:/][A-Z0-9_]+(?:/\S*)?)?")
+_SQUID = re.compile(r"(?:TCP|UDP|NONE|TAG_NONE|ERR_)[A-Z_]*(?:/[0-9]{3})?(?:[:/][A-Z0-9_]+(?:/\S*)?)?")
 _HAPROXY_LONG = re.compile(r"(?:--|[CSPRIDUKLcs][RQCHDLT])[-A-Z]{2}")
 _HAPROXY_BROKEN = re.compile(r"[CSPRUKcs](?:D|[DHL][-A-Z]{2})")
 """Two letters alone are a state of the data phase; others, `CH` and `PL`, are rather countries."""
-_CLIENT_WENT = re.compile(r"client.{0,9}(?:disconnect|abort|hung|gone|commerror|reset|closed)", re.IGNORECASE)
+_CLIENT_WENT = re.compile(
+    r"client.{0,9}(?:disconnect|abort|hung|gone|commerror|reset|closed)|network ?error|broken pipe", re.IGNORECASE
+)
+WIN32_BROKEN = frozenset({"64", "109", "121", "232", "233", "995", "1229", "1236", "10053", "10054"})
+"""Windows' errors of connections that broke: reset, aborted, timed out, a pipe that ended."""
 _ENVOY_BROKEN = frozenset({"DC", "UC", "UT", "SI", "DI", "UPE", "DPE", "UMSDR", "IH", "DT"})
 
 
@@ -42,7 +46,8 @@ def ending_flags(text: str, quoted: bool, behind_range: bool) -> int | None:
     if _HAPROXY_LONG.fullmatch(text):
         return _ENDED if text.startswith("--") else _ABORTED if _HAPROXY_BROKEN.fullmatch(text) else 0
     if _SQUID.fullmatch(text):
-        return _ABORTED if "_ABORTED" in text or "_TIMEDOUT" in text else 0
+        # Traffic Server writes ERR_CLIENT_ABORT, ERR_READ_TIMEOUT and the like
+        return _ABORTED if "_ABORTED" in text or "_TIMEDOUT" in text or text.startswith("ERR_") else 0
     if not behind_range:
         return None
     if text == "X" or (text == "" and quoted):
@@ -62,6 +67,6 @@ def ending_of_field(text: str) -> int:
         return _ABORTED
     if text == "+":
         return _ENDED
-    if any(word in _ENVOY_BROKEN for word in text.split(",")) or text in ("64", "1236") or _CLIENT_WENT.search(text):
+    if any(word in _ENVOY_BROKEN for word in text.split(",")) or text in WIN32_BROKEN or _CLIENT_WENT.search(text):
         return _ABORTED
     return ending_flags(text, True, True) or 0

@@ -1,5 +1,7 @@
 """HAProxy's default HTTP log (`option httplog`): client, [accept date], proxies, timers, status, bytes, …, state, …, "request".
 
+`option httpslog` writes the state of TLS behind it.
+
 Captured headers stand in braces: one that is a Content-Range is the range, one that is written as a product is the agent.
 """
 
@@ -11,7 +13,7 @@ from typing import Any
 
 from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import Format, FormatOptions, LineParser
-from app.domain.formats.clients import clients
+from app.domain.formats.clients import clients, without_port
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS
@@ -25,7 +27,7 @@ _EXAMPLE = f"""\
 203.0.113.9:33318 [31/Jul/2020:16:46:09.310] https~ films/srv1 10/0/30/69/109 206 731 - - CD-- {_STATE} {{curl/8.5.0}} {{bytes 290-578/579}} "GET /films/1.mp4 HTTP/1.1\""""
 _LINE = re.compile(
     r"(\S++) ++\[([^\]\[]{17})([^\]\[]{0,24})\] ++\S++ ++\S++ ++(?:[+0-9-]*+/)*+\+?([0-9-]++) ++(-1|[0-9]{3}) ++(\+?[0-9]{1,19}) ++\S++ ++\S++ ++(\S{4}) ++[+/0-9-]++ ++[/0-9-]++ ++"
-    r"((?:\{[^{}]*+\} *+){0,2})\"(.*?)\"?",
+    r"((?:\{[^{}]*+\} *+){0,2})\"(.*?)(?:\"(?: ++[0-9]++/[0-9A-Fa-f]++/[0-9]++/[0-9]++/[01] ++\S*+)?)?",
     re.DOTALL,
 )
 _PRODUCT = re.compile(r"[A-Za-z][\w.+-]*/[0-9][^|{}]*|Mozilla/.*")
@@ -40,7 +42,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         client, minute, second, duration, status, sent, state, captured, request_text = found
         # the date has no zone unless one was asked for
         time = CLF_MINUTES[minute] + CLF_SECONDS[second if " " in second else f"{second} +0000"]
-        ip_address = its_clients.of[client]
+        ip_address = its_clients.of[without_port(client)]
         request, method, flags = REQUESTS[request_text]
         code = STATUSES["000" if status == "-1" else status]
         # with `+` the line was written before the response was over

@@ -14,34 +14,38 @@ __all__ = ["FIELDS", "Lookups", "Plan", "Said", "lookups"]
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
-        "start_time",
+        "start_time", "requestTime", "requestTimeEpoch",
     ),
     "ip_address": (
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
         "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
+        "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress",
     ),
     "user_agent": (
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
-        "cs(User-Agent)", "ClientRequestUserAgent",
+        "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
     ),
     "request": ("request", "request_line"),
     "method": (
         "method", "request_method", "request.method", "http.request.method", "verb", "cs-method", "RequestMethod", "ClientRequestMethod",
+        "httpMethod",
     ),
     "path": (
         "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
+        "requestPath", "resourcePath",
     ),
-    "query": ("url.query", "cs-uri-query"),
+    "query": ("url.query", "cs-uri-query", "query", "args", "query_string"),
     "protocol": (
         "server_protocol", "request.proto", "protocol", "proto", "http.version", "httpversion", "http_version", "RequestProtocol",
-        "ClientRequestProtocol", "cs-version", "request_protocol",
+        "ClientRequestProtocol", "cs-version", "cs-protocol-version",
+        "request_protocol", "httpVersion",
     ),
     "forwarded": (
         "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
     ),
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
-        "EdgeResponseStatus",
+        "EdgeResponseStatus", "statusCode",
     ),
     "range": ("byte_range", "range"),
     "content_range": (

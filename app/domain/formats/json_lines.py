@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from app.domain.cmcd import read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
@@ -13,6 +14,7 @@ from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions,
 from app.domain.formats.clients import addresses_of, clients
 from app.domain.formats.endings import ending_of_field
 from app.domain.formats.json_fields import Said, lookups
+from app.domain.formats.json_profiles import Profile
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import clf_time, epoch_time, iso_time
 from app.domain.formats.values import (
@@ -34,6 +36,7 @@ from app.domain.records import HitFlag
 __all__ = ["FORMAT"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
+_ANNOUNCED = int(HitFlag.ANNOUNCED)
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
@@ -62,6 +65,12 @@ def _record(line: str) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         raise BadLine("bad_columns", f"not a JSON object: {shown(line)}")
     return record
+
+
+def _with_date(text: str | None, record: dict[str, Any]) -> str | None:
+    """The time of a line; behind its date where that stands in a field of its own, as in CloudFront's JSON."""
+    date = record.get("date") if text is not None and text[2:3] == ":" else None
+    return f"{date} {text}" if isinstance(date, str) else text
 
 
 def _time(text: str | None) -> float:
@@ -94,7 +103,7 @@ class _Parser:
         plan = self._plan_of(record)
         said, profile = plan.said(record), plan.profile
         get = said.get
-        request, method, flags = _request(said)
+        request, method, flags = _request(said, record, profile)
         status = get("status")
         client = get("ip_address")
         if (
@@ -103,7 +112,7 @@ class _Parser:
             or ("logger" in record and _is_another_logger(record["logger"]))
         ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")
-        time = _time(get("time"))
+        time = _time(_with_date(get("time"), record))
         ip_address = None if client is None else self._clients.of[client]
         forwarded = get("forwarded")
         if forwarded is not None and (listed := addresses_of(forwarded)):
@@ -113,14 +122,21 @@ class _Parser:
             user_agent = None if ip_address is None else "-"
         elif profile is not None and profile.agent_is_encoded:
             user_agent = AGENTS[user_agent]
+        elif len(user_agent) > 1 and user_agent[0] == user_agent[-1] == '"':
+            # Logstash's pattern of the combined format keeps the quotes of its columns
+            user_agent = user_agent[1:-1]
         code = 200 if status is None else STATUSES[status]
         lo, hi, total = _range(said)
         flags |= _facts(said)
         sent, kind = self._sent(said)
+        if profile is not None and profile.announced and self._kind is None:
+            kind = _ANNOUNCED
         if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
             kind = _HEADERS_COUNTED
         if total is None and lo is None and code == 200 and method == "GET" and not flags & _ENCODED:
             total = _length(get("content_length"))
+            # a body that is longer than its length is none: some write 0 where there was no head
+            total = None if total == 0 and sent and not kind else total
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
@@ -145,7 +161,7 @@ def _is_another_logger(logger: Any) -> bool:
     )
 
 
-def _request(said: Said) -> tuple[str | None, str | None, int]:
+def _request(said: Said, record: dict[str, Any], profile: Profile | None) -> tuple[str | None, str | None, int]:
     """A whole request line, or one made of method, path and query; the flags of its protocol."""
     protocol = said.get("protocol")
     flags = 0
@@ -156,15 +172,31 @@ def _request(said: Said) -> tuple[str | None, str | None, int]:
         request, its_method, its_flags = REQUESTS[whole]
         return request, its_method, flags | its_flags
     method = said.get("method")
+    if profile is not None and profile.operations and method is not None:
+        method = profile.operations.get(method, method)
     if whole is None:
         whole = said.get("path")
         if whole is None:
             return None, None, flags
-        query = said.get("query")
-        if query and query != "-" and "?" not in whole:
-            whole = f"{whole}?{query.removeprefix('?')}"
+        if profile is not None and profile.bare_paths and whole[:1] != "/":
+            whole = f"/{whole}"
+    query = said.get("query") if profile is None or not profile.query_object else _joined_query(record, profile)
+    if query and query != "-" and "?" not in whole:
+        whole = f"{whole}?{query.removeprefix('?')}"
     request, its_method, its_flags = REQUESTS[whole]
     return *(joined_request(method, request) if method else (request, its_method)), flags | its_flags
+
+
+def _joined_query(record: dict[str, Any], profile: Profile) -> str:
+    """The query of a writer that logs it as an object."""
+    parameters = record.get(profile.query_object)
+    if not isinstance(parameters, dict):
+        return ""
+    return "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}"
+        for name, value in parameters.items()
+        if isinstance(value, str)
+    )
 
 
 def _range(said: Said) -> tuple[int | None, int | None, int | None]:

@@ -29,6 +29,14 @@ class Profile(NamedTuple):
     """The agent is percent-encoded."""
     frames_counted: bool = False
     """Over HTTP/2 its bytes of the body count frame heads, too."""
+    announced: bool = False
+    """Its bytes are the size of the answer."""
+    operations: Mapping[str, str] = {}
+    """Names that it has for methods."""
+    bare_paths: bool = False
+    """Its paths begin without a slash."""
+    query_object: str = ""
+    """The key of an object of the query's parameters."""
 
     def fits(self, keys: Container[str]) -> bool:
         """Whether a line with these keys is one of this writer's."""
@@ -190,6 +198,7 @@ PROFILES: dict[str, Profile] = {
             },
             agent_is_encoded=True,
             frames_counted=True,
+            bare_paths=True,
         ),
         Profile(
             "google",
@@ -214,6 +223,28 @@ PROFILES: dict[str, Profile] = {
             },
         ),
         Profile(
+            "azure-storage",
+            ("operationName", "statusCode", "uri", "callerIpAddress"),
+            {
+                "time": ("time", "TimeGenerated"),
+                "ip_address": ("callerIpAddress",),
+                "user_agent": ("properties.userAgentHeader",),
+                "request": _NONE,
+                "method": ("operationName",),
+                "path": ("uri",),
+                "status": ("statusCode",),
+                "protocol": _NONE,
+                "bytes_sent": ("properties.responseBodySize",),
+                "all_bytes_sent": _NONE,
+                "duration_ms": ("durationMs",),
+                "referer": ("properties.referrerHeader",),
+                "virtual_host": _NONE,
+                "ended": ("statusText",),
+                **_NO_RANGE,
+            },
+            operations={"GetBlob": "GET", "GetFile": "GET", "ReadFile": "GET", "GetBlobProperties": "HEAD"},
+        ),
+        Profile(
             "azure",
             ("properties", "category|operationName|resourceId"),
             {
@@ -236,6 +267,60 @@ PROFILES: dict[str, Profile] = {
                 "edge": ("properties.pop",),
                 **_NO_RANGE,
             },
+        ),
+        Profile(
+            "minio",
+            ("api", "requestPath", "remotehost|requestHeader"),
+            {
+                "time": ("time",),
+                "ip_address": ("remotehost",),
+                "user_agent": ("userAgent",),
+                "request": _NONE,
+                "method": ("api.name",),
+                "path": ("requestPath",),
+                "status": ("api.statusCode",),
+                "bytes_sent": ("api.tx",),
+                "all_bytes_sent": _NONE,
+                "content_range": ("responseHeader.Content-Range",),
+                "content_length": ("responseHeader.Content-Length",),
+                "content_encoding": ("responseHeader.Content-Encoding",),
+                "content_type": ("responseHeader.Content-Type",),
+                "referer": ("requestHeader.Referer",),
+                "virtual_host": ("requestHost",),
+                "forwarded": _NONE,
+                **_NO_RANGE,
+            },
+            operations={"GetObject": "GET", "HeadObject": "HEAD"},
+            query_object="requestQuery",
+        ),
+        Profile(
+            "cloudfront",
+            ("x-edge-location|x-edge-result-type", "cs-uri-stem"),
+            {"lo": ("sc-range-start",), "hi": ("sc-range-end",), "bytes_sent": _NONE, "all_bytes_sent": ("sc-bytes",)},
+            agent_is_encoded=True,
+        ),
+        Profile(
+            "tomcat",
+            ("requestHeaders|logicalUserName", "statusCode", "request"),
+            {
+                "ip_address": ("host", "remoteAddr"),
+                "user_agent": ("requestHeaders.User-Agent", "requestHeaders.user-agent"),
+                "referer": ("requestHeaders.Referer", "requestHeaders.referer"),
+                "status": ("statusCode",),
+                "bytes_sent": ("size", "byteSentNC"),
+                "content_range": ("responseHeaders.Content-Range",),
+                "content_length": ("responseHeaders.Content-Length",),
+                "content_encoding": ("responseHeaders.Content-Encoding",),
+                "content_type": ("responseHeaders.Content-Type",),
+                "virtual_host": ("localServerName",),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "apigateway",
+            ("httpMethod|routeKey", "responseLength", "requestTime|requestTimeEpoch"),
+            {"bytes_sent": ("responseLength",), "path": ("path", "rawPath", "resourcePath"), **_NO_RANGE},
+            announced=True,
         ),
     )
 }

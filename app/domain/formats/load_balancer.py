@@ -8,7 +8,7 @@ from typing import Any
 
 from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import Format, FormatOptions, LineParser
-from app.domain.formats.clients import clients
+from app.domain.formats.clients import clients, without_port
 from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import iso_time
 from app.domain.formats.values import REQUESTS, STATUSES, headers_counted, matched, protocol_flags
@@ -50,7 +50,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         found = matched(_LINE, line, "a load balancer's log").groups()
         kind, when, client, *durations, status, sent, request_text, user_agent, host = found
         time = iso_time(when)
-        ip_address = its_clients.of[client]
+        ip_address = its_clients.of[without_port(client)]
         request, method, flags = REQUESTS[request_text.strip()]
         code = STATUSES["000" if status == "-" else status]
         bytes_sent, counted = headers_counted(sent)

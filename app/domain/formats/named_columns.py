@@ -13,9 +13,11 @@ from app.domain.cmcd import CMCD, CMCD_PREFIX, read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BadLine
 from app.domain.formats.clients import Clients, addresses_of
+from app.domain.formats.endings import WIN32_BROKEN
 from app.domain.formats.times import ISO_MINUTES, ISO_SECONDS, epoch_time
 from app.domain.formats.values import (
     CONTENT_TYPES,
+    ENCODINGS,
     PROTOCOLS,
     STATUSES,
     byte_range,
@@ -28,8 +30,7 @@ from app.domain.records import HitFlag
 __all__ = ["ColumnReader"]
 
 _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
-_ABORTED = int(HitFlag.ABORTED)
-_WIN32_OF_CLIENTS_WHO_WENT = frozenset({"64", "1236"})
+_ABORTED, _ENCODED = int(HitFlag.ABORTED), int(HitFlag.ENCODED)
 _CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
 _CMCD_HEADERS = ("object", "request", "session", "status")
 _FIRST_OF = {
@@ -43,26 +44,28 @@ _FIRST_OF = {
     "query": ("cs-uri-query",),
     "status": ("sc-status",),
     "sent": ("sc-bytes", "bytes"),
-    "length": ("sc-content-len",),
+    "length": ("sc-content-len", "x-content-length", "sc(content-length)", "sc-content-length", "content-length"),
     "first": ("sc-range-start",),
     "last": ("sc-range-end",),
-    "content_range": ("x-content-range", "sc(content-range)", "sc-content-range"),
+    "content_range": ("x-content-range", "sc(content-range)", "sc-content-range", "content-range"),
     "result": ("x-edge-result-type",),
     "response_result": ("x-edge-response-result-type",),
     "detailed_result": ("x-edge-detailed-result-type",),
     "win32": ("sc-win32-status",),
     "protocol": ("cs-protocol-version", "cs-version"),
-    "content_type": ("sc-content-type",),
-    "forwarded": ("x-forwarded-for", "cs(x-forwarded-for)"),
+    "content_type": ("sc-content-type", "x-content-type", "sc(content-type)", "content-type"),
+    "forwarded": (
+        "x-forwarded-for", "cs(x-forwarded-for)", "originalip", "x-original-ip", "x-real-ip", "true-client-ip", "cf-connecting-ip",
+    ),
     "referer": ("cs(referer)", "cs-referer"),
     "virtual_host": ("x-host-header", "cs-host", "cs(host)"),
     "duration": ("time-taken",),
     "edge": ("x-edge-location",),
-    "encoding": ("sc(content-encoding)", "sc-content-encoding"),
+    "encoding": ("sc(content-encoding)", "sc-content-encoding", "x-content-encoding", "content-encoding"),
     "cmcd": ("cs-cmcd", "cmcd"),
     **{f"cmcd_{header}": (f"cs(cmcd-{header})",) for header in _CMCD_HEADERS},
     **{f"{CMCD_PREFIX}{key}": (f"cmcd-{about.column}",) for key, about in CMCD.items()},
-}
+}  # fmt: skip
 """What is read, and the names of columns that hold it, in order of preference."""
 
 
@@ -127,10 +130,13 @@ class ColumnReader:
         lo, hi, total = self._range(columns)
         if total is None and status == 200 and method in ("GET", None):
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
-            total = count(columns[at["length"]], "sc-content-len")
+            total = count(columns[at["length"]], "the length of the answer")
         sent = count(columns[at["sent"]], "sc-bytes")
         flags = 0 if sent is None else _HEADERS_COUNTED
         flags |= PROTOCOLS[columns[at["protocol"]]] | CONTENT_TYPES[columns[at["content_type"]]]
+        if at["encoding"] >= 0:
+            flags |= ENCODINGS[columns[at["encoding"]]]
+            total = None if flags & _ENCODED and lo is None else total
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
         extras = NO_EXTRAS if self._extras_of is None else self._extras(self._extras_of, columns)
@@ -184,7 +190,7 @@ class ColumnReader:
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
         at = self._at
-        if columns[at["detailed_result"]] in _CLIENT_WENT or columns[at["win32"]] in _WIN32_OF_CLIENTS_WHO_WENT:
+        if columns[at["detailed_result"]] in _CLIENT_WENT or columns[at["win32"]] in WIN32_BROKEN:
             return True
         if columns[at["result"]] != "Error":
             return False

@@ -35,6 +35,8 @@ _PREFIXES = [
     ),
     # CRI: time, stream, whether the line is whole
     re.compile(rf"{_ISO} (?:stdout|stderr) [FP](?::\S+)? "),
+    # Fluentd's file: time, tag, record
+    re.compile(rf"{_ISO}\t\S{{1,255}}\t(?=\{{)"),
     # docker compose, and kubectl logs --prefix
     re.compile(rf"{_COLOUR}[A-Za-z0-9][\w.-]{{0,127}} *\| ?{_COLOUR} ?"),
     re.compile(r"\[pod/[^\]\s]{1,255}\] "),
@@ -42,7 +44,7 @@ _PREFIXES = [
     re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) (?=[^ ])"),
 ]
 _DECODE = JSONDecoder().decode
-_WRAPPED = re.compile(r'\s*\{.{0,65536}?"(?:log|MESSAGE)"\s*:', re.DOTALL)
+_WRAPPED = re.compile(r'\s*\{.{0,65536}?"(?:log|MESSAGE|message|original)"\s*:', re.DOTALL)
 _AROUND = (
     "stream",
     "time",
@@ -54,7 +56,15 @@ _AROUND = (
     "kubernetes",
     "docker",
     "container_id",
+    "@timestamp",
+    "timestamp",
+    "date",
+    "host",
+    "source_type",
+    "input",
+    "ecs",
 )
+"""Keys that shippers write around a line; one of them at least must be there."""
 
 
 def without_prefix(line: str) -> str | None:
@@ -77,15 +87,18 @@ def without_prefix(line: str) -> str | None:
 
 
 def _unwrapped(line: str) -> str | None:
-    """The text of docker's json-file driver and of `journalctl -o json`."""
+    """The text that docker's json-file driver, `journalctl -o json`, Filebeat, Fluent Bit or Vector wrote around."""
     try:
         record = _DECODE(line)
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
         return None
-    text = record.get("log", record.get("MESSAGE"))
-    if not isinstance(text, str) or not any(name in record for name in _AROUND):
+    event = record.get("event")
+    original = event.get("original") if isinstance(event, dict) else None
+    said = (record.get("log"), record.get("MESSAGE"), record.get("message"), original)
+    text = next((each for each in said if isinstance(each, str)), None)
+    if text is None or (len(record) > 1 and not any(name in record for name in _AROUND)):
         return None
     text = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
     return text.rstrip("\r\n").replace("\n", "\\n")
@@ -114,7 +127,8 @@ def read_behind(parse: Callable[[str], tuple[Any, ...] | None], line: str, first
             try:
                 return parse(line)
             except BadLine as bad:
-                first = bad
+                # what stands in an object that is no access log may be anything
+                first = first if first.reason == "no_request" else bad
         raise first
     finally:
         del first  # a frame and an error that name each other would keep the whole chunk, where nobody looks for cycles

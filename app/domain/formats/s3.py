@@ -90,6 +90,12 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         ip_address = its_clients.of[client]
         request, method, flags = REQUESTS[request_text]
         code = STATUSES[status]
+        bytes_sent, object_size = count(sent, "bytes sent"), count(size, "object size")
+        if bytes_sent is None and method == "GET" and code in (200, 206):
+            # `-` is how S3 writes that nothing was sent
+            bytes_sent = 0
+        # it answers one range alone: as many bytes as the object has are the object
+        is_whole = code == 206 and bytes_sent is not None and 0 < bytes_sent == object_size
         return (
             time,
             ip_address,
@@ -97,10 +103,10 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             request,
             method,
             code,
-            None,
-            None,
-            count(sent, "bytes sent"),
-            count(size, "object size"),
+            0 if is_whole else None,
+            (bytes_sent or 0) - 1 if is_whole else None,
+            bytes_sent,
+            object_size,
             flags,
             NO_EXTRAS if extras_of is None else _extras(extras_of, rest, user_agent, duration),
         )

@@ -1,4 +1,4 @@
-"""Squid's own log: epoch, ms, client, result/status, bytes with headers, method, URL, user, hierarchy, type.
+"""The log of Squid, and Traffic Server's squid.log: epoch, ms, client, result/status, bytes with headers, method, URL, user, hierarchy, type.
 
 With `log_mime_hdrs on` the headers stand in two brackets behind: then the agent and the Content-Range are read, too.
 """
@@ -31,7 +31,7 @@ _EXAMPLE = """\
 1596213967.123    290 203.0.113.9 TCP_MISS/206 732 GET http://example.com/films/1.mp4 - HIER_DIRECT/192.0.2.1 video/mp4
 1596213969.310     12 203.0.113.9 TCP_MISS_ABORTED/206 731 GET http://example.com/films/1.mp4 - HIER_DIRECT/192.0.2.1 video/mp4"""
 _LINE = re.compile(
-    r"([0-9]{9,10}\.[0-9]{1,6}) +(-?[0-9]{1,12}) +(\S+) +((?:TCP|UDP|NONE)[A-Z_]*)/([0-9]{3}|-) +([0-9]{1,19}|-) +(\S+) +(\S+) +\S+ +\S+ +(\S+)(?: +(.*))?",
+    r"([0-9]{9,10}\.[0-9]{1,6}) +(-?[0-9]{1,12}) +(\S+) +((?:TCP|UDP|NONE|TAG_NONE|ERR_)[A-Z_]*)/([0-9]{3}|-) +([0-9]{1,19}|-) +(\S+) +(\S+) +\S+ +\S+ +(\S+)(?: +(.*))?",
     re.DOTALL,
 )
 _AGENT = re.compile(r"(?:\[|%0[aA]|\\n|\n)User-Agent: ?(.*?)(?:%0[dD]|\\r|\r|\\n|\n|\]|\Z)", re.IGNORECASE | re.DOTALL)

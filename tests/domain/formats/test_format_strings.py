@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.formats import FORMATS, BadLine, FormatOptions
+from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import MAX_CHARS, SERVERS, FormatTextError, compiled, is_format_string
 from app.domain.records import REASONS, HitFlag, Parsed
 from tests.properties import examples
@@ -629,7 +630,7 @@ DIALECTS = {
     ),
 }  # fmt: skip
 
-ADDRESSES = st.one_of(st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map(str))
+ADDRESSES = st.one_of(st.ip_addresses(v=4), st.ip_addresses(v=6)).map(lambda address: clients("").of[str(address)])
 TOKENS = st.text("abcXYZ019._~%&=-+", min_size=1, max_size=12)
 MILLISECONDS = st.integers(0, 4_000_000_000_000)
 

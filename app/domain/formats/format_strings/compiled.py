@@ -8,12 +8,14 @@ from functools import cache, lru_cache
 from typing import NamedTuple
 
 from app.domain.formats.base import Format, LineParser
+from app.domain.formats.clients import Clients, clients
 from app.domain.formats.format_strings.columns import Columns, LineColumns, ObjectColumns
 from app.domain.formats.format_strings.dates import date_reader, names_zone
 from app.domain.formats.format_strings.hits import CLOCKS, Hit, Texts, hit_maker
 from app.domain.formats.format_strings.line_pattern import taken
 from app.domain.formats.format_strings.servers import SERVERS, Text, text_of
 from app.domain.formats.format_strings.words import FormatTextError, Role, Variable, Word
+from app.domain.formats.prefixes import behind_prefix
 
 __all__ = ["MAX_CHARS", "FormatString", "compiled", "is_format_string"]
 
@@ -55,13 +57,13 @@ def compiled(given: str) -> FormatString:
     reader = ObjectColumns(text) if _is_object(text) else LineColumns(text)
     variables = reader.variables
     _check(text, variables)
-    parser = cache(lambda fields: _parser(reader, variables, fields))
-    parser("")  # says at once what lines cannot be read by
+    parser = cache(lambda fields, trusted: behind_prefix(_parser(reader, variables, fields, clients(trusted))))
+    parser("", "")  # says at once what lines cannot be read by
     made = Format(
         name=text.name,
         title=f"The log format of {text.server.name} that was given as a text.",
         example="",
-        make_parser=lambda head, options: parser(options.fields),
+        make_parser=lambda head, options: parser(options.fields, options.trusted_proxies),
     )
     return FormatString(made, text.server.name, tuple(_warnings(text, variables)))
 
@@ -77,9 +79,9 @@ def _words_of(variables: Sequence[Variable]) -> dict[Role, Word]:
     return {role: variables[at].word for at, role in taken(variables).items()}
 
 
-def _parser(columns: Columns, variables: Sequence[Variable], fields: str) -> LineParser:
+def _parser(columns: Columns, variables: Sequence[Variable], fields: str, its_clients: Clients) -> LineParser:
     words = _words_of(variables)
-    make = hit_maker(words, fields)
+    make = hit_maker(words, its_clients, fields)
     if Role.TIME not in words:
         return _with_date(columns, variables, make)
     first, second = CLOCKS[words[Role.TIME].clock]

@@ -106,6 +106,17 @@ class _Captures:
             if found is not None:
                 (self.request if (found[1] or found[2]).endswith("request") else self.response).append(found[3])
 
+    def headers(self, variable: Variable) -> list[Piece]:
+        """The headers that `%hr` or `%hs` writes as `{a|b}`; nothing for another word, or where no line names them."""
+        side = {"%hr": (request_header, self.request), "%hs": (response_header, self.response)}.get(variable.name)
+        if side is None or not side[1]:
+            return []
+        word_of, names = side
+        pieces: list[Piece] = []
+        for name in names:
+            pieces += [Literal("|" if pieces else "{"), Variable(f"%[{name}]", word_of(name))]
+        return [*pieces, Literal("}")]
+
 
 def _fetch_word(expression: str, captures: _Captures) -> tuple[Word, bool]:
     """`%[…]`: a sample expression; converters behind it do not change what a column is."""
@@ -161,7 +172,7 @@ def pieces(text: str) -> list[Piece]:
             at += text.startswith(" ", at)
         else:
             variable, at = _variable(match, captures, quote_all)
-            found += _expanded(variable)
+            found += captures.headers(variable) or _expanded(variable)
     return [*found, Literal(text[at:])]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import ip_address
 
 from app.domain.extras import NO_EXTRAS, chosen_extras, duration_s
 from app.domain.formats.base import BadLine
+from app.domain.formats.clients import Clients, addresses_of
 from app.domain.formats.format_strings.words import OPTIONAL, Ended, Role, Word
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import CLF_MINUTES, CLF_SECONDS, ISO_MINUTES, ISO_SECONDS, clf_time, epoch_time, iso_time
@@ -39,7 +39,6 @@ _ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(Hit
 _ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
 _ABSENT: frozenset[str | None] = frozenset({"", "-", None})
 _LATER_PROTOCOL = re.compile(r"(?:\A| )(?:HTTP/[2-9](?:\.[0-9]+)?|h[2-9]c?)\Z", re.IGNORECASE)
-_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%a-z]+)\]|([0-9.]+))(?::[0-9]+)?")
 _BROKEN_FLAGS = frozenset({"DC", "DR", "DPE", "UC", "UR", "UT", "UPE", "SI", "DT", "LR"})
 """Envoy's flags of responses that broke: by the client, by the server behind, by a time limit."""
 
@@ -88,40 +87,8 @@ def _later(protocol: str) -> bool:
 _PROTOCOLS = Remembered(lambda protocol: _HTTP2 if _later(protocol) else 0)
 
 
-def _client(text: str) -> str | None:
-    """The address without its port; None where the column names nobody.
-
-    >>> _client("203.0.113.9:443"), _client("[2001:db8::7]:443"), _client("-")
-    ('203.0.113.9', '2001:db8::7', None)
-    """
-    if text in _ABSENT:
-        return None
-    found = _PORT.fullmatch(text)
-    return (found[1] or found[2]) if found else text
-
-
-_CLIENTS = Remembered(_client)
-
-
-def _is_trusted(address: str) -> bool:
-    """Whether an address is a proxy's: loopback or private."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return parsed.is_private or parsed.is_loopback
-
-
-def _forwarded_client(text: str) -> str | None:
-    """The rightmost address that is no proxy's, of a list that the nearest proxy wrote last; else the leftmost."""
-    found = [
-        address for each in text.split(",") if (address := _client(each.strip())) is not None and address != "unknown"
-    ]
-    return next((address for address in reversed(found) if not _is_trusted(address)), found[0] if found else None)
-
-
-_TRUSTED = Remembered(_is_trusted)
-_FORWARDED_CLIENTS = Remembered(_forwarded_client)
+_FORWARDED = Remembered(lambda text: addresses_of(text) or [])
+"""What the proxies named; nothing where that is no list of addresses, for clients can write there what they like."""
 
 
 def _ok_or_empty(text: str, protocol_flag: int) -> int:
@@ -208,12 +175,12 @@ def _extras_maker(words: Mapping[Role, Word], fields: str) -> Callable[[Texts], 
     return make if places else None
 
 
-def hit_maker(words: Mapping[Role, Word], fields: str = "") -> Callable[[Texts, float], Hit]:
+def hit_maker(words: Mapping[Role, Word], its_clients: Clients, fields: str = "") -> Callable[[Texts, float], Hit]:
     """From the texts and the time of a line to its hit. `words`: those that give the fields; `fields`: the optional ones.
 
     A Content-Length is the size of the file where it is that of a whole answer to a GET, as far as the line can tell.
     """
-    make_extras = _extras_maker(words, fields)
+    make_extras, client_of = _extras_maker(words, fields), its_clients.of
     end = _ENDINGS[words[Role.ENDED].ended] if Role.ENDED in words else None
     counts, dash = (words[Role.SENT].counts, words[Role.SENT].dash) if Role.SENT in words else (0, None)
 
@@ -222,9 +189,9 @@ def hit_maker(words: Mapping[Role, Word], fields: str = "") -> Callable[[Texts, 
             _, _, client, forwarded, agent, line, method, target, query, protocol, status_text,
             range_text, length, encoding, content_type, sent_text, ended, captured, *_,
         ) = texts  # fmt: skip
-        address = None if client is None else _CLIENTS[client]
-        if forwarded is not None and forwarded not in _ABSENT and (address is None or _TRUSTED[address]):
-            address = _FORWARDED_CLIENTS[forwarded] or address
+        address = None if client is None else client_of[client]
+        if forwarded is not None and forwarded not in _ABSENT and (listed := _FORWARDED[forwarded]):
+            address = its_clients.behind(address, listed)
         request, method, flags = _joined(method, target, query) if line is None else REQUESTS[line]
         if protocol is not None:
             flags |= _PROTOCOLS[protocol]

@@ -1,0 +1,95 @@
+"""Servers whose lines prove less: what the page says of them, by real clients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.servers.cases import CASES, Case
+from tests.servers.certificate import make_certificate
+from tests.servers.running import Run
+from tests.servers.web_servers import H2o, Varnish, WebServer
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(280), pytest.mark.xdist_group("more")]
+BY_NAME = {case.name: case for case in CASES}
+
+
+def run_of(kind: type[WebServer], place: Path, *names: str) -> Run:
+    server = kind(place / kind.name, place / "files", make_certificate(place))
+    return Run(server, [BY_NAME[name] for name in names])
+
+
+@pytest.fixture(scope="module")
+def h2o(place: Path) -> Run:
+    return run_of(
+        H2o,
+        place,
+        "whole-curl",
+        "from-0",
+        "from-0-http2",
+        "pieces",
+        "pieces-hole",
+        "cut",
+        "cut-range",
+        "one-byte-range",
+    )
+
+
+@pytest.fixture(scope="module")
+def varnish(place: Path) -> Run:
+    """The first case fills the cache; others are hits."""
+    return run_of(Varnish, place, "from-0", "whole-curl", "pieces", "pieces-hole", "cut", "cut-range", "resumed-range")
+
+
+@pytest.mark.parametrize("name", ["from-0", "from-0-http2", "pieces", "one-byte-range"])
+def test_h2o_proves_ranges(h2o: Run, name: str) -> None:
+    (found,) = h2o.deliveries(BY_NAME[name])
+    assert h2o.received(BY_NAME[name]).whole
+    assert (found["verdict"], found["evidence"], found["missing"]) == ("complete", "ranges", [])
+
+
+def test_h2o_tells_the_hole_between_ranges(h2o: Run) -> None:
+    (found,) = h2o.deliveries(BY_NAME["pieces-hole"])
+    assert found["verdict"] == "partial"
+
+
+def test_h2o_proves_a_200_if_the_size_is_known(h2o: Run, tmp_path: Path) -> None:
+    case = BY_NAME["whole-curl"]
+    (found,) = h2o.deliveries(case)
+    assert (found["verdict"], found["reason"]) == ("unknown", "size_unknown")
+    (tmp_path / "sizes.tsv").write_text(f"{found['request']}\t{h2o.received(case).size}\n")
+    (sized,) = h2o.deliveries(case, "--sizes", str(tmp_path / "sizes.tsv"))
+    assert (sized["verdict"], sized["evidence"]) == ("complete", "ranges")
+
+
+@pytest.mark.parametrize("name", ["cut", "cut-range"])
+def test_h2o_names_nobody_whose_connection_broke(h2o: Run, name: str) -> None:
+    case = BY_NAME[name]
+    assert not h2o.received(case).whole
+    assert [line.split(" ", 1)[0] for line in h2o.lines(case)] == ["-"]
+    assert h2o.deliveries(case) == []
+
+
+def test_varnish_logs_all_of_a_hit_that_a_client_broke_off(varnish: Run) -> None:
+    case = BY_NAME["cut-range"]
+    assert not varnish.received(case).whole
+    (line,) = varnish.lines(case)
+    assert f" 206 {varnish.received(case).size} " in line and line.endswith(" hit")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [BY_NAME[name] for name in ("whole-curl", "pieces", "cut", "cut-range", "resumed-range")],
+    ids=lambda case: case.name,
+)
+def test_varnish_proves_no_hit_neither_a_whole_nor_a_broken_one(varnish: Run, case: Case) -> None:
+    (found,) = varnish.deliveries(case)
+    told = f"{found}\n" + "\n".join(varnish.lines(case))
+    assert found["verdict"] == "unknown" and found["missing"] == [], told
+
+
+def test_varnish_tells_the_hole_between_ranges(varnish: Run) -> None:
+    (found,) = varnish.deliveries(BY_NAME["pieces-hole"])
+    assert not varnish.received(BY_NAME["pieces-hole"]).whole
+    assert found["verdict"] == "partial"
