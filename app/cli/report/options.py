@@ -26,6 +26,7 @@ from app.stores import STORES
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
+    from app.reports.kept import Kept
     from app.reports.questions import Asked
 
 __all__ = ["Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
@@ -149,7 +150,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
         from app.reports.kept import kept_in
 
-        with failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
+        with unwinding_at_sigterm(), failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
             return function(inputs=Inputs((), read, kept=kept), **others)
 
     for option in reversed((*_PROCESSES, *(_STORES if stores else ()))):
@@ -191,7 +192,7 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
             Sieve(filters)
         errors: list[str] = []
         with failing_in_words(output_code=1):
-            with late_progress(quiet) as on_progress:
+            with late_progress(quiet, inputs.kept) as on_progress:
                 asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
                 try:
                     report = function(asked, **own)
@@ -249,8 +250,8 @@ def said_errors(errors: list[str]) -> None:
 
 
 @contextmanager
-def late_progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Shows progress on standard error if it is a terminal, and reading takes longer than a second."""
+def late_progress(quiet: bool, kept: Kept | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows progress on standard error if it is a terminal, and reading takes longer than a second: of files, or of a store."""
     started = time.monotonic()
     with ExitStack() as stack:
         screens: list[Screen] = []
@@ -259,6 +260,8 @@ def late_progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None
             if not screens and time.monotonic() - started >= _PROGRESS_AFTER_S:
                 screens.append(stack.enter_context(open_screen(quiet=quiet, transient=True)))
             for screen in screens:
-                screen.read(path, done, size)
+                (screen.read if kept is None else screen.records)(path, done, size)
 
+        if kept is not None:
+            kept.on_progress = on_progress
         yield on_progress
