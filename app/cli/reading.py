@@ -29,6 +29,7 @@ from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.identity.sizes import Sizes
 
 __all__ = [
+    "MOST_PROCESSES",
     "ending_in_codes",
     "failing_in_words",
     "read_options",
@@ -37,6 +38,7 @@ __all__ = [
     "unwinding_at_sigterm",
 ]
 
+MOST_PROCESSES = 256
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.reading import failing_in_words
-from app.cli.report.options import Day, late_progress, log_options, output_options, said_errors
+from app.cli.report.options import ROWS, Day, late_progress, log_options, output_options, said_errors
 from app.errors import InputError, OutputError, SettingsError
 from app.output.columns import iso_time
 from app.output.replacing import Replacement, explained, write_whole
@@ -76,9 +76,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 @click.option(
     "--by", type=click.Choice(["file", "day"]), default="file", show_default=True, help="What downloads are listed by."
 )
-@click.option(
-    "--top", type=click.IntRange(min=1), metavar="N", help="Show the first N rows only; a certificate has all."
-)
+@click.option("--top", type=ROWS, metavar="N", help="Show the first N rows only; a certificate has all.")
 @click.option(
     "--tz",
     "zone",

@@ -16,7 +16,14 @@ import click
 
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reading import failing_in_words, read_options, reading_processes, size_function, unwinding_at_sigterm
+from app.cli.reading import (
+    MOST_PROCESSES,
+    failing_in_words,
+    read_options,
+    reading_processes,
+    size_function,
+    unwinding_at_sigterm,
+)
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
@@ -29,13 +36,14 @@ if TYPE_CHECKING:
     from app.reports.kept import Kept
     from app.reports.questions import Asked
 
-__all__ = ["Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
+__all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 1.0
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
+ROWS = click.IntRange(1, 10**9)
 _HOST = re.compile(r"[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
@@ -80,7 +88,7 @@ _OPTIONS = (
     click.option("--from", "first_day", type=Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
     click.option("--to", "last_day", type=Day(), metavar="DATE", help="Count up to this day, the day included."),
     click.option("--tz", default="", metavar="ZONE", help="The zone of days and hours, as Europe/Berlin, UTC or +05:30.  [default: what each line writes]"),
-    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N greatest rows; equal ones by name."),
+    click.option("--top", type=ROWS, metavar="N", help="Show the N greatest rows; equal ones by name."),
     click.option("--status", "statuses", type=_List(_STATUS, "404,5xx", str.lower), metavar="LIST", help="Count these statuses only, as in 404,5xx."),
     click.option("--ext", "extensions", type=_List(_EXTENSION, "mp3,jpeg", lambda name: name.lower().lstrip(".")), metavar="LIST", help="Count these extensions only, as in mp3,jpeg."),
     click.option("--country", "countries", type=_List(_COUNTRY, "DE,FR", str.upper), metavar="LIST", help="Count addresses of these countries only, as in DE,FR; XX is unknown."),
@@ -92,7 +100,7 @@ _OUTPUT = (
     click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."),
 )  # fmt: skip
 _PROCESSES = (
-    click.option("--processes", type=click.IntRange(min=1), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
+    click.option("--processes", type=click.IntRange(1, MOST_PROCESSES), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
     click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
 )  # fmt: skip
 
