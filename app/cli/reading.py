@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ __all__ = [
     "read_options",
     "reading_processes",
     "size_function",
+    "spare_inputs",
     "unwinding_at_sigterm",
 ]
 
@@ -93,6 +94,14 @@ def unwinding_at_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def spare_inputs(inputs: Iterable[str | Path | None], outputs: Iterable[str | Path | None]) -> None:
+    """Raises OutputError if a file that would be written is one that is read: a log cannot be made again."""
+    read = [path for path in inputs if path and os.path.exists(path)]
+    for output in outputs:
+        if output and os.path.exists(output) and any(Path(path).samefile(output) for path in read):
+            raise OutputError(f"{output}: is an input; name another file to write")
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:

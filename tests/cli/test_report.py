@@ -92,6 +92,26 @@ def test_what_cannot_be_done_is_a_sentence_and_a_code(
     assert (found, out) == (code, "") and sentence in err
 
 
+@pytest.mark.parametrize(
+    ("question", "option", "name"),
+    [
+        ("hosts", "-o", "a.csv"),
+        ("downloads", "--left-out", "a.tsv"),
+        ("downloads", "--certify", "b.json"),
+        ("index", "-o", "a.parquet"),
+    ],
+)
+def test_no_input_is_overwritten(question: str, option: str, name: str, tmp_path: Path) -> None:
+    """By whatever name: a log may well end with .tsv."""
+    path = written(tmp_path / name, LOG)
+    (tmp_path / "link").symlink_to(path)
+    inputs = [str(tmp_path / "link")]
+    if name == "b.json":
+        inputs = [str(written(tmp_path / "a.log", LOG)), "--episodes", str(path)]
+    code, _, err = run(question, *inputs, option, str(path))
+    assert (code, path.read_text().splitlines()) == (2, LOG) and f"{name}: is an input; name another file" in err
+
+
 def test_an_input_that_is_missing_beside_a_good_one_is_told_and_the_good_one_counts(tmp_path: Path) -> None:
     code, out, err = run("hosts", str(written(tmp_path / "a.log", LOG)), str(tmp_path / "b.log"))
     assert code == 1 and ["requests", "30"] in [each.split() for each in out.splitlines()]

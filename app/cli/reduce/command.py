@@ -14,7 +14,14 @@ import click
 
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
-from app.cli.reading import MOST_PROCESSES, failing_in_words, read_options, reading_processes, size_function
+from app.cli.reading import (
+    MOST_PROCESSES,
+    failing_in_words,
+    read_options,
+    reading_processes,
+    size_function,
+    spare_inputs,
+)
 from app.domain.lines import BadAt
 from app.domain.windows import WINDOWS
 from app.errors import InputError, SettingsError
@@ -106,6 +113,7 @@ def command(
     with failing_in_words():
         if output:
             check_ending(output)
+        spare_inputs((*files, sizes), (output,))
         configured = settings()
         rules = configured.rules._replace(
             window=window or configured.window,

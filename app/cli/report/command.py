@@ -11,7 +11,15 @@ import click
 from app.cli.groups import Listed
 from app.cli.reading import failing_in_words
 from app.cli.report.downloads import command as downloads
-from app.cli.report.options import ROWS, judging_options, late_progress, log_options, own_option, report_command, said_errors  # fmt: skip
+from app.cli.report.options import (  # fmt: skip
+    ROWS,
+    judging_options,
+    late_progress,
+    log_options,
+    own_option,
+    report_command,
+    said_errors,
+)
 from app.errors import OutputError
 from app.reports.registry import BY, LATENCY_BY, QUESTIONS, TRANSFER_BY
 from app.settings import settings

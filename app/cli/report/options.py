@@ -22,6 +22,7 @@ from app.cli.reading import (
     read_options,
     reading_processes,
     size_function,
+    spare_inputs,
     unwinding_at_sigterm,
 )
 from app.domain.windows import WINDOWS
@@ -95,6 +96,8 @@ _OPTIONS = (
     click.option("--no-bots", is_flag=True, help="Leave out crawlers, by the list crawler-user-agents."),
     click.option("--geoip", default="", metavar="FILE.mmdb", help="Take countries from a file in the format of MaxMind.  [default: the list of iptocc]"),
 )  # fmt: skip
+_READ, _WRITTEN = ("sizes", "geoip", "episodes", "data_centres"), ("output", "certify", "left_out")
+"""Options that name files."""
 _OUTPUT = (
     click.option("-o", "--output", type=click.Path(path_type=Path), callback=_checked, help=f"Write the report to a file: {', '.join(ENDINGS)}."),
     click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."),
@@ -151,6 +154,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         if counted and not store:
             raise click.UsageError("--counted asks a store: name it with --store")
         with failing_in_words():
+            spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
             configured = settings()
             read = read_options(asked_format, files, configured)
         if not store:
