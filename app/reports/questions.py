@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.output.reports.report import Cell, Column, Report
-from app.reports import families
 from app.reports.counting import Counted, Plan
 from app.reports.countries import UNKNOWN, Countries, is_address, resolved
 from app.reports.crawlers import crawler_of, list_version
@@ -224,11 +223,9 @@ def countries(asked: Asked, early_stopping: int | None, resolve: bool) -> Report
     )  # fmt: skip
 
 
-def clients(asked: Asked, by: str = "agent") -> Report:
-    """Requests by user agent, or by its family."""
+def clients(asked: Asked) -> Report:
+    """Requests by user agent."""
     counted = count(asked.inputs, Plan(("user_agent",), asked.filters))
-    if by == "family":
-        return _families(asked, counted)
     sums = _sums(counted.groups)
     rows = _ranked(counted.groups, "user_agent", asked.top or 20)
     return report_of(
@@ -238,32 +235,6 @@ def clients(asked: Asked, by: str = "agent") -> Report:
         [REQUEST, "A client program is a user agent, as the log writes it.", _CRAWLER, BYTES],
         [list_version()],
         totals=[("agents", counted.groups.num_rows - counted.groups.column("user_agent").null_count), ("requests", sums.requests)],
-        drawn="requests",
-    )  # fmt: skip
-
-
-def _families(asked: Asked, counted: Counted) -> Report:
-    sums = _sums(counted.groups)
-    found: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0])
-    for agent, one, sent in _ranked(counted.groups, "user_agent", None):
-        of = found[None if agent is None else families.family_of(agent)]
-        of[0] += one
-        of[1] += agent is not None
-        of[2] += sent
-    rows = [
-        (name, one, share(one, sums.requests), agents, sent)
-        for name, (one, agents, sent) in sorted(found.items(), key=lambda entry: (-entry[1][0], entry[0] is None, entry[0] or ""))
-    ]  # fmt: skip
-    return report_of(
-        asked, counted, "clients", "Requests by family of client programs",
-        (Column("family", "text"), Column("requests"), Column("share", "share"), Column("agents"), Column("bytes", "bytes")),
-        rows[: asked.top or 20],
-        [
-            REQUEST, "A family is that of the first rule of the list that fits the user agent, such as Firefox or Googlebot, whatever its version.",
-            f"{families.OTHER} are agents that no rule fits. An agent says what it likes: crawlers may name a browser.", BYTES,
-        ],
-        [families.list_version()],
-        totals=[("families", len(found.keys() - {None})), ("agents", sum(agents for _, agents, _ in found.values())), ("requests", sums.requests)],
         drawn="requests",
     )  # fmt: skip
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.reports import questions
-from app.reports.families import family_of
+from app.reports.families import families, family_of
 from tests.reports.logs import asked, column, head, index_of, line, total, written
 
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{} Safari/537.36"
@@ -32,7 +31,7 @@ def test_clients_by_family_add_up_their_agents_and_name_the_list(tmp_path: Path)
     agents = [CHROME.format("120.0"), CHROME.format("121.0"), "Firefox/130.0", "???"]
     path = written(tmp_path / "a.log", [line(agent=agent, sent=at) for at, agent in enumerate(agents)])
     for one in (path, index_of(path)):
-        report = questions.clients(asked(one), "family")
+        report = families(asked(one))
         assert column(report, "requests") == {"Chrome": 2, "Firefox": 1, "Other": 1}
         assert list(column(report, "agents").values()) == [2, 1, 1]
         assert column(report, "bytes")["Chrome"] == 1
