@@ -28,6 +28,9 @@ class Screen(Protocol):
     def read(self, path: str, done_bytes: int, size_bytes: int | None) -> None:
         """How much of a file is read."""
 
+    def records(self, store: str, done: int, total: int | None) -> None:
+        """How many records of a store are read."""
+
     def sent(self, progress: Progress) -> None:
         """How much of a file is sent."""
 
@@ -55,6 +58,10 @@ class _Lines:
     def read(self, path: str, done_bytes: int, size_bytes: int | None) -> None:
         if self._reads:
             self._seldom(f"{visible(path)}: {done_bytes:,}{_of(size_bytes)} bytes read")
+
+    def records(self, store: str, done: int, total: int | None) -> None:
+        if self._reads:
+            self._seldom(f"{store}: {done:,}{_of(total)} records read")
 
     def sent(self, progress: Progress) -> None:
         rate = progress.lines / max(time.monotonic() - self._started, 1e-9)
@@ -104,6 +111,9 @@ class _Bars:
 
     def read(self, path: str, done_bytes: int, size_bytes: int | None) -> None:
         self._show(visible(path), done_bytes, size_bytes, f"{done_bytes / 1e6:,.1f}{_megabytes_of(size_bytes)} MB")
+
+    def records(self, store: str, done: int, total: int | None) -> None:
+        self._show(store, done, total, f"{done:,}{_of(total)} records")
 
     def sent(self, progress: Progress) -> None:
         rate = progress.lines / max(time.monotonic() - self._started, 1e-9)

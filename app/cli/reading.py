@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,14 +29,17 @@ from app.sources.files.beginning import AUTO, ReadOptions, form_of
 from app.sources.identity.sizes import Sizes
 
 __all__ = [
+    "MOST_PROCESSES",
     "ending_in_codes",
     "failing_in_words",
     "read_options",
     "reading_processes",
     "size_function",
+    "spare_inputs",
     "unwinding_at_sigterm",
 ]
 
+MOST_PROCESSES = 256
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
 
@@ -91,6 +94,14 @@ def unwinding_at_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def spare_inputs(inputs: Iterable[str | Path | None], outputs: Iterable[str | Path | None]) -> None:
+    """Raises OutputError if a file that would be written is one that is read: a log cannot be made again."""
+    read = [path for path in inputs if path and os.path.exists(path)]
+    for output in outputs:
+        if output and os.path.exists(output) and any(Path(path).samefile(output) for path in read):
+            raise OutputError(f"{output}: is an input; name another file to write")
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:

@@ -21,6 +21,7 @@ from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
 from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
+from app.reports.kept import Kept
 from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
@@ -66,6 +67,8 @@ class Plan(NamedTuple):
     processes: int = 0
     on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
     on_left_out: Callable[[LeftOut], object] | None = None
+    kept: Kept | None = None
+    """A store, in place of paths."""
 
 
 @dataclass
@@ -108,6 +111,10 @@ def count(plan: Plan) -> Count:
 def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
     sifting = Sifting(plan.lists, plan.asked, plan.on_left_out is not None)
     number_of = {path: at for at, path in enumerate(plan.paths)}
+    if plan.kept is not None:
+        for hits in plan.kept.hits(found.facts):
+            _take(sifting.sift_hits(hits), 0, plan, database, found)
+        return
 
     def take(path: str, sifted: Sifted) -> None:
         _take(sifted, number_of[path], plan, database, found)

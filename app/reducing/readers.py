@@ -164,6 +164,8 @@ class _Other(NamedTuple):
             said = pickle.loads(self.pipe.recv_bytes())
         except (OSError, EOFError) as error:
             raise self._ended() from error
+        if isinstance(said, WeblogsError):
+            raise said
         if isinstance(said, str):
             raise RuntimeError(f"a reading process failed:\n{said}")
         return said
@@ -209,6 +211,8 @@ def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, 
             return
         try:
             said = work.packed(work.read(_taken(given[0], given[1], shared)))
+        except WeblogsError as error:
+            said = error
         except Exception:
             said = traceback.format_exc()
         try:

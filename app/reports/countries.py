@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,6 +14,7 @@ from app.errors import SettingsError
 __all__ = ["UNKNOWN", "Countries", "is_address", "resolved"]
 
 UNKNOWN = "XX"
+_CODE = re.compile("[A-Z]{2}")
 _MOST_ADDRESSES = 1 << 18
 _RESOLVER_THREADS = 32
 _ANSWER_S = 3.0
@@ -25,7 +27,9 @@ class Countries:
     def __init__(self, geoip: str = "") -> None:
         self.of = lru_cache(maxsize=_MOST_ADDRESSES)(self._of)
         """The code of an address's country by ISO 3166, `XX` for what is unknown or no address."""
+        self._geoip = geoip
         self._reader: Any = None
+        self._is_ipv4_only = False
         self.list_version = ""
         """Name and version, for the head of a report."""
         if not geoip:
@@ -38,11 +42,12 @@ class Countries:
             try:
                 self._reader = maxminddb.open_database(geoip)
                 about = self._reader.metadata()
-            except (OSError, ValueError, maxminddb.InvalidDatabaseError) as error:
+                built = datetime.fromtimestamp(about.build_epoch, UTC).date()
+            except (OSError, OverflowError, ValueError, maxminddb.InvalidDatabaseError) as error:
                 raise SettingsError(
                     f"{geoip}: cannot be read as a MaxMind database: {error}; name an .mmdb file"
                 ) from None
-            built = datetime.fromtimestamp(about.build_epoch, UTC).date()
+            self._is_ipv4_only = about.ip_version == 4
             self.list_version = f"{about.database_type}, built {built}"
 
     def _of(self, address: str) -> str:
@@ -52,10 +57,15 @@ class Countries:
             import iptocc
 
             return iptocc.country_code(address) or UNKNOWN
-        found = self._reader.get(address)
+        if self._is_ipv4_only and ":" in address:
+            return UNKNOWN
+        try:
+            found = self._reader.get(address)
+        except Exception as error:  # whatever a damaged file makes of its reader
+            raise SettingsError(f"{self._geoip}: is damaged: {error}; get the .mmdb file again") from error
         country = found.get("country") or found.get("registered_country") if isinstance(found, dict) else None
         code = country.get("iso_code") if isinstance(country, dict) else None
-        return code if isinstance(code, str) else UNKNOWN
+        return code if isinstance(code, str) and _CODE.fullmatch(code) else UNKNOWN
 
 
 def is_address(text: str) -> bool:

@@ -16,7 +16,7 @@ from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.records import Delivery, Parsed, short_id
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
-from app.errors import InputError, SettingsError
+from app.errors import InputError
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import HitsByKey, Processes, Readers
 from app.reducing.run import deliveries_of
@@ -51,9 +51,7 @@ def deliveries(
     """
     clock = LogClock()
     if inputs.kept is not None:
-        if order is not None:
-            raise SettingsError("a store does not tell in which order the hits of a delivery came; read the log")
-        yield from _told(inputs.kept.deliveries(facts), sieve, facts, clock, None)
+        yield from _told(inputs.kept.deliveries(facts, order), sieve, facts, clock, None)
         return
     indices = Indices(inputs, facts)
     for path in indices.paths:

@@ -50,13 +50,22 @@ class HitOrder:
 
     def turn_to(self, delivery: Delivery) -> None:
         """Sets `ranges`, and forgets the hits up to the end of the delivery: those of a key are over one after another."""
-        known = self._open.pop(delivery.key, [])
-        later = [hit for hit in known if hit[0] > delivery.last]
+        self.look_at(delivery)
+        later = [hit for hit in self._open.pop(delivery.key, []) if hit[0] > delivery.last]
         if later:
             self._open[delivery.key] = later
+
+    def look_at(self, delivery: Delivery) -> bool:
+        """Sets `ranges`; whether all hits of the delivery were noted."""
+        known = self._open.get(delivery.key, [])
         found = {hit_id: (time, lo, hi) for time, hit_id, lo, hi in known if delivery.first <= time <= delivery.last}
         ordered = sorted(found.values(), key=lambda hit: hit[0])
         self.ranges = [(lo, hi) for _, lo, hi in ordered if hi >= lo]
+        return len(found) >= min(delivery.hits, MAX_HITS)
+
+    def forget(self) -> None:
+        """All hits that were noted."""
+        self._open.clear()
 
 
 def _placed(time: float, hit_id: int, lo: int, hi: int, sent: int, marks: int) -> tuple[float, int, int, int]:

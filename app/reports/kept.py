@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
@@ -13,10 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.checking.digests import key_number
+from app.checking.shares import WHOLE, Share, TooMany, by_shares
 from app.columns.blocks import Floats, Ints
 from app.domain.counted import Sum
-from app.domain.records import REASONS, Delivery
+from app.domain.key_hits import KEY_FIELDS, Key, KeyHits
+from app.domain.parts import part_of
+from app.domain.records import REASONS, Delivery, Hit
 from app.domain.requests import extension_of
+from app.domain.tallies import MAX_HITS, Part
 from app.domain.totals import Totals
 from app.domain.windows import Rules
 from app.errors import SettingsError
@@ -25,18 +30,24 @@ from app.reports.counting import BYTES, Counted, GroupSums, Plan, PlanWork
 from app.reports.countries import Countries
 from app.reports.facts import Facts
 from app.reports.filters import Filters, is_status
+from app.reports.hit_order import HitOrder
 from app.reports.hits import HITS, rows_table
 from app.reports.zones import day_number
 from app.settings import Settings
 from app.stores import open_store
-from app.stores.contract import Store
+from app.stores.contract import Store, place
 
 __all__ = ["Kept", "KeptHits", "KeptSums", "kept_in"]
 
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine where the store is, and gives what it returns."""
+OnProgress = Callable[[str, int, int | None], object]
+"""Takes the name of the store, how many records of it were read, and of how many if that is known."""
 Record = TypeVar("Record")
 _SLICE = 20_000
+_MOST_PLACED = 400_000
+"""Hits of deliveries that are kept at a time for their order: about 150 MB. Of more the store is read again for each part."""
+_SHORT_ID_DIGITS = 16
 _DAY_S, _HOUR_S = 86400, 3600
 _MAY = "ask the store's hits without --counted, or the log"
 
@@ -44,8 +55,12 @@ _MAY = "ask the store's hits without --counted, or the log"
 class Kept:
     """One store. Its methods block, and are called from outside of the store's event loop. They raise StoreError and SettingsError."""
 
-    def __init__(self, call: Call, store: Store, settings: Settings) -> None:
+    def __init__(
+        self, call: Call, store: Store, settings: Settings, on_progress: OnProgress = lambda store, done, total: None
+    ) -> None:
         self._call, self._store, self._settings = call, store, settings
+        self.on_progress = on_progress
+        self._walks: list[AsyncIterator[Any]] = []
 
     @property
     def rules(self) -> Rules:
@@ -56,12 +71,82 @@ class Kept:
         """The groups of a plan. Raises SettingsError for what is not kept."""
         raise NotImplementedError
 
-    def deliveries(self, facts: Facts) -> Iterator[Delivery]:
-        """All visible deliveries, as the flow has judged them; what was read is added to `facts`."""
+    def hits(self, facts: Facts) -> Iterator[list[Hit]]:
+        """All raw hits, some at a time; what was read is added to `facts`. Raises SettingsError if none are kept."""
+        self._check_hits()
+        totals, read = self._totals(), 0
+        for some in self._slices(self._store.reads.all_hits(), totals.hits):
+            yield some
+            read += len(some)
+        facts.add(self._facts(read, totals.rejects, self._settings.retention_days[0], "hits"))
+
+    def deliveries(self, facts: Facts, order: HitOrder | None = None) -> Iterator[Delivery]:
+        """All visible deliveries, as the flow has judged them; what was read is added to `facts`.
+
+        `order` is turned to each. Deliveries whose hits are not kept any more are left out then, and a note says so.
+        """
         totals = self._totals()
-        facts.add(self._facts(totals.hits, totals.rejects, self._settings.retention_days[1], "deliveries"))
-        for some in self._slices(self._store.reads.all_deliveries()):
-            yield from some
+        days = self._settings.retention_days[1]
+        if order is not None:
+            self._check_hits()
+            days = min(days, self._settings.retention_days[0])
+        facts.add(self._facts(totals.hits, totals.rejects, days, "deliveries"))
+        if order is None:
+            for some in self._slices(self._store.reads.all_deliveries(), None):
+                yield from some
+            return
+        lacking = 0
+        shares = by_shares(lambda share: self._order(share, order, totals.hits))
+        self._walks.append(shares)
+        while (share := self._call(anext(shares, None))) is not None:
+            for some in self._slices(self._store.reads.all_deliveries(), None):
+                for one in some:
+                    if share is not WHOLE and not share.takes(key_number(one.key)):
+                        continue
+                    if order.look_at(one):
+                        yield one
+                    else:
+                        lacking += 1
+            order.forget()
+        if lacking:
+            facts.notes.append(f"deliveries left out, because the store lacks some of their hits: {lacking:,}")
+
+    async def _order(self, share: Share, order: HitOrder, total: int) -> Share:
+        """Notes the hits of a share of the keys, each key's in the order of the log. Raises TooMany."""
+        placed: dict[Key, list[tuple[tuple[float, str, int], Part]]] = {}
+        kept = read = 0
+        async for hit in self._store.reads.all_hits():
+            read += 1
+            if read % _SLICE == 0:
+                self.on_progress(self._store.name, read, total)
+            part = part_of(hit, int(hit.raw_id[:_SHORT_ID_DIGITS], 16))
+            key: Any = hit[KEY_FIELDS]
+            if part is None or (share is not WHOLE and not share.takes(key_number(key))):
+                continue
+            some = placed.setdefault(key, [])
+            some.append((place(hit), part))
+            kept += 1
+            if len(some) > 2 * MAX_HITS:
+                some.sort(key=lambda each: each[0])
+                del some[MAX_HITS:]
+                kept -= MAX_HITS + 1
+            if kept > _MOST_PLACED and len(placed) > 1:
+                raise TooMany
+        for key, some in placed.items():
+            some.sort(key=lambda each: each[0])
+            order.note(KeyHits(0, key, None, [part for _, part in some].copy))
+        return share
+
+    def _check_hits(self) -> None:
+        if self._settings.store_raw != "all":
+            raise SettingsError(
+                f"WEBLOGS_STORE_RAW={self._settings.store_raw}: the store keeps no hits; read the log, or ask with --counted"
+            )
+
+    def end_reading(self) -> None:
+        """Ends what was begun and not read to its end, so that the store can be closed."""
+        for walk in self._walks:
+            self._call(_ended(walk))
 
     def _totals(self) -> Totals:
         totals: Totals = self._call(self._store.reads.counts())
@@ -77,7 +162,10 @@ class Kept:
             inputs=[f"the store {self._store.name}"],
         )
 
-    def _slices(self, records: AsyncIterator[Record]) -> Iterator[list[Record]]:
+    def _slices(self, records: AsyncIterator[Record], total: int | None) -> Iterator[list[Record]]:
+        self._walks.append(records)
+        read = 0
+
         async def some() -> list[Record]:
             found: list[Record] = []
             async for record in records:
@@ -88,27 +176,28 @@ class Kept:
 
         while found := self._call(some()):
             yield found
+            read += len(found)
+            self.on_progress(self._store.name, read, total)
+        self._walks.remove(records)
+
+
+async def _ended(walk: AsyncIterator[Any]) -> None:
+    if isinstance(walk, AsyncGenerator):
+        await walk.aclose()
 
 
 class KeptHits(Kept):
     """The raw hits of a store: they answer every question, and each is read."""
 
     def count(self, plan: Plan) -> Counted:
-        if self._settings.store_raw != "all":
-            raise SettingsError(
-                f"WEBLOGS_STORE_RAW={self._settings.store_raw}: the store keeps no hits; read the log, or ask with --counted"
-            )
-        sums, work, found, read = GroupSums(plan), PlanWork(plan), Facts(), 0
+        sums, work, facts = GroupSums(plan), PlanWork(plan), Facts()
         sums.add(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()).groups)
-        for hits in self._slices(self._store.reads.all_hits()):
+        for hits in self.hits(facts):
             table, beyond = rows_table(hits, [hit.position for hit in hits], plan.columns, _utc, "")
             counted = work.count(table)
             sums.add(counted.groups)
-            found.add(counted.facts)
-            found.beyond += beyond
-            read += len(hits)
-        facts = self._facts(read, self._totals().rejects, self._settings.retention_days[0], "hits")
-        facts.add(found)
+            facts.add(counted.facts)
+            facts.beyond += beyond
         return Counted(sums.table(), facts)
 
 
@@ -138,6 +227,9 @@ _BASES = (
 class KeptSums(Kept):
     """The sums of requests: as many as there are hosts and paths a day, however many hits."""
 
+    def hits(self, facts: Facts) -> Iterator[list[Hit]]:
+        raise SettingsError("--counted tells sums of requests, and no single one; leave it out")
+
     def count(self, plan: Plan) -> Counted:
         if not self._settings.count_requests:
             raise SettingsError("requests are not counted: start the worker with WEBLOGS_COUNT_REQUESTS=true")
@@ -163,7 +255,7 @@ class KeptSums(Kept):
         """Of all hours, and of the base on the days that are asked for."""
         hours: _Groups = {}
         groups: _Groups = {}
-        for some in self._slices(self._store.ledgers.all_sums(REQUESTS)):
+        for some in self._slices(self._store.ledgers.all_sums(REQUESTS), None):
             for each in some:
                 if each.resolution == "hour":
                     _add(hours, each)
@@ -240,6 +332,10 @@ def kept_in(name: str, settings: Settings, counted: bool) -> Iterator[Kept]:
         store = open_store(name, settings, read_only=True)
         try:
             runner.run(store.open())
-            yield (KeptSums if counted else KeptHits)(runner.run, store, settings)
+            kept = (KeptSums if counted else KeptHits)(runner.run, store, settings)
+            try:
+                yield kept
+            finally:
+                kept.end_reading()
         finally:
             runner.run(store.close())

@@ -23,6 +23,8 @@ _WRITTEN = re.compile(
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})")
 _QUARTER_S = 900
 """No zone changes its offset within a quarter of an hour."""
+_FAR = 1 << 40
+"""Quarters of an hour: millions of years."""
 _DAY_S = 86400
 _FEW = 100
 """Where fewer than one line in so many is asked for, each is looked at by itself."""
@@ -88,6 +90,12 @@ def _seconds(found: re.Match[bytes]) -> int:
     return (int(found[6]) * 3600 + int(found[7]) * 60) * (-1 if found[5] == b"-" else 1)
 
 
+def _quarters(times: Floats) -> Ints:
+    """Numbers of quarters of an hour; ranges have none below 0, and times before 1970 are times, too."""
+    found: Ints = np.clip(np.floor(times / _QUARTER_S), -_FAR, _FAR).astype(np.int64) + _FAR
+    return found
+
+
 class LogClock:
     """The offsets from UTC that lines write, by quarters of an hour: on which clock a time in such a log is told."""
 
@@ -99,7 +107,7 @@ class LogClock:
     def note(self, times: Floats, offsets: Ints) -> None:
         """Some hits, and what their lines write."""
         for offset in np.unique(offsets).tolist():
-            quarters = np.unique(np.floor(times[offsets == offset] / _QUARTER_S)).astype(np.int64).tolist()
+            quarters = np.unique(_quarters(times[offsets == offset])).tolist()
             self._add(offset, int((offsets == offset).sum()), normalise(zip(quarters, quarters, strict=True)))
 
     def add(self, other: LogClock) -> None:
@@ -114,7 +122,7 @@ class LogClock:
         """The offset of the lines of this time; of several the commonest one, of none that of the whole log."""
         if len(self.hits) < 2:
             return next(iter(self.hits), 0)
-        quarter = math.floor(time / _QUARTER_S)
+        quarter = int(_quarters(np.array(time)))
         there = [offset for offset, some in self._quarters.items() if contains(some, quarter, quarter)]
         return max(there or self.hits, key=lambda offset: (self.hits[offset], offset))
 

@@ -74,6 +74,9 @@ def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> N
         (["--from", "2015-05-19", "--to", "2015-05-18"], 2, "--to 2015-05-18 is before --from 2015-05-19"),
         (["--status", "4x"], 2, "'4x' cannot be used; write as in 404,5xx"),
         (["--country", "Germany"], 2, "write as in DE,FR"),
+        (["--top", "0"], 2, "0 is not in the range 1<=x<=1000000000"),
+        (["--top", "99999999999999999999"], 2, "is not in the range 1<=x<=1000000000"),
+        (["--processes", "1000"], 2, "1000 is not in the range 1<=x<=256"),
         (["--tz", "Nowhere"], 2, "there is no time zone 'Nowhere'"),
         (["-o", "a.doc"], 2, "name a file that ends with"),
         (["-o", "no/folder/a.csv"], 1, "cannot be written"),
@@ -87,6 +90,26 @@ def test_what_cannot_be_done_is_a_sentence_and_a_code(
     inputs = [] if arguments == ["nosuch.log"] else [str(written(tmp_path / "a.log", LOG))]
     found, out, err = run("hosts", *inputs, *arguments)
     assert (found, out) == (code, "") and sentence in err
+
+
+@pytest.mark.parametrize(
+    ("question", "option", "name"),
+    [
+        ("hosts", "-o", "a.csv"),
+        ("downloads", "--left-out", "a.tsv"),
+        ("downloads", "--certify", "b.json"),
+        ("index", "-o", "a.parquet"),
+    ],
+)
+def test_no_input_is_overwritten(question: str, option: str, name: str, tmp_path: Path) -> None:
+    """By whatever name: a log may well end with .tsv."""
+    path = written(tmp_path / name, LOG)
+    (tmp_path / "link").symlink_to(path)
+    inputs = [str(tmp_path / "link")]
+    if name == "b.json":
+        inputs = [str(written(tmp_path / "a.log", LOG)), "--episodes", str(path)]
+    code, _, err = run(question, *inputs, option, str(path))
+    assert (code, path.read_text().splitlines()) == (2, LOG) and f"{name}: is an input; name another file" in err
 
 
 def test_an_input_that_is_missing_beside_a_good_one_is_told_and_the_good_one_counts(tmp_path: Path) -> None:

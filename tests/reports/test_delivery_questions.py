@@ -150,6 +150,16 @@ def test_hits_that_no_column_holds_come_from_a_file_of_hits_too(tmp_path: Path) 
     assert rows[0] == rows[1] and ("/huge.mp4", 1, 0, 1, 0, 0.0, 10, 10) in rows[0]
 
 
+def test_a_time_before_1970_is_a_time_like_any_other(tmp_path: Path) -> None:
+    """A server's clock may stand at its beginning, and east of Greenwich that is before 1970."""
+    times = ["01/Jan/1970:00:00:00 +1400", "31/Dec/1969:23:00:00 +0000", "02/Jan/1900:00:00:00 +0000"]
+    path = written(tmp_path / "a.log", [line(f"10.0.0.{at}", at=time, content_range="bytes 0-99/100", status=206) for at, time in enumerate(times)])  # fmt: skip
+    for one in (path, index_of(path)):
+        heat = delivery_questions.heat(Deliveries(asked(one)), None, 1)
+        assert heat.names[2:] == ["1900-W01", "1970-W01"] and heat.rows == [("0 %", 3, 1, 2)]
+        assert head(heat)["period"] == "1900-01-02 00:00:00 +00:00 to 1969-12-31 23:00:00 +00:00"
+
+
 def classed(path: Path, processes: int = 0) -> dict[str, int]:
     found = column(delivery_questions.classes(Deliveries(asked(path, processes=processes))), "deliveries")
     return {name: number for name, number in found.items() if number}

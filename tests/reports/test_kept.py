@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import date
 from itertools import pairwise
@@ -20,6 +22,9 @@ from app.cli.report import options
 from app.cli.report.command import command
 from app.domain.counted import added
 from app.domain.records import newest_by
+from app.downloads import counting as downloads
+from app.downloads.lists import open_lists
+from app.downloads.rules import Asked as DownloadsAsked
 from app.errors import SettingsError
 from app.output.reports.report import Report
 from app.reports import delivery_questions, questions
@@ -30,7 +35,9 @@ from app.reports.questions import Asked
 from app.reports.reading import Inputs
 from app.reports.registry import BY
 from app.settings import Settings
+from app.sources.files.beginning import ReadOptions
 from app.stores import open_store
+from simulator.log import Plan, SimulatedLog
 from tests.reports.flowed import Flowed, flowed
 from tests.reports.logs import column, head, line, total, written
 from tests.test_real_logs import real
@@ -108,6 +115,82 @@ def test_deliveries_of_a_store_are_those_of_the_log(
     assert (of_store.rows, of_store.totals) == (of_log.rows, of_log.totals) and of_log.rows
 
 
+@pytest.fixture(scope="module")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    """A log of requests for parts of files, and a store that holds it."""
+    simulated = SimulatedLog(Plan(1500, 3, "mixed", "combined_range"))
+    path = tmp_path_factory.mktemp("ranges") / "a.log"
+    path.write_text(simulated.head() + "".join(simulated.blocks()), "utf-8")
+    return path, flowed(path, path.parent / "var", range(2), at_once=500)
+
+
+@pytest.mark.parametrize("most_placed", [10**6, 400])
+def test_classes_of_a_store_are_those_of_the_log_though_the_store_is_read_in_shares(
+    ranges: tuple[Path, Settings], most_placed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def question(asked: Asked) -> Report:
+        return delivery_questions.classes(Deliveries(asked))
+
+    path, settings = ranges
+    monkeypatch.setattr("app.reports.kept._MOST_PLACED", most_placed)
+    of_log, of_store = question(Asked(Inputs([str(path)]), Filters(zone="UTC"))), answer(question, {}, settings, False)
+    assert (of_store.rows, of_store.totals) == (of_log.rows, of_log.totals)
+    assert len([row for row in of_log.rows if row[1]]) > 2
+    assert (
+        head(of_store)["note"] == "the store keeps deliveries for 90 days after they came in; head lines are not kept"
+    )
+
+
+def test_deliveries_whose_hits_are_past_their_retention_have_no_class(ranges: tuple[Path, Settings], tmp_path: Path) -> None:  # fmt: skip
+    path, _ = ranges
+    settings = flowed(path, tmp_path, at_once=500)
+    with kept_in("sqlite", settings, False) as store:
+        before = delivery_questions.classes(Deliveries(Asked(Inputs((), kept=store))))
+    with sqlite3.connect(tmp_path / "weblogs.db") as database:
+        database.execute("DELETE FROM hits WHERE hit_no <= 300")
+    with kept_in("sqlite", settings, False) as store:
+        after = delivery_questions.classes(Deliveries(Asked(Inputs((), kept=store))))
+    left_out = total(before, "deliveries") - total(after, "deliveries")
+    assert left_out and f"deliveries left out, because the store lacks some of their hits: {left_out}" in dict(after.head).values()  # fmt: skip
+
+
+@pytest.mark.parametrize("window", ["day", "last_touch"])
+def test_downloads_of_a_store_are_those_of_the_log(ranges: tuple[Path, Settings], window: str) -> None:
+    path, settings = ranges
+    plan = downloads.Plan([str(path)], ReadOptions(), DownloadsAsked(window, 1.0), open_lists())
+    of_log = downloads.count(plan)
+    with kept_in("sqlite", settings, False) as store:
+        of_store = downloads.count(plan._replace(paths=(), kept=store))
+    assert (of_store.rows, of_store.left_out, of_store.listeners) == (of_log.rows, of_log.left_out, of_log.listeners)
+    assert of_store.downloads == of_log.downloads > 10
+    assert (of_store.facts.hits, of_store.facts.lines) == (of_log.facts.hits, of_log.facts.hits + of_log.facts.rejects.total())  # fmt: skip
+
+
+def test_progress_of_a_store_counts_its_records_and_ends_with_all(kept: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr("app.reports.kept._SLICE", 50)
+    seen: list[tuple[str, int, int | None]] = []
+    with kept_in("sqlite", kept, False) as store:
+        store.on_progress = lambda *told: seen.append(told)
+        hits = head(questions.hosts(Asked(Inputs((), kept=store))))["hits"]
+    assert seen == [("sqlite", min(done, hits), hits) for done in range(50, hits + 50, 50)] and len(seen) > 2
+
+
+@pytest.mark.parametrize("question", [questions.hosts, lambda asked: delivery_questions.classes(Deliveries(asked))])
+def test_ctrl_c_while_a_store_is_read_leaves_nothing_open(
+    kept: Settings, question: Question, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python tells of what is not closed by warnings, which are errors here."""
+    monkeypatch.setattr("app.reports.kept._SLICE", 50)
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), kept_in("sqlite", kept, False) as store:
+        store.on_progress = stop
+        question(Asked(Inputs((), kept=store)))
+    gc.collect()
+
+
 @hypothesis_settings(max_examples=20)
 @given(st.data())
 def test_no_order_cut_or_repeat_of_the_lines_changes_a_sum(data: st.DataObject) -> None:
@@ -159,7 +242,12 @@ def test_what_sums_do_not_tell_is_a_sentence(kept: Settings, question: Question,
         (["hosts", "a.log", "--counted"], 2, "--counted asks a store: name it with --store"),
         (["hosts", "--store", "mongo"], 2, "'mongo' is not one of"),
         (["files", "--store", "sqlite", "--window", "day"], 2, "are judged already"),
-        (["classes", "--store", "sqlite"], 2, "read the log"),
+        (
+            ["downloads", "--store", "sqlite", "--certify", "a.json"],
+            2,
+            "a store has no files whose bytes could be named",
+        ),
+        (["downloads", "--store", "sqlite", "--counted"], 2, "--counted tells sums of requests, and no single one"),
         (["hosts", "--store", "sqlite", "--counted"], 2, "start the worker with WEBLOGS_COUNT_REQUESTS=true"),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from app.cli.clickstream.asking import answered, clickstream_options, day_option, read
+from app.cli.report.options import ROWS
 from app.output.reports.report import Column, Report
 from app.words import visible
 
@@ -18,7 +19,7 @@ __all__ = ["command"]
 @clickstream_options
 @click.option("--action", required=True, metavar="NAME", help="Count this action, such as LIKE_ARTICLE.")
 @day_option("--on", "Count events of this day, such as 2017-04-01, as times are written.")
-@click.option("--top", type=click.IntRange(min=1), default=10, show_default=True, help="List this many articles.")
+@click.option("--top", type=ROWS, default=10, show_default=True, help="List this many articles.")
 @click.option(
     "--by",
     type=click.Choice(["users", "events"]),
@@ -52,7 +53,7 @@ def command(
     from app.clickstream.questions import ArticleCounts
     from app.clickstream.titles import titles_of
 
-    with read(files, debug, quiet) as (account, events), ArticleCounts(action, day) as counts:
+    with read(files, output, debug, quiet) as (account, events), ArticleCounts(action, day) as counts:
         for some in events:
             counts.take(some)
         found, articles = counts.top(top, by), counts.articles

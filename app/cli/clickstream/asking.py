@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.reading import failing_in_words
+from app.cli.reading import failing_in_words, spare_inputs
 from app.cli.report.options import Day, late_progress, output_options, said_errors
 from app.errors import InputError
 from app.output.reports.report import Report
@@ -38,10 +38,14 @@ def day_option(name: str, text: str) -> Callable[[Command], Command]:
 
 
 @contextmanager
-def read(files: Sequence[str], debug: bool, quiet: bool) -> Iterator[tuple[Account, Iterator[Events]]]:
-    """The events of the files, and the account of their rows."""
+def read(
+    files: Sequence[str], output: Path | None, debug: bool, quiet: bool
+) -> Iterator[tuple[Account, Iterator[Events]]]:
+    """The events of the files, and the account of their rows. None of them may be the output."""
     from app.clickstream.events import Account, events_of
 
+    with failing_in_words():
+        spare_inputs(files, (output,))
     account = Account()
     if debug:
         account.on_reject = lambda place, bad: click.echo(

@@ -49,7 +49,7 @@ def command(
 
     if (date.max - day).days < days:
         raise click.UsageError(f"{days} days after {day} there is no date any more; name fewer --days")
-    with read(files, debug, quiet) as (account, events), Retention(first_action, day, days) as retention:
+    with read(files, output, debug, quiet) as (account, events), Retention(first_action, day, days) as retention:
         for some in events:
             retention.take(some)
         found = retention.result()

@@ -12,7 +12,14 @@ import click
 
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
-from app.cli.reading import failing_in_words, read_options, reading_processes, size_function
+from app.cli.reading import (
+    MOST_PROCESSES,
+    failing_in_words,
+    read_options,
+    reading_processes,
+    size_function,
+    spare_inputs,
+)
 from app.domain.lines import BadAt
 from app.domain.windows import WINDOWS
 from app.errors import InputError, SettingsError
@@ -75,7 +82,7 @@ __all__ = ["command", "reject_line"]
 )
 @click.option(
     "--processes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_PROCESSES),
     help="Number of processes that read lines, beside the one that merges them. 1: it reads them itself.  [default: cores]",
 )
 @click.option("--debug", is_flag=True, help="Print every rejected line with its place and reason.")
@@ -105,6 +112,7 @@ def command(
     with failing_in_words():
         if output:
             check_ending(output)
+        spare_inputs((*files, sizes), (output,))
         configured = settings()
         rules = configured.rules._replace(
             window=window or configured.window,

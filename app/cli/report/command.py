@@ -11,7 +11,15 @@ import click
 from app.cli.groups import Listed
 from app.cli.reading import failing_in_words
 from app.cli.report.downloads import command as downloads
-from app.cli.report.options import judging_options, late_progress, log_options, own_option, report_command, said_errors
+from app.cli.report.options import (  # fmt: skip
+    ROWS,
+    judging_options,
+    late_progress,
+    log_options,
+    own_option,
+    report_command,
+    said_errors,
+)
 from app.errors import OutputError
 from app.reports.registry import BY, LATENCY_BY, QUESTIONS, TRANSFER_BY
 from app.settings import settings
@@ -35,7 +43,7 @@ _OWN_OPTIONS = {
     "transfer": (_by(TRANSFER_BY, "extension", "What bytes are counted by."),),
     "latency": (_by(LATENCY_BY, "path", "What requests are put together by."),),
     "countries": (
-        click.option("--early-stopping", type=click.IntRange(min=1), metavar="N", help="Look at the N hosts with most requests only."),
+        click.option("--early-stopping", type=ROWS, metavar="N", help="Look at the N hosts with most requests only."),
         click.option("--dns/--no-dns", "resolve", default=True, show_default=True, help="Look up names of hosts in DNS, up to 1,000, 32 at a time."),
     ),
     "crawlers": (click.option("--ai", "only_ai", is_flag=True, help="AI crawlers only."),),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import date
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.reading import failing_in_words
-from app.cli.report.options import Day, late_progress, log_options, output_options, said_errors
-from app.errors import InputError, OutputError
+from app.cli.report.options import ROWS, Day, late_progress, log_options, output_options, said_errors
+from app.errors import InputError, OutputError, SettingsError
 from app.output.columns import iso_time
 from app.output.replacing import Replacement, explained, write_whole
 from app.output.reports.report import Column, Report
@@ -31,7 +32,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 
 
 @click.command("downloads", context_settings={"help_option_names": ["-h", "--help"]})
-@log_options
+@partial(log_options, stores=True)
 @click.option(
     "--window",
     type=click.Choice(_WINDOWS),
@@ -75,9 +76,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 @click.option(
     "--by", type=click.Choice(["file", "day"]), default="file", show_default=True, help="What downloads are listed by."
 )
-@click.option(
-    "--top", type=click.IntRange(min=1), metavar="N", help="Show the first N rows only; a certificate has all."
-)
+@click.option("--top", type=ROWS, metavar="N", help="Show the first N rows only; a certificate has all.")
 @click.option(
     "--tz",
     "zone",
@@ -123,7 +122,7 @@ def command(
     bare: bool,
     quiet: bool,
 ) -> None:
-    """Count podcast downloads and listeners in log FILEs, by the rules of IAB Tech Lab's Podcast Technical Measurement 2.3.
+    """Count podcast downloads and listeners in log FILEs or in a store, by the rules of IAB Tech Lab's Podcast Technical Measurement 2.3.
 
     docs/explanation/downloads.md tells each rule. Exit code 1 if an input could not be read to its end; then nothing is certified.
     """
@@ -144,6 +143,10 @@ def command(
     with failing_in_words():
         if left_out and left_out.suffix.lower() != ".tsv":
             raise OutputError(f"{left_out}: name a file that ends with .tsv")
+        if inputs.kept is not None and (certify or left_out):
+            raise SettingsError(
+                "a store has no files whose bytes could be named: --certify and --left-out take the logs"
+            )
         zone_named(zone)
         asked = Asked(window, None if whole else seconds, bit_rate, chosen)
         known = read_episodes(episodes) if episodes else {}
@@ -158,11 +161,12 @@ def command(
             first_day,
             last_day,
             inputs.processes,
+            kept=inputs.kept,
         )
     with failing_in_words(output_code=1):
         files = fingerprints(plan.paths) if certify else []
         lists = fingerprints([episodes]) if certify and episodes else []
-        with late_progress(quiet) as on_progress, _telling(left_out, plan.paths) as on_left_out:
+        with late_progress(quiet, inputs.kept) as on_progress, _telling(left_out, plan.paths) as on_left_out:
             found = count(plan._replace(on_progress=on_progress, on_left_out=on_left_out))
             if found.facts.errors and not found.facts.lines:
                 raise InputError("\nError: ".join(found.facts.errors))

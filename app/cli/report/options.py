@@ -16,7 +16,15 @@ import click
 
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import Screen, open_screen
-from app.cli.reading import failing_in_words, read_options, reading_processes, size_function, unwinding_at_sigterm
+from app.cli.reading import (
+    MOST_PROCESSES,
+    failing_in_words,
+    read_options,
+    reading_processes,
+    size_function,
+    spare_inputs,
+    unwinding_at_sigterm,
+)
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
@@ -27,15 +35,17 @@ from app.stores import STORES
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
+    from app.reports.kept import Kept
     from app.reports.questions import Asked
 
-__all__ = ["Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
+__all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 1.0
 _STATUS = re.compile(r"[1-5](?:xx|[0-9]{2})|0")
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _EXTENSION = re.compile(r"[a-z0-9_-]{1,16}")
+ROWS = click.IntRange(1, 10**9)
 _HOST = re.compile(r"[a-z0-9_.-]{1,253}|\[[0-9a-f:.]{2,45}\]")
 
 
@@ -80,19 +90,21 @@ _OPTIONS = (
     click.option("--from", "first_day", type=Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
     click.option("--to", "last_day", type=Day(), metavar="DATE", help="Count up to this day, the day included."),
     click.option("--tz", default="", metavar="ZONE", help="The zone of days and hours, as Europe/Berlin, UTC or +05:30.  [default: what each line writes]"),
-    click.option("--top", type=click.IntRange(min=1), metavar="N", help="Show the N greatest rows; equal ones by name."),
+    click.option("--top", type=ROWS, metavar="N", help="Show the N greatest rows; equal ones by name."),
     click.option("--status", "statuses", type=_List(_STATUS, "404,5xx", str.lower), metavar="LIST", help="Count these statuses only, as in 404,5xx."),
     click.option("--ext", "extensions", type=_List(_EXTENSION, "mp3,jpeg", lambda name: name.lower().lstrip(".")), metavar="LIST", help="Count these extensions only, as in mp3,jpeg."),
     click.option("--country", "countries", type=_List(_COUNTRY, "DE,FR", str.upper), metavar="LIST", help="Count addresses of these countries only, as in DE,FR; XX is unknown."),
     click.option("--no-bots", is_flag=True, help="Leave out crawlers, by the list crawler-user-agents."),
     click.option("--geoip", default="", metavar="FILE.mmdb", help="Take countries from a file in the format of MaxMind.  [default: the list of iptocc]"),
 )  # fmt: skip
+_READ, _WRITTEN = ("sizes", "geoip", "episodes", "data_centres"), ("output", "certify", "left_out")
+"""Options that name files."""
 _OUTPUT = (
     click.option("-o", "--output", type=click.Path(path_type=Path), callback=_checked, help=f"Write the report to a file: {', '.join(ENDINGS)}."),
     click.option("--bare", is_flag=True, help="Write .csv and .tsv without the head: names of columns and rows only."),
 )  # fmt: skip
 _PROCESSES = (
-    click.option("--processes", type=click.IntRange(min=1), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
+    click.option("--processes", type=click.IntRange(1, MOST_PROCESSES), help="Number of processes that read lines. 1: no other process.  [default: cores]"),
     click.option("--quiet", "-q", is_flag=True, help="No progress bar."),
 )  # fmt: skip
 
@@ -143,6 +155,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         if counted and not store:
             raise click.UsageError("--counted asks a store: name it with --store")
         with failing_in_words():
+            spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
             configured = settings()
             read = read_options(asked_format, files, configured)
         if not store:
@@ -150,7 +163,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
         from app.reports.kept import kept_in
 
-        with failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
+        with unwinding_at_sigterm(), failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
             return function(inputs=Inputs((), read, kept=kept), **others)
 
     for option in reversed((*_PROCESSES, *(_STORES if stores else ()))):
@@ -192,7 +205,7 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
             Sieve(filters)
         errors: list[str] = []
         with failing_in_words(output_code=1):
-            with late_progress(quiet) as on_progress:
+            with late_progress(quiet, inputs.kept) as on_progress:
                 asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
                 try:
                     report = function(asked, **own)
@@ -250,8 +263,8 @@ def said_errors(errors: list[str]) -> None:
 
 
 @contextmanager
-def late_progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None]]:
-    """Shows progress on standard error if it is a terminal, and reading takes longer than a second."""
+def late_progress(quiet: bool, kept: Kept | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
+    """Shows progress on standard error if it is a terminal, and reading takes longer than a second: of files, or of a store."""
     started = time.monotonic()
     with ExitStack() as stack:
         screens: list[Screen] = []
@@ -260,6 +273,8 @@ def late_progress(quiet: bool) -> Iterator[Callable[[str, int, int | None], None
             if not screens and time.monotonic() - started >= _PROGRESS_AFTER_S:
                 screens.append(stack.enter_context(open_screen(quiet=quiet, transient=True)))
             for screen in screens:
-                screen.read(path, done, size)
+                (screen.read if kept is None else screen.records)(path, done, size)
 
+        if kept is not None:
+            kept.on_progress = on_progress
         yield on_progress

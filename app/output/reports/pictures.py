@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from typing import Any
 
@@ -42,7 +43,12 @@ def as_svg(report: Report) -> bytes:
     from matplotlib.ticker import StrMethodFormatter
 
     out = BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "report", "svg.fonttype": "none", "text.parse_math": False}):
+    with (
+        mpl.rc_context({"svg.hashsalt": "report", "svg.fonttype": "none", "text.parse_math": False}),
+        warnings.catch_warnings(),
+    ):
+        # texts stay texts: whoever shows the picture has the font
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         values = report.values_drawn
         bars = len(values) if report.is_series else min(len(values), _MOST_BARS)
         figure = Figure(figsize=(10, 4 if report.is_series else 1.2 + 0.24 * bars), dpi=100, layout="constrained")

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from app.domain.requests import extension_of
 from app.errors import SettingsError, StoreError
 from app.reports.registry import BY as ALL_BY
 from app.reports.registry import QUESTIONS
-from app.web.service.answers import ApiError
+from app.web.service.answers import ApiError, check_parameters
 from app.web.service.parts import PARTS, Parts
 
 __all__ = ["BY", "DEFAULT_TOP", "MAX_TOP", "REPORTS", "REPORT_S", "Parameters", "answer_report"]
@@ -114,9 +115,7 @@ async def _made(parts: Parts, name: str, parameters: Parameters) -> str:
 
 def _parameters(request: web.Request, name: str) -> Parameters:
     query, takes = request.query, REPORTS[name].takes
-    known = {"from", "to", "top", *takes}
-    if unknown := sorted(set(query) - known):
-        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(known))}.")
+    check_parameters(request, ("from", "to", "top", *takes))
     choices = BY.get(name, ("",))
     by = query.get("by", choices[0])
     if by not in choices:
@@ -125,6 +124,8 @@ def _parameters(request: web.Request, name: str) -> Parameters:
     if first_day and last_day and last_day < first_day:
         raise ApiError(400, f"to {last_day} is before from {first_day}.")
     extensions = tuple(sorted({part.strip().lower().lstrip(".") for part in query.get("ext", "").split(",")} - {""}))
+    if "ext" in query and (not extensions or any(extension_of(f"GET /a.{one}") != one for one in extensions)):
+        raise ApiError(400, f"ext is extensions as mp3,jpeg, not {query['ext'][:40]!r}.")
     if len(extensions) > _MOST_EXTENSIONS:
         raise ApiError(400, f"At most {_MOST_EXTENSIONS} extensions can be asked for.")
     return Parameters(

@@ -17,7 +17,7 @@ from app.web.counted.event_fields import BadEvent, read_transactions_body, trans
 from app.web.counted.event_views import spend_chart
 from app.web.counted.posting import append, checked
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
-from app.web.service.answers import ApiError, json_answer
+from app.web.service.answers import ApiError, check_parameters, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.rendering import html_answer
@@ -68,8 +68,7 @@ async def answer_spend(request: web.Request) -> web.Response:
 
 def asked_of_user(request: web.Request, known: set[str]) -> tuple[str, float, float]:
     """User, from (inclusive), to (exclusive)."""
-    if unknown := sorted(set(request.query) - known):
-        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(known))}.")
+    check_parameters(request, known)
     return request.match_info["user_id"], *time_range(request.query, time.time())
 
 
@@ -157,8 +156,7 @@ async def spent_between(ledgers: Ledgers, user_id: str, begin: float, end: float
 async def answer_top(request: web.Request) -> web.Response:
     """Who spent most in all."""
     parts = request.app[PARTS]
-    if unknown := sorted(set(request.query) - {"limit"}):
-        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there is limit.")
+    check_parameters(request, ("limit",))
     limit = asked_number(request, "limit", DEFAULT_TOP, MAX_TOP)
     entry = await parts.results.top(limit, is_forced(request))
     rows = [{"user_id": user_id, "cents": cents, "transactions": events} for user_id, cents, events in entry.value]

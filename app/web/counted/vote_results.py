@@ -17,7 +17,7 @@ from app.web.counted.cached import Entry
 from app.web.counted.distribution import as_csv, as_distribution, as_result
 from app.web.counted.event_fields import BEGINNING
 from app.web.counted.results import MAX_WINDOWS
-from app.web.service.answers import ApiError
+from app.web.service.answers import ApiError, check_parameters
 from app.web.service.parts import PARTS, Parts
 
 __all__ = ["answer_distribution", "answer_result", "fresh_headers", "is_forced", "time_range"]
@@ -104,8 +104,7 @@ async def _picture(entry: Entry, names: Mapping[int, str], form: str, known: str
 
 
 def _form(request: web.Request) -> str:
-    if unknown := sorted(set(request.query) - _KNOWN):
-        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(_KNOWN))}.")
+    check_parameters(request, _KNOWN)
     ending = request.path.rpartition(".")[2]
     form = request.query.get("format", ending if ending in _TYPES else None)
     if form is None:

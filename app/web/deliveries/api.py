@@ -17,7 +17,7 @@ from app.flows.deliveries import REDUCED, TOKENS
 from app.flows.registry import group_of
 from app.stores.contract import Key
 from app.stores.readable import passing_over
-from app.web.service.answers import ApiError, json_answer
+from app.web.service.answers import ApiError, check_parameters, json_answer
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
 from app.words import VERDICTS, unread_notes, verdict_sentence
 
@@ -168,10 +168,7 @@ def _fields(delivery: Delivery, part: tuple[int, int] | None) -> dict[str, Any]:
 
 def _parameters(request: web.Request) -> dict[str, str]:
     query = dict(request.query)
-    if unknown := sorted(set(query) - _KNOWN):
-        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; there are {', '.join(sorted(_KNOWN))}.")
-    if repeated := sorted(name for name in query if len(request.query.getall(name)) > 1):
-        raise ApiError(400, f"{repeated[0]} is given more than once.")
+    check_parameters(request, _KNOWN)
     return query
 
 

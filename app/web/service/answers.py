@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from aiohttp import web
@@ -12,7 +12,15 @@ from app.errors import SettingsError, StoreError
 from app.web.service.rendering import content_security_policy, html_answer
 from app.words import json_text
 
-__all__ = ["ApiError", "bare_refusal", "errors_in_words", "json_answer", "store_trouble", "wants_json"]
+__all__ = [
+    "ApiError",
+    "bare_refusal",
+    "check_parameters",
+    "errors_in_words",
+    "json_answer",
+    "store_trouble",
+    "wants_json",
+]
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +68,16 @@ class ApiError(Exception):
         self.message = message
         self.headers = headers or {}
         self.fields = fields
+
+
+def check_parameters(request: web.Request, known: Iterable[str]) -> None:
+    """ApiError where the query has a parameter that is not known, or one more than once."""
+    known, query = sorted(known), request.query
+    if unknown := sorted(set(query) - set(known)):
+        there = f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
+        raise ApiError(400, f"{unknown[0][:40]!r} is no parameter here; {there}.")
+    if repeated := sorted(name for name in query if len(query.getall(name)) > 1):
+        raise ApiError(400, f"{repeated[0]} is given more than once.")
 
 
 def json_answer(payload: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

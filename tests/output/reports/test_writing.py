@@ -117,6 +117,12 @@ def test_a_picture_is_valid_names_its_bars_and_is_the_same_twice(tmp_path: Path)
     assert {"Requests by host", "requests", "(none)"} <= texts
 
 
+def test_a_picture_has_texts_of_any_script_and_says_nothing_of_fonts(tmp_path: Path) -> None:
+    """What matplotlib warns of would be an error here."""
+    path = saved(".svg", tmp_path, REPORT._replace(rows=[("/日本語.mp3", 1, 1.0, 9)]))
+    assert "/日本語.mp3" in {element.text for element in ET.fromstring(path.read_bytes()).iter()}
+
+
 def test_a_page_needs_no_other_file_and_escapes_every_text(tmp_path: Path) -> None:
     text = saved(".html", tmp_path).read_text("utf-8")
     assert "<svg" in text and "A host is a client." in text and "<script>" not in text
