@@ -666,7 +666,7 @@ def formats_with_lines(draw: st.DrawFn) -> tuple[str, str, Parsed]:
         )
     )
     written, time = written_time(words.clock, draw(MILLISECONDS), draw(st.integers(-12 * 60, 14 * 60)))
-    client = draw(ADDRESSES)
+    client = draw(ADDRESSES) or "-"
     mixed = name == "envoy" and draw(st.booleans())
     columns = [
         Column(
