@@ -39,7 +39,7 @@ QUESTIONS = {
     "transfer": Question("Bytes sent, by extension, path, day, hour, status or method."),
     "countries": Question("The countries of clients, and how many requests they cover."),
     "clients": Question("The user agents with most requests, and which are crawlers."),
-    "families": Question("The families of user agents, such as Firefox, by the rules of ua-parser.", "families"),
+    "families": Question("Families of user agents by ua-parser, such as Firefox.", "families"),
     "crawlers": Question("The crawlers with most requests; AI crawlers are told apart."),
     "not-found": Question("The paths that were asked for and are not there."),
     "referers": Question("The hosts whose pages led to the files.", "field_questions"),
