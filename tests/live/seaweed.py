@@ -24,10 +24,10 @@ class Seaweed:
 
     ACCESS_KEY, SECRET_KEY = "archive", "a secret of a test"
 
-    def __init__(self, folder: Path, *, volumes: int = 40, volume_mb: int = 64) -> None:
+    def __init__(self, folder: Path, *, volumes: int = 1000, volume_mb: int = 64) -> None:
         self._folder, self.volumes, self._volume_mb = folder, volumes, volume_mb
         self.port = free_port()
-        self._ports = {"s3.port": self.port, "s3.port.grpc": free_port()}
+        self._ports = {"s3.port": self.port, "s3.port.grpc": free_port(), "s3.port.iceberg": 0, "s3.port.lance": 0}
         for part in ("master", "volume", "filer"):
             self._ports |= {f"{part}.port": free_port(), f"{part}.port.grpc": free_port()}
         self._process: subprocess.Popen[bytes] | None = None

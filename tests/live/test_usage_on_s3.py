@@ -256,7 +256,7 @@ def test_a_server_that_is_full_is_told_and_what_it_lacks_is_archived_when_it_has
         with pytest.raises(StoreUnreachable, match=r"does not take s3://full/usage/.*: 5\d\d "):
             world.archived(file_bytes=100_000, kind="csv")
         server.stop()
-        server.volumes = 40
+        server.volumes = 1000
         server.start()
         world.archived(file_bytes=100_000, kind="csv")
         found = world.records()
