@@ -7,6 +7,8 @@ object with all its digits, as in `{"covered_bytes": "36893488147419103232"}`; f
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,7 @@ __all__ = ["ParquetTable"]
 _GROUP_ROWS = 20_000
 _GROUP_CHARACTERS = 32 << 20
 _BIG = "big_numbers"
-_INT64 = (-(1 << 63), (1 << 63) - 1)
-_NUMBER_COLUMNS = [COLUMNS.index(name) for name in NUMBERS]
-_TIME_COLUMNS = [COLUMNS.index(name) for name in TIMES]
+_INT64 = range(-(1 << 63), 1 << 63)
 
 
 def _kind(name: str) -> pa.DataType:
@@ -35,6 +35,7 @@ def _kind(name: str) -> pa.DataType:
     return pa.bool_() if name in BOOLEANS else pa.string()
 
 
+_texts = itemgetter(*(at for at, name in enumerate(COLUMNS) if name not in {*NUMBERS, *TIMES, *BOOLEANS}))
 SCHEMA = pa.schema([(name, _kind(name)) for name in COLUMNS] + [(_BIG, pa.string())])
 
 
@@ -48,19 +49,21 @@ class ParquetTable:
         self._characters = 0
 
     def write(self, delivery: Delivery) -> None:
-        row = _row(delivery)
+        row = values(delivery)
         self._rows.append(row)
-        self._characters += sum([len(value) for value in row if isinstance(value, str)])
+        self._characters += sum(map(len, filter(None, _texts(row))))
         if len(self._rows) >= self._group_rows or self._characters >= _GROUP_CHARACTERS:
             self._flush()
 
     def _flush(self) -> None:
         if self._rows:
-            columns = [
-                pa.array(column, field.type)
-                for column, field in zip(zip(*self._rows, strict=True), SCHEMA, strict=True)
+            big: dict[int, dict[str, str]] = {}
+            arrays = [
+                pa.array(_held(name, column, big), _kind(name))
+                for name, column in zip(COLUMNS, zip(*self._rows, strict=True), strict=True)
             ]
-            self._writer.write_table(pa.Table.from_arrays(columns, schema=SCHEMA))
+            told = [json.dumps(big[at]) if at in big else None for at in range(len(self._rows))]
+            self._writer.write_table(pa.Table.from_arrays([*arrays, pa.array(told, pa.string())], schema=SCHEMA))
         self._rows.clear()
         self._characters = 0
 
@@ -75,21 +78,17 @@ class ParquetTable:
             return
 
 
-def _row(delivery: Delivery) -> list[Any]:
-    row = values(delivery)
-    big = {}
-    for column in _NUMBER_COLUMNS:
-        number = row[column]
-        if number is not None and not _INT64[0] <= number <= _INT64[1]:
-            big[COLUMNS[column]] = str(number)
-            row[column] = None
-    for column in _TIME_COLUMNS:
-        row[column] = _microseconds(row[column])
-    row = [writable(value) if isinstance(value, str) else value for value in row]
-    row.append(json.dumps(big) if big else None)
-    return row
-
-
-def _microseconds(time: float) -> int | None:
-    count = round(time * 1_000_000)
-    return count if _INT64[0] <= count <= _INT64[1] else None
+def _held(name: str, column: Sequence[Any], big: dict[int, dict[str, str]]) -> Sequence[Any]:
+    """What the column can hold of these values. Adds to `big`, by row, what it cannot."""
+    if name in TIMES:
+        return [count if (count := round(time * 1_000_000)) in _INT64 else None for time in column]
+    if name in NUMBERS:
+        numbers = [number for number in column if number is not None]
+        if numbers and not (min(numbers) in _INT64 and max(numbers) in _INT64):
+            for at, number in enumerate(column):
+                if number is not None and number not in _INT64:
+                    big.setdefault(at, {})[name] = str(number)
+            return [None if number is None or number not in _INT64 else number for number in column]
+    elif name not in BOOLEANS and not "".join(filter(None, column)).isascii():
+        return [None if text is None else writable(text) for text in column]
+    return column
