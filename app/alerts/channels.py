@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -46,7 +47,7 @@ class Channel(Protocol):
         """Returns when the receiver has it. Raises Refused; OSError and WeblogsError if it may be offered again."""
 
 
-class _Remembering:
+class _Remembering(ABC):
     """A way that knows what it has delivered, and looks once what an earlier run has: after a kill that may not know it."""
 
     _known: set[str] | None = None
@@ -58,12 +59,12 @@ class _Remembering:
             self._append(notice)
             self._known.add(notice.id)
 
+    @abstractmethod
     def _there(self) -> set[str]:
         """The ids of notices that were delivered."""
-        raise NotImplementedError
 
-    def _append(self, notice: Notice) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _append(self, notice: Notice) -> None: ...
 
 
 class FileChannel(_Remembering):

@@ -21,7 +21,7 @@ from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
 from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
-from app.reports.kept import Kept
+from app.reports.kept import KeptStore
 from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
@@ -67,7 +67,7 @@ class Plan(NamedTuple):
     processes: int = 0
     on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
     on_left_out: Callable[[LeftOut], object] | None = None
-    kept: Kept | None = None
+    kept: KeptStore | None = None
     """A store, in place of paths."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -37,7 +38,7 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store, place
 
-__all__ = ["Kept", "KeptHits", "KeptSums", "kept_in"]
+__all__ = ["KeptHits", "KeptStore", "KeptSums", "kept_in"]
 
 Call = Callable[[Coroutine[Any, Any, Any]], Any]
 """Runs a coroutine where the store is, and gives what it returns."""
@@ -52,7 +53,7 @@ _DAY_S, _HOUR_S = 86400, 3600
 _MAY = "ask the store's hits without --counted, or the log"
 
 
-class Kept:
+class KeptStore(ABC):
     """One store. Its methods block, and are called from outside of the store's event loop. They raise StoreError and SettingsError."""
 
     def __init__(
@@ -67,9 +68,9 @@ class Kept:
         """By which the flow cuts hits into deliveries."""
         return self._settings.rules
 
+    @abstractmethod
     def count(self, plan: Plan) -> Counted:
         """The groups of a plan. Raises SettingsError for what is not kept."""
-        raise NotImplementedError
 
     def hits(self, facts: Facts) -> Iterator[list[Hit]]:
         """All raw hits, some at a time; what was read is added to `facts`. Raises SettingsError if none are kept."""
@@ -186,7 +187,7 @@ async def _ended(walk: AsyncIterator[Any]) -> None:
         await walk.aclose()
 
 
-class KeptHits(Kept):
+class KeptHits(KeptStore):
     """The raw hits of a store: they answer every question, and each is read."""
 
     def count(self, plan: Plan) -> Counted:
@@ -224,7 +225,7 @@ _BASES = (
 )
 
 
-class KeptSums(Kept):
+class KeptSums(KeptStore):
     """The sums of requests: as many as there are hosts and paths a day, however many hits."""
 
     def hits(self, facts: Facts) -> Iterator[list[Hit]]:
@@ -326,7 +327,7 @@ def _table(base: _Base, groups: _Groups, plan: Plan) -> pa.Table:
 
 
 @contextmanager
-def kept_in(name: str, settings: Settings, counted: bool) -> Iterator[Kept]:
+def kept_in(name: str, settings: Settings, counted: bool) -> Iterator[KeptStore]:
     """What the store of this name keeps; of requests their sums if `counted`. Raises SettingsError and StoreError."""
     with asyncio.Runner() as runner:
         store = open_store(name, settings, read_only=True)

@@ -33,7 +33,7 @@ from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 
 if TYPE_CHECKING:  # what reads stores takes as long to import as a small report
-    from app.reports.kept import Kept
+    from app.reports.kept import KeptStore
 
 __all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs", "write_index"]
 
@@ -58,7 +58,7 @@ class Inputs(NamedTuple):
     """Takes a file, the bytes consumed of it, and its bytes if they are known."""
     errors: list[str] | None = None
     """Takes one sentence for each input that cannot be read to its end."""
-    kept: Kept | None = None
+    kept: KeptStore | None = None
     """A store, in place of paths."""
 
     def with_fields(self, fields: str) -> Inputs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
@@ -25,7 +26,7 @@ def of_page(page: str, language: str, places: dict[str, str]) -> str:
     return text
 
 
-class Shipper:
+class Shipper(ABC):
     """One shipper of one file. `folder` holds its state; it is killed when the context ends."""
 
     program: ClassVar[str] = ""
@@ -48,15 +49,15 @@ class Shipper:
         assert found, f"{cls.program} is not there: apt-get install {cls.packages}"
         return found
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What runs it in the foreground."""
-        raise NotImplementedError
 
+    @abstractmethod
     def checking(self) -> list[str]:
         """What has it look at its configuration."""
-        raise NotImplementedError
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Before each start, as the page does it."""
 
     def check(self) -> str:

@@ -99,6 +99,14 @@ def start(live: Live, **options: str) -> None:
     live.wait_started()
 
 
+def read_ten_and_stop(live: Live) -> None:
+    """A worker has read the first ten lines, and is away."""
+    start(live)
+    send_lines(live, 10)
+    live.wait_drained()
+    live.workers["worker"].stop()
+
+
 def assert_told_until_acknowledged(live: Live, sentence: str, messages: int, topic: str = "weblogs") -> None:
     live.wait_until(lambda: any(sentence in each for each in problems(live)), "the loss in /health/", 60)
     assert sentence in live.workers["worker"].text()
@@ -121,10 +129,7 @@ def assert_told_until_acknowledged(live: Live, sentence: str, messages: int, top
 
 def test_messages_deleted_before_they_were_read_are_told(tmp_path: Path, broker: Server) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         send_lines(live, 20)
         delete_before(live, "weblogs", 0, 25)
         before = app(live, "check", "--quiet")
@@ -142,10 +147,7 @@ def test_messages_that_the_brokers_retention_deletes_unread_are_told(tmp_path: P
     from app.transports.kafka.topics import on_broker
 
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         send_lines(live, 20)
         with admin(live) as client:
             configs = {"retention.ms": "1000", "segment.ms": "1000"}
@@ -162,10 +164,7 @@ def test_messages_that_the_brokers_retention_deletes_unread_are_told(tmp_path: P
 
 def test_messages_deleted_in_a_topic_between_are_told(tmp_path: Path, broker: Server) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         flow, place = live.settings.flow_id, ("weblogs_tokens", 0)
         first, (_, end) = live.standing.committed(flow)[place], live.standing.bounds(place[0])[0]
         for value in [b"[1,0,[]]"] * 5:
@@ -205,10 +204,7 @@ def test_messages_deleted_under_a_running_worker_are_told(tmp_path: Path, broker
 
 def test_an_offset_moved_forward_by_an_operator_is_told(tmp_path: Path, broker: Server) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         send_lines(live, 20)
         live.wait_until(lambda: move(live, "weblogs", 0, 30), "the group to be empty", 60)
         before = app(live, "check", "--quiet")
@@ -235,10 +231,7 @@ def move(live: Live, topic: str, partition: int, offset: int) -> bool:
 def test_messages_that_a_worker_skipped_are_named_by_check(tmp_path: Path, broker: Server) -> None:
     """As if an agent had acknowledged what it never read: the offset is a worker's own, and no mark tells of it."""
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         send_lines(live, 3)
         live.wait_until(lambda: move(live, "weblogs", 0, 13), "the group to be empty", 60)
         mark = progress_message(Mark(live.settings.flow_id, "weblogs", 0, 13))

@@ -14,7 +14,7 @@ import pytest
 from tests.flow.test_flow import simulate
 from tests.live.running import Live
 from tests.live.shipper import PAGES
-from tests.live.test_kafka_losses import assert_told_until_acknowledged, lost, send_lines, start
+from tests.live.test_kafka_losses import assert_told_until_acknowledged, lost, read_ten_and_stop, send_lines, start
 from tests.services.server import DEFAULT_CACHE, Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -100,10 +100,7 @@ def test_a_group_that_kafkas_tool_sets_to_the_end_is_told_with_what_it_passed_ov
     tmp_path: Path, broker: Server, jars: Path
 ) -> None:
     with Live(tmp_path, broker, FORMAT="combined") as live:
-        start(live)
-        send_lines(live, 10)
-        live.wait_drained()
-        live.workers["worker"].stop()
+        read_ten_and_stop(live)
         send_lines(live, 20)
         group = live.settings.flow_id
         words = [f"--bootstrap-server=127.0.0.1:{broker.port}", "--group", group, "--topic", "weblogs:0"]

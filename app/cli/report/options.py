@@ -35,7 +35,7 @@ from app.stores import STORES
 
 if TYPE_CHECKING:
     from app.output.reports.report import Report
-    from app.reports.kept import Kept
+    from app.reports.kept import KeptStore
     from app.reports.questions import Asked
 
 __all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
@@ -263,7 +263,7 @@ def said_errors(errors: list[str]) -> None:
 
 
 @contextmanager
-def late_progress(quiet: bool, kept: Kept | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
+def late_progress(quiet: bool, kept: KeptStore | None = None) -> Iterator[Callable[[str, int, int | None], None]]:
     """Shows progress on standard error if it is a terminal, and reading takes longer than a second: of files, or of a store."""
     started = time.monotonic()
     with ExitStack() as stack:

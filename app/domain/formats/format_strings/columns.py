@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,14 +35,14 @@ _JSON_CHARACTERS = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _DECODE = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str).raw_decode
 
 
-class Columns:
+class Columns(ABC):
     """How the texts of a line's columns are found."""
 
     variables: list[Variable]
 
+    @abstractmethod
     def texts(self, line: str) -> Found:
         """One text for each Role up to LAST_COLUMN, then the parts of a date and the fraction. Raises BadLine."""
-        raise NotImplementedError
 
 
 class LineColumns(Columns):
