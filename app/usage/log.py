@@ -23,6 +23,8 @@ from app.usage.start import Start
 __all__ = ["UsageLog"]
 
 _STOP_S = 10.0
+_KEEPING = 0.8
+"""Share of the time of a stop in which the spool is tried; the rest is for sending."""
 
 
 class UsageLog:
@@ -66,8 +68,8 @@ class UsageLog:
         if running is None:
             return True
         start, threads = running
-        start.stop()
         end = time.monotonic() + timeout_s
+        start.stop(timeout_s * _KEEPING)
         for thread in threads:
             thread.join(max(0, end - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)

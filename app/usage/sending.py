@@ -78,9 +78,10 @@ class Keeper:
                 return is_last
 
     def _keep(self, batch: list[UsageRecord]) -> bool:
-        """Until the disk takes it; False if it does not before the end."""
+        """Until the disk takes it; False if it does not before the end. After a stop too: the sender makes room."""
         packed = [packed_record(record) for record in batch]
         pause_s = _PAUSE_S
+        spool: Spool | None = None
         while True:
             try:
                 spool = self._source.spool()
@@ -94,13 +95,21 @@ class Keeper:
                 self.is_cramped = True
                 self.kept.set()
                 log.error("The spool takes nothing, again in %.2g s: %s", pause_s, error)
-            if self._source.is_stopping:
+            if self._source.is_stopping and (spool is None or time.monotonic() >= self._source.keep_until):
                 while more := self._source.take():
                     batch += more
                 log.error("Records %d to %d are lost: the spool takes nothing", batch[0].seq, batch[-1].seq)
                 return False
-            time.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_RETRY_S)
+            pause_s = self._pause(pause_s)
+
+    def _pause(self, pause_s: float) -> float:
+        """Returns the next one. A stop ends it, and makes the next ones short."""
+        end = time.monotonic() + pause_s
+        while time.monotonic() < end:
+            time.sleep(_PAUSE_S)
+            if self._source.is_stopping:
+                return _PAUSE_S
+        return min(pause_s * 2, _LONGEST_RETRY_S)
 
 
 class Sender:

@@ -36,6 +36,8 @@ class Start:
         self.work = threading.Event()
         """There is something to take."""
         self.is_stopping = False
+        self.keep_until = 0.0
+        """After the stop: how long the spool is tried, by `time.monotonic`."""
         self._much = max(1, min(options.batch_records, options.queue_records // 2))
         self._producer = Producer(
             options.service,
@@ -69,8 +71,9 @@ class Start:
             self.work.set()
         return record.seq
 
-    def stop(self) -> None:
+    def stop(self, timeout_s: float) -> None:
         """No number is given after this but that of the stop record."""
+        self.keep_until = time.monotonic() + timeout_s
         with self._lock:
             self.is_stopping = True
         self.work.set()

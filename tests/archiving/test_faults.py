@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -257,3 +258,48 @@ def test_the_disk_of_the_spool_is_full_for_a_while(tmp_path: Path, small_disk: P
     assert held | accounted(state) == set(range(1, state.made + 1)) and not held & accounted(state)
     assert not state.held[0].missing and set(state.dropped) <= {f"queue full, {overflow}"}
     assert when == "later" or state.dropped
+
+
+def service_before_a_full_disk(world: World, disk: Path) -> tuple[UsageLog, list[int]]:
+    """It has sent a record, and has 500 more to spool; with the numbers of all."""
+    world.send([record("q", 1, kind="stop")])
+    service = UsageLog(
+        UsageOptions(service="shop", spool=disk, broker=world.address, machine="m1", segment_bytes=20_000)
+    )
+    made = [service.record("request", user_id="u")]
+    end = time.monotonic() + 60
+    while not world.sent_of(disk):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    fill(disk / "filler", 0)
+    return service, made + [service.record("request", user_id=f"u{number}" * 9) for number in range(500)]
+
+
+def state_of_the_service(world: World, disk: Path) -> ProducerState:
+    (state,) = [state for state in world.check(disk).states if "shop" in state.producer]
+    return state
+
+
+def test_a_disk_that_is_full_at_the_stop_is_tried_until_it_has_room(tmp_path: Path, small_disk: Path) -> None:
+    """Nothing is missing then, and nothing dropped."""
+    world = World(tmp_path)
+    service, made = service_before_a_full_disk(world, small_disk)
+    room = threading.Timer(2, (small_disk / "filler").unlink)
+    room.start()
+    assert service.stop(60)
+    room.join()
+    world.archived()
+    state = state_of_the_service(world, small_disk)
+    held = {one.seq for one in world.records() if producer_of(one) == state.producer}
+    assert set(made) < held == set(range(1, state.made + 1)) and not state.dropped
+
+
+def test_a_stop_ends_in_its_time_though_the_disk_stays_full(tmp_path: Path, small_disk: Path) -> None:
+    """What the disk did not take is named as missing."""
+    world = World(tmp_path)
+    service, made = service_before_a_full_disk(world, small_disk)
+    service.stop(3)
+    world.archived()
+    state = state_of_the_service(world, small_disk)
+    held = {one.seq for one in world.records() if producer_of(one) == state.producer}
+    assert accounted(state) and set(made) <= accounted(state) | held
