@@ -49,7 +49,7 @@ LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 
 test-live: N ?= 50000
 test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra, started and stopped for them (25 min). N=500000: more lines. COV=1: add to the coverage
-	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --no-loadscope-reorder --durations=25 $(if $(COV),--cov --cov-append --cov-report=)
+	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25 $(if $(COV),--cov --cov-append --cov-report=)
 	$(if $(COV),$(PY) -m coverage report --skip-covered --fail-under=85)
 
 test-servers: $(READY) ## Run real nginx, Apache, lighttpd, Caddy, HAProxy and Squid with the lines of docs/how-to/configure-your-server.md, PostgreSQL and MariaDB with those of docs/sql (2 min)
