@@ -13,7 +13,7 @@ from typing import Any
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
 from app.engine.foreign import put_damage_aside, readable
-from app.engine.reading import Agent, Taken, acknowledge, batches, by_partition
+from app.engine.reading import Agent, TakenMessage, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REDUCED, TOKENS
@@ -59,7 +59,7 @@ class RangeMerging:
             crash_point("acked")
             del batch, parts, part  # nothing of them is kept until the next
 
-    async def merge(self, part: list[Taken]) -> bool:
+    async def merge(self, part: list[TakenMessage]) -> bool:
         """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
         partition = part[-1].partition
         state = self._table.state_for(part[-1].event)

@@ -25,7 +25,7 @@ from app.settings import Settings, settings
 from app.stores.cassandra.batches import cut
 from app.stores.cassandra.encoding import Encoder
 from app.stores.cassandra.memory import Written
-from app.stores.cassandra.rows import Row
+from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.store import CassandraStore
 
 CALL = 40_000
@@ -86,7 +86,7 @@ def make_hits_key(key: int, source: str) -> tuple[str, str, str]:
     return address, _AGENTS[key % 40], f"GET /media/{source[:6]}/{key}.mp4"
 
 
-def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int) -> float:
+def load(store: CassandraStore, batches: Sequence[Sequence[CqlRow]], in_flight: int) -> float:
     """Seconds that the bare loader takes: driver calls and nothing else."""
     from cassandra.query import BatchStatement, BatchType
 
@@ -112,11 +112,11 @@ def load(store: CassandraStore, batches: Sequence[Sequence[Row]], in_flight: int
     return time.perf_counter() - began
 
 
-def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[Row]]:
+def encoded(store: CassandraStore, encode: str, records: Sequence[Any], only: str | None) -> list[list[CqlRow]]:
     """The batches that the store would send of these records; `only` those of one statement."""
     encoder = Encoder(604_800, 7_776_000, Written(3600), 3600, store.connection.unset)
     more: tuple[Any, ...] = ({},) if encode == "deliveries" else ()
-    batches: list[list[Row]] = []
+    batches: list[list[CqlRow]] = []
     for start in range(0, len(records), CALL):
         rows = getattr(encoder, encode)(records[start : start + CALL], *more).rows
         batches += cut([row for row in rows if only is None or row.statement == only])

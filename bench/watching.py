@@ -15,7 +15,7 @@ from typing import NamedTuple
 from bench.failing import BenchError
 from bench.processes import Run, cpu_seconds, peak_bytes
 
-__all__ = ["Look", "Watch", "Watched"]
+__all__ = ["Moment", "Watch", "Watched"]
 
 _LOOK_S = 0.05
 
@@ -39,7 +39,7 @@ def _check_running(workers: Sequence[Watched]) -> None:
             )
 
 
-class Look(NamedTuple):
+class Moment(NamedTuple):
     """One moment."""
 
     at: float
@@ -62,7 +62,7 @@ class Watch:
         written: Callable[[], int],
     ) -> None:
         self._workers, self._broker_pid, self._begun, self._written = workers, broker_pid, begun, written
-        self.looks: list[Look] = []
+        self.looks: list[Moment] = []
         self.peak_bytes = 0
 
     def until(self, done: Callable[[], bool], patience_s: float, slow_s: float = 0.5) -> Run:
@@ -96,7 +96,7 @@ class Watch:
             _check_running(workers)
             raise
         broker = cpu_seconds(self._broker_pid) if self._broker_pid else 0.0
-        self.looks.append(Look(time.perf_counter(), cpu, broker, begun, written))
+        self.looks.append(Moment(time.perf_counter(), cpu, broker, begun, written))
 
     def _run(self) -> Run:
         first = next((number for number, look in enumerate(self.looks) if look.begun), 0)

@@ -12,7 +12,7 @@ from simulator.lines import HEADS, agent_as_written, line_writer
 from simulator.stories import Request, pause_before_session, tell
 from simulator.truth import Shot, WindowRule, answers
 
-__all__ = ["SHAPES", "Plan", "SimulatedLog"]
+__all__ = ["SHAPES", "LogPlan", "SimulatedLog"]
 
 SHAPES = ("mixed", "sequential", "reverse", "random")
 _FIRST_TIME = 1_595_808_000  # Monday, 27 July 2020, 00:00 UTC
@@ -20,7 +20,7 @@ _DAY_S = 86_400
 _NO_STATUS_BODY = (304, 416)
 
 
-class Plan(NamedTuple):
+class LogPlan(NamedTuple):
     """What a simulated log is a function of."""
 
     lines: int
@@ -37,7 +37,7 @@ class SimulatedLog:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: LogPlan,
         rule: WindowRule | None = None,
         tell_answer: Callable[[dict[str, Any]], object] | None = None,
         sizes_known: bool = False,

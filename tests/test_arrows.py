@@ -134,6 +134,16 @@ def test_no_module_forwards_the_name_of_another() -> None:
     assert forwarded == []
 
 
+def test_a_public_class_has_a_name_of_its_own() -> None:
+    """A name in a traceback or in a search says which one it is."""
+    places: dict[str, list[str]] = {}
+    for path in FILES:
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module_of(path))
+    assert {name: modules for name, modules in places.items() if len(modules) > 1} == {}
+
+
 def test_agents_never_import_one_another() -> None:
     wrong = [
         f"{module_of(path)} imports {module}" for path in FILES for module in own_imports(path)

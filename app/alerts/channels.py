@@ -24,7 +24,7 @@ from app.messages.notices import decode_notices, encode_notices
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["Channel", "Refused", "channels_of", "signature"]
+__all__ = ["Channel", "NoticeRefused", "channels_of", "signature"]
 
 _TIMEOUT_S = 10.0
 _PAUSE_S = 0.5
@@ -34,7 +34,7 @@ _KEPT_FIRING_S = 300.0
 _TAIL_BYTES = 4 << 20
 
 
-class Refused(WeblogsError):
+class NoticeRefused(WeblogsError):
     """The receiver does not want this notice; offering it again does not help."""
 
 
@@ -207,7 +207,7 @@ def _poster(tries: int) -> Callable[[str, bytes, dict[str, str]], None]:
         if answer.status in _AGAIN:
             raise OSError(f"{url} does not take notices now: status {answer.status}")
         if not 200 <= answer.status < 300:
-            raise Refused(
+            raise NoticeRefused(
                 f"{url} refused a notice with status {answer.status}: {answer.data[:200].decode('utf-8', 'replace')}"
             )
 

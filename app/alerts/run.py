@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from app.alerts.channels import AlertmanagerChannel, Channel, Refused
+from app.alerts.channels import AlertmanagerChannel, Channel, NoticeRefused
 from app.alerts.engine import Engine
 from app.alerts.rules import AlertRules
-from app.alerts.sources import Taken
+from app.alerts.sources import TakenEvent
 from app.alerts.state import EngineState, read_state, write_state
 from app.domain.alerts.lifecycle import Notice
 from app.errors import SettingsError, WeblogsError
@@ -60,7 +60,7 @@ class AlertRun:
     def __exit__(self, *_: object) -> None:
         self._lock.close()
 
-    def take(self, taken: Taken) -> None:
+    def take(self, taken: TakenEvent) -> None:
         """Look at an event. Raises OutputError."""
         if taken.event.time > taken.known_s + self._engine.rules.lateness_s:
             self.ahead += 1  # its number is not missing, but it must not move event time
@@ -71,7 +71,7 @@ class AlertRun:
         if time.monotonic() - self._saved >= _SAVED_EACH_S:
             self.settle()
 
-    def take_all(self, events: Iterable[Taken]) -> None:
+    def take_all(self, events: Iterable[TakenEvent]) -> None:
         for taken in events:
             self.take(taken)
 
@@ -119,7 +119,7 @@ class AlertRun:
             for notice in waiting:
                 try:
                     channel.deliver(notice)
-                except Refused as error:
+                except NoticeRefused as error:
                     log.error("%s", error)
                     self.state.undelivered += 1
                 done += 1

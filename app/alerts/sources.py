@@ -22,13 +22,13 @@ from app.messages.usage import decode_usage
 from app.process.temporary_database import TemporaryDatabase
 from app.transports.broker_view import BrokerView
 
-__all__ = ["Taken", "in_order", "of_archive", "of_deliveries", "of_file", "of_topic"]
+__all__ = ["TakenEvent", "in_order", "of_archive", "of_deliveries", "of_file", "of_topic"]
 
 log = logging.getLogger("app.alerts.sources")
 _AT_ONCE = 1000
 
 
-class Taken(NamedTuple):
+class TakenEvent(NamedTuple):
     """An event and where reading goes on after it."""
 
     event: Event
@@ -39,11 +39,13 @@ class Taken(NamedTuple):
     """With the last event of a message or a file; None: this place is not finished."""
 
 
-def of_topic(another_view: Callable[[], BrokerView | None], topic: str, places: Mapping[str, int]) -> Iterator[Taken]:
+def of_topic(
+    another_view: Callable[[], BrokerView | None], topic: str, places: Mapping[str, int]
+) -> Iterator[TakenEvent]:
     """The records of a topic from these places to its end as it is now. Raises LogError, UnknownForm. A damaged message is told and passed over."""
     from app.archiving.worker import messages_of
 
-    def of(view: BrokerView, partition: int, begin: int) -> Iterator[Taken]:
+    def of(view: BrokerView, partition: int, begin: int) -> Iterator[TakenEvent]:
         for offset, known_s, value in messages_of(view, topic, partition, begin):
             try:
                 events = [event_of(record) for record in decode_usage(value, place_of(topic, partition, offset))]
@@ -65,13 +67,13 @@ def of_topic(another_view: Callable[[], BrokerView | None], topic: str, places: 
         yield from _merged(reading)
 
 
-def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[Taken]:
+def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[TakenEvent]:
     """The records of the finished files of an archive. Raises InputError, OSError, StoreError."""
     from app.archiving.files import read_file
 
     manifests = Manifests(archive)
 
-    def of(partition: int) -> Iterator[Taken]:
+    def of(partition: int) -> Iterator[TakenEvent]:
         for manifest in manifests.of(partition):
             done = manifests.done(manifest)
             if done is None or manifest.last_offset < places.get(str(partition), 0):
@@ -91,18 +93,18 @@ def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[Taken]:
     return _merged([of(partition) for partition in partitions])
 
 
-def of_file(path: Path) -> Iterator[Taken]:
+def of_file(path: Path) -> Iterator[TakenEvent]:
     """Messages of the topic in a file, one a line, as `simulate usage -o` writes them. Raises InputError that names the line."""
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 for record in decode_usage(line, f"line {number} of {path}"):
-                    yield Taken(event_of(record), record.time)
+                    yield TakenEvent(event_of(record), record.time)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
-async def of_deliveries(deliveries: AsyncIterator[Delivery], take: Callable[[Taken], None]) -> None:
+async def of_deliveries(deliveries: AsyncIterator[Delivery], take: Callable[[TakenEvent], None]) -> None:
     """The deliveries that are over, by the time of their last hit. Others may still change their verdict."""
     encode, decode = msgspec.msgpack.encode, msgspec.msgpack.Decoder(Delivery).decode
     with TemporaryDatabase("CREATE TABLE deliveries (last REAL, key BLOB, packed BLOB)") as database:
@@ -117,23 +119,25 @@ async def of_deliveries(deliveries: AsyncIterator[Delivery], take: Callable[[Tak
         database.add(add, rows)
         for (packed,) in database.rows("SELECT packed FROM deliveries ORDER BY last, key"):
             event = event_of_delivery(decode(packed))
-            take(Taken(event, event.time))
+            take(TakenEvent(event, event.time))
 
 
-def _placed(events: Iterator[Event] | list[Event], known_s: float, partition: str, following: int) -> Iterator[Taken]:
+def _placed(
+    events: Iterator[Event] | list[Event], known_s: float, partition: str, following: int
+) -> Iterator[TakenEvent]:
     """The last event of a place says where to go on."""
     last = None
     for event in events:
         if last is not None:
-            yield Taken(last, known_s, partition)
+            yield TakenEvent(last, known_s, partition)
         last = event
     if last is not None:
-        yield Taken(last, known_s, partition, following)
+        yield TakenEvent(last, known_s, partition, following)
 
 
-def in_order(taken: Taken) -> float:
+def in_order(taken: TakenEvent) -> float:
     return taken.event.time
 
 
-def _merged(reading: list[Iterator[Taken]]) -> Iterator[Taken]:
+def _merged(reading: list[Iterator[TakenEvent]]) -> Iterator[TakenEvent]:
     return heapq.merge(*reading, key=in_order)

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from app.domain.counted import CountedKind
-from app.messages.events import Counted
+from app.messages.events import CountedMessage
 from app.stores.contract import Store
 
 __all__ = ["CountedRecord", "event_record", "number_of_key", "sum_record"]
@@ -19,7 +19,7 @@ class CountedRecord(NamedTuple):
 
     record: str
     stored: Callable[[Store], AsyncIterator[Any]]
-    of: Callable[[Counted[Any]], Sequence[Any]]
+    of: Callable[[CountedMessage[Any]], Sequence[Any]]
     key: Callable[[Any], tuple[Any, ...]]
     version: Callable[[Any], int]
     """The highest one counts; events have one."""

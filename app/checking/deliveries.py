@@ -7,12 +7,12 @@ from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from app.checking.digests import Buckets, Mark, delivery_bucket, key_number, mark_of
+from app.checking.digests import Buckets, RecordMark, delivery_bucket, key_number, mark_of
 from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.remade_deliveries import MOST_KEYS, RemadeDeliveries
 from app.checking.shares import WHOLE, Share, TooMany, by_shares
-from app.checking.verdicts import Finding, Latest, judge
+from app.checking.verdicts import DeliveryFinding, Latest, judge
 from app.domain.key_hits import Key
 from app.domain.open_deliveries import OpenDeliveries, SizeOf
 from app.domain.records import Delivery, delivery_id
@@ -46,7 +46,7 @@ class _Known:
     __slots__ = ("stored", "topic")
 
     def __init__(self) -> None:
-        self.stored: dict[float, Mark] = {}
+        self.stored: dict[float, RecordMark] = {}
         self.topic: dict[float, Latest] = {}
 
 
@@ -141,10 +141,10 @@ class _Comparison:
         if keys > MOST_KEYS:
             raise TooMany
 
-    def _judge(self, known: dict[Key, _Known], reduction: OpenDeliveries) -> dict[Key, list[Finding]]:
+    def _judge(self, known: dict[Key, _Known], reduction: OpenDeliveries) -> dict[Key, list[DeliveryFinding]]:
         whole = self.view is not None and self.basis.topic and self.view.knows_all_deliveries
         counts_before = self.basis.rules.window == "first_touch"
-        findings: dict[Key, list[Finding]] = {}
+        findings: dict[Key, list[DeliveryFinding]] = {}
         count = 0
         contradicted: dict[tuple[Key, float], str] = {}
         size_of = partial(self._size_then, known, contradicted) if self.basis.learned_then else None
@@ -190,7 +190,7 @@ class _Comparison:
             found |= {key for record in records if (key := record[:3]) in keys}
         return found
 
-    async def _mend(self, mender: Mender, findings: dict[Key, list[Finding]]) -> None:
+    async def _mend(self, mender: Mender, findings: dict[Key, list[DeliveryFinding]]) -> None:
         """What goes first, then what the topic has, then what the raw hits make."""
         named = [(key, finding) for key, found in findings.items() for finding in found]
         await mender.remove("delivery", [(key, finding.start) for key, finding in named if finding.kind == "extra"])

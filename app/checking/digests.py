@@ -20,7 +20,7 @@ from app.steps.tokenizer import partition_of
 __all__ = [
     "Bucket",
     "Buckets",
-    "Mark",
+    "RecordMark",
     "delivery_bucket",
     "hit_bucket",
     "hit_digest",
@@ -40,7 +40,7 @@ _CONTENT = slice(3, 18)
 """The fields of a Delivery between its key and `final`, which its version tells."""
 
 
-class Mark(NamedTuple):
+class RecordMark(NamedTuple):
     """What is remembered of a delivery record instead of the record."""
 
     version: int
@@ -126,12 +126,12 @@ def key_number(key: tuple[str, str, str]) -> int:
     return crc32(f"{key[2]}\t{key[1]}\t{key[0]}".encode("utf-8", "surrogatepass"))
 
 
-def mark_of(delivery: Delivery) -> Mark:
+def mark_of(delivery: Delivery) -> RecordMark:
     """The mark of a record."""
     d = delivery
     superseded = d.superseded_by is not None
     content: Iterable[Any] = () if superseded else [_plain(value) for value in tuple(d)[_CONTENT]]
-    return Mark(
+    return RecordMark(
         d.version,
         superseded,
         d.reason == "fragmented",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from app.checking.digests import Buckets
 from app.checking.mender import Mender
-from app.checking.report import Difference, Report
+from app.checking.report import CheckReport, Difference
 from app.checking.store_digests import StoreDigests
 from app.checking.topic_view import TopicView
 from app.settings import Settings
@@ -22,7 +22,7 @@ class Look(NamedTuple):
     view: TopicView | None
     """None: there is no log, or it is not compared with."""
     settings: Settings
-    report: Report
+    report: CheckReport
     mender: Mender | None
     """None: nothing is mended."""
     digests: StoreDigests

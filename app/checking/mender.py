@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from app.checking.report import Report
+from app.checking.report import CheckReport
 from app.errors import UnreadableRecord
 from app.flows.registry import COUNTED
 from app.process.crash_points import crash_point
@@ -20,7 +20,7 @@ _AT_ONCE = 1000
 class Mender:
     """For one store. Each call is whole or not at all in each batch, and the same again changes nothing."""
 
-    def __init__(self, store: Store, report: Report, dry_run: bool = False) -> None:
+    def __init__(self, store: Store, report: CheckReport, dry_run: bool = False) -> None:
         self._store, self._report, self._dry_run = store, report, dry_run
         mending = store.mending
         self._write: dict[str, Callable[[Sequence[Any]], Awaitable[None]]] = {

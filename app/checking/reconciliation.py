@@ -14,7 +14,7 @@ from app.checking.look import Look
 from app.checking.mender import Mender
 from app.checking.raw_records import HITS, REJECTS, compare_raw
 from app.checking.remade_deliveries import RemadeDeliveries
-from app.checking.report import UNREADABLE, Difference, Report
+from app.checking.report import UNREADABLE, CheckReport, Difference
 from app.checking.store_digests import StoreDigests
 from app.checking.store_pairs import ALL_KINDS, compare_stores, find_doubles
 from app.checking.topic_view import TopicView
@@ -27,10 +27,10 @@ from app.stores.contract import Store
 from app.stores.refused import refusal_id
 from app.transports.broker_view import BrokerView
 
-__all__ = ["Run", "check_stores", "reconcile"]
+__all__ = ["CheckRun", "check_stores", "reconcile"]
 
 
-class Run(NamedTuple):
+class CheckRun(NamedTuple):
     """What a run compares with."""
 
     settings: Settings
@@ -52,7 +52,7 @@ class Run(NamedTuple):
 
 
 async def reconcile(
-    run: Run, store: Store, report: Report, mender: Mender | None = None
+    run: CheckRun, store: Store, report: CheckReport, mender: Mender | None = None
 ) -> tuple[TopicView | None, StoreDigests]:
     """One store against the topics and against itself; with a mender, what differs is mended on the way.
 
@@ -101,7 +101,7 @@ async def reconcile(
     return view, seen
 
 
-async def _compare_counts(store: Store, report: Report, mender: Mender | None) -> None:
+async def _compare_counts(store: Store, report: CheckReport, mender: Mender | None) -> None:
     """A store that keeps its counts beside the records can be asked whether they agree."""
     if await store.mending.miscounted():
         report.add(Difference(store.name, "count", "altered", "counts", "they are not those of the records"))
@@ -109,7 +109,7 @@ async def _compare_counts(store: Store, report: Report, mender: Mender | None) -
             await mender.recount()
 
 
-async def check_stores(run: Run, stores: Sequence[Store], report: Report) -> None:
+async def check_stores(run: CheckRun, stores: Sequence[Store], report: CheckReport) -> None:
     """Every store by itself, then what was never read, then each store against the first one."""
     looks = [await reconcile(run, store, report) for store in stores]
     for store, (_, seen) in zip(stores, looks, strict=True):

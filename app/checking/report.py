@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from app.domain.totals import Totals
 
-__all__ = ["DIFFERENT", "UNREADABLE", "Difference", "Report"]
+__all__ = ["DIFFERENT", "UNREADABLE", "CheckReport", "Difference"]
 
 UNREADABLE = "unreadable"
 """A record that is damaged, or somebody else's."""
@@ -31,7 +31,7 @@ class Difference(NamedTuple):
     why: str
 
 
-class Report:
+class CheckReport:
     """Counts of what was compared, and of what differs."""
 
     def __init__(self, on_difference: Callable[[Difference], object] = lambda difference: None) -> None:

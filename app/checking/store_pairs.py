@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from app.checking.counted_records import event_record, sum_record
 from app.checking.digests import Bucket, Buckets, delivery_bucket, key_number, mark_of
 from app.checking.raw_records import HITS, MOST_RECORDS, REJECTS, RawKind
-from app.checking.report import Difference, Report
+from app.checking.report import CheckReport, Difference
 from app.checking.shares import Share, TooMany, by_shares
 from app.checking.store_digests import StoreDigests
 from app.checking.topic_view import TopicView
@@ -17,10 +17,10 @@ from app.flows.registry import COUNTED, LEDGERS
 from app.flows.requests import REQUESTS
 from app.stores.contract import Store
 
-__all__ = ["ALL_KINDS", "Kind", "compare_stores", "find_doubles"]
+__all__ = ["ALL_KINDS", "RecordKind", "compare_stores", "find_doubles"]
 
 
-class Kind(Protocol):
+class RecordKind(Protocol):
     """How one kind of record is read from a store and named."""
 
     @property
@@ -59,7 +59,7 @@ class _Deliveries:
         return mark.digest ^ mark.version
 
 
-ALL_KINDS: tuple[Kind, ...] = (
+ALL_KINDS: tuple[RecordKind, ...] = (
     HITS,
     REJECTS,
     _Deliveries(),
@@ -69,11 +69,11 @@ ALL_KINDS: tuple[Kind, ...] = (
 
 
 async def compare_stores(
-    kind: Kind,
+    kind: RecordKind,
     one: Store,
     other: Store,
     partitions: int,
-    report: Report,
+    report: CheckReport,
     views: list[TopicView],
     seen: tuple[StoreDigests, StoreDigests],
     refused: Collection[str],
@@ -121,14 +121,14 @@ async def compare_stores(
         pass
 
 
-async def _sums(kind: Kind, store: Store, partitions: int) -> Buckets:
+async def _sums(kind: RecordKind, store: Store, partitions: int) -> Buckets:
     sums = Buckets()
     async for record in kind.stored(store):
         sums.add(kind.bucket(record, partitions), kind.number(record), kind.digest(record))
     return sums
 
 
-async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set[str]:
+async def _on_the_way(kind: RecordKind, view: TopicView, names: dict[str, str]) -> set[str]:
     if not names:
         return set()
     if isinstance(kind, RawKind):
@@ -148,7 +148,7 @@ async def _on_the_way(kind: Kind, view: TopicView, names: dict[str, str]) -> set
     return {name for name in names if name.rpartition(" from ")[0] + " from " in beginnings}
 
 
-async def find_doubles(kind: Kind, store: Store, report: Report, seen: StoreDigests) -> None:
+async def find_doubles(kind: RecordKind, store: Store, report: CheckReport, seen: StoreDigests) -> None:
     """Records that stand more than once under one raw id, which no schema of the store forbids."""
     ids = seen.ids.get(kind.record)
     if ids is not None and ids.surely_differ:

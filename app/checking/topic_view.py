@@ -13,7 +13,7 @@ from app.domain.records import Delivery, Hit, Reject
 from app.errors import UnknownForm
 from app.flows.deliveries import REDUCED, REJECTS, TOKENS
 from app.flows.registry import READ_BY_STORES
-from app.messages.events import Counted, decode_counted
+from app.messages.events import CountedMessage, decode_counted
 from app.messages.forms import DamagedMessage
 from app.messages.records import decode_deliveries, decode_rejects
 from app.messages.tokens import HitGroup, decode_tokens
@@ -83,13 +83,13 @@ class TopicView:
             self._on_progress(REDUCED, len(found))
             yield found
 
-    async def counted(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
+    async def counted(self, kind: CountedKind[Any]) -> AsyncIterator[CountedMessage[Any]]:
         """Messages of what counts of a kind."""
         async for found in self._read(kind.reduced, self._values(kind.reduced), partial(decode_counted, kind)):
             self._on_progress(kind.reduced, len(found.events))
             yield found
 
-    async def counted_on_the_way(self, kind: CountedKind[Any]) -> AsyncIterator[Counted[Any]]:
+    async def counted_on_the_way(self, kind: CountedKind[Any]) -> AsyncIterator[CountedMessage[Any]]:
         values = self._rest(kind.reduced, self._done[kind.reduced])
         async for found in self._read(kind.reduced, values, partial(decode_counted, kind)):
             yield found

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from app.checking.report import Difference, Report
+from app.checking.report import CheckReport, Difference
 from app.checking.shares import Share, TooMany, by_shares
 from app.domain.fields import HIT
 from app.errors import UnknownForm
@@ -37,7 +37,7 @@ _MASK = (1 << 64) - 1
 _RAW_ID = HIT.at["raw_id"]
 
 
-def report_losses(reader: BrokerView, settings: Settings, report: Report) -> list[Loss]:
+def report_losses(reader: BrokerView, settings: Settings, report: CheckReport) -> list[Loss]:
     """Every loss that nobody has acknowledged is a difference. Gives all losses, those acknowledged too. Blocking."""
     for sentence in reader.problems():
         report.add(Difference("topics", "topic", "altered", "partitions", sentence))
@@ -69,7 +69,7 @@ def _not_noted(reader: BrokerView, committed: Any, progress: GroupProgress) -> l
 
 
 async def compare_lines(
-    reader: BrokerView, settings: Settings, stores: Sequence[Store], losses: Sequence[Loss], report: Report
+    reader: BrokerView, settings: Settings, stores: Sequence[Store], losses: Sequence[Loss], report: CheckReport
 ) -> None:
     """Below the committed offset, each line of `weblogs` is a hit, a reject or a head: read again, it must be found as such."""
     if not await asyncio.to_thread(reader.bounds, LINES):

@@ -10,28 +10,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from app.checking.digests import Mark, mark_of
+from app.checking.digests import RecordMark, mark_of
 from app.domain.deliveries import STAGE_FINAL, superseded, version
 from app.domain.records import Delivery
 
-__all__ = ["Finding", "Latest", "judge"]
+__all__ = ["DeliveryFinding", "Latest", "judge"]
 
 
 class Latest(NamedTuple):
     """The highest version of a delivery in the topic."""
 
-    mark: Mark
+    mark: RecordMark
     digests: frozenset[int]
     """Of all records of that version: sizes that changed meanwhile make several."""
 
-    def then(self, mark: Mark) -> Latest:
+    def then(self, mark: RecordMark) -> Latest:
         """With one more record."""
         if mark.version > self.mark.version:
             return Latest(mark, frozenset((mark.digest,)))
         return self if mark.version < self.mark.version else Latest(mark, self.digests | {mark.digest})
 
 
-class Finding(NamedTuple):
+class DeliveryFinding(NamedTuple):
     """One delivery that is not as it must be."""
 
     kind: str
@@ -44,7 +44,7 @@ class Finding(NamedTuple):
     """What to write there stands in the topic with this version."""
 
 
-Marks = Mapping[float, Mark]
+Marks = Mapping[float, RecordMark]
 
 
 def judge(
@@ -53,7 +53,7 @@ def judge(
     raw: Sequence[Delivery],
     topic_is_whole: bool = False,
     counts_before: bool = False,
-) -> Iterator[Finding]:
+) -> Iterator[DeliveryFinding]:
     """The findings of one key.
 
     `raw`: the deliveries that its stored hits make, open; `topic_is_whole`: nothing was trimmed from it; `counts_before`: versions
@@ -67,8 +67,13 @@ def judge(
 
 
 def _judge_made(
-    record: Delivery, made: Mark, stored: Marks, topic: Mapping[float, Latest], starts: set[float], counts_before: bool
-) -> Iterator[Finding]:
+    record: Delivery,
+    made: RecordMark,
+    stored: Marks,
+    topic: Mapping[float, Latest],
+    starts: set[float],
+    counts_before: bool,
+) -> Iterator[DeliveryFinding]:
     start = record.window_start
     held, latest = stored.get(start), topic.get(start)
     if latest is not None and latest.mark.sound and _goes_before(latest.mark, made):
@@ -86,55 +91,55 @@ def _judge_made(
     )
     wanted = record._replace(final=True, version=version(made.known, STAGE_FINAL)) if final else record
     if held is None:
-        yield Finding("missing", start, f"{made.hits} raw hits make it", wanted)
+        yield DeliveryFinding("missing", start, f"{made.hits} raw hits make it", wanted)
     elif held.superseded:
-        yield Finding("altered", start, f"hidden as superseded, though {made.hits} raw hits make it", wanted)
+        yield DeliveryFinding("altered", start, f"hidden as superseded, though {made.hits} raw hits make it", wanted)
     elif held.fragmented and made.fragmented:
         return  # which hits are kept depends on their order
     elif held.digest == made.digest:
         ahead = held.known > made.known
         if not held.sound or (not counts_before if ahead else held.version != wanted.version):
-            yield Finding(
+            yield DeliveryFinding(
                 "altered", start, f"version {held.version}, final or not, where {wanted.version} is right", wanted
             )
     elif held.sound and held.known > made.known:
         if latest is not None:
             yield from _by_topic(start, held, latest)
     else:
-        yield Finding(
+        yield DeliveryFinding(
             "altered", start, f"its content, of version {held.version}, is not what {made.hits} raw hits make", wanted
         )
 
 
-def _goes_before(latest: Mark, made: Mark) -> bool:
+def _goes_before(latest: RecordMark, made: RecordMark) -> bool:
     """Whether the topic knows more than the raw hits do."""
     return latest.known > made.known or (latest.known == made.known and latest.superseded)
 
 
-def _all_sound(stored: Marks, topic: Mapping[float, Latest]) -> Iterator[Mark]:
+def _all_sound(stored: Marks, topic: Mapping[float, Latest]) -> Iterator[RecordMark]:
     yield from (mark for mark in stored.values() if mark.sound)
     yield from (latest.mark for latest in topic.values() if latest.mark.sound)
 
 
-def _takes_in_time(outer: Mark, inner: Mark) -> bool:
+def _takes_in_time(outer: RecordMark, inner: RecordMark) -> bool:
     return not inner.superseded and outer.first <= inner.first and inner.last <= outer.last
 
 
-def _takes_in(outer: Mark, inner: Mark) -> bool:
+def _takes_in(outer: RecordMark, inner: RecordMark) -> bool:
     return not outer.superseded and outer.hits >= inner.hits and outer.first <= inner.first and inner.last <= outer.last
 
 
-def _by_topic(start: float, held: Mark | None, latest: Latest) -> Iterator[Finding]:
+def _by_topic(start: float, held: RecordMark | None, latest: Latest) -> Iterator[DeliveryFinding]:
     right = latest.mark
     if held is None:
-        yield Finding("missing", start, f"the topic has version {right.version}", None, right.version)
+        yield DeliveryFinding("missing", start, f"the topic has version {right.version}", None, right.version)
     elif held.version < right.version:
-        yield Finding(
+        yield DeliveryFinding(
             "altered", start, f"version {held.version} where the topic has {right.version}", None, right.version
         )
     elif held.version == right.version:
         if not held.sound or held.superseded != right.superseded or held.digest not in latest.digests:
-            yield Finding(
+            yield DeliveryFinding(
                 "altered",
                 start,
                 f"its content is not that of version {right.version} in the topic",
@@ -142,18 +147,18 @@ def _by_topic(start: float, held: Mark | None, latest: Latest) -> Iterator[Findi
                 right.version,
             )
     elif not held.sound or (held.digest in latest.digests and held.known > right.known):
-        yield Finding(
+        yield DeliveryFinding(
             "altered", start, f"version {held.version} where the topic has {right.version}", None, right.version
         )
 
 
 def _judge_other(
     start: float,
-    held: Mark | None,
+    held: RecordMark | None,
     topic: Mapping[float, Latest],
-    made: Sequence[tuple[Delivery, Mark]],
+    made: Sequence[tuple[Delivery, RecordMark]],
     topic_is_whole: bool,
-) -> Iterator[Finding]:
+) -> Iterator[DeliveryFinding]:
     """A delivery that the raw hits do not make at this start."""
     latest = topic.get(start)
     shown = held if held is not None and not held.superseded else None
@@ -168,26 +173,28 @@ def _judge_other(
         yield from _by_topic(start, held, latest)
     elif shown is not None and not any(mark.first <= shown.last and shown.first <= mark.last for _, mark in made):
         if topic_is_whole and topic and shown.last >= min(each.mark.first for each in topic.values()):
-            yield Finding("extra", start, "neither the topic nor the raw hits know it")
+            yield DeliveryFinding("extra", start, "neither the topic nor the raw hits know it")
         elif not shown.sound:
-            yield Finding("altered", start, "it contradicts itself, and neither topic nor raw hits tell what is right")
+            yield DeliveryFinding(
+                "altered", start, "it contradicts itself, and neither topic nor raw hits tell what is right"
+            )
         elif topic_is_whole:  # else it merely outlived topic and raw hits, as it should
-            yield Finding(
+            yield DeliveryFinding(
                 "unsupported", start, "neither the topic nor raw hits know it: of an earlier topic, or written by hand"
             )
 
 
-def _hide(start: float, shown: Mark, latest: Latest | None, by: Delivery, removable: bool) -> Finding:
+def _hide(start: float, shown: RecordMark, latest: Latest | None, by: Delivery, removable: bool) -> DeliveryFinding:
     if latest is None and removable:
-        return Finding(
+        return DeliveryFinding(
             "extra",
             start,
             f"the topic does not know it, and its time is within the delivery that starts at {by.window_start}",
         )
     if latest is not None and latest.mark.superseded and latest.mark.version > shown.version:
-        return Finding(
+        return DeliveryFinding(
             "altered", start, f"visible, though superseded in version {latest.mark.version}", None, latest.mark.version
         )
     known = max(shown.known, latest.mark.known if latest is not None else 0)
     record = superseded(by._replace(window_start=start), by.window_start, known)
-    return Finding("split", start, f"its hits belong to the delivery that starts at {by.window_start}", record)
+    return DeliveryFinding("split", start, f"its hits belong to the delivery that starts at {by.window_start}", record)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from app.clickstream.events import Events
 from app.process.temporary_database import TemporaryDatabase
 
-__all__ = ["BY", "MOST_DAYS", "ArticleCount", "ArticleCounts", "Retained", "Retention"]
+__all__ = ["BY", "MOST_DAYS", "ArticleCount", "ArticleCounts", "Retained", "RetentionQuestion"]
 
 BY = ("users", "events")
 MOST_DAYS = 62
@@ -76,7 +76,7 @@ class ArticleCounts(TemporaryDatabase):
         return int(next(self.rows("SELECT count(DISTINCT object) FROM found"))[0])
 
 
-class Retention(TemporaryDatabase):
+class RetentionQuestion(TemporaryDatabase):
     """Which users did an action on one day, and came back within some days; `days` from 1 to MOST_DAYS."""
 
     def __init__(self, first_action: str, day: date, days: int) -> None:

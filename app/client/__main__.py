@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from app.client.answer import Answer, Exit, Part, answer
+from app.client.answer import Answer, AskedBytes, Exit, answer
 from app.client.text import answer_json, answer_text, error_json, keys_json, keys_text
 from app.domain.records import key_hash
 from app.domain.requests import QueryRule, as_keys, key_request, query_rule
@@ -112,7 +112,7 @@ async def _keys(store: Store, asked: argparse.Namespace, query: QueryRule) -> li
 
 async def _ask(asked: argparse.Namespace) -> list[Key] | Answer:
     """The answer, or the keys that fit where they are several."""
-    part = None if asked.lo is None else Part(asked.lo, asked.hi)
+    part = None if asked.lo is None else AskedBytes(asked.lo, asked.hi)
     configured = settings()
     name = asked.store or next(iter(configured.store_names), "sqlite")
     async with opened_store(name, configured, read_only=True) as store:

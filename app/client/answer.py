@@ -11,7 +11,7 @@ from app.domain.byteranges import Ranges
 from app.domain.records import Delivery, Hit
 from app.stores.contract import Key
 
-__all__ = ["Answer", "Exit", "Part", "answer", "doubtful_of", "ranges_of"]
+__all__ = ["Answer", "AskedBytes", "Exit", "answer", "doubtful_of", "ranges_of"]
 
 
 class Exit(IntEnum):
@@ -25,7 +25,7 @@ class Exit(IntEnum):
     UNKNOWN = 5
 
 
-class Part(NamedTuple):
+class AskedBytes(NamedTuple):
     """The bytes asked for, both ends inclusive."""
 
     lo: int
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     hits: list[Hit]
     """By time, bounded."""
     hits_total: int
-    part: Part | None
+    part: AskedBytes | None
 
 
 def ranges_of(delivery: Delivery) -> Ranges:
@@ -66,7 +66,7 @@ def answer(
     deliveries: Sequence[Delivery],
     hits: Sequence[Hit],
     hits_total: int,
-    part: Part | None,
+    part: AskedBytes | None,
     all_windows: bool,
 ) -> Answer:
     """`deliveries` newest window first; `key` None: no such key is known."""
@@ -86,7 +86,7 @@ def answer(
     )
 
 
-def _state(delivery: Delivery, part: Part | None) -> Exit:
+def _state(delivery: Delivery, part: AskedBytes | None) -> Exit:
     if part is not None and byteranges.contains(ranges_of(delivery), *part):
         return Exit.WHOLE
     if part is None or _is_all(delivery, part):
@@ -103,11 +103,11 @@ def _state(delivery: Delivery, part: Part | None) -> Exit:
     return Exit.NOT_WHOLE
 
 
-def _is_all(delivery: Delivery, part: Part) -> bool:
+def _is_all(delivery: Delivery, part: AskedBytes) -> bool:
     return part.lo == 0 and delivery.total_bytes is not None and part.hi == delivery.total_bytes - 1
 
 
-def _missing(delivery: Delivery, part: Part | None) -> Ranges:
+def _missing(delivery: Delivery, part: AskedBytes | None) -> Ranges:
     if part is not None:
         lacking = byteranges.missing(ranges_of(delivery), *part)
         unsure = doubtful_of(delivery)

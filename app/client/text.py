@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.client.answer import Answer, Exit, Part, doubtful_of, ranges_of
+from app.client.answer import Answer, AskedBytes, Exit, doubtful_of, ranges_of
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
@@ -51,7 +51,7 @@ def sentence(answer: Answer) -> str:
     return verdict_sentence(delivery, window)
 
 
-def _sentence_of_part(answer: Answer, part: Part, delivery: Delivery, window: str) -> str:
+def _sentence_of_part(answer: Answer, part: AskedBytes, delivery: Delivery, window: str) -> str:
     name = f"bytes {part.lo}-{part.hi}"
     if answer.exit is Exit.WHOLE:
         unsure = byteranges.intersect(doubtful_of(delivery), ((part.lo, part.hi),))

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.downloads.counting import Count, Plan, sorted_rows
+from app.downloads.counting import Count, DownloadPlan, sorted_rows
 from app.downloads.rules import RULES, RULES_VERSION
 from app.errors import InputError
 
@@ -61,7 +61,11 @@ def same_as_before(known: Sequence[Fingerprint]) -> None:
 
 
 def certificate(
-    plan: Plan, found: Count, inputs: Sequence[Fingerprint], episodes: Sequence[Fingerprint], command: Sequence[str]
+    plan: DownloadPlan,
+    found: Count,
+    inputs: Sequence[Fingerprint],
+    episodes: Sequence[Fingerprint],
+    command: Sequence[str],
 ) -> bytes:
     """JSON, UTF-8, the same bytes for the same inputs, lists and command; nothing in it depends on clock or machine."""
     asked = plan.asked

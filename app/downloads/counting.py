@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from app.domain.windows import DAY_S
 from app.downloads.lists import Lists
-from app.downloads.rules import Asked, Episode, Piece, Window, windows_of
+from app.downloads.rules import CountedRequest, DownloadRules, Episode, Window, windows_of
 from app.downloads.sifting import Sifted, Sifting
 from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
@@ -26,7 +26,7 @@ from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
 
-__all__ = ["BY", "Count", "LeftOut", "Plan", "Row", "count", "sorted_rows"]
+__all__ = ["BY", "Count", "DownloadPlan", "DownloadRow", "LeftOut", "count", "sorted_rows"]
 
 BY = ("file", "day")
 _LATEST = 253_370_764_800.0
@@ -50,12 +50,12 @@ class LeftOut(NamedTuple):
     file: str | None
 
 
-class Plan(NamedTuple):
+class DownloadPlan(NamedTuple):
     """What is counted, and how."""
 
     paths: Sequence[str]
     read: ReadOptions
-    asked: Asked
+    asked: DownloadRules
     lists: Lists
     episodes: Mapping[str, Episode] = {}
     by: str = "file"
@@ -72,7 +72,7 @@ class Plan(NamedTuple):
 
 
 @dataclass
-class Row:
+class DownloadRow:
     """One file, or one day."""
 
     downloads: int = 0
@@ -90,12 +90,12 @@ class Count:
     """What was read; counted there is what is part of downloads."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Requests by rule."""
-    rows: defaultdict[str, Row] = field(default_factory=lambda: defaultdict(Row))
+    rows: defaultdict[str, DownloadRow] = field(default_factory=lambda: defaultdict(DownloadRow))
     downloads: int = 0
     listeners: int = 0
 
 
-def count(plan: Plan) -> Count:
+def count(plan: DownloadPlan) -> Count:
     """Downloads in all inputs. What cannot be read (to its end) is noted in `facts.errors`; what was good before counts.
 
     The clock decides nothing. Raises SettingsError for a zone that there is not.
@@ -108,7 +108,7 @@ def count(plan: Plan) -> Count:
     return found
 
 
-def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+def _read(plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None:
     sifting = Sifting(plan.lists, plan.asked, plan.on_left_out is not None)
     number_of = {path: at for at, path in enumerate(plan.paths)}
     if plan.kept is not None:
@@ -123,7 +123,7 @@ def _read(plan: Plan, database: TemporaryDatabase, found: Count) -> None:
     read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, sifting, take, found.facts, _LATEST)
 
 
-def _take(sifted: Sifted, number: int, plan: Plan, database: TemporaryDatabase, found: Count) -> None:
+def _take(sifted: Sifted, number: int, plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None:
     found.facts.add(sifted.facts)
     found.left_out.update(sifted.left_out)
     database.add(_ADD, ((*piece[:-1], number, piece[-1]) for piece in sifted.pieces))
@@ -135,7 +135,7 @@ def _take(sifted: Sifted, number: int, plan: Plan, database: TemporaryDatabase, 
 class _Days(dict[float, int]):
     """Time -> number of its day in the zone of the plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: DownloadPlan) -> None:
         self._zone = ZoneOffsets(zone_named(plan.zone))
         self._first = -math.inf if plan.first_day is None else day_number(plan.first_day)
         self._last = math.inf if plan.last_day is None else day_number(plan.last_day)
@@ -153,11 +153,11 @@ class _Days(dict[float, int]):
         return iso_time(self[time] * DAY_S).partition("T")[0]
 
 
-def _count(plan: Plan, days: _Days, database: TemporaryDatabase, found: Count) -> None:
+def _count(plan: DownloadPlan, days: _Days, database: TemporaryDatabase, found: Count) -> None:
     for _, rows in groupby(database.rows(_SORTED), lambda row: row[:2]):
         keys: set[str] = set()
         for (address, agent, file), some in groupby(rows, lambda row: row[:3]):
-            pieces = [Piece._make((*row[3:10], row[10:12])) for row in some]
+            pieces = [CountedRequest._make((*row[3:10], row[10:12])) for row in some]
             for window in windows_of(pieces, plan.episodes.get(file, Episode()), plan.asked, days):
                 rule = window.rule if days.is_in_period(window.first) else "period"
                 if rule:
@@ -177,13 +177,13 @@ def _count(plan: Plan, days: _Days, database: TemporaryDatabase, found: Count) -
             found.rows[key].listeners += 1
 
 
-def _leave_out(window: Window, rule: str, key: tuple[str, str, str], plan: Plan, found: Count) -> None:
+def _leave_out(window: Window, rule: str, key: tuple[str, str, str], plan: DownloadPlan, found: Count) -> None:
     found.left_out[rule] += len(window.pieces)
     if plan.on_left_out is not None:
         for piece in window.pieces:
             plan.on_left_out(LeftOut(*piece.place, piece.time, rule, *key))
 
 
-def sorted_rows(found: Count, by: str) -> Iterator[tuple[str, Row]]:
+def sorted_rows(found: Count, by: str) -> Iterator[tuple[str, DownloadRow]]:
     """Days in order; files by downloads, then by name."""
     return iter(sorted(found.rows.items(), key=lambda row: (row[0],) if by == "day" else (-row[1].downloads, row[0])))

@@ -27,9 +27,9 @@ __all__ = [
     "RULES_VERSION",
     "UNBOUNDED",
     "WINDOWS",
-    "Asked",
+    "CountedRequest",
+    "DownloadRules",
     "Episode",
-    "Piece",
     "Window",
     "left_out",
     "listener_of",
@@ -76,7 +76,7 @@ class Episode(NamedTuple):
     seconds: float | None = None
 
 
-class Asked(NamedTuple):
+class DownloadRules(NamedTuple):
     """How downloads are counted."""
 
     window: str = "day"
@@ -88,7 +88,7 @@ class Asked(NamedTuple):
     extensions: frozenset[str] = frozenset(MEDIA)
 
 
-class Piece(NamedTuple):
+class CountedRequest(NamedTuple):
     """One request that no rule leaves out, and what its line proves."""
 
     time: float
@@ -112,12 +112,12 @@ class Window(NamedTuple):
     """The requests of one listener for one file in one window."""
 
     first: float
-    pieces: Sequence[Piece]
+    pieces: Sequence[CountedRequest]
     rule: str
     """Empty: a download; else why it is none."""
 
 
-def left_out(hit: tuple[Any, ...], file: str | None, extension: str | None, lists: Lists, asked: Asked) -> str:
+def left_out(hit: tuple[Any, ...], file: str | None, extension: str | None, lists: Lists, asked: DownloadRules) -> str:
     """The first rule that leaves out a hit (a tuple in the order of Parsed); empty if none does."""
     _, ip_address, user_agent, _, method, status, lo, hi, sent, _, flags = hit[:11]
     if method != "GET":
@@ -146,7 +146,7 @@ def _is_probe(status: int, lo: int | None, hi: int | None, sent: int | None, fla
     return status == 206 and counts_body and sent is not None and sent <= PROBE_BYTES
 
 
-def piece_of(hit: tuple[Any, ...]) -> Piece:
+def piece_of(hit: tuple[Any, ...]) -> CountedRequest:
     """What a hit proves that no rule leaves out, by the table of app.domain.proof."""
     part = part_of(hit, 0)
     assert part is not None, "a hit that left_out lets through is a GET with 200 or 206 and a key"
@@ -154,7 +154,7 @@ def piece_of(hit: tuple[Any, ...]) -> Piece:
     answered_hi = hi if marks & Mark.ANSWERED else UNBOUNDED if marks & Mark.ANSWERED_WHOLE else -1
     sent = min(part.sent, UNBOUNDED) if marks & Mark.BYTES_ONLY else 0
     proven_hi = -1 if marks & Mark.ANSWERED else hi
-    return Piece(
+    return CountedRequest(
         part.time,
         min(lo, UNBOUNDED),
         proven_hi,
@@ -170,7 +170,7 @@ def listener_of(hit: tuple[Any, ...]) -> tuple[str, str]:
     return listener_address(hit[1]), hit[2]
 
 
-def needed_bytes(episode: Episode, asked: Asked) -> int | None:
+def needed_bytes(episode: Episode, asked: DownloadRules) -> int | None:
     """So many bytes behind the head make a download; None if that is not known.
 
     >>> needed_bytes(Episode(), Asked()), needed_bytes(Episode(500_000, 100_000), Asked(seconds=None)), needed_bytes(Episode(), Asked(seconds=None))
@@ -189,7 +189,7 @@ def needed_bytes(episode: Episode, asked: Asked) -> int | None:
 
 
 def windows_of(
-    pieces: Sequence[Piece], episode: Episode, asked: Asked, day_of: Mapping[float, int] | None = None
+    pieces: Sequence[CountedRequest], episode: Episode, asked: DownloadRules, day_of: Mapping[float, int] | None = None
 ) -> Iterator[Window]:
     """The windows of one listener and one file. `pieces` are sorted by time; `day_of` numbers the days, else those of UTC.
 
@@ -202,7 +202,9 @@ def windows_of(
         yield Window(some[0].time, some, _rule_of(some, episode, asked))
 
 
-def _cut(pieces: Sequence[Piece], window: str, day_of: Mapping[float, int] | None) -> Iterator[Sequence[Piece]]:
+def _cut(
+    pieces: Sequence[CountedRequest], window: str, day_of: Mapping[float, int] | None
+) -> Iterator[Sequence[CountedRequest]]:
     times = [piece.time for piece in pieces]
     if window == "first_touch":
         starts = set(cut_first_touch(times, DAY_S))
@@ -220,7 +222,7 @@ def _cut(pieces: Sequence[Piece], window: str, day_of: Mapping[float, int] | Non
         yield pieces[begin:]
 
 
-def _rule_of(pieces: Sequence[Piece], episode: Episode, asked: Asked) -> str:
+def _rule_of(pieces: Sequence[CountedRequest], episode: Episode, asked: DownloadRules) -> str:
     needed = needed_bytes(episode, asked)
     if any(piece.whole for piece in pieces):
         return ""

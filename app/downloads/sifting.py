@@ -20,7 +20,7 @@ from app.domain.requests import extension_of, path_of
 from app.domain.tallies import Mark
 from app.domain.windows import Rules
 from app.downloads.lists import Lists, is_watch_os, listener_address
-from app.downloads.rules import NOBODY, NOT_BODY, PROBE_BYTES, UNBOUNDED, Asked, left_out, listener_of, piece_of
+from app.downloads.rules import NOBODY, NOT_BODY, PROBE_BYTES, UNBOUNDED, DownloadRules, left_out, listener_of, piece_of
 from app.reducing.stretches import Stretch, StretchReader
 from app.reports.facts import Facts
 from app.reports.hits import (
@@ -56,7 +56,7 @@ class Sifted(NamedTuple):
 class Sifting:
     """Applies the rules of single requests."""
 
-    def __init__(self, lists: Lists, asked: Asked, tells: bool) -> None:
+    def __init__(self, lists: Lists, asked: DownloadRules, tells: bool) -> None:
         self._reader = StretchReader(Rules(), every_status=True)
         self._lists, self._asked, self._tells = lists, asked, tells
 

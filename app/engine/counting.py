@@ -12,7 +12,7 @@ from typing import Any
 from app.domain.counted import CountedKind
 from app.domain.records import Reject, raw_ids
 from app.engine.foreign import put_damage_aside
-from app.engine.reading import Taken, acknowledge, batches, by_partition
+from app.engine.reading import TakenMessage, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
 from app.flows.deliveries import REJECTS
@@ -62,7 +62,7 @@ class EventCounting:
                     await acknowledge(stream, part)
             crash_point("count_acked")
 
-    async def count(self, topic: str, part: list[Taken]) -> bool:
+    async def count(self, topic: str, part: list[TakenMessage]) -> bool:
         """Messages of one partition. False: it is not ours any more; they will come again, to whoever owns it."""
         partition = part[-1].partition
         state = self._table.state_for(part[-1].event)
@@ -89,7 +89,7 @@ class EventCounting:
             counts[self._kind.name, "repeats"] += step.repeats
         return True
 
-    def _arrived(self, topic: str, part: list[Taken]) -> tuple[list[Arrived[Any]], list[Reject]]:
+    def _arrived(self, topic: str, part: list[TakenMessage]) -> tuple[list[Arrived[Any]], list[Reject]]:
         messages: list[Arrived[Any]] = []
         rejects: list[Reject] = []
         for message in part:

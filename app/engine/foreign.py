@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from app.domain.records import DAMAGED_STATE, FOREIGN, Reject, raw_ids
-from app.engine.reading import Taken
+from app.engine.reading import TakenMessage
 from app.engine.sending import send_all
 from app.errors import UnknownForm
 from app.flows.deliveries import REJECTS
 from app.messages.forms import DamagedMessage, Decode, read_at
 from app.messages.records import encode_rejects
-from app.steps.damage import Damage
+from app.steps.damage import StateDamage
 from app.transports.messages import Message
 
 __all__ = ["put_damage_aside", "readable"]
@@ -24,13 +24,13 @@ Read = TypeVar("Read")
 log = logging.getLogger(__name__)
 
 
-async def readable(app: Any, topic: str, batch: Iterable[Taken], decode: Decode[Read]) -> list[Read]:
+async def readable(app: Any, topic: str, batch: Iterable[TakenMessage], decode: Decode[Read]) -> list[Read]:
     """What the messages of a batch say. One that cannot be read becomes a reject.
 
     Raises UnknownForm for a message of a newer form: this program must not pass over what a later version wrote.
     """
     found: list[Read] = []
-    bad: list[tuple[Taken, str]] = []
+    bad: list[tuple[TakenMessage, str]] = []
     for taken in batch:
         try:
             found.append(read_at(topic, taken, decode))
@@ -50,7 +50,7 @@ async def readable(app: Any, topic: str, batch: Iterable[Taken], decode: Decode[
     return found
 
 
-async def put_damage_aside(app: Any, table: str, partition: int, damages: Sequence[Damage]) -> None:
+async def put_damage_aside(app: Any, table: str, partition: int, damages: Sequence[StateDamage]) -> None:
     """Values of a table's state that cannot be read: what they were is kept as rejects, and the state goes on without them."""
     now = app.outside.clock()
     source = f"{table}/{partition}"

@@ -17,7 +17,7 @@ from app.engine.clocks import compare_clocks
 from app.engine.sending import send_all
 from app.errors import UnknownForm
 from app.flows.registry import progress_topic
-from app.messages.progress import Loss, Mark, Place, progress_message
+from app.messages.progress import GroupMark, Loss, Place, progress_message
 from app.process.exit import EXIT_REFUSED
 from app.transports.kafka.topics import off_broker
 from app.transports.messages import Message
@@ -30,7 +30,7 @@ Span = tuple[Any, int, int]
 """Topic and partition, first offset, and the offset after the last."""
 
 
-def _messages(app: Any, told: Iterable[Mark | Loss]) -> list[Message]:
+def _messages(app: Any, told: Iterable[GroupMark | Loss]) -> list[Message]:
     topic, now = progress_topic(app.outside.settings.flow_id), app.outside.clock()
     return [Message(topic, each.partition, *progress_message(each), {}, now) for each in told]
 
@@ -41,7 +41,7 @@ def _place(app: Any, tp: Any) -> Place:
 
 async def note_read(app: Any, offsets: Iterable[tuple[Any, int]]) -> None:
     """Before these offsets are committed. Returns when that is durable."""
-    await send_all(app, _messages(app, (Mark(*_place(app, tp), offset) for tp, offset in offsets)))
+    await send_all(app, _messages(app, (GroupMark(*_place(app, tp), offset) for tp, offset in offsets)))
 
 
 async def tell_losses(app: Any, spans: Sequence[Span]) -> None:

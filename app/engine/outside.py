@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from app.engine.partition import Part
+from app.engine.partition import StatePart
 from app.process.counters import Counters
 from app.process.exit import Die, die
 from app.settings import Settings
@@ -15,7 +15,7 @@ from app.stores.contract import Store
 
 __all__ = ["MakePart", "OpenStore", "Outside", "PartsOf"]
 
-MakePart = Callable[[int, str], Part]
+MakePart = Callable[[int, str], StatePart]
 """(partition, incarnation of the changelog) -> its state"""
 PartsOf = Callable[[str, Settings], MakePart]
 """By table."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from app.transports.messages import Pair
 
-__all__ = ["DeliveriesPart", "MemoryPart", "Part", "RocksPart", "counting_parts", "delivery_parts"]
+__all__ = ["DeliveriesPart", "MemoryPart", "RocksPart", "StatePart", "counting_parts", "delivery_parts"]
 
 _PLACE = b"\0\0place"
 """Key under which a part on disk keeps where it stands; not part of the state."""
@@ -36,7 +36,7 @@ _FORM = 1
 """Of the folder: what the place says and how."""
 
 
-class Part(Protocol):
+class StatePart(Protocol):
     """Keys and values are bytes. Keys that begin with NUL are names of the state's own, not of what it counts."""
 
     next_offset: int
@@ -225,10 +225,10 @@ class RocksPart:
         self._db.close()
 
 
-def delivery_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
+def delivery_parts(table: str, settings: Settings) -> Callable[[int, str], StatePart]:
     """Makes the parts of the table of deliveries: in memory, or on disk where WEBLOGS_TABLE_STORE asks for it on Kafka."""
 
-    def make(partition: int, log: str) -> Part:
+    def make(partition: int, log: str) -> StatePart:
         if settings.table_store == "memory" or not settings.on_kafka:
             return DeliveriesPart()
         folder = settings.data_dir / "tables" / f"{table}-{partition}"
@@ -237,13 +237,13 @@ def delivery_parts(table: str, settings: Settings) -> Callable[[int, str], Part]
     return make
 
 
-def counting_parts(table: str, settings: Settings) -> Callable[[int, str], Part]:
+def counting_parts(table: str, settings: Settings) -> Callable[[int, str], StatePart]:
     """Makes the parts of a table that counts events: on disk on either broker, unless WEBLOGS_TABLE_STORE is memory.
 
     Its entries are never read once they are over, so that one whose end was missed does no harm: see app.domain.counting.
     """
 
-    def make(partition: int, log: str) -> Part:
+    def make(partition: int, log: str) -> StatePart:
         if settings.table_store == "memory":
             return MemoryPart()
         folder = settings.data_dir / "tables" / f"{table}-{partition}"

@@ -22,7 +22,7 @@ __all__ = [
     "MAX_BATCH_BYTES",
     "MAX_BATCH_MESSAGES",
     "Agent",
-    "Taken",
+    "TakenMessage",
     "Turns",
     "acknowledge",
     "batches",
@@ -41,7 +41,7 @@ LITTLE_BYTES = 64 << 10
 """With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
 
 
-class Taken(NamedTuple):
+class TakenMessage(NamedTuple):
     """One message."""
 
     partition: int
@@ -92,7 +92,7 @@ class Turns:
         return True
 
 
-async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[Taken]]:
+async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> AsyncIterator[list[TakenMessage]]:
     """Messages that wait together, of whatever partitions, in order within each; bounded in number and bytes.
 
     One message a batch when they come slowly, many when they come fast: one append to the log and one write to the state
@@ -104,7 +104,7 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
     quiet = stream.noack()
     queue = stream.channel.queue
     events = quiet.events().__aiter__()
-    held: list[Taken] = []
+    held: list[TakenMessage] = []
     size = 0
     async for event in events:
         if await turns.is_ours(event):
@@ -122,19 +122,19 @@ async def batches(app: Any, stream: Any, max_bytes: int = MAX_BATCH_BYTES) -> As
             held, size, waited = [], 0, False
 
 
-def _taken(event: Any) -> Iterable[Taken]:
+def _taken(event: Any) -> Iterable[TakenMessage]:
     message = event.message
     value, partition = message.value, message.partition
     if not isinstance(value, Bundle):
-        return (Taken(partition, message.offset, message.timestamp, value or b"", message.headers, event, True),)
+        return (TakenMessage(partition, message.offset, message.timestamp, value or b"", message.headers, event, True),)
     last = len(value) - 1
     return [
-        Taken(partition, offset, timestamp, single or b"", headers, event, number == last)
+        TakenMessage(partition, offset, timestamp, single or b"", headers, event, number == last)
         for number, (offset, timestamp, single, headers) in enumerate(value)
     ]
 
 
-async def acknowledge(stream: Any, done: Iterable[Taken]) -> None:
+async def acknowledge(stream: Any, done: Iterable[TakenMessage]) -> None:
     """In order. An event that brought several messages counts as done with the last of them."""
     for taken in done:
         if taken.is_last:
@@ -151,9 +151,9 @@ def pass_by(app: Any) -> Agent:
     return run
 
 
-def by_partition(batch: Iterable[Taken]) -> dict[int, list[Taken]]:
+def by_partition(batch: Iterable[TakenMessage]) -> dict[int, list[TakenMessage]]:
     """The messages of a batch by partition, in order within each."""
-    found: dict[int, list[Taken]] = {}
+    found: dict[int, list[TakenMessage]] = {}
     for taken in batch:
         found.setdefault(taken.partition, []).append(taken)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from app.engine.partition import Part
+from app.engine.partition import StatePart
 from app.errors import UnknownForm
 from app.messages.forms import UNREADABLE
 from app.steps.ledger import RULES
@@ -74,7 +74,7 @@ class StateForms(NamedTuple):
 class NumberedState:
     """A part as the steps see it: values without their numbers."""
 
-    def __init__(self, part: Part, forms: StateForms, where: str) -> None:
+    def __init__(self, part: StatePart, forms: StateForms, where: str) -> None:
         """`where`: what to name where a value has an unknown form."""
         self._part, self._forms, self._where = part, forms, where
 

@@ -16,7 +16,7 @@ from app.engine.reading import Agent, acknowledge, batches
 from app.engine.sending import send_all
 from app.errors import StoreError, StoreUnreachable, UnknownForm
 from app.flows.deliveries import REJECTS
-from app.messages.events import Counted, decode_counted, gathered
+from app.messages.events import CountedMessage, decode_counted, gathered
 from app.messages.forms import Decode
 from app.messages.records import encode_rejects
 from app.process.crash_points import crash_point
@@ -26,7 +26,7 @@ from app.stores.contract import Store
 from app.stores.refused import as_reject
 from app.transports.messages import Message
 
-__all__ = ["LONGEST_PAUSE_S", "Pace", "Storing"]
+__all__ = ["LONGEST_PAUSE_S", "RecordRate", "Storing"]
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE_S = 0.1
@@ -38,7 +38,7 @@ Write = Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]]
 """As the stores' contract has it: gives what is refused for good, with the reason."""
 
 
-class Pace:
+class RecordRate:
     """Records a second; 0 is no limit. Knows no clock: times are seconds of any clock that only goes forward.
 
     >>> pace = Pace(100.0)
@@ -77,7 +77,7 @@ class Storing:
         self.name, self.app, self.store = name, app, store
         self._outside = app.outside
         self._opened = asyncio.Event()
-        self._pace = Pace(app.outside.settings.store_rate)
+        self._pace = RecordRate(app.outside.settings.store_rate)
 
     def agent(
         self,
@@ -104,7 +104,7 @@ class Storing:
         ledgers = self.store.ledgers
         write_events, write_sums = partial(ledgers.write_events, kind), partial(ledgers.write_sums, kind)
 
-        def writes(messages: list[Counted[Any]]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
+        def writes(messages: list[CountedMessage[Any]]) -> Iterable[tuple[Write[Any], Sequence[Any]]]:
             events, sums = gathered(messages)
             return ((write_events, events), (write_sums, sums)) if kind.events_table else ((write_sums, sums),)
 

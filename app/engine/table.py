@@ -23,7 +23,7 @@ from faust.types import TP
 
 from app.domain.records import FOREIGN
 from app.engine.outside import MakePart, PartsOf
-from app.engine.partition import Part
+from app.engine.partition import StatePart
 from app.engine.reading import still_ours
 from app.engine.state_forms import NumberedState, StateForms
 from app.errors import UnknownForm
@@ -45,10 +45,10 @@ class BatchTable(faust.Table[bytes, bytes]):
     def __init__(self, *args: Any, make_part: MakePart, forms: StateForms, **kwargs: Any) -> None:
         """`make_part`: the state of a partition, as it was left on disk or empty; `forms`: of its values."""
         super().__init__(*args, key_type=bytes, value_type=bytes, **kwargs)
-        self.parts: dict[int, Part] = {}
+        self.parts: dict[int, StatePart] = {}
         """partition -> state; those that this worker stands by for are in `_standby`"""
-        self._standby: dict[int, Part] = {}
-        self._states: dict[int, tuple[Part, NumberedState]] = {}
+        self._standby: dict[int, StatePart] = {}
+        self._states: dict[int, tuple[StatePart, NumberedState]] = {}
         """The parts as steps see them, each one and the same as long as its part is."""
         self._make_part = make_part
         self._forms = forms
@@ -178,7 +178,7 @@ class BatchTable(faust.Table[bytes, bytes]):
                 "%s: %d changelog records read in %.1f s", self.name, self.recovered - before, time.monotonic() - began
             )
 
-    async def _read_on(self, partition: int, part: Part, passed: Callable[[str], None]) -> None:
+    async def _read_on(self, partition: int, part: StatePart, passed: Callable[[str], None]) -> None:
         """Take in what the changelog has beyond the part."""
         end = await self._changelog.end_offset(partition)
         if part.next_offset > end:

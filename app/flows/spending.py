@@ -14,7 +14,7 @@ __all__ = [
     "MAX_CENTS",
     "SPENDING",
     "SPEND_RESOLUTIONS",
-    "Piece",
+    "SpendingPiece",
     "Transaction",
     "bucket_bounds",
     "pieces",
@@ -98,7 +98,7 @@ SPENDING: CountedKind[Transaction] = CountedKind(
 )
 
 
-class Piece(NamedTuple):
+class SpendingPiece(NamedTuple):
     """Buckets of a resolution that start at `begin` or later and before `end`; or payments, where it is None."""
 
     resolution: str | None
@@ -116,7 +116,7 @@ def bucket_bounds(begin: float, end: float, resolution: str) -> tuple[float, flo
     return begin // length_s * length_s, end
 
 
-def pieces(begin: float, end: float) -> list[Piece]:
+def pieces(begin: float, end: float) -> list[SpendingPiece]:
     """The range from `begin` (inclusive) to `end` (exclusive), whole and without overlap.
 
     >>> [tuple(piece) for piece in pieces(30.0, 7230.0)]
@@ -126,15 +126,15 @@ def pieces(begin: float, end: float) -> list[Piece]:
     return _pieces(begin, end, [(None, 0), *lengths]) if begin < end else []
 
 
-def _pieces(begin: float, end: float, lengths: list[tuple[str | None, int]]) -> list[Piece]:
+def _pieces(begin: float, end: float, lengths: list[tuple[str | None, int]]) -> list[SpendingPiece]:
     """With the resolutions from the finest that may be used on."""
     (name, _), coarser = lengths[0], lengths[1:]
     if not coarser:
-        return [Piece(name, begin, end)]
+        return [SpendingPiece(name, begin, end)]
     length_s = coarser[0][1]
     first, last = int(-(-begin // length_s)) * length_s, int(end // length_s) * length_s
     if first >= last:
-        return [Piece(name, begin, end)]
-    found = [Piece(name, begin, first)] if begin < first else []
+        return [SpendingPiece(name, begin, end)]
+    found = [SpendingPiece(name, begin, first)] if begin < first else []
     found += _pieces(first, last, coarser)
-    return found + ([Piece(name, last, end)] if last < end else [])
+    return found + ([SpendingPiece(name, last, end)] if last < end else [])

@@ -17,7 +17,7 @@ from app.domain.counted import CountedKind, EventField, Sum
 from app.errors import UnknownForm
 from app.messages.forms import UNREADABLE, DamagedMessage, form_of
 
-__all__ = ["Counted", "Read", "decode_counted", "encode_counted", "encode_events", "gathered", "read_events"]
+__all__ = ["CountedMessage", "Read", "decode_counted", "encode_counted", "encode_events", "gathered", "read_events"]
 
 MAX_MESSAGE_BYTES = 4 << 20
 COUNTED_FORM = 1
@@ -34,7 +34,7 @@ class Read(NamedTuple, Generic[Event]):
     """(index, why, text) of what is no event; 0 if the whole message is none."""
 
 
-class Counted(NamedTuple, Generic[Event]):
+class CountedMessage(NamedTuple, Generic[Event]):
     """One message of what counts."""
 
     events: list[Event]
@@ -103,7 +103,7 @@ def read_events(kind: CountedKind[Event], value: bytes) -> Read[Event]:
     return Read(events, bad)
 
 
-def decode_counted(kind: CountedKind[Event], value: bytes, place: str | None = None) -> Counted[Event]:
+def decode_counted(kind: CountedKind[Event], value: bytes, place: str | None = None) -> CountedMessage[Event]:
     """A message of what counts of this kind; errors name `place`. It has no form number: one that begins with one is of another form.
 
     Raises UnknownForm and DamagedMessage.
@@ -116,7 +116,7 @@ def decode_counted(kind: CountedKind[Event], value: bytes, place: str | None = N
         events, sums = _decoders(kind).counted.decode(value)
     except UNREADABLE as error:
         raise DamagedMessage(where, COUNTED_FORM, error) from error
-    return Counted(list(map(kind.event._make, events)), list(map(Sum._make, sums)))  # type: ignore[attr-defined]
+    return CountedMessage(list(map(kind.event._make, events)), list(map(Sum._make, sums)))  # type: ignore[attr-defined]
 
 
 def encode_events(events: Sequence[tuple[Any, ...]]) -> bytes:
@@ -140,7 +140,7 @@ def encode_counted(
     return [piece for half in halves for piece in encode_counted(*half, max_bytes)]
 
 
-def gathered(messages: Iterable[Counted[Event]]) -> tuple[list[Event], list[Sum]]:
+def gathered(messages: Iterable[CountedMessage[Event]]) -> tuple[list[Event], list[Sum]]:
     """All events of some messages, and the highest version of each sum."""
     events: list[Event] = []
     newest: dict[tuple[Any, ...], Sum] = {}

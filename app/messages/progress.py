@@ -14,14 +14,14 @@ from app.errors import UnknownForm
 from app.messages.forms import DamagedMessage, FormDecoders
 from app.words import lost_text
 
-__all__ = ["GroupProgress", "Loss", "Mark", "Place", "progress_message"]
+__all__ = ["GroupMark", "GroupProgress", "Loss", "Place", "progress_message"]
 
 _FORM = 1
 Place = tuple[str, str, int]
 """(group, topic, partition)"""
 
 
-class Mark(NamedTuple):
+class GroupMark(NamedTuple):
     """What the workers of a group have read of a partition."""
 
     group: str
@@ -56,13 +56,13 @@ class Loss(NamedTuple):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(tuple[int, Mark | None, Loss | None]).decode
-_decoders: FormDecoders[tuple[int, Mark | None, Loss | None]] = FormDecoders("progress", {_FORM: _decode})
+_decode = msgspec.json.Decoder(tuple[int, GroupMark | None, Loss | None]).decode
+_decoders: FormDecoders[tuple[int, GroupMark | None, Loss | None]] = FormDecoders("progress", {_FORM: _decode})
 
 
-def progress_message(told: Mark | Loss) -> tuple[bytes, bytes]:
+def progress_message(told: GroupMark | Loss) -> tuple[bytes, bytes]:
     """Key and value."""
-    if isinstance(told, Mark):
+    if isinstance(told, GroupMark):
         return "\t".join(map(str, told[:3])).encode(), _encode((_FORM, told, None))
     return "\t".join(map(str, told.name)).encode(), _encode((_FORM, None, told))
 

@@ -29,7 +29,7 @@ from app.errors import WeblogsError
 from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch, StretchReader
 
-__all__ = ["HitsByKey", "Processes", "Readers", "Work", "cores"]
+__all__ = ["HitsByKey", "Processes", "Readers", "StretchWork", "cores"]
 
 _END_S = 5.0
 _SHARED_BYTES = 9 << 20
@@ -44,7 +44,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Work(Protocol[T]):
+class StretchWork(Protocol[T]):
     """What a process does with stretches."""
 
     def read(self, stretch: Stretch, /) -> T: ...
@@ -75,7 +75,7 @@ class HitsByKey:
 class Processes(Generic[T]):
     """So many processes that read; with none, lines are read in this one. A context manager."""
 
-    def __init__(self, work: Work[T], processes: int = 0) -> None:
+    def __init__(self, work: StretchWork[T], processes: int = 0) -> None:
         self._work = work
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
@@ -197,7 +197,7 @@ def _taken(stretch: Stretch, lengths: list[int], shared: mmap | None) -> Stretch
     return stretch._replace(chunks=chunks)
 
 
-def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: Work[Any]) -> None:
+def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: StretchWork[Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -20,7 +20,7 @@ from app.domain.lines import ReadLines
 from app.domain.windows import Rules
 from app.errors import InputError, OutputError
 from app.output.replacing import Replacement, explained
-from app.reducing.readers import Processes, Work
+from app.reducing.readers import Processes, StretchWork
 from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
@@ -154,7 +154,7 @@ def read_inputs(
     inputs: Inputs,
     columns: Sequence[str],
     of_table: Callable[[pa.Table], Part],
-    of_log: Work[Part],
+    of_log: StretchWork[Part],
     take: Callable[[str, Part], None],
     facts: Facts,
     now: float | None = None,
@@ -240,7 +240,7 @@ def index_tables(
 
 def _read_logs(
     inputs: Inputs,
-    work: Work[Part],
+    work: StretchWork[Part],
     take: Callable[[str, Part], None],
     facts: Facts,
     indices: Indices | None = None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Damage"]
+__all__ = ["StateDamage"]
 
 
-class Damage(NamedTuple):
+class StateDamage(NamedTuple):
     """One value of the state, named before the step that goes on without it is written."""
 
     name: bytes

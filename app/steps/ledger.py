@@ -16,7 +16,7 @@ from app.domain.counted import CountingRules, Sum
 from app.domain.counting import LOST, Counting, Counts, Key, end_of, is_over, is_remembered
 from app.errors import SettingsError
 from app.messages.forms import UNREADABLE
-from app.steps.damage import Damage
+from app.steps.damage import StateDamage
 
 __all__ = ["PLACE", "RULES", "Arrived", "Ledger", "State", "Step"]
 
@@ -65,7 +65,7 @@ class Step(NamedTuple, Generic[Event]):
     sums: list[Sum]
     changes: dict[bytes, bytes | None]
     repeats: int
-    damages: Sequence[Damage] = ()
+    damages: Sequence[StateDamage] = ()
     """Values of the state that could not be read: to be put aside before the changes are written."""
 
 
@@ -109,7 +109,7 @@ class Ledger(Generic[Event]):
                 f"{self._rules.mistake}: the state was counted by {held.decode(errors='backslashreplace')}, now it is"
                 f" {self._fingerprint.decode()}"
             )
-        damages: list[Damage] = []
+        damages: list[StateDamage] = []
         place = self._place(state, topic, damages)
         batch, size, moved = _Batch(self._rules, state, partition, damages), 0, False
         for message in messages:
@@ -129,14 +129,14 @@ class Ledger(Generic[Event]):
         if moved:
             yield self._step(batch, place, state, partition)
 
-    def _place(self, state: State, topic: str, damages: list[Damage]) -> _Place:
+    def _place(self, state: State, topic: str, damages: list[StateDamage]) -> _Place:
         held = state.get(PLACE)
         if held is None:
             return _Place(topic)
         try:
             place = _decode_place(held)
         except UNREADABLE:
-            damages.append(Damage(PLACE, held, "messages that are read again count as repeats"))
+            damages.append(StateDamage(PLACE, held, "messages that are read again count as repeats"))
             return _Place(topic)
         return place if place.topic == topic else _Place(topic, now=place.now)
 
@@ -154,7 +154,7 @@ class Ledger(Generic[Event]):
         now: int,
         taken: int,
         changes: dict[bytes, bytes | None],
-        damages: list[Damage],
+        damages: list[StateDamage],
     ) -> None:
         """Look at some more entries, and delete what is over."""
         sweep = self._sweeps.get(partition)
@@ -177,7 +177,7 @@ class Ledger(Generic[Event]):
                 try:
                     over = self._is_over(name, value, now)
                 except UNREADABLE:
-                    damages.append(Damage(name, value, "it is no key of a sum; nothing is lost"))
+                    damages.append(StateDamage(name, value, "it is no key of a sum; nothing is lost"))
                     over = True
                 if over:
                     changes[name] = None
@@ -206,7 +206,7 @@ class _Sweep:
 
 
 class _Batch(Generic[Event]):
-    def __init__(self, rules: CountingRules[Event], state: State, partition: int, damages: list[Damage]) -> None:
+    def __init__(self, rules: CountingRules[Event], state: State, partition: int, damages: list[StateDamage]) -> None:
         self._rules, self._partition, self._state, self.damages = rules, partition, state, damages
         self._counting = Counting(rules.horizon_s, self._counts_of, self._seen_of)
         self._events: list[Event] = []
@@ -223,14 +223,14 @@ class _Batch(Generic[Event]):
         except UNREADABLE:
             if name not in self._lost:
                 self._lost.add(name)
-                self.damages.append(Damage(name, value or b"", _LOST_SUM))
+                self.damages.append(StateDamage(name, value or b"", _LOST_SUM))
             return LOST
 
     def _seen_of(self, one: bytes) -> int | None:
         value = self._state.get(one)
         if value is None or len(value) == _SEEN_BYTES:
             return None if value is None else int.from_bytes(value)
-        self.damages.append(Damage(one, value, "when the event came is not known; it is taken as counted"))
+        self.damages.append(StateDamage(one, value, "when the event came is not known; it is taken as counted"))
         return _EVER
 
     def take(self, event: Event, now: int) -> int:

@@ -20,7 +20,7 @@ from app.messages.forms import UNREADABLE
 from app.messages.splitting import split
 from app.messages.state_values import key_bytes, key_of_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
 from app.messages.tokens import POSITION, RAW_ID, TIME, HitGroup, TokenMessage
-from app.steps.damage import Damage
+from app.steps.damage import StateDamage
 
 if TYPE_CHECKING:
     from app.columns.hits import HitColumns
@@ -54,7 +54,7 @@ class MergeStep(NamedTuple):
 
     records: list[Delivery]
     changes: dict[bytes, bytes | None]
-    damages: Sequence[Damage] = ()
+    damages: Sequence[StateDamage] = ()
     """Values of the state that could not be read: to be put aside before the changes are written."""
 
 
@@ -75,7 +75,7 @@ class Merger:
         """
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
-        damages: list[Damage] = []
+        damages: list[StateDamage] = []
         now = max((message.now for message in messages), default=0.0)
         deliveries = OpenDeliveries(
             self._rules, self._size_of, lambda key: self._load(state, key, clocks, now, damages)
@@ -116,7 +116,9 @@ class Merger:
             groups = columns.groups(group.source, self._rules, leave_out)
             deliveries.merge(groups.beside(placed), group.clock, now)
 
-    def _load(self, state: PartitionState, key: Key, clocks: Clocks, now: float, damages: list[Damage]) -> Entry | None:
+    def _load(
+        self, state: PartitionState, key: Key, clocks: Clocks, now: float, damages: list[StateDamage]
+    ) -> Entry | None:
         name = key_bytes(key)
         value = state.get(name)
         if value is None:
@@ -124,7 +126,7 @@ class Merger:
         try:
             return unpack_entry(value, self._rules)
         except UNREADABLE:
-            damages.append(Damage(name, value, _LOST_HITS))
+            damages.append(StateDamage(name, value, _LOST_HITS))
             return _lost(clocks, now)
 
     def _check_rules(self, state: PartitionState, head: dict[bytes, bytes | None]) -> None:
@@ -166,13 +168,15 @@ class Merger:
         if reached < swept_reach + event_step and now < swept_now + self._ttl / SWEEPS_A_TTL:
             return
         self._swept[partition] = (reached, now)
-        damages: list[Damage] = []
+        damages: list[StateDamage] = []
         ended = self._ended(state, clocks, now, damages)
         for some in split(ended, _Change.weight, self._max):
             yield _step(some, {})._replace(damages=list(damages))
             damages.clear()
 
-    def _ended(self, state: PartitionState, clocks: Clocks, now: float, damages: list[Damage]) -> Iterator[_Change]:
+    def _ended(
+        self, state: PartitionState, clocks: Clocks, now: float, damages: list[StateDamage]
+    ) -> Iterator[_Change]:
         """What was not touched for the time to live (wall clock) goes, too."""
         expired = now - self._ttl
         # a dict changes between the steps; what is on disk is gone through as it stood
@@ -181,7 +185,7 @@ class Merger:
                 try:
                     gone = unpack_clock(value).touched < expired
                 except UNREADABLE:
-                    damages.append(Damage(name, value, _LOST_CLOCK))
+                    damages.append(StateDamage(name, value, _LOST_CLOCK))
                     gone = True
                 if gone:
                     yield _Change(name, None, [])
@@ -189,13 +193,13 @@ class Merger:
                 try:
                     key_of_bytes(name)
                 except UNREADABLE:
-                    damages.append(Damage(name, value, "its key is none of a delivery; nothing is lost"))
+                    damages.append(StateDamage(name, value, "its key is none of a delivery; nothing is lost"))
                     yield _Change(name, None, [])
                     continue
                 try:
                     entry = unpack_entry(value, self._rules)
                 except UNREADABLE:
-                    damages.append(Damage(name, value, _LOST_HITS))
+                    damages.append(StateDamage(name, value, _LOST_HITS))
                     yield _Change(name, pack_entry(_lost(clocks, now)), [])
                     continue
                 final = self._evicted(name, entry, state, clocks, expired, damages)
@@ -210,7 +214,7 @@ class Merger:
         state: PartitionState,
         clocks: Clocks,
         expired: float,
-        damages: list[Damage],
+        damages: list[StateDamage],
     ) -> list[Delivery]:
         _know(clocks, state, entry.sources or (), damages)
         before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
@@ -254,7 +258,7 @@ def _lost(clocks: Clocks, now: float) -> Entry:
     return entry
 
 
-def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int], damages: list[Damage]) -> None:
+def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int], damages: list[StateDamage]) -> None:
     """Load these sources' clocks from the state."""
     for number in numbers:
         if number not in clocks.of:
@@ -263,7 +267,7 @@ def _know(clocks: Clocks, state: PartitionState, numbers: Iterable[int], damages
                 try:
                     clocks.of[number] = unpack_clock(value)
                 except UNREADABLE:
-                    damages.append(Damage(_clock_key(number), value, _LOST_CLOCK))
+                    damages.append(StateDamage(_clock_key(number), value, _LOST_CLOCK))
                     clocks.of[number] = Clock()
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from app.errors import Fenced
 from app.transports.embedded.shared_log import SharedLog
-from app.transports.embedded.transaction import Transaction
+from app.transports.embedded.transaction import LogTransaction
 from app.transports.messages import Pair
 
 __all__ = ["Changelog", "SqliteChangelog"]
@@ -55,7 +55,7 @@ class SqliteChangelog:
         self._epochs: dict[int, int] = {}
 
     async def take(self, partition: int) -> None:
-        def take(tx: Transaction) -> int:
+        def take(tx: LogTransaction) -> int:
             tx.create_topic(self._topic, self._partitions, compacted=True)
             return tx.take_ownership(self._topic, partition)
 

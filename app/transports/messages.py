@@ -9,7 +9,7 @@ import msgspec
 
 from app.errors import LogError
 
-__all__ = ["Message", "Pair", "Record", "pack_headers", "pack_pairs", "unpack_headers", "unpack_pairs"]
+__all__ = ["LogRow", "Message", "Pair", "pack_headers", "pack_pairs", "unpack_headers", "unpack_pairs"]
 
 
 class Message(NamedTuple):
@@ -28,7 +28,7 @@ Pair = tuple[bytes, bytes | None]
 """A key and its new value in a changelog; None deletes the key."""
 
 
-class Record(NamedTuple):
+class LogRow(NamedTuple):
     """One row of the log: a message, or a batch of a changelog."""
 
     offset: int

@@ -13,10 +13,10 @@ from app.transports.messages import Message
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["Producer", "open_producer"]
+__all__ = ["MessageProducer", "open_producer"]
 
 
-class Producer(Protocol):
+class MessageProducer(Protocol):
     """Sends messages to a broker."""
 
     def partitions(self, topic: str) -> int:
@@ -50,7 +50,7 @@ class SqliteProducer:
         self._log.close()
 
 
-def open_producer(settings: Settings) -> Producer:
+def open_producer(settings: Settings) -> MessageProducer:
     """A producer to WEBLOGS_BROKER. Raises SettingsError for a broker that is not supported, LogError for a broken log."""
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from app.errors import LogUnreachable, SettingsError
 
 if TYPE_CHECKING:
-    from app.transports.producers import Producer
+    from app.transports.producers import MessageProducer
     from app.usage.options import UsageOptions
 
 __all__ = ["UsageBroker", "open_broker", "partition_of"]
@@ -112,7 +112,7 @@ class EmbeddedUsageBroker:
 
     def __init__(self, options: UsageOptions) -> None:
         self._options = options
-        self._producer: Producer | None = None
+        self._producer: MessageProducer | None = None
 
     def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         from app.domain.usage.records import USAGE

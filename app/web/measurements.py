@@ -12,7 +12,7 @@ import mode
 
 from app.process.counters import Counters
 from app.transports.broker_view import GroupPositions
-from app.web.service.status import LagKey, Progress, Snapshot
+from app.web.service.status import LagKey, Snapshot, WaitingGroups
 
 __all__ = ["StatusService"]
 
@@ -31,7 +31,7 @@ class StatusService(mode.Service):
         super().__init__(**kwargs)
         self._fed = fed
         self._flow, self._table, self._groups, self._counters = flow, table, groups, counters
-        self._progress = Progress()
+        self._progress = WaitingGroups()
         self._committed: dict[str, Any] = {}
         self._lag: dict[LagKey, int] = {}
         self._lines: deque[tuple[float, int]] = deque()

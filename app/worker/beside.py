@@ -47,7 +47,7 @@ class Beside(mode.Service):
         from app.transports.producers import open_producer
         from app.web.counted.cache_redis import open_cache
         from app.web.counted.event_intake import EventIntake
-        from app.web.counted.names import Names
+        from app.web.counted.names import CandidateNames
         from app.web.counted.results import Results
         from app.web.deliveries.line_intake import LogIntake
         from app.web.service.server import WebService, make_web_app
@@ -77,7 +77,7 @@ class Beside(mode.Service):
             self._event_producer = open_producer(own)
             self._events = EventIntake(self._event_producer, own.overload_after)
             self._cache = open_cache(own)
-            names = Names(self._page_store, stores)
+            names = CandidateNames(self._page_store, stores)
             settled = Settling(
                 self._app.topics_log.standing, [own.flow_id, group_of(own.flow_id, self._page_store.name)]
             )

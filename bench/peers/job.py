@@ -11,7 +11,7 @@ import os
 from datetime import datetime
 from typing import Any, NamedTuple
 
-__all__ = ["WINDOW_S", "Place", "add", "joined", "parse", "place"]
+__all__ = ["WINDOW_S", "PeerPlace", "add", "joined", "parse", "place"]
 
 WINDOW_S = 86_400.0
 Hit = tuple[float, int, int]
@@ -19,7 +19,7 @@ Hit = tuple[float, int, int]
 Session = list[Any]
 
 
-class Place(NamedTuple):
+class PeerPlace(NamedTuple):
     """Where a streaming peer finds its work."""
 
     server: str
@@ -33,12 +33,12 @@ class Place(NamedTuple):
     partitions: int
 
 
-def place() -> Place:
+def place() -> PeerPlace:
     """From the variables that the benchmark sets."""
     server, source, target, group, folder = (
         os.environ[f"BENCH_{name}"] for name in ("SERVER", "SOURCE", "TARGET", "GROUP", "FOLDER")
     )
-    return Place(server, source, target, group, folder, int(os.environ["BENCH_PARTITIONS"]))
+    return PeerPlace(server, source, target, group, folder, int(os.environ["BENCH_PARTITIONS"]))
 
 
 def parse(line: str) -> tuple[list[str], Hit] | None:

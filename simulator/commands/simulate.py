@@ -21,7 +21,7 @@ from simulator.commands.spend import spend
 from simulator.commands.usage import usage
 from simulator.commands.votes import votes
 from simulator.lines import FORMATS
-from simulator.log import SHAPES, Plan, SimulatedLog
+from simulator.log import SHAPES, LogPlan, SimulatedLog
 from simulator.truth import WindowRule
 
 __all__ = ["command"]
@@ -92,7 +92,7 @@ def weblogs(
     quiet: bool,
 ) -> None:
     """Many clients fetch many files in pieces: in order, reversed, shuffled, twice, overlapping, with holes, cut off."""
-    plan = Plan(lines, seed, shape, format_name)
+    plan = LogPlan(lines, seed, shape, format_name)
     try:
         with contextlib.ExitStack() as stack:
             log_file = (

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from app.__main__ import main
 from app.alerts.channels import channels_of, signature
 from app.alerts.run import AlertRun
-from app.alerts.sources import Taken
+from app.alerts.sources import TakenEvent
 from app.archiving.files import FILES
 from app.domain.alerts.lifecycle import Notice
 from app.domain.usage.records import USAGE
@@ -48,7 +48,7 @@ def run_of(folder: Path, **notify: Any) -> AlertRun:
 
 
 def all_seen(run: AlertRun) -> None:
-    run.take_all(Taken(event, event.time) for event in EVENTS)
+    run.take_all(TakenEvent(event, event.time) for event in EVENTS)
     run.advance(BEGIN + 7200)
     run.settle()
 
@@ -129,9 +129,9 @@ def test_one_process_at_a_time_has_the_state_and_a_damaged_one_is_named(tmp_path
 
 def test_a_clock_that_runs_ahead_does_not_move_event_time(tmp_path: Path) -> None:
     with run_of(tmp_path) as run:
-        run.take_all(Taken(event, event.time) for event in EVENTS[:10])
-        run.take(Taken(call(500, 10**9), BEGIN + 600))
-        run.take_all(Taken(event, event.time) for event in EVENTS[10:])
+        run.take_all(TakenEvent(event, event.time) for event in EVENTS[:10])
+        run.take(TakenEvent(call(500, 10**9), BEGIN + 600))
+        run.take_all(TakenEvent(event, event.time) for event in EVENTS[10:])
         assert run.ahead == 1 and run.state.late == 0
 
 
@@ -220,7 +220,7 @@ def test_what_cannot_be_read_is_exit_code_5(tmp_path: Path) -> None:
 def test_an_alertmanager_shows_what_fires_and_ends_what_is_resolved(tmp_path: Path) -> None:
     with alertmanager(tmp_path) as url:
         with run_of(tmp_path, alertmanager=url) as run:
-            run.take_all(Taken(event, event.time) for event in EVENTS[:15])
+            run.take_all(TakenEvent(event, event.time) for event in EVENTS[:15])
             run.settle()
             run.keep()
             (shown,) = requests.get(f"{url}/api/v2/alerts", timeout=30).json()

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.checking import remade_deliveries
-from app.checking.reconciliation import Run, check_stores
-from app.checking.report import Difference, Report
+from app.checking.reconciliation import CheckRun, check_stores
+from app.checking.report import CheckReport, Difference
 from app.checking.store_digests import Ids
 from app.domain.counted import Sum
 from app.domain.records import Hit
@@ -99,7 +99,7 @@ def checked(worlds: list[World], doubled: int = 0, log: bool = True) -> tuple[li
         view = open_view(worlds[0].settings)
         assert view is not None
         with closing(view) as reader:
-            await check_stores(Run(worlds[0].settings, reader if log else None), stores, Report(found.append))
+            await check_stores(CheckRun(worlds[0].settings, reader if log else None), stores, CheckReport(found.append))
         for store in stores:
             await store.close()
         return stores

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from app.checking.mender import Mender
-from app.checking.reconciliation import Run, check_stores, reconcile
-from app.checking.report import Difference, Report
+from app.checking.reconciliation import CheckRun, check_stores, reconcile
+from app.checking.report import CheckReport, Difference
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.domain.windows import Rules
@@ -135,22 +135,22 @@ class World:
 
     # -- check and repair
 
-    def check(self) -> tuple[list[Difference], Report]:
+    def check(self) -> tuple[list[Difference], CheckReport]:
         found: list[Difference] = []
-        report = Report(found.append)
+        report = CheckReport(found.append)
         view = open_view(self.settings)
         assert view is not None
         with closing(view) as reader:
-            self.with_store(lambda store: check_stores(Run(self.settings, reader, self.size_of), [store], report))
+            self.with_store(lambda store: check_stores(CheckRun(self.settings, reader, self.size_of), [store], report))
         return found, report
 
-    def repair(self, *, topic: bool = True, raw: bool = True, dry_run: bool = False) -> Report:
+    def repair(self, *, topic: bool = True, raw: bool = True, dry_run: bool = False) -> CheckReport:
         """One look."""
-        report = Report()
+        report = CheckReport()
         view = open_view(self.settings)
         assert view is not None
         with closing(view) as reader:
-            run = Run(self.settings, reader, self.size_of, topic, raw)
+            run = CheckRun(self.settings, reader, self.size_of, topic, raw)
             self.with_store(lambda store: reconcile(run, store, report, Mender(store, report, dry_run)))
         return report
 

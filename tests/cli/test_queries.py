@@ -18,7 +18,7 @@ from app.domain.requests import key_request, query_rule
 from app.settings import Settings, settings
 from app.sources.files.beginning import format_options
 from app.steps.tokenizer import Tokenizer
-from simulator.log import Plan, SimulatedLog
+from simulator.log import LogPlan, SimulatedLog
 from tests.steps.test_tokenizing import found_in, message
 
 LINES = 3_000
@@ -45,7 +45,7 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
 
 def both_logs(log_format: str, chance: random.Random) -> tuple[list[str], list[str]]:
     """A log, and the same with another signature in each request."""
-    (block,) = SimulatedLog(Plan(LINES, 7, format=log_format)).blocks(LINES)
+    (block,) = SimulatedLog(LogPlan(LINES, 7, format=log_format)).blocks(LINES)
     plain, signed = block.splitlines(), []
     for number, line in enumerate(plain):
         columns = line.split("\t") if log_format == "weblog_tsv" else line.split('"')

@@ -28,7 +28,7 @@ def test_the_log_rotates_while_the_worker_runs_and_problems_are_still_shown(
 
     monkeypatch.setattr(subprocess, "Popen", talkative)
     said: list[str] = []
-    one = worker.Worker(Settings(data_dir=tmp_path, web_port=0), said.append, Event())
+    one = worker.WorkerProcess(Settings(data_dir=tmp_path, web_port=0), said.append, Event())
     one._spawn()
     process = one._process
     assert process is not None

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from app.__main__ import main
 from app.cli.clickstream import retention as retention_command
 from app.clickstream.events import Account, Events, events_of
-from app.clickstream.questions import MOST_DAYS, ArticleCount, ArticleCounts, Retained, Retention
+from app.clickstream.questions import MOST_DAYS, ArticleCount, ArticleCounts, Retained, RetentionQuestion
 from tests.clickstream.example import (
     ARTICLES,
     BACK,
@@ -207,7 +207,7 @@ def test_the_formula_in_a_cell_is_written_as_text(tmp_path: Path) -> None:
 
 def test_the_help_and_the_bits_of_a_user_have_the_same_limit() -> None:
     assert retention_command._MOST_DAYS == MOST_DAYS
-    retention = Retention("A", DAY, MOST_DAYS)
+    retention = RetentionQuestion("A", DAY, MOST_DAYS)
     with retention:
         assert retention.result() == Retained(0, 0, [0] * MOST_DAYS)
 
@@ -229,7 +229,7 @@ def test_any_order_and_cut_of_rows_has_the_counts_of_plain_sets(
 ) -> None:
     shuffled = random.sample(rows, len(rows))
     cut = random.randint(0, len(rows))
-    with ArticleCounts("A", DAY) as counts, Retention("A", DAY, 2) as retention:
+    with ArticleCounts("A", DAY) as counts, RetentionQuestion("A", DAY, 2) as retention:
         for some in (shuffled[:cut], shuffled[cut:]):
             users, days, actions, objects = zip(*some, strict=True) if some else ((), (), (), ())
             text = pa.string()

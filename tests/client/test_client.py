@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.client.__main__ import main
-from app.client.answer import Exit, Part, answer
+from app.client.answer import AskedBytes, Exit, answer
 from app.client.text import answer_text
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
@@ -304,19 +304,31 @@ def test_the_client_imports_nothing_heavy() -> None:
     ("changes", "part", "code"),
     [
         ({}, None, Exit.WHOLE),
-        ({"verdict": "unknown", "reason": "fragmented"}, Part(0, 499), Exit.WHOLE),
-        ({"verdict": "unknown", "reason": "fragmented"}, Part(0, 500), Exit.UNKNOWN),
-        ({"verdict": "unknown", "reason": "size_changed"}, Part(0, 500), Exit.NOT_WHOLE),
-        ({"verdict": "partial", "total_bytes": 900}, Part(100, 200), Exit.WHOLE),
-        ({"verdict": "partial", "total_bytes": 900}, Part(0, 899), Exit.NOT_WHOLE),
-        ({"verdict": "unknown", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(0, 899), Exit.UNKNOWN),
-        ({"verdict": "unknown", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(0, 900), Exit.NOT_WHOLE),
-        ({"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(5, 6), Exit.UNKNOWN),
-        ({"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900}, Part(0, 899), Exit.NOT_WHOLE),
+        ({"verdict": "unknown", "reason": "fragmented"}, AskedBytes(0, 499), Exit.WHOLE),
+        ({"verdict": "unknown", "reason": "fragmented"}, AskedBytes(0, 500), Exit.UNKNOWN),
+        ({"verdict": "unknown", "reason": "size_changed"}, AskedBytes(0, 500), Exit.NOT_WHOLE),
+        ({"verdict": "partial", "total_bytes": 900}, AskedBytes(100, 200), Exit.WHOLE),
+        ({"verdict": "partial", "total_bytes": 900}, AskedBytes(0, 899), Exit.NOT_WHOLE),
+        (
+            {"verdict": "unknown", "evidence": "bytes", "ranges": [], "total_bytes": 900},
+            AskedBytes(0, 899),
+            Exit.UNKNOWN,
+        ),
+        (
+            {"verdict": "unknown", "evidence": "bytes", "ranges": [], "total_bytes": 900},
+            AskedBytes(0, 900),
+            Exit.NOT_WHOLE,
+        ),
+        ({"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900}, AskedBytes(5, 6), Exit.UNKNOWN),
+        (
+            {"verdict": "partial", "evidence": "bytes", "ranges": [], "total_bytes": 900},
+            AskedBytes(0, 899),
+            Exit.NOT_WHOLE,
+        ),
     ],
 )
 def test_the_part_asked_for_is_answered_by_what_is_proved(
-    changes: dict[str, Any], part: Part | None, code: Exit
+    changes: dict[str, Any], part: AskedBytes | None, code: Exit
 ) -> None:
     assert answer(("a", "b", "c"), [delivery(**changes)], [], 0, part, False).exit is code
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app.client.answer import Exit, Part, answer
+from app.client.answer import AskedBytes, Exit, answer
 from app.client.text import sentence
 from tests.domain.hits import KEY, delivery_of, hit
 
 RESUMED = delivery_of(hit(0, 999, sent=600, total=1000), hit(400, 999, sent=600, total=1000))
 
 
-def said(part: Part | None) -> tuple[Exit, str]:
+def said(part: AskedBytes | None) -> tuple[Exit, str]:
     found = answer(KEY, [RESUMED], [], 2, part, False)
     return found.exit, sentence(found)
 
@@ -17,11 +17,11 @@ def said(part: Part | None) -> tuple[Exit, str]:
 def test_it_is_whole_on_a_condition_that_is_said() -> None:
     condition = "if the client had received what was sent before the connection broke"
     assert said(None) == (Exit.WHOLE, f"Whole, {condition}: bytes 0-399.")
-    assert said(Part(300, 500)) == (Exit.WHOLE, f"Whole, {condition}: bytes 300-399.")
-    assert said(Part(400, 999)) == (Exit.WHOLE, "Whole: bytes 400-999 arrived.")
+    assert said(AskedBytes(300, 500)) == (Exit.WHOLE, f"Whole, {condition}: bytes 300-399.")
+    assert said(AskedBytes(400, 999)) == (Exit.WHOLE, "Whole: bytes 400-999 arrived.")
 
 
 def test_a_part_that_may_have_arrived_is_not_missing() -> None:
     cut = delivery_of(hit(0, 999, sent=600, total=1000))
-    codes = [answer(KEY, [cut], [], 1, Part(lo, hi), False).exit for lo, hi in ((0, 599), (500, 700), (600, 999))]
+    codes = [answer(KEY, [cut], [], 1, AskedBytes(lo, hi), False).exit for lo, hi in ((0, 599), (500, 700), (600, 999))]
     assert codes == [Exit.UNKNOWN, Exit.NOT_WHOLE, Exit.NOT_WHOLE]

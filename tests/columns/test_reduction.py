@@ -23,7 +23,7 @@ from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
 from app.reducing.stretch_hits import stretch_hits
 from app.sources.files.beginning import ReadOptions
-from simulator.log import SHAPES, Plan, SimulatedLog
+from simulator.log import SHAPES, LogPlan, SimulatedLog
 from tests.columns.logs import logs
 from tests.domain.reducing import InBulk
 from tests.properties import examples
@@ -181,7 +181,7 @@ def test_files_give_the_same_deliveries_statistics_and_rejects(
 @pytest.fixture(scope="module", params=SHAPES)
 def simulated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("logs") / f"{request.param}.tsv"
-    log = SimulatedLog(Plan(examples(20_000), 7, request.param))
+    log = SimulatedLog(LogPlan(examples(20_000), 7, request.param))
     path.write_text(log.head() + "".join(log.blocks()), "utf-8")
     return path
 

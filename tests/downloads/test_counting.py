@@ -16,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.__main__ import main
-from app.downloads.counting import Count, Plan, count
+from app.downloads.counting import Count, DownloadPlan, count
 from app.downloads.episodes import read_episodes
 from app.downloads.lists import Lists, open_lists
-from app.downloads.rules import RULES, WINDOWS, Asked, Episode
+from app.downloads.rules import RULES, WINDOWS, DownloadRules, Episode
 from app.errors import SettingsError
 from app.reports.reading import Inputs, write_index
 from app.sources.files.beginning import ReadOptions
@@ -150,7 +150,9 @@ LINES = st.lists(
 
 def counted(paths: list[Path], window: str, processes: int = 0, read: ReadOptions | None = None) -> Count:
     options = (read or ReadOptions())._replace(format="weblog_tsv")
-    return count(Plan([str(path) for path in paths], options, Asked(window), NOBODY, processes=processes))
+    return count(
+        DownloadPlan([str(path) for path in paths], options, DownloadRules(window), NOBODY, processes=processes)
+    )
 
 
 def numbers(found: Count) -> tuple[Any, ...]:
@@ -184,7 +186,7 @@ def test_other_processes_and_a_file_of_hits_count_the_same_and_both_together_cou
     told: list[list[Any]] = [[], []]
     found = []
     for processes in (0, 2):
-        plan = Plan([str(path)], ReadOptions(), Asked(), open_lists(), processes=processes)
+        plan = DownloadPlan([str(path)], ReadOptions(), DownloadRules(), open_lists(), processes=processes)
         found.append(count(plan._replace(on_left_out=told[processes // 2].append)))
     assert found[0] == found[1] and told[0] == told[1] and found[0].downloads > 100
     requests = sum(row.requests for row in found[0].rows.values())

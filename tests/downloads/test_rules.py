@@ -11,14 +11,14 @@ from app.cli.report import downloads as downloads_command
 from app.domain.records import HitFlag, Parsed
 from app.domain.requests import extension_of, path_of
 from app.downloads.lists import Lists, listener_address, open_lists
-from app.downloads.rules import RULES, WINDOWS, Asked, Episode, left_out, needed_bytes, piece_of, windows_of
+from app.downloads.rules import RULES, WINDOWS, DownloadRules, Episode, left_out, needed_bytes, piece_of, windows_of
 from app.errors import SettingsError
 
 DAY, HOUR = 86400.0, 3600.0
 MINUTE_BYTES = 960_000
 """Of 128 kbit/s."""
 AGENT = "Player/1.0 (phone)"
-MINUTE, UNKNOWN = Asked(), Episode()
+MINUTE, UNKNOWN = DownloadRules(), Episode()
 NOBODY = Lists(lambda agent: False, lambda address: False)
 LISTS = open_lists()
 
@@ -33,11 +33,11 @@ def ranged(lo: int, hi: int, time: float = 0.0, **fields: Any) -> Parsed:
     return hit(time, status=206, lo=lo, hi=hi, bytes_sent=hi - lo + 1, **fields)
 
 
-def rule_of(one: Parsed, lists: Lists = LISTS, asked: Asked = MINUTE) -> str:
+def rule_of(one: Parsed, lists: Lists = LISTS, asked: DownloadRules = MINUTE) -> str:
     return left_out(one, path_of(one.request), extension_of(one.request), lists, asked)
 
 
-def outcomes(hits: Sequence[Parsed], asked: Asked = MINUTE, episode: Episode = UNKNOWN) -> list[str]:
+def outcomes(hits: Sequence[Parsed], asked: DownloadRules = MINUTE, episode: Episode = UNKNOWN) -> list[str]:
     """Of each window: why it is no download, empty if it is one."""
     pieces = sorted((piece_of(one) for one in hits), key=lambda piece: piece.time)
     return [window.rule for window in windows_of(pieces, episode, asked)]
@@ -76,27 +76,27 @@ LINES = [
     ("", hit(status=206, bytes_sent=2, flags=int(HitFlag.HEADERS_COUNTED))),
     ("", hit(user_agent="Overcast/3.0 (+http://overcast.fm/; Apple Watch podcast app)")),
 ]
-WINDOW_LINES: list[tuple[str, list[Parsed], Asked, Episode]] = [
-    ("size_unknown", [ranged(0, 2_000_000)], Asked(seconds=None), Episode()),
-    ("answered_only", [hit(bytes_sent=None)], Asked(), Episode()),
-    ("answered_only", [hit(flags=int(HitFlag.ANNOUNCED))], Asked(seconds=None), Episode(2_000_000)),
-    ("no_offsets", [hit(at, status=206, bytes_sent=500_000) for at in (0.0, 9.0)], Asked(), Episode()),
-    ("below_threshold", [ranged(0, MINUTE_BYTES - 2)], Asked(), Episode()),
-    ("below_threshold", [hit(bytes_sent=MINUTE_BYTES - 1)], Asked(), Episode()),
-    ("below_threshold", [hit(at, status=206, bytes_sent=500_000) for at in (9.0, 9.0)], Asked(), Episode()),
-    ("below_threshold", [ranged(0, 1_999_998)], Asked(seconds=None), Episode(2_000_000)),
-    ("below_threshold", [ranged(0, MINUTE_BYTES + 99)], Asked(), Episode(9_000_000, head_bytes=101)),
-    ("below_threshold", [ranged(100, 200), ranged(0, 500_000), ranged(0, 900_000)], Asked(), Episode()),
-    ("", [ranged(0, MINUTE_BYTES - 1)], Asked(), Episode()),
-    ("", [hit(bytes_sent=MINUTE_BYTES)], Asked(), Episode()),
-    ("", [ranged(500_000, 999_999, 5.0), ranged(0, 499_999, 9.0)], Asked(), Episode()),
-    ("", [hit(status=206, bytes_sent=MINUTE_BYTES)], Asked(), Episode()),
-    ("", [ranged(0, 1_999_999)], Asked(seconds=None), Episode(2_000_000)),
-    ("", [ranged(0, 1_999_999, total_bytes=2_000_000)], Asked(seconds=None), Episode()),
-    ("", [ranged(500, 1_999_999)], Asked(seconds=None), Episode(2_000_000, head_bytes=500)),
-    ("", [ranged(0, MINUTE_BYTES + 99)], Asked(), Episode(9_000_000, head_bytes=100)),
-    ("", [ranged(0, 399_999)], Asked(), Episode(400_000)),
-    ("", [hit(bytes_sent=None, flags=int(HitFlag.ENDED))], Asked(seconds=None), Episode()),
+WINDOW_LINES: list[tuple[str, list[Parsed], DownloadRules, Episode]] = [
+    ("size_unknown", [ranged(0, 2_000_000)], DownloadRules(seconds=None), Episode()),
+    ("answered_only", [hit(bytes_sent=None)], DownloadRules(), Episode()),
+    ("answered_only", [hit(flags=int(HitFlag.ANNOUNCED))], DownloadRules(seconds=None), Episode(2_000_000)),
+    ("no_offsets", [hit(at, status=206, bytes_sent=500_000) for at in (0.0, 9.0)], DownloadRules(), Episode()),
+    ("below_threshold", [ranged(0, MINUTE_BYTES - 2)], DownloadRules(), Episode()),
+    ("below_threshold", [hit(bytes_sent=MINUTE_BYTES - 1)], DownloadRules(), Episode()),
+    ("below_threshold", [hit(at, status=206, bytes_sent=500_000) for at in (9.0, 9.0)], DownloadRules(), Episode()),
+    ("below_threshold", [ranged(0, 1_999_998)], DownloadRules(seconds=None), Episode(2_000_000)),
+    ("below_threshold", [ranged(0, MINUTE_BYTES + 99)], DownloadRules(), Episode(9_000_000, head_bytes=101)),
+    ("below_threshold", [ranged(100, 200), ranged(0, 500_000), ranged(0, 900_000)], DownloadRules(), Episode()),
+    ("", [ranged(0, MINUTE_BYTES - 1)], DownloadRules(), Episode()),
+    ("", [hit(bytes_sent=MINUTE_BYTES)], DownloadRules(), Episode()),
+    ("", [ranged(500_000, 999_999, 5.0), ranged(0, 499_999, 9.0)], DownloadRules(), Episode()),
+    ("", [hit(status=206, bytes_sent=MINUTE_BYTES)], DownloadRules(), Episode()),
+    ("", [ranged(0, 1_999_999)], DownloadRules(seconds=None), Episode(2_000_000)),
+    ("", [ranged(0, 1_999_999, total_bytes=2_000_000)], DownloadRules(seconds=None), Episode()),
+    ("", [ranged(500, 1_999_999)], DownloadRules(seconds=None), Episode(2_000_000, head_bytes=500)),
+    ("", [ranged(0, MINUTE_BYTES + 99)], DownloadRules(), Episode(9_000_000, head_bytes=100)),
+    ("", [ranged(0, 399_999)], DownloadRules(), Episode(400_000)),
+    ("", [hit(bytes_sent=None, flags=int(HitFlag.ENDED))], DownloadRules(seconds=None), Episode()),
 ]
 
 
@@ -106,7 +106,9 @@ def test_each_line_is_left_out_by_its_rule(rule: str, one: Parsed) -> None:
 
 
 @pytest.mark.parametrize(("rule", "hits", "asked", "episode"), WINDOW_LINES)
-def test_each_window_is_left_out_by_its_rule(rule: str, hits: list[Parsed], asked: Asked, episode: Episode) -> None:
+def test_each_window_is_left_out_by_its_rule(
+    rule: str, hits: list[Parsed], asked: DownloadRules, episode: Episode
+) -> None:
     assert [rule_of(one, NOBODY) for one in hits] == [""] * len(hits)
     assert outcomes(hits, asked, episode) == [rule]
 
@@ -130,15 +132,15 @@ REQUESTS = [MONDAY + 22 * HOUR, MONDAY + 27 * HOUR, MONDAY + 46.25 * HOUR, MONDA
 @pytest.mark.parametrize(("window", "begin"), [("day", [1, 2, 4]), ("first_touch", [1, 3, 4]), ("last_touch", [1, 4])])
 def test_the_worked_example_of_windows(window: str, begin: list[int]) -> None:
     pieces = [piece_of(hit(at)) for at in REQUESTS]
-    windows = list(windows_of(pieces, Episode(), Asked(window)))
+    windows = list(windows_of(pieces, Episode(), DownloadRules(window)))
     assert [REQUESTS.index(each.first) + 1 for each in windows] == begin
     assert [each.rule for each in windows] == [""] * len(begin)
 
 
 @pytest.mark.parametrize("window", ["first_touch", "last_touch"])
 def test_a_window_ends_after_exactly_24_hours(window: str) -> None:
-    assert len(outcomes([hit(0.0), hit(DAY - 0.001)], Asked(window))) == 1
-    assert len(outcomes([hit(0.0), hit(DAY)], Asked(window))) == 2
+    assert len(outcomes([hit(0.0), hit(DAY - 0.001)], DownloadRules(window))) == 1
+    assert len(outcomes([hit(0.0), hit(DAY)], DownloadRules(window))) == 2
 
 
 def test_each_window_needs_the_threshold_for_itself() -> None:
@@ -149,25 +151,27 @@ def test_each_window_needs_the_threshold_for_itself() -> None:
 
 def test_days_are_those_of_a_zone() -> None:
     pieces = [piece_of(hit(at)) for at in (22.5 * HOUR, 23.5 * HOUR)]
-    assert len(list(windows_of(pieces, Episode(), Asked("day")))) == 1
-    assert len(list(windows_of(pieces, Episode(), Asked("day"), {22.5 * HOUR: 0, 23.5 * HOUR: 1}))) == 2
+    assert len(list(windows_of(pieces, Episode(), DownloadRules("day")))) == 1
+    assert len(list(windows_of(pieces, Episode(), DownloadRules("day"), {22.5 * HOUR: 0, 23.5 * HOUR: 1}))) == 2
 
 
 @pytest.mark.parametrize(
     ("episode", "asked", "needed"),
     [
-        (Episode(), Asked(), MINUTE_BYTES),
-        (Episode(), Asked(seconds=30.0), MINUTE_BYTES // 2),
-        (Episode(), Asked(bit_rate_kbit=64.0), MINUTE_BYTES // 2),
-        (Episode(1_200_000, 0, 120.0), Asked(), 600_000),
-        (Episode(1_300_000, 100_000, 120.0), Asked(), 600_000),
-        (Episode(700_000, 100_000), Asked(), 600_000),
-        (Episode(300_000, 0, 30.0), Asked(), 300_000),
-        (Episode(1_300_000, 100_000, 120.0), Asked(seconds=None), 1_200_000),
-        (Episode(None, 100_000), Asked(seconds=None), None),
+        (Episode(), DownloadRules(), MINUTE_BYTES),
+        (Episode(), DownloadRules(seconds=30.0), MINUTE_BYTES // 2),
+        (Episode(), DownloadRules(bit_rate_kbit=64.0), MINUTE_BYTES // 2),
+        (Episode(1_200_000, 0, 120.0), DownloadRules(), 600_000),
+        (Episode(1_300_000, 100_000, 120.0), DownloadRules(), 600_000),
+        (Episode(700_000, 100_000), DownloadRules(), 600_000),
+        (Episode(300_000, 0, 30.0), DownloadRules(), 300_000),
+        (Episode(1_300_000, 100_000, 120.0), DownloadRules(seconds=None), 1_200_000),
+        (Episode(None, 100_000), DownloadRules(seconds=None), None),
     ],
 )
-def test_what_is_needed_follows_from_bit_rate_or_size(episode: Episode, asked: Asked, needed: int | None) -> None:
+def test_what_is_needed_follows_from_bit_rate_or_size(
+    episode: Episode, asked: DownloadRules, needed: int | None
+) -> None:
     assert needed_bytes(episode, asked) == needed
 
 

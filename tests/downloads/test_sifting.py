@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.lines import read_lines
 from app.downloads.lists import open_lists
-from app.downloads.rules import Asked
+from app.downloads.rules import DownloadRules
 from app.downloads.sifting import Sifted, Sifting
 from app.reducing.stretches import Reading, Stretch
 from app.reports.hits import PLAIN_NAMES, hit_table
@@ -32,7 +32,7 @@ _LINES = st.builds(
 
 def sifted(data: bytes, columns_from: int | None, kind: str) -> Sifted:
     reading = Reading("a", "combined_range", FormatOptions(bytes=kind), 2e9, False, columns_from)
-    return Sifting(LISTS, Asked(), True).read(Stretch(reading, [Chunk(data, 0)]))
+    return Sifting(LISTS, DownloadRules(), True).read(Stretch(reading, [Chunk(data, 0)]))
 
 
 @given(st.lists(_LINES, min_size=1, max_size=12), st.sampled_from(["", "with-headers", "announced", "body"]))
@@ -50,6 +50,6 @@ def test_a_table_of_hits_is_sifted_as_its_lines(lines: list[str], kind: str) -> 
     data = "".join(lines).encode()
     read = read_lines(data, FORMATS["combined_range"].make_parser((), FormatOptions(bytes=kind)), 2e9)
     table, _ = hit_table(read, PLAIN_NAMES)
-    found, rows = Sifting(LISTS, Asked(), True).sift_table(table), sifted(data, None, kind)
+    found, rows = Sifting(LISTS, DownloadRules(), True).sift_table(table), sifted(data, None, kind)
     assert found.left_out == rows.left_out and found.told == rows.told
     assert sorted(found.pieces) == sorted(rows.pieces)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.partition import DeliveriesPart, MemoryPart, Part, RocksPart
+from app.engine.partition import DeliveriesPart, MemoryPart, RocksPart, StatePart
 from app.engine.state_forms import DAMAGED, NumberedState, StateForms
 from app.errors import UnknownForm
 
@@ -71,7 +71,7 @@ def test_a_value_of_the_last_form_is_made_one_of_the_newest() -> None:
 
 
 @pytest.mark.parametrize("part", [MemoryPart(), DeliveriesPart()], ids=["events", "deliveries"])
-def test_a_state_may_change_while_it_is_gone_through(part: Part) -> None:
+def test_a_state_may_change_while_it_is_gone_through(part: StatePart) -> None:
     names = [b'["%d","a","r"]' % number for number in range(5)]
     part.apply([(name, b"\1v") for name in names], 1)
     seen = []

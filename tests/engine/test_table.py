@@ -10,7 +10,7 @@ import pytest
 from faust.types import TP
 
 from app.engine.faust_app import make_app
-from app.engine.partition import MemoryPart, Part
+from app.engine.partition import MemoryPart, StatePart
 from app.engine.state_forms import NumberedState, StateForms
 from app.engine.table import BatchTable, add_table
 from app.errors import LogError
@@ -31,7 +31,7 @@ class TableConsumer(Consumer):
 async def make_table(tmp_path: Path) -> AsyncIterator[Callable[..., BatchTable]]:
     made: list[tuple[World, BatchTable]] = []
 
-    def make(make_part: Callable[[int, str], Part] = lambda partition, log: MemoryPart()) -> BatchTable:
+    def make(make_part: Callable[[int, str], StatePart] = lambda partition, log: MemoryPart()) -> BatchTable:
         world = World(tmp_path)
         outside = world.outside._replace(parts_of=lambda table, settings: make_part)
         outside.register_transport(outside.settings)
@@ -170,7 +170,7 @@ async def test_a_partition_stood_by_for_is_read_along_and_taken_over(make_table:
 
 
 async def test_a_state_ahead_of_its_changelog_is_read_anew(make_table: Callable[..., BatchTable]) -> None:
-    def ahead(partition: int, log: str) -> Part:
+    def ahead(partition: int, log: str) -> StatePart:
         part = MemoryPart()
         part.apply([(b"lost", b"\1v")], 99)
         return part
@@ -210,7 +210,7 @@ async def test_foreign_records_of_a_changelog_do_not_end_the_worker(make_table: 
 async def test_a_changelog_that_cannot_be_read_ends_the_worker_to_be_started_again(
     make_table: Callable[..., BatchTable],
 ) -> None:
-    def broken(partition: int, log: str) -> Part:
+    def broken(partition: int, log: str) -> StatePart:
         raise LogError("the disk is gone")
 
     table = make_table(broken)

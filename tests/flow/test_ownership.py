@@ -12,7 +12,7 @@ from agents.merge_ranges import RangeMerging
 from app.engine.counting import EventCounting
 from app.engine.faust_app import App, make_app
 from app.engine.partition import MemoryPart
-from app.engine.reading import Taken
+from app.engine.reading import TakenMessage
 from app.flows.votes import VOTES
 from tables.byte_ranges import byte_ranges
 from tables.vote_counts import vote_counts
@@ -36,7 +36,7 @@ async def test_messages_of_a_partition_that_is_not_ours_in_this_generation_are_l
     for table in tables:
         if case != "given up":
             table.parts[1] = MemoryPart()
-    message = Taken(1, 0, 0.0, b"never looked at", {}, event, True)
+    message = TakenMessage(1, 0, 0.0, b"never looked at", {}, event, True)
     assert await RangeMerging(app, tables[0]).merge([message]) is False
     assert await EventCounting(app, VOTES, tables[1]).count("votes@1", [message]) is False
 
@@ -47,4 +47,4 @@ async def test_the_same_messages_of_a_partition_that_is_ours_are_looked_at(app: 
     table.parts[1] = MemoryPart()
     event = SimpleNamespace(message=SimpleNamespace(partition=1, generation_id=7))
     with pytest.raises(Exception, match=r"has no topic weblogs_tokens"):
-        await RangeMerging(app, table).merge([Taken(1, 0, 0.0, b"never looked at", {}, event, True)])
+        await RangeMerging(app, table).merge([TakenMessage(1, 0, 0.0, b"never looked at", {}, event, True)])

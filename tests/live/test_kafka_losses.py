@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from app.flows.registry import progress_topic
-from app.messages.progress import Mark, progress_message
+from app.messages.progress import GroupMark, progress_message
 from app.transports.kafka.admin import open_admin
 from app.transports.messages import Message
 from app.transports.producers import open_producer
@@ -234,7 +234,7 @@ def test_messages_that_a_worker_skipped_are_named_by_check(tmp_path: Path, broke
         read_ten_and_stop(live)
         send_lines(live, 3)
         live.wait_until(lambda: move(live, "weblogs", 0, 13), "the group to be empty", 60)
-        mark = progress_message(Mark(live.settings.flow_id, "weblogs", 0, 13))
+        mark = progress_message(GroupMark(live.settings.flow_id, "weblogs", 0, 13))
         with closing(open_producer(live.settings)) as producer:
             producer.append([Message(progress_topic(live.settings.flow_id), 0, *mark, {}, time.time())])
         done = app(live, "check", "--quiet")

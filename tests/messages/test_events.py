@@ -15,7 +15,7 @@ from app.flows.spending import SPENDING, Transaction
 from app.flows.votes import VOTES, Vote
 from app.messages import events as wire_events
 from app.messages import names as people
-from app.messages.events import Counted, decode_counted, encode_counted, gathered, read_events
+from app.messages.events import CountedMessage, decode_counted, encode_counted, gathered, read_events
 from tests.properties import examples
 
 values = st.recursive(
@@ -58,6 +58,6 @@ def test_of_several_versions_of_a_sum_the_highest_is_taken() -> None:
     older, newer = Sum("total", "u", 0, 0, 0, 1, 5, 0), Sum("total", "u", 0, 0, 0, 2, 9, 0)
     paid = Transaction("t", "u", 1.0, 5)
     for order in ([older, newer], [newer, older]):
-        assert gathered([Counted([paid], [order[0]]), Counted([], [order[1]])]) == ([paid], [newer])
+        assert gathered([CountedMessage([paid], [order[0]]), CountedMessage([], [order[1]])]) == ([paid], [newer])
     (value,) = encode_counted([paid], [newer])
-    assert decode_counted(SPENDING, value) == Counted([paid], [newer])
+    assert decode_counted(SPENDING, value) == CountedMessage([paid], [newer])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.checking.report import Report
+from app.checking.report import CheckReport
 from app.cli.checking.screen import Listing, tell
 from app.cli.reduce.command import command as reduce_command
 from app.cli.run.report import Findings, found_lines
@@ -90,7 +90,7 @@ def test_reduce_run_and_check_tell_the_same_rows(told: Told, capsys: pytest.Capt
     assert wanted.items() <= reduced.items()
     totals = asyncio.run(_totals(own))
     assert _rows("\n".join(found_lines(Findings(totals, [])))) == reduced
-    report = Report()
+    report = CheckReport()
     report.totals["sqlite"] = totals
     tell(report, Listing(as_json=False), as_json=False)
     assert _rows(capsys.readouterr().out) == reduced

@@ -19,7 +19,7 @@ from threading import Event
 
 import pytest
 
-from app.cli.run.worker import Worker
+from app.cli.run.worker import WorkerProcess
 from app.errors import LogError, WorkerError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of
 from app.settings import Settings
@@ -189,7 +189,7 @@ def test_a_log_that_is_a_file_holds_no_terminal_codes_and_the_banner_tells_the_l
 
 
 def test_a_data_folder_that_is_removed_under_a_worker_is_said(tmp_path: Path) -> None:
-    worker = Worker(Settings(data_dir=tmp_path / "var", web_port=0), lambda text: None, Event())
+    worker = WorkerProcess(Settings(data_dir=tmp_path / "var", web_port=0), lambda text: None, Event())
     with pytest.raises(WorkerError, match=r"var.worker\.log is gone: somebody removed it while the worker ran"):
         worker.watch()
 

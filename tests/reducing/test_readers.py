@@ -20,7 +20,7 @@ from app.reducing.job import Job, Statistics
 from app.reducing.readers import Readers
 from app.reducing.run import deliveries_of
 from app.sources.files.beginning import ReadOptions
-from simulator.log import Plan, SimulatedLog
+from simulator.log import LogPlan, SimulatedLog
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = Rules("last_touch", 3600.0, 600.0)
@@ -29,7 +29,7 @@ Reduced = tuple[list[Delivery], Statistics, list[tuple[str, BadAt]]]
 
 def simulated(folder: Path, form: str, lines: int = 4000) -> Path:
     path = folder / f"{form}-{lines}.log"
-    log = SimulatedLog(Plan(lines, 7, "mixed", form))
+    log = SimulatedLog(LogPlan(lines, 7, "mixed", form))
     blocks = list(log.blocks())
     blocks.insert(1, "no line of any log\n")
     path.write_text(log.head() + "".join(blocks), "utf-8")

@@ -18,7 +18,7 @@ from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
 from app.reports.hit_order import HitOrder
 from app.reports.reading import Inputs
-from simulator.log import Plan, SimulatedLog
+from simulator.log import LogPlan, SimulatedLog
 from tests.reports.logs import asked, column, head, index_of, line, total, written
 
 RANGES = {"a": ["0-999"], "b": ["0-499", "500-999"], "c": ["0-249"], "d": ["0-99", "900-999"], "e": ["0-1"]}
@@ -94,7 +94,7 @@ def test_the_reasons_of_all_verdicts_are_told_the_unknown_first(tmp_path: Path) 
 
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
 def test_a_file_of_hits_gives_the_deliveries_of_its_log(form: str, tmp_path: Path) -> None:
-    log = SimulatedLog(Plan(8_000, 3, "mixed", form))
+    log = SimulatedLog(LogPlan(8_000, 3, "mixed", form))
     path = tmp_path / "a.log"
     path.write_text(log.head() + "".join(log.blocks()) + "no line\n", "utf-8")
     judging = Judging(Rules("last_touch", 3600.0, 600.0))
@@ -233,7 +233,7 @@ def test_deliveries_of_one_key_have_a_class_each(tmp_path: Path) -> None:
 
 
 def test_classes_are_the_same_however_the_lines_are_read_and_each_delivery_has_one(tmp_path: Path) -> None:
-    log = SimulatedLog(Plan(5_000, 3, "mixed", "combined_range"))
+    log = SimulatedLog(LogPlan(5_000, 3, "mixed", "combined_range"))
     path = tmp_path / "a.log"
     path.write_text(log.head() + "".join(log.blocks()), "utf-8")
     found = classed(path)

@@ -24,7 +24,7 @@ from app.domain.counted import added
 from app.domain.records import newest_by
 from app.downloads import counting as downloads
 from app.downloads.lists import open_lists
-from app.downloads.rules import Asked as DownloadsAsked
+from app.downloads.rules import DownloadRules as DownloadsAsked
 from app.errors import SettingsError
 from app.output.reports.report import Report
 from app.reports import delivery_questions, questions
@@ -37,7 +37,7 @@ from app.reports.registry import BY
 from app.settings import Settings
 from app.sources.files.beginning import ReadOptions
 from app.stores import open_store
-from simulator.log import Plan, SimulatedLog
+from simulator.log import LogPlan, SimulatedLog
 from tests.reports.flowed import Flowed, flowed
 from tests.reports.logs import column, head, line, total, written
 from tests.test_real_logs import real
@@ -118,7 +118,7 @@ def test_deliveries_of_a_store_are_those_of_the_log(
 @pytest.fixture(scope="module")
 def ranges(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
     """A log of requests for parts of files, and a store that holds it."""
-    simulated = SimulatedLog(Plan(1500, 3, "mixed", "combined_range"))
+    simulated = SimulatedLog(LogPlan(1500, 3, "mixed", "combined_range"))
     path = tmp_path_factory.mktemp("ranges") / "a.log"
     path.write_text(simulated.head() + "".join(simulated.blocks()), "utf-8")
     return path, flowed(path, path.parent / "var", range(2), at_once=500)
@@ -157,7 +157,7 @@ def test_deliveries_whose_hits_are_past_their_retention_have_no_class(ranges: tu
 @pytest.mark.parametrize("window", ["day", "last_touch"])
 def test_downloads_of_a_store_are_those_of_the_log(ranges: tuple[Path, Settings], window: str) -> None:
     path, settings = ranges
-    plan = downloads.Plan([str(path)], ReadOptions(), DownloadsAsked(window, 1.0), open_lists())
+    plan = downloads.DownloadPlan([str(path)], ReadOptions(), DownloadsAsked(window, 1.0), open_lists())
     of_log = downloads.count(plan)
     with kept_in("sqlite", settings, False) as store:
         of_store = downloads.count(plan._replace(paths=(), kept=store))

@@ -12,7 +12,7 @@ import pytest
 
 from simulator import truth
 from simulator.lines import FORMATS
-from simulator.log import SHAPES, Plan, SimulatedLog
+from simulator.log import SHAPES, LogPlan, SimulatedLog
 from simulator.stories import STORIES, cut, tell
 from simulator.truth import WindowRule
 from tests.simulator.integers import runs_of
@@ -21,7 +21,7 @@ from tests.trees import tree_of
 Key = tuple[str, str, str]
 
 
-def _text(plan: Plan, **options: Any) -> str:
+def _text(plan: LogPlan, **options: Any) -> str:
     log = SimulatedLog(plan, **options)
     return log.head() + "".join(log.blocks())
 
@@ -33,7 +33,7 @@ def _times(text: str) -> list[str]:
 @pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 99, 1000])
 @pytest.mark.parametrize("form", FORMATS)
 def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines: int, form: str) -> None:
-    text = _text(Plan(lines, 3, "mixed", form))
+    text = _text(LogPlan(lines, 3, "mixed", form))
     assert text.count("\n") == lines + (form == "weblog_tsv")
     assert text == "" or text.endswith("\n")
 
@@ -41,13 +41,13 @@ def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_
 def test_the_same_plan_makes_the_same_log_and_another_seed_another() -> None:
     first: list[dict[str, Any]] = []
     second: list[dict[str, Any]] = []
-    assert _text(Plan(500, 7), tell_answer=first.append) == _text(Plan(500, 7), tell_answer=second.append)
+    assert _text(LogPlan(500, 7), tell_answer=first.append) == _text(LogPlan(500, 7), tell_answer=second.append)
     assert first == second
-    assert _text(Plan(500, 7)) != _text(Plan(500, 8))
+    assert _text(LogPlan(500, 7)) != _text(LogPlan(500, 8))
 
 
 def test_every_shape_is_the_same_lines_in_its_own_order() -> None:
-    texts = {shape: _text(Plan(2000, 5, shape)) for shape in SHAPES}
+    texts = {shape: _text(LogPlan(2000, 5, shape)) for shape in SHAPES}
     bodies = {shape: Counter(re.sub(r" HTTP/\d\.\d", "", text).splitlines()) for shape, text in texts.items()}
     assert len(set(map(str, map(sorted, (body.items() for body in bodies.values()))))) == 1
     times = {shape: _times(text) for shape, text in texts.items()}
@@ -58,7 +58,7 @@ def test_every_shape_is_the_same_lines_in_its_own_order() -> None:
 
 
 def test_a_mixed_log_is_hardly_out_of_order_but_some_lines_are_late() -> None:
-    log = SimulatedLog(Plan(5000, 5, "mixed"))
+    log = SimulatedLog(LogPlan(5000, 5, "mixed"))
     times = [log._visits[0][number] for number in log._order]
     latest, behind = 0, []
     for time in times:
@@ -69,7 +69,7 @@ def test_a_mixed_log_is_hardly_out_of_order_but_some_lines_are_late() -> None:
 
 
 def test_a_log_spans_days_and_has_about_an_eighth_as_many_keys_as_lines() -> None:
-    log = SimulatedLog(Plan(20_000, 2))
+    log = SimulatedLog(LogPlan(20_000, 2))
     times, clients, files = log._visits[:3]
     assert max(times) - min(times) > 2 * 86_400
     keys = set(zip(clients, files, strict=True))
@@ -78,24 +78,24 @@ def test_a_log_spans_days_and_has_about_an_eighth_as_many_keys_as_lines() -> Non
 
 
 def test_agents_with_underscores_quotes_and_other_letters_and_ipv6_are_in_it() -> None:
-    text = _text(Plan(3000, 2))
+    text = _text(LogPlan(3000, 2))
     assert "my_player_" in text
     assert 'Odd "quoted" player' in text
     assert "Küche" in text
     assert "\t2001:db8:" in text
-    combined = _text(Plan(3000, 2, "mixed", "combined_range"))
+    combined = _text(LogPlan(3000, 2, "mixed", "combined_range"))
     assert r"Odd \"quoted\" player" in combined
 
 
 def test_responses_that_must_not_count_are_in_it() -> None:
-    text = _text(Plan(20_000, 2))
+    text = _text(LogPlan(20_000, 2))
     statuses = Counter(line.split("\t")[5] for line in text.splitlines()[1:])
     assert {"200", "206", "404", "416", "500"} <= set(statuses)
     assert "\tHEAD /" in text
 
 
 def test_transfers_are_cut_off_where_the_log_has_bytes() -> None:
-    text = _text(Plan(5000, 2, "mixed", "combined_range"))
+    text = _text(LogPlan(5000, 2, "mixed", "combined_range"))
     cut_off = whole = 0
     for sent, lo, hi in re.findall(r'" 206 (\d+) "-" .*"bytes (\d+)-(\d+)/\d+"', text):
         cut_off += int(sent) < int(hi) - int(lo) + 1
@@ -108,7 +108,7 @@ def test_transfers_are_cut_off_where_the_log_has_bytes() -> None:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_answers_agree_with_the_text_read_back_and_merged_as_sets(form: str, seed: int) -> None:
     told: list[dict[str, Any]] = []
-    text = _text(Plan(400, seed, "random", form), rule=WindowRule("all"), tell_answer=told.append)
+    text = _text(LogPlan(400, seed, "random", form), rule=WindowRule("all"), tell_answer=told.append)
     held: dict[Key, list[tuple[int, int]]] = defaultdict(list)
     starts: dict[Key, int] = {}
     sized: set[Key] = set()

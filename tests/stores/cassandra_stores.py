@@ -13,7 +13,7 @@ import pytest
 
 from app.settings import Settings, settings
 from app.stores.cassandra import counts
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.store import CassandraStore
 
 FLOOR_AGE_S = 0.3
@@ -50,7 +50,7 @@ def fresh_keyspace(**changes: Any) -> Iterator[str]:
     try:
         yield keyspace
     finally:
-        connection = Connection(own_settings(keyspace, **changes))
+        connection = CassandraConnection(own_settings(keyspace, **changes))
         connection.connect()
         connection.execute(f"DROP KEYSPACE IF EXISTS {keyspace}", timeout_s=60)
         connection.shutdown()
@@ -58,7 +58,7 @@ def fresh_keyspace(**changes: Any) -> Iterator[str]:
 
 def cql(keyspace: str, *statements: str) -> list[list[tuple[Any, ...]]]:
     """What a person does with a CQL shell."""
-    connection = Connection(own_settings(keyspace))
+    connection = CassandraConnection(own_settings(keyspace))
     connection.connect()
     try:
         return [connection.execute(statement.replace("KS", keyspace)) for statement in statements]

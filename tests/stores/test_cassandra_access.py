@@ -15,7 +15,7 @@ import pytest
 from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.retention import CassandraRetention
 from app.stores.cassandra.store import CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
@@ -60,7 +60,7 @@ def wait_for_login(node: CassandraNode) -> None:
     """A new node makes its first user some seconds after it listens."""
     give_up = time.monotonic() + 90
     while True:
-        connection = Connection(access(node))
+        connection = CassandraConnection(access(node))
         try:
             connection.connect()
             connection.shutdown()

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from app.checking.mender import Mender
-from app.checking.reconciliation import Run, check_stores, reconcile
-from app.checking.report import Difference, Report
+from app.checking.reconciliation import CheckRun, check_stores, reconcile
+from app.checking.report import CheckReport, Difference
 from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 from app.settings import Settings
@@ -53,7 +53,7 @@ async def damages_are_named_mended_and_gone(
         opened = open_view(world.settings)
         assert opened is not None
         with closing(opened) as view:
-            await check_stores(Run(world.settings, view), [store], Report(told.append))
+            await check_stores(CheckRun(world.settings, view), [store], CheckReport(told.append))
         return sorted((each.record, each.kind) for each in told if each.record != "count")
 
     await take(world.count(VOTES, some_votes(), stored=False))
@@ -68,11 +68,11 @@ async def damages_are_named_mended_and_gone(
     else:
         assert named == sorted(done)
     for look in range(3):  # as `repair` does it
-        report = Report()
+        report = CheckReport()
         opened = open_view(world.settings)
         assert opened is not None
         with closing(opened) as view:
-            await reconcile(Run(world.settings, view), store, report, Mender(store, report) if look < 2 else None)
+            await reconcile(CheckRun(world.settings, view), store, report, Mender(store, report) if look < 2 else None)
         if not report.differences:
             break
     assert await found() == []
@@ -289,7 +289,7 @@ def test_stores_that_are_apart_are_named_after_the_topics_are_trimmed(tmp_path: 
     async def apart(one: Store, other: Store) -> Found:
         told: list[Difference] = []
         own: Settings = msgspec.structs.replace(world.settings)
-        await check_stores(Run(own, None), [one, other], Report(told.append))
+        await check_stores(CheckRun(own, None), [one, other], CheckReport(told.append))
         return [(each.record, each.kind) for each in told]
 
     with fresh_keyspace() as keyspace:

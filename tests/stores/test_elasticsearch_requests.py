@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.engine.storing import Pace
+from app.engine.storing import RecordRate
 from app.stores.elasticsearch import requests as bulk
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.queries import SEARCHED_CHARS, holding_text
 from tests.stores.records import delivery, hit, reject
 
@@ -82,7 +82,7 @@ def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch: pytest.M
 
 
 def test_a_document_is_two_lines_whatever_is_in_the_record() -> None:
-    names, hostile = Names("p-"), 'a"\n{"delete":{}}\r\n\u2028\x00'
+    names, hostile = IndexNames("p-"), 'a"\n{"delete":{}}\r\n\u2028\x00'
     made: list[bulk.Item[Any]] = [
         bulk.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
         bulk.reject_item(reject(1, line=hostile), names.rejects, 5),
@@ -110,7 +110,7 @@ def test_the_first_of_equal_versions_and_the_highest_of_all_is_sent() -> None:
 
 
 def test_times_outside_of_the_calendar_share_one_index() -> None:
-    names = Names("")
+    names = IndexNames("")
     assert {names.raw_index(time) for time in (-1.0, -1e300, 4_102_444_800.0, 1e300, float("inf"))} == {
         "raw_weblogs-other"
     }
@@ -126,7 +126,7 @@ def test_a_search_for_text_stays_small_however_many_underscores_it_has() -> None
 
 
 def test_a_rate_is_kept_on_average_and_a_pause_gives_no_credit() -> None:
-    pace, now, waited = Pace(1000.0), 100.0, 0.0
+    pace, now, waited = RecordRate(1000.0), 100.0, 0.0
     for portion in pace.portions(range(10_500)):
         pause = pace.pause_s(len(portion), now)
         now, waited = now + pause, waited + pause
@@ -135,6 +135,6 @@ def test_a_rate_is_kept_on_average_and_a_pause_gives_no_credit() -> None:
 
 
 def test_without_a_rate_everything_goes_at_once() -> None:
-    pace = Pace(0.0)
+    pace = RecordRate(0.0)
     assert [len(portion) for portion in pace.portions(range(5000))] == [5000] and pace.pause_s(10**9, 0.0) == 0.0
     assert list(pace.portions([])) == []

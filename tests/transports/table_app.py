@@ -13,7 +13,7 @@ from typing import Any
 
 import faust
 
-from app.transports.embedded.producer import Producer
+from app.transports.embedded.producer import EmbeddedProducer
 from app.transports.messages import Message
 from tests.transports.two_apps import make_app
 
@@ -39,7 +39,7 @@ def main(folder: Path) -> None:
             with (folder / "counts.txt").open("a") as out:
                 out.writelines(f"{value.decode()}\n" for value in batch)
             echoes = [Message("echoes", 0, None, value, {"n": b"1"}, 7.0) for value in batch]
-            assert isinstance(app.producer, Producer)
+            assert isinstance(app.producer, EmbeddedProducer)
             await app.producer.send_many(echoes)
 
     async def make_topics() -> None:

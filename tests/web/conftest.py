@@ -16,9 +16,9 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.broker_view import GroupPositions
-from app.transports.producers import Producer, open_producer
+from app.transports.producers import MessageProducer, open_producer
 from app.web.counted.event_intake import EventIntake
-from app.web.counted.names import Names
+from app.web.counted.names import CandidateNames
 from app.web.counted.results import Results
 from app.web.deliveries.line_intake import LogIntake
 from app.web.service.parts import PARTS
@@ -66,7 +66,7 @@ def status() -> ToldStatus:
 
 
 @pytest.fixture
-def producer(settings: Settings) -> Iterator[Producer]:
+def producer(settings: Settings) -> Iterator[MessageProducer]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     producer = open_producer(settings)
     yield producer
@@ -74,17 +74,19 @@ def producer(settings: Settings) -> Iterator[Producer]:
 
 
 def application(
-    store: Store, status: Status, producer: Producer, settings: Settings, fed: Sequence[Any] = ()
+    store: Store, status: Status, producer: MessageProducer, settings: Settings, fed: Sequence[Any] = ()
 ) -> web.Application:
     """The web application on these parts."""
     events = EventIntake(producer, settings.overload_after)
     results = Results(store, events, settings)
-    return make_web_app(store, status, LogIntake(producer, settings), settings, events, Names(store), results, fed=fed)
+    return make_web_app(
+        store, status, LogIntake(producer, settings), settings, events, CandidateNames(store), results, fed=fed
+    )
 
 
 @asynccontextmanager
 async def served(
-    store: Store, status: Status, producer: Producer, settings: Settings, fed: Sequence[Any] = ()
+    store: Store, status: Status, producer: MessageProducer, settings: Settings, fed: Sequence[Any] = ()
 ) -> AsyncIterator[Client]:
     """A client of a server on these parts. `fed`: further stores."""
     app = application(store, status, producer, settings, fed)
@@ -98,14 +100,16 @@ async def served(
 
 
 @pytest.fixture
-async def client(store: Store, status: ToldStatus, producer: Producer, settings: Settings) -> AsyncIterator[Client]:
+async def client(
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
+) -> AsyncIterator[Client]:
     async with served(store, status, producer, settings) as client:
         yield client
 
 
 @pytest.fixture
 async def small_client(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> AsyncIterator[Client]:
     """Takes bodies of at most 100,000 bytes."""
     async with served(store, status, producer, msgspec.structs.replace(settings, web_max_body_bytes=100_000)) as client:

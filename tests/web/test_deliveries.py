@@ -10,7 +10,7 @@ from app.domain.records import key_hash, key_text
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.words import verdict_sentence
 from tests.web.conftest import Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
@@ -130,7 +130,9 @@ async def test_what_is_not_known_is_404_in_json(filled: Client, path: str, param
     await json_of(filled, path, 404, **params)
 
 
-async def test_an_unreachable_store_is_503_in_json(status: ToldStatus, producer: Producer, settings: Settings) -> None:
+async def test_an_unreachable_store_is_503_in_json(
+    status: ToldStatus, producer: MessageProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         for path in ("/deliveries/", "/deliveries/" + "0" * 32):

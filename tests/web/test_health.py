@@ -15,11 +15,11 @@ from app.errors import StoreUnreachable
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.service import health
 from app.web.service.health import StoreState, progress_problems, store_state
 from app.web.service.metrics import MAX_SOURCES
-from app.web.service.status import Progress, Snapshot
+from app.web.service.status import Snapshot, WaitingGroups
 from tests.web.conftest import NOW, Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
@@ -97,7 +97,9 @@ async def test_a_slow_ping_that_fails_in_the_end_was_that_of_a_store_that_is_not
     assert await store_state(slow, 5) == StoreState("Store away is unreachable: nobody is there", up=False)
 
 
-async def test_an_unreachable_store_is_not_healthy(status: ToldStatus, producer: Producer, settings: Settings) -> None:
+async def test_an_unreachable_store_is_not_healthy(
+    status: ToldStatus, producer: MessageProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         assert "Store sqlite is unreachable" in (await health_of(client, 503))["problems"][0]
@@ -122,7 +124,7 @@ def test_one_stalled_group_is_seen_beside_one_that_commits() -> None:
 def test_a_group_waits_since_the_later_of_its_first_lag_and_its_last_commit(
     steps: list[tuple[str, float]],
 ) -> None:
-    progress, now = Progress(), 0.0
+    progress, now = WaitingGroups(), 0.0
     since: float | None = None
     for what, pause in steps:
         now += pause
@@ -217,7 +219,7 @@ async def _silence() -> None:
 async def test_each_store_that_the_worker_feeds_is_up_as_it_answers_a_ping_whatever_its_last_write_did(
     store: Store,
     status: ToldStatus,
-    producer: Producer,
+    producer: MessageProducer,
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
     answer: Callable[[], Awaitable[None]],
@@ -246,7 +248,9 @@ async def test_each_store_that_the_worker_feeds_is_up_as_it_answers_a_ping_whate
     assert any("Store away is" in problem for problem in payload["problems"]) is (answer is not _nothing)
 
 
-async def test_metrics_go_on_without_the_store(status: ToldStatus, producer: Producer, settings: Settings) -> None:
+async def test_metrics_go_on_without_the_store(
+    status: ToldStatus, producer: MessageProducer, settings: Settings
+) -> None:
     store = open_store("sqlite", settings, read_only=True)
     async with served(store, status, producer, settings) as client:
         metrics = await metrics_of(client)

@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import Settings
 from app.stores.contract import FoundKeys, Reads, Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.deliveries.pages import NEWEST
 from tests.web.conftest import ToldStatus
 from tests.web.records import deliveries, pieces
@@ -37,7 +37,7 @@ class Watched:
 
 @pytest.mark.long
 async def test_the_page_of_100_000_deliveries_reads_its_figures_and_the_newest_only(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     from tests.web.conftest import served
 

@@ -13,7 +13,7 @@ from app.domain.records import Hit, Reject, key_hash, key_text
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.deliveries.views import delivery_link
 from app.web.service.status import Snapshot
 from app.words import resumed_text, time_text, visible
@@ -338,7 +338,7 @@ async def test_any_query_is_answered_without_an_error_of_the_server(client: Clie
 
 
 async def test_an_unreachable_store_leaves_a_page_that_says_so(
-    status: ToldStatus, producer: Producer, settings: Settings
+    status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     store = open_store("sqlite", settings, read_only=True)  # its file was never made
     async with served(store, status, producer, settings) as client:

@@ -20,7 +20,7 @@ from app.reports.questions import Asked
 from app.reports.reading import Inputs
 from app.settings import Settings
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.counted.reports import BY, REPORTS
 from tests.reports.flowed import store_of
 from tests.reports.logs import written
@@ -29,7 +29,9 @@ from tests.web.conftest import Client, ToldStatus, served
 
 
 @pytest.fixture
-async def counting(store: Store, status: ToldStatus, producer: Producer, settings: Settings, tmp_path: Path) -> Any:
+async def counting(
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings, tmp_path: Path
+) -> Any:
     """A client of a worker that counts requests, and the log that went through it."""
     log = written(tmp_path / "a.log", LOG)
     counts = msgspec.structs.replace(settings, count_requests=True)

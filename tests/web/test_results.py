@@ -17,7 +17,7 @@ from app.errors import StoreError
 from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.counted.cached import Cached, Found, Times
 from app.web.service.parts import PARTS
 from tests.web.conftest import Client, ToldStatus, served
@@ -84,7 +84,7 @@ async def test_an_answer_says_how_old_it_is_and_the_same_one_is_not_sent_twice(c
 
 
 async def test_no_cache_forces_and_a_cached_answer_is_not_older_than_it_may_be(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     own = msgspec.structs.replace(settings, cache_refresh=0.4, cache_max_age=0.8)
     async with served(store, status, producer, own) as client:

@@ -12,13 +12,13 @@ import pytest
 from app.errors import SettingsError
 from app.settings import Settings
 from app.stores.contract import Store
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.service.server import WebService
 from tests.web.conftest import Client, ToldStatus, application, served
 
 
 async def test_port_0_takes_a_free_port_and_tells_it(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     service = WebService(application(store, status, producer, settings), settings)
     await service.start()
@@ -31,7 +31,7 @@ async def test_port_0_takes_a_free_port_and_tells_it(
 
 
 async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ async def test_a_port_in_use_is_one_sentence_with_the_address_and_the_next_step(
 
 
 async def test_an_address_that_is_not_ours_is_one_sentence(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     for host in ("192.0.2.1", "no such host"):
         elsewhere = msgspec.structs.replace(settings, web_host=host, web_open=True)
@@ -81,7 +81,7 @@ async def test_every_answer_carries_the_security_headers(client: Client, path: s
 
 
 async def test_an_error_inside_is_500_in_json_without_a_traceback_and_is_logged(
-    store: Store, producer: Producer, settings: Settings, caplog: pytest.LogCaptureFixture
+    store: Store, producer: MessageProducer, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken:
         def snapshot(self) -> Never:

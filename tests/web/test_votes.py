@@ -22,7 +22,7 @@ from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form, read_vote, read_votes_body, vote_of
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS
@@ -155,7 +155,7 @@ async def test_requests_that_arrive_together_share_one_append(client: Client, se
 
 
 async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     own = msgspec.structs.replace(settings, vote_one_per_user=True)
     async with served(store, status, producer, own) as client:
@@ -171,7 +171,7 @@ async def test_one_vote_a_user_needs_a_user_and_keeps_a_users_votes_together(
 class SlowProducer:
     """A producer whose writes take as long as the test says."""
 
-    def __init__(self, inner: Producer) -> None:
+    def __init__(self, inner: MessageProducer) -> None:
         self.inner = inner
         self.delay_s = 0.0
 
@@ -187,7 +187,7 @@ class SlowProducer:
 
 
 async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accepted_stays(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     slow = SlowProducer(producer)
     own = msgspec.structs.replace(settings, overload_after=0.2)
@@ -206,7 +206,7 @@ async def test_when_writes_wait_too_long_others_are_told_503_and_what_was_accept
 
 
 async def test_a_log_that_is_full_answers_503(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     class Full(SlowProducer):
         def append(self, messages: Sequence[Message]) -> None:
@@ -217,7 +217,7 @@ async def test_a_log_that_is_full_answers_503(
         assert body == {"success": False, "error_message": "full", "vote_id": "v"}
 
 
-async def test_what_waits_is_bounded(producer: Producer) -> None:
+async def test_what_waits_is_bounded(producer: MessageProducer) -> None:
     intake = EventIntake(producer, 2.0)
     with pytest.raises(LogFull):
         await intake.append("votes", [("k", Vote("v", 1, 1.0))] * 200_001)
@@ -245,7 +245,7 @@ async def test_another_sites_page_can_not_vote(client: Client, settings: Setting
 
 
 async def test_candidates_are_changed_with_the_token_only_and_replace_the_demo_list(
-    store: Store, status: ToldStatus, producer: Producer, settings: Settings
+    store: Store, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     async with served(store, status, producer, settings) as client:
         assert (await client.post("/candidates/", json={"id": 7, "name": "Ada"})).status == 403

@@ -22,7 +22,7 @@ from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
-from app.transports.producers import Producer, open_producer
+from app.transports.producers import MessageProducer, open_producer
 from app.web.deliveries.line_intake import LogIntake
 from app.web.deliveries.posted import FIRST_LINES, posted_values, source_of_key
 from app.web.service.body import MAX_GZIP_MEMBERS
@@ -218,7 +218,7 @@ async def test_a_full_log_is_503_with_the_time_to_come_back_and_nothing_is_dropp
     assert sum(len(value) for _, value in logged(settings)) == taken * len(body)
 
 
-async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: Producer) -> None:
+async def test_a_log_that_can_not_be_written_is_503(client: Client, producer: MessageProducer) -> None:
     producer.close()
     await posted(client, 503, LINES)
 
@@ -245,7 +245,7 @@ async def test_requests_at_once_are_all_durable_and_each_is_whole(client: Client
 class Recorder:
     """Counts the writes of a producer."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: MessageProducer) -> None:
         self.producer = producer
         self.writes: list[int] = []
 
@@ -260,7 +260,9 @@ class Recorder:
         self.producer.close()
 
 
-async def test_requests_that_arrive_during_a_write_share_the_next(producer: Producer, settings: Settings) -> None:
+async def test_requests_that_arrive_during_a_write_share_the_next(
+    producer: MessageProducer, settings: Settings
+) -> None:
     recorder = Recorder(producer)
     intake = LogIntake(recorder, settings)
     await asyncio.gather(*(intake.append(b"line\n", None) for _ in range(50)))
@@ -269,7 +271,9 @@ async def test_requests_that_arrive_during_a_write_share_the_next(producer: Prod
     assert len(recorder.writes) <= 2
 
 
-async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer: Producer, settings: Settings) -> None:
+async def test_a_client_that_goes_away_spoils_nothing_for_the_others(
+    producer: MessageProducer, settings: Settings
+) -> None:
     intake = LogIntake(producer, settings)
     gone = asyncio.create_task(intake.append(b"gone\n", None))
     stays = asyncio.create_task(intake.append(b"stays\n", None))
@@ -281,7 +285,7 @@ async def test_a_client_that_goes_away_spoils_nothing_for_the_others(producer: P
 
 
 async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goes_on(
-    producer: Producer, settings: Settings
+    producer: MessageProducer, settings: Settings
 ) -> None:
     class FailsOnce(Recorder):
         def append(self, messages: Sequence[Message]) -> None:
@@ -298,7 +302,7 @@ async def test_every_request_of_a_failed_write_is_told_so_and_the_next_write_goe
     assert logged(settings) == [({"form": b"1"}, b"later\n")]
 
 
-async def test_after_close_nothing_is_accepted(producer: Producer, settings: Settings) -> None:
+async def test_after_close_nothing_is_accepted(producer: MessageProducer, settings: Settings) -> None:
     intake = LogIntake(producer, settings)
     await intake.append(LINES, None)
     await intake.close()

@@ -14,7 +14,7 @@ from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
 from app.stores.ledger_contract import Named
-from app.transports.producers import Producer
+from app.transports.producers import MessageProducer
 from tests.web.conftest import ToldStatus, served
 
 
@@ -70,7 +70,7 @@ async def test_votes_are_written_to_it_and_asked_of_it_in_vain(written: Written)
 
 
 async def test_a_page_of_it_is_501_with_the_sentence(
-    written: Written, status: ToldStatus, producer: Producer, settings: Settings
+    written: Written, status: ToldStatus, producer: MessageProducer, settings: Settings
 ) -> None:
     store = Store("appended", written, ledgers=written)
     async with served(store, status, producer, settings) as client:

@@ -9,7 +9,7 @@ from app.cli.checking.screen import (
     LEVEL,
     UNREADABLE,
     Listing,
-    Watched,
+    WatchedReads,
     known_sizes,
     opened,
     progress,
@@ -42,15 +42,15 @@ def command(stores: tuple[str, ...], as_json: bool, quiet: bool) -> None:
 
 
 async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
-    from app.checking.reconciliation import Run, check_stores
-    from app.checking.report import Report
+    from app.checking.reconciliation import CheckRun, check_stores
+    from app.checking.report import CheckReport
 
     listing = Listing(as_json)
-    report = Report(listing)
+    report = CheckReport(listing)
     async with opened(names, read_only=True) as (own, reader, found):
         with progress(await totals(found), not quiet) as on_progress:
-            run_of = Run(own, reader, known_sizes(own), on_progress=on_progress)
-            await check_stores(run_of, Watched.all_of(found, on_progress), report)
+            run_of = CheckRun(own, reader, known_sizes(own), on_progress=on_progress)
+            await check_stores(run_of, WatchedReads.all_of(found, on_progress), report)
     tell(report, listing, as_json)
     if not as_json:
         click.echo(f"{report.differences:,} differences" if report.differences else "no differences")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from app.checking.report import Report
+    from app.checking.report import CheckReport
     from app.transports.broker_view import BrokerView
 
 from app.cli.checking.screen import (
@@ -15,7 +15,7 @@ from app.cli.checking.screen import (
     LEVEL,
     UNREADABLE,
     Listing,
-    Watched,
+    WatchedReads,
     counted,
     known_sizes,
     opened,
@@ -74,22 +74,22 @@ async def _repair_one(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
-) -> Report:
+) -> CheckReport:
     """What is left."""
     from app.checking.mender import Mender
-    from app.checking.reconciliation import Run, reconcile
-    from app.checking.report import Report
+    from app.checking.reconciliation import CheckRun, reconcile
+    from app.checking.report import CheckReport
 
     listing = Listing(as_json)
-    first = report = Report(listing)
+    first = report = CheckReport(listing)
     with progress(2 * await totals([store]), not quiet) as on_progress:
-        run_of = Run(own, reader, known_sizes(own), origin != "raw", origin != "topic", on_progress)
-        watched = Watched.all_of([store], on_progress)[0]
+        run_of = CheckRun(own, reader, known_sizes(own), origin != "raw", origin != "topic", on_progress)
+        watched = WatchedReads.all_of([store], on_progress)[0]
         await reconcile(run_of, watched, report, Mender(watched, first, dry_run))
         looks = 1
         while report.differences and not dry_run and looks < _LOOKS:
             looks += 1
-            report = Report()
+            report = CheckReport()
             await reconcile(run_of, watched, report, Mender(watched, first) if looks < _LOOKS else None)
     tell(first, listing, as_json)
     if not as_json:
@@ -97,7 +97,7 @@ async def _repair_one(
     return report
 
 
-def _say(store: str, first: Report, last: Report, listing: Listing, dry_run: bool) -> None:
+def _say(store: str, first: CheckReport, last: CheckReport, listing: Listing, dry_run: bool) -> None:
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
         click.echo(f"{store}: {counted(count, record)} {done}{what}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from app.checking.report import Difference, Report
+from app.checking.report import CheckReport, Difference
 from app.cli.reading import size_function
 from app.domain.open_deliveries import SizeOf
 from app.domain.requests import query_rule
@@ -35,7 +35,7 @@ __all__ = [
     "UNREACHABLE",
     "UNREADABLE",
     "Listing",
-    "Watched",
+    "WatchedReads",
     "counted",
     "known_sizes",
     "opened",
@@ -111,7 +111,7 @@ async def opened(
         yield own, view, stores
 
 
-class Watched:
+class WatchedReads:
     """The reads of a store that tell how many of its records are read."""
 
     def __init__(self, store: Store, on_progress: Callable[[str, int], object]) -> None:
@@ -200,7 +200,7 @@ class Listing:
         if len(shown) < SHOWN:
             shown.append(difference)
 
-    def lines(self, report: Report) -> Iterator[str]:
+    def lines(self, report: CheckReport) -> Iterator[str]:
         """What was found, kind by kind, the first ones by name."""
         for (store, record, kind), count in sorted(report.found.items()):
             yield f"{store}: {counted(count, record)} {kind}"
@@ -210,7 +210,7 @@ class Listing:
                 yield f"  … and {count - len(shown):,} more; --json names all"
 
 
-def tell(report: Report, listing: Listing, as_json: bool) -> None:
+def tell(report: CheckReport, listing: Listing, as_json: bool) -> None:
     """What was compared and what differs, for people or as one last JSON line."""
     if as_json:
         click.echo(json.dumps(_summary(report)))
@@ -240,7 +240,7 @@ def tell(report: Report, listing: Listing, as_json: bool) -> None:
         click.echo(line)
 
 
-def _summary(report: Report) -> dict[str, Any]:
+def _summary(report: CheckReport) -> dict[str, Any]:
     def named(counter: Any) -> list[list[Any]]:
         return [[*name, count] for name, count in sorted(counter.items()) if count]
 

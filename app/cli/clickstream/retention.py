@@ -45,11 +45,14 @@ def command(
     without a head line, plain or compressed, or Parquet. A row with too few columns, without a user or with a bad time is
     rejected. Exit code 1 if a file could not be read to its end: what was good in it still counts.
     """
-    from app.clickstream.questions import Retention
+    from app.clickstream.questions import RetentionQuestion
 
     if (date.max - day).days < days:
         raise click.UsageError(f"{days} days after {day} there is no date any more; name fewer --days")
-    with read(files, output, debug, quiet) as (account, events), Retention(first_action, day, days) as retention:
+    with (
+        read(files, output, debug, quiet) as (account, events),
+        RetentionQuestion(first_action, day, days) as retention,
+    ):
         for some in events:
             retention.take(some)
         found = retention.result()

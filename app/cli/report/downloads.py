@@ -24,7 +24,7 @@ from app.settings import settings
 from app.words import counted_text, writable
 
 if TYPE_CHECKING:
-    from app.downloads.counting import Count, LeftOut, Plan
+    from app.downloads.counting import Count, DownloadPlan, LeftOut
 
 __all__ = ["command"]
 
@@ -127,10 +127,10 @@ def command(
     docs/explanation/downloads.md tells each rule. Exit code 1 if an input could not be read to its end; then nothing is certified.
     """
     from app.downloads.certificate import certificate, fingerprints, same_as_before
-    from app.downloads.counting import Plan, count
+    from app.downloads.counting import DownloadPlan, count
     from app.downloads.episodes import read_episodes
     from app.downloads.lists import open_lists
-    from app.downloads.rules import MEDIA, Asked
+    from app.downloads.rules import MEDIA, DownloadRules
     from app.reports.zones import zone_named
 
     if first_day and last_day and last_day < first_day:
@@ -148,9 +148,9 @@ def command(
                 "a store has no files whose bytes could be named: --certify and --left-out take the logs"
             )
         zone_named(zone)
-        asked = Asked(window, None if whole else seconds, bit_rate, chosen)
+        asked = DownloadRules(window, None if whole else seconds, bit_rate, chosen)
         known = read_episodes(episodes) if episodes else {}
-        plan = Plan(
+        plan = DownloadPlan(
             inputs.paths,
             inputs.read,
             asked,
@@ -179,7 +179,7 @@ def command(
     said_errors(found.facts.errors)
 
 
-def _again(plan: Plan, episodes: str | None, data_centres: str | None) -> list[str]:
+def _again(plan: DownloadPlan, episodes: str | None, data_centres: str | None) -> list[str]:
     """The command that counts the same, with every choice said, defaults included."""
     asked = plan.asked
     words = ["python", "-m", "app", "report", "downloads", "--window", asked.window]
@@ -230,7 +230,7 @@ def _telling(path: Path | None, inputs: Any) -> Iterator[Callable[[LeftOut], Non
         yield told
 
 
-def _report(plan: Plan, found: Count, top: int | None) -> Report:
+def _report(plan: DownloadPlan, found: Count, top: int | None) -> Report:
     from app.downloads.counting import sorted_rows
     from app.downloads.rules import RULES
     from app.reports.questions import TIES

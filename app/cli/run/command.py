@@ -23,7 +23,7 @@ from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.cli.progress import Screen
-    from app.cli.run.worker import Worker
+    from app.cli.run.worker import WorkerProcess
     from app.sources.replay.run import ReplayResult
 
 __all__ = ["command"]
@@ -56,7 +56,7 @@ def command(files: tuple[str, ...], once: bool) -> None:
     SIGHUP end it with 0, and with 130 only if --once was promised.
     """
     from app.cli.progress import open_screen
-    from app.cli.run.worker import Worker, refuse_second_worker
+    from app.cli.run.worker import WorkerProcess, refuse_second_worker
 
     configured = settings()
     paths = files or (_short(SAMPLE),)
@@ -65,7 +65,7 @@ def command(files: tuple[str, ...], once: bool) -> None:
     refuse_second_worker(configured)
     with _asked_to_end() as asked:
         screen = open_screen()
-        worker = Worker(configured, screen.say, asked)
+        worker = WorkerProcess(configured, screen.say, asked)
         try:
             _run(worker, screen, asked, paths, once)
         except (LogError, StoreError):
@@ -122,7 +122,7 @@ def _asked_to_end() -> Iterator[_Asked]:
             signal.signal(number, handler)
 
 
-def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], once: bool) -> None:
+def _run(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[str, ...], once: bool) -> None:
     from app.cli.run.report import findings, found_lines, where_lines
 
     configured = settings()
@@ -150,7 +150,7 @@ def _run(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...], o
         sys.exit(1)
 
 
-def _replay(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...]) -> ReplayResult:
+def _replay(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[str, ...]) -> ReplayResult:
     """Sends the files in a thread, while this one watches the worker."""
     from app.sources.replay.run import ReplayOptions, replay_files
     from app.transports.producers import open_producer
@@ -186,7 +186,7 @@ def _replay(worker: Worker, screen: Screen, asked: Event, paths: tuple[str, ...]
     return done[0]
 
 
-def _wait_until_stored(worker: Worker, screen: Screen, asked: Event) -> None:
+def _wait_until_stored(worker: WorkerProcess, screen: Screen, asked: Event) -> None:
     """Returns when every group has consumed what was sent and what came of it. Raises WorkerError when nothing moves."""
     from app.transports.drain import Drain
     from app.transports.embedded.file import log_path
@@ -211,7 +211,7 @@ def _wait_until_stored(worker: Worker, screen: Screen, asked: Event) -> None:
         screen.waiting(0)
 
 
-def _serve(worker: Worker, asked: Event) -> None:
+def _serve(worker: WorkerProcess, asked: Event) -> None:
     click.echo("\nServing until Ctrl-C.")
     while not asked.wait(0.5):
         worker.watch()

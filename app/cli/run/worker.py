@@ -23,7 +23,7 @@ from app.process.folders import Kept
 from app.settings import Settings, child_environment
 from app.words import removed_text
 
-__all__ = ["Worker", "refuse_second_worker"]
+__all__ = ["WorkerProcess", "refuse_second_worker"]
 
 START_S = 600.0
 """A start may read a large table's changelog first; a worker that needs longer is given up."""
@@ -66,7 +66,7 @@ def _free_port(configured: Settings) -> int:
         ) from None
 
 
-class Worker:
+class WorkerProcess:
     """One worker at a time, in a process group of its own, so that Ctrl-C reaches only the command, which then stops it cleanly."""
 
     def __init__(self, configured: Settings, say: Callable[[str], None], asked: Event) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from app.domain.formats.json_profiles import PROFILES, Profile, profile_of
 
-__all__ = ["FIELDS", "Lookups", "Plan", "Said", "lookups"]
+__all__ = ["FIELDS", "JsonPlan", "Lookups", "Said", "lookups"]
 
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
@@ -124,7 +124,7 @@ _PLANS = 1000
 _WIDEST = 100
 
 
-class Plan(NamedTuple):
+class JsonPlan(NamedTuple):
     """How lines with certain keys are read."""
 
     keys: tuple[tuple[str, str], ...]
@@ -156,10 +156,10 @@ class Lookups:
     ) -> None:
         self._chosen, self._profile = chosen, profile
         self._names = FIELDS.keys() if optional else FIELDS.keys() - _OPTIONAL
-        self._plans: tuple[dict[tuple[str, ...], Plan], ...] = ({}, {})
+        self._plans: tuple[dict[tuple[str, ...], JsonPlan], ...] = ({}, {})
         """Of lines whose `request` is a text or missing, and of those where it is an object: many paths lead into it."""
 
-    def of(self, record: dict[str, Any]) -> Plan:
+    def of(self, record: dict[str, Any]) -> JsonPlan:
         """The plan for this line's keys. At most 1,000 plans of each kind are kept."""
         keys, plans = tuple(record), self._plans[record.get("request").__class__ is dict]
         plan = plans.get(keys)
@@ -171,7 +171,7 @@ class Lookups:
                 plans[keys] = plan
         return plan
 
-    def _planned(self, record: dict[str, Any]) -> Plan:
+    def _planned(self, record: dict[str, Any]) -> JsonPlan:
         profile = self._profile or profile_of(record)
         paths = {**FIELDS, **(profile.paths if profile else {}), **self._chosen}
         if "virtual_host" not in self._chosen and not _SHIPPED.isdisjoint(record):
@@ -185,7 +185,7 @@ class Lookups:
                 keys.append((name, steps[0][0]))
             elif steps:
                 searches.append((name, partial(_first, steps, passed.get(name, frozenset()))))
-        return Plan(tuple(keys), tuple(searches), profile)
+        return JsonPlan(tuple(keys), tuple(searches), profile)
 
 
 def _steps(paths: tuple[str, ...], keys: Container[str], roots: Container[str]) -> list[tuple[str, ...]]:

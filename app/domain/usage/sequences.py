@@ -14,7 +14,7 @@ from typing import NamedTuple
 from app.domain.byteranges import Ranges, contains, covered, intersect, missing, normalise, union
 from app.domain.usage.sides import ALWAYS, Late, Seen, Side
 
-__all__ = ["Held", "ProducerState", "Tail", "in_parts", "judge"]
+__all__ = ["Held", "ProducerState", "UnknownTail", "in_parts", "judge"]
 
 _NO_END = 1 << 62
 _NO_RECORD = "what was made was no record"
@@ -44,7 +44,7 @@ class Held(NamedTuple):
     """So many records it should hold at least, as far as is known."""
 
 
-class Tail(NamedTuple):
+class UnknownTail(NamedTuple):
     """The end of a producer is not known: there is no stop record."""
 
     after: int
@@ -61,7 +61,7 @@ class ProducerState(NamedTuple):
     """The first number of the period."""
     last: int
     """The last number of the period that is known of: all from the first to it were made."""
-    tail: Tail | None
+    tail: UnknownTail | None
     """None: the end is known."""
     after_stop: Ranges
     """Numbers above that of its stop record: two processes share a start id."""
@@ -136,7 +136,7 @@ def _state(producer: str, sides: Sequence[Side], mark: int | None, coming: Mappi
         producer,
         first,
         last,
-        None if goes_on or stop is not None or mark is not None else Tail(last, bound[1] if bound else None),
+        None if goes_on or stop is not None or mark is not None else UnknownTail(last, bound[1] if bound else None),
         () if stop is None else intersect(intersect(known, ((stop + 1, max(newest, stop + 1)),)), shown),
         {reason: inside for reason, ranges in told.items() if (inside := intersect(ranges, shown))},
         [

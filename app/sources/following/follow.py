@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from app.errors import InputError, WeblogsError
 from app.sources.following.path import FollowedPath, NotGrowing
-from app.sources.replay.run import Progress, ReplayOptions, ReplayResult, Run, replay_file
+from app.sources.replay.run import Progress, ReplayOptions, ReplayResult, ReplayRun, replay_file
 from app.sources.replay.sender import Appends, Stopped
 
 __all__ = ["follow_files"]
@@ -25,7 +25,7 @@ def follow_files(
 
     Pipes and archives are read once. A path that is not there is waited for. To be stopped is no failure.
     """
-    run = Run(producer, options, on_progress)
+    run = ReplayRun(producer, options, on_progress)
     started = time.monotonic()
     followed: list[FollowedPath] = []
     try:
@@ -44,7 +44,7 @@ def follow_files(
     return run.result
 
 
-def _follow(followed: list[FollowedPath], run: Run) -> None:
+def _follow(followed: list[FollowedPath], run: ReplayRun) -> None:
     while followed:
         moved = False
         for each in list(followed):
@@ -62,7 +62,7 @@ def _follow(followed: list[FollowedPath], run: Run) -> None:
             raise Stopped
 
 
-def _replay_once(path: str, run: Run) -> None:
+def _replay_once(path: str, run: ReplayRun) -> None:
     try:
         replay_file(path, run)
     except InputError as error:

@@ -9,8 +9,8 @@ from typing import Self
 
 from app.errors import UnknownFormat
 from app.sources.files.beginning import MOST_SAMPLE_BYTES, Beginning, ReadOptions, begin
-from app.sources.identity.identifier import Identifier, Seen
-from app.sources.replay.run import Run
+from app.sources.identity.identifier import Identifier, SeenFile
+from app.sources.replay.run import ReplayRun
 from app.sources.replay.sender import Labels
 from app.sources.replay.source import Source
 
@@ -91,7 +91,7 @@ class GrowingFile:
 
     def send_new(
         self,
-        run: Run,
+        run: ReplayRun,
         identifier: Identifier,
         options: ReadOptions,
         exclude: set[str],
@@ -106,7 +106,7 @@ class GrowingFile:
 
     def finish(
         self,
-        run: Run,
+        run: ReplayRun,
         identifier: Identifier,
         options: ReadOptions,
         exclude: set[str],
@@ -143,7 +143,7 @@ class GrowingFile:
     def _identify(
         self,
         end: int,
-        run: Run,
+        run: ReplayRun,
         identifier: Identifier,
         options: ReadOptions,
         exclude: set[str],
@@ -156,7 +156,7 @@ class GrowingFile:
         if beginning is None or not beginning.body:
             return False
         changed_s = os.fstat(self.fd).st_mtime
-        seen = Seen(self.path, beginning.body, lambda: _Region(self, 0, end), self.inode, changed_s)
+        seen = SeenFile(self.path, beginning.body, lambda: _Region(self, 0, end), self.inode, changed_s)
         record = identifier.identify(seen, exclude=exclude, only=only)
         if record is None:
             self.is_unreadable = True
@@ -180,7 +180,7 @@ class GrowingFile:
         length = min(_REMEMBERED_BYTES, self.position)
         self._before = os.pread(self.fd, length, self.position - length)
 
-    def _send(self, run: Run, end: int) -> bool:
+    def _send(self, run: ReplayRun, end: int) -> bool:
         source, labels = self.source, self._labels
         assert source is not None
         assert labels is not None

@@ -17,7 +17,7 @@ from app.sources.files.plain_lines import flattener_for
 from app.sources.following.growing_file import GrowingFile, Truncated
 from app.sources.following.siblings import Sibling, siblings_of
 from app.sources.identity.registry import Followed, Key
-from app.sources.replay.run import Run
+from app.sources.replay.run import ReplayRun
 from app.sources.replay.source import Input
 
 __all__ = ["FollowedPath", "NotGrowing"]
@@ -42,7 +42,7 @@ class FollowedPath:
     was not read before the cut. Lines that are written between that copy and the cut are lost by copytruncate itself.
     """
 
-    def __init__(self, path: str, run: Run, options: ReadOptions) -> None:
+    def __init__(self, path: str, run: ReplayRun, options: ReadOptions) -> None:
         self.path = os.path.abspath(path)
         self.is_given_up = False
         self._shown = path

@@ -17,9 +17,9 @@ from app.errors import InputError
 from app.sources.files.chunks import ReadStream
 from app.sources.files.inputs import STDIN, open_input
 from app.sources.identity.digest import content_matches
-from app.sources.identity.registry import MemoryRegistry, Record, Registry
+from app.sources.identity.registry import MemoryRegistry, Registry, SourceRecord
 
-__all__ = ["FINGERPRINT_BYTES", "Identifier", "Restarted", "Seen", "fingerprint"]
+__all__ = ["FINGERPRINT_BYTES", "Identifier", "Restarted", "SeenFile", "fingerprint"]
 
 FINGERPRINT_BYTES = 1024
 _BLOCK_BYTES = 1 << 20
@@ -37,7 +37,7 @@ class Restarted(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-class Seen(NamedTuple):
+class SeenFile(NamedTuple):
     """A file as it presents itself."""
 
     path: str
@@ -68,8 +68,8 @@ class Identifier:
         self._name = name
 
     def identify(
-        self, seen: Seen, *, exclude: Collection[str] = (), only: Collection[str] | None = None
-    ) -> Record | None:
+        self, seen: SeenFile, *, exclude: Collection[str] = (), only: Collection[str] | None = None
+    ) -> SourceRecord | None:
         """The record of the source that `seen` is; a new one is saved at position 0.
 
         `exclude`: ids of sources known to be other files, as long as less than 1 KiB of them was sent: more than that
@@ -98,21 +98,21 @@ class Identifier:
                 return self._at(best, seen)
             return self._new(seen) if only is None else None
 
-    def _candidates(self, body: bytes) -> list[Record]:
-        found: list[Record] = []
+    def _candidates(self, body: bytes) -> list[SourceRecord]:
+        found: list[SourceRecord] = []
         for length in sorted(self.registry.lengths()):
             if length <= len(body):
                 found += self.registry.candidates(length, fingerprint(body[:length], self._name))
         return found
 
-    def _matching(self, seen: Seen, candidates: list[Record]) -> list[Record]:
+    def _matching(self, seen: SeenFile, candidates: list[SourceRecord]) -> list[SourceRecord]:
         if not candidates:
             return []
         with seen.restart() as stream:
             held = content_matches(stream, {record.digest for record in candidates})
         return [record for record in candidates if record.digest in held and not self._is_other(seen, record)]
 
-    def _is_other(self, seen: Seen, record: Record) -> bool:
+    def _is_other(self, seen: SeenFile, record: SourceRecord) -> bool:
         """Whether the file that the record was made from is at hand and goes on differently."""
         if (
             seen.path == STDIN
@@ -132,7 +132,7 @@ class Identifier:
         except (OSError, InputError):
             return False  # it is gone or broken by now: what was sent of it has to decide
 
-    def _new(self, seen: Seen) -> Record:
+    def _new(self, seen: SeenFile) -> SourceRecord:
         body = seen.body[:FINGERPRINT_BYTES]
         print_ = fingerprint(body, self._name)
         number = len(self.registry.candidates(len(body), print_))
@@ -143,9 +143,11 @@ class Identifier:
                 seen.path,
                 id_,
             )
-        return self._at(Record(id=id_, fingerprint=print_, fingerprint_bytes=len(body), number=number, path=""), seen)
+        return self._at(
+            SourceRecord(id=id_, fingerprint=print_, fingerprint_bytes=len(body), number=number, path=""), seen
+        )
 
-    def _at(self, record: Record, seen: Seen) -> Record:
+    def _at(self, record: SourceRecord, seen: SeenFile) -> SourceRecord:
         path = STDIN if seen.path == STDIN else os.path.abspath(seen.path)
         if not record.path or (record.path, record.inode) != (path, seen.inode):
             record.path, record.inode, record.changed_s = path, seen.inode, seen.changed_s

@@ -16,7 +16,7 @@ from app.errors import InputError, OutputError, UnknownForm
 from app.process.folders import make_private
 from app.sources.identity.digest import DigestValue
 
-__all__ = ["FolderRegistry", "Followed", "Key", "MemoryRegistry", "Record", "Registry", "write_file"]
+__all__ = ["FolderRegistry", "Followed", "Key", "MemoryRegistry", "Registry", "SourceRecord", "write_file"]
 
 
 _FORM = 1
@@ -28,7 +28,7 @@ class _Numbered(msgspec.Struct):
     form: int | None = None
 
 
-class Record(msgspec.Struct, kw_only=True):
+class SourceRecord(msgspec.Struct, kw_only=True):
     """What is known of one source."""
 
     id: str
@@ -85,13 +85,13 @@ class Registry(Protocol):
         """The fingerprint lengths that occur."""
         ...
 
-    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[Record]:
+    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[SourceRecord]:
         """The records with this fingerprint, by number without gaps."""
         ...
 
-    def save(self, record: Record) -> None: ...
+    def save(self, record: SourceRecord) -> None: ...
 
-    def load(self, key: Key) -> Record | None: ...
+    def load(self, key: Key) -> SourceRecord | None: ...
 
     def followed(self, path: str) -> Followed | None:
         """What the last run that followed `path` had not finished."""
@@ -109,20 +109,20 @@ class MemoryRegistry:
     """For one run without checkpoints."""
 
     def __init__(self) -> None:
-        self._records: dict[tuple[int, str], list[Record]] = {}
+        self._records: dict[tuple[int, str], list[SourceRecord]] = {}
         self._followed: dict[str, Followed] = {}
 
     def lengths(self) -> Iterable[int]:
         return {length for length, _ in self._records}
 
-    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[Record]:
+    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[SourceRecord]:
         return list(self._records.get((fingerprint_bytes, fingerprint), ()))
 
-    def save(self, record: Record) -> None:
+    def save(self, record: SourceRecord) -> None:
         group = self._records.setdefault((record.fingerprint_bytes, record.fingerprint), [])
         group[record.number : record.number + 1] = [record]
 
-    def load(self, key: Key) -> Record | None:
+    def load(self, key: Key) -> SourceRecord | None:
         group = self._records.get(key[:2], [])
         return group[key[2]] if key[2] < len(group) else None
 
@@ -149,17 +149,17 @@ class FolderRegistry:
         except FileNotFoundError:
             return []
 
-    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[Record]:
-        found: list[Record] = []
+    def candidates(self, fingerprint_bytes: int, fingerprint: str) -> list[SourceRecord]:
+        found: list[SourceRecord] = []
         while (record := self.load((fingerprint_bytes, fingerprint, len(found)))) is not None:
             found.append(record)
         return found
 
-    def save(self, record: Record) -> None:
+    def save(self, record: SourceRecord) -> None:
         write_file(self._path(record.key), _numbered(record))
 
-    def load(self, key: Key) -> Record | None:
-        return _load(self._path(key), Record)
+    def load(self, key: Key) -> SourceRecord | None:
+        return _load(self._path(key), SourceRecord)
 
     def followed(self, path: str) -> Followed | None:
         return _load(self._followed_path(path), Followed)
@@ -189,10 +189,10 @@ class FolderRegistry:
         return self.folder / str(key[0]) / f"{key[1]}-{key[2]}.json"
 
 
-Stored = TypeVar("Stored", Record, Followed)
+Stored = TypeVar("Stored", SourceRecord, Followed)
 
 
-def _numbered(stored: Record | Followed) -> bytes:
+def _numbered(stored: SourceRecord | Followed) -> bytes:
     """As JSON, with the number of the form before all else."""
     return b'{"form":%d,%b' % (_FORM, msgspec.json.encode(stored)[1:])
 

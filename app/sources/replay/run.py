@@ -17,11 +17,11 @@ from app.sources.files.chunks import Chunk
 from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
-from app.sources.replay.sender import Appends, Labels, Pace, Sender, Stopped
+from app.sources.replay.sender import Appends, Labels, Pace, ReplaySender, Stopped
 from app.sources.replay.source import Input, Source, open_source
 from app.words import counted_text
 
-__all__ = ["Progress", "ReplayOptions", "ReplayResult", "Run", "registry_of", "replay_file", "replay_files"]
+__all__ = ["Progress", "ReplayOptions", "ReplayResult", "ReplayRun", "registry_of", "replay_file", "replay_files"]
 
 
 def registry_of(settings: Settings) -> FolderRegistry:
@@ -86,7 +86,7 @@ class ReplayResult:
         return 1 if self.errors or self.stopped else 0
 
 
-class Run:
+class ReplayRun:
     """One replay: what its parts share."""
 
     def __init__(
@@ -94,7 +94,7 @@ class Run:
     ) -> None:
         self.options = options
         self.pace = Pace(options.rate, options.stop)
-        self.sender = Sender(producer, options.stop, options.say)
+        self.sender = ReplaySender(producer, options.stop, options.say)
         self.partitions = producer.partitions(LINES)
         self.result = ReplayResult()
         self._on_progress = on_progress
@@ -146,7 +146,7 @@ def replay_files(
 
     A file that cannot be read does not stop the others: its sentence is in the result. A log that fails does stop.
     """
-    run = Run(producer, options, on_progress)
+    run = ReplayRun(producer, options, on_progress)
     started = time.monotonic()
     try:
         for path in paths:
@@ -168,7 +168,7 @@ def replay_files(
     return run.result
 
 
-def replay_file(path: str, run: Run) -> None:
+def replay_file(path: str, run: ReplayRun) -> None:
     """One input, from its checkpoint to its end. Raises InputError, LogError, Stopped."""
     options = run.options
     ordered = options.order != FILE_ORDER
@@ -192,7 +192,7 @@ def replay_file(path: str, run: Run) -> None:
             run.send_rest(opened)
 
 
-def _send_ordered(opened: Input, run: Run) -> None:
+def _send_ordered(opened: Input, run: ReplayRun) -> None:
     """A trial in another order: the checkpoint stays as it is."""
     source, options = opened.source, run.options
     assert source is not None

@@ -16,7 +16,7 @@ from app.sources.files.chunks import Chunk
 from app.sources.replay.source import Source
 from app.transports.messages import Message
 
-__all__ = ["Appends", "Labels", "Pace", "Sender", "Stopped", "partition_of"]
+__all__ = ["Appends", "Labels", "Pace", "ReplaySender", "Stopped", "partition_of"]
 
 _GROUP_MESSAGES = 1000
 _GROUP_BYTES = 1 << 20
@@ -40,7 +40,7 @@ class Stopped(Exception):
     """Somebody asked to stop; what was not acknowledged is sent again next time."""
 
 
-class Sender:
+class ReplaySender:
     """Groups messages up to 1,000, 1 MiB or 50 ms, whatever comes first."""
 
     def __init__(self, producer: Appends, stop: Event, say: Callable[[str], None]) -> None:
@@ -119,7 +119,7 @@ class Pace:
         """Lines in a message, so that about twenty messages a second flow; 0 at full speed."""
         return max(1, int(self._rate / 20)) if self._rate else 0
 
-    def wait(self, lines: int, sender: Sender) -> None:
+    def wait(self, lines: int, sender: ReplaySender) -> None:
         """Before this many lines are sent. What the sender holds goes out first, rather than to grow old."""
         if not self._rate:
             return

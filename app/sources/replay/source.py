@@ -15,13 +15,13 @@ from app.sources.files.inputs import InputStream, open_input
 from app.sources.files.pipes import Pipe, PipeReader
 from app.sources.identity.digest import ContentDigest, DigestValue
 from app.sources.identity.heads import HeadRule
-from app.sources.identity.identifier import Identifier, Seen
-from app.sources.identity.registry import Record, Registry
+from app.sources.identity.identifier import Identifier, SeenFile
+from app.sources.identity.registry import Registry, SourceRecord
 
-__all__ = ["Input", "Mark", "Source", "open_source"]
+__all__ = ["Input", "Source", "SourceMark", "open_source"]
 
 
-class Mark(NamedTuple):
+class SourceMark(NamedTuple):
     """A place in a source up to which everything was handed out."""
 
     digest: DigestValue
@@ -35,7 +35,7 @@ class Source:
 
     def __init__(
         self,
-        record: Record,
+        record: SourceRecord,
         registry: Registry,
         name: str,
         beginning: Beginning,
@@ -78,7 +78,7 @@ class Source:
         """Where the next chunk begins."""
         return self._chunker.position
 
-    def cut(self, stream: ReadStream) -> Iterator[tuple[Chunk, Mark]]:
+    def cut(self, stream: ReadStream) -> Iterator[tuple[Chunk, SourceMark]]:
         """Chunks of a stream that stands at `position`, each with the mark to acknowledge once it is safe."""
         for chunk in self._chunker.cut(stream):
             if self._chunker.unended is None:
@@ -86,11 +86,11 @@ class Source:
             yield chunk, self.mark
 
     @property
-    def mark(self) -> Mark:
+    def mark(self) -> SourceMark:
         """Everything that was handed out so far."""
-        return Mark(self._digest.value, self._chunker.head, self.lines, self._chunker.unended)
+        return SourceMark(self._digest.value, self._chunker.head, self.lines, self._chunker.unended)
 
-    def acknowledge(self, mark: Mark) -> None:
+    def acknowledge(self, mark: SourceMark) -> None:
         """Moves the checkpoint on; never back."""
         record = self.record
         if mark.digest.length < record.position or (mark.digest == record.digest and mark.unended == record.unended):
@@ -99,7 +99,7 @@ class Source:
         record.ended, record.format = False, self.format.name
         self._registry.save(record)
 
-    def acknowledging(self, mark: Mark, *, ended: bool = False) -> Callable[[], None]:
+    def acknowledging(self, mark: SourceMark, *, ended: bool = False) -> Callable[[], None]:
         """What to call once everything up to `mark` (and the end message) is durable."""
 
         def acknowledge() -> None:
@@ -151,7 +151,7 @@ class Input:
         if beginning is None or not beginning.body:
             self.is_empty = True
             return
-        seen = Seen(self.path, beginning.body, self._restart, self.file.inode, self.file.changed_s)
+        seen = SeenFile(self.path, beginning.body, self._restart, self.file.inode, self.file.changed_s)
         record = identifier.identify(seen, only=only)
         if record is None:
             return
@@ -169,7 +169,7 @@ class Input:
         if isinstance(self.stream, PipeReader):
             self.stream.keep = False
 
-    def _rest_is(self, record: Record) -> bool:
+    def _rest_is(self, record: SourceRecord) -> bool:
         """Whether nothing follows the checkpoint but the unended line that was sent, too."""
         wanted, crc = record.unended or (0, record.digest.crc)
         length, found = 0, record.digest.crc

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.stores.cassandra.connection import Connection, Refused
-from app.stores.cassandra.rows import Row
+from app.stores.cassandra.connection import CassandraConnection, StatementRefused
+from app.stores.cassandra.rows import CqlRow
 
-__all__ = ["BATCH_BYTES", "BATCH_ROWS", "Sender", "cut"]
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "BatchSender", "cut"]
 
 BATCH_BYTES = 40 << 10
 """Size of a batch: a server refuses those above its batch_size_fail_threshold, 50 KiB by default."""
@@ -17,9 +17,9 @@ BATCH_ROWS = 1000
 """The protocol's own bound is 65,535."""
 
 
-def cut(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def cut(rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
     """The rows in batches, in their order: neighbours of one partition stay together. A row larger than a batch goes alone."""
-    batch: list[Row] = []
+    batch: list[CqlRow] = []
     size = 0
     for row in rows:
         if batch and (size + row.size > BATCH_BYTES or len(batch) == BATCH_ROWS):
@@ -31,10 +31,10 @@ def cut(rows: Sequence[Row]) -> Iterator[list[Row]]:
         yield batch
 
 
-class Sender:
+class BatchSender:
     """Executes rows. At most `in_flight` batches are under way, whoever sends them."""
 
-    def __init__(self, connection: Connection, in_flight: int) -> None:
+    def __init__(self, connection: CassandraConnection, in_flight: int) -> None:
         self._connection = connection
         self._in_flight = in_flight
         self._free: asyncio.Semaphore | None = None
@@ -43,7 +43,7 @@ class Sender:
         """For another event loop."""
         self._free = asyncio.Semaphore(self._in_flight)
 
-    async def send(self, rows: Sequence[Row]) -> dict[int, str]:
+    async def send(self, rows: Sequence[CqlRow]) -> dict[int, str]:
         """Returns when the server has acknowledged all rows but those it refuses for good: their records, each with the reason.
 
         Raises StoreUnreachable or StoreError when a batch could not be written by trying again; others may be written.
@@ -60,11 +60,11 @@ class Sender:
             raise
         return refused
 
-    def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    def _batches(self, rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
         if self._connection.nodes < 2:
             yield from cut(rows)
             return
-        by_node: dict[Any, list[Row]] = {}  # whoever coordinates a batch then holds a copy of its rows
+        by_node: dict[Any, list[CqlRow]] = {}  # whoever coordinates a batch then holds a copy of its rows
         for row in rows:
             by_node.setdefault(self._connection.replica(self._connection.bound(row.statement, row.values)), []).append(
                 row
@@ -72,16 +72,16 @@ class Sender:
         for same in by_node.values():
             yield from cut(same)
 
-    async def _work(self, waiting: Iterator[list[Row]], refused: dict[int, str]) -> None:
+    async def _work(self, waiting: Iterator[list[CqlRow]], refused: dict[int, str]) -> None:
         assert self._free is not None
         for batch in waiting:
             async with self._free:
                 await self._write(batch, refused)
 
-    async def _write(self, batch: list[Row], refused: dict[int, str]) -> None:
+    async def _write(self, batch: list[CqlRow], refused: dict[int, str]) -> None:
         try:
             await self._connection.ask(self._statement(batch))
-        except Refused as error:
+        except StatementRefused as error:
             if len(batch) == 1:
                 refused.setdefault(batch[0].record, str(error))
                 return
@@ -89,7 +89,7 @@ class Sender:
             await self._write(batch[:half], refused)
             await self._write(batch[half:], refused)
 
-    def _statement(self, batch: list[Row]) -> Any:
+    def _statement(self, batch: list[CqlRow]) -> Any:
         bound = self._connection.bound
         if len(batch) == 1:
             return bound(batch[0].statement, batch[0].values)

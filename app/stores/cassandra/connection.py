@@ -18,7 +18,7 @@ from app.process.pauses import pauses
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["REQUEST_S", "Connection", "Refused"]
+__all__ = ["REQUEST_S", "CassandraConnection", "StatementRefused"]
 
 REQUEST_S = 30.0
 """How long one request may take: single syncs of more than a second were seen."""
@@ -30,11 +30,11 @@ TRIES = 6
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
 
 
-class Refused(StoreError):
+class StatementRefused(StoreError):
     """The server will never take this statement; the text is its reason."""
 
 
-class Connection:
+class CassandraConnection:
     """One cluster and one session. Not opened yet."""
 
     def __init__(self, settings: Settings) -> None:
@@ -253,7 +253,7 @@ class Connection:
                     waiter = loop.create_future()
                     tried += 1
                     failed = self.failure(error)
-                    if isinstance(failed, Refused) or tried == TRIES or self.session is None:
+                    if isinstance(failed, StatementRefused) or tried == TRIES or self.session is None:
                         raise failed from error
             yield rows or []
             if not response.has_more_pages:
@@ -282,7 +282,7 @@ class Connection:
                 f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker or `init` creates them"
             )
         if isinstance(error, cassandra.RequestValidationException):
-            return Refused(reason)
+            return StatementRefused(reason)
         if isinstance(error, NoHostAvailable):
             causes = [_message(cause) for cause in error.errors.values() if isinstance(cause, Exception)]
             return StoreUnreachable(f"no node of {self.where} answers{': ' if causes else ''}{'; '.join(causes[:2])}")

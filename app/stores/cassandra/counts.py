@@ -15,7 +15,7 @@ from typing import Any
 
 from app.domain.totals import Judged, Totals
 from app.errors import StoreError
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.values import bigint, text_of
 
 __all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
@@ -37,7 +37,7 @@ _NAME = b"counts"
 class Counter:
     """Takes counts and keeps the last. `writes` tells how many writes this process has made."""
 
-    def __init__(self, connection: Connection, writes: Callable[[], int], keeps: bool) -> None:
+    def __init__(self, connection: CassandraConnection, writes: Callable[[], int], keeps: bool) -> None:
         self._connection = connection
         self._writes = writes
         self._keeps = keeps

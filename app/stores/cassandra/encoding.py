@@ -17,8 +17,8 @@ from app.stores.cassandra.rows import (
     DELIVERIES,
     SHARDS,
     AnyKey,
+    CqlRow,
     KeyBytes,
-    Row,
     class_of,
     day_bytes,
     delivery_values,
@@ -32,7 +32,7 @@ from app.stores.cassandra.rows import (
 )
 from app.stores.cassandra.values import bigint, int32
 
-__all__ = ["LONGEST_TTL_S", "Encoder", "Work", "refusals", "ttl_s"]
+__all__ = ["LONGEST_TTL_S", "Encoder", "WriteWork", "refusals", "ttl_s"]
 
 LONGEST_TTL_S = 10 * 365 * 86400
 """Longer ones are written without TTL: the server refuses what would expire beyond 2038."""
@@ -54,19 +54,19 @@ def ttl_s(days: float) -> int:
     return 0 if not seconds <= LONGEST_TTL_S else max(1, math.ceil(seconds))
 
 
-class Work:
+class WriteWork:
     """Rows to send, what was refused before, and what to remember once they are written."""
 
     def __init__(self) -> None:
-        self.records: list[Row] = []
-        self.others: dict[tuple[str, bytes], list[Row]] = {}
+        self.records: list[CqlRow] = []
+        self.others: dict[tuple[str, bytes], list[CqlRow]] = {}
         """Rows of index and lookup tables, by table and partition."""
         self.refused: dict[int, str] = {}
         self.names: dict[Hashable, None] = {}
         """Rows to remember once all is written."""
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CqlRow]:
         """In the order they are sent: rows of one partition side by side, because the server takes them in one step."""
         return self.records + [row for name in sorted(self.others) for row in self.others[name]]
 
@@ -84,9 +84,9 @@ class Encoder:
 
     def hits(
         self, hits: Sequence[Hit], *, nulls: bool = False, stamp_us: int | None = None, all_rows: bool = False
-    ) -> Work:
+    ) -> WriteWork:
         """Rows of raw_weblogs by partition, and the lookup rows they need. `nulls` writes absent columns as null."""
-        work = Work()
+        work = WriteWork()
         unset = None if nulls else self._unset
         using = [self._raw] if stamp_us is None else [self._raw, bigint(stamp_us)]
         partitions: dict[tuple[Any, ...], tuple[KeyBytes, bytes, list[int]]] = {}
@@ -125,9 +125,9 @@ class Encoder:
                 self._lookups(work, encoded, day, kept, all_rows)
         return work
 
-    def rejects(self, rejects: Sequence[Reject]) -> Work:
+    def rejects(self, rejects: Sequence[Reject]) -> WriteWork:
         """Rows of rejects; of several with one raw id and reason the first."""
-        work = Work()
+        work = WriteWork()
         seen: set[tuple[str, str]] = set()
         for index, reject in enumerate(rejects):
             name = (reject.reason, reject.raw_id)
@@ -140,9 +140,11 @@ class Encoder:
                 work.refused[index] = _reason(error)
         return work
 
-    def deliveries(self, deliveries: Sequence[Delivery], floors: dict[bytes, int], *, all_rows: bool = False) -> Work:
+    def deliveries(
+        self, deliveries: Sequence[Delivery], floors: dict[bytes, int], *, all_rows: bool = False
+    ) -> WriteWork:
         """The highest version of each delivery as rows of reduced_weblogs, of its index, and the lookup rows they need."""
-        work = Work()
+        work = WriteWork()
         best: dict[tuple[Any, ...], tuple[int, int, list[Any], KeyBytes, bytes]] = {}
         keys: dict[AnyKey, KeyBytes] = {}
         for index, delivery in enumerate(deliveries):
@@ -173,7 +175,7 @@ class Encoder:
             self._lookups(work, encoded, day, index, all_rows)
         return work
 
-    def _lookups(self, work: Work, key: KeyBytes, day: bytes, index: int, all_rows: bool) -> None:
+    def _lookups(self, work: WriteWork, key: KeyBytes, day: bytes, index: int, all_rows: bool) -> None:
         name = (key.name, day)
         if name in work.names or (name in self._written and not all_rows):
             return
@@ -186,20 +188,22 @@ class Encoder:
         self._row(work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard)
         self._bucket(work, "keys", int.from_bytes(day, "big"), index, all_rows)
 
-    def _bucket(self, work: Work, kind: str, bucket: int, index: int, all_rows: bool) -> None:
+    def _bucket(self, work: WriteWork, kind: str, bucket: int, index: int, all_rows: bool) -> None:
         name = (kind, bucket)
         if name in work.names or (name in self._written and not all_rows):
             return
         work.names[name] = None
         self._row(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
 
-    def _row(self, work: Work, statement: str, values: list[Any], index: int, partition: bytes | None = None) -> None:
+    def _row(
+        self, work: WriteWork, statement: str, values: list[Any], index: int, partition: bytes | None = None
+    ) -> None:
         unset = self._unset
         size = COLUMN_BYTES * len(values) + sum(
             [len(value) for value in values if value is not None and value is not unset]
         )
         rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
-        rows.append(_make_row(Row, (statement, values, size, index)))
+        rows.append(_make_row(CqlRow, (statement, values, size, index)))
 
 
 def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError
-from app.stores.cassandra.batches import Sender
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.batches import BatchSender
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_of, sum_rows
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
-from app.stores.cassandra.rows import Row
+from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, varint
 
-__all__ = ["CassandraLedgerMender", "Place"]
+__all__ = ["CassandraLedgerMender", "LedgerPlace"]
 
 _ABOVE_FLOW_US = 4_000_000_000_000_000
 """Timestamps of events that the flow writes are below this."""
@@ -29,7 +29,7 @@ _AT_ONCE = 200
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
-class Place(NamedTuple):
+class LedgerPlace(NamedTuple):
     """Where a row of counted events or sums stands."""
 
     kind: EventKind[Any]
@@ -43,7 +43,9 @@ class Place(NamedTuple):
 class CassandraLedgerMender:
     """Mends on one connection."""
 
-    def __init__(self, connection: Connection, sender: Sender, floors: Floors, ttls: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, connection: CassandraConnection, sender: BatchSender, floors: Floors, ttls: Mapping[str, bytes]
+    ) -> None:
         self._connection, self._sender, self._floors, self._ttls = connection, sender, floors, ttls
         self._tables = {table.name: table for table in ledger_tables()}
 
@@ -96,18 +98,18 @@ class CassandraLedgerMender:
 
         await self._remove(rows, above)
 
-    async def remove_rows(self, places: Sequence[Place]) -> None:
+    async def remove_rows(self, places: Sequence[LedgerPlace]) -> None:
         """These rows are gone afterwards, whatever is in them; what they are named by may be written again."""
         for place in places:
             table, values = place.table, []
             for column, value in zip(table.key, place.row, strict=False):
                 values.append(_encoded(table.columns[column], value))
-            row = Row(f"insert {table.name}", [each or b"" for each in values], 200, 0)
+            row = CqlRow(f"insert {table.name}", [each or b"" for each in values], 200, 0)
             if table.name == place.kind.events_table or not isinstance(
                 place.kind, CountedKind
             ):  # above all of its columns, one of which may be missing
                 stamp = bigint(_ABOVE_FLOW_US + _now_us())
-                await self._send([Row(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
+                await self._send([CqlRow(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
                 await self._remove([row])
                 continue
             blank = [*place.row[: len(table.key)], *[0] * (len(table.columns) - len(table.key))]
@@ -117,7 +119,7 @@ class CassandraLedgerMender:
             else:  # nobody writes such a sum
                 await self._remove([row])
 
-    async def _remove(self, rows: Sequence[Row], before: Callable[[int], Awaitable[None]] | None = None) -> None:
+    async def _remove(self, rows: Sequence[CqlRow], before: Callable[[int], Awaitable[None]] | None = None) -> None:
         """Deletes above what is seen; `before` is told the highest timestamp first."""
         left = list(rows)
         for step_us in (0, *STEPS_US):
@@ -131,13 +133,13 @@ class CassandraLedgerMender:
             for number, (row, seen) in enumerate(there):
                 table = self._table(row)
                 values = [bigint(seen + step_us), *row.values[: len(table.key)]]
-                deletions.append(Row(f"delete {table.name}", values, row.size, number))
+                deletions.append(CqlRow(f"delete {table.name}", values, row.size, number))
             await self._send(deletions)
             left = [row for row, _ in there]
         if any(stamp is not None for stamp in await self._stamps(left)):
             raise StoreError(f"{self._connection.where}: {len(left)} records cannot be removed")
 
-    async def _off(self, rows: Sequence[Row], *, stamps: bool = False) -> list[int]:
+    async def _off(self, rows: Sequence[CqlRow], *, stamps: bool = False) -> list[int]:
         """The records of which a row is not stored as given, or with a timestamp that would hide the next version."""
         off: set[int] = set()
         for begin in range(0, len(rows), _AT_ONCE):
@@ -146,7 +148,7 @@ class CassandraLedgerMender:
             off |= {row.record for row, stands in zip(some, good, strict=True) if not stands}
         return sorted(off)
 
-    async def _stands(self, row: Row, stamps: bool) -> bool:
+    async def _stands(self, row: CqlRow, stamps: bool) -> bool:
         table = self._table(row)
         key = row.values[: len(table.key)]
         found = await self._connection.ask(self._connection.bound(f"one {table.name}", key))
@@ -157,10 +159,10 @@ class CassandraLedgerMender:
             return False
         return not stamps or (await self._stamps([row]))[0] == int.from_bytes(row.values[-2], "big", signed=True)
 
-    async def _stamps(self, rows: Sequence[Row]) -> list[int | None]:
+    async def _stamps(self, rows: Sequence[CqlRow]) -> list[int | None]:
         """When each row was written, by its own account; None if there is no such row."""
 
-        async def one(row: Row) -> int | None:
+        async def one(row: CqlRow) -> int | None:
             table = self._table(row)
             found = await self._connection.ask(
                 self._connection.bound(f"stamp {table.name}", row.values[: len(table.key)])
@@ -183,17 +185,17 @@ class CassandraLedgerMender:
                 raise StoreError(
                     f"{self._connection.where}: the sum {each[:5]!r:.300} was written by hand with timestamp {max(seen)}: none is above it"
                 )
-            rows.append(Row("insert sum_floors", [name, bigint(floor), bigint(floor)], 100, number))
+            rows.append(CqlRow("insert sum_floors", [name, bigint(floor), bigint(floor)], 100, number))
         await self._send(rows)
         self._floors.forget()
         await asyncio.sleep(
             2 * self._floors.age_s
         )  # every writer has read the floors, and its batch of before is through
 
-    def _table(self, row: Row) -> LedgerTable:
+    def _table(self, row: CqlRow) -> LedgerTable:
         return self._tables[row.statement.partition(" ")[2]]
 
-    async def _send(self, rows: Sequence[Row]) -> None:
+    async def _send(self, rows: Sequence[CqlRow]) -> None:
         refused = await self._sender.send(rows)
         if refused:
             raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")

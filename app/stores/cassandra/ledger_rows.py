@@ -16,7 +16,7 @@ from zlib import crc32
 
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.cassandra.rows import COLUMN_BYTES, Row
+from app.stores.cassandra.rows import COLUMN_BYTES, CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
@@ -155,7 +155,7 @@ def _shard(group: str) -> int:
     return crc32(group.encode("utf-8", "surrogatepass")) % SHARDS
 
 
-def name_row(kind: str, one: str, name: str, number: int) -> Row:
+def name_row(kind: str, one: str, name: str, number: int) -> CqlRow:
     """Of the `number`-th record of a call."""
     return _row("names", [text(kind), text(one), text(name)], number)
 
@@ -167,7 +167,7 @@ def _event_encoders(kind: EventKind[Any]) -> list[tuple[int, Callable[[Any], byt
     return [(at, _ENCODERS[kind.fields[at].kind]) for at in order]
 
 
-def event_row(kind: EventKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> Row:
+def event_row(kind: EventKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> CqlRow:
     values = [None if event[at] is None else encode(event[at]) for at, encode in _event_encoders(kind)]
     return _row(kind.events_table, [*values, stamp, ttl], number)
 
@@ -181,7 +181,7 @@ def event_of(kind: EventKind[Event], row: Sequence[Any]) -> Event:
     return made
 
 
-def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: int = 0) -> list[Row]:
+def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: int = 0) -> list[CqlRow]:
     """Totals live for ever, counts by second for two days; a total of a kind that is ranked is stored in two tables."""
     resolution = kind.resolution[each.resolution]
     ttl = {"ever": _FOR_EVER, "short": _SHORT}.get(resolution.keeps, ttl)
@@ -227,9 +227,9 @@ def sum_id(kind: CountedKind[Any], each: Sum) -> bytes:
     return blake2b("\0".join((kind.name, *map(repr, each[:5]))).encode(), digest_size=16).digest()
 
 
-def _row(table: str, values: list[Any], record: int) -> Row:
+def _row(table: str, values: list[Any], record: int) -> CqlRow:
     size = COLUMN_BYTES * len(values) + sum(len(value) for value in values if value)
-    return Row(f"insert {table}", values, size, record)
+    return CqlRow(f"insert {table}", values, size, record)
 
 
 def bounds(begin: float, end: float) -> tuple[int, int]:

@@ -12,9 +12,9 @@ from typing import Any, TypeVar, cast
 from app.domain.counted import CountedKind, EventKind, Sum, added
 from app.errors import StoreError, UnreadableRecord
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.cassandra.batches import Sender
-from app.stores.cassandra.connection import Connection
-from app.stores.cassandra.ledger_mending import CassandraLedgerMender, Place
+from app.stores.cassandra.batches import BatchSender
+from app.stores.cassandra.connection import CassandraConnection
+from app.stores.cassandra.ledger_mending import CassandraLedgerMender, LedgerPlace
 from app.stores.cassandra.ledger_rows import (
     SHARDS,
     bounds,
@@ -31,7 +31,7 @@ from app.stores.cassandra.ledger_rows import (
     sums_tables,
 )
 from app.stores.cassandra.memory import Floors
-from app.stores.cassandra.rows import Row
+from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
 from app.stores.ledger_contract import Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
@@ -46,7 +46,7 @@ Event = TypeVar("Event", bound=tuple[Any, ...])
 Record = TypeVar("Record")
 
 
-def create_tables(connection: Connection, keyspace: str) -> None:
+def create_tables(connection: CassandraConnection, keyspace: str) -> None:
     """The missing ones, in a keyspace that is there. Blocks."""
     there = {
         row[0]
@@ -101,13 +101,13 @@ def _of_group(keyspace: str, kind: EventKind[Any]) -> str:
 
 @cache
 def _event_reader(kind: EventKind[Any]) -> Callable[[tuple[Any, ...]], Any]:
-    place = lambda row: Place(kind, events_table(kind), "", row)  # noqa: E731
+    place = lambda row: LedgerPlace(kind, events_table(kind), "", row)  # noqa: E731
     return event_reader("cassandra", kind, partial(event_of, kind), place)
 
 
 @cache
 def _sum_reader(kind: CountedKind[Any], resolution: str) -> Callable[[tuple[Any, ...]], Sum]:
-    place = lambda row: Place(kind, sums_tables(kind)[resolution], resolution, row)  # noqa: E731
+    place = lambda row: LedgerPlace(kind, sums_tables(kind)[resolution], resolution, row)  # noqa: E731
     return sum_reader("cassandra", kind, partial(sum_of, kind, resolution), place)
 
 
@@ -116,8 +116,8 @@ class CassandraLedgers:
 
     def __init__(
         self,
-        connection: Connection,
-        sender: Sender,
+        connection: CassandraConnection,
+        sender: BatchSender,
         keyspace: str,
         ttls_s: tuple[int, int],
         ready: Callable[[bool], Awaitable[object]],
@@ -132,9 +132,9 @@ class CassandraLedgers:
     # -- writes
 
     async def _send(
-        self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[Row]]
+        self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[CqlRow]]
     ) -> list[tuple[Record, str]]:
-        def encode() -> list[Row]:
+        def encode() -> list[CqlRow]:
             return [row for number, record in enumerate(records) for row in rows_of(record, number)]
 
         refused = await self._sender.send(await asyncio.to_thread(encode))
@@ -244,7 +244,7 @@ class CassandraLedgers:
 
     async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
         """By table and key of their rows. Nothing that the flow writes later is hidden."""
-        await (await self._mender()).remove_rows([cast(Place, each.place) for each in found])
+        await (await self._mender()).remove_rows([cast(LedgerPlace, each.place) for each in found])
 
     # -- retention
 

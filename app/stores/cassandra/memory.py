@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Hashable, Iterable
 
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.connection import CassandraConnection
 
 __all__ = ["FLOOR_AGE_S", "FLOOR_END", "KEPT", "STEPS_US", "Floors", "Written"]
 
@@ -53,7 +53,7 @@ class Written:
 class Floors:
     """Id → floor, read again when older than `age_s` seconds. There is one for each record that was mended: few."""
 
-    def __init__(self, connection: Connection, age_s: float = FLOOR_AGE_S, statement: str = "floors") -> None:
+    def __init__(self, connection: CassandraConnection, age_s: float = FLOOR_AGE_S, statement: str = "floors") -> None:
         """`statement`: the prepared one that reads them all."""
         self._connection, self._statement = connection, statement
         self.age_s = age_s

@@ -13,7 +13,7 @@ from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
-from app.stores.cassandra.encoding import Work
+from app.stores.cassandra.encoding import WriteWork
 from app.stores.cassandra.ledgers import CassandraLedgers
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US
 from app.stores.cassandra.reads import CassandraReads
@@ -21,7 +21,7 @@ from app.stores.cassandra.rows import (
     DELIVERIES,
     HITS,
     REJECTS,
-    Row,
+    CqlRow,
     day_bytes,
     delivery_values,
     hit_of_row,
@@ -127,7 +127,7 @@ class CassandraMending:
                     f"{self._connection.where}: the delivery {name.hex()} was written by hand with timestamp {seen}: none is above it"
                 )
             rows.append(
-                Row("floor", [name, bigint(floor), bigint(floor)], 100, number)
+                CqlRow("floor", [name, bigint(floor), bigint(floor)], 100, number)
             )  # of two that mend, the higher floor stays
         await self._sender.send(rows)
         self._floors.forget()
@@ -140,7 +140,7 @@ class CassandraMending:
             for key, start in ids
         ]
         for step_us in (1, *STEPS_US):
-            rows: list[Row] = []
+            rows: list[CqlRow] = []
             there = []
             least_us = 0 if step_us == 1 else _now_us()
             for one in left:
@@ -151,7 +151,7 @@ class CassandraMending:
                 # a row without any cell, as a person can write it, does not tell its time
                 seen = await self._highest_stamp(parts, window_start)
                 at = (max(seen, least_us) if seen is not None else _now_us()) + (step_us if step_us > 1 else 0)
-                rows.append(Row("remove_delivery", [bigint(at), *parts, window_start], 200, len(rows)))
+                rows.append(CqlRow("remove_delivery", [bigint(at), *parts, window_start], 200, len(rows)))
                 # first the floor, so that whoever writes it again writes above the deletion
                 await self._set_floors([one[:3]], 1, at)
             if not there:
@@ -196,7 +196,7 @@ class CassandraMending:
         for number, hit in enumerate(hits):
             key = key_bytes((hit.ip_address, hit.user_agent, hit.request))
             values = [*key.parts, day_bytes(hit.time), double(hit.time + 0.0), hit.raw_id.encode()]
-            rows.append(Row("remove_hit", values, 200 + sum(map(len, values)), number))
+            rows.append(CqlRow("remove_hit", values, 200 + sum(map(len, values)), number))
         await self._send_rows(rows)
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:
@@ -210,7 +210,7 @@ class CassandraMending:
         for number, reject in enumerate(rejects):
             values = reject_values(reject)
             name = [values[REJECTS.at[column]] for column in ("reason", "bucket", "raw_id")]
-            rows.append(Row("remove_reject", name, 200, number))
+            rows.append(CqlRow("remove_reject", name, 200, number))
         await self._send_rows(rows)
 
     async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
@@ -231,12 +231,12 @@ class CassandraMending:
             statement = f"DELETE FROM {table} WHERE {where}"
             await asyncio.to_thread(self._connection.execute, statement, tuple(place.values()))
 
-    async def _send(self, work: Work) -> None:
+    async def _send(self, work: WriteWork) -> None:
         if work.refused:
             raise StoreError(f"{self._connection.where} cannot be mended: {next(iter(work.refused.values()))}")
         await self._send_rows(work.rows)
 
-    async def _send_rows(self, rows: Sequence[Row]) -> None:
+    async def _send_rows(self, rows: Sequence[CqlRow]) -> None:
         refused = await self._sender.send(rows)
         self._writes.calls += 1
         if refused:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
     DELIVERIES,
@@ -65,7 +65,9 @@ _reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS, reject
 class CassandraReads:
     """Reads on one connection. `opened` is awaited before each: it opens the store where that was not done."""
 
-    def __init__(self, connection: Connection, counter: Counter, opened: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, connection: CassandraConnection, counter: Counter, opened: Callable[[], Awaitable[object]]
+    ) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
         self.on_unreadable: OnUnreadable | None = None
 

@@ -40,8 +40,8 @@ __all__ = [
     "TABLES",
     "VERDICTS",
     "AnyKey",
+    "CqlRow",
     "KeyBytes",
-    "Row",
     "Rows",
     "class_of",
     "day_bytes",
@@ -77,7 +77,7 @@ COLUMN_BYTES = 20
 """What a column takes in a batch beside its value, about as the server counts it."""
 
 
-class Row(NamedTuple):
+class CqlRow(NamedTuple):
     """One statement to be executed."""
 
     statement: str

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
-from app.stores.cassandra.connection import Connection, Refused
+from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.rows import TABLES
 from app.stores.contract import KINDS
 from app.stores.shapes import refuse_shape
@@ -47,19 +47,19 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
     return [table for kind, table, _ in _statements() if kind in asked]
 
 
-def missing(connection: Connection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
+def missing(connection: CassandraConnection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
     there = _tables(connection, keyspace)
     shared = [table for kind, table, _ in _statements() if kind == "shared"]
     return [table for table in [*tables_of(kinds), *shared] if table not in there]
 
 
-def _tables(connection: Connection, keyspace: str) -> set[str]:
+def _tables(connection: CassandraConnection, keyspace: str) -> set[str]:
     asked = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
     return {row[0] for row in connection.execute(asked, (keyspace,))}
 
 
-def check_form(connection: Connection, keyspace: str) -> None:
+def check_form(connection: CassandraConnection, keyspace: str) -> None:
     """Raises UnknownStoreForm if there are tables of another form, or of none."""
     there = _tables(connection, keyspace)
     if not there & TABLES.keys():
@@ -81,7 +81,7 @@ def check_form(connection: Connection, keyspace: str) -> None:
         raise UnknownStoreForm(f"the keyspace {keyspace} of {connection.where}", form, FORM)
 
 
-def _standing(connection: Connection, keyspace: str) -> dict[str, dict[str, str]]:
+def _standing(connection: CassandraConnection, keyspace: str) -> dict[str, dict[str, str]]:
     """Table -> column -> type."""
     asked = "SELECT table_name, column_name, type FROM system_schema.columns WHERE keyspace_name = %s"
     there: dict[str, dict[str, str]] = {}
@@ -94,7 +94,7 @@ def _bare(kind: str) -> str:
     return kind.replace(" ", "").lower().replace("varchar", "text")
 
 
-def missing_columns(connection: Connection, keyspace: str) -> list[tuple[str, str, str]]:
+def missing_columns(connection: CassandraConnection, keyspace: str) -> list[tuple[str, str, str]]:
     """(table, column, type) that tables lack because an older program made them."""
     there = _standing(connection, keyspace)
     return [
@@ -106,7 +106,7 @@ def missing_columns(connection: Connection, keyspace: str) -> list[tuple[str, st
     ]
 
 
-def create(connection: Connection, keyspace: str, replication: int, kinds: Iterable[str] = KINDS) -> None:
+def create(connection: CassandraConnection, keyspace: str, replication: int, kinds: Iterable[str] = KINDS) -> None:
     """Create what lacks of keyspace and tables. Several may do it at once; they never drop.
 
     Where all is there, nothing is written. Two that create one table at the same moment on a cluster of several nodes can
@@ -140,12 +140,12 @@ def create(connection: Connection, keyspace: str, replication: int, kinds: Itera
                 raise StoreUnreachable(f"the nodes of {connection.where} do not agree on the schema")
             return
         except StoreError as error:
-            if tried == _TRIES or (isinstance(error, Refused) and "already" not in str(error) and tried > 2):
+            if tried == _TRIES or (isinstance(error, StatementRefused) and "already" not in str(error) and tried > 2):
                 raise
             time.sleep(random.uniform(0.2, 1.0) * tried)
 
 
-def _create_forms(connection: Connection, keyspace: str) -> None:
+def _create_forms(connection: CassandraConnection, keyspace: str) -> None:
     for _, table, statement in _statements():
         if table == "forms":
             named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
@@ -154,7 +154,7 @@ def _create_forms(connection: Connection, keyspace: str) -> None:
     connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
 
 
-def drop(connection: Connection, keyspace: str, kinds: Iterable[str]) -> None:
+def drop(connection: CassandraConnection, keyspace: str, kinds: Iterable[str]) -> None:
     """DROP TABLE of the tables of these kinds; of the shared ones, too, when nothing is left that needs them."""
     asked = set(kinds)
     tables = tables_of(asked)

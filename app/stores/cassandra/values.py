@@ -17,7 +17,7 @@ __all__ = [
     "COLUMNS",
     "MAX_KEY_PART_BYTES",
     "MAX_VERSION",
-    "Column",
+    "CqlColumn",
     "big",
     "bigint",
     "boolean",
@@ -182,7 +182,7 @@ def _short_ids(ids: Sequence[str]) -> bytes:
     return packed
 
 
-class Column(NamedTuple):
+class CqlColumn(NamedTuple):
     """How a kind of field is written: CQL type, both directions, and what a row that a person wrote without it gives."""
 
     cql: str
@@ -196,20 +196,20 @@ def _same(value: Any) -> Any:
 
 
 _RANGES = "frozen<list<frozen<tuple<varint, varint>>>>"
-COLUMNS: dict[Kind, Column] = {
-    Kind.TEXT: Column("text", text, text_of, str),
-    Kind.INTEGER: Column("varint", varint, _same, int),
-    Kind.SMALL: Column("int", int32, _same, int),
-    Kind.VERSION: Column("bigint", _version, _same, int),
-    Kind.TIME: Column("double", _time, _same, float),
-    Kind.BOOLEAN: Column("boolean", boolean, bool, bool),
-    Kind.RANGES: Column(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
-    Kind.WORDS: Column("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
-    Kind.SHORT_IDS: Column(
+COLUMNS: dict[Kind, CqlColumn] = {
+    Kind.TEXT: CqlColumn("text", text, text_of, str),
+    Kind.INTEGER: CqlColumn("varint", varint, _same, int),
+    Kind.SMALL: CqlColumn("int", int32, _same, int),
+    Kind.VERSION: CqlColumn("bigint", _version, _same, int),
+    Kind.TIME: CqlColumn("double", _time, _same, float),
+    Kind.BOOLEAN: CqlColumn("boolean", boolean, bool, bool),
+    Kind.RANGES: CqlColumn(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
+    Kind.WORDS: CqlColumn("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
+    Kind.SHORT_IDS: CqlColumn(
         "blob", _short_ids, lambda packed: [packed[at : at + 8].hex() for at in range(0, len(packed), 8)], list
     ),
-    Kind.RAW_ID: Column("text", _raw_id, _same, str),
-    Kind.TEXTS: Column(
+    Kind.RAW_ID: CqlColumn("text", _raw_id, _same, str),
+    Kind.TEXTS: CqlColumn(
         "frozen<map<text, text>>",
         texts_by_name,
         lambda found: {text_of(name): text_of(one) for name, one in found.items()},

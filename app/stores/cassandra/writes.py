@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError, StoreUnreachable
 from app.settings import Settings
-from app.stores.cassandra.batches import Sender
-from app.stores.cassandra.connection import Connection
+from app.stores.cassandra.batches import BatchSender
+from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.counts import Counter
-from app.stores.cassandra.encoding import Encoder, Work, refusals, ttl_s
+from app.stores.cassandra.encoding import Encoder, WriteWork, refusals, ttl_s
 from app.stores.cassandra.ledgers import create_tables, statements
 from app.stores.cassandra.memory import FLOOR_AGE_S, Floors, Written
 from app.stores.cassandra.rows import read_statements, write_statements
@@ -33,8 +33,8 @@ class CassandraWrites:
     def __init__(self, settings: Settings, read_only: bool, floor_age_s: float = FLOOR_AGE_S) -> None:
         self._settings = settings
         self.read_only = read_only
-        self.connection = Connection(settings)
-        self.sender = Sender(self.connection, settings.cassandra_in_flight)
+        self.connection = CassandraConnection(settings)
+        self.sender = BatchSender(self.connection, settings.cassandra_in_flight)
         self.floors = Floors(self.connection, floor_age_s)
         raw_days, reduced_days = settings.retention_days
         self.ttls = ttl_s(raw_days), ttl_s(reduced_days)
@@ -115,7 +115,7 @@ class CassandraWrites:
         return self._encoder
 
     async def _write(
-        self, encode: Callable[..., Work], records: Sequence[Record], *more: Any
+        self, encode: Callable[..., WriteWork], records: Sequence[Record], *more: Any
     ) -> list[tuple[Record, str]]:
         assert self._idle is not None
         self._writing += 1

@@ -20,7 +20,7 @@ from app.stores.elasticsearch.requests import said
 if TYPE_CHECKING:
     from elasticsearch import ApiError, AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "Connection"]
+__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "ElasticsearchConnection"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
@@ -145,7 +145,7 @@ def _with_port(host: str) -> str:
     return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{_DEFAULT_PORT}").geturl()
 
 
-class Connection:
+class ElasticsearchConnection:
     """Requests to the nodes of the settings; connects with the first one."""
 
     def __init__(self, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from app.domain.counted import EventField
 from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 
 __all__ = ["mappings", "remove_copies", "within"]
 
@@ -42,7 +42,7 @@ def _mapping(field: EventField) -> dict[str, Any]:
 
 
 async def remove_copies(
-    connection: Connection,
+    connection: ElasticsearchConnection,
     search: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]],
     fields: Sequence[str],
     keys: Sequence[tuple[Any, ...]],

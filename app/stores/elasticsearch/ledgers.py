@@ -14,11 +14,11 @@ from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError, StoreRefused
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
 from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.requests import Item
-from app.stores.elasticsearch.sending import Sender
+from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
 
@@ -48,7 +48,7 @@ def _milliseconds(time: float) -> int:
 class ElasticsearchLedgers:
     """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
-    def __init__(self, connection: Connection, settings: Settings, may_write: Callable[[], int]) -> None:
+    def __init__(self, connection: ElasticsearchConnection, settings: Settings, may_write: Callable[[], int]) -> None:
         """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
         self._connection, self._may_write = connection, may_write
         self.on_unreadable: OnUnreadable | None = None
@@ -57,7 +57,7 @@ class ElasticsearchLedgers:
             "number_of_shards": settings.elasticsearch_shards,
             "number_of_replicas": settings.elasticsearch_replicas,
         }
-        self._sender = Sender(
+        self._sender = BulkSender(
             connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self.create
         )
 

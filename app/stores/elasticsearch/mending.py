@@ -8,12 +8,12 @@ from typing import Any, cast
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import delivery_of
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.requests import Item, delivery_item, delivery_name, hit_item, reject_item
 from app.stores.elasticsearch.schema import ElasticsearchSchema
-from app.stores.elasticsearch.sending import Sender
+from app.stores.elasticsearch.sending import BulkSender
 
 __all__ = ["ElasticsearchMending"]
 
@@ -29,10 +29,10 @@ class ElasticsearchMending:
 
     def __init__(
         self,
-        connection: Connection,
-        names: Names,
+        connection: ElasticsearchConnection,
+        names: IndexNames,
         schema: ElasticsearchSchema,
-        sender: Sender,
+        sender: BulkSender,
         now_ms: Callable[[], int],
     ) -> None:
         self._connection, self._names, self._schema = connection, names, schema

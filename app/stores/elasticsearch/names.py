@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from app.stores.contract import KINDS
 
-__all__ = ["OTHER", "Names"]
+__all__ = ["OTHER", "IndexNames"]
 
 OTHER = "other"
 """The raw index for times outside of the calendar that daily indices cover, and for days beyond the number of daily indices."""
@@ -17,7 +17,7 @@ _END = 4_102_444_800
 _ALIASES = {"raw": "raw_weblogs", "reduced": "reduced_weblogs", "rejects": "weblogs_rejects"}
 
 
-class Names:
+class IndexNames:
     """What everything is called, all behind one prefix."""
 
     def __init__(self, prefix: str) -> None:

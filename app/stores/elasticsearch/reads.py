@@ -12,9 +12,9 @@ from app.domain.totals import Totals
 from app.errors import StoreRefused
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import delivery_of, hit_of, is_summed, key_of, reject_of
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.readable import OnUnreadable, readable, reader_of
 
 __all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
@@ -55,7 +55,7 @@ _reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
 class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
-    def __init__(self, connection: Connection, names: Names) -> None:
+    def __init__(self, connection: ElasticsearchConnection, names: IndexNames) -> None:
         self._connection = connection
         self.on_unreadable: OnUnreadable | None = None
         self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.stores.contract import DAY_S
-from app.stores.elasticsearch.connection import Connection
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.connection import ElasticsearchConnection
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.ledger_contract import Ledgers
 
@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 class ElasticsearchRetention:
     """Safe while others write, and from several workers at once."""
 
-    def __init__(self, connection: Connection, names: Names, schema: ElasticsearchSchema, ledgers: Ledgers) -> None:
+    def __init__(
+        self, connection: ElasticsearchConnection, names: IndexNames, schema: ElasticsearchSchema, ledgers: Ledgers
+    ) -> None:
         self._connection = connection
         self._names = names
         self._schema = schema

@@ -8,9 +8,9 @@ from typing import Any
 from app.errors import StoreError, UnknownStoreForm
 from app.settings import Settings
 from app.stores.contract import KINDS
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import DOCUMENTS, FORM
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.shapes import refuse_shape
 
 __all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
@@ -26,7 +26,7 @@ _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 class ElasticsearchSchema:
     """What stands on the server, and what this process knows of it."""
 
-    def __init__(self, connection: Connection, names: Names, settings: Settings) -> None:
+    def __init__(self, connection: ElasticsearchConnection, names: IndexNames, settings: Settings) -> None:
         self._connection = connection
         self._names = names
         self._settings = {

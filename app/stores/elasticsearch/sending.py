@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreError
 from app.process.pauses import pauses
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Portions, Verdicts, joined, judge
 
-__all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "Result", "Sender"]
+__all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result"]
 
 ATTEMPTS = 8
 """Tries of one item before the whole call fails: some 12 seconds."""
@@ -31,11 +31,15 @@ class Result(NamedTuple):
     """Records that the store has already, in this version or a newer one."""
 
 
-class Sender:
+class BulkSender:
     """At most `in_flight` requests at a time, of about `bulk_bytes` each. `restore` makes indices that are gone."""
 
     def __init__(
-        self, connection: Connection, bulk_bytes: int, in_flight: int, restore: Callable[[], Awaitable[None]]
+        self,
+        connection: ElasticsearchConnection,
+        bulk_bytes: int,
+        in_flight: int,
+        restore: Callable[[], Awaitable[None]],
     ) -> None:
         self._connection = connection
         self._bulk_bytes = bulk_bytes

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from app.settings import Settings
 from app.stores.contract import Store
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
 from app.stores.elasticsearch.mending import ElasticsearchMending
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.reads import ElasticsearchReads
 from app.stores.elasticsearch.retention import ElasticsearchRetention
 from app.stores.elasticsearch.schema import ElasticsearchSchema
@@ -23,8 +23,8 @@ class ElasticsearchStore(Store):
     """The store on Elasticsearch 8. `clock` tells the time of ingest (UTC seconds)."""
 
     def __init__(self, settings: Settings, *, read_only: bool = False, clock: Callable[[], float] = time.time) -> None:
-        self.names = names = Names(settings.elasticsearch_prefix)
-        self.connection = connection = Connection(settings)
+        self.names = names = IndexNames(settings.elasticsearch_prefix)
+        self.connection = connection = ElasticsearchConnection(settings)
         self._schema = schema = ElasticsearchSchema(connection, names, settings)
         writes = ElasticsearchWrites(connection, names, schema, settings, read_only, clock)
         self._sender = writes.sender

@@ -9,12 +9,12 @@ from app.domain.fields import HIT
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.settings import Settings
-from app.stores.elasticsearch.connection import Connection
+from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import delivery_of
-from app.stores.elasticsearch.names import Names
+from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
 from app.stores.elasticsearch.schema import ElasticsearchSchema
-from app.stores.elasticsearch.sending import Sender
+from app.stores.elasticsearch.sending import BulkSender
 
 __all__ = ["ElasticsearchWrites"]
 
@@ -34,8 +34,8 @@ class ElasticsearchWrites:
 
     def __init__(
         self,
-        connection: Connection,
-        names: Names,
+        connection: ElasticsearchConnection,
+        names: IndexNames,
         schema: ElasticsearchSchema,
         settings: Settings,
         read_only: bool,
@@ -44,7 +44,7 @@ class ElasticsearchWrites:
         self._connection, self._names, self._schema = connection, names, schema
         self._read_only, self._clock = read_only, clock
         self.ledgers: _Beside | None = None
-        self.sender = Sender(
+        self.sender = BulkSender(
             connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore
         )
 

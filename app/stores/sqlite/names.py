@@ -11,7 +11,7 @@ from app.domain.records import raw_ids
 from app.stores.sqlite.bulk import Insert, lookup
 from app.stores.sqlite.rows import key_name, stored
 
-__all__ = ["KEPT_CHARS", "KEPT_KEYS", "Names", "RawIds"]
+__all__ = ["KEPT_CHARS", "KEPT_KEYS", "KeyNumbers", "RawIds"]
 
 KEPT_KEYS = 131_072
 """Keys remembered, give or take a batch."""
@@ -39,7 +39,7 @@ class RawIds:
         return function
 
 
-class Names:
+class KeyNumbers:
     """key → key_no and source → source_no, with bounded memories of the last ones.
 
     Keys are remembered in two generations: when the young one is full it becomes the old one, and what was not asked for

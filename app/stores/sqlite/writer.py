@@ -14,7 +14,7 @@ from app.domain.fields import DELIVERY, HIT, KEY, REJECT
 from app.domain.records import Delivery, Hit, Reject, newest_by
 from app.stores.sqlite.bulk import Insert, lookup
 from app.stores.sqlite.connections import failure, open_for_writing
-from app.stores.sqlite.names import Names, RawIds
+from app.stores.sqlite.names import KeyNumbers, RawIds
 from app.stores.sqlite.rows import (
     DELIVERY_COLUMNS,
     HIT_COLUMNS,
@@ -71,7 +71,7 @@ class SqliteWriter:
         self._busy_s = busy_s
         self._connection: sqlite3.Connection | None = None
         self._data_version = 0
-        self._names = Names()
+        self._names = KeyNumbers()
         self._raw_ids = RawIds()
 
     def open(self) -> sqlite3.Connection:

@@ -15,12 +15,12 @@ from app.settings import settings
 from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.embedded.producer import partition_of
 from app.transports.embedded.shared_log import SharedLog
-from app.transports.messages import Record, unpack_headers, unpack_pairs
+from app.transports.messages import LogRow, unpack_headers, unpack_pairs
 
-__all__ = ["Consumer"]
+__all__ = ["EmbeddedConsumer"]
 
 
-class Consumer(InOrder, BaseConsumer):
+class EmbeddedConsumer(InOrder, BaseConsumer):
     """Reads all partitions of the subscribed topics: there is one worker, so there is nobody to share them with."""
 
     consumer_stopped_errors: ClassVar[tuple[type[BaseException], ...]] = ()
@@ -164,7 +164,7 @@ class Consumer(InOrder, BaseConsumer):
                 found[tp] = records
         return found
 
-    def _fetch(self, wanted: list[tuple[TP, int]]) -> list[tuple[TP, int, list[Record], int]]:
+    def _fetch(self, wanted: list[tuple[TP, int]]) -> list[tuple[TP, int, list[LogRow], int]]:
         """Runs in a reader thread; by partition: where it was read from, the records, and where to go on."""
         log = self._log.log
         share = settings().read_ahead_bytes // len(wanted)
@@ -184,7 +184,7 @@ class Consumer(InOrder, BaseConsumer):
                 found.append((tp, position, records, following))
         return found
 
-    def _to_message(self, tp: TP, record: Record) -> ConsumerMessage:
+    def _to_message(self, tp: TP, record: LogRow) -> ConsumerMessage:
         offset, _, timestamp, key, value, headers = record
         return ConsumerMessage(
             tp.topic,
@@ -295,22 +295,22 @@ class Consumer(InOrder, BaseConsumer):
         """Nothing to verify, as above."""
 
 
-def _single(row: Record) -> Bundled:
+def _single(row: LogRow) -> Bundled:
     return Bundled(row.offset, row.timestamp, row.value, unpack_headers(row.headers))
 
 
-def _bundle(last: Record, bundle: Bundle) -> Record:
+def _bundle(last: LogRow, bundle: Bundle) -> LogRow:
     return last._replace(key=None, value=bundle, headers=None)  # type: ignore[arg-type]
 
 
-def _single_records(rows: list[Record], position: int) -> list[Record]:
+def _single_records(rows: list[LogRow], position: int) -> list[LogRow]:
     """Batches of a changelog taken apart; messages as they are."""
-    records: list[Record] = []
+    records: list[LogRow] = []
     for row in rows:
         if row.packed is None:
             records.append(row)
         else:
             pairs = unpack_pairs(row.value or b"")
-            single = (Record(row.offset + place, None, row.timestamp, *pair, None) for place, pair in enumerate(pairs))
+            single = (LogRow(row.offset + place, None, row.timestamp, *pair, None) for place, pair in enumerate(pairs))
             records += (record for record in single if record.offset >= position)
     return records

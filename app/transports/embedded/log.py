@@ -16,7 +16,7 @@ from app.errors import LogError, LogFull
 from app.transports.embedded import housekeeping as log_housekeeping
 from app.transports.embedded.file import connect, in_words
 from app.transports.embedded.reader import LogReader
-from app.transports.embedded.transaction import Transaction, load_topics
+from app.transports.embedded.transaction import LogTransaction, load_topics
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.embedded.writer import LogWriter
 from app.transports.messages import Message, Pair
@@ -24,7 +24,7 @@ from app.transports.messages import Message, Pair
 __all__ = ["EmbeddedLog"]
 
 T = TypeVar("T")
-Operation = Callable[[Transaction], Any]
+Operation = Callable[[LogTransaction], Any]
 
 
 class EmbeddedLog(LogReader):
@@ -90,17 +90,17 @@ class EmbeddedLog(LogReader):
             results = [_outcome(operation, tx) for operation in operations]
         return results, tx.ends
 
-    def _alone(self, operation: Callable[[Transaction], T]) -> T:
+    def _alone(self, operation: Callable[[LogTransaction], T]) -> T:
         with self._writing() as tx:
             return operation(tx)
 
     @contextmanager
-    def _writing(self) -> Iterator[Transaction]:
+    def _writing(self) -> Iterator[LogTransaction]:
         with self._write_lock, in_words(self.path):
             if self._closed:
                 raise LogError(f"the log {self.path} is closed")
             with self._writer.transaction() as db:
-                tx = Transaction(db, self._topics)
+                tx = LogTransaction(db, self._topics)
                 yield tx
                 tx.finish()
             if tx.topics_changed:
@@ -164,7 +164,7 @@ class EmbeddedLog(LogReader):
             )
 
 
-def _outcome(operation: Operation, tx: Transaction) -> Any:
+def _outcome(operation: Operation, tx: LogTransaction) -> Any:
     try:
         return operation(tx)
     except LogError as error:

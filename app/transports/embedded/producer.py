@@ -14,10 +14,10 @@ from faust.types import TP
 from faust.types.tuples import RecordMetadata
 
 from app.transports.embedded.shared_log import SharedLog
-from app.transports.embedded.transaction import Transaction
+from app.transports.embedded.transaction import LogTransaction
 from app.transports.messages import Message
 
-__all__ = ["Producer", "partition_of"]
+__all__ = ["EmbeddedProducer", "partition_of"]
 
 
 def partition_of(key: bytes | None, partitions: int, turn: int) -> int:
@@ -25,7 +25,7 @@ def partition_of(key: bytes | None, partitions: int, turn: int) -> int:
     return (turn if key is None else zlib.crc32(key)) % partitions
 
 
-class Producer(base.Producer):
+class EmbeddedProducer(base.Producer):
     """Sends of the worker's own agents: never refused for the size of the log, as it can only shrink by their work."""
 
     _shared: SharedLog | None = None
@@ -120,6 +120,6 @@ def _metadata(message: Message, offset: int) -> RecordMetadata:
     return RecordMetadata(message.topic, message.partition, place, offset, message.timestamp, 0)
 
 
-def _create_where_lacking(tx: Transaction, topic: str, partitions: int) -> None:
+def _create_where_lacking(tx: LogTransaction, topic: str, partitions: int) -> None:
     if tx.find_topic(topic) is None:
         tx.create_topic(topic, partitions)

@@ -11,8 +11,8 @@ from typing import Any
 
 from app.errors import LogError
 from app.transports.embedded.file import OFFSET_BITS, connect, in_words
-from app.transports.embedded.transaction import Topic, load_topics
-from app.transports.messages import Pair, Record, unpack_pairs
+from app.transports.embedded.transaction import EmbeddedTopic, load_topics
+from app.transports.messages import LogRow, Pair, unpack_pairs
 
 __all__ = ["LogReader"]
 
@@ -25,7 +25,7 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._topics: dict[str, Topic] = {}
+        self._topics: dict[str, EmbeddedTopic] = {}
         self._closed = False
         self._local = threading.local()
         self._readers: list[sqlite3.Connection] = []
@@ -53,10 +53,10 @@ class LogReader:
 
     def read(
         self, topic: str, partition: int, from_offset: int, max_records: int = 1000, max_bytes: int = 8 << 20
-    ) -> list[Record]:
+    ) -> list[LogRow]:
         """Rows from the offset on, at least one where there is one, then as many as both bounds allow."""
         base = self._topic(topic).number(partition) << OFFSET_BITS
-        found: list[Record] = []
+        found: list[LogRow] = []
         size = 0
         with in_words(self.path), closing(self._reader().cursor()) as cursor:
             start = _row_that_holds(cursor, base, from_offset)
@@ -64,7 +64,7 @@ class LogReader:
                 f"SELECT {_COLUMNS} FROM records WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
                 (start, base | _OFFSETS, max_records),
             ):
-                found.append(Record(row[0] & _OFFSETS, *row[1:]))
+                found.append(LogRow(row[0] & _OFFSETS, *row[1:]))
                 size += len(row[4] or b"")
                 if size >= max_bytes:
                     break
@@ -178,7 +178,7 @@ class LogReader:
 
     # -- inside
 
-    def _topic(self, name: str) -> Topic:
+    def _topic(self, name: str) -> EmbeddedTopic:
         if name not in self._topics:
             self._refresh()
         try:

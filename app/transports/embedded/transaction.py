@@ -12,13 +12,13 @@ from app.errors import Fenced, LogError
 from app.transports.embedded.file import OFFSET_BITS
 from app.transports.messages import Message, Pair, pack_headers, pack_pairs
 
-__all__ = ["Topic", "Transaction", "load_topics"]
+__all__ = ["EmbeddedTopic", "LogTransaction", "load_topics"]
 
 _BYTES = (bytes, bytearray, memoryview, type(None))
 _ROOM_FOR_ROW = 4096  # bytes of a row beside its key, value and headers, rounded up
 
 
-class Topic(NamedTuple):
+class EmbeddedTopic(NamedTuple):
     """A topic and the numbers of its partitions' rows."""
 
     no: int
@@ -37,26 +37,26 @@ class Topic(NamedTuple):
         return self.numbers[partition]
 
 
-def load_topics(db: sqlite3.Connection) -> dict[str, Topic]:
+def load_topics(db: sqlite3.Connection) -> dict[str, EmbeddedTopic]:
     """All topics by name."""
     numbers: dict[int, list[int]] = {}
     for topic_no, number in db.execute("SELECT topic_no, no FROM partitions ORDER BY topic_no, partition"):
         numbers.setdefault(topic_no, []).append(number)
     rows = db.execute("SELECT no, name, partitions, compacted, incarnation FROM topics").fetchall()
     return {
-        name: Topic(no, name, count, bool(compacted), code, tuple(numbers[no]))
+        name: EmbeddedTopic(no, name, count, bool(compacted), code, tuple(numbers[no]))
         for no, name, count, compacted, code in rows
     }
 
 
-class Transaction:
+class LogTransaction:
     """The operations of one BEGIN IMMEDIATE … COMMIT.
 
     Each checks before it writes: one that raises LogError has changed nothing, and the others of the same transaction
     stand. Any other exception means that the whole transaction must be rolled back.
     """
 
-    def __init__(self, db: sqlite3.Connection, topics: dict[str, Topic]) -> None:
+    def __init__(self, db: sqlite3.Connection, topics: dict[str, EmbeddedTopic]) -> None:
         self._db = db
         self._topics = topics
         self._now = time()
@@ -67,7 +67,7 @@ class Transaction:
         """New end offset of every partition that was appended to, by (topic, partition)."""
         self.topics_changed = False
 
-    def create_topic(self, name: str, partitions: int, compacted: bool = False) -> Topic:
+    def create_topic(self, name: str, partitions: int, compacted: bool = False) -> EmbeddedTopic:
         """Idempotent; another number of partitions than the topic has is a LogError."""
         known = self.find_topic(name)
         if known is None:
@@ -82,7 +82,7 @@ class Transaction:
             self._refresh_topics()
         return self._topics[name]
 
-    def _insert_topic(self, name: str, partitions: int, compacted: bool) -> Topic:
+    def _insert_topic(self, name: str, partitions: int, compacted: bool) -> EmbeddedTopic:
         if partitions < 1:
             raise LogError(f"topic {name} cannot have {partitions} partitions: 1 is the least")
         row = (name, partitions, compacted, secrets.token_hex(16))
@@ -101,15 +101,15 @@ class Transaction:
         self.topics_changed = True
 
     @property
-    def topics(self) -> dict[str, Topic]:
+    def topics(self) -> dict[str, EmbeddedTopic]:
         return self._topics
 
-    def find_topic(self, name: str) -> Topic | None:
+    def find_topic(self, name: str) -> EmbeddedTopic | None:
         if name not in self._topics:
             self._refresh_topics()
         return self._topics.get(name)
 
-    def topic(self, name: str) -> Topic:
+    def topic(self, name: str) -> EmbeddedTopic:
         """Raises LogError where there is no such topic."""
         topic = self.find_topic(name)
         if topic is None:
@@ -121,7 +121,7 @@ class Transaction:
         checked = [self._checked(message) for message in messages]
         return [self._insert(*entry) for entry in checked]
 
-    def _checked(self, message: Message) -> tuple[Topic, Message, int, bytes | None, int]:
+    def _checked(self, message: Message) -> tuple[EmbeddedTopic, Message, int, bytes | None, int]:
         topic = self.topic(message.topic)
         number = topic.number(message.partition)
         if topic.compacted and message.key is None:
@@ -135,14 +135,14 @@ class Transaction:
         self._check_size(topic, message.partition, size)
         return topic, message, number, headers, size
 
-    def _check_size(self, topic: Topic, partition: int, size: int) -> None:
+    def _check_size(self, topic: EmbeddedTopic, partition: int, size: int) -> None:
         if size > self._max_row:
             raise LogError(
                 f"a record of {size} bytes for {topic.name} partition {partition} is larger than the log can hold ({self._max_row}):"
                 " send smaller messages"
             )
 
-    def _insert(self, topic: Topic, message: Message, number: int, headers: bytes | None, size: int) -> int:
+    def _insert(self, topic: EmbeddedTopic, message: Message, number: int, headers: bytes | None, size: int) -> int:
         offset = self._allocate(topic, message.partition, number, 1, size)
         self._db.execute(
             "INSERT INTO records (id, timestamp, stored, key, headers, value) VALUES (?, ?, ?, ?, ?, ?)",
@@ -202,7 +202,7 @@ class Transaction:
             ).fetchone()[0]
         return self._next[number]
 
-    def _allocate(self, topic: Topic, partition: int, number: int, count: int, size: int) -> int:
+    def _allocate(self, topic: EmbeddedTopic, partition: int, number: int, count: int, size: int) -> int:
         offset = self._end(number)
         self._next[number] = self.ends[topic.name, partition] = offset + count
         self._bytes[number] = self._bytes.get(number, 0) + size

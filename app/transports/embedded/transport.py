@@ -18,23 +18,23 @@ from app.messages.progress import GroupProgress
 from app.settings import settings
 from app.transports.broker_view import GroupPositions, is_empty
 from app.transports.changelog import Changelog, SqliteChangelog
-from app.transports.embedded.consumer import Consumer
+from app.transports.embedded.consumer import EmbeddedConsumer
 from app.transports.embedded.file import log_path
-from app.transports.embedded.producer import Producer
+from app.transports.embedded.producer import EmbeddedProducer
 from app.transports.embedded.shared_log import SharedLog, shared_log
 from app.transports.embedded.view import EmbeddedView, positions_in
 from app.transports.progress_reader import ProgressReader
 
-__all__ = ["Transport", "register"]
+__all__ = ["EmbeddedTransport", "register"]
 
 log = logging.getLogger(__name__)
 
 
-class Transport(base.Transport):
+class EmbeddedTransport(base.Transport):
     """Transport to the embedded log."""
 
-    Consumer = Consumer
-    Producer = Producer
+    EmbeddedConsumer = EmbeddedConsumer
+    EmbeddedProducer = EmbeddedProducer
     default_port = 0
     _progress: ProgressReader | None = None
     driver_version = f"sqlite faust={faust.__version__}"
@@ -112,4 +112,4 @@ class Transport(base.Transport):
 
 def register() -> None:
     """Teach Faust the scheme `sqlite`."""
-    TRANSPORTS.aliases["sqlite"] = "app.transports.embedded.transport:Transport"
+    TRANSPORTS.aliases["sqlite"] = "app.transports.embedded.transport:EmbeddedTransport"

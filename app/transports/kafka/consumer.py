@@ -25,7 +25,7 @@ from app.transports.kafka.assignor import KnownTopics
 from app.transports.kafka.commit import commit_once, unsigned
 from app.transports.kafka.topics import off_broker
 
-__all__ = ["FETCH_WAIT_MS", "Consumer"]
+__all__ = ["FETCH_WAIT_MS", "KafkaWorkerConsumer"]
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class _Thread(driver.AIOKafkaConsumerThread):
         return told
 
 
-class Consumer(InOrder, driver.Consumer):
+class KafkaWorkerConsumer(InOrder, driver.Consumer):
     """A fetch counts only if no seek went on meanwhile."""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANGELOG_KEEPS_TOMBSTONES_S",
     "Droppable",
-    "Topic",
+    "KafkaTopic",
     "admin",
     "check_topics",
     "create_topics",
@@ -38,7 +38,7 @@ CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
 _CREATED_WITHIN_S = 30
 
 
-class Topic(NamedTuple):
+class KafkaTopic(NamedTuple):
     """A topic as the broker describes it."""
 
     name: str
@@ -104,17 +104,17 @@ def admin(settings: Settings) -> Iterator[Any]:
         client.close()
 
 
-def describe(client: Any, settings: Settings, topics: Iterable[str]) -> dict[str, Topic]:
+def describe(client: Any, settings: Settings, topics: Iterable[str]) -> dict[str, KafkaTopic]:
     """Those of the topics that exist."""
     found = {}
     for told in client.describe_topics([on_broker(settings, topic) for topic in topics]):
         if told["error_code"] == 0:
             topic = off_broker(settings, told["name"])
-            found[topic] = Topic(told["name"], str(told["topic_id"]), len(told["partitions"]))
+            found[topic] = KafkaTopic(told["name"], str(told["topic_id"]), len(told["partitions"]))
     return found
 
 
-def create_topics(settings: Settings) -> tuple[list[Topic], list[str]]:
+def create_topics(settings: Settings) -> tuple[list[KafkaTopic], list[str]]:
     """Creates what lacks and deletes nothing: all topics, and the names of the new ones.
 
     Safe to run by several at once. Raises LogError, and SettingsError where a topic has another number of partitions.
@@ -145,14 +145,14 @@ def create_topics(settings: Settings) -> tuple[list[Topic], list[str]]:
     return [found[topic] for topic in wanted], list(dict.fromkeys(created))
 
 
-def found_topics(settings: Settings) -> dict[str, Topic | None]:
+def found_topics(settings: Settings) -> dict[str, KafkaTopic | None]:
     """Every topic by its name on the broker; None: it is missing. Raises LogError."""
     with admin(settings) as client:
         found = describe(client, settings, _wanted(settings))
     return {on_broker(settings, topic): found.get(topic) for topic in _wanted(settings)}
 
 
-def check_topics(settings: Settings) -> dict[str, Topic]:
+def check_topics(settings: Settings) -> dict[str, KafkaTopic]:
     """All topics. Raises SettingsError where one lacks or has another number of partitions, LogError."""
     with admin(settings) as client:
         found = describe(client, settings, _wanted(settings))
@@ -160,12 +160,12 @@ def check_topics(settings: Settings) -> dict[str, Topic]:
     return found
 
 
-def _refuse(settings: Settings, found: Mapping[str, Topic | None]) -> None:
+def _refuse(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> None:
     if problems := topic_problems(settings, found):
         raise SettingsError(" ".join(problems))
 
 
-def topic_problems(settings: Settings, found: Mapping[str, Topic | None]) -> list[str]:
+def topic_problems(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> list[str]:
     """What is missing or has another number of partitions, a sentence for all topics of which the same is wrong."""
     names: dict[int, list[str]] = {}
     for topic, each in found.items():

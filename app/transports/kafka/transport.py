@@ -21,17 +21,17 @@ from app.transports.broker_view import GroupPositions, is_empty
 from app.transports.changelog import Changelog
 from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
-from app.transports.kafka.consumer import Consumer
+from app.transports.kafka.consumer import KafkaWorkerConsumer
 from app.transports.kafka.producer import KafkaProducer
 from app.transports.kafka.topics import check_topics, found_topics, on_broker, topic_problems
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
 from app.transports.progress_reader import ProgressReader
 
-__all__ = ["Producer", "Transport", "register"]
+__all__ = ["KafkaTransport", "KafkaWorkerProducer", "register"]
 
 
-class Producer(driver.Producer):
+class KafkaWorkerProducer(driver.Producer):
     """Faust sets idempotence under exactly_once only; without it aiokafka drops an expired batch and sends later ones."""
 
     def __post_init__(self) -> None:
@@ -59,11 +59,11 @@ class Producer(driver.Producer):
         await asyncio.gather(*futures)
 
 
-class Transport(driver.Transport):
+class KafkaTransport(driver.Transport):
     """Transport to Kafka."""
 
-    Consumer: ClassVar[type] = Consumer
-    Producer: ClassVar[type] = Producer
+    KafkaWorkerConsumer: ClassVar[type] = KafkaWorkerConsumer
+    KafkaWorkerProducer: ClassVar[type] = KafkaWorkerProducer
     _standing: KafkaView | None = None
     _progress: ProgressReader | None = None
     _asking: KafkaProducer | None = None
@@ -73,10 +73,10 @@ class Transport(driver.Transport):
         """Before the worker starts: one worker a data folder, and the topics are there. Raises LogLocked, SettingsError, LogError."""
         own = settings()
         make_private(own.data_dir)
-        if Transport._lock is None:  # held as long as the process lives
+        if KafkaTransport._lock is None:  # held as long as the process lives
             lock = WorkerLock(own.data_dir / "worker")
             lock.take()
-            Transport._lock = lock
+            KafkaTransport._lock = lock
         check_topics(own)
 
     def open_changelog(self, topic: str, _partitions: int) -> Changelog:
@@ -95,9 +95,9 @@ class Transport(driver.Transport):
 
     def clock(self) -> float | None:
         """The broker's, UTC seconds; None: it does not tell. Blocking; a call after the first takes one round trip. Raises LogError."""
-        if Transport._asking is None:
-            Transport._asking = KafkaProducer(settings())
-        return Transport._asking.clock(progress_topic(settings().flow_id))
+        if KafkaTransport._asking is None:
+            KafkaTransport._asking = KafkaProducer(settings())
+        return KafkaTransport._asking.clock(progress_topic(settings().flow_id))
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
@@ -117,4 +117,4 @@ class Transport(driver.Transport):
 
 def register() -> None:
     """Teach Faust our form of the scheme `kafka`."""
-    TRANSPORTS.aliases["kafka"] = "app.transports.kafka.transport:Transport"
+    TRANSPORTS.aliases["kafka"] = "app.transports.kafka.transport:KafkaTransport"

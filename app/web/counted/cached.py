@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from app.errors import StoreError
 
-__all__ = ["Cached", "Entry", "Found", "Shared", "Times"]
+__all__ = ["Cached", "CachedResult", "Found", "Shared", "Times"]
 
 log = logging.getLogger(__name__)
 ASKED_FOR_S = 10.0
@@ -48,7 +48,7 @@ class Shared(Protocol):
     async def unlock(self, name: str) -> None: ...
 
 
-class Entry:
+class CachedResult:
     """One result, with what was rendered of it."""
 
     def __init__(self, found: Found) -> None:
@@ -75,14 +75,14 @@ class Cached:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._name, self._make, self._times, self._shared, self._clock = name, make, times, shared, clock
-        self._entry: Entry | None = None
+        self._entry: CachedResult | None = None
         self._asked = float("-inf")
         self._kept = False
         self._lock = asyncio.Lock()
         self.makes = 0
         """How often this process has made it."""
 
-    async def get(self, newer_than: float | None = None) -> Entry:
+    async def get(self, newer_than: float | None = None) -> CachedResult:
         """The result; one whose making began at `newer_than` or later, where that is given. Raises StoreError, TimeoutError."""
         now = self._asked = self._clock()
         entry = self._entry
@@ -114,10 +114,10 @@ class Cached:
         finally:
             self._kept = False
 
-    async def _made(self, not_before: float) -> Entry:
+    async def _made(self, not_before: float) -> CachedResult:
         async with self._lock:  # one at a time; who waited takes what was made meanwhile
             if self._entry is None or self._entry.made < not_before:
-                self._entry = Entry(
+                self._entry = CachedResult(
                     await (self._make_here() if self._shared is None else self._share(self._shared, not_before))
                 )
             return self._entry

@@ -14,9 +14,9 @@ from app.transports.messages import Message
 from app.web.service.group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    from app.transports.producers import Producer
+    from app.transports.producers import MessageProducer
 
-__all__ = ["MAX_WAITING_EVENTS", "EventIntake", "Events", "Keyed"]
+__all__ = ["MAX_WAITING_EVENTS", "EventIntake", "Keyed", "PostedEvents"]
 
 MAX_WAITING_EVENTS = 200_000
 """More that wait to be written are told to come again."""
@@ -26,7 +26,7 @@ Keyed = tuple[str, tuple[Any, ...]]
 """What decides the partition, and the event."""
 
 
-class Events(Protocol):
+class PostedEvents(Protocol):
     """Where posted events go."""
 
     accepted: Counter[str]
@@ -47,7 +47,7 @@ class _Posted(NamedTuple):
 class EventIntake:
     """Events upon a blocking producer, which one thread alone uses."""
 
-    def __init__(self, producer: Producer, overload_after_s: float) -> None:
+    def __init__(self, producer: MessageProducer, overload_after_s: float) -> None:
         """When an event has waited for `overload_after_s`, further ones are refused until it is written."""
         self._producer = producer
         self._overload_after_s = overload_after_s

@@ -10,7 +10,7 @@ from app.domain.times import iso
 from app.web.counted.distribution import LOOK_BACK_S, binned
 from app.words import count_text, visible
 
-__all__ = ["COLUMNS", "Chart", "Column", "VotesView", "money_text", "spend_chart", "votes_view"]
+__all__ = ["COLUMNS", "Chart", "EventBar", "VotesView", "money_text", "spend_chart", "votes_view"]
 
 COLUMNS = 72
 """Bars of a chart at most."""
@@ -18,7 +18,7 @@ _HEIGHT = 1000
 MOST_CANDIDATES = 12
 
 
-class Column(NamedTuple):
+class EventBar(NamedTuple):
     """One bar, in a chart that is 1000 high."""
 
     place: int
@@ -30,7 +30,7 @@ class Column(NamedTuple):
 class Chart(NamedTuple):
     """Bars over the whole of a period, those of nothing left out."""
 
-    columns: list[Column]
+    columns: list[EventBar]
     slots: int
     """Bars that have room: the period in lengths of a bucket."""
     begin: float
@@ -113,7 +113,7 @@ def _chart(
         return None
     first, slots = math.floor(period[0] / length_s), math.ceil(period[1] / length_s)
     columns = [
-        Column(start // length_s - first, max(value, 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}")
+        EventBar(start // length_s - first, max(value, 0) * _HEIGHT // highest, f"{iso(start)}: {say(start)}")
         for start, value in sorted(values.items())
     ]
     return Chart(columns, slots - first, first * length_s, slots * length_s, amount(highest))

@@ -10,7 +10,7 @@ from app.errors import StoreError
 from app.stores.contract import Store
 from app.stores.ledger_contract import Named
 
-__all__ = ["DEMO_CANDIDATES", "Names"]
+__all__ = ["DEMO_CANDIDATES", "CandidateNames"]
 
 DEMO_CANDIDATES = {1: "Candidate 1", 2: "Candidate 2", 3: "Candidate 3"}
 """Who can be voted for while no candidate was added: a fresh system answers the examples."""
@@ -19,7 +19,7 @@ _MISS_S = 0.5
 """An unknown candidate makes the list be read anew, but no more often than this."""
 
 
-class Names:
+class CandidateNames:
     """Candidates from a store, and changes to it and the other stores of this worker."""
 
     def __init__(self, store: Store, others: Sequence[Store] = ()) -> None:

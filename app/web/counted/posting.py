@@ -9,7 +9,7 @@ from app.domain.counted import CountedKind
 from app.errors import LogError, LogFull
 from app.web.counted.event_fields import BadEvent
 from app.web.service.answers import ApiError
-from app.web.service.parts import Parts
+from app.web.service.parts import WebParts
 
 __all__ = ["append", "checked"]
 
@@ -37,7 +37,7 @@ def checked(
     return events
 
 
-async def append(parts: Parts, kind: CountedKind[Event], events: Sequence[Event], **fields: object) -> None:
+async def append(parts: WebParts, kind: CountedKind[Event], events: Sequence[Event], **fields: object) -> None:
     """Returns once the events are durable; `fields` go with the refusal if they are not."""
     keyed = [(kind.spread_by(event, parts.settings), event) for event in events]
     try:

@@ -14,7 +14,7 @@ from app.errors import SettingsError, StoreError
 from app.reports.registry import BY as ALL_BY
 from app.reports.registry import QUESTIONS
 from app.web.service.answers import ApiError, check_parameters
-from app.web.service.parts import PARTS, Parts
+from app.web.service.parts import PARTS, WebParts
 
 __all__ = ["BY", "DEFAULT_TOP", "MAX_TOP", "REPORTS", "REPORT_S", "Parameters", "answer_report"]
 
@@ -71,7 +71,7 @@ async def answer_report(request: web.Request) -> web.Response:
     return web.Response(text=entry.value, content_type="application/json")
 
 
-async def _made(parts: Parts, name: str, parameters: Parameters) -> str:
+async def _made(parts: WebParts, name: str, parameters: Parameters) -> str:
     """The report as JSON. Raises StoreError, TimeoutError, and SettingsError for what is not counted."""
     loop = asyncio.get_running_loop()
     end = loop.time() + REPORT_S

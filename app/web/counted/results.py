@@ -15,9 +15,9 @@ from app.flows.spending import SPENDING
 from app.flows.votes import VOTES
 from app.settings import Settings
 from app.stores.contract import Store
-from app.web.counted.cached import Cached, Entry, Shared, Times
+from app.web.counted.cached import Cached, CachedResult, Shared, Times
 from app.web.counted.distribution import LOOK_BACK_S, second_bounds, value_of
-from app.web.counted.event_intake import Events
+from app.web.counted.event_intake import PostedEvents
 
 __all__ = ["MAX_WINDOWS", "Results"]
 
@@ -43,7 +43,7 @@ class Results:
     def __init__(
         self,
         store: Store,
-        events: Events,
+        events: PostedEvents,
         settings: Settings,
         shared: Shared | None = None,
         settled: Settled = _at_once,
@@ -73,7 +73,7 @@ class Results:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def votes(self, force: bool = False) -> Entry:
+    async def votes(self, force: bool = False) -> CachedResult:
         """The distribution of all votes, of the windows since a day ago. Raises StoreError, TimeoutError."""
         if await self.settle(VOTES) or force:
             return await self._votes.get(newer_than=time.time())
@@ -89,18 +89,18 @@ class Results:
         self._settled_to[topic] = max(accepted, self._settled_to.get(topic, 0))
         return True
 
-    async def votes_between(self, begin: float, end: float, force: bool = False) -> Entry:
+    async def votes_between(self, begin: float, end: float, force: bool = False) -> CachedResult:
         """The windows that begin in this range, and their totals."""
         cached = self._other(f"votes:{begin!r}:{end!r}", lambda: self._make_windows(begin, end))
         return await cached.get(newer_than=time.time() if force else None)
 
-    async def top(self, limit: int, force: bool = False) -> Entry:
+    async def top(self, limit: int, force: bool = False) -> CachedResult:
         """[[user, cents, transactions]…], most first."""
         cached = self._other(f"top:{limit}", lambda: self._make_top(limit))
         renew = await self.settle(SPENDING) or force
         return await cached.get(newer_than=time.time() if renew else None)
 
-    async def report(self, name: str, make: Callable[[], Awaitable[Any]]) -> Entry:
+    async def report(self, name: str, make: Callable[[], Awaitable[Any]]) -> CachedResult:
         """A report that `make` makes; two are made at a time. Raises what it raises, TimeoutError too."""
 
         async def made() -> Any:

@@ -13,12 +13,12 @@ from typing import Any
 from aiohttp import web
 
 from app.domain.times import iso, parse_time
-from app.web.counted.cached import Entry
+from app.web.counted.cached import CachedResult
 from app.web.counted.distribution import as_csv, as_distribution, as_result
 from app.web.counted.event_fields import BEGINNING
 from app.web.counted.results import MAX_WINDOWS
 from app.web.service.answers import ApiError, check_parameters
-from app.web.service.parts import PARTS, Parts
+from app.web.service.parts import PARTS, WebParts
 
 __all__ = ["answer_distribution", "answer_result", "fresh_headers", "is_forced", "time_range"]
 
@@ -33,7 +33,7 @@ def is_forced(request: web.Request) -> bool:
     return "no-cache" in request.headers.get("Cache-Control", "").lower()
 
 
-def fresh_headers(entry: Entry, max_age_s: float, tag: bytes) -> dict[str, str]:
+def fresh_headers(entry: CachedResult, max_age_s: float, tag: bytes) -> dict[str, str]:
     """How old an answer is and until when it may be kept."""
     age_s = max(0.0, time.time() - entry.made)
     left_s = max(0, int(max_age_s - age_s))
@@ -93,7 +93,7 @@ async def answer_distribution(request: web.Request) -> web.Response:
     return _answer(request, body, headers, _TYPES[form])
 
 
-async def _picture(entry: Entry, names: Mapping[int, str], form: str, known: str) -> bytes:
+async def _picture(entry: CachedResult, names: Mapping[int, str], form: str, known: str) -> bytes:
     from app.web.counted.plot import draw
 
     key = f"{form}{known}"
@@ -115,7 +115,7 @@ def _form(request: web.Request) -> str:
     return form
 
 
-def _range(request: web.Request, parts: Parts) -> tuple[float, float] | None:
+def _range(request: web.Request, parts: WebParts) -> tuple[float, float] | None:
     if "from" not in request.query and "to" not in request.query:
         return None
     now = time.time()

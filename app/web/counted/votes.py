@@ -12,7 +12,7 @@ from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form
 from app.web.counted.posting import append, checked
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
-from app.web.service.parts import PARTS, Parts
+from app.web.service.parts import PARTS, WebParts
 from app.web.service.rendering import html_answer
 
 __all__ = ["MAX_VOTE_BYTES", "answer_vote", "answer_vote_page", "answer_votes"]
@@ -22,7 +22,7 @@ MAX_VOTE_BYTES = 64 << 10
 _FORM = "application/x-www-form-urlencoded"
 
 
-async def _ballot(parts: Parts, wanted: int | None) -> Ballot:
+async def _ballot(parts: WebParts, wanted: int | None) -> Ballot:
     own = parts.settings
     candidates = await parts.names.candidates(wanted)
     return Ballot(time.time(), candidates, own.event_horizon, own.vote_future, own.vote_one_per_user)

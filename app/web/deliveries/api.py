@@ -18,7 +18,7 @@ from app.flows.registry import group_of
 from app.stores.contract import Key
 from app.stores.readable import passing_over
 from app.web.service.answers import ApiError, check_parameters, json_answer
-from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S, WebParts
 from app.words import VERDICTS, unread_notes, verdict_sentence
 
 __all__ = [
@@ -40,7 +40,7 @@ _HASH = re.compile("[0-9a-f]{32}")
 _INTEGER = re.compile("[0-9]{1,1000}")
 
 
-async def keys_of_text(parts: Parts, text: str) -> list[Key]:
+async def keys_of_text(parts: WebParts, text: str) -> list[Key]:
     """The keys that are written exactly `text`, or as it is without a signature: none, one, or several that join alike."""
     for asked in as_keys(text, query_rule(parts.settings.query)):
         found = [key for key in await parts.store.reads.keys_by_hash(key_hash(asked)) if key_text(*key) == asked]
@@ -91,7 +91,7 @@ async def answer_statistics(request: web.Request) -> web.Response:
     return json_answer({"success": True, **totals.as_json, "not_read": unread_notes(parts.status.snapshot().unread)})
 
 
-async def totals_now(parts: Parts) -> Totals:
+async def totals_now(parts: WebParts) -> Totals:
     """What the store counts. Settled if all hits have come to their deliveries before, and none has moved meanwhile."""
     groups = parts.settings.flow_id, group_of(parts.settings.flow_id, parts.store.name)
     before = await parts.status.standing()
@@ -111,7 +111,7 @@ async def totals_now(parts: Parts) -> Totals:
     return totals._replace(settled=settled)
 
 
-async def _asked_key(parts: Parts, query: dict[str, str]) -> Key | None:
+async def _asked_key(parts: WebParts, query: dict[str, str]) -> Key | None:
     given = [name for name in _FIELDS if name in query]
     ways = [bool(given), "key" in query, "key_hash" in query]
     if sum(ways) > 1:

@@ -15,7 +15,7 @@ from app.web.deliveries.posted import posted_values, source_of_key
 from app.web.service.group_commit import GroupCommit
 
 if TYPE_CHECKING:
-    from app.transports.producers import Producer
+    from app.transports.producers import MessageProducer
 
 __all__ = ["Intake", "LogIntake"]
 
@@ -36,7 +36,7 @@ class _Posted(NamedTuple):
 class LogIntake:
     """An Intake upon a blocking producer, which one thread alone uses."""
 
-    def __init__(self, producer: Producer, settings: Settings) -> None:
+    def __init__(self, producer: MessageProducer, settings: Settings) -> None:
         self._producer = producer
         self._settings = settings
         self._commit = GroupCommit(self._write, "intake")

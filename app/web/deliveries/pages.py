@@ -24,7 +24,7 @@ from app.web.deliveries.views import DeliveryView, delivery_link, delivery_view,
 from app.web.service.access import open_warning
 from app.web.service.answers import ApiError, store_trouble
 from app.web.service.health import lag_by_group, progress_problems
-from app.web.service.parts import PARTS, STORE_TIMEOUT_S, Parts
+from app.web.service.parts import PARTS, STORE_TIMEOUT_S, WebParts
 from app.web.service.rendering import html_answer
 from app.words import VERDICTS, hints, unread_notes
 
@@ -66,7 +66,7 @@ def _found(keys: Sequence[Key], full: bool = False) -> list[_FoundKey]:
     return [_FoundKey(*key, delivery_link(*key, full=full)) for key in keys]
 
 
-async def _search(parts: Parts, text: str, older: str) -> FoundKeys:
+async def _search(parts: WebParts, text: str, older: str) -> FoundKeys:
     """Keys that are written `text`, with or without the spaces around it, or have it as their hash, before those that contain it. `older`: where a search goes on."""
     if older:
         return await _search_parts(parts, text.strip(), older)
@@ -82,7 +82,7 @@ async def _search(parts: Parts, text: str, older: str) -> FoundKeys:
     return FoundKeys(exact) if exact else await _search_parts(parts, text, older)
 
 
-async def _search_parts(parts: Parts, text: str, older: str) -> FoundKeys:
+async def _search_parts(parts: WebParts, text: str, older: str) -> FoundKeys:
     try:
         return await parts.store.reads.keys_by_text_part(text, MAX_FOUND_KEYS, older, SEARCHED_KEYS)
     except ValueError:
@@ -93,7 +93,7 @@ def _older_link(text: str, rest: str) -> str:
     return "/?" + urlencode({"q": text, "older": rest}, quote_via=quote, errors="surrogatepass") if rest else ""
 
 
-async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _Stored:
+async def _stored(parts: WebParts, text: str, verdict: str | None, older: str) -> _Stored:
     async with asyncio.timeout(STORE_TIMEOUT_S):
         search = await _search(parts, text, older) if text else FoundKeys([])
         keys = search.keys
@@ -108,7 +108,7 @@ async def _stored(parts: Parts, text: str, verdict: str | None, older: str) -> _
     return _Stored(counts, shown, until, found, search.searched, _older_link(text, search.rest), votes, top)
 
 
-async def _counted(parts: Parts) -> tuple[VotesView | None, list[tuple[str, int, int]]]:
+async def _counted(parts: WebParts) -> tuple[VotesView | None, list[tuple[str, int, int]]]:
     """Votes, and who spent most. A sum that cannot be read takes its panel away: what is left would be another result."""
     votes, top = None, []
     try:
@@ -196,7 +196,7 @@ def _delivery_values(key: Key, deliveries: Sequence[Delivery]) -> dict[str, Any]
     }
 
 
-async def _asked_keys(parts: Parts, request: web.Request) -> Sequence[Key]:
+async def _asked_keys(parts: WebParts, request: web.Request) -> Sequence[Key]:
     query = request.query
     if "key_hash" in query:
         if not _HASH.fullmatch(query["key_hash"]):

@@ -18,7 +18,7 @@ from app.process.descriptors import free_descriptors
 from app.web.service.answers import bare_refusal
 from app.words import visible
 
-__all__ = ["HEAD_TIMEOUT_S", "MAX_UNREAD_BYTES", "Connection", "Connections"]
+__all__ = ["HEAD_TIMEOUT_S", "MAX_UNREAD_BYTES", "BoundedConnection", "Connections"]
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +42,9 @@ class Connections:
     def __init__(self, limit: int) -> None:
         """`limit`: connections at a time; at most a third of the descriptors that are free now, so that stores and reports find theirs."""
         self.limit = max(1, min(limit, free_descriptors() // 3))
-        self._open: dict[Connection, None] = {}
+        self._open: dict[BoundedConnection, None] = {}
         """Oldest first, as the dict below."""
-        self._new: dict[Connection, None] = {}
+        self._new: dict[BoundedConnection, None] = {}
         """Those that have not sent a whole head yet."""
         self.head_bytes = 0
         self._closed: Counter[str] = Counter()
@@ -54,13 +54,13 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: BoundedConnection) -> None:
         """One more; another one is closed for it if there are too many."""
         self._open[connection] = self._new[connection] = None
         if len(self._open) > self.limit:
             self._make_room(f"there were more than {self.limit} (WEBLOGS_WEB_CONNECTIONS)", connection)
 
-    def remove(self, connection: Connection) -> None:
+    def remove(self, connection: BoundedConnection) -> None:
         self._open.pop(connection, None)
         self._new.pop(connection, None)
 
@@ -69,11 +69,11 @@ class Connections:
         while not all(each.waits_for_client for each in self._open):  # noqa: ASYNC110 - aiohttp has no event for it
             await asyncio.sleep(0.02)
 
-    def has_asked(self, connection: Connection) -> None:
+    def has_asked(self, connection: BoundedConnection) -> None:
         """A whole head came."""
         self._new.pop(connection, None)
 
-    def _make_room(self, why: str, newest: Connection) -> None:
+    def _make_room(self, why: str, newest: BoundedConnection) -> None:
         for of in (self._new, self._open):
             for each in of:
                 if each is not newest and each.waits_for_client:
@@ -81,12 +81,12 @@ class Connections:
                     return
         self.close(newest, why)
 
-    def close(self, connection: Connection, why: str) -> None:
+    def close(self, connection: BoundedConnection, why: str) -> None:
         self._closed[why] += 1
         self.remove(connection)
         connection.abort()
 
-    def took_head_bytes(self, connection: Connection) -> None:
+    def took_head_bytes(self, connection: BoundedConnection) -> None:
         while self.head_bytes > MAX_HEAD_BYTES:
             largest = max(self._open, key=lambda each: each.head_bytes, default=connection)
             self.close(largest, "heads took too much memory")
@@ -133,7 +133,7 @@ class Connections:
         self._malformed = 0
 
 
-class Connection(web.RequestHandler):
+class BoundedConnection(web.RequestHandler):
     """One connection, counted and bounded."""
 
     __slots__ = ("_all", "_client", "_unread", "head_bytes", "head_since", "read_at")

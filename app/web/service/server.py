@@ -17,8 +17,8 @@ from app.errors import SettingsError
 from app.settings import Settings
 from app.stores.contract import Store
 from app.web.counted.candidates import answer_candidates, answer_put_candidates, answer_put_users, answer_users
-from app.web.counted.event_intake import Events
-from app.web.counted.names import Names
+from app.web.counted.event_intake import PostedEvents
+from app.web.counted.names import CandidateNames
 from app.web.counted.reports import REPORTS, answer_report
 from app.web.counted.results import Results
 from app.web.counted.spending import (
@@ -46,11 +46,11 @@ from app.web.service.access import (
 )
 from app.web.service.answers import errors_in_words
 from app.web.service.body import BodyBudget
-from app.web.service.connections import Connection, Connections
+from app.web.service.connections import BoundedConnection, Connections
 from app.web.service.health import answer_health
 from app.web.service.metrics import answer_metrics
 from app.web.service.openapi import answer_openapi
-from app.web.service.parts import PARTS, Parts
+from app.web.service.parts import PARTS, WebParts
 from app.web.service.rendering import load_templates
 from app.web.service.status import Status
 from app.web.usage.calls import answer_caller, answer_calls
@@ -84,8 +84,8 @@ def make_web_app(
     status: Status,
     intake: Intake,
     settings: Settings,
-    events: Events,
-    names: Names,
+    events: PostedEvents,
+    names: CandidateNames,
     results: Results,
     stopping: Callable[[], bool] = lambda: False,
     fed: Sequence[Store] = (),
@@ -94,7 +94,7 @@ def make_web_app(
     app = web.Application(middlewares=[errors_in_words, guarded])
     budget = BodyBudget(BODIES_AT_ONCE * settings.web_max_body_bytes)
     stores = (store, *(other for other in fed if other is not store))
-    app[PARTS] = Parts(
+    app[PARTS] = WebParts(
         store, stores, status, intake, FirstLines(settings), settings, budget, events, names, stopping, results
     )
     app.cleanup_ctx.append(results.run)
@@ -184,7 +184,7 @@ class WebService(mode.Service):
         assert server is not None
         try:
             self._listening = await self.loop.create_server(
-                lambda: Connection(self._connections, server, **options),
+                lambda: BoundedConnection(self._connections, server, **options),
                 self._settings.web_host,
                 self._settings.web_port,
                 backlog=ACCEPTED_AT_ONCE,

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from app.transports.broker_view import GroupPositions
 
-__all__ = ["LagKey", "Progress", "Snapshot", "Status"]
+__all__ = ["LagKey", "Snapshot", "Status", "WaitingGroups"]
 
 LagKey = tuple[str, str, int]
 """(consumer group, topic, partition)"""
@@ -68,7 +68,7 @@ class Status(Protocol):
         ...
 
 
-class Progress:
+class WaitingGroups:
     """Since when each group waits: it has lag, and has committed nothing since.
 
     A group that was idle for an hour does not count as stalled the moment a message arrives: its clock starts then.

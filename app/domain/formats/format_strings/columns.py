@@ -15,7 +15,7 @@ from app.domain.formats.format_strings.servers import Text
 from app.domain.formats.format_strings.words import LAST_COLUMN, FormatTextError, Literal, Piece, Role, Variable, Word
 from app.domain.formats.values import not_as, shown
 
-__all__ = ["Columns", "Found", "LineColumns", "ObjectColumns"]
+__all__ = ["Columns", "Found", "ObjectColumns", "TextColumns"]
 
 Found = tuple["Sequence[str | None]", "Sequence[str]", "str | None"]
 """One text for each Role up to LAST_COLUMN, the parts of a date, and the fraction of a second that belongs to them."""
@@ -45,7 +45,7 @@ class Columns(ABC):
         """One text for each Role up to LAST_COLUMN, then the parts of a date and the fraction. Raises BadLine."""
 
 
-class LineColumns(Columns):
+class TextColumns(Columns):
     """Of lines that are text, JSON that a text spells included."""
 
     def __init__(self, text: Text) -> None:

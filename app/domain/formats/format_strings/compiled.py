@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.domain.formats.base import Format, LineParser
 from app.domain.formats.clients import Clients, clients
-from app.domain.formats.format_strings.columns import Columns, LineColumns, ObjectColumns
+from app.domain.formats.format_strings.columns import Columns, ObjectColumns, TextColumns
 from app.domain.formats.format_strings.dates import date_reader, names_zone
 from app.domain.formats.format_strings.hits import CLOCKS, Hit, Texts, hit_maker
 from app.domain.formats.format_strings.line_pattern import taken
@@ -54,7 +54,7 @@ def compiled(given: str) -> FormatString:
     if len(given) > MAX_CHARS:
         raise FormatTextError(f"a log format of {len(given)} characters: at most {MAX_CHARS} are read")
     text = text_of(given)
-    reader = ObjectColumns(text) if _is_object(text) else LineColumns(text)
+    reader = ObjectColumns(text) if _is_object(text) else TextColumns(text)
     variables = reader.variables
     _check(text, variables)
     parser = cache(lambda fields, trusted: behind_prefix(_parser(reader, variables, fields, clients(trusted))))
@@ -91,7 +91,7 @@ def _parser(columns: Columns, variables: Sequence[Variable], fields: str, its_cl
         time, rest = first[texts[0] or ""], texts[1]
         return make(texts, time if rest is None else time + second[rest])
 
-    if not isinstance(columns, LineColumns) or columns.json:
+    if not isinstance(columns, TextColumns) or columns.json:
         return parse
     match, found_otherwise = columns.pattern.match, columns.found
     order = columns.pattern.order if fields else columns.pattern.order[: Role.CAPTURE.value + 1]
