@@ -33,8 +33,8 @@ log = logging.getLogger(__name__)
 class EmbeddedTransport(base.Transport):
     """Transport to the embedded log."""
 
-    EmbeddedConsumer = EmbeddedConsumer
-    EmbeddedProducer = EmbeddedProducer
+    Consumer = EmbeddedConsumer
+    Producer = EmbeddedProducer
     default_port = 0
     _progress: ProgressReader | None = None
     driver_version = f"sqlite faust={faust.__version__}"

@@ -62,8 +62,8 @@ class KafkaWorkerProducer(driver.Producer):
 class KafkaTransport(driver.Transport):
     """Transport to Kafka."""
 
-    KafkaWorkerConsumer: ClassVar[type] = KafkaWorkerConsumer
-    KafkaWorkerProducer: ClassVar[type] = KafkaWorkerProducer
+    Consumer: ClassVar[type] = KafkaWorkerConsumer
+    Producer: ClassVar[type] = KafkaWorkerProducer
     _standing: KafkaView | None = None
     _progress: ProgressReader | None = None
     _asking: KafkaProducer | None = None
