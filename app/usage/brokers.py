@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.errors import LogUnreachable, SettingsError
@@ -71,6 +70,7 @@ class KafkaUsageBroker:
         from kafka.errors import KafkaError
 
         from app.domain.usage.records import USAGE
+        from app.transports.kafka.closing import abandon_producer
 
         try:
             if self._client is None:
@@ -95,16 +95,17 @@ class KafkaUsageBroker:
             for future in sent:
                 future.get(timeout=_TIMEOUT_S)
         except (KafkaError, OSError) as error:
-            self.close()  # after a failure its sequence numbers may be out of step: the next call begins anew
+            client, self._client = self._client, None
+            if client is not None:  # its sequence numbers may be out of step: the next call begins anew
+                abandon_producer(client)
             raise LogUnreachable(f"{self._options.broker} does not take records: {error}") from error
 
     def close(self) -> None:
-        from kafka.errors import KafkaError
+        from app.transports.kafka.closing import close_producer
 
         client, self._client = self._client, None
         if client is not None:
-            with suppress(KafkaError, OSError):
-                client.close(timeout=5)
+            close_producer(client)
 
 
 class EmbeddedUsageBroker:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +19,11 @@ from app.archiving.manifests import Manifests, sha256_of
 from app.archiving.repair import repair_usage
 from app.archiving.storage import Folder
 from app.archiving.worker import Archiver, ArchiveRules
+from app.errors import LogUnreachable
+from app.transports.kafka.producer import KafkaProducer
 from app.transports.kafka.view import KafkaView
+from app.transports.messages import Message
+from app.usage.brokers import KafkaUsageBroker
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.words import usage_lines
@@ -130,3 +136,43 @@ def test_a_broker_that_is_away_for_a_minute_under_load_costs_no_record_and_doubl
         assert (held.missing, held.doubled, held.altered, held.late, held.on_the_way) == ((), (), (), (), ())
         assert state.dropped == {} and state.tail is None and held.records == state.made
         assert noted <= set(range(1, state.made + 1))
+
+
+@pytest.mark.parametrize("kind", ["usage log", "replay and POST"])
+def test_a_broker_that_does_not_answer_leaves_no_thread_of_a_client_behind(
+    tmp_path: Path, broker: Server, kind: str
+) -> None:
+    """Each failed send drops its client. In a long outage there would be hundreds of threads and connections."""
+
+    def clients() -> int:
+        return sum("kafka-python-producer" in thread.name for thread in threading.enumerate())
+
+    with Live(tmp_path / "live", broker) as live:
+        options = UsageOptions(service="shop", spool=tmp_path / "spool", broker=f"kafka://127.0.0.1:{broker.port}")
+        of_usage, of_lines = (
+            KafkaUsageBroker(options.broker.removeprefix("kafka://"), options),
+            KafkaProducer(live.settings),
+        )
+
+        def send() -> None:
+            if kind == "usage log":
+                of_usage.send([(b"u", b"{}")])
+            else:
+                of_lines.append([Message("usage", 0, None, b"{}", {}, time.time())])
+
+        before = clients()
+        for _ in range(2):
+            send()
+            assert clients() == before + 1
+            broker.pause()
+            try:
+                with pytest.raises(LogUnreachable):
+                    send()
+            finally:
+                broker.resume()
+            gc.collect()
+            assert clients() == before
+        send()
+        of_usage.close()
+        of_lines.close()
+        assert clients() == before

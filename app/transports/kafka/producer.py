@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import SettingsError
+from app.transports.kafka.closing import abandon_producer, close_producer
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import MAX_MESSAGE_BYTES, client_options
 from app.transports.kafka.topics import on_broker
@@ -60,7 +60,7 @@ class KafkaProducer:
     def close(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            client.close(timeout=5)
+            close_producer(client)
 
     def _with_client(self, work: Callable[[Any], T]) -> T:
         from kafka.errors import KafkaError
@@ -70,13 +70,9 @@ class KafkaProducer:
                 self._client = self._connected()
             return work(self._client)
         except (KafkaError, OSError) as error:
-            client, self._client = (
-                self._client,
-                None,
-            )  # after a failure its sequence numbers may be out of step: the next call begins anew
-            if client is not None:
-                with suppress(KafkaError, OSError):  # it says once more what it could not send
-                    client.close(timeout=0)
+            client, self._client = self._client, None
+            if client is not None:  # its sequence numbers may be out of step: the next call begins anew
+                abandon_producer(client)
             raise unreachable(self._settings, error) from error
 
     def _connected(self) -> Any:
