@@ -48,8 +48,9 @@ test-long: $(READY) ## Run kills, large inputs and all examples of the property 
 LIVE := --base $(or $(TMPDIR),/tmp)/weblogs-live
 
 test-live: N ?= 50000
-test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra, started and stopped for them (25 min). N=500000: more lines. COV=1: add to the coverage
-	N=$(N) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25 $(if $(COV),--cov --cov-append --cov-report=)
+test-live: KILLS ?= 10
+test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra, started and stopped for them (25 min). N=500000: more lines. KILLS=10: so often one test kills. COV=1: add to the coverage
+	N=$(N) KILLS=$(KILLS) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25 $(if $(COV),--cov --cov-append --cov-report=)
 	$(if $(COV),$(PY) -m coverage report --skip-covered --fail-under=85)
 
 test-servers: $(READY) ## Run real nginx, Apache, lighttpd, Caddy, HAProxy and Squid with the lines of docs/how-to/configure-your-server.md, PostgreSQL and MariaDB with those of docs/sql (2 min)

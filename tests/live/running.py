@@ -36,6 +36,8 @@ LINES = int(os.environ.get("N", "50000"))
 """How much passes through the larger tests."""
 SCALE = max(1.0, LINES / 50_000)
 """More lines may take longer; how soon something happens at all does not depend on them."""
+KILLS = int(os.environ.get("KILLS", "10"))
+"""How often one test kills something. Each start of a server takes a while: CI kills less often."""
 WAIT_S = 180.0
 RESTART_AFTER_S = 0.3
 

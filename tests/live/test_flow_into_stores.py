@@ -30,7 +30,7 @@ from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, trut
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
 from tests.live.contents import STORES, ask_store, live_into_stores, stored, stored_raw
-from tests.live.running import LINES, ROOT, SCALE, Live, Supervised
+from tests.live.running import KILLS, LINES, ROOT, SCALE, Live, Supervised
 from tests.services.server import Server
 from tests.stores import elastic
 from tests.stores.cassandra_stores import cql
@@ -134,13 +134,13 @@ def test_each_window_mode_cuts_the_four_requests_alike_in_both_stores(live: Live
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs: Logs, kind: str) -> None:
+def test_a_store_killed_many_times_holds_everything_afterwards(live: Live, logs: Logs, kind: str) -> None:
     rng = random.Random(kind)
     server = Server.beside(kind)
     live.start_worker()
     live.wait_started()
     replay = live.replay("--rate", LINES / 120, "--chunk-bytes", 16 << 10, *logs[0])
-    for _ in range(10):
+    for _ in range(KILLS):
         time.sleep(rng.uniform(0.5, 5))
         server.kill()
         server.start()
@@ -149,16 +149,16 @@ def test_a_store_killed_ten_times_holds_everything_afterwards(live: Live, logs: 
     assert_stores_are_right(live, *logs)
 
 
-def test_the_worker_killed_ten_times_leaves_both_stores_right(live: Live, logs: Logs) -> None:
+def test_the_worker_killed_many_times_leaves_both_stores_right(live: Live, logs: Logs) -> None:
     rng = random.Random(5)
     worker = live.start_worker()
     replay = live.replay("--rate", LINES / 30, "--chunk-bytes", 16 << 10, *logs[0])
-    for _ in range(10):
+    for _ in range(KILLS):
         time.sleep(rng.uniform(1.5, 5))
         worker.kill()
     replay.wait(300)
     assert_stores_are_right(live, *logs)
-    assert worker.exits.count(KILLED) == 10
+    assert worker.exits.count(KILLED) == KILLS
 
 
 def get(live: Live, path: str) -> dict[str, Any]:
