@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from app.columns.formats import COLUMN_FORMATS, read_block
+from app.columns.formats import has_columns, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
@@ -202,7 +202,7 @@ class Tokenizer:
             )
             return read._replace(rejects=sorted([*read.rejects, *long.rejects], key=lambda bad: bad.position))
         if (
-            log_format.name in COLUMN_FORMATS
+            has_columns(log_format.name)
             and origin.positions is None
             and len(message.value) >= self._columns_from_bytes
         ):
