@@ -201,11 +201,7 @@ class Tokenizer:
                 long.data, parse, message.timestamp, 0, long.positions, header_row=header_row, fields=options.fields
             )
             return read._replace(rejects=sorted([*read.rejects, *long.rejects], key=lambda bad: bad.position))
-        if (
-            has_columns(log_format.name)
-            and origin.positions is None
-            and len(message.value) >= self._columns_from_bytes
-        ):
+        if has_columns(log_format.name) and origin.positions is None and len(message.value) >= self._columns_from_bytes:
             block = self._block(message, origin, log_format.name, header_row, options)
             if block is not None:
                 return block

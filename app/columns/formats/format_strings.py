@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from app.columns.blocks import (
     Block,
@@ -28,7 +29,7 @@ from app.columns.blocks import (
     protocol_flags,
     statuses_of,
 )
-from app.columns.formats.spans import Found, found_in
+from app.columns.formats.spans import SpanPlaces, found_in
 from app.columns.parts import MAX_BYTE
 from app.columns.values import content_ranges, counts
 from app.domain.extras import chosen_extras
@@ -44,7 +45,8 @@ __all__ = ["read_block"]
 _HTTP2, _ENCODED = int(HitFlag.HTTP2), int(HitFlag.ENCODED)
 _TOO_LARGE = -2
 _HEAD_CHARS = {"clf": 17, "iso": 16}
-T, V = TypeVar("T"), TypeVar("V")
+T = TypeVar("T")
+V = TypeVar("V")
 _NO_TEXTS: list[str | None] = [None] * len(Role)
 
 
@@ -100,7 +102,7 @@ def read_block(
 class _Values:
     """What the texts of some lines mean."""
 
-    def __init__(self, layout: LineSpans, found: Found, options: FormatOptions) -> None:
+    def __init__(self, layout: LineSpans, found: SpanPlaces, options: FormatOptions) -> None:
         self._layout, self._found, self._options = layout, found, options
         self._lines = len(found.lines)
         self._spans = {span.role: number for number, span in enumerate(layout.spans) if span.role is not None}
@@ -183,15 +185,17 @@ class _Values:
             for number, span in enumerate(self._layout.spans)
             if span.role is Role.DATE
         ]
-        if has_fraction := Role.FRACTION in self._spans:
+        has_fraction = Role.FRACTION in self._spans
+        if has_fraction:
             some.append(self._texts(Role.FRACTION))
+            are_digits = re.compile(self._layout.spans[self._spans[Role.FRACTION]].form).fullmatch
         numbers, combinations = _combined(some, self._lines)
         read_date = date_reader(list(self._layout.dates))
 
         def read(texts: tuple[str, ...]) -> float:
-            dates, fraction = (texts[:-1], texts[-1]) if has_fraction else (texts, "")
-            time = read_date("\0".join(dates))
-            return time + float(f"0.{fraction}") if fraction else time
+            if not has_fraction:
+                return read_date("\0".join(texts))
+            return read_date("\0".join(texts[:-1])) + float(f"0.{texts[-1]}") if are_digits(texts[-1]) else np.nan
 
         return np.array([_or(np.nan, read, each) for each in combinations])[numbers]
 
@@ -246,8 +250,8 @@ class _Values:
         others, numbers, hits = self._others(role, are_read)
         if len(others):
             some = np.array([_range_of(hit) for hit in hits], np.int64)[numbers]
-            lo[others], hi[others], total[others] = some.T
-            are_read[others] = some[:, 0] >= 0
+            lo, hi, total = (_with(one, others, its) for one, its in zip((lo, hi, total), some.T, strict=True))
+            are_read = _with(are_read, others, some[:, 0] >= 0)
         return lo, hi, total, are_read
 
     def _others(self, role: Role, are_read: Bools, line: str | None = None) -> tuple[Ints, Ints, list[Parsed | None]]:
@@ -273,7 +277,8 @@ class _Values:
         sizes, are_read = counts(self._column(Role.CONTENT_LENGTH))
         others, numbers, hits = self._others(Role.CONTENT_LENGTH, are_read, "GET /")
         if len(others):
-            sizes[others] = np.array([_number_of(hit.total_bytes) if hit else _TOO_LARGE for hit in hits])[numbers]
+            others_sizes = np.array([_number_of(hit.total_bytes) if hit else _TOO_LARGE for hit in hits])
+            sizes = _with(sizes, others, others_sizes[numbers])
         is_get = np.array([REQUESTS[text][1] == "GET" for text in request.texts])[request.codes]
         tells = (total < 0) & (statuses == 200) & (flags & _ENCODED == 0) & is_get
         return np.where(tells, sizes, total), ~tells | (sizes > _TOO_LARGE)
@@ -305,12 +310,19 @@ def _combined(some: Sequence[Texts], lines: int) -> tuple[Ints, list[tuple[str, 
     return numbers, list(zip(*reversed(columns), strict=True)) if columns else [()]
 
 
-def _numbered(numbers: Ints, texts: Sequence[str | None]) -> tuple[Texts, Bools]:
+def _numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) -> tuple[Texts, Bools]:
     """A text a line, each text once; and which lines have one."""
     codes: dict[str, int] = {}
     code_of = [codes.setdefault("" if text is None else text, len(codes)) for text in texts]
     has_one = np.array([text is not None for text in texts])[numbers]
     return Texts(np.array(code_of)[numbers], pa.array(list(codes), pa.string()).cast(pa.binary())), has_one
+
+
+def _with(column: NDArray[Any], places: Ints, values: NDArray[Any]) -> NDArray[Any]:
+    """A column that has these values at some places."""
+    column = column.copy()
+    column[places] = values
+    return column
 
 
 def _flags(numbers: Ints, hits: Sequence[Parsed | None]) -> Ints:

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Bools, Ints
-from app.domain.formats.format_strings import LineSpans, Rule, Span
+from app.domain.formats.format_strings import LineSpans, Span, SpanEnd
 
-__all__ = ["Found", "found_in"]
+__all__ = ["SpanPlaces", "found_in"]
 
 _SPACE, _TAB, _COLON, _OPEN, _RETURN, _BACKSLASH = b" \t:[\r\\"
 
 
-class Found(NamedTuple):
+class SpanPlaces(NamedTuple):
     """The lines that fit."""
 
     lines: Ints
@@ -97,7 +97,7 @@ class _Text:
         return found
 
 
-def found_in(data: bytes, starts: Ints, ends: Ints, layout: LineSpans) -> Found | None:
+def found_in(data: bytes, starts: Ints, ends: Ints, layout: LineSpans) -> SpanPlaces | None:
     """The lines of whole lines that fit, which begin at `starts` and end, without a newline, at `ends`; None where none does."""
     text = _Text(data, 3 + max(len(layout.before), *(len(span.after) for span in layout.spans)))
     ends = ends - ((ends > starts) & (text.values[ends - 1] == _RETURN))
@@ -118,7 +118,7 @@ def found_in(data: bytes, starts: Ints, ends: Ints, layout: LineSpans) -> Found 
         return None
     if len(lines) < len(fits):
         begins, stops = ([one[lines] for one in some] for some in (begins, stops))
-    return Found(lines, data, begins, stops)
+    return SpanPlaces(lines, data, begins, stops)
 
 
 def _are_told(text: _Text, starts: Ints, layout: LineSpans) -> Bools:
@@ -142,18 +142,18 @@ def _is_utf8(data: bytes) -> bool:
 
 def _end(text: _Text, span: Span, at: Ints, ends: Ints, is_last: bool) -> tuple[Ints, Bools]:
     """Where the values that begin at these places end, if they do, and which surely do."""
-    if span.rule is Rule.QUOTED:
+    if span.end is SpanEnd.QUOTED:
         return text.first_free_quote(at), np.ones(len(at), np.bool_)
     first = text.first(span.stops, at) if span.stops else ends
     if not span.after:
         end = ends if is_last else np.minimum(first, ends)
         return end, first >= end
-    if span.rule is Rule.PORT:
+    if span.end is SpanEnd.PORT:
         return np.maximum(text.last_before(_COLON, first), 0), text.values[at] != _OPEN
-    if span.rule is Rule.BLANKS:
+    if span.end is SpanEnd.BLANKS:
         end = np.maximum(first - (len(span.after) - len(span.after.lstrip(" "))), 0)
         before = text.values[end - 1]
         return end, (end == at) | ((before != _SPACE) & (before != _TAB))
-    if span.rule is Rule.LIST and span.after[0] == " ":
+    if span.end is SpanEnd.LIST and span.after[0] == " ":
         return first, ~text.have(" : ", first)
     return first, np.ones(len(at), np.bool_)

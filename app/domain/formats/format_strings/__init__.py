@@ -15,7 +15,7 @@ from app.domain.formats.format_strings.compiled import (
 )
 from app.domain.formats.format_strings.dates import date_reader
 from app.domain.formats.format_strings.hits import CLOCKS, hit_maker
-from app.domain.formats.format_strings.line_pattern import Rule, Span
+from app.domain.formats.format_strings.line_pattern import Span, SpanEnd
 from app.domain.formats.format_strings.servers import SERVERS
 from app.domain.formats.format_strings.words import OPTIONAL, FormatTextError, Role
 
@@ -28,8 +28,8 @@ __all__ = [
     "FormatTextError",
     "LineSpans",
     "Role",
-    "Rule",
     "Span",
+    "SpanEnd",
     "compiled",
     "date_reader",
     "hit_maker",

@@ -85,8 +85,7 @@ def compiled(given: str) -> FormatString:
 
 
 def _spans(columns: Columns) -> LineSpans | None:
-    spans = columns.pattern.spans if isinstance(columns, LineColumns) else None
-    if spans is None or not isinstance(columns, LineColumns):
+    if not isinstance(columns, TextColumns) or (spans := columns.pattern.spans) is None:
         return None
     variables = columns.variables
     return LineSpans(columns.pattern.before, spans, _words_of(variables), tuple(_dates(variables)), columns.json)

@@ -18,7 +18,7 @@ from app.domain.formats.format_strings.words import (
     Variable,
 )
 
-__all__ = ["LinePattern", "Rule", "Span", "line_pattern", "taken"]
+__all__ = ["LinePattern", "Span", "SpanEnd", "line_pattern", "taken"]
 
 Match = Callable[[str], "re.Match[str] | None"]
 
@@ -31,7 +31,7 @@ _PASSED_OVER = {Role.NONE, *OPTIONAL} - {Role.CONTENT_TYPE, Role.CONTENT_ENCODIN
 _ONE_EACH = [role for role in Role if role.value <= LAST_COLUMN.value]
 
 
-class Rule(Enum):
+class SpanEnd(Enum):
     """Where the value of a span ends, said without a pattern."""
 
     FIRST = "first"
@@ -54,7 +54,7 @@ class Span(NamedTuple):
     """Characters; none: the value ends with the line."""
     after: str
     """What stands behind the value; its first character is one of the stops, or the next to come behind the blanks."""
-    rule: Rule
+    end: SpanEnd
     form: str
     """A pattern that the value fits, with the groups of its role; empty where the stops say all."""
 
@@ -138,8 +138,8 @@ class _Writer:
         self.groups: dict[Role, int] = {}
         self.dates: list[int] = []
         self.spans: list[Span | None] = []
-        self._end: tuple[str, Rule, str] | None = None
-        """Stops, rule and form of the variable that is being written, if they say where it ends."""
+        self._end: tuple[str, SpanEnd, str] | None = None
+        """Stops, end and form of the variable that is being written, if they say where it ends."""
         self._count = 0
         self._lazy: list[str] = []
         self._open = False
@@ -166,14 +166,14 @@ class _Writer:
         """None where the variable is not known to end at a stop."""
         if self._end is None:
             return None
-        stops, rule, form = self._end
-        is_seen = rule in (Rule.PORT, Rule.BLANKS) or after[:1] in stops
+        stops, end, form = self._end
+        is_seen = end in (SpanEnd.PORT, SpanEnd.BLANKS) or after[:1] in stops
         is_plain = stops.isascii() and after.isascii() and not set(after) & {"\n", "\r"}
-        return Span(role, stops, after, rule, form) if is_seen and is_plain and (stops or last) else None
+        return Span(role, stops, after, end, form) if is_seen and is_plain and (stops or last) else None
 
     def _until(self, stops: str) -> str:
         """A value of any other characters."""
-        self._end = stops, Rule.FIRST, ""
+        self._end = stops, SpanEnd.FIRST, ""
         return f"[^{re.escape(stops)}]*+"
 
     def _literal_at(self, at: int) -> str:
@@ -217,7 +217,7 @@ class _Writer:
 
     def _quoted(self, role: Role | None, *, text: bool) -> str:
         if self._strict or not text:
-            self._end = '"', Rule.QUOTED, ""
+            self._end = '"', SpanEnd.QUOTED, ""
             return self._group(role, _QUOTED)
         # the shortest text behind which the next columns fit, and what was found is not tried again; a quote, a blank and
         # a quote are the border of two columns, so that a line with more columns than the format is none of its lines
@@ -231,7 +231,7 @@ class _Writer:
         alone = clock == "any" or (clock == "epoch" and Role.REST in self._roles.values())
         pattern, stops = _time_pattern(clock, after, alone)
         if stops is not None and not variable.padded:
-            self._end = stops, Rule.FIRST, pattern
+            self._end = stops, SpanEnd.FIRST, pattern
         if role is None:
             return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
         self._count += 1
@@ -244,7 +244,7 @@ class _Writer:
     def _date(self, variable: Variable, role: Role | None, after: str) -> str:
         pattern, stop = date_pattern(variable.word.date), after[:1]
         if not stop.isalnum() and (not stop or stop not in f" :+-/\t{variable.word.date}"):
-            self._end = stop, Rule.FIRST, pattern
+            self._end = stop, SpanEnd.FIRST, pattern
         if role is None:
             return pattern
         self._count += 1
@@ -273,32 +273,32 @@ class _Writer:
         word, stop = variable.word, after[:1]
         if word.role is Role.FRACTION:
             if not stop.isdigit():
-                self._end = stop, Rule.FIRST, _DIGITS
+                self._end = stop, SpanEnd.FIRST, _DIGITS
             return _DIGITS
         if last and not after and word.text:
-            self._end = "", Rule.FIRST, ""
+            self._end = "", SpanEnd.FIRST, ""
             return ".*"
         if word.several and not in_quotes:
             if stop != ",":
-                self._end = ' ",', Rule.LIST, ""
+                self._end = ' ",', SpanEnd.LIST, ""
             return r'[^ ",]*+(?:(?:, ?| : )[^ ",]++)*+'
         if word.text:
             return self._bare_text(variable, after, in_quotes)
         if stop == ":":
-            self._end = ' "', Rule.PORT, ""
+            self._end = ' "', SpanEnd.PORT, ""
             return r'\[[^\]\s]*+\]|[^ ":]*+(?::[^ ":]*+(?=:))*+'
         return self._until(' \t"' + stop)
 
     def _bare_text(self, variable: Variable, after: str, in_quotes: bool) -> str:
         strong = after.lstrip(" ")[:1]
         if in_quotes and after.startswith('"'):
-            self._end = '"', Rule.QUOTED, ""
+            self._end = '"', SpanEnd.QUOTED, ""
             return _QUOTED
         if strong in _DELIMITERS:
             if after.startswith(strong):
                 return self._until(strong)
             if strong != "\t":
-                self._end = strong, Rule.BLANKS, ""
+                self._end = strong, SpanEnd.BLANKS, ""
             stop = re.escape(strong)
             # blanks belong to the text unless the delimiter comes next: nothing is tried twice
             return f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
