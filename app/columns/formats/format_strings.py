@@ -177,7 +177,7 @@ class _Values:
 
         some = [self._texts(role) for role in self._there(Role.TIME, Role.REST)]
         numbers, combinations = _combined(some, self._lines)
-        return np.array([_or(np.nan, read, each) for each in combinations])[numbers]
+        return np.array(_read_each(read, combinations, np.nan))[numbers]
 
     def _dates(self) -> Floats:
         some = [
@@ -197,7 +197,7 @@ class _Values:
                 return read_date("\0".join(texts))
             return read_date("\0".join(texts[:-1])) + float(f"0.{texts[-1]}") if are_digits(texts[-1]) else np.nan
 
-        return np.array([_or(np.nan, read, each) for each in combinations])[numbers]
+        return np.array(_read_each(read, combinations, np.nan))[numbers]
 
     def statuses(self) -> Ints:
         return statuses_of(self._column(Role.STATUS))
@@ -215,8 +215,9 @@ class _Values:
         """And which lines name one."""
         if self._there(Role.CLIENT, Role.FORWARDED) == [Role.CLIENT]:
             texts = self._texts(Role.CLIENT)
-            of = clients(self._options.trusted_proxies).of
-            return _numbered(texts.codes, [_or(None, of.__getitem__, text) for text in texts.texts])
+            written, of = texts.texts, clients(self._options.trusted_proxies).of
+            read = _read_each(of.__getitem__, written, None)
+            return (texts, np.ones(self._lines, np.bool_)) if read == written else _numbered(texts.codes, read)
         numbers, hits = self._of(Role.CLIENT, Role.FORWARDED)
         return _numbered(numbers, [None if hit is None else hit.ip_address for hit in hits])
 
@@ -344,13 +345,20 @@ def _range_of(hit: Parsed | None) -> tuple[int, int, int]:
 
 
 def _numbers(read: Mapping[str, float], texts: Texts) -> Floats:
-    numbers: Floats = np.array([_or(np.nan, read.__getitem__, text) for text in texts.texts])[texts.codes]
+    numbers: Floats = np.array(_read_each(read.__getitem__, texts.texts, np.nan))[texts.codes]
     return numbers
 
 
-def _or(other: V, read: Callable[[T], V], text: T) -> V:
-    """What is read, or something else where it is bad."""
+def _read_each(read: Callable[[T], V], texts: Sequence[T], bad: V) -> list[V]:
+    """What is read of each text; something else where it is bad."""
+    try:
+        return list(map(read, texts))
+    except BadLine:
+        return [_read_or(read, text, bad) for text in texts]
+
+
+def _read_or(read: Callable[[T], V], text: T, bad: V) -> V:
     try:
         return read(text)
     except BadLine:
-        return other
+        return bad
