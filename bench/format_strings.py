@@ -1,17 +1,24 @@
-"""Part `format_strings`: lines a second and core by the format text of a server, each hit compared with the one that it was written from."""
+"""Part `format_strings`: lines a second and core by the format text of a server, each hit compared with the one that it was written from.
+
+A reader of large inputs and a worker with large messages read lines as columns; small ones are read line by line.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
+from app.columns.blocks import LineColumns
+from app.columns.formats import read_block
+from app.columns.hits import HitColumns
 from app.domain import formats
 from app.domain.formats.base import FormatOptions
-from app.domain.lines import read_lines
-from app.domain.records import HitFlag, Parsed
+from app.domain.lines import ReadLines, read_lines
+from app.domain.records import Hit, HitFlag, Parsed
 from bench.context import Context
 from bench.failing import BenchError
 from bench.figures import AT_LEAST, Figure, Goal
@@ -22,6 +29,7 @@ PART = "format_strings"
 _GOAL = 150_000
 _RUNS = 5
 _CHUNK_LINES = 5000
+_POSITION = Hit._fields.index("position")
 _COMPARED = len(Parsed._fields) - 2
 """Without flags, which tell what a text says beyond the fields, and optional fields."""
 TEXTS = {
@@ -43,7 +51,7 @@ TEXTS = {
 
 
 def run(context: Context) -> list[Figure]:
-    """Rates of reading lines, from bytes to hits, in one thread."""
+    """Rates of reading lines, from bytes to columns and from bytes to hits, in one thread."""
     from bench.logs import simulated
 
     log = simulated(context.folder, context.pick(200_000, 2_000), "combined_range")
@@ -53,11 +61,13 @@ def run(context: Context) -> list[Figure]:
     for server, (text, line) in TEXTS.items():
         chunks = _chunks(line, hits)
         _compare(server, text, chunks, hits)
-        works.append((f"{server}'s text", partial(_rate, text, chunks, len(hits))))
+        name = formats.get(f"{server}:{text}").name
+        works.append((f"{server}'s text", partial(_rate, partial(_as_columns, name, chunks), len(hits))))
+        works.append((f"{server}'s text, line by line", partial(_rate, partial(_by_line, name, chunks), len(hits))))
     told = f"{len(hits):,} lines of a simulated log; CPU of one thread"
     found = context.repeat(works, context.pick(_RUNS, 1))
     return [
-        Figure(PART, name, tuple(rates), "lines/s", told, Goal(AT_LEAST, _GOAL))
+        Figure(PART, name, tuple(rates), "lines/s", told, None if "by line" in name else Goal(AT_LEAST, _GOAL))
         for (name, _), rates in zip(works, found, strict=True)
     ]
 
@@ -85,16 +95,29 @@ def _words(hit: Parsed) -> dict[str, Any]:
 
 
 def _compare(server: str, text: str, chunks: Sequence[bytes], hits: Sequence[tuple[Any, ...]]) -> None:
-    """Raises BenchError where a line comes back as another hit."""
-    parse = formats.get(f"{server}:{text}").make_parser((), FormatOptions())
-    found = [hit for chunk in chunks for hit in read_lines(chunk, parse, time.time()).hits]
-    if len(found) != len(hits):
-        raise BenchError(f"{server}'s text: {len(found):,} hits of {len(hits):,} lines")
-    for hit, wanted in zip(found, map(_as_written, hits), strict=True):
-        if hit[:_COMPARED] != wanted[:_COMPARED]:
-            raise BenchError(f"{server}'s text: {hit[:_COMPARED]} where {wanted[:_COMPARED]} was written")
-        if not hit[_COMPARED] & HitFlag.ENDED:
-            raise BenchError(f"{server}'s text: {hit} does not know that it ended")
+    """Raises BenchError where a line comes back as another hit, whichever way it is read."""
+    name, wanted = formats.get(f"{server}:{text}").name, list(map(_as_written, hits))
+    for found in (_hits_of(_by_line(name, chunks)), _hits_of(_as_columns(name, chunks))):
+        if len(found) != len(hits):
+            raise BenchError(f"{server}'s text: {len(found):,} hits of {len(hits):,} lines")
+        for hit, its in zip(found, wanted, strict=True):
+            if hit[:_COMPARED] != its[:_COMPARED]:
+                raise BenchError(f"{server}'s text: {hit[:_COMPARED]} where {its[:_COMPARED]} was written")
+            if not hit[_COMPARED] & HitFlag.ENDED:
+                raise BenchError(f"{server}'s text: {hit} does not know that it ended")
+
+
+def _hits_of(reads: Iterable[ReadLines | LineColumns]) -> list[tuple[Any, ...]]:
+    """In the order of their lines."""
+    found: list[tuple[Any, ...]] = []
+    for read in reads:
+        rows = read if isinstance(read, ReadLines) else read.other
+        some = list(zip(rows.positions, rows.hits, strict=True))
+        if isinstance(read, LineColumns) and len(read.times):
+            packed = HitColumns.of_lines([read]).to_message()
+            some += [(hit[_POSITION], hit) for hit in packed.hits("")]
+        found += [hit for _, hit in sorted(some, key=itemgetter(0))]
+    return found
 
 
 def _as_written(hit: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -105,11 +128,24 @@ def _as_written(hit: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _rate(text: str, chunks: Sequence[bytes], lines: int) -> float:
-    """Lines a second of CPU."""
-    server = next(name for name, (known, _) in TEXTS.items() if known == text)
-    parse = formats.get(f"{server}:{text}").make_parser((), FormatOptions())
-    arrived, began = time.time(), time.process_time()
+def _as_columns(form: str, chunks: Sequence[bytes]) -> Iterator[ReadLines | LineColumns]:
+    """As a worker reads large messages."""
     for chunk in chunks:
-        read_lines(chunk, parse, arrived)
+        block = read_block(form, chunk, time.time(), every_status=True)
+        if block is None:
+            raise BenchError(f"no line was read as columns by {form}")
+        yield block
+
+
+def _by_line(form: str, chunks: Sequence[bytes]) -> Iterator[ReadLines | LineColumns]:
+    parse = formats.get(form).make_parser((), FormatOptions())
+    for chunk in chunks:
+        yield read_lines(chunk, parse, time.time())
+
+
+def _rate(read: Callable[[], Iterator[ReadLines | LineColumns]], lines: int) -> float:
+    """Lines a second of CPU."""
+    began = time.process_time()
+    for _ in read():
+        pass
     return lines / (time.process_time() - began)

@@ -6,7 +6,7 @@ which alone says what a line means; and so does each minute, second, status and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from app.domain.requests import may_change, query_rule
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "coded_texts", "column_of", "line_bounds",
-    "numbers_of", "of_length", "plain_line_ends", "statuses_of", "texts_of", "whole_lines",
+    "numbers_of", "of_length", "plain_line_ends", "protocol_flags", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
 _STATUS_BYTES = 3
@@ -207,7 +207,7 @@ class Block(NamedTuple):
 def assembled(
     block: Block,
     parse: LineParser,
-    table: pa.Table,
+    keys: Sequence[Texts],
     at: Ints,
     plain: Bools,
     times: Floats,
@@ -221,12 +221,15 @@ def assembled(
     unread: Mapping[str, Bools] | None = None,
     extras: Extras | None = None,
     zones_s: Ints | None = None,
+    flags: Ints | None = None,
 ) -> LineColumns | None:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
+    `keys`: client, agent and request of each line. `flags`: all of each, if the kernel knows more than the protocol of the request.
+
     None if the query rule may change a request, or one has CMCD that is wanted: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
-    client, agent, request = (coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request"))
+    client, agent, request = keys
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     rule = query_rule(options.query)
     left = _others(block, at[plain])
@@ -249,9 +252,10 @@ def assembled(
     )
     positions = block.starts + np.int64(block.position)
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
-    flags, of_each = None, BYTES_KINDS[options.bytes]
-    if every_status or of_each:  # that of a protocol alone changes nothing of what a body's bytes prove
-        flags = (_protocol_flags(request.values) | of_each)[request.codes]
+    of_each = BYTES_KINDS[options.bytes]
+    # that of a protocol alone changes nothing of what a body's bytes prove
+    if flags is None and (every_status or of_each):
+        flags = (protocol_flags(request.values) | of_each)[request.codes]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
         times[counts],
@@ -276,7 +280,7 @@ def assembled(
     )
 
 
-def _protocol_flags(requests: pa.BinaryArray) -> Ints:
+def protocol_flags(requests: pa.BinaryArray) -> Ints:
     """Of each request: one look for each whose protocol is not among the usual ones."""
     flags, left = np.zeros(len(requests), np.int64), np.ones(len(requests), np.bool_)
     for usual in _USUAL_PROTOCOLS:

@@ -46,7 +46,7 @@ class HitColumns(NamedTuple):
     total: Ints | None
     """Size of the whole file."""
     flags: Ints | None
-    """HitFlag of the protocol, and of what the bytes are; None if no hit has one."""
+    """HitFlag; None if no hit has one."""
     extras: Extras | None = None
     """Optional fields; None if no hit has some, or if nobody asks for them here."""
 

@@ -1,13 +1,15 @@
-"""What hits add to a delivery, as columns: the twin of parts.part_of for hits whose flags say the protocol and what the bytes are."""
+"""What hits add to a delivery, as columns: the twin of parts.part_of for hits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.domain.parts import part_of
 from app.domain.records import HitFlag
 from app.domain.tallies import Mark
 
@@ -17,8 +19,10 @@ MAX_BYTE = 1 << 44
 """Byte positions and counts below this (17 TB) are gathered as columns: sums over a batch, and a position beside a key, then fit 64 bits."""
 RANGE_MARKS = Mark.OFFSETS | Mark.SENT
 """Of a hit that names its range and nothing else."""
-_ANNOUNCED, _HEADERS_COUNTED, _HTTP2 = map(int, (HitFlag.ANNOUNCED, HitFlag.HEADERS_COUNTED, HitFlag.HTTP2))
-_BROKEN_MARKS = RANGE_MARKS | Mark.CUT | Mark.BROKEN
+_ABORTED, _HTTP2, _ENCODED, _HEADERS_COUNTED = map(
+    int, (HitFlag.ABORTED, HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.HEADERS_COUNTED)
+)
+_ALL_FLAGS = int(~HitFlag(0))
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -45,35 +49,62 @@ def added(
     """What hits add, as parts.part_of says: first and last byte, and the rest.
 
     `lo` and `hi` are what was announced, 0 and -1 for nothing; `sent` and `total` are -1 if they are not named. Statuses that do
-    not count may be among them. `flags` are HTTP2, HEADERS_COUNTED and ANNOUNCED alone. `compressible` tells, if it must be known, whether servers compress what a hit asked for.
+    not count may be among them. `compressible` tells, if it must be known, whether servers compress what a hit asked for.
     """
     beyond = (total >= 0) & (hi >= total) & (hi >= lo)
     if beyond.any():  # a line that contradicts itself: neither its range nor its size is believed
         lo, hi, total = np.where(beyond, 0, lo), np.where(beyond, -1, hi), np.where(beyond, -1, total)
-    named, counted, from_start = hi >= lo, sent >= 0, statuses == 200
+    named, counted = hi >= lo, sent >= 0
     length = hi - lo + 1
-    body, with_headers, is_untold = sent, np.False_, np.False_
-    if flags is not None:
-        with_headers = flags & _HEADERS_COUNTED != 0
-        is_untold = (flags & _ANNOUNCED != 0) | (with_headers & (flags & _HTTP2 != 0))
-        body = sent - (with_headers & (sent > 0))
+    body = sent if flags is None else sent - ((flags & _HEADERS_COUNTED != 0) & (sent > 0))
     fewer = named & counted & (body < length)
-    marks = np.where(named, RANGE_MARKS, np.where(counted, Mark.SENT, Mark.NO_COUNT))
-    cut_hi = np.full(len(lo), -1)
-    sums = np.where(counted, sent, np.where(named, length, 0))
-    if flags is not None or fewer.any() or not named.all():
-        may_be_encoded = compressible()
-        start = ~named & counted & from_start & ~is_untold
-        encoded, short = fewer & may_be_encoded, fewer & ~may_be_encoded
-        placeless = ~named & ~from_start
-        marks = np.where(short & ~is_untold, _BROKEN_MARKS, np.where(encoded, Mark.SENT | Mark.ENCODED, marks))
-        marks |= np.where(start, Mark.START, 0) | np.where(placeless, Mark.BYTES_ONLY, 0)
-        marks |= np.where(~named & from_start & ~start, Mark.ANSWERED_WHOLE, 0)
-        marks |= np.where((start | placeless) & may_be_encoded, Mark.COMPRESSIBLE, 0)
-        if flags is not None:
-            marks |= np.where(named & ~encoded & is_untold, Mark.ANSWERED | np.where(short, Mark.CUT, 0), 0)
-            marks |= np.where(with_headers, Mark.HEADERS_COUNTED, 0)
-        cut_hi = np.where(short, hi, -1)
-        lo = np.where(named & ~encoded, lo, 0)
-        hi = np.where(short, lo + body - 1, np.where(start, body - 1, np.where(named & ~encoded, hi, -1)))
-    return lo, hi, Details(sums, total, marks.astype(np.int64), cut_hi)
+    if flags is None and not fewer.any() and named.all():
+        sums = np.where(counted, sent, length)
+        return lo, hi, Details(sums, total, np.full(len(lo), RANGE_MARKS), np.full(len(lo), -1))
+    shape = np.where(named, np.where(counted, 2 - fewer, 0), np.where(statuses == 200, 3, 5) + counted)
+    marks = _marks()[0 if flags is None else flags & _ALL_FLAGS, shape, compressible().astype(np.intp)]
+    ranged, cut = marks & Mark.OFFSETS != 0, marks & Mark.BROKEN != 0
+    reach = np.where(counted, np.minimum(body, length), length)
+    last = np.where(cut, lo + reach - 1 - (reach >= length), np.where(ranged, hi, -1))
+    last = np.where(marks & (Mark.START | Mark.START_ABORTED), body - 1, last)
+    if flags is not None:
+        answered = marks & Mark.ANSWERED != 0
+        if answered.any():
+            # over HTTP/2 servers call whole responses aborted, too
+            is_broken = flags & (_ABORTED | _HTTP2) == _ABORTED
+            last = np.where(answered, np.minimum(hi - is_broken, lo + reach - 1), last)
+            cut = cut | (answered & (last < hi))
+        total = np.where(flags & _ENCODED, -1, total)
+    sums = np.where(counted, sent, np.where(ranged, length, 0))
+    return np.where(ranged, lo, 0), last, Details(sums, total, marks, np.where(cut, hi, -1))
+
+
+_SHAPES = (
+    (206, 0, 99, None),
+    (206, 0, 99, 50),
+    (206, 0, 99, 200),
+    (200, None, None, None),
+    (200, None, None, 50),
+    (206, None, None, None),
+    (206, None, None, 50),
+)
+"""Status, first and last byte and bytes sent of a hit for each way in which they compare: its marks depend on nothing else of them."""
+
+
+@cache
+def _marks() -> Ints:
+    """The marks of the part that parts.part_of makes of a hit, by its flags, its shape, and whether servers compress what it asked for."""
+
+    def marks_of(flags: int, shape: tuple[int | None, ...], request: str) -> int:
+        status, *numbers = shape
+        part = part_of((0.0, "", "", request, "GET", status, *numbers, None, flags), 0)
+        assert part is not None, "a GET with 200 or 206 and a key"
+        return part.marks
+
+    requests = ("GET /a.mp4", "GET /a.html")
+    return np.array(
+        [
+            [[marks_of(flags, shape, request) for request in requests] for shape in _SHAPES]
+            for flags in range(_ALL_FLAGS + 1)
+        ]
+    )

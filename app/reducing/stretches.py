@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.columns.formats import COLUMN_FORMATS, read_block
+from app.columns.formats import has_columns, read_block
 from app.domain.formats import LineParser
 from app.domain.formats.base import FormatOptions
 from app.domain.lines import ReadLines, read_lines, read_too_long
@@ -110,7 +110,7 @@ class StretchReader:
         if chunk.too_long:
             return self._shown(reading, read_too_long(chunk.data, chunk.too_long, chunk.position))
         may_begin_with_header = form_of(reading.format).header_row and chunk.position == 0 and chunk.positions is None
-        if reading.format in COLUMN_FORMATS and reading.as_columns(chunk) and not self._resting:
+        if has_columns(reading.format) and reading.as_columns(chunk) and not self._resting:
             block = read_block(
                 reading.format,
                 chunk.data,

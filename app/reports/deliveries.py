@@ -179,7 +179,7 @@ def _of_index(
 
 
 def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
-    """The hits of one source by key: as columns, but for those with flags or numbers that columns do not hold."""
+    """The hits of one source by key: as columns, but for those with numbers that columns do not hold."""
     numbers_there = numbers_of(table)
     codes = [table.column(name).chunk(0) for name in ("ip_address", "user_agent", "request", "method")]
     is_whole = np.ones(table.num_rows, np.bool_)

@@ -19,7 +19,7 @@ from app.columns.parts import MAX_BYTE
 from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
-from app.domain.records import HitFlag, Parsed
+from app.domain.records import Parsed
 from app.domain.requests import extension_of, path_of
 from app.words import writable
 
@@ -49,7 +49,6 @@ HITS = pa.schema(
 offset from UTC that its line writes."""
 PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 """All but the optional fields."""
-_COLUMN_FLAGS = int(HitFlag.HTTP2 | HitFlag.HEADERS_COUNTED | HitFlag.ANNOUNCED)
 _BEYOND = 1 << 63
 _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
@@ -141,16 +140,14 @@ class HitNumbers(NamedTuple):
     total: Ints
     flags: Ints
     are_plain: Bools
-    """Those whose flags and numbers columns hold; others are looked at one by one."""
+    """Those whose numbers columns hold; others are looked at one by one."""
 
 
 def numbers_of(table: pa.Table) -> HitNumbers:
     names = {"lo": 0, "hi": -1, "bytes_sent": -1, "total_bytes": -1}
     lo, hi, sent, total = (table.column(name).fill_null(none).to_numpy() for name, none in names.items())
     flags = table.column("flags").to_numpy().astype(np.int64)
-    are_plain = (flags & ~_COLUMN_FLAGS == 0) & (
-        table.column("lo").is_valid().to_numpy() == table.column("hi").is_valid().to_numpy()
-    )
+    are_plain = table.column("lo").is_valid().to_numpy() == table.column("hi").is_valid().to_numpy()
     for numbers in (lo, hi, sent, total):
         are_plain &= numbers < MAX_BYTE
     return HitNumbers(lo, hi, sent, total, flags, are_plain)

@@ -13,7 +13,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
-from app.columns.formats import COLUMN_FORMATS, read_block
+from app.columns.formats import has_columns, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
 from app.domain.formats.base import BYTES_KINDS
@@ -201,11 +201,7 @@ class Tokenizer:
                 long.data, parse, message.timestamp, 0, long.positions, header_row=header_row, fields=options.fields
             )
             return read._replace(rejects=sorted([*read.rejects, *long.rejects], key=lambda bad: bad.position))
-        if (
-            log_format.name in COLUMN_FORMATS
-            and origin.positions is None
-            and len(message.value) >= self._columns_from_bytes
-        ):
+        if has_columns(log_format.name) and origin.positions is None and len(message.value) >= self._columns_from_bytes:
             block = self._block(message, origin, log_format.name, header_row, options)
             if block is not None:
                 return block

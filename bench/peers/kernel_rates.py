@@ -28,7 +28,7 @@ def main() -> None:
         if name in formats.FORMATS:
             data = Path(path).read_bytes()
             kernels[f"{name}, rows"] = partial(_rows, formats.FORMATS[name], formats.FormatOptions(), data)
-            if name in columns_of:
+            if columns_of(name):
                 kernels[f"{name}, columns"] = partial(_block, read_block, name, data)
     print(json.dumps(list(kernels)), flush=True)
     for line in sys.stdin:
@@ -50,13 +50,13 @@ def _block(read_block: Any, name: str, data: bytes) -> tuple[int, int]:
 
 
 def _columns() -> tuple[Any, Any]:
-    """The formats that are read as columns, and the reader; the package had another name."""
+    """Whether a format is read as columns, and the reader; package and table had other names."""
     try:
         found: Any = import_module("app.columns.formats")
     except ModuleNotFoundError:
         found = import_module("app.kernels.reading")
-        return found.FORMATS, found.read_block
-    return found.COLUMN_FORMATS, found.read_block
+        return found.FORMATS.__contains__, found.read_block
+    return getattr(found, "has_columns", None) or found.COLUMN_FORMATS.__contains__, found.read_block
 
 
 if __name__ == "__main__":

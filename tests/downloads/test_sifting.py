@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, FormatOptions
+from app.domain.formats import FORMATS, FormatOptions, get
 from app.domain.lines import read_lines
 from app.downloads.lists import open_lists
 from app.downloads.rules import DownloadRules
@@ -13,6 +13,7 @@ from app.downloads.sifting import Sifted, Sifting
 from app.reducing.stretches import Reading, Stretch
 from app.reports.hits import PLAIN_NAMES, hit_table
 from app.sources.files.chunks import Chunk
+from tests.columns.combined_logs import FORMAT_STRING, with_endings
 
 LISTS = open_lists()
 _LINES = st.builds(
@@ -30,8 +31,8 @@ _LINES = st.builds(
 )  # fmt: skip
 
 
-def sifted(data: bytes, columns_from: int | None, kind: str) -> Sifted:
-    reading = Reading("a", "combined_range", FormatOptions(bytes=kind), 2e9, False, columns_from)
+def sifted(data: bytes, columns_from: int | None, kind: str, form: str = "combined_range") -> Sifted:
+    reading = Reading("a", form, FormatOptions(bytes=kind), 2e9, False, columns_from)
     return Sifting(LISTS, DownloadRules(), True).read(Stretch(reading, [Chunk(data, 0)]))
 
 
@@ -42,6 +43,18 @@ def test_columns_leave_out_and_prove_what_lines_do_one_by_one(lines: list[str], 
     columns, rows = sifted(data, 0, kind), sifted(data, None, kind)
     assert columns.left_out == rows.left_out and columns.told == rows.told and columns.facts == rows.facts
     assert sorted(columns.pieces) == sorted(rows.pieces)
+
+
+@given(st.lists(_LINES, min_size=1, max_size=12))
+@settings(deadline=None, max_examples=60)
+def test_columns_of_a_format_string_prove_what_its_lines_do_one_by_one(lines: list[str]) -> None:
+    data = with_endings("".join(lines).encode())
+    columns, rows = (sifted(data, columns_from, "", FORMAT_STRING) for columns_from in (0, None))
+    assert columns.left_out == rows.left_out and columns.told == rows.told and columns.facts == rows.facts
+    assert sorted(columns.pieces) == sorted(rows.pieces)
+    read = read_lines(data, get(FORMAT_STRING).make_parser((), FormatOptions()), 2e9)
+    table = Sifting(LISTS, DownloadRules(), True).sift_table(hit_table(read, PLAIN_NAMES)[0])
+    assert table.left_out == rows.left_out and sorted(table.pieces) == sorted(rows.pieces)
 
 
 @given(st.lists(_LINES, min_size=1, max_size=12), st.sampled_from(["", "with-headers", "announced", "body"]))

@@ -35,6 +35,7 @@ FORMS = {
     "weblog_tsv": logs(),
     "combined": combined_logs.logs("combined"),
     "combined_range": combined_logs.logs("combined_range"),
+    combined_logs.FORMAT_STRING: combined_logs.logs("combined_range").map(combined_logs.with_endings),
 }
 LOGS = st.sampled_from(sorted(FORMS)).flatmap(lambda form: st.tuples(st.just(form), FORMS[form]))
 """Format and content."""

@@ -6,15 +6,24 @@ from typing import TYPE_CHECKING
 
 from app.domain.formats.base import FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
+from app.domain.formats.format_strings import compiled, is_format_string
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 
 if TYPE_CHECKING:
     from app.columns.blocks import LineColumns
 
-__all__ = ["COLUMN_FORMATS", "read_block"]
+__all__ = ["has_columns", "read_block"]
 
-COLUMN_FORMATS = frozenset({WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name})
-"""Names of the formats."""
+_NAMED = frozenset({WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name})
+
+
+def has_columns(form: str) -> bool:
+    """Whether lines of a format can be read as columns, given its name or a format string that compiles.
+
+    >>> has_columns("combined"), has_columns("nginx:combined"), has_columns("s3")
+    (True, True, False)
+    """
+    return form in _NAMED or (is_format_string(form) and compiled(form).spans is not None)
 
 
 def read_block(
@@ -26,7 +35,7 @@ def read_block(
     every_status: bool = False,
     options: FormatOptions = FormatOptions(),
 ) -> LineColumns | None:
-    """Whole lines of one of COLUMN_FORMATS as columns, with the facts that read_lines gives; None if they cannot be read so.
+    """Whole lines of a format that has columns as such, with the facts that read_lines gives; None if they cannot be read so.
 
     `options` are those of the format's parser; `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
     numpy and pyarrow are loaded with the first call: what reads little does without.
@@ -35,6 +44,10 @@ def read_block(
         from app.columns.formats import weblog_tsv
 
         return weblog_tsv.read_block(data, arrived, position, header_row, every_status, options)
+    if form not in _NAMED:
+        from app.columns.formats import format_strings
+
+        return format_strings.read_block(form, data, arrived, position, every_status, options)
     from app.columns.formats import combined
 
     return combined.read_block(form, data, arrived, position, every_status, options)

@@ -12,14 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
 from app.columns.blocks import (
-    DIGITS_OF_MAX_BYTE,
     ZERO,
     Block,
-    Bools,
     Bytes,
     Extras,
     Floats,
@@ -35,7 +32,7 @@ from app.columns.blocks import (
     statuses_of,
     whole_lines,
 )
-from app.columns.parts import MAX_BYTE
+from app.columns.values import content_ranges, counts
 from app.domain.extras import chosen_extras, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions
 from app.domain.formats.combined import COMBINED, DASH_FOR_BYTES
@@ -63,7 +60,6 @@ _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
 _WORD = rb"[!#-Z^-~]+"
 _ZONE = re.compile(r"[+-][0-9]{4}")
 _LINE = rb'%s %s %s \[[^\s"\\\]\[]{20} [+-][0-9]{4}\] "[^"\\\r]*" [0-9]{3} (?:[0-9]{1,14}|-) "[^"\\\r]*" "[^"\\\r]*"'
-_RANGE = rf"\Abytes (?P<lo>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})-(?P<hi>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}})/(?P<total>[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}|\*)\z"
 
 
 class _Shape(NamedTuple):
@@ -105,10 +101,10 @@ def read_block(
     table, at = split
     times, zones_s = _times(column_of(table, "time"), column_of(table, "zone"))
     codes = statuses_of(column_of(table, "status"))
-    sent, is_read = _counts(column_of(table, "sent"))
+    sent, is_read = counts(column_of(table, "sent"))
     dashes = sent < 0
     if "content_range" in shape.names:
-        lo, hi, total, is_range = _content_ranges(column_of(table, "content_range"))
+        lo, hi, total, is_range = content_ranges(column_of(table, "content_range"))
         # `-` beside an announced range is how no byte at all is written
         sent = np.where((sent < 0) & (hi >= 0), 0, sent)
         is_read &= is_range
@@ -119,7 +115,7 @@ def read_block(
     return assembled(
         block,
         parse,
-        table,
+        [coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request")],
         at,
         plain,
         times,
@@ -277,30 +273,3 @@ def _second(text: str) -> float:
         return CLF_SECONDS[text]
     except BadLine:
         return np.nan
-
-
-def _counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
-    """Numbers, -1 for `-`; and which values are one of both."""
-    is_dash = pc.equal(column, b"-").to_numpy(zero_copy_only=False)
-    texts = column.view(pa.string())
-    is_short = pc.less(pc.binary_length(texts), DIGITS_OF_MAX_BYTE)
-    is_number = pc.and_(pc.ascii_is_decimal(texts), is_short)
-    numbers = pc.if_else(is_number, texts, "0").cast(pa.int64()).to_numpy()
-    is_number = is_number.to_numpy(zero_copy_only=False)
-    return np.where(is_number, numbers, -1), is_number | is_dash
-
-
-def _content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
-    """First and last byte and size: 0, -1 and -1 for none of them; and which values were read."""
-    found = pc.extract_regex(column, _RANGE)
-    has_range = found.is_valid().to_numpy(zero_copy_only=False)
-    is_none = pc.is_in(column, pa.array([b"-", b""], column.type)).to_numpy(zero_copy_only=False)
-    lo, hi, total = (_numbers_or(found, name, none) for name, none in (("lo", 0), ("hi", -1), ("total", -1)))
-    return lo, hi, total, is_none | (has_range & (lo <= hi) & (hi < MAX_BYTE) & (total < MAX_BYTE))
-
-
-def _numbers_or(found: pa.StructArray, name: str, none: int) -> Ints:
-    texts = pc.struct_field(found, name).cast(pa.string())
-    texts = pc.if_else(pc.fill_null(pc.equal(texts, "*"), True), str(none), texts)
-    numbers: Ints = texts.cast(pa.int64()).to_numpy()
-    return numbers

@@ -21,6 +21,7 @@ from app.columns.blocks import (
     LineColumns,
     assembled,
     bytes_of,
+    coded_texts,
     column_of,
     line_bounds,
     numbers_of,
@@ -69,7 +70,7 @@ def read_block(
     return assembled(
         block,
         make_parser((), options),
-        table,
+        [coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request")],
         at,
         plain,
         times,

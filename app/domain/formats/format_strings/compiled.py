@@ -12,12 +12,12 @@ from app.domain.formats.clients import Clients, clients
 from app.domain.formats.format_strings.columns import Columns, ObjectColumns, TextColumns
 from app.domain.formats.format_strings.dates import date_reader, names_zone
 from app.domain.formats.format_strings.hits import CLOCKS, Hit, Texts, hit_maker
-from app.domain.formats.format_strings.line_pattern import taken
+from app.domain.formats.format_strings.line_pattern import Span, taken
 from app.domain.formats.format_strings.servers import SERVERS, Text, text_of
 from app.domain.formats.format_strings.words import FormatTextError, Role, Variable, Word
 from app.domain.formats.prefixes import behind_prefix
 
-__all__ = ["MAX_CHARS", "FormatString", "compiled", "is_format_string"]
+__all__ = ["MAX_CHARS", "FormatString", "LineSpans", "compiled", "is_format_string"]
 
 MAX_CHARS = 8192
 """A longer text is no log format: messages carry it in a header."""
@@ -29,6 +29,20 @@ _GIVES = {
 }
 
 
+class LineSpans(NamedTuple):
+    """Where the values of a line stand and what they mean, for those who read many lines at once: as its parser reads them."""
+
+    before: str
+    """What stands before the first value."""
+    spans: tuple[Span, ...]
+    words: dict[Role, Word]
+    """Those that give the fields."""
+    dates: tuple[str, ...]
+    """Of the parts of a date, in their order: what is written."""
+    json: bool
+    """A value may have the escapes of JSON."""
+
+
 class FormatString(NamedTuple):
     """A format string, compiled."""
 
@@ -37,6 +51,8 @@ class FormatString(NamedTuple):
     server: str
     warnings: tuple[str, ...]
     """Sentences: what is passed over though it may have been meant, and what lines cannot tell."""
+    spans: LineSpans | None
+    """None where patterns alone find the values, or lines are objects."""
 
 
 def is_format_string(text: str) -> bool:
@@ -65,7 +81,18 @@ def compiled(given: str) -> FormatString:
         example="",
         make_parser=lambda head, options: parser(options.fields, options.trusted_proxies),
     )
-    return FormatString(made, text.server.name, tuple(_warnings(text, variables)))
+    return FormatString(made, text.server.name, tuple(_warnings(text, variables)), _spans(reader))
+
+
+def _spans(columns: Columns) -> LineSpans | None:
+    if not isinstance(columns, TextColumns) or (spans := columns.pattern.spans) is None:
+        return None
+    variables = columns.variables
+    return LineSpans(columns.pattern.before, spans, _words_of(variables), tuple(_dates(variables)), columns.json)
+
+
+def _dates(variables: Sequence[Variable]) -> list[str]:
+    return [variables[at].word.date for at, role in sorted(taken(variables).items()) if role is Role.DATE]
 
 
 def _is_object(text: Text) -> bool:
@@ -105,7 +132,7 @@ def _parser(columns: Columns, variables: Sequence[Variable], fields: str, its_cl
 
 
 def _with_date(columns: Columns, variables: Sequence[Variable], make: Callable[[Texts, float], Hit]) -> LineParser:
-    read = date_reader([variables[at].word.date for at, role in sorted(taken(variables).items()) if role is Role.DATE])
+    read = date_reader(_dates(variables))
 
     def parse(line: str) -> Hit:
         texts, dates, fraction = columns.texts(line)

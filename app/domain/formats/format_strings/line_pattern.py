@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from app.domain.formats.format_strings.dates import date_pattern
@@ -17,16 +18,45 @@ from app.domain.formats.format_strings.words import (
     Variable,
 )
 
-__all__ = ["LinePattern", "line_pattern", "taken"]
+__all__ = ["LinePattern", "Span", "SpanEnd", "line_pattern", "taken"]
 
 Match = Callable[[str], "re.Match[str] | None"]
 
 _QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _DELIMITERS = frozenset('"[](){}<>|;,\t\x1f\0^~')
 """Behind a text without quotes one of these tells where it ends."""
+_DIGITS = "[0-9]+"
 _PASSED_OVER = {Role.NONE, *OPTIONAL} - {Role.CONTENT_TYPE, Role.CONTENT_ENCODING}
 """A text of theirs without quotes ends at a blank: no line is lost for it."""
 _ONE_EACH = [role for role in Role if role.value <= LAST_COLUMN.value]
+
+
+class SpanEnd(Enum):
+    """Where the value of a span ends, said without a pattern."""
+
+    FIRST = "first"
+    """Before the first of its stops."""
+    QUOTED = "quoted"
+    """The same, without stops that a backslash escapes."""
+    LIST = "list"
+    """The same, if no ` : ` follows, which goes on with a list."""
+    PORT = "port"
+    """Before the last colon that stands before the first of its stops; a value in brackets ends elsewhere."""
+    BLANKS = "blanks"
+    """Before the blanks that stand before the first of its stops."""
+
+
+class Span(NamedTuple):
+    """One variable of the strict pattern, so that it can be found in many lines at once: just where the pattern finds it."""
+
+    role: Role | None
+    stops: str
+    """Characters; none: the value ends with the line."""
+    after: str
+    """What stands behind the value; its first character is one of the stops, or the next to come behind the blanks."""
+    end: SpanEnd
+    form: str
+    """A pattern that the value fits, with the groups of its role; empty where the stops say all."""
 
 
 class LinePattern(NamedTuple):
@@ -41,6 +71,10 @@ class LinePattern(NamedTuple):
     """The groups of the parts of a date, in their order."""
     fraction: int
     """The group of the fraction that belongs to them, or the one that never takes part."""
+    before: str
+    """What stands before the first variable."""
+    spans: tuple[Span, ...] | None
+    """The variables in their order; None where one ends at a place that its pattern alone finds."""
 
 
 def taken(variables: Sequence[Variable]) -> dict[int, Role]:
@@ -77,6 +111,8 @@ def line_pattern(pieces: Sequence[Piece]) -> LinePattern:
         tuple(strict.groups.get(role, strict.none) for role in _ONE_EACH),
         tuple(strict.dates),
         strict.groups.get(Role.FRACTION, strict.none),
+        strict.before,
+        None if None in strict.spans else tuple(span for span in strict.spans if span is not None),
     )
 
 
@@ -101,10 +137,14 @@ class _Writer:
         self._pieces, self._roles, self._strict = pieces, roles, strict
         self.groups: dict[Role, int] = {}
         self.dates: list[int] = []
+        self.spans: list[Span | None] = []
+        self._end: tuple[str, SpanEnd, str] | None = None
+        """Stops, end and form of the variable that is being written, if they say where it ends."""
         self._count = 0
         self._lazy: list[str] = []
         self._open = False
         """An atomic group is open."""
+        self.before = self._literal_at(0)
         self.text = self._written() + "(?:(?!)())?"
         self.none = self._count + 1
 
@@ -114,11 +154,27 @@ class _Writer:
         for number, at in enumerate(range(1, len(self._pieces), 2)):
             variable = self._pieces[at]
             assert isinstance(variable, Variable)
-            text += self._variable(at, variable, self._roles.get(number), in_quotes=quotes % 2 == 1)
-            following = self._literal_at(at + 1)
+            following, role = self._literal_at(at + 1), self._roles.get(number)
+            self._end = None
+            text += self._variable(at, variable, role, in_quotes=quotes % 2 == 1)
+            self.spans.append(self._span(role, following, last=at + 2 == len(self._pieces)))
             quotes += following.count('"')
             text += self._literal(following, last=at + 2 == len(self._pieces))
         return text + (r"\Z)" if self._open else "")
+
+    def _span(self, role: Role | None, after: str, *, last: bool) -> Span | None:
+        """None where the variable is not known to end at a stop."""
+        if self._end is None:
+            return None
+        stops, end, form = self._end
+        is_seen = end in (SpanEnd.PORT, SpanEnd.BLANKS) or after[:1] in stops
+        is_plain = stops.isascii() and after.isascii() and not set(after) & {"\n", "\r"}
+        return Span(role, stops, after, end, form) if is_seen and is_plain and (stops or last) else None
+
+    def _until(self, stops: str) -> str:
+        """A value of any other characters."""
+        self._end = stops, SpanEnd.FIRST, ""
+        return f"[^{re.escape(stops)}]*+"
 
     def _literal_at(self, at: int) -> str:
         piece = self._pieces[at]
@@ -143,14 +199,14 @@ class _Writer:
         if variable.word.role is Role.TIME:
             return pad + self._time(variable, after, role)
         if variable.word.role is Role.DATE:
-            return self._date(variable, role)
+            return self._date(variable, role, after)
         if quoted:
             return self._quoted(role, text=variable.word.text or variable.word.several)
-        return (
-            pad
-            + self._group(role, self._bare(variable, after, following is None, in_quotes))
-            + (r"(?: (?=[ ]))*+" if pad else "")
-        )
+        bare = self._group(role, self._bare(variable, after, following is None, in_quotes))
+        if pad:
+            self._end = None
+            return pad + bare + r"(?: (?=[ ]))*+"
+        return bare
 
     def _group(self, role: Role | None, pattern: str) -> str:
         if role is None:
@@ -161,6 +217,7 @@ class _Writer:
 
     def _quoted(self, role: Role | None, *, text: bool) -> str:
         if self._strict or not text:
+            self._end = '"', SpanEnd.QUOTED, ""
             return self._group(role, _QUOTED)
         # the shortest text behind which the next columns fit, and what was found is not tried again; a quote, a blank and
         # a quote are the border of two columns, so that a line with more columns than the format is none of its lines
@@ -172,7 +229,9 @@ class _Writer:
         """The two parts of a time, or one where the rest is a word of its own or the clock takes all."""
         clock = variable.word.clock
         alone = clock == "any" or (clock == "epoch" and Role.REST in self._roles.values())
-        pattern = _time_pattern(clock, after, alone)
+        pattern, stops = _time_pattern(clock, after, alone)
+        if stops is not None and not variable.padded:
+            self._end = stops, SpanEnd.FIRST, pattern
         if role is None:
             return re.sub(r"(?<!\\)\((?!\?)", "(?:", pattern)
         self._count += 1
@@ -182,24 +241,29 @@ class _Writer:
             self.groups[Role.REST] = self._count
         return pattern
 
-    def _date(self, variable: Variable, role: Role | None) -> str:
+    def _date(self, variable: Variable, role: Role | None, after: str) -> str:
+        pattern, stop = date_pattern(variable.word.date), after[:1]
+        if not stop.isalnum() and (not stop or stop not in f" :+-/\t{variable.word.date}"):
+            self._end = stop, SpanEnd.FIRST, pattern
         if role is None:
-            return date_pattern(variable.word.date)
+            return pattern
         self._count += 1
         self.dates.append(self._count)
-        return f"({date_pattern(variable.word.date)})"
+        return f"({pattern})"
 
     def _beside(self, variable: Variable, following: Variable, role: Role | None) -> str:
         """Two variables without anything between them: where the second one begins must be seen by its own first character."""
         next_role = following.word.role
         if variable.word.role is Role.DATE:
-            return self._date(variable, role)
+            pattern = self._date(variable, role, "")
+            self._end = None
+            return pattern
         if next_role is Role.QUERY or following.name.strip("${}") == "is_args":
-            return self._group(role, r'[^ "?]*+')
+            return self._group(role, self._until(' "?'))
         if variable.name.strip("${}") == "is_args":
             return r"\??+"
         if next_role is Role.TARGET:
-            return self._group(role, r'[^ "/]*+')
+            return self._group(role, self._until(' "/'))
         raise FormatTextError(
             f"nothing stands between {variable.name} and {following.name}: lines do not tell where one ends"
         )
@@ -208,29 +272,40 @@ class _Writer:
         """A value without quotes of its own."""
         word, stop = variable.word, after[:1]
         if word.role is Role.FRACTION:
-            return "[0-9]+"
+            if not stop.isdigit():
+                self._end = stop, SpanEnd.FIRST, _DIGITS
+            return _DIGITS
         if last and not after and word.text:
+            self._end = "", SpanEnd.FIRST, ""
             return ".*"
         if word.several and not in_quotes:
+            if stop != ",":
+                self._end = ' ",', SpanEnd.LIST, ""
             return r'[^ ",]*+(?:(?:, ?| : )[^ ",]++)*+'
         if word.text:
             return self._bare_text(variable, after, in_quotes)
         if stop == ":":
+            self._end = ' "', SpanEnd.PORT, ""
             return r'\[[^\]\s]*+\]|[^ ":]*+(?::[^ ":]*+(?=:))*+'
-        return rf'[^ \t"{re.escape(stop)}]*+' if stop else r'[^ \t"]*+'
+        return self._until(' \t"' + stop)
 
     def _bare_text(self, variable: Variable, after: str, in_quotes: bool) -> str:
         strong = after.lstrip(" ")[:1]
         if in_quotes and after.startswith('"'):
+            self._end = '"', SpanEnd.QUOTED, ""
             return _QUOTED
         if strong in _DELIMITERS:
+            if after.startswith(strong):
+                return self._until(strong)
+            if strong != "\t":
+                self._end = strong, SpanEnd.BLANKS, ""
             stop = re.escape(strong)
             # blanks belong to the text unless the delimiter comes next: nothing is tried twice
-            return f"[^{stop}]*+" if after.startswith(strong) else f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
+            return f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
         if variable.word.role is Role.REQUEST:
             return r'[^ "]*+(?: [^ "]*+(?: [Hh][^ "]*+)?+)?+'
         if variable.word.role in _PASSED_OVER:
-            return rf'[^ \t"{re.escape(after[:1].strip())}]*+'
+            return self._until(' \t"' + after[:1].strip())
         self._lazy.append(variable.name)
         if len(self._lazy) > 1:
             raise FormatTextError(
@@ -239,16 +314,19 @@ class _Writer:
         return ".*?"
 
 
-def _time_pattern(clock: str, after: str, alone: bool) -> str:
-    """`after`: the literal behind the time. A time with blanks in it ends where that begins."""
+def _time_pattern(clock: str, after: str, alone: bool) -> tuple[str, str | None]:
+    """`after`: the literal behind the time. A time with blanks in it ends where that begins. Then the stops, if they tell its end."""
     stop = after[:1]
     ended = stop not in ("", " ")
     if clock == "epoch":
-        return "([0-9]+|-)" if alone else rf'([^ \t"\].,{re.escape(stop)}]*+)(?:\.([0-9]*+))?'
+        if alone:
+            return "([0-9]+|-)", None if stop.isdigit() else stop
+        pattern = rf'([^ \t"\].,{re.escape(stop)}]*+)(?:\.([0-9]*+))?'
+        return pattern, None if stop == "." else f' \t"],{stop}'
     if clock == "any":
-        return f"([^{re.escape(stop)}]*+)" if ended else "(.*)"
+        return (f"([^{re.escape(stop)}]*+)", stop) if ended else ("(.*)", None if stop else "")
     head = 17 if clock == "clf" else 16
     if ended:
-        return f"([^{re.escape(stop)}]{{0,{head}}}+)([^{re.escape(stop)}]*+)"
+        return f"([^{re.escape(stop)}]{{0,{head}}}+)([^{re.escape(stop)}]*+)", stop
     rest = r'[^ "]*+ [+-][0-9]{4}' if clock == "clf" else r'[^ \t"]*+'
-    return rf'([^"]{{{head}}})({rest})'
+    return rf'([^"]{{{head}}})({rest})', None if clock == "clf" else ' \t"'
