@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -12,11 +13,12 @@ import pyarrow.compute as pc
 from app.clickstream.events import Events
 from app.process.temporary_database import TemporaryDatabase
 
-__all__ = ["BY", "MOST_DAYS", "ArticleCount", "ArticleCounts", "Retained", "RetentionQuestion"]
+__all__ = ["BY", "MOST_DAYS", "Actions", "ArticleCount", "ArticleCounts", "Retained", "RetentionQuestion"]
 
 BY = ("users", "events")
 MOST_DAYS = 62
 """A user's days are bits of one 64-bit integer."""
+_ACTIONS_COUNTED = 1000
 _ARTICLES = (
     """CREATE TABLE found (object TEXT, user TEXT, events INTEGER NOT NULL, PRIMARY KEY (object, user)) WITHOUT ROWID"""
 )
@@ -47,17 +49,40 @@ class Retained(NamedTuple):
     """Those of them with any event on day 1, 2, …"""
 
 
+class Actions:
+    """The actions that there are, while no event of any day has the one that is asked for."""
+
+    def __init__(self, asked: str) -> None:
+        self.asked, self.is_met = asked, False
+        self._counts: Counter[str] = Counter()
+
+    def take(self, events: Events) -> None:
+        """Count some events, in any order."""
+        self.is_met = self.is_met or bool(pc.any(pc.equal(events.actions, self.asked)).as_py())
+        if self.is_met:
+            return
+        for each in pc.value_counts(events.actions).to_pylist():
+            if each["values"] in self._counts or len(self._counts) < _ACTIONS_COUNTED:
+                self._counts[each["values"]] += each["counts"]
+
+    def most(self, count: int) -> list[str]:
+        """The most frequent ones first, then by name."""
+        return sorted(self._counts, key=lambda name: (-self._counts[name], name))[:count]
+
+
 class ArticleCounts(TemporaryDatabase):
     """How many users and events met each object by one action on one day."""
 
     def __init__(self, action: str, day: date) -> None:
         super().__init__(_ARTICLES)
         self._action, self._day = action, day
+        self.actions = Actions(action)
         self.without_object = 0
         """Events of the action and day that name no object: they are in no count."""
 
     def take(self, events: Events) -> None:
         """Count some events, in any order."""
+        self.actions.take(events)
         asked = pc.and_(pc.equal(events.actions, self._action), pc.equal(events.days, pa.scalar(self._day)))
         named = pc.and_(asked, pc.not_equal(events.objects, ""))
         self.without_object += pc.sum(asked).as_py() or 0
@@ -82,9 +107,11 @@ class RetentionQuestion(TemporaryDatabase):
     def __init__(self, first_action: str, day: date, days: int) -> None:
         super().__init__(_USERS)
         self._action, self._day, self._days = first_action, day, days
+        self.actions = Actions(first_action)
 
     def take(self, events: Events) -> None:
         """Note some events, in any order."""
+        self.actions.take(events)
         day = pc.subtract(events.days.cast(pa.int32()), (self._day - _EPOCH).days)
         bit = pc.if_else(
             pc.and_(pc.greater(day, 0), pc.less_equal(day, self._days)),

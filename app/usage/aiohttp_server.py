@@ -29,26 +29,21 @@ def record_calls(app: Any, log: UsageLog, user_of: Callable[[Any], str | None] |
     async def stop(_: Any) -> None:
         await asyncio.to_thread(log.stop)
 
-    app.middlewares.insert(0, _middleware(Calls(log), user_of or (lambda request: None)))
+    app.middlewares.insert(0, _middleware(Calls(log, user_of)))
     app.on_response_prepare.append(_counts)
     app.on_cleanup.append(stop)
 
 
-def _middleware(calls: Calls, user_of: Callable[[Any], str | None]) -> Callable[[Any, Handler], Any]:
-    def user(request: Any) -> str | None:
-        try:
-            return user_of(request)
-        except Exception:  # what the service says of its users must not break its answers
-            return None
-
+def _middleware(calls: Calls) -> Callable[[Any, Handler], Any]:
     async def middleware(request: Any, handler: Handler) -> Any:
-        call = calls.begin(
+        call = Call().begin(
+            calls,
+            request,
             request.method,
             request.raw_path,
-            user=user(request),
-            address=request.remote,
-            traceparent=request.headers.get("traceparent"),
-            content_type=request.headers.get("Content-Type", ""),
+            request.remote,
+            request.headers.get("traceparent"),
+            request.headers.get("Content-Type", ""),
         )
         outer = _call.set(call)
         try:
@@ -58,9 +53,9 @@ def _middleware(calls: Calls, user_of: Callable[[Any], str | None]) -> Callable[
             status = getattr(error, "status", None)
             if isinstance(status, int) and hasattr(error, "prepare"):  # aiohttp raises answers, too: HTTPNotFound
                 _add_body(call, request, error)
-                call.end("done", status, user=user(request))
+                call.end("done", status)
             elif request.transport is None or request.transport.is_closing():
-                call.end("client_gone", None, type(error).__name__, user(request))
+                call.end("client_gone", None, type(error).__name__)
             else:
                 call.failed(error)
             raise
@@ -68,7 +63,7 @@ def _middleware(calls: Calls, user_of: Callable[[Any], str | None]) -> Callable[
             _call.reset(outer)
         call.request_bytes = request.content.total_bytes
         _add_body(call, request, response)
-        call.end("done", response.status, user=user(request))
+        call.end("done", response.status)
         return response
 
     middleware.__middleware_version__ = 1  # type: ignore[attr-defined]  # what aiohttp's own decorator sets

@@ -32,16 +32,48 @@ class UsageASGI:
     """
 
     def __init__(self, app: Application, log: UsageLog, user_of: Callable[[Scope], str | None] | None = None) -> None:
-        self._app, self._log, self._calls = app, log, Calls(log)
-        self._user_of = user_of or (lambda scope: None)
+        self._app, self._log, self._calls = app, log, Calls(log, user_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await (self._lifespan if scope["type"] == "lifespan" else self._app)(scope, receive, send)
+            return
+        call = self._begun(scope)
+        status: int | None = None
+        is_whole = is_gone = False
+
+        async def received() -> Message:
+            nonlocal is_gone
+            message = await receive()
+            if message["type"] == "http.request":
+                if chunk := message.get("body"):
+                    call.received(chunk)
+            elif message["type"] == "http.disconnect" and not is_whole:
+                is_gone = True
+            return message
+
+        async def sent(message: Message) -> None:
+            nonlocal status, is_whole
+            await send(message)
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                if scope["method"] != "HEAD":
+                    call.response_bytes += len(message.get("body", b""))
+                is_whole = not message.get("more_body", False)
+                if is_whole and not is_gone and status is not None and status < 500:
+                    call.end("done", status)  # an exception may follow an answer of 500
+
+        try:
+            await self._app(scope, received, sent)
+        except BaseException as error:
+            if is_gone:
+                call.end("client_gone", status, type(error).__name__)
+            else:
+                call.failed(error, status)
+            raise
+        if not call.has_ended:
+            call.end("client_gone" if is_gone else "done", status)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         was_asked = False
@@ -75,64 +107,18 @@ class UsageASGI:
         for name, value in scope["headers"]:
             if name == b"traceparent":
                 trace = value.decode("latin-1")
-            elif name == b"content-type":
-                content_type = value.decode("latin-1")
-        path = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
-        query = scope.get("query_string", b"")
-        uri = path.decode("latin-1") + ("?" + query.decode("latin-1") if query else "")
+        if self._calls.keeps_bodies:
+            content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
+        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        if query := scope.get("query_string"):
+            uri += b"?" + query
         client = scope.get("client")
-        return self._calls.begin(
+        return Call().begin(
+            self._calls,
+            scope,
             scope["method"],
-            uri,
-            user=self._user(scope),
-            address=client[0] if client else None,
-            traceparent=trace,
-            content_type=content_type,
+            uri.decode("latin-1"),
+            client[0] if client else None,
+            trace,
+            content_type,
         )
-
-    def _user(self, scope: Scope) -> str | None:
-        try:
-            return self._user_of(scope)
-        except Exception:  # what the service says of its users must not break its answers
-            return None
-
-    def _late_user(self, call: Call, scope: Scope) -> str | None:
-        return self._user(scope) if call.lacks_user else None
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = self._begun(scope)
-        status: int | None = None
-        is_whole = is_gone = False
-
-        async def received() -> Message:
-            nonlocal is_gone
-            message = await receive()
-            if message["type"] == "http.request":
-                call.received(message.get("body", b""))
-            elif message["type"] == "http.disconnect" and not is_whole:
-                is_gone = True
-            return message
-
-        async def sent(message: Message) -> None:
-            nonlocal status, is_whole
-            await send(message)
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
-                if scope["method"] != "HEAD":
-                    call.response_bytes += len(message.get("body", b""))
-                is_whole = not message.get("more_body", False)
-                if is_whole and not is_gone and status is not None and status < 500:
-                    call.end(
-                        "done", status, user=self._late_user(call, scope)
-                    )  # an exception may follow an answer of 500
-
-        try:
-            await self._app(scope, received, sent)
-        except BaseException as error:
-            if is_gone:
-                call.end("client_gone", status, type(error).__name__, self._late_user(call, scope))
-            else:
-                call.failed(error, status)
-            raise
-        call.end("client_gone" if is_gone else "done", status, user=self._late_user(call, scope))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import re
 import time
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
-from app.domain.usage.records import ANONYMOUS, REQUEST, RESPONSE, CallFields, request_fields, response_fields
+from app.domain.usage.records import ANONYMOUS, REQUEST, RESPONSE
 from app.usage.log import UsageLog
 from app.usage.masking import READ_AT_MOST_BYTES, Masking
 
@@ -15,85 +16,91 @@ __all__ = ["Call", "Calls", "Outcome"]
 
 log = logging.getLogger("app.usage.calls")
 Outcome = Literal["done", "exception", "client_gone", "timed_out", "cancelled"]
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
-_NO_TRACE = "0" * 32
-_UNKNOWN = CallFields(ANONYMOUS)
+_traceparent = re.compile(r"\s*(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\s*").fullmatch
+_UNKNOWN = (ANONYMOUS, None, None, None, None, False)
 
 
-def trace_id_of(traceparent: str | None) -> str | None:
-    """From the head of W3C Trace Context; None if it is missing or none.
+def trace_id_of(traceparent: str) -> str | None:
+    """From the head of W3C Trace Context; None if it is none.
 
     >>> trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
     '4bf92f3577b34da6a3ce929d0e0e4736'
     """
-    found = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
-    return None if found is None or found[1] == _NO_TRACE or found[0][:2] == "ff" else found[1]
+    found = _traceparent(traceparent)
+    return None if found is None else found[1]
 
 
 class Calls:
-    """Makes the records of calls. Nothing of it raises into the service: what fails is logged."""
+    """Makes the records of calls. Nothing of it raises into the service: what fails is logged.
 
-    def __init__(self, of: UsageLog) -> None:
+    `user_of`: who calls, from the source of a call; asked when the call begins, and again when it ends, if it said nothing before.
+    """
+
+    def __init__(self, of: UsageLog, user_of: Callable[[Any], str | None] | None = None) -> None:
         self.log, self.masking = of, Masking(of.options.secrets)
+        self.keeps_bodies = of.options.body_chars > 0
+        self.monitored, self._user_of = of.options.monitored, user_of
 
-    def begin(
-        self,
-        method: str,
-        uri: str,
-        *,
-        user: str | None = None,
-        address: str | None = None,
-        traceparent: str | None = None,
-        content_type: str = "",
-    ) -> Call:
-        """The request record is made here."""
-        call = Call(self, content_type)
+    def user(self, source: Any) -> str | None:
+        """None or empty: unknown."""
+        if self._user_of is None:
+            return None
         try:
-            monitored = self.log.options.monitored
-            call.fields = CallFields(
-                ANONYMOUS if user is None or user == "" else str(user),
-                address,
-                trace_id_of(traceparent),
-                method,
-                self.masking.uri(uri),
-                monitored is not None and bool(monitored(method, uri)),
-            )
-            call.seq = self.log.add(REQUEST, request_fields(call.fields))
-        except Exception:
-            log.exception("A request is not recorded")
-        return call
+            user = self._user_of(source)
+            return None if user is None else str(user)
+        except Exception:  # what the service says of its users must not break its answers
+            return None
 
 
 class Call:
     """A call under way. Bytes are counted, not held; of a body only what is asked for."""
 
     __slots__ = (
-        "_body",
-        "_calls",
-        "_content_type",
-        "_ended",
-        "_since",
-        "fields",
-        "request_bytes",
-        "response_bytes",
-        "seq",
-    )
+        "_body", "_calls", "_content_type", "_since", "_source",
+        "fields", "has_ended", "request_bytes", "response_bytes", "seq",
+    )  # fmt: skip
+    _body: bytearray | None
+    _calls: Calls
+    _content_type: str
+    _since: int
+    _source: Any
+    fields: tuple[Any, ...]
+    """Those of UsageRecord from `user_id` to `monitored`."""
+    has_ended: bool
+    request_bytes: int
+    response_bytes: int
+    seq: int | None
 
-    def __init__(self, calls: Calls, content_type: str) -> None:
-        self._calls = calls
-        self._content_type = content_type
-        self._body: bytearray | None = bytearray() if calls.log.options.body_chars else None
+    def begin(
+        self,
+        calls: Calls,
+        source: Any,
+        method: str,
+        uri: str,
+        address: str | None = None,
+        traceparent: str | None = None,
+        content_type: str = "",
+    ) -> Call:
+        """The request record is made here. `source`: what `user_of` takes. Not `__init__`: Python would call that from C, which costs more."""
+        self._calls, self._source, self._content_type = calls, source, content_type
+        self._body = bytearray() if calls.keeps_bodies else None
+        self.has_ended = False
+        self.request_bytes = self.response_bytes = 0
+        self.seq, self.fields = None, _UNKNOWN
         self._since = time.perf_counter_ns()
-        self._ended = False
-        self.fields = _UNKNOWN
-        self.seq: int | None = None
-        self.request_bytes = 0
-        self.response_bytes = 0
-
-    @property
-    def lacks_user(self) -> bool:
-        """It is under way, and nobody has said who calls."""
-        return not self._ended and self.fields.user_id == ANONYMOUS
+        try:
+            self.fields = fields = (
+                calls.user(source) or ANONYMOUS,
+                address,
+                trace_id_of(traceparent) if traceparent else None,
+                method,
+                calls.masking.uri(uri),
+                calls.monitored is not None and bool(calls.monitored(method, uri)),
+            )
+            self.seq = calls.log.add(REQUEST, fields)
+        except Exception:
+            log.exception("A request is not recorded")
+        return self
 
     def __enter__(self) -> Call:
         return self
@@ -112,30 +119,22 @@ class Call:
             if len(self._body) > READ_AT_MOST_BYTES:
                 self._body = None
 
-    def end(
-        self, outcome: Outcome, status: int | None = None, detail: str | None = None, user: str | None = None
-    ) -> None:
-        """The response record is made here; a second call does nothing. `user`: if it became known on the way."""
-        if self._ended:
+    def end(self, outcome: Outcome, status: int | None = None, detail: str | None = None) -> None:
+        """The response record is made here; a second call does nothing."""
+        if self.has_ended:
             return
-        self._ended = True
+        self.has_ended = True
+        calls, fields, source = self._calls, self.fields, self._source
+        self._source = None  # it may hold this call
         try:
-            options = self._calls.log.options
+            if fields[0] == ANONYMOUS and (user := calls.user(source)):
+                fields = (user, *fields[1:])
             body = None
             if self._body:
-                body = self._calls.masking.body(self._content_type, bytes(self._body), options.body_chars)
-            fields = response_fields(
-                self.fields._replace(user_id=str(user)) if user else self.fields,
-                self.seq,
-                status,
-                outcome,
-                detail,
-                (time.perf_counter_ns() - self._since) // 1000,
-                self.request_bytes,
-                self.response_bytes,
-                body,
-            )
-            self._calls.log.add(RESPONSE, fields)
+                body = calls.masking.body(self._content_type, bytes(self._body), calls.log.options.body_chars)
+            duration_us = (time.perf_counter_ns() - self._since) // 1000
+            answer = self.seq, status, outcome, detail, duration_us, self.request_bytes, self.response_bytes, body
+            calls.log.add(RESPONSE, fields, answer)
         except Exception:
             log.exception("A response is not recorded")
 

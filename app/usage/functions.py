@@ -26,15 +26,13 @@ Begun = Callable[..., Call]
 
 def usage_of(log: UsageLog, user_of: Callable[..., str | None] | None = None) -> Callable[[Function], Function]:
     """A decorator. `user_of`: who calls, from the function's arguments. Method `CALL`, the URI is the function's full name."""
-    calls = Calls(log)
+    calls = Calls(log, user_of and (lambda source: user_of(*source[0], **source[1])))
 
     def decorate(function: Function) -> Function:
+        name = f"{function.__module__}.{function.__qualname__}"
+
         def begun(*given: Any, **named: Any) -> Call:
-            try:
-                user = user_of(*given, **named) if user_of is not None else None
-            except Exception:  # what the service says of its users must not break its answers
-                user = None
-            return calls.begin("CALL", f"{function.__module__}.{function.__qualname__}", user=user)
+            return Call().begin(calls, (given, named), "CALL", name)
 
         return functools.wraps(function)(_wrapped(function, begun))  # type: ignore[return-value]  # the same signature
 

@@ -47,13 +47,12 @@ class UsageLog:
         """Make a record; returns its number. `fields`: those of UsageRecord beyond what names the producer."""
         return self.add(kind, fields_of(**fields))
 
-    def add(self, kind: str, fields: tuple[Any, ...]) -> int:
-        """The same with the fields of `app.domain.usage.records.Producer.record`, as calls have them: faster."""
-        while True:
+    def add(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...] = ()) -> int:
+        """The same with the fields of `app.domain.usage.records.Producer.record`, in two parts, as calls have them: faster."""
+        running = self._running
+        while (seq := (running[0] if running is not None else self._started()).record(kind, fields, more)) is None:
             running = self._running
-            seq = (running[0] if running is not None else self._started()).record(kind, fields)
-            if seq is not None:
-                return seq
+        return seq
 
     def stop(self, timeout_s: float = _STOP_S) -> bool:
         """Write the stop record, and wait until all is spooled, and sent if the broker is there. A later record begins a new sequence.

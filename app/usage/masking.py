@@ -20,7 +20,8 @@ _PARTS = (
     "signature", "credential", "cardnumber", "cvv", "cvc", "iban",
 )  # fmt: skip
 _WHOLE = {"pwd", "pass", "key", "sig", "auth", "pin", "otp", "code", "jwt", "sid", "ssn"}
-_NAMES_REMEMBERED = 1000
+_NAMES_REMEMBERED = _URIS_REMEMBERED = 1000
+_LONGEST_REMEMBERED = 200
 _PLAIN = re.compile(r"[^a-z0-9]+")
 _LOGIN = re.compile(r"(?<=://)[^/@\s?#]*@")
 
@@ -35,6 +36,8 @@ class Masking:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
         self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
+        self._plain: set[str] = set()
+        """URIs with a query that were looked through and hold no secret."""
         self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(unquote_plus(name)))
 
     def _is_secret(self, name: str) -> bool:
@@ -43,10 +46,19 @@ class Masking:
 
     def uri(self, uri: str) -> str:
         """Path and query; a login before a host is masked, too."""
+        if uri in self._plain:
+            return uri
         path, mark, query = uri.partition("?")
         if "@" in path:
             path = _LOGIN.sub(f"{MASK}@", path)
-        return path + mark + self.query(query) if mark else path
+        if not mark:
+            return path
+        masked = f"{path}?{self.query(query)}"
+        if masked == uri and len(uri) <= _LONGEST_REMEMBERED:
+            if len(self._plain) >= _URIS_REMEMBERED:
+                self._plain = set()
+            self._plain.add(uri)
+        return masked
 
     def query(self, query: str) -> str:
         """Of a URI, or a form; what is not secret stays as it is."""

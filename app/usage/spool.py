@@ -46,7 +46,7 @@ HEAD = b"usage spool 1\n"
 _MAGIC = b"\xf5\xfeR\n"
 """Keys and records are ASCII: it cannot be in one."""
 _SIZES = struct.Struct("<II")
-_MARK = struct.Struct("<QQ")
+_MARK = struct.Struct("=QQ")
 _LONGEST_BYTES = 64 << 20
 _SENT_CHARS = 64
 _OVERHEAD_BYTES = len(_MAGIC) + _SIZES.size
@@ -222,12 +222,14 @@ class Spool:
             try:
                 if os.fstat(mark).st_size != _MARK.size:
                     os.pwrite(mark, _MARK.pack(FORM, 0), 0)
-                self._mark = mmap.mmap(mark, _MARK.size)
+                self._shared = mmap.mmap(mark, _MARK.size)
             finally:
                 os.close(mark)
         except OSError:
             os.close(self._owner)
             raise
+        self.mark = memoryview(self._shared).cast("Q")
+        """Form, and the last number that was given. A number is set in one piece: a kill tears none."""
         held = _segments(folder)
         self._number = held[-1] if held else 0
         self._file = -1
@@ -252,10 +254,6 @@ class Spool:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08}.seg"
-
-    def set_mark(self, seq: int) -> None:
-        """The last number that was given."""
-        _MARK.pack_into(self._mark, 0, FORM, seq)
 
     # -- writing
 
@@ -359,5 +357,6 @@ class Spool:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-        self._mark.close()
+        self.mark.release()
+        self._shared.close()
         os.close(self._owner)

@@ -21,6 +21,10 @@ log = logging.getLogger("app.usage.start")
 _UNTOLD_AT_MOST = 1000
 
 
+_Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
+"""Kind, number, time, fields in two parts: what Producer.record takes. The other thread makes the record of it."""
+
+
 class _Gap(NamedTuple):
     first: int
     last: int
@@ -50,26 +54,30 @@ class Start:
         )
         self._lock = threading.Lock()
         self._room = threading.Condition(threading.Lock())
-        self._queue: deque[UsageRecord] = deque()
+        self._limit = options.queue_records
+        self._queue: deque[_Made] = deque()
         self._gaps: list[_Gap] = []
         self._seq = self._dropped = 0
         self._beat = time.monotonic()
         self._spool: Spool | None = None
+        self._mark: memoryview[int] | list[int] = [0, 0]
+        """That of the spool, once it is open."""
         self._open_spool()
-        self._queue.append(self._numbered(START, fields_of(memory_records=options.memory_records)))
+        self._queue.append((START, self._next(), time.time(), fields_of(memory_records=options.memory_records), ()))
 
-    def record(self, kind: str, fields: tuple[Any, ...]) -> int | None:
-        """The number of a new record; None after the stop: another start must take it. `fields`: those of Producer.record."""
+    def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...] = ()) -> int | None:
+        """The number of a new record; None after the stop: another start must take it. `fields`, `more`: those of Producer.record."""
+        queue = self._queue
         with self._lock:
             if self.is_stopping:
                 return None
-            record = self._numbered(kind, fields)
-            if len(self._queue) < self.options.queue_records or self._makes_room(record.seq):
-                self._queue.append(record)
+            self._mark[1] = self._seq = seq = self._seq + 1
+            if len(queue) < self._limit or self._makes_room(seq):
+                queue.append((kind, seq, time.time(), fields, more))
         # the other thread looks often enough by itself, and to wake it costs this one more than all else
-        if len(self._queue) >= self._much and not self.work.is_set():
+        if len(queue) >= self._much and not self.work.is_set():
             self.work.set()
-        return record.seq
+        return seq
 
     def stop(self, timeout_s: float) -> None:
         """No number is given after this but that of the stop record."""
@@ -94,12 +102,13 @@ class Start:
 
     def take(self) -> list[UsageRecord]:
         """The next batch: what waits, then what was dropped."""
-        batch: list[UsageRecord] = []
+        made: list[_Made] = []
         with self._room:
             with contextlib.suppress(IndexError):
                 for _ in range(self.options.batch_records):
-                    batch.append(self._queue.popleft())
+                    made.append(self._queue.popleft())
             self._room.notify_all()
+        batch = [self._producer.record(*each) for each in made]
         if self._gaps:
             with self._lock:
                 gaps, self._gaps = self._gaps[: self.options.batch_records], self._gaps[self.options.batch_records :]
@@ -139,20 +148,22 @@ class Start:
         except OSError as error:
             log.error("The spool %s cannot be used; records wait in memory: %s", options.spool, error)
         else:
-            self._spool.set_mark(self._seq)
+            self._mark = self._spool.mark
+            self._mark[1] = self._seq
+
+    def _next(self) -> int:
+        self._mark[1] = self._seq = self._seq + 1
+        return self._seq
 
     def _numbered(self, kind: str, fields: tuple[Any, ...]) -> UsageRecord:
-        self._seq += 1
-        if self._spool is not None:
-            self._spool.set_mark(self._seq)
-        return self._producer.record(kind, self._seq, time.time(), fields)
+        return self._producer.record(kind, self._next(), time.time(), fields)
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""
         options = self.options
         if options.overflow == "drop_oldest":
             with contextlib.suppress(IndexError):  # the other thread has just taken all
-                self._drop(self._queue.popleft().seq)
+                self._drop(self._queue.popleft()[1])
             return True
         if options.overflow == "block":
             self.work.set()

@@ -28,31 +28,26 @@ class UsageWSGI:
     """
 
     def __init__(self, app: Application, log: UsageLog, user_of: Callable[[Environ], str | None] | None = None) -> None:
-        self._app, self._calls = app, Calls(log)
-        self._user_of = user_of or (lambda environ: environ.get("REMOTE_USER"))
-
-    def _user(self, environ: Environ) -> str | None:
-        try:
-            return self._user_of(environ)
-        except Exception:  # what the service says of its users must not break its answers
-            return None
+        self._app = app
+        self._calls = Calls(log, user_of or (lambda environ: environ.get("REMOTE_USER")))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = quote(
             environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/:@!$&'()*+,;=~", encoding="latin-1"
         )
         query = environ.get("QUERY_STRING", "")
-        call = self._calls.begin(
+        call = Call().begin(
+            self._calls,
+            environ,
             environ.get("REQUEST_METHOD", ""),
             path + ("?" + query if query else ""),
-            user=self._user(environ),
-            address=environ.get("REMOTE_ADDR"),
-            traceparent=environ.get("HTTP_TRACEPARENT"),
-            content_type=environ.get("CONTENT_TYPE", ""),
+            environ.get("REMOTE_ADDR"),
+            environ.get("HTTP_TRACEPARENT"),
+            environ.get("CONTENT_TYPE", ""),
         )
         if "wsgi.input" in environ:
             environ["wsgi.input"] = _Input(environ["wsgi.input"], call)
-        answer = _Answer(call, environ, self._user)
+        answer = _Answer(call, environ.get("REQUEST_METHOD") == "HEAD")
 
         def started(status: str, heads: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             write = start_response(status, heads, *error)
@@ -111,15 +106,15 @@ class _Input:
 class _Answer:
     """The body of the response, counted while it is sent."""
 
-    def __init__(self, call: Call, environ: Environ, user_of: Callable[[Environ], str | None]) -> None:
-        self._call, self._environ, self._user_of = call, environ, user_of
+    def __init__(self, call: Call, is_head: bool) -> None:
+        self._call, self._is_head = call, is_head
         self._chunks: Iterator[bytes] | None = None
         self._is_whole = False
         self.body: Iterable[bytes] = ()
         self.status: int | None = None
 
     def count(self, chunk: bytes) -> None:
-        if self._environ.get("REQUEST_METHOD") != "HEAD":
+        if not self._is_head:
             self._call.response_bytes += len(chunk)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -141,7 +136,7 @@ class _Answer:
 
     def close(self) -> None:
         """The server calls it in any case: PEP 3333. It need not have read the body of an answer to HEAD."""
-        is_whole = self._is_whole or self._environ.get("REQUEST_METHOD") == "HEAD"
+        is_whole = self._is_whole or self._is_head
         try:
             close = getattr(self.body, "close", None)
             if close is not None:
@@ -149,4 +144,4 @@ class _Answer:
         except BaseException as error:
             self._call.failed(error, self.status)
             raise
-        self._call.end("done" if is_whole else "client_gone", self.status, user=self._user_of(self._environ))
+        self._call.end("done" if is_whole else "client_gone", self.status)

@@ -178,6 +178,18 @@ def test_a_file_that_cannot_be_read_ends_with_1_after_the_answer_of_the_others(t
     assert alone.exit_code == 1 and alone.stdout == ""
 
 
+@pytest.mark.parametrize("command", [("articles", "--action"), ("retention", "--first-action")], ids=" ".join)
+def test_an_action_that_no_event_has_is_told_with_up_to_ten_that_there_are(command: tuple[str, str]) -> None:
+    name, option = command
+    rows = [f"u{number},{DAY},A{action:02},x" for action in range(12) for number in range(20 - action)]
+    asked = [name, "-", "-q", "--on", DAY, option]
+    told = ask(*asked, "TYPO", data="\n".join(rows).encode())
+    names = ", ".join(f"A{action:02}" for action in range(10))
+    assert told.exit_code == 0 and told.stderr == f"No event has the action TYPO; the most frequent actions: {names}\n"
+    other_day = f"u,2017-01-01,TYPO,x\n{rows[0]}".encode()
+    assert ask(*asked, "TYPO", data=other_day).stderr == ask(*asked, "TYPO", data=b"").stderr == ""
+
+
 def test_parquet_without_a_column_says_which_are_there(tmp_path: Path) -> None:
     pq.write_table(pa.table({"userId": ["u"], "time": ["2017-04-01"]}), tmp_path / "c.parquet")
     result = likes(tmp_path / "c.parquet")

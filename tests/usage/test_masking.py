@@ -44,6 +44,25 @@ def test_a_name_that_is_written_with_percent_signs_is_known() -> None:
     assert SECRET not in MASKING.uri(f"/a?pass%77ord={SECRET}")
 
 
+@given(
+    st.lists(
+        st.sampled_from(["/a", "/b?q=1", "/b?pwd=1", "/b?q=1&pwd=2", "http://u:p@h/", "http://u:p@h/?q=1"]), max_size=8
+    )
+)
+def test_what_was_masked_before_changes_nothing_and_no_uri_with_a_secret_is_remembered(uris: list[str]) -> None:
+    masking = Masking()
+    assert [masking.uri(uri) for uri in uris] == [Masking().uri(uri) for uri in uris]
+    assert masking._plain <= {"/b?q=1"}  # what stays in memory is the point
+
+
+def test_the_uris_that_are_remembered_are_bounded_and_short() -> None:
+    masking = Masking()
+    for number in range(3000):
+        masking.uri(f"/a?number={number}")
+        masking.uri(f"/a?long={'x' * 300}{number}")
+    assert 0 < len(masking._plain) <= 1000 and max(map(len, masking._plain)) < 300
+
+
 def test_a_login_in_an_absolute_uri_is_masked() -> None:
     assert MASKING.uri(f"http://ada:{SECRET}@host/a?b=1") == "http://(secret)@host/a?b=1"
 

@@ -122,8 +122,8 @@ def test_a_spool_of_a_living_owner_is_not_taken(tmp_path: Path) -> None:
 
 def test_owner_and_mark_tell_who_it_was_and_how_far_it_came(tmp_path: Path) -> None:
     spool = made(tmp_path)
-    spool.set_mark(41)
-    spool.set_mark(42)
+    spool.mark[1] = 41
+    spool.mark[1] = 42
     assert spools_of(tmp_path) == [spool.folder]
     assert (owner_of(spool.folder), mark_of(spool.folder)) == (f"shop@m1/{'ab' * 16}", 42)
     spool.close()

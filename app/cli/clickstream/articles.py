@@ -67,4 +67,4 @@ def command(
         definitions.append(f"{counts.without_object:,} more such events name no article.")
     columns = (Column("article", "text"), Column("title", "text"), Column("users"), Column("events"))
     title = f"Articles by {visible(action)} on {day}: {len(found):,} of {articles:,}"
-    answered(account, Report("articles", title, [], definitions, columns, rows, drawn=by), output, bare)
+    answered(account, counts.actions, Report("articles", title, [], definitions, columns, rows, drawn=by), output, bare)

@@ -19,10 +19,12 @@ from app.words import visible
 
 if TYPE_CHECKING:
     from app.clickstream.events import Account, Events
+    from app.clickstream.questions import Actions
 
 __all__ = ["answered", "clickstream_options", "day_option", "read"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_ACTIONS_NAMED = 10
 
 
 def clickstream_options(command: Command) -> Command:
@@ -59,8 +61,11 @@ def read(
             )  # nothing was read: no answer is better than an empty one
 
 
-def answered(account: Account, report: Report, output: Path | None, bare: bool) -> None:
-    """Writes the report with what was read at its head; ends the process with 1 if an input failed."""
+def answered(account: Account, actions: Actions, report: Report, output: Path | None, bare: bool) -> None:
+    """Writes the report with what was read at its head; names the actions that there are if the one that was asked for is none.
+
+    Ends the process with 1 if an input failed.
+    """
     total = account.rejects.total()
     head: list[tuple[str, str | int]] = [("rows", account.events + total), ("  events", account.events)]
     head += [("  rejects", total), *((f"    {reason}", count) for reason, count in sorted(account.rejects.items()))]
@@ -68,4 +73,7 @@ def answered(account: Account, report: Report, output: Path | None, bare: bool) 
         write_report(
             report._replace(head=[*head, *report.head]), output, bare=bare, formulas=settings().output_formulas
         )
+    if account.events and not actions.is_met:
+        names = ", ".join(name or "(none)" for name in actions.most(_ACTIONS_NAMED))
+        click.echo(visible(f"No event has the action {actions.asked}; the most frequent actions: {names}"), err=True)
     said_errors(account.errors)

@@ -70,7 +70,13 @@ def command(
     columns = (Column("days", "text"), Column("dates", "text"), Column("back"), Column("share", "share"))
     title = f"Users with {visible(first_action)} on {day} who came back"
     head: list[tuple[str, str | int]] = [("cohort", found.cohort)]
-    answered(account, Report("retention", title, head, definitions, columns, rows, drawn="back"), output, bare)
+    answered(
+        account,
+        retention.actions,
+        Report("retention", title, head, definitions, columns, rows, drawn="back"),
+        output,
+        bare,
+    )
 
 
 def _share(users: int, cohort: int) -> float | None:

@@ -26,7 +26,6 @@ __all__ = [
     "START",
     "STOP",
     "USAGE",
-    "CallFields",
     "Producer",
     "UsageRecord",
     "canonical",
@@ -37,8 +36,6 @@ __all__ = [
     "is_unicode",
     "producer_of",
     "record_of",
-    "request_fields",
-    "response_fields",
     "sealed",
     "sealed_json",
     "user_key",
@@ -99,48 +96,13 @@ class Producer(NamedTuple):
     cluster: str | None
     region: str | None
 
-    def record(self, kind: str, seq: int, time: float, fields: tuple[Any, ...]) -> UsageRecord:
-        """`fields`: those behind `region`, all of them, in order. Many times as fast as by names."""
+    def record(
+        self, kind: str, seq: int, time: float, fields: tuple[Any, ...], more: tuple[Any, ...] = ()
+    ) -> UsageRecord:
+        """`fields` and `more`: those behind `region`, in order; what is missing at the end is empty."""
         service, machine, start_id, process, instance, cluster, region = self
-        return UsageRecord._make(
-            (kind, service, machine, start_id, seq, time, process, instance, cluster, region, *fields)
-        )
-
-
-class CallFields(NamedTuple):
-    """What the request and the response of one call have in common, in the order of UsageRecord."""
-
-    user_id: str
-    address: str | None = None
-    trace_id: str | None = None
-    method: str | None = None
-    uri: str | None = None
-    monitored: bool = False
-
-
-_AFTER_CALL, _AFTER_RESPONSE = (None,) * 13 + ("",), (None,) * 5 + ("",)
-
-
-def request_fields(call: CallFields) -> tuple[Any, ...]:
-    """Of a request record, for Producer.record."""
-    return (*call, *_AFTER_CALL)
-
-
-def response_fields(
-    call: CallFields,
-    request_seq: int | None,
-    status: int | None,
-    outcome: str,
-    detail: str | None,
-    duration_us: int,
-    request_bytes: int,
-    response_bytes: int,
-    body: str | None,
-) -> tuple[Any, ...]:
-    """Of a response record, for Producer.record."""
-    return (
-        *call, request_seq, status, outcome, detail, duration_us, request_bytes, response_bytes, body, *_AFTER_RESPONSE,
-    )  # fmt: skip
+        own = (kind, service, machine, start_id, seq, time, process, instance, cluster, region)
+        return UsageRecord(*own, *fields, *more)
 
 
 def fields_of(**fields: Any) -> tuple[Any, ...]:

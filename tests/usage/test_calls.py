@@ -1,0 +1,52 @@
+"""What all kinds of calls have in common: the trace, and who calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.usage.calls import Call, Calls, trace_id_of
+from tests.usage.reading import calls_of, opened
+
+TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (f"00-{TRACE}-{PARENT}-01", TRACE),
+        (f" 00-{TRACE}-{PARENT}-00\t", TRACE),
+        (f"01-{TRACE}-{PARENT}-01-what a later version adds", TRACE),
+        (f"ff-{TRACE}-{PARENT}-01", None),
+        (f"00-{'0' * 32}-{PARENT}-01", None),
+        (f"00-{TRACE.upper()}-{PARENT}-01", None),
+        (f"00-{TRACE}-{PARENT}-01x", None),
+        (f"00-{TRACE}", None),
+        ("", None),
+    ],
+)
+def test_a_trace_is_taken_from_a_head_of_the_standard_alone(head: str, found: str | None) -> None:
+    assert trace_id_of(head) == found
+
+
+@pytest.mark.parametrize(
+    ("known", "later", "users"),
+    [
+        (None, "ada", ("anonymous", "ada")),
+        ("", "ada", ("anonymous", "ada")),
+        ("ada", "bob", ("ada", "ada")),
+        (None, None, ("anonymous",) * 2),
+    ],
+)
+def test_a_user_that_is_known_only_at_the_end_is_in_the_response_and_another_changes_nothing(
+    tmp_path: Path, known: str | None, later: str | None, users: tuple[str, str]
+) -> None:
+    log = opened(tmp_path)
+    source = {"user": known}
+    call = Call().begin(Calls(log, lambda source: source["user"]), source, "GET", "/")
+    source["user"] = later
+    call.end("done", 200)
+    call.end("exception")
+    ((request, answer),) = calls_of(log)
+    assert (request.user_id, answer.user_id) == users and (answer.outcome, answer.status) == ("done", 200)
