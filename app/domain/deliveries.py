@@ -10,12 +10,13 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | 3 | all of it was sent, some by responses that broke and were resumed | complete; strict: unknown | in_flight | resumed |
 | 4 | no size, but a 200 that ended as it should, or one range from byte 0 to the last byte that anybody was sent | complete | | ranges |
 | 5 | a response was encoded, or may have been | unknown | encoded | bytes |
-| 6 | a response does not name its range: sum of bytes < size | partial | not_enough_bytes | bytes |
-| 7 | the same, the sum reaches the size | unknown | no_offsets | bytes |
-| 8 | 200s or counts, and no size | unknown | size_unknown | bytes |
-| 9 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
-| 10 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
-| 11 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
+| 6 | a response ended as it should, with fewer bytes than announced | unknown | ended_early | bytes |
+| 7 | a response does not name its range: sum of bytes < size | partial | not_enough_bytes | bytes |
+| 8 | the same, the sum reaches the size | unknown | no_offsets | bytes |
+| 9 | 200s or counts, and no size | unknown | size_unknown | bytes |
+| 10 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
+| 11 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
+| 12 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
 
 A verdict by a learned size (sizes.LearnedSize) has the evidence `learned`, unless it is `resumed`. If more was sent than a learned size,
 the size does not count. Beside a response without a range it makes nothing complete.
@@ -54,7 +55,9 @@ _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
 _NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
 """Marks of responses that tell at most how much they sent."""
-_FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
+_ENDED = Mark.WHOLE | Mark.START_ENDED
+"""Marks of 200s that ended as they should."""
+_FROM_START = Mark.START | Mark.START_ABORTED | _ENDED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
 _make = tuple.__new__
@@ -177,6 +180,8 @@ class _Findings(NamedTuple):
     is_encoded: bool = False
     is_placeless: bool = False
     """Any byte may be there."""
+    is_contradicted: bool = False
+    """A response ended as it should, with fewer bytes than it announced."""
     is_reached: bool = False
     """A response sent all, and broke."""
 
@@ -192,8 +197,9 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
     whole: Ranges = ((0, total - 1),) if total else ()
     received, broken = tally.ranges, list(tally.broken)
     is_encoded, is_reached = bool(marks & Mark.ENCODED), bool(marks & Mark.REACHED)
-    is_compressible = bool(marks & Mark.COMPRESSIBLE)
-    for body, flags in ((tally.start_sent, 0), (tally.start_aborted, int(HitFlag.ABORTED))):
+    is_compressible, is_contradicted = bool(marks & Mark.COMPRESSIBLE), bool(marks & Mark.CONTRADICTED)
+    of_start = int(HitFlag.ENDED) if marks & Mark.START_ENDED else 0
+    for body, flags in ((tally.start_sent, of_start), (tally.start_aborted, int(HitFlag.ABORTED))):
         if body < 0:
             continue
         if total is None:
@@ -205,6 +211,8 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
             received = byteranges.union(received, whole)
         elif claim == Claim.NO_POSITIONS:
             is_encoded = True
+        elif claim == Claim.CONTRADICTED:
+            is_contradicted = True
         else:
             cut_hi = max(cut_hi, total - 1)
             if body >= total:
@@ -212,7 +220,9 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
             if min(body, total - 1) > 0:
                 broken.append((0, min(body, total - 1) - 1))
     if marks & Mark.WHOLE:
-        received = byteranges.union(received, whole or (((0, tally.start_sent - 1),) if tally.start_sent > 0 else ()))
+        received = byteranges.union(received, whole)
+    if marks & _ENDED and total is None and tally.start_sent > 0:
+        received = byteranges.union(received, ((0, tally.start_sent - 1),))
     if marks & Mark.ANSWERED_WHOLE:
         answered = byteranges.union(answered, whole)
     if marks & Mark.ANSWERED_BROKEN and total is not None:
@@ -225,9 +235,10 @@ def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings
         sent = byteranges.union(received, byteranges.normalise(broken))
         surely = [(lo, hi - doubtful_bytes) for lo, hi in broken if hi - doubtful_bytes >= lo]
         received = byteranges.union(received, byteranges.normalise(surely))
-    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded
+    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded or is_contradicted
     is_placeless |= total is None and is_compressible and bool(marks & (Mark.START | Mark.START_ABORTED))
-    return _Findings(received, sent, byteranges.union(sent, answered), cut_hi, is_encoded, is_placeless, is_reached)
+    answered = byteranges.union(sent, answered)
+    return _Findings(received, sent, answered, cut_hi, is_encoded, is_placeless, is_contradicted, is_reached)
 
 
 def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
@@ -288,6 +299,8 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
         return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
     if found.is_encoded:
         return "unknown", "encoded", "bytes"
+    if found.is_contradicted:
+        return "unknown", "ended_early", "bytes"
     if total is None and marks & (Mark.BYTES_ONLY | _FROM_START):
         return _SIZE_UNKNOWN
     if marks & Mark.BYTES_ONLY:
@@ -308,7 +321,7 @@ def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None)
         if not total:
             return bool(tally.marks & (_FROM_START | Mark.ENCODED))
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
-    if tally.marks & Mark.WHOLE:
+    if tally.marks & _ENDED:
         return True
     # without a size: one range from 0, unless it is a probe or ends before another response; a 200 shows no end
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:

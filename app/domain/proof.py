@@ -52,6 +52,8 @@ class Claim(IntEnum):
     """Nothing; what was answered may have arrived."""
     NO_POSITIONS = 3
     """Nothing, and the line does not say which bytes of the file it is about."""
+    CONTRADICTED = 4
+    """The same, for the line says two things that cannot both be true."""
 
 
 class Measure(IntEnum):
@@ -114,6 +116,13 @@ ROWS: tuple[Row, ...] = (
         "no positions",
         Claim.NO_POSITIONS,
         lambda flags, measure, compressible: compressible and measure == Measure.FEWER,
+    ),
+    Row(
+        "ended early",
+        "the response ended as it should, but with fewer bytes than announced",
+        "no positions: it was another file, or cut behind a proxy, or compressed",
+        Claim.CONTRADICTED,
+        lambda flags, measure, _: bool(flags & _ENDED) and measure == Measure.FEWER,
     ),
     Row(
         "ended",

@@ -47,10 +47,22 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _DECODE, _DECODE_FIRST = _DECODER.decode, _DECODER.raw_decode
 _EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
+_STATUS_NAME = re.compile(
+    r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
+)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_CONSOLE = re.compile(
+    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
+)
+"""What Caddy's console encoder writes before an object: time in UTC, level, logger, message."""
 
 
 def _record(line: str) -> dict[str, Any] | None:
     """The object in a line; None for an edge of an array that is written one element a line."""
+    if line[:2] == "20" and (console := _CONSOLE.match(line)) is not None:
+        record = _record(line[console.end() :]) or {}
+        year, month, day, clock, logger = console.groups()
+        return {"ts": f"{year}-{month}-{day} {clock}", "logger": logger or "", **record}
     try:
         record, end = _DECODE_FIRST(line) if line[:1] == "{" else (None, 0)
         if end != len(line):  # blanks stand around it, or it is no object
@@ -125,6 +137,8 @@ class _Parser:
         elif len(user_agent) > 1 and user_agent[0] == user_agent[-1] == '"':
             # Logstash's pattern of the combined format keeps the quotes of its columns
             user_agent = user_agent[1:-1]
+        if status is None:
+            status = _status_elsewhere(record)
         code = 200 if status is None else STATUSES[status]
         lo, hi, total = _range(said)
         flags |= _facts(said)
@@ -152,6 +166,16 @@ class _Parser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
+    """A status under a name that is not known: a line that has one is no 200 because of that."""
+    for name, value in record.items():
+        if isinstance(value, str) and _STATUS.fullmatch(value) and _STATUS_NAME.fullmatch(name):
+            return value
+        if isinstance(value, dict) and depth and (found := _status_elsewhere(value, depth - 1)) is not None:
+            return found
+    return None
 
 
 def _is_another_logger(logger: Any) -> bool:
