@@ -19,6 +19,7 @@ from tests.properties import examples
 
 ABORTED, ENDED, ANNOUNCED, HTTP2 = HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
 WITH_HEADERS, ENCODED, MULTIPART, PLAIN = HitFlag.HEADERS_COUNTED, HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.PLAIN
+UNSIZED = HitFlag.UNSIZED
 PAGE = "GET /a.html"
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "deliveries.md"
 
@@ -76,6 +77,12 @@ EXAMPLES: dict[str, list[tuple[Parsed, Said]]] = {
         (start(40, ENDED, PAGE), not_told("encoded", "bytes")),
         (start(100, request=PAGE), WHOLE),
         (start(40, PLAIN, PAGE), broken([[40, 99]])),
+    ],
+    "ended, of no length": [
+        (start(100, ENDED | UNSIZED), not_told("announced")),
+        (start(130, ENDED | UNSIZED), not_told("announced")),
+        (start(None, ENDED | UNSIZED), not_told("announced")),
+        (start(40, ENDED | UNSIZED), not_told("announced")),
     ],
     "ended early": [
         (ranged(40, ENDED), not_told("ended_early", "bytes")),
@@ -157,7 +164,7 @@ def test_a_line_proves_what_its_row_says(one: Parsed, expected: Said) -> None:
         assert said(delivery_of(one._replace(total_bytes=None), size=100)) == expected, "the size from elsewhere"
 
 
-@given(st.integers(0, 255), st.sampled_from(Measure), st.booleans())
+@given(st.integers(0, 511), st.sampled_from(Measure), st.booleans())
 def test_one_row_fits_every_line(flags: int, measure: Measure, compressible: bool) -> None:
     assert row_of(flags, measure, compressible) in ROWS
 
@@ -300,6 +307,12 @@ def test_a_page_of_errors_that_ended_well_is_not_the_file_whose_size_is_known() 
     found = delivery_of(hit(status=200, sent=1234, flags=ENDED), size=FILE)
     assert said(found) == ("unknown", "ended_early", "bytes", [], [])
     assert found.doubtful == [[0, FILE - 1]]
+
+
+def test_a_chunked_200_that_ended_is_not_whole_by_that() -> None:
+    """Its origin may have broken off, and what was counted has the framing of chunks."""
+    assert delivery_of(hit(status=200, sent=1_201_303, flags=ENDED | UNSIZED)).reason == "size_unknown"
+    assert delivery_of(hit(status=200, sent=1_201_303, flags=ENDED | UNSIZED), size=1_201_000).reason == "announced"
 
 
 def test_what_ended_early_is_whole_by_what_else_was_sent() -> None:
