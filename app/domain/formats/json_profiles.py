@@ -315,6 +315,8 @@ PROFILES: dict[str, Profile] = {
                 "virtual_host": ("localServerName",),
                 **_NO_RANGE,
             },
+            # with sendfile, Tomcat's default, it is the size of the answer whatever was sent
+            announced=True,
         ),
         Profile(
             "vercel",

@@ -1,4 +1,3 @@
-import java.net.URI;
 import java.nio.file.Path;
 import org.eclipse.jetty.server.CustomRequestLog;
 import org.eclipse.jetty.server.RequestLogWriter;

@@ -120,6 +120,7 @@ def _response_flags(text: str, protocol_flag: int) -> int:
 _ENDINGS: dict[Ended | None, Callable[[str, int], int]] = {
     Ended.OK_OR_EMPTY: _ok_or_empty,
     Ended.CONNECTION: _connection,
+    Ended.BROKEN: lambda text, protocol_flag: _connection(text, protocol_flag) & _ABORTED,
     Ended.TERMINATION: _termination,
     Ended.RESULT: _result,
     Ended.FLAGS: _response_flags,
