@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
 
-__all__ = ["MAX_HITS", "UNPROVED", "Mark", "Part", "Tally", "tally_from"]
+__all__ = ["ENDED", "MAX_HITS", "UNPROVED", "Mark", "Part", "Tally", "tally_from"]
 
 MAX_HITS = 10_000
 """A delivery takes in no more distinct hits (so no more ranges either): beyond, it is fragmented."""
@@ -61,6 +61,8 @@ class Mark:
     """A response ended as it should, but with fewer bytes than its range has."""
 
 
+ENDED = Mark.WHOLE | Mark.START_ENDED
+"""Of 200s that ended as they should."""
 UNPROVED = Mark.BROKEN | Mark.REACHED | Mark.ANSWERED | Mark.START | Mark.START_ABORTED
 """Parts whose range is none that surely was sent."""
 
