@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -114,7 +113,14 @@ JAVA_CASES = (
 
 @pytest.fixture(scope="module")
 def java(place: Path) -> Callable[[type[WebServer]], Run]:
-    return cache(lambda kind: run_of(kind, place, *JAVA_CASES))
+    runs: dict[str, Run] = {}
+
+    def run_once(kind: type[WebServer]) -> Run:
+        if kind.name not in runs:
+            runs[kind.name] = run_of(kind, place, *JAVA_CASES)
+        return runs[kind.name]
+
+    return run_once
 
 
 @pytest.mark.parametrize("kind", [Tomcat, Jetty, Undertow])

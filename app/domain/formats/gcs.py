@@ -12,6 +12,7 @@ from typing import Any
 from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
+from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import epoch_time
 from app.domain.formats.values import STATUSES, count, joined_request, not_as
 from app.domain.records import HitFlag
@@ -68,7 +69,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             extras,
         )
 
-    return parse
+    return behind_prefix(parse)
 
 
 FORMAT = Format(

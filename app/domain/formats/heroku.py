@@ -12,6 +12,7 @@ from typing import Any
 from app.domain.extras import duration_s, extras_reader
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import clients
+from app.domain.formats.prefixes import behind_prefix
 from app.domain.formats.times import iso_time
 from app.domain.formats.values import PROTOCOLS, STATUSES, count, joined_request, matched
 from app.domain.records import HitFlag
@@ -47,7 +48,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         code, client = STATUSES[said["status"] or "000"], its_clients.of[said.get("fwd", "-")]
         return iso_time(when), client, "-", request, method, code, None, None, sent, None, flags, extras
 
-    return parse
+    return behind_prefix(parse)
 
 
 FORMAT = Format(
