@@ -53,7 +53,7 @@ test-live: $(READY) ## Run the tests on real Kafka, Elasticsearch and Cassandra,
 	N=$(N) KILLS=$(KILLS) $(PY) -m tests.services run $(LIVE) -- $(PYTEST) -m live -n 3 --dist loadscope --durations=25 $(if $(COV),--cov --cov-append --cov-report=)
 	$(if $(COV),$(PY) -m coverage report --skip-covered --fail-under=85)
 
-test-servers: $(READY) ## Run real nginx, Apache, lighttpd, Caddy, HAProxy and Squid with the lines of docs/how-to/configure-your-server.md, PostgreSQL and MariaDB with those of docs/sql (2 min)
+test-servers: $(READY) ## Run real nginx, Apache, Tomcat and eight more with the lines of docs/how-to/configure-your-server.md, PostgreSQL and MariaDB with those of docs/sql (2 min)
 	$(PYTEST) -m servers -n 2 --dist loadgroup
 
 services: $(READY) ## Start real Kafka, Elasticsearch and Cassandra on the standard ports without Docker (1 min). Needs Java 17 and Maven

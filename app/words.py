@@ -85,6 +85,10 @@ REASONS = {
     "encoded": Reason(
         "compressed", "a response was compressed, or may have been, so its bytes are not those of the file"
     ),
+    "ended_early": Reason(
+        "ended early",
+        "a response ended as it should, but with fewer bytes than the file has: perhaps it was another file",
+    ),
     "in_flight": Reason(
         "broke at the end", "all was sent before the connection broke, but the end may not have arrived"
     ),
@@ -381,6 +385,7 @@ _HINTS = {
     "no_offsets": "This log names no ranges.",
     "announced": "This log says what was answered, not what was sent.",
     "encoded": "Responses were compressed, or the log does not say whether they were.",
+    "ended_early": "Responses ended as they should, but with fewer bytes than the file has: another file, a broken one, or compressed.",
     "in_flight": "Connections broke when all was sent: the end may not have arrived.",
     "size_changed": "The log names different sizes of the same file.",
     "fragmented": "There were more requests for a file than are kept.",
@@ -391,6 +396,7 @@ _CURES = {
     "no_offsets": "Log Content-Range: " + _SERVER_PAGE,
     "announced": "Log the bytes that were sent, and how a response ended: " + _SERVER_PAGE,
     "encoded": "Log Content-Encoding: " + _SERVER_PAGE,
+    "ended_early": "Give the sizes of today's files, and log at the server that has them: " + _SERVER_PAGE,
     "in_flight": "Log how a response ended: " + _SERVER_PAGE,
     "size_changed": "Run: python -m app reduce {files} --window day, so that each day is judged by itself.",
     "fragmented": "Run: python -m app reduce {files} --window day, so that a delivery has fewer requests.",

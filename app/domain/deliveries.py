@@ -10,12 +10,13 @@ What each hit adds says the table proof.ROWS. Then, by the first rule that fits:
 | 3 | all of it was sent, some by responses that broke and were resumed | complete; strict: unknown | in_flight | resumed |
 | 4 | no size, but a 200 that ended as it should, or one range from byte 0 to the last byte that anybody was sent | complete | | ranges |
 | 5 | a response was encoded, or may have been | unknown | encoded | bytes |
-| 6 | a response does not name its range: sum of bytes < size | partial | not_enough_bytes | bytes |
-| 7 | the same, the sum reaches the size | unknown | no_offsets | bytes |
-| 8 | 200s or counts, and no size | unknown | size_unknown | bytes |
-| 9 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
-| 10 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
-| 11 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
+| 6 | a response ended as it should, with fewer bytes than announced | unknown | ended_early | bytes |
+| 7 | a response does not name its range: sum of bytes < size | partial | not_enough_bytes | bytes |
+| 8 | the same, the sum reaches the size | unknown | no_offsets | bytes |
+| 9 | 200s or counts, and no size | unknown | size_unknown | bytes |
+| 10 | the rest may have arrived: a response that sent all broke | unknown | in_flight | ranges |
+| 11 | the rest may have arrived: the log says what was answered | unknown | announced | ranges |
+| 12 | something surely is missing | partial | probe_only, cut_off, start_missing, gap, end_missing | ranges |
 
 A verdict by a learned size (sizes.LearnedSize) has the evidence `learned`, unless it is `resumed`. If more was sent than a learned size,
 the size does not count. Beside a response without a range it makes nothing complete.
@@ -23,14 +24,13 @@ the size does not count. Beside a response without a range it makes nothing comp
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from app.domain import byteranges
+from app.domain.arrivals import Arrivals, arrivals_of
 from app.domain.byteranges import Ranges
-from app.domain.proof import HEADER_ALLOWANCE_BYTES, Claim, Measure, Proof, row_of
-from app.domain.records import Delivery, HitFlag, hex_ids
+from app.domain.proof import Proof
+from app.domain.records import Delivery, hex_ids
 from app.domain.sizes import LearnedSize
-from app.domain.tallies import Mark, Tally
+from app.domain.tallies import ENDED, Mark, Tally
 
 __all__ = [
     "KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "holes", "superseded", "version",
@@ -54,7 +54,7 @@ _UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
 _NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
 """Marks of responses that tell at most how much they sent."""
-_FROM_START = Mark.START | Mark.START_ABORTED | Mark.WHOLE | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
+_FROM_START = Mark.START | Mark.START_ABORTED | ENDED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
 _PROOF = Proof()
 _make = tuple.__new__
@@ -149,10 +149,10 @@ def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) ->
     if not marks & _UNSURE:
         kept = tally.ranges
         ranges = kept if total is None else byteranges.clip(kept, total)
-        found = _Findings(ranges, ranges, ranges, tally.cut_hi)
+        found = Arrivals(ranges, ranges, ranges, tally.cut_hi)
         is_clipped = ranges is not kept
     else:
-        found = _weighed(tally, total, proof.in_flight_bytes)
+        found = arrivals_of(tally, total, proof.in_flight_bytes)
         sent = found.sent
         if total is not None:
             found = found.within(total)
@@ -164,73 +164,7 @@ def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) ->
     return found.received, missing, doubtful, verdict, marks, is_clipped
 
 
-class _Findings(NamedTuple):
-    """Which bytes arrived, and how surely: each of the first three holds the one before it."""
-
-    received: Ranges
-    sent: Ranges
-    """With what is doubtful: the last bytes before the end of responses that broke."""
-    answered: Ranges
-    """With what may have been sent."""
-    cut_hi: int
-    """Last byte announced by a response that was cut, or -1."""
-    is_encoded: bool = False
-    is_placeless: bool = False
-    """Any byte may be there."""
-    is_reached: bool = False
-    """A response sent all, and broke."""
-
-    def within(self, total: int) -> _Findings:
-        """Of a file of so many bytes; the very same tuples where all lies within."""
-        received, sent, answered = (byteranges.clip(some, total) for some in self[:3])
-        return self._replace(received=received, sent=sent, answered=answered)
-
-
-def _weighed(tally: Tally, total: int | None, in_flight_bytes: int) -> _Findings:
-    """Put together from all hits, now that the size of the file is known, or is not."""
-    marks, answered, cut_hi = tally.marks, tally.answered, tally.cut_hi
-    whole: Ranges = ((0, total - 1),) if total else ()
-    received, broken = tally.ranges, list(tally.broken)
-    is_encoded, is_reached = bool(marks & Mark.ENCODED), bool(marks & Mark.REACHED)
-    is_compressible = bool(marks & Mark.COMPRESSIBLE)
-    for body, flags in ((tally.start_sent, 0), (tally.start_aborted, int(HitFlag.ABORTED))):
-        if body < 0:
-            continue
-        if total is None:
-            if body and not is_compressible:
-                broken.append((0, body - 1))
-            continue
-        claim = row_of(flags, Measure.ENOUGH if body >= total else Measure.FEWER, is_compressible).claim
-        if claim == Claim.ALL:
-            received = byteranges.union(received, whole)
-        elif claim == Claim.NO_POSITIONS:
-            is_encoded = True
-        else:
-            cut_hi = max(cut_hi, total - 1)
-            if body >= total:
-                is_reached, answered = True, byteranges.union(answered, whole)
-            if min(body, total - 1) > 0:
-                broken.append((0, min(body, total - 1) - 1))
-    if marks & Mark.WHOLE:
-        received = byteranges.union(received, whole or (((0, tally.start_sent - 1),) if tally.start_sent > 0 else ()))
-    if marks & Mark.ANSWERED_WHOLE:
-        answered = byteranges.union(answered, whole)
-    if marks & Mark.ANSWERED_BROKEN and total is not None:
-        cut_hi = max(cut_hi, total - 1)
-        if total > 1:
-            answered = byteranges.union(answered, ((0, total - 2),))
-    doubtful_bytes = in_flight_bytes + (HEADER_ALLOWANCE_BYTES - 1 if marks & Mark.HEADERS_COUNTED else 0)
-    sent = received
-    if broken:
-        sent = byteranges.union(received, byteranges.normalise(broken))
-        surely = [(lo, hi - doubtful_bytes) for lo, hi in broken if hi - doubtful_bytes >= lo]
-        received = byteranges.union(received, byteranges.normalise(surely))
-    is_placeless = bool(marks & (Mark.BYTES_ONLY | Mark.FRAGMENTED)) or is_encoded
-    is_placeless |= total is None and is_compressible and bool(marks & (Mark.START | Mark.START_ABORTED))
-    return _Findings(received, sent, byteranges.union(sent, answered), cut_hi, is_encoded, is_placeless, is_reached)
-
-
-def _open(found: _Findings, total: int | None) -> tuple[Ranges, Ranges]:
+def _open(found: Arrivals, total: int | None) -> tuple[Ranges, Ranges]:
     """What surely is missing, and what may have arrived."""
     if found.answered is found.received and not found.is_placeless:
         return holes(found.received, total), ()
@@ -269,14 +203,14 @@ def _sent_end(tally: Tally) -> int:
     return max(end, tally.start_sent, tally.start_aborted)
 
 
-def _judge(tally: Tally, found: _Findings, total: int | None, strict: bool, is_learned: bool) -> Verdict:
+def _judge(tally: Tally, found: Arrivals, total: int | None, strict: bool, is_learned: bool) -> Verdict:
     if not is_learned:
         return _judged(tally, found, total, strict)
     verdict, reason, evidence = _judged(tally, found, total, strict, may_be_whole=not tally.marks & Mark.BYTES_ONLY)
     return verdict, reason, evidence if verdict == "unknown" or evidence == "resumed" else "learned"
 
 
-def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may_be_whole: bool = True) -> Verdict:
+def _judged(tally: Tally, found: Arrivals, total: int | None, strict: bool, may_be_whole: bool = True) -> Verdict:
     marks = tally.marks
     if marks & Mark.FRAGMENTED:
         return "unknown", "fragmented", "ranges"
@@ -288,6 +222,8 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
         return ("unknown", "in_flight", "ranges") if strict else ("complete", None, "resumed")
     if found.is_encoded:
         return "unknown", "encoded", "bytes"
+    if found.is_contradicted:
+        return "unknown", "ended_early", "bytes"
     if total is None and marks & (Mark.BYTES_ONLY | _FROM_START):
         return _SIZE_UNKNOWN
     if marks & Mark.BYTES_ONLY:
@@ -303,12 +239,12 @@ def _judged(tally: Tally, found: _Findings, total: int | None, strict: bool, may
     return "partial", _what_lacks(found.answered, found.cut_hi, total), "ranges"
 
 
-def _is_whole(tally: Tally, found: _Findings, ranges: Ranges, total: int | None) -> bool:
+def _is_whole(tally: Tally, found: Arrivals, ranges: Ranges, total: int | None) -> bool:
     if total is not None:
         if not total:
             return bool(tally.marks & (_FROM_START | Mark.ENCODED))
         return len(ranges) == 1 and ranges[0][0] == 0 and ranges[0][1] >= total - 1
-    if tally.marks & Mark.WHOLE:
+    if tally.marks & ENDED:
         return True
     # without a size: one range from 0, unless it is a probe or ends before another response; a 200 shows no end
     if not tally.marks & Mark.OFFSETS or len(ranges) != 1 or ranges[0][0] != 0:

@@ -83,6 +83,8 @@ def _ranged(request: str, lo: int, hi: int, sent: int | None, flags: int) -> tup
         cut = flags & _ABORTED or last < hi
         marks = _WHOLE_RANGE | Mark.ANSWERED | (Mark.CUT if cut else 0)
         return lo, last, bytes_sent, marks, hi if last < hi else -1
+    if claim == Claim.CONTRADICTED:
+        return 0, -1, bytes_sent, Mark.SENT | Mark.CONTRADICTED, -1
     return _without_positions(request, sent, flags, not flags & _MULTIPART)
 
 
@@ -111,6 +113,6 @@ def _from_start(request: str, sent: int | None, flags: int) -> tuple[int, int, i
     if _may_be_encoded(request, flags):
         marks |= Mark.COMPRESSIBLE
     elif claim == Claim.ALL:
-        marks |= Mark.WHOLE
+        marks |= Mark.START_ENDED
     marks |= Mark.START_ABORTED if flags & _ABORTED and not flags & _ENDED else Mark.START
     return 0, _body(sent, flags) - 1, sent, marks, -1

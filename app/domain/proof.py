@@ -52,6 +52,8 @@ class Claim(IntEnum):
     """Nothing; what was answered may have arrived."""
     NO_POSITIONS = 3
     """Nothing, and the line does not say which bytes of the file it is about."""
+    CONTRADICTED = 4
+    """The same, for the line says two things that cannot both be true."""
 
 
 class Measure(IntEnum):
@@ -84,7 +86,7 @@ class Row(NamedTuple):
 
 _ABORTED, _ENDED, _HTTP2 = int(HitFlag.ABORTED), int(HitFlag.ENDED), int(HitFlag.HTTP2)
 _ANNOUNCED, _HEADERS_COUNTED = int(HitFlag.ANNOUNCED), int(HitFlag.HEADERS_COUNTED)
-_ENCODED, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.MULTIPART)
+_ENCODED, _MULTIPART, _UNSIZED = int(HitFlag.ENCODED), int(HitFlag.MULTIPART), int(HitFlag.UNSIZED)
 _COUNTLESS = (Measure.NO_COUNT, Measure.NO_LENGTH_NO_COUNT)
 
 
@@ -114,6 +116,20 @@ ROWS: tuple[Row, ...] = (
         "no positions",
         Claim.NO_POSITIONS,
         lambda flags, measure, compressible: compressible and measure == Measure.FEWER,
+    ),
+    Row(
+        "ended, of no length",
+        "a 200 ended as it should, its Content-Length is logged, and it has none (chunked)",
+        "nothing; what was answered may have arrived: nginx and Apache call it ended, too, if the server behind them broke off",
+        Claim.ANSWERED,
+        lambda flags, measure, _: bool(flags & _ENDED and flags & _UNSIZED),
+    ),
+    Row(
+        "ended early",
+        "the response ended as it should, but with fewer bytes than announced",
+        "no positions: it was another file, or cut behind a proxy, or compressed",
+        Claim.CONTRADICTED,
+        lambda flags, measure, _: bool(flags & _ENDED) and measure == Measure.FEWER,
     ),
     Row(
         "ended",

@@ -64,6 +64,8 @@ class HitFlag(IntFlag):
     """The line names the content encoding, and it is identity or none."""
     MULTIPART = 128
     """The response carries several ranges (multipart/byteranges)."""
+    UNSIZED = 256
+    """A 200 whose response named no length (chunked), by a server that calls it ended though its origin broke off."""
 
 
 class Parsed(NamedTuple):

@@ -27,7 +27,7 @@ _DAY_S = 86400
 _END_S = 253_402_300_800
 """The year 10000: no calendar writes it."""
 _TELLS_NO_BODY = int(HitFlag.ENCODED | HitFlag.MULTIPART)
-_COUNTS_NO_BODY = int(HitFlag.ABORTED | HitFlag.ANNOUNCED | HitFlag.HEADERS_COUNTED | _TELLS_NO_BODY)
+_COUNTS_NO_BODY = int(HitFlag.ABORTED | HitFlag.ANNOUNCED | HitFlag.HEADERS_COUNTED | HitFlag.UNSIZED | _TELLS_NO_BODY)
 
 
 class LearnedSize(int):

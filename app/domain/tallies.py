@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from app.domain import byteranges
 from app.domain.byteranges import Ranges
 
-__all__ = ["MAX_HITS", "UNPROVED", "Mark", "Part", "Tally", "tally_from"]
+__all__ = ["ENDED", "MAX_HITS", "UNPROVED", "Mark", "Part", "Tally", "tally_from"]
 
 MAX_HITS = 10_000
 """A delivery takes in no more distinct hits (so no more ranges either): beyond, it is fragmented."""
@@ -46,7 +46,7 @@ class Mark:
     START_ABORTED = 2048
     """The same of a response that broke."""
     WHOLE = 4096
-    """A 200 ended as it should: the file was sent, however large it is."""
+    """A 200 without a count ended as it should: the file was sent, however large it is."""
     ANSWERED_WHOLE = 8192
     """A 200 of which nothing says what was sent."""
     ANSWERED_BROKEN = 16384
@@ -55,8 +55,14 @@ class Mark:
     """Servers compress files of this type, and a hit names no encoding: fewer bytes than the size may be all."""
     ENCODED = 65536
     """A hit is about bytes of an encoded file, or perhaps is."""
+    START_ENDED = 131072
+    """A 200 with a count ended as it should: it is compared with the size of the file as START is."""
+    CONTRADICTED = 262144
+    """A response ended as it should, but with fewer bytes than its range has."""
 
 
+ENDED = Mark.WHOLE | Mark.START_ENDED
+"""Of 200s that ended as they should."""
 UNPROVED = Mark.BROKEN | Mark.REACHED | Mark.ANSWERED | Mark.START | Mark.START_ABORTED
 """Parts whose range is none that surely was sent."""
 

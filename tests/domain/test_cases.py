@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,13 +12,14 @@ import pytest
 
 from app.domain import byteranges, formats
 from app.domain.deliveries import describe
-from app.domain.formats import FormatOptions
+from app.domain.formats import FormatOptions, LineParser
 from app.domain.parts import part_of
 from app.domain.proof import Proof
 from app.domain.records import Delivery, HitFlag
 from app.domain.tallies import Tally
 
 CASES = Path(__file__).parents[1] / "data" / "cases" / "real_servers.jsonl"
+MORE = CASES.with_name("servers_more.jsonl")
 KINDS = {"body": HitFlag(0), "with-headers": HitFlag.HEADERS_COUNTED, "announced": HitFlag.ANNOUNCED}
 USUAL, STRICT = Proof(), Proof(strict=True)
 
@@ -40,20 +42,29 @@ class Case(NamedTuple):
                 tally.add(part)
         return describe(self.hits[0][1:4], tally, size, proof=proof)
 
+    def broke(self, one: tuple[Any, ...]) -> bool:
+        """Whether a line says so: the server saw it, or fewer bytes were sent than announced."""
+        lo, hi, sent, flags = one[6], one[7], one[8] or 0, one[10]
+        length = self.size if lo is None else hi - lo + 1
+        return bool(flags & HitFlag.ABORTED) or sent < length + bool(flags & HitFlag.HEADERS_COUNTED)
+
     @property
     def says_that_it_broke(self) -> bool:
-        """Whether a line of it does: the server saw it, or fewer bytes were sent than announced."""
+        """Whether a line of it does."""
+        return any(map(self.broke, self.hits))
 
-        def broke(one: tuple[Any, ...]) -> bool:
-            lo, hi, sent, flags = one[6], one[7], one[8] or 0, one[10]
-            length = self.size if lo is None else hi - lo + 1
-            return bool(flags & HitFlag.ABORTED) or sent < length + bool(flags & HitFlag.HEADERS_COUNTED)
-
-        return any(map(broke, self.hits))
+    def without_broken(self) -> Case:
+        """Of the lines that say that all was sent."""
+        return self._replace(hits=[one for one in self.hits if not self.broke(one)])
 
 
-def read(row: dict[str, Any]) -> Case:
-    parse = formats.get(row["format"]).make_parser((), FormatOptions())
+@cache
+def parser_of(name: str, options: FormatOptions) -> LineParser:
+    return formats.get(name).make_parser((), options)
+
+
+def read(row: dict[str, Any], options: FormatOptions = FormatOptions()) -> Case:
+    parse = parser_of(row["format"], options)
     hits = []
     for line in row["lines"]:
         text = line if isinstance(line, str) else json.dumps(line)
@@ -137,3 +148,28 @@ def test_some_cases_by_name(name: str, expected: tuple[str, str | None, str]) ->
     (case,) = [case for case in ALL if case.name == name]
     found = case.judged(case.size)
     assert (found.verdict, found.reason, found.evidence) == expected
+
+
+@pytest.mark.long
+def test_of_many_more_set_ups_nothing_whole_is_partial_and_nothing_cut_is_whole_unless_its_lines_say_that_all_was_sent() -> (
+    None
+):
+    """servers_more.jsonl, by the options that each row names, with the size known and not."""
+    wrong = []
+    for row in map(json.loads, MORE.read_text().splitlines()):
+        options = dict(zip(row["options"][::2], row["options"][1::2], strict=True))
+        name = options.get("--log-format", row["format"])
+        case = read({**row, "format": name}, FormatOptions(bytes=row["byte_column"]))
+        if row["encoded"] or not case.hits:
+            continue
+        for size in (None, case.size):
+            found = case.judged(size)
+            if case.whole:
+                is_wrong = found.verdict == "partial"
+            else:
+                sent = case.without_broken()
+                is_lost_in_buffers = bool(sent.hits) and sent.judged(size).verdict == "complete"
+                is_wrong = (found.verdict, found.evidence) == ("complete", "ranges") and not is_lost_in_buffers
+            if is_wrong:
+                wrong.append((case.name, size, found.verdict, found.reason, found.evidence))
+    assert wrong == []

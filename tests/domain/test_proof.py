@@ -19,6 +19,7 @@ from tests.properties import examples
 
 ABORTED, ENDED, ANNOUNCED, HTTP2 = HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
 WITH_HEADERS, ENCODED, MULTIPART, PLAIN = HitFlag.HEADERS_COUNTED, HitFlag.ENCODED, HitFlag.MULTIPART, HitFlag.PLAIN
+UNSIZED = HitFlag.UNSIZED
 PAGE = "GET /a.html"
 DOCS = Path(__file__).parents[2] / "docs" / "explanation" / "deliveries.md"
 
@@ -76,6 +77,22 @@ EXAMPLES: dict[str, list[tuple[Parsed, Said]]] = {
         (start(40, ENDED, PAGE), not_told("encoded", "bytes")),
         (start(100, request=PAGE), WHOLE),
         (start(40, PLAIN, PAGE), broken([[40, 99]])),
+    ],
+    "ended, of no length": [
+        (start(100, ENDED | UNSIZED), not_told("announced")),
+        (start(130, ENDED | UNSIZED), not_told("announced")),
+        (start(None, ENDED | UNSIZED), not_told("announced")),
+        (start(40, ENDED | UNSIZED), not_told("announced")),
+    ],
+    "ended early": [
+        (ranged(40, ENDED), not_told("ended_early", "bytes")),
+        (ranged(40, ENDED | PLAIN, PAGE), not_told("ended_early", "bytes")),
+        (ranged(40, ENDED | ANNOUNCED), not_told("ended_early", "bytes")),
+        (ranged(100, ENDED | WITH_HEADERS), not_told("ended_early", "bytes")),
+        (start(40, ENDED), not_told("ended_early", "bytes")),
+        (start(0, ENDED), not_told("ended_early", "bytes")),
+        (start(40, ENDED | PLAIN, PAGE), not_told("ended_early", "bytes")),
+        (start(100, ENDED | WITH_HEADERS), not_told("ended_early", "bytes")),
     ],
     "ended": [
         (ranged(100, ENDED), WHOLE),
@@ -147,7 +164,7 @@ def test_a_line_proves_what_its_row_says(one: Parsed, expected: Said) -> None:
         assert said(delivery_of(one._replace(total_bytes=None), size=100)) == expected, "the size from elsewhere"
 
 
-@given(st.integers(0, 255), st.sampled_from(Measure), st.booleans())
+@given(st.integers(0, 511), st.sampled_from(Measure), st.booleans())
 def test_one_row_fits_every_line(flags: int, measure: Measure, compressible: bool) -> None:
     assert row_of(flags, measure, compressible) in ROWS
 
@@ -286,6 +303,25 @@ def test_a_200_that_ended_is_whole_however_large_the_file_is() -> None:
     assert not found.size_known
 
 
+def test_a_page_of_errors_that_ended_well_is_not_the_file_whose_size_is_known() -> None:
+    found = delivery_of(hit(status=200, sent=1234, flags=ENDED), size=FILE)
+    assert said(found) == ("unknown", "ended_early", "bytes", [], [])
+    assert found.doubtful == [[0, FILE - 1]]
+
+
+def test_a_chunked_200_that_ended_is_not_whole_by_that() -> None:
+    """Its origin may have broken off, and what was counted has the framing of chunks."""
+    assert delivery_of(hit(status=200, sent=1_201_303, flags=ENDED | UNSIZED)).reason == "size_unknown"
+    assert delivery_of(hit(status=200, sent=1_201_303, flags=ENDED | UNSIZED), size=1_201_000).reason == "announced"
+
+
+def test_what_ended_early_is_whole_by_what_else_was_sent() -> None:
+    early = hit(0, 999, sent=400, total=1000, flags=ENDED)
+    for rest in (hit(0, 999, sent=1000, total=1000), hit(status=200, sent=1000), hit(status=200, flags=ENDED)):
+        assert said(delivery_of(early, rest)) == ("complete", None, "ranges", [[0, 999]], [])
+    assert delivery_of(early, hit(400, 999, sent=600, total=1000)).reason == "ended_early"
+
+
 def test_ranges_that_were_only_answered_prove_nothing_without_a_size_either() -> None:
     assert said(delivery_of(hit(0, 99, sent=100, flags=ANNOUNCED))) == not_told("announced")
     assert said(delivery_of(hit(0, 99, sent=100, flags=ANNOUNCED), hit(100, 199))) == (
@@ -340,6 +376,8 @@ def sets_of(one: Parsed, total: int, in_flight: int, allowance: int) -> Sets:
     everything = frozenset(range(lo, hi + 1))
     blind = bool(flags & ANNOUNCED) or (bool(flags & WITH_HEADERS) and bool(flags & HTTP2)) or sent is None
     body = None if sent is None else max(0, sent - 1 if flags & WITH_HEADERS else sent)
+    if flags & ENDED and body is not None and body < len(everything):
+        return Sets(nothing, nothing, nothing, True)
     told_by_range = one.lo is not None and sent is None and not flags & (ANNOUNCED | ABORTED)
     if flags & ENDED or (told_by_range and flags & (WITH_HEADERS | HTTP2) != WITH_HEADERS | HTTP2):
         return Sets(everything, everything, everything, False)

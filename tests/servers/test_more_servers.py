@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.servers.cases import CASES, Case
 from tests.servers.certificate import make_certificate
+from tests.servers.java_servers import Jetty, Tomcat, TomcatWithSendfile, Undertow
 from tests.servers.running import Run
 from tests.servers.web_servers import H2o, Varnish, WebServer
 
@@ -93,3 +95,57 @@ def test_varnish_tells_the_hole_between_ranges(varnish: Run) -> None:
     (found,) = varnish.deliveries(BY_NAME["pieces-hole"])
     assert not varnish.received(BY_NAME["pieces-hole"]).whole
     assert found["verdict"] == "partial"
+
+
+JAVA_CASES = (
+    "whole-curl",
+    "from-0",
+    "pieces",
+    "pieces-hole",
+    "cut",
+    "cut-early",
+    "cut-range",
+    "gzip",
+    "empty",
+    "one-byte",
+)
+
+
+@pytest.fixture(scope="module")
+def java(place: Path) -> Callable[[type[WebServer]], Run]:
+    runs: dict[str, Run] = {}
+
+    def run_once(kind: type[WebServer]) -> Run:
+        if kind.name not in runs:
+            runs[kind.name] = run_of(kind, place, *JAVA_CASES)
+        return runs[kind.name]
+
+    return run_once
+
+
+@pytest.mark.parametrize("kind", [Tomcat, Jetty, Undertow])
+@pytest.mark.parametrize("name", JAVA_CASES)
+def test_servers_of_java_prove_what_the_client_has(
+    java: Callable[[type[WebServer]], Run], kind: type[WebServer], name: str
+) -> None:
+    run, case = java(kind), BY_NAME[name]
+    (found,) = run.deliveries(case)
+    told = f"{found}\n" + "\n".join(run.lines(case))
+    if case.encoded:
+        assert (found["verdict"], found["reason"]) == ("unknown", "encoded"), told
+    elif run.received(case).whole:
+        assert (found["verdict"], found["evidence"], found["missing"]) == ("complete", "ranges", []), told
+    else:
+        assert found["verdict"] == "partial", told
+
+
+@pytest.mark.parametrize("name", ["cut", "cut-early", "cut-range", "whole-curl"])
+def test_tomcat_with_sendfile_logs_all_of_what_broke_off_so_it_proves_nothing(
+    java: Callable[[type[WebServer]], Run], name: str
+) -> None:
+    run, case = java(TomcatWithSendfile), BY_NAME[name]
+    size = run.received(case).size
+    (line,) = run.lines(case)
+    assert f" {size} " in line and line.endswith("+")
+    (found,) = run.deliveries(case)
+    assert (found["verdict"], found["reason"], found["missing"]) == ("unknown", "announced", [])

@@ -14,7 +14,9 @@ from app.domain.formats import (
     cloudfront,
     cloudfront_realtime,
     combined,
+    gcs,
     haproxy,
+    heroku,
     json_lines,
     known_texts,
     load_balancer,
@@ -55,6 +57,8 @@ FORMATS: dict[str, Format] = {
         load_balancer.FORMAT,
         known_texts.ENVOY,
         known_texts.BUNNY,
+        gcs.FORMAT,
+        heroku.FORMAT,
         cdn_tsv.FORMAT,
     )
 }

@@ -121,6 +121,8 @@ def _shape(line: str) -> str | None:
         return "cloudfront" if "x-edge-" in line else "w3c"
     if line.startswith("# date\t"):
         return "cdn_tsv"
+    if line.startswith('"time_micros","c_ip"'):
+        return "gcs"
     if line.startswith(("#Software:", "#Version:", "#Date:")) or _DATA_OF_W3C.match(line):
         return "w3c"
     return "weblog_tsv" if _HEAD_OF_TSV.fullmatch(line) else None

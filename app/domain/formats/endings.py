@@ -6,7 +6,7 @@ import re
 
 from app.domain.records import HitFlag
 
-__all__ = ["WIN32_BROKEN", "ending_flags", "ending_of_field"]
+__all__ = ["ENDED_WITHOUT_ORIGIN", "WIN32_BROKEN", "ending_flags", "ending_of_field"]
 
 _ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
 
@@ -18,6 +18,8 @@ _WORDS = {
     "incomplete": _ABORTED,
     "interrupted": _ABORTED,
 }
+ENDED_WITHOUT_ORIGIN = frozenset({"OK", "+", "-"})
+"""Words of nginx and Apache: they write them, too, of a response whose origin broke off. HAProxy's `--` is none of them."""
 _SQUID = re.compile(r"(?:TCP|UDP|NONE|TAG_NONE|ERR_)[A-Z_]*(?:/[0-9]{3})?(?:[:/][A-Z0-9_]+(?:/\S*)?)?")
 _HAPROXY_LONG = re.compile(r"(?:--|[CSPRIDUKLcs][RQCHDLT])[-A-Z]{2}")
 _HAPROXY_BROKEN = re.compile(r"[CSPRUKcs](?:D|[DHL][-A-Z]{2})")

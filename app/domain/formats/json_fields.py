@@ -14,7 +14,7 @@ __all__ = ["FIELDS", "JsonPlan", "Lookups", "Said", "lookups"]
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
-        "start_time", "requestTime", "requestTimeEpoch",
+        "start_time", "requestTime", "requestTimeEpoch", "unixtime",
     ),
     "ip_address": (
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
@@ -45,7 +45,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
-        "EdgeResponseStatus", "statusCode",
+        "EdgeResponseStatus", "statusCode", "http_code", "return_code", "http_status", "httpStatus",
     ),
     "range": ("byte_range", "range"),
     "content_range": (

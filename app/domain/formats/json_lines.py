@@ -12,7 +12,7 @@ from app.domain.cmcd import read_cmcd
 from app.domain.extras import NO_EXTRAS, duration_s, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.clients import addresses_of, clients
-from app.domain.formats.endings import ending_of_field
+from app.domain.formats.endings import ENDED_WITHOUT_ORIGIN, ending_of_field
 from app.domain.formats.json_fields import Said, lookups
 from app.domain.formats.json_profiles import Profile
 from app.domain.formats.prefixes import behind_prefix
@@ -36,7 +36,7 @@ from app.domain.records import HitFlag
 __all__ = ["FORMAT"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
-_ANNOUNCED = int(HitFlag.ANNOUNCED)
+_ANNOUNCED, _UNSIZED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED)
 _EXAMPLE = """\
 {"time": "2020-07-31T16:46:07Z", "ip_address": "203.0.113.9", "user_agent": "curl/8.5.0", "request": "GET /films/1.mp4 HTTP/1.1", "status": 206, "range": "0-289"}
 {"@timestamp": "2020-07-31T18:46:09.5+02:00", "client": {"ip": "203.0.113.9"}, "user_agent": {"original": "curl/8.5.0"}, "http": {"request": {"method": "GET"}, "response": {"status_code": 206, "body": {"bytes": 289}}}, "url": {"path": "/films/1.mp4"}, "content_range": "bytes 290-578/579"}
@@ -47,10 +47,22 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _DECODE, _DECODE_FIRST = _DECODER.decode, _DECODER.raw_decode
 _EDGES_OF_ARRAY = frozenset({"[", "]", "],", '{"records":[', '{"records": [', "]}"})
 _VERSION_2 = re.compile(r"[23](?:\.[0-9.]+)?")
+_STATUS_NAME = re.compile(
+    r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
+)
+_STATUS = re.compile(r"[1-5][0-9]{2}")
+_CONSOLE = re.compile(
+    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
+)
+"""What Caddy's console encoder writes before an object: time in UTC, level, logger, message."""
 
 
 def _record(line: str) -> dict[str, Any] | None:
     """The object in a line; None for an edge of an array that is written one element a line."""
+    if line[:2] == "20" and (console := _CONSOLE.match(line)) is not None:
+        told = _record(line[console.end() :]) or {}
+        year, month, day, clock, logger = console.groups()
+        return {"ts": f"{year}-{month}-{day} {clock}", "logger": logger or "", **told}
     try:
         record, end = _DECODE_FIRST(line) if line[:1] == "{" else (None, 0)
         if end != len(line):  # blanks stand around it, or it is no object
@@ -125,6 +137,8 @@ class _Parser:
         elif len(user_agent) > 1 and user_agent[0] == user_agent[-1] == '"':
             # Logstash's pattern of the combined format keeps the quotes of its columns
             user_agent = user_agent[1:-1]
+        if status is None:
+            status = _status_elsewhere(record)
         code = 200 if status is None else STATUSES[status]
         lo, hi, total = _range(said)
         flags |= _facts(said)
@@ -134,7 +148,10 @@ class _Parser:
         if profile is not None and profile.frames_counted and flags & _HTTP2 and not kind:
             kind = _HEADERS_COUNTED
         if total is None and lo is None and code == 200 and method == "GET" and not flags & _ENCODED:
-            total = _length(get("content_length"))
+            length = get("content_length")
+            total = _length(length)
+            if length in ("", "-") and get("ended") in ENDED_WITHOUT_ORIGIN:
+                flags |= _UNSIZED
             # a body that is longer than its length is none: some write 0 where there was no head
             total = None if total == 0 and sent and not kind else total
         size = get("total_bytes")
@@ -152,6 +169,16 @@ class _Parser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
+    """A status under a name that is not known: a line that has one is no 200 because of that."""
+    for name, value in record.items():
+        if isinstance(value, str) and _STATUS.fullmatch(value) and _STATUS_NAME.fullmatch(name):
+            return value
+        if isinstance(value, dict) and depth and (found := _status_elsewhere(value, depth - 1)) is not None:
+            return found
+    return None
 
 
 def _is_another_logger(logger: Any) -> bool:

@@ -29,7 +29,7 @@ from app.domain.records import HitFlag
 
 __all__ = ["ColumnReader"]
 
-_HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
+_HEADERS_COUNTED, _ANNOUNCED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.ANNOUNCED)
 _ABORTED, _ENCODED = int(HitFlag.ABORTED), int(HitFlag.ENCODED)
 _CLIENT_WENT = frozenset({"ClientCommError", "ClientHungUpRequest"})
 _CMCD_HEADERS = ("object", "request", "session", "status")
@@ -37,12 +37,12 @@ _FIRST_OF = {
     "date": ("date",),
     "time": ("time",),
     "timestamp": ("timestamp", "timestamp(ms)"),
-    "ip_address": ("c-ip",),
-    "user_agent": ("cs(user-agent)", "cs-user-agent"),
+    "ip_address": ("c-ip", "cs-ip"),
+    "user_agent": ("cs(user-agent)", "cs-user-agent", "c-user-agent"),
     "method": ("cs-method",),
     "target": ("cs-uri-stem", "cs-uri"),
     "query": ("cs-uri-query",),
-    "status": ("sc-status",),
+    "status": ("sc-status", "status", "x-status"),
     "sent": ("sc-bytes", "bytes"),
     "length": ("sc-content-len", "x-content-length", "sc(content-length)", "sc-content-length", "content-length"),
     "first": ("sc-range-start",),
@@ -57,7 +57,7 @@ _FIRST_OF = {
     "forwarded": (
         "x-forwarded-for", "cs(x-forwarded-for)", "originalip", "x-original-ip", "x-real-ip", "true-client-ip", "cf-connecting-ip",
     ),
-    "referer": ("cs(referer)", "cs-referer"),
+    "referer": ("cs(referer)", "cs-referer", "c-referrer"),
     "virtual_host": ("x-host-header", "cs-host", "cs(host)"),
     "duration": ("time-taken",),
     "edge": ("x-edge-location",),
@@ -89,6 +89,9 @@ class ColumnReader:
         self._at = {part: next((at[name] for name in choices if name in at), -1) for part, choices in _FIRST_OF.items()}
         if query_in_target:
             self._at["query"] = -1
+        # what `bytes` counts, and Akamai's bytes, whose client is cs-ip, is not documented
+        is_told = "sc-bytes" in at and "cs-ip" not in at
+        self._counts = _HEADERS_COUNTED if is_told else _ANNOUNCED
         self._clients = its_clients
         self._agents = agents
         self._plain = plain
@@ -126,13 +129,14 @@ class ColumnReader:
         request, method = joined_request(columns[at["method"]], target)
         if at["method"] < 0 and target.startswith("/"):
             method = "GET"
-        status = STATUSES[columns[at["status"]]] if at["status"] >= 0 else 200
+        # some write what the cache did before it: TCP_HIT/200
+        status = STATUSES[columns[at["status"]].rpartition("/")[2]] if at["status"] >= 0 else 200
         lo, hi, total = self._range(columns)
         if total is None and status == 200 and method in ("GET", None):
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
             total = count(columns[at["length"]], "the length of the answer")
         sent = count(columns[at["sent"]], "sc-bytes")
-        flags = 0 if sent is None else _HEADERS_COUNTED
+        flags = 0 if sent is None else self._counts
         flags |= PROTOCOLS[columns[at["protocol"]]] | CONTENT_TYPES[columns[at["content_type"]]]
         if at["encoding"] >= 0:
             flags |= ENCODINGS[columns[at["encoding"]]]

@@ -40,6 +40,8 @@ _PREFIXES = [
     # docker compose, and kubectl logs --prefix
     re.compile(rf"{_COLOUR}[A-Za-z0-9][\w.-]{{0,127}} *\| ?{_COLOUR} ?"),
     re.compile(r"\[pod/[^\]\s]{1,255}\] "),
+    # servers of Python (gunicorn, hypercorn): time, process, level; Ambassador writes one word before Envoy's text
+    re.compile(rf"\[{_ISO}\] \[[0-9]{{1,10}}\] \[[A-Z]{{4,8}}\] |ACCESS (?=\[)"),
     # docker logs -t and kubectl logs --timestamps; syslog without a tag, whose host is then read as a virtual host
     re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) (?=[^ ])"),
 ]

@@ -51,7 +51,9 @@ def judged(name: str, line: str, head: tuple[str, ...] = ()) -> None:
         assert 0 < len(error.detail) < 400
         return
     if values is None:
-        assert line.startswith("#") or (name == "json" and "}" not in line.strip(" ]}"))
+        assert line.startswith(("#", FORMATS[name].head_prefix or "#")) or (
+            name == "json" and "}" not in line.strip(" ]}")
+        )
         return
     assert type(values) is tuple
     found = Parsed._make(values)

@@ -19,7 +19,7 @@ def name_of(*lines: str) -> str | None:
 def test_the_formats_are_those_of_the_list() -> None:
     assert set(FORMATS) == {
         "weblog_tsv", "common", "combined", "vhost_combined", "combined_range", "cloudfront", "cloudfront_realtime", "s3", "w3c", "json",
-        "squid", "haproxy", "alb", "envoy", "bunny",
+        "squid", "haproxy", "alb", "envoy", "bunny", "gcs", "heroku",
         "cdn_tsv",
     }  # fmt: skip
     assert all(name == log_format.name for name, log_format in FORMATS.items())
@@ -33,7 +33,7 @@ def test_every_line_of_an_example_is_a_hit_or_a_head_line(name: str) -> None:
     if not log_format.header_row:
         others = [first, *others]
     assert [parse(line) is None for line in others] == [
-        bool(log_format.head_prefix) and line.startswith("#") for line in others
+        bool(log_format.head_prefix) and line.startswith(log_format.head_prefix) for line in others
     ]
 
 

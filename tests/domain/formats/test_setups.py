@@ -23,6 +23,8 @@ from app.domain.tallies import Tally
 CASES = Path(__file__).parents[2] / "data" / "cases" / "setups.jsonl"
 SETUPS: dict[str, dict[str, Any]] = {row["setup"]: row for row in map(json.loads, CASES.read_text().splitlines())}
 ARRIVED = 1.9e9
+SIZE = 5_000_000
+"""Of each file but the page."""
 
 
 @cache
@@ -39,13 +41,13 @@ def lines_of(setup: str) -> ReadLines:
     return read_lines(text.encode(), parse, ARRIVED, query=query_rule("signed"))
 
 
-def deliveries_of(setup: str) -> list[Delivery]:
+def deliveries_of(setup: str, size: int | None = None) -> list[Delivery]:
     tallies: dict[tuple[Any, ...], Tally] = {}
     for number, hit in enumerate(lines_of(setup).hits):
         part = part_of(hit, number)
         if part is not None:
             tallies.setdefault(hit[1:4], Tally(0.0)).add(part)
-    return [describe(key, tally, None) for key, tally in tallies.items()]
+    return [describe(key, tally, size) for key, tally in tallies.items()]
 
 
 @pytest.mark.parametrize("setup", SETUPS)
@@ -74,3 +76,16 @@ def test_what_a_client_had_is_never_contradicted_and_told_where_the_line_tells(s
             assert (one.verdict, one.evidence) in (("complete", "resumed"), ("unknown", "bytes"), ("unknown", "ranges"))
         else:
             assert one.verdict == "unknown" if wanted["did"] == "encoded" else one.verdict != "complete"
+
+
+@pytest.mark.parametrize("setup", SETUPS)
+def test_a_known_size_makes_nothing_whole_that_was_cut_and_nothing_partial_that_was_whole(setup: str) -> None:
+    found = deliveries_of(setup, SIZE)
+    for wanted in SETUPS[setup]["deliveries"]:
+        (one,) = [each for each in found if wanted["path"] in each.request]
+        if wanted["did"] == "whole":
+            assert one.verdict != "partial"
+        elif wanted["did"] == "cut":
+            assert one.verdict != "complete"
+        elif wanted["did"] == "resumed":
+            assert one.verdict != "partial" and (one.verdict, one.evidence) != ("complete", "ranges")

@@ -1,6 +1,6 @@
-"""Apache's `LogFormat` and those who took over its letters: lighttpd, Varnish (varnishncsa -F) and h2o.
+"""Apache's `LogFormat` and those who took over its letters: lighttpd, Varnish (varnishncsa -F), h2o, Tomcat, Jetty and Undertow.
 
-A letter means the same to all of them but for the bytes: what `%b` counts is the servers' own matter.
+A letter means the same to most of them but for the bytes: what `%b` counts is the servers' own matter.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ _LETTERS = {
     "V": Word(Role.VIRTUAL_HOST, rank=1),
     **dict.fromkeys(("A", "f", "F", "I", "k", "L", "p", "P", "R", "S", "E", "y"), COLUMN),
 }
+_CONNECTION = Word(Role.ENDED, ended=Ended.CONNECTION)
+_BROKEN = Word(Role.ENDED, ended=Ended.BROKEN)
+_JAVA = _LETTERS | dict.fromkeys("DTSI", COLUMN)
+"""Their durations are in units that differ from version to version."""
 WORDS = {
     "apache": _LETTERS
     | {
@@ -53,7 +57,7 @@ WORDS = {
         "B": announced_bytes(dash=0),
         "O": all_bytes(dash=0),
         "S": COLUMN,
-        "X": Word(Role.ENDED, ended=Ended.CONNECTION),
+        "X": _CONNECTION,
         "c": Word(Role.ENDED, ended=Ended.CONNECTION, rank=1),
     },
     "lighttpd": _LETTERS
@@ -61,10 +65,16 @@ WORDS = {
         "b": body_bytes(dash=0),
         "B": body_bytes(dash=0),
         "O": all_bytes(dash=0),
-        "X": Word(Role.ENDED, ended=Ended.CONNECTION),
+        "X": _CONNECTION,
     },
     "varnish": _LETTERS | {"b": announced_bytes(dash=0), "O": announced_bytes(dash=0)._replace(rank=3)},
     "h2o": _LETTERS | {"b": body_bytes(dash=0)},
+    # sendfile, which is Tomcat's default, logs the size of the answer and `+` whatever became of it
+    "tomcat": _JAVA | {"b": announced_bytes(dash=0), "B": announced_bytes(dash=0), "X": _BROKEN},
+    "tomcat-no-sendfile": _JAVA | {"b": body_bytes(dash=0), "B": body_bytes(dash=0), "X": _CONNECTION},
+    # of a 200 that broke off `%O` is the size of the answer
+    "jetty": _JAVA | {"O": announced_bytes(dash=0), "X": _CONNECTION},
+    "undertow": _JAVA | {"b": body_bytes(dash=0), "B": body_bytes(dash=0)},
 }
 """Server to its letters, without the percent sign. Headers are no words of the server."""
 
@@ -81,10 +91,17 @@ NAMED = {
     "lighttpd": {"default": '%h %V %u %t "%r" %>s %b' + _COMBINED},
     "varnish": {"default": '%h %l %u %t "%r" %s %b' + _COMBINED},
     "h2o": {"default": '%h %l %u %t "%r" %s %b' + _COMBINED},
+    **{
+        name: {"common": '%h %l %u %t "%r" %s %b', "combined": '%h %l %u %t "%r" %s %b' + _COMBINED}
+        for name in ("tomcat", "tomcat-no-sendfile", "undertow")
+    },
+    "jetty": {"ncsa": '%{client}a - %u %t "%r" %s %O', "extended": '%{client}a - %u %t "%r" %s %O' + _COMBINED},
 }
 """Formats that the servers know by name, or write where nothing else is configured."""
 
 _DIRECTIVE = re.compile(r"%(?:(%)|([<>]?)(?:!?[0-9]{3}(?:,[0-9]{3})*)?([<>]?)(?:\{([^}]*)\})?(\^[a-zA-Z]{2}|[a-zA-Z]))")
+_COMMA = re.compile(r"%\{([io]),([^}]*)\}")
+"""Undertow's way to name a header: `%{o,Content-Range}`."""
 _EPOCHS = {
     "sec": Word(Role.TIME, clock="epoch", rank=1),
     "msec": Word(Role.TIME, clock="epoch"),
@@ -105,7 +122,7 @@ def _time_word(argument: str) -> Word:
 
 
 def _word(server: str, letter: str, arrow: str, argument: str | None) -> tuple[Word, bool]:
-    if argument is None:
+    if argument is None or (argument == "CLF" and letter in "ISO"):
         word = WORDS[server].get(arrow + letter) or WORDS[server].get(letter)
         return (COLUMN, False) if word is None else (word, True)
     if letter == "i":
@@ -113,6 +130,8 @@ def _word(server: str, letter: str, arrow: str, argument: str | None) -> tuple[W
     if letter == "o":
         return response_header(argument), True
     if letter == "t":
+        if server == "jetty":  # the letters are Java's: yyyy for %Y
+            return TEXT_COLUMN, False
         return _time_word(argument), True
     if letter in ("a", "h"):  # %{c}a is the connection's address, behind which mod_remoteip may have found the client
         return Word(Role.CLIENT, rank=1), True
@@ -139,4 +158,6 @@ def pieces(text: str, server: str) -> list[Piece]:
         variable = Variable(match[0], word, known)
         return [Literal("["), variable, Literal("]")] if word.bracketed else [variable]
 
+    if server == "undertow":
+        text = _COMMA.sub(r"%{\2}\1", text)
     return cut(text, _DIRECTIVE, found)

@@ -36,7 +36,7 @@ Texts = Sequence["str | None"]
 
 _HTTP2 = int(HitFlag.HTTP2)
 _ENCODED, _PLAIN, _MULTIPART = int(HitFlag.ENCODED), int(HitFlag.PLAIN), int(HitFlag.MULTIPART)
-_ABORTED, _ENDED = int(HitFlag.ABORTED), int(HitFlag.ENDED)
+_ABORTED, _ENDED, _UNSIZED = int(HitFlag.ABORTED), int(HitFlag.ENDED), int(HitFlag.UNSIZED)
 _ABSENT: frozenset[str | None] = frozenset({"", "-", None})
 _LATER_PROTOCOL = re.compile(r"(?:\A| )(?:HTTP/[2-9](?:\.[0-9]+)?|h[2-9]c?)\Z", re.IGNORECASE)
 _BROKEN_FLAGS = frozenset({"DC", "DR", "DPE", "UC", "UR", "UT", "UPE", "SI", "DT", "LR"})
@@ -120,6 +120,7 @@ def _response_flags(text: str, protocol_flag: int) -> int:
 _ENDINGS: dict[Ended | None, Callable[[str, int], int]] = {
     Ended.OK_OR_EMPTY: _ok_or_empty,
     Ended.CONNECTION: _connection,
+    Ended.BROKEN: lambda text, protocol_flag: _connection(text, protocol_flag) & _ABORTED,
     Ended.TERMINATION: _termination,
     Ended.RESULT: _result,
     Ended.FLAGS: _response_flags,
@@ -182,6 +183,7 @@ def hit_maker(words: Mapping[Role, Word], its_clients: Clients, fields: str = ""
     """
     make_extras, client_of = _extras_maker(words, fields), its_clients.of
     end = _ENDINGS[words[Role.ENDED].ended] if Role.ENDED in words else None
+    may_lack_origin = Role.ENDED in words and words[Role.ENDED].ended in (Ended.OK_OR_EMPTY, Ended.CONNECTION)
     counts, dash = (words[Role.SENT].counts, words[Role.SENT].dash) if Role.SENT in words else (0, None)
 
     def hit(texts: Texts, time: float) -> Hit:
@@ -209,6 +211,8 @@ def hit_maker(words: Mapping[Role, Word], its_clients: Clients, fields: str = ""
             flags |= _representation(encoding, content_type)
         if length is not None and total is None and status == 200 and method == "GET" and not flags & _ENCODED:
             total = _length(length)
+            if lo is None and length in _ABSENT and may_lack_origin and flags & _ENDED:
+                flags |= _UNSIZED
         return (
             time,
             address,

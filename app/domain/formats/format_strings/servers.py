@@ -63,6 +63,11 @@ SERVERS = {
 
 _PREFIX = re.compile(rf"\s*({'|'.join(SERVERS)}):(?=.)", re.DOTALL)
 _QUOTED_TEXT = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"", re.DOTALL)
+_TELLING = {
+    "jetty": re.compile(r"%\{(?:client|server|local|remote)\}[ap]|%\{CLF\}[ISO]"),
+    "undertow": re.compile(r"%\{[ioc],"),
+}
+"""What only one of those who took over Apache's letters writes."""
 _DIRECTIVES = {
     "nginx": re.compile(r"\s*log_format\s+\S+\s+(?:escape=(?P<escape>\w+)\s+)?(?=['\"])", re.DOTALL),
     "apache": re.compile(r"\s*LogFormat\s+(?=['\"])", re.IGNORECASE),
@@ -134,6 +139,9 @@ def _plain(text: str) -> str:
 
 def _server_of(text: str) -> Server:
     """The server whose words these are: the one whose known words are most of the text."""
+    for name, telling in _TELLING.items():
+        if telling.search(text):
+            return SERVERS[name]
     best, most = None, 0
     for server in SERVERS.values():
         words = [piece for piece in server.pieces(text) if isinstance(piece, Variable)]

@@ -98,6 +98,8 @@ class Ended(Enum):
     """nginx: $request_completion."""
     CONNECTION = "X, + or -"
     """Apache: %X. Over HTTP/2 it is no witness: it gives false alarms there."""
+    BROKEN = "X"
+    """Tomcat with sendfile: `X` is true, `+` and `-` say nothing."""
     TERMINATION = "two letters"
     """HAProxy: %ts, the first letter says who ended the session, the second in which phase."""
     RESULT = "result code"
