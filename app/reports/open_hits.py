@@ -1,7 +1,7 @@
 """The deliveries of hits that come as tables: most are merged and judged as columns, odd ones one by one.
 
-What is not over waits as rows of a table. A key is odd if its hits are no single window of one source, or tell what columns do not hold:
-then its hits are merged as a worker merges them, until it has no open delivery.
+What is not over waits as rows of a table. A window is odd if its key has hits of several sources, or if its
+hits tell what columns do not hold: then they are merged as a worker merges them, and so is what comes until the key has no open delivery.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.proof import may_be_compressed
 from app.domain.records import Delivery, Parsed, short_id
 from app.domain.sizes import LearnedSize
-from app.domain.tallies import Mark
+from app.domain.tallies import MAX_HITS, Mark
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.reports.batches import Batch, TextColumn, rows_batch
@@ -73,7 +73,7 @@ class OpenHits:
         passed = np.array([self._passed(source, is_last) for source in hits.sources], np.float64)
         odd_rows: list[Ints] = []
         waiting: list[Ints] = []
-        for piece in hits.pieces():
+        for piece in hits.pieces(self._judging.rules):
             odd, stays, batch = self._judged(hits, piece, passed)
             odd_rows.append(odd)
             waiting.append(stays)
@@ -124,8 +124,10 @@ class OpenHits:
         details = hits.added(rows)
         tallies = tally_columns(begins, hits.times[rows], details.lo, details.hi, details.rest, rules)
         sources = hits.source_codes[rows]
-        plain = are_plain(tallies) & np.logical_and.reduceat(hits.are_plain[rows], begins)
-        plain &= np.minimum.reduceat(sources, begins) == np.maximum.reduceat(sources, begins)
+        counts = np.diff(tallies.bounds)
+        if rules.window == "last_touch":  # each group is a session, however long
+            tallies = tallies._replace(whole=counts <= MAX_HITS)
+        plain = are_plain(tallies) & np.logical_and.reduceat(hits.are_plain[rows], begins) & ~piece.mixed
         if not self._is_plain:
             plain[:] = False
         firsts = rows[begins]
@@ -136,7 +138,6 @@ class OpenHits:
         told = judged(tallies, sizes, rules.proof.in_flight_bytes)
         by_columns = over & (told.verdict >= 0) & is_known
         odd = ~plain | (over & ~by_columns)
-        counts = np.diff(tallies.bounds)
         odd_rows, waiting = rows[np.repeat(odd, counts)], rows[np.repeat(plain & ~over, counts)]
         if not by_columns.any():
             return odd_rows, waiting, None
@@ -202,6 +203,8 @@ class _Piece(NamedTuple):
     """Of the table, group by group, each in the order of the log."""
     begins: Ints
     """Where each group begins."""
+    mixed: Bools
+    """Whether hits of its key are from several sources."""
 
 
 class _Added(NamedTuple):
@@ -237,8 +240,8 @@ class _Hits:
         self._rows = np.flatnonzero(counts)
         self._compressible: Bools | None = None
 
-    def pieces(self) -> Iterator[_Piece]:
-        """All of them, some groups at a time."""
+    def pieces(self, rules: Rules) -> Iterator[_Piece]:
+        """All of them, some groups at a time: those of a key, cut where a session ends."""
         rows = self._rows
         if not len(rows):
             return
@@ -248,13 +251,29 @@ class _Hits:
         key = pa.array(joined).dictionary_encode().indices.to_numpy().astype(np.int64)
         ordered = np.sort((key << 32) | np.arange(len(rows)))
         key, rows = ordered >> 32, rows[ordered & 0xFFFFFFFF]
-        begins = np.flatnonzero(np.append(True, key[1:] != key[:-1]))
+        times = self.times[rows]
+        is_new = np.append(True, key[1:] != key[:-1])
+        mixed = self._mixed(rows, np.flatnonzero(is_new))
+        if rules.window == "last_touch":
+            if bool((~is_new[1:] & (times[1:] < times[:-1])).any()):
+                order = np.lexsort((times, key))
+                rows, times = rows[order], times[order]
+            is_new[1:] |= times[:-1] + rules.length_s <= times[1:]
+        begins = np.flatnonzero(is_new)
         cuts = np.unique(np.searchsorted(begins, np.arange(0, len(rows), _ROWS_AT_ONCE)))
         for start, end in zip(cuts.tolist(), [*cuts[1:].tolist(), len(begins)], strict=True):
             if start < end:
                 at = int(begins[start])
                 stop = int(begins[end]) if end < len(begins) else len(rows)
-                yield _Piece(rows[at:stop], begins[start:end] - at)
+                yield _Piece(rows[at:stop], begins[start:end] - at, mixed[begins[start:end]])
+
+    def _mixed(self, rows: Ints, begins: Ints) -> Bools:
+        """Whether the hits of the key of each row, which stand key by key, are from several sources."""
+        if len(self.sources) < 2:
+            return np.zeros(len(rows), np.bool_)
+        sources = self.source_codes[rows]
+        found = np.minimum.reduceat(sources, begins) != np.maximum.reduceat(sources, begins)
+        return np.repeat(found, np.diff(np.append(begins, len(rows))))
 
     def keys(self, rows: Ints) -> list[tuple[str, str, str]]:
         texts = [[of[code] for code in codes[rows].tolist()] for codes, of in zip(self.codes, self.texts, strict=True)]
