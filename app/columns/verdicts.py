@@ -11,7 +11,7 @@ from app.columns.groups import TallyColumns
 from app.domain.deliveries import NO_RANGES, PROBE_HI, UNSURE
 from app.domain.tallies import Mark
 
-__all__ = ["VERDICTS", "Judged", "are_plain", "judged"]
+__all__ = ["VERDICTS", "JudgedColumns", "are_plain", "judged"]
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -29,7 +29,7 @@ VERDICTS: tuple[tuple[str, str | None], ...] = (
 _COMPLETE, _SIZE_UNKNOWN, _PROBE_ONLY, _CUT_OFF, _START_MISSING, _GAP, _END_MISSING = range(len(VERDICTS))
 
 
-class Judged(NamedTuple):
+class JudgedColumns(NamedTuple):
     """What is known of each delivery."""
 
     verdict: Ints
@@ -51,7 +51,7 @@ def are_plain(tallies: TallyColumns) -> Bools:
     return plain if tallies.totals is None else plain & (tallies.totals.least == tallies.totals.greatest)
 
 
-def judged(tallies: TallyColumns, sizes: Ints, in_flight_bytes: int) -> Judged:
+def judged(tallies: TallyColumns, sizes: Ints, in_flight_bytes: int) -> JudgedColumns:
     """Of tallies that are plain. `sizes`: of the files, from elsewhere, -1 where none is known; what the log names goes first."""
     none = np.full(len(tallies.starts), -1)
     _, total, cut_hi, body = tallies.totals or (none, none, none, none)
@@ -81,6 +81,6 @@ def judged(tallies: TallyColumns, sizes: Ints, in_flight_bytes: int) -> Judged:
     covered = np.where(arrived > 0, arrived, lengths[bounds[1:]] - lengths[bounds[:-1]])
     new_bounds = bounds.copy()
     new_bounds[1:] += np.cumsum(arrived > 0)
-    return Judged(
+    return JudgedColumns(
         verdict, total, covered, np.insert(tallies.lo, bounds[places], 0), np.insert(tallies.hi, bounds[places], arrived[places] - 1), new_bounds
     )  # fmt: skip

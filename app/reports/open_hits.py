@@ -13,15 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
-from app.columns.groups import MAX_ROWS, TallyColumns, tally_columns
+from app.columns.groups import TallyColumns, tally_columns
 from app.columns.hits import HitColumns
 from app.columns.keys import ListedKeys
-from app.columns.parts import MAX_BYTE, Details, added
+from app.columns.parts import MAX_BYTE
 from app.columns.verdicts import VERDICTS, are_plain, judged
 from app.domain import windows
 from app.domain.key_hits import KeyHits, PlacedPart, place_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
-from app.domain.proof import may_be_compressed
 from app.domain.records import Delivery, Parsed, short_id
 from app.domain.sizes import LearnedSize
 from app.domain.tallies import MAX_HITS, Mark
@@ -29,15 +28,13 @@ from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
 from app.reports.batches import Batch, TextColumn, rows_batch
 from app.reports.hit_order import HitOrder, class_of, placed_ranges
-from app.reports.hits import HITS, PLAIN_NAMES, HitNumbers, numbers_of, put_together, texts_of
+from app.reports.hits import HITS, PLAIN_NAMES, numbers_of, put_together, texts_of
+from app.reports.keyed_hits import AddedColumns, CountingHits, KeyedRows
 
 __all__ = ["NO_HITS", "Judging", "OpenHits"]
 
 _WAITING_ROWS = 1_000_000
 """So many rows at most wait as they are; if more are open, all are merged one by one, which takes less memory."""
-_ROWS_AT_ONCE = 262_144
-assert _ROWS_AT_ONCE * 2 <= MAX_ROWS
-
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 NO_HITS = pa.schema([HITS.field(name) for name in PLAIN_NAMES]).empty_table()
 
@@ -69,7 +66,7 @@ class OpenHits:
         if self._waiting is not None:
             table = put_together([self._waiting, table])
         self._observe(begun)
-        hits = _Hits(table, old)
+        hits = CountingHits(table)
         passed = np.array([self._passed(source, is_last) for source in hits.sources], np.float64)
         odd_rows: list[Ints] = []
         waiting: list[Ints] = []
@@ -118,7 +115,7 @@ class OpenHits:
             return np.inf
         return self._rows.clocks.passed((self._sources[source],), self._judging.rules.lateness_s)
 
-    def _judged(self, hits: _Hits, piece: _Piece, passed: Floats) -> tuple[Ints, Ints, Batch | None]:
+    def _judged(self, hits: CountingHits, piece: KeyedRows, passed: Floats) -> tuple[Ints, Ints, Batch | None]:
         """Rows of odd keys, rows that wait, and what is over of the others."""
         rules, begins, rows = self._judging.rules, piece.begins, piece.rows
         details = hits.added(rows)
@@ -154,7 +151,7 @@ class OpenHits:
         )  # fmt: skip
         return odd_rows, waiting, batch.chosen(by_columns)
 
-    def _sizes(self, hits: _Hits, firsts: Ints, tallies: TallyColumns, over: Bools) -> tuple[Ints, Bools]:
+    def _sizes(self, hits: CountingHits, firsts: Ints, tallies: TallyColumns, over: Bools) -> tuple[Ints, Bools]:
         """Sizes from elsewhere of what is over and names none; and where columns may use them."""
         sizes, is_known = np.full(len(firsts), -1), np.ones(len(firsts), np.bool_)
         if self._judging.size_of is no_sizes:
@@ -198,111 +195,6 @@ class OpenHits:
         yield rows_batch(found, classes)
 
 
-class _Piece(NamedTuple):
-    rows: Ints
-    """Of the table, group by group, each in the order of the log."""
-    begins: Ints
-    """Where each group begins."""
-    mixed: Bools
-    """Whether hits of its key are from several sources."""
-
-
-class _Added(NamedTuple):
-    lo: Ints
-    hi: Ints
-    rest: Details
-
-
-class _Hits:
-    """The hits of a table that count for deliveries, by key."""
-
-    def __init__(self, table: pa.Table, old: int) -> None:
-        self.numbers: HitNumbers = numbers_of(table)
-        self.are_plain = self.numbers.are_plain
-        self.times = table.column("time").to_numpy()
-        self.statuses = table.column("status").to_numpy().astype(np.int64)
-        names = ("ip_address", "user_agent", "request", "method", "source")
-        columns = [table.column(name).chunk(0) for name in names] if table.num_rows else []
-        counts = (self.statuses == 200) | (self.statuses == 206)
-        for column in columns[:4]:
-            if column.null_count:
-                counts &= column.indices.is_valid().to_numpy(zero_copy_only=False)
-        codes = [
-            (column.indices.fill_null(0) if column.null_count else column.indices).to_numpy().astype(np.int64)
-            for column in columns
-        ]
-        self.texts: list[list[str]] = [texts_of(column) for column in columns[:3]]
-        self.codes = codes[:3]
-        self.sources: list[str] = []
-        if columns:
-            counts &= np.array([text == "GET" for text in texts_of(columns[3])], np.bool_)[codes[3]]
-            self.sources, self.source_codes = texts_of(columns[4]), codes[4]
-        self._rows = np.flatnonzero(counts)
-        self._compressible: Bools | None = None
-
-    def pieces(self, rules: Rules) -> Iterator[_Piece]:
-        """All of them, some groups at a time: those of a key, cut where a session ends."""
-        rows = self._rows
-        if not len(rows):
-            return
-        ip, agent, request = (codes[rows] for codes in self.codes)
-        joined = (ip * len(self.texts[1]) + agent) * len(self.texts[2]) + request
-        # small numbers of the keys above the places: one sort of integers, which is faster than any that gives places
-        key = pa.array(joined).dictionary_encode().indices.to_numpy().astype(np.int64)
-        ordered = np.sort((key << 32) | np.arange(len(rows)))
-        key, rows = ordered >> 32, rows[ordered & 0xFFFFFFFF]
-        times = self.times[rows]
-        is_new = np.append(True, key[1:] != key[:-1])
-        mixed = self._mixed(rows, np.flatnonzero(is_new))
-        if rules.window == "last_touch":
-            if bool((~is_new[1:] & (times[1:] < times[:-1])).any()):
-                order = np.lexsort((times, key))
-                rows, times = rows[order], times[order]
-            is_new[1:] |= times[:-1] + rules.length_s <= times[1:]
-        begins = np.flatnonzero(is_new)
-        cuts = np.unique(np.searchsorted(begins, np.arange(0, len(rows), _ROWS_AT_ONCE)))
-        for start, end in zip(cuts.tolist(), [*cuts[1:].tolist(), len(begins)], strict=True):
-            if start < end:
-                at = int(begins[start])
-                stop = int(begins[end]) if end < len(begins) else len(rows)
-                yield _Piece(rows[at:stop], begins[start:end] - at, mixed[begins[start:end]])
-
-    def _mixed(self, rows: Ints, begins: Ints) -> Bools:
-        """Whether the hits of the key of each row, which stand key by key, are from several sources."""
-        if len(self.sources) < 2:
-            return np.zeros(len(rows), np.bool_)
-        sources = self.source_codes[rows]
-        found = np.minimum.reduceat(sources, begins) != np.maximum.reduceat(sources, begins)
-        return np.repeat(found, np.diff(np.append(begins, len(rows))))
-
-    def keys(self, rows: Ints) -> list[tuple[str, str, str]]:
-        texts = [[of[code] for code in codes[rows].tolist()] for codes, of in zip(self.codes, self.texts, strict=True)]
-        return list(zip(*texts, strict=True))
-
-    def added(self, rows: Ints) -> _Added:
-        """What rows add to deliveries; those that are not plain count nothing here."""
-        lo, hi, sent, total, flags = (
-            np.where(self.are_plain[rows], column[rows], none)
-            for column, none in zip(self.numbers[:5], (0, -1, -1, -1, 0), strict=True)
-        )
-        return _Added(
-            *added(
-                lo,
-                hi,
-                sent,
-                total,
-                self.statuses[rows],
-                flags if flags.any() else None,
-                lambda: self._are_compressible()[self.codes[2][rows]],
-            )
-        )
-
-    def _are_compressible(self) -> Bools:
-        if self._compressible is None:
-            self._compressible = np.array([may_be_compressed(text) for text in self.texts[2]], np.bool_)
-        return self._compressible
-
-
 def _ends(tallies: TallyColumns, rules: Rules) -> Floats:
     """windows.end of each."""
     if rules.window == "last_touch":
@@ -310,7 +202,7 @@ def _ends(tallies: TallyColumns, rules: Rules) -> Floats:
     return tallies.starts + windows.DAY_S if rules.window == "day" else np.full(len(tallies.starts), np.inf)
 
 
-def _classes(hits: _Hits, piece: _Piece, details: _Added, chosen: Bools) -> list[str]:
+def _classes(hits: CountingHits, piece: KeyedRows, details: AddedColumns, chosen: Bools) -> list[str]:
     """The class of each group that is chosen; an empty text for others."""
     times = hits.times[piece.rows]
     bounds = np.append(piece.begins, len(times)).tolist()
