@@ -17,7 +17,7 @@ from app.domain.key_hits import Key, KeyHits, PlacedPart, in_log_order
 from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
 
-__all__ = ["MAX_ROWS", "Groups"]
+__all__ = ["MAX_ROWS", "Groups", "TallyColumns", "TotalColumns", "tally_columns"]
 
 _ONE_BY_ONE = UNPROVED & ~Mark.START
 """Marks of hits that no column here gathers: what responses had sent that broke."""
@@ -66,9 +66,11 @@ class Groups:
         self._details = None if details is None else Details(*[column[rows] for column in details])
         self._ids = self._positions * np.uint64(factors[0]) + np.uint64(factors[1])
         is_distinct = bool((positions[1:] > positions[:-1]).all())
-        self._tallies = (
-            self._tally_columns(np.cumsum(fresh) - 1, rules) if is_distinct and 0 < self.counted <= MAX_ROWS else None
-        )
+        self._tallies: _Tallies | None = None
+        if is_distinct and 0 < self.counted <= MAX_ROWS:
+            sorted_ids = self._ids[np.lexsort((self._ids, np.cumsum(fresh) - 1))]
+            columns = tally_columns(self._begins, self._times, self._lo, self._hi, self._details, rules)
+            self._tallies = _Tallies(columns, sorted_ids)
 
     def __iter__(self) -> Iterator[KeyHits]:
         """In the order of the log."""
@@ -105,57 +107,58 @@ class Groups:
         """The same without positions."""
         return [part for _, part in self.placed_parts(number)]
 
-    def _tally_columns(self, group: Ints, rules: Rules) -> _Tallies:
-        """`group`: the number of each hit's group."""
-        begins = self._begins
-        bounds = np.append(begins, self.counted)
-        first, last = np.minimum.reduceat(self._times, begins), np.maximum.reduceat(self._times, begins)
-        lengths = self._hi - self._lo + 1
-        proved = lengths > 0
-        details = self._details
-        if details is None:
-            sent, marks, totals = lengths, np.full(len(begins), RANGE_MARKS), None
-        else:
-            proved &= details.marks & UNPROVED == 0
-            sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
-            from_start = np.where(details.marks & Mark.START, self._hi + 1, -1)
-            # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
-            least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
-            totals = _Totals(
-                least,
-                np.maximum.reduceat(details.total, begins),
-                np.maximum.reduceat(details.cut_hi, begins),
-                np.maximum.reduceat(from_start, begins),
-            )
-        return _Tallies(
-            _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS) & (marks & _ONE_BY_ONE == 0),
-            _window_starts(first, rules.window),
-            first,
-            last,
-            np.add.reduceat(sent, begins),
-            marks,
-            self._ids[np.lexsort((self._ids, group))],
-            bounds,
-            *self._ranges(group, proved),
-            totals,
+
+def tally_columns(
+    begins: Ints, times: Floats, lo: Ints, hi: Ints, details: Details | None, rules: Rules
+) -> TallyColumns:
+    """What a tally of each group is, of distinct hits that stand group by group, at most MAX_ROWS. `begins`: where each group begins."""
+    bounds = np.append(begins, len(times))
+    first, last = np.minimum.reduceat(times, begins), np.maximum.reduceat(times, begins)
+    lengths = hi - lo + 1
+    proved = lengths > 0
+    if details is None:
+        sent, marks, totals = lengths, np.full(len(begins), RANGE_MARKS), None
+    else:
+        proved &= details.marks & UNPROVED == 0
+        sent, marks = details.sent, np.bitwise_or.reduceat(details.marks, begins)
+        from_start = np.where(details.marks & Mark.START, hi + 1, -1)
+        # the least of the totals that are named: none is -1, which as an unsigned number is the greatest
+        least = np.minimum.reduceat(details.total.view(np.uint64), begins).view(np.int64)
+        totals = TotalColumns(
+            least,
+            np.maximum.reduceat(details.total, begins),
+            np.maximum.reduceat(details.cut_hi, begins),
+            np.maximum.reduceat(from_start, begins),
         )
-
-    def _ranges(self, group: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
-        """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
-        # a group's number above a position: one sort, and a running maximum that starts anew with each group
-        base = group[proved] * MAX_BYTE
-        lo, hi = base + self._lo[proved], base + self._hi[proved]
-        order = np.argsort(lo, kind="stable")
-        lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
-        fresh = np.ones(len(lo), np.bool_)
-        fresh[1:] = (lo[1:] > reach[:-1] + 1) | (base[1:] != base[:-1])
-        begins = np.flatnonzero(fresh)
-        base = base[begins]
-        ends = reach[np.append(begins, len(lo))[1:] - 1]
-        return lo[begins] - base, ends - base, np.searchsorted(base, np.arange(len(self._begins) + 1) * MAX_BYTE)
+    return TallyColumns(
+        _is_one_window(first, last, rules) & (np.diff(bounds) <= MAX_HITS) & (marks & _ONE_BY_ONE == 0),
+        _window_starts(first, rules.window),
+        first,
+        last,
+        np.add.reduceat(sent, begins),
+        marks,
+        bounds,
+        *_ranges(bounds, lo, hi, proved),
+        totals,
+    )
 
 
-class _Totals(NamedTuple):
+def _ranges(bounds: Ints, lo: Ints, hi: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
+    """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
+    # a group's number above a position: one sort, and a running maximum that starts anew with each group
+    base = np.repeat(np.arange(len(bounds) - 1) * MAX_BYTE, np.diff(bounds))[proved]
+    lo, hi = base + lo[proved], base + hi[proved]
+    order = np.argsort(lo, kind="stable")
+    lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
+    fresh = np.ones(len(lo), np.bool_)
+    fresh[1:] = (lo[1:] > reach[:-1] + 1) | (base[1:] != base[:-1])
+    begins = np.flatnonzero(fresh)
+    base = base[begins]
+    ends = reach[np.append(begins, len(lo))[1:] - 1]
+    return lo[begins] - base, ends - base, np.searchsorted(base, np.arange(len(bounds)) * MAX_BYTE)
+
+
+class TotalColumns(NamedTuple):
     """Of each group."""
 
     least: Ints
@@ -164,7 +167,7 @@ class _Totals(NamedTuple):
     start_sent: Ints
 
 
-class _Tallies(NamedTuple):
+class TallyColumns(NamedTuple):
     """A tally for each group, as columns."""
 
     whole: Bools
@@ -174,21 +177,26 @@ class _Tallies(NamedTuple):
     last: Floats
     sent: Ints
     marks: Ints
-    ids: NDArray[np.uint64]
-    """Of all groups, sorted in each."""
     bounds: Ints
-    """Where the ids of each group begin, with the end of the last."""
+    """Where the hits of each group begin, with the end of the last."""
     lo: Ints
     hi: Ints
     """Joined ranges of all groups, sorted in each."""
     range_bounds: Ints
-    totals: _Totals | None
+    totals: TotalColumns | None
     """None where all hits name ranges and nothing else."""
 
+
+class _Tallies(NamedTuple):
+    columns: TallyColumns
+    ids: NDArray[np.uint64]
+    """Of all groups, sorted in each."""
+
     def made(self) -> list[Tally | None]:
-        ids, pairs = self.ids.tobytes(), list(zip(self.lo.tolist(), self.hi.tolist(), strict=True))
-        bounds, range_bounds = (8 * self.bounds).tolist(), self.range_bounds.tolist()
-        columns = [one.tolist() for one in self[:6]]
+        of = self.columns
+        ids, pairs = self.ids.tobytes(), list(zip(of.lo.tolist(), of.hi.tolist(), strict=True))
+        bounds, range_bounds = (8 * of.bounds).tolist(), of.range_bounds.tolist()
+        columns = [one.tolist() for one in of[:6]]
         id_slices = map(slice, bounds, bounds[1:])
         pair_slices = map(slice, range_bounds, range_bounds[1:])
         tallies = [
@@ -199,8 +207,8 @@ class _Tallies(NamedTuple):
                 *columns, id_slices, pair_slices, strict=True
             )
         ]
-        if self.totals is not None:
-            of_each = zip(tallies, *[one.tolist() for one in self.totals], strict=True)
+        if of.totals is not None:
+            of_each = zip(tallies, *[one.tolist() for one in of.totals], strict=True)
             for tally, least, greatest, cut_hi, start_sent in of_each:
                 if tally is not None:
                     tally.total_min, tally.total_max, tally.cut_hi, tally.start_sent = (

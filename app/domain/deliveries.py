@@ -33,7 +33,7 @@ from app.domain.sizes import LearnedSize
 from app.domain.tallies import ENDED, Mark, Tally
 
 __all__ = [
-    "KEPT_IDS", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "describe", "holes", "superseded", "version",
+    "KEPT_IDS", "NO_RANGES", "PROBE_HI", "STAGE_FINAL", "STAGE_OPEN", "STAGE_SUPERSEDED", "UNSURE", "describe", "holes", "superseded", "version",
 ]  # fmt: skip
 
 KEPT_IDS = 100
@@ -50,9 +50,9 @@ _COMPLETE: Verdict = ("complete", None, "ranges")
 _SIZE_UNKNOWN: Verdict = ("unknown", "size_unknown", "bytes")
 _FLAG_NAMES = ((Mark.CUT, "cut_off"), (Mark.FRAGMENTED, "fragmented"), (Mark.HEADERS_COUNTED, "headers_counted"))
 _FLAGGED = Mark.CUT | Mark.FRAGMENTED | Mark.HEADERS_COUNTED
-_UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
+UNSURE = ~(Mark.CUT | Mark.HEADERS_COUNTED | Mark.OFFSETS | Mark.SENT)
 """Marks beyond those of hits that prove their ranges."""
-_NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
+NO_RANGES = Mark.START | Mark.SENT | Mark.COMPRESSIBLE | Mark.BYTES_ONLY | Mark.NO_COUNT
 """Marks of responses that tell at most how much they sent."""
 _FROM_START = Mark.START | Mark.START_ABORTED | ENDED | Mark.ANSWERED_WHOLE | Mark.ANSWERED_BROKEN
 """Marks of 200s that name no range."""
@@ -120,7 +120,7 @@ def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged 
     marks, kept = tally.marks, tally.ranges
     if tally.total_min != tally.total_max:
         return None
-    if not marks & _UNSURE:
+    if not marks & UNSURE:
         if not kept or not marks & Mark.OFFSETS or (total is not None and kept[-1][1] >= total):
             return None
         cut_hi = tally.cut_hi
@@ -131,7 +131,7 @@ def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged 
             if hi == total - 1 if total is not None else hi > PROBE_HI and hi >= cut_hi:
                 return kept, (), (), _COMPLETE, marks, False
         return kept, holes(kept, total), (), ("partial", _what_lacks(kept, cut_hi, total), "ranges"), marks, False
-    if kept or marks & ~_NO_RANGES:
+    if kept or marks & ~NO_RANGES:
         return None
     body = tally.start_sent
     if total is not None:
@@ -146,7 +146,7 @@ def _shortcut(tally: Tally, total: int | None, in_flight_bytes: int) -> _Judged 
 def _in_full(tally: Tally, total: int | None, proof: Proof, is_learned: bool) -> _Judged:
     """The same of any delivery."""
     marks = tally.marks
-    if not marks & _UNSURE:
+    if not marks & UNSURE:
         kept = tally.ranges
         ranges = kept if total is None else byteranges.clip(kept, total)
         found = Arrivals(ranges, ranges, ranges, tally.cut_hi)

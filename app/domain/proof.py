@@ -241,6 +241,13 @@ def may_be_compressed(request: str) -> bool:
     name = request.partition("?")[0].partition("#")[0].rpartition("/")[2]
     if not name:
         return True
+    begin = name.find(".")
+    return _is_compressed(name if begin < 1 else f"x{name[begin:]}")
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_compressed(name: str) -> bool:
+    """By what stands behind the first dot of a name: many names, few of these."""
     kind, encoding = _types().guess_type(f"/{name}", strict=False)
     if kind is None or encoding is not None:
         return False

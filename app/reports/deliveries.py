@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from app.columns.hits import HitColumns
-from app.columns.keys import ListedKeys
-from app.domain.key_hits import KeyHits, PlacedPart, place_parts
 from app.domain.lines import ReadLines
-from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
-from app.domain.records import Delivery, Parsed, short_id
-from app.domain.watermarks import Advance, source_number
+from app.domain.records import Delivery
 from app.domain.windows import Rules
 from app.errors import InputError
 from app.reducing.job import Job, Statistics
@@ -22,40 +17,38 @@ from app.reducing.readers import HitsByKey, Processes, Readers
 from app.reducing.run import deliveries_of
 from app.reducing.stretch_hits import StretchHits, stretch_hits
 from app.reducing.stretches import Stretch, StretchReader
+from app.reports.batches import Batch, rows_batch
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
-from app.reports.hit_order import HitOrder
-from app.reports.hits import PLAIN_NAMES, numbers_of, texts_of, without_large_numbers
+from app.reports.hit_order import HitOrder, class_of
+from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, without_large_numbers
+from app.reports.open_hits import NO_HITS, Judging, OpenHits
 from app.reports.reading import Indices, Inputs, index_tables
 from app.reports.zones import LogClock, line_offsets
 
-__all__ = ["Judging", "deliveries"]
+__all__ = ["deliveries"]
 
-_FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
-
-
-class Judging(NamedTuple):
-    """How deliveries are cut and judged."""
-
-    rules: Rules = Rules()
-    size_of: SizeOf = no_sizes
+_BATCH = 10_000
+_MERGED_ROWS = 1_000_000
+"""So many hits of a file are merged at a time."""
 
 
 def deliveries(
-    inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts, order: HitOrder | None = None
-) -> Iterator[tuple[Delivery, int]]:
+    inputs: Inputs, judging: Judging, sieve: Sieve, facts: Facts, is_ordered: bool = False
+) -> Iterator[Batch]:
     """Every delivery that is asked for, with the offset from UTC that its log writes at its first hit; `facts` is complete after the last one.
 
-    Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far. `order` is turned to
-    each delivery.
+    Where lines of one quarter of an hour write several offsets, it is the commonest of those read so far. `is_ordered`: with
+    how clients fetched each.
     """
     clock = LogClock()
+    order = HitOrder() if is_ordered else None
     if inputs.kept is not None:
-        yield from _told(inputs.kept.deliveries(facts, order), sieve, facts, clock, None)
+        yield from _told(_batches(inputs.kept.deliveries(facts, order), order), sieve, facts, clock)
         return
     indices = Indices(inputs, facts)
     for path in indices.paths:
-        yield from _told(_of_index(path, inputs, judging, facts, clock, order), sieve, facts, clock, order)
+        yield from _told(_of_index(path, inputs, OpenHits(judging, is_ordered), facts, clock), sieve, facts, clock)
     if logs := indices.logs:
         statistics = Statistics()
         with _Noting(judging.rules, inputs.processes, clock, indices) as readers:
@@ -68,7 +61,10 @@ def deliveries(
                 columns_from_bytes=0,
                 on_group=None if order is None else order.note,
             )
-            yield from _told(deliveries_of(job, statistics, readers), sieve, facts, clock, order)
+            found = deliveries_of(job, statistics, readers)
+            yield from _told(
+                _batches(found if order is None else map(order.turned_to, found), order), sieve, facts, clock
+            )
             facts.beyond += readers.beyond
         facts.inputs += logs
         facts.zones_s = clock.hits
@@ -78,18 +74,48 @@ def deliveries(
         inputs.errors.extend(facts.errors)
 
 
-def _told(
-    found: Iterable[Delivery], sieve: Sieve, facts: Facts, clock: LogClock, order: HitOrder | None
-) -> Iterator[tuple[Delivery, int]]:
+def _batches(found: Iterable[Delivery], order: HitOrder | None) -> Iterator[Batch]:
+    """Of deliveries that were judged one by one; `order` is turned to each when it comes."""
+    some: list[Delivery] = []
+    classes: list[str] = []
     for delivery in found:
+        some.append(delivery)
         if order is not None:
-            order.turn_to(delivery)
-        offset_s = sieve.offset_s(delivery.first, clock.at(delivery.first))
-        if sieve.takes(delivery, offset_s):
-            facts.counted += delivery.hits
-            last = delivery.last
-            facts.span((delivery.first, offset_s), (last, sieve.offset_s(last, clock.at(last))))
-            yield delivery, offset_s
+            classes.append(class_of(delivery.user_agent, delivery.hits, order.ranges))
+        if len(some) == _BATCH:
+            yield rows_batch(some, classes)
+            some, classes = [], []
+    if some:
+        yield rows_batch(some, classes)
+
+
+def _of_index(path: str, inputs: Inputs, hits: OpenHits, facts: Facts, clock: LogClock) -> Iterator[Batch]:
+    """The deliveries of a file of hits, and of one that cannot be read to its end those until there."""
+    some: list[pa.Table] = []
+    try:
+        for table in index_tables(path, PLAIN_NAMES, facts, inputs.on_progress):
+            clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
+            some.append(in_log_order(table))
+            if sum(one.num_rows for one in some) >= _MERGED_ROWS:
+                yield from hits.take(put_together(some))
+                some = []
+    except InputError as error:
+        facts.errors.append(str(error))
+    yield from hits.take(put_together(some) if some else NO_HITS, is_last=True)
+
+
+def _told(found: Iterable[Batch], sieve: Sieve, facts: Facts, clock: LogClock) -> Iterator[Batch]:
+    for every in found:
+        batch = every._replace(offset_s=sieve.offsets_s(every.first, clock))
+        batch = batch.chosen(sieve.takes(batch))
+        if batch.deliveries:
+            facts.counted += int(batch.hits.sum())
+            ends = sieve.offsets_s(batch.last, clock)
+            for times, offsets in ((batch.first, batch.offset_s), (batch.last, ends)):
+                for time, choose in ((times.min(), np.min), (times.max(), np.max)):
+                    moment = float(time), int(choose(offsets[times == time]))
+                    facts.span(moment, moment)
+            yield batch
 
 
 class _HitsAndClock:
@@ -148,74 +174,3 @@ class _Noting(Readers):
 
     def __exit__(self, *error: Any) -> None:
         self._processes.__exit__(*error)
-
-
-def _of_index(
-    path: str, inputs: Inputs, judging: Judging, facts: Facts, clock: LogClock, order: HitOrder | None
-) -> Iterator[Delivery]:
-    merging = OpenDeliveries(judging.rules, judging.size_of)
-    sources: dict[str, int] = {}
-    try:
-        for table in index_tables(path, PLAIN_NAMES, facts, inputs.on_progress):
-            clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
-            column = table.column("source").chunk(0)
-            for number, source in enumerate(texts_of(column)):
-                rows = table.filter(pa.array(column.indices.to_numpy() == number)).combine_chunks()
-                if rows.num_rows:
-                    if source not in sources:
-                        for other in sources.values():  # the rows stand in the order of the sources
-                            merging.clocks.observe(other, Advance(ended=True), 0.0)
-                        sources[source] = source_number(source)
-                    groups = _by_key(rows, source, judging.rules)
-                    merging.merge(groups if order is None else map(order.note, groups), sources[source])
-                    times = rows.column("time").to_numpy()
-                    disorder_s = float((np.maximum.accumulate(times) - times).max())
-                    advance = Advance(float(times.min()), float(times.max()), disorder_s, False, False)
-                    merging.clocks.observe(sources[source], advance, 0.0)
-            yield from merging.sweep()
-    except InputError as error:
-        facts.errors.append(str(error))
-    yield from merging.finish()
-
-
-def _by_key(table: pa.Table, source: str, rules: Rules) -> Iterable[KeyHits]:
-    """The hits of one source by key: as columns, but for those with numbers that columns do not hold."""
-    numbers_there = numbers_of(table)
-    codes = [table.column(name).chunk(0) for name in ("ip_address", "user_agent", "request", "method")]
-    is_whole = np.ones(table.num_rows, np.bool_)
-    for column in codes[:3]:
-        is_whole &= column.indices.is_valid().to_numpy(zero_copy_only=False)
-    is_plain = numbers_there.are_plain
-    placed: dict[Any, list[PlacedPart]] = {}
-    others = np.flatnonzero(is_whole & ~is_plain)
-    if len(others):
-        rows = table.take(pa.array(others)).select([*_FIELDS, "position"]).to_pylist()
-        positions = [row["position"] for row in rows]
-        place_parts(
-            placed,
-            [Parsed(**{name: row[name] for name in _FIELDS}) for row in rows],
-            map(short_id(source), positions),
-            positions,
-        )
-    chosen = np.flatnonzero(is_whole & is_plain)
-    if not len(chosen):
-        return [KeyHits(some[0][0], key, None, [part for _, part in some].copy) for key, some in placed.items()]
-    ip, agent, request, method = (column.indices.fill_null(0).to_numpy()[chosen].astype(np.int64) for column in codes)
-    texts = [texts_of(column) for column in codes]
-    joined = (ip * len(texts[1]) + agent) * len(texts[2]) + request
-    _, first, numbers = np.unique(joined, return_index=True, return_inverse=True)
-    has_method = codes[3].indices.is_valid().to_numpy(zero_copy_only=False)[chosen]
-    keys = [
-        (texts[0][i], texts[1][j], texts[2][k])
-        for i, j, k in zip(ip[first].tolist(), agent[first].tolist(), request[first].tolist(), strict=True)
-    ]
-    methods = [
-        texts[3][m] if known else None
-        for m, known in zip(method[first].tolist(), has_method[first].tolist(), strict=True)
-    ]
-    hits = HitColumns(
-        ListedKeys(keys, methods), numbers, table.column("time").to_numpy()[chosen], table.column("position").to_numpy()[chosen],
-        table.column("status").to_numpy()[chosen].astype(np.int64), numbers_there.lo[chosen], numbers_there.hi[chosen],
-        numbers_there.sent[chosen], numbers_there.total[chosen], numbers_there.flags[chosen],
-    )  # fmt: skip
-    return hits.groups(source, rules).beside(placed)

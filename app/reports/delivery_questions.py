@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from app.domain.records import Delivery
+import numpy as np
+
 from app.domain.requests import path_of
 from app.output.reports.report import Cell, Column, Report
+from app.reports.batches import Batch, counted_by, exact, total_of
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of, list_version
-from app.reports.deliveries import Judging, deliveries
+from app.reports.deliveries import deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
-from app.reports.hit_order import CLASSES, HitOrder, class_of
+from app.reports.hit_order import CLASSES
+from app.reports.open_hits import Judging
 from app.reports.questions import TIES, Asked, share
 from app.words import VERDICTS, reason_label, reason_text
 
@@ -40,10 +43,14 @@ class Deliveries(NamedTuple):
     judging: Judging = Judging()
 
 
-def _found(question: Deliveries, facts: Facts, path: str | None = None) -> Iterator[tuple[Delivery, int]]:
+def _found(question: Deliveries, facts: Facts, path: str | None = None) -> Iterator[Batch]:
     asked = question.asked
-    found = deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts)
-    return found if path is None else ((one, offset) for one, offset in found if path_of(one.request) == path)
+    for batch in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts):
+        if path is None:
+            yield batch
+        else:
+            is_of = np.array([one == path for one in batch.request.of(path_of)], np.bool_)
+            yield batch.chosen(is_of[batch.request.codes])
 
 
 def _report(
@@ -58,63 +65,57 @@ def _report(
     return Report(name, title, head, [_DELIVERY, *definitions, TIES], tuple(columns), rows, **more)
 
 
-def _sent(delivery: Delivery) -> int:
-    return delivery.covered_bytes if delivery.bytes_sent is None else delivery.bytes_sent
-
-
-def _wasted(delivery: Delivery) -> tuple[int, int]:
+def _wasted(batch: Batch) -> tuple[Any, Any]:
     """Bytes of what was never whole, and bytes sent more than once of what was."""
-    sent = _sent(delivery)
-    if delivery.verdict == "partial":
-        return sent, 0
-    return 0, max(0, sent - delivery.covered_bytes) if delivery.verdict == "complete" else 0
-
-
-class _File:
-    __slots__ = ("covered", "sent", "verdicts", "wasted")
-
-    def __init__(self) -> None:
-        self.verdicts: Counter[str] = Counter()
-        self.covered = self.sent = self.wasted = 0
-
-    def row(self, name: str | None) -> tuple[Any, ...]:
-        total, whole, partial = self.verdicts.total(), self.verdicts["complete"], self.verdicts["partial"]
-        unknown = total - whole - partial
-        return name, total, whole, partial, unknown, share(whole, whole + partial), self.sent, self.wasted
+    twice = np.where(batch.are("complete"), np.maximum(0, batch.sent - batch.covered), 0)
+    return np.where(batch.are("partial"), batch.sent, 0), twice
 
 
 def files(question: Deliveries) -> Report:
     """Files by deliveries: whole, partial, unknown, completion, bytes sent and wasted."""
-    facts, found, every = Facts(), defaultdict[str | None, _File](_File), _File()
-    for delivery, _ in _found(question, facts):
-        sent, wasted = _sent(delivery), sum(_wasted(delivery))
-        for file in (found[path_of(delivery.request)], every):
-            file.verdicts[delivery.verdict] += 1
-            file.sent += sent
-            file.wasted += wasted
-    ordered = sorted(found.items(), key=lambda entry: (-entry[1].verdicts.total(), entry[0] or ""))
+    facts, found = Facts(), defaultdict[str | None, list[int]](lambda: [0] * 5)
+    for batch in _found(question, facts):
+        numbers: dict[str | None, int] = {}
+        place = np.array([numbers.setdefault(path, len(numbers)) for path in batch.request.of(path_of)], np.int64)
+        place = place[batch.request.codes]
+        never, twice = _wasted(batch)
+        of_each = (
+            np.bincount(place, minlength=len(numbers)).tolist(),
+            np.bincount(place[batch.are("complete")], minlength=len(numbers)).tolist(),
+            np.bincount(place[batch.are("partial")], minlength=len(numbers)).tolist(),
+            counted_by(place, len(numbers), batch.sent),
+            counted_by(place, len(numbers), never + twice),
+        )
+        for path, *values in zip(numbers, *of_each, strict=True):
+            if values[0]:
+                found[path] = [one + more for one, more in zip(found[path], values, strict=True)]
+    every = [sum(values) for values in zip(*found.values(), strict=True)] or [0] * 5
+    ordered = sorted(found.items(), key=lambda entry: (-entry[1][0], entry[0] or ""))
     columns = (
         Column("file", "text"), Column("deliveries"), Column("whole"), Column("partial"), Column("unknown"),
         Column("completion", "share"), Column("sent_bytes", "bytes"), Column("wasted_bytes", "bytes"),
     )  # fmt: skip
-    totals = list(zip([column.name for column in columns[1:]], every.row(None)[1:], strict=True))
+    totals = list(zip([column.name for column in columns[1:]], _file(None, every)[1:], strict=True))
     return _report(
         question, facts, "files", "Files by deliveries", columns,
-        [file.row(path) for path, file in ordered[: question.asked.top or 20]],
+        [_file(path, values) for path, values in ordered[: question.asked.top or 20]],
         ["A file is a path, without the query.", _WHOLE, "Completion is the share of whole ones among those that are whole or partial.", _SENT, _WASTED],
         totals=[("files", len(found)), *totals], drawn="deliveries",
     )  # fmt: skip
 
 
+def _file(path: str | None, values: Sequence[int]) -> tuple[Any, ...]:
+    total, whole, partial, sent, wasted = values
+    return path, total, whole, partial, total - whole - partial, share(whole, whole + partial), sent, wasted
+
+
 def why(question: Deliveries) -> Report:
     """Verdicts and their reasons, with what each means."""
     facts = Facts()
-    found: Counter[tuple[str, str | None, bool]] = Counter()
-    for delivery, _ in _found(question, facts):
-        found[delivery.verdict, delivery.reason, delivery.size_known] += 1
     judged: Counter[tuple[str, str | None]] = Counter()
-    for (verdict, reason, _), count in found.items():
-        judged[verdict, reason] += count
+    for batch in _found(question, facts):
+        counts = np.bincount(batch.judged, minlength=len(batch.verdicts)).tolist()
+        judged.update({one: count for one, count in zip(batch.verdicts, counts, strict=True) if count})
     order = ["unknown", *(verdict for verdict in VERDICTS if verdict != "unknown")]
     rows = [
         (verdict, reason_label(reason) if reason else None, count, share(count, judged.total()), reason_text(verdict, reason))
@@ -129,12 +130,14 @@ def why(question: Deliveries) -> Report:
 
 def classes(question: Deliveries) -> Report:
     """Deliveries by how clients fetched them: one of CLASSES."""
-    asked, facts, order = question.asked, Facts(), HitOrder()
+    asked, facts, names = question.asked, Facts(), list(CLASSES)
     found: dict[str, list[int]] = {name: [0, 0, 0, 0] for name in CLASSES}
-    for delivery, _ in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts, order):
-        of = found[class_of(delivery, order.ranges)]
-        for at, value in enumerate((1, delivery.hits, _sent(delivery), delivery.verdict == "complete")):
-            of[at] += value
+    for batch in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts, is_ordered=True):
+        classes = np.array([names.index(name) for name in batch.classes], np.int64)
+        values = (np.ones(batch.deliveries, np.int64), batch.hits, batch.sent, batch.are("complete").astype(np.int64))
+        for at, numbers in enumerate(values):
+            for name, value in zip(names, counted_by(classes, len(names), numbers), strict=True):
+                found[name][at] += value
     total = sum(of[0] for of in found.values())
     rows = [
         (name, number, share(number, total), hits, whole, sent) for name, (number, hits, sent, whole) in found.items()
@@ -157,16 +160,15 @@ def curve(question: Deliveries, path: str | None) -> Report:
     """How many deliveries of a file, or of all, reached each share of it."""
     facts, total, unsized = Facts(), 0, 0
     covered, furthest = dict.fromkeys(_STEPS, 0), dict.fromkeys(_STEPS, 0)
-    for delivery, _ in _found(question, facts, path):
-        size = delivery.total_bytes if delivery.size_known else None
-        if not size:
-            unsized += 1
-            continue
-        total += 1
-        end = min(delivery.ranges[-1][1] + 1, size) if delivery.ranges else 0
+    for batch in _found(question, facts, path):
+        sized = batch.total > 0
+        unsized += int((~sized).sum())
+        batch = batch.chosen(sized)
+        total += batch.deliveries
+        size, arrived, end = exact(batch.total, 100), exact(batch.covered, 100), exact(_ends(batch), 100)
         for step in _STEPS:
-            covered[step] += delivery.covered_bytes * 100 >= step * size
-            furthest[step] += end * 100 >= step * size
+            covered[step] += int((arrived * 100 >= step * size).sum())
+            furthest[step] += int((end * 100 >= step * size).sum())
     return _report(
         question, facts, "curve", f"How far deliveries of {path or 'all files'} came",
         (Column("reached", "text"), Column("deliveries"), Column("share", "share"), Column("furthest"), Column("furthest_share", "share")),
@@ -183,19 +185,17 @@ def heat(question: Deliveries, path: str | None, parts: int = 100) -> Report:
     """How many deliveries fetched each part of a file, by week."""
     facts, total, unsized = Facts(), 0, 0
     weeks: dict[str, list[int]] = {}
-    for delivery, offset_s in _found(question, facts, path):
-        size = delivery.total_bytes if delivery.size_known else None
-        if not size:
-            unsized += 1
-            continue
-        total += 1
-        counts = weeks.setdefault(_week(delivery.first + offset_s), [0] * parts)
-        last = -1
-        for lo, hi in delivery.ranges:
-            first, end = min(lo * parts // size, parts - 1), min(hi * parts // size, parts - 1)
-            for part in range(max(first, last + 1), end + 1):
-                counts[part] += 1
-            last = max(last, end)
+    for batch in _found(question, facts, path):
+        sized = batch.total > 0
+        unsized += int((~sized).sum())
+        batch = batch.chosen(sized)
+        total += batch.deliveries
+        days, which = np.unique(np.floor((batch.first + batch.offset_s) / 86400), return_inverse=True)
+        named = [_week(day * 86400) for day in days.tolist()]
+        for week in dict.fromkeys(named):
+            chosen = np.array([one == week for one in named], np.bool_)[which]
+            some = _by_part(batch.chosen(chosen), parts)
+            weeks[week] = [one + more for one, more in zip(weeks.get(week, [0] * parts), some, strict=True)]
     shown = sorted(weeks)[-_MOST_WEEKS:]
     rows = [
         (f"{100 * part / parts:g} %", sum(counts[part] for counts in weeks.values()), *(weeks[week][part] for week in shown))
@@ -214,6 +214,27 @@ def heat(question: Deliveries, path: str | None, parts: int = 100) -> Report:
     )  # fmt: skip
 
 
+def _ends(batch: Batch) -> Any:
+    """Behind the last byte that arrived, within the file."""
+    has = np.diff(batch.range_bounds) > 0
+    ends = np.zeros(batch.deliveries, batch.hi.dtype)
+    ends[has] = np.minimum(batch.hi[batch.range_bounds[1:][has] - 1] + 1, batch.total[has])
+    return ends
+
+
+def _by_part(batch: Batch, parts: int) -> list[int]:
+    """How many deliveries fetched something of each part; two ranges in one part count once."""
+    owner = np.repeat(np.arange(batch.deliveries), np.diff(batch.range_bounds))
+    size, lo, hi = batch.total[owner], exact(batch.lo, parts), exact(batch.hi, parts)
+    first, end = (np.minimum(place * parts // size, parts - 1).astype(np.int64) for place in (lo, hi))
+    again = np.append(False, owner[1:] == owner[:-1])  # ranges are sorted, so the one before reaches farthest
+    first[1:] = np.where(again[1:], np.maximum(first[1:], end[:-1] + 1), first[1:])
+    some = first <= end
+    steps = np.bincount(first[some], minlength=parts + 1) - np.bincount(end[some] + 1, minlength=parts + 1)
+    found: list[int] = np.cumsum(steps)[:parts].tolist()
+    return found
+
+
 def _week(local_s: float) -> str:
     """
     >>> _week(0.0)
@@ -228,17 +249,16 @@ def waste(question: Deliveries, price_per_gb: float | None) -> Report:
     facts, kinds = Facts(), ("never whole", "sent more than once", "to crawlers")
     sent, unknown, total = dict.fromkeys(kinds, 0), 0, 0
     number = dict.fromkeys(kinds, 0)
-    for delivery, _ in _found(question, facts):
-        total += _sent(delivery)
-        never, twice = _wasted(delivery)
-        if crawler_of(delivery.user_agent) is not None:
-            parts = (0, 0, _sent(delivery))
-        else:
-            parts = (never, twice, 0)
-            unknown += _sent(delivery) if delivery.verdict == "unknown" else 0
+    for batch in _found(question, facts):
+        total += total_of(batch.sent)
+        never, twice = _wasted(batch)
+        is_crawler = np.array([one is not None for one in batch.user_agent.of(crawler_of)], np.bool_)
+        is_crawler = is_crawler[batch.user_agent.codes]
+        unknown += total_of(batch.sent[batch.are("unknown") & ~is_crawler])
+        parts = (never[~is_crawler], twice[~is_crawler], batch.sent[is_crawler])
         for kind, part in zip(kinds, parts, strict=True):
-            sent[kind] += part
-            number[kind] += part > 0
+            sent[kind] += total_of(part)
+            number[kind] += int((part > 0).sum())
     wasted = sum(sent.values())
     columns = [Column("waste", "text"), Column("bytes", "bytes"), Column("share", "share"), Column("deliveries")]
     rows: list[tuple[Any, ...]] = [(kind, sent[kind], share(sent[kind], total), number[kind]) for kind in kinds]

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
-from app.domain.records import Delivery
 from app.domain.requests import extension_of
+from app.reports.batches import Batch, TextColumn
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
 from app.reports.hits import extensions_of, texts_of
-from app.reports.zones import ZoneOffsets, day_number, zone_named
+from app.reports.zones import LogClock, ZoneOffsets, day_number, zone_named
 
 __all__ = ["Filters", "Sieve", "is_status"]
 
@@ -90,9 +90,9 @@ class Sieve:
         )
         return times + offsets, offsets
 
-    def offset_s(self, time: float, own_s: int) -> int:
-        """The offset from UTC at one time, where the line writes `own_s`."""
-        return own_s if self._offsets is None else self._offsets.at(time)
+    def offsets_s(self, times: Floats, own: LogClock) -> Ints:
+        """The offsets from UTC at some times, where `own` is what lines write."""
+        return own.of(times) if self._offsets is None else self._offsets.of(times)
 
     def passing(self, table: pa.Table, local_s: Floats) -> Bools | None:
         """Which hits are asked for; None if all are."""
@@ -115,13 +115,14 @@ class Sieve:
             chosen &= asked[column.indices.fill_null(len(asked) - 1).to_numpy(zero_copy_only=False)]
         return None if chosen.all() else chosen
 
-    def takes(self, delivery: Delivery, own_s: int) -> bool:
-        """Whether a delivery is asked for: by the day of its first hit. A status asks for hits, so it is not looked at."""
-        day = (delivery.first + self.offset_s(delivery.first, own_s)) // _DAY_S
-        if not self._days[0] <= day <= self._days[1]:
-            return False
-        texts = {"request": delivery.request, "ip_address": delivery.ip_address, "user_agent": delivery.user_agent}
-        return all(is_asked(texts[name]) for name, is_asked in self._is_asked)
+    def takes(self, batch: Batch) -> Bools:
+        """Which deliveries are asked for: by the day of their first hits. A status asks for hits, so it is not looked at."""
+        days = np.floor((batch.first + batch.offset_s) / _DAY_S)
+        chosen: Bools = (days >= self._days[0]) & (days <= self._days[1])
+        for name, is_asked in self._is_asked:
+            column: TextColumn = getattr(batch, name)
+            chosen &= np.array(column.of(is_asked), np.bool_)[column.codes]
+        return chosen
 
 
 @lru_cache(maxsize=8)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
+
+from app.columns.blocks import Ints
 from app.domain.deliveries import PROBE_HI
 from app.domain.key_hits import Key, KeyHits
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS, Mark
 from app.reports.crawlers import crawler_of
 
-__all__ = ["CLASSES", "HitOrder", "class_of"]
+__all__ = ["CLASSES", "HitOrder", "class_of", "placed_ranges"]
 
 CLASSES = {
     "single": "one request brought it",
@@ -55,6 +58,11 @@ class HitOrder:
         if later:
             self._open[delivery.key] = later
 
+    def turned_to(self, delivery: Delivery) -> Delivery:
+        """The same delivery, to which this is turned."""
+        self.turn_to(delivery)
+        return delivery
+
     def look_at(self, delivery: Delivery) -> bool:
         """Sets `ranges`; whether all hits of the delivery were noted."""
         known = self._open.get(delivery.key, [])
@@ -75,11 +83,17 @@ def _placed(time: float, hit_id: int, lo: int, hi: int, sent: int, marks: int) -
     return time, hit_id, lo, hi
 
 
-def class_of(delivery: Delivery, ranges: list[tuple[int, int]]) -> str:
+def placed_ranges(lo: Ints, hi: Ints, sent: Ints, marks: Ints) -> tuple[Ints, Ints]:
+    """The same of many hits: their first and last bytes."""
+    placeless = (hi < lo) & ((sent != 0) | (marks & Mark.SENT == 0))
+    return np.where(placeless, -1, lo), np.where(placeless, -1, hi)
+
+
+def class_of(user_agent: str, hits: int, ranges: list[tuple[int, int]]) -> str:
     """The class of a delivery, from the ranges of its hits in the order of time; one of CLASSES."""
-    if crawler_of(delivery.user_agent) is not None:
+    if crawler_of(user_agent) is not None:
         return "crawler"
-    if delivery.hits > 1 and (not ranges or (-1, -1) in ranges):
+    if hits > 1 and (not ranges or (-1, -1) in ranges):
         return "no places"
     asked = [(lo, hi) for lo, hi in ranges if hi > PROBE_HI]
     if not asked:

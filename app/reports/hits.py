@@ -23,7 +23,7 @@ from app.domain.records import Parsed
 from app.domain.requests import extension_of, path_of
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "each", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "mapped", "numbers_of", "paths_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "each", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "in_log_order", "mapped", "numbers_of", "paths_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -129,6 +129,16 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
     """One table in one piece, each text with one number."""
     whole = tables[0] if len(tables) == 1 else pa.concat_tables(tables)
     return whole.unify_dictionaries().combine_chunks()
+
+
+def in_log_order(table: pa.Table) -> pa.Table:
+    """A table in one piece with the rows of each source by their positions: those read line by line stand behind columns."""
+    if not table.num_rows:
+        return table
+    positions, sources = table.column("position").to_numpy(), table.column("source").chunk(0).indices.to_numpy()
+    if bool(((positions[1:] > positions[:-1]) | (sources[1:] != sources[:-1])).all()):
+        return table
+    return table.take(pa.array(np.lexsort((positions, sources)))).combine_chunks()
 
 
 class HitNumbers(NamedTuple):

@@ -6,7 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -62,8 +62,10 @@ class Titles:
             path.rpartition("/")[0] for path in paths if path and path.rpartition(".")[2].lower() in _MANIFESTS
         }
 
-    def of(self, track: str) -> str:
-        """Its folder, with a slash behind it."""
+        self.of = lru_cache(maxsize=1 << 16)(self._of)
+        """The folder of the title that a track is of, with a slash behind it."""
+
+    def _of(self, track: str) -> str:
         own = track.rpartition("/")[0]
         pieces = own.split("/")
         above = ("/".join(pieces[:length]) for length in range(1, len(pieces) + 1))
@@ -103,10 +105,11 @@ def titles(asked: Asked, title: str | None = None) -> Report:
     rows = []
     for name, clients in got.items():
         numbers = set().union(*clients.values())
-        lacking = Counter(number for its in clients.values() for number in numbers - its)
-        whole = sum(its == numbers for its in clients.values())
-        most = max(lacking.values(), default=0)
-        where = _numbers_text(number for number, times in lacking.items() if times == most) if most else ""
+        had = Counter(chain.from_iterable(clients.values()))
+        whole = sum(len(its) == len(numbers) for its in clients.values())
+        least = min(had.values(), default=0)
+        most = len(clients) - least
+        where = _numbers_text(number for number, times in had.items() if times == least) if most else ""
         rows.append(
             (
                 name,
@@ -115,7 +118,7 @@ def titles(asked: Asked, title: str | None = None) -> Report:
                 share(whole, len(clients)),
                 len(tracks[name]),
                 len(numbers),
-                lacking.total(),
+                len(clients) * len(numbers) - had.total(),
                 most,
                 where,
             )
@@ -240,18 +243,18 @@ def _playbacks(counted: Counted, bit_rate_kbit: float) -> Iterator[_Playback]:
     groups = counted.groups
     known = Titles(groups.column("path").unique().to_pylist())
     rows = []
-    for batch in groups.to_batches(10_000):
-        for row in batch.to_pylist():
-            segment = segment_of(row["path"]) if row["path"] else None
-            if segment is not None:
-                sid = row["cmcd_sid"]
-                who = ("", "", sid) if sid else (row["ip_address"] or "", row["user_agent"] or "", "")
-                sent, times = int(row["bytes"]) // row["requests"], row["requests"]
-                fetched = _Fetched(
-                    row["time"], sent, _number(row["duration_s"]), _number(row["cmcd_d"], 1000), _whole(row["cmcd_mtp"]), row["cmcd_bs"] == "true",
-                )  # fmt: skip
-                said = bool(sid or row["cmcd_mtp"] or row["cmcd_bs"] or row["cmcd_d"])
-                rows += [((known.of(segment.track), *who), fetched, said)] * times
+    columns = [groups.column(name).to_pylist() for name in (*_QOE_KEYS, "requests")]
+    for address, agent, path, time, duration_s, sid, length_ms, kbit, ran_empty, times, sent in zip(
+        *columns, map(int, groups.column("bytes").to_pylist()), strict=True
+    ):
+        segment = segment_of(path) if path else None
+        if segment is not None:
+            who = ("", "", sid) if sid else (address or "", agent or "", "")
+            fetched = _Fetched(
+                time, sent // times, _number(duration_s), _number(length_ms, 1000), _whole(kbit), ran_empty == "true"
+            )
+            said = bool(sid or kbit or ran_empty or length_ms)
+            rows += [((known.of(segment.track), *who), fetched, said)] * times
     rows.sort(key=lambda row: (row[0], row[1][:2]))
     for key, some in groupby(rows, lambda row: row[0]):
         its = list(some)

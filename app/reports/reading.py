@@ -25,7 +25,7 @@ from app.reducing.run import SAME_LINES
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
-from app.reports.hits import HITS, PLAIN_NAMES, hit_table, put_together
+from app.reports.hits import HITS, PLAIN_NAMES, hit_table, in_log_order, put_together
 from app.reports.zones import line_offsets
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
@@ -298,7 +298,7 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
 
             def flush() -> None:
                 if pending:
-                    writer.write_table(put_together(pending), row_group_size=1 << 30)
+                    writer.write_table(in_log_order(put_together(pending)), row_group_size=1 << 30)
                     pending.clear()
 
             def take(_: str, part: HitPart) -> None:

@@ -13,10 +13,8 @@ from app.engine.partition import MemoryPart
 from app.flows.requests import REQUESTS
 from app.messages.origins import Lines
 from app.messages.tokens import decode_tokens, encode_tokens, hits_of
-from app.reports.deliveries import Judging, deliveries
-from app.reports.facts import Facts
-from app.reports.filters import Filters, Sieve
-from app.reports.reading import Inputs
+from app.reducing.job import Job, Statistics
+from app.reducing.run import deliveries_of
 from app.settings import Settings
 from app.steps.ledger import Arrived, Ledger
 from app.steps.tokenizer import Tokenizer
@@ -67,7 +65,7 @@ async def store_of(log: Path, settings: Settings, repeats: Iterable[int] = (), a
     messages = [b"".join(lines[at : at + at_once]) for at in range(0, len(lines), at_once)]
     for offset in (*range(len(messages)), *repeats):
         flow.take(offset, messages[offset])
-    judged = [one for one, _ in deliveries(Inputs([str(log)]), Judging(), Sieve(Filters()), Facts())]
+    judged = list(deliveries_of(Job([str(log)], columns_from_bytes=0), Statistics()))
     opened = open_store("sqlite", settings)
     await opened.open()
     assert await opened.writes.write_hits(flow.hits) == []

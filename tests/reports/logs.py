@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from app.output.reports.report import Report
+from app.reports.batches import Batch
 from app.reports.filters import Filters
 from app.reports.questions import Asked
 from app.reports.reading import Inputs, write_index
 
-__all__ = ["asked", "column", "head", "index_of", "line", "timed_line", "total", "written"]
+__all__ = ["asked", "column", "delivered", "head", "index_of", "line", "timed_line", "total", "written"]
 
 
 def line(
@@ -71,3 +73,18 @@ def column(report: Report, name: str) -> dict[Any, Any]:
 
 def total(report: Report, name: str) -> Any:
     return dict(report.totals)[name]
+
+
+def delivered(batch: Batch) -> list[tuple[Any, ...]]:
+    """Each delivery of a batch: key, times, numbers, verdict, ranges, class."""
+    keys = zip(*([texts[code] for code in codes.tolist()] for codes, texts in batch[:3]), strict=True)
+    numbers = zip(*(column.tolist() for column in (*batch[3:9], batch.offset_s)), strict=True)
+    verdicts = [batch.verdicts[place] for place in batch.judged.tolist()]
+    pairs = list(zip(batch.lo.tolist(), batch.hi.tolist(), strict=True))
+    bounds = batch.range_bounds.tolist()
+    ranges = [pairs[begin:end] for begin, end in pairwise(bounds)]
+    classes = batch.classes or [""] * batch.deliveries
+    return [
+        (*key, *some, *verdict, its, name)
+        for key, some, verdict, its, name in zip(keys, numbers, verdicts, ranges, classes, strict=True)
+    ]

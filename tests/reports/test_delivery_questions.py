@@ -12,14 +12,15 @@ from app.domain.open_deliveries import OpenDeliveries
 from app.domain.tallies import MAX_HITS, Part
 from app.domain.windows import Rules
 from app.reports import delivery_questions
-from app.reports.deliveries import Judging, deliveries
+from app.reports.deliveries import deliveries
 from app.reports.delivery_questions import Deliveries
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
 from app.reports.hit_order import HitOrder
+from app.reports.open_hits import Judging
 from app.reports.reading import Inputs
 from simulator.log import LogPlan, SimulatedLog
-from tests.reports.logs import asked, column, head, index_of, line, total, written
+from tests.reports.logs import asked, column, delivered, head, index_of, line, total, written
 
 RANGES = {"a": ["0-999"], "b": ["0-499", "500-999"], "c": ["0-249"], "d": ["0-99", "900-999"], "e": ["0-1"]}
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -102,7 +103,7 @@ def test_a_file_of_hits_gives_the_deliveries_of_its_log(form: str, tmp_path: Pat
     for one, processes in ((path, 0), (path, 2), (index_of(path), 0)):
         facts = Facts()
         some = deliveries(Inputs([str(one)], processes=processes), judging, Sieve(Filters()), facts)
-        found.append((sorted((delivery._replace(final=True, version=0), offset) for delivery, offset in some), facts))
+        found.append((sorted(one for batch in some for one in delivered(batch)), facts))
     assert len(found[0][0]) > 1000
     assert found[0][0] == found[1][0] == found[2][0]
     for name in ("lines", "heads", "hits", "counted", "rejects", "first", "last"):

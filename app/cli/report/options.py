@@ -227,8 +227,8 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
 
     @wraps(function)
     def command(asked: Asked, sizes: Path | None, learn_sizes: bool, window: str | None, **own: Any) -> Report:
-        from app.reports.deliveries import Judging
         from app.reports.delivery_questions import Deliveries
+        from app.reports.open_hits import Judging
         from app.reports.reading import is_index
 
         if asked.filters.statuses:

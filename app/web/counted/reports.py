@@ -89,10 +89,10 @@ async def _made(parts: WebParts, name: str, parameters: Parameters) -> str:
 
     def ask() -> str:
         from app.output.reports.text import as_json
-        from app.reports.deliveries import Judging
         from app.reports.delivery_questions import Deliveries
         from app.reports.filters import Filters
         from app.reports.kept import KeptSums
+        from app.reports.open_hits import Judging
         from app.reports.questions import Asked
         from app.reports.reading import Inputs
 

@@ -1,0 +1,155 @@
+"""Deliveries as columns, many at a time: what questions count, whether columns or `describe` judged them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.columns.blocks import Bools, Floats, Ints
+from app.columns.verdicts import VERDICTS
+from app.domain.records import Delivery
+
+__all__ = ["Batch", "TextColumn", "counted_by", "exact", "rows_batch", "total_of"]
+
+Numbers = NDArray[Any]
+"""int64, or Python's integers if one is larger."""
+
+
+class TextColumn(NamedTuple):
+    """A text a delivery."""
+
+    codes: Ints
+    texts: Sequence[str]
+    """All that differ, and perhaps some that nothing has."""
+
+    def of(self, function: Callable[[str], Any]) -> list[Any]:
+        """The function of each text, asked once a text that a delivery has; None for the others."""
+        used = np.zeros(len(self.texts), np.bool_)
+        used[self.codes] = True
+        return [function(text) if there else None for text, there in zip(self.texts, used.tolist(), strict=True)]
+
+
+class Batch(NamedTuple):
+    """Some deliveries, a value each."""
+
+    ip_address: TextColumn
+    user_agent: TextColumn
+    request: TextColumn
+    first: Floats
+    last: Floats
+    hits: Ints
+    sent: Numbers
+    """Bytes sent; if the log does not tell them, those covered."""
+    covered: Numbers
+    total: Numbers
+    """Size of the file, or -1."""
+    judged: Ints
+    """Places in `verdicts`."""
+    verdicts: Sequence[tuple[str, str | None]]
+    """Verdicts and reasons."""
+    lo: Numbers
+    hi: Numbers
+    """What arrived, ranges of all deliveries."""
+    range_bounds: Ints
+    """Where those of each begin, with the end of the last."""
+    offset_s: Ints
+    """What the log writes as offset from UTC, or that of the zone that is asked for."""
+    classes: Sequence[str] = ()
+    """How clients fetched them, one of hit_order.CLASSES, if that was asked for."""
+
+    @property
+    def deliveries(self) -> int:
+        """How many."""
+        return len(self.first)
+
+    def are(self, verdict: str) -> Bools:
+        """Which have this verdict."""
+        found: Bools = np.array([one == verdict for one, _ in self.verdicts], np.bool_)[self.judged]
+        return found
+
+    def chosen(self, rows: Bools) -> Batch:
+        """Some of them."""
+        if rows.all():
+            return self
+        counts = np.diff(self.range_bounds)
+        ranges = np.repeat(rows, counts)
+        texts = {
+            name: column._replace(codes=column.codes[rows])
+            for name, column in zip(self._fields[:3], self[:3], strict=True)
+        }
+        numbers = {name: column[rows] for name, column in zip(self._fields[3:10], self[3:10], strict=True)}
+        some: dict[str, Any] = {
+            **texts,
+            **numbers,
+            "lo": self.lo[ranges],
+            "hi": self.hi[ranges],
+            "offset_s": self.offset_s[rows],
+        }
+        some["range_bounds"] = np.append(0, np.cumsum(counts[rows]))
+        some["classes"] = [one for one, is_chosen in zip(self.classes, rows.tolist(), strict=False) if is_chosen]
+        return self._replace(**some)
+
+
+def rows_batch(found: Sequence[Delivery], classes: Sequence[str] = ()) -> Batch:
+    """Deliveries that were judged one by one; `offset_s` is 0."""
+    codes: dict[tuple[str, str | None], int] = {(verdict, reason): at for at, (verdict, reason) in enumerate(VERDICTS)}
+    judged = np.array([codes.setdefault((one.verdict, one.reason), len(codes)) for one in found], np.int64)
+    pairs = [pair for one in found for pair in one.ranges]
+    return Batch(
+        _texts([one.ip_address for one in found]),
+        _texts([one.user_agent for one in found]),
+        _texts([one.request for one in found]),
+        np.array([one.first for one in found], np.float64),
+        np.array([one.last for one in found], np.float64),
+        np.array([one.hits for one in found], np.int64),
+        _numbers([one.covered_bytes if one.bytes_sent is None else one.bytes_sent for one in found]),
+        _numbers([one.covered_bytes for one in found]),
+        _numbers([-1 if one.total_bytes is None or not one.size_known else one.total_bytes for one in found]),
+        judged,
+        list(codes),
+        _numbers([lo for lo, _ in pairs]),
+        _numbers([hi for _, hi in pairs]),
+        np.append(0, np.cumsum(np.array([len(one.ranges) for one in found], np.int64))),
+        np.zeros(len(found), np.int64),
+        classes,
+    )  # fmt: skip
+
+
+def _texts(texts: list[str]) -> TextColumn:
+    numbers: dict[str, int] = {}
+    codes = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
+    return TextColumn(codes, list(numbers))
+
+
+def _numbers(values: list[int]) -> Numbers:
+    try:
+        return np.array(values, np.int64)
+    except OverflowError:
+        return np.array(values, object)
+
+
+def exact(numbers: Numbers, times: int = 1) -> Numbers:
+    """The same, such that neither their sum nor `times` each of them is too large."""
+    if numbers.dtype == object or not len(numbers):
+        return numbers
+    most = max(abs(int(numbers.max())), abs(int(numbers.min())))
+    return numbers.astype(object) if most * max(times, len(numbers)) >= 1 << 62 else numbers
+
+
+def total_of(numbers: Numbers) -> int:
+    """Their sum."""
+    return int(exact(numbers).sum()) if len(numbers) else 0
+
+
+def counted_by(codes: Ints, count: int, numbers: Numbers) -> list[int]:
+    """The sum of some numbers for each code below `count`."""
+    sums = np.zeros(count, object)
+    if len(codes):
+        order = np.argsort(codes, kind="stable")
+        ordered = codes[order]
+        begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+        sums[ordered[begins]] = np.add.reduceat(exact(numbers)[order], begins)
+    return [int(one) for one in sums]
