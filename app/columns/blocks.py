@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 class Texts(NamedTuple):
     """A text a line."""
 
-    codes: NDArray[np.integer[Any]]
+    codes: NDArray[np.int32]
     """The number of each line's text."""
     values: pa.BinaryArray
     """The bytes of the texts, each once."""

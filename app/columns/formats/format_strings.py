@@ -124,7 +124,7 @@ class _Values:
         return [role for role in roles if role in self._spans]
 
     def _constant(self, text: str) -> Texts:
-        return Texts(np.zeros(self._lines, np.int64), pa.array([text.encode()], pa.binary()))
+        return Texts(np.zeros(self._lines, np.int32), pa.array([text.encode()], pa.binary()))
 
     def _made(self, some: Sequence[tuple[Role, Texts]], line: str | None = None) -> tuple[Ints, list[Parsed | None]]:
         """For each line the number of a hit that has these texts alone; and the hits, None where there is none."""
@@ -316,7 +316,7 @@ def _numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) ->
     codes: dict[str, int] = {}
     code_of = [codes.setdefault("" if text is None else text, len(codes)) for text in texts]
     has_one = np.array([text is not None for text in texts])[numbers]
-    return Texts(np.array(code_of)[numbers], pa.array(list(codes), pa.string()).cast(pa.binary())), has_one
+    return Texts(np.array(code_of, np.int32)[numbers], pa.array(list(codes), pa.string()).cast(pa.binary())), has_one
 
 
 def _with(column: NDArray[Any], places: Ints, values: NDArray[Any]) -> NDArray[Any]:

@@ -43,7 +43,7 @@ def host_and_client(before: str) -> tuple[str | None, str]:
     if len(columns) < 3:
         if columns and addresses_of(columns[0]):
             return None, columns[0].replace(",", ", ")
-        if columns and columns[0] == "-" and before[0] in " \t":
+        if columns == ["-", "-"] and before[0] in " \t":
             return None, "-"
         raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(before)}")
     if len(columns) == 3 or columns[1] == "-":

@@ -141,6 +141,7 @@ def test_an_absent_or_broken_time_is_bad_time(name: str, time: str, reason: str)
     [
         ("common", "", "bad_columns"),
         ("common", "   ", "bad_columns"),
+        ("common", ' - [01/Aug/1995:00:06:47 -0400] "GET /images/dual-pad.gif HTTP/1.0" 200 141308', "bad_columns"),
         ("combined", FRANK + ' "-" "cut off', "bad_columns"),
         ("common", FRANK.replace(" 200 ", " 20 "), "bad_status"),
         ("common", FRANK.replace(" 200 ", " - "), "bad_status"),

@@ -429,6 +429,16 @@ def test_columns_of_several_servers_behind_may_hold_commas_and_blanks() -> None:
     assert read(text, NGINX_LINE + "10.0.0.1:80, 10.0.0.2:80 0.001, 0.250 : 0.1 500").bytes_sent == 500
 
 
+@pytest.mark.parametrize("border", ["|", "\t", ";", ","])
+def test_a_column_that_may_hold_a_list_ends_where_the_next_one_begins(border: str) -> None:
+    text = 'nginx:"$remote_addr"|$upstream_addr|$sent_http_content_encoding|"$time_local"|"$request"|$status|$body_bytes_sent'
+    line = '"203.0.113.9"|10.0.0.1:80|gzip|"31/Jul/2020:16:46:07 +0000"|"GET /a HTTP/1.1"|200|500'
+    hit = read(text.replace("|", border), line.replace("|", border))
+    assert (hit.ip_address, hit.status, hit.bytes_sent, hit.flags) == ("203.0.113.9", 200, 500, int(ENCODED))
+    if border != ",":
+        assert read(text.replace("|", border), line.replace("80|", "80, 10.0.0.2:80|").replace("|", border)) == hit
+
+
 @pytest.mark.parametrize("border", ["\t", "|", ";", "\x1f", ","])
 @pytest.mark.parametrize(
     ("clock", "written"), [("$time_iso8601", "2020-07-31T16:46:07+00:00"), ("$msec", "1596213967.250")]

@@ -279,9 +279,11 @@ class _Writer:
             self._end = "", SpanEnd.FIRST, ""
             return ".*"
         if word.several and not in_quotes:
-            if stop != ",":
-                self._end = ' ",', SpanEnd.LIST, ""
-            return r'[^ ",]*+(?:(?:, ?| : )[^ ",]++)*+'
+            if stop == ",":  # which begins the next column, or goes on with the list: only the columns behind tell
+                return r'[^ ",]*+'
+            one = rf'[^ ",\t{re.escape(stop)}]'
+            self._end = ' ",\t' + stop, SpanEnd.LIST, ""
+            return rf"{one}*+(?:(?:, ?| : ){one}++)*+"
         if word.text:
             return self._bare_text(variable, after, in_quotes)
         if stop == ":":
