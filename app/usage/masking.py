@@ -23,7 +23,7 @@ _WHOLE = {"pwd", "pass", "key", "sig", "auth", "pin", "otp", "code", "jwt", "sid
 _NAMES_REMEMBERED = _URIS_REMEMBERED = 1000
 _LONGEST_REMEMBERED = 200
 _PLAIN = re.compile(r"[^a-z0-9]+")
-_LOGIN = re.compile(r"(?<=://)[^/@\s?#]*@")
+_LOGIN = re.compile(r"(?:(?<=://)|(?<=^//))[^/@\s?#]*@")
 
 
 class Masking:

@@ -65,6 +65,7 @@ def test_the_uris_that_are_remembered_are_bounded_and_short() -> None:
 
 def test_a_login_in_an_absolute_uri_is_masked() -> None:
     assert MASKING.uri(f"http://ada:{SECRET}@host/a?b=1") == "http://(secret)@host/a?b=1"
+    assert MASKING.uri(f"//ada:{SECRET}@host/a") == "//(secret)@host/a"
 
 
 @pytest.mark.parametrize(
