@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.key_hits import key_hits, take_parts
-from app.domain.open_deliveries import OpenDeliveries
+from app.domain.open_deliveries import OpenDeliveries, SizeOf
 from app.domain.proof import Proof
 from app.domain.records import HitFlag, short_id
 from app.domain.sizes import LearnedSize
@@ -55,6 +57,10 @@ SIZES = st.sampled_from([None, None, 31, LearnedSize(31), 1 << 60])
 
 def no_zone(_: Any, times: Any) -> Any:
     return np.zeros(len(times), np.int64)
+
+
+def always(size: int | None) -> SizeOf:
+    return lambda request, at: size
 
 
 def by_columns(tables: list[Hits], sources: list[str], judging: Judging) -> list[tuple[Any, ...]]:
@@ -112,6 +118,22 @@ def test_columns_give_the_deliveries_of_hits_taken_one_by_one(
     tables = [[(hit[0] * scale, *hit[1:]) for hit in rows] for rows in tables]
     judging = Judging(Rules(window, length_s, 5.0, Proof(in_flight)), lambda request, at: size)
     assert by_columns(tables, sources, judging) == one_by_one(tables, sources, judging)
+
+
+@pytest.mark.long
+def test_columns_judge_all_ways_to_fetch_a_file_of_four_bytes_as_rows_do() -> None:
+    """Up to three ranges of it, and up to two that lack their last byte; the size is known from the lines, from elsewhere, or not."""
+    whole = [(lo, hi, hi - lo + 1) for hi in range(4) for lo in range(hi + 1)]
+    some = [*whole, *((lo, hi, sent - 1) for lo, hi, sent in whole)]
+    ways = [*product(some), *product(some, some), *product(whole, whole, whole)]
+    for total, size in ((4, None), (None, 4), (None, None)):
+        rows: Hits = [
+            (float(time), "10.0.0.1", "agent", f"GET /{number}.mp4", "GET", 206, lo, hi, sent, total, 0, {})
+            for number, way in enumerate(ways)
+            for time, (lo, hi, sent) in enumerate(way)
+        ]
+        judging = Judging(Rules("last_touch", 60.0, 5.0, Proof(0)), always(size))
+        assert by_columns([rows], ["a"], judging) == one_by_one([rows], ["a"], judging)
 
 
 @settings(deadline=None, max_examples=examples(30))
