@@ -41,7 +41,7 @@ Write = Callable[[Sequence[Record]], Awaitable[list[tuple[Record, str]]]]
 class RecordRate:
     """Records a second; 0 is no limit. Knows no clock: times are seconds of any clock that only goes forward.
 
-    >>> pace = Pace(100.0)
+    >>> pace = RecordRate(100.0)
     >>> pace.pause_s(100, now=5.0), pace.pause_s(50, now=5.0), pace.pause_s(1, now=60.0)
     (0.0, 1.0, 0.0)
     """
@@ -61,7 +61,7 @@ class RecordRate:
     def portions(self, records: Sequence[Record]) -> Iterator[Sequence[Record]]:
         """Portions of what one second may take, so that each pause is short.
 
-        >>> [list(portion) for portion in Pace(2.0).portions("abcde")]
+        >>> [list(portion) for portion in RecordRate(2.0).portions("abcde")]
         [['a', 'b'], ['c', 'd'], ['e']]
         """
         most = max(1, int(self.rate)) if self.rate else max(1, len(records))

@@ -12,11 +12,11 @@ MADE = """
 import asyncio, faust
 from faust.types import TP
 from yarl import URL
-from app.transports.kafka.transport import Transport
+from app.transports.kafka.transport import KafkaTransport
 
 async def make():
     app = faust.App("waits", broker="kafka://127.0.0.1:9", autodiscover=False)
-    transport = Transport([URL("kafka://127.0.0.1:9")], app)
+    transport = KafkaTransport([URL("kafka://127.0.0.1:9")], app)
     consumer = transport.create_consumer(lambda message: None, on_partitions_revoked=None, on_partitions_assigned=None)
     {what}
 

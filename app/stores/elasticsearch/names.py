@@ -39,7 +39,7 @@ class IndexNames:
     def raw_index(self, time: float) -> str:
         """The index of a hit by its event time (UTC seconds): the same hit always goes to the same one.
 
-        >>> names = Names("")
+        >>> names = IndexNames("")
         >>> names.raw_index(1596213967.5), names.raw_index(-1e300)
         ('raw_weblogs-2020.07.31', 'raw_weblogs-other')
         """

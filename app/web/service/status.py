@@ -73,7 +73,7 @@ class WaitingGroups:
 
     A group that was idle for an hour does not count as stalled the moment a message arrives: its clock starts then.
 
-    >>> progress = Progress()
+    >>> progress = WaitingGroups()
     >>> progress.saw_lag({("flow", "weblogs", 0): 0}, now=0.0)
     >>> progress.saw_lag({("flow", "weblogs", 0): 5}, now=3600.0)
     >>> progress.waiting_since
