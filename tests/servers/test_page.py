@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from tests.servers.page import PAGE, apache_format, pasted, squid_format
 from tests.servers.java_servers import Jetty, Tomcat, Undertow
-from tests.servers.web_servers import MORE_SERVERS, SERVERS
+from tests.servers.page import PAGE, apache_format, pasted, squid_format
+from tests.servers.web_servers import MORE_SERVERS, SERVERS, WebServer
 
 NAMED = (
     "nginx",
@@ -30,6 +30,7 @@ NAMED = (
     "S3",
     "MinIO",
 )
+TRIED: tuple[type[WebServer], ...] = (*SERVERS, *MORE_SERVERS, Tomcat, Jetty, Undertow)
 ROWS = re.findall(r"^\| \[([\w]+)\]\(#(\w+)\) \|", PAGE.read_text(), re.MULTILINE)
 
 
@@ -44,7 +45,7 @@ def test_the_table_of_the_page_has_every_server_once() -> None:
 
 def test_a_server_that_was_never_run_is_said_to_be_untried() -> None:
     sections = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## )", PAGE.read_text(), re.MULTILINE | re.DOTALL))
-    tried = {server.name for server in (*SERVERS, *MORE_SERVERS, Tomcat, Jetty, Undertow)}
+    tried = {server.name for server in TRIED}
     others = ("not tried here", "Tried by hand")
     assert {name.lower() for name in NAMED if not any(word in sections[name] for word in others)} == tried
 
