@@ -139,7 +139,7 @@ def test_ci_runs_what_it_must() -> None:
         "lint",
         "test COV=1",
         "test-long N=50000",
-        "test-live N=5000 KILLS=4",
+        "test-live N=5000 KILLS=2",
         "test-servers",
         "bench QUICK=1",
     ]
