@@ -70,7 +70,7 @@ coverage: test ## Run `make test COV=1` (3 min): table here and htmlcov/index.ht
 
 QUICK_BENCH := $(if $(PART),,$(QUICK))
 
-bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (30 min). QUICK=1: small, equality only (2 min). PART=stream: one part
+bench: $(READY) ## Run all benchmarks and write docs/benchmarks.md (30 min). QUICK=1: small, equality only (4 min). PART=stream: one part
 	$(if $(QUICK_BENCH),$(PY) -m bench.quick,$(PY) -m bench.needs)
 	$(if $(QUICK_BENCH),,$(PY) -m bench $(if $(QUICK),--quick) $(addprefix --part ,$(PART)) $(if $(PART),,--page docs/benchmarks.md))
 	$(if $(QUICK_BENCH)$(PART),,$(PY) -m bench.votes)

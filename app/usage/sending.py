@@ -103,13 +103,11 @@ class Keeper:
             pause_s = self._pause(pause_s)
 
     def _pause(self, pause_s: float) -> float:
-        """Returns the next one. A stop ends it, and makes the next ones short."""
-        end = time.monotonic() + pause_s
-        while time.monotonic() < end:
+        """Returns the next one. A stop ends it, and keeps the next ones short."""
+        was_stopping, end = self._source.is_stopping, time.monotonic() + pause_s
+        while time.monotonic() < end and self._source.is_stopping == was_stopping:
             time.sleep(_PAUSE_S)
-            if self._source.is_stopping:
-                return _PAUSE_S
-        return min(pause_s * 2, _LONGEST_RETRY_S)
+        return min(pause_s * 2, _RETRY_S if self._source.is_stopping else _LONGEST_RETRY_S)
 
 
 class Sender:

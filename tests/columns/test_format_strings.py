@@ -17,7 +17,8 @@ from app.domain.formats.format_strings import compiled
 from app.domain.lines import ReadLines, read_lines
 from tests.columns.combined_logs import FORMAT_STRING, GOOD, ODD, ODD_LINES, line_of, with_endings
 from tests.columns.test_combined import parts_of
-from tests.domain.formats.format_string_lines import BITS, damaged, formats_with_lines
+from tests.domain.formats.format_string_lines import damaged, formats_with_lines
+from tests.domain.formats.reading import ODD_TEXTS
 from tests.properties import examples
 
 ARRIVED = 4_100_000_000.0
@@ -125,7 +126,7 @@ def test_a_bit_put_in_or_in_place_of_a_column_at_any_place_gives_the_same(text: 
     odd = [
         line[:at] + bit + line[end:]
         for at, end in zip(places, [*places[1:], len(line)], strict=True)
-        for bit in [*(bit for bit in BITS if len(bit) < 20), "", "  ", '""', '\\"', "\\\\", '"-"', "a:b", " : ", " : 0.25", ", 10.0.0.2:80", "[::1]", "ſ"]
+        for bit in [*(bit for bit in ODD_TEXTS if len(bit) < 20), "", "  ", '""', '\\"', "\\\\", '"-"', "a:b", " : ", " : 0.25", ", 10.0.0.2:80", "[::1]", "ſ"]
         for end in (at, at + 1, end)
     ]  # fmt: skip
     data = "".join(f"{one}\n" for one in [*odd, line]).encode("utf-8", "surrogatepass")

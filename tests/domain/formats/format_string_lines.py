@@ -9,29 +9,9 @@ from hypothesis import strategies as st
 
 from app.domain.formats.clients import clients
 from app.domain.records import HitFlag, Parsed
+from tests.domain.formats.reading import ODD_TEXTS
 
 H, A, E, N, TWO = HitFlag.HEADERS_COUNTED, HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
-BITS = [
-    "\t",
-    " ",
-    '"',
-    "\\",
-    "[",
-    "]",
-    "-",
-    ":",
-    "/",
-    "{",
-    "}",
-    "²",
-    "9" * 5000,
-    " HTTP/1.1",
-    "206",
-    "bytes 0-4/5",
-    "\x85",
-    "\ud800",
-    "null",
-]
 
 
 class Column(NamedTuple):
@@ -197,7 +177,7 @@ def damaged(draw: st.DrawFn, line: str, most: int) -> str:
         at, end = sorted((draw(st.integers(0, len(line))), draw(st.integers(0, len(line)))))
         line = (
             line[:at]
-            + draw(st.one_of(st.sampled_from(BITS), st.text(max_size=5)))
+            + draw(st.one_of(st.sampled_from(ODD_TEXTS), st.text(max_size=5)))
             + line[at if draw(st.booleans()) else end :]
         )
     return line

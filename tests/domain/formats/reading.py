@@ -8,6 +8,12 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.formats.base import LineParser
 from app.domain.records import Parsed
 
+ODD_TEXTS = (
+    "\t", " ", '"', "\\", "[", "]", "-", ":", "/", "{", "}", "#Fields:", "null", "206", "bytes 0-4/5", "HTTP/1.1", " HTTP/1.1",
+    "9" * 5000, "²", "٣", "\x1c", "\x85", "\ud800",
+)  # fmt: skip
+"""What parsers must read or reject wherever it stands in a line."""
+
 
 def read(name: str, line: str, head: tuple[str, ...] = (), options: FormatOptions = FormatOptions()) -> Parsed:
     """The hit of one line."""
