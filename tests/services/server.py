@@ -215,9 +215,20 @@ class Server:
             self._wait_gone(GONE_S)
 
     def pause(self) -> None:
-        """SIGSTOP: it holds its connections and answers nobody."""
-        if pid := self.pid:
-            _signal(pid, signal.SIGSTOP)
+        """SIGSTOP: it holds its connections and answers nobody, once this returns.
+
+        On a busy machine it takes moments until the kernel has stopped the last thread, and a thread that runs yet may answer.
+        Raises ServiceError where it does not run, or does not stop.
+        """
+        pid = self.pid
+        if pid is None:
+            raise ServiceError(f"{self.kind} does not run")
+        _signal(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + GONE_S
+        while not _is_stopped(pid):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{self.kind} was not stopped within {GONE_S:.0f} s")
+            time.sleep(0.01)
 
     def resume(self) -> None:
         """SIGCONT."""
@@ -312,6 +323,17 @@ class Server:
 def _signal(pid: int, number: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Every thread of it is stopped. Raises ServiceError where it has ended."""
+    states = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that ended meanwhile
+            states.append(thread.read_text().rpartition(")")[2].split()[0])
+    if not states:
+        raise ServiceError(f"process {pid} has ended")
+    return set(states) <= {"T", "t"}
 
 
 def _is_taken(port: int) -> bool:
