@@ -17,7 +17,8 @@ import click
 
 from bench.worker import open_live
 from tests.flow.running import Flow
-from tests.flow.voting import assert_votes_are_true, call, free_port, simulate, stored_votes
+from tests.flow.voting import assert_votes_are_true, call, simulate, stored_votes
+from tests.ports import free_port
 from tests.services.server import Server
 
 CONNECTIONS = 500

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from tests.flow.voting import free_port
+from tests.ports import free_port
 
 __all__ = ["Receiver", "alertmanager"]
 

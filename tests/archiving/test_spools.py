@@ -19,12 +19,7 @@ from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.usage.serving import lines_of, read_lines
 from tests.archiving.world import TOKEN, World, record
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+from tests.ports import free_port
 
 
 def served(spool: Path, port: int) -> UsageLog:

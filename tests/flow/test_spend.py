@@ -19,7 +19,8 @@ from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
 from tests.flow.running import ROOT, Flow
-from tests.flow.voting import call, free_port, get, kill_while, post, simulate
+from tests.flow.voting import call, get, kill_while, post, simulate
+from tests.ports import free_port
 
 PAYMENTS = int(os.environ.get("N", "100000"))
 

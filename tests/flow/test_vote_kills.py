@@ -11,7 +11,8 @@ import pytest
 
 from app.process.crash_points import COUNT_POINTS
 from tests.flow.running import KILLED, Flow
-from tests.flow.voting import assert_votes_are_true, free_port, kill_while, simulate, stored_votes
+from tests.flow.voting import assert_votes_are_true, kill_while, simulate, stored_votes
+from tests.ports import free_port
 
 VOTES = int(os.environ.get("N", "100000"))
 

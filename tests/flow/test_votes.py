@@ -20,7 +20,8 @@ from app.transports.producers import open_producer
 from simulator.commands.simulate import command as simulate_command
 from tests.flow.content import stored_raw
 from tests.flow.running import ROOT, Flow
-from tests.flow.voting import assert_votes_are_true, call, free_port, get, post, simulate, stored_votes
+from tests.flow.voting import assert_votes_are_true, call, get, post, simulate, stored_votes
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import asyncio
 import http.client
 import json
 import random
-import socket
 import subprocess
 import sys
 import time
@@ -47,12 +46,6 @@ def post(url: str, path: str, payload: Any) -> tuple[int, dict[str, Any]]:
 def get(url: str, path: str) -> Any:
     with urllib.request.urlopen(url.rstrip("/") + path, timeout=20) as answer:
         return json.load(answer)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def simulate(flow: Flow, what: str, *arguments: object) -> subprocess.Popen[bytes]:

@@ -11,8 +11,8 @@ from types import TracebackType
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from tests.flow.voting import free_port
 from tests.needs import program
+from tests.ports import free_port
 
 __all__ = ["Seaweed"]
 

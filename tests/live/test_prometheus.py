@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import socket
 import subprocess
 import urllib.request
 import uuid
@@ -22,6 +21,7 @@ from tests.flow.test_flow import NINE
 from tests.live.contents import STORES
 from tests.live.running import ROOT, Live
 from tests.live.shipper import of_page
+from tests.ports import free_port
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -30,12 +30,6 @@ INSTALL = "prometheus is not there: apt-get install prometheus"
 INTERVAL = "6s"
 """A scrape takes up to 5 s while a store is silent."""
 FOR = "10s"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def shortened(folder: Path, target: str) -> Path:

@@ -18,7 +18,8 @@ from app.settings import Settings
 from app.web.counted.cache_redis import RedisCache, open_cache
 from app.web.counted.cached import Cached, Found, Times
 from tests.flow.running import Flow
-from tests.flow.voting import free_port, get, post
+from tests.flow.voting import get, post
+from tests.ports import free_port
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 SERVER = shutil.which("redis-server")

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.flow.test_flow import simulate
-from tests.flow.voting import free_port
 from tests.live.contents import STORES, live_into_stores
 from tests.live.running import LINES, SCALE, Live
+from tests.ports import free_port
 from tests.reports.faces import Answers, assert_one_answer, assert_served
 from tests.services.server import Server
 from tests.test_real_logs import real

@@ -18,9 +18,10 @@ from app.process.crash_points import COUNT_POINTS
 from app.stores.contract import Store
 from tests.flow.running import KILLED
 from tests.flow.test_spend import assert_spending_is_true, stored
-from tests.flow.voting import assert_votes_are_true, free_port, get
+from tests.flow.voting import assert_votes_are_true, get
 from tests.live.contents import STORES, ask_store, live_into_stores
 from tests.live.running import LINES, SCALE, Live, Supervised
+from tests.ports import free_port
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(900 * SCALE)]

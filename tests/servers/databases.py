@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.servers.process import HOST, START_S, Program, free_port, program
+from tests.ports import free_port
+from tests.servers.process import HOST, START_S, Program, program
 
 __all__ = ["DATABASES", "Database", "MariaDb", "Postgres"]
 

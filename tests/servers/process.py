@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-__all__ = ["HOST", "START_S", "Program", "free_port", "program"]
+__all__ = ["HOST", "START_S", "Program", "program"]
 
 HOST = "127.0.0.1"
 START_S = 20.0
@@ -23,12 +23,6 @@ def program(name: str, package: str) -> str:
     found = shutil.which(name, path=PATH)
     assert found, f"{name} is missing: apt-get install {package}"
     return found
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Program:

@@ -17,9 +17,10 @@ from urllib.request import Request, urlopen
 import pytest
 
 from tests.flow.running import ROOT, Flow
+from tests.ports import free_port
 from tests.servers.certificate import make_certificate
 from tests.servers.chromium import Tab, browser, tab_of
-from tests.servers.process import HOST, Program, free_port, program
+from tests.servers.process import HOST, Program, program
 
 pytestmark = pytest.mark.servers
 TOKEN = "read-token-0123456789"

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import ClassVar
 from urllib.request import urlopen
 
+from tests.ports import free_port
 from tests.servers.certificate import Certificate
 from tests.servers.files import ONE
 from tests.servers.page import apache_format, pasted, placed, squid_format
-from tests.servers.process import HOST, START_S, Program, free_port, program
+from tests.servers.process import HOST, START_S, Program, program
 
 __all__ = [
     "MORE_SERVERS",

@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 _START = Path(__file__).parent / "cassandra" / "start.sh"
 _START_S = 150.0
 HOST = "127.0.0.1"
@@ -19,7 +21,7 @@ class CassandraNode:
 
     def __init__(self, root: Path, **options: str) -> None:
         self.root = root
-        self.port, storage_port = _free_port(), _free_port()
+        self.port, storage_port = free_port(), free_port()
         self._environment = {
             **os.environ,
             "CASS_ROOT": str(root),
@@ -63,9 +65,3 @@ class CassandraNode:
         if process is not None:
             process.send_signal(how)
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -23,18 +23,13 @@ from app.errors import StoreError, StoreRefused
 from app.settings import Settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.store import ElasticsearchStore
+from tests.ports import free_port
 from tests.stores import elastic
 from tests.stores.records import delivery, hit
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 START = Path(__file__).resolve().parents[1] / "services" / "elasticsearch" / "start.sh"
 PASSWORD = "s3cret-password"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _answers(port: int) -> bool:
@@ -47,7 +42,7 @@ def secure() -> Iterator[Settings]:
     """Settings of a server with security on, as its user elastic."""
     base = Path(tempfile.mkdtemp(prefix="es-secure-"))
     base.chmod(0o755)
-    ports = _free_port(), _free_port()
+    ports = free_port(), free_port()
     environment = {
         **os.environ, "ES_BASE": str(base), "ES_HTTP_PORT": str(ports[0]), "ES_TRANSPORT_PORT": str(ports[1]), "ES_HEAP": "512m",
         "ES_PASSWORD": PASSWORD,

@@ -13,7 +13,7 @@ from app.flows.votes import VOTES, Vote
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.ledger_contract import Ledgers
-from tests.flow.voting import free_port
+from tests.ports import free_port
 
 
 async def walk(ledgers: Ledgers) -> None:

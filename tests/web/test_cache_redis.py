@@ -12,7 +12,7 @@ from app.errors import SettingsError
 from app.settings import Settings
 from app.web.counted.cache_redis import RedisCache, open_cache
 from app.web.counted.cached import Cached, Found, Times
-from tests.flow.voting import free_port
+from tests.ports import free_port
 
 
 async def test_every_call_to_a_redis_that_is_away_counts_as_an_empty_cache_and_is_told_once(
