@@ -1,4 +1,4 @@
-"""Secrets are masked before a record leaves its request: in queries, forms and JSON, nested."""
+"""Secrets are masked before a record leaves its request: in queries, forms and JSON, and in texts that hold one of these."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import unquote_plus
 
 from app.errors import MASK
@@ -16,14 +17,24 @@ __all__ = ["READ_AT_MOST_BYTES", "Masking"]
 READ_AT_MOST_BYTES = 64 << 10
 """A longer body is left out: what is cut cannot be read, so nobody can tell what is secret in it."""
 _PARTS = (
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "privatekey", "authorization", "session", "cookie",
-    "signature", "credential", "cardnumber", "cvv", "cvc", "iban",
+    "password", "passwd", "passphrase", "passcode", "secret", "token", "apikey", "accesskey", "privatekey", "authorization", "session",
+    "cookie", "signature", "credential", "cardnumber", "cvv", "cvc", "iban", "bearer", "assertion", "verifier",
 )  # fmt: skip
-_WHOLE = {"pwd", "pass", "key", "sig", "auth", "pin", "otp", "code", "jwt", "sid", "ssn"}
+_WORDS = {"pwd", "pw", "pass", "pin", "otp", "jwt", "ssn"}
+"""Secret as a word of a name, too: `user_pass`, `cardPin`."""
+_WHOLE = {*_WORDS, "key", "sig", "auth", "code", "sid"}
 _NAMES_REMEMBERED = _URIS_REMEMBERED = 1000
 _LONGEST_REMEMBERED = 200
 _PLAIN = re.compile(r"[^a-z0-9]+")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _LOGIN = re.compile(r"(?:(?<=://)|(?<=^//))[^/@\s?#]*@")
+_SEPARATED = re.compile(r"([&;])")
+_NAMED = re.compile(r"""(?<![\w.\[\]-])([\w.\[\]-]{1,200}+)(\\*["']?)\s*+([=:])""")
+"""A name within a text, the quote behind it, and the sign before its value."""
+_DECODED_AT_MOST = 3
+"""So often a text is unpacked from percent signs: an address within an address within an address."""
+_PAIRS = ("name", "key", "field")
+"""{"name": "password", "value": …}"""
 
 
 class Masking:
@@ -38,19 +49,28 @@ class Masking:
         self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
         self._plain: set[str] = set()
         """URIs with a query that were looked through and hold no secret."""
-        self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(unquote_plus(name)))
+        self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(_decoded(name)))
 
     def _is_secret(self, name: str) -> bool:
+        if not name.isascii():
+            name = normalize("NFKC", name)
         plain = _PLAIN.sub("", name.lower())
-        return plain in self._whole or any(part in plain for part in _PARTS)
+        return (
+            plain in self._whole
+            or any(part in plain for part in _PARTS)
+            or any(word.lower() in _WORDS for word in _WORD.findall(name))
+        )
 
     def uri(self, uri: str) -> str:
         """Path and query; a login before a host is masked, too."""
         if uri in self._plain:
             return uri
         path, mark, query = uri.partition("?")
-        if "@" in path:
+        if "@" in path or "%" in path:
             path = _LOGIN.sub(f"{MASK}@", path)
+            path = "/".join(MASK if "%" in part and _LOGIN.search(_decoded(part)) else part for part in path.split("/"))
+        if ";" in path:
+            path = "/".join(self._parameters(part) if ";" in part else part for part in path.split("/"))
         if not mark:
             return path
         masked = f"{path}?{self.query(query)}"
@@ -60,13 +80,40 @@ class Masking:
             self._plain.add(uri)
         return masked
 
+    def _parameters(self, part: str) -> str:
+        """Of a part of a path: `cart;jsessionid=1`."""
+        name, sign, rest = part.partition(";")
+        return name + sign + self.query(rest)
+
     def query(self, query: str) -> str:
         """Of a URI, or a form; what is not secret stays as it is."""
-        return "&".join(
-            f"{name}={MASK}" if sign and self._is_secret_in_query(name) else pair
-            for pair in query.split("&")
-            for name, sign, _ in [pair.partition("=")]
-        )
+        if ";" in query:
+            return "".join(map(self._pair, _SEPARATED.split(query)))
+        return "&".join(map(self._pair, query.split("&")))
+
+    def _pair(self, pair: str) -> str:
+        name, sign, value = pair.partition("=")
+        if sign and self._is_secret_in_query(name):
+            return f"{name}={MASK}"
+        if not sign:
+            return MASK if self._holds_a_secret(pair) else pair
+        return f"{name}={MASK}" if self._holds_a_secret(value) else pair
+
+    def _holds_a_secret(self, value: str) -> bool:
+        if "%" not in value and "=" not in value and ":" not in value:
+            return False
+        inner = _decoded(value)
+        return _LOGIN.search(inner) is not None or self._names_a_secret(inner)
+
+    def _names_a_secret(self, text: str) -> bool:
+        """Whether a text holds a secret with its name: another query, JSON, a head."""
+        if "=" not in text and ":" not in text:
+            return False
+        for name, quote, sign in _NAMED.findall(text):
+            # "key: up" in a search is no secret, "password: up" is
+            if self.is_secret(name) and (sign == "=" or quote or _PLAIN.sub("", name.lower()) not in _WHOLE):
+                return True
+        return False
 
     def body(self, content_type: str, body: bytes, chars: int) -> str | None:
         """JSON or a form, masked, then cut; None for any other body, and for one that cannot be read."""
@@ -85,5 +132,29 @@ class Masking:
 
     def _masked(self, value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: MASK if self.is_secret(name) else self._masked(inner) for name, inner in value.items()}
-        return [self._masked(inner) for inner in value] if isinstance(value, list) else value
+            named = {"value"} if any(self._is_secret_text(value.get(name)) for name in _PAIRS) else ()
+            return {
+                name: MASK if name in named or self.is_secret(name) else self._masked(inner)
+                for name, inner in value.items()
+            }
+        if isinstance(value, list):
+            return [self._masked(inner) for inner in value]
+        return self._text(value) if isinstance(value, str) else value
+
+    def _is_secret_text(self, value: Any) -> bool:
+        return isinstance(value, str) and self.is_secret(value)
+
+    def _text(self, text: str) -> str:
+        decoded = _decoded(text) if "%" in text else text
+        if self._names_a_secret(decoded) or (decoded != text and _LOGIN.search(decoded)):
+            return MASK
+        return _LOGIN.sub(f"{MASK}@", text) if "@" in text else text
+
+
+def _decoded(text: str) -> str:
+    """Without percent signs, those within others as well."""
+    for _ in range(_DECODED_AT_MOST):
+        text, before = unquote_plus(text), text
+        if text == before:
+            break
+    return text

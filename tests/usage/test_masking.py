@@ -24,6 +24,10 @@ NAMES = [
     "Signature",
     "customer_no",
     "pwd",
+    "user_pass",
+    "cardPin",
+    "passcode",
+    "\uff30assword",
 ]
 
 
@@ -35,13 +39,58 @@ def test_a_value_with_a_secret_name_is_masked_everywhere(name: str) -> None:
     assert SECRET not in str(MASKING.body("application/json; charset=utf-8", nested, 1000))
 
 
-@pytest.mark.parametrize("name", ["keyboard", "q", "author", "page", "passenger"])
+@pytest.mark.parametrize(
+    "name", ["keyboard", "q", "author", "page", "passenger", "country_code", "sort_key", "compass"]
+)
 def test_other_values_stay(name: str) -> None:
     assert MASKING.uri(f"/a?{name}=x%20y&z") == f"/a?{name}=x%20y&z"
 
 
 def test_a_name_that_is_written_with_percent_signs_is_known() -> None:
     assert SECRET not in MASKING.uri(f"/a?pass%77ord={SECRET}")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "/a?b=1;token={}",
+        "/cart;jsessionid={}?a=1",
+        "/a?%2570assword={}",
+        "/a?token%3D{}",
+        "/a?next=/b?token={}",
+        "/a?next=%2Fb%3Fc%3D1%26token%3D{}",
+        "/a?next=http://ada:{}@host/",
+        "/a?next=http%253A%252F%252Fada%253A{}%2540host",
+        "/fetch/http%3A%2F%2Fada%3A{}%40host/b",
+        "/a?filter=%7B%22password%22%3A%20%22{}%22%7D",
+        "/a?head=Authorization:%20Bearer%20{}",
+        "/a?b=1#token={}",
+    ],
+)
+def test_a_secret_within_a_value_is_masked(uri: str) -> None:
+    assert SECRET not in MASKING.uri(uri.format(SECRET))
+    assert SECRET not in str(MASKING.body("application/x-www-form-urlencoded", uri[3:].format(SECRET).encode(), 1000))
+    assert SECRET not in str(MASKING.body("application/json", json.dumps([{"a": uri.format(SECRET)}]).encode(), 1000))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        f"http://ada:{SECRET}@host/",
+        json.dumps({"password": SECRET}),
+        json.dumps({"a": json.dumps({"password": SECRET})}),
+        {"name": "password", "value": SECRET},
+    ],
+)
+def test_a_secret_within_a_text_of_json_is_masked(value: Any) -> None:
+    assert SECRET not in str(MASKING.body("application/json", json.dumps({"a": [value]}).encode(), 1000))
+
+
+@pytest.mark.parametrize(
+    "query", ["q=key:+up", "at=12:30:00", "next=/b?page=2", "filter=%7B%22id%22:1%7D", "a=b=c", "to=ada@host;b"]
+)
+def test_a_value_without_a_secret_stays(query: str) -> None:
+    assert MASKING.uri(f"/a;v=1/b?{query}") == f"/a;v=1/b?{query}"
 
 
 @given(
