@@ -19,6 +19,7 @@ from app.domain.alerts.rules import Rule
 from app.domain.times import iso
 from app.errors import InputError, WeblogsError, keep_secret
 from app.flows.usage import NOTICES_TOPIC
+from app.messages.forms import UNREADABLE
 from app.messages.notices import decode_notices, encode_notices
 
 if TYPE_CHECKING:
@@ -90,7 +91,17 @@ class FileChannel(_Remembering):
             tail = file.read()
             end = tail.rfind(b"\n") + 1
             file.truncate(size - len(tail) + end)
-        return {json.loads(line)["id"] for line in tail[:end].splitlines() if line.startswith(b'{"id"')}
+        return set(filter(None, map(_id_in, tail[:end].splitlines())))
+
+
+def _id_in(line: bytes) -> str | None:
+    """Of a notice in the file; None for a line that somebody else wrote, or altered."""
+    if not line.startswith(b'{"id"'):
+        return None
+    try:
+        return str(json.loads(line)["id"])
+    except UNREADABLE:
+        return None
 
 
 class TopicChannel(_Remembering):

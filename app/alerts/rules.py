@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -96,6 +97,8 @@ def _check(made: AlertRules, names: tuple[str, ...]) -> None:
         raise SettingsError(f"two rules are called {twice[0]!r}")
     if unknown := [each.rule for each in made.silences if each.rule and each.rule not in every]:
         raise SettingsError(f"a silence names the rule {unknown[0]!r}, which is not there")
+    if made.notify.tries < 1:
+        raise SettingsError(f"notify: tries is {made.notify.tries}: write 1 or more")
     for address in (made.notify.webhook, made.notify.alertmanager):
         if address and not address.startswith(("http://", "https://")):
             raise SettingsError(f"notify: {address!r} is no address; write http://… or https://…")
@@ -129,6 +132,13 @@ def _made(kind: type[T], found: Any, what: str) -> T:
         if unknown := sorted(set(found) - set(allowed)):
             raise SettingsError(f"{what}: {unknown[0]!r} is no name here; there are {', '.join(allowed)}")
     try:
-        return msgspec.convert(found, kind)
+        made = msgspec.convert(found, kind)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{what}: {error}") from None
+    for each in fields(kind):  # type: ignore[arg-type]  # a dataclass
+        value = getattr(made, each.name)
+        if isinstance(value, float) and not isfinite(
+            value
+        ):  # every comparison with it is false, and the rule is silent
+            raise SettingsError(f"{what}: {each.name} is {value}: write a number")
+    return made

@@ -10,6 +10,7 @@ import msgspec
 from app.alerts.producers import ProducerTrack
 from app.domain.alerts.lifecycle import Alert, Notice
 from app.errors import InputError, UnknownForm
+from app.messages.forms import UNREADABLE
 from app.output.replacing import write_whole
 
 __all__ = ["FORM", "EngineState", "Series", "read_state", "write_state"]
@@ -69,7 +70,7 @@ def read_state(path: Path) -> EngineState | None:
         if form != FORM:
             raise UnknownForm(f"the state {path}", form, FORM)
         return msgspec.msgpack.decode(raw, type=EngineState)
-    except (OSError, msgspec.DecodeError, AttributeError) as error:
+    except (OSError, AttributeError, *UNREADABLE) as error:
         raise InputError(f"the state {path} cannot be read: {error}; move it away to begin anew") from error
 
 

@@ -16,9 +16,10 @@ from app.archiving.manifests import Done, Manifest, Manifests, sha256_of
 from app.archiving.spools import SpoolPlace, spools_at
 from app.archiving.storage import Storage
 from app.archiving.worker import messages_of
-from app.domain.usage.records import UsageRecord, is_for_stores
+from app.domain.usage.records import UsageRecord, is_for_stores, producer_of
 from app.domain.usage.sequences import ProducerState, judge
 from app.domain.usage.sides import ALWAYS, Period, Side
+from app.errors import InputError
 from app.flows.registry import group_of
 from app.flows.usage import MONITORED_TOPIC
 from app.messages.forms import DamagedMessage, place_of
@@ -187,11 +188,35 @@ def _manifests(manifests: Manifests) -> dict[int, list[Manifest]]:
 
 def _archived(archive: Storage, report: UsageReport, side: Side) -> Iterator[UsageRecord]:
     """The records of all files that are as they were written and reach into the period, partitions side by side."""
-    reading = [
-        (record for done, path in some if _reaches_into(done, side) for record in read_file(path))
-        for some in _whole_files(archive, report)
-    ]
+    replaced = _replaced(Manifests(archive).repairs())
+    reading = [_records_of(some, report, side, replaced) for some in _whole_files(archive, report)]
     return heapq.merge(*reading, key=lambda record: record.time)
+
+
+def _records_of(
+    files: Iterable[tuple[Done, Path]], report: UsageReport, side: Side, replaced: set[str]
+) -> Iterator[UsageRecord]:
+    for done, path in files:
+        if _reaches_into(done, side):
+            rows, producers = 0, dict[str, tuple[int, int]]()
+            try:
+                for record in read_file(path):
+                    name, rows = producer_of(record), rows + 1
+                    first, last = producers.get(name, (record.seq, record.seq))
+                    producers[name] = min(first, record.seq), max(last, record.seq)
+                    yield record
+                why = (
+                    "" if (rows, producers) == (done.rows, done.producers) else "it holds other records than that says"
+                )
+            except InputError as error:
+                why = str(error)
+            if why and done.file not in replaced:
+                report.lost_files.append(done.file)
+                report.problems.append(f"{done.file} was altered, with its manifest: {why}")
+
+
+def _replaced(repairs: Iterable[Done]) -> set[str]:
+    return {file for done in repairs for file in done.replaces}
 
 
 def whole_files(archive: Storage, report: UsageReport) -> Iterator[tuple[Done, Path]]:
@@ -207,7 +232,7 @@ def _whole_files(archive: Storage, report: UsageReport) -> Iterator[Iterator[tup
     """Of the repairs, then of each partition."""
     manifests = Manifests(archive)
     repairs = manifests.repairs()
-    replaced = {file for done in repairs for file in done.replaces}
+    replaced = _replaced(repairs)
     by_partition: list[list[Done]] = [repairs]
     for partition, planned in _manifests(manifests).items():
         finished: list[Done] = []

@@ -6,8 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from app.archiving import csv, parquet
 from app.domain.usage.records import UsageRecord
+from app.errors import InputError
+from app.messages.forms import UNREADABLE
 from app.settings import FileKind
 
 __all__ = ["FILES", "FileForm", "read_file"]
@@ -30,5 +34,12 @@ FILES: dict[FileKind, FileForm] = {
 
 
 def read_file(path: Path) -> Iterator[UsageRecord]:
-    """Every record, in order. Raises OSError, and ValueError for a row that is no record."""
-    return FILES["csv" if ".csv" in path.suffixes else "parquet"].read(path)
+    """Every record, in order. Raises OSError, and InputError that names the file for a row that is no record."""
+    try:
+        yield from FILES["csv" if ".csv" in path.suffixes else "parquet"].read(path)
+    except (*UNREADABLE, pa.ArrowException) as error:
+        raise InputError(f"{path} cannot be read: {error!s:.200}") from error
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise InputError(f"{path} cannot be read: {error!s:.200}") from error  # so Parquet says that bytes are damaged

@@ -19,6 +19,7 @@ from app.archiving.manifests import day_of
 from app.archiving.parquet import TYPES
 from app.archiving.storage import Storage, put_once, temporary
 from app.domain.usage.records import USAGE, UsageRecord, is_unicode, producer_of
+from app.errors import InputError
 from app.flows.usage import LOADED
 from app.settings import Settings
 from app.stores import opened_store
@@ -62,7 +63,11 @@ def load_dataset(archive: Storage, dataset: Path, on_file: OnFile = lambda name:
         if mark.exists():
             continue
         on_file(done.file)
-        records += _write_days(dataset, name, read_file(path))
+        try:
+            records += _write_days(dataset, name, read_file(path))
+        except InputError as error:
+            report.problems.append(f"{done.file} was altered, with its manifest: {error}")
+            continue
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.touch()
         files += 1
@@ -140,10 +145,14 @@ async def _load_store(archive: Storage, name: str, settings: Settings, on_file: 
         for done, path in whole_files(archive, report):
             on_file(done.file)
             found = read_file(path)
-            while some := list(islice(found, _AT_ONCE)):
-                calls = [record for record in some if record.user_id is not None and is_unicode(record)]
-                left_out += len(some) - len(calls)
-                refused += [why for _, why in await write(calls)]
-                records += len(calls)
+            try:
+                while some := list(islice(found, _AT_ONCE)):
+                    calls = [record for record in some if record.user_id is not None and is_unicode(record)]
+                    left_out += len(some) - len(calls)
+                    refused += [why for _, why in await write(calls)]
+                    records += len(calls)
+            except InputError as error:
+                report.problems.append(f"{done.file} was altered, with its manifest: {error}")
+                continue
             files += 1
     return Loaded(files, records - len(refused), left_out, refused, [*report.problems, *report.waiting])

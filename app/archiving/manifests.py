@@ -83,7 +83,7 @@ class Manifests:
 
     def partitions(self) -> list[int]:
         found = {name.split("/")[1] for name in self.storage.names("manifests/")}
-        return sorted(int(each) for each in found if each.isdigit())
+        return sorted(int(each) for each in found if each.isdecimal() and _folder(int(each)) == f"manifests/{each}/")
 
     def of(self, partition: int) -> list[Manifest]:
         """In the order of their offsets. Raises InputError for a damaged one, UnknownForm, OSError, StoreError."""
@@ -95,6 +95,7 @@ class Manifests:
                 self._done[name] = self._read(name, content, Done)
             else:
                 known[name] = self._read(name, content, Manifest)
+                self._check(name, name == _name(known[name], ".json"))
         return [known[name] for name in sorted(known)]
 
     def done(self, manifest: Manifest) -> Done | None:
@@ -105,6 +106,7 @@ class Manifests:
             if content is None:
                 return None
             self._done[name] = self._read(name, content, Done)
+        self._check(name, self._done[name].file == manifest.name)
         return self._done[name]
 
     def create(self, manifest: Manifest) -> Manifest:
@@ -120,7 +122,16 @@ class Manifests:
     def repairs(self) -> list[Done]:
         """What `usage repair` has written. Raises as `of`."""
         names = [name for name in self.storage.names("repairs/") if name.endswith(_DONE)]
-        return [self._read(*each, Done) for each in zip(names, self.storage.contents(names), strict=True)]
+        found = [self._read(*each, Done) for each in zip(names, self.storage.contents(names), strict=True)]
+        for name, done in zip(names, found, strict=True):
+            self._check(name, done.file.rpartition(".")[0] == name.removesuffix(_DONE))
+        return found
+
+    def _check(self, name: str, is_its_own: bool) -> None:
+        if not is_its_own:
+            raise InputError(
+                f"the manifest {self.storage.place(name)} is that of another file; restore it from a backup"
+            )
 
     def _read(self, name: str, content: bytes | None, kind: type[Any]) -> Any:
         place = f"the manifest {self.storage.place(name)}"
@@ -129,7 +140,7 @@ class Manifests:
         try:
             found = json.loads(content)
             form = found["form"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{place} cannot be read: {error}; restore it from a backup") from error
         if form not in _FORMS:
             raise UnknownForm(place, form, FORM)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 
 import msgspec
@@ -13,6 +14,7 @@ from app.archiving.manifests import FORM, Done, Manifests, sha256_of, spanned
 from app.archiving.spools import spools_at
 from app.domain.byteranges import Ranges, add, contains, union
 from app.domain.usage.records import USAGE, UsageRecord, is_intact, producer_of
+from app.errors import InputError
 from app.usage.spool import Damage
 
 __all__ = ["repair_usage"]
@@ -44,7 +46,8 @@ def _wanted(report: UsageReport, side: str) -> dict[str, Ranges]:
 
 def _in_archive(places: Places) -> Iterator[UsageRecord]:
     for _, path in whole_files(places.archive, UsageReport([], [], [], [])):
-        yield from read_file(path)
+        with suppress(InputError):  # the check has named it
+            yield from read_file(path)
 
 
 def _repair_archive(places: Places, report: UsageReport) -> int:

@@ -246,4 +246,7 @@ def _checksums_in(storage: Storage, name: str, sha256: str) -> dict[tuple[str, i
     path = storage.local(name)
     if path is None or sha256_of(path) != sha256:
         return None
-    return {(producer_of(record), record.seq): record.sha256 for record in read_file(path)}
+    try:
+        return {(producer_of(record), record.seq): record.sha256 for record in read_file(path)}
+    except InputError:
+        return None

@@ -16,6 +16,7 @@ import msgspec
 
 from app.engine.short_keys import ShortKeys
 from app.errors import UnknownForm
+from app.messages.forms import UNREADABLE
 from app.process.folders import make_private
 from app.settings import Settings
 from app.transports.kafka.topics import CHANGELOG_KEEPS_TOMBSTONES_S
@@ -162,12 +163,15 @@ class RocksPart:
                 self.wipe()
 
     def _place(self, place: bytes) -> tuple[str, int, float]:
-        """Log, offset, and when it was written. Raises UnknownForm."""
-        form, *rest = msgspec.json.decode(place)
-        if form != _FORM:
-            self._db.close()
-            raise UnknownForm(f"the state in {self._folder}", form if isinstance(form, int) else None, _FORM)
-        return msgspec.convert(rest, tuple[str, int, float])
+        """Log, offset, and when it was written; no log if it is damaged: the changelog has all. Raises UnknownForm."""
+        try:
+            form, *rest = msgspec.json.decode(place)
+            if form == _FORM:
+                return msgspec.convert(rest, tuple[str, int, float])
+        except UNREADABLE:
+            return "", 0, 0.0
+        self._db.close()
+        raise UnknownForm(f"the state in {self._folder}", form if isinstance(form, int) else None, _FORM)
 
     def _open(self) -> Rdict:
         from rocksdict import BlockBasedOptions, Options, Rdict

@@ -336,7 +336,11 @@ def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
     told = (file.metadata.metadata or {}).get(_ABOUT)
     if told is None:
         raise InputError(_NO_INDEX.format(path=path))
-    about = json.loads(told)
+    try:
+        about = json.loads(told)
+        about.get("form")
+    except (ValueError, AttributeError, RecursionError):
+        raise InputError(_NO_INDEX.format(path=path)) from None
     if about.get("form") not in (1, _FORM):
         raise InputError(
             f"{path}: has form {about.get('form')!s:.20}; this program knows form {_FORM}; write it again with `report index`"

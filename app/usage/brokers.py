@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from app.transports.producers import MessageProducer
     from app.usage.options import UsageOptions
 
-__all__ = ["UsageBroker", "open_broker", "partition_of"]
+__all__ = ["LONGEST_RECORD_BYTES", "UsageBroker", "open_broker", "partition_of"]
 
-_MAX_MESSAGE_BYTES = 900_000
+LONGEST_RECORD_BYTES = _MAX_MESSAGE_BYTES = 900_000
+"""Kafka takes a message of 1 MB; one that it refuses would hold up all that are spooled behind it."""
 _TIMEOUT_S = 20.0
 
 

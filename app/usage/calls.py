@@ -17,6 +17,8 @@ __all__ = ["Call", "Calls", "Outcome"]
 log = logging.getLogger("app.usage.calls")
 Outcome = Literal["done", "exception", "client_gone", "timed_out", "cancelled"]
 _traceparent = re.compile(r"\s*(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?\s*").fullmatch
+_LONGEST_CHARS = 8 << 10
+"""Of a user, an address, a method and a URI: what a client sends must not fill the memory, and a record must fit into a message."""
 _UNKNOWN = (ANONYMOUS, None, None, None, None, False)
 
 
@@ -47,7 +49,7 @@ class Calls:
             return None
         try:
             user = self._user_of(source)
-            return None if user is None else str(user)
+            return None if user is None else str(user)[:_LONGEST_CHARS]
         except Exception:  # what the service says of its users must not break its answers
             return None
 
@@ -91,10 +93,10 @@ class Call:
         try:
             self.fields = fields = (
                 calls.user(source) or ANONYMOUS,
-                address,
+                address if address is None else address[:_LONGEST_CHARS],
                 trace_id_of(traceparent) if traceparent else None,
-                method,
-                calls.masking.uri(uri),
+                method[:_LONGEST_CHARS],
+                calls.masking.uri(uri)[:_LONGEST_CHARS],
                 calls.monitored is not None and bool(calls.monitored(method, uri)),
             )
             self.seq = calls.log.add(REQUEST, fields)

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,18 +16,22 @@ __all__ = ["Overflow", "UsageOptions"]
 
 Overflow = Literal["drop_newest", "drop_oldest", "block"]
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,100}")
-_AT_LEAST = {
-    "queue_records": 1,
-    "batch_records": 1,
-    "block_ms": 0,
-    "segment_bytes": 4096,
-    "spool_bytes": 4096,
-    "keep_bytes": 0,
-    "keep_s": 0,
-    "body_chars": 0,
-    "heartbeat_s": 0.01,
-    "spool_port": 0,
+_MANY = 1 << 53
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "queue_records": (1, _MANY),
+    "batch_records": (1, _MANY),
+    "block_ms": (0, 60_000),
+    "segment_bytes": (4096, _MANY),
+    "spool_bytes": (4096, _MANY),
+    "keep_bytes": (0, _MANY),
+    "keep_s": (0, inf),
+    "body_chars": (0, _MANY),
+    "heartbeat_s": (0.01, 86_400),
+    "spool_port": (0, 65_535),
 }
+_MAY_BE_FRACTIONS = {"block_ms", "keep_s", "heartbeat_s"}
+_TEXTS = ("service", "broker", "topic", "machine", "instance", "spool_host", "spool_token")
+_BROKER = re.compile(r"kafka://[^/\s]+|sqlite:///.+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,19 +79,36 @@ class UsageOptions:
     """Names of fields and query parameters to mask, beside the usual ones."""
 
     def __post_init__(self) -> None:
+        for name in _TEXTS:
+            if not isinstance(value := getattr(self, name), str):
+                raise SettingsError(f"{name}={value!r}: write a text")
+        for name in ("cluster", "region"):
+            if not isinstance(value := getattr(self, name), str | None):
+                raise SettingsError(f"{name}={value!r}: write a text, or None")
+        if not isinstance(self.spool, str | Path) or not str(self.spool):
+            raise SettingsError(f"spool={self.spool!r}: write the path of a folder")
+        object.__setattr__(self, "spool", Path(self.spool))
+        if isinstance(self.secrets, str) or not all(isinstance(name, str) and name for name in self.secrets):
+            raise SettingsError("secrets: write a tuple of names, as in ('customer',)")
+        if self.monitored is not None and not callable(self.monitored):
+            raise SettingsError(f"monitored={self.monitored!r}: write a function of method and URI")
         if not _NAME.fullmatch(self.service):
             raise SettingsError(
                 f"service={self.service!r}: write 1 to 100 letters, digits, dots, underscores or dashes"
             )
-        for name, least in _AT_LEAST.items():
+        for name, (least, most) in _BOUNDS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-                raise SettingsError(f"{name}={value!r}: write a number, {least} or more")
+            kinds, what = ((int, float), "a number") if name in _MAY_BE_FRACTIONS else ((int,), "a whole number")
+            if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+                above = f", {most:.0f} at most" if most < _MANY else ""
+                raise SettingsError(f"{name}={value!r}: write {what}, {least} or more{above}")
         if self.spool_port and len(self.spool_token) < 16:
             raise SettingsError("spool_token: with a spool_port write a token of at least 16 characters")
         if self.overflow not in ("drop_newest", "drop_oldest", "block"):
             raise SettingsError(f"overflow={self.overflow!r}: write drop_newest, drop_oldest or block")
-        if self.broker and self.broker.partition("://")[0] not in ("kafka", "sqlite"):
+        if not self.topic:
+            raise SettingsError("topic: write the name of a topic")
+        if self.broker and not _BROKER.fullmatch(self.broker):
             raise SettingsError(f"broker={self.broker!r}: write kafka://HOST:PORT or sqlite:///FILE")
 
     @property

@@ -7,13 +7,14 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from app.domain.usage.records import DROPPED, UsageRecord, fault_of, sealed_json, user_key
-from app.errors import WeblogsError
-from app.usage.brokers import UsageBroker
+from app.errors import UnknownForm, WeblogsError
+from app.usage.brokers import LONGEST_RECORD_BYTES, UsageBroker
 from app.usage.options import UsageOptions
-from app.usage.spool import Damage, Place, Spool, spools_of
+from app.usage.spool import Damage, Place, Spool, SpoolGone, spools_of
 from app.usage.start import Start
 
 __all__ = ["Keeper", "Sender", "packed_record"]
@@ -30,9 +31,17 @@ _json = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=Fal
 
 def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
     """Key and JSON, as the spool and the broker take them. What is no record gives its number to one that says so."""
-    if wrong := fault_of(record):
-        log.error("Record %d is none, and is lost: %s", record.seq, wrong)
-        record = UsageRecord(DROPPED, *record[1:10], detail=f"no record: {wrong}")
+    try:
+        wrong = fault_of(record)
+        if not wrong:
+            key, value = _json(user_key(record)).encode(), sealed_json(record)
+            if len(key) + len(value) <= LONGEST_RECORD_BYTES:
+                return key, value
+            wrong = f"it has {len(value):,} bytes, {LONGEST_RECORD_BYTES:,} is the most"
+    except Exception as error:  # a value of a strange class; the records behind it must not be lost for it
+        wrong = type(error).__name__
+    log.error("Record %d is none, and is lost: %s", record.seq, wrong)
+    record = UsageRecord(DROPPED, *record[1:10], detail=f"no record: {wrong}")
     return _json(user_key(record)).encode(), sealed_json(record)
 
 
@@ -91,6 +100,10 @@ class Keeper:
                     self.is_cramped = False
                     self.kept.set()
                     return True
+            except SpoolGone as error:
+                log.error("%s", error)
+                self._source.leave_spool()
+                continue
             except OSError as error:
                 self.is_cramped = True
                 self.kept.set()
@@ -117,7 +130,7 @@ class Sender:
         self._source, self._keeper, self._broker, self._options = source, keeper, broker, options
         self._own: Spool | None = None
         self._look_at = time.monotonic()
-        self._told: set[Damage] = set()
+        self._told: set[str] = set()
 
     def run(self) -> None:
         pause_s = _RETRY_S
@@ -126,7 +139,7 @@ class Sender:
             try:
                 self._send_all()
                 pause_s = _RETRY_S
-            except (WeblogsError, OSError) as error:
+            except (WeblogsError, OSError, _Unreadable) as error:
                 log.warning("Records wait in the spool, again in %.2g s: %s", pause_s, error)
                 if not ends:
                     self._wait(pause_s)
@@ -149,7 +162,7 @@ class Sender:
             time.sleep(_PAUSE_S)
 
     def _send_all(self) -> None:
-        self._own = self._own or self._source.spool()
+        self._own = self._source.spool()
         if self._broker is None or self._own is None:
             return
         while count := self._send_from(self._own):
@@ -160,7 +173,10 @@ class Sender:
             self._look_at = time.monotonic() + _LOOK_FOR_OTHERS_S
             for folder in spools_of(self._options.spool):
                 if folder != self._own.folder:
-                    self._send_of_another(folder)
+                    try:
+                        self._send_of_another(folder)
+                    except _Unreadable as error:  # it must not hold up the others
+                        self._tell_once(f"The spool {folder} is passed over until it can be read: {error}")
 
     def _trim(self, own: Spool) -> None:
         own.trim(0 if self._keeper.is_cramped else self._options.keep_bytes)
@@ -170,40 +186,55 @@ class Sender:
             spool = Spool(folder, self._options.segment_bytes, self._options.spool_bytes)
         except (BlockingIOError, FileNotFoundError):
             return  # its process lives, or another one was faster
+        except (OSError, ValueError) as error:
+            raise _Unreadable(error) from error
         with contextlib.closing(spool):
             while not self._source.is_stopping and self._send_from(spool):
                 if self._own is not None:
                     self._send_from(self._own)
             if spool.is_sent:
-                spool.delete_if_older(time.time() - self._options.keep_s)
+                with _reading():
+                    spool.delete_if_older(time.time() - self._options.keep_s)
 
     def _send_from(self, spool: Spool) -> int:
-        """The next batch; returns how many records it had. Raises WeblogsError or OSError."""
+        """The next batch; returns how many records it had. Raises WeblogsError or OSError of the broker, _Unreadable of the spool."""
         batch: list[tuple[bytes, bytes]] = []
         place: Place | None = None
-        for end, found in spool.unsent():
-            place = end
-            if isinstance(found, Damage):
-                self._tell(found)
-                continue
-            batch.append((found.key, found.record))
-            if len(batch) >= _SENT_AT_ONCE:
-                break
+        with _reading():
+            for end, found in spool.unsent():
+                place = end
+                if isinstance(found, Damage):
+                    self._tell(found)
+                    continue
+                batch.append((found.key, found.record))
+                if len(batch) >= _SENT_AT_ONCE:
+                    break
         if place is None:
             return 0
         if batch:
             assert self._broker is not None
             self._broker.send(batch)
-        spool.set_sent(place)
+        with _reading():
+            spool.set_sent(place)
         return len(batch)
 
     def _tell(self, damage: Damage) -> None:
-        if damage not in self._told:
-            self._told.add(damage)
-            log.error(
-                "The spool's segment %s is %s from byte %d to %d; the rest of it is read",
-                damage.path,
-                damage.why,
-                damage.first,
-                damage.last,
-            )
+        place = f"{damage.path} is {damage.why} from byte {damage.first} to {damage.last}"
+        self._tell_once(f"The spool's segment {place}; the rest of it is read")
+
+    def _tell_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.error("%s", text)
+
+
+class _Unreadable(Exception):
+    """Of a spool, not of the broker."""
+
+
+@contextlib.contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, UnknownForm) as error:
+        raise _Unreadable(error) from error

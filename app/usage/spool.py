@@ -2,7 +2,7 @@
 
     SPOOL/START_ID/owner       locked while its process lives: form, service, machine, start id
     SPOOL/START_ID/mark        the last number that was given; memory shared with the file, so it survives a kill of the process
-    SPOOL/START_ID/sent        segment and offset up to which the broker has all
+    SPOOL/START_ID/sent        segment and offset up to which the broker has all, with a CRC of the start and of both
     SPOOL/START_ID/00000001.seg, …
 
 A segment is a line with the number of its form, then frames: magic, length, CRC-32 of the length and of what follows: the user's key, NUL, the
@@ -16,6 +16,7 @@ import fcntl
 import json
 import mmap
 import os
+import re
 import struct
 import threading
 import zlib
@@ -32,6 +33,7 @@ __all__ = [
     "Frame",
     "Place",
     "Spool",
+    "SpoolGone",
     "frames",
     "is_alive",
     "mark_of",
@@ -49,6 +51,7 @@ _SIZES = struct.Struct("<II")
 _MARK = struct.Struct("=QQ")
 _LONGEST_BYTES = 64 << 20
 _SENT_CHARS = 64
+_SEGMENT = re.compile(r"[0-9]{8,12}\.seg")
 _OVERHEAD_BYTES = len(_MAGIC) + _SIZES.size
 
 
@@ -169,7 +172,7 @@ def records_of(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
                 continue
             try:
                 yield Place(number, found.end), record_of(json.loads(found.record))
-            except ValueError:  # whole, but no record of this form
+            except (ValueError, RecursionError):  # whole, but no record of this form
                 yield Place(number, found.end), Damage(path, begin, found.end - 1, "damaged")
             begin = found.end
 
@@ -183,15 +186,22 @@ def _frames_if_there(path: Path) -> Iterator[Frame | Damage]:
 def sent_of(folder: Path) -> Place:
     """Up to here the broker has all; the beginning if the file is missing or damaged: what is sent twice is known by its number."""
     try:
-        form, segment, offset = json.loads((folder / "sent").read_bytes())
-    except (OSError, ValueError, TypeError):
+        form, segment, offset, *crc = json.loads((folder / "sent").read_bytes())
+        place = Place(int(segment), int(offset))
+    except (OSError, ValueError, TypeError, RecursionError):
         return Place(1, 0)
-    return Place(segment, offset) if form == FORM else Place(1, 0)
+    # without a CRC it is of an older version
+    return place if form == FORM and crc in ([], [_sent_crc(folder.name, place)]) else Place(1, 0)
 
 
-def _sent_text(place: Place) -> str:
+def _sent_crc(start_id: str, place: Place) -> int:
+    """A place that was altered, or that is of another start, would let records be passed over."""
+    return zlib.crc32(f"{start_id} {place.segment} {place.offset}".encode())
+
+
+def _sent_text(start_id: str, place: Place) -> str:
     """Of one length."""
-    return json.dumps([FORM, *place]).ljust(_SENT_CHARS)
+    return json.dumps([FORM, *place, _sent_crc(start_id, place)]).ljust(_SENT_CHARS)
 
 
 def is_alive(folder: Path) -> bool:
@@ -205,7 +215,11 @@ def is_alive(folder: Path) -> bool:
 
 
 def _segments(folder: Path) -> list[int]:
-    return sorted(int(path.stem) for path in folder.glob("*.seg") if path.stem.isdigit())
+    return sorted(int(path.stem) for path in folder.glob("*.seg") if _SEGMENT.fullmatch(path.name))
+
+
+class SpoolGone(OSError):
+    """Somebody deleted the folder, or a segment, of a process that lives: what is written there is seen by nobody."""
 
 
 class Spool:
@@ -246,7 +260,7 @@ class Spool:
         """A new one. Raises OSError."""
         folder = root / start_id
         folder.mkdir(parents=True, mode=0o700, exist_ok=True)  # the disk was full when this was tried before
-        (folder / "sent").write_text(_sent_text(Place(1, 0)))
+        (folder / "sent").write_text(_sent_text(start_id, Place(1, 0)))
         written = folder / "owner.part"
         written.write_text(json.dumps([FORM, service, machine, start_id]))
         written.rename(folder / "owner")
@@ -258,7 +272,9 @@ class Spool:
     # -- writing
 
     def append(self, records: Sequence[tuple[bytes, bytes]]) -> None:
-        """Pairs of key and record. Returns once they are on disk. Raises OSError, and leaves nothing half written."""
+        """Pairs of key and record. Returns once they are on disk. Raises OSError, and leaves nothing half written; SpoolGone."""
+        if any(not os.fstat(file).st_nlink for file in (self._owner, self._file) if file >= 0):
+            raise SpoolGone(f"the spool {self.folder} was deleted; what was not sent of it is lost")
         block = b"".join([packed(key, record) for key, record in records])
         if self._bytes + len(block) > self._limit_bytes:
             raise OSError(f"the spool {self.folder} holds {self._bytes:,} bytes, its limit is {self._limit_bytes:,}")
@@ -307,7 +323,7 @@ class Spool:
 
     def set_sent(self, place: Place) -> None:
         """Raises OSError."""
-        text, path = _sent_text(place), self.folder / "sent"
+        text, path = _sent_text(self.folder.name, place), self.folder / "sent"
         written = self.folder / "sent.part"
         try:
             written.write_text(text)
@@ -347,7 +363,7 @@ class Spool:
     def delete_if_older(self, time: float) -> None:
         """Delete the folder if nothing in it was changed since; `time` in UTC seconds."""
         paths = list(self.folder.iterdir())
-        if all(path.stat().st_mtime < time for path in paths):
+        if not any(path.is_dir() for path in paths) and all(path.stat().st_mtime < time for path in paths):
             for path in sorted(paths, key=lambda path: path.name == "owner"):
                 path.unlink()
             self.folder.rmdir()

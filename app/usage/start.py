@@ -100,6 +100,13 @@ class Start:
                 self._open_spool()
         return self._spool
 
+    def leave_spool(self) -> None:
+        """It was deleted: the next call of `spool` makes it again."""
+        with self._lock:
+            spool, self._spool, self._mark = self._spool, None, [0, 0]
+        if spool is not None:
+            spool.close()
+
     def take(self) -> list[UsageRecord]:
         """The next batch: what waits, then what was dropped."""
         made: list[_Made] = []

@@ -119,6 +119,15 @@ def test_a_line_that_a_kill_cut_is_written_again(tmp_path: Path) -> None:
     assert (tmp_path / "notices.jsonl").read_bytes() == whole
 
 
+def test_lines_of_the_notices_that_somebody_altered_are_passed_over(tmp_path: Path) -> None:
+    altered = b'{"id": "a\n{"id" 5}\n{"id": ' + b"[" * 100_000 + b"\n[]\n"
+    (tmp_path / "notices.jsonl").write_bytes(altered)
+    with run_of(tmp_path) as run:
+        all_seen(run)
+    told = (tmp_path / "notices.jsonl").read_bytes()
+    assert told.startswith(altered) and len(told) > len(altered)
+
+
 def test_one_process_at_a_time_has_the_state_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     with run_of(tmp_path), pytest.raises(SettingsError, match="another process has the state"):
         run_of(tmp_path)
@@ -200,6 +209,11 @@ def test_topic_and_archive_tell_the_same_and_a_second_look_tells_nothing(tmp_pat
         ("[[rule]]\nname = 'a'\nkind = 'any'\nwindows = 90", "'windows' is no name here"),
         ("[[rule]]\nname = 'a'\nkind = 'any'\nwhere = { status = { over = 5 } }", "is no comparison"),
         (TOML + TOML, "two rules are called 'any'"),
+        (TOML + "limit = nan", "rule 1: limit is nan: write a number"),
+        (TOML + "k = inf", "rule 1: k is inf: write a number"),
+        ("lateness_s = inf\n" + TOML, "the file: lateness_s is inf: write a number"),
+        (TOML + "[[silence]]\nbegin = nan\nend = 0", "silence 1: begin is nan: write a number"),
+        (TOML + "[notify]\ntries = 0", "notify: tries is 0: write 1 or more"),
         (TOML + "[notify]\nwebhook = 'http://a/'", "webhook needs webhook_secret_file"),
         (TOML + "[[silence]]\nbegin = 2026-01-01T00:00:00\nend = 0", "begin has no zone"),
     ],
@@ -214,6 +228,9 @@ def test_what_cannot_be_read_is_exit_code_5(tmp_path: Path) -> None:
     assert "cannot be read" in asked(tmp_path, "--rules", f"{tmp_path}/none", code=5)
     rules, _ = of_events(tmp_path)
     assert "cannot be read" in asked(tmp_path, "--rules", rules, "--records", f"{tmp_path}/none", code=5)
+    deep = tmp_path / "deep.toml"
+    deep.write_text(f"a = {'[' * 100_000}")
+    assert "deep.toml is no TOML" in asked(tmp_path, "--rules", f"{deep}", code=5)
 
 
 @pytest.mark.live

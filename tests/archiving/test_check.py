@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from click.testing import CliRunner
 
 from app.archiving.check import Places, check_usage
 from app.archiving.files import FILES
+from app.archiving.loading import load_dataset
+from app.archiving.manifests import sha256_of
 from app.cli.usage import command
 from app.domain.usage.sides import Period
 from app.errors import InputError
@@ -302,6 +305,69 @@ def test_a_store_gets_back_what_it_is_missing_and_what_was_altered_in_it(tmp_pat
     assert [path for path in sorted(world.archive.rglob("*")) if path.is_file()] == [
         path for path in before if path.is_file()
     ]
+
+
+def _with_its_sum(world: World, path: Path) -> None:
+    """As somebody does it who wants it to look right."""
+    for done in (world.archive / "manifests").rglob("*.done.json"):
+        told = json.loads(done.read_bytes())
+        if told["file"] == path.relative_to(world.archive).as_posix():
+            done.write_text(json.dumps(told | {"sha256": sha256_of(path)}))
+
+
+_DEEP = b'"' + b"[" * 50_000 + b'"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "alter", "why"),
+    [
+        ("csv", lambda raw: raw.replace(b"\nrequest,", b"\n,", 1), "kind is no"),
+        ("csv", lambda raw: raw[: raw.rindex(b"\n", 0, -1) + 1], "it holds other records"),
+        ("csv", lambda raw: raw[:-1] + _DEEP + b"\n", "recursion"),
+        ("csv", lambda raw: raw + b"\xff\n", "decode"),
+        ("csv", lambda raw: b"", "the first line"),
+        ("parquet", lambda raw: b"\0" * len(raw), ""),
+        ("parquet", lambda raw: raw[:200] + b"\xff" * 300 + raw[500:], ""),
+    ],
+)
+def test_a_file_that_was_altered_with_its_manifest_is_named_not_loaded_and_repaired(
+    tmp_path: Path, kind: FileKind, alter: Callable[[bytes], bytes], why: str
+) -> None:
+    world = World(tmp_path)
+    world.rules = world.rules._replace(kind=kind)
+    world.send(P1)
+    world.archived()
+    path = world.archive / world.files[0].file
+    path.write_bytes(alter(path.read_bytes()))
+    _with_its_sum(world, path)
+    report = world.check()
+    named = [line for line in report.problems if f"{path.name} was altered, with its manifest" in line and why in line]
+    assert named and report.exit_code == 1
+    if "other records" not in why:
+        loaded = load_dataset(world.storage, tmp_path / "dataset")
+        assert any(path.name in line for line in loaded.problems)
+    assert world.repair()[1].problems == []
+    assert world.check().problems == []
+
+
+def test_manifests_that_were_exchanged_end_the_check_with_5(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.archive = tmp_path / "usage"
+    for at in range(0, len(P1), 5):
+        world.send(P1[at : at + 5])
+        world.archived()
+    every = sorted((world.archive / "manifests").rglob("*.json"))
+    for is_done in (True, False):
+        one, other = [path for path in every if path.name.endswith(".done.json") == is_done][-2:]
+        whole = one.read_bytes()
+        one.write_bytes(other.read_bytes())
+        with pytest.raises(InputError, match="is that of another file"):
+            world.check()
+        run(tmp_path, "check", code=5)
+        one.write_bytes(whole)
+    (world.archive / "manifests" / "\u00b2").mkdir()
+    (world.archive / "manifests" / "\u00b2" / "x.json").write_text("x")
+    world.check()
 
 
 def test_a_damaged_manifest_ends_the_check_with_5(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.usage.calls import Call, Calls, trace_id_of
+from app.usage.spool import Frame, frames
 from tests.usage.reading import calls_of, opened
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -50,3 +51,22 @@ def test_a_user_that_is_known_only_at_the_end_is_in_the_response_and_another_cha
     call.end("exception")
     ((request, answer),) = calls_of(log)
     assert (request.user_id, answer.user_id) == users and (answer.outcome, answer.status) == ("done", 200)
+
+
+def test_what_a_client_sends_is_cut_so_that_a_record_fits_into_a_message(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    text = "\U0001f600" * 500_000
+    Call().begin(Calls(log, lambda source: text), None, text, "/a?b=" + text, text).end("done", 200)
+    ((request, _),) = calls_of(log)
+    assert {len(each or "") for each in (request.user_id, request.method, request.uri, request.address)} == {8192}
+    (path,) = tmp_path.glob("*/*.seg")
+    assert max(len(each.record) for each in frames(path) if isinstance(each, Frame)) < 900_000
+
+
+def test_a_secret_that_is_cut_stays_masked(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    Call().begin(Calls(log), None, "GET", f"/a?b={'x' * 8150}&next=http://ada:hunter2{'2' * 100}@host/").end(
+        "done", 200
+    )
+    ((request, _),) = calls_of(log)
+    assert "hunter2" not in str(request.uri)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from app.errors import LogError, SettingsError
 from app.messages.usage import decode_usage
 from app.settings import Settings
 from app.transports.broker_view import open_view
+from app.usage import sending
+from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.usage.spool import mark_of, spools_of
 from tests.usage.reading import opened, records, states
@@ -91,7 +95,19 @@ def test_a_record_after_the_stop_begins_a_new_sequence(tmp_path: Path) -> None:
     ("option", "value", "message"),
     [
         ("service", "a b", "service='a b': write 1 to 100 letters"),
-        ("queue_records", 0, "queue_records=0: write a number, 1 or more"),
+        ("service", None, "service=None: write a text"),
+        ("queue_records", 0, "queue_records=0: write a whole number, 1 or more"),
+        ("batch_records", 2.5, "batch_records=2.5: write a whole number, 1 or more"),
+        ("keep_s", float("nan"), "keep_s=nan: write a number, 0 or more"),
+        ("block_ms", float("inf"), "block_ms=inf: write a number, 0 or more, 60000 at most"),
+        ("spool_port", 70_000, "spool_port=70000: write a whole number, 0 or more, 65535 at most"),
+        ("spool", None, "spool=None: write the path of a folder"),
+        ("cluster", 5, "cluster=5: write a text, or None"),
+        ("secrets", "customer", "secrets: write a tuple of names"),
+        ("monitored", True, "monitored=True: write a function"),
+        ("topic", "", "topic: write the name of a topic"),
+        ("broker", "kafka", "broker='kafka': write kafka://HOST:PORT or sqlite:///FILE"),
+        ("broker", "kafka://", "broker='kafka://': write kafka://HOST:PORT"),
         ("overflow", "wait", "overflow='wait': write drop_newest, drop_oldest or block"),
         ("broker", "redis://x", "broker='redis://x': write kafka://HOST:PORT or sqlite:///FILE"),
     ],
@@ -288,6 +304,97 @@ def test_importing_the_library_imports_neither_faust_nor_any_other_part_but_the_
     parts = {".".join(name.split(".")[:2]) for name in names if name.split(".")[0] == "app"}
     assert parts == {"app", "app.domain", "app.errors", "app.usage"}
     assert {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) == {"app"}
+
+
+def test_a_spool_may_be_named_by_a_text(tmp_path: Path) -> None:
+    log = UsageLog(UsageOptions(service="shop", spool=str(tmp_path)))  # type: ignore[arg-type]  # as services write it
+    assert log.record("request", user_id="u") == 2 and log.stop() and len(records(tmp_path)) == 3
+
+
+class _Strange:
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_a_record_that_no_message_takes_is_told_and_holds_up_no_other(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    log.record("request", user_id="u", uri="x" * 1_000_000)
+    log.record("request", user_id="u", uri=_Strange())
+    log.record("request", user_id="u", response_bytes=10**5000)
+    log.record("request", user_id="u")
+    assert log.stop()
+    told = [(record.kind, record.detail) for record in records(tmp_path)]
+    assert told[1][0] == "dropped" and "bytes, 900,000 is the most" in str(told[1][1])
+    assert told[2:4] == [("dropped", "no record: RuntimeError"), ("dropped", "no record: ValueError")]
+    assert [kind for kind, _ in told[4:]] == ["request", "stop"]
+
+
+def test_a_spool_that_is_deleted_under_its_process_is_told_and_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = opened(tmp_path / "spool")
+    log.record("request", user_id="u")
+    wait_until(lambda: len(records(tmp_path / "spool")) == 2)
+    shutil.rmtree(tmp_path / "spool")
+    for _ in range(3):
+        log.record("request", user_id="u")
+    assert log.stop()
+    assert [record.seq for record in records(tmp_path / "spool")] == [3, 4, 5, 6]
+    assert [
+        record.getMessage()
+        for record in caplog.records
+        if "was deleted; what was not sent of it is lost" in record.getMessage()
+    ]
+    (state,) = states(tmp_path / "spool")
+    assert state.made == 6 and state.differs
+
+
+@pytest.mark.parametrize("fault", ["owner", "mark", "segment", "loop", "form", "foreign"])
+def test_a_spool_that_cannot_be_read_holds_up_no_other(
+    tmp_path: Path, fault: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_LOOK_FOR_OTHERS_S", 0.0)
+    for _ in range(3):
+        before = opened(tmp_path)
+        before.record("request", user_id="u")
+        assert before.stop()
+    bad, *others = spools_of(tmp_path)
+    segment = bad / "00000001.seg"
+    match fault:
+        case "owner" | "mark":
+            (bad / fault).unlink()
+            (bad / fault).mkdir()
+        case "segment":
+            segment.unlink()
+            segment.mkdir()
+        case "loop":
+            segment.unlink()
+            segment.symlink_to(segment.name)
+        case "form":
+            segment.write_bytes(segment.read_bytes().replace(b"spool 1", b"spool 2"))
+        case "foreign":
+            (bad / "\u00b2.seg").write_bytes(b"x")
+            (bad / "1.seg").write_bytes(b"x")
+    broker = _Kept()
+    log = UsageLog(UsageOptions(service="shop", spool=tmp_path, machine="m1"), broker)
+    log.record("request", user_id="u")
+    wait_until(lambda: {folder.name for folder in others} < broker.starts)
+    assert log.stop()
+    is_read = fault == "foreign"
+    assert (bad.name in broker.starts) == is_read
+    assert any("is passed over until it can be read" in record.getMessage() for record in caplog.records) != is_read
+
+
+class _Kept:
+    """A broker in memory: what it was sent is the point, not how."""
+
+    def __init__(self) -> None:
+        self.starts: set[str] = set()
+
+    def send(self, records: Sequence[tuple[bytes, bytes]]) -> None:
+        self.starts.update(json.loads(record)[3] for _, record in records)
+
+    def close(self) -> None: ...
 
 
 def test_what_is_lost_at_the_end_is_named_in_the_log_of_the_service(

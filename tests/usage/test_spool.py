@@ -112,6 +112,31 @@ def test_a_damaged_place_makes_all_be_sent_again_and_nothing_be_lost(tmp_path: P
     spool.close()
 
 
+def test_a_place_with_another_number_or_of_another_start_makes_all_be_sent_again(tmp_path: Path) -> None:
+    spool, other = made(tmp_path), Spool.created(tmp_path, "shop", "m1", "cd" * 16, MANY, MANY)
+    spool.append([(b"k", b"1"), (b"k", b"2")])
+    other.append([(b"k", b"3")])
+    spool.set_sent(spool.end)
+    whole = (spool.folder / "sent").read_bytes()
+    assert spool.is_sent
+    (other.folder / "sent").write_bytes(whole)
+    assert texts([found for _, found in other.unsent()]) == [b"3"]
+    for at, byte in enumerate(whole):
+        if chr(byte).isdigit():
+            (spool.folder / "sent").write_bytes(whole[:at] + bytes([byte ^ 1]) + whole[at + 1 :])
+            assert texts([found for _, found in spool.unsent()]) == [b"1", b"2"]
+    spool.close()
+    other.close()
+
+
+def test_a_place_of_an_older_version_is_read(tmp_path: Path) -> None:
+    spool = made(tmp_path)
+    spool.append([(b"k", b"1")])
+    (spool.folder / "sent").write_text(f"[1, 1, {spool.end.offset}]")
+    assert spool.is_sent
+    spool.close()
+
+
 def test_a_spool_of_a_living_owner_is_not_taken(tmp_path: Path) -> None:
     spool = made(tmp_path)
     with pytest.raises(BlockingIOError):

@@ -191,6 +191,30 @@ async def test_a_malformed_request_is_one_line_at_info_and_400_in_words(
     writer.close()
 
 
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"Content-Length: 100\r\n\r\nabc", b""),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc", b""),
+        (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"zz\r\n\r\n"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 100\r\n\r\n\x1f\x8b", b""),
+    ],
+)
+async def test_a_body_that_its_client_breaks_off_is_no_error_of_ours(
+    service: WebService, caplog: pytest.LogCaptureFixture, head: bytes, more: bytes
+) -> None:
+    caplog.set_level(logging.INFO)
+    caplog.clear()
+    for path in (b"/weblogs/", b"/votes/", b"/spending/", b"/login"):
+        _, writer = await opened(service, b"POST %b HTTP/1.1\r\nHost: localhost\r\n%b" % (path, head))
+        await asyncio.sleep(0.1)
+        writer.write(more)
+        await asyncio.sleep(0.1)
+        writer.close()
+    await asyncio.sleep(0.1)
+    assert not [record for record in caplog.records if record.levelno > logging.INFO or record.exc_info]
+
+
 async def test_many_malformed_requests_have_a_bounded_number_of_lines_and_are_counted(
     service: WebService, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -68,6 +68,12 @@ async def test_a_transaction_is_durable_when_it_is_answered(client: Client, sett
     assert [each.cents for each in found if each.user_id == "7"] == [-1]
 
 
+@pytest.mark.parametrize("body", [b'{"a":' * 100_000, b"\xff", b'{"user_id": '])
+async def test_a_body_that_is_no_json_is_refused(client: Client, body: bytes) -> None:
+    answer = await client.post("/spending/", data=body, headers={"Content-Type": "application/json"})
+    assert answer.status == 400 and "is no JSON" in (await answer.json())["error_message"]
+
+
 @pytest.mark.parametrize(
     ("payload", "says"),
     [

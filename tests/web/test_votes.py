@@ -98,6 +98,7 @@ async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client:
         ({"candidate_id": 2.5}, "is not a vote"),
         (b'{"candidate_id": ', "is no JSON"),
         (b"\xff", "is no JSON"),
+        (b'{"a":' * 12_000, "is no JSON"),
         ([1], "is not a vote"),
         ({"candidate_id": 2, "vote_time": 1}, "s ago; at most 172800 s are taken"),
         ({"candidate_id": 2, "vote_time": 9e9}, "ahead of the server's clock"),

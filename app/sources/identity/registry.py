@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from app.errors import InputError, OutputError, UnknownForm
+from app.messages.forms import UNREADABLE
 from app.process.folders import make_private
 from app.sources.identity.digest import DigestValue
 
@@ -206,7 +207,7 @@ def _load(path: Path, kind: type[Stored]) -> Stored | None:
         return msgspec.json.decode(data, type=kind)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise InputError(
             f"the checkpoint {path} cannot be read: {error}; move it away to read its file from the beginning"
         ) from None

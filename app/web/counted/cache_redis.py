@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from app.errors import SettingsError
+from app.messages.forms import UNREADABLE
 from app.web.counted.cached import Found
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class RedisCache:
         value = await self._tried(self._redis.get(self._prefix + name), None)
         try:
             return None if value is None else _decode(value)
-        except msgspec.MsgspecError:  # another version of this program wrote it
+        except UNREADABLE:  # another version of this program wrote it
             return None
 
     async def put(self, name: str, found: Found, keep_s: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from app.messages.forms import UNREADABLE
 from app.messages.names import MAX_NAMES, BadNames, checked_names
 from app.stores.ledger_contract import Named
 from app.web.service.access import may
@@ -60,7 +61,7 @@ async def _put(request: web.Request, kind: Named) -> web.Response:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
         try:
             posted = _decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ApiError(400, f'Send {{"id": …, "name": …}} or a list of them: {error}.') from None
         rows = posted if isinstance(posted, list) else [posted]
         if len(rows) > MAX_NAMES:

@@ -13,6 +13,7 @@ from app.domain.counted import MAX_NAME_CHARS
 from app.domain.times import parse_time
 from app.flows.spending import MAX_CENTS, Transaction
 from app.flows.votes import MAX_ID, MAX_OPINION_CHARS, Vote, vote_id_of
+from app.messages.forms import UNREADABLE
 
 __all__ = [
     "MAX_AHEAD_S",
@@ -50,7 +51,7 @@ def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, wrong: str) -> T:
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise BadEvent(f"The body is {wrong}: {error}.") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise BadEvent(f"The body is no JSON: {error}.") from None
 
 

@@ -81,7 +81,7 @@ async def read_body(request: web.Request, held: HeldBody, limit_bytes: int) -> b
     """The whole body, decompressed if its Content-Encoding says gzip.
 
     Never holds more than `limit_bytes` of it. Raises ApiError: 413 too large, 415 another encoding, 400 broken gzip, 408
-    too slow, 503 too many at once.
+    too slow, 503 too many at once; 400 the client is gone.
     """
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -100,6 +100,8 @@ async def read_body(request: web.Request, held: HeldBody, limit_bytes: int) -> b
                     held.add(piece)
     except TimeoutError:
         raise ApiError(408, f"The body did not arrive within {READ_TIMEOUT_S:g} s.") from None
+    except ConnectionError:  # nobody is there any more to read the answer
+        raise ApiError(400, "The body was cut off.") from None
     if gunzip:
         gunzip.check_ended()
     return held.joined()
