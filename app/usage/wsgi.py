@@ -32,9 +32,8 @@ class UsageWSGI:
         self._calls = Calls(log, user_of or (lambda environ: environ.get("REMOTE_USER")))
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        path = quote(
-            environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""), safe="/:@!$&'()*+,;=~", encoding="latin-1"
-        )
+        path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        path = quote(path.encode("latin-1", "backslashreplace"), safe="/:@!$&'()*+,;=~")
         query = environ.get("QUERY_STRING", "")
         call = Call().begin(
             self._calls,
@@ -51,7 +50,7 @@ class UsageWSGI:
 
         def started(status: str, heads: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             write = start_response(status, heads, *error)
-            answer.status = int(status[:3])
+            answer.status = int(status[:3]) if _is_status(status) else None
 
             def written(chunk: bytes) -> object:
                 answer.count(chunk)
@@ -65,6 +64,11 @@ class UsageWSGI:
             call.failed(error, answer.status)
             raise
         return answer
+
+
+def _is_status(status: Any) -> bool:
+    """What else an application says is for its server to judge."""
+    return isinstance(status, str) and status[:3].isascii() and status[:3].isdecimal()
 
 
 class _Input:

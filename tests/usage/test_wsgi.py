@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
@@ -177,3 +178,24 @@ def test_an_answer_that_is_closed_without_being_read_closes_that_of_the_applicat
     assert closed == [True]
     ((call, response),) = calls_of(log)
     assert (call.uri, response.outcome) == ("/a%20b", "client_gone")
+
+
+@pytest.mark.parametrize(
+    ("status", "recorded"), [("204 No Content", 204), ("OK", None), ("", None), ("\u0662\u0660\u0660", None)]
+)
+def test_an_application_that_breaks_the_rules_is_served_as_without_us(
+    tmp_path: Path, status: str, recorded: int | None
+) -> None:
+    log = opened(tmp_path)
+
+    def app(environ: dict[str, Any], start: Any) -> list[bytes]:
+        start(status, [])
+        return [b"x"]
+
+    told: list[str] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/\u20ac\ud800"}
+    answer = UsageWSGI(app, log)(environ, lambda status, heads, *error: told.append(status))  # type: ignore[arg-type,func-returns-value]
+    assert list(answer) == [b"x"] and told == [status]
+    answer.close()  # type: ignore[attr-defined]  # as PEP 3333 asks for
+    ((request, response),) = calls_of(log)
+    assert request.uri == "/%5Cu20ac%5Cud800" and response.status == recorded

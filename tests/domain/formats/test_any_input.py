@@ -90,7 +90,9 @@ def test_detection_takes_any_lines(lines: list[str]) -> None:
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("piece", ['"', '" "', "[", "\\", " ", "\t", '" 20 ', "[x] ", '\\"', '" - - "', "- "])
+@pytest.mark.parametrize(
+    "piece", ['"', '" "', "[", "\\", " ", "\t", '" 20 ', "[x] ", '\\"', '" - - "', "- ", ":", ",", "("]
+)
 def test_hostile_repetitions_take_linear_time(name: str, piece: str) -> None:
     """A pattern that went back over such a line would take minutes; read once it takes a few milliseconds."""
     for start in (
@@ -100,6 +102,7 @@ def test_hostile_repetitions_take_linear_time(name: str, piece: str) -> None:
         "a b - ",
     ):
         judged(name, start + piece * (65_536 // len(piece)), head_of(name))
+    judged(name, piece * (65_536 // len(piece)) + FORMATS[name].example.split("\n")[-1], head_of(name))
 
 
 @pytest.mark.timeout(20)
