@@ -273,8 +273,8 @@ class Spool:
 
     def append(self, records: Sequence[tuple[bytes, bytes]]) -> None:
         """Pairs of key and record. Returns once they are on disk. Raises OSError, and leaves nothing half written; SpoolGone."""
-        if any(not os.fstat(file).st_nlink for file in (self._owner, self._file) if file >= 0):
-            raise SpoolGone(f"the spool {self.folder} was deleted; what was not sent of it is lost")
+        if not self._is_there():
+            raise SpoolGone(f"the spool {self.folder} was deleted or moved; what was not sent of it is lost")
         block = b"".join([packed(key, record) for key, record in records])
         if self._bytes + len(block) > self._limit_bytes:
             raise OSError(f"the spool {self.folder} holds {self._bytes:,} bytes, its limit is {self._limit_bytes:,}")
@@ -293,6 +293,16 @@ class Spool:
         with self._counting:
             self._bytes += len(block)
         self.end = Place(self._number, self._size)
+
+    def _is_there(self) -> bool:
+        try:
+            return all(
+                os.path.samestat(path.stat(), os.fstat(file))
+                for path, file in ((self.folder / "owner", self._owner), (self._path(self._number), self._file))
+                if file >= 0
+            )
+        except FileNotFoundError:
+            return False
 
     def _next_segment(self) -> None:
         path = self._path(self._number + 1)

@@ -97,7 +97,8 @@ class Start:
         """Tried again if it could not be opened."""
         if self._spool is None:
             with self._lock:
-                self._open_spool()
+                if self._spool is None:  # the other thread was not faster
+                    self._open_spool()
         return self._spool
 
     def leave_spool(self) -> None:

@@ -329,13 +329,19 @@ def test_a_record_that_no_message_takes_is_told_and_holds_up_no_other(tmp_path: 
     assert [kind for kind, _ in told[4:]] == ["request", "stop"]
 
 
+@pytest.mark.parametrize("how", ["deleted", "moved", "segment"])
 def test_a_spool_that_is_deleted_under_its_process_is_told_and_made_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str
 ) -> None:
     log = opened(tmp_path / "spool")
     log.record("request", user_id="u")
     wait_until(lambda: len(records(tmp_path / "spool")) == 2)
-    shutil.rmtree(tmp_path / "spool")
+    if how == "deleted":
+        shutil.rmtree(tmp_path / "spool")
+    elif how == "moved":
+        (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    else:
+        next((tmp_path / "spool").glob("*/*.seg")).unlink()
     for _ in range(3):
         log.record("request", user_id="u")
     assert log.stop()
@@ -343,7 +349,7 @@ def test_a_spool_that_is_deleted_under_its_process_is_told_and_made_again(
     assert [
         record.getMessage()
         for record in caplog.records
-        if "was deleted; what was not sent of it is lost" in record.getMessage()
+        if "was deleted or moved; what was not sent of it is lost" in record.getMessage()
     ]
     (state,) = states(tmp_path / "spool")
     assert state.made == 6 and state.differs
