@@ -92,7 +92,7 @@ def test_an_archive_goes_on_in_another_form(tmp_path: Path) -> None:
 def test_a_csv_file_of_something_else_is_no_file_of_records(tmp_path: Path, spoiled: bytes) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(spoiled)
-    with pytest.raises(ValueError, match=r"does not name the fields|decode"):
+    with pytest.raises(InputError, match=r"a.csv cannot be read: .*(does not name the fields|decode)"):
         list(read_file(path))
 
 
