@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from app.errors import MASK
 
-__all__ = ["READ_AT_MOST_BYTES", "Masking"]
+__all__ = ["READ_AT_MOST_BYTES", "Masking", "text_of"]
 
 READ_AT_MOST_BYTES = 64 << 10
 """A longer body is left out: what is cut cannot be read, so nobody can tell what is secret in it."""
@@ -26,6 +26,11 @@ _PLAIN = re.compile(r"[^a-z0-9]+")
 _LOGIN = re.compile(r"(?:(?<=://)|(?<=^//))[^/@\s?#]*@")
 
 
+def text_of(uri: str | bytes) -> str:
+    """Bytes of a URI as Latin-1, as servers read them."""
+    return uri if isinstance(uri, str) else uri.decode("latin-1")
+
+
 class Masking:
     """Which names are secret. A name is compared in small letters, without signs: `X-Api-Key` is `xapikey`.
 
@@ -36,28 +41,25 @@ class Masking:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
         self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
-        self._plain: set[str] = set()
-        """URIs with a query that were looked through and hold no secret."""
+        self.plain_uris: dict[str | bytes, str] = {}
+        """URIs that were looked through and hold no secret, as they came and as text; at most 1,000 are remembered."""
         self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(unquote_plus(name)))
 
     def _is_secret(self, name: str) -> bool:
         plain = _PLAIN.sub("", name.lower())
         return plain in self._whole or any(part in plain for part in _PARTS)
 
-    def uri(self, uri: str) -> str:
-        """Path and query; a login before a host is masked, too."""
-        if uri in self._plain:
-            return uri
-        path, mark, query = uri.partition("?")
+    def uri(self, uri: str | bytes) -> str:
+        """Path and query; a login before a host is masked, too. Bytes are Latin-1."""
+        text = text_of(uri)
+        path, mark, query = text.partition("?")
         if "@" in path:
             path = _LOGIN.sub(f"{MASK}@", path)
-        if not mark:
-            return path
-        masked = f"{path}?{self.query(query)}"
-        if masked == uri and len(uri) <= _LONGEST_REMEMBERED:
-            if len(self._plain) >= _URIS_REMEMBERED:
-                self._plain = set()
-            self._plain.add(uri)
+        masked = f"{path}?{self.query(query)}" if mark else path
+        if masked == text and len(text) <= _LONGEST_REMEMBERED:
+            if len(self.plain_uris) >= _URIS_REMEMBERED:
+                self.plain_uris.clear()
+            self.plain_uris[uri] = text
         return masked
 
     def query(self, query: str) -> str:

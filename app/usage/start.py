@@ -8,6 +8,8 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from time import time as now
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -15,12 +17,14 @@ from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, Producer, 
 from app.usage.options import UsageOptions
 from app.usage.spool import Spool
 
-__all__ = ["Start"]
+__all__ = ["Make", "Start"]
 
 log = logging.getLogger("app.usage.start")
 _UNTOLD_AT_MOST = 1000
 
 
+Make = Callable[[str, tuple[Any, ...], tuple[Any, ...]], int]
+"""Makes a record of its kind and its fields in one or two parts; returns its number."""
 _Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
 """Kind, number, time, fields in two parts: what Producer.record takes. The other thread makes the record of it."""
 
@@ -34,15 +38,18 @@ class _Gap(NamedTuple):
 class Start:
     """Thread-safe. Numbers are given and queued under one lock, so the queue is in their order."""
 
-    def __init__(self, options: UsageOptions) -> None:
-        self.options = options
+    def __init__(self, options: UsageOptions, after_stop: Make) -> None:
+        """`after_stop`: takes the records that come after the stop."""
+        self.options, self._after_stop = options, after_stop
         self.start_id = uuid4().hex
         self.work = threading.Event()
         """There is something to take."""
         self.is_stopping = False
         self.keep_until = 0.0
         """After the stop: how long the spool is tried, by `time.monotonic`."""
-        self._much = max(1, min(options.batch_records, options.queue_records // 2))
+        self._much = min(options.batch_records, options.queue_records // 2)
+        self._limit = options.queue_records
+        """0 after the stop."""
         self._producer = Producer(
             options.service,
             options.machine,
@@ -53,8 +60,8 @@ class Start:
             options.region,
         )
         self._lock = threading.Lock()
+        self._acquire, self._release = self._lock.acquire, self._lock.release
         self._room = threading.Condition(threading.Lock())
-        self._limit = options.queue_records
         self._queue: deque[_Made] = deque()
         self._gaps: list[_Gap] = []
         self._seq = self._dropped = 0
@@ -63,27 +70,34 @@ class Start:
         self._mark: memoryview[int] | list[int] = [0, 0]
         """That of the spool, once it is open."""
         self._open_spool()
-        self._queue.append((START, self._next(), time.time(), fields_of(memory_records=options.memory_records), ()))
+        self._queue.append((START, self._next(), now(), fields_of(memory_records=options.memory_records), ()))
 
-    def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...] = ()) -> int | None:
-        """The number of a new record; None after the stop: another start must take it. `fields`, `more`: those of Producer.record."""
-        queue = self._queue
-        with self._lock:
-            if self.is_stopping:
-                return None
-            self._mark[1] = self._seq = seq = self._seq + 1
-            if len(queue) < self._limit or self._makes_room(seq):
-                queue.append((kind, seq, time.time(), fields, more))
-        # the other thread looks often enough by itself, and to wake it costs this one more than all else
-        if len(queue) >= self._much and not self.work.is_set():
-            self.work.set()
-        return seq
+    def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
+        """The number of a new record. `fields`, `more`: those of Producer.record."""
+        acquire, release, queue = self._acquire, self._release, self._queue
+        acquire()
+        try:
+            waiting = len(queue)
+            if waiting < self._limit:
+                self._mark[1] = self._seq = seq = self._seq + 1
+                queue.append((kind, seq, now(), fields, more))
+                if waiting == self._much:  # to wake the other thread costs more than all else, and it looks often by itself
+                    self.work.set()
+                return seq
+            if not self.is_stopping:
+                seq = self._next()
+                if self._makes_room(seq):
+                    queue.append((kind, seq, now(), fields, more))
+                return seq
+        finally:
+            release()
+        return self._after_stop(kind, fields, more)
 
     def stop(self, timeout_s: float) -> None:
         """No number is given after this but that of the stop record."""
         self.keep_until = time.monotonic() + timeout_s
         with self._lock:
-            self.is_stopping = True
+            self.is_stopping, self._limit = True, 0
         self.work.set()
 
     def forget(self) -> None:
@@ -156,7 +170,7 @@ class Start:
         return self._seq
 
     def _numbered(self, kind: str, fields: tuple[Any, ...]) -> UsageRecord:
-        return self._producer.record(kind, self._next(), time.time(), fields)
+        return self._producer.record(kind, self._next(), now(), fields)
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""
