@@ -7,6 +7,7 @@ and anew after a fork: a child has a sequence of its own.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -22,6 +23,7 @@ from app.usage.start import Make, Start
 
 __all__ = ["UsageLog"]
 
+log = logging.getLogger("app.usage.log")
 _STOP_S = 10.0
 _KEEPING = 0.8
 """Share of the time of a stop in which the spool is tried; the rest is for sending."""
@@ -91,19 +93,22 @@ class UsageLog:
             start = Start(self.options, self._first)
             keeper = Keeper(start, self.options)
             sender = Sender(start, keeper, self._given or open_broker(self.options), self.options)
-            threads = [
-                threading.Thread(target=run, name=name, daemon=True)
-                for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run))
-            ]
+            threads: list[threading.Thread] = []
             self._running, self.make = (start, threads), start.record
-            for thread in threads:
-                thread.start()
+            for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run)):
+                thread = threading.Thread(target=run, name=name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the process may have no more threads; the queue is bounded
+                    log.exception("Records wait in memory, and are dropped when the queue is full")
+                    break
+                threads.append(thread)
             if self.options.spool_port and self._server is None:
                 self._server = SpoolServer(self.options)
             return start
 
 
 def _of(itself: weakref.ref[UsageLog], call: Any) -> None:
-    log = itself()
-    if log is not None:
-        call(log)
+    one = itself()
+    if one is not None:
+        call(one)

@@ -17,7 +17,7 @@ from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, Producer, 
 from app.usage.options import UsageOptions
 from app.usage.spool import Spool
 
-__all__ = ["Make", "Start"]
+__all__ = ["Made", "Make", "Start"]
 
 log = logging.getLogger("app.usage.start")
 _UNTOLD_AT_MOST = 1000
@@ -25,7 +25,7 @@ _UNTOLD_AT_MOST = 1000
 
 Make = Callable[[str, tuple[Any, ...], tuple[Any, ...]], int]
 """Makes a record of its kind and its fields in one or two parts; returns its number."""
-_Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
+Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
 """Kind, number, time, fields in two parts: what Producer.record takes. The other thread makes the record of it."""
 
 
@@ -61,9 +61,11 @@ class Start:
         )
         self._lock = threading.Lock()
         self._acquire, self._release = self._lock.acquire, self._lock.release
+        """For the path of the requests: `with` costs twice as much."""
         self._room = threading.Condition(threading.Lock())
-        self._queue: deque[_Made] = deque()
+        self._queue: deque[Made] = deque()
         self._gaps: list[_Gap] = []
+        self._full = f"queue full, {options.overflow}"
         self._seq = self._dropped = 0
         self._beat = time.monotonic()
         self._spool: Spool | None = None
@@ -81,7 +83,8 @@ class Start:
             if waiting < self._limit:
                 self._mark[1] = self._seq = seq = self._seq + 1
                 queue.append((kind, seq, now(), fields, more))
-                if waiting == self._much:  # to wake the other thread costs more than all else, and it looks often by itself
+                # to wake the other thread costs more than all else, and it looks often by itself
+                if waiting == self._much:
                     self.work.set()
                 return seq
             if not self.is_stopping:
@@ -114,15 +117,14 @@ class Start:
                 self._open_spool()
         return self._spool
 
-    def take(self) -> list[UsageRecord]:
+    def take(self) -> list[Made]:
         """The next batch: what waits, then what was dropped."""
-        made: list[_Made] = []
+        batch: list[Made] = []
         with self._room:
             with contextlib.suppress(IndexError):
                 for _ in range(self.options.batch_records):
-                    made.append(self._queue.popleft())
+                    batch.append(self._queue.popleft())
             self._room.notify_all()
-        batch = [self._producer.record(*each) for each in made]
         if self._gaps:
             with self._lock:
                 gaps, self._gaps = self._gaps[: self.options.batch_records], self._gaps[self.options.batch_records :]
@@ -132,7 +134,20 @@ class Start:
                 ]
         return batch
 
-    def heartbeat(self, spooled: int) -> UsageRecord | None:
+    def give_up(self, batch: list[Made], reason: str) -> None:
+        """None of the batch will be kept: its numbers are dropped, and what it tells of others is told again."""
+        with self._lock:
+            for made in batch:
+                if made[0] == DROPPED:
+                    told = self.made(made)
+                    self._gaps.append(_Gap(told.first_seq or 0, told.last_seq or 0, told.detail or ""))
+                self._drop(made[1], reason)
+
+    def made(self, made: Made) -> UsageRecord:
+        """The record. May raise for values that are no record."""
+        return self._producer.record(*made)
+
+    def heartbeat(self, spooled: int) -> Made | None:
         """If it is time for one. `spooled`: records that wait in the spool."""
         if time.monotonic() - self._beat < self.options.heartbeat_s:
             return None
@@ -146,7 +161,7 @@ class Start:
             )
             return self._numbered(HEARTBEAT, told)
 
-    def stop_record(self) -> UsageRecord:
+    def stop_record(self) -> Made:
         """The last one."""
         with self._lock:
             return self._numbered(STOP, fields_of(dropped=self._dropped))
@@ -169,29 +184,29 @@ class Start:
         self._mark[1] = self._seq = self._seq + 1
         return self._seq
 
-    def _numbered(self, kind: str, fields: tuple[Any, ...]) -> UsageRecord:
-        return self._producer.record(kind, self._next(), now(), fields)
+    def _numbered(self, kind: str, fields: tuple[Any, ...]) -> Made:
+        return kind, self._next(), now(), fields, ()
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""
         options = self.options
         if options.overflow == "drop_oldest":
             with contextlib.suppress(IndexError):  # the other thread has just taken all
-                self._drop(self._queue.popleft()[1])
+                self._drop(self._queue.popleft()[1], self._full)
             return True
         if options.overflow == "block":
             self.work.set()
             with self._room:
                 if self._room.wait_for(lambda: len(self._queue) < options.queue_records, options.block_ms / 1000):
                     return True
-        self._drop(seq)
+        self._drop(seq, self._full)
         return False
 
-    def _drop(self, seq: int) -> None:
+    def _drop(self, seq: int, reason: str) -> None:
         self._dropped += 1
-        gaps, reason = self._gaps, f"queue full, {self.options.overflow}"
+        gaps = self._gaps
         # what a longer gap names beyond what was dropped is there, and a record that is there is not dropped
-        if gaps and (gaps[-1].last + 1 == seq or len(gaps) >= _UNTOLD_AT_MOST):
-            gaps[-1] = _Gap(gaps[-1].first, seq, reason)
+        if gaps and (gaps[-1][1:] == (seq - 1, reason) or len(gaps) >= _UNTOLD_AT_MOST):
+            gaps[-1] = _Gap(min(gaps[-1].first, seq), max(gaps[-1].last, seq), reason)
         else:
             gaps.append(_Gap(seq, seq, reason))
