@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
@@ -177,3 +178,13 @@ def test_an_answer_that_is_closed_without_being_read_closes_that_of_the_applicat
     assert closed == [True]
     ((call, response),) = calls_of(log)
     assert (call.uri, response.outcome) == ("/a%20b", "client_gone")
+
+
+def test_each_character_of_a_path_is_recorded_as_it_stands_in_a_request_line(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    app = UsageWSGI(lambda environ, start: (), log)
+    paths = [f"/a{chr(number)}b" for number in range(256)]
+    for path in paths:
+        app({"PATH_INFO": path}, lambda *answer: lambda chunk: None).close()  # type: ignore[attr-defined]  # of our answers
+    expected = [quote(path, safe="/:@!$&'()*+,;=~", encoding="latin-1") for path in paths]
+    assert [call.uri for call, _ in calls_of(log)] == expected
