@@ -23,6 +23,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+CLIENT, SERVICE = "client", "service"
+
 
 class UsageASGI:
     """An application around another one.
@@ -38,42 +40,30 @@ class UsageASGI:
         if scope["type"] != "http":
             await (self._lifespan if scope["type"] == "lifespan" else self._app)(scope, receive, send)
             return
-        call = self._begun(scope)
-        status: int | None = None
-        is_whole = is_gone = False
-
-        async def received() -> Message:
-            nonlocal is_gone
-            message = await receive()
-            if message["type"] == "http.request":
-                if chunk := message.get("body"):
-                    call.received(chunk)
-            elif message["type"] == "http.disconnect" and not is_whole:
-                is_gone = True
-            return message
-
-        async def sent(message: Message) -> None:
-            nonlocal status, is_whole
-            await send(message)
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif message["type"] == "http.response.body":
-                if scope["method"] != "HEAD":
-                    call.response_bytes += len(message.get("body", b""))
-                is_whole = not message.get("more_body", False)
-                if is_whole and not is_gone and status is not None and status < 500:
-                    call.end("done", status)  # an exception may follow an answer of 500
-
+        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
+        if query := scope.get("query_string"):
+            uri += b"?" + query
+        trace = None
+        for name, value in scope["headers"]:
+            if name == b"traceparent":
+                trace = value.decode("latin-1")
+        client = scope.get("client")
+        app, calls, call = self._app, self._calls, _Exchange()
+        call.receive, call.send, call.method = receive, send, scope["method"]
+        call.status = call.finished_by = None
+        call.begin(calls, scope, call.method, uri, client[0] if client else None, trace)
+        if calls.keeps_bodies:
+            call.content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
         try:
-            await self._app(scope, received, sent)
+            await app(scope, call.receives, call.sends)
         except BaseException as error:
-            if is_gone:
-                call.end("client_gone", status, type(error).__name__)
+            if call.finished_by == CLIENT:
+                call.end("client_gone", call.status, type(error).__name__)
             else:
-                call.failed(error, status)
+                call.failed(error, call.status)
             raise
         if not call.has_ended:
-            call.end("client_gone" if is_gone else "done", status)
+            call.end("client_gone" if call.finished_by == CLIENT else "done", call.status)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         was_asked = False
@@ -102,23 +92,39 @@ class UsageASGI:
 
         return passed
 
-    def _begun(self, scope: Scope) -> Call:
-        trace, content_type = None, ""
-        for name, value in scope["headers"]:
-            if name == b"traceparent":
-                trace = value.decode("latin-1")
-        if self._calls.keeps_bodies:
-            content_type = dict(scope["headers"]).get(b"content-type", b"").decode("latin-1")
-        uri = scope.get("raw_path") or scope["path"].encode("utf-8", "surrogateescape")
-        if query := scope.get("query_string"):
-            uri += b"?" + query
-        client = scope.get("client")
-        return Call().begin(
-            self._calls,
-            scope,
-            scope["method"],
-            uri.decode("latin-1"),
-            client[0] if client else None,
-            trace,
-            content_type,
-        )
+
+class _Exchange(Call):
+    """A call with the two functions between server and application: an object costs less than closures over as many variables."""
+
+    __slots__ = ("finished_by", "method", "receive", "send", "status")
+    finished_by: str | None
+    """Who was first: the service with the whole answer, or the client, that left."""
+    method: str
+    receive: Receive
+    send: Send
+    status: int | None
+
+    async def receives(self) -> Message:
+        receive = self.receive
+        message = await receive()
+        if message["type"] == "http.request":
+            if chunk := message.get("body"):
+                self.received(chunk)
+        elif message["type"] == "http.disconnect" and self.finished_by is None:
+            self.finished_by = CLIENT
+        return message
+
+    async def sends(self, message: Message) -> None:
+        send = self.send
+        await send(message)
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+        elif kind == "http.response.body":
+            if self.method != "HEAD":
+                self.response_bytes += len(message.get("body", b""))
+            if self.finished_by is None and not message.get("more_body"):
+                self.finished_by = SERVICE
+                status = self.status
+                if status is not None and status < 500:
+                    self.end("done", status)  # an exception may follow an answer of 500

@@ -7,6 +7,7 @@ and anew after a fork: a child has a sequence of its own.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import time
@@ -18,10 +19,11 @@ from app.usage.brokers import UsageBroker, open_broker
 from app.usage.options import UsageOptions
 from app.usage.sending import Keeper, Sender
 from app.usage.serving import SpoolServer
-from app.usage.start import Start
+from app.usage.start import Make, Start
 
 __all__ = ["UsageLog"]
 
+log = logging.getLogger("app.usage.log")
 _STOP_S = 10.0
 _KEEPING = 0.8
 """Share of the time of a stop in which the spool is tried; the rest is for sending."""
@@ -39,20 +41,20 @@ class UsageLog:
         self._lock = threading.Lock()
         self._running: tuple[Start, list[threading.Thread]] | None = None
         self._server: SpoolServer | None = None
+        self.make: Make = self._first
+        """The same as `record` with the fields of `app.domain.usage.records.Producer.record`, in two parts, as calls have them. That of
+        the running start itself: nothing is asked on the way."""
         itself = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _of(itself, UsageLog.forget))
         atexit.register(lambda: _of(itself, UsageLog.stop))
 
     def record(self, kind: str, **fields: Any) -> int:
         """Make a record; returns its number. `fields`: those of UsageRecord beyond what names the producer."""
-        return self.add(kind, fields_of(**fields))
+        return self.make(kind, fields_of(**fields), ())
 
-    def add(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...] = ()) -> int:
-        """The same with the fields of `app.domain.usage.records.Producer.record`, in two parts, as calls have them: faster."""
-        running = self._running
-        while (seq := (running[0] if running is not None else self._started()).record(kind, fields, more)) is None:
-            running = self._running
-        return seq
+    def _first(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
+        """Also of one that comes to a start after its stop."""
+        return self._started().record(kind, fields, more)
 
     def stop(self, timeout_s: float = _STOP_S) -> bool:
         """Write the stop record, and wait until all is spooled, and sent if the broker is there. A later record begins a new sequence.
@@ -62,6 +64,7 @@ class UsageLog:
         with self._lock:
             running, self._running = self._running, None
             server, self._server = self._server, None
+            self.make = self._first
         if server is not None:
             server.stop()
         if running is None:
@@ -75,7 +78,7 @@ class UsageLog:
 
     def forget(self) -> None:
         """In a child after a fork: the sequence, the spool and the threads are the parent's."""
-        self._lock = threading.Lock()
+        self._lock, self.make = threading.Lock(), self._first
         running, self._running = self._running, None
         server, self._server = self._server, None
         if running is not None:
@@ -87,22 +90,25 @@ class UsageLog:
         with self._lock:
             if self._running is not None and not self._running[0].is_stopping:
                 return self._running[0]
-            start = Start(self.options)
+            start = Start(self.options, self._first)
             keeper = Keeper(start, self.options)
             sender = Sender(start, keeper, self._given or open_broker(self.options), self.options)
-            threads = [
-                threading.Thread(target=run, name=name, daemon=True)
-                for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run))
-            ]
-            self._running = start, threads
-            for thread in threads:
-                thread.start()
+            threads: list[threading.Thread] = []
+            self._running, self.make = (start, threads), start.record
+            for name, run in (("usage log: spool", keeper.run), ("usage log: broker", sender.run)):
+                thread = threading.Thread(target=run, name=name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:  # the process may have no more threads; the queue is bounded
+                    log.exception("Records wait in memory, and are dropped when the queue is full")
+                    break
+                threads.append(thread)
             if self.options.spool_port and self._server is None:
                 self._server = SpoolServer(self.options)
             return start
 
 
 def _of(itself: weakref.ref[UsageLog], call: Any) -> None:
-    log = itself()
-    if log is not None:
-        call(log)
+    one = itself()
+    if one is not None:
+        call(one)

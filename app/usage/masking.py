@@ -12,7 +12,7 @@ from urllib.parse import unquote_plus
 
 from app.errors import MASK
 
-__all__ = ["READ_AT_MOST_BYTES", "Masking"]
+__all__ = ["READ_AT_MOST_BYTES", "Masking", "text_of"]
 
 READ_AT_MOST_BYTES = 64 << 10
 """A longer body is left out: what is cut cannot be read, so nobody can tell what is secret in it."""
@@ -37,6 +37,11 @@ _PAIRS = ("name", "key", "field")
 """{"name": "password", "value": …}"""
 
 
+def text_of(uri: str | bytes) -> str:
+    """Bytes of a URI as Latin-1, as servers read them."""
+    return uri if isinstance(uri, str) else uri.decode("latin-1")
+
+
 class Masking:
     """Which names are secret. A name is compared in small letters, without signs: `X-Api-Key` is `xapikey`.
 
@@ -47,8 +52,8 @@ class Masking:
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._whole = _WHOLE | {_PLAIN.sub("", name.lower()) for name in names}
         self.is_secret = lru_cache(_NAMES_REMEMBERED)(self._is_secret)
-        self._plain: set[str] = set()
-        """URIs with a query that were looked through and hold no secret."""
+        self.plain_uris: dict[str | bytes, str] = {}
+        """URIs that were looked through and hold no secret, as they came and as text; at most 1,000 are remembered."""
         self._is_secret_in_query = lru_cache(_NAMES_REMEMBERED)(lambda name: self._is_secret(_decoded(name)))
 
     def _is_secret(self, name: str) -> bool:
@@ -61,23 +66,20 @@ class Masking:
             or any(word.lower() in _WORDS for word in _WORD.findall(name))
         )
 
-    def uri(self, uri: str) -> str:
-        """Path and query; a login before a host is masked, too."""
-        if uri in self._plain:
-            return uri
-        path, mark, query = uri.partition("?")
+    def uri(self, uri: str | bytes) -> str:
+        """Path and query; a login before a host is masked, too. Bytes are Latin-1."""
+        text = text_of(uri)
+        path, mark, query = text.partition("?")
         if "@" in path or "%" in path:
             path = _LOGIN.sub(f"{MASK}@", path)
             path = "/".join(MASK if "%" in part and _LOGIN.search(_decoded(part)) else part for part in path.split("/"))
         if ";" in path:
             path = "/".join(self._parameters(part) if ";" in part else part for part in path.split("/"))
-        if not mark:
-            return path
-        masked = f"{path}?{self.query(query)}"
-        if masked == uri and len(uri) <= _LONGEST_REMEMBERED:
-            if len(self._plain) >= _URIS_REMEMBERED:
-                self._plain = set()
-            self._plain.add(uri)
+        masked = f"{path}?{self.query(query)}" if mark else path
+        if masked == text and len(text) <= _LONGEST_REMEMBERED:
+            if len(self.plain_uris) >= _URIS_REMEMBERED:
+                self.plain_uris.clear()
+            self.plain_uris[uri] = text
         return masked
 
     def _parameters(self, part: str) -> str:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.domain.usage.records import DROPPED, UsageRecord, fault_of, sealed_json, user_key
+from app.domain.usage.records import DROPPED, UsageRecord, fault_of, fields_of, sealed_json, user_key
 from app.errors import UnknownForm, WeblogsError
 from app.usage.brokers import LONGEST_RECORD_BYTES, UsageBroker
 from app.usage.options import UsageOptions
 from app.usage.spool import Damage, Place, Spool, SpoolGone, spools_of
-from app.usage.start import Start
+from app.usage.start import Made, Start
 
 __all__ = ["Keeper", "Sender", "packed_record"]
 
@@ -46,7 +46,10 @@ def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
 
 
 class Keeper:
-    """From the queue to the spool. While the disk refuses, one batch waits here and the queue fills."""
+    """From the queue to the spool. While the disk refuses, one batch waits here and the queue fills.
+
+    A fault of ours costs the batch, and is told: in the log once for its kind, in the stream as dropped numbers.
+    """
 
     def __init__(self, source: Start, options: UsageOptions) -> None:
         self._source, self._options = source, options
@@ -59,23 +62,44 @@ class Keeper:
         self.has_ended = False
         self.is_cramped = False
         """The disk takes nothing: what is kept of sent records makes room."""
+        self._batch: list[Made] = []
+        """What was taken and is not kept."""
+        self._faults: set[str] = set()
+        """That were told."""
 
     def run(self) -> None:
+        pause_s = _PAUSE_S
         try:
-            while not self._step():
-                self._source.work.wait(_PAUSE_S)
-                self._source.work.clear()
-        except Exception:
-            log.exception("The usage log has ended; its records are lost from here on")
+            while True:
+                try:
+                    if self._step():
+                        return
+                    pause_s = _PAUSE_S
+                    self._source.work.wait(_PAUSE_S)
+                    self._source.work.clear()
+                except Exception as error:
+                    self._tell(error)
+                    self._source.give_up(self._batch, f"fault of the usage log, {type(error).__name__}")
+                    self._batch = []
+                    if self._source.is_stopping and time.monotonic() >= self._source.keep_until:
+                        return
+                    pause_s = self._pause(pause_s)
         finally:
+            self._source.stop(0)  # if this thread was ended from outside, the next record begins a new start
             self.has_ended = True
             self.kept.set()
+
+    def _tell(self, fault: Exception) -> None:
+        name = type(fault).__name__
+        if name not in self._faults:
+            self._faults.add(name)
+            log.error("A fault of the usage log: %s; what it costs is told as dropped", name, exc_info=fault)
 
     def _step(self) -> bool:
         """Whether it was the last."""
         while True:
             is_stopping = self._source.is_stopping
-            batch = self._source.take()
+            batch = self._batch = self._source.take()
             if beat := self._source.heartbeat(self.count - self.sent):
                 batch.append(beat)
             is_last = is_stopping and not batch
@@ -83,12 +107,22 @@ class Keeper:
                 batch.append(self._source.stop_record())
             if batch and not self._keep(batch):
                 return True
+            self._batch = []
             if is_last or not batch:
                 return is_last
 
-    def _keep(self, batch: list[UsageRecord]) -> bool:
+    def _packed(self, made: Made) -> tuple[bytes, bytes]:
+        """As `packed_record`; a value that breaks even the look at it costs only its own record."""
+        try:
+            return packed_record(self._source.made(made))
+        except Exception as error:
+            self._tell(error)
+            told = fields_of(detail=f"no record: {type(error).__name__}")
+            return packed_record(self._source.made((DROPPED, made[1], made[2], told, ())))
+
+    def _keep(self, batch: list[Made]) -> bool:
         """Until the disk takes it; False if it does not before the end. After a stop too: the sender makes room."""
-        packed = [packed_record(record) for record in batch]
+        packed = [self._packed(made) for made in batch]
         pause_s = _PAUSE_S
         spool: Spool | None = None
         while True:
@@ -111,7 +145,7 @@ class Keeper:
             if self._source.is_stopping and (spool is None or time.monotonic() >= self._source.keep_until):
                 while more := self._source.take():
                     batch += more
-                log.error("Records %d to %d are lost: the spool takes nothing", batch[0].seq, batch[-1].seq)
+                log.error("Records %d to %d are lost: the spool takes nothing", batch[0][1], batch[-1][1])
                 return False
             pause_s = self._pause(pause_s)
 

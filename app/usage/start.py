@@ -8,6 +8,8 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from time import time as now
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -15,13 +17,15 @@ from app.domain.usage.records import DROPPED, HEARTBEAT, START, STOP, Producer, 
 from app.usage.options import UsageOptions
 from app.usage.spool import Spool
 
-__all__ = ["Start"]
+__all__ = ["Made", "Make", "Start"]
 
 log = logging.getLogger("app.usage.start")
 _UNTOLD_AT_MOST = 1000
 
 
-_Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
+Make = Callable[[str, tuple[Any, ...], tuple[Any, ...]], int]
+"""Makes a record of its kind and its fields in one or two parts; returns its number."""
+Made = tuple[str, int, float, tuple[Any, ...], tuple[Any, ...]]
 """Kind, number, time, fields in two parts: what Producer.record takes. The other thread makes the record of it."""
 
 
@@ -34,15 +38,18 @@ class _Gap(NamedTuple):
 class Start:
     """Thread-safe. Numbers are given and queued under one lock, so the queue is in their order."""
 
-    def __init__(self, options: UsageOptions) -> None:
-        self.options = options
+    def __init__(self, options: UsageOptions, after_stop: Make) -> None:
+        """`after_stop`: takes the records that come after the stop."""
+        self.options, self._after_stop = options, after_stop
         self.start_id = uuid4().hex
         self.work = threading.Event()
         """There is something to take."""
         self.is_stopping = False
         self.keep_until = 0.0
         """After the stop: how long the spool is tried, by `time.monotonic`."""
-        self._much = max(1, min(options.batch_records, options.queue_records // 2))
+        self._much = min(options.batch_records, options.queue_records // 2)
+        self._limit = options.queue_records
+        """0 after the stop."""
         self._producer = Producer(
             options.service,
             options.machine,
@@ -54,36 +61,41 @@ class Start:
         )
         self._lock = threading.Lock()
         self._room = threading.Condition(threading.Lock())
-        self._limit = options.queue_records
-        self._queue: deque[_Made] = deque()
+        self._queue: deque[Made] = deque()
         self._gaps: list[_Gap] = []
+        self._full = f"queue full, {options.overflow}"
         self._seq = self._dropped = 0
         self._beat = time.monotonic()
         self._spool: Spool | None = None
         self._mark: memoryview[int] | list[int] = [0, 0]
         """That of the spool, once it is open."""
         self._open_spool()
-        self._queue.append((START, self._next(), time.time(), fields_of(memory_records=options.memory_records), ()))
+        self._queue.append((START, self._next(), now(), fields_of(memory_records=options.memory_records), ()))
 
-    def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...] = ()) -> int | None:
-        """The number of a new record; None after the stop: another start must take it. `fields`, `more`: those of Producer.record."""
+    def record(self, kind: str, fields: tuple[Any, ...], more: tuple[Any, ...]) -> int:
+        """The number of a new record. `fields`, `more`: those of Producer.record."""
         queue = self._queue
-        with self._lock:
-            if self.is_stopping:
-                return None
-            self._mark[1] = self._seq = seq = self._seq + 1
-            if len(queue) < self._limit or self._makes_room(seq):
-                queue.append((kind, seq, time.time(), fields, more))
-        # the other thread looks often enough by itself, and to wake it costs this one more than all else
-        if len(queue) >= self._much and not self.work.is_set():
-            self.work.set()
-        return seq
+        with self._lock:  # not acquire() and try: a signal's handler that raises between the two would leave it held
+            waiting = len(queue)
+            if waiting < self._limit:
+                self._mark[1] = self._seq = seq = self._seq + 1
+                queue.append((kind, seq, now(), fields, more))
+                # to wake the other thread costs more than all else, and it looks often by itself
+                if waiting == self._much:
+                    self.work.set()
+                return seq
+            if not self.is_stopping:
+                seq = self._next()
+                if self._makes_room(seq):
+                    queue.append((kind, seq, now(), fields, more))
+                return seq
+        return self._after_stop(kind, fields, more)
 
     def stop(self, timeout_s: float) -> None:
         """No number is given after this but that of the stop record."""
         self.keep_until = time.monotonic() + timeout_s
         with self._lock:
-            self.is_stopping = True
+            self.is_stopping, self._limit = True, 0
         self.work.set()
 
     def forget(self) -> None:
@@ -108,15 +120,14 @@ class Start:
         if spool is not None:
             spool.close()
 
-    def take(self) -> list[UsageRecord]:
+    def take(self) -> list[Made]:
         """The next batch: what waits, then what was dropped."""
-        made: list[_Made] = []
+        batch: list[Made] = []
         with self._room:
             with contextlib.suppress(IndexError):
                 for _ in range(self.options.batch_records):
-                    made.append(self._queue.popleft())
+                    batch.append(self._queue.popleft())
             self._room.notify_all()
-        batch = [self._producer.record(*each) for each in made]
         if self._gaps:
             with self._lock:
                 gaps, self._gaps = self._gaps[: self.options.batch_records], self._gaps[self.options.batch_records :]
@@ -126,7 +137,20 @@ class Start:
                 ]
         return batch
 
-    def heartbeat(self, spooled: int) -> UsageRecord | None:
+    def give_up(self, batch: list[Made], reason: str) -> None:
+        """None of the batch will be kept: its numbers are dropped, and what it tells of others is told again."""
+        with self._lock:
+            for made in batch:
+                if made[0] == DROPPED:
+                    told = self.made(made)
+                    self._gaps.append(_Gap(told.first_seq or 0, told.last_seq or 0, told.detail or ""))
+                self._drop(made[1], reason)
+
+    def made(self, made: Made) -> UsageRecord:
+        """The record. May raise for values that are no record."""
+        return self._producer.record(*made)
+
+    def heartbeat(self, spooled: int) -> Made | None:
         """If it is time for one. `spooled`: records that wait in the spool."""
         if time.monotonic() - self._beat < self.options.heartbeat_s:
             return None
@@ -140,7 +164,7 @@ class Start:
             )
             return self._numbered(HEARTBEAT, told)
 
-    def stop_record(self) -> UsageRecord:
+    def stop_record(self) -> Made:
         """The last one."""
         with self._lock:
             return self._numbered(STOP, fields_of(dropped=self._dropped))
@@ -163,29 +187,29 @@ class Start:
         self._mark[1] = self._seq = self._seq + 1
         return self._seq
 
-    def _numbered(self, kind: str, fields: tuple[Any, ...]) -> UsageRecord:
-        return self._producer.record(kind, self._next(), time.time(), fields)
+    def _numbered(self, kind: str, fields: tuple[Any, ...]) -> Made:
+        return kind, self._next(), now(), fields, ()
 
     def _makes_room(self, seq: int) -> bool:
         """Whether the record has a place in the queue now; what is dropped is noted."""
         options = self.options
         if options.overflow == "drop_oldest":
             with contextlib.suppress(IndexError):  # the other thread has just taken all
-                self._drop(self._queue.popleft()[1])
+                self._drop(self._queue.popleft()[1], self._full)
             return True
         if options.overflow == "block":
             self.work.set()
             with self._room:
                 if self._room.wait_for(lambda: len(self._queue) < options.queue_records, options.block_ms / 1000):
                     return True
-        self._drop(seq)
+        self._drop(seq, self._full)
         return False
 
-    def _drop(self, seq: int) -> None:
+    def _drop(self, seq: int, reason: str) -> None:
         self._dropped += 1
-        gaps, reason = self._gaps, f"queue full, {self.options.overflow}"
+        gaps = self._gaps
         # what a longer gap names beyond what was dropped is there, and a record that is there is not dropped
-        if gaps and (gaps[-1].last + 1 == seq or len(gaps) >= _UNTOLD_AT_MOST):
-            gaps[-1] = _Gap(gaps[-1].first, seq, reason)
+        if gaps and (gaps[-1][1:] == (seq - 1, reason) or len(gaps) >= _UNTOLD_AT_MOST):
+            gaps[-1] = _Gap(min(gaps[-1].first, seq), max(gaps[-1].last, seq), reason)
         else:
             gaps.append(_Gap(seq, seq, reason))

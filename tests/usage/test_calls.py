@@ -70,3 +70,20 @@ def test_a_secret_that_is_cut_stays_masked(tmp_path: Path) -> None:
     )
     ((request, _),) = calls_of(log)
     assert "hunter2" not in str(request.uri)
+
+
+def test_whether_a_call_is_monitored_is_asked_with_the_uri_as_it_came_in_text_and_recorded_is_the_masked_one(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+
+    def monitored(method: str, uri: str) -> bool:
+        asked.append(uri)
+        return True
+
+    log = opened(tmp_path, monitored=monitored)
+    calls = Calls(log)
+    for uri in (b"/a?q=\xe9&token=7", "/b", b"/c?q=\xe9", b"/c?q=\xe9"):
+        Call().begin(calls, None, "GET", uri).end("done", 200)
+    assert asked == ["/a?q=é&token=7", "/b", "/c?q=é", "/c?q=é"]
+    assert [request.uri for request, _ in calls_of(log)] == ["/a?q=é&token=(secret)", "/b", "/c?q=é", "/c?q=é"]

@@ -25,7 +25,7 @@ from app.transports.broker_view import open_view
 from app.usage import sending
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
-from app.usage.spool import mark_of, spools_of
+from app.usage.spool import Spool, is_alive, mark_of, spools_of
 from tests.usage.reading import opened, records, states
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -427,3 +427,86 @@ def test_what_is_no_record_is_told_under_its_number_and_stops_nothing(
     assert told[1] == (2, "dropped", "no record: user_id is no text: 7") and told[2][:2] == (3, "dropped")
     assert [kind for _, kind, _ in told] == ["start", "dropped", "dropped", "request", "stop"]
     assert sum("is none, and is lost" in record.getMessage() for record in caplog.records) == 2
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise LookupError("nothing to show")
+
+
+def test_a_value_that_breaks_every_look_at_it_costs_only_its_own_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = opened(tmp_path)
+    for _ in range(2):
+        log.record("request", user_id="u", uri=Unprintable())
+        log.record("request", user_id="u", request_bytes=10**5000)  # Python writes no number of so many digits
+        log.record("request", user_id="u")
+    assert log.stop()
+    told = [(record.kind, record.detail) for record in records(tmp_path)]
+    lost = [("dropped", "no record: LookupError"), ("dropped", "no record: ValueError")]
+    assert told == [("start", None), *[*lost, ("request", None)] * 2, ("stop", None)]
+    assert sum("A fault of the usage log" in record.getMessage() for record in caplog.records) == 2
+
+
+def test_a_fault_of_the_spooling_thread_raises_nothing_is_logged_once_and_costs_only_numbers_that_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Spool.append
+    faults: list[int] = []
+
+    def broken(self: Spool, batch: Sequence[tuple[bytes, bytes]]) -> None:
+        if len(faults) < 3:
+            faults.append(len(batch))
+            raise ZeroDivisionError
+        append(self, batch)
+
+    monkeypatch.setattr(Spool, "append", broken)
+    log = opened(tmp_path, heartbeat_s=0.01)
+    wait_until(lambda: bool(log.record("request", user_id="u")) and len(faults) == 3)
+    last = log.record("request", user_id="last")
+    assert log.stop()
+    (state,) = states(tmp_path)
+    (held,) = state.held
+    (reason,) = state.dropped
+    assert reason == "fault of the usage log, ZeroDivisionError" and sum(faults) <= covered(state.dropped[reason])
+    assert held.missing == () and state.tail is None and held.records + covered(state.dropped[reason]) == state.made
+    assert last in [record.seq for record in records(tmp_path) if record.user_id == "last"]
+    assert sum("A fault of the usage log" in record.getMessage() for record in caplog.records) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_after_the_spooling_thread_was_ended_from_outside_a_record_begins_a_new_sequence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = Spool.append
+    ended: list[Spool] = []
+
+    def ends(self: Spool, batch: Sequence[tuple[bytes, bytes]]) -> None:
+        ended.append(self)
+        raise SystemExit
+
+    log = opened(tmp_path)
+    assert log.record("request", user_id="u") == 2
+    wait_until(lambda: len(records(tmp_path)) == 2)
+    monkeypatch.setattr(Spool, "append", ends)
+    assert log.record("request", user_id="lost") == 3
+    wait_until(lambda: bool(ended) and not is_alive(ended[0].folder))
+    monkeypatch.setattr(Spool, "append", append)
+    assert log.record("request", user_id="u") == 2 and log.stop()
+    assert sorted((record.kind, record.seq) for record in records(tmp_path)) == sorted(
+        [("start", 1), ("request", 2)] * 2 + [("stop", 3)]
+    )
+
+
+def test_a_process_that_has_no_more_threads_gets_numbers_and_no_exception(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    log = opened(tmp_path, queue_records=5)
+    assert [log.record("request", user_id="u") for _ in range(20)] == list(range(2, 22))
+    assert sum("Records wait in memory" in record.getMessage() for record in caplog.records) == 1
+    assert log.stop()

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
@@ -199,3 +200,13 @@ def test_an_application_that_breaks_the_rules_is_served_as_without_us(
     answer.close()  # type: ignore[attr-defined]  # as PEP 3333 asks for
     ((request, response),) = calls_of(log)
     assert request.uri == "/%5Cu20ac%5Cud800" and response.status == recorded
+
+
+def test_each_character_of_a_path_is_recorded_as_it_stands_in_a_request_line(tmp_path: Path) -> None:
+    log = opened(tmp_path)
+    app = UsageWSGI(lambda environ, start: (), log)
+    paths = [f"/a{chr(number)}b" for number in range(256)]
+    for path in paths:
+        app({"PATH_INFO": path}, lambda *answer: lambda chunk: None).close()  # type: ignore[attr-defined]  # of our answers
+    expected = [quote(path, safe="/:@!$&'()*+,;=~", encoding="latin-1") for path in paths]
+    assert [call.uri for call, _ in calls_of(log)] == expected
