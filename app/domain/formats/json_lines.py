@@ -93,9 +93,12 @@ def _time(text: str | None) -> float:
         raise BadLine("bad_time", f"no date and time: {shown(text)}")
     if text[:1] == "[":
         text = text.strip("[]")
-    if text[4:5] == "-":
-        return iso_time(text)
-    return clf_time(text) if text[2:3] == "/" else epoch_time(text)
+    if text[4:5] in ("-", "/"):  # Caddy's wall clocks have slashes
+        return iso_time(text.replace("/", "-"))
+    if text[2:3] == "/":
+        # HAProxy's date has no zone
+        return clf_time(text if " " in text else f"{text} +0000")
+    return epoch_time(text)
 
 
 class _Parser:
@@ -157,6 +160,9 @@ class _Parser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
+        if kind == _HEADERS_COUNTED and profile is None and self._kind is None and sent == _announced(lo, hi, total):
+            # no answer is without heads: a writer that is not known counts the body, or the column tells nothing
+            kind = _ANNOUNCED
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -169,6 +175,11 @@ class _Parser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:
+    """The length of the range, or else of the file."""
+    return total if lo is None or hi is None else hi - lo + 1
 
 
 def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
