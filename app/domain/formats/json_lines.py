@@ -33,7 +33,7 @@ from app.domain.formats.values import (
 )
 from app.domain.records import HitFlag
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "RecordParser"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
 _ANNOUNCED, _UNSIZED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED)
@@ -101,20 +101,22 @@ def _time(text: str | None) -> float:
     return epoch_time(text)
 
 
-class _Parser:
-    """Reads lines by the field map of the setting."""
+class RecordParser:
+    """Reads records by the field map of the setting; `writer` names the profile of all, else each is known by its keys."""
 
-    def __init__(self, options: FormatOptions) -> None:
-        self._plan_of = lookups(options.json_fields, optional=bool(options.fields)).of
+    def __init__(self, options: FormatOptions, writer: str = "") -> None:
+        self._plan_of = lookups(f"{writer},{options.json_fields}", optional=bool(options.fields)).of
         self._clients = clients(options.trusted_proxies)
         self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
 
     def read(self, line: str) -> tuple[Any, ...] | None:
-        """The hit of a line. Raises BadLine."""
+        """The hit of a line of JSON. Raises BadLine."""
         record = _record(line)
-        if record is None:
-            return None
+        return None if record is None else self.hit(record, line)
+
+    def hit(self, record: dict[str, Any], line: str) -> tuple[Any, ...]:
+        """The hit of a record whose values are texts; `line` is shown where there is none. Raises BadLine."""
         plan = self._plan_of(record)
         said, profile = plan.said(record), plan.profile
         get = said.get
@@ -299,7 +301,7 @@ def _length(text: str | None) -> int | None:
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return behind_prefix(_Parser(options).read)
+    return behind_prefix(RecordParser(options).read)
 
 
 FORMAT = Format(

@@ -263,7 +263,12 @@ PROFILES: dict[str, Profile] = {
                 "duration_s": ("properties.timeTaken",),
                 "duration_ms": ("properties.TimeTaken",),
                 "referer": ("properties.referer", "properties.referrer"),
-                "virtual_host": ("properties.hostName", "properties.host", "properties.originalHost", "properties.CsHost"),
+                "virtual_host": (
+                    "properties.hostName",
+                    "properties.host",
+                    "properties.originalHost",
+                    "properties.CsHost",
+                ),
                 "cache_result": ("properties.cacheStatus",),
                 "edge": ("properties.pop",),
                 **_NO_RANGE,
@@ -371,7 +376,13 @@ PROFILES: dict[str, Profile] = {
             "pino",
             ("req", "res", "responseTime"),
             # it names the heads of the response alone
-            {"bytes_sent": _NONE, "all_bytes_sent": _NONE, "ended": ("msg",), "duration_ms": ("responseTime",), **_NO_RANGE},
+            {
+                "bytes_sent": _NONE,
+                "all_bytes_sent": _NONE,
+                "ended": ("msg",),
+                "duration_ms": ("responseTime",),
+                **_NO_RANGE,
+            },
             announced=True,
         ),
         Profile(
@@ -386,11 +397,35 @@ PROFILES: dict[str, Profile] = {
             {"bytes_sent": ("content_length",), "content_length": _NONE, "duration_ms": ("elapsed_time",), **_NO_RANGE},
             announced=True,
         ),
+        Profile(
+            "ltsv",
+            ("ltsv",),  # no key of JSON: the format of this name alone reads it so
+            {
+                "ip_address": ("host", "remote_addr", "client", "ip"),
+                "forwarded": ("forwardedfor", "xff", "x_forwarded_for"),
+                "request": ("req", "request"),
+                "duration_s": ("reqtime", "request_time", "taken_sec"),
+                "duration_us": ("reqtime_microsec",),
+                "cache_result": ("cache", "upstream_cache_status"),
+                "virtual_host": ("vhost", "server_name"),
+                "range": _NONE,
+            },
+        ),
+        Profile(
+            "wildfly",
+            ("requestLine", "responseCode", "bytesSent"),
+            {"bytes_sent": ("bytesSent",), "all_bytes_sent": _NONE, **_NO_RANGE},
+        ),
         # the parsers of Fluentd, Fluent Bit and Vector for lines of the common family: `host` is the client
         Profile(
             "fluentd",
             ("path", "code|identity", "size", "remote|host"),
-            {"ip_address": ("remote", "client", "host"), "virtual_host": _NONE, "forwarded": ("http_x_forwarded_for",), **_NO_RANGE},
+            {
+                "ip_address": ("remote", "client", "host"),
+                "virtual_host": _NONE,
+                "forwarded": ("http_x_forwarded_for",),
+                **_NO_RANGE,
+            },
         ),
         # Chinese CDNs: what their bytes count is not documented
         Profile(
