@@ -27,10 +27,9 @@ _STRUCTURED = r"(?:-|(?:\[[^\s\]\"]+(?: [^\s=\]\"]+=\"(?:[^\"\\\]]|\\.)*\")*\])+
 _LEVEL = r"(?:[a-z]{3,8}[0-7]?\.[a-z]{3,7} )?"
 """Facility and severity, as busybox writes them."""
 _COLOUR = r"(?:\x1b\[[0-9;]*m)*"
-_POD = r"[a-z0-9][a-z0-9.]{0,250}-[a-z0-9.-]{1,250}"
+_POD = r"[a-z0-9][a-z0-9.-]{0,240}-(?:[a-z0-9]{5}|[0-9]{1,4})"
+"""A name that a deployment, a daemon set or a stateful set gave."""
 _CONTAINER = r"[a-z0-9][a-z0-9-]{0,62}"
-_BEGINS = r"(?=[0-9]{1,3}(?:\.[0-9]{1,3}){3} |[0-9A-Fa-f:]*:[0-9A-Fa-f:.]+ |[0-9]{4}-[0-9]{2}-|\{)"
-"""An address, a time or an object: without one, two words may be a virtual host and a user."""
 
 _PREFIXES = [
     # RFC 5424
@@ -46,7 +45,7 @@ _PREFIXES = [
     # docker compose and service, kubectl logs --prefix, kubetail, stern
     re.compile(rf"{_COLOUR}[A-Za-z0-9][\w.@-]{{0,127}} *\| ?{_COLOUR} ?"),
     re.compile(rf"\[(?:pod/[^\]\s]{{1,255}}|{_POD}(?: {_CONTAINER})?)\] "),
-    re.compile(rf"(?:{_CONTAINER} )?{_POD} {_CONTAINER} {_BEGINS}"),
+    re.compile(rf"(?:{_CONTAINER} )?{_POD} {_CONTAINER} (?=\S)"),
     # Loki's logcli: time, labels
     re.compile(rf"{_ISO} \{{(?:\w+=\"(?:[^\"\\]|\\.)*\"(?:, )?)*\}} "),
     # CloudWatch: `aws logs tail`, and filter-log-events as text; Papertrail's archive
