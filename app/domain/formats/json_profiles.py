@@ -52,10 +52,8 @@ PROFILES: dict[str, Profile] = {
             "nginx",
             ("remote_addr", "body_bytes_sent|request_uri|http_user_agent"),
             {
-                "ended": ("request_completion",),
-                "content_range": ("sent_http_content_range",),
+                # $content_length and $content_type are those of the request
                 "content_length": ("sent_http_content_length",),
-                "content_encoding": ("sent_http_content_encoding",),
                 "content_type": ("sent_http_content_type",),
                 "bytes_sent": ("body_bytes_sent",),
                 "all_bytes_sent": ("bytes_sent",),
