@@ -369,12 +369,13 @@ def verdict_sentence(delivery: Delivery, window: str = "") -> str:
         size = bytes_text(delivery.covered_bytes if delivery.total_bytes is None else delivery.total_bytes)
         if learned:
             return f"{_LEARNED.format(size=size)}{window}."
-        lost = "" if delivery.size_known else "; the log does not name its size, so a lost tail would not show"
+        lost = "" if delivery.size_known else "; the log does not name its size, so a missing end would not show"
         return f"Whole: all {size} of the file arrived{window}{lost}."
     head = "Not whole" if delivery.verdict == "partial" else "Unknown"
     why = reason_text(delivery.verdict, delivery.reason) if delivery.reason else "no reason is given"
     missing = byteranges.covered(byteranges.normalise((lo, hi) for lo, hi in delivery.missing))
-    lacks = f"; {bytes_text(missing)} missing" if missing and delivery.evidence in ("ranges", "learned") else ""
+    names = missing and delivery.evidence in ("ranges", "learned")
+    lacks = f"; {bytes_text(missing)} {'is' if missing == 1 else 'are'} missing" if names else ""
     lacks += _LEARNED_SIZE.format(size=bytes_text(delivery.total_bytes or 0)) if learned else ""
     return f"{head}: {why}{window}{lacks}."
 
@@ -386,7 +387,7 @@ _HINTS = {
     "announced": "This log says what was answered, not what was sent.",
     "encoded": "Responses were compressed, or the log does not say whether they were.",
     "ended_early": "Responses ended as they should, but with fewer bytes than the file has: another file, a broken one, or compressed.",
-    "in_flight": "Connections broke when all was sent: the end may not have arrived.",
+    "in_flight": "Connections broke after all was sent: the end may not have arrived.",
     "size_changed": "The log names different sizes of the same file.",
     "fragmented": "There were more requests for a file than are kept.",
 }

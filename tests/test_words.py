@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 from html.parser import HTMLParser
 
 from app.client.answer import answer
 from app.client.text import answer_json, answer_text
+from app.domain import deliveries
 from app.domain.records import Delivery
 from app.output.screen import ScreenTable
 from app.stores.contract import Store
@@ -93,3 +95,21 @@ def test_sentences_are_short_and_begin_with_the_answer() -> None:
         *(each.clause for each in REASONS.values()),
     ):
         assert len(words.split()) <= 20 and not re.search(r"\b(lacks?|is no|are no|tells?|told)\b", words), words
+
+
+def test_every_reason_that_a_verdict_can_have_has_its_clause() -> None:
+    named = set(re.findall(r'"([a-z]+(?:_[a-z]+)*)"', inspect.getsource(deliveries)))
+    assert set(REASONS) <= named
+    rows = re.findall(
+        r"^\| [0-9]+ \|.*\| (?:unknown|partial|complete; strict: unknown) \| ([a-z_, ]+?) \|",
+        deliveries.__doc__ or "",
+        re.M,
+    )
+    assert {reason for row in rows for reason in row.split(", ")} == set(REASONS)
+
+
+def test_one_missing_byte_is_and_more_are_missing() -> None:
+    one = delivery(1, verdict="partial", reason="gap", missing=[[3, 3]])
+    assert verdict_sentence(one) == "Not whole: bytes in the middle are missing; 1 byte is missing."
+    more = one._replace(missing=[[3, 3], [5, 6]])
+    assert verdict_sentence(more).endswith("; 3 bytes are missing.")

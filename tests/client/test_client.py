@@ -155,7 +155,7 @@ def test_a_whole_delivery_is_printed_in_sections_with_counts(data_dir: Path) -> 
     assert f"[{'#' * 50}] 0-1156" in out
     assert "Missing    none" in out
     assert out.endswith(
-        "Whole: all 1,157 bytes of the file arrived; the log does not name its size, so a lost tail would not show.\n"
+        "Whole: all 1,157 bytes of the file arrived; the log does not name its size, so a missing end would not show.\n"
     )
 
 
@@ -165,7 +165,7 @@ def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged
     assert "Deliveries that contain bytes 0-1795: 0\n" in out
     assert "Missing    0-717\n" in out
     assert out.endswith("Not whole: 718 bytes of bytes 0-1795 did not arrive.\n")
-    assert run(data_dir, *by_parts(CHROME)).stdout.endswith("Not whole: the start is missing; 718 bytes missing.\n")
+    assert run(data_dir, *by_parts(CHROME)).stdout.endswith("Not whole: the start is missing; 718 bytes are missing.\n")
 
 
 def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path) -> None:

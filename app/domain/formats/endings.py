@@ -25,7 +25,8 @@ _HAPROXY_LONG = re.compile(r"(?:--|[CSPRIDUKLcs][RQCHDLT])[-A-Z]{2}")
 _HAPROXY_BROKEN = re.compile(r"[CSPRUKcs](?:D|[DHL][-A-Z]{2})")
 """Two letters alone are a state of the data phase; others, `CH` and `PL`, are rather countries."""
 _CLIENT_WENT = re.compile(
-    r"client.{0,9}(?:disconnect|abort|hung|gone|commerror|reset|closed)|network ?error|broken pipe", re.IGNORECASE
+    r"client.{0,9}(?:disconnect|abort|hung|gone|commerror|reset|closed)|network ?error|broken pipe|request aborted",
+    re.IGNORECASE,
 )
 WIN32_BROKEN = frozenset({"64", "109", "121", "232", "233", "995", "1229", "1236", "10053", "10054"})
 """Windows' errors of connections that broke: reset, aborted, timed out, a pipe that ended."""

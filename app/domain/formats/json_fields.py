@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+import re
+from collections.abc import Callable, Container, Iterable
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,31 +15,33 @@ __all__ = ["FIELDS", "JsonPlan", "Lookups", "Said", "lookups"]
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
-        "start_time", "requestTime", "requestTimeEpoch", "unixtime",
+        "start_time", "requestTime", "requestTimeEpoch", "unixtime", "started_at", "date",
     ),
     "ip_address": (
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
         "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
-        "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress",
+        "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress", "remote_host",
+        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote",
     ),
     "user_agent": (
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
         "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
+        "request.headers.user-agent", "req.headers.user-agent", "headers.user-agent", "http.useragent", "request.user-agent",
     ),
-    "request": ("request", "request_line"),
+    "request": ("request", "request_line", "requested_url"),
     "method": (
         "method", "request_method", "request.method", "http.request.method", "verb", "cs-method", "RequestMethod", "ClientRequestMethod",
-        "httpMethod",
+        "httpMethod", "http_method", "http.method", "req.method",
     ),
     "path": (
         "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
-        "requestPath", "resourcePath",
+        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url",
     ),
-    "query": ("url.query", "cs-uri-query", "query", "args", "query_string"),
+    "query": ("url.query", "cs-uri-query", "query", "args", "query_string", "request_query", "request.query", "req.query"),
     "protocol": (
         "server_protocol", "request.proto", "protocol", "proto", "http.version", "httpversion", "http_version", "RequestProtocol",
         "ClientRequestProtocol", "cs-version", "cs-protocol-version",
-        "request_protocol", "httpVersion",
+        "request_protocol", "httpVersion", "request_proto", "req.httpVersion",
     ),
     "forwarded": (
         "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
@@ -46,23 +49,28 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
         "EdgeResponseStatus", "statusCode", "http_code", "return_code", "http_status", "httpStatus",
+        "http.status_code", "response.status", "res.statusCode", "responseCode", "code",
     ),
     "range": ("byte_range", "range"),
     "content_range": (
         "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
         "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
+        "response.headers.content-range", "res.headers.content-range", "response_headers.content-range",
     ),
     "content_length": (
         "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",
         "http.response.headers.content-length", "downstream_Content-Length", "sc-content-len",
+        "response.headers.content-length", "res.headers.content-length", "response_headers.content-length",
     ),
     "content_encoding": (
         "content_encoding", "sent_http_content_encoding", "resp_headers.Content-Encoding", "response.headers.Content-Encoding",
         "http.response.headers.content-encoding", "downstream_Content-Encoding",
+        "response.headers.content-encoding", "res.headers.content-encoding", "response_headers.content-encoding",
     ),
     "content_type": (
         "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
         "http.response.mime_type", "downstream_Content-Type", "sc-content-type",
+        "response.headers.content-type", "res.headers.content-type", "response_headers.content-type",
     ),
     "referer": (
         "referer", "http_referer", "referrer", "http.request.referrer", "request.headers.Referer", "request_Referer", "cs(Referer)",
@@ -91,12 +99,17 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "hi": ("hi", "sc-range-end"),
     "bytes_sent": (
         "body_bytes_sent", "http.response.body.bytes", "size", "bytes", "DownstreamContentSize", "EdgeResponseBodyBytes",
+        "response.body_bytes_sent", "response.length", "network.bytes_written",
     ),
-    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes"),
+    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read"),
     "total_bytes": ("total_bytes", "object_size"),
-    "ended": ("ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type"),
+    "ended": (
+        "ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type",
+        "termination_state",
+    ),
 }  # fmt: skip
-"""Field to the paths tried in this order; dots go into nested objects, but a key with dots in it is found first.
+"""Field to the paths tried in this order; dots go into nested objects, but a key with dots in it is found first. Where a line has none
+of them, a key is taken that differs from one in case, or in `_`, `-` and dots: `RemoteAddr`, `user-agent`.
 
 `path` and `query` make a request where there is no whole one; `all_bytes_sent` counts the headers, too, and is read where
 the body's own bytes are not there. With a map of one's own, `bytes_sent` is what one says it is. `content_length` is the size of
@@ -180,7 +193,7 @@ class Lookups:
         roots = record.keys() if isinstance(record.get("request"), dict) else record.keys() - {"request"}
         keys, searches = [], []
         for name in self._names:
-            steps = _steps(paths[name], record, roots)
+            steps = _steps(paths[name], record, roots) or _spelled(paths[name], record)
             if len(steps) == 1 and len(steps[0]) == 1:
                 keys.append((name, steps[0][0]))
             elif steps:
@@ -198,6 +211,16 @@ def _steps(paths: tuple[str, ...], keys: Container[str], roots: Container[str]) 
         if others and first in roots:
             steps.append((first, *others))
     return steps
+
+
+def _spelled(paths: tuple[str, ...], keys: Iterable[str]) -> list[tuple[str, ...]]:
+    """The keys that are paths but for their spelling, for lines that have none of the paths."""
+    wanted = {_plain(path) for path in paths}
+    return [(key,) for key in keys if _plain(key) in wanted]
+
+
+def _plain(name: str) -> str:
+    return re.sub("[_.-]", "", name).lower()
 
 
 def _first(paths: list[tuple[str, ...]], passed: frozenset[str], record: dict[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ from app.domain.formats.values import (
 )
 from app.domain.records import HitFlag
 
-__all__ = ["FORMAT"]
+__all__ = ["FORMAT", "RecordParser"]
 
 _HEADERS_COUNTED, _HTTP2, _ENCODED = int(HitFlag.HEADERS_COUNTED), int(HitFlag.HTTP2), int(HitFlag.ENCODED)
 _ANNOUNCED, _UNSIZED = int(HitFlag.ANNOUNCED), int(HitFlag.UNSIZED)
@@ -93,25 +93,30 @@ def _time(text: str | None) -> float:
         raise BadLine("bad_time", f"no date and time: {shown(text)}")
     if text[:1] == "[":
         text = text.strip("[]")
-    if text[4:5] == "-":
-        return iso_time(text)
-    return clf_time(text) if text[2:3] == "/" else epoch_time(text)
+    if text[4:5] in ("-", "/"):  # Caddy's wall clocks have slashes
+        return iso_time(text.replace("/", "-"))
+    if text[2:3] == "/":
+        # HAProxy's date has no zone
+        return clf_time(text if " " in text else f"{text} +0000")
+    return epoch_time(text)
 
 
-class _Parser:
-    """Reads lines by the field map of the setting."""
+class RecordParser:
+    """Reads records by the field map of the setting; `writer` names the profile of all, else each is known by its keys."""
 
-    def __init__(self, options: FormatOptions) -> None:
-        self._plan_of = lookups(options.json_fields, optional=bool(options.fields)).of
+    def __init__(self, options: FormatOptions, writer: str = "") -> None:
+        self._plan_of = lookups(f"{writer},{options.json_fields}", optional=bool(options.fields)).of
         self._clients = clients(options.trusted_proxies)
         self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
 
     def read(self, line: str) -> tuple[Any, ...] | None:
-        """The hit of a line. Raises BadLine."""
+        """The hit of a line of JSON. Raises BadLine."""
         record = _record(line)
-        if record is None:
-            return None
+        return None if record is None else self.hit(record, line)
+
+    def hit(self, record: dict[str, Any], line: str) -> tuple[Any, ...]:
+        """The hit of a record whose values are texts; `line` is shown where there is none. Raises BadLine."""
         plan = self._plan_of(record)
         said, profile = plan.said(record), plan.profile
         get = said.get
@@ -157,6 +162,9 @@ class _Parser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
+        if kind == _HEADERS_COUNTED and profile is None and self._kind is None and sent == _announced(lo, hi, total):
+            # no answer is without heads: a writer that is not known counts the body, or the column tells nothing
+            kind = _ANNOUNCED
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -169,6 +177,11 @@ class _Parser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:
+    """The length of the range, or else of the file."""
+    return total if lo is None or hi is None else hi - lo + 1
 
 
 def _status_elsewhere(record: dict[str, Any], depth: int = 2) -> str | None:
@@ -288,7 +301,7 @@ def _length(text: str | None) -> int | None:
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return behind_prefix(_Parser(options).read)
+    return behind_prefix(RecordParser(options).read)
 
 
 FORMAT = Format(

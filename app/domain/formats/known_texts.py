@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.format_strings import compiled
 
-__all__ = ["BUNNY", "ENVOY"]
+__all__ = ["BUNNY", "ENVOY", "NGINX_PROXY_MANAGER"]
 
 _ENVOY_LINES = """\
 [2020-07-31T16:46:07.059Z] "GET /films/1.mp4 HTTP/2" 200 - 0 579 12 10 "203.0.113.9" "curl/8.5.0" "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "films.example.com" "10.0.2.1:80"
@@ -20,6 +20,13 @@ _BUNNY_TEXT = (
 _BUNNY_LINES = """\
 HIT|206|1596213967059|290|390|203.0.113.9|-|https://films.b-cdn.net/films/1.mp4|DE|curl/8.5.0|322b688bd63fb63f2babe9de30a5d262|DE
 MISS|200|1596213969310|579|390|203.0.113.9|https://example.com/|https://films.b-cdn.net/films/1.mp4|DE|Mozilla/5.0 (X11)|8efede47e85d3f1f6ea7a4dde0ee2b97|DE"""
+_NPM_TEXT = (
+    'nginx:[$time_local] {}$status - $request_method $scheme $host "$request_uri" [Client $remote_addr] [Length $body_bytes_sent]'
+    ' [Gzip $gzip_ratio]{} "$http_user_agent" "$http_referer"'
+)
+_NPM_LINES = """\
+[31/Jul/2020:16:46:07 +0000] - 206 206 - GET https films.example.com "/films/1.mp4" [Client 203.0.113.9] [Length 290] [Gzip -] [Sent-to 192.0.2.1] "curl/8.5.0" "-"
+[31/Jul/2020:16:46:09 +0000] 206 - GET https films.example.com "/films/1.mp4" [Client 203.0.113.9] [Length 289] [Gzip -] "curl/8.5.0" "-\""""
 
 
 def _one_of(*texts: str) -> Callable[[Sequence[str], FormatOptions], LineParser]:
@@ -62,4 +69,12 @@ BUNNY = Format(
     title="Bunny CDN's log: cache, status, milliseconds, bytes, zone, client, referer, URL, place, agent, id, country between |.",
     example=_BUNNY_LINES,
     make_parser=_one_of(_BUNNY_TEXT),
+)
+NGINX_PROXY_MANAGER = Format(
+    name="nginx_proxy_manager",
+    title="Nginx Proxy Manager's two texts, for hosts that it proxies and for others; there are no ranges.",
+    example=_NPM_LINES,
+    make_parser=_one_of(
+        _NPM_TEXT.format("$upstream_cache_status $upstream_status ", " [Sent-to $server]"), _NPM_TEXT.format("", "")
+    ),
 )

@@ -220,6 +220,18 @@ HEADS = [
     "web-1  | 2024-07-31T10:00:00.123456789Z ",
     "2024-07-31T10:00:00.1Z stdout F ",
     "2024-07-31T10:00:00.123456789Z ",
+    "Dec 23 15:31:15 gw local7.info nginx: ",
+    "Mon Dec 23 15:31:15 2024 daemon.info nginx: ",
+    "<190>2024 Dec 23 15:31:15 web1 nginx: ",
+    "films-5d59c7b4d9-x2x7k nginx ",
+    "default films-5d59c7b4d9-x2x7k nginx 2024-07-31T10:00:00.123456789Z ",
+    "[films-5d59c7b4d9-x2x7k nginx] ",
+    '2024-07-31T10:00:00Z {app="films", pod="films-5d59"} ',
+    "2024-07-31T10:00:00.123000+00:00 web/nginx/4f2a ",
+    "EVENTS\t3456\t1796000004000\tweb\t",
+    "1234\t2024-07-31T10:00:00Z\t2024-07-31T10:00:00Z\t7\tweb1\t10.1.2.3\tLocal7\tInfo\tnginx\t",
+    "INFO:wsgi:",
+    "web.1.abcdef@node-1    | ",
     "Dec 23 15:31:15 host1 ",
 ]
 
@@ -256,3 +268,10 @@ def test_lines_in_dockers_json_and_in_journals_are_read(name: str) -> None:
     ):
         assert read(name, wrapped) == read(name, line)
         assert detect([wrapped]) is FORMATS[name]
+
+
+def test_a_zone_may_be_named_by_the_word_utc_or_gmt() -> None:
+    line = '203.0.113.9 - - [31/Jul/2020:16:46:07 {}] "GET /a HTTP/1.1" 200 5'
+    assert (
+        read("common", line.format("UTC")) == read("common", line.format("GMT")) == read("common", line.format("+0000"))
+    )

@@ -10,10 +10,11 @@ import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.json_fields import lookups
-from app.domain.records import Parsed
+from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, parsed, read, reject
 
 TIME = 1596213967.0  # 2020-07-31 16:46:07
+ANNOUNCED, HEADERS_COUNTED = int(HitFlag.ANNOUNCED), int(HitFlag.HEADERS_COUNTED)
 CADDY = (
     '{"level":"info","ts":1646861401.5241024,"logger":"http.log.access","msg":"handled request","request":{"remote_ip":"127.0.0.1",'
     '"remote_port":"41342","client_ip":"127.0.0.1","proto":"HTTP/2.0","method":"GET","host":"localhost","uri":"/","headers":{'
@@ -229,3 +230,20 @@ def test_lines_of_ever_new_keys_take_no_ever_growing_memory() -> None:
     before = len(plans)
     assert fields.of(wide).said(wide) == {"time": "0"}
     assert len(plans) == before
+
+
+def test_a_key_in_another_spelling_is_found_where_none_has_the_usual_one() -> None:
+    line = '{"Time":"2020-07-31T16:46:07Z","RemoteAddr":"203.0.113.9","request-method":"GET","RequestURI":"/a","Status":206,"user-agent":"curl"%s}'
+    found = read("json", line % "")
+    assert found[:6] == (1596213967.0, "203.0.113.9", "curl", "GET /a", "GET", 206)
+    assert read("json", line % ',"user_agent":"wget"')[2] == "wget"
+
+
+@pytest.mark.parametrize(("sent", "flag"), [(1000, ANNOUNCED), (999, HEADERS_COUNTED), (1300, HEADERS_COUNTED)])
+def test_bytes_with_headers_of_an_unknown_writer_prove_nothing_if_they_are_just_the_body(sent: int, flag: int) -> None:
+    found = read(
+        "json",
+        '{"time":"2020-07-31T16:46:07Z","client_ip":"203.0.113.9","method":"GET","path":"/a","status":206,'
+        f'"bytes_sent":{sent},"content_range":"bytes 0-999/1000"}}',
+    )
+    assert found.flags & (ANNOUNCED | HEADERS_COUNTED) == flag
