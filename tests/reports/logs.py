@@ -10,8 +10,9 @@ from typing import Any
 from app.output.reports.report import Report
 from app.reports.batches import Batch
 from app.reports.filters import Filters
+from app.reports.logs import write_index
 from app.reports.questions import Asked
-from app.reports.reading import Inputs, write_index
+from app.reports.reading import Inputs
 
 __all__ = ["asked", "column", "delivered", "head", "index_of", "line", "timed_line", "total", "written"]
 

@@ -30,7 +30,6 @@ from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
 from app.process.memory import no_collection
 from app.settings import settings
-from app.sources.identity.sizes import with_learned
 from app.stores import STORES
 
 if TYPE_CHECKING:
@@ -230,6 +229,7 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
         from app.reports.delivery_questions import Deliveries
         from app.reports.open_hits import Judging
         from app.reports.reading import is_index
+        from app.sources.identity.sizes import with_learned
 
         if asked.filters.statuses:
             raise SettingsError("--status counts hits; this report counts deliveries: leave it out")
