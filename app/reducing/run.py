@@ -80,8 +80,7 @@ def _merged(
             if job.on_reject:
                 job.on_reject(source.name, bad)
         statistics.counted += some.counted
-        groups = some.by_key()
-        deliveries.merge(groups if job.on_group is None else map(job.on_group, groups), number)
+        deliveries.merge(some.by_key(), number)
         for advance in some.advances:
             deliveries.clocks.observe(number, advance, 0.0)
         job.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)

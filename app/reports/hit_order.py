@@ -58,11 +58,6 @@ class HitOrder:
         if later:
             self._open[delivery.key] = later
 
-    def turned_to(self, delivery: Delivery) -> Delivery:
-        """The same delivery, to which this is turned."""
-        self.turn_to(delivery)
-        return delivery
-
     def look_at(self, delivery: Delivery) -> bool:
         """Sets `ranges`; whether all hits of the delivery were noted."""
         known = self._open.get(delivery.key, [])

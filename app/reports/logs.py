@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -31,7 +31,7 @@ from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 from app.words import SAME_LINES
 
-__all__ = ["CountedOfLog", "HitPart", "read_logs", "write_index"]
+__all__ = ["CountedOfLog", "HitPart", "HitsOfLog", "log_parts", "write_index"]
 
 Part = TypeVar("Part")
 _STRETCH_BYTES = 4 << 20
@@ -45,7 +45,7 @@ class HitPart(NamedTuple):
     facts: Facts
 
 
-class _HitsOfLog:
+class HitsOfLog:
     """Makes tables of stretches. `wanted`: fields of HITS."""
 
     def __init__(self, wanted: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class CountedOfLog:
     """Counts the hits of stretches by a plan."""
 
     def __init__(self, plan: Plan) -> None:
-        self._hits = _HitsOfLog(plan.columns)
+        self._hits = HitsOfLog(plan.columns)
         self._work = PlanWork(plan)
 
     def read(self, stretch: Stretch) -> Counted:
@@ -104,15 +104,13 @@ class CountedOfLog:
         return counted
 
 
-def read_logs(
-    inputs: Inputs,
-    work: StretchWork[Part],
-    take: Callable[[str, Part], None],
-    facts: Facts,
-    indices: Indices | None = None,
-    now: float | None = None,
-) -> None:
-    """As reading.read_inputs, of logs alone."""
+def log_parts(
+    inputs: Inputs, work: StretchWork[Part], facts: Facts, indices: Indices | None = None, now: float | None = None
+) -> Iterator[tuple[str, Part]]:
+    """Each log's path with what is made of its parts. What cannot be read is noted in `facts.errors`.
+
+    `now`: UTC seconds, in place of the clock.
+    """
     identifier = Identifier()
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
     options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
@@ -132,7 +130,7 @@ def read_logs(
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
                     for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
-                        take(path, part)
+                        yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
                 facts.errors.append(str(error))
@@ -159,13 +157,11 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
                     writer.write_table(in_log_order(put_together(pending)), row_group_size=1 << 30)
                     pending.clear()
 
-            def take(_: str, part: HitPart) -> None:
+            for _, part in log_parts(inputs.with_fields(fields), HitsOfLog(wanted), facts):
                 facts.add(part.facts)
                 pending.append(part.table)
                 if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
                     flush()
-
-            read_logs(inputs.with_fields(fields), _HitsOfLog(wanted), take, facts)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
             flush()

@@ -101,9 +101,10 @@ def read_inputs(
         except InputError as error:
             facts.errors.append(str(error))
     if indices.logs:
-        from app.reports.logs import read_logs
+        from app.reports.logs import log_parts
 
-        read_logs(inputs._replace(paths=indices.logs), of_log(), take, facts, indices, now)
+        for path, part in log_parts(inputs._replace(paths=indices.logs), of_log(), facts, indices, now):
+            take(path, part)
 
 
 class Indices:
