@@ -167,7 +167,7 @@ def index_tables(
         facts.inputs.append(path)
         size = Path(path).stat().st_size
         for number in range(file.num_row_groups):
-            yield put_together([file.read_row_group(number, wanted, use_threads=False)])
+            yield put_together([file.read_row_group(number, wanted)])
             on_progress(path, size * (number + 1) // file.num_row_groups, size)
 
 
