@@ -145,7 +145,8 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         counted: bool = False,
         **others: Any,
     ) -> Any:
-        from app.reports.reading import Inputs
+        with no_collection():
+            from app.reports.reading import Inputs
 
         if bool(files) == bool(store):
             raise click.UsageError(
