@@ -9,6 +9,7 @@ import click
 
 from app.errors import SettingsError, UnknownForm, WeblogsError
 from app.process.exit import EXIT_INTERRUPTED, EXIT_REFUSED
+from app.process.memory import no_collection
 
 __all__ = ["COMMANDS", "main"]
 
@@ -56,7 +57,8 @@ class Lazy(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return import_module(COMMANDS[name][0]).command if name in COMMANDS else None
+        with no_collection():  # of what is imported nothing is garbage
+            return import_module(COMMANDS[name][0]).command if name in COMMANDS else None
 
     def invoke(self, ctx: click.Context) -> object:
         try:

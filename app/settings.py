@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 from urllib.parse import quote, urlsplit
 
 import msgspec
-from dotenv import dotenv_values
 
 from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats import FORMATS, is_format_string
@@ -641,11 +640,17 @@ def _wrong_address(address: str, schemes: tuple[str, ...]) -> str:
 @cache
 def settings() -> Settings:
     """The settings of this process, read once: environment before `.env`."""
-    merged = {
-        name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)
-    }
+    merged = _from_env_file() if Path(".env").exists() else {}
     merged.update({name: value for name, value in os.environ.items() if name.startswith(PREFIX)})
     return load(merged)
+
+
+def _from_env_file() -> dict[str, str]:
+    from dotenv import dotenv_values  # few have the file
+
+    return {
+        name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)
+    }
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -9,12 +9,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.domain import byteranges
 from app.domain.records import Delivery
 from app.domain.times import iso
-from app.domain.usage.sequences import ProducerState, in_parts
+
+if TYPE_CHECKING:  # few answers are about calls
+    from app.domain.usage.sequences import ProducerState
 
 __all__ = [
     "COMPLETE_BY",
@@ -23,6 +25,7 @@ __all__ = [
     "NOT_KNOWN_YET",
     "REASONS",
     "REJECTS",
+    "SAME_LINES",
     "SENTENCE_RANGES",
     "VERDICTS",
     "Reason",
@@ -55,6 +58,8 @@ __all__ = [
     "visible",
     "writable",
 ]
+
+SAME_LINES = "the same lines are in another input"
 
 VERDICTS = {
     "complete": "no byte is known to be missing",
@@ -485,6 +490,8 @@ def numbers_text(ranges: byteranges.Ranges) -> str:
 
 def usage_counts(states: Sequence[ProducerState], length_s: int) -> list[list[str]]:
     """How many records each place holds of what was made in each hour (or day), by producer; the head first. UTC."""
+    from app.domain.usage.sequences import in_parts
+
     sides = [held.side for held in states[0].held] if states else []
     rows = [["from", "producer", "made", *sides]]
     for state in states:

@@ -233,6 +233,34 @@ def test_what_need_not_be_heavy_imports_nothing_heavy(statement: str, may_not: s
     assert {module.split(".")[0] for module in modules_after(statement)} & may_not == set()
 
 
+MUST_NOT_COME_WITH_A_FILE_OF_HITS = (HEAVY - {"numpy", "pyarrow"}) | {
+    "dotenv",
+    "multiprocessing",
+    "pandas",
+    "app.cli.report.downloads",
+    "app.columns.groups",
+    "app.domain.open_deliveries",
+    "app.domain.usage",
+    "app.reducing",
+    "app.reports.logs",
+    "app.sources.replay",
+}
+"""What reads logs, judges deliveries, shows a screen or asks a store."""
+
+
+def test_a_question_to_a_file_of_hits_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    log, index, answer = tmp_path / "a.log", tmp_path / "hits.parquet", tmp_path / "answer.csv"
+    log.write_text('10.0.0.1 - - [17/May/2015:10:05:03 +0000] "GET /a HTTP/1.1" 200 9 "-" "agent"\n')
+    call = "from app.__main__ import main\nmain({!r}, standalone_mode=False)".format
+    modules_after(call(["report", "index", str(log), "-q", "-o", str(index)]))
+    found = modules_after(
+        "import contextlib\nwith contextlib.suppress(SystemExit):\n "
+        + call(["report", "hosts", str(index), "-q", "-o", str(answer)]).replace("\n", "\n ")
+    )
+    assert "10.0.0.1" in answer.read_text()
+    assert {name for name in MUST_NOT_COME_WITH_A_FILE_OF_HITS if name in found} == set()
+
+
 def test_few_modules_are_loose() -> None:
     """All others are in the package of their subject."""
     loose = {path.stem for path in (ROOT / "app").glob("*.py")} - {"__init__"}

@@ -7,11 +7,11 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from app.cli.log_format import AskedFormat
-from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.requests import query_rule
 from app.errors import (
     InputError,
@@ -26,7 +26,9 @@ from app.errors import (
 )
 from app.settings import Settings
 from app.sources.files.beginning import AUTO, ReadOptions, form_of
-from app.sources.identity.sizes import Sizes
+
+if TYPE_CHECKING:
+    from app.domain.open_deliveries import SizeOf
 
 __all__ = [
     "MOST_PROCESSES",
@@ -106,6 +108,11 @@ def spare_inputs(inputs: Iterable[str | Path | None], outputs: Iterable[str | Pa
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
     """From the option, else the setting; SettingsError where the file cannot be used."""
+    from app.domain.open_deliveries import (
+        no_sizes,  # what judges is slow to load, and commands that only count do without
+    )
+    from app.sources.identity.sizes import Sizes
+
     path = sizes or (Path(configured.sizes) if configured.sizes else None)
     try:
         return Sizes(path, query_rule(configured.query)) if path else no_sizes
@@ -117,10 +124,13 @@ def reading_processes(files: tuple[str, ...], wanted: int | None) -> int:
     """How many processes read for this one: none where little is to be read."""
     if all(os.path.isfile(name) for name in files) and sum(map(os.path.getsize, files)) < _READERS_FROM_BYTES:
         return 0
-    from app.reducing.readers import cores  # slow to load
-
-    count = wanted or cores()
+    count = wanted or _cores()
     return count if count > 1 else 0
+
+
+def _cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def read_options(asked: AskedFormat, files: Sequence[str], configured: Settings) -> ReadOptions:

@@ -120,7 +120,7 @@ def _read(plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None
         _take(sifted, number_of[path], plan, database, found)
 
     inputs = Inputs(plan.paths, plan.read, plan.processes, plan.on_progress)
-    read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, sifting, take, found.facts, _LATEST)
+    read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, lambda: sifting, take, found.facts, _LATEST)
 
 
 def _take(sifted: Sifted, number: int, plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None:

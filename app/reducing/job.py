@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from app.domain.key_hits import KeyHits
 from app.domain.lines import BadAt, ReadLines
 from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery
@@ -45,8 +44,6 @@ class Job(NamedTuple):
     """Takes the name of a file and a line rejected there."""
     on_lines: Callable[[str, ReadLines], ReadLines] | None = None
     """Takes the id of a source and its lines, read one by one in this process; gives those that are merged."""
-    on_group: Callable[[KeyHits], KeyHits] | None = None
-    """Takes the hits of a key before they are merged."""
 
 
 @dataclass

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-import os
 import pickle
 import signal
 import sys
@@ -29,7 +28,7 @@ from app.errors import WeblogsError
 from app.reducing.stretch_hits import StretchHits
 from app.reducing.stretches import Stretch, StretchReader
 
-__all__ = ["HitsByKey", "Processes", "Readers", "StretchWork", "cores"]
+__all__ = ["HitsByKey", "Processes", "Readers", "StretchWork"]
 
 _END_S = 5.0
 _SHARED_BYTES = 9 << 20
@@ -37,11 +36,6 @@ _SHARED_BYTES = 9 << 20
 _make_part = tuple.__new__
 
 T = TypeVar("T")
-
-
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class StretchWork(Protocol[T]):

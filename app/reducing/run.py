@@ -15,10 +15,10 @@ from app.reducing.stretches import Reading, stretches
 from app.sources.files.orders import FILE_ORDER, ordered_chunks
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import Input, Source, open_source
+from app.words import SAME_LINES
 
-__all__ = ["SAME_LINES", "deliveries_of"]
+__all__ = ["deliveries_of"]
 
-SAME_LINES = "the same lines are in another input"
 _SWEEP_HITS = 200_000
 """So many hits between two looks for deliveries that are over; more where more are open, so that looking stays cheap."""
 
@@ -80,8 +80,7 @@ def _merged(
             if job.on_reject:
                 job.on_reject(source.name, bad)
         statistics.counted += some.counted
-        groups = some.by_key()
-        deliveries.merge(groups if job.on_group is None else map(job.on_group, groups), number)
+        deliveries.merge(some.by_key(), number)
         for advance in some.advances:
             deliveries.clocks.observe(number, advance, 0.0)
         job.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from app.columns.blocks import Bools, Floats, Ints
 from app.columns.verdicts import VERDICTS
 from app.domain.records import Delivery
+from app.reports.hit_order import CLASSES
 
-__all__ = ["Batch", "TextColumn", "counted_by", "exact", "rows_batch", "total_of"]
+__all__ = ["NO_CLASSES", "Batch", "TextColumn", "counted_by", "exact", "rows_batch", "total_of"]
 
 Numbers = NDArray[Any]
 """int64, or Python's integers if one is larger."""
+NO_CLASSES: Ints = np.zeros(0, np.int64)
 
 
 class TextColumn(NamedTuple):
@@ -57,8 +59,8 @@ class Batch(NamedTuple):
     """Where those of each begin, with the end of the last."""
     offset_s: Ints
     """What the log writes as offset from UTC, or that of the zone that is asked for."""
-    classes: Sequence[str] = ()
-    """How clients fetched them, one of hit_order.CLASSES, if that was asked for."""
+    classes: Ints = NO_CLASSES
+    """How clients fetched them, places in hit_order.CLASSES, if that was asked for."""
 
     @property
     def deliveries(self) -> int:
@@ -89,7 +91,7 @@ class Batch(NamedTuple):
             "offset_s": self.offset_s[rows],
         }
         some["range_bounds"] = np.append(0, np.cumsum(counts[rows]))
-        some["classes"] = [one for one, is_chosen in zip(self.classes, rows.tolist(), strict=False) if is_chosen]
+        some["classes"] = self.classes[rows] if len(self.classes) else self.classes
         return self._replace(**some)
 
 
@@ -114,7 +116,7 @@ def rows_batch(found: Sequence[Delivery], classes: Sequence[str] = ()) -> Batch:
         _numbers([hi for _, hi in pairs]),
         np.append(0, np.cumsum(np.array([len(one.ranges) for one in found], np.int64))),
         np.zeros(len(found), np.int64),
-        classes,
+        np.array([list(CLASSES).index(name) for name in classes], np.int64),
     )  # fmt: skip
 
 

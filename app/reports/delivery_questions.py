@@ -133,10 +133,9 @@ def classes(question: Deliveries) -> Report:
     asked, facts, names = question.asked, Facts(), list(CLASSES)
     found: dict[str, list[int]] = {name: [0, 0, 0, 0] for name in CLASSES}
     for batch in deliveries(asked.inputs, question.judging, Sieve(asked.filters), facts, is_ordered=True):
-        classes = np.array([names.index(name) for name in batch.classes], np.int64)
         values = (np.ones(batch.deliveries, np.int64), batch.hits, batch.sent, batch.are("complete").astype(np.int64))
         for at, numbers in enumerate(values):
-            for name, value in zip(names, counted_by(classes, len(names), numbers), strict=True):
+            for name, value in zip(names, counted_by(batch.classes, len(names), numbers), strict=True):
                 found[name][at] += value
     total = sum(of[0] for of in found.values())
     rows = [

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
 from app.domain.requests import extension_of
-from app.reports.batches import Batch, TextColumn
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
 from app.reports.hits import extensions_of, texts_of
 from app.reports.zones import LogClock, ZoneOffsets, day_number, zone_named
+
+if TYPE_CHECKING:  # of questions to deliveries
+    from app.reports.batches import Batch, TextColumn
 
 __all__ = ["Filters", "Sieve", "is_status"]
 

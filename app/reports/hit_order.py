@@ -6,14 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from app.columns.blocks import Ints
+from app.columns.blocks import Bools, Ints
+from app.columns.parts import MAX_BYTE
 from app.domain.deliveries import PROBE_HI
 from app.domain.key_hits import Key, KeyHits
 from app.domain.records import Delivery
 from app.domain.tallies import MAX_HITS, Mark
 from app.reports.crawlers import crawler_of
 
-__all__ = ["CLASSES", "HitOrder", "class_of", "placed_ranges"]
+__all__ = ["CLASSES", "HitOrder", "class_of", "classes_of", "placed_ranges"]
 
 CLASSES = {
     "single": "one request brought it",
@@ -57,11 +58,6 @@ class HitOrder:
         later = [hit for hit in self._open.pop(delivery.key, []) if hit[0] > delivery.last]
         if later:
             self._open[delivery.key] = later
-
-    def turned_to(self, delivery: Delivery) -> Delivery:
-        """The same delivery, to which this is turned."""
-        self.turn_to(delivery)
-        return delivery
 
     def look_at(self, delivery: Delivery) -> bool:
         """Sets `ranges`; whether all hits of the delivery were noted."""
@@ -114,3 +110,51 @@ def class_of(user_agent: str, hits: int, ranges: list[tuple[int, int]]) -> str:
 def _are_segments(asked: list[tuple[int, int]]) -> bool:
     ordered = sorted(asked)
     return all(one[0] < other[0] <= one[1] + 1 and one[1] < other[1] for one, other in pairwise(ordered))
+
+
+def classes_of(are_crawlers: Bools, hits: Ints, group: Ints, lo: Ints, hi: Ints) -> Ints:
+    """class_of for many deliveries at once, as places in CLASSES.
+
+    `hits`: how many each has. `group`: the delivery of each hit, rising; `lo`, `hi`: its bytes, below MAX_BYTE, by time in each delivery.
+    """
+    count, places = len(hits), {name: place for place, name in enumerate(CLASSES)}
+    came = hi >= lo
+    group, lo, hi = group[came], lo[came], hi[came]
+    placeless = _any_of(count, group, lo < 0) | (np.bincount(group, minlength=count) == 0)
+    asked = hi > PROBE_HI
+    group, lo, hi = group[asked], lo[asked], hi[asked]
+    many = np.bincount(group, minlength=count)
+    base, again = group * MAX_BYTE, np.append(False, group[1:] == group[:-1])[: len(group)]
+    reach = np.maximum.accumulate(base + hi) - base  # begins anew with each delivery
+    begin = lo[np.searchsorted(group, group)]
+    is_restart = again & (lo == begin)
+    jumps = again & ~is_restart
+    jumps[1:] &= (lo[1:] <= lo[:-1]) | (lo[1:] > reach[:-1] + 1)
+    order = np.argsort(base + lo, kind="stable")
+    first, last = lo[order], hi[order]
+    is_apart = again.copy()
+    is_apart[1:] &= (first[1:] <= first[:-1]) | (first[1:] > last[:-1] + 1) | (last[1:] <= last[:-1])
+    found: Ints = np.select(
+        [
+            are_crawlers,
+            (hits > 1) & placeless,
+            (many == 0) & ~placeless,
+            many < 2,
+            ~_any_of(count, group, jumps) & _any_of(count, group, is_restart),
+            ~_any_of(count, group, jumps),
+            _any_of(count, group, is_apart),
+        ],
+        [
+            places[name]
+            for name in ("crawler", "no places", "probe", "single", "restarted", "resumed", "player with seeks")
+        ],
+        places["parallel segments"],
+    )
+    return found
+
+
+def _any_of(count: int, group: Ints, are: Bools) -> Bools:
+    """Which deliveries have one of these hits."""
+    found = np.zeros(count, np.bool_)
+    found[group[are]] = True
+    return found

@@ -6,7 +6,7 @@ hits tell what columns do not hold: then they are merged as a worker merges them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +26,9 @@ from app.domain.sizes import LearnedSize
 from app.domain.tallies import MAX_HITS, Mark
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
-from app.reports.batches import Batch, TextColumn, rows_batch
-from app.reports.hit_order import HitOrder, class_of, placed_ranges
+from app.reports.batches import NO_CLASSES, Batch, TextColumn, rows_batch
+from app.reports.crawlers import crawler_of
+from app.reports.hit_order import HitOrder, class_of, classes_of, placed_ranges
 from app.reports.hits import HITS, PLAIN_NAMES, numbers_of, put_together, texts_of
 from app.reports.keyed_hits import AddedColumns, CountingHits, KeyedRows
 
@@ -139,9 +140,9 @@ class OpenHits:
         if not by_columns.any():
             return odd_rows, waiting, None
         sent = np.where(tallies.marks & Mark.SENT, tallies.sent, told.covered)
-        classes: Sequence[str] = ()
+        classes = NO_CLASSES
         if self._order is not None:
-            classes = _classes(hits, piece, details, by_columns)
+            classes = _classes(hits, piece, details)
         ip, agent, request = (
             TextColumn(codes[firsts], texts) for codes, texts in zip(hits.codes, hits.texts, strict=True)
         )
@@ -202,25 +203,19 @@ def _ends(tallies: TallyColumns, rules: Rules) -> Floats:
     return tallies.starts + windows.DAY_S if rules.window == "day" else np.full(len(tallies.starts), np.inf)
 
 
-def _classes(hits: CountingHits, piece: KeyedRows, details: AddedColumns, chosen: Bools) -> list[str]:
-    """The class of each group that is chosen; an empty text for others."""
-    times = hits.times[piece.rows]
-    bounds = np.append(piece.begins, len(times)).tolist()
+def _classes(hits: CountingHits, piece: KeyedRows, details: AddedColumns) -> Ints:
+    """The class of each group of plain hits: places in CLASSES."""
+    times, bounds = hits.times[piece.rows], np.append(piece.begins, len(piece.rows))
+    group = np.repeat(np.arange(len(piece.begins)), np.diff(bounds))
     lo, hi = placed_ranges(details.lo, details.hi, details.rest.sent, details.rest.marks)
-    firsts = piece.rows[piece.begins]
-    agents, names = hits.codes[1][firsts].tolist(), hits.texts[1]
-    found = []
-    for number, is_chosen in enumerate(chosen.tolist()):
-        if not is_chosen:
-            found.append("")
-            continue
-        at = slice(bounds[number], bounds[number + 1])
-        order = np.argsort(times[at], kind="stable") if at.stop - at.start > 1 else slice(None)
-        ranges = [
-            pair for pair in zip(lo[at][order].tolist(), hi[at][order].tolist(), strict=True) if pair[1] >= pair[0]
-        ]
-        found.append(class_of(names[agents[number]], at.stop - at.start, ranges))
-    return found
+    if bool(((times[1:] < times[:-1]) & (group[1:] == group[:-1])).any()):
+        order = np.lexsort((times, group))
+        lo, hi = lo[order], hi[order]
+    agents = hits.codes[1][piece.rows[piece.begins]]
+    used = np.zeros(len(hits.texts[1]), np.bool_)
+    used[agents] = True
+    crawl = np.array([there and crawler_of(text) is not None for text, there in zip(hits.texts[1], used.tolist(), strict=True)], np.bool_)  # fmt: skip
+    return classes_of(crawl[agents], np.diff(bounds), group, lo, hi)
 
 
 def _compact(table: pa.Table) -> pa.Table:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from functools import lru_cache
-from itertools import chain, groupby
+from itertools import chain
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import pyarrow as pa
+
+from app.columns.blocks import Ints
 from app.domain import byteranges
 from app.output.reports.report import Column, Report
 from app.reports.counting import Counted, Plan
@@ -17,6 +22,8 @@ from app.reports.questions import BYTES, Asked, report_of, share
 from app.reports.reading import count
 
 __all__ = ["qoe", "titles"]
+
+Value = TypeVar("Value")
 
 _SEGMENTS = ("aac", "cmfa", "cmft", "cmfv", "m4a", "m4s", "m4v", "mp4", "ts", "vtt", "webm")
 _MANIFESTS = ("m3u8", "mpd")
@@ -167,15 +174,6 @@ def _clients_of(asked: Asked, counted: Counted, title: str, clients: dict[tuple[
 _QOE_KEYS = ("ip_address", "user_agent", "path", "time", "duration_s", "cmcd_sid", "cmcd_d", "cmcd_mtp", "cmcd_bs")
 
 
-class _Fetched(NamedTuple):
-    time: float
-    sent: int
-    duration_s: float | None
-    length_s: float | None
-    measured_kbit: int | None
-    ran_empty: bool
-
-
 class _Playback(NamedTuple):
     """One playback, or what looks like one."""
 
@@ -239,43 +237,73 @@ def _middle(values: Iterable[float | None]) -> int | None:
     return round(known[ceil(len(known) / 2) - 1]) if known else None
 
 
+class _Texts:
+    """A column of texts as numbers, which are in the order of the texts; a missing one is empty."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        encoded = column.combine_chunks().fill_null("").dictionary_encode()
+        texts: list[str] = encoded.dictionary.to_pylist()
+        self.texts = sorted({"", *texts})
+        place = {text: at for at, text in enumerate(self.texts)}
+        self.codes: Ints = np.array([place[text] for text in texts], np.int64)[encoded.indices.to_numpy()]
+
+    def each(self, function: Callable[[str], Value]) -> list[Value | None]:
+        """What a function makes of the text of each row, None of an empty one."""
+        made = [None, *map(function, self.texts[1:])]
+        return [made[code] for code in self.codes.tolist()]
+
+    def at(self, rows: Ints) -> _Texts:
+        """Some rows."""
+        some = copy(self)
+        some.codes = self.codes[rows]
+        return some
+
+
 def _playbacks(counted: Counted, bit_rate_kbit: float) -> Iterator[_Playback]:
+    """By title, client and time."""
     groups = counted.groups
-    known = Titles(groups.column("path").unique().to_pylist())
-    rows = []
-    columns = [groups.column(name).to_pylist() for name in (*_QOE_KEYS, "requests")]
-    for address, agent, path, time, duration_s, sid, length_ms, kbit, ran_empty, times, sent in zip(
-        *columns, map(int, groups.column("bytes").to_pylist()), strict=True
-    ):
-        segment = segment_of(path) if path else None
-        if segment is not None:
-            who = ("", "", sid) if sid else (address or "", agent or "", "")
-            fetched = _Fetched(
-                time, sent // times, _number(duration_s), _number(length_ms, 1000), _whole(kbit), ran_empty == "true"
-            )
-            said = bool(sid or kbit or ran_empty or length_ms)
-            rows += [((known.of(segment.track), *who), fetched, said)] * times
-    rows.sort(key=lambda row: (row[0], row[1][:2]))
-    for key, some in groupby(rows, lambda row: row[0]):
-        its = list(some)
-        begin = 0
-        for at in range(1, len(its) + 1):
-            if at == len(its) or (not key[3] and its[at][1].time - its[at - 1][1].time > _PAUSE_S):
-                yield _played(
-                    key[0], [one for _, one, _ in its[begin:at]], any(said for *_, said in its[begin:at]), bit_rate_kbit
-                )
-                begin = at
-
-
-def _played(title: str, fetched: Sequence[_Fetched], said: bool, bit_rate_kbit: float) -> _Playback:
-    rates = [one.sent / 125 / one.duration_s for one in fetched if one.sent and one.duration_s]
-    stalls, stalled_s = estimated_stalls(
-        [(one.time, one.sent / 125 / bit_rate_kbit if one.length_s is None else one.length_s) for one in fetched]
+    address, agent, path, duration, sid, length, kbit, ran_empty = (
+        _Texts(groups.column(name)) for name in _QOE_KEYS if name != "time"
     )
-    return _Playback(
-        title, _middle(rates), stalls, stalled_s, _middle(one.measured_kbit for one in fetched),
-        sum(one.ran_empty for one in fetched) if said else None, len(fetched),
-    )  # fmt: skip
+    known = Titles(path.texts)
+    segments = map(segment_of, path.texts)
+    title_of = ["" if one is None else known.of(one.track) for one in segments]
+    titles = sorted({"", *title_of})
+    numbers = {name: at for at, name in enumerate(titles)}
+    title = np.array([numbers[name] for name in title_of], np.int64)[path.codes]
+    requests = groups.column("requests").to_numpy()
+    rows = np.flatnonzero(title)
+    times = groups.column("time").to_numpy()
+    sent = np.array([int(all_of) // of for all_of, of in zip(groups.column("bytes").to_pylist(), requests.tolist(), strict=True)], np.int64)  # fmt: skip
+    rows = np.repeat(rows, requests[rows])
+    has_sid = sid.codes > 0
+    keys = [title, np.where(has_sid, 0, address.codes), np.where(has_sid, 0, agent.codes), sid.codes]
+    rows = rows[np.lexsort([column[rows] for column in (sent, times, *reversed(keys))])]
+    if not len(rows):
+        return
+    fresh = np.append(True, ~has_sid[rows[1:]] & (np.diff(times[rows]) > _PAUSE_S))
+    for column in keys:
+        fresh[1:] |= np.diff(column[rows]) != 0
+    begins = np.flatnonzero(fresh)
+    said = np.logical_or.reduce([one.codes[rows] > 0 for one in (sid, length, kbit, ran_empty)])
+    told = np.logical_or.reduceat(said, begins)
+    empty = np.add.reduceat(
+        np.array([text == "true" for text in ran_empty.texts])[ran_empty.codes[rows]].astype(np.int64), begins
+    )
+    bytes_sent, at = sent[rows].tolist(), times[rows].tolist()
+    rates = [
+        size / 125 / took if size and took else None
+        for size, took in zip(bytes_sent, duration.at(rows).each(float), strict=True)
+    ]
+    lengths_s = length.at(rows).each(lambda text: float(text) / 1000)
+    held = [(time, size / 125 / bit_rate_kbit if length_s is None else length_s) for time, size, length_s in zip(at, bytes_sent, lengths_s, strict=True)]  # fmt: skip
+    measured = kbit.at(rows).each(int)
+    ends = [*begins[1:].tolist(), len(rows)]
+    for begin, end, number, is_told, times_empty in zip(begins.tolist(), ends, title[rows[begins]].tolist(), told.tolist(), empty.tolist(), strict=True):  # fmt: skip
+        yield _Playback(
+            titles[number], _middle(rates[begin:end]), *estimated_stalls(held[begin:end]), _middle(measured[begin:end]),
+            times_empty if is_told else None, end - begin,
+        )  # fmt: skip
 
 
 def estimated_stalls(segments: Sequence[tuple[float, float]]) -> tuple[int, float]:
@@ -292,11 +320,3 @@ def estimated_stalls(segments: Sequence[tuple[float, float]]) -> tuple[int, floa
             stalled_s += time - played_at
         played_at = max(time, played_at) + length_s
     return stalls, stalled_s
-
-
-def _number(text: str | None, per: int = 1) -> float | None:
-    return None if text is None else float(text) / per
-
-
-def _whole(text: str | None) -> int | None:
-    return None if text is None else int(text)

@@ -1,48 +1,36 @@
-"""Reads inputs for a report: logs in the processes of `reduce`, files of `report index` by their row groups."""
+"""Reads inputs for a report: files of `report index` by their row groups; what reads logs is imported if there are some."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.columns.blocks import Floats, Ints
-from app.domain.extras import EXTRAS, chosen_extras
-from app.domain.lines import ReadLines
-from app.domain.windows import Rules
-from app.errors import InputError, OutputError
-from app.output.replacing import Replacement, explained
-from app.reducing.readers import Processes, StretchWork
-from app.reducing.run import SAME_LINES
-from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
+from app.domain.extras import EXTRAS
+from app.errors import InputError
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
-from app.reports.hits import HITS, PLAIN_NAMES, hit_table, in_log_order, put_together
-from app.reports.zones import line_offsets
+from app.reports.hits import HITS, put_together
 from app.sources.files.beginning import ReadOptions
-from app.sources.files.chunks import Chunk
-from app.sources.identity.identifier import Identifier
-from app.sources.replay.source import open_source
+from app.words import SAME_LINES
 
-if TYPE_CHECKING:  # what reads stores takes as long to import as a small report
+if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a small report
+    from app.reducing.readers import StretchWork
     from app.reports.kept import KeptStore
 
-__all__ = ["HitPart", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs", "write_index"]
+__all__ = ["INDEX_ABOUT", "INDEX_FORM", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs"]
 
 Part = TypeVar("Part")
-_STRETCH_BYTES = 4 << 20
-_GROUP_ROWS = 131_072
-_FORM = 2
+INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
-_ABOUT = b"weblogs_hits"
+INDEX_ABOUT = b"weblogs_hits"
+"""The key of the metadata."""
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
 _IN_BOTH = "{path}: has lines that are in {other}, too; name one of the two"
 
@@ -67,70 +55,6 @@ class Inputs(NamedTuple):
         return self._replace(read=self.read._replace(format_options=options))
 
 
-class HitPart(NamedTuple):
-    """Some hits of one source."""
-
-    table: pa.Table
-    facts: Facts
-
-
-class _HitsOfLog:
-    """Makes tables of stretches. `wanted`: fields of HITS."""
-
-    def __init__(self, wanted: Sequence[str]) -> None:
-        self._reader = StretchReader(Rules(), every_status=True)
-        self._wanted = wanted
-
-    def read(self, stretch: Stretch) -> HitPart:
-        facts, tables = Facts(), []
-        for chunk, read in zip(stretch.chunks, self._reader.reads(stretch), strict=True):
-
-            def zones_s(positions: Ints, times: Floats, chunk: Chunk = chunk, lines: int = read.lines) -> Ints:
-                return line_offsets(chunk, positions, times, lines)
-
-            rows = read if isinstance(read, ReadLines) else read.other
-            table, beyond = hit_table(read, self._wanted, zones_s, stretch.reading.source_id)
-            tables.append(table)
-            facts.lines += read.lines
-            facts.heads += rows.heads
-            facts.beyond += beyond
-            facts.rejects.update(bad.reason for bad in rows.rejects)
-            facts.unread.update(read.unread)
-            if rows is not read:
-                facts.unread.update(rows.unread)
-        table = put_together(tables)
-        facts.hits = table.num_rows
-        offsets, counts = np.unique(table.column("zone_s").to_numpy(), return_counts=True)
-        facts.zones_s = Counter(dict(zip(offsets.tolist(), counts.tolist(), strict=True)))
-        return HitPart(table, facts)
-
-    def packed(self, result: HitPart) -> object:
-        return result
-
-    def unpacked(self, packed: Any) -> HitPart:
-        part: HitPart = packed
-        return part
-
-
-class _CountedOfLog:
-    def __init__(self, plan: Plan) -> None:
-        self._hits = _HitsOfLog(plan.columns)
-        self._work = PlanWork(plan)
-
-    def read(self, stretch: Stretch) -> Counted:
-        part = self._hits.read(stretch)
-        counted = self._work.count(part.table)
-        part.facts.add(counted.facts)
-        return Counted(counted.groups, part.facts)
-
-    def packed(self, result: Counted) -> object:
-        return result
-
-    def unpacked(self, packed: Any) -> Counted:
-        counted: Counted = packed
-        return counted
-
-
 def count(inputs: Inputs, plan: Plan) -> Counted:
     """The groups of a plan in all inputs. What cannot be read is noted in `facts.errors`; what was good before counts."""
     if inputs.kept is not None:
@@ -144,24 +68,30 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
     work = PlanWork(plan)
     take("", work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
     fields = ",".join(name for name in plan.columns if name in EXTRAS)
-    read_inputs(inputs.with_fields(fields), plan.columns, work.count, _CountedOfLog(plan), take, facts)
+    read_inputs(inputs.with_fields(fields), plan.columns, work.count, lambda: _counted_of_log(plan), take, facts)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
+
+
+def _counted_of_log(plan: Plan) -> StretchWork[Counted]:
+    from app.reports.logs import CountedOfLog
+
+    return CountedOfLog(plan)
 
 
 def read_inputs(
     inputs: Inputs,
     columns: Sequence[str],
     of_table: Callable[[pa.Table], Part],
-    of_log: StretchWork[Part],
+    of_log: Callable[[], StretchWork[Part]],
     take: Callable[[str, Part], None],
     facts: Facts,
     now: float | None = None,
 ) -> None:
     """Gives `take` each input's path with what is made of its parts. What cannot be read is noted in `facts.errors`.
 
-    `now`: UTC seconds, in place of the clock.
+    `of_log`: makes what stretches of logs are given to. `now`: UTC seconds, in place of the clock.
     """
     indices = Indices(inputs, facts)
     for path in indices.paths:
@@ -171,7 +101,10 @@ def read_inputs(
         except InputError as error:
             facts.errors.append(str(error))
     if indices.logs:
-        _read_logs(inputs._replace(paths=indices.logs), of_log, take, facts, indices, now)
+        from app.reports.logs import log_parts
+
+        for path, part in log_parts(inputs._replace(paths=indices.logs), of_log(), facts, indices, now):
+            take(path, part)
 
 
 class Indices:
@@ -234,41 +167,8 @@ def index_tables(
         facts.inputs.append(path)
         size = Path(path).stat().st_size
         for number in range(file.num_row_groups):
-            yield put_together([file.read_row_group(number, wanted, use_threads=False)])
+            yield put_together([file.read_row_group(number, wanted)])
             on_progress(path, size * (number + 1) // file.num_row_groups, size)
-
-
-def _read_logs(
-    inputs: Inputs,
-    work: StretchWork[Part],
-    take: Callable[[str, Part], None],
-    facts: Facts,
-    indices: Indices | None = None,
-    now: float | None = None,
-) -> None:
-    identifier = Identifier()
-    # what differs in a chunk is looked at once for the chunk: larger ones cost less
-    options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
-    with Processes(work, inputs.processes) as processes:
-        for path in inputs.paths:
-            try:
-                with open_source(path, identifier, options) as opened:
-                    facts.inputs.append(opened.file.shown)
-                    source = opened.source
-                    if source is None or opened.already_sent:
-                        facts.notes.append(f"{opened.file.shown}: {SAME_LINES if source else 'no lines'}")
-                        continue
-                    if indices is not None:
-                        indices.refuse(source.id, opened.file.shown)
-                    if source.note:
-                        facts.notes.append(source.note)
-                    at = time.time() if now is None else now
-                    reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
-                    for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
-                        take(path, part)
-                        inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
-            except InputError as error:
-                facts.errors.append(str(error))
 
 
 def is_index(path: str) -> bool:
@@ -280,60 +180,9 @@ def is_index(path: str) -> bool:
         return False
 
 
-def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> Facts:
-    """Writes the hits of some logs to a Parquet file, by row groups; returns what was read. Raises OutputError, InputError.
-
-    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
-    """
-    wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
-    schema = pa.schema([HITS.field(name) for name in wanted])
-    facts = Facts()
-    try:
-        with (
-            Replacement(path) as replacement,
-            explained(path),
-            pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer,
-        ):
-            pending: list[pa.Table] = []
-
-            def flush() -> None:
-                if pending:
-                    writer.write_table(in_log_order(put_together(pending)), row_group_size=1 << 30)
-                    pending.clear()
-
-            def take(_: str, part: HitPart) -> None:
-                facts.add(part.facts)
-                pending.append(part.table)
-                if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
-                    flush()
-
-            _read_logs(inputs.with_fields(fields), _HitsOfLog(wanted), take, facts)
-            if facts.errors and not facts.lines:
-                raise InputError("; ".join(facts.errors))
-            flush()
-            writer.add_key_value_metadata({_ABOUT: json.dumps(_as_json(facts))})
-    except pa.ArrowInvalid as error:
-        raise OutputError(f"{path}: cannot be written: {error}; name another file") from error
-    return facts
-
-
-def _as_json(facts: Facts) -> dict[str, Any]:
-    return {
-        "form": _FORM,
-        "lines": facts.lines,
-        "heads": facts.heads,
-        "rejects": dict(facts.rejects),
-        "zones_s": {str(offset): count for offset, count in facts.zones_s.items()},
-        "beyond": facts.beyond,
-        "unread": dict(facts.unread),
-        "notes": [*facts.notes, *(f"not all was read: {error}" for error in facts.errors)],
-        "inputs": facts.inputs,
-    }
-
-
 def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
     """What the metadata tell. Raises InputError if the file is another one, or lacks an optional field that is wanted."""
-    told = (file.metadata.metadata or {}).get(_ABOUT)
+    told = (file.metadata.metadata or {}).get(INDEX_ABOUT)
     if told is None:
         raise InputError(_NO_INDEX.format(path=path))
     try:
@@ -341,9 +190,9 @@ def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
         about.get("form")
     except (ValueError, AttributeError, RecursionError):
         raise InputError(_NO_INDEX.format(path=path)) from None
-    if about.get("form") not in (1, _FORM):
+    if about.get("form") not in (1, INDEX_FORM):
         raise InputError(
-            f"{path}: has form {about.get('form')!s:.20}; this program knows form {_FORM}; write it again with `report index`"
+            f"{path}: has form {about.get('form')!s:.20}; this program knows form {INDEX_FORM}; write it again with `report index`"
         )
     kept = file.schema_arrow.names
     lacking = ", ".join(name for name in wanted if name in EXTRAS and name not in kept)

@@ -26,7 +26,7 @@ _QUARTER_S = 900
 _FAR = 1 << 40
 """Quarters of an hour: millions of years."""
 _DAY_S = 86400
-_FEW = 100
+_FEW = 8
 """Where fewer than one line in so many is asked for, each is looked at by itself."""
 _SAME_S = 120
 """A time of a line that is written twice may differ by this: when it was rounded, or a leap second."""

@@ -12,6 +12,7 @@ from importlib import import_module
 from inspect import signature
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -35,7 +36,17 @@ def run(*arguments: str) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-@pytest.mark.parametrize("question", sorted(set(command.commands) - {"index"}))
+def options_of(question: str) -> set[str | None]:
+    found = command.get_command(click.Context(command), question)
+    assert found is not None
+    return {each.name for each in found.params}
+
+
+def test_the_list_of_questions_is_whole() -> None:
+    assert command.list_commands(click.Context(command)) == sorted((*QUESTIONS, "downloads", "index"))
+
+
+@pytest.mark.parametrize("question", sorted((*QUESTIONS, "downloads")))
 def test_every_question_prints_its_head_first_and_its_definitions_last(question: str, tmp_path: Path) -> None:
     code, out, err = run(
         question,
@@ -53,7 +64,7 @@ def test_every_question_prints_its_head_first_and_its_definitions_last(question:
     assert lines[-1] == "Rows with the same number stand in the order of their names."
 
 
-@pytest.mark.parametrize("question", sorted(set(command.commands) - {"index"}))
+@pytest.mark.parametrize("question", sorted((*QUESTIONS, "downloads")))
 def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> None:
     hits = tmp_path / "hits.parquet"
     assert run("index", str(written(tmp_path / "a.log", log_of(question))), "-o", str(hits))[:2] == (
@@ -154,8 +165,8 @@ def test_a_file_of_hits_without_the_field_is_refused_in_a_sentence() -> None:
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_options_of_a_question_are_the_parameters_of_the_function_that_answers_it(question: str) -> None:
     function = getattr(import_module(f"app.reports.{QUESTIONS[question].module}"), question.replace("-", "_"))
-    common = {each.name for each in command.commands["files" if QUESTIONS[question].of_deliveries else "hosts"].params}
-    own = {each.name for each in command.commands[question].params} - common
+    common = options_of("files" if QUESTIONS[question].of_deliveries else "hosts")
+    own = options_of(question) - common
     assert own == set(list(signature(function).parameters)[1:])
 
 

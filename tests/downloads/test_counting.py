@@ -21,7 +21,8 @@ from app.downloads.episodes import read_episodes
 from app.downloads.lists import Lists, open_lists
 from app.downloads.rules import RULES, WINDOWS, DownloadRules, Episode
 from app.errors import SettingsError
-from app.reports.reading import Inputs, write_index
+from app.reports.logs import write_index
+from app.reports.reading import Inputs
 from app.sources.files.beginning import ReadOptions
 from tests.properties import examples
 

@@ -10,8 +10,10 @@ from typing import Any
 from app.output.reports.report import Report
 from app.reports.batches import Batch
 from app.reports.filters import Filters
+from app.reports.hit_order import CLASSES
+from app.reports.logs import write_index
 from app.reports.questions import Asked
-from app.reports.reading import Inputs, write_index
+from app.reports.reading import Inputs
 
 __all__ = ["asked", "column", "delivered", "head", "index_of", "line", "timed_line", "total", "written"]
 
@@ -83,7 +85,7 @@ def delivered(batch: Batch) -> list[tuple[Any, ...]]:
     pairs = list(zip(batch.lo.tolist(), batch.hi.tolist(), strict=True))
     bounds = batch.range_bounds.tolist()
     ranges = [pairs[begin:end] for begin, end in pairwise(bounds)]
-    classes = batch.classes or [""] * batch.deliveries
+    classes = [list(CLASSES)[place] for place in batch.classes.tolist()] or [""] * batch.deliveries
     return [
         (*key, *some, *verdict, its, name)
         for key, some, verdict, its, name in zip(keys, numbers, verdicts, ranges, classes, strict=True)

@@ -11,7 +11,10 @@ from app.domain.key_hits import KeyHits
 from app.domain.open_deliveries import OpenDeliveries
 from app.domain.tallies import MAX_HITS, Part
 from app.domain.windows import Rules
+from app.reducing.job import Job, Statistics
+from app.reducing.run import deliveries_of
 from app.reports import delivery_questions
+from app.reports.batches import rows_batch
 from app.reports.deliveries import deliveries
 from app.reports.delivery_questions import Deliveries
 from app.reports.facts import Facts
@@ -94,18 +97,20 @@ def test_the_reasons_of_all_verdicts_are_told_the_unknown_first(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
-def test_a_file_of_hits_gives_the_deliveries_of_its_log(form: str, tmp_path: Path) -> None:
+def test_a_log_and_the_file_of_its_hits_give_the_deliveries_of_reduce(form: str, tmp_path: Path) -> None:
     log = SimulatedLog(LogPlan(8_000, 3, "mixed", form))
     path = tmp_path / "a.log"
     path.write_text(log.head() + "".join(log.blocks()) + "no line\n", "utf-8")
-    judging = Judging(Rules("last_touch", 3600.0, 600.0))
+    judging, statistics = Judging(Rules("last_touch", 3600.0, 600.0)), Statistics()
+    reduced = list(deliveries_of(Job([str(path)], rules=judging.rules), statistics))
     found = []
     for one, processes in ((path, 0), (path, 2), (index_of(path), 0)):
         facts = Facts()
         some = deliveries(Inputs([str(one)], processes=processes), judging, Sieve(Filters()), facts)
         found.append((sorted(one for batch in some for one in delivered(batch)), facts))
-    assert len(found[0][0]) > 1000
-    assert found[0][0] == found[1][0] == found[2][0]
+    assert len(reduced) > 1000
+    assert found[0][0] == found[1][0] == found[2][0] == sorted(delivered(rows_batch(reduced)))
+    assert found[0][1].hits == statistics.hits and found[0][1].counted == statistics.merged
     for name in ("lines", "heads", "hits", "counted", "rejects", "first", "last"):
         assert getattr(found[0][1], name) == getattr(found[1][1], name) == getattr(found[2][1], name), name
 

@@ -19,7 +19,7 @@ from app.domain.tallies import Part
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from app.reports.batches import rows_batch
-from app.reports.hit_order import HitOrder, class_of
+from app.reports.hit_order import CLASSES, HitOrder, class_of, classes_of
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, rows_table
 from app.reports.open_hits import Judging, OpenHits
 from tests.domain.hits import FLAGS
@@ -118,6 +118,24 @@ def test_columns_give_the_deliveries_of_hits_taken_one_by_one(
     tables = [[(hit[0] * scale, *hit[1:]) for hit in rows] for rows in tables]
     judging = Judging(Rules(window, length_s, 5.0, Proof(in_flight)), lambda request, at: size)
     assert by_columns(tables, sources, judging) == one_by_one(tables, sources, judging)
+
+
+RANGE = st.just((-1, -1)) | st.builds(lambda lo, length: (lo, lo + length - 1), st.integers(0, 6), st.integers(0, 4))
+
+
+@settings(deadline=None, max_examples=examples(1000))
+@given(st.lists(st.tuples(st.booleans(), st.lists(RANGE, min_size=1, max_size=6)), min_size=1, max_size=5))
+def test_columns_tell_the_class_of_each_delivery(some: list[tuple[bool, list[tuple[int, int]]]]) -> None:
+    """Of ranges in any order, some without a place, some without bytes."""
+    group = np.repeat(np.arange(len(some)), [len(ranges) for _, ranges in some])
+    lo, hi = np.array([pair for _, ranges in some for pair in ranges], np.int64).T
+    hits = np.array([len(ranges) for _, ranges in some], np.int64)
+    found = classes_of(np.array([is_crawler for is_crawler, _ in some]), hits, group, lo, hi)
+    agents = ["Googlebot/2.1" if is_crawler else "agent" for is_crawler, _ in some]
+    assert [list(CLASSES)[place] for place in found.tolist()] == [
+        class_of(agent, len(ranges), [(lo, hi) for lo, hi in ranges if hi >= lo])
+        for agent, (_, ranges) in zip(agents, some, strict=True)
+    ]
 
 
 @pytest.mark.long

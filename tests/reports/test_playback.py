@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from app.__main__ import main
 from app.output.reports.writing import ENDINGS
 from app.reports.playback import estimated_stalls, qoe, segment_of, titles
+from tests.properties import examples
 from tests.reports.logs import asked, column, index_of, line, total, written
 
 ONE, TWO, THREE = "192.0.2.1", "192.0.2.2", "192.0.2.3"
@@ -130,6 +132,35 @@ def test_throughput_is_bytes_by_the_time_of_the_response(tmp_path: Path) -> None
 
     log = written(tmp_path / "a.log", [row(1, 1.0), row(2, 0.5), row(3, None)])
     assert column(qoe(asked(log), 2500.0), "estimated_kbit_per_s") == {"/f/": 1000}
+
+
+FETCHED = st.tuples(
+    st.sampled_from(["/film", "/other"]), st.sampled_from([ONE, TWO, THREE]), st.integers(0, 400), st.sampled_from([0, 1000, 30_000])
+)  # fmt: skip
+
+
+@given(st.lists(FETCHED, min_size=1, max_size=25))
+@settings(deadline=None, max_examples=examples(100))
+def test_playbacks_are_the_requests_of_a_client_by_time_cut_at_pauses_however_the_lines_stand(
+    tmp_path_factory: pytest.TempPathFactory, fetched: list[tuple[str, str, int, int]]
+) -> None:
+    rows = [
+        line(ip, f"GET {title}/s{number}.ts HTTP/1.1", sent=sent, at=f"18/May/2015:10:{second // 60:02}:{second % 60:02} +0000")
+        for number, (title, ip, second, sent) in enumerate(fetched)
+    ]  # fmt: skip
+    wanted: dict[str, list[Any]] = {}
+    for title, ip in sorted({one[:2] for one in fetched}):
+        its = sorted(one[2:] for one in fetched if one[:2] == (title, ip))
+        cuts = [at for at in range(1, len(its)) if its[at][0] - its[at - 1][0] > 60]
+        of = wanted.setdefault(f"{title}/", [0, 0, 0, 0.0])
+        for begin, end in pairwise([0, *cuts, len(its)]):
+            stalls, stalled_s = estimated_stalls([(second, sent / 125 / 8) for second, sent in its[begin:end]])
+            for at, more in enumerate((1, end - begin, stalls, stalled_s)):
+                of[at] += more
+    report = qoe(asked(written(tmp_path_factory.mktemp("qoe") / "a.log", rows)), 8.0)
+    names = ("playbacks", "requests", "estimated_stalls", "estimated_stalled_s")
+    found = {row[0]: [row[report.names.index(name)] for name in names] for row in report.rows}
+    assert found == {title: [*of[:3], pytest.approx(of[3], abs=0.001)] for title, of in wanted.items()}
 
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0.1, 20)), max_size=20).map(sorted), st.floats(1.0, 3.0))

@@ -16,7 +16,8 @@ from app.reports.counting import GroupSums, Plan
 from app.reports.delivery_questions import Deliveries
 from app.reports.filters import Filters, Sieve
 from app.reports.hits import HITS
-from app.reports.reading import Inputs, count, write_index
+from app.reports.logs import write_index
+from app.reports.reading import Inputs, count
 from tests.domain.formats.test_cdn_tsv import LINES as CDN_LINES
 from tests.reports.logs import asked, column, head, index_of, line, total, written
 

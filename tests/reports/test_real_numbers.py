@@ -10,8 +10,9 @@ import pytest
 
 from app.reports import field_questions, questions
 from app.reports.filters import Filters
+from app.reports.logs import write_index
 from app.reports.questions import Asked
-from app.reports.reading import Inputs, write_index
+from app.reports.reading import Inputs
 from tests.reports.logs import column, head, total
 from tests.test_real_logs import real
 

@@ -446,7 +446,7 @@ def test_a_value_that_breaks_every_look_at_it_costs_only_its_own_record(
     told = [(record.kind, record.detail) for record in records(tmp_path)]
     lost = [("dropped", "no record: LookupError"), ("dropped", "no record: ValueError")]
     assert told == [("start", None), *[*lost, ("request", None)] * 2, ("stop", None)]
-    assert sum("A fault of the usage log" in record.getMessage() for record in caplog.records) == 2
+    assert sum("is none, and is lost" in record.getMessage() for record in caplog.records) == 4
 
 
 def test_a_fault_of_the_spooling_thread_raises_nothing_is_logged_once_and_costs_only_numbers_that_are_told(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import click
 
 from app.cli.groups import Listed
 from app.cli.reading import failing_in_words
-from app.cli.report.downloads import command as downloads
 from app.cli.report.options import (  # fmt: skip
     ROWS,
     judging_options,
@@ -66,7 +66,19 @@ _OWN_OPTIONS = {
 """Of each question, beside those of all reports. An option bears the name that the function of app.reports gives its parameter."""
 
 
-@click.group("report", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
+class _Questions(Listed):
+    """Makes the command of a question when it is asked for: all of them take longer than a small report."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted((*self.commands, *QUESTIONS, "downloads"))
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name == "downloads":
+            return import_module("app.cli.report.downloads").command
+        return _asking(name) if name in QUESTIONS else super().get_command(ctx, name)
+
+
+@click.group("report", cls=_Questions, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Answer questions from log files: requests, hosts, bytes, countries, crawlers.
 
@@ -80,7 +92,7 @@ def command() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write: .parquet.")
 def index(inputs: Any, output: Path, quiet: bool) -> None:
     """Write the hits of logs to one Parquet file, for repeated questions and for DuckDB."""
-    from app.reports.reading import write_index
+    from app.reports.logs import write_index
 
     with failing_in_words():
         if output.suffix.lower() != ".parquet":
@@ -95,7 +107,7 @@ def index(inputs: Any, output: Path, quiet: bool) -> None:
     said_errors(facts.errors)
 
 
-def _add(name: str) -> None:
+def _asking(name: str) -> click.Command:
     question = QUESTIONS[name]
 
     def answer(asked: Any, **own: Any) -> Report:
@@ -104,9 +116,4 @@ def _add(name: str) -> None:
     answer.__doc__ = question.title
     for option in reversed(_OWN_OPTIONS.get(name, ())):
         answer = option(answer)
-    command.command(name)(report_command(judging_options(answer) if question.of_deliveries else answer))
-
-
-for each in QUESTIONS:
-    _add(each)
-command.add_command(downloads)
+    return click.command(name)(report_command(judging_options(answer) if question.of_deliveries else answer))

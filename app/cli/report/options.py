@@ -30,7 +30,6 @@ from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
 from app.process.memory import no_collection
 from app.settings import settings
-from app.sources.identity.sizes import with_learned
 from app.stores import STORES
 
 if TYPE_CHECKING:
@@ -146,7 +145,8 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         counted: bool = False,
         **others: Any,
     ) -> Any:
-        from app.reports.reading import Inputs
+        with no_collection():
+            from app.reports.reading import Inputs
 
         if bool(files) == bool(store):
             raise click.UsageError(
@@ -230,6 +230,7 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
         from app.reports.delivery_questions import Deliveries
         from app.reports.open_hits import Judging
         from app.reports.reading import is_index
+        from app.sources.identity.sizes import with_learned
 
         if asked.filters.statuses:
             raise SettingsError("--status counts hits; this report counts deliveries: leave it out")

@@ -11,8 +11,8 @@ from app.domain.formats.combined import FAMILY
 from app.errors import InputError, UnknownFormat
 from app.settings import Settings
 from app.sources.files.chunks import ReadStream
+from app.sources.identity.digest import FINGERPRINT_BYTES
 from app.sources.identity.heads import HeadRule, Heads, head_rule, junk_before, text_of
-from app.sources.identity.identifier import FINGERPRINT_BYTES
 
 __all__ = [
     "AUTO",

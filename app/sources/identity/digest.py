@@ -7,7 +7,10 @@ from typing import NamedTuple, Protocol
 
 from app.errors import InputError
 
-__all__ = ["ContentDigest", "DigestValue", "content_matches"]
+__all__ = ["FINGERPRINT_BYTES", "ContentDigest", "DigestValue", "content_matches"]
+
+FINGERPRINT_BYTES = 1024
+"""So much of the beginning of a source is digested to know it again."""
 
 _BLOCK_BYTES = 1 << 20
 

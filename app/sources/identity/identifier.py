@@ -16,12 +16,11 @@ from typing import NamedTuple, Protocol
 from app.errors import InputError
 from app.sources.files.chunks import ReadStream
 from app.sources.files.inputs import STDIN, open_input
-from app.sources.identity.digest import content_matches
+from app.sources.identity.digest import FINGERPRINT_BYTES, content_matches
 from app.sources.identity.registry import MemoryRegistry, Registry, SourceRecord
 
-__all__ = ["FINGERPRINT_BYTES", "Identifier", "Restarted", "SeenFile", "fingerprint"]
+__all__ = ["Identifier", "Restarted", "SeenFile", "fingerprint"]
 
-FINGERPRINT_BYTES = 1024
 _BLOCK_BYTES = 1 << 20
 
 log = logging.getLogger(__name__)
