@@ -58,6 +58,7 @@ def acknowledge() -> None:
 def show() -> None:
     """Print each topic with its messages, and how far each consumer group is.
 
+    On Kafka only. The incarnation is Kafka's id of the topic: one that was deleted and made again has another.
     Exit code 1 if a topic is missing or has another number of partitions than WEBLOGS_PARTITIONS.
     """
     import sys
@@ -99,7 +100,7 @@ def show() -> None:
 def drop(yes: bool) -> None:
     """Delete the topics of WEBLOGS_TOPIC_PREFIX and the groups of WEBLOGS_APP_ID, with all messages and the tables' state in them.
 
-    Names what it will delete. Refuses while a worker is in one of the groups. Other prefixes, other app ids and the stores stay.
+    On Kafka only. Names what it will delete. Refuses while a worker is in one of the groups. Other prefixes, other app ids and the stores stay.
     """
     from app.errors import WorkerError, masked
     from app.settings import settings
