@@ -172,18 +172,16 @@ def _watched(
         finally:
             run.settle()
         found = run.state
-        for count, what in (
-            (run.ahead, "events lie in the future of the log: the clock of a producer is wrong"),
-            (found.left_out, "events belong to no series: a rule has too many"),
-            (found.undelivered, "notices were refused or given up"),
-            (sum(map(len, found.outbox.values())), "notices wait for their channel"),
+        for count, noun, what in (
+            (found.ahead, "event", "in the future of the log: the clock of a producer is wrong"),
+            (found.left_out, "event", "left out: a rule has too many series"),
+            (found.undelivered, "notice", "refused or given up"),
+            (sum(map(len, found.outbox.values())), "notice", "not taken by a channel yet"),
+            (found.late, "event", "too late: no notice changes by that"),
+            (found.repeats, "event", "repeated: no notice changes by that"),
         ):
             if count:
-                click.echo(f"{count:,} {what}", err=True)
-        click.echo(
-            f"{counted_text(found.late, 'event')} came too late and {found.repeats:,} came again: they changed nothing",
-            err=True,
-        )
+                click.echo(f"{counted_text(count, noun)} {what}", err=True)
 
 
 class _Screen:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.groups import Listed
-from app.words import counted_text
+from app.words import counted_text, waiting_text
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -51,7 +51,7 @@ def acknowledge() -> None:
             producer.append([Message(topic, each.partition, *progress_message(each), {}, now) for each in known])
     for loss in known:
         click.echo(f"acknowledged: {loss}")
-    click.echo(f"{len(known):,} acknowledged")
+    click.echo(f"{counted_text(len(known), 'loss', 'losses')} acknowledged")
 
 
 @command.command("show")
@@ -89,7 +89,7 @@ def show() -> None:
             for topic in topics
             for partition, (first, end) in view.bounds(topic).items()
         )
-        click.echo(f"group {group}: {waiting:,} messages wait")
+        click.echo(f"group {group}: {waiting_text(waiting)}")
     view.close()
     if not level:
         sys.exit(1)
@@ -121,7 +121,7 @@ def drop(yes: bool) -> None:
     if not yes:
         click.confirm(masked(f"Delete these on {own.broker}, with all that is in them?"), abort=True)
     drop_topics(own, found)
-    click.echo(f"{len(found.topics)} topics and {len(found.groups)} groups deleted")
+    click.echo(f"{counted_text(len(found.topics), 'topic')} and {counted_text(len(found.groups), 'group')} deleted")
 
 
 def _need_kafka(own: Settings) -> None:

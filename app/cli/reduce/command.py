@@ -153,14 +153,14 @@ def command(
             for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
-                click.echo(f"{writer.rows:,} deliveries in {output}")
+                click.echo(f"{counted_text(writer.rows, 'delivery', 'deliveries')} in {output}")
             if store is not None:
                 click.echo(
                     f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written"
                 )
     for name, count in store.refused.items() if store is not None else ():
         statistics.errors.append(
-            f"{name} refused {count:,} records for good; they stand among the rejects with its reason"
+            f"{name} refused {counted_text(count, 'record')} for good: see the rejects for its reason"
         )
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)

@@ -19,7 +19,7 @@ import click
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
 from app.process.exit import EXIT_INTERRUPTED
 from app.settings import Settings, settings
-from app.words import counted_text
+from app.words import counted_text, waiting_text
 
 if TYPE_CHECKING:
     from app.cli.progress import Screen
@@ -202,7 +202,7 @@ def _wait_until_stored(worker: WorkerProcess, screen: Screen, asked: Event) -> N
                 before, moved = waiting, time.monotonic()
             elif time.monotonic() - moved > STUCK_S:
                 raise WorkerError(
-                    f"{waiting:,} messages wait and none was consumed for {STUCK_S:.0f} s. "
+                    f"{waiting_text(waiting)} and none was consumed for {STUCK_S:.0f} s. "
                     + (" ".join(worker.problems()) or f"See the worker's log, {worker.log_path}")
                 )
             worker.watch()
