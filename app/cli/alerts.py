@@ -173,7 +173,7 @@ def _watched(
             run.settle()
         found = run.state
         for count, noun, what in (
-            (found.ahead, "event", "in the future of the log: the clock of a producer is wrong"),
+            (run.ahead, "event", "in the future of the log: the clock of a producer is wrong"),
             (found.left_out, "event", "left out: a rule has too many series"),
             (found.undelivered, "notice", "refused or given up"),
             (sum(map(len, found.outbox.values())), "notice", "not taken by a channel yet"),
