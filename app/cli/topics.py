@@ -24,18 +24,20 @@ def command() -> None:
 def acknowledge() -> None:
     """Say that you know of the messages that were lost: they are no problem in /health/ and no difference in `check` any more.
 
-    Prints each. Works on Kafka and on the embedded log, beside running workers, which notice it within 10 seconds.
+    Prints each. Works on Kafka and on the embedded log, beside running workers, which notice it within 10 seconds. A worker
+    notes a loss when it runs; exit code 1 if there is one that none has noted.
     """
+    import sys
     import time
     from contextlib import closing
 
+    from app.checking.unread import unnoted_losses
     from app.flows.registry import progress_topic
     from app.messages.progress import progress_message
     from app.settings import settings
     from app.transports.broker_view import open_view
     from app.transports.messages import Message
     from app.transports.producers import open_producer
-    from app.transports.progress_reader import ProgressReader
 
     own, now = settings(), time.time()
     topic = progress_topic(own.flow_id)
@@ -44,7 +46,8 @@ def acknowledge() -> None:
         click.echo("there is no log yet")
         return
     with closing(view):
-        losses = ProgressReader(view, topic).refresh().unacknowledged
+        progress, unnoted = unnoted_losses(view, own)
+        losses = progress.unacknowledged
     known = [loss._replace(acknowledged=now) for loss in losses]
     if known:
         with closing(open_producer(own)) as producer:
@@ -52,6 +55,13 @@ def acknowledge() -> None:
     for loss in known:
         click.echo(f"acknowledged: {loss}")
     click.echo(f"{counted_text(len(known), 'loss', 'losses')} acknowledged")
+    for loss in unnoted:
+        click.echo(
+            f"not acknowledged: {loss} No worker has noted it yet: start one, wait 10 seconds, then run this again.",
+            err=True,
+        )
+    if unnoted:
+        sys.exit(1)
 
 
 @command.command("show")

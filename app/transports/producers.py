@@ -22,6 +22,9 @@ class MessageProducer(Protocol):
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; it is created where it lacks."""
 
+    def incarnation(self, topic: str) -> str:
+        """What tells this topic from any other one of the name, on another broker or deleted and made again."""
+
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when all are durable: one transaction.
 
@@ -42,6 +45,10 @@ class SqliteProducer:
         if not self._log.has_topic(topic):
             self._log.create_topic(topic, self._partitions)
         return self._log.partitions(topic)
+
+    def incarnation(self, topic: str) -> str:
+        self.partitions(topic)
+        return self._log.incarnation(topic)
 
     def append(self, messages: Sequence[Message]) -> None:
         self._log.append(messages, external=True)
