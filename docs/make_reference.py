@@ -205,7 +205,7 @@ def usage_options_page() -> str:
         if isinstance(each, ast.ClassDef) and each.name == UsageOptions.__name__
     ]
     whats = {
-        str(name.target.id): text.value.value
+        name.target.id: str(text.value.value)
         for name, text in pairwise(options.body)
         if isinstance(name, ast.AnnAssign) and isinstance(name.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
