@@ -13,7 +13,7 @@ from app.transports.messages import Message
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["MessageProducer", "open_producer"]
+__all__ = ["LogProducer", "MessageProducer", "open_producer"]
 
 
 class MessageProducer(Protocol):
@@ -22,9 +22,6 @@ class MessageProducer(Protocol):
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; it is created where it lacks."""
 
-    def incarnation(self, topic: str) -> str:
-        """What tells this topic from any other one of the name, on another broker or deleted and made again."""
-
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when all are durable: one transaction.
 
@@ -32,6 +29,13 @@ class MessageProducer(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+class LogProducer(MessageProducer, Protocol):
+    """One that knows which log it sends to."""
+
+    def incarnation(self, topic: str) -> str:
+        """What tells this topic from any other one of the name, on another broker or deleted and made again."""
 
 
 class SqliteProducer:
@@ -57,7 +61,7 @@ class SqliteProducer:
         self._log.close()
 
 
-def open_producer(settings: Settings) -> MessageProducer:
+def open_producer(settings: Settings) -> LogProducer:
     """A producer to WEBLOGS_BROKER. Raises SettingsError for a broker that is not supported, LogError for a broken log."""
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":

@@ -19,13 +19,13 @@ from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.sender import Appends, Labels, Pace, ReplaySender, Stopped
 from app.sources.replay.source import Input, Source, open_source
-from app.transports.producers import MessageProducer
+from app.transports.producers import LogProducer
 from app.words import counted_text
 
 __all__ = ["Progress", "ReplayOptions", "ReplayResult", "ReplayRun", "registry_of", "replay_file", "replay_files"]
 
 
-def registry_of(settings: Settings, producer: MessageProducer) -> FolderRegistry:
+def registry_of(settings: Settings, producer: LogProducer) -> FolderRegistry:
     """Where this data folder keeps the checkpoints of what was sent by `producer`. Raises LogError, OutputError."""
     return FolderRegistry.of_log(Path(settings.data_dir) / "sources", producer.incarnation(LINES))
 
@@ -50,7 +50,7 @@ class ReplayOptions:
     """Takes sentences for people."""
 
     @classmethod
-    def of(cls, settings: Settings, producer: MessageProducer) -> ReplayOptions:
+    def of(cls, settings: Settings, producer: LogProducer) -> ReplayOptions:
         """As the settings say, with the checkpoints of the data folder."""
         return cls(Identifier(registry_of(settings, producer)), ReadOptions.of(settings), settings.rate)
 
