@@ -106,8 +106,8 @@ def command(
     """Read log FILEs (- is standard input; gzip, bzip2, xz and zstd are unpacked) and say what was delivered whole.
 
     Prints a table, or writes every delivery to OUTPUT, then statistics. With --stores the same records go to the stores that a
-    worker would write for these lines. Exit code 1 when an input could not be read to its
-    end: what was good in it still counts.
+    worker would write for these lines. Exit code 1 when an input could not be read to its end, of which what was good still counts; 4 if a
+    store is missing.
     """
     with failing_in_words():
         if output:
