@@ -69,7 +69,7 @@ def test_a_file_and_its_archive_are_sent_once(tmp_path: Path, path: Path) -> Non
 
 
 def test_a_file_is_sent_once_to_each_log_and_anew_to_one_that_was_made_anew(tmp_path: Path, path: Path) -> None:
-    logs = [f"sqlite://{tmp_path}/{name}.db" for name in ("var/weblogs-log", "other")]
+    logs = [f"sqlite:///{tmp_path}/{name}.db" for name in ("var/weblogs-log", "other")]
     for said in ("3,000 lines, ", "was already sent"):
         for broker in logs:
             assert said in command(tmp_path, str(path), WEBLOGS_BROKER=broker).stderr
