@@ -133,7 +133,7 @@ kafka-elk-down: ## Stop and remove those containers. Their volumes are kept
 	@$(NEEDS_DOCKER)
 	$(COMPOSE) down
 
-docs: $(READY) ## Write commands.md, settings.md and records.md of docs/reference from the code (2 s)
+docs: $(READY) ## Write the pages of docs/reference that are made from the code (2 s)
 	@$(PY) docs/make_reference.py
 
 clean: ## Remove files that tests and tools leave behind. Keeps .venv, var/ and .env

@@ -36,7 +36,7 @@ COMMANDS = {
     ),
     "playbacks": ("simulator.commands.playbacks", "Reduce one log in four orders and compare."),
     "candidates": ("app.cli.candidates", "Add candidates for votes, or list them."),
-    "topics": ("app.cli.topics", "Show the topics on Kafka, or delete them."),
+    "topics": ("app.cli.topics", "Show the topics on Kafka, delete them, or acknowledge messages that were lost."),
     "stores": (
         "app.cli.stores",
         "Create a store's tables or indices, delete them, or delete what is past its retention.",

@@ -28,6 +28,7 @@ from app.errors import MASK, InputError, SettingsError, keep_secret, masked
 
 __all__ = [
     "BUCKET_ADDRESS",
+    "BUCKET_FORM",
     "PREFIX",
     "FileKind",
     "SettingRow",
@@ -41,19 +42,27 @@ __all__ = [
 
 PREFIX = "WEBLOGS_"
 BUCKET_ADDRESS = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[^/]+)*)/?"
+BUCKET_FORM = "s3://BUCKET or s3://BUCKET/PREFIX, where BUCKET has 3 to 63 small letters, digits, dots and dashes"
 """Its groups: the bucket, and the prefix with a slash before it."""
 _LARGEST_NUMBER = 1 << 53
 """Beyond it clocks, sockets and servers overflow."""
 
 
 def _says(
-    meaning: str, unit: str = "", *, secret: bool = False, addresses: tuple[str, ...] = (), **bounds: Any
+    meaning: str,
+    unit: str = "",
+    *,
+    secret: bool = False,
+    addresses: tuple[str, ...] = (),
+    form: str = "",
+    **bounds: Any,
 ) -> msgspec.Meta:
     """What a setting means. The value of a secret one is never printed; passwords in addresses are hidden in any.
 
-    `addresses`: the schemes of the addresses, separated by commas, that it may hold.
+    `addresses`: the schemes of the addresses, separated by commas, that it may hold. `form`: what a `pattern` lets through, in words.
     """
-    return msgspec.Meta(description=meaning, extra={"unit": unit, "secret": secret, "addresses": addresses}, **bounds)
+    extra = {"unit": unit, "secret": secret, "addresses": addresses, "form": form}
+    return msgspec.Meta(description=meaning, extra=extra, **bounds)
 
 
 Window = Literal["last_touch", "first_touch", "day", "all"]
@@ -67,7 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     app_id: Annotated[
         str,
         _says(
-            "Name of the Faust app: its consumer groups and tables begin with it.", pattern="^[A-Za-z0-9._-]{1,100}$"
+            "Name of the Faust app: its consumer groups and tables begin with it.",
+            pattern="^[A-Za-z0-9._-]{1,100}$",
+            form="1 to 100 letters, digits, dots, underscores and dashes",
         ),
     ] = "weblogs"
     topic_prefix: Annotated[
@@ -75,6 +86,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says(
             "On Kafka all names begin with it: topics, groups, changelogs, transactional ids. Several flows share one Kafka.",
             pattern="^[A-Za-z0-9._-]{0,64}$",
+            form="up to 64 letters, digits, dots, underscores and dashes",
         ),
     ] = ""
     broker: Annotated[
@@ -92,7 +104,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     partitions: Annotated[int, _says("Partitions of each topic; fixed once the topics exist.", ge=1, le=1024)] = 4
     # -- the web face
     web_host: Annotated[
-        str, _says("Address that the worker's HTTP server listens on.", pattern="^[A-Za-z0-9.:_-]{1,253}$")
+        str,
+        _says(
+            "Address that the worker's HTTP server listens on.",
+            pattern="^[A-Za-z0-9.:_-]{1,253}$",
+            form="an address or the name of a host alone",
+        ),
     ] = "127.0.0.1"
     web_port: Annotated[int, _says("Port of the worker's HTTP server; 0 takes a free one.", ge=0, le=65535)] = 5000
     web_hosts: Annotated[
@@ -119,6 +136,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says(
             "Where the usage log is archived: a folder, or s3://BUCKET/PREFIX; empty: usage in WEBLOGS_DATA_DIR.",
             pattern=f"^({BUCKET_ADDRESS}|(?!.*://).*)$",
+            form=f"a folder, or {BUCKET_FORM}",
         ),
     ] = ""
     usage_archive_format: Annotated[
@@ -351,7 +369,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_prefix: Annotated[
         str,
         _says(
-            "All its names begin with this: several flows can share a server.", pattern="^([a-z0-9][a-z0-9_.-]{0,99})?$"
+            "All its names begin with this: several flows can share a server.",
+            pattern="^([a-z0-9][a-z0-9_.-]{0,99})?$",
+            form="up to 100 small letters, digits, dots, underscores and dashes, the first a letter or a digit",
         ),
     ] = ""
     elasticsearch_shards: Annotated[int, _says("Shards of an index that is created.", ge=1)] = 1
@@ -360,13 +380,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     elasticsearch_in_flight: Annotated[int, _says("Bulk requests under way at a time.", ge=1)] = 4
     # -- Cassandra
     cassandra_hosts: Annotated[
-        str, _says("Contact points, comma-separated.", pattern="^[A-Za-z0-9.:_-]+( *, *[A-Za-z0-9.:_-]+)*$")
+        str,
+        _says(
+            "Contact points, comma-separated.",
+            pattern="^[A-Za-z0-9.:_-]+( *, *[A-Za-z0-9.:_-]+)*$",
+            form="addresses or names of hosts, with commas between them",
+        ),
     ] = "127.0.0.1"
     cassandra_port: Annotated[int, _says("Port of the native protocol.", ge=1, le=65535)] = 9042
     cassandra_user: Annotated[str, _says("User, with the password.")] = ""
     cassandra_password: Annotated[str, _says("Password of that user.", secret=True)] = ""
     cassandra_ca: Annotated[str, _says("File with the CA certificates of the nodes; naming one turns TLS on.")] = ""
-    cassandra_keyspace: Annotated[str, _says("Keyspace of the tables.", pattern="^[a-z][a-z0-9_]{0,47}$")] = "weblogs"
+    cassandra_keyspace: Annotated[
+        str,
+        _says(
+            "Keyspace of the tables.",
+            pattern="^[a-z][a-z0-9_]{0,47}$",
+            form="up to 48 small letters, digits and underscores, the first a letter",
+        ),
+    ] = "weblogs"
     cassandra_datacenter: Annotated[str, _says("Data centre to talk to; empty takes that of the contact points.")] = ""
     cassandra_replication: Annotated[int, _says("Copies of each row in a keyspace that is created.", ge=1)] = 1
     cassandra_consistency: Annotated[
@@ -560,12 +592,15 @@ def rows() -> tuple[SettingRow, ...]:
     for field in msgspec.structs.fields(Settings):
         meta = _meta(hints[field.name])
         default = "sqlite:///DATA_DIR/weblogs-log.db" if field.name == "broker" else str(field.default)
+        kind, meaning = get_args(hints[field.name])[0], meta.description or ""
+        if get_origin(kind) is Literal and not all(value in meaning for value in get_args(kind)):
+            meaning += f" Allowed: {_one_of(kind)}."
         found.append(
             SettingRow(
                 PREFIX + field.name.upper(),
                 default,
                 _extra(meta)["unit"],
-                meta.description or "",
+                meaning,
                 _extra(meta)["secret"],
             )
         )
@@ -595,13 +630,35 @@ def load(environ: Mapping[str, str]) -> Settings:
         given = f"{variable}={MASK if variable in secret else repr(str(text))}"
         try:
             checked[name] = msgspec.convert(text, hints[name], strict=False)
-        except msgspec.ValidationError as error:
-            raise SettingsError(f"{given}: {error}. {_meta(hints[name]).description}") from None
+        except msgspec.ValidationError:
+            raise SettingsError(f"{given}: write {_allowed(hints[name])}. {_meta(hints[name]).description}") from None
         if wrong := _wrong(checked[name], _extra(_meta(hints[name]))["addresses"]):
             raise SettingsError(f"{given}: {wrong}. {_meta(hints[name]).description}")
         if name.endswith("_token") and text != str(text).strip():
             raise SettingsError(f"{given}: it begins or ends with a space, which no client can send")
     return Settings(**checked)
+
+
+def _allowed(hint: Any) -> str:
+    """What a setting may hold, in words."""
+    kind, meta = get_args(hint)[0], _meta(hint)
+    if get_origin(kind) is Literal:
+        return _one_of(kind)
+    if kind is bool:
+        return "true or false"
+    if kind is str:
+        return str(_extra(meta)["form"]) or f"{meta.min_length} characters or more"
+    noun = "a whole number" if kind is int else "a number"
+    if meta.gt is not None:
+        return f"{noun} above {meta.gt:,}"
+    if meta.ge is None:
+        return noun
+    return f"{noun}, {meta.ge:,} or more" if meta.le is None else f"{noun} from {meta.ge:,} to {meta.le:,}"
+
+
+def _one_of(kind: Any) -> str:
+    *first, last = filter(None, get_args(kind))
+    return f"{', '.join(first)} or {last}"
 
 
 def _wrong(value: Any, schemes: tuple[str, ...]) -> str:

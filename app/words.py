@@ -56,6 +56,7 @@ __all__ = [
     "usage_lines",
     "verdict_sentence",
     "visible",
+    "waiting_text",
     "writable",
 ]
 
@@ -247,6 +248,15 @@ def counted_text(number: int, noun: str, nouns: str = "") -> str:
     ('1 message', '2,000 messages', '2 entries')
     """
     return f"{count_text(number)} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def waiting_text(number: int, noun: str = "message") -> str:
+    """What waits.
+
+    >>> waiting_text(1), waiting_text(2000), waiting_text(0, "notice")
+    ('1 message waits', '2,000 messages wait', '0 notices wait')
+    """
+    return f"{counted_text(number, noun)} {'waits' if number == 1 else 'wait'}"
 
 
 def share_text(part: int, whole: int) -> str:

@@ -1,11 +1,15 @@
-"""Writes docs/reference/commands.md, records.md and settings.md from the code: `python docs/make_reference.py`, or --check to compare only."""
+"""Writes the pages of PAGES from the code: `python docs/make_reference.py`, or --check to compare only."""
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,8 +21,9 @@ from app.__main__ import main as commands  # noqa: E402
 from app.domain.fields import DELIVERY, HIT, REJECT, Table  # noqa: E402
 from app.domain.usage.records import USAGE  # noqa: E402
 from app.settings import PREFIX, child_environment, rows  # noqa: E402
+from app.usage.options import UsageOptions  # noqa: E402
 
-__all__ = ["PAGES", "commands_page", "contexts", "pages", "records_page", "settings_page"]
+__all__ = ["PAGES", "commands_page", "contexts", "pages", "records_page", "settings_page", "usage_options_page"]
 
 WIDTH = 110
 _MADE = "<!-- Made by docs/make_reference.py from the code: change the code, then run it. -->"
@@ -81,6 +86,12 @@ message of the topics `usage` and `usage_monitored` is `[form, [record, …]]`, 
 _AFTER_USAGE = """\
 The canonical bytes of a record are the JSON array of all fields but `sha256`, in this order, in ASCII, without blanks. Anybody can
 compute the checksum again from a file.
+"""
+_USAGE_OPTIONS = """\
+# Options of the usage log
+
+`UsageOptions` of `app/usage/options.py`, by name: what a service says of itself when it [records its calls](../how-to/record-calls.md).
+A wrong value is refused at the start, in one sentence. Sizes are in bytes, times in seconds unless the name says `_ms`.
 """
 _EVENTS = """\
 ## Vote
@@ -186,6 +197,35 @@ def settings_page() -> str:
     return _page(_SETTINGS + "\n" + "\n".join(table) + "\n")
 
 
+def usage_options_page() -> str:
+    """The options of the library for services, from the texts below them in the source."""
+    (options,) = [
+        each
+        for each in ast.parse((ROOT / "app/usage/options.py").read_text()).body
+        if isinstance(each, ast.ClassDef) and each.name == UsageOptions.__name__
+    ]
+    whats = {
+        name.target.id: str(text.value.value)
+        for name, text in pairwise(options.body)
+        if isinstance(name, ast.AnnAssign) and isinstance(name.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+    }
+    table = ["| option | default | meaning |", "|---|---|---|"]
+    for each in fields(UsageOptions):
+        table.append(f"| `{each.name}` | {_default(each)} | {whats[each.name]} |")
+    return _page(_USAGE_OPTIONS + "\n" + "\n".join(table) + "\n")
+
+
+def _default(option: Field[Any]) -> str:
+    if option.name == "machine":
+        return "its host name"
+    if option.default is MISSING:
+        return "none" if option.default_factory is not MISSING else "required"
+    if option.default in (None, "", ()):
+        return "none"
+    return f"`{option.default:,}`" if isinstance(option.default, int) else f"`{option.default}`"
+
+
 def _page(text: str) -> str:
     return _MADE + "\n" + "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
@@ -194,6 +234,7 @@ PAGES = {
     "docs/reference/commands.md": commands_page,
     "docs/reference/records.md": records_page,
     "docs/reference/settings.md": settings_page,
+    "docs/reference/usage-options.md": usage_options_page,
 }
 
 

@@ -87,6 +87,33 @@ def test_garbage_in_any_setting_is_refused_with_one_sentence_that_names_it(row: 
         assert str(caught.value).startswith(row.name) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("PARTITIONS", "x", "a whole number from 1 to 1,024"),
+        ("LINGER", "-1", "a number from 0 to 10"),
+        ("WINDOW_LENGTH", "0", "a number above 0"),
+        ("WEB_OPEN", "maybe", "true or false"),
+        ("LOG_LEVEL", "loud", "debug, info, warning or error"),
+        ("BYTES", "all", "body, with-headers or announced"),
+        ("WEB_TOKEN", "short", "16 characters or more"),
+        ("CASSANDRA_KEYSPACE", "9", "up to 48 small letters, digits and underscores, the first a letter"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_is_allowed_in_words(name: str, value: str, allowed: str) -> None:
+    with pytest.raises(SettingsError, match=rf": write {allowed}\. "):
+        load({f"WEBLOGS_{name}": value})
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+def test_no_sentence_about_a_setting_shows_a_pattern_or_a_type(row: SettingRow) -> None:
+    for value in ("\x00", "garbage garbage !", "-1"):
+        try:
+            load({row.name: value})
+        except SettingsError as error:
+            assert not {"regex", "`str`", "`int`", "`float`", "`bool`"} & set(str(error).split())
+
+
 def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdigit()
 

@@ -21,6 +21,7 @@ from app.alerts.state import EngineState, read_state, write_state
 from app.domain.alerts.lifecycle import Notice
 from app.errors import SettingsError, WeblogsError
 from app.process.crash_points import crash_point
+from app.words import waiting_text
 
 __all__ = ["OUTBOX_AT_MOST", "AlertRun"]
 
@@ -124,7 +125,7 @@ class AlertRun:
                     self.state.undelivered += 1
                 done += 1
         except (OSError, WeblogsError) as error:
-            log.warning("%d notices wait for the %s: %s", len(waiting) - done, channel.name, error)
+            log.warning("%s for the %s: %s", waiting_text(len(waiting) - done, "notice"), channel.name, error)
         del waiting[:done]
 
 

@@ -27,6 +27,7 @@ from app.messages.usage import decode_usage
 from app.settings import FileKind
 from app.transports.broker_view import BrokerView
 from app.usage.spool import Damage
+from app.words import counted_text
 
 __all__ = ["ARCHIVE", "Places", "ShowStored", "UsageReport", "check_usage", "in_topic", "whole_files"]
 
@@ -273,7 +274,7 @@ def _as_written(
         elif done.file not in replaced:
             report.lost_files.append(done.file)
             why = "is gone" if path is None else "was altered: its SHA-256 is not that of its manifest"
-            report.problems.append(f"{done.file} {why}; it held {done.rows:,} records")
+            report.problems.append(f"{done.file} {why}; it held {counted_text(done.rows, 'record')}")
 
 
 def in_topic(places: Places, problems: list[str]) -> Iterator[tuple[int, int, UsageRecord]]:

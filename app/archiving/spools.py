@@ -58,4 +58,5 @@ def _asked(address: str, token: str) -> Iterator[tuple[SpoolHead, Iterator[tuple
         hint = {401: ": set WEBLOGS_USAGE_SPOOL_TOKEN to its spool_token", 404: ": write http://HOST:PORT/usage/spool"}
         raise InputError(f"{address} answers {error.code}{hint.get(error.code, '; try again')}") from error
     except (HTTPException, ConnectionError, TimeoutError, urllib.error.URLError) as error:
-        raise LogUnreachable(f"the spool {address} does not answer: {error}") from error
+        why = getattr(error, "reason", error)  # urllib puts the error of the socket into one of its own
+        raise LogUnreachable(f"the spool {address} does not answer: {why}") from error

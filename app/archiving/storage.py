@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from app.errors import SettingsError
-from app.settings import BUCKET_ADDRESS, Settings
+from app.settings import BUCKET_ADDRESS, BUCKET_FORM, Settings
 
 __all__ = ["PART_AGE_S", "Folder", "Storage", "open_storage", "put_once", "remove_parts", "temporary"]
 
@@ -107,7 +107,7 @@ def open_storage(address: str | Path, own: Settings) -> Storage:
         from app.archiving.bucket import Bucket
 
         return Bucket(found[1], found[2].strip("/"), own.data_dir / "usage-parts")
-    raise SettingsError(f"the archive {address} is no folder and no bucket: write s3://BUCKET or s3://BUCKET/PREFIX")
+    raise SettingsError(f"the archive {address} is no folder and no bucket: write {BUCKET_FORM}")
 
 
 def put_once(written: Path, path: Path) -> bool:

@@ -106,7 +106,7 @@ class Archiver:
     def _same_topic(self, manifest: Manifest) -> None:
         if (manifest.topic, manifest.incarnation) != (self._topic, self._incarnation):
             raise InputError(
-                f"the archive {self._storage} is of another topic {manifest.topic}, which was deleted; name another folder"
+                f"the archive {self._storage} is of another topic {manifest.topic}, on another broker or deleted since; name another folder"
             )
 
     def _planned(self, partition: int, begin: int, now: float) -> Manifest | None:

@@ -29,7 +29,7 @@ from app.stores.contract import Store
 from app.transports.broker_view import BrokerView
 from app.transports.progress_reader import ProgressReader
 
-__all__ = ["compare_lines", "report_losses"]
+__all__ = ["compare_lines", "report_losses", "unnoted_losses"]
 
 MOST_LINES = 8_000_000
 """Lines whose ids are kept at a time: about 200 MB."""
@@ -41,21 +41,21 @@ def report_losses(reader: BrokerView, settings: Settings, report: CheckReport) -
     """Every loss that nobody has acknowledged is a difference. Gives all losses, those acknowledged too. Blocking."""
     for sentence in reader.problems():
         report.add(Difference("topics", "topic", "altered", "partitions", sentence))
-    committed = {group: reader.committed(group) for group in reader.groups()}
-    progress = ProgressReader(reader, progress_topic(settings.flow_id)).refresh()  # marks are written before offsets
-    losses = list(progress.losses.values())
-    losses += _not_noted(reader, committed, progress)
+    progress, unnoted = unnoted_losses(reader, settings)
+    losses = [*progress.losses.values(), *unnoted]
     for loss in losses:
         if loss.acknowledged is None:
             name = f"{loss.topic}/{loss.partition} {loss.first} to {loss.last}"
-            report.add(Difference(loss.group, "message", "missing", name, str(loss)))
+            report.add(Difference(loss.group, "message span", "missing", name, str(loss)))
         else:
             report.skipped.append(f"{loss} This was acknowledged.")
     return losses
 
 
-def _not_noted(reader: BrokerView, committed: Any, progress: GroupProgress) -> list[Loss]:
-    """Where no worker runs that would note it: deleted beyond what was read, or an offset that somebody else moved forward."""
+def unnoted_losses(reader: BrokerView, settings: Settings) -> tuple[GroupProgress, list[Loss]]:
+    """What workers have noted, and what none did: deleted beyond what was read, or an offset that somebody else moved forward. Blocking."""
+    committed = {group: reader.committed(group) for group in reader.groups()}
+    progress = ProgressReader(reader, progress_topic(settings.flow_id)).refresh()  # marks are written before offsets
     found = []
     for group, topics in reader.groups().items():
         for topic in topics:
@@ -65,7 +65,7 @@ def _not_noted(reader: BrokerView, committed: Any, progress: GroupProgress) -> l
                 end = max(own or 0, first)
                 if read < end and (group, topic, partition, read) not in progress.losses:
                     found.append(Loss(group, topic, partition, read, end - 1, 0.0))
-    return found
+    return progress, found
 
 
 async def compare_lines(

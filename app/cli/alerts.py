@@ -21,28 +21,36 @@ if TYPE_CHECKING:
 __all__ = ["command", "usage_alerts"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_USAGE_STATE, _DELIVERY_STATE = "usage.state", "deliveries.state"
 _QUIET_S = 30.0
 """With nothing in the topic for so long event time goes on by the clock: a service that is dead sends no event that says so."""
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
-        click.option(
-            "--until",
-            help="Let event time go on to here at the end: ISO 8601 with a zone, seconds since 1970, or `now`.",
-        ),
-        click.option(
-            "--state", type=_FILE, help="File of what is known so far.  [default: in alerts in WEBLOGS_DATA_DIR]"
-        ),
-        click.option("--rules", type=_FILE, required=True, help="TOML file of rules, as samples/alerts.toml."),
-    ):
-        function = option(function)
-    return function
+def _options(sample: str, state: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options of both commands; `state` is the file that stands in the folder of alerts."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in (
+            click.option("--json", "as_json", is_flag=True, help="Each notice as a line of JSON."),
+            click.option(
+                "--until",
+                help="Let event time go on to here at the end: ISO 8601 with a zone, seconds since 1970, or `now`.",
+            ),
+            click.option(
+                "--state",
+                type=_FILE,
+                help=f"File of what is known so far.  [default: alerts/{state} in WEBLOGS_DATA_DIR]",
+            ),
+            click.option("--rules", type=_FILE, required=True, help=f"TOML file of rules, as {sample}."),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.command("alerts", context_settings={"help_option_names": ["-h", "--help"]})
-@_options
+@_options("samples/alerts.toml", _USAGE_STATE)
 @archive_option("Read an archive, not the topic: a folder, or s3://BUCKET/PREFIX.")
 @click.option("--records", type=_FILE, help="Read a file of `simulate usage`, not the topic.")
 @click.option("--once", is_flag=True, help="Look at all that is there, then end.")
@@ -84,17 +92,17 @@ def usage_alerts(
         else:
             _follow(own, run, None if once else interval_s)
 
-    _run(rules, state or Path("usage.state"), until, as_json, USAGE_FIELDS, work)
+    _run(rules, state, _USAGE_STATE, until, as_json, USAGE_FIELDS, work)
 
 
 @click.command("alerts", context_settings={"help_option_names": ["-h", "--help"]})
-@_options
+@_options("samples/delivery-alerts.toml", _DELIVERY_STATE)
 @click.option("--store", help="Read this store.  [default: the first of WEBLOGS_STORES]")
 def command(rules: Path, state: Path | None, until: str | None, as_json: bool, store: str | None) -> None:
     """Tell which files are delivered whole less often than in their own four weeks before.
 
     Reads the deliveries that are over from a store, once: run it each hour. Rules and notices are those of `usage alerts`; the fields are
-    those of a delivery, and samples/delivery-alerts.toml has a rule. Exit code 4 if the store is missing, 5 if the rules or the state cannot be read.
+    those of a delivery. Exit code 4 if the store is missing, 5 if the rules or the state cannot be read.
     """
     import asyncio
 
@@ -110,12 +118,13 @@ def command(rules: Path, state: Path | None, until: str | None, as_json: bool, s
     def work(own: Settings, run: AlertRun) -> None:
         asyncio.run(read(own, run))
 
-    _run(rules, state or Path("deliveries.state"), until, as_json, DELIVERY_FIELDS, work)
+    _run(rules, state, _DELIVERY_STATE, until, as_json, DELIVERY_FIELDS, work)
 
 
 def _run(
     rules: Path,
-    state: Path,
+    state: Path | None,
+    own_state: str,
     until: str | None,
     as_json: bool,
     names: tuple[str, ...],
@@ -133,7 +142,7 @@ def _run(
     with ending_in_codes():
         own = settings()
         folder = own.data_dir / "alerts"
-        path = state if len(state.parts) > 1 or state.exists() else folder / state
+        path = state or folder / own_state
         try:
             end = None if until is None else parse_time(until, time.time())
             _watched(own, read_rules(rules, names), path, folder / "notices.jsonl", as_json, end, work)
@@ -163,18 +172,16 @@ def _watched(
         finally:
             run.settle()
         found = run.state
-        for count, what in (
-            (run.ahead, "events lie in the future of the log: the clock of a producer is wrong"),
-            (found.left_out, "events belong to no series: a rule has too many"),
-            (found.undelivered, "notices were refused or given up"),
-            (sum(map(len, found.outbox.values())), "notices wait for their channel"),
+        for count, noun, what in (
+            (run.ahead, "event", "in the future of the log: the clock of a producer is wrong"),
+            (found.left_out, "event", "left out: a rule has too many series"),
+            (found.undelivered, "notice", "refused or given up"),
+            (sum(map(len, found.outbox.values())), "notice", "not taken by a channel yet"),
+            (found.late, "event", "too late: no notice changes by that"),
+            (found.repeats, "event", "repeated: no notice changes by that"),
         ):
             if count:
-                click.echo(f"{count:,} {what}", err=True)
-        click.echo(
-            f"{counted_text(found.late, 'event')} came too late and {found.repeats:,} came again: they changed nothing",
-            err=True,
-        )
+                click.echo(f"{counted_text(count, noun)} {what}", err=True)
 
 
 class _Screen:

@@ -17,6 +17,7 @@ from app.output.text import as_read, harmless
 from app.settings import settings
 from app.stores import opened_store
 from app.stores.contract import Store
+from app.words import counted_text
 
 __all__ = ["command"]
 
@@ -83,4 +84,4 @@ def import_(file: Path) -> None:
     if not names:
         raise InputError(f"{file} has no candidates")
     _put(names)
-    click.echo(f"{len(names):,} candidates of {file} added")
+    click.echo(f"{counted_text(len(names), 'candidate')} of {file} added")

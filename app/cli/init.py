@@ -11,6 +11,7 @@ from typing import TypeVar
 import click
 
 from app.errors import LogError, StoreUnreachable, masked
+from app.words import counted_text
 
 __all__ = ["command"]
 
@@ -43,7 +44,7 @@ def command(wait_s: float) -> None:
         topics, created = _until_there(lambda: create_topics(own), wait_s)
         for topic in topics:
             state = "created" if topic.name in created else "there"
-            click.echo(f"topic {topic.name}: {state}, {topic.partitions} partitions")
+            click.echo(f"topic {topic.name}: {state}, {counted_text(topic.partitions, 'partition')}")
     else:
         click.echo(masked(f"log {own.broker}: made by the worker when it starts"))
 

@@ -20,6 +20,7 @@ from app.errors import (
     OutputError,
     SettingsError,
     StoreError,
+    StoreUnreachable,
     UnknownForm,
     UnknownFormat,
     WeblogsError,
@@ -48,7 +49,8 @@ _READERS_FROM_BYTES = 1 << 20
 
 @contextmanager
 def failing_in_words(output_code: int = 2) -> Iterator[None]:
-    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 5 for what the log does not tell, else 1.
+    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 4 for a store that is missing,
+    5 for what the log does not tell, else 1.
 
     `output_code`: 2 while outputs are opened, 1 when they fail later.
     """
@@ -60,6 +62,8 @@ def failing_in_words(output_code: int = 2) -> Iterator[None]:
         raise _said(error, output_code) from error
     except NotLogged as error:
         raise _said(error, 5) from error
+    except StoreUnreachable as error:
+        raise _said(error, 4) from error
     except WeblogsError as error:
         raise _said(error, 1) from error
 

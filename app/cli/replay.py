@@ -6,7 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from app.words import counted_text
 if TYPE_CHECKING:
     from app.sources.files.beginning import ReadOptions
     from app.sources.replay.run import Progress, ReplayOptions, ReplayResult
+    from app.transports.producers import MessageProducer
 
 __all__ = ["command"]
 
@@ -74,18 +75,25 @@ def command(
         raise click.UsageError("--follow reads files as they grow: it goes with neither --order nor --again nor -")
     from app.sources.identity.identifier import Identifier
     from app.sources.replay.run import ReplayOptions, registry_of
+    from app.transports.producers import open_producer
 
     screen = open_screen(quiet=quiet)
     try:
         configured = settings()
-        options = ReplayOptions.of(configured)
-        options.identifier = Identifier(registry_of(configured), name)
-        options.read = _read_options(options, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
-        options.rate = configured.rate if rate is None else rate
-        options.order, options.seed, options.line_by_line, options.again = order, seed, line_by_line, again
-        options.say = screen.say
-        with _stopping(options.stop), _logged(screen.say), screen:
-            result = _run(files, options, configured, screen.sent, follow)
+        read = _read_options(configured, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
+        with closing(open_producer(configured)) as producer:
+            options = ReplayOptions(
+                Identifier(registry_of(configured, producer), name),
+                read,
+                configured.rate if rate is None else rate,
+                order,
+                seed,
+                line_by_line,
+                again,
+                say=screen.say,
+            )
+            with _stopping(options.stop), _logged(screen.say), screen:
+                result = _run(files, producer, options, screen.sent, follow)
     except UnknownFormat as error:
         raise click.BadParameter(str(error), param_hint="--format") from None
     except UnknownForm:
@@ -102,11 +110,11 @@ def command(
 
 
 def _read_options(
-    options: ReplayOptions, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
+    configured: Settings, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
 ) -> ReadOptions:
-    from app.sources.files.beginning import AUTO, form_of
+    from app.sources.files.beginning import AUTO, ReadOptions, form_of
 
-    read = options.read
+    read = ReadOptions.of(configured)
     if format_name:
         read = read._replace(format=format_name)
     if bytes_kind:
@@ -118,21 +126,16 @@ def _read_options(
 
 def _run(
     files: tuple[str, ...],
+    producer: MessageProducer,
     options: ReplayOptions,
-    configured: Settings,
     on_progress: Callable[[Progress], None],
     follow: bool,
 ) -> ReplayResult:
     from app.sources.following.follow import follow_files
     from app.sources.replay.run import replay_files
-    from app.transports.producers import open_producer
 
-    producer = open_producer(configured)
-    try:
-        send = follow_files if follow else replay_files
-        return send(files, producer, options, on_progress)
-    finally:
-        producer.close()
+    send = follow_files if follow else replay_files
+    return send(files, producer, options, on_progress)
 
 
 @contextmanager

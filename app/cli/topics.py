@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.groups import Listed
-from app.words import counted_text
+from app.words import counted_text, waiting_text
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -24,18 +24,20 @@ def command() -> None:
 def acknowledge() -> None:
     """Say that you know of the messages that were lost: they are no problem in /health/ and no difference in `check` any more.
 
-    Prints each. Works on Kafka and on the embedded log, beside running workers, which notice it within 10 seconds.
+    Prints each. Works on Kafka and on the embedded log, beside running workers, which notice it within 10 seconds. A worker
+    notes a loss when it runs; exit code 1 if there is one that none has noted.
     """
+    import sys
     import time
     from contextlib import closing
 
+    from app.checking.unread import unnoted_losses
     from app.flows.registry import progress_topic
     from app.messages.progress import progress_message
     from app.settings import settings
     from app.transports.broker_view import open_view
     from app.transports.messages import Message
     from app.transports.producers import open_producer
-    from app.transports.progress_reader import ProgressReader
 
     own, now = settings(), time.time()
     topic = progress_topic(own.flow_id)
@@ -44,20 +46,29 @@ def acknowledge() -> None:
         click.echo("there is no log yet")
         return
     with closing(view):
-        losses = ProgressReader(view, topic).refresh().unacknowledged
+        progress, unnoted = unnoted_losses(view, own)
+        losses = progress.unacknowledged
     known = [loss._replace(acknowledged=now) for loss in losses]
     if known:
         with closing(open_producer(own)) as producer:
             producer.append([Message(topic, each.partition, *progress_message(each), {}, now) for each in known])
     for loss in known:
         click.echo(f"acknowledged: {loss}")
-    click.echo(f"{len(known):,} acknowledged")
+    click.echo(f"{counted_text(len(known), 'loss', 'losses')} acknowledged")
+    for loss in unnoted:
+        click.echo(
+            f"not acknowledged: {loss} No worker has noted it yet: start one, wait 10 seconds, then run this again.",
+            err=True,
+        )
+    if unnoted:
+        sys.exit(1)
 
 
 @command.command("show")
 def show() -> None:
     """Print each topic with its messages, and how far each consumer group is.
 
+    On Kafka only. The incarnation is Kafka's id of the topic: one that was deleted and made again has another.
     Exit code 1 if a topic is missing or has another number of partitions than WEBLOGS_PARTITIONS.
     """
     import sys
@@ -88,7 +99,7 @@ def show() -> None:
             for topic in topics
             for partition, (first, end) in view.bounds(topic).items()
         )
-        click.echo(f"group {group}: {waiting:,} messages wait")
+        click.echo(f"group {group}: {waiting_text(waiting)}")
     view.close()
     if not level:
         sys.exit(1)
@@ -99,7 +110,7 @@ def show() -> None:
 def drop(yes: bool) -> None:
     """Delete the topics of WEBLOGS_TOPIC_PREFIX and the groups of WEBLOGS_APP_ID, with all messages and the tables' state in them.
 
-    Names what it will delete. Refuses while a worker is in one of the groups. Other prefixes, other app ids and the stores stay.
+    On Kafka only. Names what it will delete. Refuses while a worker is in one of the groups. Other prefixes, other app ids and the stores stay.
     """
     from app.errors import WorkerError, masked
     from app.settings import settings
@@ -120,7 +131,7 @@ def drop(yes: bool) -> None:
     if not yes:
         click.confirm(masked(f"Delete these on {own.broker}, with all that is in them?"), abort=True)
     drop_topics(own, found)
-    click.echo(f"{len(found.topics)} topics and {len(found.groups)} groups deleted")
+    click.echo(f"{counted_text(len(found.topics), 'topic')} and {counted_text(len(found.groups), 'group')} deleted")
 
 
 def _need_kafka(own: Settings) -> None:

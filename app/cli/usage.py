@@ -263,7 +263,7 @@ def load(archive: str | None, target: str, quiet: bool) -> None:
         click.echo(visible(line))
     click.echo(f"{counted_text(found.records, 'record')} of {counted_text(found.files, 'file')} loaded into {target}")
     if found.left_out:
-        click.echo(f"{found.left_out:,} records of producers themselves, which name no user, were left out")
+        click.echo(f"{counted_text(found.left_out, 'record')} of producers themselves left out: no user is named")
     sys.exit(1 if found.problems or found.refused else 0)
 
 

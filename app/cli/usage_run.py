@@ -32,17 +32,18 @@ _START_S, _STOP_S, _LOOK_S = 60.0, 30.0, 5.0
 @click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--once", is_flag=True, help="Stop when the calls are archived and checked.")
 @click.option(
-    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Of the service; 0: a free one."
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port of the service; 0: a free one."
 )
 def usage_run(once: bool, port: int) -> None:
     """Start samples/usage_service.py, a FastAPI application that records its calls, call it, archive the records and check them.
 
     Without --once it goes on until Ctrl-C, and archives what you call in the meantime. Exit codes are those of `usage check`.
     """
+    from app.cli.run.worker import free_port
     from app.settings import settings
 
     own = settings()
-    port = port or _free_port()
+    port = free_port("127.0.0.1", port, "service", "--port ")
     spool = own.data_dir / "usage-spool"
     try:
         with _service(own, spool, port) as url:
@@ -76,13 +77,20 @@ def _service(own: Settings, spool: Path, port: int) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "usage_service:app", "--app-dir", "samples", "--port", str(port)]
     environment = {**_environment(), "USAGE_SPOOL": str(spool.resolve()), "USAGE_BROKER": own.broker}
     with path.open("ab") as log:
+        begin = log.tell()
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log, process_group=0)
     try:
         deadline = time.monotonic() + _START_S
         while not _answers(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                last = path.read_text("utf-8", "replace").strip().splitlines()[-3:]
-                raise WorkerError("the service did not start: " + " | ".join(last) + f"; its log is {path}")
+            code = process.poll()
+            if code is not None or time.monotonic() > deadline:
+                what = (
+                    f"did not answer within {_START_S:.0f} s" if code is None else f"did not start (exit code {code})"
+                )
+                last = path.read_bytes()[begin:].decode("utf-8", "replace").strip().splitlines()[-3:] or [
+                    "nothing is in its log"
+                ]
+                raise WorkerError(f"the service {what}: {' | '.join(last)}; its log is {path}")
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}/"
     finally:
@@ -118,14 +126,6 @@ def _called(port: int) -> int:
         connection.getresponse().read()
         connection.close()
     return _CALLS
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _command(*words: str) -> str:

@@ -122,7 +122,7 @@ def why(question: Deliveries) -> Report:
         for (verdict, reason), count in sorted(judged.items(), key=lambda entry: (order.index(entry[0][0]), -entry[1], entry[0][1] or ""))
     ]  # fmt: skip
     return _report(
-        question, facts, "why", "Why the log does not say",
+        question, facts, "why", "Why deliveries are not known to be whole",
         (Column("verdict", "text"), Column("reason", "text"), Column("deliveries"), Column("share", "share"), Column("meaning", "text")),
         rows[: question.asked.top], [_WHOLE], totals=[("deliveries", judged.total())], drawn="deliveries",
     )  # fmt: skip

@@ -67,7 +67,7 @@ class Facts:
         shown = self.zones_s.most_common(_MOST_ZONES)
         if len(shown) < 2:
             return f"the log's, {offset_text(shown[0][0] if shown else 0)}"
-        told = ", ".join(f"{offset_text(offset)} in {count:,} hits" for offset, count in shown)
+        told = ", ".join(f"{offset_text(offset)} in {counted_text(count, 'hit')}" for offset, count in shown)
         more = len(self.zones_s) - len(shown)
         return f"the log's, line by line: {told}" + (f", and {more:,} others" if more else "")
 

@@ -13,7 +13,7 @@ from app.transports.messages import Message
 if TYPE_CHECKING:
     from app.settings import Settings
 
-__all__ = ["MessageProducer", "open_producer"]
+__all__ = ["LogProducer", "MessageProducer", "open_producer"]
 
 
 class MessageProducer(Protocol):
@@ -31,6 +31,13 @@ class MessageProducer(Protocol):
     def close(self) -> None: ...
 
 
+class LogProducer(MessageProducer, Protocol):
+    """One that knows which log it sends to."""
+
+    def incarnation(self, topic: str) -> str:
+        """What tells this topic from any other one of the name, on another broker or deleted and made again."""
+
+
 class SqliteProducer:
     """Producer to the embedded log; any number of processes may have one."""
 
@@ -43,6 +50,10 @@ class SqliteProducer:
             self._log.create_topic(topic, self._partitions)
         return self._log.partitions(topic)
 
+    def incarnation(self, topic: str) -> str:
+        self.partitions(topic)
+        return self._log.incarnation(topic)
+
     def append(self, messages: Sequence[Message]) -> None:
         self._log.append(messages, external=True)
 
@@ -50,7 +61,7 @@ class SqliteProducer:
         self._log.close()
 
 
-def open_producer(settings: Settings) -> MessageProducer:
+def open_producer(settings: Settings) -> LogProducer:
     """A producer to WEBLOGS_BROKER. Raises SettingsError for a broker that is not supported, LogError for a broken log."""
     scheme = settings.broker.partition(":")[0]
     if scheme == "sqlite":

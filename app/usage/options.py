@@ -47,28 +47,37 @@ class UsageOptions:
     broker_options: Mapping[str, Any] = field(default_factory=dict)
     """More options of kafka-python's producer: TLS, SASL."""
     topic: str = "usage"
+    """With `WEBLOGS_TOPIC_PREFIX` write the whole name."""
     machine: str = field(default_factory=socket.gethostname)
+    """Name of this machine in each record."""
     instance: str = ""
+    """Name of the instance in each record."""
     cluster: str | None = None
+    """In each record, if it is set; so is `region`."""
     region: str | None = None
+    """Where the machine is."""
     monitored: Callable[[str, str], bool] | None = None
     """From method and URI: whether the call goes to the stores at once."""
     queue_records: int = 10_000
     """Records in memory that are not spooled yet. A kill takes these, and one batch, with it."""
     batch_records: int = 1_000
+    """Records that are written and synced at a time."""
     overflow: Overflow = "drop_newest"
     """What happens to a record while the queue is full; `block` waits for `block_ms`, in an event loop, too, then drops it."""
     block_ms: int = 50
+    """Milliseconds that a call waits at most if `overflow` is `block`."""
     segment_bytes: int = 16 << 20
+    """Size of one file of the spool."""
     spool_bytes: int = 1 << 30
-    """Above it the spool takes no more."""
+    """Size above which the spool takes no more."""
     keep_bytes: int = 64 << 20
-    """Sent records that stay in the spool, for repair."""
+    """Bytes of sent records that stay in the spool, for repair."""
     keep_s: float = 7 * 86400.0
     """The spool of a process that has ended, and of which all is sent, is deleted this long after its last change."""
     body_chars: int = 0
     """Characters of a request's body that are recorded: JSON and forms, masked. 0: none."""
     heartbeat_s: float = 10.0
+    """Seconds after which the producer says how far it is."""
     spool_port: int = 0
     """Port of `GET /usage/spool`, for `usage check` and `usage repair` on another machine; 0: none. Processes may share it."""
     spool_host: str = "127.0.0.1"

@@ -195,7 +195,7 @@ def _replay(settings: Settings, die: Die) -> None:
 
     producer = open_producer(settings)
     try:
-        options = ReplayOptions.of(settings)
+        options = ReplayOptions.of(settings, producer)
         options.say = log.info
         paths = [path for path in settings.replay.split(os.pathsep) if path]
         result = replay_files(paths, producer, options)

@@ -13,6 +13,7 @@ import click
 
 from app.errors import SettingsError
 from app.settings import read_toml
+from app.words import counted_text
 from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
 from simulator.commands.votes import written
 from simulator.spend import SimulatedSpend, SpendPlan
@@ -83,7 +84,7 @@ def spend(
     drops = simulated.sent - done.events
     if not quiet:
         click.echo(
-            f"{done.events:,} payments taken in {done.seconds:.1f} s, {done.tries_again} requests sent again, {drops} dropped"
+            f"{counted_text(done.events, 'payment')} taken in {done.seconds:.1f} s, {counted_text(done.tries_again, 'request')} sent again, {drops} dropped"
         )
         click.echo(
             f"{len(found['users']):,} users, {found['transactions']:,} transactions, {found['cents'] / 100:,.2f} in all"

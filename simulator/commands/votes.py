@@ -13,6 +13,7 @@ from zlib import crc32
 import click
 
 from app.output.replacing import Replacement, explained
+from app.words import counted_text
 from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
 from simulator.votes import SimulatedVotes, VotePlan
 
@@ -121,7 +122,7 @@ def votes(
         with written(output) as file:
             for vote in simulated.sends():
                 file.write(json.dumps(vote) + "\n")
-        said = f"{simulated.sent:,} votes in {output}"
+        said = f"{counted_text(simulated.sent, 'vote')} in {output}"
     else:
         with contextlib.ExitStack() as stack:
             noted = stack.enter_context(journal.open("a")) if journal else None
@@ -138,7 +139,7 @@ def votes(
             done = post_all(
                 simulated.sends(), ("/vote/", "/votes/"), lambda vote: crc32(vote[by].encode()), post, accepted
             )
-        said = f"{done.events:,} votes taken in {done.seconds:.1f} s, {done.tries_again} requests sent again"
+        said = f"{counted_text(done.events, 'vote')} taken in {done.seconds:.1f} s, {counted_text(done.tries_again, 'request')} sent again"
     if truth is not None:
         with written(truth) as file:
             json.dump(simulated.truth(), file, indent=1)

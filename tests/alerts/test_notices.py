@@ -224,6 +224,16 @@ def test_a_wrong_rule_is_named_with_what_is_allowed(tmp_path: Path, text: str, s
     assert isinstance(result.exception, SettingsError) and said in str(result.exception), result.exception
 
 
+def test_a_state_is_where_it_was_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules, records = of_events(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBLOGS_DATA_DIR", str(tmp_path / "var"))
+    command = ["usage", "alerts", "--rules", rules, "--records", records, "--state", "own.state"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0 and (tmp_path / "own.state").exists(), result.output
+    assert [path.name for path in (tmp_path / "var" / "alerts").iterdir()] == ["notices.jsonl"]
+
+
 def test_what_cannot_be_read_is_exit_code_5(tmp_path: Path) -> None:
     assert "cannot be read" in asked(tmp_path, "--rules", f"{tmp_path}/none", code=5)
     rules, _ = of_events(tmp_path)

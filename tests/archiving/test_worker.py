@@ -212,7 +212,9 @@ def test_an_archive_of_a_topic_that_was_made_anew_is_refused(tmp_path: Path) -> 
     for path in tmp_path.glob("log.db*"):
         path.unlink()
     world.send(MADE[:5])
-    with pytest.raises(InputError, match="is of another topic usage, which was deleted; name another folder"):
+    with pytest.raises(
+        InputError, match="is of another topic usage, on another broker or deleted since; name another folder"
+    ):
         world.archived()
 
 

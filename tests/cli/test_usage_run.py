@@ -29,15 +29,26 @@ def test_a_service_is_called_and_every_record_is_archived_and_none_is_missing(tm
 
 
 @pytest.mark.long
-def test_a_port_that_is_taken_is_named_in_one_sentence(tmp_path: Path) -> None:
-    import socket
+def test_a_port_on_which_another_service_answers_is_refused_and_that_one_is_not_called(tmp_path: Path) -> None:
+    import threading
+    from http.server import BaseHTTPRequestHandler, HTTPServer
 
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "app", "usage", "run", "--once", "--port", port]
+    called: list[str] = []
+
+    class Another(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            called.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Another) as another:
+        threading.Thread(target=another.serve_forever, daemon=True).start()
+        port = another.server_port
+        command = [sys.executable, "-m", "app", "usage", "run", "--once", "--port", str(port)]
         done = subprocess.run(
             command, cwd=ROOT, env=child_environment(data_dir=tmp_path), capture_output=True, text=True, check=False
         )
-    assert done.returncode == 1 and done.stderr.startswith("Error: the service did not start: ")
-    assert "address already in use" in done.stderr
+        another.shutdown()
+    assert done.returncode == 2 and not called
+    assert done.stderr.startswith(f"Error: The service cannot be served on 127.0.0.1:{port}: Address already in use.")
+    assert done.stderr.rstrip().endswith(f"as in --port {port + 1 if port < 65535 else 0}")

@@ -288,7 +288,7 @@ def test_a_store_without_sums_says_how_they_come(tmp_path: Path) -> None:
 def test_a_store_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(options, "settings", lambda: Settings(data_dir=tmp_path / "none"))
     done = CliRunner().invoke(command, ["hosts", "--store", "sqlite"])
-    assert done.exit_code == 1 and "weblogs.db" in done.stderr
+    assert done.exit_code == 4 and "weblogs.db" in done.stderr
 
 
 @pytest.mark.real_logs

@@ -333,6 +333,9 @@ from app.cli import replay
 from app.transports import producers
 from tests.sources.logs import MemoryLog
 class Printed(MemoryLog):
+    def incarnation(self, topic):
+        return "1"
+
     def append(self, messages):
         super().append(messages)
         for message in messages:

@@ -68,6 +68,17 @@ def test_a_file_and_its_archive_are_sent_once(tmp_path: Path, path: Path) -> Non
     assert sent_once(received(tmp_path), CONTENT)
 
 
+def test_a_file_is_sent_once_to_each_log_and_anew_to_one_that_was_made_anew(tmp_path: Path, path: Path) -> None:
+    logs = [f"sqlite:///{tmp_path}/{name}.db" for name in ("var/weblogs-log", "other")]
+    for said in ("3,000 lines, ", "was already sent"):
+        for broker in logs:
+            assert said in command(tmp_path, str(path), WEBLOGS_BROKER=broker).stderr
+    for file in (tmp_path / "var").glob("weblogs-log.db*"):
+        file.unlink()
+    assert "3,000 lines, " in command(tmp_path, str(path)).stderr
+    assert sent_once(received(tmp_path), CONTENT)
+
+
 def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path: Path, path: Path) -> None:
     assert command(tmp_path, "-", stdin=gzip.compress(CONTENT)).returncode == 0
     done = command(tmp_path, "-", stdin=CONTENT)

@@ -23,7 +23,7 @@ from app.settings import Settings, settings
 from app.sources.identity.sizes import Sizes, with_learned
 from app.stores.contract import Reads, Store
 from app.stores.readable import OnUnreadable
-from app.words import visible
+from app.words import visible, waiting_text
 
 if TYPE_CHECKING:
     from app.transports.broker_view import BrokerView
@@ -228,8 +228,7 @@ def tell(report: CheckReport, listing: Listing, as_json: bool) -> None:
         click.echo(f"{store}: {counted(count, record)} in the {where}")
     for store, waiting in report.waiting.items():
         click.echo(
-            f"{store}: {counted(sum(waiting.values()), 'message')} wait: "
-            + ", ".join(f"{n:,} in {t}" for t, n in waiting.items())
+            f"{store}: {waiting_text(sum(waiting.values()))}: " + ", ".join(f"{n:,} in {t}" for t, n in waiting.items())
         )
     for store, count in report.on_the_way.items():
         if count:

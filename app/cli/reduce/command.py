@@ -106,8 +106,8 @@ def command(
     """Read log FILEs (- is standard input; gzip, bzip2, xz and zstd are unpacked) and say what was delivered whole.
 
     Prints a table, or writes every delivery to OUTPUT, then statistics. With --stores the same records go to the stores that a
-    worker would write for these lines. Exit code 1 when an input could not be read to its
-    end: what was good in it still counts.
+    worker would write for these lines. Exit code 1 when an input could not be read to its end, of which what was good still counts; 4 if a
+    store is missing.
     """
     with failing_in_words():
         if output:
@@ -153,14 +153,14 @@ def command(
             for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
-                click.echo(f"{writer.rows:,} deliveries in {output}")
+                click.echo(f"{counted_text(writer.rows, 'delivery', 'deliveries')} in {output}")
             if store is not None:
                 click.echo(
                     f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written"
                 )
     for name, count in store.refused.items() if store is not None else ():
         statistics.errors.append(
-            f"{name} refused {count:,} records for good; they stand among the rejects with its reason"
+            f"{name} refused {counted_text(count, 'record')} for good: see the rejects for its reason"
         )
     for sentence in statistics.errors:
         click.echo(f"Error: {sentence}", err=True)

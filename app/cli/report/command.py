@@ -83,7 +83,7 @@ def command() -> None:
     """Answer questions from log files: requests, hosts, bytes, countries, crawlers.
 
     A FILE is a log, - for standard input, or a file of hits that `report index` wrote, which is read faster. Every report
-    begins with what was read and ends with what its numbers mean.
+    begins with what was read and ends with what its numbers mean. Exit code 1 if an input could not be read to its end, 4 if the store is missing.
     """
 
 

@@ -76,7 +76,9 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 @click.option(
     "--by", type=click.Choice(["file", "day"]), default="file", show_default=True, help="What downloads are listed by."
 )
-@click.option("--top", type=ROWS, metavar="N", help="Show the first N rows only; a certificate has all.")
+@click.option(
+    "--top", type=ROWS, metavar="N", help="Show the first N rows only; a certificate has all.  [default: all]"
+)
 @click.option(
     "--tz",
     "zone",

@@ -89,7 +89,7 @@ _OPTIONS = (
     click.option("--from", "first_day", type=Day(), metavar="DATE", help="Count from this day on, as in 2015-05-18."),
     click.option("--to", "last_day", type=Day(), metavar="DATE", help="Count up to this day, the day included."),
     click.option("--tz", default="", metavar="ZONE", help="The zone of days and hours, as Europe/Berlin, UTC or +05:30.  [default: what each line writes]"),
-    click.option("--top", type=ROWS, metavar="N", help="Show the N greatest rows; equal ones by name."),
+    click.option("--top", type=ROWS, metavar="N", help="Show the N greatest rows; equal ones by name.  [default: all]"),
     click.option("--status", "statuses", type=_List(_STATUS, "404,5xx", str.lower), metavar="LIST", help="Count these statuses only, as in 404,5xx."),
     click.option("--ext", "extensions", type=_List(_EXTENSION, "mp3,jpeg", lambda name: name.lower().lstrip(".")), metavar="LIST", help="Count these extensions only, as in mp3,jpeg."),
     click.option("--country", "countries", type=_List(_COUNTRY, "DE,FR", str.upper), metavar="LIST", help="Count addresses of these countries only, as in DE,FR; XX is unknown."),

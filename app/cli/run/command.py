@@ -19,7 +19,7 @@ import click
 from app.errors import InputError, LogError, SettingsError, StoreError, WorkerError
 from app.process.exit import EXIT_INTERRUPTED
 from app.settings import Settings, settings
-from app.words import counted_text
+from app.words import counted_text, waiting_text
 
 if TYPE_CHECKING:
     from app.cli.progress import Screen
@@ -156,14 +156,18 @@ def _replay(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[st
     from app.transports.producers import open_producer
 
     configured = settings()
-    options = ReplayOptions.of(configured)
-    options.say = lambda text: screen.say(text.partition("; --again")[0])  # an option of the command replay only
+    stop = threading.Event()
     done: list[ReplayResult] = []
     failed: list[BaseException] = []
 
     def send() -> None:
         try:
             with closing(open_producer(configured)) as producer:
+                options = ReplayOptions.of(configured, producer)
+                options.stop = stop
+                options.say = lambda text: screen.say(
+                    text.partition("; --again")[0]
+                )  # an option of the command replay only
                 done.append(replay_files(paths, producer, options, screen.sent))
         except BaseException as error:  # raised again below, in the thread that answers for it
             failed.append(error)
@@ -175,9 +179,9 @@ def _replay(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[st
             worker.watch()
             thread.join(LOOK_EVERY_S)
             if asked.is_set():
-                options.stop.set()
+                stop.set()
     finally:
-        options.stop.set()
+        stop.set()
         thread.join()
     if failed:
         raise failed[0]
@@ -202,7 +206,7 @@ def _wait_until_stored(worker: WorkerProcess, screen: Screen, asked: Event) -> N
                 before, moved = waiting, time.monotonic()
             elif time.monotonic() - moved > STUCK_S:
                 raise WorkerError(
-                    f"{waiting:,} messages wait and none was consumed for {STUCK_S:.0f} s. "
+                    f"{waiting_text(waiting)} and none was consumed for {STUCK_S:.0f} s. "
                     + (" ".join(worker.problems()) or f"See the worker's log, {worker.log_path}")
                 )
             worker.watch()

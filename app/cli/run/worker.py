@@ -50,9 +50,8 @@ def refuse_second_worker(configured: Settings) -> None:
         log.close()
 
 
-def _free_port(configured: Settings) -> int:
-    """The port of the settings, or a free one for 0. Raises SettingsError when another program listens there."""
-    host, port = configured.web_host, configured.web_port
+def free_port(host: str, port: int, what: str, choice: str) -> int:
+    """The same port, or a free one for 0. Raises SettingsError when another program listens there: `what` cannot be served; `choice` sets the port."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -61,8 +60,8 @@ def _free_port(configured: Settings) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise SettingsError(
-            f"The page cannot be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
-            f" port, as in WEBLOGS_WEB_PORT={port + 1 if port < 65535 else 0}"
+            f"The {what} cannot be served on {host}:{port}: {error.strerror or error}. Stop what listens there, or choose another"
+            f" port, as in {choice}{port + 1 if port < 65535 else 0}"
         ) from None
 
 
@@ -72,7 +71,7 @@ class WorkerProcess:
     def __init__(self, configured: Settings, say: Callable[[str], None], asked: Event) -> None:
         """`say` takes sentences for people; `asked` is set by somebody else when everything shall end."""
         self._say, self._asked, self._configured = say, asked, configured
-        self.port = _free_port(configured)
+        self.port = free_port(configured.web_host, configured.web_port, "page", "WEBLOGS_WEB_PORT=")
         self.log_path = Path(configured.data_dir) / "worker.log"
         self._log: Kept | None = None
         self._shown_to = 0

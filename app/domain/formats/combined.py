@@ -47,7 +47,7 @@ _FIRST_BEHIND_BYTES, _FIRST_BEHIND_AGENT = 8, 10
 _MOST_COLUMNS = 100
 _ENDED = int(HitFlag.ENDED)
 DASH_FOR_BYTES = (
-    "`-` for no bytes, as columns write it that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
+    "`-` stands for no bytes, as in columns that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
 )
 """What is counted for a line with `-` where the setting says that bytes are those of the body."""
 

@@ -19,6 +19,7 @@ from app.sources.following.siblings import Sibling, siblings_of
 from app.sources.identity.registry import Followed, Key
 from app.sources.replay.run import ReplayRun
 from app.sources.replay.source import Input
+from app.words import counted_text
 
 __all__ = ["FollowedPath", "NotGrowing"]
 
@@ -230,7 +231,7 @@ class FollowedPath:
         try:
             with Input(sibling.path, self._identifier, self._options, only=lost) as opened:
                 if opened.source is not None and not opened.already_sent:
-                    self._run.options.say(f"{sibling.path}: going on after {opened.source.lines:,} lines")
+                    self._run.options.say(f"{sibling.path}: going on after {counted_text(opened.source.lines, 'line')}")
                     self._run.send_rest(opened)
                 if opened.source is not None:
                     self._lost.discard(opened.source.id)

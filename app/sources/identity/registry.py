@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, Self, TypeVar
 
 import msgspec
 
@@ -79,6 +79,12 @@ class Followed(msgspec.Struct):
     """Sources that were read at this path and whose end was not announced."""
 
 
+class KnownLog(msgspec.Struct):
+    """The log that the checkpoints of a folder speak of."""
+
+    log: str
+
+
 class Registry(Protocol):
     """Records by fingerprint."""
 
@@ -144,6 +150,19 @@ class FolderRegistry:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    @classmethod
+    def of_log(cls, folder: Path, log: str) -> Self:
+        """The checkpoints of what was sent to `log`: in `folder` for the first one, below it for each other.
+
+        What one log has, another one lacks. A folder of a version that noted no log belongs to the first that is asked for.
+        """
+        registry, path = cls(folder), folder / "log.json"
+        with registry.locked():
+            known = _load(path, KnownLog)
+            if known is None:
+                write_file(path, _numbered(KnownLog(log)))
+        return registry if known is None or known.log == log else cls(folder / f"of-{log}")
+
     def lengths(self) -> Iterable[int]:
         try:
             return [int(each.name) for each in self.folder.iterdir() if each.name.isdigit()]
@@ -190,10 +209,10 @@ class FolderRegistry:
         return self.folder / str(key[0]) / f"{key[1]}-{key[2]}.json"
 
 
-Stored = TypeVar("Stored", SourceRecord, Followed)
+Stored = TypeVar("Stored", SourceRecord, Followed, KnownLog)
 
 
-def _numbered(stored: SourceRecord | Followed) -> bytes:
+def _numbered(stored: SourceRecord | Followed | KnownLog) -> bytes:
     """As JSON, with the number of the form before all else."""
     return b'{"form":%d,%b' % (_FORM, msgspec.json.encode(stored)[1:])
 

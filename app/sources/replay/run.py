@@ -19,14 +19,15 @@ from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.sender import Appends, Labels, Pace, ReplaySender, Stopped
 from app.sources.replay.source import Input, Source, open_source
+from app.transports.producers import LogProducer
 from app.words import counted_text
 
 __all__ = ["Progress", "ReplayOptions", "ReplayResult", "ReplayRun", "registry_of", "replay_file", "replay_files"]
 
 
-def registry_of(settings: Settings) -> FolderRegistry:
-    """Where this data folder keeps its checkpoints."""
-    return FolderRegistry(Path(settings.data_dir) / "sources")
+def registry_of(settings: Settings, producer: LogProducer) -> FolderRegistry:
+    """Where this data folder keeps the checkpoints of what was sent by `producer`. Raises LogError, OutputError."""
+    return FolderRegistry.of_log(Path(settings.data_dir) / "sources", producer.incarnation(LINES))
 
 
 @dataclass
@@ -49,9 +50,9 @@ class ReplayOptions:
     """Takes sentences for people."""
 
     @classmethod
-    def of(cls, settings: Settings) -> ReplayOptions:
+    def of(cls, settings: Settings, producer: LogProducer) -> ReplayOptions:
         """As the settings say, with the checkpoints of the data folder."""
-        return cls(Identifier(registry_of(settings)), ReadOptions.of(settings), settings.rate)
+        return cls(Identifier(registry_of(settings, producer)), ReadOptions.of(settings), settings.rate)
 
 
 class Progress(NamedTuple):

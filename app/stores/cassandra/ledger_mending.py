@@ -20,6 +20,7 @@ from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tabl
 from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, varint
+from app.words import counted_text
 
 __all__ = ["CassandraLedgerMender", "LedgerPlace"]
 
@@ -137,7 +138,7 @@ class CassandraLedgerMender:
             await self._send(deletions)
             left = [row for row, _ in there]
         if any(stamp is not None for stamp in await self._stamps(left)):
-            raise StoreError(f"{self._connection.where}: {len(left)} records cannot be removed")
+            raise StoreError(f"{self._connection.where}: {counted_text(len(left), 'record')} cannot be removed")
 
     async def _off(self, rows: Sequence[CqlRow], *, stamps: bool = False) -> list[int]:
         """The records of which a row is not stored as given, or with a timestamp that would hide the next version."""

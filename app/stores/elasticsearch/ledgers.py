@@ -21,6 +21,7 @@ from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
+from app.words import counted_text
 
 __all__ = ["ElasticsearchLedgers"]
 
@@ -274,7 +275,9 @@ class ElasticsearchLedgers:
     async def _mend(self, kind: EventKind[Any], records: Sequence[Any], item: Callable[[Any], Item[Any]]) -> None:
         sent = await self._sender.send(records, item)
         if sent.refused:
-            raise StoreError(f"{len(sent.refused)} records cannot be mended, the first because: {sent.refused[0][1]}")
+            raise StoreError(
+                f"{counted_text(len(sent.refused), 'record')} cannot be mended, the first because: {sent.refused[0][1]}"
+            )
         if sent.conflicts:
             raise StoreError(
                 f"{len(sent.conflicts)} {kind.many} cannot be mended: somebody writes them meanwhile; run it again"

@@ -14,6 +14,7 @@ from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.requests import Item, delivery_item, delivery_name, hit_item, reject_item
 from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.sending import BulkSender
+from app.words import counted_text
 
 __all__ = ["ElasticsearchMending"]
 
@@ -128,11 +129,11 @@ class ElasticsearchMending:
         if sent.refused:
             record, reason = sent.refused[0]
             raise StoreError(
-                f"{len(sent.refused)} records cannot be mended, the first because: {reason}: {record!s:.300}"
+                f"{counted_text(len(sent.refused), 'record')} cannot be mended, the first because: {reason}: {record!s:.300}"
             )
         if sent.conflicts:
             raise StoreError(
-                f"{len(sent.conflicts)} records cannot be mended: somebody writes them meanwhile; run it again"
+                f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
             )
 
 

@@ -17,6 +17,7 @@ from app.stores.sqlite.ledger_schema import SUM_COLUMNS, SUM_KEY, number_column,
 from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.rows import number, stored, text
 from app.stores.sqlite.writer import SqliteWriter
+from app.words import counted_text
 
 __all__ = ["SqliteLedgers"]
 
@@ -252,7 +253,9 @@ def _replace(
             connection.execute(statement, [form for value in key for form in _forms(value)])
         refused = insert.run(connection, rows) if insert is not None else []
         if refused:
-            raise StoreError(f"{len(refused)} records cannot be mended, the first because: {refused[0][1]}")
+            raise StoreError(
+                f"{counted_text(len(refused), 'record')} cannot be mended, the first because: {refused[0][1]}"
+            )
 
 
 def _forms(value: Any) -> tuple[Any, Any]:

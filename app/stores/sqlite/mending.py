@@ -14,6 +14,7 @@ from app.stores.sqlite.rows import given_id, key_name, stored, text
 from app.stores.sqlite.tallies import COUNTED, tallies_differ, write_tallies
 from app.stores.sqlite.threads import SqliteThreads, reading, writing
 from app.stores.sqlite.writer import SqliteTransaction, SqliteWriter
+from app.words import counted_text
 
 __all__ = ["SqliteMending"]
 
@@ -95,7 +96,9 @@ class SqliteMending:
 def _all_taken(refused: list[Any]) -> None:
     if refused:
         record, reason = refused[0]
-        raise StoreError(f"{len(refused)} records cannot be mended, the first because: {reason}: {record!s:.300}")
+        raise StoreError(
+            f"{counted_text(len(refused), 'record')} cannot be mended, the first because: {reason}: {record!s:.300}"
+        )
 
 
 def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, float]]) -> None:

@@ -15,8 +15,9 @@ __all__ = ["WorkerLock"]
 class WorkerLock:
     """A lock on `<log>.worker` that the system gives back when the process ends, however it ends."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, what: str = "") -> None:
+        """`what` it is that two workers cannot both use; the log without it."""
+        self._log, self._what = log, what or f"the log {log}"
         self._handle: int | None = None
 
     def take(self) -> None:
@@ -31,7 +32,7 @@ class WorkerLock:
             pid = os.read(handle, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(handle)
             raise LogLocked(
-                f"another worker (process {pid}) uses the log {self._log}: stop it first, or give this one another WEBLOGS_DATA_DIR"
+                f"another worker (process {pid}) uses {self._what}: stop it first, or give this one another WEBLOGS_DATA_DIR"
             ) from None
         os.ftruncate(handle, 0)
         os.write(handle, str(os.getpid()).encode())

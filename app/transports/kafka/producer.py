@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from app.errors import SettingsError
@@ -40,6 +41,14 @@ class KafkaProducer:
                 f"{self._settings.broker} has no topic {on_broker(self._settings, topic)}: run `python -m app init` first"
             )
         return len(found)
+
+    def incarnation(self, topic: str) -> str:
+        """Kafka's id of the topic. Raises as partitions."""
+        from app.transports.kafka.view import KafkaView
+
+        self.partitions(topic)
+        with closing(KafkaView(self._settings)) as view:
+            return view.incarnation(topic)
 
     def append(self, messages: Sequence[Message]) -> None:
         """Returns when all are acknowledged. Raises LogUnreachable where the outcome is not known."""

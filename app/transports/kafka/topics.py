@@ -196,7 +196,7 @@ def droppable(settings: Settings) -> Droppable:
     """Topics of this prefix, changelogs and groups of this app id, as far as they exist. Raises LogError."""
     ours = {settings.flow_id, *(group_of(settings.flow_id, store) for store in STORES)}
     with admin(settings) as client:
-        topics = [topic.name for topic in describe(client, settings, _wanted(settings)).values()]
+        topics = sorted(topic.name for topic in describe(client, settings, _wanted(settings)).values())
         state = {group["group_id"]: group.get("group_state") for group in client.list_groups()}
         members = {group for group, each in state.items() if each not in ("Empty", "Dead")}
         read = client.list_group_offsets(sorted(members)) if members else {}

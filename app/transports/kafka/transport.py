@@ -74,7 +74,7 @@ class KafkaTransport(driver.Transport):
         own = settings()
         make_private(own.data_dir)
         if KafkaTransport._lock is None:  # held as long as the process lives
-            lock = WorkerLock(own.data_dir / "worker")
+            lock = WorkerLock(own.data_dir / "worker", f"the data folder {own.data_dir}")
             lock.take()
             KafkaTransport._lock = lock
         check_topics(own)

@@ -15,7 +15,7 @@ from app.web.service.access import STOPPING, may, open_warning
 from app.web.service.answers import json_answer, store_trouble
 from app.web.service.parts import PARTS, STORE_TIMEOUT_S
 from app.web.service.status import Snapshot
-from app.words import age_text
+from app.words import age_text, waiting_text
 
 __all__ = ["answer_health", "lag_by_group", "progress_problems", "store_state"]
 
@@ -47,7 +47,7 @@ def progress_problems(snapshot: Snapshot, stall_after_s: float) -> list[str]:
         waited_s = snapshot.now - snapshot.waiting_since.get(group, last)
         if messages > 0 and waited_s > stall_after_s:
             problems.append(
-                f"Group {group} is stalled: {messages:,} messages wait and nothing was committed for {age_text(waited_s)}."
+                f"Group {group} is stalled: {waiting_text(messages)} and nothing was committed for {age_text(waited_s)}."
             )
     return [*problems, *snapshot.problems]
 
