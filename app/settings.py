@@ -703,7 +703,7 @@ def settings() -> Settings:
 
 
 def _from_env_file() -> dict[str, str]:
-    from dotenv import dotenv_values  # few have the file
+    from dotenv import dotenv_values
 
     return {
         name: value for name, value in dotenv_values(".env").items() if value is not None and name.startswith(PREFIX)

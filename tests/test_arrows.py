@@ -234,7 +234,6 @@ def test_what_need_not_be_heavy_imports_nothing_heavy(statement: str, may_not: s
 
 
 MUST_NOT_COME_WITH_A_FILE_OF_HITS = (HEAVY - {"numpy", "pyarrow"}) | {
-    "dotenv",
     "multiprocessing",
     "pandas",
     "app.cli.report.downloads",

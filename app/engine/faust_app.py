@@ -12,11 +12,13 @@ from typing import Any, cast
 import faust
 from faust.app.base import BootStrategy
 from faust.types import TP
+from mode.utils.queues import ThrowableQueue
 
 from app.engine.losses import note_read, tell_losses
 from app.engine.outside import Outside
 from app.process.logs import logging_config
 from app.settings import Settings
+from app.transports.bundles import value_bytes
 from app.transports.kafka.options import MAX_MESSAGE_BYTES, faust_credentials, servers
 from app.transports.kafka.topics import on_broker
 from app.transports.kafka.worker_id import worker_id
@@ -26,12 +28,45 @@ __all__ = ["App", "make_app", "make_topic"]
 
 PARTITION_BYTES = 256 << 10
 """Of one partition a fetch asks for as much at least; a broker gives a larger message whole."""
+MESSAGE_BYTES = 1 << 10
+"""What a message takes beside its value: it, its event, its heads."""
 
 
 class _NoWeb(BootStrategy):
     """Faust's worker command turns its own web server on, whatever the settings say; the web face is ours."""
 
     enable_web = False
+
+
+class MessageBuffer(ThrowableQueue):
+    """What was fetched and waits for an agent, bounded in bytes: `maxsize` and `qsize` are bytes.
+
+    Faust counts messages. Ours have 100 bytes or a megabyte: a number that bounds the memory of large ones leaves batches of small
+    ones so little that each line costs twice as much.
+    """
+
+    _bytes = 0
+
+    def qsize(self) -> int:
+        return self._bytes
+
+    def clear(self) -> None:
+        super().clear()
+        self._bytes = 0
+
+    def _put(self, item: Any) -> None:
+        super()._put(item)
+        self._bytes += _held_bytes(item)
+
+    def _get(self) -> Any:
+        item = super()._get()
+        self._bytes -= _held_bytes(item)
+        return item
+
+
+def _held_bytes(item: Any) -> int:
+    message = getattr(item, "message", None)
+    return MESSAGE_BYTES + (value_bytes(message.value) if message is not None else 0)
 
 
 class App(faust.App):
@@ -44,6 +79,10 @@ class App(faust.App):
     """What its agents, tables and stores use of the world."""
     next_offsets: dict[TP, tuple[int, int]]
     """Of partitions that are read: the generation, and the offset that must come next."""
+
+    def FlowControlQueue(self, maxsize: int | None = None, *, clear_on_resume: bool = False) -> ThrowableQueue[Any]:
+        """What Faust makes for each topic and table."""
+        return MessageBuffer(maxsize or 0, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
     async def note_read(self, offsets: Mapping[TP, int]) -> None:
         """The consumer calls it before it commits."""
@@ -105,8 +144,7 @@ def make_app(name: str, outside: Outside) -> App:
         table_standby_replicas=settings.standbys if settings.on_kafka else 0,
         consumer_auto_offset_reset="earliest",
         broker_commit_every=1000,
-        # Messages are large: a few of them fill the memory that small ones would need thousands for.
-        stream_buffer_maxsize=max(4, settings.read_ahead_bytes // (512 << 10)),
+        stream_buffer_maxsize=settings.read_ahead_bytes,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         recovery_consistency_check=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["MAX_BYTES", "MAX_MESSAGES", "Bundle", "Bundled", "InOrder", "bundled"]
+__all__ = ["MAX_BYTES", "MAX_MESSAGES", "Bundle", "Bundled", "InOrder", "bundled", "value_bytes"]
 
 MAX_BYTES = 256 << 10
 MAX_MESSAGES = 1000
@@ -47,6 +47,13 @@ def bundled(records: Sequence[R], single: Callable[[R], Bundled], bundle: Callab
     if records:
         found.append(_together(records[first:], single, bundle))
     return found
+
+
+def value_bytes(value: Any) -> int:
+    """Bytes of the value of a message, or of all values of its bundle."""
+    if isinstance(value, Bundle):
+        return sum(len(single.value or b"") for single in value)
+    return len(value or b"")
 
 
 def _together(records: Sequence[R], single: Callable[[R], Bundled], bundle: Callable[[R, Bundle], R]) -> R:

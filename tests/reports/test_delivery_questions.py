@@ -138,7 +138,7 @@ def test_the_day_of_a_delivery_is_that_of_the_clock_that_its_own_lines_write(tmp
         report = delivery_questions.files(Deliveries(some))
         assert [row[0] for row in report.rows] == ["/c.mp3"]
         assert head(report)["period"] == "2020-03-30 00:30:00 +02:00 to 2020-03-30 00:30:00 +02:00"
-        assert head(report)["zone"] == "the log's, line by line: +01:00 in 2 hits, +02:00 in 1 hits"
+        assert head(report)["zone"] == "the log's, line by line: +01:00 in 2 hits, +02:00 in 1 hit"
 
 
 def test_a_file_of_hits_gives_the_deliveries_of_hits_that_columns_do_not_hold(tmp_path: Path) -> None:

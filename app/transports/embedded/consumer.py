@@ -12,7 +12,7 @@ from faust.transport.consumer import ensure_TPset
 from faust.types import TP, ConsumerMessage
 
 from app.settings import settings
-from app.transports.bundles import MAX_BYTES, MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
+from app.transports.bundles import MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.embedded.producer import partition_of
 from app.transports.embedded.shared_log import SharedLog
 from app.transports.messages import LogRow, unpack_headers, unpack_pairs
@@ -170,13 +170,10 @@ class EmbeddedConsumer(InOrder, BaseConsumer):
         share = settings().read_ahead_bytes // len(wanted)
         found = []
         for tp, position in wanted:
-            # no more than the queue takes: what does not fit would hold up the other partitions
-            most = max(1, self.app.conf.stream_buffer_maxsize // self._partitions.get(tp.topic, 1))
+            rows = log.read(tp.topic, tp.partition, position, MAX_MESSAGES, share)
             if self._takes_bundles(tp):
-                rows = log.read(tp.topic, tp.partition, position, most * MAX_MESSAGES, min(share, most * MAX_BYTES))
-                records = rows = bundled(rows, _single, _bundle)[:most]
+                records = rows = bundled(rows, _single, _bundle)
             else:
-                rows = log.read(tp.topic, tp.partition, position, most, share)
                 records = _single_records(rows, position)
             if rows:
                 last = rows[-1]
