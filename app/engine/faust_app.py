@@ -38,7 +38,7 @@ class _NoWeb(BootStrategy):
     enable_web = False
 
 
-class MessageBuffer(ThrowableQueue):
+class MessageBuffer(ThrowableQueue[Any]):
     """What was fetched and waits for an agent, bounded in bytes: `maxsize` and `qsize` are bytes.
 
     Faust counts messages. Ours have 100 bytes or a megabyte: a number that bounds the memory of large ones leaves batches of small

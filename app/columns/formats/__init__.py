@@ -12,7 +12,7 @@ from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 if TYPE_CHECKING:
     from app.columns.blocks import LineColumns
 
-__all__ = ["has_columns", "read_block"]
+__all__ = ["has_columns", "load_columns", "read_block"]
 
 _NAMED = frozenset({WEBLOG_TSV.name, COMBINED.name, COMBINED_RANGE.name})
 
@@ -24,6 +24,12 @@ def has_columns(form: str) -> bool:
     (True, True, False)
     """
     return form in _NAMED or (is_format_string(form) and compiled(form).spans is not None)
+
+
+def load_columns(form: str) -> None:
+    """Load now what `read_block` loads with its first call: a process that reads much does not make its first lines wait for it."""
+    if has_columns(form):
+        read_block(form, b"", 0.0)
 
 
 def read_block(
