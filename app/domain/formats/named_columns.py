@@ -6,6 +6,7 @@ Bytes sent (`sc-bytes`) count the response headers, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 from urllib.parse import unquote
 
@@ -67,6 +68,9 @@ _FIRST_OF = {
     **{f"{CMCD_PREFIX}{key}": (f"cmcd-{about.column}",) for key, about in CMCD.items()},
 }  # fmt: skip
 """What is read, and the names of columns that hold it, in order of preference."""
+_OF_EACH_LINE = (
+    "ip_address", "forwarded", "user_agent", "query", "target", "method", "status", "length", "sent", "protocol", "content_type", "encoding",
+)  # fmt: skip
 
 
 class ColumnReader:
@@ -92,6 +96,10 @@ class ColumnReader:
         # what `bytes` counts, and Akamai's bytes, whose client is cs-ip, is not documented
         is_told = "sc-bytes" in at and "cs-ip" not in at
         self._counts = _HEADERS_COUNTED if is_told else _ANNOUNCED
+        self._has_client, self._has_agent, self._has_method, self._has_status = (
+            self._at[part] >= 0 for part in ("ip_address", "user_agent", "method", "status")
+        )
+        self._of_each_line = itemgetter(*(self._at[part] for part in _OF_EACH_LINE))
         self._clients = its_clients
         self._agents = agents
         self._plain = plain
@@ -110,36 +118,32 @@ class ColumnReader:
     def hit(self, columns: list[str]) -> tuple[Any, ...]:
         """The hit of one line's columns, which get a `-` appended. Raises BadLine."""
         columns.append("-")
-        at = self._at
+        (
+            client, forwarded, agent, query, target, method_text, status_text, length, sent_text, protocol, content_type, encoding,
+        ) = self._of_each_line(columns)  # fmt: skip
         time = self._time(columns)
-        ip_address = self._clients.of[self._plain(columns[at["ip_address"]])] if at["ip_address"] >= 0 else None
-        if (
-            at["forwarded"] >= 0
-            and columns[at["forwarded"]] != "-"
-            and (listed := addresses_of(self._plain(columns[at["forwarded"]]).replace("%20", " ")))
-        ):
+        ip_address = self._clients.of[self._plain(client)] if self._has_client else None
+        if forwarded != "-" and (listed := addresses_of(self._plain(forwarded).replace("%20", " "))):
             ip_address = self._clients.behind(ip_address, listed)
-        user_agent = self._agents[columns[at["user_agent"]]] if at["user_agent"] >= 0 else None
+        user_agent = self._agents[agent] if self._has_agent else None
         if user_agent is None and ip_address is not None:
             user_agent = "-"
-        query = columns[at["query"]]
-        target = columns[at["target"]]
         if query not in ("-", ""):
             target = f"{target}?{query}"
-        request, method = joined_request(columns[at["method"]], target)
-        if at["method"] < 0 and target.startswith("/"):
+        request, method = joined_request(method_text, target)
+        if not self._has_method and target.startswith("/"):
             method = "GET"
         # some write what the cache did before it: TCP_HIT/200
-        status = STATUSES[columns[at["status"]].rpartition("/")[2]] if at["status"] >= 0 else 200
+        status = STATUSES[status_text.rpartition("/")[2]] if self._has_status else 200
         lo, hi, total = self._range(columns)
         if total is None and status == 200 and method in ("GET", None):
             # on 206 it is the length of the part, and a HEAD was sent nothing of it
-            total = count(columns[at["length"]], "the length of the answer")
-        sent = count(columns[at["sent"]], "sc-bytes")
+            total = count(length, "the length of the answer")
+        sent = count(sent_text, "sc-bytes")
         flags = 0 if sent is None else self._counts
-        flags |= PROTOCOLS[columns[at["protocol"]]] | CONTENT_TYPES[columns[at["content_type"]]]
-        if at["encoding"] >= 0:
-            flags |= ENCODINGS[columns[at["encoding"]]]
+        flags |= PROTOCOLS[protocol] | CONTENT_TYPES[content_type]
+        if encoding != "-":
+            flags |= ENCODINGS[encoding]
             total = None if flags & _ENCODED and lo is None else total
         if self._any_result and self._aborted(columns, status):
             flags |= _ABORTED
@@ -185,10 +189,12 @@ class ColumnReader:
         at = self._at
         if at["content_range"] >= 0:
             return content_range(self._plain(columns[at["content_range"]]))
+        first, last = columns[at["first"]].strip("-"), columns[at["last"]].strip("-")
+        if not first or not last:
+            return None, None, None
         try:
-            return *byte_range(f"{columns[at['first']].strip('-')}-{columns[at['last']].strip('-')}"), None
-        except BadLine:
-            # one end alone, or none: it costs the range, not the hit
+            return *byte_range(f"{first}-{last}"), None
+        except BadLine:  # it costs the range, not the hit
             return None, None, None
 
     def _aborted(self, columns: list[str], status: int) -> bool:
