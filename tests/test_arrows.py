@@ -199,8 +199,8 @@ def test_the_domain_reads_no_clock() -> None:
 
 
 def modules_after(statement: str) -> set[str]:
-    """What a fresh process has imported after a statement."""
-    program = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    """What a statement imports in a fresh process; what measures coverage is there before."""
+    program = f"import sys\nbefore = set(sys.modules)\n{statement}\nprint('\\n'.join(sys.modules.keys() - before))"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
