@@ -72,8 +72,8 @@ SHUTDOWN_TIMEOUT_S = 5.0
 
 ACCEPTED_AT_ONCE = 16
 """asyncio accepts this many before any of them is counted: descriptors must last for them beyond the limit."""
-BACKLOG = 1024
-"""Connections that the system keeps until they are accepted."""
+BACKLOG = 4096
+"""Connections that the system keeps until they are accepted. A client beyond them waits for a second, until its system tries again."""
 
 BODIES_AT_ONCE = 4
 """This many bodies of the largest size may be in flight together."""
