@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -13,9 +14,13 @@ import pytest
 def program(name: str, where: str) -> str:
     """Its path. `where`: how to get it, words for people."""
     found = shutil.which(name) or shutil.which(name, path=Path(sys.executable).parent)
-    if found is not None:
-        return found
-    said = f"{name} is not installed ({where})"
+    if found is None:
+        lacking(f"{name} is not installed ({where})")
+    return found
+
+
+def lacking(what: str) -> NoReturn:
+    """Ends the test that needs it."""
     if os.environ.get("CI"):
-        pytest.fail(said)
-    pytest.skip(said)
+        pytest.fail(what)
+    pytest.skip(what)

@@ -137,8 +137,7 @@ def _made(kind: type[T], found: Any, what: str) -> T:
         raise SettingsError(f"{what}: {error}") from None
     for each in fields(kind):  # type: ignore[arg-type]  # a dataclass
         value = getattr(made, each.name)
-        if isinstance(value, float) and not isfinite(
-            value
-        ):  # every comparison with it is false, and the rule is silent
+        # every comparison with it would be false, and the rule silent
+        if isinstance(value, float) and not isfinite(value):
             raise SettingsError(f"{what}: {each.name} is {value}: write a number")
     return made

@@ -112,9 +112,8 @@ def spare_inputs(inputs: Iterable[str | Path | None], outputs: Iterable[str | Pa
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:
     """From the option, else the setting; SettingsError where the file cannot be used."""
-    from app.domain.open_deliveries import (
-        no_sizes,  # what judges is slow to load, and commands that only count do without
-    )
+    # what judges is slow to load, and commands that only count do without
+    from app.domain.open_deliveries import no_sizes
     from app.sources.identity.sizes import Sizes
 
     path = sizes or (Path(configured.sizes) if configured.sizes else None)

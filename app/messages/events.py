@@ -16,10 +16,10 @@ import msgspec
 from app.domain.counted import CountedKind, EventField, Sum
 from app.errors import UnknownForm
 from app.messages.forms import UNREADABLE, DamagedMessage, form_of
+from app.messages.splitting import MAX_MESSAGE_BYTES
 
 __all__ = ["CountedMessage", "Read", "decode_counted", "encode_counted", "encode_events", "gathered", "read_events"]
 
-MAX_MESSAGE_BYTES = 4 << 20
 COUNTED_FORM = 1
 """Of what counts: a list of two lists, without a number. A later form begins with its number."""
 

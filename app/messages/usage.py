@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from app.domain.usage.records import USAGE, UsageRecord, record_of
+from app.domain.usage.records import MAX_USAGE_MESSAGE_BYTES, USAGE, UsageRecord, record_of
 from app.flows.usage import USAGE_TOPIC
 from app.messages.forms import FormDecoders
 
-__all__ = ["MAX_MESSAGE_BYTES", "decode_usage", "encode_usage"]
-
-MAX_MESSAGE_BYTES = 900_000
-"""Of several records; one alone may be larger."""
+__all__ = ["decode_usage", "encode_usage"]
 
 
 def _decoder(form: int) -> Callable[[bytes], list[UsageRecord]]:
@@ -35,7 +32,7 @@ def encode_usage(records: Sequence[UsageRecord]) -> list[bytes]:
     size = 0
     for record in records:
         row = json.dumps(record, separators=(",", ":"))
-        if group and size + len(row) > MAX_MESSAGE_BYTES:
+        if group and size + len(row) > MAX_USAGE_MESSAGE_BYTES:
             values.append(_message(group))
             group, size = [], 0
         group.append(row)

@@ -7,16 +7,15 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from app.domain.usage.records import MAX_USAGE_MESSAGE_BYTES
 from app.errors import LogUnreachable, SettingsError
 
 if TYPE_CHECKING:
     from app.transports.producers import MessageProducer
     from app.usage.options import UsageOptions
 
-__all__ = ["LONGEST_RECORD_BYTES", "UsageBroker", "open_broker", "partition_of"]
+__all__ = ["UsageBroker", "open_broker", "partition_of"]
 
-LONGEST_RECORD_BYTES = _MAX_MESSAGE_BYTES = 900_000
-"""Kafka takes a message of 1 MB; one that it refuses would hold up all that are spooled behind it."""
 _TIMEOUT_S = 20.0
 
 
@@ -42,7 +41,7 @@ def messages(records: Sequence[tuple[bytes, bytes]], partitions: int, form: int)
     value: Callable[[list[bytes]], bytes] = lambda group: b"[%d,[%b]]" % (form, b",".join(group))  # noqa: E731
     for key, record in records:
         partition = partition_of(key, partitions)
-        if groups.get(partition) and sizes[partition] + len(record) > _MAX_MESSAGE_BYTES:
+        if groups.get(partition) and sizes[partition] + len(record) > MAX_USAGE_MESSAGE_BYTES:
             done.append((partition, value(groups.pop(partition))))
         if partition not in groups:
             groups[partition], sizes[partition] = [], 0

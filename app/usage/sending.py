@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.domain.usage.records import DROPPED, UsageRecord, fault_of, fields_of, sealed_json, user_key
+from app.domain.usage.records import DROPPED, MAX_USAGE_MESSAGE_BYTES, UsageRecord, fault_of, sealed_json, user_key
 from app.errors import UnknownForm, WeblogsError
-from app.usage.brokers import LONGEST_RECORD_BYTES, UsageBroker
+from app.usage.brokers import UsageBroker
 from app.usage.options import UsageOptions
 from app.usage.spool import Damage, Place, Spool, SpoolGone, spools_of
 from app.usage.start import Made, Start
@@ -35,9 +35,9 @@ def packed_record(record: UsageRecord) -> tuple[bytes, bytes]:
         wrong = fault_of(record)
         if not wrong:
             key, value = _json(user_key(record)).encode(), sealed_json(record)
-            if len(key) + len(value) <= LONGEST_RECORD_BYTES:
+            if len(key) + len(value) <= MAX_USAGE_MESSAGE_BYTES:
                 return key, value
-            wrong = f"it has {len(value):,} bytes, {LONGEST_RECORD_BYTES:,} is the most"
+            wrong = f"it has {len(value):,} bytes, {MAX_USAGE_MESSAGE_BYTES:,} is the most"
     except Exception as error:  # a value of a strange class; the records behind it must not be lost for it
         wrong = type(error).__name__
     log.error("Record %d is none, and is lost: %s", record.seq, wrong)
@@ -111,18 +111,9 @@ class Keeper:
             if is_last or not batch:
                 return is_last
 
-    def _packed(self, made: Made) -> tuple[bytes, bytes]:
-        """As `packed_record`; a value that breaks even the look at it costs only its own record."""
-        try:
-            return packed_record(self._source.made(made))
-        except Exception as error:
-            self._tell(error)
-            told = fields_of(detail=f"no record: {type(error).__name__}")
-            return packed_record(self._source.made((DROPPED, made[1], made[2], told, ())))
-
     def _keep(self, batch: list[Made]) -> bool:
         """Until the disk takes it; False if it does not before the end. After a stop too: the sender makes room."""
-        packed = [self._packed(made) for made in batch]
+        packed = [packed_record(self._source.made(made)) for made in batch]
         pause_s = _PAUSE_S
         spool: Spool | None = None
         while True:

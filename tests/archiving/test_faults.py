@@ -21,6 +21,7 @@ from app.process.crash_points import ARCHIVE_POINTS
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from tests.archiving.world import World, record
+from tests.needs import lacking
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,7 +71,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mounting = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)]
     done = subprocess.run(mounting, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"a small disk cannot be mounted here, only root may: {done.stderr.strip()}")
+        lacking(f"a small disk cannot be mounted here, only root may: {done.stderr.strip()}")
     yield disk
     subprocess.run(["umount", "--lazy", disk], check=True)
 

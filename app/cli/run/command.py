@@ -165,9 +165,8 @@ def _replay(worker: WorkerProcess, screen: Screen, asked: Event, paths: tuple[st
             with closing(open_producer(configured)) as producer:
                 options = ReplayOptions.of(configured, producer)
                 options.stop = stop
-                options.say = lambda text: screen.say(
-                    text.partition("; --again")[0]
-                )  # an option of the command replay only
+                # --again is an option of the command replay only
+                options.say = lambda text: screen.say(text.partition("; --again")[0])
                 done.append(replay_files(paths, producer, options, screen.sent))
         except BaseException as error:  # raised again below, in the thread that answers for it
             failed.append(error)

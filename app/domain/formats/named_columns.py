@@ -71,6 +71,7 @@ _FIRST_OF = {
 _OF_EACH_LINE = (
     "ip_address", "forwarded", "user_agent", "query", "target", "method", "status", "length", "sent", "protocol", "content_type", "encoding",
 )  # fmt: skip
+_OF_ENDINGS = ("detailed_result", "win32", "result", "response_result")
 
 
 class ColumnReader:
@@ -99,21 +100,26 @@ class ColumnReader:
         self._has_client, self._has_agent, self._has_method, self._has_status = (
             self._at[part] >= 0 for part in ("ip_address", "user_agent", "method", "status")
         )
+        # looked up by name for each line, they would cost a tenth of all
         self._of_each_line = itemgetter(*(self._at[part] for part in _OF_EACH_LINE))
+        self._of_endings = itemgetter(*(self._at[part] for part in _OF_ENDINGS))
+        self._of_time = itemgetter(self._at["date"], self._at["time"])
+        self._of_range = itemgetter(self._at["first"], self._at["last"])
+        self._has_timestamp, self._has_date, self._has_content_range = (
+            self._at[part] >= 0 for part in ("timestamp", "date", "content_range")
+        )
         self._clients = its_clients
         self._agents = agents
         self._plain = plain
         self._extras_of = extras_reader(fields) if fields else None
-        self._any_result = any(
-            self._at[part] >= 0 for part in ("result", "response_result", "detailed_result", "win32")
-        )
+        self._any_result = any(self._at[part] >= 0 for part in _OF_ENDINGS)
         self._cmcd_at = [part for part in self._at if part.startswith("cmcd") and self._at[part] >= 0]
         self.date = ""
         """The date of lines that have a time only, `2020-07-31`; from a `#Date` directive."""
 
     @property
     def has_time(self) -> bool:
-        return self._at["timestamp"] >= 0 or self._at["time"] >= 0
+        return self._has_timestamp or self._at["time"] >= 0
 
     def hit(self, columns: list[str]) -> tuple[Any, ...]:
         """The hit of one line's columns, which get a `-` appended. Raises BadLine."""
@@ -178,18 +184,17 @@ class ColumnReader:
         return found
 
     def _time(self, columns: list[str]) -> float:
-        at = self._at
-        if at["timestamp"] >= 0:
-            return epoch_time(columns[at["timestamp"]])
-        date = columns[at["date"]] if at["date"] >= 0 else self.date
-        text = f"{date} {columns[at['time']]}"
+        if self._has_timestamp:
+            return epoch_time(columns[self._at["timestamp"]])
+        date, time = self._of_time(columns)
+        text = f"{date if self._has_date else self.date} {time}"
         return ISO_MINUTES[text[:16]] + ISO_SECONDS[text[16:]]
 
     def _range(self, columns: list[str]) -> tuple[int | None, int | None, int | None]:
-        at = self._at
-        if at["content_range"] >= 0:
-            return content_range(self._plain(columns[at["content_range"]]))
-        first, last = columns[at["first"]].strip("-"), columns[at["last"]].strip("-")
+        if self._has_content_range:
+            return content_range(self._plain(columns[self._at["content_range"]]))
+        first, last = self._of_range(columns)
+        first, last = first.strip("-"), last.strip("-")
         if not first or not last:
             return None, None, None
         try:
@@ -199,9 +204,7 @@ class ColumnReader:
 
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
-        at = self._at
-        if columns[at["detailed_result"]] in _CLIENT_WENT or columns[at["win32"]] in WIN32_BROKEN:
+        detail, win32, result, response_result = self._of_endings(columns)
+        if detail in _CLIENT_WENT or win32 in WIN32_BROKEN:
             return True
-        if columns[at["result"]] != "Error":
-            return False
-        return status in (200, 206) or columns[at["response_result"]] not in ("Error", "-")
+        return result == "Error" and (status in (200, 206) or response_result not in ("Error", "-"))

@@ -77,7 +77,8 @@ class _Parser:
                 return columns
         if '"' in line:
             return [_unquoted(text) for text in _TOKENS.findall(line)]
-        return [text for text in line.replace("\t", " ").split(" ") if text]
+        columns = line.replace("\t", " ").split(" ")
+        return [text for text in columns if text] if "" in columns else columns
 
     def _read_head(self, line: str) -> None:
         name, _, value = line.partition(":")

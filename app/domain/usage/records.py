@@ -20,6 +20,7 @@ __all__ = [
     "DROPPED",
     "HEARTBEAT",
     "KINDS",
+    "MAX_USAGE_MESSAGE_BYTES",
     "OUTCOMES",
     "REQUEST",
     "RESPONSE",
@@ -41,6 +42,8 @@ __all__ = [
     "user_key",
 ]
 
+MAX_USAGE_MESSAGE_BYTES = 900_000
+"""Of a record, and of several in one message: Kafka takes 1 MB, and one that it refuses would hold up all that are spooled behind it."""
 REQUEST, RESPONSE, START, STOP, HEARTBEAT, DROPPED = "request", "response", "start", "stop", "heartbeat", "dropped"
 KINDS = (REQUEST, RESPONSE, START, STOP, HEARTBEAT, DROPPED)
 """A closed set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import LogError, SettingsError
@@ -132,13 +132,11 @@ def create_topics(settings: Settings) -> tuple[list[KafkaTopic], list[str]]:
                     f"these topics are missing though they were created: {', '.join(lacking.values())}; run this again"
                 )
             for topic, name in lacking.items():
-                try:
+                with suppress(TopicAlreadyExistsError):  # another `init` was faster
                     client.create_topics(
                         [NewTopic(name, settings.partitions, settings.kafka_replication, topic_configs=wanted[topic])]
                     )
                     created.append(name)
-                except TopicAlreadyExistsError:
-                    pass  # another `init` was faster
             client.wait_for_topics(list(lacking.values()), timeout_ms=1000 * _CREATED_WITHIN_S)
             found = describe(client, settings, wanted)
     _refuse(settings, dict(found))
