@@ -21,10 +21,10 @@ from app.domain.formats.values import (
     ENCODINGS,
     PROTOCOLS,
     STATUSES,
-    byte_range,
     content_range,
     count,
     joined_request,
+    number,
 )
 from app.domain.records import HitFlag
 
@@ -198,9 +198,10 @@ class ColumnReader:
         if not first or not last:
             return None, None, None
         try:
-            return *byte_range(f"{first}-{last}"), None
+            lo, hi = number(first, "the first byte"), number(last, "the last byte")
         except BadLine:  # it costs the range, not the hit
             return None, None, None
+        return (lo, hi, None) if lo <= hi else (None, None, None)
 
     def _aborted(self, columns: list[str], status: int) -> bool:
         """CloudFront: the result turned into an error after the response had begun, or its detail says who hung up."""
