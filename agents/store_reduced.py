@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import attrgetter
+from itertools import chain
 
+from app.domain.fields import DELIVERY, KEY
 from app.domain.records import Delivery, newest_by
 from app.engine.reading import Agent
 from app.engine.storing import Storing
@@ -13,7 +14,7 @@ from app.messages.records import decode_deliveries
 
 __all__ = ["store_reduced"]
 
-_names = attrgetter("ip_address", "user_agent", "request", "window_start")
+_name = DELIVERY.picker(tuple(DELIVERY[field] for field in (*KEY, "window_start")))
 
 
 def store_reduced(storing: Storing) -> Agent:
@@ -23,4 +24,5 @@ def store_reduced(storing: Storing) -> Agent:
 
 
 def _newest(messages: Iterable[list[Delivery]]) -> list[Delivery]:
-    return list(newest_by(_names, (record for some in messages for record in some)).values())
+    records = list(chain.from_iterable(messages))
+    return list(newest_by(map(_name, records), records).values())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import IntFlag
 from hashlib import blake2b
 from json.encoder import encode_basestring_ascii as _quoted
@@ -301,14 +301,17 @@ Versioned = TypeVar("Versioned", bound=_Versioned)
 Name = TypeVar("Name", bound=Hashable)
 
 
-def newest_by(name: Callable[[Versioned], Name], records: Iterable[Versioned]) -> dict[Name, Versioned]:
-    """The record of the highest version under each name; the first of equal ones."""
-    newest: dict[Name, Versioned] = {}
-    for record in records:
-        key = name(record)
-        other = newest.get(key)
+def newest_by(names: Iterable[Name], records: Sequence[Versioned]) -> dict[Name, Versioned]:
+    """The record of the highest version under each name, one of `names` for each of `records`; the first of equal ones."""
+    names = list(names)
+    newest = dict(zip(names, records, strict=True))
+    if len(newest) == len(records):  # as in most batches
+        return newest
+    newest.clear()
+    for name, record in zip(names, records, strict=True):
+        other = newest.get(name)
         if other is None or other.version < record.version:
-            newest[key] = record
+            newest[name] = record
     return newest
 
 

@@ -191,7 +191,7 @@ class Merger:
                     yield _Change(name, None, [])
             elif not name.startswith(b"\0"):
                 try:
-                    key_of_bytes(name)
+                    key = key_of_bytes(name)
                 except UNREADABLE:
                     damages.append(StateDamage(name, value, "its key is none of a delivery; nothing is lost"))
                     yield _Change(name, None, [])
@@ -202,14 +202,14 @@ class Merger:
                     damages.append(StateDamage(name, value, _LOST_HITS))
                     yield _Change(name, pack_entry(_lost(clocks, now)), [])
                     continue
-                final = self._evicted(name, entry, state, clocks, expired, damages)
+                final = self._evicted(key, entry, state, clocks, expired, damages)
                 if final or entry.is_over(expired):
                     rest = None if entry.is_over(expired) else pack_entry(entry)
                     yield _Change(name, rest, final, _closed(entry, final, clocks, expired))
 
     def _evicted(
         self,
-        name: bytes,
+        key: Key,
         entry: Entry,
         state: PartitionState,
         clocks: Clocks,
@@ -218,7 +218,7 @@ class Merger:
     ) -> list[Delivery]:
         _know(clocks, state, entry.sources or (), damages)
         before = float("inf") if entry.touched < expired else clocks.passed(entry.sources, self._rules.lateness_s)
-        return evict(key_of_bytes(name), entry, before, self._rules, self._size_of)
+        return evict(key, entry, before, self._rules, self._size_of)
 
 
 class _Change(NamedTuple):

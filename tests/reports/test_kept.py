@@ -211,7 +211,7 @@ def test_no_order_cut_or_repeat_of_the_lines_changes_a_sum(data: st.DataObject) 
 
 def summed(flow: Flowed) -> dict[tuple[str, str, int], tuple[int, int]]:
     """As readers add up what stores keep: of each sum the newest version."""
-    newest = newest_by(lambda each: each[:5], flow.sums).values()
+    newest = newest_by([each[:5] for each in flow.sums], flow.sums).values()
     return {
         (name, *key): counts[:2]
         for name in ("hour", "status", "method", "host", "path")

@@ -194,4 +194,4 @@ def newest_of_each(deliveries: Iterable[Delivery], refused: list[tuple[Delivery,
             refused.append((delivery, "window_start is no number"))
         else:
             named.append(delivery)
-    return newest_by(delivery_name, named)
+    return newest_by(map(delivery_name, named), named)

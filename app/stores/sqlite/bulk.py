@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from app.stores.sqlite.rows import stored
@@ -113,4 +114,4 @@ class Insert:
 
     def _execute(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         values = ",".join([self._one] * len(rows))
-        connection.execute(self._head + values + self._tail, [value for row in rows for value in row])
+        connection.execute(self._head + values + self._tail, list(chain.from_iterable(rows)))

@@ -110,7 +110,7 @@ def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, flo
         ).fetchone()
         if row is not None:
             if row[1]:
-                tallies.add_delivery(row[2:], -1)
+                tallies.add_deliveries([row[2:]], -1)
             connection.execute("DELETE FROM deliveries WHERE delivery_no = ?", row[:1])
 
 

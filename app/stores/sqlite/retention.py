@@ -105,9 +105,7 @@ def _delete_deliveries(writer: SqliteWriter, before: float) -> int | None:
             connection.execute(
                 f"DELETE FROM deliveries WHERE delivery_no IN ({marks})", [row[1] for row in old[begin:end]]
             )
-        for row in old:
-            if row[2]:
-                tallies.add_delivery(row[3:], -1)
+        tallies.add_deliveries([row[3:] for row in old if row[2]], -1)
         _delete_lone_keys(connection, sorted({row[0] for row in old}))
     writer.forget_names()
     return len(old)

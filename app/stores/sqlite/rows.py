@@ -11,6 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind, Table
@@ -23,7 +24,7 @@ __all__ = [
     "TABLES",
     "definition",
     "delivery_of_row",
-    "delivery_row",
+    "delivery_rows",
     "given_id",
     "hit_of_row",
     "key_name",
@@ -227,15 +228,26 @@ _TRANSFORMED = [(at, _ENCODE[field.kind]) for at, field in enumerate(DELIVERY.fi
 _VERDICT, _REASON = DELIVERY.at["verdict"], DELIVERY.at["reason"]
 
 
-def delivery_row(delivery: Delivery, key_no: int, ingested: float) -> tuple[Any, ...]:
-    """In the order of DELIVERY_COLUMNS. Raises ValueError for what cannot be written down at all."""
-    f"{delivery.verdict}{delivery.reason}".encode()  # these are counted by name: no lone surrogates
-    row: list[Any] = list(delivery)
-    for at, encode in _TRANSFORMED:
-        row[at] = encode(row[at])
-    row[: len(KEY)] = (key_no,)
-    row.append(ingested)
-    return tuple(row)
+def delivery_rows(
+    deliveries: Sequence[Delivery], key_numbers: Sequence[int], ingested: float
+) -> tuple[list[tuple[Any, ...]], list[tuple[int, str]]]:
+    """Rows in the order of DELIVERY_COLUMNS; and those that cannot be written down at all, by index, with the reason."""
+    if not deliveries:
+        return [], []
+    columns: list[Iterable[Any]] = list(zip(*deliveries, strict=True))  # a column at a time: rows come by the thousand
+    try:
+        for verdict, reason in set(zip(columns[_VERDICT], columns[_REASON], strict=True)):
+            f"{verdict}{reason}".encode()  # these are counted by name: no lone surrogates
+        for at, encode in _TRANSFORMED:
+            columns[at] = list(map(encode, columns[at]))
+    except ValueError as error:
+        if len(deliveries) == 1:
+            return [], [(0, str(error))]
+        middle = len(deliveries) // 2
+        rows, bad = delivery_rows(deliveries[:middle], key_numbers[:middle], ingested)
+        more, worse = delivery_rows(deliveries[middle:], key_numbers[middle:], ingested)
+        return rows + more, bad + [(middle + at, why) for at, why in worse]
+    return list(zip(key_numbers, *columns[len(KEY) :], repeat(ingested, len(deliveries)), strict=True)), []
 
 
 def _decoder(table: Table) -> list[tuple[int, Callable[[Any], Any]]]:

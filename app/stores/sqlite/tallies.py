@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app.domain.totals import Judged, Totals
@@ -12,7 +12,7 @@ from app.stores.sqlite.rows import number, stored, text
 __all__ = ["COUNTED", "Tallies", "are_kept", "read_counts", "tallies_differ", "write_tallies"]
 
 COUNTED = ("verdict", "reason", "evidence", "hits", "covered_bytes", "bytes_sent")
-"""Columns of a delivery that `Tallies.add_delivery` takes."""
+"""Columns of a delivery that `Tallies.add_deliveries` takes."""
 _NAMES, _SUMS = "kind, verdict, reason, evidence", "records, merged, covered_bytes, bytes_sent"
 _Row = tuple[str, ...]
 
@@ -27,13 +27,14 @@ class Tallies:
         """Hits, or rejects of one reason."""
         self._sums(kind, "", reason, "")[0] += records
 
-    def add_delivery(self, delivery: Sequence[Any], records: int) -> None:
-        """A visible one: its COUNTED, as they are stored; `records` is 1 or -1."""
-        verdict, reason, evidence, *sums = delivery
-        change = self._sums("deliveries", text(verdict), text(reason) or "", text(evidence))
-        change[0] += records
-        for at, value in enumerate(sums, 1):
-            change[at] += records * (number(value) or 0)
+    def add_deliveries(self, deliveries: Iterable[Sequence[Any]], sign: int) -> None:
+        """Visible ones: the COUNTED of each, as they are stored; `sign` is 1 for those that come, -1 for those that go."""
+        for verdict, reason, evidence, hits, covered_bytes, bytes_sent in deliveries:
+            change = self._sums("deliveries", text(verdict), text(reason) or "", text(evidence))
+            change[0] += sign
+            change[1] += sign * (number(hits) or 0)
+            change[2] += sign * (number(covered_bytes) or 0)
+            change[3] += sign * (number(bytes_sent) or 0)
 
     def _sums(self, *name: str) -> list[int]:
         change = self._changes.get(name)
@@ -87,8 +88,8 @@ def _counted(connection: sqlite3.Connection) -> dict[_Row, list[int]]:
     tallies.add("hits", "", connection.execute("SELECT count(*) FROM hits").fetchone()[0])
     for reason, count in connection.execute("SELECT reason, count(*) FROM rejects GROUP BY reason"):
         tallies.add("rejects", text(reason), count)
-    for row in connection.execute(f"SELECT {', '.join(COUNTED)} FROM deliveries WHERE superseded_by IS NULL"):
-        tallies.add_delivery(row, 1)
+    visible = connection.execute(f"SELECT {', '.join(COUNTED)} FROM deliveries WHERE superseded_by IS NULL")
+    tallies.add_deliveries(visible, 1)
     return {name: sums for name, sums in tallies._changes.items() if sums[0]}  # noqa: SLF001
 
 

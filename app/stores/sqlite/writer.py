@@ -19,7 +19,7 @@ from app.stores.sqlite.rows import (
     DELIVERY_COLUMNS,
     HIT_COLUMNS,
     REJECT_COLUMNS,
-    delivery_row,
+    delivery_rows,
     given_id,
     number,
     plain_of_hit,
@@ -43,7 +43,8 @@ _UPSERT_DELIVERIES = Insert(
     "ON CONFLICT (key_no, window_start) DO UPDATE SET "
     + ", ".join(f"{column} = excluded.{column}" for column in _CHANGED),
 )
-_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
+_key_of_hit, _key_of_delivery = (table.picker(tuple(table[name] for name in KEY)) for table in (HIT, DELIVERY))
+_start_of = itemgetter(DELIVERY.at["window_start"])
 _identity_of_hit, _identity_of_reject = (
     table.picker(tuple(table[name] for name in ("raw_id", "source", "position"))) for table in (HIT, REJECT)
 )
@@ -227,46 +228,36 @@ class SqliteWriter:
             names[row[0]]: row for row in lookup(connection, "deliveries", ("key_no", "window_start"), _STANDING, names)
         }
         rows, kept = self._newer(best, current, refused)
-        bad = dict(_UPSERT_DELIVERIES.run(connection, rows))
-        for index, name in enumerate(kept):
-            delivery = best[name]
-            if index in bad:
-                refused.append((delivery, bad[index]))
-                continue
-            if name in current and current[name][2]:
-                tallies.add_delivery(current[name][3:], -1)
-            if delivery.superseded_by is None:
-                tallies.add_delivery(_counted(delivery), 1)
+        for index, reason in reversed(_UPSERT_DELIVERIES.run(connection, rows)):
+            refused.append((best[kept.pop(index)], reason))
+        tallies.add_deliveries([current[name][3:] for name in kept if name in current and current[name][2]], -1)
+        tallies.add_deliveries([_counted(best[name]) for name in kept if best[name].superseded_by is None], 1)
         return refused
 
     def _best(
         self, connection: sqlite3.Connection, deliveries: Sequence[Delivery], refused: list[Any]
     ) -> dict[_Name, Delivery]:
         """The highest version of each delivery of the batch."""
-        numbers = self._names.key_numbers(connection, dict.fromkeys([delivery.key for delivery in deliveries]))
-        named = []
-        for delivery in deliveries:
-            if math.isnan(delivery.window_start):
-                refused.append((delivery, "window_start is no number"))
-            else:
-                named.append(delivery)
-        return newest_by(lambda one: (numbers[one.key], float(one.window_start)), named)
+        if any(map(math.isnan, map(_start_of, deliveries))):
+            refused.extend((each, "window_start is no number") for each in deliveries if math.isnan(each.window_start))
+            deliveries = [each for each in deliveries if not math.isnan(each.window_start)]
+        keys = list(map(_key_of_delivery, deliveries))
+        numbers = self._names.key_numbers(connection, dict.fromkeys(keys))
+        names = zip([numbers[key] for key in keys], map(float, map(_start_of, deliveries)), strict=True)
+        return newest_by(names, deliveries)
 
     def _newer(
         self, best: dict[_Name, Delivery], current: dict[_Name, tuple[Any, ...]], refused: list[Any]
     ) -> tuple[list[tuple[Any, ...]], list[_Name]]:
         """Rows of those that are newer than what is stored, and their names."""
         now = self._clock()
-        rows: list[tuple[Any, ...]] = []
-        kept: list[_Name] = []
-        for name, delivery in best.items():
-            old = current.get(name)
-            if old is not None and number(old[1]) >= delivery.version:
-                continue
-            try:
-                rows.append(delivery_row(delivery, name[0], now))
-            except ValueError as error:
-                refused.append((delivery, str(error)))
-                continue
-            kept.append(name)
+        newer = {
+            name: delivery
+            for name, delivery in best.items()
+            if name not in current or number(current[name][1]) < delivery.version
+        }
+        rows, bad = delivery_rows(list(newer.values()), [key_no for key_no, _ in newer], now)
+        kept = list(newer)
+        for index, reason in reversed(bad):
+            refused.append((newer[kept.pop(index)], reason))
         return rows, kept
