@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from typing import Any
 
-from app.columns.formats import load_columns
 from app.engine.reading import Agent, acknowledge, batches
 from app.engine.sending import send_all
 from app.flows.deliveries import LINES, REJECTS, TOKENS
@@ -38,7 +37,6 @@ class LineTokenizing:
     async def run(self, stream: Any) -> None:
         """Read all that the stream brings."""
         tokenizer, counters, topic = self._tokenizer, self._outside.counters, ""
-        load_columns(self._outside.settings.format)
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
             topic = topic or f"{LINES}@{await self._app.topics_log.incarnation(LINES)}"
             found = tokenizer.tokenize(

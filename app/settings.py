@@ -19,6 +19,7 @@ import msgspec
 
 from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats import FORMATS, is_format_string
+from app.domain.formats.base import AUTO
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
@@ -167,7 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         int, _says("Largest body that POST /weblogs/ takes, after decompression.", "bytes", ge=1)
     ] = 32 << 20
     # -- reading lines
-    format: Annotated[str, _says("Log format of lines that do not name theirs, or auto.")] = "auto"
+    format: Annotated[str, _says("Log format of lines that do not name theirs, or auto.")] = AUTO
     log_format: Annotated[
         str,
         _says(
@@ -438,7 +439,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         elif self.broker.split("://", 1)[0] not in ("sqlite", "kafka"):
             raise SettingsError(f"{PREFIX}BROKER={self.broker!r}: write sqlite:///FILE, or kafka://HOST:PORT")
-        if self.format != "auto" and self.format not in FORMATS and not is_format_string(self.format):
+        if self.format != AUTO and self.format not in FORMATS and not is_format_string(self.format):
             raise SettingsError(
                 f"{PREFIX}FORMAT={self.format!r:.300}: there is no such log format; `python -m app formats` lists them"
             )

@@ -14,7 +14,7 @@ import click
 
 from app.cli.log_format import AskedFormat, log_format_options
 from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
-from app.domain.formats.base import unread_by
+from app.domain.formats.base import AUTO, unread_by
 from app.domain.lines import parse_bare
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
@@ -27,7 +27,6 @@ from app.sources.identity.heads import text_of
 __all__ = ["command"]
 
 _DETECT_LINES = 1000
-_AUTO = "auto"
 
 
 class _Line(NamedTuple):
@@ -54,7 +53,7 @@ def command(
     try:
         configured = settings()
         name = asked_format.name(files) or configured.format
-        chosen = None if name == _AUTO else _named(name)
+        chosen = None if name == AUTO else _named(name)
         options = format_options(configured)
         if asked_format.bytes_kind is not None:
             options = options._replace(bytes=asked_format.bytes_kind)

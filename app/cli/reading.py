@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.log_format import AskedFormat
+from app.domain.formats.base import AUTO
 from app.domain.requests import query_rule
 from app.errors import (
     InputError,
@@ -26,7 +27,7 @@ from app.errors import (
     WeblogsError,
 )
 from app.settings import Settings
-from app.sources.files.beginning import AUTO, ReadOptions, form_of
+from app.sources.files.beginning import ReadOptions, form_of
 
 if TYPE_CHECKING:
     from app.domain.open_deliveries import SizeOf

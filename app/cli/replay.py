@@ -112,7 +112,8 @@ def command(
 def _read_options(
     configured: Settings, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
 ) -> ReadOptions:
-    from app.sources.files.beginning import AUTO, ReadOptions, form_of
+    from app.domain.formats.base import AUTO
+    from app.sources.files.beginning import ReadOptions, form_of
 
     read = ReadOptions.of(configured)
     if format_name:

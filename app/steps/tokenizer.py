@@ -16,7 +16,7 @@ from zlib import crc32
 from app.columns.formats import has_columns, read_block
 from app.domain import formats
 from app.domain.formats import Format, FormatOptions
-from app.domain.formats.base import BYTES_KINDS
+from app.domain.formats.base import AUTO, BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long, without_long_lines
 from app.domain.records import FOREIGN, Reject, all_raw_ids, raw_ids
@@ -86,7 +86,7 @@ class Tokenizer:
     def __init__(
         self,
         partitions: int,
-        format_name: str = "auto",
+        format_name: str = AUTO,
         options: FormatOptions = FormatOptions(),
         columns_from_bytes: int = COLUMNS_FROM_BYTES,
         max_line_bytes: int = MAX_LINE_BYTES,
@@ -247,7 +247,7 @@ class Tokenizer:
         if formats.is_format_string(named):
             with suppress(LookupError):  # from a stranger: as a name that is not known
                 return formats.get(named)
-        if named not in ("", "auto"):
+        if named not in ("", AUTO):
             many = message.value.count(b"\n") + (not message.value.endswith(b"\n"))
             self._unread[
                 f"the format {named[:60]!r} is not known: lines that name it were read by what is in them"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from app.columns.formats import load_columns
 from app.engine.clocks import compare_clocks
 from app.engine.faust_app import App, make_app, make_topic
 from app.engine.outside import Outside
@@ -109,6 +110,8 @@ def _add_store(name: str, app: App, outside: Outside) -> Storing:
 def _prepare(outside: Outside, apps: Sequence[App]) -> None:
     """The broker is there, and this worker may use it and its data folder; otherwise it ends here."""
     own = outside.settings
+    if "flow" in own.role_names:
+        load_columns(own.format)
     try:
         for each in apps:
             make_private(each.conf.datadir)

@@ -23,7 +23,14 @@ from app.process.exit import EXIT_REFUSED, Die, code_of, removal
 from app.process.memory import GIVE_BACK_INTERVAL_S, give_back
 from app.process.stack_dump import watch_signal
 from app.settings import Settings
+from app.transports.producers import open_producer
+from app.web.counted.cache_redis import open_cache
+from app.web.counted.event_intake import EventIntake
+from app.web.counted.names import CandidateNames
+from app.web.counted.results import Results
+from app.web.deliveries.line_intake import LogIntake
 from app.web.measurements import StatusService
+from app.web.service.server import WebService, make_web_app
 from app.words import counted_text
 
 __all__ = ["Beside"]
@@ -44,14 +51,6 @@ class Beside(mode.Service):
         self._settings = app.outside.settings
 
     async def on_start(self) -> None:
-        from app.transports.producers import open_producer
-        from app.web.counted.cache_redis import open_cache
-        from app.web.counted.event_intake import EventIntake
-        from app.web.counted.names import CandidateNames
-        from app.web.counted.results import Results
-        from app.web.deliveries.line_intake import LogIntake
-        from app.web.service.server import WebService, make_web_app
-
         own, outside = self._settings, self._outside
         watch_signal(self.loop)
         # the lag of every group of the settings, also of those that other workers serve
@@ -129,11 +128,11 @@ class Beside(mode.Service):
     @mode.Service.task
     async def _learn_sizes(self) -> None:
         """Find sizes of files in what the store holds; every worker that judges by them does it for itself."""
-        from app.reducing.learning import learn_stored
-
         own = self._settings
         if not own.learn_sizes or "flow" not in own.role_names:
             return
+        from app.reducing.learning import learn_stored
+
         while not self.should_stop:
             try:
                 learned = await learn_stored(self._page_store.reads, own.learned_sizes_path)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from app.domain.formats.base import FormatOptions
+from app.domain.formats.base import AUTO, FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
 from app.domain.formats.format_strings import compiled, is_format_string
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
@@ -27,9 +28,10 @@ def has_columns(form: str) -> bool:
 
 
 def load_columns(form: str) -> None:
-    """Load now what `read_block` loads with its first call: a process that reads much does not make its first lines wait for it."""
-    if has_columns(form):
-        read_block(form, b"", 0.0)
+    """Load now what the first lines load, if they may be read as columns: they do not wait for it."""
+    if form == AUTO or has_columns(form):
+        read_block(WEBLOG_TSV.name if form == AUTO else form, b"", 0.0)
+        import_module("app.columns.hits")
 
 
 def read_block(

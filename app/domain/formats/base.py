@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from app.domain.records import HitFlag, Parsed
 
-__all__ = ["BYTES_KINDS", "BadLine", "Format", "FormatOptions", "LineParser", "unread_by"]
+__all__ = ["AUTO", "BYTES_KINDS", "BadLine", "Format", "FormatOptions", "LineParser", "unread_by"]
+
+AUTO = "auto"
+"""In place of a format's name: the lines of each source tell it."""
 
 BYTES_KINDS = {"": 0, "body": 0, "with-headers": int(HitFlag.HEADERS_COUNTED), "announced": int(HitFlag.ANNOUNCED)}
 """What a byte column can count, by the words of the setting, and the flags that say so. Empty: what the format says, the body."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from app.domain import formats
-from app.domain.formats.base import Format, FormatOptions
+from app.domain.formats.base import AUTO, Format, FormatOptions
 from app.domain.formats.combined import FAMILY
 from app.errors import InputError, UnknownFormat
 from app.settings import Settings
@@ -15,7 +15,6 @@ from app.sources.identity.digest import FINGERPRINT_BYTES
 from app.sources.identity.heads import HeadRule, Heads, head_rule, junk_before, text_of
 
 __all__ = [
-    "AUTO",
     "CHOOSE_FORMAT",
     "MOST_SAMPLE_BYTES",
     "Beginning",
@@ -28,7 +27,6 @@ __all__ = [
     "with_bytes_of_sample",
 ]
 
-AUTO = "auto"
 CHOOSE_FORMAT = (
     "name one with --format or WEBLOGS_FORMAT (`python -m app formats` lists them), or give the text that the server is configured with,"
     " with --log-format or WEBLOGS_LOG_FORMAT"

@@ -9,8 +9,9 @@ import stat
 import time
 from contextlib import suppress
 
+from app.domain.formats.base import AUTO
 from app.errors import InputError
-from app.sources.files.beginning import AUTO, ReadOptions
+from app.sources.files.beginning import ReadOptions
 from app.sources.files.decompress import MAGIC_BYTES, compression_of
 from app.sources.files.inputs import reading_error
 from app.sources.files.plain_lines import flattener_for

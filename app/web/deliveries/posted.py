@@ -8,7 +8,7 @@ from hashlib import blake2b
 from io import BytesIO
 
 from app.domain import formats
-from app.domain.formats.base import Format, FormatOptions
+from app.domain.formats.base import AUTO, Format, FormatOptions
 from app.messages.headers import HEADERS_FORM, Headers
 from app.messages.origins import Lines
 from app.settings import Settings
@@ -75,7 +75,7 @@ class FirstLines:
 
 
 def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
-    if name != "auto":
+    if name != AUTO:
         return formats.get(name)
     lines = body[:_BYTES_TO_DETECT_BY].split(b"\n", _LINES_TO_DETECT_BY)[:_LINES_TO_DETECT_BY]
     return formats.detect([text_of(line) for line in lines], options)
