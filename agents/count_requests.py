@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.engine.counting import EventCounting
-from app.engine.reading import Agent, pass_by
+from app.engine.reading import Agent
 from app.engine.table import BatchTable
 from app.errors import UnknownForm
 from app.flows.requests import REQUESTS, Request
@@ -29,8 +29,8 @@ def requests_of(value: bytes, place: str | None = None) -> Read[Request]:
     return Read(list(map(Request.of_hit, hits_of(message))), [])
 
 
-def count_requests(app: Any, table: BatchTable) -> Agent:
-    """The agent, on its table. Unless WEBLOGS_COUNT_REQUESTS asks for it, nothing is counted."""
+def count_requests(app: Any, table: BatchTable) -> Agent | None:
+    """The agent, on its table; None unless WEBLOGS_COUNT_REQUESTS asks for it: merge_ranges reads the same messages."""
     if not app.outside.settings.count_requests:
-        return pass_by(app)
+        return None
     return EventCounting(app, REQUESTS, table, requests_of).run

@@ -91,7 +91,8 @@ def _add_flow(app: App) -> dict[str, BatchTable]:
         else:
             tables[stage.table] = _named("tables", stage.table)(app)
             agent = make(app, tables[stage.table])
-        app.agent(make_topic(app, stage.reads), name=stage.agent)(or_end(app.outside, stage.agent, agent))
+        if agent is not None:
+            app.agent(make_topic(app, stage.reads), name=stage.agent)(or_end(app.outside, stage.agent, agent))
     return tables
 
 
