@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
 
 import click
 
-from app.errors import SettingsError, UnknownForm, WeblogsError
+from app.errors import SettingsError, StoreUnreachable, UnknownForm, WeblogsError
 from app.process.exit import EXIT_INTERRUPTED, EXIT_REFUSED
 from app.process.memory import no_collection
 
@@ -48,6 +47,8 @@ COMMANDS = {
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""
+_CODES = ((UnknownForm, EXIT_REFUSED), (SettingsError, 2), (StoreUnreachable, 4), (WeblogsError, 1))
+"""The exit code of an error that a command has no other for: of the first kind that it is."""
 
 
 class Lazy(click.Group):
@@ -66,6 +67,9 @@ class Lazy(click.Group):
         except KeyboardInterrupt:
             click.echo("\nStopped by Ctrl-C before the end.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+        except WeblogsError as error:
+            click.echo(f"Error: {error}", err=True)
+            ctx.exit(next(code for kind, code in _CODES if isinstance(error, kind)))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -81,14 +85,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="python -m app")
-    except UnknownForm as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(EXIT_REFUSED)
-    except SettingsError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(2)
-    except WeblogsError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    main(prog_name="python -m app")

@@ -31,7 +31,7 @@ def spools_at(
 ) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
     """Every start of a process, and its records in order: read them before the next.
 
-    Raises OSError, UnknownForm, InputError for an answer that is none, LogUnreachable for a producer that does not answer.
+    Raises OSError, UnknownForm, InputError for an answer that is none or a segment that cannot be opened, LogUnreachable for a producer that does not answer.
     """
     for place in places:
         if is_address(place):
@@ -39,7 +39,14 @@ def spools_at(
             continue
         for folder in spools_of(Path(place)):
             with contextlib.suppress(FileNotFoundError):  # all of it was sent, and it was deleted meanwhile
-                yield SpoolHead.of(folder), records_of(folder)
+                yield SpoolHead.of(folder), _readable(folder)
+
+
+def _readable(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
+    try:
+        yield from records_of(folder)
+    except OSError as error:
+        raise InputError(f"the spool {folder} cannot be read: {error}") from error
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):

@@ -192,7 +192,7 @@ def check(
     Stores hold monitored calls alone, and are asked if there are any. With --from or --to only records of that time. Files, messages and segments that are wrong are always named.
 
     Exit code 0 if nothing differs, 1 if something does, 2 if it is not known yet (a producer has no stop record, or records are on the
-    way), 4 if the broker, a store or the S3 server is missing or a producer does not answer, 5 if a manifest cannot be read.
+    way), 4 if the broker, a store or the S3 server is missing or a producer does not answer, 5 if a manifest or a spool cannot be read.
     """
     from math import inf
 

@@ -255,6 +255,18 @@ def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
     assert refused.exit_code == 2 and "'yesterday' is no time: write ISO 8601 with a zone" in refused.output
 
 
+@pytest.mark.parametrize("asked", ["check", "repair"])
+def test_a_segment_that_cannot_be_opened_ends_with_5(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: str
+) -> None:
+    spool = tmp_path / "spool" / "1"
+    (spool / "00000001.seg").mkdir(parents=True)
+    (spool / "owner").write_text('[1, "p", "m", "1"]')
+    monkeypatch.setenv("WEBLOGS_DATA_DIR", str(tmp_path))
+    ended = CliRunner().invoke(command, [asked, "--spool", str(tmp_path / "spool")], catch_exceptions=False)
+    assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
+
+
 def test_an_archive_of_the_first_form_is_read_and_checked(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.archive = ROOT / "tests" / "data" / "forms" / "usage-archive-1"

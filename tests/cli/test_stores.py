@@ -9,6 +9,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from app.__main__ import main
+from app.cli import candidates as candidates_command
 from app.cli import stores as stores_command
 from app.domain.totals import Totals
 from app.settings import Settings
@@ -76,3 +78,18 @@ def test_retain_deletes_what_is_past_its_retention(monkeypatch: pytest.MonkeyPat
         == f"{name}: 3 raw and 0 reduced records were past their retention\n"
     )
     _run(monkeypatch, own, "drop", "--store", name, "--yes")
+
+
+def test_a_missing_store_ends_a_command_with_4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    own = Settings(data_dir=tmp_path / "file")
+    monkeypatch.setattr(stores_command, "settings", lambda: own)
+    monkeypatch.setattr(candidates_command, "settings", lambda: own)
+    for arguments in (
+        ["stores", "drop", "--store", "sqlite", "--yes"],
+        ["stores", "map", "--store", "sqlite"],
+        ["candidates", "add", "4", "Ada"],
+        ["candidates", "list"],
+    ):
+        ended = CliRunner().invoke(main, arguments, catch_exceptions=False)
+        assert ended.exit_code == 4 and ended.stderr.startswith("Error: "), (arguments, ended.output)

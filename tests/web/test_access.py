@@ -213,6 +213,24 @@ async def test_a_browser_logs_in_once_and_comes_back_to_the_page_that_it_asked_f
     assert (await guarded.post("/vote/", json={"candidate_id": 2})).status == 401
 
 
+@pytest.mark.parametrize(
+    ("heads", "secure"),
+    [
+        ({}, False),
+        ({"X-Forwarded-Proto": "http"}, False),
+        ({"X-Forwarded-Proto": "https"}, True),
+        ({"X-Forwarded-Proto": "HTTPS, http"}, True),
+        ({"Forwarded": "for=10.0.0.1;proto=https"}, True),
+        ({"Origin": "https://localhost", "Host": "localhost"}, True),
+    ],
+)
+async def test_the_cookie_of_a_login_over_tls_never_goes_without_tls(
+    guarded: Client, heads: dict[str, str], secure: bool
+) -> None:
+    answer = await guarded.post("/login", data={"token": READ}, allow_redirects=False, headers=heads)
+    assert answer.status == 303 and bool(answer.cookies["weblogs_read"]["secure"]) is secure
+
+
 @pytest.mark.parametrize("token", ["", "x", WRITE + "x", "\ud800".encode("utf-8", "surrogatepass").decode("latin-1")])
 async def test_a_wrong_token_logs_nobody_in(guarded: Client, token: str) -> None:
     status, _, cookies = await logged_in(guarded, token)

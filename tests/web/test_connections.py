@@ -238,3 +238,26 @@ async def test_closed_connections_are_told_in_one_line_with_their_number(
     assert told == ["web: 40 connections were refused or closed: 40: there were more than 20 (WEBLOGS_WEB_CONNECTIONS)"]
     for _, writer in others:
         writer.close()
+
+
+async def test_the_body_of_a_refused_request_is_no_head(
+    service: WebService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "MAX_HEAD_BYTES", 100_000)
+    reader, writer = await opened(service)
+    try:
+        for _ in range(2):
+            writer.write(b"POST /candidates/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4000000\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 403 ")
+            await reader.readexactly(int(head.lower().partition(b"content-length: ")[2].split()[0]))
+            for _ in range(40):
+                writer.write(b"x" * 100_000)
+                await writer.drain()
+        writer.write(b"GET /health/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b'"healthy"' in await reader.read()
+    finally:
+        writer.close()
+    service._connections.tell()
+    assert service._connections.head_bytes == 0
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]

@@ -202,7 +202,7 @@ async def answer_login(request: web.Request) -> web.Response:
         )
     answer = web.Response(status=303, headers={"Location": _next(form.get("next", ""))})
     until = str(int(time.time()) + SESSION_S)
-    secure = request.secure or request.headers.get("Origin", "").startswith("https:")
+    secure = _came_by_tls(request)
     for right in rights:
         answer.set_cookie(
             _cookie(right),
@@ -222,6 +222,19 @@ async def answer_logout(request: web.Request) -> web.Response:
     for right in RIGHTS:
         answer.del_cookie(_cookie(right), path="/", httponly=True, samesite="Strict")
     return answer
+
+
+def _came_by_tls(request: web.Request) -> bool:
+    """By this connection, the proxy before it or the page. Anybody may say so: it makes nothing but the speaker's own cookie stricter."""
+    proxies = [
+        *request.headers.get("X-Forwarded-Proto", "").split(","),
+        *(each.get("proto", "") for each in request.forwarded),
+    ]
+    return (
+        request.secure
+        or "https" in (each.strip().lower() for each in proxies)
+        or request.headers.get("Origin", "").startswith("https:")
+    )
 
 
 def _fields(body: bytes) -> dict[str, str]:

@@ -11,8 +11,9 @@ import logging
 from collections import Counter
 from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from app.process.descriptors import free_descriptors
 from app.web.service.answers import bare_refusal
@@ -136,12 +137,14 @@ class Connections:
 class BoundedConnection(web.RequestHandler):
     """One connection, counted and bounded."""
 
-    __slots__ = ("_all", "_client", "_unread", "head_bytes", "head_since", "read_at")
+    __slots__ = ("_all", "_body", "_client", "_unread", "head_bytes", "head_since", "read_at")
 
     def __init__(self, connections: Connections, server: web.Server, **options: Any) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(server, loop=loop, **options)
         self._all = connections
+        self._body: StreamReader = EMPTY_PAYLOAD
+        """Of the last request; what was refused before its body came still gets one."""
         self._client = "?"
         self._unread = 0
         self.head_bytes = 0
@@ -194,9 +197,16 @@ class BoundedConnection(web.RequestHandler):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        idle = self._current_request is None and not self._request_in_progress and not self._messages
+        awaits_head = (
+            self._current_request is None
+            and not self._request_in_progress
+            and not self._messages
+            and self._body.is_eof()
+        )
         super().data_received(data)
-        if not idle or self.transport is None:
+        if self._messages:
+            self._body = self._messages[-1][1]
+        if not awaits_head or self.transport is None:
             return
         if self._messages:
             self._count_head(-self.head_bytes)
