@@ -241,13 +241,19 @@ def count_text(number: float | None) -> str:
     return "–" if number is None else f"{int(number):,}"
 
 
-def counted_text(number: int, noun: str, nouns: str = "") -> str:
-    """A number and what it counts; `nouns`: its plural, if that is not `noun` with an s.
+def counted_text(number: int, noun: str) -> str:
+    """A number and what it counts.
 
-    >>> counted_text(1, "message"), counted_text(2000, "message"), counted_text(2, "entry", "entries")
-    ('1 message', '2,000 messages', '2 entries')
+    >>> counted_text(1, "delivery"), counted_text(2000, "message"), counted_text(2, "entry"), counted_text(3, "loss")
+    ('1 delivery', '2,000 messages', '2 entries', '3 losses')
     """
-    return f"{count_text(number)} {noun if number == 1 else nouns or noun + 's'}"
+    return f"{count_text(number)} {noun if number == 1 else _plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2] not in "aeou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def waiting_text(number: int, noun: str = "message") -> str:

@@ -56,18 +56,14 @@ def pin(pid: int, cores: set[int]) -> None:
         os.sched_setaffinity(int(thread.name), cores)
 
 
-def run_to_end(
-    command: Sequence[str], log: Path, *, environment: dict[str, str] | None = None, output: Path | None = None
-) -> Run:
-    """Run a command from its start to its end, what it prints into `log`, or what goes to standard output into `output`.
+def run_to_end(command: Sequence[str], log: Path) -> Run:
+    """Run a command from its start to its end, what it prints into `log`.
 
     Raises BenchError with the end of what it printed where it fails.
     """
-    with log.open("ab") as errors, (output or log).open("ab" if output is None else "wb") as told:
+    with log.open("ab") as told:
         began = time.perf_counter()
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=told, stderr=errors
-        )
+        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=told, stderr=told)
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)

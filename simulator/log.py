@@ -17,7 +17,6 @@ __all__ = ["SHAPES", "LogPlan", "SimulatedLog"]
 SHAPES = ("mixed", "sequential", "reverse", "random")
 _FIRST_TIME = 1_595_808_000  # Monday, 27 July 2020, 00:00 UTC
 _DAY_S = 86_400
-_NO_STATUS_BODY = (304, 416)
 
 
 class LogPlan(NamedTuple):

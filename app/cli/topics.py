@@ -54,7 +54,7 @@ def acknowledge() -> None:
             producer.append([Message(topic, each.partition, *progress_message(each), {}, now) for each in known])
     for loss in known:
         click.echo(f"acknowledged: {loss}")
-    click.echo(f"{counted_text(len(known), 'loss', 'losses')} acknowledged")
+    click.echo(f"{counted_text(len(known), 'loss')} acknowledged")
     for loss in unnoted:
         click.echo(
             f"not acknowledged: {loss} No worker has noted it yet: start one, wait 10 seconds, then run this again.",

@@ -50,12 +50,8 @@ def open_store(name: str, settings: Settings, *, read_only: bool = False) -> Sto
     make = STORES.get(name)
     if make is None:
         close = get_close_matches(name, STORES, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        raise SettingsError(
-            f"there is no store {name!r}{hint} There are: {', '.join(STORES)}"
-            if hint
-            else f"there is no store {name!r}; there are: {', '.join(STORES)}"
-        )
+        hint = f"did you mean {close[0]}? There" if close else "there"
+        raise SettingsError(f"there is no store {name!r}; {hint} are: {', '.join(STORES)}")
     return make(settings, read_only)
 
 

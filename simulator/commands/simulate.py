@@ -111,7 +111,7 @@ def weblogs(
     except WeblogsError as error:
         raise click.ClickException(str(error)) from error
     if output and not quiet:
-        said = f", {counted_text(told.count, 'delivery', 'deliveries')} in {truth}" if told else ""
+        said = f", {counted_text(told.count, 'delivery')} in {truth}" if told else ""
         click.echo(f"{counted_text(lines, 'line')} in {output}{said}", err=True)
 
 

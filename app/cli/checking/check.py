@@ -10,7 +10,6 @@ from app.cli.checking.screen import (
     UNREADABLE,
     Listing,
     WatchedReads,
-    counted,
     known_sizes,
     opened,
     progress,
@@ -20,6 +19,7 @@ from app.cli.checking.screen import (
     tell,
     totals,
 )
+from app.words import counted_text
 
 __all__ = ["command"]
 
@@ -54,5 +54,5 @@ async def _check(names: tuple[str, ...], as_json: bool, quiet: bool) -> int:
             await check_stores(run_of, WatchedReads.all_of(found, on_progress), report)
     tell(report, listing, as_json)
     if not as_json:
-        click.echo(counted(report.differences, "difference") if report.differences else "no differences")
+        click.echo(counted_text(report.differences, "difference") if report.differences else "no differences")
     return UNREADABLE if report.unreadable else DIFFERENT if report.differences else LEVEL

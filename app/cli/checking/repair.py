@@ -16,7 +16,6 @@ from app.cli.checking.screen import (
     UNREADABLE,
     Listing,
     WatchedReads,
-    counted,
     known_sizes,
     opened,
     progress,
@@ -28,6 +27,7 @@ from app.cli.checking.screen import (
 )
 from app.settings import Settings
 from app.stores.contract import Store
+from app.words import counted_text
 
 __all__ = ["command"]
 
@@ -100,7 +100,7 @@ async def _repair_one(
 def _say(store: str, first: CheckReport, last: CheckReport, listing: Listing, dry_run: bool) -> None:
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
-        click.echo(f"{store}: {counted(count, record)} {done}{what}")
+        click.echo(f"{store}: {counted_text(count, record)} {done}{what}")
     if dry_run and (first.mended or first.differences):
         return
     if last.differences:
@@ -109,6 +109,6 @@ def _say(store: str, first: CheckReport, last: CheckReport, listing: Listing, dr
             err=True,
         )
         for (_, record, kind), count in sorted(last.found.items()):
-            click.echo(f"{store}: still {counted(count, record)} {kind}", err=True)
+            click.echo(f"{store}: still {counted_text(count, record)} {kind}", err=True)
     else:
         click.echo(f"{store}: no differences")

@@ -23,7 +23,7 @@ from app.settings import Settings, settings
 from app.sources.identity.sizes import Sizes, with_learned
 from app.stores.contract import Reads, Store
 from app.stores.readable import OnUnreadable
-from app.words import visible, waiting_text
+from app.words import counted_text, visible, waiting_text
 
 if TYPE_CHECKING:
     from app.transports.broker_view import BrokerView
@@ -36,7 +36,6 @@ __all__ = [
     "UNREADABLE",
     "Listing",
     "WatchedReads",
-    "counted",
     "known_sizes",
     "opened",
     "progress",
@@ -203,7 +202,7 @@ class Listing:
     def lines(self, report: CheckReport) -> Iterator[str]:
         """What was found, kind by kind, the first ones by name."""
         for (store, record, kind), count in sorted(report.found.items()):
-            yield f"{store}: {counted(count, record)} {kind}"
+            yield f"{store}: {counted_text(count, record)} {kind}"
             shown = self._shown.get((store, record, kind), [])
             yield from (visible(f"  {each.name}: {each.why}")[:600] for each in shown)
             if count > len(shown):
@@ -218,21 +217,21 @@ def tell(report: CheckReport, listing: Listing, as_json: bool) -> None:
     for store, totals in report.totals.items():
         rejects = sum(totals.rejects.values())
         click.echo(
-            f"{store}: {counted(totals.hits + rejects, 'line')}: {counted(totals.hits, 'hit')} and {counted(rejects, 'reject')}"
+            f"{store}: {counted_text(totals.hits + rejects, 'line')}: {counted_text(totals.hits, 'hit')} and {counted_text(rejects, 'reject')}"
         )
         for line in table_lines([*hit_rows(totals), *delivery_rows(totals)]):
             click.echo(f"  {line}")
     for (where, store, record), count in sorted(
         report.compared.items(), key=lambda item: (item[0][1], item[0][2], item[0][0])
     ):
-        click.echo(f"{store}: {counted(count, record)} in the {where}")
+        click.echo(f"{store}: {counted_text(count, record)} in the {where}")
     for store, waiting in report.waiting.items():
         click.echo(
             f"{store}: {waiting_text(sum(waiting.values()))}: " + ", ".join(f"{n:,} in {t}" for t, n in waiting.items())
         )
     for store, count in report.on_the_way.items():
         if count:
-            click.echo(f"{store}: {counted(count, 'record')} on the way, not counted as different")
+            click.echo(f"{store}: {counted_text(count, 'record')} on the way, not counted as different")
     for sentence in report.skipped:
         click.echo(sentence)
     for line in listing.lines(report):
@@ -258,9 +257,3 @@ def _summary(report: CheckReport) -> dict[str, Any]:
         "checksums": report.checksums,
         "skipped": report.skipped,
     }
-
-
-def counted(count: int, what: str) -> str:
-    """A number of records, and which."""
-    plural = "deliveries" if what == "delivery" else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"

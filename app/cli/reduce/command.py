@@ -153,7 +153,7 @@ def command(
             for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
                 click.echo(f"hint: {visible(hint)}")
             if output:
-                click.echo(f"{counted_text(writer.rows, 'delivery', 'deliveries')} in {output}")
+                click.echo(f"{counted_text(writer.rows, 'delivery')} in {output}")
             if store is not None:
                 click.echo(
                     f"{stores}: " + ", ".join(f"{count:,} {what}" for what, count in store.written.items()) + " written"

@@ -243,7 +243,7 @@ def _report(plan: DownloadPlan, found: Count, top: int | None) -> Report:
     head = found.facts.head(
         plan.zone,
         left_out,
-        [f"{each.name}, {counted_text(each.entries, 'entry', 'entries')}" for each in plan.lists.facts],
+        [f"{each.name}, {counted_text(each.entries, 'entry')}" for each in plan.lists.facts],
     )
     threshold = "the whole file" if asked.seconds is None else f"{asked.seconds:g} seconds of sound"
     windows = {

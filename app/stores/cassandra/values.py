@@ -48,7 +48,6 @@ int32 = Struct(">i").pack
 bigint = Struct(">q").pack
 """8 bytes of an integer; struct.error where it is larger."""
 big = Struct(">I").pack
-_two_lengths = Struct(">ii").pack
 
 
 def text(value: str) -> bytes:

@@ -36,7 +36,6 @@ MAX_AHEAD_S = 86400.0
 """A transaction dated further ahead is refused; one of the past counts where it belongs, however old it is."""
 BEGINNING = -62_135_596_800.0
 """The year 1: no event is older."""
-"""The year 1."""
 _FORM_FIELDS = ("candidate_id", "opinion", "user_id", "kiosk_id", "vote_id", "vote_time")
 T = TypeVar("T")
 
