@@ -29,7 +29,17 @@ from app.domain.formats.unread import looks_like
 from app.domain.formats.values import REQUESTS, STATUSES, content_range, number
 from app.domain.records import HitFlag
 
-__all__ = ["COMBINED", "COMBINED_RANGE", "COMMON", "DASH_FOR_BYTES", "FAMILY", "VHOST_COMBINED", "Shape", "shape_of"]
+__all__ = [
+    "COMBINED",
+    "COMBINED_RANGE",
+    "COMMON",
+    "DASH_FOR_BYTES",
+    "FAMILY",
+    "VHOST_COMBINED",
+    "Shape",
+    "has_dash_for_bytes",
+    "shape_of",
+]
 
 _QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
 
@@ -315,6 +325,25 @@ def shape_of(line: str) -> Shape | None:
     tail = (_TAILS[rest] if rest else None) or Tail()
     is_range = tail.lo is not None or tail.total is not None
     return Shape(len(columns) > 3 and columns[1] != "-", user_agent is not None, is_range, rest == ' "-"', sent == "-")
+
+
+def has_dash_for_bytes(line: str) -> bool:
+    """Whether a line of the family, however it is written, has `-` for the bytes beside a status."""
+    shape = shape_of(line)
+    if shape is not None:
+        return shape.bytes_dash
+    for _ in range(MOST_HEADS):
+        try:
+            parts = read_damaged(line)
+        except BadLine:
+            pass
+        else:
+            return parts.sent == "-" and parts.status != "-"
+        rest = without_prefix(line)
+        if rest is None:
+            return False
+        line = rest
+    return False
 
 
 def _columns_before(before: str) -> list[str] | None:

@@ -56,11 +56,20 @@ def host_and_client(before: str) -> tuple[str | None, str]:
         and _VIRTUAL_HOST.fullmatch(columns[0])
         and (is_address(columns[1]) or not is_address(columns[0]))
     ):
+        if (
+            is_address(columns[0])
+            and addresses_of(columns[0])
+            and addresses_of(columns[1])
+            and not _PORT.search(columns[0])
+        ):
+            # X-Forwarded-For, then the address of the connection
+            return None, f"{columns[0]}, {columns[1]}".replace(",", ", ").replace(",  ", ", ")
         return columns[0], columns[1].replace(",", ", ")
     raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
 
 
 _IP_V6 = r"(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++"
 """With a colon; it takes a time that grows with the length alone."""
+_PORT = re.compile(r"\.[0-9]+:[0-9]+\Z|\]")
 _ADDRESS_FORM = re.compile(rf"[0-9.]+|\[?{_IP_V6}(?:\](?::[0-9]+)?)?|[^ ]*,[^ ]*")
 _VIRTUAL_HOST = re.compile(rf"[A-Za-z0-9_*.-]+(?::[0-9]{{1,5}})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{{1,5}})?|{_IP_V6}")

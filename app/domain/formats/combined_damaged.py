@@ -33,7 +33,9 @@ class Parts(NamedTuple):
 
 
 _GAP = r"[ \t]+"
-_TIME = re.compile(rf"(?<=[ \t])\[([^\]\[]{{0,64}})\](?:{_GAP}[^ \t\"\[\]]{{1,255}}){{0,2}}[ \t]*\"")
+_TIME = re.compile(
+    rf"(?<=[ \t])\[([^\]\[]{{0,64}})\](?:{_GAP}[^ \t\"\[\]]{{1,255}}){{0,2}}(?:{_GAP}\"[A-Za-z0-9_*.:-]{{1,255}}\"{_GAP}(?=\"))?[ \t]*\""
+)
 _AFTER_REQUEST = re.compile(rf"\"{_GAP}([^ \t\"]+){_GAP}([^ \t\"]+)(?=[ \t]|\Z)")
 _BETWEEN = re.compile(rf"\"{_GAP}\"")
 _TEXT = r"[^\"\\]*(?:\\.[^\"\\]*)*"

@@ -7,7 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from app.domain.formats.base import BadLine, Format, FormatOptions
-from app.domain.formats.combined import COMBINED, COMBINED_RANGE, COMMON, FAMILY, VHOST_COMBINED, shape_of
+from app.domain.formats.combined import (
+    COMBINED,
+    COMBINED_RANGE,
+    COMMON,
+    FAMILY,
+    VHOST_COMBINED,
+    has_dash_for_bytes,
+    shape_of,
+)
 
 __all__ = ["best_format", "dash_for_bytes", "fits"]
 
@@ -57,7 +65,7 @@ def fits(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bo
 
 def dash_for_bytes(lines: Iterable[str]) -> bool:
     """Whether a line of the common family writes `-` for no bytes, as columns do that hold the size of the answer."""
-    return any((shape := shape_of(line)) is not None and shape.bytes_dash for line in _telling(lines))
+    return any(map(has_dash_for_bytes, _telling(lines)))
 
 
 def _telling(lines: Iterable[str]) -> Iterator[str]:

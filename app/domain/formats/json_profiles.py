@@ -99,8 +99,9 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "envoy",
             (
-                "response_code",
-                "response_flags|downstream_remote_address|downstream_remote_address_without_port|start_time",
+                "response_code|responseCode",
+                "response_flags|downstream_remote_address|downstream_remote_address_without_port|start_time"
+                "|responseFlags|downstreamRemoteAddress",
             ),
             {
                 "time": ("start_time", "time", "@timestamp", "timestamp"),
@@ -108,9 +109,10 @@ PROFILES: dict[str, Profile] = {
                     "downstream_direct_remote_address_without_port",
                     "downstream_remote_address_without_port",
                     "downstream_remote_address",
+                    "clientAddress",
                 ),
                 "user_agent": ("user_agent", "user-agent", "req_user_agent"),
-                "method": ("method", "req_method"),
+                "method": ("method", "req_method", "http_method"),
                 "path": ("x_envoy_original_path", "x-envoy-origin-path", "x-envoy-original-path", "path", "req_path"),
                 "status": ("response_code",),
                 "protocol": ("protocol",),

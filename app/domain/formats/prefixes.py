@@ -47,17 +47,23 @@ _PREFIXES = [
     re.compile(rf"\[(?:pod/[^\]\s]{{1,255}}|{_POD}(?: {_CONTAINER})?)\] "),
     re.compile(rf"(?:{_CONTAINER} )?{_POD} {_CONTAINER} (?=\S)"),
     # Loki's logcli: time, labels
-    re.compile(rf"{_ISO} \{{(?:\w+=\"(?:[^\"\\]|\\.)*\"(?:, )?)*\}} "),
+    re.compile(rf"{_ISO}[ \t]\{{(?:\w+=\"(?:[^\"\\]|\\.)*\"(?:, )?)*\}}[ \t]"),
     # CloudWatch: `aws logs tail`, and filter-log-events as text; Papertrail's archive
     re.compile(rf"{_ISO} [\w.-]*/[\w./\[\]$-]* "),
     re.compile(r"EVENTS\t[^\t]{1,99}\t[0-9]{13}\t[^\t]{1,512}\t"),
     re.compile(rf"[0-9]{{1,20}}\t{_ISO}\t{_ISO}\t[0-9]{{1,20}}(?:\t[^\t]{{0,255}}){{5}}\t"),
+    # daemontools, s6 and runit: TAI64N
+    re.compile(r"@[0-9a-f]{24} "),
+    # grep over several files, with line numbers or without; before an IPv6 address a line number would pass for a part of it
+    re.compile(
+        r"(?:(?:/[\w./-]{1,255}|[\w.-]{0,99}\.(?:log|gz)[\w.-]{0,99}):(?:[0-9]{1,12}:)?|[0-9]{1,12}:)(?=[0-9]{1,3}(?:\.[0-9]{1,3}){3} )"
+    ),
     # Python's logging as it is without a format
     re.compile(r"(?:DEBUG|INFO|WARNING):[\w.]{1,99}:"),
     # servers of Python (gunicorn, hypercorn): time, process, level; Ambassador writes one word before Envoy's text
     re.compile(rf"\[{_ISO}\] \[[0-9]{{1,10}}\] \[[A-Z]{{4,8}}\] |ACCESS (?=\[)"),
     # docker logs -t and kubectl logs --timestamps; syslog without a tag, whose host is then read as a virtual host
-    re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) (?=[^ ])"),
+    re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) {{1,2}}(?=[^ ])"),
 ]
 _FLUENTD = re.compile(rf"({_ISO})\t\S{{1,255}}\t\{{(?=\s*\")")
 """Fluentd's file: time, tag, record."""
@@ -76,6 +82,10 @@ _SAID = (
     "LogMessage",
     "LogEntry",
     "short_message",
+    "Message",
+    "_raw",
+    "result._raw",
+    "content.message",
 )
 """Where the line is in an object around it."""
 _WRAPPED = re.compile(
@@ -102,6 +112,10 @@ _AROUND = (
     "fields",
     "labels",
     "LogSource",
+    "SourceModuleName",
+    "_messagetime",
+    "content",
+    "preview",
     "logName",
     "nodeName",
     "sourcetype",
@@ -124,6 +138,8 @@ def without_prefix(line: str) -> str | None:
         return _unwrapped(line)
     if line[:1] == '"' and (client := _QUOTED_CLIENT.match(line)) is not None:
         return f"{client[1]} {line[client.end() :]}"
+    if line[:1] == '"' and line[-2:] == '""':
+        return line[1:-1]  # OpenLiteSpeed writes quotes around its whole line
     if (record := _FLUENTD.match(line)) is not None:
         # of two keys with one name the later counts: this time is that of a record without one
         return f'{{"time": "{record[1]}", {line[record.end() :]}'

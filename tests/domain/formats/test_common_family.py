@@ -275,3 +275,28 @@ def test_a_zone_may_be_named_by_the_word_utc_or_gmt() -> None:
     assert (
         read("common", line.format("UTC")) == read("common", line.format("GMT")) == read("common", line.format("+0000"))
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "client"),
+    [
+        ("203.0.113.7 10.0.0.5 - -", "203.0.113.7"),
+        ("2001:db8::7 10.0.0.5 - -", "2001:db8::7"),
+        ("203.0.113.7,10.0.0.9 10.0.0.5 - -", "203.0.113.7"),
+        ("- 10.0.0.5 - -", "10.0.0.5"),
+        ("198.51.100.1 203.0.113.7 - -", "203.0.113.7"),
+        ("198.51.100.1:443 10.0.0.5 - -", "10.0.0.5"),
+    ],
+)
+def test_of_two_addresses_before_the_time_the_first_is_the_forwarded_one(before: str, client: str) -> None:
+    hit = FORMATS["combined"].make_parser((), FormatOptions())(
+        f'{before} [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 200 5 "-" "curl/8"'
+    )
+    assert hit is not None and hit[1:3] == (client, "curl/8")
+
+
+def test_a_host_in_quotes_between_time_and_request_is_no_part_of_the_request() -> None:
+    hit = FORMATS["combined"].make_parser((), FormatOptions())(
+        '203.0.113.7 - - [31/Jul/2020:16:46:07 +0000] "example.com:443" "GET /a HTTP/1.1" 200 5 "-" "curl/8"'
+    )
+    assert hit is not None and hit[1:6] == ("203.0.113.7", "curl/8", "GET /a", "GET", 200)

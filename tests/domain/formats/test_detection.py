@@ -156,3 +156,7 @@ def test_a_format_fits_where_it_reads_half_of_the_lines() -> None:
 def test_a_hyphen_for_the_bytes_of_a_line_of_the_family_is_told() -> None:
     assert dash_for_bytes(["", LINE, LINE.replace(" 500", " -")])
     assert not dash_for_bytes([LINE, LINE + ' "-" "-"', "- - -"])
+    # as Puma and Tomcat's %D write it: a column behind the bytes that the strict form does not have
+    assert dash_for_bytes([LINE, LINE.replace(" 500", " - 0.0123")])
+    assert dash_for_bytes([f"web-1  | {LINE.replace(' 500', ' - 0.0123')}"])
+    assert not dash_for_bytes([LINE + " 0.0123", LINE.replace(" 206 500", " - -")])

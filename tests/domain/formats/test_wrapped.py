@@ -73,3 +73,33 @@ def test_no_object_makes_a_parser_raise(record: dict[str, Any]) -> None:
             FORMATS[name].make_parser((), FormatOptions())(json.dumps({**record, "timestamp": "x"}))
         except BadLine:
             continue
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "/var/log/nginx/access.log:",
+        "access.log.2.gz:12:",
+        "12:",
+        "@4000000065a1b2c3d4e5f6a7 ",
+        "2020-07-31 16:46:07.123456789  ",
+        '2020-07-31T16:46:07Z\t{job="nginx"}\t',
+    ],
+)
+def test_what_grep_and_supervisors_write_before_a_line_is_passed_over(head: str) -> None:
+    parse = FORMATS["combined"].make_parser((), FormatOptions())
+    assert parse(head + LINE) == parse(LINE)
+
+
+def test_a_number_before_an_ipv6_address_is_not_taken_off() -> None:
+    line = LINE.replace("203.0.113.9", "2001:db8::7", 1)
+    hit = FORMATS["combined"].make_parser((), FormatOptions())(line)
+    assert hit is not None and hit[1] == "2001:db8::7"
+    with pytest.raises(BadLine, match="bad_c"):
+        FORMATS["combined"].make_parser((), FormatOptions())(f"access.log:{line}")
+
+
+def test_quotes_around_a_whole_line_are_none_of_its_columns() -> None:
+    line = LINE.removesuffix(' "bytes 0-499/1000" "OK"')
+    parse = FORMATS["combined"].make_parser((), FormatOptions())
+    assert parse(f'"{line}"') == parse(line)
