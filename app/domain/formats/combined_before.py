@@ -51,19 +51,14 @@ def host_and_client(before: str) -> tuple[str | None, str]:
         is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
         return (columns[0], "-") if is_virtual_host else (None, columns[0].replace(",", ", "))
     is_address = _ADDRESS_FORM.fullmatch
+    if columns[2] == "-" and not _PORT.search(columns[0]) and addresses_of(columns[0]) and addresses_of(columns[1]):
+        # X-Forwarded-For, then the address of the connection
+        return None, f"{columns[0]},{columns[1]}".replace(",", ", ")
     if (
         columns[2] == "-"
         and _VIRTUAL_HOST.fullmatch(columns[0])
         and (is_address(columns[1]) or not is_address(columns[0]))
     ):
-        if (
-            is_address(columns[0])
-            and addresses_of(columns[0])
-            and addresses_of(columns[1])
-            and not _PORT.search(columns[0])
-        ):
-            # X-Forwarded-For, then the address of the connection
-            return None, f"{columns[0]}, {columns[1]}".replace(",", ", ").replace(",  ", ", ")
         return columns[0], columns[1].replace(",", ", ")
     raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")
 
