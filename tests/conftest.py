@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from pathlib import Path
@@ -44,6 +45,12 @@ def pytest_configure() -> None:
     ):  # of a job in the background; what tests start would ignore it, too
         signal.signal(signal.SIGINT, signal.default_int_handler)
     start_servers()
+
+
+def pytest_collection_finish() -> None:
+    """Each look for garbage would go through thousands of tests that stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def start_servers() -> None:

@@ -62,13 +62,17 @@ def part_of(module: str) -> str:
     return ".".join(words[:2]) if words[0] == "app" else words[0]
 
 
-def runtime_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but what stands under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        yield node
-        yield from runtime_nodes(node)
+def runtime_statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """All statements but what stands under `if TYPE_CHECKING`. No expression holds a statement: none is looked into."""
+    waiting = [tree]
+    while waiting:
+        for node in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                continue
+            if isinstance(node, ast.stmt):
+                yield node
+            if isinstance(node, ast.stmt | ast.excepthandler | ast.match_case):
+                waiting.append(node)
 
 
 @cache
@@ -77,7 +81,7 @@ def imports_of(path: Path) -> tuple[str, ...]:
 
 
 def _imports_of(path: Path) -> Iterator[str]:
-    for node in runtime_nodes(tree_of(path)):
+    for node in runtime_statements(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):

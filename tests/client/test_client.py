@@ -1,11 +1,13 @@
-"""The client as a process, on the worked example of nine lines: exit codes, what it prints, what it never prints."""
+"""The client, as a process and by its `main`, on the worked example of nine lines: exit codes, what it prints, what it never prints."""
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from app.client.text import answer_text
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
+from app.settings import settings
 from app.stores.sqlite.store import SqliteStore
 from app.words import visible
 from tests.stores.records import delivery, hit, with_store
@@ -116,6 +119,28 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(data_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """What the client answers, by `main` in this process: a process of its own starts longer than it asks."""
+    written, told = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
+    command = list(map(str, arguments))
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(written), redirect_stderr(told):
+        for name in [name for name in os.environ if name.startswith("WEBLOGS_")]:
+            patched.delenv(name)
+        patched.setenv("WEBLOGS_DATA_DIR", str(data_dir))
+        patched.chdir(data_dir)
+        settings.cache_clear()
+        try:
+            code = main(command)
+        finally:
+            settings.cache_clear()
+    texts = []
+    for stream in (written, told):
+        stream.seek(0)
+        texts.append(stream.read())
+    return subprocess.CompletedProcess(command, code, *texts)
+
+
+def run_process(data_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """As users start it."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEBLOGS_")}
     environment = inherited | {"WEBLOGS_DATA_DIR": str(data_dir), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-m", "app.client", *map(str, arguments)]
@@ -169,7 +194,7 @@ def test_a_partial_delivery_names_what_is_missing_and_counts_the_hits_not_merged
 
 
 def test_json_is_one_object_that_holds_the_whole_answer(data_dir: Path) -> None:
-    done = run(data_dir, *by_parts(CHROME), "-l", 0, "-h", 1795, "--json")
+    done = run_process(data_dir, *by_parts(CHROME), "-l", 0, "-h", 1795, "--json")
     found = json.loads(done.stdout)
     assert found["key"] == key_text(*CHROME)
     assert (found["verdict"], found["whole"], found["reason"], found["evidence"]) == (
@@ -281,13 +306,13 @@ def test_a_store_of_another_name_is_a_wrong_question(data_dir: Path) -> None:
 
 
 def test_help_tells_the_exit_codes(data_dir: Path) -> None:
-    done = run(data_dir, "--help")
+    done = run_process(data_dir, "--help")
     assert done.returncode == 0
     assert "3 nothing known, 4 store not reachable" in " ".join(done.stdout.split()) and "-h HI" in done.stdout
 
 
 def test_a_store_that_is_not_there_is_exit_code_4(tmp_path: Path) -> None:
-    done = run(tmp_path, "-k", "a", "--json")
+    done = run_process(tmp_path, "-k", "a", "--json")
     assert done.returncode == Exit.UNREACHABLE
     assert "is not there; start the worker" in done.stderr and done.stderr.count("\n") == 1
     assert "is not there" in json.loads(done.stdout)["error"]
