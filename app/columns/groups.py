@@ -17,7 +17,7 @@ from app.domain.key_hits import Key, KeyHits, PlacedPart, in_log_order
 from app.domain.tallies import MAX_HITS, UNPROVED, Mark, Part, Tally, tally_from
 from app.domain.windows import DAY_S, Rules
 
-__all__ = ["MAX_ROWS", "Groups", "TallyColumns", "TotalColumns", "tally_columns"]
+__all__ = ["MAX_ROWS", "Groups", "TallyColumns", "TotalColumns", "joined_ranges", "tally_columns"]
 
 _ONE_BY_ONE = UNPROVED & ~Mark.START
 """Marks of hits that no column here gathers: what responses had sent that broke."""
@@ -138,12 +138,12 @@ def tally_columns(
         np.add.reduceat(sent, begins),
         marks,
         bounds,
-        *_ranges(bounds, lo, hi, proved),
+        *joined_ranges(bounds, lo, hi, proved),
         totals,
     )
 
 
-def _ranges(bounds: Ints, lo: Ints, hi: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
+def joined_ranges(bounds: Ints, lo: Ints, hi: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
     """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
     # a group's number above a position: one sort, and a running maximum that starts anew with each group
     base = np.repeat(np.arange(len(bounds) - 1) * MAX_BYTE, np.diff(bounds))[proved]

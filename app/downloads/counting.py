@@ -1,6 +1,6 @@
 """Counts downloads in logs: reads them by the product's own parser, gathers what no rule leaves out, and counts it by listener.
 
-Memory is bounded: what is gathered goes to disk when it grows, and is read back one listener and file at a time.
+Memory is bounded: what is gathered stands in columns, and goes to disk when it grows; then it is read back one listener and file at a time.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import groupby
+from itertools import groupby, repeat
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
+from app.columns.blocks import Bools, Floats, Ints
 from app.domain.windows import DAY_S
+from app.downloads.columns import PIECES, windows_in
 from app.downloads.lists import Lists
 from app.downloads.rules import CountedRequest, DownloadRules, Episode, Window, windows_of
 from app.downloads.sifting import Sifted, Sifting
@@ -69,6 +74,8 @@ class DownloadPlan(NamedTuple):
     on_left_out: Callable[[LeftOut], object] | None = None
     kept: KeptStore | None = None
     """A store, in place of paths."""
+    held_requests: int = 1 << 20
+    """So many are counted as columns; more go to disk, and so do all if each request that is left out is told, in order."""
 
 
 @dataclass
@@ -103,30 +110,52 @@ def count(plan: DownloadPlan) -> Count:
     found = Count()
     days = _Days(plan)
     with TemporaryDatabase(_TABLE) as database:
-        _read(plan, database, found)
+        gathered = _Gathered(database, plan.held_requests if plan.on_left_out is None else 0)
+        _read(plan, gathered, found)
+        if gathered.held:
+            _count_columns(plan, days, [table for _, table in gathered.held], found)
         _count(plan, days, database, found)
     return found
 
 
-def _read(plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None:
+class _Gathered:
+    """What no rule of single requests leaves out."""
+
+    def __init__(self, database: TemporaryDatabase, most: int) -> None:
+        """`most`: so many requests are held."""
+        self._database, self._room = database, most
+        self.held: list[tuple[int, pa.Table]] = []
+        """Numbers of inputs with tables of their requests; nothing, if all are in the database."""
+
+    def add(self, number: int, tables: Sequence[pa.Table]) -> None:
+        self.held.extend((number, table) for table in tables)
+        self._room -= sum(table.num_rows for table in tables)
+        if self._room < 0:
+            for at, table in self.held:
+                columns = [table.column(name).to_pylist() for name in PIECES.names]
+                self._database.add(_ADD, zip(*columns[:-1], repeat(at), columns[-1]))
+            self.held = []
+
+
+def _read(plan: DownloadPlan, gathered: _Gathered, found: Count) -> None:
     sifting = Sifting(plan.lists, plan.asked, plan.on_left_out is not None)
     number_of = {path: at for at, path in enumerate(plan.paths)}
     if plan.kept is not None:
         for hits in plan.kept.hits(found.facts):
-            _take(sifting.sift_hits(hits), 0, plan, database, found)
+            _take(sifting.sift_hits(hits), 0, plan, gathered, found)
         return
 
     def take(path: str, sifted: Sifted) -> None:
-        _take(sifted, number_of[path], plan, database, found)
+        _take(sifted, number_of[path], plan, gathered, found)
 
     inputs = Inputs(plan.paths, plan.read, plan.processes, plan.on_progress)
     read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, lambda: sifting, take, found.facts, _LATEST)
 
 
-def _take(sifted: Sifted, number: int, plan: DownloadPlan, database: TemporaryDatabase, found: Count) -> None:
+def _take(sifted: Sifted, number: int, plan: DownloadPlan, gathered: _Gathered, found: Count) -> None:
     found.facts.add(sifted.facts)
     found.left_out.update(sifted.left_out)
-    database.add(_ADD, ((*piece[:-1], number, piece[-1]) for piece in sifted.pieces))
+    gathered.add(number, sifted.pieces)
     if plan.on_left_out is not None:
         for told in sifted.told:
             plan.on_left_out(LeftOut(number, *told))
@@ -149,8 +178,50 @@ class _Days(dict[float, int]):
     def is_in_period(self, time: float) -> bool:
         return self._first <= self[time] <= self._last
 
+    def of(self, times: Floats) -> Ints:
+        """The numbers of the days of some times."""
+        days: Ints = np.floor((times + self._zone.of(times)) / DAY_S).astype(np.int64)
+        return days
+
+    def are_in_period(self, times: Floats) -> Bools:
+        days = self.of(times)
+        return (days >= self._first) & (days <= self._last)
+
     def text(self, time: float) -> str:
-        return iso_time(self[time] * DAY_S).partition("T")[0]
+        return day_text(self[time])
+
+
+def day_text(day: int) -> str:
+    """
+    >>> day_text(1)
+    '1970-01-02'
+    """
+    return iso_time(day * DAY_S).partition("T")[0]
+
+
+def _count_columns(plan: DownloadPlan, days: _Days, tables: list[pa.Table], found: Count) -> None:
+    windows = windows_in(tables, plan.asked, plan.episodes, days.of)
+    is_in = days.are_in_period(windows.first)
+    of_rule = np.bincount(windows.rule[is_in], windows.requests[is_in], len(windows.rules)).tolist()
+    left_out = {"period": windows.requests[~is_in].sum(), **dict(zip(windows.rules[1:], of_rule[1:], strict=True))}
+    found.left_out.update({rule: int(requests) for rule, requests in left_out.items() if requests})
+    chosen = np.flatnonzero(is_in & (windows.rule == 0))
+    if not len(chosen):
+        return
+    found.downloads, found.facts.counted = len(chosen), int(windows.requests[chosen].sum())
+    listeners = windows.listener[chosen]
+    found.listeners = len(np.unique(listeners))
+    keys, key = np.unique(
+        windows.file[chosen] if plan.by == "file" else days.of(windows.first[chosen]), return_inverse=True
+    )
+    columns = (
+        np.bincount(key), np.bincount(np.unique(listeners * len(keys) + key) % len(keys)), np.bincount(key, windows.requests[chosen]),
+    )  # fmt: skip
+    for number, *counts in zip(keys.tolist(), *(column.tolist() for column in columns), strict=True):
+        name = windows.files[number] if plan.by == "file" else day_text(number)
+        found.rows[name] = DownloadRow(*map(int, counts))
+    first, last = float(windows.first[chosen].min()), float(windows.last[chosen].max())
+    found.facts.span((first, days.offset_s(first)), (last, days.offset_s(last)))
 
 
 def _count(plan: DownloadPlan, days: _Days, database: TemporaryDatabase, found: Count) -> None:

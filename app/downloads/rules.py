@@ -35,6 +35,7 @@ __all__ = [
     "listener_of",
     "needed_bytes",
     "piece_of",
+    "rule_of",
     "windows_of",
 ]
 
@@ -199,7 +200,7 @@ def windows_of(
         total = max((piece.total for piece in pieces), default=-1)
         episode = episode._replace(size_bytes=total if total >= 0 else None)
     for some in _cut(pieces, asked.window, day_of):
-        yield Window(some[0].time, some, _rule_of(some, episode, asked))
+        yield Window(some[0].time, some, rule_of(some, episode, asked))
 
 
 def _cut(
@@ -222,7 +223,8 @@ def _cut(
         yield pieces[begin:]
 
 
-def _rule_of(pieces: Sequence[CountedRequest], episode: Episode, asked: DownloadRules) -> str:
+def rule_of(pieces: Sequence[CountedRequest], episode: Episode, asked: DownloadRules) -> str:
+    """Why the requests of a window are no download; empty if they are one. `episode`: with the size that lines tell, if it had none."""
     needed = needed_bytes(episode, asked)
     if any(piece.whole for piece in pieces):
         return ""

@@ -19,6 +19,7 @@ from app.domain.records import Parsed
 from app.domain.requests import extension_of, path_of
 from app.domain.tallies import Mark
 from app.domain.windows import Rules
+from app.downloads.columns import PIECES, piece_table
 from app.downloads.lists import Lists, is_watch_os, listener_address
 from app.downloads.rules import NOBODY, NOT_BODY, PROBE_BYTES, UNBOUNDED, DownloadRules, left_out, listener_of, piece_of
 from app.reducing.stretches import Stretch, StretchReader
@@ -49,8 +50,8 @@ class Sifted(NamedTuple):
     left_out: Counter[str]
     told: list[tuple[Any, ...]]
     """Fields of LeftOut behind `input`, if they are asked for."""
-    pieces: list[tuple[Any, ...]]
-    """Rows of the table of pieces without `input`."""
+    pieces: list[pa.Table]
+    """Of columns.PIECES."""
 
 
 class Sifting:
@@ -94,6 +95,7 @@ class Sifting:
         return sifted
 
     def _sift(self, hits: Sequence[Any], positions: Sequence[int], sifted: Sifted) -> None:
+        pieces = []
         for hit, position in zip(hits, positions, strict=True):
             request = hit[3]
             file = path_of(request)
@@ -104,7 +106,9 @@ class Sifting:
                     sifted.told.append((position, hit[0], rule, hit[1], hit[2], file))
             else:
                 piece = piece_of(hit)
-                sifted.pieces.append((*map(writable, (*listener_of(hit), file or "")), *piece[:-1], position))
+                pieces.append((*map(writable, (*listener_of(hit), file or "")), *piece[:-1], position))
+        if pieces:
+            sifted.pieces.append(piece_table(pieces))
 
     def _sift_columns(self, table: pa.Table, numbers: HitNumbers, left: Ints, sifted: Sifted) -> None:
         """The same for the rows `left`, whose numbers and flags fit columns."""
@@ -146,16 +150,16 @@ class Sifting:
         )  # fmt: skip
         marks = details.marks
         is_answered = marks & Mark.ANSWERED != 0
-        columns = (
+        proved = (
             lo, np.where(is_answered, -1, hi), np.where(marks & Mark.BYTES_ONLY, details.sent, 0),
             np.where(is_answered, hi, np.where(marks & Mark.ANSWERED_WHOLE, UNBOUNDED, -1)), marks & Mark.WHOLE != 0, details.total,
         )  # fmt: skip
-        sifted.pieces.extend(
-            zip(
-                address.of(left, lambda text: writable(listener_address(text))), agent.of(left, writable), file.of(left, writable),
-                times[left].tolist(), *(column.tolist() for column in columns), positions[left].tolist(), strict=True,
-            )
+        columns = (
+            address.coded(left, lambda text: writable(listener_address(text))), agent.coded(left, writable), file.coded(left, writable),
+            times[left], *proved, positions[left],
         )  # fmt: skip
+        if len(left):
+            sifted.pieces.append(pa.Table.from_arrays(list(map(pa.array, columns)), schema=PIECES))
 
     def packed(self, result: Sifted) -> object:
         return tuple(result)
@@ -188,11 +192,18 @@ class _Texts:
         found: Bools = asked[codes]
         return found
 
-    def of(self, rows: Ints, written: Callable[[Any], Any] = lambda text: text) -> list[Any]:
-        """The texts of some rows, each as it is written."""
+    def of(self, rows: Ints) -> list[Any]:
+        """The texts of some rows."""
+        return [self._texts[code] for code in self._codes[rows].tolist()]
+
+    def coded(self, rows: Ints, written: Callable[[Any], str]) -> pa.DictionaryArray:
+        """The same as a column."""
         codes = self._codes[rows]
-        texts = {code: written(self._texts[code]) for code in _used(codes)}
-        return [texts[code] for code in codes.tolist()]
+        used = _used(codes)
+        texts = pa.array([written(self._texts[code]) for code in used], pa.string()).dictionary_encode()
+        numbers = np.zeros(len(self._texts), np.int32)
+        numbers[used] = texts.indices.to_numpy()
+        return pa.DictionaryArray.from_arrays(numbers[codes], texts.dictionary)
 
 
 def _used(codes: Ints) -> list[int]:

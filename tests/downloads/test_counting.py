@@ -7,6 +7,7 @@ import json
 import random
 import shlex
 from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.__main__ import main
+from app.domain.formats import FormatOptions
 from app.downloads.counting import Count, DownloadPlan, count
 from app.downloads.episodes import read_episodes
 from app.downloads.lists import Lists, open_lists
@@ -177,6 +179,52 @@ def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
     assert numbers(counted(files, window)) == numbers(plain)
     small = counted([folder / "a.tsv"], window, read=ReadOptions(chunk_bytes=200))
     assert numbers(small) == numbers(plain) and small.left_out == plain.left_out
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
+@given(
+    lines=st.lists(
+        st.builds(
+            '192.0.2.{} - - [{:02}/Oct/2020:{:02}:00:00 +0000] "GET /{} HTTP/1.1" {} {} "-" "A" "{}"\n'.format,
+            st.integers(1, 2),
+            st.integers(5, 8),
+            st.integers(0, 23),
+            st.sampled_from(["e.mp3", "f.mp3", "g.mp3"]),
+            st.sampled_from([200, 206, 206]),
+            st.sampled_from(["-", 2, 500, 1000, 1001, 10**15, 2**62]),
+            st.sampled_from(
+                ["-", "bytes 0-999/2000", "bytes 1000-1999/2000", "bytes 500-2499/*", f"bytes 0-{10**15}/*"]
+            ),
+        ),
+        min_size=1,
+        max_size=25,
+    ),
+    rules=st.builds(
+        lambda window, seconds, rate: DownloadRules(window, seconds, rate),
+        st.sampled_from(WINDOWS),
+        st.sampled_from([None, 0.01, 1.0]),
+        st.sampled_from([8.0, 12.0, 10.0**17]),
+    ),
+    kind=st.sampled_from(["", "announced", "body"]),
+    by=st.sampled_from(["file", "day"]),
+    episodes=st.sampled_from(
+        [{}, {"/e.mp3": Episode(2000, 100, 1.5), "/f.mp3": Episode(None, 10), "/g.mp3": Episode(2**70)}]
+    ),
+)
+def test_columns_count_what_rows_on_disk_count(
+    lines: list[str], rules: DownloadRules, kind: str, by: str, episodes: dict[str, Episode],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:  # fmt: skip
+    log = tmp_path_factory.mktemp("logs") / "a.log"
+    log.write_text("".join(lines))
+    options = FormatOptions(bytes=kind)
+    plan = DownloadPlan(
+        [str(log)], ReadOptions(format="combined_range", format_options=options), rules, NOBODY, episodes, by, "Europe/Berlin",
+        date(2020, 10, 6), date(2020, 10, 7),
+    )  # fmt: skip
+    columns = count(plan)
+    assert columns == count(plan._replace(held_requests=0)) == count(plan._replace(on_left_out=lambda each: None))
+    assert columns.facts.hits == len(lines)
 
 
 def test_other_processes_and_a_file_of_hits_count_the_same_and_both_together_count_nothing_twice(
