@@ -52,9 +52,9 @@ class Clients:
         >>> clients("").behind("10.0.0.1", ["192.168.1.5", "10.0.0.9"]), clients("").behind("10.0.0.1", [])
         ('192.168.1.5', '10.0.0.1')
         """
-        if client is not None and not self._is_proxy(client):
+        if client is not None and not self.is_proxy(client):
             return client
-        last = next((one for one in reversed(forwarded) if not self._is_proxy(one)), None)
+        last = next((one for one in reversed(forwarded) if not self.is_proxy(one)), None)
         return last or (forwarded[0] if forwarded else client)
 
     def _client(self, text: str) -> str | None:
@@ -65,9 +65,10 @@ class Clients:
     def _listed(self, texts: Iterable[str]) -> str | None:
         """The rightmost that is no trusted proxy; of proxies alone the first."""
         known = [one for one in (_one(text.strip()) for text in texts) if one is not None]
-        return next((one for one in reversed(known) if not self._is_proxy(one)), known[0] if known else None)
+        return next((one for one in reversed(known) if not self.is_proxy(one)), known[0] if known else None)
 
-    def _is_proxy(self, client: str) -> bool:
+    def is_proxy(self, client: str) -> bool:
+        """Whether it is an address of the trusted networks."""
         address = _address(client)
         return address is not None and any(
             address.version == network.version and address in network for network in self._trusted

@@ -51,8 +51,14 @@ def host_and_client(before: str) -> tuple[str | None, str]:
         is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
         return (columns[0], "-") if is_virtual_host else (None, columns[0].replace(",", ", "))
     is_address = _ADDRESS_FORM.fullmatch
-    if columns[2] == "-" and not _PORT.search(columns[0]) and addresses_of(columns[0]) and addresses_of(columns[1]):
-        # X-Forwarded-For, then the address of the connection
+    if (
+        columns[2] == "-"
+        and not _PORT.search(columns[0])
+        and (forwarded := addresses_of(columns[0]))
+        and addresses_of(columns[1])
+        and (len(forwarded) > 1 or not _PRIVATE.is_proxy(forwarded[0]))
+    ):
+        # X-Forwarded-For, then the address of the connection; one private address may be the server's own, which all clients share
         return None, f"{columns[0]},{columns[1]}".replace(",", ", ")
     if (
         columns[2] == "-"
@@ -65,6 +71,7 @@ def host_and_client(before: str) -> tuple[str | None, str]:
 
 _IP_V6 = r"(?=[0-9A-Fa-f.]*:)[0-9A-Fa-f:.]++"
 """With a colon; it takes a time that grows with the length alone."""
+_PRIVATE = clients("")
 _PORT = re.compile(r"\.[0-9]+:[0-9]+\Z|\]")
 _ADDRESS_FORM = re.compile(rf"[0-9.]+|\[?{_IP_V6}(?:\](?::[0-9]+)?)?|[^ ]*,[^ ]*")
 _VIRTUAL_HOST = re.compile(rf"[A-Za-z0-9_*.-]+(?::[0-9]{{1,5}})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{{1,5}})?|{_IP_V6}")

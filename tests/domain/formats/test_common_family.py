@@ -300,3 +300,16 @@ def test_a_host_in_quotes_between_time_and_request_is_no_part_of_the_request() -
         '203.0.113.7 - - [31/Jul/2020:16:46:07 +0000] "example.com:443" "GET /a HTTP/1.1" 200 5 "-" "curl/8"'
     )
     assert hit is not None and hit[1:6] == ("203.0.113.7", "curl/8", "GET /a", "GET", 200)
+
+
+@pytest.mark.parametrize(
+    ("before", "client"),
+    [
+        ("203.0.113.5 10.0.0.1", "203.0.113.5"),
+        ("10.0.0.5, 203.0.113.5 10.0.0.1", "203.0.113.5"),
+        ("10.0.0.5 192.168.1.9", "192.168.1.9"),
+        ("198.51.100.1:80 10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_of_two_addresses_the_first_is_the_client_unless_it_may_be_the_servers_own(before: str, client: str) -> None:
+    assert read("common", START.replace("198.51.100.7 -", f"{before} -")).ip_address == client
