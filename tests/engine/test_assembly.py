@@ -44,7 +44,7 @@ def agents_of(app: Any) -> dict[str, str]:
 
 
 def test_the_flow_and_each_store_have_the_agents_and_topics_of_the_registry(quiet: World) -> None:
-    made: Assembly = assemble(with_settings(quiet, stores="sqlite,cassandra"))
+    made: Assembly = assemble(with_settings(quiet, stores="sqlite,cassandra", count_requests=True))
     assert agents_of(made.app) == {stage.agent: stage.reads for stage in STAGES}
     assert tuple(made.tables) == TABLES and set(TABLES) <= set(made.app.tables.data)
     assert list(made.storings) == ["sqlite", "cassandra"] == quiet.opened
@@ -52,6 +52,12 @@ def test_the_flow_and_each_store_have_the_agents_and_topics_of_the_registry(quie
         assert storing.app.conf.id == f"weblogs-{name}"
         assert agents_of(storing.app) == {keeping.agent: keeping.reads for keeping in KEEPINGS}
     assert [app.conf.id for app in made.apps] == ["weblogs", "weblogs-sqlite", "weblogs-cassandra"]
+
+
+def test_no_agent_takes_the_hits_a_second_time_where_requests_are_not_counted(quiet: World) -> None:
+    made = assemble(with_settings(quiet, count_requests=False))
+    assert set(agents_of(made.app)) == {stage.agent for stage in STAGES} - {"count_requests"}
+    assert tuple(made.tables) == TABLES
 
 
 def test_a_worker_of_a_store_alone_has_no_flow(quiet: World) -> None:
