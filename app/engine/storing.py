@@ -87,7 +87,7 @@ class Storing:
     ) -> Agent:
         """An agent that writes what `writes` makes of the messages of a batch, in turn, and then acknowledges the batch."""
 
-        largest_bytes = self.app.outside.settings.read_ahead_bytes // 2  # its records take several times as much
+        largest_bytes = self.app.outside.settings.read_ahead_bytes // 4  # its records take several times as much
 
         async def run(stream: Any) -> None:
             async for batch in batches(self.app, stream, largest_bytes):
