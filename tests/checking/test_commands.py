@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 
 from app.domain.records import Delivery, Hit, Reject
 from app.settings import load
+from tests.called import call_app
 from tests.checking.world import World, some_lines
 from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
@@ -23,10 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def app(folder: Path, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WEBLOGS_")}
-    own = {f"WEBLOGS_{name}": str(value) for name, value in ({"DATA_DIR": folder, "PARTITIONS": 2} | options).items()}
+    return call_app(arguments, folder.parent, {"DATA_DIR": folder, "PARTITIONS": 2} | options)
+
+
+def app_process(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """As users start it."""
+    environment = Flow(folder, PARTITIONS=2).environment()
     command = [sys.executable, "-m", "app", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, env=inherited | own, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -45,8 +49,8 @@ def test_check_and_repair_tell_by_their_exit_codes(world: World) -> None:
     assert "sqlite: 41 lines: 40 hits and 1 reject" in done.stdout and "no differences" in done.stdout
     world.sql("DELETE FROM hits WHERE hit_no = 3")
     world.sql("UPDATE deliveries SET verdict = 'complete' WHERE delivery_no = 1")
-    done = app(folder, "check")
-    assert done.returncode == 1
+    done = app_process(folder, "check")
+    assert (done.returncode, done.stderr) == (1, "")
     assert "sqlite: 1 hit missing" in done.stdout and "altered" in done.stdout
     done = app(folder, "repair", "--dry-run")
     assert done.returncode == 1

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,9 @@ from app.client.text import answer_text
 from app.domain import byteranges
 from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
-from app.settings import settings
 from app.stores.sqlite.store import SqliteStore
 from app.words import visible
+from tests.called import called
 from tests.stores.records import delivery, hit, with_store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -119,24 +117,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(data_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """What the client answers, by `main` in this process: a process of its own starts longer than it asks."""
-    written, told = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="") for _ in range(2))
-    command = list(map(str, arguments))
-    with pytest.MonkeyPatch.context() as patched, redirect_stdout(written), redirect_stderr(told):
-        for name in [name for name in os.environ if name.startswith("WEBLOGS_")]:
-            patched.delenv(name)
-        patched.setenv("WEBLOGS_DATA_DIR", str(data_dir))
-        patched.chdir(data_dir)
-        settings.cache_clear()
-        try:
-            code = main(command)
-        finally:
-            settings.cache_clear()
-    texts = []
-    for stream in (written, told):
-        stream.seek(0)
-        texts.append(stream.read())
-    return subprocess.CompletedProcess(command, code, *texts)
+    return called(main, arguments, data_dir, {"DATA_DIR": data_dir})
 
 
 def run_process(data_dir: Path, *arguments: object) -> subprocess.CompletedProcess[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from app.client.__main__ import main
 from app.domain.windows import Rules
+from tests.called import call_app, called
 from tests.flow.content import differences, reduced, stored, stored_raw, truth
 from tests.flow.running import ROOT, Flow
 
@@ -22,27 +23,26 @@ CHROME = "120.250.243.111"
 def simulate(folder: Path, lines: int, *options: str, seed: int = 7) -> tuple[Path, Path]:
     log, answers = folder / f"sim-{seed}.tsv", folder / f"sim-{seed}.truth"
     command = [
-        sys.executable,
-        "-m",
-        "app",
         "simulate",
         "weblogs",
         "--lines",
-        str(lines),
+        lines,
         "--seed",
-        str(seed),
+        seed,
         "-o",
-        str(log),
+        log,
+        "--truth",
+        answers,
+        "--quiet",
+        *options,
     ]
-    subprocess.run([*command, "--truth", str(answers), "--quiet", *options], cwd=ROOT, check=True)
+    assert call_app(command, folder, {}).returncode == 0
     return log, answers
 
 
 def ask(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app.client", *map(str, arguments)]
-    return subprocess.run(
-        command, cwd=ROOT, env=Flow(folder).environment(), capture_output=True, text=True, check=False
-    )
+    """The client."""
+    return called(main, arguments, folder, {"DATA_DIR": folder})
 
 
 @pytest.fixture(scope="module")

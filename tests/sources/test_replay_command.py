@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import random
 import signal
 import subprocess
@@ -17,6 +16,8 @@ import pytest
 
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
+from tests.called import call_app
+from tests.flow.running import Flow
 from tests.sources.logs import MemoryLog, log, sent_once
 
 ROOT = Path(__file__).parents[2]
@@ -24,19 +25,16 @@ CONTENT = log(3000)
 
 
 def command(
-    folder: Path, *arguments: str, stdin: bytes | None = None, **settings: str
+    folder: Path, *arguments: str, stdin: bytes | Path = b"", **settings: str
 ) -> subprocess.CompletedProcess[str]:
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("WEBLOGS_")}
-    environ |= {"WEBLOGS_DATA_DIR": str(folder / "var"), **settings}
-    done = subprocess.run(
-        [sys.executable, "-m", "app", "replay", *arguments],
-        cwd=ROOT,
-        env=environ,
-        input=stdin,
-        capture_output=True,
-        check=False,
-    )
-    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+    return call_app(["replay", *arguments], folder, {"DATA_DIR": folder / "var", **settings}, stdin)
+
+
+def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Popen[bytes]:
+    """As users start it."""
+    command = [sys.executable, "-m", "app", "replay", *arguments]
+    environ = Flow(folder / "var", **settings).environment()
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE)
 
 
 def received(folder: Path) -> MemoryLog:
@@ -72,7 +70,7 @@ def test_a_file_is_sent_once_to_each_log_and_anew_to_one_that_was_made_anew(tmp_
     logs = [f"sqlite:///{tmp_path}/{name}.db" for name in ("var/weblogs-log", "other")]
     for said in ("3,000 lines, ", "was already sent"):
         for broker in logs:
-            assert said in command(tmp_path, str(path), WEBLOGS_BROKER=broker).stderr
+            assert said in command(tmp_path, str(path), BROKER=broker).stderr
     for file in (tmp_path / "var").glob("weblogs-log.db*"):
         file.unlink()
     assert "3,000 lines, " in command(tmp_path, str(path)).stderr
@@ -83,17 +81,8 @@ def test_standard_input_is_read_from_a_pipe_and_from_a_file(tmp_path: Path, path
     assert command(tmp_path, "-", stdin=gzip.compress(CONTENT)).returncode == 0
     done = command(tmp_path, "-", stdin=CONTENT)
     assert "stdin was already sent" in done.stderr
-    with path.open("rb") as file:
-        environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
-        again = subprocess.run(
-            [sys.executable, "-m", "app", "replay", "-"],
-            cwd=ROOT,
-            env=environ,
-            stdin=file,
-            capture_output=True,
-            check=False,
-        )
-    assert again.returncode == 0 and b"stdin was already sent" in again.stderr
+    again = command(tmp_path, "-", stdin=path)
+    assert again.returncode == 0 and "stdin was already sent" in again.stderr
     assert sent_once(received(tmp_path), CONTENT)
 
 
@@ -131,18 +120,12 @@ def test_a_command_that_makes_no_sense_ends_with_2(tmp_path: Path, arguments: li
 
 
 def test_a_broker_that_is_not_known_is_one_sentence(tmp_path: Path, path: Path) -> None:
-    done = command(tmp_path, str(path), WEBLOGS_BROKER="carrier-pigeon://x")
+    done = command(tmp_path, str(path), BROKER="carrier-pigeon://x")
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "carrier-pigeon" in done.stderr
 
 
 def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path: Path, path: Path) -> None:
-    environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var")}
-    running = subprocess.Popen(
-        [sys.executable, "-m", "app", "replay", "--rate", "500", str(path)],
-        cwd=ROOT,
-        env=environ,
-        stderr=subprocess.PIPE,
-    )
+    running = start(tmp_path, "--rate", "500", str(path))
     while not list(tmp_path.glob("var/sources/1024/*.json")):
         assert running.poll() is None
         time.sleep(0.02)
@@ -157,14 +140,8 @@ def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tm
 def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path: Path, path: Path) -> None:
     rng = random.Random(3)
     path.write_bytes(log(40_000))
-    environ = {**os.environ, "WEBLOGS_DATA_DIR": str(tmp_path / "var"), "WEBLOGS_CHUNK_BYTES": "2048"}
     for _ in range(10):
-        running = subprocess.Popen(
-            [sys.executable, "-m", "app", "replay", "--rate", "20000", str(path)],
-            cwd=ROOT,
-            env=environ,
-            stderr=subprocess.DEVNULL,
-        )
+        running = start(tmp_path, "--rate", "20000", "--quiet", str(path), CHUNK_BYTES=2048)
         try:
             running.wait(rng.uniform(0.2, 0.9))
         except subprocess.TimeoutExpired:
