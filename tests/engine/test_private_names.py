@@ -10,8 +10,10 @@ import functools
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -41,34 +43,47 @@ def is_private(name: str) -> bool:
     return PRIVATE.match(name) is not None and name not in NAMED_TUPLES | METACLASSES
 
 
-def own_names(trees: list[ast.Module]) -> set[str]:
+def own_names(trees: Iterable[ast.Module]) -> set[str]:
     """Private names that this project defines: functions, classes, variables, attributes that are assigned."""
     found: set[str] = set()
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                found.add(node.name)
-                if isinstance(node, ast.ClassDef):  # fields of structs and named tuples, slots
-                    found |= {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)
-                              and isinstance(each.target, ast.Name) and each.value is not None}  # fmt: skip
-            elif isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value is not None):
-                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                for target in targets:
-                    for each in ast.walk(target):
-                        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
-                            if each.value.id in ("self", "cls", "Transport"):
-                                found.add(each.attr)
-                        elif isinstance(each, ast.Name):
-                            found.add(each.id)
+    for node in chain.from_iterable(map(statements, trees)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+            if isinstance(node, ast.ClassDef):  # fields of structs and named tuples, slots
+                found |= {each.target.id for each in node.body if isinstance(each, ast.AnnAssign)
+                          and isinstance(each.target, ast.Name) and each.value is not None}  # fmt: skip
+        elif isinstance(node, ast.Assign) or (isinstance(node, ast.AnnAssign) and node.value is not None):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            for target in targets:
+                for each in ast.walk(target):
+                    if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+                        if each.value.id in ("self", "cls", "Transport"):
+                            found.add(each.attr)
+                    elif isinstance(each, ast.Name):
+                        found.add(each.id)
     return found
+
+
+def statements(tree: ast.AST) -> Iterator[ast.stmt]:
+    """All of them, without what they are made of: no expression holds one."""
+    blocks: list[ast.AST] = [tree]
+    while blocks:
+        block = blocks.pop()
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            for each in getattr(block, name, ()):
+                blocks.append(each)
+                if isinstance(each, ast.stmt):
+                    yield each
 
 
 def used_names() -> Iterator[tuple[str, str]]:
     """(file, name) of every private attribute that nothing in this project defines."""
-    trees = {path: tree_of(path) for path in FILES}
-    own = own_names(list(trees.values()))
-    for path, tree in trees.items():
-        for node in ast.walk(tree):
+    own = own_names(map(tree_of, FILES))
+    for path in FILES:
+        written = set(re.findall(r"\.\s*(_[a-z]\w*)", path.read_text()))
+        if not any(is_private(name) and name not in own for name in written):
+            continue
+        for node in ast.walk(tree_of(path)):
             if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in own:
                 continue
             if ast.unparse(node) not in DOCUMENTED:
@@ -99,10 +114,18 @@ def _set_names(base: type) -> set[str]:
     """Attributes that the methods of a library's class set."""
     if base.__module__.startswith("mode."):
         return set()  # their names are those of every service
-    try:
-        return set(re.findall(r"self\.(_[a-z]\w*)(?:: [^=\n]+)? = ", inspect.getsource(base)))
-    except (OSError, TypeError):
+    file = getattr(sys.modules[base.__module__], "__file__", None)
+    if file is None or not file.endswith(".py"):
         return set()
+    name, text = base.__qualname__, Path(file).read_text()
+    source = [ast.get_source_segment(text, each) or "" for each in _classes(file) if each.name == name]
+    return {found for each in source for found in re.findall(r"self\.(_[a-z]\w*)(?:: [^=\n]+)? = ", each)}
+
+
+@functools.cache
+def _classes(file: str) -> list[ast.ClassDef]:
+    """Of a library's module, without what is within them. inspect.getsource would parse the module for each class."""
+    return [each for each in tree_of(Path(file)).body if isinstance(each, ast.ClassDef)]
 
 
 @pytest.fixture(scope="module")
