@@ -8,7 +8,7 @@ from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,16 +89,14 @@ def _networks(path: Path) -> tuple[_Networks, ListFacts]:
 
 class _Networks:
     def __init__(self, networks: list[IPv4Network | IPv6Network]) -> None:
-        joined: list[IPv4Network | IPv6Network] = [
-            *collapse_addresses(each for each in networks if isinstance(each, IPv4Network)),
-            *collapse_addresses(each for each in networks if isinstance(each, IPv6Network)),
-        ]
-        self._bounds = {
-            version: sorted(
-                (int(each.network_address), int(each.broadcast_address)) for each in joined if each.version == version
-            )
-            for version in (4, 6)
-        }
+        self._bounds: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        ends = ((each.version, int(each.network_address), int(each.broadcast_address)) for each in networks)
+        for version, first, last in sorted(ends):
+            bounds = self._bounds[version]
+            if bounds and first <= bounds[-1][1] + 1:
+                bounds[-1] = (bounds[-1][0], max(bounds[-1][1], last))
+            else:
+                bounds.append((first, last))
         self.has = lru_cache(maxsize=_MOST_ADDRESSES)(self._has)
 
     def _has(self, text: str) -> bool:
