@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from app.engine.partition import MemoryPart
-from app.errors import LogError, LogLocked, SettingsError
+from app.errors import LogError, LogLocked, SettingsError, WeblogsError
 from app.flows.registry import KEEPINGS, STAGES, TABLES, TOPICS
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.settings import Settings
@@ -110,6 +110,16 @@ def test_an_agent_that_cannot_be_imported_stops_the_start(quiet: World, monkeypa
     monkeypatch.setattr(assembly_module, "STAGES", [STAGES[0]._replace(agent="no_such_agent")])
     with pytest.raises(ModuleNotFoundError, match="no_such_agent"):
         assemble(quiet.outside)
+
+
+@pytest.mark.parametrize("wrong", [{"stores": "garbage"}, {"json_fields": "a=b=c,,"}], ids=str)
+def test_a_setting_whose_fault_shows_only_in_the_assembly_is_refused_with_one_sentence(
+    world: World, wrong: dict[str, str]
+) -> None:
+    """By its kind the worker's start ends with 78."""
+    with pytest.raises(WeblogsError) as caught:
+        assemble(with_settings(world, **wrong))
+    assert str(caught.value) and "\n" not in str(caught.value)
 
 
 IMPORT_ALL = """
