@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 
 from app.domain.records import Delivery
@@ -18,7 +17,9 @@ _COLUMN = {name: number for number, name in enumerate(COLUMNS)}
 
 
 def _rows(path: Path, sheet: str = "deliveries") -> list[list[Any]]:
-    book = openpyxl.load_workbook(path)
+    from openpyxl import load_workbook  # here: its import takes long
+
+    book = load_workbook(path)
     return [list(row) for row in book[sheet].iter_rows(values_only=True)]
 
 
@@ -40,7 +41,9 @@ def test_a_workbook_has_the_columns_and_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
 def test_every_text_is_a_text_and_no_formula_link_or_markup(tmp_path: Path, text: str) -> None:
     path = _written(tmp_path / "o.xlsx", [delivery(user_agent=text)])
-    book = openpyxl.load_workbook(path)
+    from openpyxl import load_workbook  # here: its import takes long
+
+    book = load_workbook(path)
     cell = book["deliveries"].cell(2, 2)
     assert cell.data_type in ("s", "inlineStr") or (text == "" and cell.value is None)
     assert cell.hyperlink is None
@@ -87,7 +90,9 @@ def test_rows_beyond_a_sheet_go_on_in_the_next_which_the_full_one_says(tmp_path:
     for number in range(8):
         table.write(delivery(hits=number))
     table.finish()
-    book = openpyxl.load_workbook(path)
+    from openpyxl import load_workbook  # here: its import takes long
+
+    book = load_workbook(path)
     assert book.sheetnames == ["deliveries", "deliveries 2", "deliveries 3"]
     hits = []
     for name in book.sheetnames:

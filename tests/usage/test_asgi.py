@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from fastapi import FastAPI, HTTPException, Request, WebSocket
-from fastapi.responses import JSONResponse, StreamingResponse
 
 from app.domain.usage.records import UsageRecord
 from app.usage.asgi import UsageASGI
@@ -22,53 +19,16 @@ from app.usage.log import UsageLog
 from tests.usage.reading import calls_of, opened, records
 from tests.usage.served import gone_after, served_by_uvicorn
 
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def shop() -> FastAPI:
-    app = FastAPI()
+    from tests.usage import fastapi_shop
 
-    @app.get("/item")
-    @app.head("/item")
-    async def item() -> dict[str, str]:
-        return {"name": "shoe"}
-
-    @app.post("/items")
-    async def items(request: Request) -> JSONResponse:
-        return JSONResponse({"got": len(await request.body())}, 201)
-
-    @app.get("/refused")
-    async def refused() -> None:
-        raise HTTPException(401)
-
-    @app.get("/broken")
-    async def broken() -> None:
-        raise LookupError("no such shelf")
-
-    @app.get("/unavailable")
-    async def unavailable() -> JSONResponse:
-        return JSONResponse({}, 503)
-
-    @app.get("/late")
-    async def late() -> None:
-        async with asyncio.timeout(0.01):
-            await asyncio.sleep(10)
-
-    @app.get("/stream")
-    async def stream(pieces: int, pause_s: float = 0.0) -> StreamingResponse:
-        async def body() -> AsyncIterator[bytes]:
-            for _ in range(pieces):
-                yield b"x" * 1000
-                await asyncio.sleep(pause_s)
-
-        return StreamingResponse(body())
-
-    @app.websocket("/socket")
-    async def socket(websocket: WebSocket) -> None:
-        await websocket.accept()
-        await websocket.close()
-
-    return app
+    return fastapi_shop.shop()
 
 
 def called(log: UsageLog, *asked: tuple[str, str], **options: object) -> list[tuple[UsageRecord, UsageRecord]]:
@@ -205,7 +165,7 @@ import sys
 from pathlib import Path
 import uvicorn
 from tests.usage.reading import opened
-from tests.usage.test_asgi import shop
+from tests.usage.fastapi_shop import shop
 from app.usage.asgi import UsageASGI
 uvicorn.run(UsageASGI(shop(), opened(Path(sys.argv[1]))), port=int(sys.argv[2]), log_level="critical")
 """

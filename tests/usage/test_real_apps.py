@@ -40,7 +40,7 @@ APPS = {
     "@app.get('/item')\ndef item(): return {'name': 'shoe'}\n"
     "@app.get('/broken')\ndef broken(): raise LookupError('no such shelf')\n"
     "app.wsgi_app = UsageWSGI(app.wsgi_app, log)\n",
-    "fastapi": "from tests.usage.test_asgi import shop\nfrom app.usage.asgi import UsageASGI\napp = UsageASGI(shop(), log)\n",
+    "fastapi": "from tests.usage.fastapi_shop import shop\nfrom app.usage.asgi import UsageASGI\napp = UsageASGI(shop(), log)\n",
     "aiohttp": "from aiohttp import web\nfrom app.usage.aiohttp_server import record_calls\n"
     "async def item(request): return web.json_response({'name': 'shoe'})\n"
     "async def broken(request): raise LookupError('no such shelf')\n"

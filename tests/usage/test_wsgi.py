@@ -6,19 +6,21 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import pytest
 import requests
-from flask import Flask, Response, abort, request
 
 from app.domain.usage.records import UsageRecord
 from app.usage.log import UsageLog
 from app.usage.wsgi import UsageWSGI
 from tests.usage.reading import calls_of, opened
 from tests.usage.served import gone_after
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 
 class _Silent(WSGIRequestHandler):
@@ -32,6 +34,8 @@ class _Threading(WSGIServer):
 
 
 def shop() -> Flask:
+    from flask import Flask, Response, abort, request  # here: its import takes long
+
     app = Flask("shop")
 
     @app.get("/item")

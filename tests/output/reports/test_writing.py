@@ -9,7 +9,6 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pyarrow.parquet as pq
 import pytest
 
@@ -103,7 +102,9 @@ def test_parquet_has_kinds_and_the_head_as_metadata(tmp_path: Path) -> None:
 
 
 def test_a_workbook_has_the_head_on_a_sheet_of_its_own_and_no_formulas(tmp_path: Path) -> None:
-    book = openpyxl.load_workbook(saved(".xlsx", tmp_path))
+    from openpyxl import load_workbook  # here: its import takes long
+
+    book = load_workbook(saved(".xlsx", tmp_path))
     assert book.sheetnames == ["about", "hosts"]
     assert [cell.value for cell in book["hosts"][1]] == ["host", "requests", "share", "bytes"]
     assert (book["hosts"]["A2"].data_type, book["hosts"]["D2"].value) == ("s", str(BIG))
