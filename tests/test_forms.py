@@ -5,11 +5,7 @@ A change of a form adds a file of the last one here, and a decoder for it.
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,6 +21,7 @@ from app.sources.identity.registry import FolderRegistry
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.kafka.worker_id import worker_id
 from tables.byte_ranges import FORMS as BYTE_RANGES
+from tests.called import call_app
 from tests.flow.running import Flow
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -112,17 +109,13 @@ def test_a_name_of_a_worker_without_a_form_is_refused(kept: Path) -> None:
 def test_a_replay_over_a_checkpoint_of_another_form_ends_with_the_sentence_and_its_own_code(tmp_path: Path) -> None:
     log, var = tmp_path / "access.log", tmp_path / "var"
     log.write_bytes(b'10.0.0.1 - - [01/Jan/2020:00:00:01 +0000] "GET /f HTTP/1.1" 200 100 "-" "agent"\n')
-    command = [sys.executable, "-m", "app", "replay", "--quiet", str(log)]
-    run: Callable[[], subprocess.CompletedProcess[str]] = lambda: subprocess.run(  # noqa: E731
-        command, cwd=ROOT, env=os.environ | {"WEBLOGS_DATA_DIR": str(var)}, capture_output=True, text=True, check=False
-    )
-    first = run()
+    first = call_app(["replay", "--quiet", log], tmp_path, {"DATA_DIR": var})
     assert first.returncode == 0, first.stderr
     checkpoints = [path for path in var.rglob("*.json") if b'"form":1' in path.read_bytes()]
     assert checkpoints
     for path in checkpoints:
         path.write_bytes(path.read_bytes().replace(b'"form":1', b'"form":2'))
-    second = run()
+    second = call_app(["replay", "--quiet", log], tmp_path, {"DATA_DIR": var})
     assert second.returncode == EXIT_REFUSED
     assert "has form 2; this program knows form 1; use the program that wrote it, or another place" in second.stderr
 

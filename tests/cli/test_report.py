@@ -19,6 +19,7 @@ from click.testing import CliRunner
 from app.cli.report import options
 from app.cli.report.command import command
 from app.reports.registry import QUESTIONS
+from tests.called import call_app
 from tests.reports.logs import line, timed_line, written
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,15 +172,7 @@ def test_the_options_of_a_question_are_the_parameters_of_the_function_that_answe
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:
-    with written(tmp_path / "a.log", LOG).open("rb") as log:
-        done = subprocess.run(
-            [sys.executable, "-m", "app", "report", "hosts", "-"],
-            cwd=ROOT,
-            stdin=log,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    done = call_app(["report", "hosts", "-"], tmp_path, {}, written(tmp_path / "a.log", LOG))
     assert done.returncode == 0 and "10.0.0.0" in done.stdout and done.stderr == ""
 
 

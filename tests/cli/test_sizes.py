@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,7 @@ from click.testing import CliRunner, Result
 
 from app.__main__ import main
 from app.words import hints
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.called import call_app
 
 
 def line(client: int, sent: int, day: int = 1, path: str = "/film.mp4") -> str:
@@ -84,10 +81,9 @@ def test_how_a_log_is_split_into_files_does_not_matter(log: Path, tmp_path: Path
     assert one.read_bytes() == other.read_bytes() != b""
 
 
-def test_standard_input_cannot_be_read_twice_and_a_note_says_so() -> None:
-    command = [sys.executable, "-m", "app", "reduce", "-", "--learn-sizes"]
-    told = subprocess.run(command, cwd=ROOT, input=LOG.encode(), capture_output=True, check=True, timeout=60)
-    assert b"no sizes were learned from standard input: it cannot be read twice" in told.stdout
+def test_standard_input_cannot_be_read_twice_and_a_note_says_so(tmp_path: Path) -> None:
+    told = call_app(["reduce", "-", "--learn-sizes"], tmp_path, {}, LOG.encode())
+    assert told.returncode == 0 and "no sizes were learned from standard input: it cannot be read twice" in told.stdout
 
 
 def test_an_input_that_cannot_be_read_is_exit_code_1_and_the_others_count(log: Path, tmp_path: Path) -> None:

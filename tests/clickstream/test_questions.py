@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import subprocess
-import sys
 import tempfile
 from datetime import date, datetime
 from pathlib import Path
@@ -22,6 +20,7 @@ from app.__main__ import main
 from app.cli.clickstream import retention as retention_command
 from app.clickstream.events import Account, Events, events_of
 from app.clickstream.questions import MOST_DAYS, ArticleCount, ArticleCounts, Retained, RetentionQuestion
+from tests.called import call_app
 from tests.clickstream.example import (
     ARTICLES,
     BACK,
@@ -34,7 +33,6 @@ from tests.clickstream.example import (
     PERCENT,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
 ROWS = CLICKSTREAM.read_text().splitlines()[1:]
 
 
@@ -113,11 +111,10 @@ def test_times_of_parquet_are_read_in_their_own_zone(tmp_path: Path) -> None:
     assert "x" in ask("articles", path, "--action", "A", "--on", "2017-04-02", "-q").stdout
 
 
-def test_compressed_standard_input_without_a_head_line_is_read() -> None:
+def test_compressed_standard_input_without_a_head_line_is_read(tmp_path: Path) -> None:
     packed = gzip.compress("\n".join(ROWS).encode())
-    command = [sys.executable, "-m", "app", "articles", "-", "--action", "LIKE_ARTICLE", "--on", str(DAY), "-q"]
-    done = subprocess.run(command, input=packed, capture_output=True, check=True, cwd=ROOT)
-    assert "111111 2 3" in " ".join(done.stdout.decode().replace("(none)", "").split())
+    done = call_app(["articles", "-", "--action", "LIKE_ARTICLE", "--on", DAY, "-q"], tmp_path, {}, packed)
+    assert done.returncode == 0 and "111111 2 3" in " ".join(done.stdout.replace("(none)", "").split())
 
 
 def test_a_head_line_names_the_columns_in_any_order_with_others_beside_them() -> None:
