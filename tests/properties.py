@@ -1,13 +1,14 @@
-"""How much of a test the fast run takes: a tenth of the examples of a property, the first cases of a list. `make test-long` takes all."""
+"""How much of a test the fast run takes: a tenth of the examples of a property, some cases of a list. `make test-long` takes all."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import pytest
 
+T = TypeVar("T")
 FULL = os.environ.get("PROPERTIES") == "full"
 
 
@@ -19,5 +20,18 @@ def examples(number: int) -> int:
 def first(count: int, values: Iterable[Any]) -> list[Any]:
     """Cases of a test, of which the fast run takes the first `count`."""
     listed = list(values)
-    rest = (each if isinstance(each, tuple) else (each,) for each in listed[count:])
-    return [*listed[:count], *(pytest.param(*each, marks=pytest.mark.long) for each in rest)]
+    return [*listed[:count], *map(_long, listed[count:])]
+
+
+def every(step: int, values: Iterable[Any]) -> list[Any]:
+    """Cases of a test, of which the fast run takes one in `step`. Of a product whose last factor `step` does not divide, it meets each value."""
+    return [_long(each) if at % step else each for at, each in enumerate(values)]
+
+
+def part(at: int, values: Sequence[T], step: int = 3) -> Sequence[T]:
+    """All values, or in the fast run one in `step`, others for each `at`: each value is met where `at` counts up, each `at` meets some."""
+    return values if FULL else values[at % step :: step]
+
+
+def _long(case: Any) -> Any:
+    return pytest.param(*(case if isinstance(case, tuple) else (case,)), marks=pytest.mark.long)

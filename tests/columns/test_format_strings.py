@@ -19,7 +19,7 @@ from tests.columns.combined_logs import FORMAT_STRING, GOOD, ODD, ODD_LINES, lin
 from tests.columns.test_combined import parts_of
 from tests.domain.formats.format_string_lines import damaged, formats_with_lines
 from tests.domain.formats.reading import ODD_TEXTS
-from tests.properties import examples
+from tests.properties import examples, part
 
 ARRIVED = 4_100_000_000.0
 ALL_FIELDS = FormatOptions(fields=",".join(EXTRAS))
@@ -55,6 +55,7 @@ TEXTS = {
     ),
 }  # fmt: skip
 """Format string to a line of it."""
+ODD_BITS = [*(bit for bit in ODD_TEXTS if len(bit) < 20), "", "  ", '""', '\\"', "\\\\", '"-"', "a:b", " : ", " : 0.25", ", 10.0.0.2:80", "[::1]", "ſ"]  # fmt: skip
 WITHOUT_COLUMNS = [
     "squid:squid",
     '{"start": "%START_TIME%", "client": "%DOWNSTREAM_REMOTE_ADDRESS%", "path": "%REQ(:PATH)%", "code": "%RESPONSE_CODE%"}',
@@ -119,14 +120,15 @@ def test_any_log_of_a_known_format_string_gives_them_too(text: str, data: st.Dat
     assert_same(text, data.draw(logs(TEXTS[text])))
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_bit_put_in_or_in_place_of_a_column_at_any_place_gives_the_same(text: str) -> None:
     line = TEXTS[text]
     places = [at for at, one in enumerate(line) if not one.isalnum()]
     odd = [
         line[:at] + bit + line[end:]
-        for at, end in zip(places, [*places[1:], len(line)], strict=True)
-        for bit in [*(bit for bit in ODD_TEXTS if len(bit) < 20), "", "  ", '""', '\\"', "\\\\", '"-"', "a:b", " : ", " : 0.25", ", 10.0.0.2:80", "[::1]", "ſ"]
+        for number, (at, end) in enumerate(zip(places, [*places[1:], len(line)], strict=True))
+        for bit in part(number, ODD_BITS)
         for end in (at, at + 1, end)
     ]  # fmt: skip
     data = "".join(f"{one}\n" for one in [*odd, line]).encode("utf-8", "surrogatepass")

@@ -23,7 +23,7 @@ from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 from app.web.deliveries.posted import posted_values
 from tests.cli.test_reported_parsing import GOOD, ODD_KINDS
-from tests.properties import FULL
+from tests.properties import FULL, part
 from tests.sources.logs import MemoryLog
 from tests.sources.test_follow import append, follow
 
@@ -85,10 +85,11 @@ def test_by_replay(odd: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize("odd", ODD)
 def test_by_posts_however_they_are_cut(odd: bytes) -> None:
     chance = random.Random(odd)
-    for place in PLACES:
+    for at, place in enumerate(PLACES, ODD.index(odd)):
         lines = with_odd(odd, place)
         counts = (1, 2, 3, 9, 30) if FULL else (3,)
-        for cuts in ([], range(1, 100), *(sorted(chance.sample(range(1, 100), count)) for count in counts)):
+        ways = [[], range(1, 100), *(sorted(chance.sample(range(1, 100), count)) for count in counts)]
+        for cuts in part(at, ways):
             ends = [0, *cuts, len(lines)]
             bodies = [b"\n".join(lines[lo:hi]) + b"\n" for lo, hi in pairwise(ends)]
             for settings in (Settings(), SMALL) if FULL else (SMALL,):
@@ -96,11 +97,12 @@ def test_by_posts_however_they_are_cut(odd: bytes) -> None:
                 assert_good_ones_are_read(hits_in(posted), (place, cuts))
 
 
+@pytest.mark.sampled
 def test_by_following(tmp_path: Path) -> None:
     to = MemoryLog()
     logs: dict[Path, list[bytes]] = {}
     wanted: dict[str, Counter[Any]] = {}
-    for at, (odd, place) in enumerate(product(ODD, PLACES)):
+    for at, (odd, place) in enumerate(part(0, list(product(ODD, PLACES)))):
         path = tmp_path / f"{at}.log"
         good = [line.replace(b"198.51.100.", b"10.%d.0." % at) for line in WELL]  # files that begin alike are one
         logs[path], wanted[path.name] = with_odd(odd, place, good), hits_in([(b"\n".join(good) + b"\n", {})])
