@@ -141,12 +141,11 @@ def test_ten_kills_at_random_lose_nothing_and_move_nothing(tmp_path: Path, path:
     rng = random.Random(3)
     path.write_bytes(log(40_000))
     for _ in range(10):
-        running = start(tmp_path, "--rate", "20000", "--quiet", str(path), CHUNK_BYTES=2048)
-        try:
-            running.wait(rng.uniform(0.2, 0.9))
-        except subprocess.TimeoutExpired:
-            running.kill()
-            running.wait()
+        with start(tmp_path, "--rate", "20000", "--quiet", str(path), CHUNK_BYTES=2048) as running:
+            try:
+                running.wait(rng.uniform(0.2, 0.9))
+            except subprocess.TimeoutExpired:
+                running.kill()
     assert command(tmp_path, str(path)).returncode == 0
     lines = set(received(tmp_path).lines())
     assert len({source for source, _, _ in lines}) == 1
