@@ -27,6 +27,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
         "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
         "request.headers.user-agent", "req.headers.user-agent", "headers.user-agent", "http.useragent", "request.user-agent",
+        "http.request.header.user-agent",
     ),
     "request": ("request", "request_line", "requested_url"),
     "method": (
@@ -40,11 +41,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "query": ("url.query", "cs-uri-query", "query", "args", "query_string", "request_query", "request.query", "req.query"),
     "protocol": (
         "server_protocol", "request.proto", "protocol", "proto", "http.version", "httpversion", "http_version", "RequestProtocol",
-        "ClientRequestProtocol", "cs-version", "cs-protocol-version",
+        "ClientRequestProtocol", "cs-version", "cs-protocol-version", "network.protocol.version",
         "request_protocol", "httpVersion", "request_proto", "req.httpVersion",
     ),
     "forwarded": (
         "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
+        "http.request.header.x-forwarded-for",
     ),
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
@@ -55,30 +57,31 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "content_range": (
         "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
         "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
-        "response.headers.content-range", "res.headers.content-range", "response_headers.content-range",
+        "response.headers.content-range", "res.headers.content-range", "response_headers.content-range", "http.response.header.content-range",
     ),
     "content_length": (
         "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",
         "http.response.headers.content-length", "downstream_Content-Length", "sc-content-len",
-        "response.headers.content-length", "res.headers.content-length", "response_headers.content-length",
+        "response.headers.content-length", "res.headers.content-length", "response_headers.content-length", "http.response.header.content-length",
     ),
     "content_encoding": (
         "content_encoding", "sent_http_content_encoding", "resp_headers.Content-Encoding", "response.headers.Content-Encoding",
         "http.response.headers.content-encoding", "downstream_Content-Encoding",
         "response.headers.content-encoding", "res.headers.content-encoding", "response_headers.content-encoding",
+        "http.response.header.content-encoding",
     ),
     "content_type": (
         "content_type", "sent_http_content_type", "resp_headers.Content-Type", "response.headers.Content-Type",
         "http.response.mime_type", "downstream_Content-Type", "sc-content-type",
-        "response.headers.content-type", "res.headers.content-type", "response_headers.content-type",
+        "response.headers.content-type", "res.headers.content-type", "response_headers.content-type", "http.response.header.content-type",
     ),
     "referer": (
         "referer", "http_referer", "referrer", "http.request.referrer", "request.headers.Referer", "request_Referer", "cs(Referer)",
-        "ClientRequestReferer",
+        "ClientRequestReferer", "http.request.header.referer",
     ),
     "virtual_host": (
         "virtual_host", "http_host", "server_name", "vhost", "request.host", "url.domain", "RequestHost", "ClientRequestHost",
-        "cs-host", "x-host-header", "authority",
+        "cs-host", "x-host-header", "authority", "server.address",
     ),
     "duration_s": ("duration_s", "request_time"),
     "duration_ms": ("duration_ms",),
@@ -99,9 +102,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "hi": ("hi", "sc-range-end"),
     "bytes_sent": (
         "body_bytes_sent", "http.response.body.bytes", "size", "bytes", "DownstreamContentSize", "EdgeResponseBodyBytes",
-        "response.body_bytes_sent", "response.length", "network.bytes_written",
+        "response.body_bytes_sent", "response.length", "network.bytes_written", "http.response.body.size",
     ),
-    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read"),
+    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read", "http.response.size"),
     "total_bytes": ("total_bytes", "object_size"),
     "ended": (
         "ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type",
