@@ -30,6 +30,7 @@ from app.errors import MASK, InputError, SettingsError, keep_secret, masked
 __all__ = [
     "BUCKET_ADDRESS",
     "BUCKET_FORM",
+    "LARGEST_NUMBER",
     "PREFIX",
     "FileKind",
     "SettingRow",
@@ -45,7 +46,7 @@ PREFIX = "WEBLOGS_"
 BUCKET_ADDRESS = r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])((?:/[^/]+)*)/?"
 BUCKET_FORM = "s3://BUCKET or s3://BUCKET/PREFIX, where BUCKET has 3 to 63 small letters, digits, dots and dashes"
 """Its groups: the bucket, and the prefix with a slash before it."""
-_LARGEST_NUMBER = 1 << 53
+LARGEST_NUMBER = 1 << 53
 """Beyond it clocks, sockets and servers overflow."""
 
 
@@ -526,6 +527,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(
                 f"{PREFIX}RETENTION={self.retention!r}: write two numbers of days, raw,reduced, as in 7,90"
             ) from None
+        for days in (raw, reduced):
+            if wrong := _wrong(days, ()):
+                raise SettingsError(f"{PREFIX}RETENTION={self.retention!r}: {wrong}")
         return raw, reduced
 
     @property
@@ -665,7 +669,7 @@ def _one_of(kind: Any) -> str:
 def _wrong(value: Any, schemes: tuple[str, ...]) -> str:
     """What is wrong with a value whatever setting has it, a clause; empty for a good one."""
     if isinstance(value, int | float):
-        return "" if abs(value) <= _LARGEST_NUMBER else f"no number may be above {_LARGEST_NUMBER:,}"
+        return "" if abs(value) <= LARGEST_NUMBER else f"no number may be above {LARGEST_NUMBER:,}"
     if not str(value).isprintable():
         return "it holds a character that cannot be printed"
     if schemes and value:

@@ -105,6 +105,12 @@ def test_a_wrong_value_is_answered_with_what_is_allowed_in_words(name: str, valu
         load({f"WEBLOGS_{name}": value})
 
 
+@pytest.mark.parametrize("value", ["nan,90", "7,inf", "7,1e300"])
+def test_days_of_retention_are_numbers_that_a_store_can_hold(value: str) -> None:
+    with pytest.raises(SettingsError, match=rf"WEBLOGS_RETENTION='{value}': no number may be above "):
+        load({"WEBLOGS_RETENTION": value})
+
+
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
 def test_no_sentence_about_a_setting_shows_a_pattern_or_a_type(row: SettingRow) -> None:
     for value in ("\x00", "garbage garbage !", "-1"):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from threading import TIMEOUT_MAX
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.numbers import Number
 from app.cli.usage_archive import archive_of, archive_option
 from app.words import counted_text
 
@@ -59,7 +61,7 @@ def _options(sample: str, state: str) -> Callable[[Callable[..., Any]], Callable
     "interval_s",
     default=5.0,
     show_default=True,
-    type=click.FloatRange(min=0.1),
+    type=Number(min=0.1),
     help="Seconds between two looks at the topic.",
 )
 def usage_alerts(
@@ -227,4 +229,4 @@ def _follow(own: Settings, run: AlertRun, interval_s: float | None) -> None:
             run.advance(time.time() - _QUIET_S)
         run.settle()
         run.keep()
-        time.sleep(interval_s)
+        time.sleep(min(interval_s, TIMEOUT_MAX))

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import click
 
+from app.cli.numbers import Number
 from app.errors import LogError, StoreUnreachable, masked
 from app.words import counted_text
 
@@ -23,7 +24,7 @@ _AGAIN_S = 2.0
 @click.option(
     "--wait",
     "wait_s",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60.0,
     show_default=True,
     help="Seconds to wait for what is not up yet.",

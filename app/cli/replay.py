@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.log_format import AskedFormat, log_format_options
+from app.cli.numbers import Number
 from app.cli.progress import open_screen
 from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
@@ -31,7 +32,7 @@ __all__ = ["command"]
 @log_format_options
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Lines a second, evenly spaced; 0 is full speed.  [default: WEBLOGS_RATE]",
 )
 @click.option("--order", type=click.Choice(("file", "reverse", "random", "sample")), default="file", show_default=True, help="Order of the lines, for trials: always from the beginning, no checkpoint.")  # fmt: skip

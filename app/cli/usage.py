@@ -12,6 +12,7 @@ import click
 
 from app.cli.alerts import usage_alerts
 from app.cli.groups import Listed
+from app.cli.numbers import Number
 from app.cli.usage_archive import archive_of, archive_option
 from app.cli.usage_run import usage_run
 from app.words import counted_text
@@ -91,7 +92,7 @@ def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
     "interval_s",
     default=3600.0,
     show_default=True,
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Seconds after which a file is closed although it is not full.",
 )
 @click.option("--once", is_flag=True, help="Archive all that is there, then end.")

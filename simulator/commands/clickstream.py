@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from app.cli.numbers import Number
 from app.cli.report.options import Day
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, explained
@@ -38,11 +39,9 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option("--articles", type=click.IntRange(min=2), default=100, show_default=True, help="Number of articles.")
 @click.option(
-    "--repeats", type=click.FloatRange(0, 1), default=0.05, show_default=True, help="Share of rows that is there twice."
+    "--repeats", type=Number(0, 1), default=0.05, show_default=True, help="Share of rows that is there twice."
 )
-@click.option(
-    "--bad", type=click.FloatRange(0, 1), default=0.01, show_default=True, help="Bad rows, as a share of the others."
-)
+@click.option("--bad", type=Number(0, 1), default=0.01, show_default=True, help="Bad rows, as a share of the others.")
 @click.option("--titles", type=_PATH, help="Write id and title of the articles here. The last article has none.")
 @click.option("--truth", type=_PATH, help="Write what must come out here, of each day, as JSON.")
 @click.option("-o", "--output", type=_PATH, help="Write the rows here instead of to standard output.")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
+from app.cli.numbers import Number
 from app.errors import WorkerError
 
 __all__ = ["PostPlan", "Posted", "bearer", "post_all", "posting_options", "worker_url"]
@@ -63,7 +64,7 @@ def posting_options(events: str) -> Callable[[C], C]:
         ),
         click.option(
             "--patience",
-            type=click.FloatRange(min=0),
+            type=Number(min=0),
             default=60.0,
             show_default=True,
             help="Seconds to go on without an answer.",

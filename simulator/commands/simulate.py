@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 
 from app.cli.groups import Listed
+from app.cli.numbers import Number
 from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
 from app.words import counted_text
@@ -74,9 +75,7 @@ command.add_command(usage)
     show_default=True,
     help="How the truth cuts hits into deliveries.",
 )
-@click.option(
-    "--window-length", type=click.FloatRange(min=0, min_open=True), default=86400.0, show_default=True, help="Seconds."
-)
+@click.option("--window-length", type=Number(min=0, min_open=True), default=86400.0, show_default=True, help="Seconds.")
 @click.option("-o", "--output", type=_PATH, help="Write the log here (.gz: compressed) instead of to standard output.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress bar, no summary.")
 def weblogs(

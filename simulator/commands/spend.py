@@ -11,6 +11,7 @@ from zlib import crc32
 
 import click
 
+from app.cli.numbers import Number
 from app.errors import SettingsError
 from app.settings import read_toml
 from app.words import counted_text
@@ -30,7 +31,7 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
 )
 @posting_options("Payments")
 @click.option("--truth", type=_PATH, help="Write the true totals and buckets here, as JSON.")
-@click.option("--rate", type=click.FloatRange(min=0), help="Payments a second, instead of the config's.")
+@click.option("--rate", type=Number(min=0), help="Payments a second, instead of the config's.")
 @click.option(
     "--live",
     is_flag=True,
@@ -39,7 +40,7 @@ _KNOWN = {"users", "mean_gap_s", "min_cents", "max_cents", "seed", "from", "to",
 @click.option(
     "--for",
     "for_s",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="With --live: end after this many seconds, with exit code 1 if sums differ.",
 )
 @click.option(

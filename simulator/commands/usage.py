@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.numbers import Number
 from app.domain.times import parse_time
 from app.domain.usage.records import USAGE, UsageRecord, sealed
 from app.errors import SettingsError, WeblogsError
@@ -30,14 +31,10 @@ _HOUR_S = 3600
 
 @click.command("usage")
 @click.option("--hours", type=click.IntRange(1, 26 * 168), default=24, show_default=True, help="Number of hours.")
-@click.option(
-    "--per-hour", type=click.FloatRange(min=0), default=600.0, show_default=True, help="Calls an hour, on average."
-)
+@click.option("--per-hour", type=Number(min=0), default=600.0, show_default=True, help="Calls an hour, on average.")
 @click.option("--users", type=click.IntRange(min=1), default=50, show_default=True, help="Number of users.")
 @click.option("--producers", type=click.IntRange(min=1), default=2, show_default=True, help="Processes of the service.")
-@click.option(
-    "--noise", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Deviation of an hour, a share."
-)
+@click.option("--noise", type=Number(0, 1), default=0.1, show_default=True, help="Deviation of an hour, a share.")
 @click.option(
     "--seed", "-s", type=click.IntRange(min=0), default=1, show_default=True, help="The same seed, the same calls."
 )

@@ -12,6 +12,7 @@ from zlib import crc32
 
 import click
 
+from app.cli.numbers import Number
 from app.output.replacing import Replacement, explained
 from app.words import counted_text
 from simulator.commands.posting import PostPlan, post_all, posting_options, worker_url
@@ -34,7 +35,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--span",
-    type=click.FloatRange(min=1),
+    type=Number(min=1),
     default=3600.0,
     show_default=True,
     help="Seconds between the first and the last.",
@@ -43,14 +44,12 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--candidates", default="1,2,3", show_default=True, help="Candidate ids, comma-separated.")
 @click.option(
     "--repeats",
-    type=click.FloatRange(0, 5),
+    type=Number(0, 5),
     default=0.2,
     show_default=True,
     help="Repeated sendings, as a share of the votes.",
 )
-@click.option(
-    "--late", type=click.FloatRange(0, 1), default=0.1, show_default=True, help="Share that comes up to an hour late."
-)
+@click.option("--late", type=Number(0, 1), default=0.1, show_default=True, help="Share that comes up to an hour late.")
 @click.option(
     "--users",
     type=click.IntRange(min=0),
@@ -74,7 +73,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.0,
     show_default=True,
     help="Votes a second at most; 0: full speed.",

@@ -263,3 +263,12 @@ def test_a_replay_that_was_killed_skips_nothing_and_repeats_only_what_had_no_che
     else:
         assert goes_on_at < sent
     assert b"".join(message.value or b"" for message in rest.messages) == CONTENT[goes_on_at:]
+
+
+def test_a_rate_of_less_than_a_line_in_centuries_waits_until_it_is_stopped(path: Path) -> None:
+    to, stop = MemoryLog(), Event()
+    timer = Timer(0.2, stop.set)
+    timer.start()
+    result, _ = replay(path, to, rate=1e-300, stop=stop)
+    timer.join()
+    assert result.stopped and result.lines < 300

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.log_format import AskedFormat, log_format_options
+from app.cli.numbers import Number
 from app.cli.progress import open_screen
 from app.cli.reading import (
     MOST_PROCESSES,
@@ -64,12 +65,10 @@ __all__ = ["command", "reject_line"]
 @click.option(
     "--window", type=click.Choice(WINDOWS), help="How hits are cut into deliveries.  [default: WEBLOGS_WINDOW]"
 )
-@click.option(
-    "--window-length", type=click.FloatRange(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]"
-)
+@click.option("--window-length", type=Number(min=0, min_open=True), help="Seconds.  [default: WEBLOGS_WINDOW_LENGTH]")
 @click.option(
     "--lateness",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     help="Seconds of event time that lines may be late.  [default: WEBLOGS_LATENESS]",
 )
 @click.option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.groups import Listed
+from app.cli.numbers import Number
 from app.cli.reading import failing_in_words
 from app.cli.report.options import (  # fmt: skip
     ROWS,
@@ -54,11 +55,11 @@ _OWN_OPTIONS = {
         _OF,
         click.option("--parts", type=click.IntRange(1, 1000), default=100, show_default=True, help="Cut the file into this many parts."),
     ),
-    "waste": (click.option("--price-per-gb", type=click.FloatRange(min=0), metavar="N", help="What 1,000,000,000 bytes cost."),),
+    "waste": (click.option("--price-per-gb", type=Number(min=0), metavar="N", help="What 1,000,000,000 bytes cost."),),
     "titles": (click.option("--of", "title", metavar="TITLE", help="The clients of this title, as /film/.  [default: all titles]"),),
     "qoe": (
         click.option(
-            "--bit-rate", "bit_rate_kbit", type=click.FloatRange(min=0, min_open=True), default=2500.0, show_default=True, metavar="KBIT",
+            "--bit-rate", "bit_rate_kbit", type=Number(min=0, min_open=True), default=2500.0, show_default=True, metavar="KBIT",
             help="Kilobits a second of what is played, where CMCD does not tell how long a segment is.",
         ),
     ),

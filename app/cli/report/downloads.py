@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.numbers import Number
 from app.cli.reading import failing_in_words
 from app.cli.report.options import ROWS, Day, late_progress, log_options, output_options, said_errors
 from app.errors import InputError, OutputError, SettingsError
@@ -43,7 +44,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds of sound that make a download.",
@@ -51,7 +52,7 @@ _WINDOWS = ("day", "first_touch", "last_touch")
 @click.option("--whole", is_flag=True, help="Only the whole file makes a download.")
 @click.option(
     "--bit-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     default=128.0,
     show_default=True,
     metavar="KBIT",

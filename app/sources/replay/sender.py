@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from threading import Event
+from threading import TIMEOUT_MAX, Event
 from typing import Protocol
 
 from app.errors import LogFull, LogUnreachable
@@ -126,7 +126,7 @@ class Pace:
         now = time.monotonic()
         # somebody who was held up does not make up for it by a burst
         self._next = max(self._next, now - self._BEHIND_S)
-        ahead_s = self._next - now
+        ahead_s = min(self._next - now, TIMEOUT_MAX)
         self._next += lines / self._rate
         if ahead_s <= 0:
             return
