@@ -19,6 +19,8 @@ from app.settings import PREFIX, settings
 
 __all__ = ["call_app", "called"]
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def called(
     main: Callable[[Sequence[str]], Any],
@@ -62,7 +64,16 @@ def called(
 def call_app(
     arguments: Sequence[object], folder: Path, own: Mapping[str, object], stdin: bytes | Path = b""
 ) -> subprocess.CompletedProcess[str]:
-    """`python -m app` with these arguments."""
+    """`python -m app` with these arguments; with bytes for its input in a process of its own.
+
+    A child that another thread forks meanwhile would hold the pipe open, and the command would wait for its end.
+    """
+    if isinstance(stdin, bytes) and stdin:
+        others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        env = others | {"PYTHONPATH": str(ROOT)} | {PREFIX + name: str(value) for name, value in own.items()}
+        command = [sys.executable, "-m", "app", *map(str, arguments)]
+        ended = subprocess.run(command, input=stdin, cwd=folder, env=env, capture_output=True, check=False)
+        return subprocess.CompletedProcess(command, ended.returncode, ended.stdout.decode(), ended.stderr.decode())
 
     def main(words: Sequence[str]) -> None:
         app_main(list(words), prog_name="python -m app")
