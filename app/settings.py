@@ -312,8 +312,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_ahead_bytes: Annotated[
         int,
         _says(
-            "Messages that the flow, and each store, fetch before they work on them. Most of a worker's memory follows from it"
-            " while stores are away.",
+            "Messages that each store fetches before it works on them; the flow fetches four times as much. Most of a worker's"
+            " memory follows from it while stores are away.",
             "bytes",
             ge=1 << 20,
             le=1 << 30,

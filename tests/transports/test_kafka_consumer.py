@@ -29,9 +29,12 @@ FETCH = """
     from app.process.counters import Counters
     from app.settings import settings
 
-    app.conf.consumer_max_fetch_size = make_app("f", Outside(settings(), Counters())).conf.consumer_max_fetch_size
-    made = vars(consumer._new_consumer_thread()._create_worker_consumer(transport))
-    print(made["_fetch_max_bytes"], made["_max_partition_fetch_bytes"])
+    for name in ("a-store", settings().flow_id):
+        conf = make_app(name, Outside(settings(), Counters())).conf
+        for option in ("consumer_max_fetch_size", "stream_buffer_maxsize"):
+            setattr(app.conf, option, getattr(conf, option))
+        made = vars(consumer._new_consumer_thread()._create_worker_consumer(transport))
+        print(made["_fetch_max_bytes"], made["_max_partition_fetch_bytes"])
 """
 COMMITS = """
     tp = TP("weblogs", 0)
@@ -64,7 +67,8 @@ def test_a_fetch_that_finds_nothing_holds_up_the_others_for_a_moment_only() -> N
 
 def test_a_fetch_brings_no_more_than_the_setting_allows() -> None:
     fetched = run(FETCH, WEBLOGS_BROKER="kafka://127.0.0.1:9", WEBLOGS_READ_AHEAD_BYTES=str(16 << 20))
-    assert [int(each) for each in fetched[-2:]] == [8 << 20, 2 << 20], "aiokafka's own is 50 MiB"
+    assert [int(each) for each in fetched[-4:-2]] == [8 << 20, 4 << 20], "aiokafka's own is 50 MiB"
+    assert [int(each) for each in fetched[-2:]] == [32 << 20, 16 << 20], "the flow waits for no store"
 
 
 def test_offsets_that_were_refused_are_not_taken_for_committed() -> None:

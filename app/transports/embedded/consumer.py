@@ -11,7 +11,6 @@ from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import ensure_TPset
 from faust.types import TP, ConsumerMessage
 
-from app.settings import settings
 from app.transports.bundles import MAX_MESSAGES, Bundle, Bundled, InOrder, bundled
 from app.transports.embedded.producer import partition_of
 from app.transports.embedded.shared_log import SharedLog
@@ -167,7 +166,7 @@ class EmbeddedConsumer(InOrder, BaseConsumer):
     def _fetch(self, wanted: list[tuple[TP, int]]) -> list[tuple[TP, int, list[LogRow], int]]:
         """Runs in a reader thread; by partition: where it was read from, the records, and where to go on."""
         log = self._log.log
-        share = settings().read_ahead_bytes // len(wanted)
+        share = self.app.conf.stream_buffer_maxsize // len(wanted)
         found = []
         for tp, position in wanted:
             rows = log.read(tp.topic, tp.partition, position, MAX_MESSAGES, share)

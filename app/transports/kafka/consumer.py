@@ -40,7 +40,8 @@ class _Thread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        consumer._fetch_max_bytes = settings().read_ahead_bytes // 2  # as much again was taken from the last fetch
+        # the other half was taken from the last fetch
+        consumer._fetch_max_bytes = self.app.conf.stream_buffer_maxsize // 2
         consumer._partition_assignment_strategy = [KnownTopics(self._assignor, self.app.conf.topic_partitions)]
         return consumer
 
