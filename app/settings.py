@@ -312,7 +312,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_ahead_bytes: Annotated[
         int,
         _says(
-            "Messages that each store fetches before it works on them; the flow fetches four times as much. Most of a worker's"
+            "Messages that each store fetches before it works on them; the flow fetches twice as much. Most of a worker's"
             " memory follows from it while stores are away.",
             "bytes",
             ge=1 << 20,

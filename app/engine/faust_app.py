@@ -26,8 +26,8 @@ from app.transports.kafka.worker_id import worker_id
 __all__ = ["App", "make_app", "make_topic"]
 
 
-FLOW_TIMES = 4
-"""The flow reads ahead so many times as much as a store: one file's lines are in one partition, messages of 512 KiB, and a batch of several
+FLOW_TIMES = 2
+"""The flow reads ahead so many times as much as a store: one file's lines are in one partition, messages of 512 KiB, and a batch of two
 gives larger messages from there on. It waits for no store, so that what it holds is not held for long."""
 PARTITION_BYTES = 256 << 10
 """Of one partition a fetch asks for as much at least; a broker gives a larger message whole."""
@@ -101,7 +101,7 @@ class App(faust.App):
         return self.transport
 
 
-def _broker_options(settings: Settings, read_ahead_bytes: int) -> dict[str, Any]:
+def _broker_options(settings: Settings, partition_bytes: int) -> dict[str, Any]:
     if not settings.on_kafka:
         # Commit soon: what is not committed is read again after a crash.
         return {"broker": settings.broker, "broker_commit_interval": 0.25, "topic_replication_factor": 1}
@@ -118,7 +118,7 @@ def _broker_options(settings: Settings, read_ahead_bytes: int) -> dict[str, Any]
         "broker_max_poll_interval": 86_400.0,
         # One id for each data folder: a worker that is back within its session gets its partitions without a rebalance.
         "consumer_group_instance_id": worker_id(settings.data_dir),
-        "consumer_max_fetch_size": max(PARTITION_BYTES, read_ahead_bytes // 4),
+        "consumer_max_fetch_size": max(PARTITION_BYTES, partition_bytes),
         "producer_acks": -1,
         "producer_linger_ms": 0,
         "producer_max_batch_size": MAX_MESSAGE_BYTES,
@@ -132,7 +132,8 @@ def _broker_options(settings: Settings, read_ahead_bytes: int) -> dict[str, Any]
 def make_app(name: str, outside: Outside) -> App:
     """An app that is the consumer group `name`. Outside's transport must be registered."""
     settings = outside.settings
-    read_ahead_bytes = settings.read_ahead_bytes * (FLOW_TIMES if name == settings.flow_id else 1)
+    is_flow = name == settings.flow_id
+    read_ahead_bytes = settings.read_ahead_bytes * (FLOW_TIMES if is_flow else 1)
     own = App(
         name,
         store="memory://",
@@ -155,7 +156,7 @@ def make_app(name: str, outside: Outside) -> App:
         logging_config=logging_config(settings),
         Worker="app.engine.faust_worker:Worker",
         worker_redirect_stdouts=False,
-        **_broker_options(settings, read_ahead_bytes),
+        **_broker_options(settings, read_ahead_bytes * 3 // 8 if is_flow else read_ahead_bytes // 8),
     )
     own.outside = outside
     own.next_offsets = {}
