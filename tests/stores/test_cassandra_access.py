@@ -17,10 +17,11 @@ from app.settings import Settings, settings
 from app.stores import open_store
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.retention import CassandraRetention
+from app.stores.cassandra.rows import TABLES
 from app.stores.cassandra.store import CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
 from tests.stores import records
-from tests.stores.cassandra_stores import fresh_keyspace, own_settings, with_cassandra
+from tests.stores.cassandra_stores import cql, fresh_keyspace, own_settings, with_cassandra
 from tests.stores.records import delivery, hit, reject
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -197,6 +198,60 @@ def test_a_killed_node_fails_the_call_in_words_and_the_same_call_succeeds_when_i
         return time.monotonic() - back
 
     assert asyncio.run(work()) < 60
+
+
+def test_a_table_that_somebody_altered_refuses_no_record_for_good() -> None:
+    """A column that is gone is the same for every record: they wait until it is back."""
+    with fresh_keyspace() as keyspace:
+
+        async def work() -> None:
+            store = CassandraStore(own_settings(keyspace))
+            await store.open()
+            assert await store.writes.write_hits([hit(1)]) == []
+            await asyncio.to_thread(cql, keyspace, "ALTER TABLE KS.raw_weblogs DROP method")
+            with pytest.raises(StoreError, match=r"a table of the keyspace .* was altered .*method"):
+                await store.writes.write_hits([hit(2), hit(3)])
+            column = f"method {TABLES['raw_weblogs'].types['method']}"
+            await asyncio.to_thread(cql, keyspace, f"ALTER TABLE KS.raw_weblogs ADD {column}")
+            assert await store.writes.write_hits([hit(2), hit(3)]) == []
+            assert (await store.reads.counts()).hits == 3
+            await store.close()
+
+        asyncio.run(work())
+
+
+def test_a_server_whose_disk_is_full_by_its_own_limit_refuses_no_record_for_good(tmp_path: Path) -> None:
+    """By the guardrail that keeps a node from filling its disk."""
+    limits = "\n".join(
+        (
+            "data_disk_usage_percentage_warn_threshold: 1",
+            "data_disk_usage_percentage_fail_threshold: 2",
+            "data_disk_usage_max_disk_size: 1MiB",
+        )
+    )
+    node = CassandraNode(
+        tmp_path / "cassandra", CASS_YAML=limits, CASS_JVM="-Dcassandra.disk_usage.monitor_interval_ms=200"
+    )
+    node.start()
+
+    async def work() -> None:
+        store = CassandraStore(access(node, cassandra_ca="", cassandra_user="", cassandra_password=""))
+        await store.open()
+        give_up = time.monotonic() + 60
+        while True:
+            try:
+                assert await store.writes.write_hits([hit(1)]) == []
+            except StoreUnreachable as error:
+                assert "takes no records: " in str(error) and "disk usage exceeds failure threshold" in str(error)
+                break
+            assert time.monotonic() < give_up
+            await asyncio.sleep(0.5)
+        await store.close()
+
+    try:
+        asyncio.run(work())
+    finally:
+        node.stop()
 
 
 def test_no_node_is_told_in_one_sentence() -> None:

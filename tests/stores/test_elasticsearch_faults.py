@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -90,6 +91,68 @@ async def test_while_an_index_is_blocked_its_documents_wait_and_then_the_call_fa
         await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": None})
         assert await store.writes.write_hits([hit(2)]) == []
         assert (await store.reads.counts()).hits == 2
+
+
+async def _without_write_index(store: ElasticsearchStore) -> None:
+    """As an operator leaves it who copied the index and put both behind the alias."""
+    first, alias = store.names.first("reduced"), store.names.reduced
+    await store.connection.call("PUT", f"/{first}-copy", {})
+    actions = [{"add": {"index": index, "alias": alias, "is_write_index": False}} for index in (first, f"{first}-copy")]
+    await store.connection.call("POST", "/_aliases", {"actions": actions})
+
+
+async def _with_write_index(store: ElasticsearchStore) -> None:
+    first, alias = store.names.first("reduced"), store.names.reduced
+    await store.connection.call("DELETE", f"/{first}-copy")
+    await store.connection.call(
+        "POST", "/_aliases", {"actions": [{"add": {"index": first, "alias": alias, "is_write_index": True}}]}
+    )
+
+
+async def _set_pipeline(store: ElasticsearchStore, name: str | None) -> None:
+    first = store.names.first("reduced")
+    await store.connection.call("PUT", f"/{first}/_settings", {"index.default_pipeline": name})
+
+
+async def _missing_pipeline(store: ElasticsearchStore) -> None:
+    await _set_pipeline(store, "nonesuch")
+
+
+async def _broken_pipeline(store: ElasticsearchStore) -> None:
+    name = f"{store.names.prefix}broken"
+    processors = [{"rename": {"field": "nonesuch", "target_field": "other"}}]
+    await store.connection.call("PUT", f"/_ingest/pipeline/{name}", {"processors": processors})
+    await _set_pipeline(store, name)
+
+
+async def _no_pipeline_of_reduced(store: ElasticsearchStore) -> None:
+    await _set_pipeline(store, None)
+    path = f"/_ingest/pipeline/{store.names.prefix}broken"
+    await store.connection.call("DELETE", path, ignore=(404,))
+
+
+@live
+@pytest.mark.parametrize(
+    ("alter", "undo", "told"),
+    [
+        (_without_write_index, _with_write_index, "no write index is defined"),
+        (_missing_pipeline, _no_pipeline_of_reduced, "pipeline with id"),
+        (_broken_pipeline, _no_pipeline_of_reduced, "of 40 documents it refuses all"),
+    ],
+)
+async def test_what_an_operator_altered_refuses_no_record_for_good(
+    alter: Callable[[ElasticsearchStore], Awaitable[None]],
+    undo: Callable[[ElasticsearchStore], Awaitable[None]],
+    told: str,
+) -> None:
+    many = [delivery(8, window_start=float(number)) for number in range(40)]
+    async with elastic.opened() as store:
+        await alter(store)
+        with pytest.raises(StoreError, match=told):
+            await store.writes.write_deliveries(many)
+        await undo(store)
+        assert await store.writes.write_deliveries(many) == []
+        assert sum((await store.reads.counts()).deliveries.values()) == 40
 
 
 @live

@@ -33,6 +33,18 @@ def test_an_answer_without_errors_needs_no_look_at_its_items() -> None:
     assert bulk.judge(_items(3), {"errors": False, "items": []}) == bulk.Verdicts([], [], [], [], "", "")
 
 
+def test_documents_of_which_none_is_taken_are_not_at_fault_unless_a_pipeline_refuses_them_on_purpose() -> None:
+    alike, taken = (400, _error("document_parsing_exception")), (201, _error("none"))
+    unwritten = (400, {"type": "illegal_argument_exception", "reason": "no write index is defined"})
+    for results in ([alike] * 20, [unwritten]):
+        verdicts = bulk.judge(_items(len(results)), _answer(*results))
+        assert verdicts.blame and not verdicts.refused
+    poison = (500, _error("fail_processor_exception"))
+    for results, refused in (([alike] * 19, 19), ([*[alike] * 19, taken], 19), ([poison] * 20, 20)):
+        verdicts = bulk.judge(_items(len(results)), _answer(*results))
+        assert not verdicts.blame and len(verdicts.refused) == refused
+
+
 def test_each_item_is_judged_by_its_status() -> None:
     items = _items(9)
     nested = {

@@ -83,6 +83,7 @@ class BatchSender:
             await self._connection.ask(self._statement(batch))
         except StatementRefused as error:
             if len(batch) == 1:
+                await asyncio.to_thread(self._connection.check_statement, batch[0].statement)
                 refused.setdefault(batch[0].record, str(error))
                 return
             half = len(batch) // 2

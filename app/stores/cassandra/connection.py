@@ -30,6 +30,10 @@ TRIES = 6
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
 
 
+_OF_THE_SERVER = ("disk usage exceeds", "consistency level")
+"""What a guardrail of the server's operator says that refuses every record: a full disk, a consistency that is not allowed."""
+
+
 class StatementRefused(StoreError):
     """The server will never take this statement; the text is its reason."""
 
@@ -166,6 +170,19 @@ class CassandraConnection:
             except Exception as error:
                 raise self.failure(error) from error
 
+    def check_statement(self, name: str) -> None:
+        """Blocks. Raises StoreError if the server takes this prepared statement no more, whatever its values: no record is at fault then."""
+        try:
+            self.session.prepare(self._prepared[name].query_string)
+        except Exception as error:
+            told = self.failure(error)
+            if not isinstance(told, StatementRefused):
+                raise told from error
+            raise StoreError(
+                f"{self.where} takes no records: a table of the keyspace {self.keyspace} was altered ({told});"
+                " start the worker again, which adds a column that is missing, then run `python -m app repair`"
+            ) from error
+
     def execute(
         self, cql: str, parameters: tuple[Any, ...] | None = None, timeout_s: float = REQUEST_S
     ) -> list[tuple[Any, ...]]:
@@ -281,6 +298,8 @@ class CassandraConnection:
             return StoreUnreachable(
                 f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker or `init` creates them"
             )
+        if isinstance(error, cassandra.InvalidRequest) and any(words in reason for words in _OF_THE_SERVER):
+            return StoreUnreachable(f"{self.where} takes no records: {reason}")
         if isinstance(error, cassandra.RequestValidationException):
             return StatementRefused(reason)
         if isinstance(error, NoHostAvailable):

@@ -65,6 +65,14 @@ _OF_THE_INDEX = frozenset(
     {"index_closed_exception", "validation_exception", "invalid_index_name_exception", "unavailable_shards_exception"}
 )
 """Refusals with status 400 that are no fault of the document: a closed index, too many shards in the cluster."""
+_OF_WHAT_STANDS_THERE = (
+    "no write index is defined",
+    "pipeline with id [",
+    "number of documents in the index cannot exceed",
+)
+"""How the server begins, or goes on, to say that an alias, a pipeline or an index takes no document at all."""
+_MANY = 20
+"""So many documents are not all at fault: if none of them is taken, somebody altered the index."""
 
 
 def said(error: Mapping[str, Any] | str | None) -> str:
@@ -83,7 +91,7 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
     verdicts = Verdicts[Record]([], [], [], [], "", "")
     if not answer["errors"]:
         return verdicts
-    blame = why = ""
+    blame, why, at_fault = "", "", 0
     for item, told in zip(items, answer["items"], strict=True):
         (result,) = told.values()
         status, error = result["status"], result.get("error")
@@ -100,10 +108,18 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
         elif status == 404:
             verdicts.lost.append(item)
             why = said(error)
-        elif status in (401, 403) or kind in _OF_THE_INDEX:
+        elif (
+            status in (401, 403)
+            or kind in _OF_THE_INDEX
+            or any(words in said(error) for words in _OF_WHAT_STANDS_THERE)
+        ):
             blame = said(error)
         else:
             verdicts.refused.append((item.record, said(error)))
+            at_fault += 1
+    if at_fault == len(items) >= _MANY:
+        blame = f"of {len(items)} documents it refuses all, the first because: {verdicts.refused[0][1]}"
+        verdicts.refused.clear()
     return verdicts._replace(blame=blame, why_again=why)
 
 
