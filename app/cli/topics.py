@@ -69,7 +69,8 @@ def show() -> None:
     """Print each topic with its messages, and how far each consumer group is.
 
     On Kafka only. The incarnation is Kafka's id of the topic: one that was deleted and made again has another.
-    Exit code 1 if a topic is missing or has another number of partitions than WEBLOGS_PARTITIONS.
+    Exit code 1 if a topic is missing, has another number of partitions than WEBLOGS_PARTITIONS, or a configuration
+    by which messages are lost or refused.
     """
     import sys
 
@@ -91,7 +92,8 @@ def show() -> None:
         if topic.partitions != own.partitions:
             told += f"; WEBLOGS_PARTITIONS={own.partitions}: see docs/how-to/more-partitions.md"
             level = False
-        click.echo(told)
+        click.echo("\n  ".join((told, *topic.altered)))
+        level = level and not topic.altered
     for group, topics in groups(own.flow_id, own.store_names).items():
         committed = view.committed(group)
         waiting = sum(

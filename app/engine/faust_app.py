@@ -14,7 +14,7 @@ from faust.app.base import BootStrategy
 from faust.types import TP
 from mode.utils.queues import ThrowableQueue
 
-from app.engine.losses import note_read, tell_losses
+from app.engine.losses import end_if_made_anew, note_read, tell_losses
 from app.engine.outside import Outside
 from app.process.logs import logging_config
 from app.settings import Settings
@@ -94,6 +94,10 @@ class App(faust.App):
     async def tell_losses(self, spans: Sequence[tuple[TP, int, int]]) -> None:
         """The consumer calls it with what it cannot read: partition, first offset, offset after the last."""
         await tell_losses(self, spans)
+
+    async def end_if_made_anew(self) -> None:
+        """The consumer calls it before it reads on after a rebalance."""
+        await end_if_made_anew(self, [self])
 
     @property
     def topics_log(self) -> Any:

@@ -15,14 +15,14 @@ import mode
 
 from app.engine.clocks import compare_clocks
 from app.engine.sending import send_all
-from app.errors import UnknownForm
+from app.errors import LogError, UnknownForm
 from app.flows.registry import progress_topic
 from app.messages.progress import GroupMark, Loss, Place, progress_message
 from app.process.exit import EXIT_REFUSED
 from app.transports.kafka.topics import off_broker
 from app.transports.messages import Message
 
-__all__ = ["LossWatch", "is_hole_of_log", "note_read", "tell_losses"]
+__all__ = ["LossWatch", "end_if_made_anew", "is_hole_of_log", "note_read", "tell_losses"]
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 10.0
@@ -69,6 +69,29 @@ async def is_hole_of_log(app: Any, tp: Any, first: int, end: int) -> bool:
     return True
 
 
+async def end_if_made_anew(app: Any, apps: Sequence[Any]) -> None:
+    """End the process if a topic was deleted and made anew under it; `apps` then begin at its beginning.
+
+    Ids of lines without one of their own name the incarnation of the topic: by that of before, new lines would count as repeats.
+    """
+    try:
+        names = await app.topics_log.made_anew()
+    except LogError as error:
+        log.warning("whether topics were made anew is not known now: %s", error)
+        return
+    if names:
+        try:
+            for each in apps:
+                await each.consumer.begin_anew(names)
+        except Exception as error:  # Kafka itself forgot the offsets with the topic
+            log.warning("the offsets of %s could not be set back: %s", ", ".join(names), error)
+        are = "topics were" if len(names) > 1 else "a topic was"
+        app.outside.die(
+            f"{are} deleted and made anew under this worker: {', '.join(names)}. What was in it and not read is gone. The next"
+            " start reads from its beginning; if it was a changelog, then run `python -m app check`, and `repair`"
+        )
+
+
 class LossWatch(mode.Service):
     """Looks every LOOK_EVERY_S for what is gone before it was read, and for what was acknowledged."""
 
@@ -84,6 +107,7 @@ class LossWatch(mode.Service):
             try:
                 await asyncio.to_thread(compare_clocks, app)
                 await self._look_at_topics()
+                await end_if_made_anew(app, self._apps)
                 progress = await app.topics_log.progress()
                 app.outside.counters.losses.update(progress.losses)
                 for each in self._apps:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
-from app.engine.losses import is_hole_of_log, tell_losses
+from app.engine.losses import end_if_made_anew, is_hole_of_log, tell_losses
 from app.engine.outside import Outside
 from app.errors import LogError, StoreError, UnknownForm, WeblogsError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
@@ -79,6 +79,8 @@ class Turns:
         seen, expected = self._next.get(message.tp, (None, 0))
         if seen != generation:
             expected = app.consumer._committed_offset.get(message.tp) or 0
+        elif first < expected:  # read again after a seek, or another topic of that name
+            await end_if_made_anew(app, [app])
         if first > expected:  # asked only then: a broker answers after the fetch that is under way
             start = (await app.consumer.earliest_offsets(message.tp)).get(message.tp) or 0
             if start > expected:

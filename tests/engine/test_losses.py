@@ -56,6 +56,19 @@ async def test_a_hole_beyond_what_was_deleted_still_ends_the_process(world: Worl
     assert [loss[3:5] for loss in kept(world).unacknowledged] == [(0, 11)]
 
 
+async def test_offsets_that_begin_again_in_a_topic_made_anew_end_the_process_before_its_lines_are_read(
+    world: World,
+) -> None:
+    """They would have the ids of the lines before. A message that merely comes twice is read."""
+    again = [event(0, b"a"), event(1, b"b"), event(0, b"a")]
+    assert sum(len(batch) for batch in await read(world, Stream(again))) == 3
+    world.app.anew = ["t"]
+    with pytest.raises(Ended):
+        await read(world, Stream(again))
+    assert "a topic was deleted and made anew under this worker: t." in world.ends.told[0][0]
+    assert world.app.consumer.begun_anew == ["t"]
+
+
 @pytest.mark.parametrize(("broker", "told"), [("kafka://h:1", []), ("sqlite:///log.db", [(1, 1)])])
 async def test_where_the_log_itself_has_no_message_reading_goes_on(
     tmp_path: Path, broker: str, told: list[tuple[int, int]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -77,6 +77,8 @@ class App:
         self.broker_clock: float | None = NOW
         self.empty: set[tuple[str, int, int, int]] = set()
         """Topic, partition, first offset, offset after the last: where the log has no message."""
+        self.anew: list[str] = []
+        """Topics that were deleted and made anew."""
 
     def clock(self) -> float | None:
         return self.broker_clock
@@ -87,6 +89,9 @@ class App:
     async def incarnation(self, _topic: str) -> str:
         return "1"
 
+    async def made_anew(self) -> list[str]:
+        return self.anew
+
 
 class Consumer:
     """Where Faust stands in its partitions."""
@@ -95,9 +100,13 @@ class Consumer:
         self._committed_offset: dict[TP, int | None] = {}
         self.earliest: dict[TP, int] = {}
         self.stopped = 0
+        self.begun_anew: list[str] = []
 
     async def earliest_offsets(self, *tps: TP) -> Mapping[TP, int]:
         return {tp: self.earliest.get(tp, 0) for tp in tps}
+
+    async def begin_anew(self, topics: Collection[str]) -> None:
+        self.begun_anew += topics
 
     def stop_flow(self) -> None:
         self.stopped += 1

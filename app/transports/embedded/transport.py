@@ -81,6 +81,10 @@ class EmbeddedTransport(base.Transport):
         """None: nobody else changes the topics of this file."""
         return []
 
+    async def made_anew(self) -> list[str]:
+        """None: a file that was removed ends the worker."""
+        return []
+
     def clock(self) -> None:
         """The log goes by this machine's clock."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -82,6 +82,8 @@ class KafkaWorkerConsumer(InOrder, driver.Consumer):
         self._seeks_under_way += 1
         try:
             await super().perform_seek()
+            if getattr(self.app, "takes_bundles", False):
+                await cast(Any, self.app).end_if_made_anew()
             await self._seek_to_beginnings()
             if getattr(self.app, "takes_bundles", False):
                 await self._tell_losses()
@@ -103,18 +105,21 @@ class KafkaWorkerConsumer(InOrder, driver.Consumer):
 
     async def _tell_losses(self) -> None:
         """What the log has deleted unread, and what lies between the mark and an offset that no worker committed."""
-        lost = await self.gone()
+        deleted = await self.gone()
         moved = await cast(_Thread, self._thread).unsigned(self._read())
-        if moved:
-            group, marks = self.app.conf.id, await self._marks()
-            for tp, offset in moved.items():
-                mark = marks.get((group, off_broker(settings(), tp.topic), tp.partition), offset)
-                if mark < offset:
-                    lost.append((tp, mark, offset))
+        marks = await self._marks() if deleted or moved else {}
+
+        def mark_of(tp: TP, default: int) -> int:
+            return marks.get((self.app.conf.id, off_broker(settings(), tp.topic), tp.partition), default)
+
+        # a group that was away for long has no offsets any more, and its marks
+        begun = [(tp, first or mark_of(tp, 0), end) for tp, first, end in deleted]
+        lost = [span for span in begun if span[1] < span[2]]
+        lost += [(tp, mark, offset) for tp, offset in moved.items() if (mark := mark_of(tp, offset)) < offset]
         if lost:
             await cast(Any, self.app).tell_losses(lost)
-        if lost or moved:
-            gone = {tp: end for tp, _, end in lost}
+        if deleted or moved:
+            gone = {tp: end for tp, _, end in (*deleted, *lost)}
             await self.pass_over({tp: max(gone.get(tp, 0), moved.get(tp, 0)) for tp in {*gone, *moved}})
 
     async def _marks(self) -> Mapping[tuple[str, str, int], int]:
@@ -142,6 +147,10 @@ class KafkaWorkerConsumer(InOrder, driver.Consumer):
     async def pass_over(self, offsets: Mapping[TP, int]) -> None:
         """Go on at these offsets, now and after a restart."""
         await self._commit_offsets(offsets)
+
+    async def begin_anew(self, topics: Collection[str]) -> None:
+        """After a restart all of these topics is read from its beginning."""
+        await self._commit_offsets({tp: 0 for tp in self._read() if tp.topic in topics})
 
     async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:
         """False: nothing is committed, and nothing is taken for it: the messages come again, and are acknowledged again."""

@@ -22,6 +22,7 @@ __all__ = [
     "Droppable",
     "KafkaTopic",
     "admin",
+    "altered_topics",
     "check_topics",
     "create_topics",
     "drop_topics",
@@ -45,6 +46,35 @@ class KafkaTopic(NamedTuple):
     incarnation: str
     """A topic created again has another one."""
     partitions: int
+    replicas: int = 1
+    """Of the partition that has the fewest."""
+    altered: tuple[str, ...] = ()
+    """What somebody configured so that the flow loses by it, a sentence each."""
+
+
+_HARMFUL = "cleanup.policy", "max.message.bytes", "min.insync.replicas"
+
+
+def _harm(name: str, replicas: int, wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[str]:
+    """What of a topic's configuration deletes messages that count, or refuses them.
+
+    >>> wanted = {"cleanup.policy": "compact", "max.message.bytes": "100"}
+    >>> list(_harm("a", 1, wanted, {"cleanup.policy": "compact", "max.message.bytes": "200", "min.insync.replicas": "1"}))
+    []
+    >>> print(*_harm("a", 1, wanted, {"cleanup.policy": "delete", "max.message.bytes": "200", "min.insync.replicas": "2"}), sep="\\n")
+    The topic a has cleanup.policy=delete and needs compact: set it back with kafka-configs.sh.
+    The topic a has min.insync.replicas=2 and needs at most 1: set it back with kafka-configs.sh.
+    """
+    policy, largest, in_sync = (found.get(key) for key in _HARMFUL)
+    needs = []
+    if policy is not None and policy != wanted["cleanup.policy"]:
+        needs.append((_HARMFUL[0], policy, wanted["cleanup.policy"]))
+    if largest is not None and int(largest) < int(wanted["max.message.bytes"]):
+        needs.append((_HARMFUL[1], largest, f"at least {wanted['max.message.bytes']}"))
+    if in_sync is not None and int(in_sync) > replicas:
+        needs.append((_HARMFUL[2], in_sync, f"at most {replicas}"))
+    for key, value, needed in needs:
+        yield f"The topic {name} has {key}={value} and needs {needed}: set it back with kafka-configs.sh."
 
 
 def _wanted(settings: Settings) -> dict[str, dict[str, str]]:
@@ -110,7 +140,8 @@ def describe(client: Any, settings: Settings, topics: Iterable[str]) -> dict[str
     for told in client.describe_topics([on_broker(settings, topic) for topic in topics]):
         if told["error_code"] == 0:
             topic = off_broker(settings, told["name"])
-            found[topic] = KafkaTopic(told["name"], str(told["topic_id"]), len(told["partitions"]))
+            replicas = min(len(each["replica_nodes"]) for each in told["partitions"])
+            found[topic] = KafkaTopic(told["name"], str(told["topic_id"]), len(told["partitions"]), replicas)
     return found
 
 
@@ -145,9 +176,25 @@ def create_topics(settings: Settings) -> tuple[list[KafkaTopic], list[str]]:
 
 def found_topics(settings: Settings) -> dict[str, KafkaTopic | None]:
     """Every topic by its name on the broker; None: it is missing. Raises LogError."""
+    wanted = _wanted(settings)
     with admin(settings) as client:
-        found = describe(client, settings, _wanted(settings))
-    return {on_broker(settings, topic): found.get(topic) for topic in _wanted(settings)}
+        found = describe(client, settings, wanted)
+        configs = _configs(client, [each.name for each in found.values()])
+    for topic, each in found.items():
+        harm = _harm(each.name, each.replicas, wanted[topic], configs.get(each.name, {}))
+        found[topic] = each._replace(altered=tuple(harm))
+    return {on_broker(settings, topic): found.get(topic) for topic in wanted}
+
+
+def _configs(client: Any, names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Topic on the broker -> what it is configured to; empty where the broker does not let us see it."""
+    from kafka.admin import ConfigFilterType, ConfigResource, ConfigResourceType
+
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_HARMFUL)) for name in names]
+    told = client.describe_configs(asked, config_filter=ConfigFilterType.ALL) if asked else {}
+    return {
+        name: {key: each["value"] for key, each in configs.items()} for name, configs in told.get("topic", {}).items()
+    }
 
 
 def check_topics(settings: Settings) -> dict[str, KafkaTopic]:
@@ -161,6 +208,11 @@ def check_topics(settings: Settings) -> dict[str, KafkaTopic]:
 def _refuse(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> None:
     if problems := topic_problems(settings, found):
         raise SettingsError(" ".join(problems))
+
+
+def altered_topics(found: Mapping[str, KafkaTopic | None]) -> list[str]:
+    """What somebody configured so that the flow loses by it, a sentence each: told, and no reason to stand still."""
+    return [sentence for each in found.values() if each for sentence in each.altered]
 
 
 def topic_problems(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> list[str]:

@@ -23,7 +23,7 @@ from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import KafkaWorkerConsumer
 from app.transports.kafka.producer import KafkaProducer
-from app.transports.kafka.topics import check_topics, found_topics, on_broker, topic_problems
+from app.transports.kafka.topics import altered_topics, check_topics, found_topics, on_broker, topic_problems
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
 from app.transports.progress_reader import ProgressReader
@@ -68,6 +68,8 @@ class KafkaTransport(driver.Transport):
     _progress: ProgressReader | None = None
     _asking: KafkaProducer | None = None
     _lock: WorkerLock | None = None
+    _incarnations: ClassVar[dict[str, str]] = {}
+    """Of the topics on the broker as they were when this process began: offsets and ids of lines mean these."""
 
     def prepare(self, _topics: Iterable[str], _groups: Iterable[str]) -> None:
         """Before the worker starts: one worker a data folder, and the topics are there. Raises LogLocked, SettingsError, LogError."""
@@ -77,7 +79,7 @@ class KafkaTransport(driver.Transport):
             lock = WorkerLock(own.data_dir / "worker", f"the data folder {own.data_dir}")
             lock.take()
             KafkaTransport._lock = lock
-        check_topics(own)
+        KafkaTransport._incarnations = {each.name: each.incarnation for each in check_topics(own).values()}
 
     def open_changelog(self, topic: str, _partitions: int) -> Changelog:
         return KafkaChangelog(settings(), topic)
@@ -89,9 +91,16 @@ class KafkaTransport(driver.Transport):
         return await asyncio.to_thread(self._progress.refresh)
 
     async def topic_problems(self) -> list[str]:
-        """What a worker that starts would refuse, a sentence each."""
+        """What a worker that starts would refuse, and what the flow loses by, a sentence each."""
         own = settings()
-        return topic_problems(own, await asyncio.to_thread(found_topics, own))
+        found = await asyncio.to_thread(found_topics, own)
+        return topic_problems(own, found) + altered_topics(found)
+
+    async def made_anew(self) -> list[str]:
+        """Topics on the broker that are others, of the same names, than when this process began. Raises LogError."""
+        found = await asyncio.to_thread(found_topics, settings())
+        known = self._incarnations
+        return [name for name, each in found.items() if each and each.incarnation != known.get(name, each.incarnation)]
 
     def clock(self) -> float | None:
         """The broker's, UTC seconds; None: it does not tell. Blocking; a call after the first takes one round trip. Raises LogError."""
