@@ -46,6 +46,7 @@ __all__ = [
     "reason_label",
     "reason_text",
     "reject_text",
+    "removed_folder_text",
     "removed_text",
     "resumed_text",
     "share_text",
@@ -486,6 +487,14 @@ def removed_text(what: object) -> str:
     return (
         f"{what} is gone: somebody removed it while the worker ran, and with it what was not stored yet. Start the same command again, and"
         " send the logs again."
+    )
+
+
+def removed_folder_text(folder: object) -> str:
+    """What is said when somebody has removed the data folder of a worker on Kafka."""
+    return (
+        f"the data folder {folder} is gone: somebody removed it while the worker ran. The next start reads the state from Kafka;"
+        " if the store was in the folder, too, run `python -m app repair` then."
     )
 
 

@@ -40,7 +40,7 @@ _RAW_ID = HIT.at["raw_id"]
 def report_losses(reader: BrokerView, settings: Settings, report: CheckReport) -> list[Loss]:
     """Every loss that nobody has acknowledged is a difference. Gives all losses, those acknowledged too. Blocking."""
     for sentence in reader.problems():
-        report.add(Difference("topics", "topic", "altered", "partitions", sentence))
+        report.add(Difference("topics", "topic", "altered", "settings", sentence))
     progress, unnoted = unnoted_losses(reader, settings)
     losses = [*progress.losses.values(), *unnoted]
     for loss in losses:

@@ -64,12 +64,16 @@ def code_of(error: BaseException, code: int) -> int:
 
 
 _removed: Callable[[], str] = str
+_removed_code = EXIT_REFUSED
 
 
-def blame_removal(removed: Callable[[], str]) -> None:
-    """From now on `removed` is asked when the process ends: a sentence if what it works on was taken away, which explains any error."""
-    global _removed
-    _removed = removed
+def blame_removal(removed: Callable[[], str], code: int = EXIT_REFUSED) -> None:
+    """From now on `removed` is asked when the process ends: a sentence if what it works on was taken away, which explains any error.
+
+    `code`: what the process then ends with.
+    """
+    global _removed, _removed_code
+    _removed, _removed_code = removed, code
 
 
 def removal() -> str:
@@ -80,7 +84,7 @@ def removal() -> str:
 def die(why: str, error: BaseException | None = None, code: int = EXIT_CANNOT_GO_ON) -> NoReturn:
     """End the process now, without finally blocks: nothing half done may be acknowledged on the way out."""
     if removed := removal():
-        why, error, code = removed, None, EXIT_REFUSED
+        why, error, code = removed, None, _removed_code
     log.critical(
         "Worker stopped: %s%s",
         why,

@@ -26,7 +26,8 @@ from app.process.memory import collect_seldom, share_arenas
 from app.process.standstill import watch_standstill
 from app.settings import settings
 from app.transports.embedded.file import log_path
-from app.words import removed_text
+from app.transports.embedded.worker_lock import lock_path
+from app.words import removed_folder_text, removed_text
 from app.worker.beside import Beside
 
 __all__ = ["Assembly", "assemble", "worker_app"]
@@ -131,6 +132,8 @@ def _prepare(outside: Outside, apps: Sequence[App]) -> None:
         )
     if own.on_kafka:
         watch_standstill(own.kafka_session)
+        lock = Kept(lock_path(own.data_dir / "worker"))
+        blame_removal(lambda: removed_folder_text(own.data_dir) if lock.is_gone else "", EXIT_CANNOT_GO_ON)
     else:
         log = Kept(log_path(own.broker))
         blame_removal(lambda: removed_text(log.path) if log.is_gone else "")

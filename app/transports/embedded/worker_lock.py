@@ -9,7 +9,15 @@ from pathlib import Path
 from app.errors import LogLocked
 from app.transports.embedded.file import in_words
 
-__all__ = ["WorkerLock"]
+__all__ = ["WorkerLock", "lock_path"]
+
+
+def lock_path(log: Path) -> Path:
+    """
+    >>> lock_path(Path("var/worker"))
+    PosixPath('var/worker.worker')
+    """
+    return log.with_name(f"{log.name}.worker")
 
 
 class WorkerLock:
@@ -25,7 +33,7 @@ class WorkerLock:
         if self._handle is not None:
             return
         with in_words(self._log):
-            handle = os.open(f"{self._log}.worker", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            handle = os.open(lock_path(self._log), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
