@@ -316,7 +316,7 @@ def _numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) ->
     return _coded(np.array(code_of, np.int32)[numbers], [text.encode() for text in codes]), has_one
 
 
-def _coded(codes: NDArray[np.int32], values: list[bytes]) -> Texts:
+def _coded(codes: Any, values: list[bytes]) -> Texts:
     return Texts(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.binary())))
 
 
