@@ -7,6 +7,7 @@ which alone says what a line means; and so does each minute, second, status and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "coded_texts", "column_of", "line_bounds",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "have_plain_ends", "line_bounds",
     "numbers_of", "of_length", "plain_line_ends", "protocol_flags", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
@@ -38,13 +39,26 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
-class Texts(NamedTuple):
-    """A text a line."""
+class Texts:
+    """A text a line; they are numbered when somebody asks for the numbers."""
 
-    codes: NDArray[np.int32]
-    """The number of each line's text."""
-    values: pa.BinaryArray
-    """The bytes of the texts, each once."""
+    def __init__(self, column: pa.BinaryArray | pa.DictionaryArray) -> None:
+        self._column = column
+
+    @cached_property
+    def coded(self) -> pa.DictionaryArray:
+        return self._column.dictionary_encode()
+
+    @property
+    def codes(self) -> NDArray[np.int32]:
+        """The number of each line's text."""
+        codes: NDArray[np.int32] = self.coded.indices.to_numpy()
+        return codes
+
+    @property
+    def values(self) -> pa.BinaryArray:
+        """The bytes of the texts, each once."""
+        return self.coded.dictionary
 
     @property
     def texts(self) -> list[str]:
@@ -53,7 +67,10 @@ class Texts(NamedTuple):
 
     def of(self, lines: Bools) -> Texts:
         """Those of some lines."""
-        return Texts(self.codes[lines], self.values)
+        if lines.all():
+            return self
+        known: pa.BinaryArray | pa.DictionaryArray = self.__dict__.get("coded", self._column)
+        return Texts(known.filter(pa.array(lines)))
 
 
 class Extras(NamedTuple):
@@ -106,11 +123,14 @@ class LineColumns(NamedTuple):
         return self.hits + len(self.other.rejects) + self.other.heads
 
 
+def have_plain_ends(data: bytes) -> bool:
+    """Whether no carriage return stands elsewhere than before a newline."""
+    return b"\r" not in data or data.count(b"\r\n") == data.count(b"\r")
+
+
 def plain_line_ends(data: bytes) -> bytes | None:
     """With newlines only; None where a carriage return stands elsewhere."""
-    if b"\r" not in data:
-        return data
-    return data.replace(b"\r\n", b"\n") if data.count(b"\r\n") == data.count(b"\r") else None
+    return data.replace(b"\r\n", b"\n") if have_plain_ends(data) else None
 
 
 def line_bounds(data: bytes) -> tuple[Ints, Ints]:
@@ -222,10 +242,12 @@ def assembled(
     extras: Extras | None = None,
     zones_s: Ints | None = None,
     flags: Ints | None = None,
+    with_flags: bool = True,
 ) -> LineColumns | None:
     """The block of which the lines `at` were read as columns; those of them that are not `plain`, and all others, the parser reads.
 
-    `keys`: client, agent and request of each line. `flags`: all of each, if the kernel knows more than the protocol of the request.
+    `keys`: client, agent and request of each line. `flags`: all of each, if the kernel knows more than the protocol of the request;
+    nobody asks for them unless `with_flags`.
 
     None if the query rule may change a request, or one has CMCD that is wanted: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
@@ -233,14 +255,14 @@ def assembled(
     plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
     rule = query_rule(options.query)
     left = _others(block, at[plain])
-    values, bounds = bytes_of(request.values)
-    requests = values[bounds[0] : bounds[-1]].tobytes()
-    if b"?" in requests:  # then it matters where each ends
-        requests = b"\n".join(request.values.to_pylist())
-    if may_change(requests, rule) or may_change(left[0], rule):
-        return None
-    if CMCD_PARAMETER in requests and chosen_cmcd(options.fields):
-        return None
+    has_cmcd = bool(chosen_cmcd(options.fields))
+    if rule.kind != "keep" or has_cmcd:
+        values, bounds = bytes_of(request.values)
+        requests = values[bounds[0] : bounds[-1]].tobytes()
+        if b"?" in requests:  # then it matters where each ends
+            requests = b"\n".join(request.values.to_pylist())
+        if may_change(requests, rule) or may_change(left[0], rule) or (has_cmcd and CMCD_PARAMETER in requests):
+            return None
     other = read_lines(
         left[0],
         parse,
@@ -254,7 +276,7 @@ def assembled(
     lowest, highest, disorder_s = _span(positions[at[plain]], times[plain], other)
     of_each = BYTES_KINDS[options.bytes]
     # that of a protocol alone changes nothing of what a body's bytes prove
-    if flags is None and (every_status or of_each):
+    if flags is None and with_flags and (every_status or of_each):
         flags = (protocol_flags(request.values) | of_each)[request.codes]
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     return LineColumns(
@@ -307,11 +329,6 @@ def _is_itself(read: Mapping[str, str | None], text: str) -> bool:
         return read[text] == text
     except BadLine:
         return False
-
-
-def coded_texts(column: pa.BinaryArray) -> Texts:
-    encoded = column.dictionary_encode()
-    return Texts(encoded.indices.to_numpy(), encoded.dictionary)
 
 
 def _others(block: Block, plain: Ints) -> tuple[bytes, list[int]]:

@@ -102,7 +102,7 @@ def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
 
 def _numbered(columns: Sequence[Texts]) -> tuple[Ints, list[str]]:
     """For each line of some columns, one behind the other, the number of its text; the texts, each once."""
-    encoded = pa.chunked_array([pa.DictionaryArray.from_arrays(codes, values) for codes, values in columns])
+    encoded = pa.chunked_array([texts.coded for texts in columns])
     chunks = encoded.unify_dictionaries().chunks
     codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks]).astype(np.int64)
     return _one_number_a_text(codes, texts_of(chunks[-1].dictionary))

@@ -6,17 +6,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.columns.blocks import DIGITS_OF_MAX_BYTE, Bools, Ints
+from app.columns.blocks import DIGITS_OF_MAX_BYTE, ZERO, Bools, Bytes, Ints, bytes_of, numbers_of
 from app.columns.parts import MAX_BYTE
 
 __all__ = ["content_ranges", "counts"]
 
+_DASH = ord("-")
+_UNIT = b"bytes "
+_MARKS = _UNIT + b"-/"
 _DIGITS = rf"[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}"
 _RANGE = rf"\Abytes (?P<lo>{_DIGITS})-(?P<hi>{_DIGITS})/(?P<total>{_DIGITS}|\*)\z"
 
 
 def counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     """Numbers, -1 for `-`; and which values are one of both."""
+    values, starts, lengths = _values_of(column)
+    is_dash = _are_dashes(values, starts, lengths)
+    others = np.flatnonzero(values - np.uint8(ZERO) > 9)
+    if len(others) == np.count_nonzero(is_dash) and _are_short(lengths):
+        if len(others):
+            values = values.copy()
+            values[others] = ZERO
+        return np.where(is_dash, -1, numbers_of(values, lengths)), np.ones(len(lengths), np.bool_)
+    return _odd_counts(column)
+
+
+def _values_of(column: pa.BinaryArray) -> tuple[Bytes, Ints, Ints]:
+    """The bytes of all values, where in them each begins, and how many it has."""
+    values, bounds = bytes_of(column)
+    return values[bounds[0] : bounds[-1]], bounds[:-1] - bounds[0], np.diff(bounds)
+
+
+def _are_dashes(values: Bytes, starts: Ints, lengths: Ints) -> Bools:
+    are = lengths == 1
+    are[are] = values[starts[are]] == _DASH
+    return are
+
+
+def _are_short(lengths: Ints) -> bool:
+    """Whether numbers of so many digits are there and below MAX_BYTE."""
+    return not len(lengths) or (int(lengths.min()) > 0 and int(lengths.max()) < DIGITS_OF_MAX_BYTE)
+
+
+def _odd_counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     is_dash = pc.equal(column, b"-").to_numpy(zero_copy_only=False)
     texts = column.view(pa.string())
     is_short = pc.less(pc.binary_length(texts), DIGITS_OF_MAX_BYTE)
@@ -28,11 +60,38 @@ def counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
 
 def content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
     """First and last byte and size: 0, -1 and -1 for none of them; and which values were read."""
+    values, starts, lengths = _values_of(column)
+    ends = starts + lengths
+    is_none = (lengths == 0) | _are_dashes(values, starts, lengths)
+    is_digit = values - np.uint8(ZERO) < 10
+    marks = np.flatnonzero(~is_digit)
+    bounds = np.searchsorted(marks, np.append(starts, len(values)))
+    usual = np.flatnonzero(np.diff(bounds) == len(_MARKS))
+    at = marks[bounds[usual, None] + np.arange(len(_MARKS))]
+    digits = np.column_stack(
+        (at[:, -2] - starts[usual] - len(_UNIT), at[:, -1] - at[:, -2] - 1, ends[usual] - at[:, -1] - 1)
+    )
+    is_usual = ((digits > 0) & (digits < DIGITS_OF_MAX_BYTE)).all(axis=1)
+    is_usual &= (values[at] == np.frombuffer(_MARKS, np.uint8)).all(axis=1)
+    is_usual &= at[:, len(_UNIT) - 1] == starts[usual] + len(_UNIT) - 1
+    usual, digits = usual[is_usual], digits[is_usual]
+    are_usual = np.zeros(len(lengths), np.bool_)
+    are_usual[usual] = True
+    lo, hi, total = np.zeros(len(lengths), np.int64), np.full(len(lengths), -1), np.full(len(lengths), -1)
+    read = numbers_of(values[is_digit & np.repeat(are_usual, lengths)], digits.ravel()).reshape(-1, 3)
+    lo[usual], hi[usual], total[usual] = read.T
+    are_read = is_none | (are_usual & (lo <= hi))
+    others = np.flatnonzero(~is_none & ~are_usual)
+    if len(others):
+        lo[others], hi[others], total[others], are_read[others] = _odd_ranges(column.take(pa.array(others)))
+    return lo, hi, total, are_read
+
+
+def _odd_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
     found = pc.extract_regex(column, _RANGE)
     has_range = found.is_valid().to_numpy(zero_copy_only=False)
-    is_none = pc.is_in(column, pa.array([b"-", b""], column.type)).to_numpy(zero_copy_only=False)
     lo, hi, total = (_numbers_or(found, name, none) for name, none in (("lo", 0), ("hi", -1), ("total", -1)))
-    return lo, hi, total, is_none | (has_range & (lo <= hi) & (hi < MAX_BYTE) & (total < MAX_BYTE))
+    return lo, hi, total, has_range & (lo <= hi) & (hi < MAX_BYTE) & (total < MAX_BYTE)
 
 
 def _numbers_or(found: pa.StructArray, name: str, none: int) -> Ints:

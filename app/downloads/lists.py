@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_netw
 from pathlib import Path
 from typing import NamedTuple
 
+from app.domain.formats.clients import is_plain_ipv4
 from app.errors import SettingsError
 from app.reports.crawlers import crawler_of, list_version
 
@@ -100,12 +101,15 @@ class _Networks:
         self.has = lru_cache(maxsize=_MOST_ADDRESSES)(self._has)
 
     def _has(self, text: str) -> bool:
-        try:
-            address = ip_address(text)
-        except ValueError:
-            return False
-        address = (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
-        bounds, number = self._bounds[address.version], int(address)
+        if is_plain_ipv4(text):
+            bounds, number = self._bounds[4], int.from_bytes(map(int, text.split(".")), "big")
+        else:
+            try:
+                address = ip_address(text)
+            except ValueError:
+                return False
+            address = (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
+            bounds, number = self._bounds[address.version], int(address)
         at = bisect_right(bounds, (number, 1 << 128)) - 1
         return at >= 0 and number <= bounds[at][1]
 
@@ -117,6 +121,8 @@ def listener_address(text: str) -> str:
     >>> listener_address("2001:db8:1:2:3::4"), listener_address("::ffff:192.0.2.7"), listener_address("192.0.2.7")
     ('2001:db8:1:2::/64', '192.0.2.7', '192.0.2.7')
     """
+    if is_plain_ipv4(text):
+        return text
     try:
         address = ip_address(text)
     except ValueError:

@@ -71,10 +71,14 @@ class StretchReader:
     """Reads stretches of any sources; a parser lives as long as the same head lines are in force."""
 
     def __init__(
-        self, rules: Rules, on_lines: Callable[[str, ReadLines], ReadLines] | None = None, every_status: bool = False
+        self,
+        rules: Rules,
+        on_lines: Callable[[str, ReadLines], ReadLines] | None = None,
+        every_status: bool = False,
+        with_flags: bool = True,
     ) -> None:
-        """`every_status`: hits read as columns are all there, not those of 200 and 206 alone."""
-        self._rules, self._on_lines, self._every_status = rules, on_lines, every_status
+        """`every_status`: hits read as columns are all there, not those of 200 and 206 alone. Unless `with_flags`, they may lack flags."""
+        self._rules, self._on_lines, self._every_status, self._with_flags = rules, on_lines, every_status, with_flags
         self._reading: Reading | None = None
         self._head: tuple[str, ...] = ()
         self._parse: LineParser
@@ -119,6 +123,7 @@ class StretchReader:
                 may_begin_with_header,
                 self._every_status,
                 options=reading.options,
+                with_flags=self._with_flags,
             )
             if block is None or 2 * block.other.lines > block.lines:
                 self._resting = _REST_CHUNKS

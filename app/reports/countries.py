@@ -9,6 +9,7 @@ from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
+from app.domain.formats.clients import is_plain_ipv4
 from app.errors import SettingsError
 
 __all__ = ["UNKNOWN", "Countries", "is_address", "resolved"]
@@ -69,6 +70,8 @@ class Countries:
 
 
 def is_address(text: str) -> bool:
+    if is_plain_ipv4(text):
+        return True
     try:
         ip_address(text)
     except ValueError:

@@ -62,7 +62,8 @@ class CountingHits:
         self.codes = codes[:3]
         self.sources: list[str] = []
         if columns:
-            counts &= np.array([text == "GET" for text in texts_of(columns[3])], np.bool_)[codes[3]]
+            # one more: no line of some logs has a method
+            counts &= np.array([*(text == "GET" for text in texts_of(columns[3])), False], np.bool_)[codes[3]]
             self.sources, self.source_codes = texts_of(columns[4]), codes[4]
         self._rows = np.flatnonzero(counts)
         self._compressible: Bools | None = None

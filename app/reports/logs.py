@@ -49,7 +49,7 @@ class HitsOfLog:
     """Makes tables of stretches. `wanted`: fields of HITS."""
 
     def __init__(self, wanted: Sequence[str]) -> None:
-        self._reader = StretchReader(Rules(), every_status=True)
+        self._reader = StretchReader(Rules(), every_status=True, with_flags="flags" in wanted)
         self._wanted = wanted
 
     def read(self, stretch: Stretch) -> HitPart:

@@ -10,7 +10,7 @@ GOOD = {
 }  # fmt: skip
 TEXTS = [
     b'""', b'"-"', b'" "', b'"\xff"', b'"\xc3"', "\"für 音楽 ١\"".encode(), b'"a\\"b"', b'"a\\\\"', b'"a"b"', b'"a" "b"', b"-", b"", b'"a\tb"',
-    b'"a\x00b"', b'"a\rb"', b'"', b'"a', b'a"', b'""a""', b'"\\x22"', b"'a'", b'"a b c"', b"a b",
+    b'"a\x00b"', b'"a\rb"', b'"', b'"a', b'a"', b'""a""', b'"\\x22"', b'"a\\\\"b"', b'"\\\\\\"a"', b'"a\\"', b"'a'", b'"a b c"', b"a b",
 ]  # fmt: skip
 WORDS = [
     b"", b"-", b"ann", b"ann b", b'"ann"', b'an"n', b"[ann", b"an[n", b"ann]", "für".encode(), b"\xff", b"a\tb", b"- frank", b"- -", b"a\\b", b"\xc2\xa0",

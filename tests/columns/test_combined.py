@@ -92,6 +92,20 @@ def test_plain_lines_are_read_as_columns(form: str, kind: str) -> None:
     assert block is not None and read_as_columns(block) == 4
 
 
+def test_escaped_quotes_and_backslashes_are_read_as_columns() -> None:
+    texts = [b'"a\\"b"', b'"a\\\\"', b'"\\\\\\"a"', b'"\\x22"']
+    some = [GOOD | {name: text} for name in ("request", "referer", "agent") for text in texts]
+    block = assert_same_facts("combined", b"".join(line_of(columns, "combined") + b"\n" for columns in some))
+    assert block is not None and read_as_columns(block) == len(some)
+
+
+def test_one_odd_range_leaves_the_others_to_columns() -> None:
+    ranges = [b'"bytes */100"', b'"bytes 0-9/*"', b'"bytes 0-9/20"', b'"-"', b'"bytes 9-0/20"']
+    some = [GOOD | {"range": text} for text in ranges]
+    block = assert_same_facts("combined_range", b"".join(line_of(one, "combined_range") + b"\n" for one in some))
+    assert block is not None and read_as_columns(block) == 3
+
+
 def test_columns_behind_the_agent_are_left_to_the_parser() -> None:
     block = assert_same_facts("combined", line_of(GOOD, "combined") + b" 0.004 -\n" + line_of(GOOD, "combined") + b"\n")
     assert block is not None and read_as_columns(block) == 1

@@ -53,6 +53,12 @@ def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return index_of(path) if request.param == "index" else path
 
 
+def test_a_log_whose_lines_name_no_method_has_no_deliveries(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.log", [line(request="-"), line(request="-")])
+    for each in (path, index_of(path)):
+        assert total(delivery_questions.why(Deliveries(asked(each))), "deliveries") == 0
+
+
 def test_the_curve_of_the_example(example: Path) -> None:
     report = delivery_questions.curve(Deliveries(asked(example)), "/film.mp4")
     reached = column(report, "deliveries")

@@ -42,10 +42,11 @@ def read_block(
     header_row: bool = False,
     every_status: bool = False,
     options: FormatOptions = FormatOptions(),
+    with_flags: bool = True,
 ) -> LineColumns | None:
     """Whole lines of a format that has columns as such, with the facts that read_lines gives; None if they cannot be read so.
 
-    `options` are those of the format's parser; `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
+    `options` are those of the format's parser; `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone. Unless `with_flags`, flags may be missing.
     numpy and pyarrow are loaded with the first call: what reads little does without.
     """
     if form == WEBLOG_TSV.name:
@@ -58,4 +59,4 @@ def read_block(
         return format_strings.read_block(form, data, arrived, position, every_status, options)
     from app.columns.formats import combined
 
-    return combined.read_block(form, data, arrived, position, every_status, options)
+    return combined.read_block(form, data, arrived, position, every_status, options, with_flags)

@@ -1,6 +1,6 @@
 """Lines of the formats combined and combined_range, a chunk at a time as columns.
 
-A line is read here only where it is written as servers write it: single spaces, no quote and no backslash but the quotes around
+A line is read here only where it is written as servers write it: single spaces, no quote without a backslash but the quotes around
 its columns, nothing behind the last of them, address, ident and user of plain characters, a Content-Range that names first and
 last byte, or none.
 """
@@ -12,26 +12,25 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
+import pyarrow.compute as pc
 
 from app.columns.blocks import (
     ZERO,
     Block,
+    Bools,
     Bytes,
     Extras,
     Floats,
     Ints,
     LineColumns,
+    Texts,
     assembled,
-    bytes_of,
-    coded_texts,
-    column_of,
+    have_plain_ends,
     line_bounds,
     of_length,
-    plain_line_ends,
     statuses_of,
-    whole_lines,
 )
+from app.columns.formats.spans import free_quotes, values_between
 from app.columns.values import content_ranges, counts
 from app.domain.extras import chosen_extras, extras_reader
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions
@@ -41,40 +40,17 @@ from app.domain.lines import FUTURE_S
 
 __all__ = ["read_block"]
 
-_QUOTE, _SPACE, _COLON, _OPEN, _CLOSE, _BACKSLASH = b'" :[]\\'
-_NAMES = [
-    "ip_address",
-    "ident",
-    "user",
-    "time",
-    "zone",
-    "request",
-    "status",
-    "sent",
-    "referer",
-    "user_agent",
-    "content_range",
-]
-_QUOTED = ("request", "referer", "user_agent", "content_range")
+_SPACE, _COLON, _OPEN, _CLOSE, _RETURN = b" :[]\r"
 _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
-_WORD = rb"[!#-Z^-~]+"
+_DATE_BYTES = _TIME_BYTES + 1 + _ZONE_BYTES
+_STATUS_BYTES = 3
+_NOBODY = b" - -"
+"""Neither ident nor user."""
+_WORD = r"[!#-Z^-~]+"
+_NAMED = rf"\A(?P<host>{_WORD}) {_WORD} {_WORD}\z"
 _ZONE = re.compile(r"[+-][0-9]{4}")
-_LINE = rb'%s %s %s \[[^\s"\\\]\[]{20} [+-][0-9]{4}\] "[^"\\\r]*" [0-9]{3} (?:[0-9]{1,14}|-) "[^"\\\r]*" "[^"\\\r]*"'
-
-
-class _Shape(NamedTuple):
-    names: list[str]
-    quoted: tuple[str, ...]
-    plain: re.Pattern[bytes]
-
-
-def _shape(more: int) -> _Shape:
-    line = _LINE % (_WORD, _WORD, _WORD) + rb' "[^"\\\r]*"' * more
-    return _Shape(_NAMES[: 10 + more], _QUOTED[: 3 + more], re.compile(line))
-
-
-_SHAPES = (_shape(0), _shape(1))
-"""Without a column behind the agent, and with one that is quoted."""
+_QUOTED = (3, 4)
+"""Columns in quotes: request, referer, agent, and perhaps one behind it."""
 
 
 def read_block(
@@ -84,40 +60,42 @@ def read_block(
     position: int = 0,
     every_status: bool = False,
     options: FormatOptions = FormatOptions(),
+    with_flags: bool = True,
 ) -> LineColumns | None:
     """Whole lines as columns, with the facts that read_lines gives; None where no line is plain, or carriage returns stand inside lines.
 
     `form` is any name of the family: each chunk is read in the shape that most of its lines have. `position` and `arrived` are
     those of read_lines, `options` those of the parser. Unless `every_status`, the columns hold 200 and 206 alone.
     """
-    text = plain_line_ends(data)
-    if text is None:
+    if not have_plain_ends(data):
         return None
     block = Block(data, *line_bounds(data), position, arrived, False)
-    shape, likely = _likely(block)
-    split = _split(shape, likely, block, text)
-    if split is None:
+    places = _places(block)
+    if not len(places.lines):
         return None
-    table, at = split
-    times, zones_s = _times(column_of(table, "time"), column_of(table, "zone"))
-    codes = statuses_of(column_of(table, "status"))
-    sent, is_read = counts(column_of(table, "sent"))
+    begin, end, dates = places.quotes[1] + 2, places.quotes[2] - 1, places.dates
+    times, zones_s = _times(
+        values_between(data, dates, dates + _TIME_BYTES),
+        values_between(data, dates + _TIME_BYTES + 1, dates + _DATE_BYTES),
+    )
+    codes = statuses_of(values_between(data, begin, begin + _STATUS_BYTES))
+    sent, is_read = counts(values_between(data, begin + _STATUS_BYTES + 1, end))
     dashes = sent < 0
-    if "content_range" in shape.names:
-        lo, hi, total, is_range = content_ranges(column_of(table, "content_range"))
+    if len(places.quotes) > 2 * _QUOTED[0]:
+        lo, hi, total, is_range = content_ranges(places.quoted(3))
         # `-` beside an announced range is how no byte at all is written
         sent = np.where((sent < 0) & (hi >= 0), 0, sent)
         is_read &= is_range
     else:
-        lo, hi, total = np.zeros(len(at), np.int64), np.full(len(at), -1, np.int64), np.full(len(at), -1, np.int64)
-    plain = is_read & (times <= arrived + FUTURE_S) & (codes >= 0)
-    parse = COMBINED.make_parser((), options)
+        lo, none = np.zeros(len(times), np.int64), np.full(len(times), -1, np.int64)
+        hi = total = none
+    client, is_named = _clients(places, dates - 1)
     return assembled(
         block,
-        parse,
-        [coded_texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request")],
-        at,
-        plain,
+        COMBINED.make_parser((), options),
+        [client, Texts(places.quoted(2)), Texts(places.quoted(0))],
+        places.lines,
+        is_read & is_named & (times <= arrived + FUTURE_S) & (codes >= 0),
         times,
         codes,
         lo,
@@ -127,106 +105,81 @@ def read_block(
         every_status,
         options,
         {} if BYTES_KINDS[options.bytes] else {DASH_FOR_BYTES: dashes},
-        _extras(table, options.fields),
+        _extras(places, options.fields),
         zones_s,
+        with_flags=with_flags,
     )
 
 
-def _extras(table: pa.Table, fields: str) -> Extras | None:
+def _extras(places: _Places, fields: str) -> Extras | None:
     if "referer" not in chosen_extras(fields):
         return None
     of = extras_reader(fields)
-    referers = coded_texts(column_of(table, "referer"))
+    referers = Texts(places.quoted(1))
     return Extras(referers.codes, [of(referer=text) for text in referers.texts])
 
 
 # -- lines to columns
 
 
-def _split(shape: _Shape, at: Ints, block: Block, text: bytes) -> tuple[pa.Table, Ints] | None:
-    """The columns of the plain ones of the lines `at`, and which lines these are; None where there is none."""
-    whole = len(at) == len(block.starts)
-    some = text if whole else plain_line_ends(whole_lines(block.data, block.starts[at], block.ends[at]))
-    assert some is not None, "all line ends of the block are plain"
-    bounds = (block.starts, block.ends) if some is block.data else line_bounds(some)
-    table = _table(shape, some)
-    if table is None or table.num_rows != len(at) or not _is_plain(shape, table, some, *bounds):
-        # each by itself, which takes many times as long
-        lines = some.split(b"\n")
-        plain = [place for place in range(len(at)) if shape.plain.fullmatch(lines[place])]
-        at = at[plain]
-        table = _table(shape, b"".join([lines[place] + b"\n" for place in plain]))
-    return (table, at) if table is not None and table.num_rows == len(at) else None
+class _Places(NamedTuple):
+    """The lines whose blanks, brackets and quotes stand as in plain ones."""
+
+    data: bytes
+    lines: Ints
+    """Their numbers in the block."""
+    starts: Ints
+    quotes: Ints
+    """Two rows for each quoted column: where it is opened in each of these lines, and where it is closed."""
+
+    def of(self, lines: Bools) -> _Places:
+        """Some of them."""
+        if lines.all():
+            return self
+        return _Places(self.data, self.lines[lines], self.starts[lines], self.quotes[:, lines])
+
+    @property
+    def dates(self) -> Ints:
+        """Where the time begins, with its bracket."""
+        return self.quotes[0] - 1 - _DATE_BYTES
+
+    def quoted(self, column: int) -> pa.BinaryArray:
+        return values_between(self.data, self.quotes[2 * column] + 1, self.quotes[2 * column + 1])
 
 
-def _likely(block: Block) -> tuple[_Shape, Ints]:
-    """The shape of most lines, and the lines with its number of quotes and no backslash: nearly always the plain ones."""
-    values = np.frombuffer(block.data, np.uint8)
-    bounds = np.append(block.starts, len(values))
-    quotes = np.diff(np.searchsorted(np.flatnonzero(values == _QUOTE), bounds))
-    fitting = [quotes == 2 * len(shape.quoted) for shape in _SHAPES]
-    is_second = int(np.count_nonzero(fitting[1]) > np.count_nonzero(fitting[0]))
-    shape, is_likely = _SHAPES[is_second], fitting[is_second]
-    if b"\\" in block.data:
-        escapes = np.searchsorted(np.flatnonzero(values == _BACKSLASH), bounds)
-        is_likely &= np.diff(escapes) == 0
-    return shape, np.flatnonzero(is_likely)
+def _places(block: Block) -> _Places:
+    """Of the lines with the commoner number of quoted columns."""
+    values, ends = np.frombuffer(block.data, np.uint8), block.ends
+    if b"\r" in block.data:
+        ends = ends - ((ends > block.starts) & (values[ends - 1] == _RETURN))
+    quotes = free_quotes(block.data, values)
+    bounds = np.searchsorted(quotes, np.append(block.starts, len(values)))
+    numbers = np.diff(bounds)
+    some = [np.flatnonzero(numbers == 2 * columns) for columns in _QUOTED]
+    columns, lines = max(zip(_QUOTED, some, strict=True), key=lambda one: len(one[1]))
+    at = np.ascontiguousarray(quotes[bounds[lines, None] + np.arange(2 * columns)].T)
+    found = _Places(block.data, lines, block.starts[lines], at)
+    fits = (found.dates - 1 > found.starts) & (at[-1] + 1 == ends[lines]) & (at[2] - at[1] > _STATUS_BYTES + 4)
+    found = found.of(fits)
+    at, dates = found.quotes, found.dates
+    fits = (values[dates] == _OPEN) & (values[at[0] - 2] == _CLOSE)
+    for blanks in (dates - 1, dates + _TIME_BYTES, at[0] - 1, at[1] + 1, at[1] + _STATUS_BYTES + 2, at[2] - 1):
+        fits &= values[blanks] == _SPACE
+    for column in range(4, 2 * columns - 1, 2):
+        fits &= (at[column] - at[column - 1] == 2) & (values[at[column] - 1] == _SPACE)
+    return found.of(fits)
 
 
-def _table(shape: _Shape, text: bytes) -> pa.Table | None:
-    """None where a line has more or fewer columns, or nothing is there."""
-    try:
-        return csv.read_csv(
-            pa.BufferReader(text),
-            csv.ReadOptions(use_threads=False, column_names=shape.names, block_size=len(text) + 1),
-            csv.ParseOptions(delimiter=" ", quote_char='"', double_quote=False, ignore_empty_lines=False),
-            csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(shape.names, pa.binary())),
-        )
-    except pa.ArrowInvalid:
-        return None
-
-
-def _is_plain(shape: _Shape, table: pa.Table, text: bytes, starts: Ints, ends: Ints) -> bool:
-    """Whether all lines are plain: written again from their columns they would be the same, and no quote stands elsewhere."""
-    values = np.frombuffer(text, np.uint8)
-    if np.count_nonzero(values == _QUOTE) != 2 * len(shape.quoted) * len(starts):
-        return False
-    at = starts.copy()
-    for number, name in enumerate(shape.names):
-        lengths = np.diff(bytes_of(column_of(table, name))[1])
-        if number:
-            if (at >= ends).any() or (values[at] != _SPACE).any():
-                return False
-            at += 1
-        if name in shape.quoted:
-            behind = at + 1 + lengths
-            if (behind >= ends).any() or (values[at] != _QUOTE).any() or (values[behind] != _QUOTE).any():
-                return False
-            at = behind + 1
-        else:
-            at = at + lengths
-    if (at != ends).any():
-        return False
-    return all(
-        map(_is_word, [column_of(table, name) for name in ("ip_address", "ident", "user")])
-    ) and _has_plain_times(table)
-
-
-def _is_word(column: pa.BinaryArray) -> bool:
-    """Whether all values have characters, and plain ones alone."""
-    values, bounds = bytes_of(column)
-    values = values[bounds[0] : bounds[-1]]
-    return bool((np.diff(bounds) > 0).all() and _WORD_BYTES[values].all())
-
-
-_WORD_BYTES = np.array([re.fullmatch(_WORD, bytes([value])) is not None for value in range(256)])
-
-
-def _has_plain_times(table: pa.Table) -> bool:
-    """Whether all stand in brackets, in the right lengths."""
-    fits, times = of_length(column_of(table, "time"), _TIME_BYTES)
-    fit_too, zones = of_length(column_of(table, "zone"), _ZONE_BYTES)
-    return bool(fits.all() and fit_too.all() and (times[:, 0] == _OPEN).all() and (zones[:, -1] == _CLOSE).all())
+def _clients(places: _Places, ends: Ints) -> tuple[Texts, Bools]:
+    """And which lines have one, in front of an ident and a user of plain characters. `ends`: behind the user."""
+    values = np.frombuffer(places.data, np.uint8)
+    is_nobody = ends - places.starts > len(_NOBODY)
+    for number, one in enumerate(_NOBODY):
+        is_nobody &= values[ends - len(_NOBODY) + number] == one
+    if is_nobody.all():
+        return Texts(values_between(places.data, places.starts, ends - len(_NOBODY))), is_nobody
+    hosts = pc.struct_field(pc.extract_regex(values_between(places.data, places.starts, ends), _NAMED), "host")
+    return Texts(hosts.fill_null(b"")), hosts.is_valid().to_numpy(zero_copy_only=False)
 
 
 # -- columns to values
@@ -249,8 +202,12 @@ def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> tuple[Floats, Ints]
 
 def _distinct(rows: Bytes) -> tuple[list[str], Ints]:
     """The texts that differ, and which of them each row is; equal ones mostly stand together."""
+    words = np.zeros((len(rows), -(-rows.shape[1] // 8)), np.uint64)
+    words.view(np.uint8)[:, : rows.shape[1]] = rows
     first = np.ones(len(rows), np.bool_)
-    first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    first[1:] = False
+    for column in words.T:
+        first[1:] |= column[1:] != column[:-1]
     return [bytes(row).decode("latin-1") for row in rows[first]], np.cumsum(first) - 1
 
 

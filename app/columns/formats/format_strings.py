@@ -24,7 +24,6 @@ from app.columns.blocks import (
     LineColumns,
     Texts,
     assembled,
-    coded_texts,
     line_bounds,
     protocol_flags,
     statuses_of,
@@ -117,14 +116,14 @@ class _Values:
 
     def _texts(self, role: Role) -> Texts:
         if role not in self._coded:
-            self._coded[role] = coded_texts(self._column(role))
+            self._coded[role] = Texts(self._column(role))
         return self._coded[role]
 
     def _there(self, *roles: Role) -> list[Role]:
         return [role for role in roles if role in self._spans]
 
     def _constant(self, text: str) -> Texts:
-        return Texts(np.zeros(self._lines, np.int32), pa.array([text.encode()], pa.binary()))
+        return _coded(np.zeros(self._lines, np.int32), [text.encode()])
 
     def _made(self, some: Sequence[tuple[Role, Texts]], line: str | None = None) -> tuple[Ints, list[Parsed | None]]:
         """For each line the number of a hit that has these texts alone; and the hits, None where there is none."""
@@ -149,7 +148,7 @@ class _Values:
         are = np.ones(self._lines, np.bool_)
         for number, span in enumerate(self._layout.spans):
             if span.form and span.role not in (Role.TIME, Role.REST):
-                fits, texts = re.compile(span.form).fullmatch, coded_texts(self._found.column(number))
+                fits, texts = re.compile(span.form).fullmatch, Texts(self._found.column(number))
                 are &= np.array([fits(text) is not None for text in texts.texts])[texts.codes]
         return are
 
@@ -162,9 +161,7 @@ class _Values:
         first, second = CLOCKS[clock]
         if head := _HEAD_CHARS.get(clock):
             parts = self._found.column(number, most=head), self._found.column(number, skipped=head)
-            minutes, seconds = (
-                _numbers(read, coded_texts(part)) for read, part in zip((first, second), parts, strict=True)
-            )
+            minutes, seconds = (_numbers(read, Texts(part)) for read, part in zip((first, second), parts, strict=True))
             return minutes + seconds
         fits = re.compile(self._layout.spans[number].form).fullmatch
 
@@ -181,7 +178,7 @@ class _Values:
 
     def _dates(self) -> Floats:
         some = [
-            coded_texts(self._found.column(number))
+            Texts(self._found.column(number))
             for number, span in enumerate(self._layout.spans)
             if span.role is Role.DATE
         ]
@@ -209,7 +206,7 @@ class _Values:
         if not pc.any(pc.equal(texts.values, b"")).as_py():
             return texts
         column = self._column(Role.AGENT)
-        return coded_texts(pc.if_else(pc.equal(column, b""), pa.scalar(b"-", pa.binary()), column))
+        return Texts(pc.if_else(pc.equal(column, b""), pa.scalar(b"-", pa.binary()), column))
 
     def clients(self) -> tuple[Texts, Bools]:
         """And which lines name one."""
@@ -258,7 +255,7 @@ class _Values:
     def _others(self, role: Role, are_read: Bools, line: str | None = None) -> tuple[Ints, Ints, list[Parsed | None]]:
         """The lines whose text was not read, for each the number of its hit, and the hits."""
         others = np.flatnonzero(~are_read)
-        return others, *self._made([(role, coded_texts(self._column(role).take(pa.array(others))))], line)
+        return others, *self._made([(role, Texts(self._column(role).take(pa.array(others))))], line)
 
     def flags(self, request: Texts) -> Ints:
         """All flags of each line."""
@@ -316,7 +313,11 @@ def _numbered(numbers: NDArray[np.integer[Any]], texts: Sequence[str | None]) ->
     codes: dict[str, int] = {}
     code_of = [codes.setdefault("" if text is None else text, len(codes)) for text in texts]
     has_one = np.array([text is not None for text in texts])[numbers]
-    return Texts(np.array(code_of, np.int32)[numbers], pa.array(list(codes), pa.string()).cast(pa.binary())), has_one
+    return _coded(np.array(code_of, np.int32)[numbers], [text.encode() for text in codes]), has_one
+
+
+def _coded(codes: Any, values: list[bytes]) -> Texts:
+    return Texts(pa.DictionaryArray.from_arrays(codes, pa.array(values, pa.binary())))
 
 
 def _with(column: NDArray[Any], places: Ints, values: NDArray[Any]) -> NDArray[Any]:

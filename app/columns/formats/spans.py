@@ -10,12 +10,36 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from app.columns.blocks import Bools, Ints
+from app.columns.blocks import Bools, Bytes, Ints
 from app.domain.formats.format_strings import LineSpans, Span, SpanEnd
 
-__all__ = ["SpanPlaces", "found_in"]
+__all__ = ["SpanPlaces", "found_in", "free_quotes", "values_between"]
 
-_SPACE, _TAB, _COLON, _OPEN, _RETURN, _BACKSLASH = b" \t:[\r\\"
+_SPACE, _TAB, _COLON, _OPEN, _RETURN, _BACKSLASH, _QUOTE = b' \t:[\r\\"'
+
+
+def values_between(data: bytes, begins: Ints, ends: Ints) -> pa.BinaryArray:
+    """What stands between some places, in the order of the data."""
+    bounds = np.empty(2 * len(begins), np.int32)
+    bounds[::2], bounds[1::2] = begins, ends
+    # values and what stands between them, turn by turn
+    both = pa.BinaryArray.from_buffers(
+        pa.binary(), max(0, len(bounds) - 1), [None, pa.py_buffer(bounds), pa.py_buffer(data)]
+    )
+    return both.take(pa.array(np.arange(0, len(bounds), 2)))
+
+
+def free_quotes(data: bytes, values: Bytes) -> Ints:
+    """Where quotes stand that no backslash escapes. `values`: the bytes of the data, and perhaps more."""
+    quotes = np.flatnonzero(values[: len(data)] == _QUOTE)
+    if b"\\" not in data:
+        return quotes
+    escapes = np.flatnonzero(values[: len(data)] == _BACKSLASH)
+    is_first = np.append(True, np.diff(escapes) > 1)
+    begins = np.maximum.accumulate(np.where(is_first, escapes, -1))
+    behind = np.flatnonzero((quotes > 0) & (values[quotes - 1] == _BACKSLASH))
+    counts = quotes[behind] - begins[np.searchsorted(escapes, quotes[behind]) - 1]
+    return np.delete(quotes, behind[counts % 2 == 1])
 
 
 class SpanPlaces(NamedTuple):
@@ -30,15 +54,12 @@ class SpanPlaces(NamedTuple):
 
     def column(self, span: int, skipped: int = 0, most: int | None = None) -> pa.BinaryArray:
         """The values of a span, without some bytes at the beginning, or only so many of them."""
-        bounds = np.empty(2 * len(self.lines), np.int32)
         begins, ends = self.begins[span], self.ends[span]
-        bounds[::2] = np.minimum(begins + skipped, ends) if skipped else begins
-        bounds[1::2] = ends if most is None else np.minimum(begins + most, ends)
-        # values and what stands between them, turn by turn
-        both = pa.BinaryArray.from_buffers(
-            pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(self.data)]
+        return values_between(
+            self.data,
+            np.minimum(begins + skipped, ends) if skipped else begins,
+            ends if most is None else np.minimum(begins + most, ends),
         )
-        return both.take(pa.array(np.arange(0, len(bounds), 2)))
 
 
 class _Text:
@@ -66,11 +87,7 @@ class _Text:
         if b"\\" not in self.data:
             return self.first('"', at)
         if self._free_quotes is None:
-            quotes, escapes = self._places_of(b'"')[:-1], self._places_of(b"\\")[:-1]
-            begins = np.maximum.accumulate(np.where(self.values[escapes - 1] != _BACKSLASH, escapes, -1))
-            behind = np.flatnonzero(self.values[quotes - 1] == _BACKSLASH)
-            counts = quotes[behind] - begins[np.searchsorted(escapes, quotes[behind]) - 1]
-            self._free_quotes = np.append(np.delete(quotes, behind[counts % 2 == 1]), self.size)
+            self._free_quotes = np.append(free_quotes(self.data, self.values), self.size)
         return self._free_quotes[np.searchsorted(self._free_quotes, at)]
 
     def first(self, characters: str, at: Ints) -> Ints:
