@@ -23,8 +23,8 @@ __all__ = ["LinePattern", "Span", "SpanEnd", "line_pattern", "taken"]
 Match = Callable[[str], "re.Match[str] | None"]
 
 _QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_DELIMITERS = frozenset('"[](){}<>|;,\t\x1f\0^~')
-"""Behind a text without quotes one of these tells where it ends."""
+_DELIMITER = re.compile(r'["\[\](){}<>|;,^~\x00-\x1f\x7f-\U0010ffff]')
+"""Behind a text without quotes one of these tells where it ends. Servers escape what is no printable ASCII in a value, or never have it."""
 _DIGITS = "[0-9]+"
 _PASSED_OVER = {Role.NONE, *OPTIONAL} - {Role.CONTENT_TYPE, Role.CONTENT_ENCODING}
 """A text of theirs without quotes ends at a blank: no line is lost for it."""
@@ -296,7 +296,7 @@ class _Writer:
         if in_quotes and after.startswith('"'):
             self._end = '"', SpanEnd.QUOTED, ""
             return _QUOTED
-        if strong in _DELIMITERS:
+        if _DELIMITER.match(strong) or after.startswith("#"):
             if after.startswith(strong):
                 return self._until(strong)
             if strong != "\t":
