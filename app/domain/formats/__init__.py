@@ -62,6 +62,7 @@ FORMATS: dict[str, Format] = {
         known_texts.ENVOY,
         known_texts.BUNNY,
         known_texts.NGINX_PROXY_MANAGER,
+        known_texts.GOROUTER,
         gcs.FORMAT,
         heroku.FORMAT,
         azure_storage.FORMAT,

@@ -15,19 +15,19 @@ __all__ = ["FIELDS", "JsonPlan", "Lookups", "Said", "lookups"]
 FIELDS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "@timestamp", "timestamp", "ts", "time_iso8601", "time_local", "msec", "datetime", "StartUTC", "EdgeStartTimestamp",
-        "start_time", "requestTime", "requestTimeEpoch", "unixtime", "started_at", "date",
+        "start_time", "requestTime", "requestTimeEpoch", "unixtime", "started_at", "date", "@t", "timeUnixNano",
     ),
     "ip_address": (
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
         "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
         "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress", "remote_host",
-        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote", "request.remote_address", "request.remoteAddress",
+        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote", "request.remote_address", "request.remoteAddress", "client.addr", "http.request.remoteaddr",
     ),
     "user_agent": (
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
         "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
         "request.headers.user-agent", "req.headers.user-agent", "headers.user-agent", "http.useragent", "request.user-agent",
-        "http.request.header.user-agent", "request.user_agent", "request.userAgent", "request.agent",
+        "http.request.header.user-agent", "request.user_agent", "request.userAgent", "request.agent", "http.request.useragent",
     ),
     "request": ("request", "request_line", "requested_url"),
     "method": (
@@ -36,7 +36,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "path": (
         "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
-        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url",
+        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url", "http.uri", "http.request.uri", "ClientRequestPath",
     ),
     "query": ("url.query", "cs-uri-query", "query", "args", "query_string", "request_query", "request.query", "req.query"),
     "protocol": (
@@ -46,19 +46,21 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "forwarded": (
         "http_x_forwarded_for", "x_forwarded_for", "request.headers.X-Forwarded-For", "request_X-Forwarded-For", "x-forwarded-for",
-        "http.request.header.x-forwarded-for",
+        "http.request.header.x-forwarded-for", "forwarded_for", "remote_ip", "real_ip", "x_real_ip", "http_x_real_ip", "http_cf_connecting_ip",
+        "http_true_client_ip",
     ),
     "status": (
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
         "EdgeResponseStatus", "statusCode", "http_code", "return_code", "http_status", "httpStatus",
-        "http.status_code", "response.status", "res.statusCode", "responseCode", "code", "response.statusCode", "response.code",
+        "http.status_code", "response.status", "res.statusCode", "responseCode", "code", "response.statusCode", "response.code", "response_status",
+        "response_code", "http.response.status",
     ),
     "range": ("byte_range", "range"),
     "content_range": (
         "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
         "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
         "response.headers.content-range", "res.headers.content-range", "response_headers.content-range", "http.response.header.content-range",
-        "response.content_range", "response.contentRange",
+        "response.content_range", "response.contentRange", "http.content_range",
     ),
     "content_length": (
         "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",
@@ -107,7 +109,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "response.body_bytes_sent", "response.length", "network.bytes_written", "http.response.body.size",
         "response.bytes",
     ),
-    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read", "http.response.size"),
+    "all_bytes_sent": ("bytes_sent", "http.response.bytes", "sc-bytes", "EdgeResponseBytes", "response.size", "bytes_read", "http.response.size", "response_bytes"),
     "total_bytes": ("total_bytes", "object_size"),
     "ended": (
         "ended", "request_completion", "completion", "response_flags", "connection_status", "x-edge-detailed-result-type",

@@ -52,7 +52,7 @@ _STATUS_NAME = re.compile(
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _CONSOLE = re.compile(
-    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
+    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Za-z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
 )
 """What Caddy's console encoder writes before an object: time in UTC, level, logger, message."""
 
@@ -109,6 +109,8 @@ class RecordParser:
         self._clients = clients(options.trusted_proxies)
         self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
+        self._has_heads = "all_bytes_sent=" in options.json_fields.replace(" ", "")
+        """The map says so."""
 
     def read(self, line: str) -> tuple[Any, ...] | None:
         """The hit of a line of JSON. Raises BadLine."""
@@ -162,9 +164,8 @@ class RecordParser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
-        if kind == _HEADERS_COUNTED and profile is None and self._kind is None and sent == _announced(lo, hi, total):
-            # no answer is without heads: a writer that is not known counts the body, or the column tells nothing
-            kind = _ANNOUNCED
+        if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
+            kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -177,6 +178,16 @@ class RecordParser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -> int:
+    """What a writer that is not known counts. As many as announced are the body, or less than it: they prove nothing. More are
+    with heads. Of fewer the end is in doubt whatever they count; where nothing was announced, nothing tells."""
+    if sent == announced:
+        return _ANNOUNCED
+    if has_heads or (sent is not None and announced is not None and sent > announced):
+        return _HEADERS_COUNTED
+    return _ANNOUNCED if announced is None else 0
 
 
 def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:

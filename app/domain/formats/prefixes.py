@@ -40,6 +40,8 @@ _PREFIXES = [
     ),
     # JSON in syslog, as rsyslog and syslog-ng mark it
     re.compile(r"@cee: ?(?=\{)"),
+    # Cloud Foundry
+    re.compile(rf" *{_ISO} \[[A-Z]{{2,8}}(?:/[\w.-]{{1,64}}){{0,8}}\] (?:OUT|ERR) "),
     # CRI: time, stream, whether the line is whole
     re.compile(rf"{_ISO} (?:stdout|stderr) [FP](?::\S+)? "),
     # docker compose and service, kubectl logs --prefix, kubetail, stern
@@ -74,15 +76,24 @@ _QUOTED_BEFORE = re.compile(
     rf'(?=\S+"|\S+ "|\S+ \S+ ")(?:"(?={_ADDRESS}"))?({_ADDRESS})"? "?([^" \[]{{0,255}})"? "?([^"\[]{{0,255}}?)"? (\[(?={_CLF})|{_RFC_1123}|{_ISO})'
 )
 """Client, ident and user in quotes or without, then the time: one of them has quotes."""
+_QUOTED_HOST = re.compile(
+    rf'"([\w.*-]{{1,255}}(?::[0-9]{{1,5}})?)" (?={_ADDRESS} \S{{1,255}} [^"\[]{{1,255}} \[{_CLF})'
+)
+_ALL_QUOTED = re.compile(
+    rf'"({_ADDRESS})" "([^"]{{0,255}})" "([^"]{{0,255}})" "?(\[{_CLF}[^"\]]{{0,20}}\])"? ("(?:[^"\\]|\\.)*+") "([0-9]{{3}})" "([0-9]{{1,19}}|-)"'
+)
+"""Gcore and others put each column into quotes."""
 _BARE_REQUEST = re.compile(r" ([A-Z]{3,9} [^\s\"]{1,4096}) ([0-9]{3})(?=[ ]|\Z)")
+_FIRST_ADDRESS = rf"(?:(?<!:)|(?=[0-9]{{1,3}}\.)){_ADDRESS}"
+"""Behind a colon an IPv6 address has no beginning that can be told."""
 _START = re.compile(
-    rf"""(?:(?<=[\s\])}}|:>m,;-])|(?<!.))(?:
+    rf"""(?:(?<=[\s\])}}|:>,;])|(?<!.))(?:
         \{{\s*"(?:[^"\\]|\\.){{1,100}}"\s*:|                                                  # an object
-        (?P<client>{_ADDRESS}(?:,\s?{_ADDRESS}){{0,9}})(?::[0-9]{{1,5}})?(?:\ [^\s\["]{{1,255}}|\ "[^\s\["]{{0,255}}"){{1,4}}\ \[{_CLF}|  # the common family
-        {_ADDRESS}:[0-9]{{1,5}}\ \[{_CLF}|                                                  # HAProxy
+        (?P<client>{_FIRST_ADDRESS}(?:,\s?{_ADDRESS}){{0,9}})(?::[0-9]{{1,5}})?(?:\ [^\s\["]{{1,255}}|\ "[^\s\["]{{0,255}}"){{1,4}}\ \[{_CLF}|  # the common family
+        {_FIRST_ADDRESS}:[0-9]{{1,5}}\ \[{_CLF}|                                                  # HAProxy
         [0-9]{{10}}\.[0-9]{{3}}\ +[0-9]{{1,9}}\ \S{{2,45}}\ [A-Z_]{{3,50}}/[0-9]{{3}}\ |    # Squid
         (?:http|https|h2|wss?|grpcs)\ [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\ app/|    # a load balancer of Amazon
-        \[[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\]\ "[A-Z]{{3,9}}\                  # Envoy
+        (?:[A-Za-z0-9][\w.-]{{0,252}}(?::[0-9]{{1,5}})?\ -\ )?+\[[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\]\ "[A-Z]{{3,9}}\                  # Envoy, Cloud Foundry's router
     )""",
     re.VERBOSE | re.DOTALL,
 )
@@ -93,6 +104,7 @@ _MARK = re.compile(
 """What a logger wrote has a time in it, or ends as loggers do."""
 _LOGGED_ADDRESS = re.compile(rf"(?:{_ISO}|{_BSD})[ \t]+{_ADDRESS}[ \t]+(?=\S)")
 _ANY_ADDRESS = re.compile(rf"(?<![\w.-]){_ADDRESS}(?![\w-])")
+_OBJECT = re.compile(r'\s*\{\s*"')
 _FURTHEST = 512
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -115,6 +127,11 @@ def without_prefix(line: str) -> str | None:
         return column
     if '"' in line[:100] and (quoted := _QUOTED_BEFORE.match(line)) is not None:
         return _without_quotes(quoted, line)
+    if line[:1] == '"' and (host := _QUOTED_HOST.match(line)) is not None:
+        return f"{host[1]} {line[host.end() :]}"
+    if line[:1] == '"' and (columns := _ALL_QUOTED.match(line)) is not None:
+        client, ident, user, *rest = columns.groups()
+        return f"{client} {ident or '-'} {user or '-'} {' '.join(rest)}{line[columns.end() :]}"
     if line[:1] == '"' and line[-2:] == '""':
         return line[1:-1]  # OpenLiteSpeed writes quotes around its whole line
     if (record := _FLUENTD.match(line)) is not None:
@@ -164,6 +181,8 @@ def _behind_any(line: str) -> str | None:
     begun = line[: 2 * _FURTHEST]
     if "\x1b" in begun and (plain := _COLOURS.sub("", begun)) != begun:
         return plain + line[2 * _FURTHEST :]
+    if _OBJECT.match(begun):
+        return None
     found = _START.search(begun, 1)
     if found is None or not 0 < found.start() <= _FURTHEST:
         return None

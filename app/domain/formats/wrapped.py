@@ -51,10 +51,11 @@ _AROUND = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """Keys that loggers and shippers write beside a line; one of them at least must be there."""
-_TIME_OF_PARENT = ("@timestamp", "timestamp", "time", "ts", "time_iso8601", "date")
-_CLIENT = re.compile(r"(?:.*[_.-])?(?:remote|client|ip|addr|host).*", re.IGNORECASE)
-_STATUS = re.compile(r"(?:.*[_-])?(?:status|code)(?:[_-]?code)?", re.IGNORECASE)
-_REQUEST = re.compile(r"(?:.*[_-])?(?:request|uri|url|path)(?:[_-]?(?:line|uri|url|path))?", re.IGNORECASE)
+_TIME_OF_PARENT = ("@timestamp", "timestamp", "time", "ts", "time_iso8601", "date", "timeUnixNano", "Timestamp")
+_CLIENT, _STATUS, _REQUEST = (
+    re.compile(rf".*(?:{words})", re.IGNORECASE | re.DOTALL)
+    for words in ("(?:remote|client|ip|addr|host).*", "status|code", "(?:request|uri|url|path).*")
+)
 _DEEPEST, _MOST_OBJECTS, _MOST_TEXTS, _LONGEST_CSV = 3, 50, 200, 65_536
 
 
@@ -71,15 +72,20 @@ def unwrapped(line: str, is_line: Callable[[str], bool]) -> str | None:
         return None
     if isinstance(record.get("_source"), dict):
         return dumps(record["_source"])  # Elasticsearch's
+    if isinstance(properties := record.get("properties"), str) and properties[:1] == "{":
+        return dumps({**record, "properties": _object(properties)})  # Azure's App Service
     said = [found for path in _SAID if (found := _text_at(record, path)) is not None]
-    if said and (len(record) == 1 or any(map(_AROUND.fullmatch, record))):
-        # of several the one that has a line of an access log in it: others say what it is about
-        text = next((each for each in said if '"' in each), said[0])
+    is_logged = any(map(_AROUND.fullmatch, record))
+    if said and (is_logged or len(record) == 1) and (text := next(filter(is_line, said), None)) is not None:
         return _one_line(text)
     inner = next(_requests_in(record), None)
     if inner is None:
-        only = [text for text in islice(_texts_in(record), _MOST_TEXTS) if is_line(text)]
-        return _one_line(only[0]) if len(only) == 1 and any(map(_AROUND.fullmatch, record)) else None
+        # without a text that is told by its beginning: one in an unknown form, or one that stands anywhere
+        anywhere = [text for text in islice(_texts_in(record), _MOST_TEXTS) if is_line(text)] if is_logged else []
+        if len(anywhere) == 1:
+            return _one_line(anywhere[0])
+        text = next((each for each in said if '"' in each), said[0]) if said else None
+        return _one_line(text) if text is not None and not anywhere and (is_logged or len(record) == 1) else None
     times = {name: record[name] for name in _TIME_OF_PARENT if isinstance(record.get(name), str | int | float)}
     return dumps({**({} if any(name in inner for name in _TIME_OF_PARENT) else times), **inner})
 
@@ -115,11 +121,31 @@ def _requests_in(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Objects inside that name a client, a request and a status of their own: the outermost first."""
     level, seen = [record], 0
     for _ in range(_DEEPEST):
-        level = [value for outer in level for value in outer.values() if isinstance(value, dict)][:_MOST_OBJECTS]
+        inner = (_named(value) for outer in level for value in outer.values())
+        level = [value for value in inner if isinstance(value, dict)][:_MOST_OBJECTS]
         for one in level:
             seen += 1
             if seen <= _MOST_OBJECTS and all(any(map(name.fullmatch, one)) for name in (_CLIENT, _REQUEST, _STATUS)):
                 yield one
+
+
+def _named(value: Any) -> Any:
+    """OpenTelemetry's list of keys and values as an object, in its form for JSON; other values as they are."""
+    if not isinstance(value, list) or not all(
+        isinstance(one, dict) and {"key", "value"} <= one.keys() for one in value
+    ):
+        return value
+    return {
+        str(one["key"]): next(iter(one["value"].values()), None) if isinstance(one["value"], dict) else one["value"]
+        for one in value
+    }
+
+
+def _object(text: str) -> Any:
+    try:
+        return _DECODE(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def unwrapped_column(line: str, is_line: Callable[[str], bool]) -> str | None:
@@ -130,10 +156,14 @@ def unwrapped_column(line: str, is_line: Callable[[str], bool]) -> str | None:
         columns = next(csv.reader([line], strict=True))
     except (csv.Error, StopIteration):
         return None
-    found = [column for column in columns if '"' in column and is_line(column)]
+    found = [column for column in columns if '"' in column and is_line(column) and _quoted(column) in line]
     # labels are an object, too
     texts = [column for column in found if not column.startswith("{")] or [max(found, key=len, default="")]
     return texts[0] if len(columns) > 1 and len(texts) == 1 and texts[0] else None
+
+
+def _quoted(column: str) -> str:
+    return '"{}"'.format(column.replace('"', '""'))
 
 
 _PAIR = re.compile(r'\s*+([\w@][\w.@/-]{0,63})=(?:"((?:[^"\\]|\\.)*+)"|([^\s"]*+))(?=\s|\Z)', re.DOTALL)
