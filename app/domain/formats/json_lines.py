@@ -31,6 +31,7 @@ from app.domain.formats.values import (
     protocol_flags,
     shown,
 )
+from app.domain.formats.wrapped import requests_in
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT", "RecordParser"]
@@ -128,6 +129,7 @@ class RecordParser:
         if (
             request is None
             or (status is None and (client is None or method is None))
+            or (status is None and next(requests_in(record), None) is not None)
             or ("logger" in record and _is_another_logger(record["logger"]))
         ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")

@@ -89,7 +89,7 @@ _FIRST_ADDRESS = rf"(?:(?<!:)|(?=[0-9]{{1,3}}\.)){_ADDRESS}"
 _START = re.compile(
     rf"""(?:(?<=[\s\])}}|:>,;])|(?<!.))(?:
         \{{\s*"(?:[^"\\]|\\.){{1,100}}"\s*:|                                                  # an object
-        (?P<client>{_FIRST_ADDRESS}(?:,\s?{_ADDRESS}){{0,9}})(?::[0-9]{{1,5}})?(?:\ [^\s\["]{{1,255}}|\ "[^\s\["]{{0,255}}"){{1,4}}\ \[{_CLF}|  # the common family
+        {_FIRST_ADDRESS}(?:,\s?{_ADDRESS}){{0,9}}(?::[0-9]{{1,5}})?(?:\ (?!{_ADDRESS}\ )[^\s\["]{{1,255}}|\ "[^\s\["]{{0,255}}"){{1,4}}\ \[{_CLF}|  # the common family
         {_FIRST_ADDRESS}:[0-9]{{1,5}}\ \[{_CLF}|                                                  # HAProxy
         [0-9]{{10}}\.[0-9]{{3}}\ +[0-9]{{1,9}}\ \S{{2,45}}\ [A-Z_]{{3,50}}/[0-9]{{3}}\ |    # Squid
         (?:http|https|h2|wss?|grpcs)\ [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\ app/|    # a load balancer of Amazon
@@ -189,7 +189,7 @@ def _behind_any(line: str) -> str | None:
     head = begun[: found.start()]
     is_object = line[found.start()] == "{"
     told = _LOGGED_ADDRESS.sub("00:00:00 ", head)
-    if not is_object and ('"' in head or _MARK.search(head) is None or _ANY_ADDRESS.search(told)):
+    if '"' in head or (not is_object and (_MARK.search(head) is None or _ANY_ADDRESS.search(told))):
         return None
     return line[found.start() :]
 

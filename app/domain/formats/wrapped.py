@@ -9,7 +9,7 @@ from itertools import islice
 from json import JSONDecoder, dumps
 from typing import Any
 
-__all__ = ["pairs_of", "unwrapped", "unwrapped_column", "unwrapped_pair"]
+__all__ = ["pairs_of", "requests_in", "unwrapped", "unwrapped_column", "unwrapped_pair"]
 
 _DECODE = JSONDecoder().decode
 _SAID = (
@@ -78,7 +78,7 @@ def unwrapped(line: str, is_line: Callable[[str], bool]) -> str | None:
     is_logged = any(map(_AROUND.fullmatch, record))
     if said and (is_logged or len(record) == 1) and (text := next(filter(is_line, said), None)) is not None:
         return _one_line(text)
-    inner = next(_requests_in(record), None)
+    inner = next(requests_in(record), None)
     if inner is None:
         # without a text that is told by its beginning: one in an unknown form, or one that stands anywhere
         anywhere = [text for text in islice(_texts_in(record), _MOST_TEXTS) if is_line(text)] if is_logged else []
@@ -117,7 +117,7 @@ def _text_at(record: dict[str, Any], path: str) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def _requests_in(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def requests_in(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Objects inside that name a client, a request and a status of their own: the outermost first."""
     level, seen = [record], 0
     for _ in range(_DEEPEST):

@@ -247,3 +247,8 @@ def test_bytes_with_headers_of_an_unknown_writer_prove_nothing_if_they_are_just_
         f'"bytes_sent":{sent},"content_range":"bytes 0-999/1000"}}',
     )
     assert found.flags & (ANNOUNCED | HEADERS_COUNTED) == flag
+
+
+def test_bytes_of_an_unknown_writer_prove_nothing_if_the_line_names_no_length() -> None:
+    line = '{"time":"2020-07-31T16:46:07Z","client_ip":"203.0.113.9","method":"GET","path":"/a","status":200,"BytesSent":1000}'
+    assert read("json", line).flags & (ANNOUNCED | HEADERS_COUNTED) == ANNOUNCED
