@@ -52,6 +52,8 @@ _STATUS_NAME = re.compile(
     r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}")
+_ZONE_TWICE = re.compile(r"( ?[+-][0-9]{4}) [A-Z]{1,5}\Z")
+_RFC_1123 = re.compile(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC|([+-][0-9]{4}))")
 _CONSOLE = re.compile(
     r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Za-z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
 )
@@ -95,11 +97,22 @@ def _time(text: str | None) -> float:
     if text[:1] == "[":
         text = text.strip("[]")
     if text[4:5] in ("-", "/"):  # Caddy's wall clocks have slashes
-        return iso_time(text.replace("/", "-"))
+        # Go writes the zone twice
+        return iso_time(_ZONE_TWICE.sub(r"\1", text.replace("/", "-")))
+    if text[3:5] == ", ":
+        return _rfc_1123_time(text)
     if text[2:3] == "/":
         # HAProxy's date has no zone
         return clf_time(text if " " in text else f"{text} +0000")
     return epoch_time(text)
+
+
+def _rfc_1123_time(text: str) -> float:
+    """`Fri, 31 Jul 2020 16:46:07 GMT`."""
+    found = _RFC_1123.fullmatch(text)
+    if found is None:
+        raise BadLine("bad_time", f"no date and time: {shown(text)}")
+    return clf_time(f"{found[1]}/{found[2]}/{found[3]}:{found[4]} {found[5] or '+0000'}")
 
 
 class RecordParser:
@@ -136,7 +149,7 @@ class RecordParser:
         time = _time(_with_date(get("time"), record))
         ip_address = None if client is None else self._clients.of[client]
         forwarded = get("forwarded")
-        if forwarded is not None and (listed := addresses_of(forwarded)):
+        if forwarded is not None and (listed := addresses_of(forwarded, ports=True)):
             ip_address = self._clients.behind(ip_address, listed)
         user_agent = get("user_agent")
         if user_agent is None:

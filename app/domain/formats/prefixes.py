@@ -42,6 +42,9 @@ _PREFIXES = [
     re.compile(r"@cee: ?(?=\{)"),
     # Cloud Foundry
     re.compile(rf" *{_ISO} \[[A-Z]{{2,8}}(?:/[\w.-]{{1,64}}){{0,8}}\] (?:OUT|ERR) "),
+    # Fly.io; awslogs: group, stream, time
+    re.compile(rf"{_ISO} [\w-]{{1,64}}\[\w{{1,64}}\] [a-z]{{3}} ?\[[a-z]{{3,8}}\] ?"),
+    re.compile(rf"(?=\S*/|\S* \S*/)[\w./#-]{{1,512}} [\w./\[\]$#:-]{{1,512}} {_ISO} (?=\S)"),
     # CRI: time, stream, whether the line is whole
     re.compile(rf"{_ISO} (?:stdout|stderr) [FP](?::\S+)? "),
     # docker compose and service, kubectl logs --prefix, kubetail, stern

@@ -252,3 +252,16 @@ def test_bytes_with_headers_of_an_unknown_writer_prove_nothing_if_they_are_just_
 def test_bytes_of_an_unknown_writer_prove_nothing_if_the_line_names_no_length() -> None:
     line = '{"time":"2020-07-31T16:46:07Z","client_ip":"203.0.113.9","method":"GET","path":"/a","status":200,"BytesSent":1000}'
     assert read("json", line).flags & (ANNOUNCED | HEADERS_COUNTED) == ANNOUNCED
+
+
+@pytest.mark.parametrize(
+    "time", ["Fri, 31 Jul 2020 16:46:07 GMT", "2020-07-31 16:46:07 +0000 UTC", "2020-07-31 22:16:07 +0530 IST"]
+)
+def test_times_as_http_and_go_write_them_are_read(time: str) -> None:
+    assert read("json", record(time=time)).time == 1596213967.0
+
+
+@pytest.mark.parametrize("listed", ["203.0.113.9:4711", "[2001:db8::7]:4711, 10.0.0.9", "[2001:db8::7]"])
+def test_a_forwarded_client_may_have_a_port(listed: str) -> None:
+    found = read("json", record(ip_address="10.0.0.5", http_x_forwarded_for=listed))
+    assert found.ip_address in ("203.0.113.9", "2001:db8::7")
