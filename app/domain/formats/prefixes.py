@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from app.domain.formats.base import BadLine
+from app.domain.formats.remembered import Remembered
 from app.domain.formats.wrapped import unwrapped, unwrapped_column, unwrapped_pair
 
 __all__ = ["MOST_HEADS", "behind_prefix", "without_prefix"]
@@ -122,6 +123,10 @@ def without_prefix(line: str) -> str | None:
     >>> without_prefix("10.0.0.1 - - [") is None
     True
     """
+    return _RESTS[line]
+
+
+def _rest(line: str) -> str | None:
     if line[:1] in "{ [" and (inner := unwrapped(line, is_start)) is not None:
         return inner
     if '="' in line[:_FURTHEST] and (value := unwrapped_pair(line, is_start)) is not None:
@@ -150,6 +155,10 @@ def without_prefix(line: str) -> str | None:
     begun = _START.search(line[: 2 * _FURTHEST], bare.end())
     is_more = begun is not None and len(line[bare.end() : begun.start()].split()) > 1
     return (_behind_any(line) if is_more else None) or line[bare.end() :]
+
+
+_RESTS = Remembered(_rest, limit=256, longest=4096)
+"""Detection asks for the same lines once for each format."""
 
 
 def is_start(text: str) -> bool:

@@ -44,6 +44,7 @@ _SAID = (
     "fields.message",
 )
 """Where the line is in an object around it."""
+_PATHS = [(path, *path.partition(".")[::2]) for path in _SAID]
 _AROUND = re.compile(
     r"stream|attrs|resource_?logs|sys?logtag|tag|_PID|_HOSTNAME|SYSLOG_IDENTIFIER|kubernetes|docker|container_id|host|source_?type|input|ecs|fields|labels|LogSource"
     r"|SourceModuleName|content|preview|logName|nodeName|caller|level|severity|PROGRAM|filename|schema|instant"
@@ -74,7 +75,11 @@ def unwrapped(line: str, is_line: Callable[[str], bool]) -> str | None:
         return dumps(record["_source"])  # Elasticsearch's
     if isinstance(properties := record.get("properties"), str) and properties[:1] == "{":
         return dumps({**record, "properties": _object(properties)})  # Azure's App Service
-    said = [found for path in _SAID if (found := _text_at(record, path)) is not None]
+    said = [
+        found
+        for path, name, inner in _PATHS
+        if (name in record or path in record) and (found := _text_at(record, path, name, inner)) is not None
+    ]
     is_logged = any(map(_AROUND.fullmatch, record))
     if said and (is_logged or len(record) == 1) and (text := next(filter(is_line, said), None)) is not None:
         return _one_line(text)
@@ -105,10 +110,9 @@ def _texts_in(value: Any, depth: int = 8) -> Iterator[str]:
             yield from _texts_in(one, depth - 1)
 
 
-def _text_at(record: dict[str, Any], path: str) -> str | None:
+def _text_at(record: dict[str, Any], path: str, name: str, inner: str) -> str | None:
     found = record.get(path)
-    name, dot, inner = path.partition(".")
-    if found is None and dot and isinstance(outer := record.get(name), dict):
+    if found is None and inner and isinstance(outer := record.get(name), dict):
         found = outer.get(inner)
     if isinstance(found, list) and found:
         # journald writes bytes where a line is no plain text
