@@ -21,13 +21,13 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ip_address", "clientip", "client_ip", "remote_addr", "remote_ip", "request.client_ip", "request.remote_ip", "client.ip",
         "source.ip", "source.address", "client.address", "ip", "c-ip", "ClientHost", "ClientIP", "request.remote_addr",
         "client", "remoteIP", "remoteIp", "remoteAddr", "remotehost", "sourceIp", "clientIp", "callerIpAddress", "remote_host",
-        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote", "request.remote_address", "request.remoteAddress", "client.addr", "http.request.remoteaddr",
+        "remoteAddress", "req.remoteAddress", "network.client.ip", "request.ip", "remote", "request.remote_address", "request.remoteAddress", "client.addr",
     ),
     "user_agent": (
         "user_agent", "user_agent.original", "http_user_agent", "agent", "request.headers.User-Agent", "request_User-Agent",
         "cs(User-Agent)", "ClientRequestUserAgent", "userAgent", "ua", "requestHeaders.User-Agent",
         "request.headers.user-agent", "req.headers.user-agent", "headers.user-agent", "http.useragent", "request.user-agent",
-        "http.request.header.user-agent", "request.user_agent", "request.userAgent", "request.agent", "http.request.useragent",
+        "http.request.header.user-agent", "request.user_agent", "request.userAgent", "request.agent",
     ),
     "request": ("request", "request_line", "requested_url"),
     "method": (
@@ -36,7 +36,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     ),
     "path": (
         "path", "request_uri", "uri", "request.uri", "url.original", "url.path", "url", "cs-uri-stem", "RequestPath", "ClientRequestURI",
-        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url", "http.uri", "http.request.uri", "ClientRequestPath",
+        "requestPath", "resourcePath", "request.path", "request.url", "http.url", "req.url", "ClientRequestPath",
     ),
     "query": ("url.query", "cs-uri-query", "query", "args", "query_string", "request_query", "request.query", "req.query"),
     "protocol": (
@@ -53,14 +53,14 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "status", "http.response.status_code", "response.status_code", "response", "status_code", "sc-status", "DownstreamStatus",
         "EdgeResponseStatus", "statusCode", "http_code", "return_code", "http_status", "httpStatus",
         "http.status_code", "response.status", "res.statusCode", "responseCode", "code", "response.statusCode", "response.code", "response_status",
-        "response_code", "http.response.status",
+        "response_code",
     ),
     "range": ("byte_range", "range"),
     "content_range": (
         "content_range", "sent_http_content_range", "resp_headers.Content-Range", "response.headers.Content-Range",
         "http.response.headers.content-range", "downstream_Content-Range", "resp_headers.content-range",
         "response.headers.content-range", "res.headers.content-range", "response_headers.content-range", "http.response.header.content-range",
-        "response.content_range", "response.contentRange", "http.content_range",
+        "response.content_range", "response.contentRange",
     ),
     "content_length": (
         "content_length", "sent_http_content_length", "resp_headers.Content-Length", "response.headers.Content-Length",

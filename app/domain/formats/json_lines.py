@@ -97,8 +97,9 @@ def _time(text: str | None) -> float:
     if text[:1] == "[":
         text = text.strip("[]")
     if text[4:5] in ("-", "/"):  # Caddy's wall clocks have slashes
-        # Go writes the zone twice
-        return iso_time(_ZONE_TWICE.sub(r"\1", text.replace("/", "-")))
+        if len(text) > 27 and text[-1].isalpha():  # Go writes the zone twice
+            text = _ZONE_TWICE.sub(r"\1", text)
+        return iso_time(text.replace("/", "-"))
     if text[3:5] == ", ":
         return _rfc_1123_time(text)
     if text[2:3] == "/":
@@ -141,8 +142,7 @@ class RecordParser:
         client = get("ip_address")
         if (
             request is None
-            or (status is None and (client is None or method is None))
-            or (status is None and next(requests_in(record), None) is not None)
+            or (status is None and (client is None or method is None or next(requests_in(record), None) is not None))
             or ("logger" in record and _is_another_logger(record["logger"]))
         ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")

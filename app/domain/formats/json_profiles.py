@@ -507,6 +507,29 @@ PROFILES: dict[str, Profile] = {
             },
             announced=True,
         ),
+        # Docker's registry; what it counts is what it wrote
+        Profile(
+            "distribution",
+            ("http.request.remoteaddr", "http.response.status"),
+            {
+                "ip_address": ("http.request.remoteaddr",),
+                "user_agent": ("http.request.useragent",),
+                "path": ("http.request.uri",),
+                "status": ("http.response.status",),
+                "bytes_sent": ("http.response.written",),
+                "content_type": ("http.response.contenttype",),
+                **_NO_RANGE,
+            },
+        ),
+        # Datadog's names, and what people add to them
+        Profile(
+            "datadog",
+            ("http", "network"),
+            {
+                "path": ("http.url", "http.uri", "url.path", "url.original"),
+                "content_range": ("http.content_range", "http.response.headers.content-range"),
+            },
+        ),
         Profile(
             "apigateway",
             ("httpMethod|routeKey", "responseLength", "requestTime|requestTimeEpoch"),
