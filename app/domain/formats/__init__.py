@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from app.domain.formats import (
+    azure_storage,
     cdn_tsv,
     cloudfront,
     cloudfront_realtime,
@@ -20,6 +21,7 @@ from app.domain.formats import (
     json_lines,
     known_texts,
     load_balancer,
+    logfmt,
     ltsv,
     s3,
     squid,
@@ -60,8 +62,11 @@ FORMATS: dict[str, Format] = {
         known_texts.ENVOY,
         known_texts.BUNNY,
         known_texts.NGINX_PROXY_MANAGER,
+        known_texts.GOROUTER,
         gcs.FORMAT,
         heroku.FORMAT,
+        azure_storage.FORMAT,
+        logfmt.FORMAT,
         cdn_tsv.FORMAT,
     )
 }

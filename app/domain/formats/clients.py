@@ -83,11 +83,14 @@ def clients(trusted: str) -> Clients:
     return Clients(trusted or PRIVATE)
 
 
-def addresses_of(text: str) -> list[str] | None:
-    """The addresses of a list as proxies pass it on, or None where the text is no such list. With a port it is no client's.
+def addresses_of(text: str, ports: bool = False) -> list[str] | None:
+    """The addresses of a list as proxies pass it on, or None where the text is no such list. With a port it is no client's, unless
+    the column is known to hold clients (`ports`).
 
-    >>> addresses_of("203.0.113.7, 10.0.0.1"), addresses_of("-"), addresses_of("10.0.0.1:8080")
-    (['203.0.113.7', '10.0.0.1'], None, None)
+    >>> addresses_of("203.0.113.7, [2001:db8::7]"), addresses_of("-"), addresses_of("10.0.0.1:8080")
+    (['203.0.113.7', '2001:db8::7'], None, None)
+    >>> addresses_of("203.0.113.7:4711, [2001:db8::7]:4711", ports=True)
+    ['203.0.113.7', '2001:db8::7']
     """
     if not text or len(text) > 2048 or not (text[0].isalnum() or text[0] in ":["):
         return None
@@ -96,7 +99,8 @@ def addresses_of(text: str) -> list[str] | None:
         name = piece.strip()
         if name in _NOBODY:
             continue
-        address = _address(name)
+        written = _BRACKETS.fullmatch(name) or (_IPV4_WITH_PORT.fullmatch(name) if ports else None)
+        address = None if written and not ports and name[-1] != "]" else _address(written[1] if written else name)
         if address is None:
             return None
         found.append(str(address))

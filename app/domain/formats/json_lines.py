@@ -31,6 +31,7 @@ from app.domain.formats.values import (
     protocol_flags,
     shown,
 )
+from app.domain.formats.wrapped import requests_in
 from app.domain.records import HitFlag
 
 __all__ = ["FORMAT", "RecordParser"]
@@ -51,8 +52,10 @@ _STATUS_NAME = re.compile(
     r".*status.*|(?:.*(?:http|resp|response|answer|result|return|ret))?[_-]?code", re.IGNORECASE | re.DOTALL
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}")
+_ZONE_TWICE = re.compile(r"( ?[+-][0-9]{4}) [A-Z]{1,5}\Z")
+_RFC_1123 = re.compile(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC|([+-][0-9]{4}))")
 _CONSOLE = re.compile(
-    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
+    r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Za-z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
 )
 """What Caddy's console encoder writes before an object: time in UTC, level, logger, message."""
 
@@ -94,11 +97,23 @@ def _time(text: str | None) -> float:
     if text[:1] == "[":
         text = text.strip("[]")
     if text[4:5] in ("-", "/"):  # Caddy's wall clocks have slashes
+        if len(text) > 27 and text[-1].isalpha():  # Go writes the zone twice
+            text = _ZONE_TWICE.sub(r"\1", text)
         return iso_time(text.replace("/", "-"))
+    if text[3:5] == ", ":
+        return _rfc_1123_time(text)
     if text[2:3] == "/":
         # HAProxy's date has no zone
         return clf_time(text if " " in text else f"{text} +0000")
     return epoch_time(text)
+
+
+def _rfc_1123_time(text: str) -> float:
+    """`Fri, 31 Jul 2020 16:46:07 GMT`."""
+    found = _RFC_1123.fullmatch(text)
+    if found is None:
+        raise BadLine("bad_time", f"no date and time: {shown(text)}")
+    return clf_time(f"{found[1]}/{found[2]}/{found[3]}:{found[4]} {found[5] or '+0000'}")
 
 
 class RecordParser:
@@ -109,6 +124,8 @@ class RecordParser:
         self._clients = clients(options.trusted_proxies)
         self._extras_of = extras_reader(options.fields) if options.fields else None
         self._kind = BYTES_KINDS[options.bytes] if options.bytes else None
+        self._has_heads = "all_bytes_sent=" in options.json_fields.replace(" ", "")
+        """The map says so."""
 
     def read(self, line: str) -> tuple[Any, ...] | None:
         """The hit of a line of JSON. Raises BadLine."""
@@ -125,14 +142,14 @@ class RecordParser:
         client = get("ip_address")
         if (
             request is None
-            or (status is None and (client is None or method is None))
+            or (status is None and (client is None or method is None or next(requests_in(record), None) is not None))
             or ("logger" in record and _is_another_logger(record["logger"]))
         ):
             raise BadLine("no_request", f"no request of an access log: {shown(line)}")
         time = _time(_with_date(get("time"), record))
         ip_address = None if client is None else self._clients.of[client]
         forwarded = get("forwarded")
-        if forwarded is not None and (listed := addresses_of(forwarded)):
+        if forwarded is not None and (listed := addresses_of(forwarded, ports=True)):
             ip_address = self._clients.behind(ip_address, listed)
         user_agent = get("user_agent")
         if user_agent is None:
@@ -162,9 +179,8 @@ class RecordParser:
         size = get("total_bytes")
         if size is not None:
             total = count(size, "the size")
-        if kind == _HEADERS_COUNTED and profile is None and self._kind is None and sent == _announced(lo, hi, total):
-            # no answer is without heads: a writer that is not known counts the body, or the column tells nothing
-            kind = _ANNOUNCED
+        if kind == _HEADERS_COUNTED and profile is None and self._kind is None:
+            kind = _kind_of_unknown(sent, _announced(lo, hi, total), self._has_heads)
         extras = NO_EXTRAS if self._extras_of is None else _extras(self._extras_of, said)
         return time, ip_address, user_agent, request, method, code, lo, hi, sent, total, flags | kind, extras
 
@@ -177,6 +193,16 @@ class RecordParser:
             sent = count(said.get("all_bytes_sent") or "-", "bytes sent")
             kind = 0 if sent is None else _HEADERS_COUNTED
         return sent, kind if self._kind is None else self._kind
+
+
+def _kind_of_unknown(sent: int | None, announced: int | None, has_heads: bool) -> int:
+    """What a writer that is not known counts. As many as announced are the body, or less than it: they prove nothing. More are
+    with heads. Of fewer the end is in doubt whatever they count; where nothing was announced, nothing tells."""
+    if sent == announced:
+        return _ANNOUNCED
+    if has_heads or (sent is not None and announced is not None and sent > announced):
+        return _HEADERS_COUNTED
+    return _ANNOUNCED if announced is None else 0
 
 
 def _announced(lo: int | None, hi: int | None, total: int | None) -> int | None:

@@ -202,6 +202,28 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "google",
+            ("httpRequest", "insertId|logName|resource|receiveTimestamp"),
+            {
+                "time": ("timestamp", "receiveTimestamp"),
+                "ip_address": ("httpRequest.remoteIp",),
+                "user_agent": ("httpRequest.userAgent",),
+                "request": _NONE,
+                "method": ("httpRequest.requestMethod",),
+                "path": ("httpRequest.requestUrl",),
+                "status": ("httpRequest.status",),
+                "protocol": ("httpRequest.protocol",),
+                "bytes_sent": _NONE,
+                "all_bytes_sent": ("httpRequest.responseSize",),
+                "ended": ("jsonPayload.statusDetails",),
+                "duration_s": ("httpRequest.latency",),
+                "referer": ("httpRequest.referer",),
+                "virtual_host": _NONE,
+                "content_range": ("jsonPayload.contentRange",),
+                **_NO_RANGE,
+            },
+        ),
+        Profile(
+            "google-like",
             ("httpRequest",),
             {
                 "time": ("timestamp", "receiveTimestamp"),
@@ -221,6 +243,8 @@ PROFILES: dict[str, Profile] = {
                 "content_range": ("jsonPayload.contentRange",),
                 **_NO_RANGE,
             },
+            # programs that write as Google reads: many of them count the body
+            announced=True,
         ),
         Profile(
             "azure-storage",
@@ -414,7 +438,14 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "wildfly",
             ("requestLine", "responseCode", "bytesSent"),
-            {"bytes_sent": ("bytesSent",), "all_bytes_sent": _NONE, **_NO_RANGE},
+            {
+                "bytes_sent": ("bytesSent",),
+                "all_bytes_sent": _NONE,
+                "user_agent": ("requestHeader.User-Agent", "requestHeaders.User-Agent", "userAgent"),
+                "content_range": ("responseHeader.Content-Range",),
+                "content_length": ("responseHeader.Content-Length",),
+                **_NO_RANGE,
+            },
         ),
         # the parsers of Fluentd, Fluent Bit and Vector for lines of the common family: `host` is the client
         Profile(
@@ -475,6 +506,29 @@ PROFILES: dict[str, Profile] = {
                 **_NO_RANGE,
             },
             announced=True,
+        ),
+        # Docker's registry; what it counts is what it wrote
+        Profile(
+            "distribution",
+            ("http.request.remoteaddr", "http.response.status"),
+            {
+                "ip_address": ("http.request.remoteaddr",),
+                "user_agent": ("http.request.useragent",),
+                "path": ("http.request.uri",),
+                "status": ("http.response.status",),
+                "bytes_sent": ("http.response.written",),
+                "content_type": ("http.response.contenttype",),
+                **_NO_RANGE,
+            },
+        ),
+        # Datadog's names, and what people add to them
+        Profile(
+            "datadog",
+            ("http", "network"),
+            {
+                "path": ("http.url", "http.uri", "url.path", "url.original"),
+                "content_range": ("http.content_range", "http.response.headers.content-range"),
+            },
         ),
         Profile(
             "apigateway",

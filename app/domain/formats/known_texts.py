@@ -8,7 +8,7 @@ from typing import Any
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.format_strings import compiled
 
-__all__ = ["BUNNY", "ENVOY", "NGINX_PROXY_MANAGER"]
+__all__ = ["BUNNY", "ENVOY", "GOROUTER", "NGINX_PROXY_MANAGER"]
 
 _ENVOY_LINES = """\
 [2020-07-31T16:46:07.059Z] "GET /films/1.mp4 HTTP/2" 200 - 0 579 12 10 "203.0.113.9" "curl/8.5.0" "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "films.example.com" "10.0.2.1:80"
@@ -20,6 +20,13 @@ _BUNNY_TEXT = (
 _BUNNY_LINES = """\
 HIT|206|1596213967059|290|390|203.0.113.9|-|https://films.b-cdn.net/films/1.mp4|DE|curl/8.5.0|322b688bd63fb63f2babe9de30a5d262|DE
 MISS|200|1596213969310|579|390|203.0.113.9|https://example.com/|https://films.b-cdn.net/films/1.mp4|DE|Mozilla/5.0 (X11)|8efede47e85d3f1f6ea7a4dde0ee2b97|DE"""
+_GOROUTER_TEXT = (
+    'nginx:$host - [$time_iso8601] "$request" $status $request_length $body_bytes_sent "$http_referer" "$http_user_agent"'
+    ' "$remote_addr" "$upstream_addr" x_forwarded_for:"$http_x_forwarded_for" $http_rest'
+)
+_GOROUTER_LINES = """\
+films.example.com - [2020-07-31T16:46:07.059123Z] "GET /films/1.mp4 HTTP/1.1" 206 0 290 "-" "curl/8.5.0" "10.0.1.2:34567" "10.0.1.4:61012" x_forwarded_for:"203.0.113.9" x_forwarded_proto:"https" vcap_request_id:"322b688b" response_time:0.012 app_id:"8efede47"
+films.example.com - [2020-07-31T16:46:09.310022Z] "GET /films/1.mp4 HTTP/1.1" 206 0 289 "-" "curl/8.5.0" "10.0.1.2:34568" "10.0.1.4:61012" x_forwarded_for:"203.0.113.9" x_forwarded_proto:"https" vcap_request_id:"de30a5d2" response_time:0.011 app_id:"8efede47\""""
 _NPM_TEXT = (
     'nginx:[$time_local] {}$status - $request_method $scheme $host "$request_uri" [Client $remote_addr] [Length $body_bytes_sent]'
     ' [Gzip $gzip_ratio]{} "$http_user_agent" "$http_referer"'
@@ -77,4 +84,10 @@ NGINX_PROXY_MANAGER = Format(
     make_parser=_one_of(
         _NPM_TEXT.format("$upstream_cache_status $upstream_status ", " [Sent-to $server]"), _NPM_TEXT.format("", "")
     ),
+)
+GOROUTER = Format(
+    name="gorouter",
+    title="Cloud Foundry's router; the client is the forwarded one. There are no ranges and no sizes.",
+    example=_GOROUTER_LINES,
+    make_parser=_one_of(_GOROUTER_TEXT),
 )

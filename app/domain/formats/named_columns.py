@@ -129,7 +129,7 @@ class ColumnReader:
         ) = self._of_each_line(columns)  # fmt: skip
         time = self._time(columns)
         ip_address = self._clients.of[self._plain(client)] if self._has_client else None
-        if forwarded != "-" and (listed := addresses_of(self._plain(forwarded).replace("%20", " "))):
+        if forwarded != "-" and (listed := addresses_of(self._plain(forwarded).replace("%20", " "), ports=True)):
             ip_address = self._clients.behind(ip_address, listed)
         user_agent = self._agents[agent] if self._has_agent else None
         if user_agent is None and ip_address is not None:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from json import JSONDecoder, dumps
 from typing import Any
 
 from app.domain.formats.base import BadLine
+from app.domain.formats.remembered import Remembered
+from app.domain.formats.wrapped import unwrapped, unwrapped_column, unwrapped_pair
 
 __all__ = ["MOST_HEADS", "behind_prefix", "without_prefix"]
 
@@ -40,6 +41,11 @@ _PREFIXES = [
     ),
     # JSON in syslog, as rsyslog and syslog-ng mark it
     re.compile(r"@cee: ?(?=\{)"),
+    # Cloud Foundry
+    re.compile(rf" *{_ISO} \[[A-Z]{{2,8}}(?:/[\w.-]{{1,64}}){{0,8}}\] (?:OUT|ERR) "),
+    # Fly.io; awslogs: group, stream, time
+    re.compile(rf"{_ISO} [\w-]{{1,64}}\[\w{{1,64}}\] [a-z]{{3}} ?\[[a-z]{{3,8}}\] ?"),
+    re.compile(rf"(?=\S*/|\S* \S*/)[\w./#-]{{1,512}} [\w./\[\]$#:-]{{1,512}} {_ISO} (?=\S)"),
     # CRI: time, stream, whether the line is whole
     re.compile(rf"{_ISO} (?:stdout|stderr) [FP](?::\S+)? "),
     # docker compose and service, kubectl logs --prefix, kubetail, stern
@@ -62,66 +68,49 @@ _PREFIXES = [
     re.compile(r"(?:DEBUG|INFO|WARNING):[\w.]{1,99}:"),
     # servers of Python (gunicorn, hypercorn): time, process, level; Ambassador writes one word before Envoy's text
     re.compile(rf"\[{_ISO}\] \[[0-9]{{1,10}}\] \[[A-Z]{{4,8}}\] |ACCESS (?=\[)"),
-    # docker logs -t and kubectl logs --timestamps; syslog without a tag, whose host is then read as a virtual host
-    re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) {{1,2}}(?=[^ ])"),
 ]
+_BARE_TIME = re.compile(rf"{_PRIORITY}(?:{_ISO}|{_BSD}) {{1,2}}(?=[^ ])")
+"""docker logs -t and kubectl logs --timestamps; syslog without a tag, whose host is then read as a virtual host."""
 _FLUENTD = re.compile(rf"({_ISO})\t\S{{1,255}}\t\{{(?=\s*\")")
 """Fluentd's file: time, tag, record."""
-_QUOTED_CLIENT = re.compile(r'"([0-9A-Fa-f.:]{2,45})" (?=\S+ \S+ \[)')
-"""Twisted writes the client so."""
-_DECODE = JSONDecoder().decode
-_SAID = (
-    "log",
-    "MESSAGE",
-    "message",
-    "event.original",
-    "line",
-    "event",
-    "event.line",
-    "textPayload",
-    "LogMessage",
-    "LogEntry",
-    "short_message",
-    "Message",
-    "_raw",
-    "result._raw",
-    "content.message",
+_ADDRESS = r"(?:(?:[0-9]{1,3}\.){3}[0-9]{1,3}|(?=[0-9A-Fa-f:]{0,40}::|(?:[0-9A-Fa-f]{1,4}:){6})[0-9A-Fa-f:.]{2,45})"
+_CLF = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}[: ][0-9]{2}:[0-9]{2}"
+_RFC_1123 = r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} (?:GMT|UTC)"
+_QUOTED_BEFORE = re.compile(
+    rf'(?=\S+"|\S+ "|\S+ \S+ ")(?:"(?={_ADDRESS}"))?({_ADDRESS})"? "?([^" \[]{{0,255}})"? "?([^"\[]{{0,255}}?)"? (\[(?={_CLF})|{_RFC_1123}|{_ISO})'
 )
-"""Where the line is in an object around it."""
-_WRAPPED = re.compile(
-    rf'\s*\{{.{{0,65536}}?"(?:{"|".join(path.rpartition(".")[2] for path in _SAID)}|_source)"\s*:', re.DOTALL
+"""Client, ident and user in quotes or without, then the time: one of them has quotes."""
+_QUOTED_HOST = re.compile(
+    rf'"([\w.*-]{{1,255}}(?::[0-9]{{1,5}})?)" (?={_ADDRESS} \S{{1,255}} [^"\[]{{1,255}} \[{_CLF})'
 )
-_AROUND = (
-    "stream",
-    "time",
-    "attrs",
-    "tag",
-    "__REALTIME_TIMESTAMP",
-    "_PID",
-    "SYSLOG_IDENTIFIER",
-    "kubernetes",
-    "docker",
-    "container_id",
-    "@timestamp",
-    "timestamp",
-    "date",
-    "host",
-    "source_type",
-    "input",
-    "ecs",
-    "fields",
-    "labels",
-    "LogSource",
-    "SourceModuleName",
-    "_messagetime",
-    "content",
-    "preview",
-    "logName",
-    "nodeName",
-    "sourcetype",
-    "syslogtag",
+_ALL_QUOTED = re.compile(
+    rf'"({_ADDRESS})" "([^"]{{0,255}})" "([^"]{{0,255}})" "?(\[{_CLF}[^"\]]{{0,20}}\])"? ("(?:[^"\\]|\\.)*+") "([0-9]{{3}})" "([0-9]{{1,19}}|-)"'
 )
-"""Keys that shippers write around a line; one of them at least must be there."""
+"""Gcore and others put each column into quotes."""
+_BARE_REQUEST = re.compile(r" ([A-Z]{3,9} [^\s\"]{1,4096}) ([0-9]{3})(?=[ ]|\Z)")
+_FIRST_ADDRESS = rf"(?:(?<!:)|(?=[0-9]{{1,3}}\.)){_ADDRESS}"
+"""Behind a colon an IPv6 address has no beginning that can be told."""
+_START = re.compile(
+    rf"""(?:(?<=[\s\])}}|:>,;])|(?<!.))(?:
+        \{{\s*"(?:[^"\\]|\\.){{1,100}}"\s*:|                                                  # an object
+        {_FIRST_ADDRESS}(?:,\s?{_ADDRESS}){{0,9}}(?::[0-9]{{1,5}})?(?:\ (?!{_ADDRESS}\ )[^\s\["]{{1,255}}|\ "[^\s\["]{{0,255}}"){{1,4}}\ \[{_CLF}|  # the common family
+        {_FIRST_ADDRESS}:[0-9]{{1,5}}\ \[{_CLF}|                                                  # HAProxy
+        [0-9]{{10}}\.[0-9]{{3}}\ +[0-9]{{1,9}}\ \S{{2,45}}\ [A-Z_]{{3,50}}/[0-9]{{3}}\ |    # Squid
+        (?:http|https|h2|wss?|grpcs)\ [0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\ app/|    # a load balancer of Amazon
+        (?:[A-Za-z0-9][\w.-]{{0,252}}(?::[0-9]{{1,5}})?\ -\ )?+\[[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}T[0-9:.]{{8,18}}Z\]\ "[A-Z]{{3,9}}\                  # Envoy, Cloud Foundry's router
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
+"""How lines of access logs begin that can be told by that alone."""
+_MARK = re.compile(
+    rf"{_ISO}|{_BSD}|{_UNIX}|[0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}|[0-9]{{4}}[-/][0-9]{{2}}[-/][0-9]{{2}}|[\])}}|:>]\s*\Z|\t\Z"
+)
+"""What a logger wrote has a time in it, or ends as loggers do."""
+_LOGGED_ADDRESS = re.compile(rf"(?:{_ISO}|{_BSD})[ \t]+{_ADDRESS}[ \t]+(?=\S)")
+_ANY_ADDRESS = re.compile(rf"(?<![\w.-]){_ADDRESS}(?![\w-])")
+_OBJECT = re.compile(r'\s*\{\s*"')
+_FURTHEST = 512
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def without_prefix(line: str) -> str | None:
@@ -134,10 +123,23 @@ def without_prefix(line: str) -> str | None:
     >>> without_prefix("10.0.0.1 - - [") is None
     True
     """
-    if line[:1] in "{ " and _WRAPPED.match(line):
-        return _unwrapped(line)
-    if line[:1] == '"' and (client := _QUOTED_CLIENT.match(line)) is not None:
-        return f"{client[1]} {line[client.end() :]}"
+    return _RESTS[line]
+
+
+def _rest(line: str) -> str | None:
+    if line[:1] in "{ [" and (inner := unwrapped(line, is_start)) is not None:
+        return inner
+    if '="' in line[:_FURTHEST] and (value := unwrapped_pair(line, is_start)) is not None:
+        return value
+    if '""' in line and (column := unwrapped_column(line, is_start)) is not None:
+        return column
+    if '"' in line[:100] and (quoted := _QUOTED_BEFORE.match(line)) is not None:
+        return _without_quotes(quoted, line)
+    if line[:1] == '"' and (host := _QUOTED_HOST.match(line)) is not None:
+        return f"{host[1]} {line[host.end() :]}"
+    if line[:1] == '"' and (columns := _ALL_QUOTED.match(line)) is not None:
+        client, ident, user, *rest = columns.groups()
+        return f"{client} {ident or '-'} {user or '-'} {' '.join(rest)}{line[columns.end() :]}"
     if line[:1] == '"' and line[-2:] == '""':
         return line[1:-1]  # OpenLiteSpeed writes quotes around its whole line
     if (record := _FLUENTD.match(line)) is not None:
@@ -147,30 +149,61 @@ def without_prefix(line: str) -> str | None:
         found = prefix.match(line)
         if found is not None:
             return line[found.end() :]
-    return None
+    bare = _BARE_TIME.match(line)
+    if bare is None:
+        return _behind_any(line)
+    begun = _START.search(line[: 2 * _FURTHEST], bare.end())
+    is_more = begun is not None and len(line[bare.end() : begun.start()].split()) > 1
+    return (_behind_any(line) if is_more else None) or line[bare.end() :]
 
 
-def _unwrapped(line: str) -> str | None:
-    """The text that a shipper or the store behind it wrote an object around: `_SAID`."""
-    try:
-        record = _DECODE(line.rstrip(" ,"))
-    except (ValueError, RecursionError):
+_RESTS = Remembered(_rest, limit=256, longest=4096)
+"""Detection asks for the same lines once for each format."""
+
+
+def is_start(text: str) -> bool:
+    """Whether a text begins as lines of access logs do.
+
+    >>> is_start('{"status": 200}'), is_start('203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET'), is_start("203.0.113.9 went")
+    (True, True, False)
+    """
+    return _START.match(text) is not None
+
+
+def _without_quotes(quoted: re.Match[str], line: str) -> str:
+    """What stands before the time, without quotes around each column: Twisted writes the client so, Fastly ident and user."""
+    client, ident, user, time = quoted.groups()
+    rest = line[quoted.end() :]
+    if time[0] == "[":
+        return f"{client} {ident or '-'} {user or '-'} {time}{rest}"
+    bare = _BARE_REQUEST.match(rest)
+    if bare is not None:
+        rest = f' "{bare[1]}" {bare[2]}{" -" if bare.end() == len(rest) else ""}{rest[bare.end() :]}'
+    return f"{client} {ident or '-'} {user or '-'} [{_clf(time)}]{rest}"
+
+
+def _clf(time: str) -> str:
+    """`Sun, 29 Nov 2026 18:00:00 GMT` as the common log format has it; other times stay."""
+    found = re.fullmatch(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC)", time)
+    return f"{found[1]}/{found[2]}/{found[3]}:{found[4]} +0000" if found else time
+
+
+def _behind_any(line: str) -> str | None:
+    """The line behind what an unknown logger wrote before it, where it can be told by its own beginning."""
+    begun = line[: 2 * _FURTHEST]
+    if "\x1b" in begun and (plain := _COLOURS.sub("", begun)) != begun:
+        return plain + line[2 * _FURTHEST :]
+    if _OBJECT.match(begun):
         return None
-    if not isinstance(record, dict):
+    found = _START.search(begun, 1)
+    if found is None or not 0 < found.start() <= _FURTHEST:
         return None
-    if isinstance(record.get("_source"), dict):
-        return dumps(record["_source"])  # Elasticsearch's
-    text = next((found for path in _SAID if isinstance(found := _at(record, path), str)), None)
-    if text is None or (len(record) > 1 and not any(name in record for name in _AROUND)):
+    head = begun[: found.start()]
+    is_object = line[found.start()] == "{"
+    told = _LOGGED_ADDRESS.sub("00:00:00 ", head)
+    if '"' in head or (not is_object and (_MARK.search(head) is None or _ANY_ADDRESS.search(told))):
         return None
-    text = text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-    return text.strip(" \r\n").replace("\n", "\\n")
-
-
-def _at(record: dict[str, Any], path: str) -> Any:
-    name, dot, inner = path.partition(".")
-    found = record.get(name)
-    return found.get(inner) if dot and isinstance(found, dict) else None if dot else found
+    return line[found.start() :]
 
 
 def behind_prefix(parse: Callable[[str], tuple[Any, ...] | None]) -> Callable[[str], tuple[Any, ...] | None]:

@@ -705,3 +705,45 @@ def test_a_reject_names_the_format_string_that_cannot_read_the_line(text: str) -
         server = "nginx" if "remote_addr" in text else "envoy"
         assert f"the log format of {server} {text.removeprefix('nginx:').strip()[:30]!r}"[:-1] in caught.value.detail
         assert repr(line) in caught.value.detail
+
+
+@pytest.mark.parametrize("client", ["203.0.113.9", "2001:db8::7"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        "Jul 31 16:46:07 web1 nginx: ",
+        "group web/x/1 2020-07-31T16:46:07.123Z ",
+        "2020-07-31T16:46:07Z app[e7849] fra [info]",
+    ],
+)
+def test_the_head_of_a_logger_is_no_client_whose_user_has_blanks(head: str, client: str) -> None:
+    parse = compiled('%h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i"').format.make_parser((), FormatOptions())
+    line = f'{client} - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 812 "-" "curl/8.5.0"'
+    assert parse(head + line) == parse(line)
+    named = line.replace(" - - ", " - Ann Lee ")
+    assert parse(named) == parse(line)
+
+
+@pytest.mark.parametrize("between", ["\x01", "\x02", "\x1e", "\x7f", "§", "#", "|"])
+def test_a_sign_that_no_value_holds_parts_columns(between: str) -> None:
+    words = [
+        "$remote_addr",
+        "$time_iso8601",
+        "$request",
+        "$status",
+        "$body_bytes_sent",
+        "$http_user_agent",
+        "$sent_http_content_range",
+    ]
+    values = [
+        "203.0.113.9",
+        "2020-07-31T16:46:07+00:00",
+        "GET /a HTTP/1.1",
+        "206",
+        "500",
+        "Mozilla/5.0 (X11)",
+        "bytes 0-499/1000",
+    ]
+    hit = compiled(between.join(words)).format.make_parser((), FormatOptions())(between.join(values))
+    assert hit is not None
+    assert hit[1:9] == ("203.0.113.9", "Mozilla/5.0 (X11)", "GET /a", "GET", 206, 0, 499, 500)

@@ -239,7 +239,7 @@ def test_a_key_in_another_spelling_is_found_where_none_has_the_usual_one() -> No
     assert read("json", line % ',"user_agent":"wget"')[2] == "wget"
 
 
-@pytest.mark.parametrize(("sent", "flag"), [(1000, ANNOUNCED), (999, HEADERS_COUNTED), (1300, HEADERS_COUNTED)])
+@pytest.mark.parametrize(("sent", "flag"), [(1000, ANNOUNCED), (999, 0), (1300, HEADERS_COUNTED)])
 def test_bytes_with_headers_of_an_unknown_writer_prove_nothing_if_they_are_just_the_body(sent: int, flag: int) -> None:
     found = read(
         "json",
@@ -247,3 +247,21 @@ def test_bytes_with_headers_of_an_unknown_writer_prove_nothing_if_they_are_just_
         f'"bytes_sent":{sent},"content_range":"bytes 0-999/1000"}}',
     )
     assert found.flags & (ANNOUNCED | HEADERS_COUNTED) == flag
+
+
+def test_bytes_of_an_unknown_writer_prove_nothing_if_the_line_names_no_length() -> None:
+    line = '{"time":"2020-07-31T16:46:07Z","client_ip":"203.0.113.9","method":"GET","path":"/a","status":200,"BytesSent":1000}'
+    assert read("json", line).flags & (ANNOUNCED | HEADERS_COUNTED) == ANNOUNCED
+
+
+@pytest.mark.parametrize(
+    "time", ["Fri, 31 Jul 2020 16:46:07 GMT", "2020-07-31 16:46:07 +0000 UTC", "2020-07-31 22:16:07 +0530 IST"]
+)
+def test_times_as_http_and_go_write_them_are_read(time: str) -> None:
+    assert read("json", record(time=time)).time == 1596213967.0
+
+
+@pytest.mark.parametrize("listed", ["203.0.113.9:4711", "[2001:db8::7]:4711, 10.0.0.9", "[2001:db8::7]"])
+def test_a_forwarded_client_may_have_a_port(listed: str) -> None:
+    found = read("json", record(ip_address="10.0.0.5", http_x_forwarded_for=listed))
+    assert found.ip_address in ("203.0.113.9", "2001:db8::7")

@@ -103,3 +103,89 @@ def test_quotes_around_a_whole_line_are_none_of_its_columns() -> None:
     line = LINE.removesuffix(' "bytes 0-499/1000" "OK"')
     parse = FORMATS["combined"].make_parser((), FormatOptions())
     assert parse(f'"{line}"') == parse(line)
+
+
+JSON_LINE = (
+    '{"time":"2020-07-31T16:46:07Z","client_ip":"203.0.113.9","method":"GET","path":"/a","status":206,"bytes_sent":5}'
+)
+UNKNOWN_HEADS = [
+    "2020-07-31T16:46:07Z app[e784e903] fra [info]",
+    "   2020-07-31T16:46:07.12+0000 [APP/PROC/WEB/0] OUT ",
+    "films-group web/nginx/0123abc 2020-07-31T16:46:07.123Z ",
+    "local7.info Jul 31 16:46:07 web1 nginx: ",
+    "Jul 31 16:46:07 10.0.0.7 nginx ",
+    "2020-07-31 16:46:07,123 INFO  [exec-1] access - ",
+    "films.example.com|||",
+    "\x1b[2m2020-07-31T16:46:07Z\x1b[0m [\x1b[34minfo\x1b[0m] ",
+]
+
+
+@pytest.mark.parametrize("head", UNKNOWN_HEADS)
+def test_a_line_that_is_told_by_its_beginning_is_read_behind_any_loggers_head(head: str) -> None:
+    for name, line in (
+        ("combined", LINE),
+        ("combined", LINE.replace("203.0.113.9", "2001:db8::7")),
+        ("json", JSON_LINE),
+    ):
+        parse = FORMATS[name].make_parser((), FormatOptions())
+        assert parse(head + line) == parse(line)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "198.51.100.7 went to ",  # the client may be the first
+        "198.51.100.7, ",
+        '2020-07-31T16:46:07Z "quoted" ',
+        "two words ",
+        '198.51.100.8 - - [31/Jul/2020:16:46:07 +0000] "GET / ',
+        "x" * 600 + ": ",
+    ],
+)
+def test_what_could_be_more_than_a_loggers_head_is_not_passed_over(before: str) -> None:
+    found = without_prefix(before + LINE)
+    assert found is None or not found.startswith("203.0.113.9 ")
+
+
+def test_the_request_inside_of_an_object_is_read_with_the_time_around_it() -> None:
+    parse = FORMATS["json"].make_parser((), FormatOptions())
+    inner = json.loads(JSON_LINE)
+    time = inner.pop("time")
+    for keys in (["nginx"], ["http"], ["request"], ["nginx", "access"], ["attributes"]):
+        record: Any = inner
+        for key in reversed(keys):
+            record = {key: record}
+        assert parse(json.dumps({"@timestamp": time, "host": "web1", **record})) == parse(JSON_LINE)
+
+
+def test_an_object_inside_without_a_status_or_a_client_of_its_own_is_no_request() -> None:
+    for missing in ("status", "client_ip", "path"):
+        inner = {name: value for name, value in json.loads(JSON_LINE).items() if name != missing}
+        assert without_prefix(json.dumps({"time": "2020-07-31T16:46:07Z", "level": "error", "context": inner})) is None
+
+
+def test_of_two_lines_in_one_object_none_is_read() -> None:
+    assert without_prefix(json.dumps({"time": "2020-07-31T16:46:07Z", "before": LINE, "after": LINE})) is None
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=30), max_size=3),
+    st.integers(0, 3),
+)
+def test_a_line_in_a_column_of_csv_is_that_line(others: list[str], place: int) -> None:
+    columns = [other.replace('"', "") for other in others]
+    columns.insert(place, LINE)
+    row = ",".join('"{}"'.format(column.replace('"', '""')) for column in (*columns, "web1"))
+    assert without_prefix(row) == LINE
+
+
+def test_a_line_in_a_pair_of_logfmt_is_that_line() -> None:
+    assert without_prefix(f'time="2020-07-31T16:46:07Z" level=info msg={json.dumps(LINE)}') == LINE
+
+
+def test_columns_in_quotes_before_the_time_are_those_columns() -> None:
+    parse = FORMATS["combined"].make_parser((), FormatOptions())
+    for before in ('203.0.113.9 "-" "-"', '"203.0.113.9" "-" "-"', '203.0.113.9 - "-"'):
+        assert parse(LINE.replace("203.0.113.9 - -", before, 1)) == parse(LINE)
+    quoted = LINE.replace("203.0.113.9 - -", '"films.example.com" 203.0.113.9 - -', 1)
+    assert parse(quoted) == parse(LINE.replace("203.0.113.9 - -", "films.example.com 203.0.113.9 - -", 1))

@@ -87,7 +87,7 @@ def _later(protocol: str) -> bool:
 _PROTOCOLS = Remembered(lambda protocol: _HTTP2 if _later(protocol) else 0)
 
 
-_FORWARDED = Remembered(lambda text: addresses_of(text) or [])
+_FORWARDED = Remembered(lambda text: addresses_of(text, ports=True) or [])
 """What the proxies named; nothing where that is no list of addresses, for clients can write there what they like."""
 
 

@@ -23,9 +23,13 @@ __all__ = ["LinePattern", "Span", "SpanEnd", "line_pattern", "taken"]
 Match = Callable[[str], "re.Match[str] | None"]
 
 _QUOTED = r'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_DELIMITERS = frozenset('"[](){}<>|;,\t\x1f\0^~')
-"""Behind a text without quotes one of these tells where it ends."""
+_DELIMITER = re.compile(r'["\[\](){}<>|;,^~\x00-\x1f\x7f-\U0010ffff]')
+"""Behind a text without quotes one of these tells where it ends. Servers escape what is no printable ASCII in a value, or never have it."""
 _DIGITS = "[0-9]+"
+_USERS = frozenset({"u", "remote_user", "un", "ui", "ul"})
+_LOGGED = r"|[^{stop} \t]*+(?<=:){end}|(?:(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}|[0-9A-Fa-f]{{0,4}}(?::[0-9A-Fa-f]{{0,4}}){{2,7}}){end}"
+"""What no user has in its name, behind a blank: a program with its colon, an address, a time. They are the head of a logger, whose first
+word is no client."""
 _PASSED_OVER = {Role.NONE, *OPTIONAL} - {Role.CONTENT_TYPE, Role.CONTENT_ENCODING}
 """A text of theirs without quotes ends at a blank: no line is lost for it."""
 _ONE_EACH = [role for role in Role if role.value <= LAST_COLUMN.value]
@@ -296,14 +300,19 @@ class _Writer:
         if in_quotes and after.startswith('"'):
             self._end = '"', SpanEnd.QUOTED, ""
             return _QUOTED
-        if strong in _DELIMITERS:
+        if _DELIMITER.match(strong) or after.startswith("#"):
             if after.startswith(strong):
                 return self._until(strong)
-            if strong != "\t":
-                self._end = strong, SpanEnd.BLANKS, ""
             stop = re.escape(strong)
             # blanks belong to the text unless the delimiter comes next: nothing is tried twice
-            return f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}))*+"
+            is_user = variable.name.strip("%${}[]<>") in _USERS
+            pattern, form = (
+                f"(?:[^{stop} \\t]|[ \\t]++(?!{stop}{_LOGGED.format(stop=stop, end=end) if is_user else ''}))*+"
+                for end in (r"[ \t]", r"(?:[ \t]|\Z)")
+            )
+            if strong != "\t":
+                self._end = strong, SpanEnd.BLANKS, form if is_user else ""
+            return pattern
         if variable.word.role is Role.REQUEST:
             return r'[^ "]*+(?: [^ "]*+(?: [Hh][^ "]*+)?+)?+'
         if variable.word.role in _PASSED_OVER:
