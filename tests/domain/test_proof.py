@@ -441,10 +441,8 @@ def test_what_is_sure_missing_and_judged_is_true_of_the_bytes(
     if any(one.flags & ENDED and said.placeless for one, said in from_start(hits, each)):
         # a delivery keeps one count of its 200s, the greatest, so that with one that ended early none names positions
         early = {id(one) for one, said in from_start(hits, each) if said.sure != set(range(size))}
-        each = [
-            Sets(*[frozenset[int]()] * 3, True) if id(one) in early else said
-            for one, said in zip(hits, each, strict=True)
-        ]
+        unplaced = Sets(frozenset(), frozenset(), frozenset(), True)
+        each = [unplaced if id(one) in early else said for one, said in zip(hits, each, strict=True)]
     file = set(range(size))
     sure = file & {byte for one in each for byte in one.sure}
     sent = file & {byte for one in each for byte in one.sent}
