@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.archiving.check import Places, check_usage
 from app.archiving.files import FILES
 from app.archiving.loading import load_dataset
@@ -263,7 +264,7 @@ def test_a_segment_that_cannot_be_opened_ends_with_5(
     (spool / "00000001.seg").mkdir(parents=True)
     (spool / "owner").write_text('[1, "p", "m", "1"]')
     monkeypatch.setenv("WEBLOGS_DATA_DIR", str(tmp_path))
-    ended = CliRunner().invoke(command, [asked, "--spool", str(tmp_path / "spool")], catch_exceptions=False)
+    ended = CliRunner().invoke(main, ["usage", asked, "--spool", str(tmp_path / "spool")], catch_exceptions=False)
     assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
 
 

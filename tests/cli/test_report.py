@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.cli.report import options
 from app.cli.report.command import command
 from app.reports.registry import QUESTIONS
@@ -33,7 +34,7 @@ def log_of(question: str) -> list[str]:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    done = CliRunner().invoke(command, list(arguments))
+    done = CliRunner().invoke(main, ["report", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -91,7 +92,7 @@ def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> N
         (["--processes", "1000"], 2, "1000 is not in the range 1<=x<=256"),
         (["--tz", "Nowhere"], 2, "there is no time zone 'Nowhere'"),
         (["-o", "a.doc"], 2, "name a file that ends with"),
-        (["-o", "no/folder/a.csv"], 1, "cannot be written"),
+        (["-o", "no/folder/a.csv"], 2, "cannot be written"),
         (["--geoip", "none.mmdb", "--country", "DE"], 2, "cannot be read as a MaxMind database"),
         (["nosuch.log"], 1, "nosuch.log does not exist"),
     ],

@@ -7,7 +7,6 @@ import click
 from app.cli.checking.screen import (
     DIFFERENT,
     LEVEL,
-    UNREADABLE,
     Listing,
     WatchedReads,
     known_sizes,
@@ -19,12 +18,13 @@ from app.cli.checking.screen import (
     tell,
     totals,
 )
+from app.cli.exit_codes import UNREADABLE
 from app.words import counted_text
 
 __all__ = ["command"]
 
 
-@click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("check")
 @store_option
 @click.option(
     "--json",

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 from app.cli.checking.screen import (
     DIFFERENT,
     LEVEL,
-    UNREADABLE,
     Listing,
     WatchedReads,
     known_sizes,
@@ -25,6 +24,7 @@ from app.cli.checking.screen import (
     tell,
     totals,
 )
+from app.cli.exit_codes import UNREADABLE
 from app.settings import Settings
 from app.stores.contract import Store
 from app.words import counted_text
@@ -35,7 +35,7 @@ _LOOKS = 3
 """Mending hits can change what deliveries must be; after this many looks what still differs is not to be mended."""
 
 
-@click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("repair")
 @store_option
 @click.option(
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
