@@ -27,7 +27,6 @@ from app.stores.ledger_contract import Ledgers, LedgerWrites
 from app.stores.readable import OnUnreadable
 
 __all__ = [
-    "DAY_S",
     "KINDS",
     "SEARCHED_KEYS",
     "SEARCH_S",
@@ -40,8 +39,6 @@ __all__ = [
     "Writes",
     "place",
 ]
-
-DAY_S = 86400.0
 
 KINDS = ("raw", "reduced", "rejects")
 """What a store keeps, each apart from the others."""

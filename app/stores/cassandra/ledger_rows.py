@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from app.domain.counted import CountedKind, EventKind, Sum
+from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.rows import COLUMN_BYTES, CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, text, text_of, varint
@@ -39,7 +40,7 @@ __all__ = [
 
 SHARDS = 16
 """Partitions that hold the totals of all groups."""
-_DAY_S = 86400
+_DAY_S = int(DAY_S)
 _FIRST, _LAST = -(1 << 62), (1 << 62)
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""

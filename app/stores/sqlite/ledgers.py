@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
+from app.domain.windows import DAY_S
 from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
@@ -23,7 +24,6 @@ __all__ = ["SqliteLedgers"]
 
 SLICE_ROWS = 5000
 _HOUR_S = 3600
-_DAY_S = 86400.0
 _BOOLEANS = {0: False, 1: True}
 _UPDATED = ", ".join(f"{column} = excluded.{column}" for column in SUM_COLUMNS.split(", "))
 
@@ -210,9 +210,9 @@ class SqliteLedgers:
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         before = {
-            "raw": int(now - raw_days * _DAY_S - _HOUR_S),
-            "reduced": int(now - reduced_days * _DAY_S - _HOUR_S),
-            "short": int(now - SHORT_DAYS * _DAY_S),
+            "raw": int(now - raw_days * DAY_S - _HOUR_S),
+            "reduced": int(now - reduced_days * DAY_S - _HOUR_S),
+            "short": int(now - SHORT_DAYS * DAY_S),
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
         old: list[tuple[str, str, str, str]] = [
