@@ -22,6 +22,7 @@ from app.stores.cassandra.values import bigint, boolean, double, int32, text, te
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = [
+    "FLOW_END_US",
     "SHARDS",
     "LedgerTable",
     "bounds",
@@ -42,6 +43,8 @@ SHARDS = 16
 """Partitions that hold the totals of all groups."""
 _DAY_S = int(DAY_S)
 _FIRST, _LAST = -(1 << 62), (1 << 62)
+FLOW_END_US = 4_000_000_000_000_000
+"""The year 2096: what the flow writes first of an event has the highest timestamp, below this, and stays; what mends is above."""
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""
 _TYPES = {"text": "text", "integer": "bigint", "time": "double", "boolean": "boolean"}
