@@ -16,8 +16,8 @@ from click.testing import CliRunner
 
 from app.__main__ import main as commands
 from app.settings import rows
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 try:
     import make_reference

@@ -25,9 +25,9 @@ from app.errors import InputError
 from app.settings import FileKind
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
+from tests import ROOT
 from tests.archiving.world import World, record
 
-ROOT = Path(__file__).resolve().parents[2]
 P1 = [record("p1", seq, f"u{seq}") for seq in range(1, 12)] + [record("p1", 12, kind="stop")]
 P2 = [record("p2", seq) for seq in range(1, 7)] + [record("p2", 7, kind="stop")]
 

@@ -19,10 +19,10 @@ from app.cli.formats import command as formats_command
 from app.domain.formats import FORMATS
 from app.domain.records import Parsed
 from app.settings import settings
+from tests import ROOT
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500 "-" "x"'
 TSV = FORMATS["weblog_tsv"].example + "\n"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

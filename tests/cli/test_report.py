@@ -20,10 +20,10 @@ from app.__main__ import main
 from app.cli.report import options
 from app.cli.report.command import command
 from app.reports.registry import QUESTIONS
+from tests import ROOT
 from tests.called import call_app
 from tests.reports.logs import line, timed_line, written
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMED_LOG = [timed_line(at / 10) for at in range(30)]
 LOG = [line(f"10.0.0.{at % 3}", at=f"18/May/2015:10:00:{at:02} +0000") for at in range(30)]
 

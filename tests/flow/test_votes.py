@@ -18,8 +18,9 @@ from app.settings import Settings
 from app.transports.messages import Message
 from app.transports.producers import open_producer
 from simulator.commands.simulate import command as simulate_command
+from tests import ROOT
 from tests.flow.content import stored_raw
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 from tests.flow.voting import assert_votes_are_true, call, get, post, simulate, stored_votes
 from tests.ports import free_port
 

@@ -16,11 +16,11 @@ import pytest
 
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
+from tests import ROOT
 from tests.called import call_app
 from tests.flow.running import Flow
 from tests.sources.logs import MemoryLog, log, sent_once
 
-ROOT = Path(__file__).parents[2]
 CONTENT = log(3000)
 
 

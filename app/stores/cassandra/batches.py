@@ -75,7 +75,7 @@ class BatchSender:
     async def send_all(self, rows: Sequence[CqlRow]) -> None:
         """Raises StoreError, too, if the server refuses one for good."""
         if refused := await self.send(rows):
-            raise StoreError(f"{self._connection.where} refused what was to be written: {next(iter(refused.values()))}")
+            raise StoreError(f"{self._connection.where} refuses what must be written: {next(iter(refused.values()))}")
 
     def _batches(self, rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
         if self._connection.nodes < 2:

@@ -10,6 +10,7 @@ from app.errors import StoreError
 from app.process.pauses import pauses
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Portions, Verdicts, joined, judge
+from app.stores.refused import all_taken
 from app.words import counted_text
 
 __all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result"]
@@ -89,11 +90,7 @@ class BulkSender:
     async def send_all(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
         """Raises StoreError, too, for what was refused, and for what somebody else wrote meanwhile."""
         sent = await self.send(records, make)
-        if sent.refused:
-            record, reason = sent.refused[0]
-            raise StoreError(
-                f"{counted_text(len(sent.refused), 'record')} cannot be written, the first because: {reason}: {record!s:.300}"
-            )
+        all_taken(sent.refused)
         if sent.conflicts:
             raise StoreError(
                 f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
