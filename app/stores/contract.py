@@ -120,10 +120,8 @@ class Reads(Protocol):
     ) -> tuple[list[Hit], int]:
         """The first `limit` hits by `place`, and how many there are in all."""
 
-    async def newest_deliveries(
-        self, limit: int, verdict: str | None = None, superseded: bool = False
-    ) -> list[Delivery]:
-        """By the time of their latest hit, newest first."""
+    async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
+        """By the time of their latest hit, newest first; superseded ones are left out."""
 
     async def counts(self) -> Totals:
         """Answers as fast for millions of deliveries as for none."""

@@ -110,11 +110,9 @@ class ElasticsearchReads:
                     break
         return sorted(found, key=place), total
 
-    async def newest_deliveries(
-        self, limit: int, verdict: str | None = None, superseded: bool = False
-    ) -> list[Delivery]:
+    async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
         sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]
-        body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
+        body = {"query": queries.newest(verdict, superseded=False), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
         return list(readable(_delivery, (await self._searches.search(self._reduced, body))["hits"]["hits"]))
 
     async def counts(self) -> Totals:
