@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,12 +50,7 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error), context, parameter) from error
 
 
-def _period_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    texts = {"--from": ("begin", "Records made at this time or later:"), "--to": ("end", "Records made before it:")}
-    for option, (name, what) in reversed(texts.items()):
-        said = f"{what} 2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
-        function = click.option(option, name, metavar="TIME", callback=_moment, help=said)(function)
-    return function
+_TIME = "2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
 
 
 class _SpoolPlace(click.Path):
@@ -69,14 +64,13 @@ class _SpoolPlace(click.Path):
         return value if is_address(value) else super().convert(value, param, ctx)
 
 
-def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--spool",
-        "spools",
-        multiple=True,
-        type=_SpoolPlace(file_okay=False, exists=True),
-        help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
-    )(function)
+_spool_option = click.option(
+    "--spool",
+    "spools",
+    multiple=True,
+    type=_SpoolPlace(file_okay=False, exists=True),
+    help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
+)
 
 
 @command.command("archive")
@@ -160,21 +154,21 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
         time.sleep(1.0)
 
 
-def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store",
-        "stores",
-        multiple=True,
-        metavar="NAME",
-        help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
-    )(function)
+_store_option = click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="NAME",
+    help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
+)
 
 
 @command.command("check")
 @archive_option()
 @_spool_option
 @_store_option
-@_period_options
+@click.option("--from", "begin", metavar="TIME", callback=_moment, help=f"Records made at this time or later: {_TIME}")
+@click.option("--to", "end", metavar="TIME", callback=_moment, help=f"Records made before it: {_TIME}")
 @click.option(
     "--by",
     type=click.Choice(tuple(_LENGTHS_S)),
