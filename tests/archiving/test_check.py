@@ -19,7 +19,6 @@ from app.archiving.check import Places, check_usage
 from app.archiving.files import FILES
 from app.archiving.loading import load_dataset
 from app.archiving.manifests import sha256_of
-from app.cli.usage import command
 from app.domain.usage.sides import Period
 from app.errors import InputError
 from app.settings import FileKind
@@ -251,8 +250,8 @@ def test_the_producer_topic_and_archive_are_counted_by_hour_and_by_day(tmp_path:
 
 def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
     asked = CliRunner().invoke
-    assert asked(command, ["check", "--from", "10", "--to", "5"]).exit_code == 2
-    refused = asked(command, ["check", "--from", "yesterday"])
+    assert asked(main, ["usage", "check", "--from", "10", "--to", "5"]).exit_code == 2
+    refused = asked(main, ["usage", "check", "--from", "yesterday"])
     assert refused.exit_code == 2 and "'yesterday' is no time: write ISO 8601 with a zone" in refused.output
 
 

@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.__main__ import main
-from app.cli.formats import command as formats_command
 from app.domain.formats import FORMATS
 from app.domain.records import Parsed
 from app.settings import settings
@@ -195,8 +194,8 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_formats_lists_every_format_with_an_example() -> None:
-    result = CliRunner().invoke(formats_command, [])
+    result = CliRunner().invoke(main, ["formats"])
     assert result.exit_code == 0
     for name, log_format in FORMATS.items():
         assert f"{name}\n  {log_format.title}\n    {log_format.example.splitlines()[0]}" in result.output
-    assert CliRunner().invoke(formats_command, ["--names"]).output.split() == list(FORMATS)
+    assert CliRunner().invoke(main, ["formats", "--names"]).output.split() == list(FORMATS)
