@@ -6,8 +6,9 @@ from importlib import import_module
 
 import click
 
-from app.errors import SettingsError, StoreUnreachable, UnknownForm, WeblogsError
-from app.process.exit import EXIT_INTERRUPTED, EXIT_REFUSED
+from app.cli.exit_codes import say
+from app.errors import WeblogsError
+from app.process.exit import EXIT_INTERRUPTED
 from app.process.memory import no_collection
 
 __all__ = ["COMMANDS", "main"]
@@ -47,8 +48,6 @@ COMMANDS = {
     "settings": ("app.cli.settings", "Print every setting with default, unit and meaning."),
 }
 """Name -> its module, imported when the command is asked for, and its line in the list of commands."""
-_CODES = ((UnknownForm, EXIT_REFUSED), (SettingsError, 2), (StoreUnreachable, 4), (WeblogsError, 1))
-"""The exit code of an error that a command has no other for: of the first kind that it is."""
 
 
 class Lazy(click.Group):
@@ -67,9 +66,10 @@ class Lazy(click.Group):
         except KeyboardInterrupt:
             click.echo("\nStopped by Ctrl-C before the end.", err=True)
             ctx.exit(EXIT_INTERRUPTED)
-        except WeblogsError as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(next(code for kind, code in _CODES if isinstance(error, kind)))
+        except BrokenPipeError:  # click's matter: the reader has seen enough
+            raise
+        except (WeblogsError, OSError) as error:
+            ctx.exit(say(error))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -4,8 +4,10 @@ WeblogsError
 ├── SettingsError        a setting has a bad value
 ├── InputError           a file or stream cannot be read as asked
 │   ├── UnknownFormat    no such log format, or none fits
-│   └── NotLogged        no line has the field that a question is about
+│   ├── NotLogged        no line has the field that a question is about
+│   └── UnreadableFile   what this project wrote, or what rules it, is damaged or gone
 ├── OutputError          a result cannot be written
+│   └── WrongOutput      its name is none that can be written
 ├── LogError             the embedded log cannot do what was asked
 │   ├── LogFull          it holds as much as it may: producers wait
 │   ├── LogUnreachable   the broker does not answer: what was sent may or may not have arrived
@@ -41,9 +43,11 @@ __all__ = [
     "UnknownForm",
     "UnknownFormat",
     "UnknownStoreForm",
+    "UnreadableFile",
     "UnreadableRecord",
     "WeblogsError",
     "WorkerError",
+    "WrongOutput",
     "keep_secret",
     "masked",
 ]
@@ -92,11 +96,19 @@ class UnknownFormat(InputError):
 
 
 class NotLogged(InputError):
-    """No line has the field that a question is about: the log does not tell. A command ends with 5."""
+    """No line has the field that a question is about: the log does not tell."""
+
+
+class UnreadableFile(InputError):
+    """A manifest, a spool, a state or a file of rules cannot be read."""
 
 
 class OutputError(WeblogsError):
     """A result cannot be written."""
+
+
+class WrongOutput(OutputError):
+    """The file that was named for a result can be none: its ending, its kind, or an input."""
 
 
 class LogError(WeblogsError):

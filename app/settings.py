@@ -25,7 +25,7 @@ from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
 from app.domain.requests import query_rule
 from app.domain.windows import Rules
-from app.errors import MASK, InputError, SettingsError, keep_secret, masked
+from app.errors import MASK, SettingsError, UnreadableFile, keep_secret, masked
 
 __all__ = [
     "BUCKET_ADDRESS",
@@ -716,13 +716,13 @@ def _from_env_file() -> dict[str, str]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """A TOML file that somebody wrote. Raises InputError that names it."""
+    """A TOML file that somebody wrote. Raises UnreadableFile that names it."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is no TOML: {error}") from None
+        raise UnreadableFile(f"{path} is no TOML: {error}") from None
 
 
 def child_environment(**changed: object) -> dict[str, str]:

@@ -34,7 +34,9 @@ Everything runs in place, from the folder of the clone, with the Python of `.ven
 Commands that read log files take `-` for standard input and unpack gzip, bzip2, xz and zstd.
 
 Exit codes: 0 done; 1 it could not do its job, or not all of it, and a sentence on standard error says why; 2 a wrong option or
-setting; 4 a store is missing. If a command has others, its text says so. Standard output carries results, standard error everything else.
+setting; 4 a store or the broker is missing or refuses; 5 a record, or a file that this project wrote, cannot be read, or no line tells
+what was asked; 78 something has a form that this program does not know. If a command has others, its text says so. Standard output
+carries results, standard error everything else.
 
 The worker is Faust's: `.venv/bin/faust -A app worker`. It ends with 70 if it must be started again (nothing is lost by that)
 and with 78 if the configuration must be fixed first; the last line of its log says how. `kill -USR1` makes it log what each of its

@@ -10,9 +10,10 @@ from hashlib import sha256
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from tests import ROOT
+
 __all__ = ["EXCEPTIONS", "differences", "locked", "pinned"]
 
-ROOT = Path(__file__).resolve().parents[1]
 EXCEPTIONS = {
     "pip": "comes with Python's venv",
     "setuptools": "comes with Python's venv",

@@ -16,10 +16,9 @@ import pytest
 
 from app.__main__ import main as app_main
 from app.settings import PREFIX, settings
+from tests import ROOT
 
 __all__ = ["call_app", "called"]
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def called(

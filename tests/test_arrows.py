@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.trees import tree_of
 
-ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(path for folder in ("app", "agents", "tables", "simulator") for path in (ROOT / folder).rglob("*.py"))
 LAYERS = (
     {"app.domain", "app.errors"},

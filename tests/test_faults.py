@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 PAGE = ROOT / "docs/reference/faults.md"
 EXIT_CODES = {"0", "1", "2", "4", "5", "70", "78", "130", "goes on"}
 

@@ -21,10 +21,10 @@ from app.sources.identity.registry import FolderRegistry
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.kafka.worker_id import worker_id
 from tables.byte_ranges import FORMS as BYTE_RANGES
+from tests import ROOT
 from tests.called import call_app
 from tests.flow.running import Flow
 
-ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "tests" / "data" / "forms"
 FOR_EVER = float("inf")
 FINGERPRINT = (1024, "ab" * 16, 0)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests import ROOT
+
 GIT = shutil.which("git")
 SCRIPTS = (
     ("init.sh", "sh"),

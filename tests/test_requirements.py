@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from importlib.metadata import distribution
 
-from tests.audit import EXCEPTIONS, ROOT, differences, locked, pinned
+from tests import ROOT
+from tests.audit import EXCEPTIONS, differences, locked, pinned
 
 LOCK = (ROOT / "requirements.lock").read_text()
 WANTED = (ROOT / "requirements.txt").read_text()

@@ -15,9 +15,9 @@ from app import settings as settings_module
 from app.errors import SettingsError, StoreError, masked
 from app.process.logs import JsonFormatter, TextFormatter
 from app.settings import SettingRow, load, rows
+from tests import ROOT
 from tests.flow.running import run_to_its_end
 
-ROOT = Path(__file__).resolve().parents[1]
 SECRETS = {
     "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
     "WEBLOGS_WEB_TOKEN": "t0ken-of-those-who-read",

@@ -17,7 +17,7 @@ from app.domain.alerts.judging import Finding
 from app.domain.alerts.lifecycle import FIRING, Alert, Notice, text_of
 from app.domain.alerts.rules import Rule
 from app.domain.times import iso
-from app.errors import InputError, WeblogsError, keep_secret
+from app.errors import UnreadableFile, WeblogsError, keep_secret
 from app.flows.usage import NOTICES_TOPIC
 from app.messages.forms import UNREADABLE
 from app.messages.notices import decode_notices, encode_notices
@@ -150,11 +150,11 @@ class WebhookChannel:
         try:
             self._secret = Path(notify.webhook_secret_file).read_bytes().strip()
         except OSError as error:
-            raise InputError(
+            raise UnreadableFile(
                 f"webhook_secret_file {notify.webhook_secret_file} cannot be read: {error.strerror}"
             ) from None
         if not self._secret:
-            raise InputError(f"webhook_secret_file {notify.webhook_secret_file} is empty")
+            raise UnreadableFile(f"webhook_secret_file {notify.webhook_secret_file} is empty")
         keep_secret([self._secret.decode("utf-8", "replace")])
 
     def deliver(self, notice: Notice) -> None:
@@ -226,7 +226,7 @@ def _poster(tries: int) -> Callable[[str, bytes, dict[str, str]], None]:
 
 
 def channels_of(notify: Notify, settings: Settings, file: Path) -> Sequence[Channel]:
-    """The file, and what the rules ask for. Raises InputError."""
+    """The file, and what the rules ask for. Raises UnreadableFile."""
     found: list[Channel] = [FileChannel(file)]
     if notify.topic:
         found.append(TopicChannel(settings))

@@ -16,7 +16,7 @@ from app.archiving.manifests import Manifests
 from app.archiving.storage import Storage
 from app.domain.records import Delivery
 from app.domain.times import parse_time
-from app.errors import InputError
+from app.errors import UnreadableFile
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.process.temporary_database import TemporaryDatabase
@@ -68,7 +68,7 @@ def of_topic(
 
 
 def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[TakenEvent]:
-    """The records of the finished files of an archive. Raises InputError, OSError, StoreError."""
+    """The records of the finished files of an archive. Raises UnreadableFile, OSError, StoreError."""
     from app.archiving.files import read_file
 
     manifests = Manifests(archive)
@@ -85,23 +85,23 @@ def of_archive(archive: Storage, places: Mapping[str, int]) -> Iterator[TakenEve
                 events = map(event_of, read_file(path))
                 yield from _placed(events, parse_time(manifest.created, 0.0), str(partition), manifest.last_offset + 1)
             except (OSError, ValueError) as error:
-                raise InputError(f"{place} cannot be read: {error}; run `python -m app usage check`") from error
+                raise UnreadableFile(f"{place} cannot be read: {error}; run `python -m app usage check`") from error
 
     partitions = manifests.partitions()
     if not partitions:
-        raise InputError(f"there is no archive in {archive}")
+        raise UnreadableFile(f"there is no archive in {archive}")
     return _merged([of(partition) for partition in partitions])
 
 
 def of_file(path: Path) -> Iterator[TakenEvent]:
-    """Messages of the topic in a file, one a line, as `simulate usage -o` writes them. Raises InputError that names the line."""
+    """Messages of the topic in a file, one a line, as `simulate usage -o` writes them. Raises UnreadableFile that names the line."""
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 for record in decode_usage(line, f"line {number} of {path}"):
                     yield TakenEvent(event_of(record), record.time)
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        raise UnreadableFile(f"{path} cannot be read: {error.strerror}") from None
 
 
 async def of_deliveries(deliveries: AsyncIterator[Delivery], take: Callable[[TakenEvent], None]) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from app.alerts.producers import ProducerTrack
 from app.domain.alerts.lifecycle import Alert, Notice
-from app.errors import InputError, UnknownForm
+from app.errors import UnknownForm, UnreadableFile
 from app.messages.forms import UNREADABLE
 from app.output.replacing import write_whole
 
@@ -61,7 +61,7 @@ class EngineState:
 
 
 def read_state(path: Path) -> EngineState | None:
-    """None: there is none yet. Raises InputError that names the file, UnknownForm."""
+    """None: there is none yet. Raises UnreadableFile that names the file, UnknownForm."""
     if not path.exists():
         return None
     try:
@@ -71,7 +71,7 @@ def read_state(path: Path) -> EngineState | None:
             raise UnknownForm(f"the state {path}", form, FORM)
         return msgspec.msgpack.decode(raw, type=EngineState)
     except (OSError, AttributeError, *UNREADABLE) as error:
-        raise InputError(f"the state {path} cannot be read: {error}; move it away to begin anew") from error
+        raise UnreadableFile(f"the state {path} cannot be read: {error}; move it away to begin anew") from error
 
 
 def write_state(path: Path, state: EngineState) -> None:

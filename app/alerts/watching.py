@@ -10,6 +10,7 @@ from app.alerts.latency import bin_of, percentile
 from app.alerts.state import Series
 from app.domain.alerts.judging import Finding, at_least, below, deviates, falls, spikes
 from app.domain.alerts.rules import PER_PRODUCER, WEEK_S, Rule
+from app.domain.windows import DAY_S
 from app.words import writable
 
 __all__ = ["SERIES_AT_MOST", "Watcher"]
@@ -19,7 +20,6 @@ SERIES_AT_MOST = 10_000
 _BETWEEN = "\x1f"
 _BY_WINDOW = ("anomaly", "share_falls")
 """They look once a window."""
-_DAY_S = 86400
 
 
 class Watcher:
@@ -84,7 +84,7 @@ class Watcher:
         """Series to look at, in a fixed order."""
         if self._looks_at_all and not self.names:
             self.series.setdefault("", Series())
-        is_day = self.rule.kind == "new_term" and unit % round(_DAY_S / self.unit_s) == 0
+        is_day = self.rule.kind == "new_term" and unit % round(DAY_S / self.unit_s) == 0
         return sorted(self.series if self._looks_at_all or is_day else self.awake)
 
     def first_unit(self, one: Series, began: int) -> int | None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from app.archiving import csv, parquet
 from app.domain.usage.records import UsageRecord
-from app.errors import InputError
+from app.errors import UnreadableFile
 from app.messages.forms import UNREADABLE
 from app.settings import FileKind
 
@@ -34,12 +34,14 @@ FILES: dict[FileKind, FileForm] = {
 
 
 def read_file(path: Path) -> Iterator[UsageRecord]:
-    """Every record, in order. Raises OSError, and InputError that names the file for a row that is no record."""
+    """Every record, in order. Raises OSError, and UnreadableFile that names the file for a row that is no record."""
     try:
         yield from FILES["csv" if ".csv" in path.suffixes else "parquet"].read(path)
     except (*UNREADABLE, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {error!s:.200}") from error
+        raise UnreadableFile(f"{path} cannot be read: {error!s:.200}") from error
     except OSError as error:
         if error.errno is not None:
             raise
-        raise InputError(f"{path} cannot be read: {error!s:.200}") from error  # so Parquet says that bytes are damaged
+        raise UnreadableFile(
+            f"{path} cannot be read: {error!s:.200}"
+        ) from error  # so Parquet says that bytes are damaged

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from app.archiving.storage import Storage
-from app.errors import InputError, UnknownForm
+from app.errors import UnknownForm, UnreadableFile
 from app.settings import FileKind
 
 __all__ = ["FORM", "Done", "Manifest", "Manifests", "day_of", "sha256_of", "spanned"]
@@ -86,7 +86,7 @@ class Manifests:
         return sorted(int(each) for each in found if each.isdecimal() and _folder(int(each)) == f"manifests/{each}/")
 
     def of(self, partition: int) -> list[Manifest]:
-        """In the order of their offsets. Raises InputError for a damaged one, UnknownForm, OSError, StoreError."""
+        """In the order of their offsets. Raises UnreadableFile for a damaged one, UnknownForm, OSError, StoreError."""
         known = self._planned.setdefault(partition, {})
         names = self.storage.names(_folder(partition), after=max(known, default=""))
         names = [name for name in names if name.endswith(".json")]
@@ -129,25 +129,25 @@ class Manifests:
 
     def _check(self, name: str, is_its_own: bool) -> None:
         if not is_its_own:
-            raise InputError(
+            raise UnreadableFile(
                 f"the manifest {self.storage.place(name)} is that of another file; restore it from a backup"
             )
 
     def _read(self, name: str, content: bytes | None, kind: type[Any]) -> Any:
         place = f"the manifest {self.storage.place(name)}"
         if content is None:
-            raise InputError(f"{place} is gone; restore it from a backup")
+            raise UnreadableFile(f"{place} is gone; restore it from a backup")
         try:
             found = json.loads(content)
             form = found["form"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise InputError(f"{place} cannot be read: {error}; restore it from a backup") from error
+            raise UnreadableFile(f"{place} cannot be read: {error}; restore it from a backup") from error
         if form not in _FORMS:
             raise UnknownForm(place, form, FORM)
         try:
             return msgspec.convert(found, kind)
         except msgspec.ValidationError as error:
-            raise InputError(f"{place} cannot be read: {error}; restore it from a backup") from error
+            raise UnreadableFile(f"{place} cannot be read: {error}; restore it from a backup") from error
 
 
 def _folder(partition: int) -> str:

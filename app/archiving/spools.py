@@ -10,7 +10,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from app.domain.usage.records import UsageRecord
-from app.errors import InputError, LogUnreachable
+from app.errors import LogUnreachable, UnreadableFile
 from app.usage.serving import SpoolHead, read_lines
 from app.usage.spool import Damage, Place, records_of, spools_of
 
@@ -31,7 +31,7 @@ def spools_at(
 ) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
     """Every start of a process, and its records in order: read them before the next.
 
-    Raises OSError, UnknownForm, InputError for an answer that is none or a segment that cannot be opened, LogUnreachable for a producer that does not answer.
+    Raises OSError, UnknownForm, UnreadableFile for an answer that is none or a segment that cannot be opened, LogUnreachable for a producer that does not answer.
     """
     for place in places:
         if is_address(place):
@@ -46,7 +46,7 @@ def _readable(folder: Path) -> Iterator[tuple[Place, UsageRecord | Damage]]:
     try:
         yield from records_of(folder)
     except OSError as error:
-        raise InputError(f"the spool {folder} cannot be read: {error}") from error
+        raise UnreadableFile(f"the spool {folder} cannot be read: {error}") from error
 
 
 class _SameHost(urllib.request.HTTPRedirectHandler):
@@ -63,7 +63,7 @@ def _asked(address: str, token: str) -> Iterator[tuple[SpoolHead, Iterator[tuple
             yield from read_lines(answer, address)
     except urllib.error.HTTPError as error:
         hint = {401: ": set WEBLOGS_USAGE_SPOOL_TOKEN to its spool_token", 404: ": write http://HOST:PORT/usage/spool"}
-        raise InputError(f"{address} answers {error.code}{hint.get(error.code, '; try again')}") from error
+        raise UnreadableFile(f"{address} answers {error.code}{hint.get(error.code, '; try again')}") from error
     except (HTTPException, ConnectionError, TimeoutError, urllib.error.URLError) as error:
         why = getattr(error, "reason", error)  # urllib puts the error of the socket into one of its own
         raise LogUnreachable(f"the spool {address} does not answer: {why}") from error

@@ -21,7 +21,7 @@ from app.archiving.files import FILES, read_file
 from app.archiving.manifests import FORM, Done, Manifest, Manifests, day_of, sha256_of, spanned
 from app.archiving.storage import Storage
 from app.domain.usage.records import USAGE, UsageRecord, producer_of
-from app.errors import InputError, LogError, SettingsError
+from app.errors import InputError, LogError, SettingsError, UnreadableFile
 from app.messages.forms import DamagedMessage, place_of
 from app.messages.usage import decode_usage
 from app.process.crash_points import crash_point
@@ -105,7 +105,7 @@ class Archiver:
 
     def _same_topic(self, manifest: Manifest) -> None:
         if (manifest.topic, manifest.incarnation) != (self._topic, self._incarnation):
-            raise InputError(
+            raise UnreadableFile(
                 f"the archive {self._storage} is of another topic {manifest.topic}, on another broker or deleted since; name another folder"
             )
 
@@ -168,7 +168,9 @@ class Archiver:
     def _compare(self, name: str, sha256: str) -> None:
         there = self._storage.local(name)
         if there is None or sha256_of(there) != sha256:
-            raise InputError(f"{self._storage.place(name)} is there and has another content than the log; move it away")
+            raise UnreadableFile(
+                f"{self._storage.place(name)} is there and has another content than the log; move it away"
+            )
 
     def _earlier(self, manifest: Manifest) -> list[Done]:
         """The finished files of the partition before this one."""
@@ -234,7 +236,7 @@ def _checksums(manifests: Manifests, done: Done) -> dict[tuple[str, int], str]:
     repaired = [each for each in manifests.repairs() if done.file in each.replaces]
     parts = [_checksums_in(manifests.storage, each.file, each.sha256) for each in repaired]
     if not parts or None in parts:
-        raise InputError(
+        raise UnreadableFile(
             f"{manifests.storage.place(done.file)} is gone or was altered; run `python -m app usage repair`"
         )
     return {key: sha256 for part in parts if part for key, sha256 in part.items()}

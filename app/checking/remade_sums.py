@@ -10,11 +10,11 @@ from app.checking.look import Look
 from app.checking.raw_records import MOST_RECORDS
 from app.checking.shares import Share, TooMany
 from app.domain.counted import CountedKind, Sum, partition_by
+from app.domain.windows import DAY_S
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = ["RemadeSums"]
 
-_DAY_S = 86400.0
 _AHEAD_S = 86400.0
 """Events are dated at most this far ahead of their arrival: what is newer than a retention by this was surely kept."""
 
@@ -31,8 +31,8 @@ class RemadeSums:
         self.known = {name.rpartition(" ")[0].rpartition(" ")[0] for name in known}
         raw_days, reduced_days = look.settings.retention_days
         days = {"raw": raw_days, "reduced": reduced_days, "short": SHORT_DAYS, "ever": float("inf")}
-        self.events_since = now - days[kind.keeps_events] * _DAY_S + _AHEAD_S
-        self.sums_since = {each.name: now - days[each.keeps] * _DAY_S + _AHEAD_S for each in kind.resolutions}
+        self.events_since = now - days[kind.keeps_events] * DAY_S + _AHEAD_S
+        self.sums_since = {each.name: now - days[each.keeps] * DAY_S + _AHEAD_S for each in kind.resolutions}
 
     async def compare(self, share: Share) -> None:
         made = await self._made(share)

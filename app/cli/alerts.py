@@ -51,7 +51,7 @@ def _options(sample: str, state: str) -> Callable[[Callable[..., Any]], Callable
     return decorate
 
 
-@click.command("alerts", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("alerts")
 @_options("samples/alerts.toml", _USAGE_STATE)
 @archive_option("Read an archive, not the topic: a folder, or s3://BUCKET/PREFIX.")
 @click.option("--records", type=_FILE, help="Read a file of `simulate usage`, not the topic.")
@@ -97,7 +97,7 @@ def usage_alerts(
     _run(rules, state, _USAGE_STATE, until, as_json, USAGE_FIELDS, work)
 
 
-@click.command("alerts", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("alerts")
 @_options("samples/delivery-alerts.toml", _DELIVERY_STATE)
 @click.option("--store", help="Read this store.  [default: the first of WEBLOGS_STORES]")
 def command(rules: Path, state: Path | None, until: str | None, as_json: bool, store: str | None) -> None:
@@ -135,21 +135,19 @@ def _run(
     import time
 
     from app.alerts.rules import read_rules
-    from app.cli.reading import ending_in_codes
     from app.domain.times import parse_time
     from app.process.exit import end_when_asked
     from app.settings import settings
 
     end_when_asked()
-    with ending_in_codes():
-        own = settings()
-        folder = own.data_dir / "alerts"
-        path = state or folder / own_state
-        try:
-            end = None if until is None else parse_time(until, time.time())
-            _watched(own, read_rules(rules, names), path, folder / "notices.jsonl", as_json, end, work)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--until") from None
+    own = settings()
+    folder = own.data_dir / "alerts"
+    path = state or folder / own_state
+    try:
+        end = None if until is None else parse_time(until, time.time())
+        _watched(own, read_rules(rules, names), path, folder / "notices.jsonl", as_json, end, work)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--until") from None
 
 
 def _watched(

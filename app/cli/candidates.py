@@ -21,8 +21,6 @@ from app.words import counted_text
 
 __all__ = ["command"]
 
-_HELP = {"help_option_names": ["-h", "--help"]}
-
 
 def _on_each(work: Callable[[Store], Awaitable[Any]]) -> list[Any]:
     """What `work` returns on every store of the settings."""
@@ -38,12 +36,12 @@ def _put(names: Mapping[str, str]) -> None:
     _on_each(lambda store: store.ledgers.put_names("candidates", names))
 
 
-@click.group("candidates", cls=Listed, context_settings=_HELP)
+@click.group("candidates", cls=Listed)
 def command() -> None:
     """Who can be voted for. While nobody was added, a demo list of candidates 1 to 3 is in force. A worker knows changes within seconds."""
 
 
-@command.command("add", context_settings=_HELP)
+@command.command("add")
 @click.argument("candidate_id")
 @click.argument("name")
 def add(candidate_id: str, name: str) -> None:
@@ -54,7 +52,7 @@ def add(candidate_id: str, name: str) -> None:
         click.echo(f"candidate {number}: {said}")
 
 
-@command.command("list", context_settings=_HELP)
+@command.command("list")
 def list_() -> None:
     """Print id and name, tab-separated, from the first store of the settings."""
     found = _on_each(lambda store: store.ledgers.names("candidates"))[0]
@@ -67,7 +65,7 @@ def list_() -> None:
         click.echo(f"{number}\t{harmless(name)}")
 
 
-@command.command("import", context_settings=_HELP)
+@command.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=False))
 def import_(file: Path) -> None:
     """Add all of FILE: CSV, or tab-separated (.tsv), with id and name a line; a first line `id,name` is skipped. All or none."""

@@ -12,7 +12,7 @@ from app.domain.formats.base import Format
 __all__ = ["command"]
 
 
-@click.command("formats", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("formats")
 @click.option("--names", is_flag=True, help="The names only, one a line.")
 def command(names: bool) -> None:
     """List the log formats, each with an example."""

@@ -20,7 +20,7 @@ T = TypeVar("T")
 _AGAIN_S = 2.0
 
 
-@click.command("init", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("init")
 @click.option(
     "--wait",
     "wait_s",
@@ -33,7 +33,7 @@ def command(wait_s: float) -> None:
     """Create missing topics, index templates, keyspaces and tables on what WEBLOGS_BROKER and WEBLOGS_STORES name.
 
     Deletes and changes nothing; safe to run again. The embedded log and store need none of it: the worker makes their files.
-    Exit code 1 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.
+    Exit code 4 when a server does not answer in time, 2 when a setting is wrong or topics have another number of partitions.
     """
     from app.settings import settings
     from app.stores import opened_store

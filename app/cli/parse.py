@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import click
 
+from app.cli.exit_codes import say
 from app.cli.log_format import AskedFormat, log_format_options
 from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
 from app.domain.formats.base import AUTO, unread_by
@@ -37,7 +38,7 @@ class _Line(NamedTuple):
     """Above 0: text is the beginning of a line of this many bytes."""
 
 
-@click.command("parse", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("parse")
 @click.argument("files", nargs=-1, metavar="[FILE]…")
 @log_format_options
 def command(
@@ -62,8 +63,6 @@ def command(
         # the reader has seen enough; what Python still wants to flush at its end goes nowhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
-    except WeblogsError as error:
-        codes = [_say(error)]
     sys.exit(max(codes))
 
 
@@ -72,13 +71,8 @@ def _parse_or_say(path: str, chosen: Format | None, configured: Settings, option
     try:
         _parse_input(path, chosen, configured, options, click.get_binary_stream("stdout"))
     except WeblogsError as error:
-        return _say(error)
+        return say(error)
     return 0
-
-
-def _say(error: WeblogsError) -> int:
-    click.echo(str(error), err=True)
-    return 2 if isinstance(error, UnknownFormat | SettingsError) else 1
 
 
 def _named(name: str) -> Format:

@@ -1,4 +1,4 @@
-"""What commands that read logs have in common: their options as values, and errors as a sentence and an exit code."""
+"""What commands that read logs have in common: their options as values, and what they do with them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from app.cli.log_format import AskedFormat
 from app.domain.formats.base import AUTO
 from app.domain.requests import query_rule
-from app.errors import (
-    InputError,
-    LogError,
-    NotLogged,
-    OutputError,
-    SettingsError,
-    StoreError,
-    StoreUnreachable,
-    UnknownForm,
-    UnknownFormat,
-    WeblogsError,
-)
+from app.errors import InputError, SettingsError, WrongOutput
 from app.settings import Settings
 from app.sources.files.beginning import ReadOptions, form_of
 
@@ -34,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOST_PROCESSES",
-    "ending_in_codes",
-    "failing_in_words",
     "read_options",
     "reading_processes",
     "size_function",
@@ -46,47 +31,6 @@ __all__ = [
 MOST_PROCESSES = 256
 _READERS_FROM_BYTES = 1 << 20
 """As they are, compressed or not."""
-
-
-@contextmanager
-def failing_in_words(output_code: int = 2) -> Iterator[None]:
-    """Turns an error of the project into one sentence and an exit code: 2 for what was asked wrongly, 4 for a store that is missing,
-    5 for what the log does not tell, else 1.
-
-    `output_code`: 2 while outputs are opened, 1 when they fail later.
-    """
-    try:
-        yield
-    except (SettingsError, UnknownFormat) as error:
-        raise _said(error, 2) from error
-    except OutputError as error:
-        raise _said(error, output_code) from error
-    except NotLogged as error:
-        raise _said(error, 5) from error
-    except StoreUnreachable as error:
-        raise _said(error, 4) from error
-    except WeblogsError as error:
-        raise _said(error, 1) from error
-
-
-@contextmanager
-def ending_in_codes() -> Iterator[None]:
-    """Turns an error into one sentence and an exit code: 4 the broker or a store is missing, 5 something cannot be read, 1 a file cannot
-    be read or written. What is wrong with a setting is the caller's to say."""
-    try:
-        yield
-    except (InputError, UnknownForm) as error:
-        raise _said(error, 5) from error
-    except (LogError, StoreError) as error:
-        raise _said(error, 4) from error
-    except OSError as error:
-        raise _said(error, 1) from error
-
-
-def _said(error: Exception, code: int) -> click.ClickException:
-    said = click.ClickException(str(error))
-    said.exit_code = code
-    return said
 
 
 @contextmanager
@@ -104,11 +48,11 @@ def unwinding_at_sigterm() -> Iterator[None]:
 
 
 def spare_inputs(inputs: Iterable[str | Path | None], outputs: Iterable[str | Path | None]) -> None:
-    """Raises OutputError if a file that would be written is one that is read: a log cannot be made again."""
+    """Raises WrongOutput if a file that would be written is one that is read: a log cannot be made again."""
     read = [path for path in inputs if path and os.path.exists(path)]
     for output in outputs:
         if output and os.path.exists(output) and any(Path(path).samefile(output) for path in read):
-            raise OutputError(f"{output}: is an input; name another file to write")
+            raise WrongOutput(f"{output}: is an input; name another file to write")
 
 
 def size_function(sizes: Path | None, configured: Settings) -> SizeOf:

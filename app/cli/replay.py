@@ -15,7 +15,6 @@ import click
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.numbers import Number
 from app.cli.progress import open_screen
-from app.errors import UnknownForm, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
 from app.words import counted_text
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("replay", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("replay")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @log_format_options
 @click.option(
@@ -79,29 +78,21 @@ def command(
     from app.transports.producers import open_producer
 
     screen = open_screen(quiet=quiet)
-    try:
-        configured = settings()
-        read = _read_options(configured, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
-        with closing(open_producer(configured)) as producer:
-            options = ReplayOptions(
-                Identifier(registry_of(configured, producer), name),
-                read,
-                configured.rate if rate is None else rate,
-                order,
-                seed,
-                line_by_line,
-                again,
-                say=screen.say,
-            )
-            with _stopping(options.stop), _logged(screen.say), screen:
-                result = _run(files, producer, options, screen.sent, follow)
-    except UnknownFormat as error:
-        raise click.BadParameter(str(error), param_hint="--format") from None
-    except UnknownForm:
-        raise
-    except WeblogsError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+    configured = settings()
+    read = _read_options(configured, asked_format.name(files), asked_format.bytes_kind, chunk_bytes)
+    with closing(open_producer(configured)) as producer:
+        options = ReplayOptions(
+            Identifier(registry_of(configured, producer), name),
+            read,
+            configured.rate if rate is None else rate,
+            order,
+            seed,
+            line_by_line,
+            again,
+            say=screen.say,
+        )
+        with _stopping(options.stop), _logged(screen.say), screen:
+            result = _run(files, producer, options, screen.sent, follow)
     if quiet:
         for sentence in result.errors:
             click.echo(sentence, err=True)

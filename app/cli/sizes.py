@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
+from app.cli.exit_codes import end_with
 from app.cli.groups import Listed
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import open_screen
-from app.cli.reading import failing_in_words, read_options
+from app.cli.reading import read_options
 from app.domain.sizes import DatedSize
 from app.output.replacing import STDOUT, explained, write_whole
 from app.reducing.learning import learn
@@ -23,13 +24,12 @@ from app.words import counted_text
 
 __all__ = ["command"]
 
-_HELP = {"help_option_names": ["-h", "--help"]}
 _OUTPUT = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write here instead of to standard output."
 )
 
 
-@click.group("sizes", cls=Listed, context_settings=_HELP)
+@click.group("sizes", cls=Listed)
 def command() -> None:
     """Write a file of true sizes for `--sizes` and WEBLOGS_SIZES.
 
@@ -38,7 +38,7 @@ def command() -> None:
     """
 
 
-@command.command("learn", context_settings=_HELP)
+@command.command("learn")
 @click.argument("files", nargs=-1, required=True, metavar="LOG…")
 @log_format_options
 @_OUTPUT
@@ -55,23 +55,19 @@ def learn_command(
     number of body bytes by a 200 and nobody was sent more. Exit code 1 if an input could not be read to its end.
     """
     errors: list[str] = []
-    with failing_in_words():
-        configured = settings()
-        read = read_options(asked_format, files, configured)
-    with failing_in_words(output_code=1):
-        with open_screen(quiet=quiet, transient=True) as screen:
-            witnesses = learn(files, read, errors, screen.read)
-        known = _write(output, witnesses.sizes())
+    configured = settings()
+    read = read_options(asked_format, files, configured)
+    with open_screen(quiet=quiet, transient=True) as screen:
+        witnesses = learn(files, read, errors, screen.read)
+    known = _write(output, witnesses.sizes())
     if not quiet:
         click.echo(
             f"sizes of {counted_text(known, 'file')} learned, of {len(witnesses):,} that the log tells of", err=True
         )
-    for sentence in errors:
-        click.echo(f"Error: {sentence}", err=True)
-    sys.exit(1 if errors else 0)
+    end_with(errors)
 
 
-@command.command("scan", context_settings=_HELP)
+@command.command("scan")
 @click.argument("folder", metavar="DIR")
 @click.option(
     "--url",
@@ -87,9 +83,8 @@ def scan_command(folder: str, url: str, output: Path | None, quiet: bool) -> Non
 
     A listing is what `aws s3 ls --recursive` or `aws s3api list-objects-v2` prints.
     """
-    with failing_in_words(output_code=1):
-        found = listed_sizes(sys.stdin.buffer.read(), url) if folder == "-" else folder_sizes(Path(folder), url)
-        known = _write(output, ((request, [size]) for request, size in found))
+    found = listed_sizes(sys.stdin.buffer.read(), url) if folder == "-" else folder_sizes(Path(folder), url)
+    known = _write(output, ((request, [size]) for request, size in found))
     if not quiet:
         click.echo(f"sizes of {counted_text(known, 'file')} found", err=True)
 

@@ -16,7 +16,6 @@ from app.stores.contract import KINDS, Store
 
 __all__ = ["command"]
 
-_HELP = {"help_option_names": ["-h", "--help"]}
 _events = click.option(
     "--events", is_flag=True, help="Votes, transactions and all sums, those of requests too; candidates and users stay."
 )
@@ -44,12 +43,12 @@ def _on(name: str, work: Callable[[Store], Awaitable[Any]], *, create: bool) -> 
     return asyncio.run(run())
 
 
-@click.group("stores", cls=Listed, context_settings=_HELP)
+@click.group("stores", cls=Listed)
 def command() -> None:
     """What the stores are made of. A worker makes what is missing when it starts; nothing but `drop` and `retain` ever deletes."""
 
 
-@command.command("map", context_settings=_HELP)
+@command.command("map")
 @_store
 @_raw
 @_reduced
@@ -60,7 +59,7 @@ def map_(name: str, raw: bool, reduced: bool) -> None:
     click.echo(f"{name}: {', '.join(kinds)} mapped")
 
 
-@command.command("drop", context_settings=_HELP)
+@command.command("drop")
 @_store
 @_raw
 @_reduced
@@ -84,7 +83,7 @@ def drop(name: str, raw: bool, reduced: bool, events: bool, yes: bool) -> None:
     click.echo(f"{name}: {said} dropped")
 
 
-@command.command("retain", context_settings=_HELP)
+@command.command("retain")
 @click.option(
     "--store",
     "names",

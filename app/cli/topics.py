@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("topics", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("topics", cls=Listed)
 def command() -> None:
     """The topics and consumer groups (`init` creates them on Kafka)."""
 

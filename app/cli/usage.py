@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,20 @@ from app.cli.groups import Listed
 from app.cli.numbers import Number
 from app.cli.usage_archive import archive_of, archive_option
 from app.cli.usage_run import usage_run
+from app.flows.usage import USAGE_TOPIC
+from app.settings import Settings, settings
 from app.words import counted_text
 
 if TYPE_CHECKING:
     from app.archiving.check import Places, UsageReport
     from app.domain.usage.sequences import ProducerState
-    from app.settings import Settings
 
 __all__ = ["command"]
 
 _LENGTHS_S = {"hour": 3600, "day": 86400}
 
 
-@click.group("usage", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("usage", cls=Listed)
 def command() -> None:
     """The usage log: who called which API. Archive it, check that nothing is missing, repair the archive, alert."""
 
@@ -49,12 +50,7 @@ def _moment(context: click.Context, parameter: click.Parameter, value: str | Non
         raise click.BadParameter(str(error), context, parameter) from error
 
 
-def _period_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    texts = {"--from": ("begin", "Records made at this time or later:"), "--to": ("end", "Records made before it:")}
-    for option, (name, what) in reversed(texts.items()):
-        said = f"{what} 2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
-        function = click.option(option, name, metavar="TIME", callback=_moment, help=said)(function)
-    return function
+_TIME = "2026-07-31T16:00:00Z, seconds since 1970, or a span ago (-2h30m)."
 
 
 class _SpoolPlace(click.Path):
@@ -68,14 +64,13 @@ class _SpoolPlace(click.Path):
         return value if is_address(value) else super().convert(value, param, ctx)
 
 
-def _spool_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--spool",
-        "spools",
-        multiple=True,
-        type=_SpoolPlace(file_okay=False, exists=True),
-        help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
-    )(function)
+_spool_option = click.option(
+    "--spool",
+    "spools",
+    multiple=True,
+    type=_SpoolPlace(file_okay=False, exists=True),
+    help="Spool folder of a service, or http://HOST:PORT/usage/spool of its process; may be given again.",
+)
 
 
 @command.command("archive")
@@ -109,16 +104,17 @@ def archive(archive: str | None, file_bytes: int, interval_s: float, once: bool)
     from app.process.exit import end_when_asked
 
     end_when_asked()
-    with _ending() as own, _ended_by_ctrl_c(once), _view_when_there(own, once) as view:
-        if view is None or not view.bounds(_topic()):
+    own = settings()
+    with _ended_by_ctrl_c(once), _view_when_there(own, once) as view:
+        if view is None or not view.bounds(USAGE_TOPIC):
             if own.on_kafka:
                 raise SettingsError(
-                    f"{own.broker} has no topic {own.topic_prefix}{_topic()}: run `python -m app init` first"
+                    f"{own.broker} has no topic {own.topic_prefix}{USAGE_TOPIC}: run `python -m app init` first"
                 )
             click.echo("there is no topic usage yet")
             return
         rules = ArchiveRules(own.usage_archive_format, file_bytes, 0.0 if once else interval_s)
-        archiver = Archiver(view, _topic(), archive_of(own, archive), rules)
+        archiver = Archiver(view, USAGE_TOPIC, archive_of(own, archive), rules)
         while True:
             ends = archiver.run_once()
             _let_trim(own, ends)
@@ -149,7 +145,7 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
     told = once or own.on_kafka
     while True:
         with _view(own) as view:
-            if once or own.on_kafka or (view is not None and view.bounds(_topic())):
+            if once or own.on_kafka or (view is not None and view.bounds(USAGE_TOPIC)):
                 yield view
                 return
         if not told:
@@ -158,21 +154,21 @@ def _view_when_there(own: Settings, once: bool) -> Iterator[Any]:
         time.sleep(1.0)
 
 
-def _store_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--store",
-        "stores",
-        multiple=True,
-        metavar="NAME",
-        help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
-    )(function)
+_store_option = click.option(
+    "--store",
+    "stores",
+    multiple=True,
+    metavar="NAME",
+    help="Store of monitored calls; may be given again.  [default: WEBLOGS_STORES]",
+)
 
 
 @command.command("check")
 @archive_option()
 @_spool_option
 @_store_option
-@_period_options
+@click.option("--from", "begin", metavar="TIME", callback=_moment, help=f"Records made at this time or later: {_TIME}")
+@click.option("--to", "end", metavar="TIME", callback=_moment, help=f"Records made before it: {_TIME}")
 @click.option(
     "--by",
     type=click.Choice(tuple(_LENGTHS_S)),
@@ -203,7 +199,8 @@ def check(
     period = Period(-inf if begin is None else begin, inf if end is None else end)
     if period.begin >= period.end:
         raise click.UsageError("--from is not before --to")
-    with _ending() as own, _view(own) as view:
+    own = settings()
+    with _view(own) as view:
         report = check_usage(_places(own, view, archive, spools, stores), period)
         _tell(report, as_json, by)
         sys.exit(report.exit_code)
@@ -223,7 +220,8 @@ def repair(archive: str | None, spools: tuple[str, ...], stores: tuple[str, ...]
     """
     from app.archiving.repair import repair_usage
 
-    with _ending() as own, _view(own) as view:
+    own = settings()
+    with _view(own) as view:
         count, report = repair_usage(_places(own, view, archive, spools, stores))
         _tell(report, as_json)
         click.echo(f"{counted_text(count, 'record')} repaired", err=as_json)
@@ -254,33 +252,18 @@ def load(archive: str | None, target: str, quiet: bool) -> None:
         if not quiet:
             click.echo(name, err=True)
 
-    with _ending() as own:
-        storage = archive_of(own, archive)
-        if target in STORES:
-            found = load_store(storage, target, own, on_file)
-        else:
-            found = load_dataset(storage, Path(target), on_file)
+    own = settings()
+    storage = archive_of(own, archive)
+    if target in STORES:
+        found = load_store(storage, target, own, on_file)
+    else:
+        found = load_dataset(storage, Path(target), on_file)
     for line in (*found.problems, *found.refused[:20]):
         click.echo(visible(line))
     click.echo(f"{counted_text(found.records, 'record')} of {counted_text(found.files, 'file')} loaded into {target}")
     if found.left_out:
         click.echo(f"{counted_text(found.left_out, 'record')} of producers themselves left out: no user is named")
     sys.exit(1 if found.problems or found.refused else 0)
-
-
-def _topic() -> str:
-    from app.flows.usage import USAGE_TOPIC
-
-    return USAGE_TOPIC
-
-
-@contextmanager
-def _ending() -> Iterator[Settings]:
-    from app.cli.reading import ending_in_codes
-    from app.settings import settings
-
-    with ending_in_codes():
-        yield settings()
 
 
 @contextmanager
@@ -304,8 +287,8 @@ def _places(own: Settings, view: Any, archive: str | None, spools: tuple[str, ..
     from app.transports.broker_view import open_view
 
     return Places(
-        view if view is not None and view.bounds(_topic()) else None,
-        _topic(),
+        view if view is not None and view.bounds(USAGE_TOPIC) else None,
+        USAGE_TOPIC,
         archive_of(own, archive),
         own.usage_archive_format,
         spools,
@@ -327,8 +310,8 @@ def _let_trim(own: Settings, ends: dict[int, int]) -> None:
     from app.transports.embedded.log import EmbeddedLog
 
     with closing(EmbeddedLog(log_path(own.broker), own.log_max_bytes, own.log_keep)) as log:
-        log.register_group(archive_group(own.flow_id), [_topic()])
-        log.commit(archive_group(own.flow_id), {(_topic(), partition): end for partition, end in ends.items()})
+        log.register_group(archive_group(own.flow_id), [USAGE_TOPIC])
+        log.commit(archive_group(own.flow_id), {(USAGE_TOPIC, partition): end for partition, end in ends.items()})
 
 
 def _tell(report: UsageReport, as_json: bool, by: str | None = None) -> None:

@@ -29,7 +29,7 @@ _PATHS = ("/items/1", "/items/2", "/items/7", "/items/99", "/")
 _START_S, _STOP_S, _LOOK_S = 60.0, 30.0, 5.0
 
 
-@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("run")
 @click.option("--once", is_flag=True, help="Stop when the calls are archived and checked.")
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port of the service; 0: a free one."

@@ -18,12 +18,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from app.domain.records import HitFlag
+from app.domain.windows import DAY_S
 
 __all__ = ["AGREEING_CLIENTS", "NO_LEARNED_SIZE", "DatedSize", "LearnedSize", "SizeWitnesses", "size_at"]
 
 AGREEING_CLIENTS = 2
 """So many clients were sent the same number of bytes, and nobody was sent more."""
-_DAY_S = 86400
 _END_S = 253_402_300_800
 """The year 10000: no calendar writes it."""
 _TELLS_NO_BODY = int(HitFlag.ENCODED | HitFlag.MULTIPART)
@@ -98,7 +98,7 @@ class SizeWitnesses:
             known = days.get(request)
             if known is None:
                 known = days[request] = {}
-            number = int(time // _DAY_S)
+            number = int(time // DAY_S)
             day = known.get(number)
             if day is None:
                 day = known[number] = _Day()
@@ -201,7 +201,7 @@ def _joined(days: list[tuple[int, _Day]]) -> Iterator[DatedSize]:
         run.join(day)
         runs.append((number, run))
     for number, run in runs:
-        yield DatedSize(float(number * _DAY_S), *run.size())
+        yield DatedSize(float(number * DAY_S), *run.size())
 
 
 def _is_cut(day: _Day, before: _Day) -> bool:

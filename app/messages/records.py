@@ -25,21 +25,21 @@ _ROOM_BYTES = 16
 _encode = msgspec.json.Encoder().encode
 
 
-def encode_deliveries(deliveries: Sequence[Delivery], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
-    """As the values of one message, or of several in order if one would be larger than `max_bytes`."""
-    return _encode_list(DELIVERY.form, deliveries, max_bytes)
+def encode_deliveries(deliveries: Sequence[Delivery]) -> list[bytes]:
+    """As the values of one message, or of several in order if one would be too large."""
+    return _encode_list(DELIVERY.form, deliveries)
 
 
-def encode_rejects(rejects: Sequence[Reject], max_bytes: int = MAX_MESSAGE_BYTES) -> list[bytes]:
+def encode_rejects(rejects: Sequence[Reject]) -> list[bytes]:
     """As encode_deliveries; no rejects are no message."""
-    return _encode_list(REJECT.form, rejects, max_bytes) if rejects else []
+    return _encode_list(REJECT.form, rejects) if rejects else []
 
 
-def _encode_list(form: int, records: Sequence[object], max_bytes: int) -> list[bytes]:
+def _encode_list(form: int, records: Sequence[object]) -> list[bytes]:
     whole = _encode((form, records))
-    if len(whole) <= max_bytes or len(records) < 2:
+    if len(whole) <= MAX_MESSAGE_BYTES or len(records) < 2:
         return [whole]
-    pieces = split(records, lambda record: len(_encode(record)) + 1, max_bytes - _ROOM_BYTES)
+    pieces = split(records, lambda record: len(_encode(record)) + 1, MAX_MESSAGE_BYTES - _ROOM_BYTES)
     return [_encode((form, piece)) for piece in pieces]
 
 

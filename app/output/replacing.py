@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.errors import OutputError
+from app.errors import OutputError, WrongOutput
 
 __all__ = ["STDOUT", "Replacement", "explained", "write_whole"]
 
@@ -18,14 +18,14 @@ _NEW_FILE_MODE = 0o666
 
 
 @contextlib.contextmanager
-def explained(target: Path | str) -> Iterator[None]:
-    """Turns an error of the system while `target` is written into an OutputError; a reader of a pipe who left is no error."""
+def explained(target: Path | str, kind: type[OutputError] = OutputError) -> Iterator[None]:
+    """Turns an error of the system while `target` is written into one of this kind; a reader of a pipe who left is no error."""
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise OutputError(
+        raise kind(
             f"{target}: cannot be written: {error.strerror or error}; free the place or name another file"
         ) from error
 
@@ -33,12 +33,12 @@ def explained(target: Path | str) -> Iterator[None]:
 class Replacement:
     """A temporary file that takes the target's place on `commit` and goes away on `discard`; one of them at the end of a `with`.
 
-    OutputError at once where the target is no regular file, may not be written, or its folder takes no file.
+    WrongOutput at once where the target is no regular file, may not be written, or its folder takes no file.
     """
 
     def __init__(self, target: Path) -> None:
         self.target = Path(os.path.realpath(target))  # a link stays a link: what it points to is replaced
-        with explained(target):
+        with explained(target, WrongOutput):
             mode = self._mode()
             handle, name = tempfile.mkstemp(
                 prefix=f".{self.target.name[:100]}.", suffix=".part", dir=self.target.parent
@@ -65,7 +65,7 @@ class Replacement:
             os.umask(umask)
             return _NEW_FILE_MODE & ~umask
         if not stat.S_ISREG(mode):
-            raise OutputError(f"{self.target} is no regular file; name a file to write")
+            raise WrongOutput(f"{self.target} is no regular file; name a file to write")
         if not os.access(self.target, os.W_OK):
             raise PermissionError(13, "Permission denied")
         return stat.S_IMODE(mode)

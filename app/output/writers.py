@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from app.domain.records import Delivery
-from app.errors import OutputError
+from app.errors import WrongOutput
 from app.output.replacing import STDOUT, Replacement, explained
 
 __all__ = ["ENDINGS", "Writer", "check_ending", "open_writer"]
@@ -75,11 +75,11 @@ class Writer:
 
 
 def check_ending(path: Path) -> str:
-    """The ending of a file that can be written; OutputError that lists them for another."""
+    """The ending of a file that can be written; WrongOutput that lists them for another."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         said = f"ends with {path.suffix!r}" if path.suffix else "has no ending"
-        raise OutputError(
+        raise WrongOutput(
             f"{path}: the name {said}; name a file that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         )
     return ending

@@ -27,7 +27,6 @@ from app.stores.ledger_contract import Ledgers, LedgerWrites
 from app.stores.readable import OnUnreadable
 
 __all__ = [
-    "DAY_S",
     "KINDS",
     "SEARCHED_KEYS",
     "SEARCH_S",
@@ -40,8 +39,6 @@ __all__ = [
     "Writes",
     "place",
 ]
-
-DAY_S = 86400.0
 
 KINDS = ("raw", "reduced", "rejects")
 """What a store keeps, each apart from the others."""
@@ -123,10 +120,8 @@ class Reads(Protocol):
     ) -> tuple[list[Hit], int]:
         """The first `limit` hits by `place`, and how many there are in all."""
 
-    async def newest_deliveries(
-        self, limit: int, verdict: str | None = None, superseded: bool = False
-    ) -> list[Delivery]:
-        """By the time of their latest hit, newest first."""
+    async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
+        """By the time of their latest hit, newest first; superseded ones are left out."""
 
     async def counts(self) -> Totals:
         """Answers as fast for millions of deliveries as for none."""

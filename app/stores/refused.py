@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Any
@@ -10,9 +11,11 @@ import msgspec
 
 from app.domain.counted import Sum
 from app.domain.records import Delivery, Hit, Reject, id_of_given, raw_ids
+from app.errors import StoreError
 from app.flows.registry import EVENTS
+from app.words import counted_text
 
-__all__ = ["as_reject", "refusal_id"]
+__all__ = ["all_taken", "as_reject", "refusal_id"]
 
 _KEPT_BYTES = 4096
 _OF_COUNTED: tuple[type, ...] = (Sum, *(kind.event for kind in EVENTS))
@@ -52,3 +55,12 @@ def as_reject(store: str, record: Any, reason: str, now: float) -> Reject:
     return Reject(
         f"refused_by_{store}", reason, line, raw_ids(source + line)(record.version), source, record.version, now
     )
+
+
+def all_taken(refused: Sequence[tuple[Any, str]]) -> None:
+    """Raises StoreError that names the first of what a store refused of records that it must take."""
+    if refused:
+        record, reason = refused[0]
+        raise StoreError(
+            f"{counted_text(len(refused), 'record')} cannot be written, the first because: {reason}: {record!s:.300}"
+        )

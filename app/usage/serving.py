@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.domain.usage.records import UsageRecord, record_of
-from app.errors import InputError, UnknownForm
+from app.errors import UnknownForm, UnreadableFile
 from app.usage.options import UsageOptions
 from app.usage.spool import Damage, Place, is_alive, mark_of, owner_of, records_of, sent_of, spools_of
 
@@ -71,7 +71,7 @@ def _line(value: Any) -> bytes:
 def read_lines(
     lines: Iterable[bytes], where: str
 ) -> Iterator[tuple[SpoolHead, Iterator[tuple[Place, UsageRecord | Damage]]]]:
-    """The starts of an answer, each with its records: read them before the next. Raises InputError for one that is cut off, UnknownForm."""
+    """The starts of an answer, each with its records: read them before the next. Raises UnreadableFile for one that is cut off, UnknownForm."""
     rows = _rows(lines, where)
     head = next(rows, None)
     after: list[Any] = []
@@ -102,7 +102,7 @@ def read_lines(
             pass
         head = after[0] if after else None
     if head is None:
-        raise InputError(f"the answer of {where} was cut off; try again")
+        raise UnreadableFile(f"the answer of {where} was cut off; try again")
 
 
 def _rows(lines: Iterable[bytes], where: str) -> Iterator[dict[str, Any] | list[Any]]:
@@ -124,7 +124,7 @@ def _no_spool(where: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(f"{where} answers with what is no spool: {error}") from error
+        raise UnreadableFile(f"{where} answers with what is no spool: {error}") from error
 
 
 class SpoolServer:

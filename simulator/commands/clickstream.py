@@ -12,7 +12,6 @@ import click
 
 from app.cli.numbers import Number
 from app.cli.report.options import Day
-from app.errors import WeblogsError
 from app.output.replacing import STDOUT, explained
 from simulator.clickstream import HEAD, ClickstreamPlan, SimulatedClickstream
 from simulator.commands.votes import written
@@ -61,20 +60,17 @@ def clickstream(
 ) -> None:
     """Users install, come back and like articles: rows for `articles` and `retention`, some repeated, some bad, some out of order."""
     simulated = SimulatedClickstream(ClickstreamPlan(users, seed, begin, days, articles, repeats, bad))
-    try:
-        with contextlib.ExitStack() as stack, explained(output or STDOUT):
-            file = stack.enter_context(written(output)) if output else click.get_text_stream("stdout", "utf-8")
-            file.write(f"{HEAD}\n")
-            file.writelines(f"{row}\n" for row in simulated.rows())
-            file.flush()
-        if titles:
-            with written(titles) as file:
-                csv.writer(file, lineterminator="\n").writerows([("id", "title"), *simulated.titles()])
-        if truth:
-            with written(truth) as file:
-                json.dump(simulated.truth(), file, indent=1)
-    except WeblogsError as error:
-        raise click.ClickException(str(error)) from error
+    with contextlib.ExitStack() as stack, explained(output or STDOUT):
+        file = stack.enter_context(written(output)) if output else click.get_text_stream("stdout", "utf-8")
+        file.write(f"{HEAD}\n")
+        file.writelines(f"{row}\n" for row in simulated.rows())
+        file.flush()
+    if titles:
+        with written(titles) as file:
+            csv.writer(file, lineterminator="\n").writerows([("id", "title"), *simulated.titles()])
+    if truth:
+        with written(truth) as file:
+            json.dump(simulated.truth(), file, indent=1)
     if output and not quiet:
         rejects = simulated.rejects.total()
         click.echo(f"{simulated.events + rejects:,} rows in {output}, {rejects:,} of them bad", err=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.reading import failing_in_words, size_function
+from app.cli.reading import size_function
 from app.cli.reduce.command import reject_line
 from app.domain.records import Delivery
 from app.domain.windows import Rules
@@ -33,7 +33,7 @@ _MEANINGS = {
 }
 
 
-@click.command("playbacks", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("playbacks")
 @click.argument("file", required=False)
 @click.option(
     "--out",
@@ -55,16 +55,15 @@ def command(file: str | None, folder: Path, seed: int, debug: bool) -> None:
     path = file or str(SAMPLE)
     results: dict[str, list[Delivery]] = {}
     errors: list[str] = []
-    with failing_in_words():
-        _make(folder)
-        for order in ORDERS:
-            statistics = Statistics()
-            results[order] = _play(path, order, seed, debug, statistics)
-            errors = statistics.errors
-            _report(order, statistics)
-            if debug:
-                _tell_incomplete(results[order])
-            _write(results[order], folder / f"{Path(path).name.partition('.')[0] or 'log'}-{order}")
+    _make(folder)
+    for order in ORDERS:
+        statistics = Statistics()
+        results[order] = _play(path, order, seed, debug, statistics)
+        errors = statistics.errors
+        _report(order, statistics)
+        if debug:
+            _tell_incomplete(results[order])
+        _write(results[order], folder / f"{Path(path).name.partition('.')[0] or 'log'}-{order}")
     for sentence in errors:
         click.echo(f"Error: {sentence}", err=True)
     sys.exit(max(_compare(results), 1 if errors else 0))

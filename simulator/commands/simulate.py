@@ -14,7 +14,6 @@ import click
 
 from app.cli.groups import Listed
 from app.cli.numbers import Number
-from app.errors import WeblogsError
 from app.output.replacing import STDOUT, Replacement, explained
 from app.words import counted_text
 from simulator.commands.clickstream import clickstream
@@ -31,7 +30,7 @@ _SHOW_PROGRESS_FROM = 20_000
 _PATH = click.Path(path_type=Path, dir_okay=True)
 
 
-@click.group("simulate", cls=Listed, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("simulate", cls=Listed)
 def command() -> None:
     """Make up a log, votes, payments, a clickstream or calls of services, the same for the same seed, with the true answers to compare with."""
 
@@ -92,23 +91,18 @@ def weblogs(
 ) -> None:
     """Many clients fetch many files in pieces: in order, reversed, shuffled, twice, overlapping, with holes, cut off."""
     plan = LogPlan(lines, seed, shape, format_name)
-    try:
-        with contextlib.ExitStack() as stack:
-            log_file = (
-                stack.enter_context(_opened(output)) if output else click.get_text_stream("stdout", encoding="utf-8")
-            )
-            truth_file = stack.enter_context(_opened(truth)) if truth else None
-            sizes_file = stack.enter_context(_opened(sizes)) if sizes else None
-            advance = stack.enter_context(_progress(2 * lines, output is not None and not quiet))
-            told = _Truth(truth_file, truth) if truth_file and truth else None
-            log = SimulatedLog(plan, WindowRule(window, window_length), told, sizes is not None, advance)
-            if sizes_file and sizes:
-                _write(sizes_file, sizes, "".join(f"{request}\t{size}\n" for request, size in log.sizes()))
-            _write_log(log, log_file, output, advance)
-            with explained(output or STDOUT):
-                log_file.flush()
-    except WeblogsError as error:
-        raise click.ClickException(str(error)) from error
+    with contextlib.ExitStack() as stack:
+        log_file = stack.enter_context(_opened(output)) if output else click.get_text_stream("stdout", encoding="utf-8")
+        truth_file = stack.enter_context(_opened(truth)) if truth else None
+        sizes_file = stack.enter_context(_opened(sizes)) if sizes else None
+        advance = stack.enter_context(_progress(2 * lines, output is not None and not quiet))
+        told = _Truth(truth_file, truth) if truth_file and truth else None
+        log = SimulatedLog(plan, WindowRule(window, window_length), told, sizes is not None, advance)
+        if sizes_file and sizes:
+            _write(sizes_file, sizes, "".join(f"{request}\t{size}\n" for request, size in log.sizes()))
+        _write_log(log, log_file, output, advance)
+        with explained(output or STDOUT):
+            log_file.flush()
     if output and not quiet:
         said = f", {counted_text(told.count, 'delivery')} in {truth}" if told else ""
         click.echo(f"{counted_text(lines, 'line')} in {output}{said}", err=True)

@@ -14,7 +14,7 @@ import click
 from app.cli.numbers import Number
 from app.domain.times import parse_time
 from app.domain.usage.records import USAGE, UsageRecord, sealed
-from app.errors import SettingsError, WeblogsError
+from app.errors import SettingsError
 from app.output.replacing import STDOUT, explained
 from simulator.commands.votes import written
 
@@ -81,19 +81,16 @@ def usage(
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--from") from None
     plan = UsagePlan(first, hours, per_hour, seed, noise, users, producers, not quiet_week)
-    try:
-        if counts is not None:
-            _write_counts(plan, counts)
-            return
-        simulated = SimulatedUsage(plan)
-        records = records_of(simulated)
-        place = _send(records) if send else _write(records, output)
-        found = simulated.truth()
-        if truth:
-            with written(truth) as file:
-                json.dump(found, file, indent=1)
-    except WeblogsError as error:
-        raise click.ClickException(str(error)) from error
+    if counts is not None:
+        _write_counts(plan, counts)
+        return
+    simulated = SimulatedUsage(plan)
+    records = records_of(simulated)
+    place = _send(records) if send else _write(records, output)
+    found = simulated.truth()
+    if truth:
+        with written(truth) as file:
+            json.dump(found, file, indent=1)
     if not quiet and (send or output):
         click.echo(f"{sum(simulated.arrived.values()):,} records of {found['calls']:,} calls {place}", err=True)
 

@@ -19,8 +19,8 @@ from app.alerts.sources import of_deliveries
 from app.domain.records import Delivery
 from app.settings import settings
 from app.stores import open_store
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "samples/delivery-alerts.toml"
 BEGIN = 1_700_006_400.0 // 86_400 * 86_400
 DAY_S = 86_400.0

@@ -27,11 +27,11 @@ from app.settings import FileKind, Settings, child_environment, settings
 from app.transports.broker_view import open_view
 from app.usage.brokers import messages
 from app.usage.sending import packed_record
+from tests import ROOT
 from tests.alerts.making import BEGIN, call, calls, rules_of
 from tests.alerts.receiving import Receiver, alertmanager
 from tests.archiving.world import World
 
-ROOT = Path(__file__).resolve().parents[2]
 RULE = {"kind": "any", "where": {"status": 500}, "window_s": 60}
 TOML = '[[rule]]\nname = "any"\nkind = "any"\nwhere = { status = 500 }\nwindow_s = 60\n'
 EVENTS = sorted(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from app.alerts.engine import Engine
@@ -12,9 +10,9 @@ from app.alerts.rules import read_rules
 from app.domain.alerts.lifecycle import Notice
 from simulator.commands.usage import records_of
 from simulator.usage import SimulatedUsage, UsagePlan, hourly
+from tests import ROOT
 from tests.alerts.making import BEGIN, call, engine_of
 
-ROOT = Path(__file__).resolve().parents[2]
 WEEK = 168
 WEEKS = 26
 DOUBLED = range(6 * WEEK + 1, WEEKS * WEEK, 29)

@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.archiving.check import Places, check_usage
 from app.archiving.files import FILES
 from app.archiving.loading import load_dataset
 from app.archiving.manifests import sha256_of
-from app.cli.usage import command
 from app.domain.usage.sides import Period
 from app.errors import InputError
 from app.settings import FileKind
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
+from tests import ROOT
 from tests.archiving.world import World, record
 
-ROOT = Path(__file__).resolve().parents[2]
 P1 = [record("p1", seq, f"u{seq}") for seq in range(1, 12)] + [record("p1", 12, kind="stop")]
 P2 = [record("p2", seq) for seq in range(1, 7)] + [record("p2", 7, kind="stop")]
 
@@ -250,8 +250,8 @@ def test_the_producer_topic_and_archive_are_counted_by_hour_and_by_day(tmp_path:
 
 def test_a_period_that_ends_before_it_begins_or_is_no_time_is_refused() -> None:
     asked = CliRunner().invoke
-    assert asked(command, ["check", "--from", "10", "--to", "5"]).exit_code == 2
-    refused = asked(command, ["check", "--from", "yesterday"])
+    assert asked(main, ["usage", "check", "--from", "10", "--to", "5"]).exit_code == 2
+    refused = asked(main, ["usage", "check", "--from", "yesterday"])
     assert refused.exit_code == 2 and "'yesterday' is no time: write ISO 8601 with a zone" in refused.output
 
 
@@ -263,7 +263,7 @@ def test_a_segment_that_cannot_be_opened_ends_with_5(
     (spool / "00000001.seg").mkdir(parents=True)
     (spool / "owner").write_text('[1, "p", "m", "1"]')
     monkeypatch.setenv("WEBLOGS_DATA_DIR", str(tmp_path))
-    ended = CliRunner().invoke(command, [asked, "--spool", str(tmp_path / "spool")], catch_exceptions=False)
+    ended = CliRunner().invoke(main, ["usage", asked, "--spool", str(tmp_path / "spool")], catch_exceptions=False)
     assert ended.exit_code == 5 and f"the spool {spool} cannot be read" in ended.stderr
 
 

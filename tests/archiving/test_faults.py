@@ -20,11 +20,11 @@ from app.domain.usage.sequences import ProducerState
 from app.process.crash_points import ARCHIVE_POINTS
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
+from tests import ROOT
 from tests.archiving.world import World, record
 from tests.needs import lacking
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
-ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = range(int(os.environ.get("FAULT_ROUNDS", "2")))
 KINDS = ["csv", "parquet"]
 ARCHIVING = """

@@ -21,11 +21,11 @@ from app.process.crash_points import ARCHIVE_POINTS
 from app.settings import FileKind
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
+from tests import ROOT
 from tests.archiving.world import World, record
 from tests.domain.usage.test_records import RECORDS
 from tests.properties import examples
 
-ROOT = Path(__file__).resolve().parents[2]
 MADE = [record("p", seq, f"u{seq % 5}") for seq in range(1, 301)] + [record("p", 301, kind="stop")]
 
 

@@ -14,12 +14,11 @@ import pytest
 
 from app.domain.records import Delivery, Hit, Reject
 from app.settings import load
+from tests import ROOT
 from tests.called import call_app
 from tests.checking.world import World, some_lines
 from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def app(folder: Path, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:

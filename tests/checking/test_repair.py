@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 from app.domain.records import Delivery
 from app.domain.windows import Rules
+from tests import ROOT
 from tests.checking.world import BASE_S, HOUR_S, Line, World, some_lines
 from tests.properties import examples
 from tests.steps.flow import KEY, Key, reduced
 
-ROOT = Path(__file__).resolve().parents[2]
 DAY_S = 86400.0
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.cli.parse import command as parse_command
-from app.cli.reduce.command import command as reduce_command
+from app.__main__ import main
 from app.settings import settings
 
 __all__ = ["CASES", "assert_parsed", "assert_reduced", "case_ids", "input_of", "reduced"]
@@ -45,7 +44,7 @@ def assert_parsed(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """One answer a line, with the values that the case names."""
     case = CASES[name]
     path = _prepared(case, folder, monkeypatch, input_of(case))
-    told = CliRunner().invoke(parse_command, [str(path)])
+    told = CliRunner().invoke(main, ["parse", str(path)])
     found = [json.loads(line) for line in told.stdout.splitlines()]
     assert len(found) == len(case["expected"]), told.output
     for one, wanted in zip(found, case["expected"], strict=True):
@@ -59,7 +58,7 @@ def reduced(data: bytes, folder: Path, *options: str) -> tuple[set[tuple[str, st
     """(request, address, verdict) of each delivery, and how many lines were rejected."""
     source, out = folder / "in.log", folder / "out.jsonl"
     source.write_bytes(data)
-    told = CliRunner().invoke(reduce_command, [str(source), "-o", str(out), *options])
+    told = CliRunner().invoke(main, ["reduce", str(source), "-o", str(out), *options])
     assert told.exit_code == 0, told.output
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     rejects = next(line.split()[1] for line in told.output.splitlines() if line.strip().startswith("rejects"))

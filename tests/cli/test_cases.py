@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 
-from app.cli.reduce.command import command as reduce
+from app.__main__ import main
 from app.settings import settings
 from tests.domain import test_cases as domain_cases
 
@@ -40,7 +40,7 @@ class Case(NamedTuple):
             requests = {one["request"] for one in self.judged(folder, sized=False)}
             sizes.write_text("".join(f"{request}\t{self.size}\n" for request in sorted(requests)))
             options += ["--sizes", str(sizes)]
-        told = CliRunner().invoke(reduce, [str(log), *options])
+        told = CliRunner().invoke(main, ["reduce", str(log), *options])
         assert told.exit_code == 0, told.output
         found = [json.loads(line) for line in out.read_text().splitlines()]
         return [one for one in found if FILE.match(one["request"])]

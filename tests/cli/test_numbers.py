@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.cli.numbers import Number
-from app.cli.report.downloads import command as downloads
 from tests.test_docs import CONTEXTS
 
 
@@ -36,6 +36,6 @@ def test_every_option_that_takes_a_number_refuses_what_is_none_or_too_large(valu
     ],
 )
 def test_a_wrong_number_is_a_usage_error_that_quotes_it(option: str, value: str, told: str) -> None:
-    done = CliRunner().invoke(downloads, [option, value, "no.log"])
+    done = CliRunner().invoke(main, ["report", "downloads", option, value, "no.log"])
     assert done.exit_code == 2
     assert f"Invalid value for '{option}': {told}" in done.stderr

@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli.formats import command as formats_command
-from app.cli.parse import command as parse_command
+from app.__main__ import main
 from app.domain.formats import FORMATS
 from app.domain.records import Parsed
 from app.settings import settings
+from tests import ROOT
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500 "-" "x"'
 TSV = FORMATS["weblog_tsv"].example + "\n"
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +33,7 @@ def fresh_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 
 def parse(*arguments: str) -> Result:
-    return CliRunner().invoke(parse_command, list(arguments))
+    return CliRunner().invoke(main, ["parse", *arguments])
 
 
 def objects(result: Result) -> list[dict[str, Any]]:
@@ -132,7 +131,7 @@ def test_an_empty_file_gives_nothing(tmp_path: Path) -> None:
 def test_an_unknown_format_is_told_with_what_comes_close(tmp_path: Path) -> None:
     result = parse("a", "--format", "combind")
     assert result.exit_code == 2
-    assert result.stderr.startswith("there is no log format 'combind'; did you mean combined or")
+    assert result.stderr.startswith("Error: there is no log format 'combind'; did you mean combined or")
     assert result.stderr.count("\n") == 1
 
 
@@ -141,7 +140,7 @@ def test_a_file_of_no_known_format_is_told_in_one_sentence(tmp_path: Path, data:
     (tmp_path / "a").write_bytes(data)
     result = parse("a")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("the log format of a is not known: ")
+    assert result.stderr.startswith("Error: the log format of a is not known: ")
     assert result.stderr.count("\n") == 1
 
 
@@ -195,8 +194,8 @@ def test_a_reader_that_goes_away_ends_it_quietly(tmp_path: Path) -> None:
 
 
 def test_formats_lists_every_format_with_an_example() -> None:
-    result = CliRunner().invoke(formats_command, [])
+    result = CliRunner().invoke(main, ["formats"])
     assert result.exit_code == 0
     for name, log_format in FORMATS.items():
         assert f"{name}\n  {log_format.title}\n    {log_format.example.splitlines()[0]}" in result.output
-    assert CliRunner().invoke(formats_command, ["--names"]).output.split() == list(FORMATS)
+    assert CliRunner().invoke(main, ["formats", "--names"]).output.split() == list(FORMATS)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from app.cli.reduce.command import command as reduce
+from app.__main__ import main
 from app.domain.requests import key_request, query_rule
 from app.settings import Settings, settings
 from app.sources.files.beginning import format_options
@@ -62,7 +62,7 @@ def judged(folder: Path, lines: list[str], *options: str) -> list[dict[str, Any]
     """By key and window: all that does not name lines by their places."""
     log, out = folder / "some.log", folder / "out.jsonl"
     log.write_text("".join(f"{line}\n" for line in lines))
-    told = CliRunner().invoke(reduce, [str(log), "--quiet", "--output", str(out), *options])
+    told = CliRunner().invoke(main, ["reduce", str(log), "--quiet", "--output", str(out), *options])
     assert told.exit_code == 0, told.output
     found = [json.loads(line) for line in out.read_text().splitlines()]
     for one in found:

@@ -16,18 +16,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli.reduce.command import command as reduce
+from app.__main__ import main
 from app.settings import settings
 from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import ordered_chunks
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
-from simulator.commands.playbacks import command as playbacks
-from simulator.commands.simulate import command as simulate
 from simulator.truth import Shot, WindowRule, answers
 from tests.properties import examples
 
@@ -51,8 +48,8 @@ def plain_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[
     settings.cache_clear()
 
 
-def run(*arguments: object, code: int = 0, command: click.Command = reduce) -> Result:
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+def run(*arguments: object, code: int = 0, command: str = "reduce") -> Result:
+    result = CliRunner().invoke(main, [*command.split(), *map(str, arguments)])
     assert result.exit_code == code, result.output
     return result
 
@@ -170,7 +167,7 @@ def test_deliveries_equal_the_truth_of_a_simulated_log(form: str, window: str, s
         "--window",
         window,
     ]
-    run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
+    run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command="simulate")
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
     assert len(truth) > examples(800)
     assert comparable(deliveries("log", "--window", window)) == comparable(truth)
@@ -178,7 +175,7 @@ def test_deliveries_equal_the_truth_of_a_simulated_log(form: str, window: str, s
 
 def test_deliveries_equal_the_truth_with_other_lengths_and_with_sizes() -> None:
     arguments = ["weblogs", "-n", 5_000, "-s", 12, "--window", "first_touch", "--window-length", 30]
-    run(*arguments, "-o", "log.tsv.gz", "--truth", "truth.jsonl", "--sizes", "sizes", "-q", command=simulate)
+    run(*arguments, "-o", "log.tsv.gz", "--truth", "truth.jsonl", "--sizes", "sizes", "-q", command="simulate")
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
     found = deliveries("log.tsv.gz", "--window", "first_touch", "--window-length", "30", "--sizes", "sizes")
     assert comparable(found) == comparable(truth)
@@ -193,7 +190,7 @@ def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_rea
 ) -> None:
     monkeypatch.setattr("app.reducing.run._SWEEP_HITS", 10_000)
     arguments = ["weblogs", "-n", 120_000, "-s", 13, "--format", form, "--window", window]
-    run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command=simulate)
+    run(*arguments, "-o", "log", "--truth", "truth.jsonl", "-q", command="simulate")
     truth = [json.loads(line) for line in Path("truth.jsonl").read_text("utf-8").splitlines()]
     found = deliveries("log", "--window", window)
     assert comparable(found) == comparable(truth)
@@ -204,7 +201,7 @@ def test_deliveries_equal_the_truth_of_a_large_log_that_is_swept_while_it_is_rea
 
 
 def test_the_first_three_playbacks_agree_exactly_and_the_fourth_agrees_with_the_lines_drawn() -> None:
-    result = run("--out", "out", command=playbacks)
+    result = run("--out", "out", command="playbacks")
     assert "file, reverse and random agree exactly" in result.output
     names = {path.name for path in Path("out").iterdir()}
     assert names == {
@@ -238,7 +235,7 @@ def test_the_fourth_playback_agrees_with_the_lines_that_were_drawn() -> None:
 
 
 def test_playbacks_tell_what_is_incomplete_when_asked() -> None:
-    result = run(SAMPLES / "nine-lines.tsv", "--debug", command=playbacks)
+    result = run(SAMPLES / "nine-lines.tsv", "--debug", command="playbacks")
     assert f"120.250.243.111 {CHROME} 2020-07-31" in result.stderr
     assert "partial, start missing; missing 0-717" in result.stderr
 

@@ -16,13 +16,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.cli.report import options
 from app.cli.report.command import command
 from app.reports.registry import QUESTIONS
+from tests import ROOT
 from tests.called import call_app
 from tests.reports.logs import line, timed_line, written
 
-ROOT = Path(__file__).resolve().parents[2]
 TIMED_LOG = [timed_line(at / 10) for at in range(30)]
 LOG = [line(f"10.0.0.{at % 3}", at=f"18/May/2015:10:00:{at:02} +0000") for at in range(30)]
 
@@ -33,7 +34,7 @@ def log_of(question: str) -> list[str]:
 
 
 def run(*arguments: str) -> tuple[int, str, str]:
-    done = CliRunner().invoke(command, list(arguments))
+    done = CliRunner().invoke(main, ["report", *arguments])
     return done.exit_code, done.stdout, done.stderr
 
 
@@ -91,7 +92,7 @@ def test_every_question_takes_a_file_of_hits(question: str, tmp_path: Path) -> N
         (["--processes", "1000"], 2, "1000 is not in the range 1<=x<=256"),
         (["--tz", "Nowhere"], 2, "there is no time zone 'Nowhere'"),
         (["-o", "a.doc"], 2, "name a file that ends with"),
-        (["-o", "no/folder/a.csv"], 1, "cannot be written"),
+        (["-o", "no/folder/a.csv"], 2, "cannot be written"),
         (["--geoip", "none.mmdb", "--country", "DE"], 2, "cannot be read as a MaxMind database"),
         (["nosuch.log"], 1, "nosuch.log does not exist"),
     ],

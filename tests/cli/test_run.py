@@ -16,7 +16,8 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
+
 NINE_LINES = ROOT / "samples" / "nine-lines.tsv"
 WAIT_S = 60.0
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from simulator.commands.simulate import command
+from app.__main__ import main
 
 
 def run(*arguments: object, code: int = 0) -> Result:
-    result = CliRunner().invoke(command, ["weblogs", *map(str, arguments)])
+    result = CliRunner().invoke(main, ["simulate", "weblogs", *map(str, arguments)])
     assert result.exit_code == code, result.output
     return result
 
@@ -40,7 +40,7 @@ def test_truth_and_sizes_are_written_beside_the_log(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["-o", "--truth", "--sizes"])
 def test_a_file_that_can_not_be_written_is_said_in_one_sentence(tmp_path: Path, option: str) -> None:
-    result = run("--lines", 5, option, tmp_path / "missing" / "file", code=1)
+    result = run("--lines", 5, option, tmp_path / "missing" / "file", code=2)
     assert result.stderr.startswith("Error: ")
     assert "missing/file" in result.stderr
 

@@ -21,7 +21,7 @@ from tests.stores.records import delivery, hit, reject
 
 def _run(monkeypatch: pytest.MonkeyPatch, own: Settings, *arguments: str, answer: str = "") -> Result:
     monkeypatch.setattr(stores_command, "settings", lambda: own)
-    return CliRunner().invoke(stores_command.command, list(arguments), input=answer, catch_exceptions=False)
+    return CliRunner().invoke(main, ["stores", *arguments], input=answer, catch_exceptions=False)
 
 
 def _filled(own: Settings, name: str) -> None:

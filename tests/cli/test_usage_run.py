@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import child_environment
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests import ROOT
 
 
 @pytest.mark.long

@@ -21,10 +21,10 @@ from app.domain.coverage import coverage_signs
 from app.domain.records import Delivery, Hit, key_text
 from app.stores.sqlite.store import SqliteStore
 from app.words import visible
+from tests import ROOT
 from tests.called import called
 from tests.stores.records import delivery, hit, with_store
 
-ROOT = Path(__file__).resolve().parents[2]
 NOON = 1596153600.0
 
 FIREFOX = (

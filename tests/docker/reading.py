@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 
 from app.settings import PREFIX, load, rows
+from tests import ROOT
 
 __all__ = ["DOCKER", "ROOT", "compose", "documents", "one_yaml", "settings_problem"]
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCKER = ROOT / "docker"
 
 

@@ -19,7 +19,8 @@ from app.flows.deliveries import LINES
 from app.flows.registry import TOPICS
 from app.process.exit import EXIT_REFUSED
 from app.settings import rows
-from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, variables_in
+from tests import ROOT
+from tests.docker.reading import DOCKER, compose, one_yaml, variables_in
 from tests.needs import program
 
 KNOWN = {row.name for row in rows()}

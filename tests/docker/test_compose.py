@@ -9,7 +9,8 @@ import pytest
 
 from app.settings import Settings, load, rows
 from app.web.service.access import open_warning, refuse_open
-from tests.docker.reading import DOCKER, ROOT, compose, one_yaml, settings_problem, variables_in
+from tests import ROOT
+from tests.docker.reading import DOCKER, compose, one_yaml, settings_problem, variables_in
 
 SERVICES = compose()
 ONCE = {"init", "kibana-objects"}

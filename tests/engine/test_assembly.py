@@ -17,10 +17,9 @@ from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED
 from app.settings import Settings
 from app.worker import assembly as assembly_module
 from app.worker.assembly import Assembly, assemble
+from tests import ROOT
 from tests.engine.test_storing import SmallStore
 from tests.engine.world import Ended, World
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.trees import tree_of
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "faust.md"
 FILES = sorted(path for folder in ("app", "agents", "tables") for path in (ROOT / folder).rglob("*.py"))
 MAY_USE = ("app/engine/", "app/transports/")

@@ -18,9 +18,9 @@ from typing import Any
 
 from app.transports.drain import Drain
 from app.transports.embedded.log import EmbeddedLog
+from tests import ROOT
 from tests.called import call_app
 
-ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
 WAIT_S = 100.0
 WORKER = [sys.executable, "-m", "faust", "-A", "app", "worker"]

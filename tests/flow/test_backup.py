@@ -17,8 +17,9 @@ import pytest
 from app.process.exit import EXIT_REFUSED
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message
+from tests import ROOT
 from tests.flow.content import differences, reduced, stored
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
 from tests.flow.voting import call, post
 

@@ -11,9 +11,10 @@ import pytest
 
 from app.client.__main__ import main
 from app.domain.windows import Rules
+from tests import ROOT
 from tests.called import call_app, called
 from tests.flow.content import differences, reduced, stored, stored_raw, truth
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 
 NINE = ROOT / "samples" / "nine-lines.tsv"
 FIREFOX = "63.110.194.22"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.flow.content import stored
-from tests.flow.running import ROOT, WAIT_S, Flow
+from tests.flow.running import WAIT_S, Flow
 
 FIELDS = ("verdict", "reason", "evidence", "total_bytes")
 UNKNOWN = ("unknown", "size_unknown", "bytes", None)

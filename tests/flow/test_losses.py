@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 from tests.flow.test_flow import simulate
 
 SENTENCE = "were not read by group weblogs-sqlite: they were deleted"

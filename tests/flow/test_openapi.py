@@ -14,7 +14,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from app.web.service.openapi import document
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 from tests.flow.voting import get, post
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"

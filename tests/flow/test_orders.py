@@ -11,8 +11,9 @@ from subprocess import run
 import pytest
 
 from app.domain.windows import Rules
+from tests import ROOT
 from tests.flow.content import COMPARED, Content, differences, reduced, stored, stored_raw
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 from tests.flow.test_flow import ask
 
 HOUR = 3600

@@ -18,7 +18,8 @@ from app.flows.spending import SPENDING, Transaction
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 from tests.flow.voting import call, get, kill_while, post, simulate
 from tests.ports import free_port
 

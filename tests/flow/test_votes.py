@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.errors import WorkerError
 from app.settings import Settings
 from app.transports.messages import Message
 from app.transports.producers import open_producer
 from simulator.commands.simulate import command as simulate_command
+from tests import ROOT
 from tests.flow.content import stored_raw
-from tests.flow.running import ROOT, Flow
+from tests.flow.running import Flow
 from tests.flow.voting import assert_votes_are_true, call, get, post, simulate, stored_votes
 from tests.ports import free_port
 
@@ -205,14 +207,14 @@ def test_simulated_votes_can_be_written_down_instead(tmp_path: Path) -> None:
         "--users",
         "20",
     ]
-    done = run(simulate_command, asked)
+    done = run(main, ["simulate", *asked])
     assert done.exit_code == 0, done.output
     votes = [json.loads(line) for line in out.read_text().splitlines()]
     true = json.loads(truth.read_text())
     assert len(votes) == true["sent"] and len({vote["vote_id"] for vote in votes}) == true["votes"] == 200
     assert {vote["user_id"][0] for vote in votes} == {"u"}
     for wrong in (["--one-per-user"], ["--until", "x"], ["--candidates", "x"]):
-        assert run(simulate_command, ["votes", "-n", "1", "-o", str(out), *wrong]).exit_code == 2
+        assert run(main, ["simulate", "votes", "-n", "1", "-o", str(out), *wrong]).exit_code == 2
 
 
 @pytest.mark.long
@@ -223,5 +225,5 @@ def test_a_client_gives_up_a_worker_that_is_not_there_and_tells_what_a_worker_re
         ["votes", "-n", "3", "--url", f"http://127.0.0.1:{free_port()}", "--patience", "0.2", "--batch", "1"],
     )
     assert isinstance(nobody.exception, WorkerError) and "took nothing for 0.2 s" in str(nobody.exception)
-    refused = run(simulate_command, ["votes", "-n", "3", "--url", flow.url(), "--candidates", "77"])
+    refused = run(main, ["simulate", "votes", "-n", "3", "--url", flow.url(), "--candidates", "77"])
     assert isinstance(refused.exception, WorkerError) and "There is no candidate 77" in str(refused.exception)

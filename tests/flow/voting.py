@@ -20,7 +20,8 @@ from app.flows.votes import VOTES, Vote
 from app.settings import Settings
 from app.stores import open_store
 from app.stores.contract import Store
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 
 
 def call(

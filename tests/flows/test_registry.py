@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
 from app.flows import registry
 from app.flows.flow import Flow
+from tests import ROOT
 from tests.trees import tree_of
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_names_are_given_once() -> None:

@@ -28,10 +28,10 @@ from app.transports.drain import Drain
 from app.transports.kafka.options import client_options
 from app.transports.kafka.topics import create_topics, drop_topics, droppable, on_broker
 from app.transports.kafka.view import KafkaView
+from tests import ROOT
 from tests.flow.content import COMPARED, Content
 from tests.services.server import Server
 
-ROOT = Path(__file__).resolve().parents[2]
 LINES = int(os.environ.get("N", "50000"))
 """How much passes through the larger tests."""
 SCALE = max(1.0, LINES / 50_000)

@@ -22,10 +22,11 @@ from app.stores import open_store
 from app.usage.brokers import KafkaUsageBroker
 from app.usage.options import UsageOptions
 from app.usage.sending import packed_record
+from tests import ROOT
 from tests.alerts.receiving import Receiver, alertmanager
 from tests.alerts.test_deliveries import SAMPLE, deliveries
 from tests.alerts.test_notices import EVENTS, SECRET, TOML, UNTIL
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

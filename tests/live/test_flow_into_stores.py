@@ -26,11 +26,12 @@ from app.messages.records import decode_rejects
 from app.messages.tokens import decode_tokens, encode_tokens
 from app.stores.contract import Store
 from app.stores.refused import refusal_id
+from tests import ROOT
 from tests.flow.content import COMPARED, TRUE_FIELDS, differences, reduced, truth
 from tests.flow.running import KILLED
 from tests.flow.test_flow import CHROME, FIREFOX, NINE, simulate
 from tests.live.contents import STORES, ask_store, live_into_stores, stored, stored_raw
-from tests.live.running import KILLS, LINES, ROOT, SCALE, Live, Supervised
+from tests.live.running import KILLS, LINES, SCALE, Live, Supervised
 from tests.services.server import Server
 from tests.stores import elastic
 from tests.stores.cassandra_stores import cql

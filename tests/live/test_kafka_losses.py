@@ -21,7 +21,8 @@ from app.messages.progress import GroupMark, progress_message
 from app.transports.kafka.admin import open_admin
 from app.transports.messages import Message
 from app.transports.producers import open_producer
-from tests.live.running import ROOT, Live
+from tests import ROOT
+from tests.live.running import Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from app.process.exit import EXIT_REFUSED
+from tests import ROOT
 from tests.flow.content import differences, reduced, stored
 from tests.flow.test_flow import NINE
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

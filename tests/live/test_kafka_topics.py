@@ -19,11 +19,12 @@ from app.process.exit import EXIT_REFUSED
 from app.settings import load
 from app.stores.contract import Store
 from app.transports.kafka.view import KafkaView
+from tests import ROOT
 from tests.flow.content import differences, reduced
 from tests.flow.test_flow import simulate
 from tests.flow.voting import post
 from tests.live.contents import ask_store, stored
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.live.test_kafka_losses import admin, app, problems, send_lines, start
 from tests.live.test_kafka_tools import CLASSES, jars
 from tests.services.server import Server

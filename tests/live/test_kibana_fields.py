@@ -6,16 +6,15 @@ import asyncio
 import base64
 import json
 import urllib.request
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.settings import settings
 from app.stores import open_store
+from tests import ROOT
 
 pytestmark = pytest.mark.live
-ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = [json.loads(line) for line in (ROOT / "docker" / "kibana" / "objects.ndjson").read_text().splitlines()]
 VIEWS = {each["id"]: each["attributes"] for each in OBJECTS if each["type"] == "index-pattern"}
 META = {"_id", "_index", "_source"}

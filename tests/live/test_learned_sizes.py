@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.flow.running import KILLED
 from tests.live.contents import STORES, ask_store, stored
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import ROOT
 from tests.flow.test_flow import NINE
 from tests.live.contents import STORES
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.live.shipper import of_page
 from tests.ports import free_port
 from tests.services.server import Server

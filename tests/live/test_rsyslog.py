@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer
 
+from tests import ROOT
 from tests.live.rsyslog import Rsyslog, feed, read_until, reader
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
-ROOT = Path(__file__).resolve().parents[2]
 BROKER = os.environ.get("WEBLOGS_BROKER", "kafka://127.0.0.1:9092").removeprefix("kafka://")
 LINES = 10_000
 

@@ -45,7 +45,7 @@ def proxy() -> Iterator[Proxy]:
 def client(live: Live) -> subprocess.CompletedProcess[str]:
     import sys
 
-    from tests.live.running import ROOT
+    from tests import ROOT
 
     command = [
         sys.executable,

@@ -27,7 +27,8 @@ from app.usage.brokers import KafkaUsageBroker
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.words import usage_lines
-from tests.live.running import ROOT, Live
+from tests import ROOT
+from tests.live.running import Live
 from tests.services.server import Server
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]

@@ -26,12 +26,12 @@ from app.archiving.storage import Folder, Storage
 from app.domain.usage.records import UsageRecord, producer_of
 from app.errors import StoreRefused, StoreUnreachable
 from app.process.crash_points import ARCHIVE_POINTS
+from tests import ROOT
 from tests.archiving.world import World, record
 from tests.live.proxy import CLEAR, Fault, Proxy
 from tests.live.seaweed import Seaweed
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
-ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = range(int(os.environ.get("FAULT_ROUNDS", "2")))
 KINDS = ["csv", "parquet"]
 MADE = [record("p", seq, f"u{seq % 7}") for seq in range(1, 200)] + [record("p", 200, kind="stop")]

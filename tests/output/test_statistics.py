@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.checking.report import CheckReport
 from app.cli.checking.screen import Listing, tell
-from app.cli.reduce.command import command as reduce_command
 from app.cli.run.report import Findings, found_lines
 from app.domain.totals import Totals
 from app.settings import Settings, settings
@@ -62,7 +62,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     monkeypatch.chdir(tmp_path)
     settings.cache_clear()
     Path("in.log").write_text(_log())
-    done = CliRunner().invoke(reduce_command, ["in.log", "--learn-sizes", "--stores", "sqlite", "-o", "out.jsonl"])
+    done = CliRunner().invoke(main, ["reduce", "in.log", "--learn-sizes", "--stores", "sqlite", "-o", "out.jsonl"])
     assert done.exit_code == 0, done.output
     rows = _rows(done.output)
     for name in ("lines", "head lines", "lines/s"):

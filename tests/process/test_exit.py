@@ -23,9 +23,8 @@ from app.cli.run.worker import WorkerProcess
 from app.errors import LogError, WorkerError
 from app.process.exit import EXIT_CANNOT_GO_ON, EXIT_REFUSED, code_of
 from app.settings import Settings
+from tests import ROOT
 from tests.flow.running import Flow
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_full_disk_asks_for_another_start() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from app.process.folders import make_private
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 
 
 @pytest.fixture(autouse=True)

@@ -21,8 +21,8 @@ from app.reducing.readers import Readers
 from app.reducing.run import deliveries_of
 from app.sources.files.beginning import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
+from tests import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 RULES = Rules("last_touch", 3600.0, 600.0)
 Reduced = tuple[list[Delivery], Statistics, list[tuple[str, BadAt]]]
 

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from app.__main__ import main
 from app.cli.report import options
-from app.cli.report.command import command
 from app.domain.counted import added
 from app.domain.records import newest_by
 from app.downloads import counting as downloads
@@ -255,7 +255,7 @@ def test_what_cannot_be_asked_of_a_store_is_a_sentence_and_a_code(
     kept: Settings, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, sentence: str
 ) -> None:
     monkeypatch.setattr(options, "settings", lambda: Settings(data_dir=kept.data_dir))
-    done = CliRunner().invoke(command, arguments)
+    done = CliRunner().invoke(main, ["report", *arguments])
     assert done.exit_code == code and sentence in done.stderr
 
 
@@ -264,7 +264,7 @@ def test_the_command_asks_a_store(kept: Settings, monkeypatch: pytest.MonkeyPatc
     rows = []
     for more in ([], ["--counted"]):
         out = tmp_path / "out.json"
-        assert CliRunner().invoke(command, ["hosts", "--store", "sqlite", *more, "-o", str(out)]).exit_code == 0
+        assert CliRunner().invoke(main, ["report", "hosts", "--store", "sqlite", *more, "-o", str(out)]).exit_code == 0
         rows.append(json.loads(out.read_text())["rows"])
     assert rows[0] == rows[1] and rows[0][0]["requests"] > 9
 
@@ -287,7 +287,7 @@ def test_a_store_without_sums_says_how_they_come(tmp_path: Path) -> None:
 
 def test_a_store_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(options, "settings", lambda: Settings(data_dir=tmp_path / "none"))
-    done = CliRunner().invoke(command, ["hosts", "--store", "sqlite"])
+    done = CliRunner().invoke(main, ["report", "hosts", "--store", "sqlite"])
     assert done.exit_code == 4 and "weblogs.db" in done.stderr
 
 

@@ -13,13 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
 from tests.servers.cases import CASES, Case
 from tests.servers.clients import Client, Received
 from tests.servers.web_servers import LogForm, WebServer
 
 __all__ = ["Outcome", "Run", "run_cases", "written_lines"]
 
-ROOT = Path(__file__).resolve().parents[2]
 AT_ONCE = 3
 REDUCE_S = 60.0
 

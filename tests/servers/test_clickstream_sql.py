@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from simulator.clickstream import HEAD, ClickstreamPlan, SimulatedClickstream
+from tests import ROOT
 from tests.clickstream.example import ARTICLES, BACK, BY_DAY, CLICKSTREAM, COHORT, LIKED_BY_EVENTS, LIKED_BY_USERS
 from tests.servers.databases import DATABASES, Database
 from tests.servers.folders import public_folder
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.servers, pytest.mark.xdist_group("databases")]
 
 

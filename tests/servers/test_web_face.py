@@ -16,7 +16,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 from tests.ports import free_port
 from tests.servers.certificate import make_certificate
 from tests.servers.chromium import Tab, browser, tab_of

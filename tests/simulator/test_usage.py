@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from app.__main__ import main
 from app.domain.usage.records import is_intact, record_of
 from app.domain.usage.sequences import judge
 from app.domain.usage.sides import Side
-from simulator.commands.simulate import command
 from simulator.commands.usage import records_of
 from simulator.usage import FAULTS, SimulatedUsage, UsagePlan, hourly, season
 
@@ -69,17 +69,17 @@ def test_the_command_writes_messages_of_the_topic_and_the_truth_and_counts_witho
         "--truth",
         f"{tmp_path}/truth",
     ]
-    result = run(command, arguments)
+    result = run(main, ["simulate", *arguments])
     assert result.exit_code == 0, result.output
     messages = [json.loads(line) for line in (tmp_path / "a").read_text().splitlines()]
     records = [record_of(row, form) for form, rows in messages for row in rows]
     truth = json.loads((tmp_path / "truth").read_text())
     assert truth["calls"] == sum(record.kind == "request" for record in records)
     assert result.stderr.startswith(f"{len(records):,} records of {truth['calls']:,} calls in ")
-    assert run(command, ["usage", "--hours", "48", "--counts", f"{tmp_path}/counts"]).exit_code == 0
+    assert run(main, ["simulate", "usage", "--hours", "48", "--counts", f"{tmp_path}/counts"]).exit_code == 0
     assert len((tmp_path / "counts").read_text().splitlines()) == 49
 
 
 @pytest.mark.parametrize("arguments", [["--from", "yesterday"], ["--hours", "0"], ["--noise", "2"]])
 def test_what_is_asked_wrongly_is_exit_code_2(arguments: list[str]) -> None:
-    assert CliRunner().invoke(command, ["usage", *arguments]).exit_code == 2
+    assert CliRunner().invoke(main, ["simulate", "usage", *arguments]).exit_code == 2

@@ -16,11 +16,11 @@ import pytest
 
 from app.transports.embedded.log import EmbeddedLog
 from app.transports.messages import Message, unpack_headers
+from tests import ROOT
 from tests.called import call_app
 from tests.flow.running import Flow
 from tests.sources.logs import MemoryLog, log, sent_once
 
-ROOT = Path(__file__).parents[2]
 CONTENT = log(3000)
 
 
@@ -121,7 +121,7 @@ def test_a_command_that_makes_no_sense_ends_with_2(tmp_path: Path, arguments: li
 
 def test_a_broker_that_is_not_known_is_one_sentence(tmp_path: Path, path: Path) -> None:
     done = command(tmp_path, str(path), BROKER="carrier-pigeon://x")
-    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "carrier-pigeon" in done.stderr
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "carrier-pigeon" in done.stderr
 
 
 def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tmp_path: Path, path: Path) -> None:

@@ -236,7 +236,6 @@ def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(bench: B
         await store.writes.write_deliveries([delivery(6, window_start=5.0, last=77_000.0, verdict="unknown")])
         assert [one.last / 600 for one in await store.reads.newest_deliveries(4)] == [59.0, 58.0, 57.0, 56.0]
         assert [one.last / 600 for one in await store.reads.newest_deliveries(2, "partial")] == [58.0, 55.0]
-        assert [one.last for one in await store.reads.newest_deliveries(2, superseded=True)] == [99_000.0, 35_400.0]
         assert len(await store.reads.newest_deliveries(100)) == 60
         assert await store.reads.newest_deliveries(2, "no such verdict") == []
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.stores.elasticsearch import retention as elasticsearch_retention
+from app.stores.elasticsearch import searches
 from tests.stores import elastic, records
 from tests.stores.records import delivery, hit, reject
 
@@ -45,7 +45,7 @@ async def test_only_what_was_ingested_long_enough_ago_goes() -> None:
 async def test_a_daily_index_of_which_all_is_old_is_dropped_and_one_of_which_some_is_old_is_thinned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(elasticsearch_retention, "AT_ONCE", 10)
+    monkeypatch.setattr(searches, "AT_ONCE", 10)
     clock = Clock()
     async with elastic.opened(clock=clock) as store:
         first, second = [hit(n) for n in range(100)], [hit(n, time=records.TIME + DAY) for n in range(100, 200)]

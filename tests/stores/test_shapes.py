@@ -16,7 +16,8 @@ from app.process.exit import EXIT_REFUSED
 from app.stores import open_store
 from app.stores.cassandra.store import CassandraStore
 from app.stores.sqlite.store import SqliteStore
-from tests.flow.running import ROOT, Flow
+from tests import ROOT
+from tests.flow.running import Flow
 from tests.stores import elastic
 from tests.stores.cassandra_stores import cql, fresh_keyspace, with_cassandra
 

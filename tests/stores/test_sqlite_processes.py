@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from app.stores.sqlite.store import SqliteStore
+from tests import ROOT
 from tests.stores import records
 from tests.stores.records import hit
 from tests.stores.writing import BATCH
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def _writer(path: Path, first: int, count: int) -> subprocess.Popen[str]:

@@ -130,7 +130,6 @@ async def test_newest_deliveries_are_the_last_touched_of_each_or_all_verdicts(tm
     await store.writes.write_deliveries([*written, hidden])
     assert [one.last for one in await store.reads.newest_deliveries(4)] == [29.0, 28.0, 27.0, 26.0]
     assert [one.last for one in await store.reads.newest_deliveries(2, "partial")] == [28.0, 25.0]
-    assert [one.last for one in await store.reads.newest_deliveries(2, superseded=True)] == [99.0, 29.0]
     assert await store.reads.newest_deliveries(2, "no such verdict") == []
     await store.close()
 

@@ -16,13 +16,12 @@ import requests
 from app.domain.usage.records import UsageRecord
 from app.usage.asgi import UsageASGI
 from app.usage.log import UsageLog
+from tests import ROOT
 from tests.usage.reading import calls_of, opened, records
 from tests.usage.served import gone_after, served_by_uvicorn
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def shop() -> FastAPI:

@@ -26,9 +26,8 @@ from app.usage import sending
 from app.usage.log import UsageLog
 from app.usage.options import UsageOptions
 from app.usage.spool import Spool, is_alive, mark_of, spools_of
+from tests import ROOT
 from tests.usage.reading import opened, records, states
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_topic(address: str) -> list[UsageRecord]:

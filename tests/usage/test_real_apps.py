@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests import ROOT
 from tests.usage.reading import records, states
 from tests.usage.served import listening
 
 pytestmark = pytest.mark.long
 
-ROOT = Path(__file__).resolve().parents[2]
 CALLS = 40
 DJANGO = """
 import django

@@ -10,21 +10,8 @@ if TYPE_CHECKING:
     from app.checking.report import CheckReport
     from app.transports.broker_view import BrokerView
 
-from app.cli.checking.screen import (
-    DIFFERENT,
-    LEVEL,
-    UNREADABLE,
-    Listing,
-    WatchedReads,
-    known_sizes,
-    opened,
-    progress,
-    quiet_option,
-    run,
-    store_option,
-    tell,
-    totals,
-)
+from app.cli.checking import screen
+from app.cli.exit_codes import UNREADABLE
 from app.settings import Settings
 from app.stores.contract import Store
 from app.words import counted_text
@@ -35,8 +22,8 @@ _LOOKS = 3
 """Mending hits can change what deliveries must be; after this many looks what still differs is not to be mended."""
 
 
-@click.command("repair", context_settings={"help_option_names": ["-h", "--help"]})
-@store_option
+@click.command("repair")
+@screen.store_option
 @click.option(
     "--from", "origin", type=click.Choice(("topic", "raw")), help="Only from the topics, or only deliveries from the store's raw hits.  [default: both]"
 )  # fmt: skip
@@ -46,7 +33,7 @@ _LOOKS = 3
 @click.option(
     "--json", "as_json", is_flag=True, help="Every difference as a line of JSON, then a line with all counts."
 )
-@quiet_option
+@screen.quiet_option
 def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
     """Repair each store: from the topics what they still hold, and the deliveries from the store's own raw hits.
 
@@ -54,16 +41,16 @@ def command(stores: tuple[str, ...], origin: str | None, dry_run: bool, as_json:
     the worker and be interrupted; a second run changes nothing. Exit code 0 if nothing differs now, 1 if something could not be
     repaired, 4 if a store or the broker is missing, 5 if something could not be read and stands there still.
     """
-    run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
+    screen.run(lambda: _repair(stores, origin, dry_run, as_json, quiet))
 
 
 async def _repair(names: tuple[str, ...], origin: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
     left = unreadable = 0
-    async with opened(names, read_only=dry_run) as (own, reader, found):
+    async with screen.opened(names, read_only=dry_run) as (own, reader, found):
         for store in found:
             report = await _repair_one(store, own, reader, origin, dry_run, as_json, quiet)
             left, unreadable = left + report.differences, unreadable + report.unreadable
-    return UNREADABLE if unreadable else DIFFERENT if left else LEVEL
+    return UNREADABLE if unreadable else screen.DIFFERENT if left else screen.LEVEL
 
 
 async def _repair_one(
@@ -80,24 +67,24 @@ async def _repair_one(
     from app.checking.reconciliation import CheckRun, reconcile
     from app.checking.report import CheckReport
 
-    listing = Listing(as_json)
+    listing = screen.Listing(as_json)
     first = report = CheckReport(listing)
-    with progress(2 * await totals([store]), not quiet) as on_progress:
-        run_of = CheckRun(own, reader, known_sizes(own), origin != "raw", origin != "topic", on_progress)
-        watched = WatchedReads.all_of([store], on_progress)[0]
+    with screen.progress(2 * await screen.totals([store]), not quiet) as on_progress:
+        run_of = CheckRun(own, reader, screen.known_sizes(own), origin != "raw", origin != "topic", on_progress)
+        watched = screen.WatchedReads.all_of([store], on_progress)[0]
         await reconcile(run_of, watched, report, Mender(watched, first, dry_run))
         looks = 1
         while report.differences and not dry_run and looks < _LOOKS:
             looks += 1
             report = CheckReport()
             await reconcile(run_of, watched, report, Mender(watched, first) if looks < _LOOKS else None)
-    tell(first, listing, as_json)
+    screen.tell(first, listing, as_json)
     if not as_json:
         _say(store.name, first, report, listing, dry_run)
     return report
 
 
-def _say(store: str, first: CheckReport, last: CheckReport, listing: Listing, dry_run: bool) -> None:
+def _say(store: str, first: CheckReport, last: CheckReport, listing: screen.Listing, dry_run: bool) -> None:
     done = "would be " if dry_run else ""
     for (_, record, what), count in sorted(first.mended.items()):
         click.echo(f"{store}: {counted_text(count, record)} {done}{what}")

@@ -15,7 +15,7 @@ from app.checking.report import CheckReport, Difference
 from app.cli.reading import size_function
 from app.domain.open_deliveries import SizeOf
 from app.domain.requests import query_rule
-from app.errors import LogError, SettingsError, StoreError, UnknownForm, UnreadableRecord, WeblogsError
+from app.errors import SettingsError
 from app.flows.registry import TOPICS
 from app.output.statistics import delivery_rows, hit_rows, table_lines
 from app.process.memory import collect_seldom
@@ -32,8 +32,6 @@ __all__ = [
     "DIFFERENT",
     "LEVEL",
     "SHOWN",
-    "UNREACHABLE",
-    "UNREADABLE",
     "Listing",
     "WatchedReads",
     "known_sizes",
@@ -50,33 +48,15 @@ store_option = click.option(
     "--store", "stores", multiple=True, metavar="NAME", help="Only this store; may be given again.  [default: WEBLOGS_STORES]",
 )  # fmt: skip
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress bar.")
-LEVEL, DIFFERENT, UNREACHABLE, UNREADABLE = 0, 1, 4, 5
+LEVEL, DIFFERENT = 0, 1
 SHOWN = 20
 """This many differences of each store and kind are named for people."""
 
 
 def run(work: Callable[[], Coroutine[Any, Any, int]]) -> None:
-    """Ends the process with the exit code that `work` gives.
-
-    4 if a store or the broker is not there, 5 if something could not be read, 2 for a bad setting.
-    """
+    """Ends the process with the exit code that `work` gives."""
     collect_seldom()
-    try:
-        code = asyncio.run(work())
-    except SettingsError as error:
-        code = _said(error, 2)
-    except (UnreadableRecord, UnknownForm) as error:
-        code = _said(error, UNREADABLE)
-    except (StoreError, LogError) as error:
-        code = _said(error, UNREACHABLE)
-    except WeblogsError as error:
-        code = _said(error, DIFFERENT)
-    sys.exit(code)
-
-
-def _said(error: WeblogsError, code: int) -> int:
-    click.echo(f"Error: {error}", err=True)
-    return code
+    sys.exit(asyncio.run(work()))
 
 
 def known_sizes(own: Settings) -> SizeOf:

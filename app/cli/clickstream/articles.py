@@ -15,7 +15,7 @@ from app.words import visible
 __all__ = ["command"]
 
 
-@click.command("articles", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("articles")
 @clickstream_options
 @click.option("--action", required=True, metavar="NAME", help="Count this action, such as LIKE_ARTICLE.")
 @day_option("--on", "Count events of this day, such as 2017-04-01, as times are written.")

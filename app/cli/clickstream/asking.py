@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.reading import failing_in_words, spare_inputs
-from app.cli.report.options import Day, late_progress, output_options, said_errors
+from app.cli.exit_codes import end_with
+from app.cli.reading import spare_inputs
+from app.cli.report.options import Day, late_progress, output_options
 from app.errors import InputError
 from app.output.reports.report import Report
 from app.output.reports.writing import write_report
@@ -46,14 +47,13 @@ def read(
     """The events of the files, and the account of their rows. None of them may be the output."""
     from app.clickstream.events import Account, events_of
 
-    with failing_in_words():
-        spare_inputs(files, (output,))
+    spare_inputs(files, (output,))
     account = Account()
     if debug:
         account.on_reject = lambda place, bad: click.echo(
             visible(f"{place}: {bad.reason}: {bad.detail}: {bad.line[:200]}"), err=True
         )
-    with failing_in_words(output_code=1), late_progress(quiet) as account.on_progress:
+    with late_progress(quiet) as account.on_progress:
         yield account, events_of(files, account)
         if account.errors and not account.events and not account.rejects:
             raise InputError(
@@ -69,11 +69,8 @@ def answered(account: Account, actions: Actions, report: Report, output: Path | 
     total = account.rejects.total()
     head: list[tuple[str, str | int]] = [("rows", account.events + total), ("  events", account.events)]
     head += [("  rejects", total), *((f"    {reason}", count) for reason, count in sorted(account.rejects.items()))]
-    with failing_in_words(output_code=1):
-        write_report(
-            report._replace(head=[*head, *report.head]), output, bare=bare, formulas=settings().output_formulas
-        )
+    write_report(report._replace(head=[*head, *report.head]), output, bare=bare, formulas=settings().output_formulas)
     if account.events and not actions.is_met:
         names = ", ".join(name or "(none)" for name in actions.most(_ACTIONS_NAMED))
         click.echo(visible(f"No event has the action {actions.asked}; the most frequent actions: {names}"), err=True)
-    said_errors(account.errors)
+    end_with(account.errors)

@@ -17,7 +17,7 @@ _MOST_DAYS = 62
 """As app.clickstream.questions.MOST_DAYS, which is not imported for --help; a test compares them."""
 
 
-@click.command("retention", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("retention")
 @clickstream_options
 @click.option(
     "--first-action",

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.exit_codes import end_with
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.numbers import Number
 from app.cli.progress import open_screen
 from app.cli.reading import (
     MOST_PROCESSES,
-    failing_in_words,
     read_options,
     reading_processes,
     size_function,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["command", "reject_line"]
 
 
-@click.command("reduce", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("reduce")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @log_format_options
 @click.option(
@@ -108,26 +107,24 @@ def command(
     worker would write for these lines. Exit code 1 when an input could not be read to its end, of which what was good still counts; 4 if a
     store is missing.
     """
-    with failing_in_words():
-        if output:
-            check_ending(output)
-        spare_inputs((*files, sizes), (output,))
-        configured = settings()
-        rules = configured.rules._replace(
-            window=window or configured.window,
-            length_s=window_length if window_length is not None else configured.window_length,
-            lateness_s=lateness if lateness is not None else configured.lateness,
-        )
-        read = read_options(asked_format, files, configured)
-        job = Job(files, read, rules, order, seed, size_function(sizes, configured))
-        opened = open_writer(output)
-        storing = _storing(stores, configured)
+    if output:
+        check_ending(output)
+    spare_inputs((*files, sizes), (output,))
+    configured = settings()
+    rules = configured.rules._replace(
+        window=window or configured.window,
+        length_s=window_length if window_length is not None else configured.window_length,
+        lateness_s=lateness if lateness is not None else configured.lateness,
+    )
+    read = read_options(asked_format, files, configured)
+    job = Job(files, read, rules, order, seed, size_function(sizes, configured))
+    opened = open_writer(output)
+    storing = _storing(stores, configured)
     statistics = Statistics()
     if learn_sizes:
         job = _learned(job, statistics, quiet)
     reading = Readers(rules, reading_processes(files, processes) if stores is None else 0)
     with (
-        failing_in_words(output_code=1),
         reading,
         storing as store,
         opened as writer,
@@ -146,7 +143,7 @@ def command(
             raise InputError(
                 "\nError: ".join(statistics.errors)
             )  # nothing was read: no table is better than an empty one
-    with failing_in_words(output_code=1), explained(STDOUT):
+    with explained(STDOUT):
         if not quiet:
             click.echo("\n".join(_report_lines(statistics)))
             for hint in hints(statistics.totals.reasons, shlex.join(files), learn_sizes):
@@ -161,9 +158,7 @@ def command(
         statistics.errors.append(
             f"{name} refused {counted_text(count, 'record')} for good: see the rejects for its reason"
         )
-    for sentence in statistics.errors:
-        click.echo(f"Error: {sentence}", err=True)
-    sys.exit(1 if statistics.errors else 0)
+    end_with(statistics.errors)
 
 
 def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
@@ -174,7 +169,7 @@ def _learned(job: Job, statistics: Statistics, quiet: bool) -> Job:
         statistics.notes.append(
             f"no sizes were learned from {visible(name)}: it cannot be read twice; save it to a file first"
         )
-    with failing_in_words(output_code=1), open_screen(quiet=quiet, transient=True) as screen:
+    with open_screen(quiet=quiet, transient=True) as screen:
         # an input that cannot be read says so in the reading that counts
         witnesses = learn([path for path in job.paths if path not in unread], job.read, [], screen.read)
     learned = dict(witnesses.sizes())

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.exit_codes import end_with
 from app.cli.groups import Listed
 from app.cli.numbers import Number
-from app.cli.reading import failing_in_words
 from app.cli.report.options import (  # fmt: skip
     ROWS,
     judging_options,
@@ -19,9 +19,8 @@ from app.cli.report.options import (  # fmt: skip
     log_options,
     own_option,
     report_command,
-    said_errors,
 )
-from app.errors import OutputError
+from app.errors import WrongOutput
 from app.reports.registry import BY, LATENCY_BY, QUESTIONS, TRANSFER_BY
 from app.settings import settings
 from app.words import counted_text
@@ -79,7 +78,7 @@ class _Questions(Listed):
         return _asking(name) if name in QUESTIONS else super().get_command(ctx, name)
 
 
-@click.group("report", cls=_Questions, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("report", cls=_Questions)
 def command() -> None:
     """Answer questions from log files: requests, hosts, bytes, countries, crawlers.
 
@@ -95,17 +94,15 @@ def index(inputs: Any, output: Path, quiet: bool) -> None:
     """Write the hits of logs to one Parquet file, for repeated questions and for DuckDB."""
     from app.reports.logs import write_index
 
-    with failing_in_words():
-        if output.suffix.lower() != ".parquet":
-            raise OutputError(f"{output}: name a file that ends with .parquet")
-    with failing_in_words(output_code=1):
-        with late_progress(quiet) as on_progress:
-            facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
-        if not quiet:
-            click.echo(
-                f"{counted_text(facts.hits, 'hit')} of {counted_text(facts.lines, 'line')} in {output}; {facts.rejects.total():,} rejects are only counted"
-            )
-    said_errors(facts.errors)
+    if output.suffix.lower() != ".parquet":
+        raise WrongOutput(f"{output}: name a file that ends with .parquet")
+    with late_progress(quiet) as on_progress:
+        facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
+    if not quiet:
+        click.echo(
+            f"{counted_text(facts.hits, 'hit')} of {counted_text(facts.lines, 'line')} in {output}; {facts.rejects.total():,} rejects are only counted"
+        )
+    end_with(facts.errors)
 
 
 def _asking(name: str) -> click.Command:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.exit_codes import end_with
 from app.cli.numbers import Number
-from app.cli.reading import failing_in_words
-from app.cli.report.options import ROWS, Day, late_progress, log_options, output_options, said_errors
-from app.errors import InputError, OutputError, SettingsError
+from app.cli.report.options import ROWS, Day, late_progress, log_options, output_options
+from app.errors import InputError, SettingsError, WrongOutput
 from app.output.columns import iso_time
 from app.output.replacing import Replacement, explained, write_whole
 from app.output.reports.report import Column, Report
@@ -32,7 +32,7 @@ __all__ = ["command"]
 _WINDOWS = ("day", "first_touch", "last_touch")
 
 
-@click.command("downloads", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("downloads")
 @partial(log_options, stores=True)
 @click.option(
     "--window",
@@ -143,43 +143,39 @@ def command(
     )
     if not chosen:
         raise click.UsageError(f"--ext {extensions!r} names no extension; write it as in mp3,m4a")
-    with failing_in_words():
-        if left_out and left_out.suffix.lower() != ".tsv":
-            raise OutputError(f"{left_out}: name a file that ends with .tsv")
-        if inputs.kept is not None and (certify or left_out):
-            raise SettingsError(
-                "a store has no files whose bytes could be named: --certify and --left-out take the logs"
-            )
-        zone_named(zone)
-        asked = DownloadRules(window, None if whole else seconds, bit_rate, chosen)
-        known = read_episodes(episodes) if episodes else {}
-        plan = DownloadPlan(
-            inputs.paths,
-            inputs.read,
-            asked,
-            open_lists(data_centres),
-            known,
-            by,
-            zone,
-            first_day,
-            last_day,
-            inputs.processes,
-            kept=inputs.kept,
-        )
-    with failing_in_words(output_code=1):
-        files = fingerprints(plan.paths) if certify else []
-        lists = fingerprints([episodes]) if certify and episodes else []
-        with late_progress(quiet, inputs.kept) as on_progress, _telling(left_out, plan.paths) as on_left_out:
-            found = count(plan._replace(on_progress=on_progress, on_left_out=on_left_out))
-            if found.facts.errors and not found.facts.lines:
-                raise InputError("\nError: ".join(found.facts.errors))
-        if certify and not found.facts.errors:
-            same_as_before([*files, *lists])
-            write_whole(certify, certificate(plan, found, files, lists, _again(plan, episodes, data_centres)))
-        write_report(_report(plan, found, top), output, bare=bare, formulas=settings().output_formulas)
+    if left_out and left_out.suffix.lower() != ".tsv":
+        raise WrongOutput(f"{left_out}: name a file that ends with .tsv")
+    if inputs.kept is not None and (certify or left_out):
+        raise SettingsError("a store has no files whose bytes could be named: --certify and --left-out take the logs")
+    zone_named(zone)
+    asked = DownloadRules(window, None if whole else seconds, bit_rate, chosen)
+    known = read_episodes(episodes) if episodes else {}
+    plan = DownloadPlan(
+        inputs.paths,
+        inputs.read,
+        asked,
+        open_lists(data_centres),
+        known,
+        by,
+        zone,
+        first_day,
+        last_day,
+        inputs.processes,
+        kept=inputs.kept,
+    )
+    files = fingerprints(plan.paths) if certify else []
+    lists = fingerprints([episodes]) if certify and episodes else []
+    with late_progress(quiet, inputs.kept) as on_progress, _telling(left_out, plan.paths) as on_left_out:
+        found = count(plan._replace(on_progress=on_progress, on_left_out=on_left_out))
+        if found.facts.errors and not found.facts.lines:
+            raise InputError("\nError: ".join(found.facts.errors))
+    if certify and not found.facts.errors:
+        same_as_before([*files, *lists])
+        write_whole(certify, certificate(plan, found, files, lists, _again(plan, episodes, data_centres)))
+    write_report(_report(plan, found, top), output, bare=bare, formulas=settings().output_formulas)
     if certify and found.facts.errors:
         found.facts.errors.append(f"{certify} is not written: not every input could be read to its end")
-    said_errors(found.facts.errors)
+    end_with(found.facts.errors)
 
 
 def _again(plan: DownloadPlan, episodes: str | None, data_centres: str | None) -> list[str]:

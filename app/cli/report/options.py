@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from app.cli.exit_codes import end_with
 from app.cli.log_format import AskedFormat, log_format_options
 from app.cli.progress import Screen, open_screen
 from app.cli.reading import (
     MOST_PROCESSES,
-    failing_in_words,
     read_options,
     reading_processes,
     size_function,
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from app.reports.kept import KeptStore
     from app.reports.questions import Asked
 
-__all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command", "said_errors"]  # fmt: skip
+__all__ = ["ROWS", "Day", "judging_options", "late_progress", "log_options", "output_options", "own_option", "report_command"]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PROGRESS_AFTER_S = 1.0
@@ -79,9 +78,8 @@ class _List(click.ParamType):
 
 
 def _checked(context: click.Context, parameter: click.Parameter, value: Path | None) -> Path | None:
-    with failing_in_words():
-        if value:
-            check_report_ending(value)
+    if value:
+        check_report_ending(value)
     return value
 
 
@@ -154,16 +152,15 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
             )
         if counted and not store:
             raise click.UsageError("--counted asks a store: name it with --store")
-        with failing_in_words():
-            spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
-            configured = settings()
-            read = read_options(asked_format, files, configured)
+        spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
+        configured = settings()
+        read = read_options(asked_format, files, configured)
         if not store:
             with no_collection(), unwinding_at_sigterm():
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)
         from app.reports.kept import kept_in
 
-        with unwinding_at_sigterm(), failing_in_words(output_code=1), kept_in(store, configured, counted) as kept:
+        with unwinding_at_sigterm(), kept_in(store, configured, counted) as kept:
             return function(inputs=Inputs((), read, kept=kept), **others)
 
     for option in reversed((*_PROCESSES, *(_STORES if stores else ()))):
@@ -201,20 +198,18 @@ def report_command(function: Callable[..., Report]) -> Callable[..., None]:
             raise click.UsageError(f"--to {last_day} is before --from {first_day}")
         zone = tz or "UTC" * (inputs.kept is not None)
         filters = Filters(statuses or (), extensions or (), countries or (), no_bots, first_day, last_day, zone, geoip)
-        with failing_in_words():
-            Sieve(filters)
+        Sieve(filters)
         errors: list[str] = []
-        with failing_in_words(output_code=1):
-            with late_progress(quiet, inputs.kept) as on_progress:
-                asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
-                try:
-                    report = function(asked, **own)
-                except NotLogged as error:
-                    raise NotLogged("\nError: ".join([str(error), *errors])) from error
-            if errors and not any(name == "lines" and value for name, value in report.head):
-                raise InputError("\nError: ".join(errors))
-            write_report(report, output, bare=bare, formulas=settings().output_formulas)
-        said_errors(errors)
+        with late_progress(quiet, inputs.kept) as on_progress:
+            asked: Asked = Asked(inputs._replace(on_progress=on_progress, errors=errors), filters, top)
+            try:
+                report = function(asked, **own)
+            except NotLogged as error:
+                raise NotLogged("\nError: ".join([str(error), *errors])) from error
+        if errors and not any(name == "lines" and value for name, value in report.head):
+            raise InputError("\nError: ".join(errors))
+        write_report(report, output, bare=bare, formulas=settings().output_formulas)
+        end_with(errors)
 
     command = output_options(command)
     for option in reversed(_OPTIONS):
@@ -254,13 +249,6 @@ def judging_options(function: Callable[..., Report]) -> Callable[..., Report]:
     for option in reversed(_JUDGING):
         command = option(command)
     return command
-
-
-def said_errors(errors: list[str]) -> None:
-    """Ends the command: with 1 if an input could not be read to its end."""
-    for sentence in errors:
-        click.echo(f"Error: {sentence}", err=True)
-    sys.exit(1 if errors else 0)
 
 
 @contextmanager

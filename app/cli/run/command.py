@@ -45,7 +45,7 @@ class _Asked(Event):
     """Its number."""
 
 
-@click.command("run", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("run")
 @click.argument("files", nargs=-1, metavar="[FILE…]")
 @click.option("--once", is_flag=True, help="End when the store holds the last line, instead of serving the page.")
 def command(files: tuple[str, ...], once: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from app.errors import OutputError
+from app.errors import WrongOutput
 from app.output.replacing import STDOUT, Replacement, explained
 from app.output.reports.report import Report
 
@@ -15,10 +15,10 @@ ENDINGS = (".csv", ".tsv", ".json", ".parquet", ".xlsx", ".svg", ".html")
 
 
 def check_report_ending(path: Path) -> str:
-    """The ending of a file that can be written; OutputError that lists them for another."""
+    """The ending of a file that can be written; WrongOutput that lists them for another."""
     ending = path.suffix.lower()
     if ending not in ENDINGS:
-        raise OutputError(f"{path}: name a file that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
+        raise WrongOutput(f"{path}: name a file that ends with {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
     return ending
 
 

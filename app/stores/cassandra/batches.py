@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
+from app.errors import StoreError
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.rows import CqlRow
 
-__all__ = ["BATCH_BYTES", "BATCH_ROWS", "BatchSender", "cut"]
+__all__ = ["BATCH_BYTES", "BATCH_ROWS", "BatchSender", "all_of", "cut"]
 
 BATCH_BYTES = 40 << 10
 """Size of a batch: a server refuses those above its batch_size_fail_threshold, 50 KiB by default."""
 BATCH_ROWS = 1000
 """The protocol's own bound is 65,535."""
+_ASKED_AT_ONCE = 200
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+async def all_of(work: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list[Answer]:
+    """What `work` returns for each, some of them under way at a time."""
+    answers: list[Answer] = []
+    for begin in range(0, len(items), _ASKED_AT_ONCE):
+        answers += await asyncio.gather(*map(work, items[begin : begin + _ASKED_AT_ONCE]))
+    return answers
 
 
 def cut(rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
@@ -59,6 +71,11 @@ class BatchSender:
             await asyncio.gather(*workers, return_exceptions=True)
             raise
         return refused
+
+    async def send_all(self, rows: Sequence[CqlRow]) -> None:
+        """Raises StoreError, too, if the server refuses one for good."""
+        if refused := await self.send(rows):
+            raise StoreError(f"{self._connection.where} refuses what must be written: {next(iter(refused.values()))}")
 
     def _batches(self, rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
         if self._connection.nodes < 2:

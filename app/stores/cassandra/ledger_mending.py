@@ -8,25 +8,29 @@ above everything that the flow writes.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError
-from app.stores.cassandra.batches import BatchSender
+from app.stores.cassandra.batches import BatchSender, all_of
 from app.stores.cassandra.connection import CassandraConnection
-from app.stores.cassandra.ledger_rows import LedgerTable, event_row, ledger_tables, sum_id, sum_of, sum_rows
-from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors
+from app.stores.cassandra.ledger_rows import (
+    FLOW_END_US,
+    LedgerTable,
+    event_row,
+    ledger_tables,
+    sum_id,
+    sum_of,
+    sum_rows,
+)
+from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors, now_us
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, varint
 from app.words import counted_text
 
 __all__ = ["CassandraLedgerMender", "LedgerPlace"]
 
-_ABOVE_FLOW_US = 4_000_000_000_000_000
-"""Timestamps of events that the flow writes are below this."""
-_AT_ONCE = 200
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
@@ -54,9 +58,9 @@ class CassandraLedgerMender:
         """Each is stored as given afterwards. Raises StoreError that names the first that cannot be brought to."""
         left, ttl = list(events), self._ttls[kind.keeps_events]
         for step_us in (0, *STEPS_US):
-            stamp = bigint(_ABOVE_FLOW_US + _now_us() + step_us)
+            stamp = bigint(FLOW_END_US + now_us() + step_us)
             rows = [event_row(kind, each, stamp, ttl, number) for number, each in enumerate(left)]
-            await self._send(rows)
+            await self._sender.send_all(rows)
             left = [left[at] for at in await self._off(rows)]
             if not left:
                 return
@@ -74,7 +78,7 @@ class CassandraLedgerMender:
         left, ttl = list(sums), self._ttls["reduced"]
         for step_us in (0, *STEPS_US):
             if step_us:
-                await self._raise_floors(kind, left, _now_us(), step_us)
+                await self._raise_floors(kind, left, now_us(), step_us)
             self._floors.forget()
             floors = await self._floors.fresh()
             rows = [
@@ -82,7 +86,7 @@ class CassandraLedgerMender:
                 for number, each in enumerate(left)
                 for row in sum_rows(kind, each, ttl, number, floors.get(sum_id(kind, each), 0))
             ]
-            await self._send(rows)
+            await self._sender.send_all(rows)
             left = [left[at] for at in await self._off(rows, stamps=True)]
             if not left:
                 return
@@ -109,8 +113,8 @@ class CassandraLedgerMender:
             if table.name == place.kind.events_table or not isinstance(
                 place.kind, CountedKind
             ):  # above all of its columns, one of which may be missing
-                stamp = bigint(_ABOVE_FLOW_US + _now_us())
-                await self._send([CqlRow(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
+                stamp = bigint(FLOW_END_US + now_us())
+                await self._sender.send_all([CqlRow(f"delete {table.name}", [stamp, *row.values], row.size, 0)])
                 await self._remove([row])
                 continue
             blank = [*place.row[: len(table.key)], *[0] * (len(table.columns) - len(table.key))]
@@ -135,19 +139,15 @@ class CassandraLedgerMender:
                 table = self._table(row)
                 values = [bigint(seen + step_us), *row.values[: len(table.key)]]
                 deletions.append(CqlRow(f"delete {table.name}", values, row.size, number))
-            await self._send(deletions)
+            await self._sender.send_all(deletions)
             left = [row for row, _ in there]
         if any(stamp is not None for stamp in await self._stamps(left)):
             raise StoreError(f"{self._connection.where}: {counted_text(len(left), 'record')} cannot be removed")
 
     async def _off(self, rows: Sequence[CqlRow], *, stamps: bool = False) -> list[int]:
         """The records of which a row is not stored as given, or with a timestamp that would hide the next version."""
-        off: set[int] = set()
-        for begin in range(0, len(rows), _AT_ONCE):
-            some = rows[begin : begin + _AT_ONCE]
-            good = await asyncio.gather(*[self._stands(row, stamps) for row in some])
-            off |= {row.record for row, stands in zip(some, good, strict=True) if not stands}
-        return sorted(off)
+        good = await all_of(lambda row: self._stands(row, stamps), rows)
+        return sorted({row.record for row, stands in zip(rows, good, strict=True) if not stands})
 
     async def _stands(self, row: CqlRow, stamps: bool) -> bool:
         table = self._table(row)
@@ -168,12 +168,9 @@ class CassandraLedgerMender:
             found = await self._connection.ask(
                 self._connection.bound(f"stamp {table.name}", row.values[: len(table.key)])
             )
-            return None if not found else found[0][0] or _now_us()
+            return None if not found else found[0][0] or now_us()
 
-        stamps: list[int | None] = []
-        for begin in range(0, len(rows), _AT_ONCE):
-            stamps += await asyncio.gather(*map(one, rows[begin : begin + _AT_ONCE]))
-        return stamps
+        return await all_of(one, rows)
 
     async def _raise_floors(self, kind: CountedKind[Any], sums: Sequence[Sum], least_us: int, step_us: int) -> None:
         """Floors above the clock and above all that is seen, known to every writer when this returns."""
@@ -187,7 +184,7 @@ class CassandraLedgerMender:
                     f"{self._connection.where}: the sum {each[:5]!r:.300} was written by hand with timestamp {max(seen)}: none is above it"
                 )
             rows.append(CqlRow("insert sum_floors", [name, bigint(floor), bigint(floor)], 100, number))
-        await self._send(rows)
+        await self._sender.send_all(rows)
         self._floors.forget()
         await asyncio.sleep(
             2 * self._floors.age_s
@@ -195,11 +192,6 @@ class CassandraLedgerMender:
 
     def _table(self, row: CqlRow) -> LedgerTable:
         return self._tables[row.statement.partition(" ")[2]]
-
-    async def _send(self, rows: Sequence[CqlRow]) -> None:
-        refused = await self._sender.send(rows)
-        if refused:
-            raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")
 
 
 _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {
@@ -215,7 +207,3 @@ _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {
 def _encoded(kind: str, value: Any) -> bytes | None:
     """A column's value as it was written."""
     return None if value is None else _ENCODERS[kind](value)
-
-
-def _now_us() -> int:
-    return int(time.time() * 1_000_000)

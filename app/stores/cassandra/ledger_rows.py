@@ -15,12 +15,14 @@ from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from app.domain.counted import CountedKind, EventKind, Sum
+from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.rows import COLUMN_BYTES, CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, text, text_of, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = [
+    "FLOW_END_US",
     "SHARDS",
     "LedgerTable",
     "bounds",
@@ -39,8 +41,10 @@ __all__ = [
 
 SHARDS = 16
 """Partitions that hold the totals of all groups."""
-_DAY_S = 86400
+_DAY_S = int(DAY_S)
 _FIRST, _LAST = -(1 << 62), (1 << 62)
+FLOW_END_US = 4_000_000_000_000_000
+"""The year 2096: what the flow writes first of an event has the highest timestamp, below this, and stays; what mends is above."""
 _FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
 """Times to live."""
 _TYPES = {"text": "text", "integer": "bigint", "time": "double", "boolean": "boolean"}

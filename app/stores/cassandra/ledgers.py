@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 from app.domain.counted import CountedKind, EventKind, Sum, added
-from app.errors import StoreError, UnreadableRecord
+from app.errors import UnreadableRecord
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.batches import BatchSender
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.ledger_mending import CassandraLedgerMender, LedgerPlace
 from app.stores.cassandra.ledger_rows import (
+    FLOW_END_US,
     SHARDS,
     bounds,
     days,
@@ -30,7 +30,7 @@ from app.stores.cassandra.ledger_rows import (
     sum_rows,
     sums_tables,
 )
-from app.stores.cassandra.memory import Floors
+from app.stores.cassandra.memory import Floors, now_us
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
 from app.stores.ledger_contract import Named, Top
@@ -39,8 +39,6 @@ from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 __all__ = ["CassandraLedgers", "create_tables", "statements"]
 
 PAGE_ROWS = 5000
-LATEST_US = 4_000_000_000_000_000
-"""The year 2096 in microseconds: what is written first has the highest timestamp, and stays."""
 _DDL_S = 60.0
 Event = TypeVar("Event", bound=tuple[Any, ...])
 Record = TypeVar("Record")
@@ -142,7 +140,7 @@ class CassandraLedgers:
 
     async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
         await self._ready(True)
-        stamp, ttl = bigint(LATEST_US - int(time.time() * 1e6)), self._ttls[kind.keeps_events]
+        stamp, ttl = bigint(FLOW_END_US - now_us()), self._ttls[kind.keeps_events]
         return await self._send(events, lambda each, number: [event_row(kind, each, stamp, ttl, number)])
 
     async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
@@ -155,21 +153,17 @@ class CassandraLedgers:
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         await self._ready(True)
-        rows = list(names.items())
-        refused = await self._send(rows, lambda row, number: [name_row(kind, *row, number)])
-        if refused:
-            raise StoreError(f"{self._connection.where} refuses {kind}: {refused[0][1]}")
+        await self._sender.send_all([name_row(kind, *row, number) for number, row in enumerate(names.items())])
 
     # -- reads
 
-    async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[tuple[Any, ...]]:
+    async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[list[tuple[Any, ...]]]:
         await self._ready(False)
-        async for page in self._connection.pages(self._connection.bound(statement, values, PAGE_ROWS)):
-            for row in page:
-                yield row
+        async for rows in self._connection.pages(self._connection.bound(statement, values, PAGE_ROWS)):
+            yield rows
 
     async def _rows(self, statement: str, values: Sequence[bytes] = ()) -> list[tuple[Any, ...]]:
-        return [row async for row in self._pages(statement, values)]
+        return [row async for rows in self._pages(statement, values) for row in rows]
 
     async def sums(
         self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
@@ -205,7 +199,9 @@ class CassandraLedgers:
         best: list[Top] = []
         read = sum_reader("cassandra", kind, _ranked_sum_of)
         for shard in range(SHARDS):  # a group is in one of them
-            sums = [read(row) async for row in self._pages(f"some {kind.ranking_table}", [int32(shard)])]
+            sums = [
+                read(row) async for rows in self._pages(f"some {kind.ranking_table}", [int32(shard)]) for row in rows
+            ]
             found = [Top(group, amount, events) for (group, _), (events, amount, _) in added(sums).items() if events]
             best = heapq.nsmallest(limit, [*best, *found], key=lambda each: (-each.amount, each.group))
         return best
@@ -214,14 +210,14 @@ class CassandraLedgers:
         return {text_of(one): text_of(name) for one, name in await self._rows("some names", [text(kind)])}
 
     async def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
-        async for row in self._pages(f"all {kind.events_table}"):
-            for event in readable(_event_reader(kind), [row], self.on_unreadable):
+        async for rows in self._pages(f"all {kind.events_table}"):
+            for event in readable(_event_reader(kind), rows, self.on_unreadable):
                 yield event
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         for resolution, table in sums_tables(kind).items():
-            async for row in self._pages(f"all {table.name}"):
-                for each in readable(_sum_reader(kind, resolution), [row], self.on_unreadable):
+            async for rows in self._pages(f"all {table.name}"):
+                for each in readable(_sum_reader(kind, resolution), rows, self.on_unreadable):
                     yield each
 
     # -- mending

@@ -12,7 +12,7 @@ from collections.abc import Hashable, Iterable
 
 from app.stores.cassandra.connection import CassandraConnection
 
-__all__ = ["FLOOR_AGE_S", "FLOOR_END", "KEPT", "STEPS_US", "Floors", "Written"]
+__all__ = ["FLOOR_AGE_S", "FLOOR_END", "KEPT", "STEPS_US", "Floors", "Written", "now_us"]
 
 FLOOR_AGE_S = 5.0
 """A writer knows the floors of this many seconds ago, at the latest."""
@@ -22,6 +22,11 @@ FLOOR_END = 1 << 62
 _PAGE_ROWS = 5000
 KEPT = 200_000
 """Rows remembered, about 200 bytes each."""
+
+
+def now_us() -> int:
+    """The clock by which a person writes and deletes."""
+    return int(time.time() * 1_000_000)
 
 
 class Written:

@@ -7,15 +7,15 @@ versions. So a mended delivery gets a floor (see memory.py) above what stands in
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
+from app.stores.cassandra.batches import all_of
 from app.stores.cassandra.encoding import WriteWork
 from app.stores.cassandra.ledgers import CassandraLedgers
-from app.stores.cassandra.memory import FLOOR_END, STEPS_US
+from app.stores.cassandra.memory import FLOOR_END, STEPS_US, now_us
 from app.stores.cassandra.reads import CassandraReads
 from app.stores.cassandra.rows import (
     DELIVERIES,
@@ -36,8 +36,6 @@ from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
 __all__ = ["CassandraMending"]
-
-_AT_ONCE = 200
 
 
 class CassandraMending:
@@ -79,12 +77,8 @@ class CassandraMending:
 
     async def _off(self, deliveries: Sequence[Delivery], floors: dict[bytes, int]) -> list[Delivery]:
         """Those that do not stand as given, or with cells that would hide the next version."""
-        off: list[Delivery] = []
-        for start in range(0, len(deliveries), _AT_ONCE):
-            slice_ = deliveries[start : start + _AT_ONCE]
-            stands = await asyncio.gather(*[self._stands(one, floors) for one in slice_])
-            off += [one for one, good in zip(slice_, stands, strict=True) if not good]
-        return off
+        good = await all_of(lambda one: self._stands(one, floors), deliveries)
+        return [one for one, stands in zip(deliveries, good, strict=True) if not stands]
 
     async def _stands(self, delivery: Delivery, floors: dict[bytes, int]) -> bool:
         key = key_bytes(delivery.key)
@@ -109,7 +103,7 @@ class CassandraMending:
     async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
         ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
-        await self._set_floors(ids, step_us, _now_us())
+        await self._set_floors(ids, step_us, now_us())
         await asyncio.sleep(
             2 * self._floors.age_s
         )  # every writer has read the floors, and its batch of before is through
@@ -142,7 +136,7 @@ class CassandraMending:
         for step_us in (1, *STEPS_US):
             rows: list[CqlRow] = []
             there = []
-            least_us = 0 if step_us == 1 else _now_us()
+            least_us = 0 if step_us == 1 else now_us()
             for one in left:
                 parts, window_start, _, start = one
                 if not await self._reads.is_there(parts, start + 0.0):
@@ -150,7 +144,7 @@ class CassandraMending:
                 there.append(one)
                 # a row without any cell, as a person can write it, does not tell its time
                 seen = await self._highest_stamp(parts, window_start)
-                at = (max(seen, least_us) if seen is not None else _now_us()) + (step_us if step_us > 1 else 0)
+                at = (max(seen, least_us) if seen is not None else now_us()) + (step_us if step_us > 1 else 0)
                 rows.append(CqlRow("remove_delivery", [bigint(at), *parts, window_start], 200, len(rows)))
                 # first the floor, so that whoever writes it again writes above the deletion
                 await self._set_floors([one[:3]], 1, at)
@@ -168,14 +162,10 @@ class CassandraMending:
         encoder = await self._writes.encoder()
         left = list(hits)
         for step_us in (0, *STEPS_US):
-            at = _now_us() + step_us if step_us else None
+            at = now_us() + step_us if step_us else None
             await self._send(encoder.hits(left, nulls=True, stamp_us=at, all_rows=True))
-            off: list[Hit] = []
-            for start in range(0, len(left), _AT_ONCE):
-                slice_ = left[start : start + _AT_ONCE]
-                stands = await asyncio.gather(*[self._hit_stands(one) for one in slice_])
-                off += [one for one, good in zip(slice_, stands, strict=True) if not good]
-            left = off
+            good = await all_of(self._hit_stands, left)
+            left = [one for one, stands in zip(left, good, strict=True) if not stands]
             if not left:
                 return
         raise StoreError(
@@ -237,11 +227,5 @@ class CassandraMending:
         await self._send_rows(work.rows)
 
     async def _send_rows(self, rows: Sequence[CqlRow]) -> None:
-        refused = await self._sender.send(rows)
         self._writes.calls += 1
-        if refused:
-            raise StoreError(f"{self._connection.where} refused what was to be mended: {next(iter(refused.values()))}")
-
-
-def _now_us() -> int:
-    return int(time.time() * 1_000_000)
+        await self._sender.send_all(rows)

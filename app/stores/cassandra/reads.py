@@ -14,7 +14,6 @@ from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
     DELIVERIES,
-    HIDDEN,
     HITS,
     PRIMARY,
     REJECTS,
@@ -149,12 +148,8 @@ class CassandraReads:
                     hits = [hit for hit in hits if hit.time < hits[-1].time] + list(readable(_hit, rows))
         return sorted(hits, key=place)[:limit], sum(count for ((count,),) in counted)
 
-    async def newest_deliveries(
-        self, limit: int, verdict: str | None = None, superseded: bool = False
-    ) -> list[Delivery]:
+    async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
         classes = [name for name in VERDICTS if verdict in (None, name)]
-        if superseded:
-            classes.append(HIDDEN)
         found: list[Delivery] = []
         seen: set[bytes] = set()
         known: dict[bytes, Delivery | None] = {}

@@ -12,6 +12,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from app.domain.fields import Kind
+from app.domain.windows import DAY_S
 
 __all__ = [
     "COLUMNS",
@@ -39,7 +40,6 @@ MAX_KEY_PART_BYTES = 16_384
 """A longer part of a key stands as its hash: Cassandra takes 65,535 bytes for all parts of a key together."""
 
 _TRUE, _FALSE = b"\1", b"\0"
-_DAY_S = 86400.0
 _DAY_ZERO = 1 << 31
 double = Struct(">d").pack
 """8 bytes of a float."""
@@ -145,7 +145,7 @@ def day_number(time_s: float) -> int:
     >>> day_number(86400.0) - 2**31, day_number(-1.0) - 2**31, day_number(1e300)
     (1, -1, 4294967295)
     """
-    day = time_s / _DAY_S
+    day = time_s / DAY_S
     if not -_DAY_ZERO <= day < _DAY_ZERO:
         return 0 if day < 0 else 2 * _DAY_ZERO - 1
     return math.floor(day) + _DAY_ZERO

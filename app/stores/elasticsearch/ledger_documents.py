@@ -1,20 +1,15 @@
-"""The fields of counted events and sums in Elasticsearch, derived from their kinds, and removing documents by them."""
+"""The fields of counted events and sums in Elasticsearch, derived from their kinds."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from app.domain.counted import EventField
-from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.elasticsearch.connection import ElasticsearchConnection
 
-__all__ = ["mappings", "remove_copies", "within"]
+__all__ = ["mappings", "within"]
 
-_SLICE = 5000
-_MENDED_AT_ONCE = 500
 _TYPES = {"text": "keyword", "integer": "long", "time": "double", "boolean": "boolean"}
 _LONGEST_TERM = 8191
 """Characters: the server takes terms of 32,766 bytes."""
@@ -39,29 +34,6 @@ def _mapping(field: EventField) -> dict[str, Any]:
     """A text without a limit is kept whole, and found if it is not too long for a term."""
     endless = {"ignore_above": _LONGEST_TERM} if field.kind == "text" and field.hi > _LONGEST_TERM else {}
     return {"type": _TYPES[field.kind]} | endless
-
-
-async def remove_copies(
-    connection: ElasticsearchConnection,
-    search: Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]],
-    fields: Sequence[str],
-    keys: Sequence[tuple[Any, ...]],
-) -> None:
-    """All documents with these keys, whatever their `_id` is: a person may have written one under another."""
-    unique = sorted(set(keys))
-    for begin in range(0, len(unique), _MENDED_AT_ONCE):
-        one_of = [
-            {"bool": {"filter": [{"term": {field: value}} for field, value in zip(fields, key, strict=True)]}}
-            for key in unique[begin : begin + _MENDED_AT_ONCE]
-        ]
-        query = {"bool": {"should": one_of, "minimum_should_match": 1}}
-        body: dict[str, Any] = {"size": _SLICE, "_source": False, "query": query}
-        while hits := (await search(body))["hits"]["hits"]:
-            lines = [f'{{"delete":{{"_index":"{hit["_index"]}","_id":"{hit["_id"]}"}}}}\n' for hit in hits]
-            status, answer = await connection.bulk("".join(lines).encode(), {"refresh": "true"})
-            told = [result["delete"] for result in answer["items"]] if status < 300 else []
-            if status >= 300 or any(one["status"] not in (200, 404) for one in told):
-                raise StoreError(f"Elasticsearch at {connection.where} deletes nothing: {connection.reason(answer)}")
 
 
 def within(field: str, begin: float, end: float) -> dict[str, Any]:

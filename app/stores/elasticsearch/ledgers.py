@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, TypeVar
 
 import msgspec
 
 from app.domain.counted import CountedKind, EventKind, Sum
-from app.errors import StoreError, StoreRefused
+from app.domain.windows import DAY_S
+from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.ledger_documents import mappings, remove_copies, within
+from app.stores.elasticsearch.ledger_documents import mappings, within
 from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.requests import Item
+from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
-from app.words import counted_text
 
 __all__ = ["ElasticsearchLedgers"]
 
 _SLICE = 5000
 _GROUPS = 5000
-_AT_ONCE = 20_000
-_DAY_S = 86400.0
-_DELETE_S = 300.0
-_KEEP_ALIVE = "5m"
-_MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
+_MENDED_AT_ONCE = 500
 _SUM_KEY = ("resolution", "group", "start", "partition", "share")
 _encode = msgspec.json.Encoder().encode
 Event = TypeVar("Event", bound=tuple[Any, ...])
@@ -49,9 +45,15 @@ def _milliseconds(time: float) -> int:
 class ElasticsearchLedgers:
     """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
-    def __init__(self, connection: ElasticsearchConnection, settings: Settings, may_write: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        connection: ElasticsearchConnection,
+        searches: ElasticsearchSearches,
+        settings: Settings,
+        may_write: Callable[[], int],
+    ) -> None:
         """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
-        self._connection, self._may_write = connection, may_write
+        self._connection, self._searches, self._may_write = connection, searches, may_write
         self.on_unreadable: OnUnreadable | None = None
         self._prefix = settings.elasticsearch_prefix
         self._shape = {
@@ -138,9 +140,7 @@ class ElasticsearchLedgers:
             )
             return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
 
-        sent = await self._sender.send(list(names.items()), item)
-        if sent.refused:
-            raise StoreError(f"Elasticsearch at {self._connection.where} refuses {kind}: {sent.refused[0][1]}")
+        await self._sender.send_all(names.items(), item)
 
     # -- reads
 
@@ -152,13 +152,12 @@ class ElasticsearchLedgers:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
             filters.append({"term": {"group": group}})
-        return [sums_of(kind)(each) async for each in self._walk(kind.sums_table, filters, _SUM_KEY)]
+        return list(map(sums_of(kind), await self._found(kind.sums_table, filters, _SUM_KEY)))
 
     async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
-        read = events_of(kind)
-        return [read(each) async for each in self._walk(kind.events_table, filters, order, limit)][:limit]
+        return list(map(events_of(kind), await self._found(kind.events_table, filters, order, limit)))
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
         filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
@@ -168,7 +167,7 @@ class ElasticsearchLedgers:
             "query": {"bool": {"filter": filters}},
             "aggs": {"amount": {"sum": {"field": kind.amount_field}}},
         }
-        answer = await self._search(kind.events_table, body)
+        answer = await self._searches.search(self._prefix + kind.events_table, body)
         amount = answer.get("aggregations", {}).get("amount", {}).get("value", 0)
         return round(amount), answer["hits"]["total"]["value"]
 
@@ -178,10 +177,10 @@ class ElasticsearchLedgers:
         composite: dict[str, Any] = {"size": _GROUPS, "sources": [{"group": {"terms": {"field": "group"}}}]}
         query = {"bool": {"filter": [{"term": {"resolution": "total"}}]}}
         best: list[Top] = []
-        await self._refresh(kind.sums_table)
+        await self._searches.refresh(self._prefix + kind.sums_table)
         while True:
             body = {"size": 0, "query": query, "aggs": {"groups": {"composite": composite, "aggs": sums}}}
-            answer = await self._search(kind.sums_table, body, refresh=False)
+            answer = await self._searches.search(self._prefix + kind.sums_table, body, refresh=False)
             groups = answer.get("aggregations", {}).get("groups", {})
             found = [
                 Top(row["key"]["group"], round(row["amount"]["value"]), round(row["count"]["value"]))
@@ -197,7 +196,7 @@ class ElasticsearchLedgers:
     async def names(self, kind: Named) -> dict[str, str]:
         return {
             each["_source"]["id"]: each["_source"]["name"]
-            async for each in self._walk("names", [{"term": {"kind": kind}}], ("id",))
+            for each in await self._found("names", [{"term": {"kind": kind}}], ("id",))
         }
 
     def all_events(self, kind: EventKind[Event]) -> AsyncIterator[Event]:
@@ -207,81 +206,38 @@ class ElasticsearchLedgers:
         return self._told(sums_of(kind), kind.sums_table)
 
     async def _told(self, read: Callable[[Mapping[str, Any]], Event], index: str) -> AsyncIterator[Event]:
-        async for each in self._all(index):
-            for found in readable(read, [each], self.on_unreadable):
+        """Of every document, also those that differ in their `_id` alone."""
+        async for some in self._searches.slices(self._prefix + index, {"size": _SLICE}):
+            for found in readable(read, some, self.on_unreadable):
                 yield found
 
-    async def _all(self, index: str) -> AsyncIterator[Mapping[str, Any]]:
-        """Every document that is there when this begins, also those that differ in their `_id` alone."""
-        await self._refresh(index)
-        params = {"keep_alive": _KEEP_ALIVE, **_MAYBE}
-        pit = (await self._connection.call("POST", f"/{self._prefix}{index}/_pit", params=params))["id"]
-        body: dict[str, Any] = {"size": _SLICE, "sort": [{"_shard_doc": "asc"}], "track_total_hits": False}
-        try:
-            while True:
-                body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
-                answer = await self._connection.call("POST", "/_search", body)
-                pit, hits = answer.get("pit_id", pit), answer["hits"]["hits"]
-                for hit in hits:
-                    yield hit
-                if len(hits) < _SLICE:
-                    return
-                body["search_after"] = hits[-1]["sort"]
-        finally:
-            await self._connection.call("DELETE", "/_pit", {"id": pit}, ignore=(404,))
-
-    async def _walk(
+    async def _found(
         self, index: str, filters: list[dict[str, Any]], order: Sequence[str], limit: int | None = None
-    ) -> AsyncIterator[Mapping[str, Any]]:
+    ) -> list[dict[str, Any]]:
         """In the order of these fields, which together are unique."""
-        size = _SLICE if limit is None else min(_SLICE, limit)
-        body: dict[str, Any] = {
-            "size": size,
+        body = {
+            "size": _SLICE if limit is None else min(_SLICE, limit),
             "query": {"bool": {"filter": filters}},
             "sort": [{field: "asc"} for field in order],
         }
-        await self._refresh(index)
-        read = 0
-        while True:
-            hits = (await self._search(index, body, refresh=False))["hits"]["hits"]
-            for hit in hits:
-                yield hit
-            read += len(hits)
-            if len(hits) < size or (limit is not None and read >= limit):
-                return
-            body["search_after"] = hits[-1]["sort"]
-
-    async def _refresh(self, index: str) -> None:
-        with suppress(StoreRefused):  # who may only read goes without: then the last second may lack
-            await self._connection.call("POST", f"/{self._prefix}{index}/_refresh", params=_MAYBE)
-
-    async def _search(self, index: str, body: Mapping[str, Any], *, refresh: bool = True) -> dict[str, Any]:
-        if refresh:
-            await self._refresh(index)
-        return await self._connection.call("POST", f"/{self._prefix}{index}/_search", body, params=_MAYBE)
+        found: list[dict[str, Any]] = []
+        async for some in self._searches.slices(self._prefix + index, body, frozen=False):
+            found += some
+            if limit is not None and len(found) >= limit:
+                break
+        return found[:limit]
 
     # -- mending
 
     async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         now = self._may_write()
         await self.remove_events(kind, events)
-        await self._mend(kind, events, lambda each: self._event_item(kind, each, now))
+        await self._sender.send_all(events, lambda each: self._event_item(kind, each, now))
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         now = self._may_write()
         await self.remove_sums(kind, sums)
-        await self._mend(kind, sums, lambda each: self._sum_item(kind, each, now))
-
-    async def _mend(self, kind: EventKind[Any], records: Sequence[Any], item: Callable[[Any], Item[Any]]) -> None:
-        sent = await self._sender.send(records, item)
-        if sent.refused:
-            raise StoreError(
-                f"{counted_text(len(sent.refused), 'record')} cannot be mended, the first because: {sent.refused[0][1]}"
-            )
-        if sent.conflicts:
-            raise StoreError(
-                f"{len(sent.conflicts)} {kind.many} cannot be mended: somebody writes them meanwhile; run it again"
-            )
+        await self._sender.send_all(sums, lambda each: self._sum_item(kind, each, now))
 
     async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
@@ -290,20 +246,24 @@ class ElasticsearchLedgers:
         await self._remove_copies(kind.sums_table, _SUM_KEY, [each[:5] for each in sums])
 
     async def _remove_copies(self, index: str, fields: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
+        """All documents with these keys, whatever their `_id` is: a person may have written one under another."""
         self._may_write()
-
-        async def search(body: Mapping[str, Any]) -> dict[str, Any]:
-            return await self._search(index, body)
-
-        await remove_copies(self._connection, search, fields, keys)
+        unique = sorted(set(keys))
+        for begin in range(0, len(unique), _MENDED_AT_ONCE):
+            one_of = [
+                {"bool": {"filter": [{"term": {field: value}} for field, value in zip(fields, key, strict=True)]}}
+                for key in unique[begin : begin + _MENDED_AT_ONCE]
+            ]
+            query = {"bool": {"should": one_of, "minimum_should_match": 1}}
+            await self._searches.delete_found(self._prefix + index, query, "mend")
 
     # -- retention
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         before = {
-            "raw": now - raw_days * _DAY_S,
-            "reduced": now - reduced_days * _DAY_S,
-            "short": now - SHORT_DAYS * _DAY_S,
+            "raw": now - raw_days * DAY_S,
+            "reduced": now - reduced_days * DAY_S,
+            "short": now - SHORT_DAYS * DAY_S,
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
         for kind in EVENTS:
@@ -316,18 +276,4 @@ class ElasticsearchLedgers:
 
     async def _delete(self, index: str, filters: list[dict[str, Any]], before: float) -> int:
         query = {"bool": {"filter": [*filters, {"range": {"ingested": {"lt": _milliseconds(before)}}}]}}
-        params = {**_MAYBE, "conflicts": "proceed", "refresh": "true", "max_docs": str(_AT_ONCE)}
-        gone = 0
-        await self._refresh(index)
-        while True:
-            answer = await self._connection.call(
-                "POST",
-                f"/{self._prefix}{index}/_delete_by_query",
-                {"query": query},
-                params=params,
-                doing="delete in",
-                timeout_s=_DELETE_S,
-            )
-            gone += answer["deleted"]
-            if answer["deleted"] < _AT_ONCE:
-                return gone
+        return await self._searches.delete_found(self._prefix + index, query)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from app.domain.windows import DAY_S
 from app.stores.contract import KINDS
 
 __all__ = ["OTHER", "IndexNames"]
 
 OTHER = "other"
 """The raw index for times outside of the calendar that daily indices cover, and for days beyond the number of daily indices."""
-_DAY_S = 86400
 _END = 4_102_444_800
 """1 January 2100."""
 _ALIASES = {"raw": "raw_weblogs", "reduced": "reduced_weblogs", "rejects": "weblogs_rejects"}
@@ -43,7 +43,7 @@ class IndexNames:
         >>> names.raw_index(1596213967.5), names.raw_index(-1e300)
         ('raw_weblogs-2020.07.31', 'raw_weblogs-other')
         """
-        return self._day(int(time // _DAY_S)) if 0 <= time < _END else self.first("raw")
+        return self._day(int(time // DAY_S)) if 0 <= time < _END else self.first("raw")
 
     def _name_of_day(self, day: int) -> str:
-        return f"{self.raw}-{datetime.fromtimestamp(day * _DAY_S, UTC):%Y.%m.%d}"
+        return f"{self.raw}-{datetime.fromtimestamp(day * DAY_S, UTC):%Y.%m.%d}"

@@ -1,20 +1,18 @@
-"""Reading Elasticsearch. Each read refreshes first, so that it sees all that was acknowledged; where nothing was written yet it is empty."""
+"""Answers of Elasticsearch about hits, rejects and deliveries."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.domain.totals import Totals
-from app.errors import StoreRefused
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
-from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.documents import delivery_of, hit_of, is_summed, key_of, reject_of
 from app.stores.elasticsearch.names import IndexNames
+from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.readable import OnUnreadable, readable, reader_of
 
 __all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
@@ -22,10 +20,8 @@ __all__ = ["LARGEST_SLICE", "ElasticsearchReads"]
 LARGEST_SLICE, SMALLEST_SLICE = 1000, 20
 """Records that one step of a walk reads: fewer where they are large."""
 SLICE_CHARS = 8 << 20
-_KEEP_ALIVE = "5m"
 _MOST_AT_ONCE = 10_000
 _MOST_KEYS = 100
-_MAYBE = {"ignore_unavailable": "true", "allow_no_indices": "true"}
 _KEY_FIELDS = [*KEY, "exact"]
 _BY_TIME = [
     {"time": {"order": "asc", "unmapped_type": "double"}},
@@ -55,19 +51,10 @@ _reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
 class ElasticsearchReads:
     """Reads through the indices' patterns, not the aliases: superseded deliveries can be asked for."""
 
-    def __init__(self, connection: ElasticsearchConnection, names: IndexNames) -> None:
-        self._connection = connection
+    def __init__(self, searches: ElasticsearchSearches, names: IndexNames) -> None:
+        self._searches = searches
         self.on_unreadable: OnUnreadable | None = None
         self._raw, self._reduced, self._rejects = (names.pattern(kind) for kind in ("raw", "reduced", "rejects"))
-
-    async def _search(self, pattern: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        await self._refresh(pattern)
-        return await self._connection.call("POST", f"/{pattern}/_search", body, params=_MAYBE)
-
-    async def _refresh(self, pattern: str) -> None:
-        """Makes visible what was written. A user who may only read goes without: then the last second may lack."""
-        with suppress(StoreRefused):
-            await self._connection.call("POST", f"/{pattern}/_refresh", params=_MAYBE)
 
     async def keys_by_hash(self, key_hash: str) -> list[Key]:
         body = {
@@ -78,7 +65,7 @@ class ElasticsearchReads:
         }
         found: set[Key] = set()
         for pattern in (self._reduced, self._raw):
-            answer = await self._search(pattern, body)
+            answer = await self._searches.search(pattern, body)
             found.update(key for one in answer["hits"]["hits"] if (key := _whole(one)))
         return sorted(found)
 
@@ -92,7 +79,9 @@ class ElasticsearchReads:
         for pattern, field in ((self._reduced, "last"), (self._raw, "time")):
             sort = [{field: {"order": "desc", "unmapped_type": "double"}}]
             collapse = {"collapse": {"field": "key_id"}, "size": min(limit, _MOST_AT_ONCE), "_source": _KEY_FIELDS}
-            answer = await self._search(pattern, {"query": queries.holding_text(part), "sort": sort, **collapse})
+            answer = await self._searches.search(
+                pattern, {"query": queries.holding_text(part), "sort": sort, **collapse}
+            )
             for one in answer["hits"]["hits"]:
                 key = _whole(one)
                 if key and part.lower() in key_text(*key).lower():
@@ -111,27 +100,25 @@ class ElasticsearchReads:
     ) -> tuple[list[Hit], int]:
         query = queries.of_key(ip_address, user_agent, request)
         body = {"query": query, "sort": _BY_TIME, "size": min(limit, _MOST_AT_ONCE), "track_total_hits": True}
-        answer = (await self._search(self._raw, body))["hits"]
+        answer = (await self._searches.search(self._raw, body))["hits"]
         found, total = list(readable(_hit, answer["hits"])), answer["total"]["value"]
         if len(answer["hits"]) < min(limit, total):
             found = []
-            async for one in self._walk(self._raw, query, _hit, _BY_TIME):
+            async for one in self._walk(self._raw, query, _hit, sort=_BY_TIME):
                 found.append(one)
                 if len(found) == limit:
                     break
         return sorted(found, key=place), total
 
-    async def newest_deliveries(
-        self, limit: int, verdict: str | None = None, superseded: bool = False
-    ) -> list[Delivery]:
+    async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
         sort = [{"last": {"order": "desc", "unmapped_type": "double"}}]
-        body = {"query": queries.newest(verdict, superseded), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
-        return list(readable(_delivery, (await self._search(self._reduced, body))["hits"]["hits"]))
+        body = {"query": queries.newest(verdict, superseded=False), "sort": sort, "size": min(limit, _MOST_AT_ONCE)}
+        return list(readable(_delivery, (await self._searches.search(self._reduced, body))["hits"]["hits"]))
 
     async def counts(self) -> Totals:
-        hits = (await self._search(self._raw, {"size": 0, "track_total_hits": True}))["hits"]["total"]["value"]
-        rejects = (await self._search(self._rejects, queries.rejects_by_reason())).get("aggregations", {})
-        deliveries = (await self._search(self._reduced, queries.counting())).get("aggregations", {})
+        hits = (await self._searches.search(self._raw, {"size": 0, "track_total_hits": True}))["hits"]["total"]["value"]
+        rejects = (await self._searches.search(self._rejects, queries.rejects_by_reason())).get("aggregations", {})
+        deliveries = (await self._searches.search(self._reduced, queries.counting())).get("aggregations", {})
         counts = queries.counts_of(hits, rejects, deliveries)
         merged, covered, sent = counts.merged, counts.covered_bytes, counts.bytes_sent
         if deliveries.get("unsummed", {}).get("doc_count"):
@@ -153,37 +140,15 @@ class ElasticsearchReads:
         return self._walk(self._rejects, {"match_all": {}}, _reject)
 
     async def _walk(
-        self,
-        pattern: str,
-        query: Mapping[str, Any],
-        parse: Parse[Record],
-        sort: Sequence[Mapping[str, Any]] = ({"_shard_doc": "asc"},),
+        self, pattern: str, query: Mapping[str, Any], parse: Parse[Record], **more: Any
     ) -> AsyncIterator[Record]:
         """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
-        await self._refresh(pattern)
-        pit = (await self._connection.call("POST", f"/{pattern}/_pit", params={"keep_alive": _KEEP_ALIVE, **_MAYBE}))[
-            "id"
-        ]
-        try:
-            body: dict[str, Any] = {
-                "query": query,
-                "sort": list(sort),
-                "size": SMALLEST_SLICE,
-                "track_total_hits": False,
-            }
-            while True:
-                body["pit"] = {"id": pit, "keep_alive": _KEEP_ALIVE}
-                answer = await self._connection.call("POST", "/_search", body)
-                pit, found = answer.get("pit_id", pit), answer["hits"]["hits"]
-                for record in readable(parse, found, self.on_unreadable):
-                    yield record
-                if len(found) < body["size"]:
-                    return
-                body["search_after"] = found[-1]["sort"]
-                largest = max(_chars(one["_source"]) for one in found)
-                body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
-        finally:
-            await self._connection.call("DELETE", "/_pit", {"id": pit}, ignore=(404,))
+        body: dict[str, Any] = {"query": query, "size": SMALLEST_SLICE, **more}
+        async for found in self._searches.slices(pattern, body):
+            for record in readable(parse, found, self.on_unreadable):
+                yield record
+            largest = max(_chars(one["_source"]) for one in found)
+            body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
 
 
 def _whole(found: Mapping[str, Any]) -> Key | None:

@@ -6,18 +6,16 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from app.stores.contract import DAY_S
+from app.domain.windows import DAY_S
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.ledger_contract import Ledgers
 
-__all__ = ["AT_ONCE", "ElasticsearchRetention"]
+__all__ = ["ElasticsearchRetention"]
 
-AT_ONCE = 20_000
-"""Documents that one request deletes: it answers within seconds, and writes get in between."""
 _EARLIEST_MS = -8_640_000_000_000_000
-_TIMEOUT_S = 300.0
 _WRITE_BLOCK = "index.blocks.write"
 
 log = logging.getLogger(__name__)
@@ -27,12 +25,15 @@ class ElasticsearchRetention:
     """Safe while others write, and from several workers at once."""
 
     def __init__(
-        self, connection: ElasticsearchConnection, names: IndexNames, schema: ElasticsearchSchema, ledgers: Ledgers
+        self,
+        connection: ElasticsearchConnection,
+        searches: ElasticsearchSearches,
+        names: IndexNames,
+        schema: ElasticsearchSchema,
+        ledgers: Ledgers,
     ) -> None:
-        self._connection = connection
-        self._names = names
-        self._schema = schema
-        self._ledgers = ledgers
+        self._connection, self._searches, self._names = connection, searches, names
+        self._schema, self._ledgers = schema, ledgers
         self.map, self.drop = schema.map, schema.drop
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
@@ -51,24 +52,7 @@ class ElasticsearchRetention:
             for index in await self._schema.indices("raw"):
                 if index != self._names.first("raw"):
                     gone += await self._drop_old(index, query, before_ms)
-        maybe = {"ignore_unavailable": "true"}
-        await self._connection.call("POST", f"/{self._names.pattern(kind)}/_refresh", params=maybe, doing="delete from")
-        while True:
-            params = {
-                "conflicts": "proceed",
-                "refresh": "true",
-                "slices": "auto",
-                "max_docs": str(AT_ONCE),
-                "ignore_unavailable": "true",
-                "scroll_size": "5000",
-            }
-            path = f"/{self._names.pattern(kind)}/_delete_by_query"
-            answer = await self._connection.call(
-                "POST", path, {"query": query}, params=params, doing="delete from", timeout_s=_TIMEOUT_S
-            )
-            gone += answer["deleted"]
-            if answer["deleted"] == 0:  # what is left was written anew meanwhile, or is blocked: it has time
-                return gone
+        return gone + await self._searches.delete_found(self._names.pattern(kind), query)
 
     async def _drop_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int:
         """Drops the index where all in it is old, or it is old itself and empty; how many documents went.

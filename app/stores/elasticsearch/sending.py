@@ -10,6 +10,8 @@ from app.errors import StoreError
 from app.process.pauses import pauses
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Portions, Verdicts, joined, judge
+from app.stores.refused import all_taken
+from app.words import counted_text
 
 __all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result"]
 
@@ -84,6 +86,15 @@ class BulkSender:
             if not task.cancelled() and (error := task.exception()):
                 raise failures[0] if failures else error
         return result
+
+    async def send_all(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
+        """Raises StoreError, too, for what was refused, and for what somebody else wrote meanwhile."""
+        sent = await self.send(records, make)
+        all_taken(sent.refused)
+        if sent.conflicts:
+            raise StoreError(
+                f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
+            )
 
     async def _portions(
         self, records: Iterable[Record], make: Callable[[Record], Item[Record]], result: Result

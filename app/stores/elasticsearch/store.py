@@ -14,6 +14,7 @@ from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.reads import ElasticsearchReads
 from app.stores.elasticsearch.retention import ElasticsearchRetention
 from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.writes import ElasticsearchWrites
 
 __all__ = ["ElasticsearchStore"]
@@ -26,14 +27,15 @@ class ElasticsearchStore(Store):
         self.names = names = IndexNames(settings.elasticsearch_prefix)
         self.connection = connection = ElasticsearchConnection(settings)
         self._schema = schema = ElasticsearchSchema(connection, names, settings)
-        writes = ElasticsearchWrites(connection, names, schema, settings, read_only, clock)
+        searches = ElasticsearchSearches(connection)
+        writes = ElasticsearchWrites(connection, searches, names, schema, settings, read_only, clock)
         self._sender = writes.sender
-        writes.ledgers = ledgers = ElasticsearchLedgers(connection, settings, writes.may_write)
+        writes.ledgers = ledgers = ElasticsearchLedgers(connection, searches, settings, writes.may_write)
         super().__init__(
             "elasticsearch",
             writes,
-            reads=ElasticsearchReads(connection, names),
-            mending=ElasticsearchMending(connection, names, schema, writes.sender, writes.may_write),
-            retention=ElasticsearchRetention(connection, names, schema, ledgers),
+            reads=ElasticsearchReads(searches, names),
+            mending=ElasticsearchMending(searches, names, schema, writes.sender, writes.may_write),
+            retention=ElasticsearchRetention(connection, searches, names, schema, ledgers),
             ledgers=ledgers,
         )

@@ -10,16 +10,14 @@ from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import delivery_of
 from app.stores.elasticsearch.names import IndexNames
-from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
+from app.stores.elasticsearch.requests import delivery_item, hit_item, newest_of_each, reject_item
 from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.sending import BulkSender
 
 __all__ = ["ElasticsearchWrites"]
 
-_LOOKED_AT = 200
-"""Deliveries that one request looks up by name."""
 _TIME = HIT.at["time"]
 
 
@@ -35,6 +33,7 @@ class ElasticsearchWrites:
     def __init__(
         self,
         connection: ElasticsearchConnection,
+        searches: ElasticsearchSearches,
         names: IndexNames,
         schema: ElasticsearchSchema,
         settings: Settings,
@@ -42,7 +41,7 @@ class ElasticsearchWrites:
         clock: Callable[[], float],
     ) -> None:
         self._connection, self._names, self._schema = connection, names, schema
-        self._read_only, self._clock = read_only, clock
+        self._searches, self._read_only, self._clock = searches, read_only, clock
         self.ledgers: _Beside | None = None
         self.sender = BulkSender(
             connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore
@@ -93,24 +92,8 @@ class ElasticsearchWrites:
         refused: list[tuple[Delivery, str]] = []
         best = newest_of_each(deliveries, refused)
         sent = await self.sender.send(best.items(), lambda named: delivery_item(named, index, now, "external"))
-        if altered := await self._altered(sent.conflicts):
+        standing = self._searches.standing(index, sent.conflicts)
+        if altered := [one async for one, stands, same in standing if stands and not same]:
             again = await self.sender.send(altered, lambda named: delivery_item(named, index, now, "external_gte"))
             sent.refused.extend(again.refused)
         return refused + [(delivery, reason) for (_, delivery), reason in sent.refused]
-
-    async def _altered(self, named: Sequence[NamedDelivery]) -> list[NamedDelivery]:
-        """Those that stand in the store in the same version, but with another content."""
-        altered: list[NamedDelivery] = []
-        for begin in range(0, len(named), _LOOKED_AT):
-            asked = named[begin : begin + _LOOKED_AT]
-            answer = await self._connection.call(
-                "POST", f"/{self._names.reduced}/_mget", {"ids": [name for name, _ in asked]}
-            )
-            for one, stands in zip(asked, answer["docs"], strict=True):
-                if (
-                    stands.get("found")
-                    and stands["_version"] == one[1].version
-                    and delivery_of(one[0], stands["_source"]) != one[1]
-                ):
-                    altered.append(one)
-        return altered

@@ -8,22 +8,21 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum
-from app.errors import StoreError
+from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
+from app.stores.refused import all_taken
 from app.stores.sqlite.bulk import Insert
 from app.stores.sqlite.ledger_schema import SUM_COLUMNS, SUM_KEY, number_column, sum_key
 from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.rows import number, stored, text
 from app.stores.sqlite.writer import SqliteWriter
-from app.words import counted_text
 
 __all__ = ["SqliteLedgers"]
 
 SLICE_ROWS = 5000
 _HOUR_S = 3600
-_DAY_S = 86400.0
 _BOOLEANS = {0: False, 1: True}
 _UPDATED = ", ".join(f"{column} = excluded.{column}" for column in SUM_COLUMNS.split(", "))
 
@@ -170,18 +169,16 @@ class SqliteLedgers:
         statement = f"{_of_events(kind).select} WHERE {column} > ? ORDER BY {column} LIMIT {SLICE_ROWS}"
         after = -1
         while rows := await self._rows(statement, after):
-            for row in rows:
-                for event in readable(event_of, [row], self.on_unreadable):
-                    yield event
+            for event in readable(event_of, rows, self.on_unreadable):
+                yield event
             after = rows[-1][-1]
 
     async def all_sums(self, kind: CountedKind[Any]) -> AsyncIterator[Sum]:
         last: tuple[Any, ...] = ("", "", -(1 << 62), 0, 0)
         statement = f"{_of_sums(kind).select} WHERE ({SUM_KEY}) > (?, ?, ?, ?, ?) ORDER BY {SUM_KEY} LIMIT {SLICE_ROWS}"
         while rows := await self._rows(statement, *last):
-            for row in rows:
-                for each in readable(_sum_reader(kind), [row], self.on_unreadable):
-                    yield each
+            for each in readable(_sum_reader(kind), rows, self.on_unreadable):
+                yield each
             last = rows[-1][:5]
 
     # -- mending
@@ -210,9 +207,9 @@ class SqliteLedgers:
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         before = {
-            "raw": int(now - raw_days * _DAY_S - _HOUR_S),
-            "reduced": int(now - reduced_days * _DAY_S - _HOUR_S),
-            "short": int(now - SHORT_DAYS * _DAY_S),
+            "raw": int(now - raw_days * DAY_S - _HOUR_S),
+            "reduced": int(now - reduced_days * DAY_S - _HOUR_S),
+            "short": int(now - SHORT_DAYS * DAY_S),
         }
         gone = {"raw": 0, "reduced": 0, "short": 0}
         old: list[tuple[str, str, str, str]] = [
@@ -251,11 +248,8 @@ def _replace(
         statement = f"DELETE FROM {table} WHERE {' AND '.join(f'{column} IN (?, ?)' for column in columns)}"
         for key in keys:
             connection.execute(statement, [form for value in key for form in _forms(value)])
-        refused = insert.run(connection, rows) if insert is not None else []
-        if refused:
-            raise StoreError(
-                f"{counted_text(len(refused), 'record')} cannot be mended, the first because: {refused[0][1]}"
-            )
+        if insert is not None:
+            all_taken([(rows[index], reason) for index, reason in insert.run(connection, rows)])
 
 
 def _forms(value: Any) -> tuple[Any, Any]:

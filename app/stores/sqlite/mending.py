@@ -9,12 +9,12 @@ from typing import Any, cast
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
+from app.stores.refused import all_taken
 from app.stores.sqlite.bulk import BAD_ROW, slices
 from app.stores.sqlite.rows import given_id, key_name, stored, text
 from app.stores.sqlite.tallies import COUNTED, tallies_differ, write_tallies
 from app.stores.sqlite.threads import SqliteThreads, reading, writing
 from app.stores.sqlite.writer import SqliteTransaction, SqliteWriter
-from app.words import counted_text
 
 __all__ = ["SqliteMending"]
 
@@ -35,19 +35,19 @@ class SqliteMending:
     def mend_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> None:
         with writer.transaction("mend deliveries of") as inside:
             _delete_deliveries(inside, [(delivery.key, delivery.window_start) for delivery in deliveries])
-            _all_taken(writer.put_deliveries(inside, deliveries))
+            all_taken(writer.put_deliveries(inside, deliveries))
 
     @writing
     def mend_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> None:
         with writer.transaction("mend hits of") as inside:
             _delete_raw(inside, "hits", hits)
-            _all_taken(writer.put_hits(inside, hits))
+            all_taken(writer.put_hits(inside, hits))
 
     @writing
     def mend_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
         with writer.transaction("mend rejects of") as inside:
             _delete_raw(inside, "rejects", rejects)
-            _all_taken(writer.put_rejects(inside, rejects))
+            all_taken(writer.put_rejects(inside, rejects))
 
     @writing
     def remove_deliveries(self, writer: SqliteWriter, names: Sequence[tuple[Key, float]]) -> None:
@@ -91,14 +91,6 @@ class SqliteMending:
             if wrong:
                 write_tallies(connection)
         return wrong
-
-
-def _all_taken(refused: list[Any]) -> None:
-    if refused:
-        record, reason = refused[0]
-        raise StoreError(
-            f"{counted_text(len(refused), 'record')} cannot be mended, the first because: {reason}: {record!s:.300}"
-        )
 
 
 def _delete_deliveries(inside: SqliteTransaction, names: Sequence[tuple[Key, float]]) -> None:

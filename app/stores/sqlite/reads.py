@@ -141,10 +141,7 @@ class SqliteReads:
         return sorted(hits, key=place), count
 
     @reading
-    def newest_deliveries(self, limit: int, verdict: str | None = None, superseded: bool = False) -> list[Delivery]:
-        if superseded:
-            chosen, asked = ("", ()) if verdict is None else ("WHERE d.verdict = ? ", (verdict,))
-            return self._deliveries(f"{chosen}ORDER BY d.last DESC LIMIT ?", *asked, limit)
+    def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
         # one search in the index for each verdict: a rare one is found as fast as a frequent one
         verdicts = list(self._counts().deliveries) if verdict is None else [verdict]
         visible = "WHERE d.verdict = ? AND d.superseded_by IS NULL ORDER BY d.last DESC LIMIT ?"

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from app.stores.contract import DAY_S
+from app.domain.windows import DAY_S
 from app.stores.ledger_contract import Ledgers
 from app.stores.sqlite.bulk import slices
 from app.stores.sqlite.rows import text
