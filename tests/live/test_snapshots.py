@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.live.contents import live_into_stores, stored_raw
-from tests.live.running import ROOT, Live
+from tests.live.running import Live
 from tests.live.test_kafka_losses import app, problems, send_lines
 from tests.services.server import Server
 
