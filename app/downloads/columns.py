@@ -178,7 +178,7 @@ class _Rules:
 
 
 def _limits(episode: Episode, asked: DownloadRules) -> tuple[int, int, int]:
-    """Needed bytes, bytes of the head, last byte; no window whose numbers are small comes up to UNBOUNDED."""
+    """Needed bytes, bytes of the head, last byte; no response has more than UNBOUNDED, so that what needs more has no download."""
     needed = needed_bytes(episode, asked)
     last = UNBOUNDED if episode.size_bytes is None else min(episode.size_bytes - 1, UNBOUNDED)
-    return _UNKNOWN if needed is None else min(needed, UNBOUNDED), min(episode.head_bytes, UNBOUNDED), last
+    return _UNKNOWN if needed is None else min(needed, UNBOUNDED + 1), min(episode.head_bytes, UNBOUNDED), last

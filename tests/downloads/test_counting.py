@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from app.__main__ import main
@@ -210,6 +210,13 @@ def test_no_order_repeat_or_cut_of_the_lines_changes_a_count(
     episodes=st.sampled_from(
         [{}, {"/e.mp3": Episode(2000, 100, 1.5), "/f.mp3": Episode(None, 10), "/g.mp3": Episode(2**70)}]
     ),
+)
+@example(
+    lines=['192.0.2.1 - - [06/Oct/2020:00:00:00 +0000] "GET /g.mp3 HTTP/1.1" 206 4611686018427387904 "-" "A" "-"\n'],
+    rules=DownloadRules("day", None, 8.0),
+    kind="body",
+    by="file",
+    episodes={"/g.mp3": Episode(2**70)},
 )
 def test_columns_count_what_rows_on_disk_count(
     lines: list[str], rules: DownloadRules, kind: str, by: str, episodes: dict[str, Episode],
