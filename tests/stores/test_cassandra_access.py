@@ -11,11 +11,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from cassandra import InvalidRequest
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
-from app.stores.cassandra.connection import CassandraConnection
+from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.rows import TABLES
 from app.stores.cassandra.store import CassandraRetention, CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
@@ -219,38 +220,12 @@ def test_a_table_that_somebody_altered_refuses_no_record_for_good() -> None:
         asyncio.run(work())
 
 
-def test_a_server_whose_disk_is_full_by_its_own_limit_refuses_no_record_for_good(tmp_path: Path) -> None:
-    """By the guardrail that keeps a node from filling its disk."""
-    limits = "\n".join(
-        (
-            "data_disk_usage_percentage_warn_threshold: 1",
-            "data_disk_usage_percentage_fail_threshold: 2",
-            "data_disk_usage_max_disk_size: 1MiB",
-        )
-    )
-    node = CassandraNode(
-        tmp_path / "cassandra", CASS_YAML=limits, CASS_JVM="-Dcassandra.disk_usage.monitor_interval_ms=200"
-    )
-    node.start()
-
-    async def work() -> None:
-        store = CassandraStore(access(node, cassandra_ca="", cassandra_user="", cassandra_password=""))
-        await store.open()
-        give_up = time.monotonic() + 60
-        while True:
-            try:
-                assert await store.writes.write_hits([hit(1)]) == []
-            except StoreUnreachable as error:
-                assert "takes no records: " in str(error) and "disk usage exceeds failure threshold" in str(error)
-                break
-            assert time.monotonic() < give_up
-            await asyncio.sleep(0.5)
-        await store.close()
-
-    try:
-        asyncio.run(work())
-    finally:
-        node.stop()
+@pytest.mark.parametrize("server", ["disk usage exceeds failure threshold", "this consistency level is not allowed"])
+def test_what_a_limit_of_the_servers_operator_refuses_is_no_fault_of_a_record(server: str) -> None:
+    connection = CassandraConnection(settings())
+    told = connection.failure(InvalidRequest(server))
+    assert isinstance(told, StoreUnreachable) and server in str(told)
+    assert isinstance(connection.failure(InvalidRequest("a number is too large")), StatementRefused)
 
 
 def test_no_node_is_told_in_one_sentence() -> None:

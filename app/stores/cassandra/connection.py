@@ -30,6 +30,8 @@ TRIES = 6
 PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.2
 
 
+# the driver prints a stack for what is told here in one sentence
+logging.getLogger("cassandra.cluster").addFilter(lambda record: record.msg != "Error preparing query:")
 _OF_THE_SERVER = ("disk usage exceeds", "consistency level")
 """What a guardrail of the server's operator says that refuses every record: a full disk, a consistency that is not allowed."""
 
@@ -296,7 +298,7 @@ class CassandraConnection:
             self.lost_tables += 1
             keyspace = self._settings.cassandra_keyspace
             return StoreUnreachable(
-                f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker or `init` creates them"
+                f"{self.where} lacks tables of the keyspace {keyspace} ({reason}); a worker makes them anew at its next write, `init` at once"
             )
         if isinstance(error, cassandra.InvalidRequest) and any(words in reason for words in _OF_THE_SERVER):
             return StoreUnreachable(f"{self.where} takes no records: {reason}")

@@ -108,10 +108,13 @@ class CassandraWrites:
         if self.read_only:
             raise StoreError(f"{self.connection.where} was opened for reading only")
         await self.opened()
-        if self._lost_tables != self.connection.lost_tables:  # they were dropped meanwhile
-            self._lost_tables = self.connection.lost_tables
-            self.written.forget()
         assert self._encoder is not None
+        assert self._opening is not None
+        async with self._opening:
+            if self._lost_tables != (lost := self.connection.lost_tables):  # they were dropped meanwhile
+                self.written.forget()
+                await asyncio.to_thread(self._start)
+                self._lost_tables = lost
         return self._encoder
 
     async def _write(
