@@ -46,7 +46,8 @@ def _rows(form: Any, options: Any, data: bytes) -> tuple[int, int]:
 
 def _block(read_block: Any, name: str, data: bytes) -> tuple[int, int]:
     block = read_block(name, data, time.time(), 0, name == "weblog_tsv", True)
-    return len(block.times) + len(block.other.hits), int(block.statuses.sum())
+    others = block.other.hits
+    return len(block.times) + len(others), int(block.statuses.sum()) + sum(hit[5] for hit in others)
 
 
 def _columns() -> tuple[Any, Any]:
