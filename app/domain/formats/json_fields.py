@@ -145,20 +145,23 @@ _PLANS = 1000
 _WIDEST = 100
 
 
+Search = Callable[[dict[str, Any]], "str | None"]
+
+
 class JsonPlan(NamedTuple):
     """How lines with certain keys are read."""
 
-    keys: tuple[tuple[str, str], ...]
-    """Field and the one key that can hold it."""
-    searches: tuple[tuple[str, Callable[[dict[str, Any]], str | None]], ...]
+    keys: tuple[tuple[str, str, Search], ...]
+    """Field, the key whose text it is, and what finds it if the key holds something else."""
+    searches: tuple[tuple[str, Search], ...]
     """Field and what finds it, for the others that can be there."""
     profile: Profile | None
 
     def said(self, record: dict[str, Any]) -> Said:
         """What the line says."""
         said: Said = {
-            name: value if (value := record[key]).__class__ is str and value.isascii() else _text(value)
-            for name, key in self.keys
+            name: value if (value := record[key]).__class__ is str and value.isascii() else search(record)
+            for name, key, search in self.keys
         }
         for name, search in self.searches:
             said[name] = search(record)
@@ -202,10 +205,13 @@ class Lookups:
         keys, searches = [], []
         for name in self._names:
             steps = _steps(paths[name], record, roots) or _spelled(paths[name], record)
-            if len(steps) == 1 and len(steps[0]) == 1:
-                keys.append((name, steps[0][0]))
-            elif steps:
-                searches.append((name, partial(_first, steps, passed.get(name, frozenset()))))
+            if not steps:
+                continue
+            search = partial(_first, steps, passed.get(name, frozenset()))
+            if len(steps[0]) == 1 and (len(steps) == 1 or name not in passed):
+                keys.append((name, steps[0][0], search))
+            else:
+                searches.append((name, search))
         return JsonPlan(tuple(keys), tuple(searches), profile)
 
 
