@@ -47,7 +47,7 @@ def test_the_flow_runs_over_tls_with_scram(tmp_path: Path, secured: Server) -> N
     [
         (["faust", "-A", "app", "worker"], EXIT_REFUSED),
         (["app", "init", "--wait", "1"], 2),
-        (["app", "replay", str(NINE)], 1),
+        (["app", "replay", str(NINE)], 2),
     ],
     ids=["worker", "init", "replay"],
 )

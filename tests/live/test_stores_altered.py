@@ -97,17 +97,17 @@ Deed = Callable[[Live], None]
 
 
 @pytest.mark.parametrize(
-    ("store", "alter", "undo", "told"),
+    ("store", "alter", "undo", "told", "lost"),
     [
-        ("elasticsearch", fill_disk, empty_disk, "flood"),
-        ("elasticsearch", block, unblock, "index write (api)"),
-        ("elasticsearch", without_write_index, with_write_index, "no write index is defined"),
-        ("cassandra", drop_column, add_column, "was altered"),
+        ("elasticsearch", fill_disk, empty_disk, "flood", ""),
+        ("elasticsearch", block, unblock, "index write (api)", ""),
+        ("elasticsearch", without_write_index, with_write_index, "no write index is defined", ""),
+        ("cassandra", drop_column, add_column, "was altered", "cassandra: 10 hits altered"),
     ],
     ids=["full disk", "blocked index", "alias without its index", "dropped column"],
 )
 def test_what_somebody_altered_in_a_store_is_told_and_its_records_wait_until_it_is_undone(
-    live: Live, store: str, alter: Deed, undo: Deed, told: str
+    live: Live, store: str, alter: Deed, undo: Deed, told: str, lost: str
 ) -> None:
     alter(live)
     try:
@@ -128,6 +128,10 @@ def test_what_somebody_altered_in_a_store_is_told_and_its_records_wait_until_it_
     live.wait_until(lambda: problems(live) == [], "a healthy worker", HEALED_S)
     worker = live.workers["worker"]
     assert worker.exits == [] and "for good" not in worker.text() and "Traceback" not in worker.text()
+    if lost:  # what stood in the column before is gone until somebody repairs it
+        checked = app(live, "check", "--quiet")
+        assert checked.returncode == 1 and lost in checked.stdout, checked.stdout + checked.stderr
+        assert app(live, "repair", "--quiet", "--store", store).returncode == 0
     checked = app(live, "check", "--quiet")
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
