@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from hashlib import blake2b
 from typing import Any, TypeVar
 
@@ -207,9 +208,10 @@ class ElasticsearchLedgers:
 
     async def _told(self, read: Callable[[Mapping[str, Any]], Event], index: str) -> AsyncIterator[Event]:
         """Of every document, also those that differ in their `_id` alone."""
-        async for some in self._searches.slices(self._prefix + index, {"size": _SLICE}):
-            for found in readable(read, some, self.on_unreadable):
-                yield found
+        async with aclosing(self._searches.slices(self._prefix + index, {"size": _SLICE})) as slices:
+            async for some in slices:
+                for found in readable(read, some, self.on_unreadable):
+                    yield found
 
     async def _found(
         self, index: str, filters: list[dict[str, Any]], order: Sequence[str], limit: int | None = None

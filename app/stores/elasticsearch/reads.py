@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
@@ -104,10 +105,11 @@ class ElasticsearchReads:
         found, total = list(readable(_hit, answer["hits"])), answer["total"]["value"]
         if len(answer["hits"]) < min(limit, total):
             found = []
-            async for one in self._walk(self._raw, query, _hit, sort=_BY_TIME):
-                found.append(one)
-                if len(found) == limit:
-                    break
+            async with aclosing(self._walk(self._raw, query, _hit, sort=_BY_TIME)) as hits:
+                async for one in hits:
+                    found.append(one)
+                    if len(found) == limit:
+                        break
         return sorted(found, key=place), total
 
     async def newest_deliveries(self, limit: int, verdict: str | None = None) -> list[Delivery]:
@@ -141,14 +143,15 @@ class ElasticsearchReads:
 
     async def _walk(
         self, pattern: str, query: Mapping[str, Any], parse: Parse[Record], **more: Any
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record, None]:
         """Everything that is there when it begins, in slices; what is written meanwhile does not disturb."""
         body: dict[str, Any] = {"query": query, "size": SMALLEST_SLICE, **more}
-        async for found in self._searches.slices(pattern, body):
-            for record in readable(parse, found, self.on_unreadable):
-                yield record
-            largest = max(_chars(one["_source"]) for one in found)
-            body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
+        async with aclosing(self._searches.slices(pattern, body)) as slices:
+            async for found in slices:
+                for record in readable(parse, found, self.on_unreadable):
+                    yield record
+                largest = max(_chars(one["_source"]) for one in found)
+                body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
 
 
 def _whole(found: Mapping[str, Any]) -> Key | None:

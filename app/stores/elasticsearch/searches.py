@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -40,8 +40,8 @@ class ElasticsearchSearches:
 
     async def slices(
         self, pattern: str, body: dict[str, Any], *, frozen: bool = True
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """All that `body` finds, in lists of its `size`, which may change between them.
+    ) -> AsyncGenerator[list[dict[str, Any]], None]:
+        """All that `body` finds, in lists of its `size`, which may change between them. Who may stop before the end closes it.
 
         `frozen`: what is there when it begins. Without it, `sort` is by fields that together are unique.
         """
