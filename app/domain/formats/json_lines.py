@@ -16,7 +16,7 @@ from app.domain.formats.endings import ENDED_WITHOUT_ORIGIN, ending_of_field
 from app.domain.formats.json_fields import Said, lookups
 from app.domain.formats.json_profiles import Profile
 from app.domain.formats.prefixes import behind_prefix
-from app.domain.formats.times import clf_time, epoch_time, iso_time
+from app.domain.formats.times import clf_of_rfc_1123, clf_time, epoch_time, iso_time
 from app.domain.formats.values import (
     AGENTS,
     ENCODINGS,
@@ -53,7 +53,6 @@ _STATUS_NAME = re.compile(
 )
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _ZONE_TWICE = re.compile(r"( ?[+-][0-9]{4}) [A-Z]{1,5}\Z")
-_RFC_1123 = re.compile(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC|([+-][0-9]{4}))")
 _CONSOLE = re.compile(
     r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9:.]{8,18})\t(?:\x1b\[[0-9;]*m)?[A-Za-z]+(?:\x1b\[[0-9;]*m)?\t(?:([a-z0-9_.]+)\t)?[^\t{]*\t(?=\{)"
 )
@@ -101,19 +100,11 @@ def _time(text: str | None) -> float:
             text = _ZONE_TWICE.sub(r"\1", text)
         return iso_time(text.replace("/", "-"))
     if text[3:5] == ", ":
-        return _rfc_1123_time(text)
+        text = clf_of_rfc_1123(text) or text
     if text[2:3] == "/":
         # HAProxy's date has no zone
         return clf_time(text if " " in text else f"{text} +0000")
     return epoch_time(text)
-
-
-def _rfc_1123_time(text: str) -> float:
-    """`Fri, 31 Jul 2020 16:46:07 GMT`."""
-    found = _RFC_1123.fullmatch(text)
-    if found is None:
-        raise BadLine("bad_time", f"no date and time: {shown(text)}")
-    return clf_time(f"{found[1]}/{found[2]}/{found[3]}:{found[4]} {found[5] or '+0000'}")
 
 
 class RecordParser:

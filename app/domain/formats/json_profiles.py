@@ -44,6 +44,24 @@ class Profile(NamedTuple):
 
 
 _NO_RANGE = {"range": _NONE, "lo": _NONE, "hi": _NONE}
+_GOOGLE = {
+    "time": ("timestamp", "receiveTimestamp"),
+    "ip_address": ("httpRequest.remoteIp",),
+    "user_agent": ("httpRequest.userAgent",),
+    "request": _NONE,
+    "method": ("httpRequest.requestMethod",),
+    "path": ("httpRequest.requestUrl",),
+    "status": ("httpRequest.status",),
+    "protocol": ("httpRequest.protocol",),
+    "bytes_sent": _NONE,
+    "all_bytes_sent": ("httpRequest.responseSize",),
+    "ended": ("jsonPayload.statusDetails",),
+    "duration_s": ("httpRequest.latency",),
+    "referer": ("httpRequest.referer",),
+    "virtual_host": _NONE,
+    "content_range": ("jsonPayload.contentRange",),
+    **_NO_RANGE,
+}
 
 PROFILES: dict[str, Profile] = {
     profile.name: profile
@@ -203,46 +221,12 @@ PROFILES: dict[str, Profile] = {
         Profile(
             "google",
             ("httpRequest", "insertId|logName|resource|receiveTimestamp"),
-            {
-                "time": ("timestamp", "receiveTimestamp"),
-                "ip_address": ("httpRequest.remoteIp",),
-                "user_agent": ("httpRequest.userAgent",),
-                "request": _NONE,
-                "method": ("httpRequest.requestMethod",),
-                "path": ("httpRequest.requestUrl",),
-                "status": ("httpRequest.status",),
-                "protocol": ("httpRequest.protocol",),
-                "bytes_sent": _NONE,
-                "all_bytes_sent": ("httpRequest.responseSize",),
-                "ended": ("jsonPayload.statusDetails",),
-                "duration_s": ("httpRequest.latency",),
-                "referer": ("httpRequest.referer",),
-                "virtual_host": _NONE,
-                "content_range": ("jsonPayload.contentRange",),
-                **_NO_RANGE,
-            },
+            _GOOGLE,
         ),
         Profile(
             "google-like",
             ("httpRequest",),
-            {
-                "time": ("timestamp", "receiveTimestamp"),
-                "ip_address": ("httpRequest.remoteIp",),
-                "user_agent": ("httpRequest.userAgent",),
-                "request": _NONE,
-                "method": ("httpRequest.requestMethod",),
-                "path": ("httpRequest.requestUrl",),
-                "status": ("httpRequest.status",),
-                "protocol": ("httpRequest.protocol",),
-                "bytes_sent": _NONE,
-                "all_bytes_sent": ("httpRequest.responseSize",),
-                "ended": ("jsonPayload.statusDetails",),
-                "duration_s": ("httpRequest.latency",),
-                "referer": ("httpRequest.referer",),
-                "virtual_host": _NONE,
-                "content_range": ("jsonPayload.contentRange",),
-                **_NO_RANGE,
-            },
+            _GOOGLE,
             # programs that write as Google reads: many of them count the body
             announced=True,
         ),

@@ -11,6 +11,7 @@ from typing import Any
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
+from app.domain.formats.times import clf_of_rfc_1123
 from app.domain.formats.wrapped import unwrapped, unwrapped_column, unwrapped_pair
 
 __all__ = ["MOST_HEADS", "behind_prefix", "without_prefix"]
@@ -179,13 +180,7 @@ def _without_quotes(quoted: re.Match[str], line: str) -> str:
     bare = _BARE_REQUEST.match(rest)
     if bare is not None:
         rest = f' "{bare[1]}" {bare[2]}{" -" if bare.end() == len(rest) else ""}{rest[bare.end() :]}'
-    return f"{client} {ident or '-'} {user or '-'} [{_clf(time)}]{rest}"
-
-
-def _clf(time: str) -> str:
-    """`Sun, 29 Nov 2026 18:00:00 GMT` as the common log format has it; other times stay."""
-    found = re.fullmatch(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC)", time)
-    return f"{found[1]}/{found[2]}/{found[3]}:{found[4]} +0000" if found else time
+    return f"{client} {ident or '-'} {user or '-'} [{clf_of_rfc_1123(time) or time}]{rest}"
 
 
 def _behind_any(line: str) -> str | None:

@@ -15,7 +15,16 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.values import shown
 
-__all__ = ["CLF_MINUTES", "CLF_SECONDS", "ISO_MINUTES", "ISO_SECONDS", "clf_time", "epoch_time", "iso_time"]
+__all__ = [
+    "CLF_MINUTES",
+    "CLF_SECONDS",
+    "ISO_MINUTES",
+    "ISO_SECONDS",
+    "clf_of_rfc_1123",
+    "clf_time",
+    "epoch_time",
+    "iso_time",
+]
 
 _MONTHS = {
     name: at
@@ -32,6 +41,8 @@ _ISO_MINUTE_AND_COLON = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9
 _ISO_SECOND_WITH_ZONE = re.compile(r"[0-9]{2}(?:[.,][0-9]{1,9})? ?(?:Z|UTC|[+-][0-9]{2}:?[0-9]{2})")
 _ISO_MINUTE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2})")
 _ISO_SECOND = re.compile(r":([0-9]{2}(?:[.,][0-9]{1,9})?) ?(?:Z|UTC|([+-])([0-9]{2}):?([0-9]{2})?)?")
+_RFC_1123 = re.compile(r"[A-Z][a-z]{2}, ([0-9]{2}) ([A-Z][a-z]{2}) ([0-9]{4}) ([0-9:]{8}) (?:GMT|UTC|([+-][0-9]{4}))")
+"""As HTTP writes a date."""
 _EPOCH = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,12})?(?:[eE]\+?[0-9]{1,2})?")
 
 
@@ -108,6 +119,15 @@ def clf_time(text: str) -> float:
     1.0
     """
     return CLF_MINUTES[text[:17]] + CLF_SECONDS[text[17:]]
+
+
+def clf_of_rfc_1123(text: str) -> str | None:
+    """
+    >>> clf_of_rfc_1123("Fri, 31 Jul 2020 16:46:07 GMT"), clf_of_rfc_1123("Friday")
+    ('31/Jul/2020:16:46:07 +0000', None)
+    """
+    found = _RFC_1123.fullmatch(text)
+    return f"{found[1]}/{found[2]}/{found[3]}:{found[4]} {found[5] or '+0000'}" if found else None
 
 
 def iso_time(text: str) -> float:

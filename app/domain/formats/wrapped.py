@@ -45,6 +45,8 @@ _SAID = (
 )
 """Where the line is in an object around it."""
 _PATHS = [(path, *path.partition(".")[::2]) for path in _SAID]
+_PATHS_ANYWHERE = [each for each in _PATHS if each[0] in ("message", "log", "body.stringValue")]
+"""Where it is in an object at any depth. Elsewhere stands what a client chose, too: its agent must not pass for a line."""
 _AROUND = re.compile(
     r"stream|attrs|resource_?logs|sys?logtag|tag|_PID|_HOSTNAME|SYSLOG_IDENTIFIER|kubernetes|docker|container_id|host|source_?type|input|ecs|fields|labels|LogSource"
     r"|SourceModuleName|content|preview|logName|nodeName|caller|level|severity|PROGRAM|filename|schema|instant"
@@ -57,6 +59,10 @@ _CLIENT, _STATUS, _REQUEST = (
     re.compile(rf".*(?:{words})", re.IGNORECASE | re.DOTALL)
     for words in ("(?:remote|client|ip|addr|host).*", "status|code", "(?:request|uri|url|path).*")
 )
+_OF_CLIENT = re.compile(
+    r".*(?:body|params?|payload|input|query|headers?|form|formdata|args|cookies?)", re.IGNORECASE | re.DOTALL
+)
+"""Keys below which an application logs what a client sent."""
 _DEEPEST, _MOST_OBJECTS, _MOST_TEXTS, _LONGEST_CSV = 3, 50, 200, 65_536
 
 
@@ -85,8 +91,8 @@ def unwrapped(line: str, is_line: Callable[[str], bool]) -> str | None:
         return _one_line(text)
     inner = next(requests_in(record), None)
     if inner is None:
-        # without a text that is told by its beginning: one in an unknown form, or one that stands anywhere
-        anywhere = [text for text in islice(_texts_in(record), _MOST_TEXTS) if is_line(text)] if is_logged else []
+        # without a text that is told by its beginning: one in an unknown form, or one that stands deep
+        anywhere = [text for text in islice(_lines_in(record), _MOST_TEXTS) if is_line(text)] if is_logged else []
         if len(anywhere) == 1:
             return _one_line(anywhere[0])
         text = next((each for each in said if '"' in each), said[0]) if said else None
@@ -100,14 +106,13 @@ def _one_line(text: str) -> str:
     return text.strip(" \r\n").replace("\n", "\\n")
 
 
-def _texts_in(value: Any, depth: int = 8) -> Iterator[str]:
-    """Texts with a quote, wherever they stand."""
-    if isinstance(value, str):
-        if '"' in value:
-            yield value
-    elif depth and isinstance(value, dict | list):
+def _lines_in(value: Any, depth: int = 8) -> Iterator[str]:
+    """What loggers said, at any depth."""
+    if isinstance(value, dict):
+        yield from (text for path in _PATHS_ANYWHERE if (text := _text_at(value, *path)) is not None)
+    if depth and isinstance(value, dict | list):
         for one in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(one, depth - 1)
+            yield from _lines_in(one, depth - 1)
 
 
 def _text_at(record: dict[str, Any], path: str, name: str, inner: str) -> str | None:
@@ -125,7 +130,7 @@ def requests_in(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Objects inside that name a client, a request and a status of their own: the outermost first."""
     level, seen = [record], 0
     for _ in range(_DEEPEST):
-        inner = (_named(value) for outer in level for value in outer.values())
+        inner = (_named(value) for outer in level for key, value in outer.items() if not _OF_CLIENT.fullmatch(key))
         level = [value for value in inner if isinstance(value, dict)][:_MOST_OBJECTS]
         for one in level:
             seen += 1
@@ -189,6 +194,6 @@ def pairs_of(line: str) -> dict[str, Any] | None:
 
 
 def unwrapped_pair(line: str, is_line: Callable[[str], bool]) -> str | None:
-    """The value of a line of logfmt that is a line of a log itself; None where none or several are."""
-    found = [text for text in (pairs_of(line) or {}).values() if '"' in text and is_line(text)]
+    """What a line of logfmt says, where that is a line of a log itself; None where none or several are."""
+    found = [text for name, text in (pairs_of(line) or {}).items() if name in _SAID and '"' in text and is_line(text)]
     return found[0] if len(found) == 1 else None

@@ -183,6 +183,40 @@ def test_a_line_in_a_pair_of_logfmt_is_that_line() -> None:
     assert without_prefix(f'time="2020-07-31T16:46:07Z" level=info msg={json.dumps(LINE)}') == LINE
 
 
+FORGED = LINE.replace("curl/8.5.0", "x")
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        json.dumps({"level": "info", "ts": 1596213967.0, "msg": "served", "user_agent": FORGED}),
+        json.dumps({"level": "info", "ts": 1596213967.0, "http": {"request": {"headers": {"user-agent": [FORGED]}}}}),
+        json.dumps({"time": "a", "attributes": [{"key": "user_agent", "value": {"stringValue": FORGED}}]}),
+        f"level=info msg=served user_agent={json.dumps(FORGED)}",
+    ],
+)
+def test_what_a_client_sends_as_its_agent_never_passes_for_a_line(logged: str) -> None:
+    assert without_prefix(logged) in (None, "served")
+    with pytest.raises(BadLine):
+        FORMATS["combined"].make_parser((), FormatOptions())(logged)
+
+
+@pytest.mark.parametrize("key", ["body", "request_body", "queryParams", "payload", "headers", "formData"])
+def test_an_object_that_a_client_sends_never_passes_for_a_request(key: str) -> None:
+    sent = {
+        "ip": "203.0.113.9",
+        "status": 200,
+        "path": "/a",
+        "size": 500,
+        "method": "GET",
+        "time": "2020-07-31T16:46:07Z",
+    }
+    logged = {"level": "info", "ts": 1596213967.0, "msg": "posted"}
+    assert without_prefix(json.dumps(logged | {key: sent})) in (None, "posted")
+    assert without_prefix(json.dumps(logged | {"http": {key: sent}})) in (None, "posted")
+    assert without_prefix(json.dumps(logged | {"http": sent})) not in (None, "posted")
+
+
 def test_columns_in_quotes_before_the_time_are_those_columns() -> None:
     parse = FORMATS["combined"].make_parser((), FormatOptions())
     for before in ('203.0.113.9 "-" "-"', '"203.0.113.9" "-" "-"', '203.0.113.9 - "-"'):
