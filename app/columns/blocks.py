@@ -130,6 +130,8 @@ def have_plain_ends(data: bytes) -> bool:
 
 def plain_line_ends(data: bytes) -> bytes | None:
     """With newlines only; None where a carriage return stands elsewhere."""
+    if b"\r" not in data:
+        return data  # a replacement would look at each byte, much slower
     return data.replace(b"\r\n", b"\n") if have_plain_ends(data) else None
 
 
