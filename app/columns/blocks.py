@@ -189,6 +189,8 @@ def statuses_of(column: pa.BinaryArray) -> Ints:
     hundreds, tens, ones = (rows - np.uint8(ZERO)).astype(np.intp).T
     codes = _STATUSES[np.minimum(hundreds * 100 + tens * 10 + ones, 999)]
     codes[(hundreds > 9) | (tens > 9) | (ones > 9)] = -1
+    if len(codes) == len(found):
+        return codes
     found[fits] = codes
     return found
 
@@ -254,7 +256,9 @@ def assembled(
     None if the query rule may change a request, or one has CMCD that is wanted: then each is read by itself. A line whose client is not written as the domain writes it is not plain either. `unread`: what was passed over, in which lines.
     """
     client, agent, request = keys
-    plain = plain & _are_themselves(client, clients(options.trusted_proxies).of)
+    are_themselves = _are_themselves(client, clients(options.trusted_proxies).of)
+    if are_themselves is not None:
+        plain = plain & are_themselves
     rule = query_rule(options.query)
     left = _others(block, at[plain])
     has_cmcd = bool(chosen_cmcd(options.fields))
@@ -279,14 +283,17 @@ def assembled(
     of_each = BYTES_KINDS[options.bytes]
     # that of a protocol alone changes nothing of what a body's bytes prove
     if flags is None and with_flags and (every_status or of_each):
-        flags = (protocol_flags(request.values) | of_each)[request.codes]
+        of_requests = protocol_flags(request.values) | of_each
+        flags = of_requests[request.codes] if of_requests.any() else None
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
+    if not counts.all():
+        times, lo, hi, codes = times[counts], lo[counts], hi[counts], codes[counts]
     return LineColumns(
-        times[counts],
+        times,
         positions[at[counts]].astype(np.uint64),
-        lo[counts],
-        hi[counts],
-        codes[counts],
+        lo,
+        hi,
+        codes,
         client.of(counts),
         agent.of(counts),
         request.of(counts),
@@ -311,19 +318,21 @@ def protocol_flags(requests: pa.BinaryArray) -> Ints:
         ends = pc.ends_with(requests, usual).to_numpy(zero_copy_only=False)
         flags[ends] = PROTOCOLS[usual.strip()]
         left &= ~ends
+        if not left.any():
+            return flags
     others = np.flatnonzero(left)
     if len(others):
         flags[others] = [PROTOCOLS[text.rpartition(" ")[2]] for text in texts_of(requests.take(pa.array(others)))]
     return flags
 
 
-def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools:
-    """Which lines have a client that is written as the domain writes it: one look for each that differs."""
+def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools | None:
+    """Which lines have a client that is written as the domain writes it: one look for each that differs. None if all have."""
     are = np.array(pc.match_substring_regex(some.values, rf"\A(?:{PLAIN_IPV4})\z"))
     others = np.flatnonzero(~are)
     if len(others):
         are[others] = [_is_itself(read, text) for text in texts_of(some.values.take(pa.array(others)))]
-    return are[some.codes]
+    return None if are.all() else are[some.codes]
 
 
 def _is_itself(read: Mapping[str, str | None], text: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Iterator
 from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,7 @@ class Groups:
         keys = self._keys
         first = self._positions[self._begins]
         tallies: list[Tally | None] = [None] * len(keys) if self._tallies is None else self._tallies.made()
-        parts = [partial(self.parts, number) for number in range(len(keys))]
+        parts = map(partial, repeat(self.parts), range(len(keys)))
         groups = list(map(KeyHits, first.tolist(), keys, tallies, parts))
         return map(groups.__getitem__, np.argsort(first).tolist())
 
@@ -146,8 +147,10 @@ def tally_columns(
 def joined_ranges(bounds: Ints, lo: Ints, hi: Ints, proved: Bools) -> tuple[Ints, Ints, Ints]:
     """The joined ranges of all groups, first and last bytes, and where those of each group begin, with the end of the last."""
     # a group's number above a position: one sort, and a running maximum that starts anew with each group
-    base = np.repeat(np.arange(len(bounds) - 1) * MAX_BYTE, np.diff(bounds))[proved]
-    lo, hi = base + lo[proved], base + hi[proved]
+    base = np.repeat(np.arange(len(bounds) - 1) * MAX_BYTE, np.diff(bounds))
+    if not proved.all():
+        base, lo, hi = base[proved], lo[proved], hi[proved]
+    lo, hi = base + lo, base + hi
     order = np.argsort(lo, kind="stable")
     lo, base, reach = lo[order], base[order], np.maximum.accumulate(hi[order])
     fresh = np.ones(len(lo), np.bool_)

@@ -58,10 +58,15 @@ class OpenDeliveries:
                 if entry is not None:
                     known[key] = entry
             if entry is None:
-                known[key] = entry = entry_of(parts(), rules) if tally is None else _entry_with(tally)
+                if tally is None:
+                    entry = entry_of(parts(), rules)
+                else:
+                    entry = Entry()
+                    entry.tallies = [tally]
+                known[key] = entry
                 entry.touched, entry.sources = now, (source,)
                 if changes is not None:
-                    changes.began(key, entry)
+                    changes.touched[key] = {one.start for one in entry.tallies} if tally is None else {tally.start}
                 continue
             before = {} if changes is None else {one.start: one.known for one in entry.tallies}
             touched = _take_in(entry, tally, parts, rules)
@@ -140,12 +145,6 @@ def _final(key: Key, gone: list[Tally], rules: Rules, size_of: SizeOf) -> list[D
     ]
 
 
-def _entry_with(tally: Tally) -> Entry:
-    entry = Entry()
-    entry.tallies = [tally]
-    return entry
-
-
 def _take_in(entry: Entry, tally: Tally | None, parts: Callable[[], list[Part]], rules: Rules) -> set[float]:
     """Merges a group into an entry; gives the starts of the windows that its hits fell into."""
     if tally is not None:
@@ -173,9 +172,6 @@ class _Changes:
         self.touched: dict[Key, set[float]] = {}
         """Starts of windows that hits fell into, known ones included."""
         self.gone: dict[Key, dict[float, _Gone]] = {}
-
-    def began(self, key: Key, entry: Entry) -> None:
-        self.touched[key] = {tally.start for tally in entry.tallies}
 
     def add(self, key: Key, entry: Entry, touched: set[float], before: dict[float, int]) -> None:
         """A group that was merged into an entry; `before` are its windows until then, with what they knew."""

@@ -76,10 +76,15 @@ class Merger:
         head: dict[bytes, bytes | None] = {}
         self._check_rules(state, head)
         damages: list[StateDamage] = []
+        names: dict[Key, bytes] = {}
         now = max((message.now for message in messages), default=0.0)
-        deliveries = OpenDeliveries(
-            self._rules, self._size_of, lambda key: self._load(state, key, clocks, now, damages)
-        )
+
+        def load(key: Key) -> Entry | None:
+            names[key] = name = key_bytes(key)
+            value = state.get(name)
+            return None if value is None else self._load(name, value, clocks, now, damages)
+
+        deliveries = OpenDeliveries(self._rules, self._size_of, load)
         clocks = deliveries.clocks
         for message in messages:
             for group in message.groups:
@@ -87,7 +92,7 @@ class Merger:
                 clock = clocks.observe(group.clock, group.advance, message.now)
                 self._merge(deliveries, group, clock, message.now)
         head |= {_clock_key(number): pack_clock(clock) for number, clock in clocks.of.items()}
-        for step in self._merged(deliveries, head):
+        for step in self._merged(deliveries, names, head):
             yield step._replace(damages=damages)  # with the first: the changes overwrite what was found
             damages = []
         if any(message.tick for message in messages):
@@ -116,13 +121,7 @@ class Merger:
             groups = columns.groups(group.source, self._rules, leave_out)
             deliveries.merge(groups.beside(placed), group.clock, now)
 
-    def _load(
-        self, state: PartitionState, key: Key, clocks: Clocks, now: float, damages: list[StateDamage]
-    ) -> Entry | None:
-        name = key_bytes(key)
-        value = state.get(name)
-        if value is None:
-            return None
+    def _load(self, name: bytes, value: bytes, clocks: Clocks, now: float, damages: list[StateDamage]) -> Entry:
         try:
             return unpack_entry(value, self._rules)
         except UNREADABLE:
@@ -146,12 +145,12 @@ class Merger:
                 "Restore that value, or use a new WEBLOGS_DATA_DIR and replay the logs."
             )
 
-    def _merged(self, deliveries: OpenDeliveries, head: dict[bytes, bytes | None]) -> Iterator[MergeStep]:
+    def _merged(
+        self, deliveries: OpenDeliveries, names: dict[Key, bytes], head: dict[bytes, bytes | None]
+    ) -> Iterator[MergeStep]:
         """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
-        changed = (
-            _Change(key_bytes(key), pack_entry(entry), deliveries.records(key))
-            for key, entry in deliveries.open.items()
-        )
+        records = deliveries.records
+        changed = (_Change(names[key], pack_entry(entry), records(key)) for key, entry in deliveries.open.items())
         slices = split(changed, _Change.weight, self._max)
         last: list[_Change] = next(slices, [])
         for some in slices:

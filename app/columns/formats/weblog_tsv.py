@@ -158,16 +158,21 @@ def _ranges(column: pa.BinaryArray) -> tuple[Ints, Ints]:
     lo, hi = np.where(lengths == 0, 0, -1), np.full(len(lengths), -1, np.int64)
     is_dash = values == _DASH
     dashes = np.flatnonzero(is_dash)
-    before_each = np.searchsorted(dashes, bounds)
-    rows = np.flatnonzero(np.diff(before_each) == 1)
-    dash = dashes[before_each[rows]]
-    before, behind = dash - bounds[rows], bounds[rows + 1] - dash - 1
+    if len(dashes) == len(lengths) and ((bounds[:-1] <= dashes) & (dashes < bounds[1:])).all():  # nearly always
+        rows, dash = np.arange(len(lengths)), dashes
+        before, behind = dash - bounds[:-1], bounds[1:] - dash - 1
+    else:
+        before_each = np.searchsorted(dashes, bounds)
+        rows = np.flatnonzero(np.diff(before_each) == 1)
+        dash = dashes[before_each[rows]]
+        before, behind = dash - bounds[rows], bounds[rows + 1] - dash - 1
     lo[rows[lengths[rows] == 1]] = 0
     fits = (before > 0) & (behind > 0) & (before <= DIGITS_OF_MAX_BYTE) & (behind <= DIGITS_OF_MAX_BYTE)
     odd = np.flatnonzero((values - np.uint8(ZERO) > 9) & ~is_dash)
     if len(odd):
         fits &= np.diff(np.searchsorted(odd, bounds))[rows] == 0
-    rows, before, behind = rows[fits], before[fits], behind[fits]
+    if not fits.all():
+        rows, before, behind = rows[fits], before[fits], behind[fits]
     is_digit = ~is_dash
     if len(rows) < len(lengths):
         is_range = np.zeros(len(lengths), np.bool_)
