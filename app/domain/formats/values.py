@@ -22,7 +22,6 @@ _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
-_USUAL_PROTOCOLS = frozenset({" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"})
 _FRAMED = re.compile(r"(?:.* )?(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE | re.DOTALL)
 """A protocol from HTTP/2 on, alone or behind a request."""
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
@@ -147,13 +146,17 @@ def protocol_flags(text: str) -> int:
     return _HTTP2 if _FRAMED.fullmatch(text) else 0
 
 
+_USUAL_PROTOCOLS = {protocol: protocol_flags(protocol) for protocol in (" HTTP/1.1", " HTTP/1.0", " HTTP/2.0")}
 PROTOCOLS = Remembered(protocol_flags)
 """A logged request or protocol to the flags that it sets."""
 
 
 def _request(text: str) -> tuple[str, str | None, int]:
-    request = text[:-9] if text[-9:] in _USUAL_PROTOCOLS else _PROTOCOL.sub("", text)
-    flags = protocol_flags(text)
+    flags = _USUAL_PROTOCOLS.get(text[-9:])
+    if flags is None:
+        request, flags = _PROTOCOL.sub("", text), protocol_flags(text)
+    else:
+        request = text[:-9]
     if request.startswith(("GET /", "/")):
         return request, "GET", flags
     found = _METHOD_AND_TARGET.match(request)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -107,10 +108,12 @@ class LogReader:
 
     def bounds(self) -> dict[tuple[str, int], tuple[int, int]]:
         """(earliest, end) of every partition, by (topic, partition)."""
-        rows = self._query(
-            "SELECT name, partition, first_offset, next_offset FROM partitions JOIN topics ON topics.no = topic_no"
+        # one row: the watcher asks often, and each row that is fetched gives the global lock away and takes it back
+        [(rows,)] = self._query(
+            "SELECT json_group_array(json_array(name, partition, first_offset, next_offset))"
+            " FROM partitions JOIN topics ON topics.no = topic_no"
         )
-        return {(name, partition): (first, end) for name, partition, first, end in rows}
+        return {(name, partition): (first, end) for name, partition, first, end in json.loads(rows)}
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """What the group has committed, by (topic, partition); a partition without commit is absent."""
