@@ -22,8 +22,8 @@ _HEADERS_COUNTED = int(HitFlag.HEADERS_COUNTED)
 _HTTP2, _ENCODED, _PLAIN, _MULTIPART = map(int, (HitFlag.HTTP2, HitFlag.ENCODED, HitFlag.PLAIN, HitFlag.MULTIPART))
 _STATUS = re.compile(r"[1-5][0-9]{2}")
 _PROTOCOL = re.compile(r"(?<! ) ++(?:HTTP/[0-9](?:\.[0-9]+)?|[hH][23](?:c|-[0-9]{1,2})?)\Z")
-_FRAMED = re.compile(r"(?:.* )?(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE | re.DOTALL)
-"""A protocol from HTTP/2 on, alone or behind a request."""
+_FRAMED = re.compile(r"(?:http/?|h)(?:[2-9](?:\.[0-9]+)?|[2-9]c|[2-9]-[0-9]{1,2})", re.IGNORECASE)
+"""A protocol from HTTP/2 on."""
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]*")
 _METHOD_AND_TARGET = re.compile(r"([A-Z][A-Z0-9_-]*) \S")
 _BARE_TARGET = re.compile(r"/|[a-z][a-z0-9+.-]*://")
@@ -143,7 +143,7 @@ def protocol_flags(text: str) -> int:
     >>> protocol_flags("GET /a HTTP/1.1"), protocol_flags("GET /a HTTP/2.0"), protocol_flags("h3"), protocol_flags("/h2")
     (0, 16, 16, 0)
     """
-    return _HTTP2 if _FRAMED.fullmatch(text) else 0
+    return _HTTP2 if _FRAMED.fullmatch(text.rpartition(" ")[2]) else 0
 
 
 _USUAL_PROTOCOLS = {protocol: protocol_flags(protocol) for protocol in (" HTTP/1.1", " HTTP/1.0", " HTTP/2.0")}

@@ -103,7 +103,7 @@ def text_of_ranges(ranges: Iterable[Sequence[int]]) -> str:
     """>>> text_of_ranges([[0, 499], [1000, 1200]])
     '0-499,1000-1200'
     """
-    return ",".join([f"{lo}-{hi}" for lo, hi in ranges]) if ranges else ""
+    return ",".join([f"{lo}-{hi}" for lo, hi in ranges])
 
 
 _RANGE = re.compile(r"(-?\d+)-(-?\d+)")
@@ -224,7 +224,10 @@ def selected(table: Table, alias: str, there: Collection[str]) -> str:
     return ", ".join(places.get(field.name) or place(field) for field in table.fields)
 
 
-_TRANSFORMED = [(at, _ENCODE[field.kind]) for at, field in enumerate(DELIVERY.fields) if field.kind in _ENCODE]
+_TRANSFORMED = [
+    (at, encode, encode(())) for at, field in enumerate(DELIVERY.fields) if (encode := _ENCODE.get(field.kind))
+]
+"""Place, how values are written, and what nothing is written as: most lists are empty."""
 _VERDICT, _REASON = DELIVERY.at["verdict"], DELIVERY.at["reason"]
 
 
@@ -238,8 +241,8 @@ def delivery_rows(
     try:
         for verdict, reason in set(zip(columns[_VERDICT], columns[_REASON], strict=True)):
             f"{verdict}{reason}".encode()  # these are counted by name: no lone surrogates
-        for at, encode in _TRANSFORMED:
-            columns[at] = list(map(encode, columns[at]))
+        for at, encode, nothing in _TRANSFORMED:
+            columns[at] = [encode(value) if value else nothing for value in columns[at]]
     except ValueError as error:
         if len(deliveries) == 1:
             return [], [(0, str(error))]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from app.errors import LogError
 from app.transports.embedded.file import OFFSET_BITS, connect, in_words
@@ -19,6 +20,7 @@ __all__ = ["LogReader"]
 
 _OFFSETS = (1 << OFFSET_BITS) - 1
 _COLUMNS = "id, count, timestamp, key, value, headers"
+_decode_bounds = msgspec.json.Decoder(list[tuple[str, int, int, int]]).decode
 
 
 class LogReader:
@@ -113,7 +115,7 @@ class LogReader:
             "SELECT json_group_array(json_array(name, partition, first_offset, next_offset))"
             " FROM partitions JOIN topics ON topics.no = topic_no"
         )
-        return {(name, partition): (first, end) for name, partition, first, end in json.loads(rows)}
+        return {(name, partition): (first, end) for name, partition, first, end in _decode_bounds(rows)}
 
     def committed(self, group: str) -> dict[tuple[str, int], int]:
         """What the group has committed, by (topic, partition); a partition without commit is absent."""
