@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from copy import copy
 from enum import Enum
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -102,8 +103,9 @@ class Table:
         return self.fields[self.at[name]]
 
     def reader(self, form: int) -> Callable[[Sequence[Any]], Any]:
-        """The function from a list of that form to the record: what the form has no field for gets its default."""
-        make: Callable[[Sequence[Any]], Any] = self.record._make  # type: ignore[attr-defined]
+        """The function from a list that has the fields of that form to the record: what the form lacks gets its default."""
+        # not _make, a function of Python: records are read by the thousand
+        make: Callable[[Sequence[Any]], Any] = partial(tuple.__new__, self.record)
         later = tuple(field for field in self.fields if field.since > form)
         if not later:
             return make
