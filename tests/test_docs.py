@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from app.__main__ import main as commands
 from app.settings import rows
 from tests import ROOT
+from tests.together import together
 
 sys.path.insert(0, str(ROOT / "docs"))
 try:
@@ -140,7 +141,7 @@ def test_the_example_env_file_shows_the_defaults() -> None:
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@together("page", PAGES, ids=name_of)
 def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
     broken = []
     for target in LINK.findall(prose(page)):
@@ -159,7 +160,7 @@ def test_every_page_of_the_documentation_is_reached_from_its_index() -> None:
     assert set((ROOT / "docs").rglob("*.md")) - linked == {index}
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "```console" in page.read_text()], ids=name_of)
+@together("page", [page for page in PAGES if "```console" in page.read_text()], ids=name_of)
 def test_the_commands_that_a_page_shows_exist_with_their_options(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for words in shown_commands(page):
@@ -202,7 +203,7 @@ def test_commands_named_in_the_text_exist(page: str) -> None:
     assert set(re.findall(r"python -m app ([a-z]+)", text)) <= set(CONTEXTS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_of)
+@together("page", PAGES, ids=name_of)
 def test_every_row_of_a_table_has_a_head_and_its_number_of_cells(page: Path) -> None:
     for table in re.findall(r"(?:^\|.*\n)+", prose(page), re.MULTILINE):
         rows = [re.sub(r"`[^`]*`|\\\|", "", row).strip() for row in table.splitlines()]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from typing import NamedTuple
 
-import pytest
-
 from tests import ROOT
+from tests.together import together
 
 PAGE = ROOT / "docs/reference/faults.md"
 EXIT_CODES = {"0", "1", "2", "4", "5", "70", "78", "130", "goes on"}
@@ -32,17 +32,21 @@ def test_a_fault_has_one_row() -> None:
     assert len(ROWS) > 5 and len({row.fault for row in ROWS}) == len(ROWS)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault[:60])
+@together("row", ROWS, ids=lambda row: row.fault[:60])
 def test_a_row_says_what_is_told_how_it_ends_and_what_to_do(row: Row) -> None:
     assert all(row)
     assert set(re.split(r", | or ", row.exit_codes)) <= EXIT_CODES
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault[:60])
+@cache
+def functions_of(path: str) -> set[str]:
+    nodes = ast.walk(ast.parse((ROOT / path).read_text()))
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+@together("row", ROWS, ids=lambda row: row.fault[:60])
 def test_a_row_names_tests_that_exist(row: Row) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row.tests)
     assert named
     for path, name in named:
-        tree = ast.parse((ROOT / path).read_text())
-        functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-        assert name in functions, f"{path} has no {name}"
+        assert name in functions_of(path), f"{path} has no {name}"

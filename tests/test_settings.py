@@ -17,6 +17,7 @@ from app.process.logs import JsonFormatter, TextFormatter
 from app.settings import SettingRow, load, rows
 from tests import ROOT
 from tests.flow.running import run_to_its_end
+from tests.together import together
 
 SECRETS = {
     "WEBLOGS_ADMIN_TOKEN": "t0ken-of-the-admin",
@@ -77,7 +78,7 @@ FREE = {"WEBLOGS_" + name for name in ["STORES", "DATA_DIR", "SIZES", "JSON_FIEL
 BAD = ["garbage garbage !", "\x00", "\x1b[1m", "inf", "-inf", "9" * 20, "9" * 5000]
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+@together("row", rows(), ids=lambda row: row.name)
 def test_garbage_in_any_setting_is_refused_with_one_sentence_that_names_it(row: SettingRow) -> None:
     unprintable = [value for value in BAD if not value.isprintable()]
     words = [value for value in BAD if not value.strip("-").isalnum()]
@@ -87,7 +88,7 @@ def test_garbage_in_any_setting_is_refused_with_one_sentence_that_names_it(row: 
         assert str(caught.value).startswith(row.name) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
+@together(
     ("name", "value", "allowed"),
     [
         ("PARTITIONS", "x", "a whole number from 1 to 1,024"),
@@ -111,7 +112,7 @@ def test_days_of_retention_are_numbers_that_a_store_can_hold(value: str) -> None
         load({"WEBLOGS_RETENTION": value})
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+@together("row", rows(), ids=lambda row: row.name)
 def test_no_sentence_about_a_setting_shows_a_pattern_or_a_type(row: SettingRow) -> None:
     for value in ("\x00", "garbage garbage !", "-1"):
         try:
@@ -124,7 +125,7 @@ def _is_number(text: str) -> bool:
     return text.replace(".", "", 1).isdigit()
 
 
-@pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+@together("row", rows(), ids=lambda row: row.name)
 def test_an_empty_value_is_the_default(row: SettingRow) -> None:
     assert load({row.name: ""}) == load({})
 
@@ -184,7 +185,7 @@ def test_text_of_others_cannot_look_like_a_record_of_the_log() -> None:
     assert "\x1b" not in "".join(lines) and "\r" not in "".join(lines)
 
 
-@pytest.mark.parametrize("row", [row for row in rows() if row.secret], ids=lambda row: row.name)
+@together("row", [row for row in rows() if row.secret], ids=lambda row: row.name)
 def test_a_secret_with_a_line_end_is_refused_without_being_shown(row: SettingRow) -> None:
     for secret in ("s3cret-of-somebody\n", "\x1bs3cret-of-somebody", "s3cret-of-somebody\ud800"):
         with pytest.raises(SettingsError) as told:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from app.__main__ import main
 from app.settings import settings
 from tests.domain import test_cases as domain_cases
+from tests.together import together
 
 CASES = Path(__file__).resolve().parents[1] / "data" / "cases" / "real_servers.jsonl"
 FILE = re.compile(r"^GET /(?!page\.html|favicon\.ico)")
@@ -53,8 +54,8 @@ def read(row: dict[str, Any]) -> Case:
 
 
 ALL = [read(json.loads(line)) for line in CASES.read_text().splitlines()]
-each_case = pytest.mark.parametrize("case", ALL, ids=[one.name for one in ALL])
-each_size = pytest.mark.parametrize("sized", [True, False], ids=["size known", "size from the log"])
+each_case = together("case", ALL, ids=[one.name for one in ALL])
+each_size = together("sized", [True, False], ids=["size known", "size from the log"])
 BROKE = {one.name for one in domain_cases.ALL if one.says_that_it_broke}
 NO_LOG_TELLS = re.compile(r" announced |^apache_tls| gzip")
 NO_SIZE_IN_LOG = re.compile(r"^(apache|nginx) .* curl-200")

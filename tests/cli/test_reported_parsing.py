@@ -9,6 +9,7 @@ import pytest
 
 from app.settings import settings
 from tests.cli.reported import CASES, assert_parsed, assert_reduced, case_ids, input_of, reduced
+from tests.together import together
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +46,20 @@ ODD_LINES = sorted(
 ODD_KINDS = [line for at, line in enumerate(ODD_LINES) if not at or line[:40] != ODD_LINES[at - 1][:40]]
 
 
-@pytest.mark.parametrize(
-    "odd", [*ODD_KINDS, b"", b"\x00" * 5000, b"x" * 70_000, b"\xff\xfe", b"{}", b"#Fields: date time"]
-)
-@pytest.mark.parametrize("place", [0, 1, 50, 99])
-def test_99_good_lines_are_judged_as_if_an_odd_one_were_not_there(odd: bytes, place: int, tmp_path: Path) -> None:
+@pytest.fixture
+def alone(tmp_path: Path) -> set[tuple[str, str, str]]:
+    """What is said of the good lines."""
+    found, _ = reduced("\n".join(GOOD).encode() + b"\n", tmp_path)
+    assert len(found) == 50 and sum(verdict == "complete" for _, _, verdict in found) == 49
+    return found
+
+
+@together("odd", [*ODD_KINDS, b"", b"\x00" * 5000, b"x" * 70_000, b"\xff\xfe", b"{}", b"#Fields: date time"])
+@together("place", [0, 1, 50, 99])
+def test_99_good_lines_are_judged_as_if_an_odd_one_were_not_there(
+    odd: bytes, place: int, alone: set[tuple[str, str, str]], tmp_path: Path
+) -> None:
     good = [line.encode() for line in GOOD]
-    alone, _ = reduced(b"\n".join(good) + b"\n", tmp_path)
-    assert len(alone) == 50 and sum(verdict == "complete" for _, _, verdict in alone) == 49
     found, _ = reduced(b"\n".join([*good[:place], odd, *good[place:]]) + b"\n", tmp_path)
     assert alone <= found
     assert len(found) <= len(alone) + 1

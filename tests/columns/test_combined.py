@@ -19,6 +19,7 @@ from app.domain.windows import Rules
 from app.reducing.stretch_hits import stretch_hits
 from tests.columns.combined_logs import GOOD, ODD, line_of, logs
 from tests.properties import examples
+from tests.together import together
 
 ARRIVED = 1_700_000_000.0
 FAMILY = {form.name: form for form in (COMBINED, COMBINED_RANGE)}
@@ -71,8 +72,8 @@ def test_any_bytes_give_the_same_facts(form: str, data: bytes) -> None:
     assert_same_facts(form, data)
 
 
-@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in ODD.items() for text in texts])
-@pytest.mark.parametrize("form", FORMS)
+@together(("name", "text"), [(name, text) for name, texts in ODD.items() for text in texts])
+@together("form", FORMS)
 def test_an_odd_column_among_good_lines_gives_the_same_facts(form: str, name: str, text: bytes) -> None:
     good, odd = line_of(GOOD, form) + b"\n", line_of(GOOD | {name: text}, form) + b"\n"
     block = assert_same_facts(form, good + odd + good)

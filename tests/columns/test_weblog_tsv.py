@@ -16,6 +16,7 @@ from app.domain.lines import ReadLines, decode, read_lines
 from app.domain.parts import part_of
 from tests.columns.logs import _ODD_LINES, _ODD_RANGES, _ODD_REQUESTS, _ODD_STATUSES, _ODD_TEXTS, _ODD_TIMES, logs
 from tests.properties import examples
+from tests.together import together
 
 parse = FORMATS["weblog_tsv"].make_parser((), FormatOptions())
 ARRIVED = 1_700_000_000.0
@@ -70,7 +71,7 @@ def test_any_bytes_give_the_same_facts(data: bytes) -> None:
     assert_same_facts(data)
 
 
-@pytest.mark.parametrize(
+@together(
     ("column", "text"),
     [
         (at, text)
@@ -80,7 +81,7 @@ def test_any_bytes_give_the_same_facts(data: bytes) -> None:
         for text in texts
     ],
 )
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@together("end", [b"\n", b"\r\n"])
 def test_an_odd_column_among_good_lines_gives_the_same_facts(column: int, text: bytes, end: bytes) -> None:
     good = b"\t".join(GOOD) + end
     odd = b"\t".join([*GOOD[:column], text, *GOOD[column + 1 :]]) + end
@@ -88,7 +89,7 @@ def test_an_odd_column_among_good_lines_gives_the_same_facts(column: int, text: 
         assert_same_facts(data, header_row=True)
 
 
-@pytest.mark.parametrize("line", _ODD_LINES)
+@together("line", _ODD_LINES)
 def test_an_odd_line_among_good_ones_gives_the_same_facts(line: bytes) -> None:
     good = b"\t".join(GOOD) + b"\n"
     for data in (line + b"\n", good + line + b"\n" + good, line + b"\n" + good, good + line, line * 2):
@@ -113,7 +114,7 @@ def test_a_carriage_return_inside_a_line_leaves_the_chunk_to_the_parser() -> Non
     assert read_block(b"\t".join(GOOD).replace(b"curl", b"cu\rl") + b"\n", ARRIVED) is None
 
 
-@pytest.mark.parametrize("second", range(100))
+@together("second", range(100))
 def test_every_second_of_two_digits_is_read_as_the_parser_reads_it(second: int) -> None:
     line = b"\t".join([GOOD[0], b"2020-07-31 16:46:%02d" % second, *GOOD[2:]]) + b"\n"
     assert_same_facts(line)

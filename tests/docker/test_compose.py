@@ -11,6 +11,7 @@ from app.settings import Settings, load, rows
 from app.web.service.access import open_warning, refuse_open
 from tests import ROOT
 from tests.docker.reading import DOCKER, compose, one_yaml, settings_problem, variables_in
+from tests.together import together
 
 SERVICES = compose()
 ONCE = {"init", "kibana-objects"}
@@ -35,12 +36,12 @@ def test_the_parts_of_elastic_are_of_one_version() -> None:
     assert len(versions) == 1 and versions.pop().startswith("8.19.")
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@together("name", SERVICES)
 def test_every_service_has_a_memory_limit(name: str) -> None:
     assert re.fullmatch(r"\d+[mg]", SERVICES[name]["mem_limit"])
 
 
-@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONCE))
+@together("name", sorted(SERVICES.keys() - ONCE))
 def test_every_service_that_stays_has_a_health_check_and_is_started_again(name: str) -> None:
     assert SERVICES[name]["healthcheck"]["test"][0] == "CMD"
     assert SERVICES[name]["restart"] == "unless-stopped"
@@ -51,7 +52,7 @@ def test_what_runs_once_is_not_started_again(name: str) -> None:
     assert SERVICES[name]["restart"] == "no"
 
 
-@pytest.mark.parametrize("name", SERVICES)
+@together("name", SERVICES)
 def test_a_service_waits_for_health_or_for_a_finished_job(name: str) -> None:
     for other, how in SERVICES[name].get("depends_on", {}).items():
         assert how["condition"] == ("service_completed_successfully" if other in ONCE else "service_healthy")

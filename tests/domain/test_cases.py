@@ -17,6 +17,7 @@ from app.domain.parts import part_of
 from app.domain.proof import Proof
 from app.domain.records import Delivery, HitFlag
 from app.domain.tallies import Tally
+from tests.together import together
 
 CASES = Path(__file__).parents[1] / "data" / "cases" / "real_servers.jsonl"
 MORE = CASES.with_name("servers_more.jsonl")
@@ -80,8 +81,8 @@ def read(row: dict[str, Any], options: FormatOptions = FormatOptions()) -> Case:
 
 
 ALL = [read(json.loads(line)) for line in CASES.read_text().splitlines()]
-each_case = pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
-each_size = pytest.mark.parametrize("sized", [True, False], ids=["size known", "size from the log"])
+each_case = together("case", ALL, ids=lambda case: case.name)
+each_size = together("sized", [True, False], ids=["size known", "size from the log"])
 
 
 def size_of(case: Case, sized: bool) -> int | None:
@@ -124,7 +125,7 @@ def test_what_is_whole_is_complete_wherever_the_log_can_tell() -> None:
     assert [case.name for case in told if case not in complete] == []
 
 
-@pytest.mark.parametrize(
+@together(
     ("name", "expected"),
     [
         ("nginx body curl-200-mid", ("complete", None, "ranges")),

@@ -15,6 +15,7 @@ from app.domain.proof import HEADER_ALLOWANCE_BYTES, Proof
 from app.domain.records import Delivery, Parsed
 from app.domain.tallies import MAX_HITS, Mark, Part, Tally
 from tests.domain.hits import ABORTED, HEADERS_COUNTED, KEY, delivery_of, hit, tally_of
+from tests.together import together
 
 Verdict = tuple[str, str | None, str]
 
@@ -108,7 +109,7 @@ TABLE: dict[str, tuple[list[Parsed], int | None, Verdict]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TABLE)
+@together("name", TABLE)
 def test_every_row_of_the_table(name: str) -> None:
     hits, size, expected = TABLE[name]
     assert verdict_of(*hits, size=size) == expected
@@ -148,7 +149,7 @@ def test_a_range_is_cut_to_the_body_bytes_sent() -> None:
     assert (nothing.ranges, nothing.missing, nothing.hits, nothing.bytes_sent) == ([], [], 1, 0)
 
 
-@pytest.mark.parametrize(
+@together(
     ("sent", "kept"),
     [
         (100_001, 100_000),
@@ -180,7 +181,7 @@ def test_where_the_client_went_away_nothing_near_the_end_is_sure(sent: int | Non
     assert (found.verdict, found.missing) == ("partial", missing)
 
 
-@pytest.mark.parametrize(
+@together(
     "one",
     [
         hit(0, 9, status=200)._replace(method="HEAD"),

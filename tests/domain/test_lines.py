@@ -15,6 +15,7 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.lines import FUTURE_S, KEPT_LINE_CHARS, ReadLines, decode, read_lines, read_too_long
 from app.domain.records import REASONS
 from tests.properties import examples
+from tests.together import together
 
 FAST = settings(deadline=None, max_examples=examples(50))
 ARRIVED = 1_700_000_000.0
@@ -111,7 +112,7 @@ def test_many_lines_at_a_time_are_read_as_one_by_one(name: str, some: list[bytes
     assert found.disorder_s == max((most - hit[0] for most, hit in zip(highest, hits, strict=True)), default=0.0)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@together("name", FORMATS)
 def test_the_same_lines_are_read_from_any_cut(name: str) -> None:
     """The parser goes on, as it does over the chunks of a file."""
     data = (FORMATS[name].example + "\n").encode()
@@ -220,7 +221,7 @@ def test_of_a_long_bad_line_the_beginning_is_kept() -> None:
     assert bad.line == "y" * KEPT_LINE_CHARS
 
 
-@pytest.mark.parametrize("form", sorted(FORMATS))
+@together("form", sorted(FORMATS))
 def test_a_refused_line_leaves_no_cycle_behind_that_keeps_the_chunk(form: str) -> None:
     """Processes that read look for no cycles: an error that names its frame would keep all the lines of its chunk."""
     parse = FORMATS[form].make_parser((), FormatOptions())

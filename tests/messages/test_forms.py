@@ -20,6 +20,7 @@ from app.messages.packing import pack_numbers
 from app.messages.records import decode_deliveries, decode_rejects, encode_deliveries, encode_rejects
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from app.steps.tokenizer import Tokenizer
+from tests.together import together
 
 FILES = Path(__file__).resolve().parents[1] / "data" / "forms"
 NOON = 1_596_196_800.0
@@ -136,8 +137,8 @@ def test_packed_and_plain_hits_of_a_file_are_hits(
     ]
 
 
-@pytest.mark.parametrize("topic", KINDS)
-@pytest.mark.parametrize("form", [0, "next", 99])
+@together("topic", KINDS)
+@together("form", [0, "next", 99])
 def test_a_message_of_an_unknown_form_is_refused_by_topic_partition_offset_and_form(
     topic: str, form: int | str
 ) -> None:
@@ -150,23 +151,21 @@ def test_a_message_of_an_unknown_form_is_refused_by_topic_partition_offset_and_f
         read_at(topic, At(3, 12, json.dumps([form, *rest]).encode()), kind.decode)
 
 
-@pytest.mark.parametrize("topic", KINDS)
-@pytest.mark.parametrize(
-    "value", [b"", b"null", b"[]", b'[["a"]]', b"\x93\x01\x02\x03", b"GET / HTTP/1.1", b"[1596196800.0,[]]"]
-)
+@together("topic", KINDS)
+@together("value", [b"", b"null", b"[]", b'[["a"]]', b"\x93\x01\x02\x03", b"GET / HTTP/1.1", b"[1596196800.0,[]]"])
 def test_a_message_without_a_form_is_refused(topic: str, value: bytes) -> None:
     with pytest.raises(UnknownForm, match=rf"^message 12 of {topic}/3 has no form number"):
         read_at(topic, At(3, 12, value), KINDS[topic].decode)
 
 
-@pytest.mark.parametrize("topic", KINDS)
-@pytest.mark.parametrize("value", [b"[1,", b"[1]", b'[1,"x"]', b'[1,[["x"]]]', b"[1,[1]]", b'[1,["\xff"]]'])
+@together("topic", KINDS)
+@together("value", [b"[1,", b"[1]", b'[1,"x"]', b'[1,[["x"]]]', b"[1,[1]]", b'[1,["\xff"]]'])
 def test_a_damaged_message_is_refused_with_its_place(topic: str, value: bytes) -> None:
     with pytest.raises(DamagedMessage, match=rf"^message 12 of {topic}/3 is damaged: it names form 1"):
         read_at(topic, At(3, 12, value), KINDS[topic].decode)
 
 
-@pytest.mark.parametrize(
+@together(
     "raw_id",
     [ID.upper(), ID[:-1], ID + "0", ID + "\n", ID[:-2] + "  ", ID[:-1] + "g", ID[:-1] + "é", "", 7, None],
     ids=[

@@ -16,6 +16,7 @@ from simulator.log import SHAPES, LogPlan, SimulatedLog
 from simulator.stories import STORIES, cut, tell
 from simulator.truth import WindowRule
 from tests.simulator.integers import runs_of
+from tests.together import together
 from tests.trees import tree_of
 
 Key = tuple[str, str, str]
@@ -30,8 +31,8 @@ def _times(text: str) -> list[str]:
     return [line.split("\t")[1] for line in text.splitlines()[1:]]
 
 
-@pytest.mark.parametrize("lines", [0, 1, 2, 3, 10, 99, 1000])
-@pytest.mark.parametrize("form", FORMATS)
+@together("lines", [0, 1, 2, 3, 10, 99, 1000])
+@together("form", FORMATS)
 def test_a_log_has_exactly_the_lines_asked_for_and_a_head_line_where_the_format_has_one(lines: int, form: str) -> None:
     text = _text(LogPlan(lines, 3, "mixed", form))
     assert text.count("\n") == lines + (form == "weblog_tsv")
@@ -174,8 +175,8 @@ def _merged(spans: list[tuple[int, int]]) -> list[list[int]]:
     return sorted(runs)
 
 
-@pytest.mark.parametrize("story", STORIES)
-@pytest.mark.parametrize("has_bytes", [True, False])
+@together("story", STORIES)
+@together("has_bytes", [True, False])
 def test_every_story_stays_within_the_file(story: str, has_bytes: bool) -> None:
     from random import Random
 

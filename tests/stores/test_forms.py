@@ -19,6 +19,7 @@ from app.stores.sqlite.schema import VIEWS, columns_of
 from app.stores.sqlite.store import SqliteStore
 from tests.stores import forms
 from tests.stores.records import counted, delivery, hit, with_store
+from tests.together import together
 
 
 def stored_form_1(path: Path, changes: str = "", name: str = "store-form-1.sql") -> Path:
@@ -100,8 +101,8 @@ async def test_a_file_that_gets_another_form_under_an_open_store_is_noticed(tmp_
     await store.close()
 
 
-@pytest.mark.parametrize("form", [None, 0, 2, "1"])
-@pytest.mark.parametrize("kind", DOCUMENTS)
+@together("form", [None, 0, 2, "1"])
+@together("kind", DOCUMENTS)
 def test_a_document_of_an_unknown_form_is_named(kind: str, form: object) -> None:
     name, source = json.loads((forms.FOLDER / "documents-form-1.json").read_text())[kind][0]
     source["form"] = form

@@ -14,6 +14,7 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions, detect
 from app.domain.formats.cloudfront import FIELDS
 from app.domain.records import REASONS, HitFlag, Parsed
 from tests.domain.formats.reading import ODD_TEXTS, read
+from tests.together import together
 
 NAMES = list(FORMATS)
 HTTP2 = int(HitFlag.HTTP2)
@@ -90,9 +91,7 @@ def test_detection_takes_any_lines(lines: list[str]) -> None:
 
 @pytest.mark.timeout(10)
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "piece", ['"', '" "', "[", "\\", " ", "\t", '" 20 ', "[x] ", '\\"', '" - - "', "- ", ":", ",", "("]
-)
+@together("piece", ['"', '" "', "[", "\\", " ", "\t", '" 20 ', "[x] ", '\\"', '" - - "', "- ", ":", ",", "("])
 def test_hostile_repetitions_take_linear_time(name: str, piece: str) -> None:
     """A pattern that went back over such a line would take minutes; read once it takes a few milliseconds."""
     for start in (

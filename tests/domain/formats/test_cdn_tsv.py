@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.formats import FORMATS, FormatOptions
 from tests.domain.formats.reading import hit, read, reject
+from tests.together import together
 
 HEAD = "# date\ttime\tsize\turl"
 SIZES = [10451, 11000, 9800, 12000, 10000, 11500, 9500, 11000]
@@ -77,7 +78,7 @@ def test_heads_name_the_columns_in_any_order_and_may_change_on_the_way() -> None
     )
 
 
-@pytest.mark.parametrize(
+@together(
     ("line", "reason"),
     [
         ("", "bad_columns"),

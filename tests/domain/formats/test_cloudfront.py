@@ -11,6 +11,7 @@ from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.cloudfront import FIELDS
 from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, parsed, read, reject
+from tests.together import together
 
 HEADS = ("#Version: 1.0", "#Fields: " + " ".join(FIELDS))
 WINDOWS = "Mozilla/5.0%20(Windows%20NT%2010.0;%20Win64;%20x64)%20AppleWebKit/537.36%20(KHTML,%20like%20Gecko)%20Chrome/78.0.3904.108%20Safari/537.36"
@@ -57,8 +58,8 @@ ROOT = failed(
 CURL = failed("22:37:02", "SEA19-C2", "/", "-", "curl/7.55.1", "kBkDzGnceVtWHqSCqBUqtA_cEs2T3tFUBbnBNkB9El_uVRhHgcZfcw==", "387", "0.103", "12644")  # fmt: skip
 
 
-@pytest.mark.parametrize("head", [HEADS, ()])
-@pytest.mark.parametrize(
+@together("head", [HEADS, ()])
+@together(
     ("line", "expected"),
     [
         (index("SOX4xwn4XV6Q4rgb7XiVGOHms_BGlTAC4KyHmureZmBNrjGdRLiNIQ==", "0.001"), None),
@@ -145,7 +146,7 @@ def test_a_later_fields_line_changes_the_columns() -> None:
     assert reject("cloudfront", columns(), ("#Fields: date time",)) == "bad_columns"
 
 
-@pytest.mark.parametrize(
+@together(
     ("logged", "agent"),
     [
         ("curl/7.55.1", "curl/7.55.1"),
@@ -171,7 +172,7 @@ def test_the_request_is_method_stem_and_query_without_the_host(method: str, quer
     assert (found.request, found.method) == (request_text, method)
 
 
-@pytest.mark.parametrize(
+@together(
     ("status", "result", "response_result", "detail", "aborted"),
     [
         ("206", "Hit", "Hit", "Hit", False),

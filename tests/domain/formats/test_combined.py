@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.records import HitFlag
 from tests.domain.formats.reading import hit, read, reject
+from tests.together import together
 
 FRANK = '127.0.0.1 - frank [10/Oct/2000:13:55:36 -0700] "GET /apache_pb.gif HTTP/1.0" 200 2326'
 FRANK_TIME = 971211336.0
@@ -33,8 +34,8 @@ def test_common_reads_in_all_fields(line: str, expected: tuple[Any, ...]) -> Non
     assert read("common", line) == hit(time, ip, "-", request, method, status, bytes_sent=sent, flags=flags)
 
 
-@pytest.mark.parametrize(("line", "expected"), LINES)
-@pytest.mark.parametrize(
+@together(("line", "expected"), LINES)
+@together(
     ("name", "before"), [("combined", ""), ("vhost_combined", "example.com:443 "), ("vhost_combined", "example.com ")]
 )
 def test_combined_reads_in_all_fields_behind_a_virtual_host_or_not(
@@ -116,8 +117,8 @@ def test_a_tls_hello_on_the_plain_port_is_a_hit_without_method() -> None:
     assert read("combined", line) == hit(1596213967.0, "10.0.0.1", "-", r"\x16\x03\x01\x02", None, 400, bytes_sent=226)
 
 
-@pytest.mark.parametrize("name", ["common", "combined", "vhost_combined", "combined_range"])
-@pytest.mark.parametrize(
+@together("name", ["common", "combined", "vhost_combined", "combined_range"])
+@together(
     ("time", "reason"),
     [
         ("", "bad_time"),
@@ -136,7 +137,7 @@ def test_an_absent_or_broken_time_is_bad_time(name: str, time: str, reason: str)
     assert reject(name, before + line + after) == reason
 
 
-@pytest.mark.parametrize(
+@together(
     ("name", "line", "reason"),
     [
         ("common", "", "bad_columns"),

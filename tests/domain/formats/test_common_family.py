@@ -11,6 +11,7 @@ from app.domain.formats.base import unread_by
 from app.domain.formats.combined import DASH_FOR_BYTES
 from app.domain.records import HitFlag
 from tests.domain.formats.reading import read, reject
+from tests.together import together
 
 NAMES = ["common", "combined", "vhost_combined", "combined_range"]
 START = '198.51.100.7 - - [31/Jul/2024:10:00:00 +0000] "GET /f.mp4 HTTP/1.1" 206 500'
@@ -28,8 +29,8 @@ MEMBERS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
+@together("name", NAMES)
+@together(
     "columns",
     [
         '"bytes 0-499/1000"',
@@ -48,7 +49,7 @@ def test_the_range_is_read_wherever_it_stands_behind_the_agent(name: str, column
     assert (*found[6:10], found.ip_address, found.user_agent, found.flags) == (*RANGE, "198.51.100.7", "Player/1.0", 0)
 
 
-@pytest.mark.parametrize(
+@together(
     "columns",
     [
         "",
@@ -62,7 +63,7 @@ def test_the_range_is_read_wherever_it_stands_behind_the_agent(name: str, column
         '"bytes 0-/9"',
     ],
 )
-@pytest.mark.parametrize("name", NAMES)
+@together("name", NAMES)
 def test_a_line_without_a_range_is_a_hit_without_one(name: str, columns: str) -> None:
     assert read(name, f"{LINE} {columns}")[6:10] == (None, None, 500, None)
 
@@ -73,7 +74,7 @@ def test_of_two_ranges_that_differ_none_is_believed() -> None:
     assert read("combined", f'{LINE} "bytes 0-499/1000" "bytes 0-499/1000"')[6:10] == RANGE
 
 
-@pytest.mark.parametrize(
+@together(
     ("columns", "flags"),
     [
         ('"bytes 0-499/1000" "OK"', ENDED),
@@ -132,7 +133,7 @@ def test_a_hyphen_for_bytes_is_counted_where_bytes_are_the_body() -> None:
         assert unread_by(parse).get(DASH_FOR_BYTES, 0) == count
 
 
-@pytest.mark.parametrize(
+@together(
     "before",
     [
         "Dec 23 15:31:15 198.51.100.7 x - -",
@@ -149,7 +150,7 @@ def test_a_first_column_that_is_no_client_is_rejected(before: str) -> None:
     assert reject("combined", LINE.replace("198.51.100.7 - -", before)) == "bad_client"
 
 
-@pytest.mark.parametrize(
+@together(
     ("before", "client"),
     [
         ("198.51.100.7:4711 - -", "198.51.100.7"),
@@ -247,10 +248,8 @@ def test_any_mix_of_heads_and_members_is_read_as_each_line_alone(mix: list[tuple
         assert parse(line) == read("combined", MEMBERS[member])
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, form in FORMATS.items() if not form.head_prefix and name != "cloudfront_realtime"]
-)
-@pytest.mark.parametrize("head", HEADS[:-1])
+@together("name", [name for name, form in FORMATS.items() if not form.head_prefix and name != "cloudfront_realtime"])
+@together("head", HEADS[:-1])
 def test_every_format_of_single_lines_is_read_behind_a_head(name: str, head: str) -> None:
     line = FORMATS[name].example.split("\n")[-1]
     assert read(name, head + line) == read(name, line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.formats import FORMATS, FormatOptions, dash_for_bytes, detect, fits, get
+from tests.together import together
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500'
 EXAMPLES = [(name, line) for name, log_format in FORMATS.items() for line in log_format.example.split("\n")]
@@ -25,7 +26,7 @@ def test_the_formats_are_those_of_the_list() -> None:
     assert all(name == log_format.name for name, log_format in FORMATS.items())
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@together("name", FORMATS)
 def test_every_line_of_an_example_is_a_hit_or_a_head_line(name: str) -> None:
     log_format = FORMATS[name]
     parse = log_format.make_parser((), FormatOptions())
@@ -37,18 +38,18 @@ def test_every_line_of_an_example_is_a_hit_or_a_head_line(name: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@together("name", FORMATS)
 def test_an_example_is_its_own_format(name: str) -> None:
     assert name_of(*FORMATS[name].example.split("\n")) == name
 
 
-@pytest.mark.parametrize(("name", "line"), [(name, line) for name, line in EXAMPLES if line != "#Version: 1.0"])
+@together(("name", "line"), [(name, line) for name, line in EXAMPLES if line != "#Version: 1.0"])
 def test_one_line_alone_is_enough(name: str, line: str) -> None:
     assert name_of(line) == name
 
 
-@pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("name", FORMATS)
+@together("bad", BAD)
+@together("name", FORMATS)
 def test_a_bad_first_line_does_no_harm(name: str, bad: str) -> None:
     lines = FORMATS[name].example.split("\n")
     assert name_of(bad, *lines) == name
@@ -98,9 +99,7 @@ def test_one_line_with_a_wrong_value_or_without_its_head_still_tells(line: str, 
     assert name_of(line) == name
 
 
-@pytest.mark.parametrize(
-    "lines", [(), ("",), ("", ""), *((bad,) for bad in BAD), ("{}",), ("a\tb\tc\td\te\tf\tg",), ("x" * 100_000,)]
-)
+@together("lines", [(), ("",), ("", ""), *((bad,) for bad in BAD), ("{}",), ("a\tb\tc\td\te\tf\tg",), ("x" * 100_000,)])
 def test_garbage_and_nothing_have_no_format(lines: tuple[str, ...]) -> None:
     assert detect(lines) is None
 

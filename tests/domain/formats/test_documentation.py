@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from app.domain.formats import FORMATS
 from app.domain.formats.base import Format
 from app.domain.formats.json_fields import FIELDS
 from app.domain.records import REASONS
+from tests.together import together
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "reference" / "formats.md").read_text()
 
 
-@pytest.mark.parametrize("name", [*FORMATS, *FIELDS, *REASONS])
+@together("name", [*FORMATS, *FIELDS, *REASONS])
 def test_every_format_field_and_reason_stands_on_the_page(name: str) -> None:
     assert f"`{name}`" in PAGE
 
 
-@pytest.mark.parametrize("log_format", FORMATS.values(), ids=list(FORMATS))
+@together("log_format", FORMATS.values(), ids=list(FORMATS))
 def test_every_format_has_a_title_of_one_sentence(log_format: Format) -> None:
     assert log_format.title.endswith(".") and "\n" not in log_format.title

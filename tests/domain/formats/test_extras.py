@@ -11,6 +11,7 @@ from app.domain import formats
 from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats import FORMATS, FormatOptions
 from tests.domain.formats.reading import read
+from tests.together import together
 
 ALL = FormatOptions(fields=",".join(EXTRAS))
 CLF = '203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET /films/1.mp4 HTTP/1.1" 206 290'
@@ -105,7 +106,7 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
         {"duration_s": "0.109", "virtual_host": "example.com"},
     ),
 }  # fmt: skip
-each_case = pytest.mark.parametrize(("name", "line", "extras"), CASES.values(), ids=CASES)
+each_case = together(("name", "line", "extras"), CASES.values(), ids=CASES)
 
 
 def parsed(name: str, line: str, options: FormatOptions) -> Any:
@@ -132,7 +133,7 @@ GENERIC = {"time": "2020-07-31T16:46:07Z", "client_ip": "203.0.113.9", "request"
 OF_NGINX = {**GENERIC, "remote_addr": "203.0.113.9", "body_bytes_sent": 5}
 
 
-@pytest.mark.parametrize(
+@together(
     ("record", "virtual_host"),
     [
         (GENERIC | {"host": "web-01"}, None),

@@ -17,7 +17,8 @@ from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.formats.format_strings import MAX_CHARS, SERVERS, FormatTextError, compiled, is_format_string
 from app.domain.records import REASONS, HitFlag, Parsed
 from tests.domain.formats.format_string_lines import damaged, formats_with_lines
-from tests.properties import every, examples
+from tests.properties import examples, part
+from tests.together import together
 
 CASES = Path(__file__).resolve().parents[2] / "data" / "cases" / "real_servers.jsonl"
 H, A, E, N, TWO = HitFlag.HEADERS_COUNTED, HitFlag.ABORTED, HitFlag.ENDED, HitFlag.ANNOUNCED, HitFlag.HTTP2
@@ -53,7 +54,7 @@ ENVOY_LINE = '2020-07-31T16:46:07.250Z 203.0.113.9:4711 "GET /a HTTP/1.1" 200 '
 # -- what bytes a column counts, and how a response ended
 
 
-@pytest.mark.parametrize(
+@together(
     ("text", "line", "sent", "said"),
     [
         (NGINX + "$body_bytes_sent", NGINX_LINE + "500", 500, 0),
@@ -91,7 +92,7 @@ def test_the_word_tells_which_bytes_are_counted(text: str, line: str, sent: int 
     assert (found.bytes_sent, found.flags) == (sent, said)
 
 
-@pytest.mark.parametrize(
+@together(
     ("text", "line", "said"),
     [
         (NGINX + "$request_completion", NGINX_LINE + "OK", E),
@@ -239,7 +240,7 @@ def test_an_address_with_colons_before_a_port_is_read_whole() -> None:
 # -- times
 
 
-@pytest.mark.parametrize(
+@together(
     ("text", "written", "time"),
     [
         ("nginx:$time_iso8601", "2020-07-31T16:46:07+02:00", 1596206767.0),
@@ -290,7 +291,7 @@ def test_a_time_that_is_none_is_rejected_as_bad_time(bad: str) -> None:
 # -- which server, and what is around the text
 
 
-@pytest.mark.parametrize(
+@together(
     ("text", "server"),
     [
         ('$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent', "nginx"),
@@ -318,23 +319,19 @@ def test_the_words_or_what_stands_before_them_tell_the_server(text: str, server:
     assert compiled(text).server == server
 
 
-@pytest.mark.parametrize(
-    ("server", "name"), [(server.name, name) for server in SERVERS.values() for name in server.named]
-)
+@together(("server", "name"), [(server.name, name) for server in SERVERS.values() for name in server.named])
 def test_a_format_known_by_name_compiles_without_a_word_that_is_not_known(server: str, name: str) -> None:
     assert not any("not known" in sentence for sentence in compiled(f"{server}:{name}").warnings)
 
 
-@pytest.mark.parametrize(
-    "text", [NGINX, APACHE, HAPROXY, SQUID, ENVOY, "nginx:combined", "squid:squid", 'LogFormat "%h %t %r %>s" x']
-)
+@together("text", [NGINX, APACHE, HAPROXY, SQUID, ENVOY, "nginx:combined", "squid:squid", 'LogFormat "%h %t %r %>s" x'])
 def test_the_name_of_a_compiled_format_compiles_to_the_same(text: str) -> None:
     first = compiled(text)
     again = compiled(first.format.name)
     assert (again.format.name, again.server, again.warnings) == (first.format.name, first.server, first.warnings)
 
 
-@pytest.mark.parametrize(
+@together(
     ("text", "told"),
     [
         ("$remote_addr $status", ["no time", "no request", "$time_local", '"$request"']),
@@ -440,10 +437,8 @@ def test_a_column_that_may_hold_a_list_ends_where_the_next_one_begins(border: st
         assert read(text.replace("|", border), line.replace("80|", "80, 10.0.0.2:80|").replace("|", border)) == hit
 
 
-@pytest.mark.parametrize("border", ["\t", "|", ";", "\x1f", ","])
-@pytest.mark.parametrize(
-    ("clock", "written"), [("$time_iso8601", "2020-07-31T16:46:07+00:00"), ("$msec", "1596213967.250")]
-)
+@together("border", ["\t", "|", ";", "\x1f", ","])
+@together(("clock", "written"), [("$time_iso8601", "2020-07-31T16:46:07+00:00"), ("$msec", "1596213967.250")])
 def test_tabs_bars_and_commas_part_columns_as_well_as_blanks(border: str, clock: str, written: str) -> None:
     text = border.join(("$remote_addr", clock, "$request", "$status", "$http_user_agent", "$body_bytes_sent"))
     line = border.join(("203.0.113.9", written, "GET /a b HTTP/1.1", "200", "an agent", "500"))
@@ -552,12 +547,11 @@ STRINGS = {
 KINDS = {"body": 0, "with-headers": H, "announced": N}
 
 
-def real_lines() -> list[Any]:
-    cases = [json.loads(line) for line in CASES.read_text().splitlines()]
-    return [pytest.param(case, id=f"{case['server']}-{case['byte_column']}-{case['case']}") for case in cases]
-
-
-@pytest.mark.parametrize("case", real_lines())
+@together(
+    "case",
+    [json.loads(line) for line in CASES.read_text().splitlines()],
+    ids=lambda case: f"{case['server']}-{case['byte_column']}-{case['case']}",
+)
 def test_real_lines_are_read_as_the_format_of_the_family_reads_them_with_the_kind_of_bytes(
     case: dict[str, Any],
 ) -> None:
@@ -674,7 +668,8 @@ def test_any_text_compiles_or_is_refused_with_a_sentence(text: str) -> None:
 BITS = ['"', "\\", " ", '" ', '" "', "[", "- ", "/", ":", "a, ", "a : ", "{", '\\"', '"a":"b",', "|", '" 200 ']
 
 
-@pytest.mark.parametrize(("text", "bit"), every(3, product(TEXTS, BITS)))
+@pytest.mark.sampled
+@together(("text", "bit"), part(0, list(product(TEXTS, BITS))))
 def test_a_line_that_fits_nowhere_takes_no_more_than_linear_time(text: str, bit: str) -> None:
     parse = compiled(text).format.make_parser((), FormatOptions())
     lines = [bit * (32_768 // len(bit)), *(good + bit * (32_768 // len(bit)) for good in GOOD[:3])]

@@ -12,6 +12,7 @@ from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.json_fields import lookups
 from app.domain.records import HitFlag, Parsed
 from tests.domain.formats.reading import hit, parsed, read, reject
+from tests.together import together
 
 TIME = 1596213967.0  # 2020-07-31 16:46:07
 ANNOUNCED, HEADERS_COUNTED = int(HitFlag.ANNOUNCED), int(HitFlag.HEADERS_COUNTED)
@@ -98,7 +99,7 @@ def test_a_wrong_field_map_is_refused_at_once(setting: str, message: str) -> Non
         FORMATS["json"].make_parser((), FormatOptions(json_fields=setting))
 
 
-@pytest.mark.parametrize(
+@together(
     ("time", "seconds"),
     [
         ("2020-07-31T16:46:07Z", TIME),
@@ -150,7 +151,7 @@ def test_numbers_of_any_size_keep_every_digit() -> None:
     assert read("json", record(lo=10**30, hi=10**31, total_bytes=10**32))[6:10] == (10**30, 10**31, None, 10**32)
 
 
-@pytest.mark.parametrize(
+@together(
     ("change", "reason"),
     [
         ({"time": None}, "bad_time"),
@@ -167,14 +168,12 @@ def test_a_wrong_value_is_rejected_with_its_reason(change: dict[str, Any], reaso
     assert reject("json", record(**change)) == reason
 
 
-@pytest.mark.parametrize(
-    "line", ["", " ", "{", "[]", "5", "null", '"text"', "{}x", "[" * 100_000, '{"a":' * 100_000, "NaN"]
-)
+@together("line", ["", " ", "{", "[]", "5", "null", '"text"', "{}x", "[" * 100_000, '{"a":' * 100_000, "NaN"])
 def test_what_is_no_json_object_is_bad_columns(line: str) -> None:
     assert reject("json", line) == "bad_columns"
 
 
-@pytest.mark.parametrize(
+@together(
     "change",
     [
         {"range": "9-1"},

@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.records import Parsed
 from tests.domain.formats.reading import hit, read, reject
+from tests.together import together
 
 OWNER = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"
 NEWER = (
@@ -35,7 +36,7 @@ def download(
     )
 
 
-@pytest.mark.parametrize(
+@together(
     ("line", "expected"),
     [
         (
@@ -103,7 +104,7 @@ def test_referer_and_agent_may_be_absent_or_hold_quotes(tail: str, agent: str) -
     assert read("s3", download(tail=tail)).user_agent == agent
 
 
-@pytest.mark.parametrize(
+@together(
     ("line", "reason"),
     [
         (download(status="20"), "bad_status"),

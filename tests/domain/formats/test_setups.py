@@ -10,8 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from app.domain.deliveries import describe
 from app.domain.formats import FormatOptions, dash_for_bytes, detect, get
 from app.domain.lines import ReadLines, read_lines
@@ -19,6 +17,7 @@ from app.domain.parts import part_of
 from app.domain.records import Delivery
 from app.domain.requests import query_rule
 from app.domain.tallies import Tally
+from tests.together import together
 
 CASES = Path(__file__).parents[2] / "data" / "cases" / "setups.jsonl"
 SETUPS: dict[str, dict[str, Any]] = {row["setup"]: row for row in map(json.loads, CASES.read_text().splitlines())}
@@ -50,7 +49,7 @@ def deliveries_of(setup: str, size: int | None = None) -> list[Delivery]:
     return [describe(key, tally, size) for key, tally in tallies.items()]
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@together("setup", SETUPS)
 def test_no_line_of_a_set_up_is_rejected_and_each_download_is_one_delivery_of_its_client(setup: str) -> None:
     row = SETUPS[setup]
     assert lines_of(setup).rejects == []
@@ -63,7 +62,7 @@ def test_no_line_of_a_set_up_is_rejected_and_each_download_is_one_delivery_of_it
         assert int(one.first) == wanted["first"]
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@together("setup", SETUPS)
 def test_what_a_client_had_is_never_contradicted_and_told_where_the_line_tells(setup: str) -> None:
     found = deliveries_of(setup)
     for wanted in SETUPS[setup]["deliveries"]:
@@ -78,7 +77,7 @@ def test_what_a_client_had_is_never_contradicted_and_told_where_the_line_tells(s
             assert one.verdict == "unknown" if wanted["did"] == "encoded" else one.verdict != "complete"
 
 
-@pytest.mark.parametrize("setup", SETUPS)
+@together("setup", SETUPS)
 def test_a_known_size_makes_nothing_whole_that_was_cut_and_nothing_partial_that_was_whole(setup: str) -> None:
     found = deliveries_of(setup, SIZE)
     for wanted in SETUPS[setup]["deliveries"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.domain.formats.reading import hit, read, reject
+from tests.together import together
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; rv:78.0) Gecko/20100101 Firefox/78.0"
 CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/84.0.4147.105 Safari/537.36"
@@ -25,7 +26,7 @@ def row(
     return "\t".join((date, time, ip, agent, request, status, byte_range))
 
 
-@pytest.mark.parametrize(
+@together(
     ("clock", "ip", "agent", "request_text", "status", "lo", "hi"),
     [
         ("16:46:07", "63.110.194.22", FIREFOX, FILE_1, 206, 0, 289),
@@ -61,7 +62,7 @@ def test_seconds_may_have_a_fraction() -> None:
     assert read("weblog_tsv", row(time="00:00:01.123456789")).time == pytest.approx(MIDNIGHT + 1.123456789)
 
 
-@pytest.mark.parametrize(
+@together(
     ("logged", "request_text", "method"),
     [
         ("GET /a HTTP/1.1", "GET /a", "GET"),
@@ -101,14 +102,14 @@ def test_byte_positions_may_be_of_any_size() -> None:
     assert read("weblog_tsv", row(byte_range=f"{10**30}-{10**1200}"))[6:8] == (10**30, 10**1200)
 
 
-@pytest.mark.parametrize(
+@together(
     "text", ["5-4", "-5-9", "5", "5-", "-5", "a-b", "0 -5", "1_0-20", "+1-2", "²-³", "٣-٤", "0-" + "9" * 5000, "1-2-3"]
 )
 def test_a_range_that_is_none_is_bad_range(text: str) -> None:
     assert reject("weblog_tsv", row(byte_range=text)) == "bad_range"
 
 
-@pytest.mark.parametrize("text", ["", "-", "99", "600", "0206", "abc", "2.6", "²06", "٢٠٦", "-206", "20 "])
+@together("text", ["", "-", "99", "600", "0206", "abc", "2.6", "²06", "٢٠٦", "-206", "20 "])
 def test_a_status_outside_100_to_599_is_bad_status(text: str) -> None:
     assert reject("weblog_tsv", row(status=text)) == "bad_status"
 
@@ -117,7 +118,7 @@ def test_status_000_is_a_hit() -> None:
     assert read("weblog_tsv", row(status="000")).status == 0
 
 
-@pytest.mark.parametrize(
+@together(
     "text", ["", "-", "2020-07-32 16:46:07", "2020-13-01 16:46:07", "2020-07-31 24:00:00", "2020-07-31 16:60:00", "2020-07-31 16:46:61",
              "0001-01-01 00:00:00", "31/07/2020 16:46:07", "٢٠٢٠-07-31 16:46:07", "2020-07-31 16:46"],
 )  # fmt: skip

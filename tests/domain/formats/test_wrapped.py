@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from app.domain.formats import FORMATS, BadLine, FormatOptions, detect
 from app.domain.formats.prefixes import without_prefix
+from tests.together import together
 
 LINE = '203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500 "-" "curl/8.5.0" "bytes 0-499/1000" "OK"'
 WRAPPED: dict[str, Any] = {
@@ -26,7 +27,7 @@ WRAPPED: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("writer", WRAPPED)
+@together("writer", WRAPPED)
 def test_an_object_around_a_line_changes_nothing(writer: str) -> None:
     wanted = FORMATS["combined"].make_parser((), FormatOptions())(LINE)
     for text in (json.dumps(WRAPPED[writer]), json.dumps(WRAPPED[writer]) + ","):
@@ -120,7 +121,7 @@ UNKNOWN_HEADS = [
 ]
 
 
-@pytest.mark.parametrize("head", UNKNOWN_HEADS)
+@together("head", UNKNOWN_HEADS)
 def test_a_line_that_is_told_by_its_beginning_is_read_behind_any_loggers_head(head: str) -> None:
     for name, line in (
         ("combined", LINE),

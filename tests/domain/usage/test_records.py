@@ -26,6 +26,7 @@ from app.domain.usage.records import (
     sealed_json,
     user_key,
 )
+from tests.together import together
 
 START = UsageRecord("start", "shop", "m1", "ab" * 16, 1, 1.25, 7, "", memory_records=10)
 
@@ -103,7 +104,7 @@ def test_the_checksum_is_the_last_field_and_every_field_has_a_meaning() -> None:
     assert all(field.what for field in USAGE.fields)
 
 
-@pytest.mark.parametrize(
+@together(
     ("changed", "message"),
     [
         ({"seq": 0}, "seq is below 1: 0"),
