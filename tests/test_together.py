@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from inspect import signature
 
 import pytest
@@ -70,3 +71,14 @@ def test_no_cases_are_an_error_and_no_test_that_passes() -> None:
         together("number", [])
     with pytest.raises(ValueError, match="2 values"):
         together("a, b", [(1, 2, 3)])
+
+
+async def test_cases_that_wait_for_something_are_told_the_same_way() -> None:
+    @together("number", [0, 1, 2])
+    @together("word", ["a", "b"])
+    async def run(number: int, word: str) -> None:
+        await asyncio.sleep(0)
+        assert number != 1 or word == "a"
+
+    with pytest.raises(CasesError, match="1 of 6 cases failed: b-1"):
+        await run()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
-from inspect import signature
+from inspect import iscoroutinefunction, signature
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ SHOWN = 10
 
 def together(
     names: str | Sequence[str], cases: Iterable[Any], ids: Iterable[str] | Callable[[Any], object] = lambda value: value
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """As `pytest.mark.parametrize`, but one test: it runs every case, then fails with the names of those that failed.
 
     Cases share the fixtures of the test: a rule that needs a patch of its own for each case cannot use this.
@@ -30,31 +31,52 @@ def together(
             raise ValueError(f"{len(columns)} values are wanted: {row!r}")
     named = ["-".join(map(str, map(ids, row))) for row in rows] if callable(ids) else list(ids)
 
-    def decorate(test: Callable[..., None]) -> Callable[..., None]:
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        runs = len(rows) * getattr(test, "cases", 1)  # of all lists so far
+        calls = [(name, dict(zip(columns, row, strict=True))) for name, row in zip(named, rows, strict=True)]
+
         @wraps(test)
         def run(**fixtures: Any) -> None:
             failed: list[tuple[str, Exception]] = []
-            of = 0
-            for name, row in zip(named, rows, strict=True):
-                try:
-                    test(**fixtures, **dict(zip(columns, row, strict=True)))
-                except CasesError as inner:
-                    failed += [(f"{each}-{name}", error) for each, error in inner.failed]
-                except Exception as error:
-                    failed.append((name, error))
-                except (pytest.fail.Exception, pytest.skip.Exception) as error:
-                    failed.append((name, AssertionError(str(error)).with_traceback(error.__traceback__)))
-                of += getattr(test, "cases", 1)
-            if failed:
-                raise CasesError(failed, of)
+            for name, values in calls:
+                with noted(failed, name):
+                    test(**fixtures, **values)
+            told(failed, runs)
 
-        del run.__wrapped__  # pytest would take its arguments for fixtures
+        @wraps(test)
+        async def run_async(**fixtures: Any) -> None:
+            failed: list[tuple[str, Exception]] = []
+            for name, values in calls:
+                with noted(failed, name):
+                    await test(**fixtures, **values)
+            told(failed, runs)
+
+        made: Any = run_async if iscoroutinefunction(test) else run
+        del made.__wrapped__  # pytest would take its arguments for fixtures
         left = [each for name, each in signature(test).parameters.items() if name not in columns]
-        run.__signature__ = signature(test).replace(parameters=left)  # type: ignore[attr-defined]  # those that are
-        run.cases = len(rows) * getattr(test, "cases", 1)  # type: ignore[attr-defined]  # of all lists so far
-        return run
+        made.__signature__ = signature(test).replace(parameters=left)
+        made.cases = runs
+        return made
 
     return decorate
+
+
+@contextmanager
+def noted(failed: list[tuple[str, Exception]], name: str) -> Iterator[None]:
+    """Put what ends a case among those that failed."""
+    try:
+        yield
+    except CasesError as inner:
+        failed += [(f"{each}-{name}", error) for each, error in inner.failed]
+    except Exception as error:
+        failed.append((name, error))
+    except (pytest.fail.Exception, pytest.skip.Exception) as error:
+        failed.append((name, AssertionError(str(error)).with_traceback(error.__traceback__)))
+
+
+def told(failed: list[tuple[str, Exception]], of: int) -> None:
+    if failed:
+        raise CasesError(failed, of)
 
 
 class CasesError(ExceptionGroup[Exception]):

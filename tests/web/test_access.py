@@ -21,6 +21,7 @@ from app.stores.sqlite.store import SqliteStore
 from app.transports.producers import SqliteProducer
 from app.web.service.access import open_warning
 from app.web.service.server import WebService
+from tests.together import together
 from tests.web.conftest import Client, ToldStatus, application, served
 from tests.web.records import deliveries, pieces
 
@@ -319,7 +320,7 @@ def test_a_token_that_is_easily_guessed_is_refused_without_being_shown() -> None
             assert name in str(told.value) and token not in str(told.value)
 
 
-@pytest.mark.parametrize(
+@together(
     "target",
     [
         *("/health/../users", "/health/%2e%2e/users", "/health/..%2fusers", "//users", "/login/../users/", "/./users"),

@@ -12,6 +12,7 @@ from app.stores import open_store
 from app.stores.contract import Store
 from app.transports.producers import MessageProducer
 from app.words import verdict_sentence
+from tests.together import together
 from tests.web.conftest import Client, ToldStatus, served
 from tests.web.records import deliveries, pieces
 
@@ -88,7 +89,7 @@ async def test_keys_that_join_alike_are_listed_as_a_conflict(client: Client, sto
     assert len(both["deliveries"]) == 2
 
 
-@pytest.mark.parametrize(
+@together(
     "params",
     [
         {"limit": "0"},

@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.stores.contract import Store
 from app.transports.embedded.file import log_path
 from app.transports.embedded.log import EmbeddedLog
+from tests.together import together
 from tests.web.conftest import Client
 
 
@@ -190,11 +191,9 @@ async def test_to_alone_means_from_the_beginning_and_from_alone_until_now(client
     assert none["buckets"] == []
 
 
-@pytest.mark.parametrize(
-    "path", ["/spending/u/sum", "/spending/u/transactions", "/spending/u/buckets", "/voting_distribution"]
-)
-@pytest.mark.parametrize("name", ["from", "to"])
-@pytest.mark.parametrize("bad", ["", "yesterday", "2026-07-31", "2026-07-31T16:00:00", "nan", "-", "1e999", "%00"])
+@together("path", ["/spending/u/sum", "/spending/u/transactions", "/spending/u/buckets", "/voting_distribution"])
+@together("name", ["from", "to"])
+@together("bad", ["", "yesterday", "2026-07-31", "2026-07-31T16:00:00", "nan", "-", "1e999", "%00"])
 async def test_a_single_bad_time_is_400_that_names_it(client: Client, path: str, name: str, bad: str) -> None:
     told = await asked(client, f"{path}?{name}={bad}", 400)
     assert told["error_message"].startswith(f"{name}: ") and "is no time" in told["error_message"]

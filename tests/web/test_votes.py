@@ -27,6 +27,7 @@ from app.web.counted.event_fields import BadEvent, Ballot, PostedVote, read_form
 from app.web.counted.event_intake import EventIntake
 from app.web.service.parts import PARTS
 from tests.properties import examples
+from tests.together import together
 from tests.web.conftest import Client, ToldStatus, served
 
 
@@ -86,7 +87,7 @@ async def test_a_vote_without_an_id_takes_the_hash_of_its_kiosk_and_time(client:
     assert len({(await voted(client, 200, given))["vote_id"] for _ in range(2)}) == 2
 
 
-@pytest.mark.parametrize(
+@together(
     ("payload", "says"),
     [
         ({"opinion": "test"}, "candidate_id is required!"),
