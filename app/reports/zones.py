@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -110,9 +111,15 @@ class LogClock:
             quarters = np.unique(_quarters(times[offsets == offset])).tolist()
             self._add(offset, int((offsets == offset).sum()), normalise(zip(quarters, quarters, strict=True)))
 
-    def add(self, other: LogClock) -> None:
-        for offset, quarters in other._quarters.items():
-            self._add(offset, other.hits[offset], quarters)
+    @property
+    def as_rows(self) -> list[tuple[int, int, Ranges]]:
+        """Offsets, their hits, and their quarters of an hour."""
+        return [(offset, self.hits[offset], quarters) for offset, quarters in self._quarters.items()]
+
+    def add(self, rows: Iterable[tuple[int, int, Ranges]]) -> None:
+        """What another one has as rows."""
+        for offset, hits, quarters in rows:
+            self._add(offset, hits, quarters)
 
     def _add(self, offset: int, hits: int, quarters: Ranges) -> None:
         self.hits[offset] += hits
