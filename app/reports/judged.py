@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -58,39 +59,44 @@ def judged_by(judging: Judging) -> str:
 
 
 def write_steps(steps: Iterable[Step], sink: pa.NativeFile) -> list[tuple[int, int, str]] | None:
-    """Writes all, each where the sink stands when it comes; None if a number is too large for 64 bits."""
+    """Writes each where the sink stands when it comes; None if a number is too large for 64 bits."""
     parts: list[tuple[int, int, str]] = []
     fits = True
     for noted, batches in steps:
-        for batch in batches:
-            fits = fits and all(getattr(batch, name).dtype != object for name in (*_NUMBERS, "lo", "hi"))
-            if fits:
-                parts.append(_written(noted, batch, sink))
-                noted = LogClock()
-        if fits and noted.hits:
-            parts.append(_written(noted, rows_batch([]), sink))
+        some = [rows_batch([]), *batches]
+        fits = fits and all(getattr(batch, name).dtype != object for batch in some for name in (*_NUMBERS, "lo", "hi"))
+        if fits:
+            data = _packed(noted, some)
+            parts.append((sink.tell(), data.size, _digest(data)))
+            sink.write(data)
     return parts if fits else None
 
 
-def _written(noted: LogClock, batch: Batch, sink: pa.NativeFile) -> tuple[int, int, str]:
-    columns = {name: _coded(getattr(batch, name)) for name in Batch._fields[:3]}
-    columns |= {name: pa.array(getattr(batch, name)) for name in ("first", "last", *_NUMBERS)}
-    bounds = pa.array(batch.range_bounds.astype(np.int32))
-    columns |= {name: pa.ListArray.from_arrays(bounds, pa.array(getattr(batch, name))) for name in ("lo", "hi")}
-    about = json.dumps(_About(list(batch.verdicts), noted.as_rows))
-    record = pa.record_batch(columns).replace_schema_metadata({_ABOUT: about})
+def _packed(noted: LogClock, batches: list[Batch]) -> pa.Buffer:
+    columns: dict[str, Any] = {name: _coded([getattr(batch, name) for batch in batches]) for name in Batch._fields[:3]}
+    for name in ("first", "last", *_NUMBERS):
+        columns[name] = np.concatenate([getattr(batch, name) for batch in batches])
+    verdicts = list(dict.fromkeys(chain.from_iterable(batch.verdicts for batch in batches)))
+    columns["judged"] = np.concatenate(
+        [np.array(list(map(verdicts.index, batch.verdicts)), np.int64)[batch.judged] for batch in batches]
+    )
+    counts = np.concatenate([np.diff(batch.range_bounds) for batch in batches])
+    bounds = pa.array(np.append(0, np.cumsum(counts)).astype(np.int32))
+    for name in ("lo", "hi"):
+        columns[name] = pa.ListArray.from_arrays(bounds, np.concatenate([getattr(batch, name) for batch in batches]))
+    about = json.dumps(_About(verdicts, noted.as_rows))
+    record = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
+    record = record.replace_schema_metadata({_ABOUT: about})
     made = pa.BufferOutputStream()
     with pa.ipc.new_stream(made, record.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         stream.write_batch(record)
-    data = made.getvalue()
-    begin = sink.tell()
-    sink.write(data)
-    return begin, data.size, _digest(data)
+    return made.getvalue()
 
 
-def _coded(column: TextColumn) -> pa.DictionaryArray:
-    """With the texts that it has, and no others."""
-    return pa.array(column.texts, pa.string()).take(pa.array(column.codes)).dictionary_encode()
+def _coded(columns: list[TextColumn]) -> pa.DictionaryArray:
+    """With the texts that they have, and no others."""
+    texts = [pa.array(column.texts, pa.string()).take(pa.array(column.codes)) for column in columns]
+    return pa.concat_arrays(texts).dictionary_encode()
 
 
 def _digest(data: pa.Buffer) -> str:

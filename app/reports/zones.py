@@ -107,9 +107,15 @@ class LogClock:
 
     def note(self, times: Floats, offsets: Ints) -> None:
         """Some hits, and what their lines write."""
+        quarters = _quarters(times)
+        # a log is nearly in order: few rows differ from the one before
+        fresh = np.append(True, (quarters[1:] != quarters[:-1]) | (offsets[1:] != offsets[:-1]))[: len(times)]
+        begins = np.flatnonzero(fresh)
+        hits = np.diff(np.append(begins, len(times)))
+        quarters, offsets = quarters[begins], offsets[begins]
         for offset in np.unique(offsets).tolist():
-            quarters = np.unique(_quarters(times[offsets == offset])).tolist()
-            self._add(offset, int((offsets == offset).sum()), normalise(zip(quarters, quarters, strict=True)))
+            there = np.unique(quarters[offsets == offset]).tolist()
+            self._add(offset, int(hits[offsets == offset].sum()), normalise(zip(there, there, strict=True)))
 
     @property
     def as_rows(self) -> list[tuple[int, int, Ranges]]:

@@ -106,6 +106,7 @@ def test_what_was_written_is_read_again(
     judging, made, position = Judging(Rules(window, length_s, 5.0)), [], 0
     for rows, zone_s in zip(tables, zones, strict=False):
         offsets = np.full(len(rows), zone_s)
+        rows = [(*hit[:8], hit[8] and hit[8] % (1 << 62), *hit[9:]) for hit in rows]  # sums that columns hold
         table, _ = rows_table(
             rows, range(position, position + len(rows)), PLAIN_NAMES, partial(lambda same, *_: same, offsets), "a"
         )
