@@ -43,7 +43,7 @@ def deliveries(
     indices = Indices(inputs, facts)
     read = [_steps_of_index(path, inputs, judging, facts, is_ordered) for path in indices.paths]  # each when it comes
     if indices.logs:  # clients may go on in another one
-        read.append(steps_of(_tables_of_logs(inputs, facts, indices), judging, is_ordered))
+        read.append(steps_of(_tables_of_logs(inputs, facts, indices), judging, is_ordered, inputs.processes))
     for noted, batches in chain.from_iterable(read):
         clock.add(noted.as_rows)
         yield from _told(batches, sieve, facts, clock)
@@ -66,17 +66,17 @@ def _batches(found: Iterable[Delivery], order: HitOrder | None) -> Iterator[Batc
         yield rows_batch(some, classes)
 
 
-def steps_of(tables: Iterable[pa.Table], judging: Judging, is_ordered: bool) -> Iterator[Step]:
+def steps_of(tables: Iterable[pa.Table], judging: Judging, is_ordered: bool, processes: int = 0) -> Iterator[Step]:
     """The deliveries of hits that come as tables, a source after the other, each in the order of its log."""
-    hits, clock = OpenHits(judging, is_ordered), LogClock()
+    hits, clock = OpenHits(judging, is_ordered, processes), LogClock()
     some: list[pa.Table] = []
     for table in tables:
-        clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
-        some.append(in_log_order(table))
-        if sum(one.num_rows for one in some) >= _MERGED_ROWS:
+        if some and sum(one.num_rows for one in some) + table.num_rows > _MERGED_ROWS:
             whole, some = put_together(some), []
             yield clock, hits.take(whole)
             clock = LogClock()
+        clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
+        some.append(in_log_order(table))
     yield clock, hits.take(put_together(some) if some else NO_HITS, is_last=True)
 
 
@@ -92,7 +92,7 @@ def _steps_of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, i
     except InputError as error:
         facts.errors.append(str(error))
         return
-    yield from steps_of(_tables_of_index(path, inputs, facts), judging, is_ordered)
+    yield from steps_of(_tables_of_index(path, inputs, facts), judging, is_ordered, inputs.processes)
 
 
 def _tables_of_index(path: str, inputs: Inputs, facts: Facts) -> Iterator[pa.Table]:

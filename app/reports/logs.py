@@ -132,7 +132,7 @@ def log_parts(
                         facts.notes.append(source.note)
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
-                    for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
+                    for part in processes.results(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
@@ -175,7 +175,7 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS), judg
                 if pending:
                     yield flushed(pending)
 
-            parts = write_steps(steps_of(tables(), judging, is_ordered=True), sink)
+            parts = write_steps(steps_of(tables(), judging, True, inputs.processes), sink)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
             about = _as_json(facts)

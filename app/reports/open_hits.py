@@ -6,8 +6,10 @@ hits tell what columns do not hold: then they are merged as a worker merges them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,7 @@ from app.columns.keys import ListedKeys
 from app.columns.parts import MAX_BYTE
 from app.columns.verdicts import VERDICTS, are_plain, judged
 from app.domain import windows
-from app.domain.key_hits import KeyHits, PlacedPart, place_parts
+from app.domain.key_hits import Key, KeyHits, PlacedPart, place_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.records import Delivery, Parsed, short_id
 from app.domain.sizes import LearnedSize
@@ -32,11 +34,14 @@ from app.reports.hit_order import HitOrder, class_of, classes_of, placed_ranges
 from app.reports.hits import HITS, PLAIN_NAMES, numbers_of, put_together, texts_of
 from app.reports.keyed_hits import AddedColumns, CountingHits, KeyedRows
 
-__all__ = ["NO_HITS", "Judging", "OpenHits"]
+__all__ = ["NO_HITS", "Judging", "OpenHits", "SharedWork"]
 
 _WAITING_ROWS = 1_000_000
 """So many rows at most wait as they are; if more are open, all are merged one by one, which takes less memory."""
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
+_SHARED_ROWS = 100_000
+"""So many rows are merged by several processes, if there may be some: fewer are merged before these begin."""
+_KEY = ("ip_address", "user_agent", "request")
 NO_HITS = pa.schema([HITS.field(name) for name in PLAIN_NAMES]).empty_table()
 
 
@@ -50,10 +55,11 @@ class Judging(NamedTuple):
 class OpenHits:
     """Takes hits, table by table; gives deliveries that are over."""
 
-    def __init__(self, judging: Judging, is_ordered: bool) -> None:
-        """`is_ordered`: tell how clients fetched each delivery."""
+    def __init__(self, judging: Judging, is_ordered: bool, processes: int = 0) -> None:
+        """`is_ordered`: tell how clients fetched each delivery. `processes`: how many may merge what comes last."""
         self._judging = judging
         self._order = HitOrder() if is_ordered else None
+        self._processes = processes
         self._rows = OpenDeliveries(judging.rules, judging.size_of)
         self._waiting: pa.Table | None = None
         self._sources: dict[str, int] = {}
@@ -67,6 +73,13 @@ class OpenHits:
         if self._waiting is not None:
             table = put_together([self._waiting, table])
         self._observe(begun)
+        if is_last and self._processes > 1 and table.num_rows >= _SHARED_ROWS and sys.platform == "linux":
+            yield from _shared(self, table, old, self._processes)
+        else:
+            yield from self.merged(table, old, is_last)
+
+    def merged(self, table: pa.Table, old: int, is_last: bool) -> Iterator[Batch]:
+        """What is over of some rows, of which so many are old: they waited."""
         hits = CountingHits(table)
         passed = np.array([self._passed(source, is_last) for source in hits.sources], np.float64)
         odd_rows: list[Ints] = []
@@ -85,6 +98,10 @@ class OpenHits:
             self._merge(table, np.sort(np.concatenate(odd_rows)), old)
         yield from self._swept(is_last)
         self._waiting = _compact(table.take(pa.array(left))) if len(left) else None
+
+    def keep(self, has: Callable[[Key], bool]) -> None:
+        """Forgets the open deliveries of other keys."""
+        self._rows.open = {key: entry for key, entry in self._rows.open.items() if has(key)}
 
     def _observe(self, table: pa.Table) -> None:
         """How far the time of each source has come, now that these rows of it were read."""
@@ -194,6 +211,48 @@ class OpenHits:
                 self._order.turn_to(delivery)
                 classes.append(class_of(delivery.user_agent, delivery.hits, self._order.ranges))
         yield rows_batch(found, classes)
+
+
+def _shared(hits: OpenHits, table: pa.Table, old: int, processes: int) -> Iterator[Batch]:
+    """What is over of the last rows, of which each process merges those of its keys."""
+    from app.reducing.readers import Processes
+
+    with Processes(SharedWork(hits, table, old, processes), processes) as others:
+        for batches in others.results(iter(range(processes))):
+            yield from batches
+
+
+class SharedWork(NamedTuple):
+    """The last rows, of which each process, a fork of its own, has a share."""
+
+    hits: OpenHits
+    table: pa.Table
+    old: int
+    shares: int
+
+    def read(self, share: int) -> list[Batch]:
+        """What is over of the rows of a share."""
+        number = np.zeros(self.table.num_rows, np.int64)
+        for name in _KEY:
+            column = self.table.column(name).chunk(0)
+            numbers = np.array([_number(text) for text in texts_of(column)] or [0], np.int64)
+            number += numbers[column.indices.fill_null(0).to_numpy()]
+        chosen = number % self.shares == share
+        self.hits.keep(lambda key: sum(map(_number, key)) % self.shares == share)
+        return list(
+            self.hits.merged(self.table.filter(pa.array(chosen)).combine_chunks(), int(chosen[: self.old].sum()), True)
+        )
+
+    def packed(self, result: list[Batch]) -> object:
+        return result
+
+    def unpacked(self, packed: Any) -> list[Batch]:
+        batches: list[Batch] = packed
+        return batches
+
+
+def _number(text: str) -> int:
+    return crc32(text.encode())
 
 
 def _ends(tallies: TallyColumns, rules: Rules) -> Floats:

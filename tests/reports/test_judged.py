@@ -60,9 +60,9 @@ def judgings(monkeypatch: pytest.MonkeyPatch) -> list[Judging]:
     """Grows with each judging of hits by a question."""
     found: list[Judging] = []
 
-    def noting(judging: Judging, is_ordered: bool) -> OpenHits:
+    def noting(judging: Judging, *others: Any) -> OpenHits:
         found.append(judging)
-        return OpenHits(judging, is_ordered)
+        return OpenHits(judging, *others)
 
     monkeypatch.setattr(deliveries, "OpenHits", noting)
     return found
