@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -34,14 +33,13 @@ from app.reports.hit_order import HitOrder, class_of, classes_of, placed_ranges
 from app.reports.hits import HITS, PLAIN_NAMES, numbers_of, put_together, texts_of
 from app.reports.keyed_hits import AddedColumns, CountingHits, KeyedRows
 
-__all__ = ["NO_HITS", "Judging", "OpenHits", "SharedWork"]
+__all__ = ["NO_HITS", "Judging", "OpenHits"]
 
 _WAITING_ROWS = 1_000_000
 """So many rows at most wait as they are; if more are open, all are merged one by one, which takes less memory."""
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 _SHARED_ROWS = 100_000
 """So many rows are merged by several processes, if there may be some: fewer are merged before these begin."""
-_KEY = ("ip_address", "user_agent", "request")
 NO_HITS = pa.schema([HITS.field(name) for name in PLAIN_NAMES]).empty_table()
 
 
@@ -74,7 +72,9 @@ class OpenHits:
             table = put_together([self._waiting, table])
         self._observe(begun)
         if is_last and self._processes > 1 and table.num_rows >= _SHARED_ROWS and sys.platform == "linux":
-            yield from _shared(self, table, old, self._processes)
+            from app.reports.shares import shared
+
+            yield from shared(self, table, old, self._processes)
         else:
             yield from self.merged(table, old, is_last)
 
@@ -211,48 +211,6 @@ class OpenHits:
                 self._order.turn_to(delivery)
                 classes.append(class_of(delivery.user_agent, delivery.hits, self._order.ranges))
         yield rows_batch(found, classes)
-
-
-def _shared(hits: OpenHits, table: pa.Table, old: int, processes: int) -> Iterator[Batch]:
-    """What is over of the last rows, of which each process merges those of its keys."""
-    from app.reducing.readers import Processes
-
-    with Processes(SharedWork(hits, table, old, processes), processes) as others:
-        for batches in others.results(iter(range(processes))):
-            yield from batches
-
-
-class SharedWork(NamedTuple):
-    """The last rows, of which each process, a fork of its own, has a share."""
-
-    hits: OpenHits
-    table: pa.Table
-    old: int
-    shares: int
-
-    def read(self, share: int) -> list[Batch]:
-        """What is over of the rows of a share."""
-        number = np.zeros(self.table.num_rows, np.int64)
-        for name in _KEY:
-            column = self.table.column(name).chunk(0)
-            numbers = np.array([_number(text) for text in texts_of(column)] or [0], np.int64)
-            number += numbers[column.indices.fill_null(0).to_numpy()]
-        chosen = number % self.shares == share
-        self.hits.keep(lambda key: sum(map(_number, key)) % self.shares == share)
-        return list(
-            self.hits.merged(self.table.filter(pa.array(chosen)).combine_chunks(), int(chosen[: self.old].sum()), True)
-        )
-
-    def packed(self, result: list[Batch]) -> object:
-        return result
-
-    def unpacked(self, packed: Any) -> list[Batch]:
-        batches: list[Batch] = packed
-        return batches
-
-
-def _number(text: str) -> int:
-    return crc32(text.encode())
 
 
 def _ends(tallies: TallyColumns, rules: Rules) -> Floats:

@@ -20,10 +20,12 @@ from app.domain.tallies import Part
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
 from app.reports import open_hits
+from app.reports import shares as shares_of
 from app.reports.batches import rows_batch
 from app.reports.hit_order import CLASSES, HitOrder, class_of, classes_of
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, rows_table
-from app.reports.open_hits import Judging, OpenHits, SharedWork
+from app.reports.open_hits import Judging, OpenHits
+from app.reports.shares import SharedWork
 from tests.domain.hits import FLAGS
 from tests.properties import examples
 from tests.reports.logs import delivered
@@ -77,7 +79,7 @@ def by_columns(tables: list[Hits], sources: list[str], judging: Judging, shares:
         for share, its in enumerate(others):
             with pytest.MonkeyPatch.context() as patch:
                 # as in a process of its own, with what it has of this one
-                patch.setattr(open_hits, "_shared", lambda *given, share=share: SharedWork(*given).read(share))
+                patch.setattr(shares_of, "shared", lambda *given, share=share: SharedWork(*given).read(share))
                 patch.setattr(open_hits, "_SHARED_ROWS", 0)
                 for batch in its.take(in_log_order(put_together([table])), is_last):
                     found += delivered(batch)
