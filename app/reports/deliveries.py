@@ -84,7 +84,7 @@ def _steps_of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, i
     """The deliveries that a file of hits has, or those of its hits; of one that cannot be read to its end those until there."""
     try:
         with open_index(path, PLAIN_NAMES) as index:
-            found = steps_in(path, index, judging, is_ordered)
+            found = steps_in(path, index, judging, is_ordered, inputs.on_progress)
             if found is not None:
                 facts.add(index.facts)
                 yield from found

@@ -21,7 +21,7 @@ from app.domain.open_deliveries import no_sizes
 from app.reports.batches import NO_CLASSES, Batch, TextColumn, rows_batch
 from app.reports.crawlers import list_version
 from app.reports.open_hits import Judging
-from app.reports.reading import Index
+from app.reports.reading import Index, OnProgress
 from app.reports.zones import LogClock
 
 __all__ = ["JUDGED_FORM", "Judged", "Step", "judged_by", "steps_in", "write_steps"]
@@ -103,7 +103,9 @@ def _digest(data: pa.Buffer) -> str:
     return blake2b(memoryview(data), digest_size=16).hexdigest()
 
 
-def steps_in(path: str, index: Index, judging: Judging, is_ordered: bool) -> Iterator[Step] | None:
+def steps_in(
+    path: str, index: Index, judging: Judging, is_ordered: bool, on_progress: OnProgress = lambda path, done, size: None
+) -> Iterator[Step] | None:
     """The steps in a file of hits; None if it has none of its rows, judged so, as they were written.
 
     `is_ordered`: with how clients fetched each.
@@ -123,7 +125,13 @@ def steps_in(path: str, index: Index, judging: Judging, is_ordered: bool) -> Ite
     # the digests of all first: nothing of a file counts twice
     if any(_digest(mapped.read_at(length, begin)) != digest for begin, length, digest in judged.parts):
         return None
-    return (_read(mapped.read_at(length, begin), is_ordered) for begin, length, _ in judged.parts)
+
+    def steps() -> Iterator[Step]:
+        for begin, length, _ in judged.parts:
+            yield _read(mapped.read_at(length, begin), is_ordered)
+            on_progress(path, begin + length, size)
+
+    return steps()
 
 
 def _read(data: pa.Buffer, is_ordered: bool) -> Step:

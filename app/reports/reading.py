@@ -29,6 +29,7 @@ __all__ = [
     "INDEX_FORM",
     "Indices",
     "Inputs",
+    "OnProgress",
     "count",
     "index_tables",
     "is_index",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 Part = TypeVar("Part")
+OnProgress = Callable[[str, int, int | None], object]
+"""Takes a file, the bytes consumed of it, and its bytes if they are known."""
 INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
 INDEX_ABOUT = b"weblogs_hits"
@@ -52,8 +55,7 @@ class Inputs(NamedTuple):
     read: ReadOptions = ReadOptions()
     processes: int = 0
     """Beside this one; 0: all is read in this one."""
-    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
-    """Takes a file, the bytes consumed of it, and its bytes if they are known."""
+    on_progress: OnProgress = lambda path, done, size: None
     errors: list[str] | None = None
     """Takes one sentence for each input that cannot be read to its end."""
     kept: KeptStore | None = None
@@ -184,9 +186,7 @@ def open_index(path: str, wanted: Sequence[str]) -> Iterator[Index]:
         yield Index(file, *_about(path, file, wanted))
 
 
-def index_tables(
-    path: str, wanted: Sequence[str], facts: Facts, on_progress: Callable[[str, int, int | None], object]
-) -> Iterator[pa.Table]:
+def index_tables(path: str, wanted: Sequence[str], facts: Facts, on_progress: OnProgress) -> Iterator[pa.Table]:
     """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
     with open_index(path, wanted) as index:
         facts.add(index.facts)

@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 
 from app.domain.windows import WINDOWS, Rules
 from app.output.reports.report import Report
-from app.reports import deliveries, delivery_questions, judged
+from app.reports import deliveries, delivery_questions, judged, logs
 from app.reports.deliveries import steps_of
 from app.reports.delivery_questions import Deliveries
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, rows_table
 from app.reports.judged import Judged, Step, steps_in, write_steps
 from app.reports.logs import write_index
 from app.reports.open_hits import Judging, OpenHits
+from app.reports.questions import Asked
 from app.reports.reading import INDEX_ABOUT, Index, Inputs
 from app.reports.zones import LogClock
+from app.sources.files.beginning import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
 from tests.properties import examples
 from tests.reports.logs import asked, delivered, index_of, line, written
@@ -83,11 +85,19 @@ def simulated(lines: int) -> list[str]:
 def test_every_question_is_answered_from_them_as_from_the_hits(
     log: Path, judgings: list[Judging], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of a log that is read, written and merged in several pieces."""
+    monkeypatch.setattr(logs, "_STRETCH_BYTES", 4096)
+    monkeypatch.setattr(logs, "_GROUP_ROWS", 15)
     monkeypatch.setattr(deliveries, "_MERGED_ROWS", 40)
-    index = index_of(log)
+    index = log.with_suffix(".parquet")
+    write_index(Inputs([str(log)], ReadOptions(chunk_bytes=4096)), index)
     judgings.clear()
     stored = answers(index)
     assert not judgings
+    read: list[tuple[str, int, int | None]] = []
+    inputs = Inputs([str(index)], on_progress=lambda *told: read.append(told))
+    delivery_questions.why(Deliveries(Asked(inputs)))
+    assert len(read) > 2 and sorted(read) == read and read[-1][1] < index.stat().st_size == read[-1][2]
     monkeypatch.setattr(deliveries, "steps_in", lambda *_: None)
     assert stored == answers(index)
     assert len(judgings) == len(stored)
