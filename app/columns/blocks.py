@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from app.domain.extras import chosen_cmcd
@@ -313,6 +312,8 @@ def assembled(
 
 def protocol_flags(requests: pa.BinaryArray) -> Ints:
     """Of each request: one look for each whose protocol is not among the usual ones."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     flags, left = np.zeros(len(requests), np.int64), np.ones(len(requests), np.bool_)
     for usual in _USUAL_PROTOCOLS:
         ends = pc.ends_with(requests, usual).to_numpy(zero_copy_only=False)
@@ -328,6 +329,8 @@ def protocol_flags(requests: pa.BinaryArray) -> Ints:
 
 def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools | None:
     """Which lines have a client that is written as the domain writes it: one look for each that differs. None if all have."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     are = np.array(pc.match_substring_regex(some.values, rf"\A(?:{PLAIN_IPV4})\z"))
     others = np.flatnonzero(~are)
     if len(others):

@@ -36,17 +36,22 @@ _SHARED_BYTES = 9 << 20
 _make_part = tuple.__new__
 
 T = TypeVar("T")
+Given = TypeVar("Given")
+Given_contra = TypeVar("Given_contra", contravariant=True)
 
 
-class StretchWork(Protocol[T]):
-    """What a process does with stretches."""
+class Work(Protocol[Given_contra, T]):
+    """What a process does with what it is given."""
 
-    def read(self, stretch: Stretch, /) -> T: ...
+    def read(self, given: Given_contra, /) -> T: ...
 
     def packed(self, result: T, /) -> object:
         """As it is pickled."""
 
     def unpacked(self, packed: Any, /) -> T: ...
+
+
+StretchWork = Work[Stretch, T]
 
 
 class HitsByKey:
@@ -66,10 +71,10 @@ class HitsByKey:
         return some._replace(parts=_unpacked(*parts))
 
 
-class Processes(Generic[T]):
-    """So many processes that read; with none, lines are read in this one. A context manager."""
+class Processes(Generic[Given, T]):
+    """So many processes that read; with none, this one does. A context manager."""
 
-    def __init__(self, work: StretchWork[T], processes: int = 0) -> None:
+    def __init__(self, work: Work[Given, T], processes: int = 0) -> None:
         self._work = work
         self._others: list[_Other] = []
         # a fork is cheap; where it is not safe, a fresh interpreter is started
@@ -90,19 +95,19 @@ class Processes(Generic[T]):
         """The numbers of the processes that read."""
         return [other.process.pid for other in self._others]
 
-    def hits(self, stretches: Iterator[Stretch]) -> Iterator[T]:
-        """What each stretch comes to, in their order. What came before an error of `stretches` comes before it."""
+    def results(self, given: Iterator[Given]) -> Iterator[T]:
+        """What each comes to, in their order. What came before an error of `given` comes before it."""
         if not self._others:
-            yield from map(self._work.read, stretches)
+            yield from map(self._work.read, given)
             return
         busy: deque[_Other] = deque()
         failed: Exception | None = None
         for other in self._others:
-            failed = failed or _give(other, stretches, busy)
+            failed = failed or _give(other, given, busy)
         while busy:
             other = busy.popleft()
             some = other.receive()
-            failed = failed or _give(other, stretches, busy)
+            failed = failed or _give(other, given, busy)
             yield self._work.unpacked(some)
         if failed is not None:
             raise failed
@@ -121,7 +126,7 @@ class Processes(Generic[T]):
             other.process.join(_END_S)
 
 
-class Readers(Processes[StretchHits]):
+class Readers(Processes[Stretch, StretchHits]):
     """Processes that gather hits by key."""
 
     def __init__(
@@ -130,14 +135,14 @@ class Readers(Processes[StretchHits]):
         super().__init__(HitsByKey(rules, on_lines), processes)
 
 
-def _give(other: _Other, stretches: Iterator[Stretch], busy: deque[_Other]) -> Exception | None:
-    """The next stretch, where there is one, to a reader that waits; the error where there is one instead."""
+def _give(other: _Other, given: Iterator[Any], busy: deque[_Other]) -> Exception | None:
+    """The next one, where there is one, to a reader that waits; the error where there is one instead."""
     try:
-        stretch = next(stretches, None)
+        one = next(given, None)
     except Exception as error:
         return error
-    if stretch is not None:
-        other.send(stretch)
+    if one is not None:
+        other.send(one)
         busy.append(other)
     return None
 
@@ -147,9 +152,9 @@ class _Other(NamedTuple):
     pipe: Connection
     shared: mmap | None
 
-    def send(self, stretch: Stretch) -> None:
+    def send(self, given: object) -> None:
         try:
-            self.pipe.send_bytes(pickle.dumps(_given(stretch, self.shared), 5))
+            self.pipe.send_bytes(pickle.dumps(_given(given, self.shared), 5))
         except OSError as error:
             raise self._ended() from error
 
@@ -172,10 +177,10 @@ class _Other(NamedTuple):
         )
 
 
-def _given(stretch: Stretch, shared: mmap | None) -> tuple[Stretch, list[int]]:
-    """A stretch for the pipe, and the lengths of the lines of each chunk, if they stand in the shared memory."""
-    lengths = [len(chunk.data) for chunk in stretch.chunks]
-    if shared is None or sum(lengths) > len(shared):
+def _given(stretch: object, shared: mmap | None) -> tuple[object, list[int]]:
+    """What is given for the pipe, and of a stretch the lengths of the lines of each chunk, if they stand in the shared memory."""
+    lengths = [len(chunk.data) for chunk in stretch.chunks] if isinstance(stretch, Stretch) else []
+    if not isinstance(stretch, Stretch) or shared is None or sum(lengths) > len(shared):
         return stretch, []
     shared.seek(0)
     for chunk in stretch.chunks:
@@ -191,7 +196,7 @@ def _taken(stretch: Stretch, lengths: list[int], shared: mmap | None) -> Stretch
     return stretch._replace(chunks=chunks)
 
 
-def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: StretchWork[Any]) -> None:
+def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: Work[Any, Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

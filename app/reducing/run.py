@@ -70,7 +70,7 @@ def _merged(
     number = source_number(source.id)
     ordered = job.order != FILE_ORDER
     chunks = ordered_chunks(opened.stream, job.order, job.seed, job.read, source.rule) if ordered else opened.chunks()
-    for some in readers.hits(stretches(_reading(opened, source, job), chunks, job.stretch_bytes)):
+    for some in readers.results(stretches(_reading(opened, source, job), chunks, job.stretch_bytes)):
         statistics.lines += some.lines
         statistics.heads += some.heads
         statistics.hits += some.hits

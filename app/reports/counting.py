@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.columns.blocks import Floats
 from app.reports.facts import Facts
@@ -82,6 +81,8 @@ class PlanWork:
         return Counted(self._groups(table, local_s), facts)
 
     def _groups(self, table: pa.Table, local_s: Floats) -> pa.Table:
+        import pyarrow.compute as pc  # its import takes as long as a small report
+
         columns = {key: self._key(key, table, local_s) for key in self.plan.keys}
         measures: list[Any] = [([], "count_all")]
         if self.plan.with_bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -14,11 +15,12 @@ from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hit_order import HitOrder, class_of
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together
+from app.reports.judged import Step, steps_in
 from app.reports.open_hits import NO_HITS, Judging, OpenHits
-from app.reports.reading import Indices, Inputs, index_tables
+from app.reports.reading import Indices, Inputs, index_tables, open_index
 from app.reports.zones import LogClock
 
-__all__ = ["deliveries"]
+__all__ = ["deliveries", "steps_of"]
 
 _BATCH = 10_000
 _MERGED_ROWS = 1_000_000
@@ -39,11 +41,12 @@ def deliveries(
         yield from _told(_batches(inputs.kept.deliveries(facts, order), order), sieve, facts, clock)
         return
     indices = Indices(inputs, facts)
-    read = [_tables_of_index(path, inputs, facts) for path in indices.paths]
+    read = [_steps_of_index(path, inputs, judging, facts, is_ordered) for path in indices.paths]  # each when it comes
     if indices.logs:  # clients may go on in another one
-        read.append(_tables_of_logs(inputs, facts, indices))
-    for tables in read:
-        yield from _told(_of_hits(tables, OpenHits(judging, is_ordered), clock), sieve, facts, clock)
+        read.append(steps_of(_tables_of_logs(inputs, facts, indices), judging, is_ordered, inputs.processes))
+    for noted, batches in chain.from_iterable(read):
+        clock.add(noted.as_rows)
+        yield from _told(batches, sieve, facts, clock)
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
 
@@ -63,20 +66,36 @@ def _batches(found: Iterable[Delivery], order: HitOrder | None) -> Iterator[Batc
         yield rows_batch(some, classes)
 
 
-def _of_hits(tables: Iterable[pa.Table], hits: OpenHits, clock: LogClock) -> Iterator[Batch]:
+def steps_of(tables: Iterable[pa.Table], judging: Judging, is_ordered: bool, processes: int = 0) -> Iterator[Step]:
     """The deliveries of hits that come as tables, a source after the other, each in the order of its log."""
+    hits, clock = OpenHits(judging, is_ordered, processes), LogClock()
     some: list[pa.Table] = []
     for table in tables:
+        if some and sum(one.num_rows for one in some) + table.num_rows > _MERGED_ROWS:
+            whole, some = put_together(some), []
+            yield clock, hits.take(whole)
+            clock = LogClock()
         clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
         some.append(in_log_order(table))
-        if sum(one.num_rows for one in some) >= _MERGED_ROWS:
-            yield from hits.take(put_together(some))
-            some = []
-    yield from hits.take(put_together(some) if some else NO_HITS, is_last=True)
+    yield clock, hits.take(put_together(some) if some else NO_HITS, is_last=True)
+
+
+def _steps_of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, is_ordered: bool) -> Iterator[Step]:
+    """The deliveries that a file of hits has, or those of its hits; of one that cannot be read to its end those until there."""
+    try:
+        with open_index(path, PLAIN_NAMES) as index:
+            found = steps_in(path, index, judging, is_ordered, inputs.on_progress)
+            if found is not None:
+                facts.add(index.facts)
+                yield from found
+                return
+    except InputError as error:
+        facts.errors.append(str(error))
+        return
+    yield from steps_of(_tables_of_index(path, inputs, facts), judging, is_ordered, inputs.processes)
 
 
 def _tables_of_index(path: str, inputs: Inputs, facts: Facts) -> Iterator[pa.Table]:
-    """The hits of a file of hits, and of one that cannot be read to its end those until there."""
     try:
         yield from index_tables(path, PLAIN_NAMES, facts, inputs.on_progress)
     except InputError as error:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.columns.blocks import Bools, Floats, Ints, LineColumns
 from app.columns.parts import MAX_BYTE
@@ -93,11 +92,15 @@ def texts_of(column: pa.DictionaryArray) -> list[str]:
 
 def paths_of(texts: pa.StringArray) -> pa.StringArray:
     """path_of for each; most at once."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     return _each(texts, pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path"), path_of)
 
 
 def extensions_of(texts: pa.StringArray) -> pa.StringArray:
     """extension_of for each; most at once."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     found = pc.struct_field(pc.extract_regex(texts, _PLAIN_EXTENSION), "extension")
     # a plain path without an extension has an empty one here
     plain = pc.if_else(pc.match_substring_regex(texts, _PLAIN_PATH), pc.ascii_lower(pc.fill_null(found, "")), None)
@@ -107,6 +110,8 @@ def extensions_of(texts: pa.StringArray) -> pa.StringArray:
 
 def _each(texts: pa.StringArray, made: pa.StringArray, function: Callable[[str], str | None]) -> pa.StringArray:
     """What was made, and the function where nothing was."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     left = made.is_null()
     if not pc.any(left).as_py():
         return made

@@ -22,8 +22,11 @@ from app.output.replacing import Replacement, explained
 from app.reducing.readers import Processes, StretchWork
 from app.reducing.stretches import Reading, Stretch, StretchReader, stretches
 from app.reports.counting import Counted, Plan, PlanWork
+from app.reports.deliveries import steps_of
 from app.reports.facts import Facts
 from app.reports.hits import HITS, PLAIN_NAMES, hit_table, in_log_order, put_together
+from app.reports.judged import Judged, judged_by, write_steps
+from app.reports.open_hits import Judging
 from app.reports.reading import INDEX_ABOUT, INDEX_FORM, Indices, Inputs
 from app.reports.zones import line_offsets
 from app.sources.files.chunks import Chunk
@@ -129,18 +132,20 @@ def log_parts(
                         facts.notes.append(source.note)
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
-                    for part in processes.hits(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
+                    for part in processes.results(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
                 facts.errors.append(str(error))
 
 
-def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> Facts:
-    """Writes the hits of some logs to a Parquet file, by row groups; returns what was read. Raises OutputError, InputError.
+def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS), judging: Judging | None = None) -> Facts:
+    """Writes the hits of some logs to a Parquet file, by row groups, and their deliveries between these; returns what was read.
 
-    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes.
+    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what
+    the rows do not tell: lines, rejects, notes, where the deliveries are. Raises OutputError, InputError.
     """
+    judging = judging or Judging()
     wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
     schema = pa.schema([HITS.field(name) for name in wanted])
     facts = Facts()
@@ -148,24 +153,35 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS)) -> F
         with (
             Replacement(path) as replacement,
             explained(path),
-            pq.ParquetWriter(str(replacement.path), schema, compression="zstd") as writer,
+            pa.OSFile(str(replacement.path), "wb") as sink,
+            pq.ParquetWriter(sink, schema, compression="zstd") as writer,
         ):
-            pending: list[pa.Table] = []
+            rows: list[int] = []
 
-            def flush() -> None:
+            def flushed(pending: list[pa.Table]) -> pa.Table:
+                table = in_log_order(put_together(pending))
+                writer.write_table(table, row_group_size=1 << 30)
+                rows.append(table.num_rows)
+                return table.select(PLAIN_NAMES)
+
+            def tables() -> Iterator[pa.Table]:
+                pending: list[pa.Table] = []
+                for _, part in log_parts(inputs.with_fields(fields), HitsOfLog(wanted), facts):
+                    facts.add(part.facts)
+                    pending.append(part.table)
+                    if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
+                        yield flushed(pending)
+                        pending = []
                 if pending:
-                    writer.write_table(in_log_order(put_together(pending)), row_group_size=1 << 30)
-                    pending.clear()
+                    yield flushed(pending)
 
-            for _, part in log_parts(inputs.with_fields(fields), HitsOfLog(wanted), facts):
-                facts.add(part.facts)
-                pending.append(part.table)
-                if sum(table.num_rows for table in pending) >= _GROUP_ROWS:
-                    flush()
+            parts = write_steps(steps_of(tables(), judging, True, inputs.processes), sink)
             if facts.errors and not facts.lines:
                 raise InputError("; ".join(facts.errors))
-            flush()
-            writer.add_key_value_metadata({INDEX_ABOUT: json.dumps(_as_json(facts))})
+            about = _as_json(facts)
+            if parts is not None:
+                about["deliveries"] = Judged(judged_by(judging), rows, parts)
+            writer.add_key_value_metadata({INDEX_ABOUT: json.dumps(about)})
     except pa.ArrowInvalid as error:
         raise OutputError(f"{path}: cannot be written: {error}; name another file") from error
     return facts

@@ -6,7 +6,8 @@ hits tell what columns do not hold: then they are merged as a worker merges them
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from app.columns.keys import ListedKeys
 from app.columns.parts import MAX_BYTE
 from app.columns.verdicts import VERDICTS, are_plain, judged
 from app.domain import windows
-from app.domain.key_hits import KeyHits, PlacedPart, place_parts
+from app.domain.key_hits import Key, KeyHits, PlacedPart, place_parts
 from app.domain.open_deliveries import OpenDeliveries, SizeOf, no_sizes
 from app.domain.records import Delivery, Parsed, short_id
 from app.domain.sizes import LearnedSize
@@ -37,6 +38,8 @@ __all__ = ["NO_HITS", "Judging", "OpenHits"]
 _WAITING_ROWS = 1_000_000
 """So many rows at most wait as they are; if more are open, all are merged one by one, which takes less memory."""
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
+_SHARED_ROWS = 100_000
+"""So many rows are merged by several processes, if there may be some: fewer are merged before these begin."""
 NO_HITS = pa.schema([HITS.field(name) for name in PLAIN_NAMES]).empty_table()
 
 
@@ -50,10 +53,11 @@ class Judging(NamedTuple):
 class OpenHits:
     """Takes hits, table by table; gives deliveries that are over."""
 
-    def __init__(self, judging: Judging, is_ordered: bool) -> None:
-        """`is_ordered`: tell how clients fetched each delivery."""
+    def __init__(self, judging: Judging, is_ordered: bool, processes: int = 0) -> None:
+        """`is_ordered`: tell how clients fetched each delivery. `processes`: how many may merge what comes last."""
         self._judging = judging
         self._order = HitOrder() if is_ordered else None
+        self._processes = processes
         self._rows = OpenDeliveries(judging.rules, judging.size_of)
         self._waiting: pa.Table | None = None
         self._sources: dict[str, int] = {}
@@ -67,6 +71,15 @@ class OpenHits:
         if self._waiting is not None:
             table = put_together([self._waiting, table])
         self._observe(begun)
+        if is_last and self._processes > 1 and table.num_rows >= _SHARED_ROWS and sys.platform == "linux":
+            from app.reports.shares import shared
+
+            yield from shared(self, table, old, self._processes)
+        else:
+            yield from self.merged(table, old, is_last)
+
+    def merged(self, table: pa.Table, old: int, is_last: bool) -> Iterator[Batch]:
+        """What is over of some rows, of which so many are old: they waited."""
         hits = CountingHits(table)
         passed = np.array([self._passed(source, is_last) for source in hits.sources], np.float64)
         odd_rows: list[Ints] = []
@@ -85,6 +98,10 @@ class OpenHits:
             self._merge(table, np.sort(np.concatenate(odd_rows)), old)
         yield from self._swept(is_last)
         self._waiting = _compact(table.take(pa.array(left))) if len(left) else None
+
+    def keep(self, has: Callable[[Key], bool]) -> None:
+        """Forgets the open deliveries of other keys."""
+        self._rows.open = {key: entry for key, entry in self._rows.open.items() if has(key)}
 
     def _observe(self, table: pa.Table) -> None:
         """How far the time of each source has come, now that these rows of it were read."""

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.output.reports.report import Cell, Column, Report
 from app.reports.counting import Counted, Plan
@@ -81,6 +80,8 @@ class _Sums(NamedTuple):
 
 
 def _sums(groups: pa.Table) -> _Sums:
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     return _Sums(pc.sum(groups.column("requests")).as_py() or 0, int(pc.sum(groups.column("bytes")).as_py() or 0))
 
 
@@ -315,6 +316,8 @@ def not_found(asked: Asked) -> Report:
 
 def visitors(asked: Asked) -> Report:
     """Visitors by day."""
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
     counted = count(asked.inputs, Plan(("day", "ip_address", "user_agent"), asked.filters, with_bytes=False))
     who = counted.groups.select(["ip_address", "user_agent"]).group_by(["ip_address", "user_agent"]).aggregate([])
     by_day = counted.groups.group_by(["day"]).aggregate([([], "count_all"), ("requests", "sum")])

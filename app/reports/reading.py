@@ -24,9 +24,22 @@ if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a smal
     from app.reducing.readers import StretchWork
     from app.reports.kept import KeptStore
 
-__all__ = ["INDEX_ABOUT", "INDEX_FORM", "Indices", "Inputs", "count", "index_tables", "is_index", "read_inputs"]
+__all__ = [
+    "INDEX_ABOUT",
+    "INDEX_FORM",
+    "Indices",
+    "Inputs",
+    "OnProgress",
+    "count",
+    "index_tables",
+    "is_index",
+    "open_index",
+    "read_inputs",
+]
 
 Part = TypeVar("Part")
+OnProgress = Callable[[str, int, int | None], object]
+"""Takes a file, the bytes consumed of it, and its bytes if they are known."""
 INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
 INDEX_ABOUT = b"weblogs_hits"
@@ -42,8 +55,7 @@ class Inputs(NamedTuple):
     read: ReadOptions = ReadOptions()
     processes: int = 0
     """Beside this one; 0: all is read in this one."""
-    on_progress: Callable[[str, int, int | None], object] = lambda path, done, size: None
-    """Takes a file, the bytes consumed of it, and its bytes if they are known."""
+    on_progress: OnProgress = lambda path, done, size: None
     errors: list[str] | None = None
     """Takes one sentence for each input that cannot be read to its end."""
     kept: KeptStore | None = None
@@ -142,12 +154,12 @@ class Indices:
 
 def _sources_and_size(path: str) -> tuple[frozenset[str], int, int]:
     """The sources of a file of hits, its lines and its hits. Raises InputError."""
-    with _explained(path), pq.ParquetFile(path) as file:
-        about = _about(path, file, ())
+    with open_index(path, ()) as index:
         found: set[str] = set()
-        for number in range(file.num_row_groups):
-            found.update(file.read_row_group(number, ["source"], use_threads=False).column(0).unique().to_pylist())
-        return frozenset(found), about.lines, about.hits
+        for number in range(index.file.num_row_groups):
+            table = index.file.read_row_group(number, ["source"], use_threads=False)
+            found.update(table.column(0).unique().to_pylist())
+        return frozenset(found), index.facts.lines, index.facts.hits
 
 
 @contextmanager
@@ -158,14 +170,27 @@ def _explained(path: str) -> Iterator[None]:
         raise InputError(f"{path}: cannot be read: {error}; write it again with `report index`") from error
 
 
-def index_tables(
-    path: str, wanted: Sequence[str], facts: Facts, on_progress: Callable[[str, int, int | None], object]
-) -> Iterator[pa.Table]:
-    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
+class Index(NamedTuple):
+    """A file of hits that is open."""
+
+    file: pq.ParquetFile
+    facts: Facts
+    judged: object
+    """What its metadata tell of its deliveries."""
+
+
+@contextmanager
+def open_index(path: str, wanted: Sequence[str]) -> Iterator[Index]:
+    """A file of `report index`. Raises InputError, also for what its reading meets."""
     with _explained(path), pq.ParquetFile(path) as file:
-        facts.add(_about(path, file, wanted))
-        facts.inputs.append(path)
-        size = Path(path).stat().st_size
+        yield Index(file, *_about(path, file, wanted))
+
+
+def index_tables(path: str, wanted: Sequence[str], facts: Facts, on_progress: OnProgress) -> Iterator[pa.Table]:
+    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
+    with open_index(path, wanted) as index:
+        facts.add(index.facts)
+        file, size = index.file, Path(path).stat().st_size
         for number in range(file.num_row_groups):
             yield put_together([file.read_row_group(number, wanted)])
             on_progress(path, size * (number + 1) // file.num_row_groups, size)
@@ -180,7 +205,7 @@ def is_index(path: str) -> bool:
         return False
 
 
-def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
+def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> tuple[Facts, object]:
     """What the metadata tell. Raises InputError if the file is another one, or lacks an optional field that is wanted."""
     told = (file.metadata.metadata or {}).get(INDEX_ABOUT)
     if told is None:
@@ -200,7 +225,7 @@ def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
         raise InputError(
             f"{path}: was written without {lacking}; write it again with `report index`, and name it in WEBLOGS_FIELDS"
         )
-    return Facts(
+    facts = Facts(
         lines=about["lines"],
         heads=about["heads"],
         hits=file.metadata.num_rows,
@@ -209,4 +234,6 @@ def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> Facts:
         beyond=about["beyond"],
         unread=Counter(about["unread"]),
         notes=[*about["notes"], "hits of " + ", ".join(about["inputs"])],
+        inputs=[path],
     )
+    return facts, about.get("deliveries")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -106,13 +107,25 @@ class LogClock:
 
     def note(self, times: Floats, offsets: Ints) -> None:
         """Some hits, and what their lines write."""
+        quarters = _quarters(times)
+        # a log is nearly in order: few rows differ from the one before
+        fresh = np.append(True, (quarters[1:] != quarters[:-1]) | (offsets[1:] != offsets[:-1]))[: len(times)]
+        begins = np.flatnonzero(fresh)
+        hits = np.diff(np.append(begins, len(times)))
+        quarters, offsets = quarters[begins], offsets[begins]
         for offset in np.unique(offsets).tolist():
-            quarters = np.unique(_quarters(times[offsets == offset])).tolist()
-            self._add(offset, int((offsets == offset).sum()), normalise(zip(quarters, quarters, strict=True)))
+            there = np.unique(quarters[offsets == offset]).tolist()
+            self._add(offset, int(hits[offsets == offset].sum()), normalise(zip(there, there, strict=True)))
 
-    def add(self, other: LogClock) -> None:
-        for offset, quarters in other._quarters.items():
-            self._add(offset, other.hits[offset], quarters)
+    @property
+    def as_rows(self) -> list[tuple[int, int, Ranges]]:
+        """Offsets, their hits, and their quarters of an hour."""
+        return [(offset, self.hits[offset], quarters) for offset, quarters in self._quarters.items()]
+
+    def add(self, rows: Iterable[tuple[int, int, Ranges]]) -> None:
+        """What another one has as rows."""
+        for offset, hits, quarters in rows:
+            self._add(offset, hits, quarters)
 
     def _add(self, offset: int, hits: int, quarters: Ranges) -> None:
         self.hits[offset] += hits

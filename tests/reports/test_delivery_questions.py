@@ -13,7 +13,7 @@ from app.domain.tallies import MAX_HITS, Part
 from app.domain.windows import Rules
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
-from app.reports import delivery_questions
+from app.reports import delivery_questions, open_hits
 from app.reports.batches import rows_batch
 from app.reports.deliveries import deliveries
 from app.reports.delivery_questions import Deliveries
@@ -103,7 +103,11 @@ def test_the_reasons_of_all_verdicts_are_told_the_unknown_first(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("form", ["weblog_tsv", "combined_range"])
-def test_a_log_and_the_file_of_its_hits_give_the_deliveries_of_reduce(form: str, tmp_path: Path) -> None:
+def test_a_log_and_the_file_of_its_hits_give_the_deliveries_of_reduce(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if several processes merge the last hits."""
+    monkeypatch.setattr(open_hits, "_SHARED_ROWS", 100)
     log = SimulatedLog(LogPlan(8_000, 3, "mixed", form))
     path = tmp_path / "a.log"
     path.write_text(log.head() + "".join(log.blocks()) + "no line\n", "utf-8")

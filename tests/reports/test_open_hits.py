@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import product
 from typing import Any
 
@@ -18,10 +19,13 @@ from app.domain.sizes import LearnedSize
 from app.domain.tallies import Part
 from app.domain.watermarks import Advance
 from app.domain.windows import WINDOWS, Rules
+from app.reports import open_hits
+from app.reports import shares as shares_of
 from app.reports.batches import rows_batch
 from app.reports.hit_order import CLASSES, HitOrder, class_of, classes_of
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, rows_table
 from app.reports.open_hits import Judging, OpenHits
+from app.reports.shares import SharedWork
 from tests.domain.hits import FLAGS
 from tests.properties import examples
 from tests.reports.logs import delivered
@@ -63,14 +67,23 @@ def always(size: int | None) -> SizeOf:
     return lambda request, at: size
 
 
-def by_columns(tables: list[Hits], sources: list[str], judging: Judging) -> list[tuple[Any, ...]]:
-    hits, found, position = OpenHits(judging, is_ordered=True), [], 0
+def by_columns(tables: list[Hits], sources: list[str], judging: Judging, shares: int = 1) -> list[tuple[Any, ...]]:
+    """`shares`: of keys, of which each is merged by itself when the last table comes."""
+    hits, found, position = OpenHits(judging, True, shares), list[tuple[Any, ...]](), 0
     for at, (rows, source) in enumerate(zip(tables, sources, strict=True)):
         positions = list(range(position, position + len(rows)))
         position += len(rows)
         table, _ = rows_table(rows, positions, PLAIN_NAMES, no_zone, source)
-        for batch in hits.take(in_log_order(put_together([table])), at == len(tables) - 1):
-            found += delivered(batch)
+        is_last = at == len(tables) - 1
+        others = [deepcopy(hits) for _ in range(shares if is_last else 1)]
+        for share, its in enumerate(others):
+            with pytest.MonkeyPatch.context() as patch:
+                # as in a process of its own, with what it has of this one
+                patch.setattr(shares_of, "shared", lambda *given, share=share: SharedWork(*given).read(share))
+                patch.setattr(open_hits, "_SHARED_ROWS", 0)
+                for batch in its.take(in_log_order(put_together([table])), is_last):
+                    found += delivered(batch)
+        hits = others[0]
     return sorted(found, key=repr)
 
 
@@ -105,9 +118,17 @@ def one_by_one(tables: list[Hits], sources: list[str], judging: Judging) -> list
     SIZES,
     st.booleans(),
     st.sampled_from([0, 5]),
+    st.integers(1, 3),
 )
 def test_columns_give_the_deliveries_of_hits_taken_one_by_one(
-    tables: list[Hits], of_first: int, window: str, length_s: float, size: int | None, in_time: bool, in_flight: int
+    tables: list[Hits],
+    of_first: int,
+    window: str,
+    length_s: float,
+    size: int | None,
+    in_time: bool,
+    in_flight: int,
+    shares: int,
 ) -> None:
     """Of every evidence, encoding, break, doubt, size and window; of lines in and out of the order of time, from one source or two."""
     if in_time:
@@ -117,7 +138,7 @@ def test_columns_give_the_deliveries_of_hits_taken_one_by_one(
     scale = 7200.0 if window == "day" else 1.0
     tables = [[(hit[0] * scale, *hit[1:]) for hit in rows] for rows in tables]
     judging = Judging(Rules(window, length_s, 5.0, Proof(in_flight)), lambda request, at: size)
-    assert by_columns(tables, sources, judging) == one_by_one(tables, sources, judging)
+    assert by_columns(tables, sources, judging, shares) == one_by_one(tables, sources, judging)
 
 
 RANGE = st.just((-1, -1)) | st.builds(lambda lo, length: (lo, lo + length - 1), st.integers(0, 6), st.integers(0, 4))

@@ -93,11 +93,14 @@ def command() -> None:
 def index(inputs: Any, output: Path, quiet: bool) -> None:
     """Write the hits of logs to one Parquet file, for repeated questions and for DuckDB."""
     from app.reports.logs import write_index
+    from app.reports.open_hits import Judging
 
     if output.suffix.lower() != ".parquet":
         raise WrongOutput(f"{output}: name a file that ends with .parquet")
     with late_progress(quiet) as on_progress:
-        facts = write_index(inputs._replace(on_progress=on_progress), output, settings().fields)
+        facts = write_index(
+            inputs._replace(on_progress=on_progress), output, settings().fields, Judging(settings().rules)
+        )
     if not quiet:
         click.echo(
             f"{counted_text(facts.hits, 'hit')} of {counted_text(facts.lines, 'line')} in {output}; {facts.rejects.total():,} rejects are only counted"
