@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
+import msgspec
+
 from app.domain.lines import decode
 from app.errors import UnknownForm
-from app.messages.envelope import unwrap
 from app.messages.forms import place_of
 from app.messages.headers import HEADERS_FORM, Headers, unpack_positions
 
 __all__ = [
     "LINES_A_MESSAGE_BITS",
+    "Envelope",
     "Lines",
     "Origin",
     "check_form",
@@ -22,6 +24,7 @@ __all__ = [
     "names_line",
     "number_in",
     "origin_of",
+    "unwrap",
     "unwrapped",
 ]
 
@@ -29,6 +32,10 @@ _FORM_DIGITS = 10
 _NOTHING = {"null", "undefined", "none", "nil", "<nil>", "nan"}
 LINES_A_MESSAGE_BITS = 24
 """A line of a message without a source has the position (offset of the message, number of the line) in one number."""
+
+
+_decode = msgspec.json.Decoder().decode
+_LINE = ("line", "message")
 
 
 class Lines(NamedTuple):
@@ -60,6 +67,41 @@ def headers_of(pairs: Any) -> dict[str, bytes]:
         name: value if isinstance(value, bytes) else str(value).encode()
         for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs or ())
     }
+
+
+class Envelope(NamedTuple):
+    """What a message of a shipper that can set no header holds: one JSON object with the line and an id of it."""
+
+    line: str
+    id: str | None
+    """Sent again under the same id, a line counts once; empty if the shipper wrote null."""
+
+
+def unwrap(value: bytes) -> Envelope | None:
+    """`{"id": …, "line": …}` or `{"id": …, "message": …}`, the id absent or not; None for anything else, JSON logs included.
+
+    >>> unwrap(b'{"id": "7", "line": "a\\\\tb"}')
+    Envelope(line='a\\tb', id='7')
+    >>> unwrap(b'{"line": "x", "status": 200}'), unwrap(b'10.0.0.1 - -')
+    (None, None)
+    """
+    if not value.startswith(b"{") or b"\n" in value.rstrip():
+        return None
+    try:
+        found = _decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    names = set(found)
+    line = found.get("line", found.get("message"))
+    given = found.get("id")
+    if (
+        len(names & set(_LINE)) != 1
+        or not names <= {*_LINE, "id"}
+        or not isinstance(line, str)
+        or not isinstance(given, str | None)
+    ):
+        return None
+    return Envelope(line, "" if given is None and "id" in found else given)
 
 
 def unwrapped(message: Lines) -> Lines:

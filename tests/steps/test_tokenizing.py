@@ -16,9 +16,8 @@ from app.domain.formats import FORMATS, FormatOptions
 from app.domain.records import Hit, id_of_given, raw_ids
 from app.domain.watermarks import source_number
 from app.errors import SettingsError
-from app.messages.envelope import unwrap
 from app.messages.headers import pack_positions
-from app.messages.origins import Lines, headers_of
+from app.messages.origins import Lines, headers_of, unwrap
 from app.messages.records import decode_rejects, encode_rejects
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens, hits_of
 from app.steps.tokenizer import Tokenized, Tokenizer, partition_of

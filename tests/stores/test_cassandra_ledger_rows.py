@@ -8,7 +8,7 @@ from app.domain.counted import Sum
 from app.flows.spending import SPENDING, Transaction
 from app.flows.votes import VOTES, Vote
 from app.stores.cassandra.ledger_rows import SHARDS, bounds, days, event_row, sum_rows
-from app.stores.cassandra.ledgers import statements
+from app.stores.cassandra.ledger_writes import insert_statements
 from app.stores.cassandra.values import bigint, int32, text, varint
 
 TTL, STAMP = int32(77), bigint(5)
@@ -16,7 +16,7 @@ TTL, STAMP = int32(77), bigint(5)
 
 def columns(statement: str) -> int:
     """Marks of a prepared statement."""
-    return statements("k", read_only=False)[statement].count("?")
+    return insert_statements("k")[statement].count("?")
 
 
 def test_a_row_has_a_value_for_every_mark_of_its_statement_and_knows_its_size() -> None:

@@ -49,6 +49,8 @@ class CassandraConnection:
         self.session: Any = None
         self.where = f"Cassandra at {settings.cassandra_hosts}:{settings.cassandra_port}"
         self.keyspace = settings.cassandra_keyspace
+        self.statements: dict[str, str] = {}
+        """Name → CQL: what the capabilities of the store on this connection execute."""
         self._prepared: dict[str, Any] = {}
         self.unset: Any = None
         """What the driver takes for a column that is not written."""
@@ -164,9 +166,9 @@ class CassandraConnection:
         if cluster is not None:
             cluster.shutdown()
 
-    def prepare(self, statements: dict[str, str]) -> None:
-        """Blocks; the statements can then be named in `bound`. Raises StoreUnreachable where a table is missing."""
-        for name, cql in statements.items():
+    def prepare(self) -> None:
+        """Blocks; the `statements` can then be named in `bound`. Raises StoreUnreachable where a table is missing."""
+        for name, cql in self.statements.items():
             try:
                 self._prepared[name] = self.session.prepare(cql)
             except Exception as error:

@@ -16,6 +16,7 @@ from typing import Any
 from app.domain.totals import Judged, Totals
 from app.errors import StoreError
 from app.stores.cassandra.connection import CassandraConnection
+from app.stores.cassandra.rows import KEY_COLUMNS, insert
 from app.stores.cassandra.values import bigint, text_of
 
 __all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
@@ -45,6 +46,7 @@ class Counter:
         self._taken_at = self._cost_s = 0.0
         self._at_writes = -1
         self._walk: asyncio.Task[Totals] | None = None
+        connection.statements |= _statements(connection.keyspace, keeps)
 
     async def counts(self) -> Totals:
         """New ones, or the last known where new ones take longer than WAIT_S; waits for the very first that nobody has taken yet."""
@@ -149,6 +151,19 @@ class _Deliveries:
             self.merged += hits or 0
             self.covered_bytes += covered or 0
             self.bytes_sent += sent or 0
+
+
+def _statements(keyspace: str, keeps: bool) -> dict[str, str]:
+    k, ring = keyspace, "token({0}) > ? AND token({0}) <= ?"
+    of_deliveries = "verdict, reason, evidence, hits, covered, bytes_sent, superseded_by"
+    rejects = "GROUP BY reason, bucket"
+    found = {
+        "counts_taken": f"SELECT taken FROM {k}.counts_taken WHERE name = ?",
+        "count_hits": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {ring.format(f'{KEY_COLUMNS}, day')}",
+        "count_rejects": f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} {rejects}",
+        "count_deliveries": f"SELECT {of_deliveries} FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}",
+    }
+    return found | ({"counts": insert(f"{k}.counts_taken", "name, taken", "")} if keeps else {})
 
 
 def _retrieved(walk: asyncio.Task[Totals]) -> None:

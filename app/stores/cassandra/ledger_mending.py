@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 from app.domain.counted import CountedKind, EventKind, Sum
-from app.errors import StoreError
-from app.stores.cassandra.batches import BatchSender, all_of
-from app.stores.cassandra.connection import CassandraConnection
+from app.errors import StoreError, UnreadableRecord
+from app.stores.cassandra.batches import all_of
 from app.stores.cassandra.ledger_rows import (
     FLOW_END_US,
     LedgerTable,
@@ -24,12 +23,14 @@ from app.stores.cassandra.ledger_rows import (
     sum_of,
     sum_rows,
 )
-from app.stores.cassandra.memory import FLOOR_END, STEPS_US, Floors, now_us
+from app.stores.cassandra.ledger_writes import CassandraLedgerWrites
+from app.stores.cassandra.memory import FLOOR_END, STEPS_US, now_us
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, varint
+from app.stores.cassandra.writes import CassandraWrites
 from app.words import counted_text
 
-__all__ = ["CassandraLedgerMender", "LedgerPlace"]
+__all__ = ["CassandraLedgerMending", "LedgerPlace"]
 
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
@@ -45,17 +46,18 @@ class LedgerPlace(NamedTuple):
     """Of all columns; those of the key can always be read."""
 
 
-class CassandraLedgerMender:
-    """Mends on one connection."""
+class CassandraLedgerMending(CassandraLedgerWrites):
+    """The LedgerMending protocol."""
 
-    def __init__(
-        self, connection: CassandraConnection, sender: BatchSender, floors: Floors, ttls: Mapping[str, bytes]
-    ) -> None:
-        self._connection, self._sender, self._floors, self._ttls = connection, sender, floors, ttls
+    def __init__(self, writes: CassandraWrites) -> None:
+        super().__init__(writes)
         self._tables = {table.name: table for table in ledger_tables()}
+        if not writes.read_only:
+            self._connection.statements |= _statements(self._connection.keyspace)
 
     async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """Each is stored as given afterwards. Raises StoreError that names the first that cannot be brought to."""
+        await self._writes.encoder()
         left, ttl = list(events), self._ttls[kind.keeps_events]
         for step_us in (0, *STEPS_US):
             stamp = bigint(FLOW_END_US + now_us() + step_us)
@@ -70,11 +72,13 @@ class CassandraLedgerMender:
 
     async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
         """These rows are gone afterwards; `mend_events` may write them again."""
+        await self._writes.encoder()
         rows = [event_row(kind, each, b"", b"", number) for number, each in enumerate(events)]
         await self._remove(rows)
 
     async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         """Each is stored as given afterwards, and a later version shows. Raises StoreError as `mend_events` does."""
+        await self._writes.encoder()
         left, ttl = list(sums), self._ttls["reduced"]
         for step_us in (0, *STEPS_US):
             if step_us:
@@ -96,6 +100,7 @@ class CassandraLedgerMender:
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
         """These are gone afterwards, and may be written again."""
+        await self._writes.encoder()
         rows = [row for number, each in enumerate(sums) for row in sum_rows(kind, each, b"", number)]
 
         async def above(seen_us: int) -> None:
@@ -103,9 +108,10 @@ class CassandraLedgerMender:
 
         await self._remove(rows, above)
 
-    async def remove_rows(self, places: Sequence[LedgerPlace]) -> None:
-        """These rows are gone afterwards, whatever is in them; what they are named by may be written again."""
-        for place in places:
+    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        """By table and key of their rows, whatever is in them; what they are named by may be written again."""
+        await self._writes.encoder()
+        for place in (cast(LedgerPlace, each.place) for each in found):
             table, values = place.table, []
             for column, value in zip(table.key, place.row, strict=False):
                 values.append(_encoded(table.columns[column], value))
@@ -192,6 +198,18 @@ class CassandraLedgerMender:
 
     def _table(self, row: CqlRow) -> LedgerTable:
         return self._tables[row.statement.partition(" ")[2]]
+
+
+def _statements(keyspace: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for table in ledger_tables():
+        if table.stamped:
+            rows = f"FROM {keyspace}.{table.name}"
+            where = " AND ".join(f"{name} = ?" for name in table.key)
+            found[f"one {table.name}"] = f"SELECT {table.names} {rows} WHERE {where}"
+            found[f"stamp {table.name}"] = f"SELECT WRITETIME({table.stamped}) {rows} WHERE {where}"
+            found[f"delete {table.name}"] = f"DELETE {rows} USING TIMESTAMP ? WHERE {where}"
+    return found
 
 
 _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {

@@ -1,78 +1,41 @@
-"""Counted events in Cassandra: reads that name their partitions, writes that may be repeated."""
+"""Counted events in Cassandra: reads that name their partitions."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache, partial
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum, added
-from app.errors import UnreadableRecord
 from app.flows.registry import EVENTS, LEDGERS
-from app.stores.cassandra.batches import BatchSender
-from app.stores.cassandra.connection import CassandraConnection
-from app.stores.cassandra.ledger_mending import CassandraLedgerMender, LedgerPlace
+from app.stores.cassandra.ledger_mending import CassandraLedgerMending, LedgerPlace
 from app.stores.cassandra.ledger_rows import (
-    FLOW_END_US,
     SHARDS,
     bounds,
     days,
     event_of,
-    event_row,
     events_table,
     ledger_tables,
-    name_row,
     ranking_table,
-    sum_id,
     sum_of,
-    sum_rows,
     sums_tables,
 )
-from app.stores.cassandra.memory import Floors, now_us
-from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, double, int32, text, text_of
+from app.stores.cassandra.writes import CassandraWrites
 from app.stores.ledger_contract import Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 
-__all__ = ["CassandraLedgers", "create_tables", "statements"]
+__all__ = ["CassandraLedgers"]
 
 PAGE_ROWS = 5000
 _DDL_S = 60.0
 Event = TypeVar("Event", bound=tuple[Any, ...])
-Record = TypeVar("Record")
 
 
-def create_tables(connection: CassandraConnection, keyspace: str) -> None:
-    """The missing ones, in a keyspace that is there. Blocks."""
-    there = {
-        row[0]
-        for row in connection.execute(
-            "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s", (keyspace,)
-        )
-    }
-    missing = [table for table in ledger_tables() if table.name not in there]
-    for table in missing:
-        connection.execute(table.create(keyspace), timeout_s=_DDL_S)
-    if missing:
-        connection.agree()
-
-
-def statements(keyspace: str, read_only: bool) -> dict[str, str]:
-    """Name → CQL."""
-    reads: dict[str, str] = {}
-    writes: dict[str, str] = {}
-    for table in ledger_tables():
-        where = " AND ".join(f"{name} = ?" for name in table.key)
-        of, marks = f"{keyspace}.{table.name}", ", ".join("?" for _ in table.columns)
-        using = {"names": "", "sum_floors": " USING TIMESTAMP ?"}.get(table.name, " USING TIMESTAMP ? AND TTL ?")
-        reads[f"all {table.name}"] = f"SELECT {table.names} FROM {of}"
-        writes[f"insert {table.name}"] = f"INSERT INTO {of} ({table.names}) VALUES ({marks}){using}"
-        if table.stamped:
-            reads[f"one {table.name}"] = f"SELECT {table.names} FROM {of} WHERE {where}"
-            reads[f"stamp {table.name}"] = f"SELECT WRITETIME({table.stamped}) FROM {of} WHERE {where}"
-            writes[f"delete {table.name}"] = f"DELETE FROM {of} USING TIMESTAMP ? WHERE {where}"
+def _statements(keyspace: str) -> dict[str, str]:
+    reads = {f"all {table.name}": f"SELECT {table.names} FROM {keyspace}.{table.name}" for table in ledger_tables()}
     for kind in LEDGERS:
         for resolution, table in sums_tables(kind).items():
             within = " AND ".join(f"{name} = ?" for name in table.partition)
@@ -90,7 +53,7 @@ def statements(keyspace: str, read_only: bool) -> dict[str, str]:
             table = events_table(each)
             reads[f"some {table.name}"] = f"SELECT {table.names} {_of_group(keyspace, each)} LIMIT ?"
     reads["some names"] = f"SELECT id, name FROM {keyspace}.names WHERE kind = ?"
-    return reads if read_only else reads | writes
+    return reads
 
 
 def _of_group(keyspace: str, kind: EventKind[Any]) -> str:
@@ -109,56 +72,16 @@ def _sum_reader(kind: CountedKind[Any], resolution: str) -> Callable[[tuple[Any,
     return sum_reader("cassandra", kind, partial(sum_of, kind, resolution), place)
 
 
-class CassandraLedgers:
-    """The Ledgers protocol. `ready(write)` opens the store if it is not open, and raises StoreError if it may not write."""
+class CassandraLedgers(CassandraLedgerMending):
+    """The Ledgers protocol."""
 
-    def __init__(
-        self,
-        connection: CassandraConnection,
-        sender: BatchSender,
-        keyspace: str,
-        ttls_s: tuple[int, int],
-        ready: Callable[[bool], Awaitable[object]],
-        floor_age_s: float,
-    ) -> None:
+    def __init__(self, writes: CassandraWrites) -> None:
+        super().__init__(writes)
         self.on_unreadable: OnUnreadable | None = None
-        self._connection, self._sender, self._keyspace, self._ready = connection, sender, keyspace, ready
-        raw, reduced = (int32(seconds) for seconds in ttls_s)
-        self._ttls = {"raw": raw, "reduced": reduced}
-        self._floors = Floors(connection, floor_age_s, "all sum_floors")
-
-    # -- writes
-
-    async def _send(
-        self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[CqlRow]]
-    ) -> list[tuple[Record, str]]:
-        def encode() -> list[CqlRow]:
-            return [row for number, record in enumerate(records) for row in rows_of(record, number)]
-
-        refused = await self._sender.send(await asyncio.to_thread(encode))
-        return [(records[number], reason) for number, reason in sorted(refused.items())]
-
-    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
-        await self._ready(True)
-        stamp, ttl = bigint(FLOW_END_US - now_us()), self._ttls[kind.keeps_events]
-        return await self._send(events, lambda each, number: [event_row(kind, each, stamp, ttl, number)])
-
-    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        await self._ready(True)
-        ttl, floors = self._ttls["reduced"], await self._floors.fresh()
-        return await self._send(
-            sums,
-            lambda each, number: sum_rows(kind, each, ttl, number, floors.get(sum_id(kind, each), 0) if floors else 0),
-        )
-
-    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
-        await self._ready(True)
-        await self._sender.send_all([name_row(kind, *row, number) for number, row in enumerate(names.items())])
-
-    # -- reads
+        self._connection.statements |= _statements(self._connection.keyspace)
 
     async def _pages(self, statement: str, values: Sequence[bytes] = ()) -> AsyncIterator[list[tuple[Any, ...]]]:
-        await self._ready(False)
+        await self._writes.opened()
         async for rows in self._connection.pages(self._connection.bound(statement, values, PAGE_ROWS)):
             yield rows
 
@@ -220,36 +143,14 @@ class CassandraLedgers:
                 for each in readable(_sum_reader(kind, resolution), rows, self.on_unreadable):
                     yield each
 
-    # -- mending
-
-    async def _mender(self) -> CassandraLedgerMender:
-        await self._ready(True)
-        return CassandraLedgerMender(self._connection, self._sender, self._floors, self._ttls)
-
-    async def mend_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
-        await (await self._mender()).mend_events(kind, events)
-
-    async def mend_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
-        await (await self._mender()).mend_sums(kind, sums)
-
-    async def remove_events(self, kind: EventKind[Event], events: Sequence[Event]) -> None:
-        await (await self._mender()).remove_events(kind, events)
-
-    async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
-        await (await self._mender()).remove_sums(kind, sums)
-
-    async def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
-        """By table and key of their rows. Nothing that the flow writes later is hidden."""
-        await (await self._mender()).remove_rows([cast(LedgerPlace, each.place) for each in found])
-
     # -- retention
 
     async def drop(self) -> None:
-        await self._ready(True)
+        await self._writes.encoder()
         for table in ledger_tables():
             if table.name != "names":
                 await asyncio.to_thread(
-                    self._connection.execute, f"TRUNCATE {self._keyspace}.{table.name}", None, _DDL_S
+                    self._connection.execute, f"TRUNCATE {self._connection.keyspace}.{table.name}", None, _DDL_S
                 )
         self._floors.forget()
 

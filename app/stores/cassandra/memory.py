@@ -58,9 +58,10 @@ class Written:
 class Floors:
     """Id → floor, read again when older than `age_s` seconds. There is one for each record that was mended: few."""
 
-    def __init__(self, connection: CassandraConnection, age_s: float = FLOOR_AGE_S, statement: str = "floors") -> None:
-        """`statement`: the prepared one that reads them all."""
-        self._connection, self._statement = connection, statement
+    def __init__(self, connection: CassandraConnection, age_s: float, table: str, name: str) -> None:
+        """`name`: the column of their table that has the id."""
+        self._connection, self._statement = connection, f"all {table}"
+        connection.statements[self._statement] = f"SELECT {name}, floor FROM {connection.keyspace}.{table}"
         self.age_s = age_s
         self._known: dict[bytes, int] = {}
         self._read_at: float | None = None

@@ -21,13 +21,15 @@ from app.stores.cassandra.rows import (
     DELIVERIES,
     HITS,
     REJECTS,
+    STAMPED_COLUMNS,
     CqlRow,
     day_bytes,
     delivery_values,
-    hit_of_row,
     hit_values,
     id_bytes,
+    insert,
     key_bytes,
+    of_key,
     reject_values,
     stamp,
 )
@@ -47,6 +49,8 @@ class CassandraMending:
     def __init__(self, writes: CassandraWrites, reads: CassandraReads, ledgers: CassandraLedgers) -> None:
         self._connection, self._sender, self._floors = writes.connection, writes.sender, writes.floors
         self._writes, self._reads, self._ledgers = writes, reads, ledgers
+        if not writes.read_only:
+            self._connection.statements |= _statements(self._connection.keyspace)
 
     async def miscounted(self) -> bool:
         return False
@@ -177,7 +181,7 @@ class CassandraMending:
         values = hit_values(hit, key, day, None)
         name = (*key.parts, day, values[HITS.at["time"]], values[HITS.at["raw_id"]])
         rows = await self._connection.ask(self._connection.bound("hit_of", name))
-        return bool(rows) and hit_values(hit_of_row(rows[0]), key, day, None) == values
+        return bool(rows) and hit_values(HITS.record(rows[0]), key, day, None) == values
 
     async def remove_hits(self, hits: Sequence[Hit]) -> None:
         """These rows, named by key, time and raw id, are gone afterwards; they may be written again."""
@@ -229,3 +233,17 @@ class CassandraMending:
     async def _send_rows(self, rows: Sequence[CqlRow]) -> None:
         self._writes.calls += 1
         await self._sender.send_all(rows)
+
+
+def _statements(keyspace: str) -> dict[str, str]:
+    k = keyspace
+    stamps = ", ".join(f"WRITETIME({column})" for column in STAMPED_COLUMNS.split(", "))
+    hit, delivery = of_key("day", "time", "raw_id"), of_key("window_start")
+    return {
+        "stamps_of": f"SELECT {stamps} FROM {k}.reduced_weblogs WHERE {delivery}",
+        "hit_of": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {hit}",
+        "floor": insert(f"{k}.reduced_floors", "delivery_id, floor", "USING TIMESTAMP ?"),
+        "remove_delivery": f"DELETE FROM {k}.reduced_weblogs USING TIMESTAMP ? WHERE {delivery}",
+        "remove_reject": f"DELETE FROM {k}.rejects WHERE reason = ? AND bucket = ? AND raw_id = ?",
+        "remove_hit": f"DELETE FROM {k}.raw_weblogs WHERE {hit}",
+    }

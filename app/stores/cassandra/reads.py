@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
@@ -15,16 +15,15 @@ from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
     DELIVERIES,
     HITS,
+    KEY_COLUMNS,
     PRIMARY,
     REJECTS,
     SHARDS,
     VERDICTS,
     Rows,
     class_of,
-    delivery_of_row,
-    hit_of_row,
     key_bytes,
-    reject_of_row,
+    of_key,
 )
 from app.stores.cassandra.values import big, bigint, double, int32, text_of
 from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place
@@ -35,7 +34,6 @@ __all__ = ["CassandraReads"]
 PAGE_ROWS = 1000
 DELIVERY_PAGE_ROWS = 250
 """A delivery has up to four nulls, and a server complains of more than 1,000 in one page."""
-Record = TypeVar("Record")
 STALE_FACTOR = 50
 """newest_deliveries looks at this many entries of the index for each record asked, and some more."""
 
@@ -45,20 +43,20 @@ def _place(rows: Rows, row: tuple[Any, ...]) -> dict[str, Any]:
     return {name: row[rows.at[name]] for name in PRIMARY[rows.table.record.__name__]}
 
 
-def _reader(record: str, rows: Rows, read: Callable[[tuple[Any, ...]], Record]) -> Callable[[tuple[Any, ...]], Record]:
+def _reader(record: str, rows: Rows) -> Callable[[tuple[Any, ...]], Any]:
     return reader_of(
         "cassandra",
         record,
         rows.table.fields,
-        read,
+        rows.record,
         lambda row: ", ".join(f"{name}={value!r}" for name, value in _place(rows, row).items()),
         lambda row: _place(rows, row),
     )
 
 
-_delivery: Callable[[tuple[Any, ...]], Delivery] = _reader("delivery", DELIVERIES, delivery_of_row)
-_hit: Callable[[tuple[Any, ...]], Hit] = _reader("hit", HITS, hit_of_row)
-_reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS, reject_of_row)
+_delivery: Callable[[tuple[Any, ...]], Delivery] = _reader("delivery", DELIVERIES)
+_hit: Callable[[tuple[Any, ...]], Hit] = _reader("hit", HITS)
+_reject: Callable[[tuple[Any, ...]], Reject] = _reader("reject", REJECTS)
 
 
 class CassandraReads:
@@ -69,6 +67,7 @@ class CassandraReads:
     ) -> None:
         self._connection, self._counter, self._opened = connection, counter, opened
         self.on_unreadable: OnUnreadable | None = None
+        connection.statements |= _statements(connection.keyspace)
 
     async def _ask(self, name: str, *values: bytes) -> list[tuple[Any, ...]]:
         await self._opened()
@@ -237,6 +236,32 @@ class CassandraReads:
         async for rows in self._pages("all_rejects", PAGE_ROWS):
             for reject in readable(_reject, rows, self.on_unreadable):
                 yield reject
+
+
+def _statements(keyspace: str) -> dict[str, str]:
+    k = keyspace
+    keys = f"SELECT key_hash, {KEY_COLUMNS}, long_key, written FROM {k}.keys_by_day"
+    newest = f"SELECT last, delivery_id, {KEY_COLUMNS}, window_start FROM {k}.deliveries_by_last"
+    hash_and_key = f"key_hash, {KEY_COLUMNS}"
+    hits, deliveries = (
+        f"SELECT {HITS.columns} FROM {k}.raw_weblogs",
+        f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs",
+    )
+    return {
+        "keys_of_hash": f"SELECT {KEY_COLUMNS}, long_key FROM {k}.keys_by_hash WHERE key_hash = ? GROUP BY {hash_and_key}",
+        "days_of_key": f"SELECT day FROM {k}.keys_by_hash WHERE key_hash = ? AND {of_key()}",
+        "keys_of_day": f"{keys} WHERE day = ? AND shard = ? AND key_hash > ?",
+        "buckets": f"SELECT bucket FROM {k}.buckets WHERE kind = ?",
+        "deliveries_of": f"{deliveries} WHERE {of_key()}",
+        "delivery_of": f"{deliveries} WHERE {of_key('window_start')}",
+        "newest": f"{newest} WHERE class = ? AND hour = ? AND shard = ?",
+        "hits_of_day": f"{hits} WHERE {of_key('day')} LIMIT ?",
+        "hits_at": f"{hits} WHERE {of_key('day', 'time')}",
+        "count_of_day": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {of_key('day')}",
+        "all_deliveries": deliveries,
+        "all_hits": hits,
+        "all_rejects": f"SELECT {REJECTS.columns} FROM {k}.rejects",
+    }
 
 
 async def _deliveries(

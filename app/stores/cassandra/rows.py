@@ -1,4 +1,4 @@
-"""Records as rows of Cassandra's tables, encoded, and back; and the statements that write and read them. No driver here.
+"""Records as rows of Cassandra's tables, encoded, and back; and the statements that write them. No driver here.
 
 Columns, types and both directions follow from the tables of fields.
 """
@@ -33,6 +33,7 @@ __all__ = [
     "DELIVERIES",
     "HIDDEN",
     "HITS",
+    "KEY_COLUMNS",
     "PRIMARY",
     "REJECTS",
     "SHARDS",
@@ -45,16 +46,14 @@ __all__ = [
     "Rows",
     "class_of",
     "day_bytes",
-    "delivery_of_row",
     "delivery_values",
-    "hit_of_row",
     "hit_values",
     "hour_of",
     "id_bytes",
     "index_values",
+    "insert",
     "key_bytes",
-    "read_statements",
-    "reject_of_row",
+    "of_key",
     "reject_values",
     "stamp",
     "write_statements",
@@ -205,11 +204,6 @@ def hit_values(hit: Hit, key: KeyBytes, day: bytes, unset: Any) -> list[Any]:
     return [*key.parts, *HITS.values(hit, unset), day, unset if key.full is None else key.full]
 
 
-def hit_of_row(row: Sequence[Any]) -> Hit:
-    """From HITS.columns."""
-    return HITS.record(row)
-
-
 def reject_values(reject: Reject) -> list[Any]:
     """In the order of REJECTS.columns. Raises ValueError for what no row can hold."""
     values = REJECTS.values(reject, None)
@@ -218,11 +212,6 @@ def reject_values(reject: Reject) -> list[Any]:
         raise ValueError(f"reason of {len(reject.reason)} characters is too long")
     values.append(int32(int(reject.raw_id[:8], 16) % BUCKETS))
     return values
-
-
-def reject_of_row(row: Sequence[Any]) -> Reject:
-    """From REJECTS.columns."""
-    return REJECTS.record(row)
 
 
 def delivery_values(delivery: Delivery, key: KeyBytes, unset: Any) -> list[Any]:
@@ -240,11 +229,6 @@ def stamp(delivery: Delivery, values: Sequence[Any]) -> int:
     """
     content = crc32(b"\xff".join([b"\xfe" if values[at] is None else values[at] for at in _STAMPED])) % _KNOWN
     return delivery.version * _VERSION_STEP + (_KNOWN if delivery.size_known else 0) + content
-
-
-def delivery_of_row(row: Sequence[Any]) -> Delivery:
-    """From DELIVERIES.columns."""
-    return DELIVERIES.record(row)
 
 
 def class_of(delivery: Delivery) -> str:
@@ -288,74 +272,33 @@ def day_bytes(time_s: float) -> bytes:
     return big(day_number(time_s))
 
 
-_KEY = "ip_address = ? AND user_agent = ? AND request = ?"
-_TTL = "USING TTL ?"
+def of_key(*more: str) -> str:
+    """The condition for rows of one key, and for these columns.
+
+    >>> of_key("day")
+    'ip_address = ? AND user_agent = ? AND request = ? AND day = ?'
+    """
+    return " AND ".join(f"{column} = ?" for column in (*KEY, *more))
 
 
-def _insert(table: str, columns: str, using: str) -> str:
+def insert(table: str, columns: str, using: str) -> str:
+    """The statement that writes these columns of a row."""
     marks = ", ".join("?" for _ in columns.split(","))
     return f"INSERT INTO {table} ({columns}) VALUES ({marks}) {using}"
 
 
 def write_statements(keyspace: str) -> dict[str, str]:
     """Name → CQL."""
-    k = keyspace
+    k, ttl = keyspace, "USING TTL ?"
     key_day = f"key_hash, {KEY_COLUMNS}"
+    index = f"class, hour, shard, last, delivery_id, {KEY_COLUMNS}, window_start, long_key"
     return {
-        "hit": _insert(f"{k}.raw_weblogs", HITS.columns, _TTL),
-        "hit_at": _insert(f"{k}.raw_weblogs", HITS.columns, "USING TTL ? AND TIMESTAMP ?"),
-        "reject": _insert(f"{k}.rejects", REJECTS.columns, _TTL),
-        "delivery": _insert(f"{k}.reduced_weblogs", DELIVERIES.columns, "USING TTL ? AND TIMESTAMP ?"),
-        "by_last": _insert(
-            f"{k}.deliveries_by_last",
-            f"class, hour, shard, last, delivery_id, {KEY_COLUMNS}, window_start, long_key",
-            _TTL,
-        ),
-        "by_hash": _insert(f"{k}.keys_by_hash", f"{key_day}, day, long_key", _TTL),
-        "by_day": _insert(f"{k}.keys_by_day", f"day, shard, {key_day}, written, long_key", _TTL),
-        "bucket": _insert(f"{k}.buckets", "kind, bucket", _TTL),
-        "floor": _insert(f"{k}.reduced_floors", "delivery_id, floor", "USING TIMESTAMP ?"),
-        "counts": _insert(f"{k}.counts_taken", "name, taken", ""),
-        "remove_delivery": f"DELETE FROM {k}.reduced_weblogs USING TIMESTAMP ? WHERE {_KEY} AND window_start = ?",
-        "remove_reject": f"DELETE FROM {k}.rejects WHERE reason = ? AND bucket = ? AND raw_id = ?",
-        "remove_hit": f"DELETE FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
-    }
-
-
-def read_statements(keyspace: str) -> dict[str, str]:
-    """Name → CQL."""
-    k = keyspace
-    stamps = ", ".join(f"WRITETIME({column})" for column in STAMPED_COLUMNS.split(", "))
-    ring = "token({0}) > ? AND token({0}) <= ?"
-    return {
-        "ping": "SELECT key FROM system.local WHERE key = 'local'",
-        "keys_of_hash": f"SELECT {KEY_COLUMNS}, long_key FROM {k}.keys_by_hash WHERE key_hash = ? GROUP BY key_hash, {KEY_COLUMNS}",
-        "days_of_key": f"SELECT day FROM {k}.keys_by_hash WHERE key_hash = ? AND {_KEY}",
-        "keys_of_day": (
-            f"SELECT key_hash, {KEY_COLUMNS}, long_key, written FROM {k}.keys_by_day WHERE day = ? AND shard = ? AND key_hash > ?"
-        ),
-        "buckets": f"SELECT bucket FROM {k}.buckets WHERE kind = ?",
-        "deliveries_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY}",
-        "delivery_of": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs WHERE {_KEY} AND window_start = ?",
-        "stamps_of": f"SELECT {stamps} FROM {k}.reduced_weblogs WHERE {_KEY} AND window_start = ?",
-        "newest": (
-            f"SELECT last, delivery_id, {KEY_COLUMNS}, window_start FROM {k}.deliveries_by_last WHERE class = ? AND hour = ? AND shard = ?"
-        ),
-        "hits_of_day": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? LIMIT ?",
-        "hits_at": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ?",
-        "count_of_day": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {_KEY} AND day = ?",
-        "hit_of": f"SELECT {HITS.columns} FROM {k}.raw_weblogs WHERE {_KEY} AND day = ? AND time = ? AND raw_id = ?",
-        "all_deliveries": f"SELECT {DELIVERIES.columns} FROM {k}.reduced_weblogs",
-        "all_hits": f"SELECT {HITS.columns} FROM {k}.raw_weblogs",
-        "all_rejects": f"SELECT {REJECTS.columns} FROM {k}.rejects",
-        "floors": f"SELECT delivery_id, floor FROM {k}.reduced_floors",
-        "counts_taken": f"SELECT taken FROM {k}.counts_taken WHERE name = ?",
-        "count_hits": f"SELECT count(*) FROM {k}.raw_weblogs WHERE {ring.format(f'{KEY_COLUMNS}, day')}",
-        "count_rejects": (
-            f"SELECT reason, count(*) FROM {k}.rejects WHERE {ring.format('reason, bucket')} GROUP BY reason, bucket"
-        ),
-        "count_deliveries": (
-            f"SELECT verdict, reason, evidence, hits, covered, bytes_sent, superseded_by "
-            f"FROM {k}.reduced_weblogs WHERE {ring.format(KEY_COLUMNS)}"
-        ),
+        "hit": insert(f"{k}.raw_weblogs", HITS.columns, ttl),
+        "hit_at": insert(f"{k}.raw_weblogs", HITS.columns, "USING TTL ? AND TIMESTAMP ?"),
+        "reject": insert(f"{k}.rejects", REJECTS.columns, ttl),
+        "delivery": insert(f"{k}.reduced_weblogs", DELIVERIES.columns, "USING TTL ? AND TIMESTAMP ?"),
+        "by_last": insert(f"{k}.deliveries_by_last", index, ttl),
+        "by_hash": insert(f"{k}.keys_by_hash", f"{key_day}, day, long_key", ttl),
+        "by_day": insert(f"{k}.keys_by_day", f"day, shard, {key_day}, written, long_key", ttl),
+        "bucket": insert(f"{k}.buckets", "kind, bucket", ttl),
     }

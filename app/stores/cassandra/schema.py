@@ -10,11 +10,12 @@ from pathlib import Path
 
 from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
+from app.stores.cassandra.ledger_rows import ledger_tables
 from app.stores.cassandra.rows import TABLES
 from app.stores.contract import KINDS
 from app.stores.shapes import refuse_shape
 
-__all__ = ["FORM", "check_form", "create", "drop", "missing", "missing_columns", "tables_of"]
+__all__ = ["FORM", "check_form", "create", "create_ledgers", "drop", "missing", "missing_columns", "tables_of"]
 
 _FILE = Path(__file__).with_name("schema.cql")
 _TABLE = re.compile(
@@ -152,6 +153,16 @@ def _create_forms(connection: CassandraConnection, keyspace: str) -> None:
             connection.execute(named, timeout_s=_DDL_S)
     connection.agree()
     connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
+
+
+def create_ledgers(connection: CassandraConnection, keyspace: str) -> None:
+    """Creates the missing tables of counted events, in a keyspace that is there."""
+    there = _tables(connection, keyspace)
+    lacking = [table for table in ledger_tables() if table.name not in there]
+    for table in lacking:
+        connection.execute(table.create(keyspace), timeout_s=_DDL_S)
+    if lacking:
+        connection.agree()
 
 
 def drop(connection: CassandraConnection, keyspace: str, kinds: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 
 from app.errors import StoreError
 from app.settings import Settings
+from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.ledgers import CassandraLedgers
 from app.stores.cassandra.memory import FLOOR_AGE_S
 from app.stores.cassandra.mending import CassandraMending
@@ -60,14 +61,10 @@ class CassandraStore(Store):
     def __init__(self, settings: Settings, *, read_only: bool = False, floor_age_s: float = FLOOR_AGE_S) -> None:
         self.writing = writes = CassandraWrites(settings, read_only, floor_age_s)
         self.connection = writes.connection
-        reads = CassandraReads(writes.connection, writes.counter, writes.opened)
-
-        async def ready(write: bool) -> object:
-            return await (writes.encoder() if write else writes.opened())
-
-        ledgers = CassandraLedgers(
-            writes.connection, writes.sender, settings.cassandra_keyspace, writes.ttls, ready, floor_age_s
-        )
+        counter = Counter(writes.connection, lambda: writes.calls, keeps=not read_only)
+        writes.before_close = counter.close
+        reads = CassandraReads(writes.connection, counter, writes.opened)
+        ledgers = CassandraLedgers(writes)
         super().__init__(
             "cassandra",
             writes,

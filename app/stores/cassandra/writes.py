@@ -6,7 +6,7 @@ What is written where, and why it may be written twice, is told in docs/referenc
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from app.domain.records import Delivery, Hit, Reject
@@ -14,12 +14,10 @@ from app.errors import StoreError, StoreUnreachable
 from app.settings import Settings
 from app.stores.cassandra.batches import BatchSender
 from app.stores.cassandra.connection import CassandraConnection
-from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.encoding import Encoder, WriteWork, refusals, ttl_s
-from app.stores.cassandra.ledgers import create_tables, statements
 from app.stores.cassandra.memory import FLOOR_AGE_S, Floors, Written
-from app.stores.cassandra.rows import read_statements, write_statements
-from app.stores.cassandra.schema import check_form, create, missing_columns
+from app.stores.cassandra.rows import write_statements
+from app.stores.cassandra.schema import check_form, create, create_ledgers, missing_columns
 
 __all__ = ["CassandraWrites"]
 
@@ -35,14 +33,17 @@ class CassandraWrites:
         self.read_only = read_only
         self.connection = CassandraConnection(settings)
         self.sender = BatchSender(self.connection, settings.cassandra_in_flight)
-        self.floors = Floors(self.connection, floor_age_s)
+        self.connection.statements["ping"] = "SELECT key FROM system.local WHERE key = 'local'"
+        if not read_only:
+            self.connection.statements |= write_statements(settings.cassandra_keyspace)
+        self.floors = Floors(self.connection, floor_age_s, "reduced_floors", "delivery_id")
         raw_days, reduced_days = settings.retention_days
         self.ttls = ttl_s(raw_days), ttl_s(reduced_days)
         self._age_s = min([_REMEMBERED_S, *[seconds / 4 for seconds in self.ttls if seconds]])
         self.written = Written(self._age_s)
         self.calls = 0
         """Calls that wrote: counts taken before are old."""
-        self.counter = Counter(self.connection, lambda: self.calls, keeps=not read_only)
+        self.before_close: Callable[[], Awaitable[None]] | None = None
         self._encoder: Encoder | None = None
         self._opening: asyncio.Lock | None = None
         self._writing = 0
@@ -80,15 +81,14 @@ class CassandraWrites:
                 )
         else:
             create(self.connection, keyspace, self._settings.cassandra_replication)
-            create_tables(self.connection, keyspace)
-            self.connection.prepare(write_statements(keyspace))
-        self.connection.prepare(read_statements(keyspace))
-        self.connection.prepare(statements(keyspace, self.read_only))
+            create_ledgers(self.connection, keyspace)
+        self.connection.prepare()
 
     async def close(self) -> None:
         if self._idle is not None:
             await self._idle.wait()
-        await self.counter.close()
+        if self.before_close is not None:
+            await self.before_close()
         self._encoder = self._opening = self._idle = None
         await asyncio.to_thread(self.connection.shutdown)
 

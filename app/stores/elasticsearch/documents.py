@@ -20,21 +20,21 @@ from app.domain.records import Delivery, Hit, Reject, key_hash
 from app.errors import UnknownStoreForm
 
 __all__ = [
+    "DELIVERIES",
     "DOCUMENTS",
     "FORM",
+    "HITS",
     "LONGEST",
+    "REJECTS",
     "SUM_SHIFT",
     "Range",
     "delivery_document",
-    "delivery_of",
     "encode",
     "hit_document",
-    "hit_of",
     "is_summed",
     "key_id",
     "key_of",
     "reject_document",
-    "reject_of",
 ]
 
 FORM = 1
@@ -271,21 +271,11 @@ def hit_document(hit: Hit, ingested_ms: int) -> bytes:
     return encode(document, hit, Hit._fields, fits=fits)
 
 
-def hit_of(raw_id: str, source: Mapping[str, Any]) -> Hit:
-    """From `_id` and `_source`."""
-    return HITS.of(raw_id, source)
-
-
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
     """Raises ValueError for a reject that cannot be kept."""
     fits = REJECTS.fit(reject)
     document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
     return encode(document, reject, Reject._fields, fits=fits)
-
-
-def reject_of(raw_id: str, source: Mapping[str, Any]) -> Reject:
-    """From `_id` and `_source`."""
-    return REJECTS.of(raw_id, source)
 
 
 def key_of(source: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
@@ -322,8 +312,3 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     else:
         document.unsummed = True
     return encode(document, delivery, Delivery._fields, fits=fits)
-
-
-def delivery_of(name: str, source: Mapping[str, Any]) -> Delivery:
-    """From `_id` and `_source`."""
-    return DELIVERIES.of(name, source)

@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.domain.counted import CountedKind, EventKind, Sum
+from app.domain.counted import CountedKind, EventField, EventKind, Sum
 from app.domain.windows import DAY_S
 from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.ledger_documents import mappings, within
 from app.stores.elasticsearch.queries import events_of, sums_of
 from app.stores.elasticsearch.requests import Item
 from app.stores.elasticsearch.searches import ElasticsearchSearches
@@ -31,6 +30,14 @@ _GROUPS = 5000
 _MENDED_AT_ONCE = 500
 _SUM_KEY = ("resolution", "group", "start", "partition", "share")
 _encode = msgspec.json.Encoder().encode
+_TYPES = {"text": "keyword", "integer": "long", "time": "double", "boolean": "boolean"}
+_LONGEST_TERM = 8191
+"""Characters: the server takes terms of 32,766 bytes."""
+_TIME = {"type": "date", "format": "epoch_millis"}
+_WHEN = {"@timestamp": _TIME | {"ignore_malformed": True}, "ingested": _TIME}
+_SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "partition": "integer"} | dict.fromkeys(
+    ("share", "events", "amount", "repeats"), "long"
+)
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
@@ -41,6 +48,29 @@ def _name(*parts: object) -> str:
 
 def _milliseconds(time: float) -> int:
     return math.floor(time * 1000)
+
+
+def _mappings() -> dict[str, dict[str, Any]]:
+    """Index, without prefix -> its fields."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in EVENTS:
+        found[kind.events_table] = {field.name: _mapping(field) for field in kind.fields} | _WHEN
+    for kind in LEDGERS:
+        found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
+    return found | {"names": {name: {"type": "keyword"} for name in ("kind", "id", "name")}}
+
+
+def _mapping(field: EventField) -> dict[str, Any]:
+    """A text without a limit is kept whole, and found if it is not too long for a term."""
+    endless = {"ignore_above": _LONGEST_TERM} if field.kind == "text" and field.hi > _LONGEST_TERM else {}
+    return {"type": _TYPES[field.kind]} | endless
+
+
+def _within(field: str, begin: float, end: float) -> dict[str, Any]:
+    """From inclusive, to exclusive; whole numbers for a field of integers."""
+    if field == "start":
+        begin, end = math.ceil(begin), math.ceil(end)
+    return {"range": {field: {"gte": begin, "lt": end}}}
 
 
 class ElasticsearchLedgers:
@@ -69,7 +99,7 @@ class ElasticsearchLedgers:
 
     async def create(self) -> None:
         """The missing ones; several workers may do it at once."""
-        for index, fields in mappings().items():
+        for index, fields in _mappings().items():
             alias = self._prefix + index
             if "error" not in await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,)):
                 continue
@@ -91,11 +121,11 @@ class ElasticsearchLedgers:
 
     async def drop(self) -> None:
         """The next write makes the indices again."""
-        await self._remove([index for index in mappings() if index != "names"])
+        await self._remove([index for index in _mappings() if index != "names"])
 
     async def remove(self) -> None:
         """All indices, that of the candidates and users among them."""
-        await self._remove(list(mappings()))
+        await self._remove(list(_mappings()))
 
     async def _remove(self, indices: Sequence[str]) -> None:
         for index in indices:
@@ -148,7 +178,7 @@ class ElasticsearchLedgers:
     async def sums(
         self, kind: CountedKind[Any], group: str | None, resolution: str, begin: float, end: float
     ) -> list[Sum]:
-        filters: list[dict[str, Any]] = [{"term": {"resolution": resolution}}, within("start", begin, end)]
+        filters: list[dict[str, Any]] = [{"term": {"resolution": resolution}}, _within("start", begin, end)]
         if kind.resolution[resolution].within:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
@@ -156,12 +186,12 @@ class ElasticsearchLedgers:
         return list(map(sums_of(kind), await self._found(kind.sums_table, filters, _SUM_KEY)))
 
     async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
-        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
+        filters = [{"term": {kind.group_field: group}}, _within("time", begin, end)]
         order = ("time", *(name for name in kind.id_fields if name != kind.group_field))
         return list(map(events_of(kind), await self._found(kind.events_table, filters, order, limit)))
 
     async def spent(self, kind: CountedKind[Any], group: str, begin: float, end: float) -> tuple[int, int]:
-        filters = [{"term": {kind.group_field: group}}, within("time", begin, end)]
+        filters = [{"term": {kind.group_field: group}}, _within("time", begin, end)]
         body = {
             "size": 0,
             "track_total_hits": True,

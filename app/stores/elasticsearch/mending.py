@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.errors import UnreadableRecord
 from app.stores.contract import Key
-from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.requests import delivery_item, delivery_name, hit_item, reject_item
-from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.searches import ElasticsearchSearches
-from app.stores.elasticsearch.sending import BulkSender
+from app.stores.elasticsearch.writes import ElasticsearchWrites
 
 __all__ = ["ElasticsearchMending"]
 
@@ -21,28 +19,20 @@ _AT_ONCE = 500
 
 
 class ElasticsearchMending:
-    """Mends by one connection. `now_ms` gives the time of ingest of what is written anew."""
+    """Mends on the connection of `writes`."""
 
     holds_no_doubles = False
     """A hit may stand in the indices of two days."""
 
-    def __init__(
-        self,
-        searches: ElasticsearchSearches,
-        names: IndexNames,
-        schema: ElasticsearchSchema,
-        sender: BulkSender,
-        now_ms: Callable[[], int],
-    ) -> None:
-        self._searches, self._names, self._schema = searches, names, schema
-        self._sender, self._now_ms = sender, now_ms
+    def __init__(self, writes: ElasticsearchWrites, searches: ElasticsearchSearches) -> None:
+        self._writes, self._searches, self._sender = writes, searches, writes.sender
+        self._names, self._now_ms = writes.names, writes.may_write
 
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards, in its own version. Raises StoreError for what cannot be written."""
         now = self._now_ms()
         named = [(delivery_name(delivery), delivery) for delivery in deliveries]
-        standing = self._searches.standing(self._names.reduced, named)
-        off = [one async for one, stands, same in standing if not (stands and same)]
+        off = [one async for one, stands, same in self._writes.standing(named) if not (stands and same)]
         # a higher version would refuse them; of a deleted document none is remembered (gc_deletes of the index)
         await self._searches.delete(self._names.reduced, [name for name, _ in off])
         await self._sender.send_all(off, lambda one: delivery_item(one, self._names.reduced, now, "external_gte"))
@@ -51,7 +41,7 @@ class ElasticsearchMending:
         """Each stands as given afterwards, and nowhere else."""
         now = self._now_ms()
         await self._remove_raw(self._names.raw, [hit.raw_id for hit in hits])
-        await self._schema.ensure_days({self._names.raw_index(hit.time) for hit in hits})
+        await self._writes.schema.ensure_days({self._names.raw_index(hit.time) for hit in hits})
         await self._sender.send_all(hits, lambda hit: hit_item(hit, self._names.raw_index, now))
 
     async def mend_rejects(self, rejects: Sequence[Reject]) -> None:

@@ -6,12 +6,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
-from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
+from app.domain.fields import KEY
 from app.domain.records import Delivery, Hit, Reject, key_text
 from app.domain.totals import Totals
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
-from app.stores.elasticsearch.documents import delivery_of, hit_of, is_summed, key_of, reject_of
+from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed, key_of
 from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.readable import OnUnreadable, readable, reader_of
@@ -33,20 +33,20 @@ Record = TypeVar("Record")
 Parse = Callable[[Mapping[str, Any]], Record]
 
 
-def _reader(record: str, table: Table, of: Callable[[str, Mapping[str, Any]], Record]) -> Parse[Record]:
+def _reader(record: str, documents: Documents) -> Parse[Any]:
     return reader_of(
         "elasticsearch",
         record,
-        table.fields,
-        lambda found: of(found["_id"], found["_source"]),
+        documents.table.fields,
+        lambda found: documents.of(found["_id"], found["_source"]),
         lambda found: f"{found['_id']} of {found['_index']}",
         lambda found: (found["_index"], found["_id"]),
     )
 
 
-_delivery: Parse[Delivery] = _reader("delivery", DELIVERY, delivery_of)
-_hit: Parse[Hit] = _reader("hit", HIT, hit_of)
-_reject: Parse[Reject] = _reader("reject", REJECT, reject_of)
+_delivery: Parse[Delivery] = _reader("delivery", DELIVERIES)
+_hit: Parse[Hit] = _reader("hit", HITS)
+_reject: Parse[Reject] = _reader("reject", REJECTS)
 
 
 class ElasticsearchReads:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from app.errors import StoreError, StoreRefused
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import delivery_of
-from app.stores.elasticsearch.requests import NamedDelivery
 
 __all__ = ["ElasticsearchSearches"]
 
@@ -66,21 +64,6 @@ class ElasticsearchSearches:
         finally:
             if frozen:
                 await self._connection.call("DELETE", "/_pit", {"id": pit}, ignore=(404,))
-
-    async def standing(
-        self, index: str, named: Sequence[NamedDelivery]
-    ) -> AsyncIterator[tuple[NamedDelivery, bool, bool]]:
-        """Of each delivery whether one stands in its version, and whether that is the same."""
-        for begin in range(0, len(named), _NAMED_AT_ONCE):
-            asked = named[begin : begin + _NAMED_AT_ONCE]
-            answer = await self._connection.call("POST", f"/{index}/_mget", {"ids": [name for name, _ in asked]})
-            for (name, delivery), stands in zip(asked, answer["docs"], strict=True):
-                stands_so = stands.get("found") and stands["_version"] == delivery.version
-                try:
-                    same = stands_so and delivery_of(name, stands["_source"]) == delivery
-                except (KeyError, ValueError, TypeError):  # what stands there could never have been written
-                    same = False
-                yield (name, delivery), bool(stands_so), bool(same)
 
     async def delete(self, index: str, names: Sequence[str]) -> None:
         """By `_id`; what is not there is no error."""

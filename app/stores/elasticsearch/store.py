@@ -28,14 +28,14 @@ class ElasticsearchStore(Store):
         self.connection = connection = ElasticsearchConnection(settings)
         self._schema = schema = ElasticsearchSchema(connection, names, settings)
         searches = ElasticsearchSearches(connection)
-        writes = ElasticsearchWrites(connection, searches, names, schema, settings, read_only, clock)
+        writes = ElasticsearchWrites(connection, names, schema, settings, read_only, clock)
         self._sender = writes.sender
         writes.ledgers = ledgers = ElasticsearchLedgers(connection, searches, settings, writes.may_write)
         super().__init__(
             "elasticsearch",
             writes,
             reads=ElasticsearchReads(searches, names),
-            mending=ElasticsearchMending(searches, names, schema, writes.sender, writes.may_write),
+            mending=ElasticsearchMending(writes, searches),
             retention=ElasticsearchRetention(connection, searches, names, schema, ledgers),
             ledgers=ledgers,
         )

@@ -6,13 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
-from app.domain.fields import DELIVERY, HIT, KEY, REJECT
+from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Table
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
 from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 from app.stores.sqlite.names import RawIds
-from app.stores.sqlite.rows import delivery_of_row, hit_of_row, key_name, reject_of_row, text
+from app.stores.sqlite.rows import key_name, record_of_row, text
 from app.stores.sqlite.tallies import read_counts
 from app.stores.sqlite.threads import SqliteThreads, reading
 
@@ -35,31 +35,15 @@ class SqliteReads:
         self._reader = threads.reader
         self._raw_ids = RawIds()
         self.on_unreadable: OnUnreadable | None = None
-        known = lambda row: f"in row {row[-1]}"  # noqa: E731
-        self._delivery: Callable[[tuple[Any, ...]], Delivery] = reader_of(
-            "sqlite",
-            "delivery",
-            DELIVERY.fields,
-            delivery_of_row,
-            _delivery_name,
-            lambda row: ("deliveries", {"delivery_no": row[-1]}),
-        )
-        self._hit: Callable[[tuple[Any, ...]], Hit] = reader_of(
-            "sqlite",
-            "hit",
-            HIT.fields,
-            lambda row: hit_of_row(row, self._raw_ids),
-            known,
-            lambda row: ("hits", {"hit_no": row[-1]}),
-        )
-        self._reject: Callable[[tuple[Any, ...]], Reject] = reader_of(
-            "sqlite",
-            "reject",
-            REJECT.fields,
-            lambda row: reject_of_row(row, self._raw_ids),
-            known,
-            lambda row: ("rejects", {"reject_no": row[-1]}),
-        )
+        self._delivery: Callable[[tuple[Any, ...]], Delivery] = self._reads(DELIVERY, "deliveries", _delivery_name)
+        self._hit: Callable[[tuple[Any, ...]], Hit] = self._reads(HIT, "hits", _row_name)
+        self._reject: Callable[[tuple[Any, ...]], Reject] = self._reads(REJECT, "rejects", _row_name)
+
+    def _reads(self, record: Table, table: str, name_of: Callable[[tuple[Any, ...]], str]) -> Any:
+        one = record.record.__name__.lower()
+        read = lambda row: record_of_row(record, row, self._raw_ids)  # noqa: E731
+        place_of = lambda row: (table, {f"{one}_no": row[-1]})  # noqa: E731
+        return reader_of("sqlite", one, record.fields, read, name_of, place_of)
 
     def _rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         return self._reader.rows(statement, parameters)
@@ -182,6 +166,10 @@ class SqliteReads:
         """The next records, and the number of the last row (None: that was the end)."""
         rows = self._reader.records(table, f"{chosen} LIMIT {SLICE_ROWS}", (after,))
         return list(readable(parse, rows, self.on_unreadable)), rows[-1][-1] if len(rows) == SLICE_ROWS else None
+
+
+def _row_name(row: tuple[Any, ...]) -> str:
+    return f"in row {row[-1]}"
 
 
 def _delivery_name(row: tuple[Any, ...]) -> str:

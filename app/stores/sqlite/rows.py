@@ -15,7 +15,7 @@ from itertools import repeat
 from typing import Any
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind, Table
-from app.domain.records import Delivery, Hit, Reject
+from app.domain.records import Delivery
 
 __all__ = [
     "DELIVERY_COLUMNS",
@@ -23,16 +23,14 @@ __all__ = [
     "REJECT_COLUMNS",
     "TABLES",
     "definition",
-    "delivery_of_row",
     "delivery_rows",
     "given_id",
-    "hit_of_row",
     "key_name",
     "number",
     "plain_of_hit",
     "plain_of_reject",
     "ranges_of_text",
-    "reject_of_row",
+    "record_of_row",
     "selected",
     "stored",
     "text",
@@ -257,41 +255,21 @@ def _decoder(table: Table) -> list[tuple[int, Callable[[Any], Any]]]:
     return [(at, _DECODE[field.kind]) for at, field in enumerate(table.fields) if field.kind in _DECODE]
 
 
-_OF_DELIVERY, _OF_HIT, _OF_REJECT = _decoder(DELIVERY), _decoder(HIT), _decoder(REJECT)
+_DECODERS = {table.record: _decoder(table) for table in (DELIVERY, HIT, REJECT)}
 
 
-def _decode_in(values: list[Any], table: Table, decoders: list[tuple[int, Callable[[Any], Any]]]) -> None:
-    at = 0
+def record_of_row(table: Table, row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Any:
+    """From what `selected` names; what stands behind it is left out. `raw_ids` gives the raw id if the row has none of its own."""
+    values, at = list(row[: len(table.fields)]), 0
     try:
-        for at, decode in decoders:
+        for at, decode in _DECODERS[table.record]:
             values[at] = decode(values[at])
     except (ValueError, TypeError, AttributeError, LookupError, struct.error) as error:
         raise ValueError(
             f"{table.fields[at].name}: {values[at]!r:.80} is not as the store writes it ({error})"
         ) from error
-
-
-def delivery_of_row(row: Sequence[Any]) -> Delivery:
-    """From what `selected` names; what stands behind it is left out."""
-    values = list(row[: len(DELIVERY.fields)])
-    _decode_in(values, DELIVERY, _OF_DELIVERY)
-    return Delivery._make(values)
-
-
-def hit_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Hit:
-    """The same of a hit; `raw_ids` gives the raw id if the row has none of its own."""
-    values = list(row[: len(HIT.fields)])
-    _decode_in(values, HIT, _OF_HIT)
-    return _identified(Hit._make(values), raw_ids)
-
-
-def reject_of_row(row: Sequence[Any], raw_ids: Callable[[str], Callable[[int], str]]) -> Reject:
-    """The same of a reject."""
-    values = list(row[: len(REJECT.fields)])
-    _decode_in(values, REJECT, _OF_REJECT)
-    return _identified(Reject._make(values), raw_ids)
-
-
-def _identified(record: Any, raw_ids: Callable[[str], Callable[[int], str]]) -> Any:
-    given: Any = record.raw_id
+    record: Any = table.record._make(values)  # type: ignore[attr-defined]
+    if table is DELIVERY:
+        return record
+    given = record.raw_id
     return record._replace(raw_id=raw_ids(record.source)(record.position) if given is None else given.hex())

@@ -14,6 +14,7 @@ from app.domain.times import parse_time
 from app.flows.spending import MAX_CENTS, Transaction
 from app.flows.votes import MAX_ID, MAX_OPINION_CHARS, Vote, vote_id_of
 from app.messages.forms import UNREADABLE
+from app.web.service.answers import ApiError
 
 __all__ = [
     "MAX_AHEAD_S",
@@ -40,8 +41,11 @@ _FORM_FIELDS = ("candidate_id", "opinion", "user_id", "kiosk_id", "vote_id", "vo
 T = TypeVar("T")
 
 
-class BadEvent(Exception):
+class BadEvent(ApiError):
     """Why a vote or transaction is refused, for the client."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, message)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, wrong: str) -> T:

@@ -28,7 +28,7 @@ def checked(
         try:
             events.append(make(one))
         except BadEvent as error:
-            errors.append({"index": index, "error_message": str(error)})
+            errors.append({"index": index, "error_message": error.message})
     if errors:
         first = errors[0]
         many = f"{len(errors)} of {len(posted)} {kind.many} are bad and none was taken. Number {first['index']}: "

@@ -13,7 +13,7 @@ from app.domain.counted import added
 from app.domain.times import iso
 from app.flows.spending import SPEND_RESOLUTIONS, SPENDING, bucket_bounds, pieces
 from app.stores.ledger_contract import Ledgers
-from app.web.counted.event_fields import BadEvent, read_transactions_body, transaction_of
+from app.web.counted.event_fields import read_transactions_body, transaction_of
 from app.web.counted.event_views import spend_chart
 from app.web.counted.posting import append, checked
 from app.web.counted.vote_results import fresh_headers, is_forced, time_range
@@ -55,10 +55,7 @@ async def answer_spend(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
-        try:
-            posted = read_transactions_body(body)
-        except BadEvent as error:
-            raise ApiError(400, str(error)) from None
+        posted = read_transactions_body(body)
         now = time.time()
         found = checked(SPENDING, posted, lambda one: transaction_of(one, now), as_list=len(posted) > 1)
     ids = [transaction.transaction_id for transaction in found]

@@ -33,11 +33,8 @@ async def answer_vote(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     with HeldBody(parts.budget, MAX_VOTE_BYTES) as held:
         body = await read_body(request, held, MAX_VOTE_BYTES)
-        try:
-            posted = _posted(request.content_type, body)
-            vote = vote_of(posted, await _ballot(parts, posted.candidate_id))
-        except BadEvent as error:
-            raise ApiError(400, str(error)) from None
+        posted = _posted(request.content_type, body)
+        vote = vote_of(posted, await _ballot(parts, posted.candidate_id))
     await append(parts, VOTES, [vote], vote_id=vote.vote_id)
     if request.content_type == _FORM and "text/html" in request.headers.get("Accept", ""):
         return html_answer("message.html", 200, title="Thank you", message="Your vote is taken.")
@@ -57,10 +54,7 @@ async def answer_votes(request: web.Request) -> web.Response:
     parts = request.app[PARTS]
     with HeldBody(parts.budget, parts.settings.web_max_body_bytes) as held:
         body = await read_body(request, held, parts.settings.web_max_body_bytes)
-        try:
-            posted = read_votes_body(body)
-        except BadEvent as error:
-            raise ApiError(400, str(error)) from None
+        posted = read_votes_body(body)
         ballot = await _ballot(parts, None)
         if any(one.candidate_id is not None and one.candidate_id not in ballot.candidates for one in posted):
             ballot = await _ballot(parts, -1)

@@ -28,18 +28,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _JSON_PATHS = (
     *("/deliveries", "/weblogs", "/health", "/metrics", "/statistics"),
-    *(
-        "/vote",
-        "/votes",
-        "/result",
-        "/voting_distribution",
-        "/candidates",
-        "/users",
-        "/spending",
-        "/reports",
-        "/usage",
-        "/openapi.json",
-    ),
+    *("/vote", "/votes", "/result", "/voting_distribution", "/candidates", "/users"),
+    *("/spending", "/reports", "/usage", "/openapi.json"),
 )
 
 _TITLES = {

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -25,98 +27,60 @@ MAX_SOURCES = 100
 """Sources whose watermark is told, newest first: a label for each of many thousand files would swamp the scraper."""
 
 
-def _labelled(family: Metric, values: Mapping[str, float]) -> Metric:
-    for label, value in sorted(values.items()):
-        family.add_metric([visible(label)], value)  # type: ignore[attr-defined]
+def _family(
+    make: type[CounterMetricFamily] | type[GaugeMetricFamily],
+    name: str,
+    says: str,
+    values: float | Mapping[Any, float],
+    *labels: str,
+) -> Metric:
+    """One number, or numbers by what the labels say: a text, or a tuple if there are several labels."""
+    family = make(name, says, labels=labels)
+    for named, value in sorted(values.items()) if isinstance(values, Mapping) else [((), values)]:
+        texts = named if isinstance(named, tuple) else (named,)
+        family.add_metric([visible(str(text)) for text in texts], value)
     return family
 
 
+_counter, _gauge = partial(_family, CounterMetricFamily), partial(_family, GaugeMetricFamily)
+
+
 def _flow(snapshot: Snapshot) -> Iterable[Metric]:
-    yield CounterMetricFamily("weblogs_lines", "Lines tokenized: hits, rejects and head lines.", value=snapshot.lines)
-    yield CounterMetricFamily("weblogs_hits", "Lines that are hits.", value=snapshot.hits)
-    yield _labelled(
-        CounterMetricFamily("weblogs_rejects", "Lines that are no hit, by reason.", labels=["reason"]), snapshot.rejects
-    )
-    events = CounterMetricFamily("weblogs_events", "Votes and transactions that came.", labels=["topic", "outcome"])
-    for (topic, outcome), number in sorted(snapshot.events.items()):
-        events.add_metric([topic, outcome], number)
-    yield events
-    yield GaugeMetricFamily(
-        "weblogs_state_entries", "Keys held in the table of byte ranges.", value=snapshot.state_entries
-    )
-    lag = GaugeMetricFamily(
-        "weblogs_lag_messages", "Messages not yet committed.", labels=["group", "topic", "partition"]
-    )
-    for (group, topic, partition), messages in sorted(snapshot.lag.items()):
-        lag.add_metric([group, topic, str(partition)], messages)
-    yield lag
-
-
-def _lost(snapshot: Snapshot) -> Iterable[Metric]:
-    yield _labelled(
-        CounterMetricFamily("weblogs_bad_ids", "Messages whose shipper gave them an id that is none.", labels=["why"]),
-        snapshot.bad_ids,
-    )
-    lost = CounterMetricFamily(
-        "weblogs_lost_messages",
-        "Messages that were deleted, or passed over, before a group read them.",
-        labels=["group", "topic"],
-    )
-    for (group, topic), messages in sorted(snapshot.lost.items()):
-        lost.add_metric([group, topic], messages)
-    yield lost
+    yield _counter("weblogs_lines", "Lines tokenized: hits, rejects and head lines.", snapshot.lines)
+    yield _counter("weblogs_hits", "Lines that are hits.", snapshot.hits)
+    yield _counter("weblogs_rejects", "Lines that are no hit, by reason.", snapshot.rejects, "reason")
+    yield _counter("weblogs_events", "Votes and transactions that came.", snapshot.events, "topic", "outcome")
+    yield _gauge("weblogs_state_entries", "Keys held in the table of byte ranges.", snapshot.state_entries)
+    yield _gauge("weblogs_lag_messages", "Messages not yet committed.", snapshot.lag, "group", "topic", "partition")
 
 
 def _progress(snapshot: Snapshot, healthy: bool) -> Iterable[Metric]:
     newest = dict(heapq.nlargest(MAX_SOURCES, snapshot.watermarks.items(), key=lambda item: item[1]))
-    yield _labelled(
-        GaugeMetricFamily(
-            "weblogs_watermark_seconds", "Highest event time seen in a source, newest sources.", labels=["source"]
-        ),
-        newest,
-    )
-    yield GaugeMetricFamily("weblogs_sources", "Sources with a watermark.", value=len(snapshot.watermarks))
+    yield _gauge("weblogs_watermark_seconds", "Highest event time seen in a source, newest sources.", newest, "source")
+    yield _gauge("weblogs_sources", "Sources with a watermark.", len(snapshot.watermarks))
     if snapshot.started is not None:
-        yield GaugeMetricFamily(
-            "weblogs_started_timestamp_seconds", "When the worker was ready.", value=snapshot.started
-        )
+        yield _gauge("weblogs_started_timestamp_seconds", "When the worker was ready.", snapshot.started)
     if snapshot.committed_at is not None:
-        yield GaugeMetricFamily(
-            "weblogs_committed_timestamp_seconds", "When an offset was last committed.", value=snapshot.committed_at
-        )
-    yield GaugeMetricFamily("weblogs_progressing", "1 unless the worker is stalled or not ready.", value=float(healthy))
+        yield _gauge("weblogs_committed_timestamp_seconds", "When an offset was last committed.", snapshot.committed_at)
+    yield _gauge("weblogs_progressing", "1 unless the worker is stalled or not ready.", float(healthy))
+    yield _counter("weblogs_bad_ids", "Messages whose shipper gave them an id that is none.", snapshot.bad_ids, "why")
+    lost = "Messages that were deleted, or passed over, before a group read them."
+    yield _counter("weblogs_lost_messages", lost, snapshot.lost, "group", "topic")
 
 
 def _stores(snapshot: Snapshot, states: Mapping[str, StoreState], totals: Totals | None) -> Iterable[Metric]:
-    backlog = GaugeMetricFamily("weblogs_store_backlog_messages", "Messages that wait for a store.", labels=["store"])
-    yield _labelled(backlog, snapshot.backlog)
-    yield _labelled(
-        GaugeMetricFamily("weblogs_store_up", "1 unless nobody reaches the store; a slow one is up.", labels=["store"]),
-        {store: state.up for store, state in states.items()},
-    )
-    yield _labelled(
-        GaugeMetricFamily(
-            "weblogs_store_slow", "1 if the store is up and answers no ping within 5 s.", labels=["store"]
-        ),
-        {store: state.up and state.problem != "" for store, state in states.items()},
-    )
-    failing = GaugeMetricFamily("weblogs_store_failing", "1 while a failed write is tried again.", labels=["store"])
-    yield _labelled(failing, snapshot.failing)
-    retries = CounterMetricFamily("weblogs_store_retries", "Writes that failed and were tried again.", labels=["store"])
-    yield _labelled(retries, snapshot.store_retries)
-    refused = CounterMetricFamily("weblogs_store_refused", "Records that the store refused for good.", labels=["store"])
-    yield _labelled(refused, snapshot.store_refused)
+    up = {store: state.up for store, state in states.items()}
+    slow = {store: state.up and state.problem != "" for store, state in states.items()}
+    yield _gauge("weblogs_store_backlog_messages", "Messages that wait for a store.", snapshot.backlog, "store")
+    yield _gauge("weblogs_store_up", "1 unless nobody reaches the store; a slow one is up.", up, "store")
+    yield _gauge("weblogs_store_slow", "1 if the store is up and answers no ping within 5 s.", slow, "store")
+    yield _gauge("weblogs_store_failing", "1 while a failed write is tried again.", snapshot.failing, "store")
+    yield _counter("weblogs_store_retries", "Writes that failed and were tried again.", snapshot.store_retries, "store")
+    yield _counter("weblogs_store_refused", "Records that the store refused for good.", snapshot.store_refused, "store")
     if totals is not None:
-        yield _labelled(
-            GaugeMetricFamily("weblogs_deliveries", "Deliveries in the store, by verdict.", labels=["verdict"]),
-            totals.deliveries,
-        )
-        yield _labelled(
-            GaugeMetricFamily(
-                "weblogs_complete_deliveries", "Complete deliveries, by what they rest on.", labels=["evidence"]
-            ),
-            totals.complete,
-        )
+        yield _gauge("weblogs_deliveries", "Deliveries in the store, by verdict.", totals.deliveries, "verdict")
+        by_evidence = "Complete deliveries, by what they rest on."
+        yield _gauge("weblogs_complete_deliveries", by_evidence, totals.complete, "evidence")
 
 
 class _Worker:
@@ -145,7 +109,7 @@ async def answer_metrics(request: web.Request) -> web.Response:
     totals, states = await asyncio.gather(_totals(parts.store), pings)
     up = {store.name: state for store, state in zip(parts.stores, states, strict=True)}
     registry = CollectorRegistry()
-    families = [*_flow(snapshot), *_progress(snapshot, healthy), *_lost(snapshot), *_stores(snapshot, up, totals)]
+    families = [*_flow(snapshot), *_progress(snapshot, healthy), *_stores(snapshot, up, totals)]
     registry.register(_Worker(families))
     ProcessCollector(registry=registry)
     return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -67,59 +67,87 @@ def _answers(schema: Json, errors: tuple[int, ...], content: Json | None = None)
     return found
 
 
-def _page(summary: str, parameters: list[Json], errors: tuple[int, ...], status: int = 200, **more: Any) -> Json:
+def _page(summary: str, parameters: list[Json], errors: tuple[int, ...]) -> Json:
     """A page for people: its errors are pages, too, unless JSON is asked for."""
     both = {**HTML, "application/json": {"schema": _ref("Error")}}
     told: Json = {str(error): {"description": _SAYS[error], "content": both} for error in errors}
-    told[str(status)] = (
-        {"description": "The page.", "content": HTML} if status == 200 else {"description": _SAYS[status]}
-    )
-    return {"summary": summary, "parameters": parameters, "responses": told, "x-page": True, **more}
+    told["200"] = {"description": "The page.", "content": HTML}
+    return {"get": {"summary": summary, "parameters": parameters, "responses": told, "x-page": True}}
+
+
+def _form(summary: str, errors: tuple[int, ...], **more: Any) -> Json:
+    """What a form of a page sends, and is led to another page."""
+    (operation,) = _page(summary, [], errors).values()
+    del operation["responses"]["200"]
+    operation["responses"]["303"] = {"description": _SAYS[303]}
+    return {"post": operation | more}
 
 
 def _get(
     summary: str, schema: Json, parameters: list[Json] | None = None, errors: tuple[int, ...] = (503,), **more: Any
 ) -> Json:
-    return {
-        "summary": summary,
-        "parameters": parameters or [],
-        "responses": _answers(schema, errors, more.pop("content", None)),
-        **more,
-    }
+    responses = _answers(schema, errors, more.pop("content", None))
+    return {"get": {"summary": summary, "parameters": parameters or [], "responses": responses, **more}}
 
 
 def _post(
-    summary: str, body: Json, schema: Json, errors: tuple[int, ...] = _POSTS, form: bool = False, **more: Any
+    summary: str, body: Json, told: Json, errors: tuple[int, ...] = _POSTS, form: bool = False, **more: Any
 ) -> Json:
+    """`told`: the fields of the answer beside `success`."""
     content: Json = {"application/json": {"schema": body}}
-    responses = _answers(schema, errors)
+    responses = _answers(_done(told), errors)
     if form:
         responses["200"]["content"] |= HTML
         fields = dict.fromkeys(POSTED_VOTE["properties"], TEXT) | {"candidate_id": ID}
         content["application/x-www-form-urlencoded"] = {"schema": object_of({"candidate_id": ID}, fields)}
-    return {
-        "summary": summary,
-        "requestBody": {"required": True, "content": content},
-        "responses": responses,
-        **more,
-    }
+    asked = {"required": True, "content": content}
+    return {"post": {"summary": summary, "requestBody": asked, "responses": responses, **more}}
 
 
-def _query(name: str, schema: Json, says: str) -> Json:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": says}
+def _done(told: Json, may_be: Json | None = None) -> Json:
+    return object_of({"success": {"const": True}, **told}, *([may_be] if may_be else []))
 
 
-def _cached(answer: Json) -> Json:
+def _query(name: str, schema: Json, says: str, required: bool = False) -> Json:
+    return {"name": name, "in": "query", "required": required, "schema": schema, "description": says}
+
+
+def _in_path(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _limit(most: int, default: int, says: str) -> Json:
+    return _query("limit", {"type": "integer", "minimum": 1, "maximum": most, "default": default}, says)
+
+
+def _cached(methods: Json) -> Json:
     """With the 304 of a client that has it already."""
-    answer["responses"]["304"] = {"description": "If-None-Match names the present ETag."}
-    return answer
+    methods["get"]["responses"]["304"] = {"description": "If-None-Match names the present ETag."}
+    return methods
 
 
+_BAD = (400, 503)
 _FROM = _query("from", TIME, "Inclusive. If it is missing: a day ago, or the beginning if to is given.")
 _TO = _query("to", TIME, "Exclusive. If it is missing: now.")
-_USER: Json = {"name": "user_id", "in": "path", "required": True, "schema": {**NAME, "minLength": 1}}
-_TAKEN = object_of({"success": {"const": True}, "vote_id": TEXT})
+_NOT_EMPTY: Json = {"type": "string", "minLength": 1}
+_OF_USER = [_in_path("user_id", {**NAME, "minLength": 1}), _FROM, _TO]
+_USER = [_query("user", TEXT, "The user.", required=True)]
+_RANGE = {"user_id": TEXT, "from": SAID_TIME, "to": SAID_TIME}
 _SPENT = {"cents": INTEGER, "transactions": COUNT}
+
+
+def _some(name: str) -> Json:
+    return list_of(_ref(name), minItems=1, maxItems=10_000)
+
+
+def _named(many: str, id_schema: Json, listed: str, errors: tuple[int, ...], **more: Any) -> Json:
+    """Candidates, or users: as a list, and how to add some."""
+    listed_ones = object_of({many: list_of(object_of({"id": id_schema, "name": TEXT}))})
+    body = {"anyOf": [_ref("Named"), list_of(_ref("Named"))]}
+    return {
+        **_get(listed, listed_ones, None, errors, **more),
+        **_post(f"Add {many}, or rename them.", body, {many: COUNT}, (403, *_POSTS), security=BEARER),
+    }
 
 
 def _vote_paths() -> Json:
@@ -130,168 +158,76 @@ def _vote_paths() -> Json:
         "image/png": {"schema": {"type": "string", "format": "binary"}},
     }
     form = _query("format", {"enum": ["json", "csv", "svg", "png"]}, "Else the Accept header decides.")
-    many = object_of({"success": {"const": True}, "votes": COUNT, "vote_ids": list_of(TEXT)})
-    candidate: Json = {
-        "name": "candidate_id",
-        "in": "path",
-        "required": True,
-        "schema": {"type": "string", "minLength": 1},
-    }
+    many = {"votes": COUNT, "vote_ids": list_of(TEXT)}
+    results = "Votes of each candidate that has some, and all of the last ten minutes."
+    windows = _get("Votes by window.", _ref("Distribution"), [_FROM, _TO, form], _BAD, content=pictures)
     return {
-        "/vote/": {"post": _post("Vote.", _ref("PostedVote"), _TAKEN, form=True)},
-        "/votes/": {
-            "post": _post(
-                "Vote many times: all are taken, or none.",
-                list_of(_ref("PostedVote"), minItems=1, maxItems=10_000),
-                many,
-            )
-        },
-        "/vote_to_{candidate_id}": {
-            "get": _page("A page with one button.", [candidate], (404,)),
-        },
-        "/result/": {
-            "get": _cached(
-                _get("Votes of each candidate that has some, and all of the last ten minutes.", _ref("Result"))
-            )
-        },
-        "/voting_distribution": {
-            "get": _cached(
-                _get("Votes by window.", _ref("Distribution"), [_FROM, _TO, form], (400, 503), content=pictures)
-            )
-        },
-        "/candidates/": {
-            "get": _get(
-                "Who can be voted for.", object_of({"candidates": list_of(object_of({"id": ID, "name": TEXT}))})
-            ),
-            "post": _post(
-                "Add candidates, or rename them.",
-                {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
-                object_of({"success": {"const": True}, "candidates": COUNT}),
-                (403, *_POSTS),
-                security=BEARER,
-            ),
-        },
-        "/users/": {
-            "get": _get(
-                "Names of users.",
-                object_of({"users": list_of(object_of({"id": TEXT, "name": TEXT}))}),
-                None,
-                (403, 503),
-                security=BEARER,
-            ),
-            "post": _post(
-                "Add users, or rename them.",
-                {"anyOf": [_ref("Named"), list_of(_ref("Named"))]},
-                object_of({"success": {"const": True}, "users": COUNT}),
-                (403, *_POSTS),
-                security=BEARER,
-            ),
-        },
+        "/vote/": _post("Vote.", _ref("PostedVote"), {"vote_id": TEXT}, form=True),
+        "/votes/": _post("Vote many times: all are taken, or none.", _some("PostedVote"), many),
+        "/vote_to_{candidate_id}": _page("A page with one button.", [_in_path("candidate_id", _NOT_EMPTY)], (404,)),
+        "/result/": _cached(_get(results, _ref("Result"))),
+        "/voting_distribution": _cached(windows),
+        "/candidates/": _named("candidates", ID, "Who can be voted for.", (503,)),
+        "/users/": _named("users", TEXT, "Names of users.", (403, 503), security=BEARER),
     }
 
 
 def _spend_paths() -> Json:
     ids = {"transactions": COUNT, "transaction_ids": list_of(TEXT)}
-    limits = {"type": "integer", "minimum": 1}
-    bounds = {"user_id": TEXT, "from": SAID_TIME, "to": SAID_TIME}
     bucket = object_of({"start": SAID_TIME, "end": SAID_TIME, **_SPENT})
     paid = object_of({"transaction_id": TEXT, "time": SAID_TIME, "cents": INTEGER})
-    body = {"anyOf": [_ref("PostedTransaction"), list_of(_ref("PostedTransaction"), minItems=1, maxItems=10_000)]}
+    payments = object_of({**_RANGE, "transactions": list_of(paid), "more": {"type": "boolean"}})
+    body = {"anyOf": [_ref("PostedTransaction"), _some("PostedTransaction")]}
     resolution = _query("resolution", {"enum": ["minute", "hour", "day"], "default": "hour"}, "Length of the buckets.")
-    buckets = _get(
-        "What a user spent, by buckets.",
-        object_of({**bounds, "resolution": TEXT, "buckets": list_of(bucket)}),
-        [_USER, _FROM, _TO, resolution],
-        (400, 503),
-    )
+    buckets = object_of({**_RANGE, "resolution": TEXT, "buckets": list_of(bucket)})
+    by_bucket = _get("What a user spent, by buckets.", buckets, [*_OF_USER, resolution], _BAD)
+    top = object_of({"top": list_of(object_of({"user_id": TEXT, **_SPENT})), "last_update_time": SAID_TIME})
+    in_all = object_of({"user_id": TEXT, "from": or_null(SAID_TIME), "to": or_null(SAID_TIME), **_SPENT})
+    listed = [*_OF_USER, _limit(MAX_LISTED, 1000, "Number of payments.")]
     return {
-        "/spending/": {
-            "post": _post("Spend: all are taken, or none.", body, object_of({"success": {"const": True}, **ids}))
-        },
-        "/spending/top": {
-            "get": _get(
-                "Who spent most.",
-                object_of({"top": list_of(object_of({"user_id": TEXT, **_SPENT})), "last_update_time": SAID_TIME}),
-                [_query("limit", {**limits, "maximum": MAX_TOP, "default": DEFAULT_TOP}, "Number of users.")],
-                (400, 503),
-            )
-        },
-        "/spending/{user_id}": {"get": buckets},
-        "/spending/{user_id}/buckets": {"get": buckets},
-        "/spender": {
-            "get": _page(
-                "What a user spent, as a page.", [{**_query("user", TEXT, "The user."), "required": True}], (404,)
-            )
-        },
-        "/spending/{user_id}/transactions": {
-            "get": _get(
-                "A user's payments by time.",
-                object_of({**bounds, "transactions": list_of(paid), "more": {"type": "boolean"}}),
-                [
-                    _USER,
-                    _FROM,
-                    _TO,
-                    _query("limit", {**limits, "maximum": MAX_LISTED, "default": 1000}, "Number of payments."),
-                ],
-                (400, 503),
-            )
-        },
-        "/spending/{user_id}/sum": {
-            "get": _get(
-                "What a user spent from a moment to another, to the cent.",
-                object_of({"user_id": TEXT, "from": or_null(SAID_TIME), "to": or_null(SAID_TIME), **_SPENT}),
-                [_USER, _FROM, _TO],
-                (400, 503),
-            )
-        },
+        "/spending/": _post("Spend: all are taken, or none.", body, ids),
+        "/spending/top": _get("Who spent most.", top, [_limit(MAX_TOP, DEFAULT_TOP, "Number of users.")], _BAD),
+        "/spending/{user_id}": by_bucket,
+        "/spending/{user_id}/buckets": by_bucket,
+        "/spender": _page("What a user spent, as a page.", _USER, (404,)),
+        "/spending/{user_id}/transactions": _get("A user's payments by time.", payments, listed, _BAD),
+        "/spending/{user_id}/sum": _get(
+            "What a user spent from a moment to another, to the cent.", in_all, _OF_USER, _BAD
+        ),
     }
 
 
 def _usage_paths() -> Json:
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_CALLS, "default": DEFAULT_CALLS}
-    bounds = {"user_id": TEXT, "from": SAID_TIME, "to": SAID_TIME}
+    calls = object_of({**_RANGE, "calls": list_of(_ref("Call")), "more": {"type": "boolean"}})
+    listed = [*_OF_USER, _limit(MAX_CALLS, DEFAULT_CALLS, "Number of records.")]
     return {
-        "/caller": {
-            "get": _page(
-                "The last monitored calls of a user, as a page.",
-                [{**_query("user", TEXT, "The user."), "required": True}],
-                (400, 503),
-            )
-        },
-        "/usage/{user_id}": {
-            "get": _get(
-                "Records of a user's monitored calls, by time.",
-                object_of({**bounds, "calls": list_of(_ref("Call")), "more": {"type": "boolean"}}),
-                [_USER, _FROM, _TO, _query("limit", limit, "Number of records.")],
-                (400, 503),
-            )
-        },
+        "/caller": _page("The last monitored calls of a user, as a page.", _USER, _BAD),
+        "/usage/{user_id}": _get("Records of a user's monitored calls, by time.", calls, listed, _BAD),
     }
 
 
 def _delivery_paths() -> Json:
     verdict = _query("verdict", {"enum": list(VERDICTS)}, "Only those with this verdict.")
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     place: Json = {"type": "integer", "minimum": 0}
-    some = [verdict, _query("limit", limit, "Number of deliveries.")]
+    some = [verdict, _limit(MAX_LIMIT, DEFAULT_LIMIT, "Number of deliveries.")]
     some += [_query("lo", place, "First byte that is asked for."), _query("hi", place, "Last byte that is asked for.")]
     asked = [_query(name, TEXT, "Of the key: all three.") for name in KEY]
     asked += [_query("key", TEXT, "The key, joined by _."), _query("key_hash", HASH, "The hash of the key.")]
-    found = object_of(
-        {"success": {"const": True}, "deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)},
+    found = _done(
+        {"deliveries": list_of(_ref("Delivery"), maxItems=MAX_LIMIT)},
         {"unreadable": list_of({**TEXT, "description": "A record that cannot be read, and is left out."})},
     )
-    hashed: Json = {"name": "key_hash", "in": "path", "required": True, "schema": HASH}
+    hashed = [_in_path("key_hash", HASH), *some]
     fields = [_query(name, TEXT, "Of the key: all three.") for name in ("ip", "ua", "request")]
     search = [_query("q", TEXT, "A key, its hash, or a part of keys."), verdict]
     search.append(_query("older", TEXT, "Where a search goes on: from the link of the page."))
+    front = _page("Counts, newest deliveries, search.", search, ())
+    front["get"]["responses"]["303"] = {"description": _SAYS[303]}
     return {
-        "/": {"get": _found_elsewhere(_page("Counts, newest deliveries, search.", search, ()))},
-        "/delivery": {"get": _page("All that is known of one key.", [*fields, asked[-1]], (404, 409))},
-        "/deliveries/": {"get": _get("Deliveries of a key, or the newest.", found, [*asked, *some], (404, 409))},
-        "/deliveries/{key_hash}": {
-            "get": _get("Deliveries of the key with this hash.", found, [hashed, *some], (404,))
-        },
+        "/": front,
+        "/delivery": _page("All that is known of one key.", [*fields, asked[-1]], (404, 409)),
+        "/deliveries/": _get("Deliveries of a key, or the newest.", found, [*asked, *some], (404, 409)),
+        "/deliveries/{key_hash}": _get("Deliveries of the key with this hash.", found, hashed, (404,)),
     }
 
 
@@ -302,73 +238,46 @@ def _report_paths() -> Json:
         _query("to", day, "Up to this day, the day included."),
         _query("top", number, "Number of rows; of hours and days without it all, in the order of time."),
     ]
+    hosts = "How many hosts to look at, those with most requests first."
     more = {
         "ext": _query("ext", TEXT, "Extensions only, as in jpeg,jpg."),
-        "early_stopping": _query(
-            "early_stopping", number, "How many hosts to look at, those with most requests first."
-        ),
+        "early_stopping": _query("early_stopping", number, hosts),
     }
-    return {
-        f"/reports/{name}": {
-            "get": _get(
-                question.title,
-                _ref("Report"),
-                [
-                    *common,
-                    *(more[one] for one in question.takes if one in more),
-                    *([_query("by", {"enum": list(BY[name])}, "What is counted by.")] if name in BY else []),
-                ],
-                (400, 404, 503),
-            )
-        }
-        for name, question in REPORTS.items()
-    }
-
-
-def _found_elsewhere(page: Json) -> Json:
-    page["responses"]["303"] = {"description": _SAYS[303]}
-    return page
+    found = {}
+    for name, question in REPORTS.items():
+        asked = common + [more[one] for one in question.takes if one in more]
+        if name in BY:
+            asked.append(_query("by", {"enum": list(BY[name])}, "What is counted by."))
+        found[f"/reports/{name}"] = _get(question.title, _ref("Report"), asked, (400, 404, 503))
+    return found
 
 
 def _login_paths() -> Json:
     form = {"application/x-www-form-urlencoded": {"schema": object_of({"token": TEXT}, {"next": TEXT})}}
     body = {"requestBody": {"required": True, "content": form}}
-    too_much = (401, 408, 413, 415)
     return {
         "/login": {
-            "get": _page("A form for the token.", [_query("next", TEXT, "Where it leads to.")], ()),
-            "post": _page("Log in: cookies for what the token gives.", [], too_much, 303, **body),
+            **_page("A form for the token.", [_query("next", TEXT, "Where it leads to.")], ()),
+            **_form("Log in: cookies for what the token gives.", (401, 408, 413, 415), **body),
         },
-        "/logout": {"post": _page("Forget the login.", [], (), 303)},
+        "/logout": _form("Forget the login.", ()),
     }
 
 
 def _other_paths() -> Json:
-    lines = {
-        "requestBody": {"required": True, "content": {"text/plain": {"schema": {"type": "string", "minLength": 1}}}}
+    lines = {"requestBody": {"required": True, "content": {"text/plain": {"schema": _NOT_EMPTY}}}}
+    taken = _answers(_done({"lines": COUNT, "bytes": COUNT, "not_read": NOT_READ}), _POSTS)
+    state = object_of({"healthy": {"type": "boolean"}, "problems": list_of(TEXT)})
+    healthy = {
+        status: {"description": says, "content": {"application/json": {"schema": state}}}
+        for status, says in (("200", "It does."), ("503", "It does not."))
     }
-    taken = object_of({"success": {"const": True}, "lines": COUNT, "bytes": COUNT, "not_read": NOT_READ})
     return {
-        "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": _answers(taken, _POSTS)}},
-        "/metrics": {"get": _get("Numbers for Prometheus.", TEXT, content={"text/plain": {"schema": TEXT}})},
-        "/openapi.json": {"get": _get("This description.", {"type": "object"})},
-        "/statistics/": {"get": _get("What the store holds, in numbers.", STATISTICS)},
-        "/health/": {
-            "get": {
-                "summary": "Whether the worker makes progress.",
-                "responses": {
-                    status: {
-                        "description": says,
-                        "content": {
-                            "application/json": {
-                                "schema": object_of({"healthy": {"type": "boolean"}, "problems": list_of(TEXT)})
-                            }
-                        },
-                    }
-                    for status, says in (("200", "It does."), ("503", "It does not."))
-                },
-            }
-        },
+        "/weblogs/": {"post": {"summary": "Send log lines.", **lines, "responses": taken}},
+        "/metrics": _get("Numbers for Prometheus.", TEXT, content={"text/plain": {"schema": TEXT}}),
+        "/openapi.json": _get("This description.", {"type": "object"}),
+        "/statistics/": _get("What the store holds, in numbers.", STATISTICS),
+        "/health/": {"get": {"summary": "Whether the worker makes progress.", "responses": healthy}},
     }
 
 

@@ -55,7 +55,6 @@ from app.web.service.rendering import load_templates
 from app.web.service.status import Status
 from app.web.usage.calls import answer_caller, answer_calls
 
-_DISTRIBUTION = ("", "/", ".json", ".csv", ".svg", ".png")
 __all__ = ["SERVER_OPTIONS", "WebService", "make_web_app"]
 
 log = logging.getLogger(__name__)
@@ -79,6 +78,44 @@ BODIES_AT_ONCE = 4
 """This many bodies of the largest size may be in flight together."""
 
 
+_GET = {
+    "/": answer_dashboard,
+    "/delivery": answer_delivery,
+    "/deliveries/{key_hash:[^/]+}": answer_key_hash,
+    "/deliveries/": answer_deliveries,
+    "/health/": answer_health,
+    "/metrics/": answer_metrics,
+    "/statistics/": answer_statistics,
+    "/openapi.json": answer_openapi,
+    "/login": answer_login_page,
+    "/vote_to_{candidate_id:[^/]+}": answer_vote_page,
+    "/result/": answer_result,
+    "/candidates/": answer_candidates,
+    "/users/": answer_users,
+    **{f"/voting_distribution{end}": answer_distribution for end in ("/", ".json", ".csv", ".svg", ".png")},
+    "/spender": answer_spender,
+    "/spending/top/": answer_top,  # a user called top has /spending/top/buckets
+    "/spending/{user_id:[^/]+}/": answer_buckets,
+    "/spending/{user_id:[^/]+}/buckets/": answer_buckets,
+    "/spending/{user_id:[^/]+}/transactions/": answer_transactions,
+    "/spending/{user_id:[^/]+}/sum/": answer_sum,
+    **{f"/reports/{question}/": answer_report for question in REPORTS},
+    "/caller": answer_caller,
+    "/usage/{user_id:[^/]+}/": answer_calls,
+}
+_POST = {
+    "/weblogs/": answer_weblogs,
+    "/login": answer_login,
+    "/logout": answer_logout,
+    "/vote/": answer_vote,
+    "/votes/": answer_votes,
+    "/candidates/": answer_put_candidates,
+    "/users/": answer_put_users,
+    "/spending/": answer_spend,
+}
+"""Path to handler. One that ends in a slash is answered without it, too."""
+
+
 def make_web_app(
     store: Store,
     status: Status,
@@ -98,59 +135,12 @@ def make_web_app(
         store, stores, status, intake, FirstLines(settings), settings, budget, events, names, stopping, results
     )
     app.cleanup_ctx.append(results.run)
-    app.router.add_get("/", answer_dashboard)
-    app.router.add_get("/delivery", answer_delivery)
-    app.router.add_get("/deliveries/{key_hash:[^/]+}", answer_key_hash)
-    for path, handler in {
-        "/deliveries": answer_deliveries,
-        "/health": answer_health,
-        "/metrics": answer_metrics,
-        "/statistics": answer_statistics,
-    }.items():
-        app.router.add_get(path, handler)
-        app.router.add_get(path + "/", handler)
-    for path in ("/weblogs", "/weblogs/"):
-        app.router.add_post(path, answer_weblogs)
-    app.router.add_get("/openapi.json", answer_openapi)
-    app.router.add_get("/login", answer_login_page)
-    app.router.add_post("/login", answer_login)
-    app.router.add_post("/logout", answer_logout)
-    add_votes(app.router)
-    add_spending(app.router)
-    for question in REPORTS:
-        for end in ("", "/"):
-            app.router.add_get(f"/reports/{question}{end}", answer_report)
-    app.router.add_get("/caller", answer_caller)
-    for end in ("", "/"):
-        app.router.add_get("/usage/{user_id:[^/]+}" + end, answer_calls)
+    for add, routes in ((app.router.add_get, _GET), (app.router.add_post, _POST)):
+        for path, handler in routes.items():
+            add(path, handler)
+            if path.endswith("/") and path != "/":
+                add(path[:-1], handler)
     return app
-
-
-def add_votes(router: web.UrlDispatcher) -> None:
-    """The routes of votes."""
-    router.add_get("/vote_to_{candidate_id:[^/]+}", answer_vote_page)
-    for end in ("", "/"):
-        router.add_post("/vote" + end, answer_vote)
-        router.add_post("/votes" + end, answer_votes)
-        router.add_get("/result" + end, answer_result)
-        router.add_get("/candidates" + end, answer_candidates)
-        router.add_post("/candidates" + end, answer_put_candidates)
-        router.add_get("/users" + end, answer_users)
-        router.add_post("/users" + end, answer_put_users)
-    for end in _DISTRIBUTION:
-        router.add_get("/voting_distribution" + end, answer_distribution)
-
-
-def add_spending(router: web.UrlDispatcher) -> None:
-    """The routes of spending. A user called top has `/spending/top/buckets`."""
-    router.add_get("/spender", answer_spender)
-    for end in ("", "/"):
-        router.add_post("/spending" + end, answer_spend)
-        router.add_get("/spending/top" + end, answer_top)
-        router.add_get("/spending/{user_id:[^/]+}" + end, answer_buckets)
-        router.add_get("/spending/{user_id:[^/]+}/buckets" + end, answer_buckets)
-        router.add_get("/spending/{user_id:[^/]+}/transactions" + end, answer_transactions)
-        router.add_get("/spending/{user_id:[^/]+}/sum" + end, answer_sum)
 
 
 class WebService(mode.Service):
