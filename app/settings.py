@@ -200,6 +200,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             " the answer, whatever was sent). Empty: what the format says, else body."
         ),
     ] = ""
+    heads: Annotated[
+        Literal["", "any"],
+        _says(
+            "Which heads of unknown loggers before a line are passed over. Empty: of files those that its first lines have, of lines by"
+            " POST or Kafka none. any: all, also where a client may have written the line behind."
+        ),
+    ] = ""
     trusted_proxies: Annotated[
         str,
         _says(

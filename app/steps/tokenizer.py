@@ -233,7 +233,9 @@ class Tokenizer:
 
     def _options_of(self, message: Lines) -> FormatOptions:
         told = decode(message.headers.get(Headers.BYTES, b""))
-        return self._options._replace(bytes=told) if told in BYTES_KINDS and told else self._options
+        heads, doubted = (decode(message.headers.get(name, b"")) for name in (Headers.HEADS, Headers.DOUBTED))
+        options = self._options._replace(bytes=told) if told in BYTES_KINDS and told else self._options
+        return options._replace(heads=options.heads or heads, doubted=doubted)
 
     def _format_of(self, message: Lines, origin: Origin) -> Format:
         """The format that is named, or the one that fits the lines of this message.

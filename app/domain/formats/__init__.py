@@ -29,7 +29,7 @@ from app.domain.formats import (
     weblog_tsv,
 )
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.detection import best_format, dash_for_bytes, fits
+from app.domain.formats.detection import best_format, dash_for_bytes, fits, with_sample
 from app.domain.formats.format_strings import FormatTextError, compiled, is_format_string
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "fits",
     "get",
     "is_format_string",
+    "with_sample",
 ]
 
 FORMATS: dict[str, Format] = {
