@@ -246,7 +246,7 @@ class Tokenizer:
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
         if named in formats.FORMATS:
             return formats.FORMATS[named]
-        if formats.is_format_string(named):
+        if formats.is_text(named):
             with suppress(LookupError):  # from a stranger: as a name that is not known
                 return formats.get(named)
         if named not in ("", AUTO):

@@ -106,9 +106,7 @@ def tail_of(text: str, doubted: Container[str] = ()) -> Tail | None:
     return tail_of_columns(columns, doubted=doubted)
 
 
-def tail_of_columns(
-    columns: Sequence[tuple[str, bool]], before_agent: int = 0, doubted: Container[str] = ()
-) -> Tail:
+def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0, doubted: Container[str] = ()) -> Tail:
     """The same for columns that are parted already: text, and whether it was quoted. So many of them stand before referer and agent."""
     ranges: list[tuple[int | None, int | None, int | None]] = []
     forwarded: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from app.domain.formats.combined import (
     has_dash_for_bytes,
     shape_of,
 )
+from app.domain.formats.csv_columns import csv_of_sample
 from app.domain.formats.doubted_columns import doubted_columns
 from app.domain.formats.prefixes import unknown_head
 from app.domain.formats.unknown_heads import ANY, shapes_of
@@ -50,7 +51,7 @@ def best_format(formats: Iterable[Format], lines: Iterable[str], options: Format
             best, most = log_format, score
     if best is COMMON:
         return _member(sample)
-    return best or _by_shape(by_name, sample)
+    return best or csv_of_sample(sample, options) or _by_shape(by_name, sample)
 
 
 def fits(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bool:

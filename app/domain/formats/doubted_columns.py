@@ -44,8 +44,7 @@ def doubted_columns(lines: Iterable[str]) -> str:
     doubted = [f"end:{place}" for place, count in no_ends.items() if _FEW * count > ends[place]]
     for place in {*others, *empty}:
         if _FEW * others[place] > ranges[place] or _SOME * empty[place] > ranges[place]:
-            if others[place] or empty[place]:
-                doubted.append(f"range:{place}")
+            doubted.append(f"range:{place}")
     return " ".join(sorted(doubted))
 
 

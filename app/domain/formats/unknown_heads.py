@@ -23,7 +23,8 @@ _WORD = re.compile(r"[^\s\[\](){}|<>:,;=]+")
 _BLANKS = re.compile(r"\s+")
 _DIGITS = re.compile(r"[0-9]+")
 _LEVEL = re.compile(
-    r"trace|debug|dbg|info(?:rmation)?|inf|notice|warn(?:ing)?|wrn|err(?:or)?|crit(?:ical)?|fatal|[tdiwef]|-", re.IGNORECASE
+    r"trace|debug|dbg|info(?:rmation)?|inf|notice|warn(?:ing)?|wrn|err(?:or)?|crit(?:ical)?|fatal|[tdiwef]|-",
+    re.IGNORECASE,
 )
 _ANY_WORD = "*"
 

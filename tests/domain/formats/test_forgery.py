@@ -77,7 +77,9 @@ def test_a_logged_header_of_the_client_is_no_range_and_no_end(others: list[str],
 
 
 def test_a_range_and_an_end_are_read_where_others_of_the_file_have_them() -> None:
-    whole = deliveries([*RANGES * 3, plain("/w", 200, 500, ' "-" "OK" "-"'), plain("/r", 206, 9, ' "bytes 0-8/9" "OK" "-"')])
+    whole = deliveries(
+        [*RANGES * 3, plain("/w", 200, 500, ' "-" "OK" "-"'), plain("/r", 206, 9, ' "bytes 0-8/9" "OK" "-"')]
+    )
     assert [whole[f"GET /{name}"].verdict for name in "arw"] == ["complete"] * 3
     later = deliveries([plain("/a", 206, 100, "")] * 60 + [plain("/r", 206, 9, ' "bytes 0-8/9"')])
     assert later["GET /r"].verdict == "complete"  # a column that was added later
