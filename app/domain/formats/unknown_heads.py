@@ -80,4 +80,10 @@ def _decoded(told: str) -> dict[str, list[list[str]]]:
         found = json.loads(told)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return {
+        form: places
+        for form, places in (found.items() if isinstance(found, dict) else ())
+        if isinstance(places, list)
+        and len(places) == form.count(_ANY_WORD)
+        and all(isinstance(one, list) for one in places)
+    }

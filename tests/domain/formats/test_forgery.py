@@ -10,10 +10,14 @@ from hypothesis import strategies as st
 
 from app.domain.deliveries import describe
 from app.domain.formats import FormatOptions, detect, with_sample
+from app.domain.formats.unknown_heads import believes, shapes_of
 from app.domain.lines import ReadLines, read_lines
 from app.domain.parts import part_of
 from app.domain.records import Delivery
 from app.domain.tallies import Tally
+from app.messages.headers import Headers
+from app.messages.origins import Lines
+from app.steps.tokenizer import Tokenizer
 
 MANY = 20
 """A shape counts that a fifth of the first lines has."""
@@ -123,3 +127,30 @@ def test_the_heads_of_a_files_own_logger_are_passed_over_whatever_their_times_an
 def test_with_the_setting_any_head_is_passed_over() -> None:
     lines = [plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
     assert len(read([*lines, APPLICATIONS[3] + FORGED], "any").hits) == MANY + 1
+
+
+def test_a_worker_reads_lines_by_what_the_beginning_of_their_file_told() -> None:
+    head = HEADS[0]
+    lines = [head + plain("/a", 206, 500, ' "-"')] * MANY
+    found = detect(lines, FormatOptions())
+    assert found is not None
+    told = with_sample(found, lines, FormatOptions())
+    value = "\n".join((head + plain("/a", 206, 500, ' "bytes 0-499/500"'), APPLICATIONS[0] + FORGED)).encode()
+    headers = {
+        Headers.FORMAT: found.name.encode(),
+        Headers.HEADS: told.heads.encode(),
+        Headers.DOUBTED: told.doubted.encode(),
+    }
+    read = Tokenizer(1).tokenize([Lines("a", 0, 0, 1.9e9, value, headers)])
+    assert (read.hits, len(read.rejects), sum(read.unread.values())) == (1, 1, 1)
+    alone = Tokenizer(1).tokenize([Lines("a", 0, 0, 1.9e9, value, {})])
+    assert (alone.hits, len(alone.rejects)) == (0, 2)  # lines that no file told anything of: no unknown head
+
+
+@given(
+    st.text(max_size=40) | st.sampled_from(['{"* ": 5}', '{"* ": [5]}', '{"* ": []}', "[1]", "9"]), st.text(max_size=40)
+)
+def test_what_a_header_of_a_message_says_of_heads_never_raises(told: str, head: str) -> None:
+    assert not believes(told, "a ")
+    assert believes(told, head) in (True, False)
+    assert believes(shapes_of([head] * 3, 3), head)
