@@ -131,7 +131,7 @@ def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0, 
             ends_in_dash = is_last and last_was_range and not quoted
             last_was_range = quoted and text == "-"
             continue
-        elif (listed := addresses_of(text)) is not None and not forwarded:
+        elif (listed := addresses_of(text, f"ports:{place - before_agent}" in doubted)) is not None and not forwarded:
             forwarded = tuple(listed)
         else:
             number_of = place + (_FIRST_BEHIND_BYTES if place < before_agent else _FIRST_BEHIND_AGENT)

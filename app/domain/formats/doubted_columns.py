@@ -6,10 +6,11 @@ Content-Range, or the word for the end of a response, each has one: a place wher
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from app.domain.formats.base import BadLine
+from app.domain.formats.clients import addresses_of
 from app.domain.formats.combined_damaged import read_damaged
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import MOST_HEADS, without_prefix
@@ -24,12 +25,15 @@ _FEW, _SOME = 20, 4
 def doubted_columns(lines: Iterable[str]) -> str:
     """By `range:N` and `end:N`, parted by blanks: the column N behind the agent, from 0 on, is no range, or does not tell how a response ended.
 
+    `ports:N`: it holds forwarded addresses with the ports of clients, which differ from line to line, as those of servers do not.
+
     >>> line = '203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500 "-" "curl" '
     >>> doubted_columns([line + '"-"', line + '"203.0.113.7"']), doubted_columns([line + '"bytes 0-499/500" "OK"'])
     ('end:0 range:0', 'end:0 range:1')
     """
     ranges, empty, others = Counter[int](), Counter[int](), Counter[int]()
     ends, no_ends = Counter[int](), Counter[int]()
+    with_port: defaultdict[int, list[str]] = defaultdict(list)
     for line in lines:
         status, columns = _answered(line)
         for place, (text, quoted) in columns:
@@ -37,6 +41,8 @@ def doubted_columns(lines: Iterable[str]) -> str:
                 ranges[place] += 1
                 no_ends[place] += 1
                 continue
+            if quoted and addresses_of(text) is None and addresses_of(text, ports=True) is not None:
+                with_port[place].append(text.rpartition(":")[2])
             others[place] += text not in ("-", "")
             empty[place] += status == "206"
             is_end = ending_flags(text, quoted, True) is not None or (text == "-" and not quoted)
@@ -45,6 +51,11 @@ def doubted_columns(lines: Iterable[str]) -> str:
     for place in {*others, *empty}:
         if _FEW * others[place] > ranges[place] or _SOME * empty[place] > ranges[place]:
             doubted.append(f"range:{place}")
+    doubted += [
+        f"ports:{place}"
+        for place, ports in with_port.items()
+        if len(ports) >= _SOME and 2 * len(set(ports)) > len(ports)
+    ]
     return " ".join(sorted(doubted))
 
 

@@ -154,3 +154,9 @@ def test_what_a_header_of_a_message_says_of_heads_never_raises(told: str, head: 
     assert not believes(told, "a ")
     assert believes(told, head) in (True, False)
     assert believes(shapes_of([head] * 3, 3), head)
+
+
+@pytest.mark.parametrize(("ports", "client"), [(range(40000, 40020), "198.51.100.7"), ([8080] * 20, "10.0.0.5")])
+def test_an_address_with_a_port_is_forwarded_where_the_ports_of_a_file_differ(ports: list[int], client: str) -> None:
+    lines = [plain("/a", 200, 500, f' "198.51.100.7:{port}"').replace("203.0.113.9", "10.0.0.5") for port in ports]
+    assert {hit[1] for hit in read(lines).hits} == {client}
