@@ -160,3 +160,15 @@ def test_what_a_header_of_a_message_says_of_heads_never_raises(told: str, head: 
 def test_an_address_with_a_port_is_forwarded_where_the_ports_of_a_file_differ(ports: list[int], client: str) -> None:
     lines = [plain("/a", 200, 500, f' "198.51.100.7:{port}"').replace("203.0.113.9", "10.0.0.5") for port in ports]
     assert {hit[1] for hit in read(lines).hits} == {client}
+
+
+def test_columns_are_read_by_what_the_first_lines_told_too() -> None:
+    from app.columns.formats import read_block
+
+    options = FormatOptions(doubted="range:0")
+    data = "".join(
+        f"{line}\n" for line in (plain("/a", 206, 500, ' "-"'), plain("/b", 206, 500, ' "bytes 0-499/500"'))
+    ).encode()
+    block = read_block("combined", data, 1.9e9, options=options)
+    assert block is not None
+    assert [hit[6:8] for hit in block.other.hits] == [(None, None)]

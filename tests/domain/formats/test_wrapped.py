@@ -151,7 +151,7 @@ def test_the_request_inside_of_an_object_is_read_with_the_time_around_it() -> No
     parse = FORMATS["json"].make_parser((), FormatOptions())
     inner = json.loads(JSON_LINE)
     time = inner.pop("time")
-    for keys in (["nginx"], ["http"], ["request"], ["nginx", "access"], ["attributes"]):
+    for keys in (["nginx"], ["http"], ["request"], ["jsonPayload"], ["nginx", "access"], ["attributes"]):
         record: Any = inner
         for key in reversed(keys):
             record = {key: record}
