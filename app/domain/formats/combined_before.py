@@ -40,6 +40,8 @@ def host_and_client(before: str) -> tuple[str | None, str]:
     if len(columns) > 3 and columns[1][0] == "(" and columns[1][-1] == ")":
         passed_on = columns.pop(1)[1:-1]
         columns[0] = ",".join(filter(None, (passed_on, columns[0])))
+    if "|" in columns:
+        raise BadLine("bad_columns", f"a head of docker before the time: {shown(before)}")
     if len(columns) < 3:
         if columns and addresses_of(columns[0]):
             return None, columns[0].replace(",", ", ")
@@ -50,7 +52,7 @@ def host_and_client(before: str) -> tuple[str | None, str]:
         # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`
         is_address = _ADDRESS_FORM.fullmatch(columns[0])
         if len(columns) > 4 and columns[2][0] == "[" and columns[2][-1] == "]":
-            del columns[2]  # old versions of Kubernetes' ingress write the addresses before it there
+            del columns[2:4]  # old versions of Kubernetes' ingress write the addresses before it there
         if len(columns) == 4 and columns[2] == "-" and not is_address:
             return columns[0], "-"
         if len(columns) > 3 and (not is_address or any(one == "-" or addresses_of(one) for one in columns[3:])):
