@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from app.domain.extras import EXTRAS, chosen_extras
-from app.domain.formats import FORMATS, is_format_string
+from app.domain.formats import FORMATS, is_text
 from app.domain.formats.base import AUTO
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
@@ -198,6 +198,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _says(
             "What the byte column of the common formats and of json counts: body, with-headers or announced (the size of"
             " the answer, whatever was sent). Empty: what the format says, else body."
+        ),
+    ] = ""
+    heads: Annotated[
+        Literal["", "any"],
+        _says(
+            "Which heads of unknown loggers before a line are passed over. Empty: of files those that its first lines have, of lines by"
+            " POST or Kafka none. any: all, also where a client may have written the line behind."
         ),
     ] = ""
     trusted_proxies: Annotated[
@@ -440,7 +447,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         elif self.broker.split("://", 1)[0] not in ("sqlite", "kafka"):
             raise SettingsError(f"{PREFIX}BROKER={self.broker!r}: write sqlite:///FILE, or kafka://HOST:PORT")
-        if self.format != AUTO and self.format not in FORMATS and not is_format_string(self.format):
+        if self.format != AUTO and self.format not in FORMATS and not is_text(self.format):
             raise SettingsError(
                 f"{PREFIX}FORMAT={self.format!r:.300}: there is no such log format; `python -m app formats` lists them"
             )

@@ -20,7 +20,7 @@ from app.domain.lines import parse_bare
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
-from app.sources.files.beginning import CHOOSE_FORMAT, bytes_note, format_options, with_bytes_of_sample
+from app.sources.files.beginning import CHOOSE_FORMAT, bytes_note, format_options, with_sample
 from app.sources.files.chunks import Chunker
 from app.sources.files.inputs import STDIN, InputStream, open_input
 from app.sources.identity.heads import text_of
@@ -92,8 +92,9 @@ def _parse_input(path: str, chosen: Format | None, configured: Settings, options
                 raise failure
             return
         chosen = chosen or _detected(stream.name, first, options)
-        told = with_bytes_of_sample(chosen, _texts(first), options)
-        if told != options:
+        _parser(chosen, options)  # says what is wrong with the settings of the format
+        told = with_sample(chosen, _texts(first), options)
+        if told.bytes != options.bytes:
             click.echo(bytes_note(stream.shown), err=True)
         blocks = chain(first, blocks) if failure is None else _then_raise(first, failure)
         parser = _parser(chosen, told)

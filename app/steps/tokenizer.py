@@ -233,7 +233,9 @@ class Tokenizer:
 
     def _options_of(self, message: Lines) -> FormatOptions:
         told = decode(message.headers.get(Headers.BYTES, b""))
-        return self._options._replace(bytes=told) if told in BYTES_KINDS and told else self._options
+        heads, doubted = (decode(message.headers.get(name, b"")) for name in (Headers.HEADS, Headers.DOUBTED))
+        options = self._options._replace(bytes=told) if told in BYTES_KINDS and told else self._options
+        return options._replace(heads=options.heads or heads, doubted=doubted)
 
     def _format_of(self, message: Lines, origin: Origin) -> Format:
         """The format that is named, or the one that fits the lines of this message.
@@ -244,7 +246,7 @@ class Tokenizer:
         named = decode(message.headers.get(Headers.FORMAT, b"")) or self._format_name
         if named in formats.FORMATS:
             return formats.FORMATS[named]
-        if formats.is_format_string(named):
+        if formats.is_text(named):
             with suppress(LookupError):  # from a stranger: as a name that is not known
                 return formats.get(named)
         if named not in ("", AUTO):

@@ -86,6 +86,8 @@ def read_block(
         # `-` beside an announced range is how no byte at all is written
         sent = np.where((sent < 0) & (hi >= 0), 0, sent)
         is_read &= is_range
+        if "range:0" in options.doubted.split():
+            is_read &= hi < 0
     else:
         lo, none = np.zeros(len(times), np.int64), np.full(len(times), -1, np.int64)
         hi = total = none

@@ -29,7 +29,8 @@ from app.domain.formats import (
     weblog_tsv,
 )
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.detection import best_format, dash_for_bytes, fits
+from app.domain.formats.csv_columns import PREFIX, csv_format
+from app.domain.formats.detection import best_format, dash_for_bytes, fits, with_sample
 from app.domain.formats.format_strings import FormatTextError, compiled, is_format_string
 
 __all__ = [
@@ -42,7 +43,8 @@ __all__ = [
     "detect",
     "fits",
     "get",
-    "is_format_string",
+    "is_text",
+    "with_sample",
 ]
 
 FORMATS: dict[str, Format] = {
@@ -63,6 +65,14 @@ FORMATS: dict[str, Format] = {
         known_texts.BUNNY,
         known_texts.NGINX_PROXY_MANAGER,
         known_texts.GOROUTER,
+        known_texts.ALIBABA_CDN,
+        known_texts.HUAWEI_CDN,
+        known_texts.TENCENT_CDN,
+        known_texts.WP_ENGINE,
+        known_texts.KINSTA,
+        known_texts.ACTIX,
+        known_texts.OAUTH2_PROXY,
+        known_texts.GIN,
         gcs.FORMAT,
         heroku.FORMAT,
         azure_storage.FORMAT,
@@ -78,17 +88,22 @@ def get(name: str) -> Format:
     try:
         return FORMATS[name]
     except KeyError:
-        if is_format_string(name):
-            return _of_string(name)
+        if is_text(name):
+            return _of_text(name)
         near = get_close_matches(name.lower(), FORMATS, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}?" if near else f"the formats are {', '.join(FORMATS)}"
         raise LookupError(f"there is no log format {name[:60]!r}; {hint}") from None
 
 
-def _of_string(text: str) -> Format:
+def is_text(name: str) -> bool:
+    """Whether a format's name is a text that says how lines are written: a format string, or `csv:` and the names of columns."""
+    return name.startswith(PREFIX) or is_format_string(name)
+
+
+def _of_text(text: str) -> Format:
     try:
-        return compiled(text).format
-    except FormatTextError as error:
+        return csv_format(text) if text.startswith(PREFIX) else compiled(text).format
+    except (FormatTextError, ValueError) as error:
         raise LookupError(str(error)) from None
 
 

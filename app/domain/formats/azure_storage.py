@@ -53,7 +53,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         }
         return hit(record, line)
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

@@ -41,6 +41,10 @@ class FormatOptions(NamedTuple):
     """What of a query belongs to the file, for app.domain.requests.query_rule: no parser looks at it."""
     fields: str = ""
     """The optional fields that hits get, comma-separated: app.domain.extras. Empty: none, which is fastest."""
+    heads: str = ""
+    """Which heads of unknown loggers are passed over, as app.domain.formats.unknown_heads writes it. Empty: none."""
+    doubted: str = ""
+    """Columns of the common family behind the agent that a client may have written, by app.domain.formats.doubted_columns."""
 
 
 def unread_by(parse: LineParser) -> dict[str, int]:

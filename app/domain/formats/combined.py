@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from app.domain.extras import NO_EXTRAS, shared_extras
@@ -52,6 +53,7 @@ _match = _pattern(
     rf'([^\["]*[^\[" ]) \[([^\] ]{{17}})([^\]]*+)\] "({_QUOTED})" ([0-9]{{3}}) ([0-9]++|-)(?: "({_QUOTED})" "({_QUOTED})"((?: .*+)?))?'
 )
 _match_range = _pattern(r' "bytes ([0-9]{1,18})-([0-9]{1,18})/(?:([0-9]{1,18})|\*)"')
+_match_nothing = _pattern(r"(?!)")
 _column = re.compile(rf'[ \t]+(?:"({_QUOTED})"(?=[ \t]|\Z)|([^" \t][^ \t]*)(?=[ \t]|\Z))', re.DOTALL).match
 _FIRST_BEHIND_BYTES, _FIRST_BEHIND_AGENT = 8, 10
 _MOST_COLUMNS = 100
@@ -60,6 +62,9 @@ DASH_FOR_BYTES = (
     "`-` stands for no bytes, as in columns that hold the size of the answer: is WEBLOGS_BYTES=announced right?"
 )
 """What is counted for a line with `-` where the setting says that bytes are those of the body."""
+
+
+_DOUBTED = "a column says what a server would, but others of its place do not: a client may have written it"
 
 
 class Tail(NamedTuple):
@@ -77,8 +82,8 @@ class Tail(NamedTuple):
     """One phrase for each column that says something else."""
 
 
-def tail_of(text: str) -> Tail | None:
-    """The columns in `text`, which begins with a blank; None where it is not made of columns.
+def tail_of(text: str, doubted: Container[str] = ()) -> Tail | None:
+    """The columns in `text`, which begins with a blank; None where it is not made of columns. `doubted`: app.domain.formats.doubted_columns.
 
     The range is the column that holds a Content-Range, wherever it stands; where two differ, none is believed.
 
@@ -98,28 +103,35 @@ def tail_of(text: str) -> Tail | None:
         at = found.end()
         if len(columns) > _MOST_COLUMNS:
             break
-    return tail_of_columns(columns)
+    return tail_of_columns(columns, doubted=doubted)
 
 
-def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0) -> Tail:
+def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0, doubted: Container[str] = ()) -> Tail:
     """The same for columns that are parted already: text, and whether it was quoted. So many of them stand before referer and agent."""
     ranges: list[tuple[int | None, int | None, int | None]] = []
     forwarded: tuple[str, ...] = ()
     flags, unread, ends_in_dash, last_was_range = 0, [], False, False
     for place, (text, quoted) in enumerate(columns):
         if quoted and "/" in text and (found := content_range(text)) != (None, None, None):
+            if f"range:{place - before_agent}" in doubted:
+                unread.append(_DOUBTED)
+                last_was_range = False
+                continue
             ranges.append(found)
             last_was_range = True
             continue
         is_last = place + 1 == len(columns)
         ending = ending_flags(text, quoted, is_last and last_was_range)
         if ending is not None:
-            flags |= ending
+            is_doubted = ending & _ENDED and f"end:{place - before_agent}" in doubted
+            if is_doubted:
+                unread.append(_DOUBTED)
+            flags |= ending & ~_ENDED if is_doubted else ending
         elif text in ("-", ""):
             ends_in_dash = is_last and last_was_range and not quoted
             last_was_range = quoted and text == "-"
             continue
-        elif (listed := addresses_of(text)) is not None and not forwarded:
+        elif (listed := addresses_of(text, f"ports:{place - before_agent}" in doubted)) is not None and not forwarded:
             forwarded = tuple(listed)
         else:
             number_of = place + (_FIRST_BEHIND_BYTES if place < before_agent else _FIRST_BEHIND_AGENT)
@@ -152,6 +164,9 @@ class _Parser:
         self._clients, self._before = clients_before(options.trusted_proxies)
         self._extras_of = shared_extras(options.fields)
         self._flags = BYTES_KINDS[options.bytes]
+        self._heads, self._doubted = options.heads, frozenset(options.doubted.split())
+        self._tails = Remembered(partial(tail_of, doubted=self._doubted), longest=48) if self._doubted else _TAILS
+        self._match_range = _match_nothing if "range:0" in self._doubted else _match_range
         self.unread: Counter[str] = Counter()
         """What was passed over, in words, and how many times."""
 
@@ -190,7 +205,7 @@ class _Parser:
                 extras,
             )
         code = STATUSES[status]
-        plain = _match_range(rest)
+        plain = self._match_range(rest)
         if plain is not None:
             lo, hi, total = plain.groups()
             first, last = int(lo), int(hi)
@@ -211,7 +226,7 @@ class _Parser:
                     flags,
                     extras,
                 )
-        tail = _TAILS[rest]
+        tail = self._tails[rest]
         if tail is None:
             return self._odd(line, heads)
         return self._with_tail(time, ip_address, user_agent, request, method, code, bytes_sent, flags, extras, tail)
@@ -251,7 +266,7 @@ class _Parser:
 
     def _behind(self, line: str, heads: int, bad: BadLine) -> tuple[Any, ...] | None:
         try:
-            rest = without_prefix(line) if heads else None
+            rest = without_prefix(line, self._heads) if heads else None
             if rest is None:
                 raise bad
             return self(rest, heads - 1)
@@ -272,7 +287,7 @@ class _Parser:
         code = 0 if parts.status == parts.sent == "-" else STATUSES[parts.status]
         if parts.sent != "-" and not (parts.sent.isascii() and parts.sent.isdigit()):
             raise BadLine("bad_columns", f"bytes is no number: {parts.sent[:60]!r}")
-        tail = tail_of_columns(parts.columns, parts.before_agent)
+        tail = tail_of_columns(parts.columns, parts.before_agent, self._doubted)
         return self._with_tail(
             time,
             client,

@@ -40,6 +40,8 @@ def host_and_client(before: str) -> tuple[str | None, str]:
     if len(columns) > 3 and columns[1][0] == "(" and columns[1][-1] == ")":
         passed_on = columns.pop(1)[1:-1]
         columns[0] = ",".join(filter(None, (passed_on, columns[0])))
+    if "|" in columns:
+        raise BadLine("bad_columns", f"a head of docker before the time: {shown(before)}")
     if len(columns) < 3:
         if columns and addresses_of(columns[0]):
             return None, columns[0].replace(",", ", ")
@@ -48,9 +50,16 @@ def host_and_client(before: str) -> tuple[str | None, str]:
         raise BadLine("bad_columns", f"not host, ident and user before the time: {shown(before)}")
     if len(columns) == 3 or columns[1] == "-":
         # behind a virtual host a client of `-` is nobody; a bare address is a client whose user is `- name`
-        is_virtual_host = len(columns) == 4 and columns[2] == "-" and not _ADDRESS_FORM.fullmatch(columns[0])
-        return (columns[0], "-") if is_virtual_host else (None, columns[0].replace(",", ", "))
-    is_address = _ADDRESS_FORM.fullmatch
+        is_address = _ADDRESS_FORM.fullmatch(columns[0])
+        if len(columns) > 4 and columns[2][0] == "[" and columns[2][-1] == "]":
+            del columns[2:4]  # old versions of Kubernetes' ingress write the addresses before it there
+        if len(columns) == 4 and columns[2] == "-" and not is_address:
+            return columns[0], "-"
+        if len(columns) > 3 and (not is_address or any(one == "-" or addresses_of(one) for one in columns[3:])):
+            # a sentence of another logger, at whose end a client may have written what looks like a line
+            raise BadLine("bad_client", f"more than a user before the time: {shown(before)}")
+        return None, columns[0].replace(",", ", ")
+    has_form = _ADDRESS_FORM.fullmatch
     if (
         columns[2] == "-"
         and not _PORT.search(columns[0])
@@ -63,7 +72,8 @@ def host_and_client(before: str) -> tuple[str | None, str]:
     if (
         columns[2] == "-"
         and _VIRTUAL_HOST.fullmatch(columns[0])
-        and (is_address(columns[1]) or not is_address(columns[0]))
+        and (has_form(columns[1]) or not has_form(columns[0]))
+        and not (len(columns) > 4 and "-" in columns[4:])
     ):
         return columns[0], columns[1].replace(",", ", ")
     raise BadLine("bad_client", f"more than host, ident and user before the time: {shown(before)}")

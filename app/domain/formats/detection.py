@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from app.domain.formats.base import BadLine, Format, FormatOptions
+from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.combined import (
     COMBINED,
     COMBINED_RANGE,
@@ -16,8 +16,12 @@ from app.domain.formats.combined import (
     has_dash_for_bytes,
     shape_of,
 )
+from app.domain.formats.csv_columns import csv_of_sample
+from app.domain.formats.doubted_columns import doubted_columns
+from app.domain.formats.prefixes import unknown_head
+from app.domain.formats.unknown_heads import ANY, shapes_of
 
-__all__ = ["best_format", "dash_for_bytes", "fits"]
+__all__ = ["best_format", "dash_for_bytes", "fits", "with_sample"]
 
 _LINES = 50
 _LONGEST = 16_384
@@ -35,6 +39,7 @@ def best_format(formats: Iterable[Format], lines: Iterable[str], options: Format
     that the head lines tell. None where nothing fits.
     """
     sample = list(islice(_telling(lines), _LINES))
+    options = options._replace(heads=ANY)
     by_name = {log_format.name: log_format for log_format in formats}
     best: Format | None = None
     most = (0, 0)
@@ -46,13 +51,13 @@ def best_format(formats: Iterable[Format], lines: Iterable[str], options: Format
             best, most = log_format, score
     if best is COMMON:
         return _member(sample)
-    return best or _by_shape(by_name, sample)
+    return best or csv_of_sample(sample, options) or _by_shape(by_name, sample)
 
 
 def fits(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bool:
     """Whether a format reads at least half of the first lines that say something."""
     sample = list(islice(_telling(lines), _LINES))
-    parse = log_format.make_parser((), options)
+    parse = log_format.make_parser((), options._replace(heads=ANY))
     read = 0
     for line in sample:
         try:
@@ -61,6 +66,27 @@ def fits(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bo
             continue
         read += 1
     return bool(sample) and 2 * read >= len(sample)
+
+
+def with_sample(log_format: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:
+    """The options with what the first lines of a file tell: which heads are its logger's, which columns a client may have written."""
+    told = list(_telling(lines))
+    if log_format in FAMILY:
+        options = options._replace(doubted=doubted_columns(told))
+    if options.heads:
+        return options
+    parse = log_format.make_parser((), options)
+    parse_any = log_format.make_parser((), options._replace(heads=ANY))
+    behind = [line for line in told if not _is_hit(parse, line)]
+    found = [head for line in behind if _is_hit(parse_any, line) and (head := unknown_head(line))]
+    return options._replace(heads=shapes_of(found, len(told) - len(behind) + len(found)))
+
+
+def _is_hit(parse: LineParser, line: str) -> bool:
+    try:
+        return parse(line) is not None
+    except BadLine:
+        return False
 
 
 def dash_for_bytes(lines: Iterable[str]) -> bool:

@@ -69,7 +69,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             extras,
         )
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

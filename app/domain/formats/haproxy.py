@@ -57,7 +57,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
                 user_agent = text
         return time, ip_address, user_agent, request, method, code, lo, hi, bytes_sent, total, flags, extras
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

@@ -48,7 +48,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         code, client = STATUSES[said["status"] or "000"], its_clients.of[said.get("fwd", "-")]
         return iso_time(when), client, "-", request, method, code, None, None, sent, None, flags, extras
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

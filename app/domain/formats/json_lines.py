@@ -318,7 +318,7 @@ def _length(text: str | None) -> int | None:
 
 def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
     """Raises ValueError where the field map is wrong."""
-    return behind_prefix(RecordParser(options).read)
+    return behind_prefix(RecordParser(options).read, options.heads)
 
 
 FORMAT = Format(

@@ -8,7 +8,20 @@ from typing import Any
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.format_strings import compiled
 
-__all__ = ["BUNNY", "ENVOY", "GOROUTER", "NGINX_PROXY_MANAGER"]
+__all__ = [
+    "ACTIX",
+    "ALIBABA_CDN",
+    "BUNNY",
+    "ENVOY",
+    "GIN",
+    "GOROUTER",
+    "HUAWEI_CDN",
+    "KINSTA",
+    "NGINX_PROXY_MANAGER",
+    "OAUTH2_PROXY",
+    "TENCENT_CDN",
+    "WP_ENGINE",
+]
 
 _ENVOY_LINES = """\
 [2020-07-31T16:46:07.059Z] "GET /films/1.mp4 HTTP/2" 200 - 0 579 12 10 "203.0.113.9" "curl/8.5.0" "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2" "films.example.com" "10.0.2.1:80"
@@ -65,6 +78,11 @@ def _one_of(*texts: str) -> Callable[[Sequence[str], FormatOptions], LineParser]
     return make_parser
 
 
+def _with_more(text: str) -> tuple[str, str]:
+    """A text in Apache's words as it is, and with columns behind it."""
+    return f"apache:{text}", f"apache:{text} %{{more}}n"
+
+
 ENVOY = Format(
     name="envoy",
     title="Envoy's default text, and Istio's; the client is the forwarded one, and the flags say which responses broke off.",
@@ -90,4 +108,90 @@ GOROUTER = Format(
     title="Cloud Foundry's router; the client is the forwarded one. There are no ranges and no sizes.",
     example=_GOROUTER_LINES,
     make_parser=_one_of(_GOROUTER_TEXT),
+)
+# Of these vendors it is not documented what their bytes count: as with Apache's %b, they prove nothing.
+ALIBABA_CDN = Format(
+    name="alibaba_cdn",
+    title="Offline log of Alibaba Cloud's CDN; what its bytes count is not documented, and there are no ranges.",
+    example="\n".join(
+        f'[31/Jul/2020:16:46:{second} +0800] 203.0.113.9 - 12 "-" "GET http://films.example.com/films/1.mp4" {rest} HIT "curl/8.5.0" "video/mp4"'
+        for second, rest in (("07", "200 191 891"), ("09", "206 191 602"))
+    ),
+    make_parser=_one_of(
+        *_with_more('%t %h %{proxy}n %{ms}T "%{Referer}i" "%r" %>s %I %b %{hit}n "%{User-Agent}i" "%{Content-Type}o"')
+    ),
+)
+HUAWEI_CDN = Format(
+    name="huawei_cdn",
+    title="Offline log of Huawei Cloud's CDN; what its bytes count is not documented, and the range is the one asked for.",
+    example="\n".join(
+        f'[31/Jul/2020:16:46:{second} +0800] 203.0.113.9 12 "-" "HTTP/1.1" "GET" "films.example.com" "/films/1.mp4" {rest}'
+        for second, rest in (
+            ("07", '200 891 HIT "curl/8.5.0" "-"'),
+            ("09", '206 602 HIT "curl/8.5.0" "bytes=-290" 192.0.2.1'),
+        )
+    ),
+    make_parser=_one_of(
+        *_with_more('%t %h %{ms}T "%{Referer}i" "%H" "%m" "%{Host}i" "%U" %>s %b %{hit}n "%{User-Agent}i" "%{Range}i"')
+    ),
+)
+TENCENT_CDN = Format(
+    name="tencent_cdn",
+    title="Offline log of Tencent Cloud's CDN; what its bytes count is not documented, and the range is the one asked for.",
+    example="\n".join(
+        f'202007311646{second} 203.0.113.9 films.example.com /films/1.mp4 {sent} 1 2 {status} NULL 12 "curl/8.5.0" "{asked}" GET HTTP/1.1 hit 51234'
+        for second, sent, status, asked in (("07", 891, 200, "NULL"), ("09", 602, 206, "bytes=290-"))
+    ),
+    make_parser=_one_of(
+        "apache:%{%Y%m%d%H%M%S}t %h %v %U %b %{province}n %{isp}n %>s %{Referer}i %{ms}T"
+        ' "%{User-Agent}i" "%{Range}i" %m %H %{hit}n %{port}n'
+    ),
+)
+WP_ENGINE = Format(
+    name="wp_engine",
+    title="nginx at WP Engine: columns between |, without agent, ranges and sizes; it proves no download.",
+    example="31/Jul/2020:16:46:07 +0000|v1|203.0.113.9|films.example.com|206|290|127.0.0.1:6788|0.1|0.2|GET /films/1.mp4 HTTP/1.1||\n"
+    "31/Jul/2020:16:46:09 +0000|v1|203.0.113.9|films.example.com|200|579|127.0.0.1:6788|0.1|0.2|GET /films/1.mp4 HTTP/1.1||",
+    make_parser=_one_of(
+        "apache:%{%d/%b/%Y:%H:%M:%S %z}t|v1|%h|%v|%>s|%b|%{upstream}n|%{upstream_time}n|%T|%r|%{more}n|%{rest}n"
+    ),
+)
+KINSTA = Format(
+    name="kinsta",
+    title="nginx at Kinsta: without bytes, so it proves no download.",
+    example="\n".join(
+        f'films.example.com 203.0.113.9 [31/Jul/2020:16:46:{second} +0000] GET "/films/1.mp4" HTTP/1.1 {status} "-" "curl/8.5.0" - "/films/1.mp4" - - 0.123 0.120'
+        for second, status in (("07", 200), ("09", 206))
+    ),
+    make_parser=_one_of('apache:%v %h %t %m "%U" %H %>s "%{Referer}i" "%{User-Agent}i" %{rest}n'),
+)
+ACTIX = Format(
+    name="actix",
+    title="actix-web behind env_logger; its bytes count the body that the application made, whatever was sent.",
+    example="\n".join(
+        f'[2020-07-31T16:46:{second}Z INFO  actix_web::middleware::logger] 203.0.113.9 "GET /films/1.mp4 HTTP/1.1" {rest} "-" "curl/8.5.0" 0.000123'
+        for second, rest in (("07", "200 579"), ("09", "206 290"))
+    ),
+    make_parser=_one_of('apache:[%{%Y-%m-%dT%H:%M:%S}tZ %{level}n] %h "%r" %s %b "%{Referer}i" "%{User-Agent}i" %T'),
+)
+OAUTH2_PROXY = Format(
+    name="oauth2_proxy",
+    title="oauth2-proxy's requests, with an id or without; there are no ranges.",
+    example='203.0.113.9 - 6f7f8b9d - ann@example.com [2020/07/31 16:46:07] films.example.com GET - "/films/1.mp4" HTTP/1.1 "curl/8.5.0" 200 579 0.123\n'
+    '203.0.113.9 - ann@example.com [2020/07/31 16:46:09] films.example.com GET - "/films/1.mp4" HTTP/1.1 "curl/8.5.0" 206 290 0.123',
+    make_parser=_one_of(
+        *(
+            f'h2o:%h - {request_id}%u [%{{%Y/%m/%d %H:%M:%S}}t] %v %m %{{upstream}}n "%U" %H "%{{User-Agent}}i" %s %b %T'
+            for request_id in ("%{id}n - ", "")
+        )
+    ),
+)
+GIN = Format(
+    name="gin",
+    title="Gin's log of requests: without bytes and agent, so it proves no download.",
+    example="\n".join(
+        f'[GIN] 2020/07/31 - 16:46:{second} | {status} |    1.234567ms |     203.0.113.9 | GET      "/films/1.mp4"'
+        for second, status in (("07", 200), ("09", 206))
+    ),
+    make_parser=_one_of('apache:[GIN] %{%Y/%m/%d - %H:%M:%S}t | %s | %{took}n | %h | %m "%U"'),
 )

@@ -58,7 +58,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         extras = extras_of(duration_s=_sum(durations), virtual_host=host)
         return time, ip_address, user_agent or "-", request, method, code, None, None, bytes_sent, None, flags, extras
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

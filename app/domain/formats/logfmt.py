@@ -31,7 +31,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             raise BadLine("bad_columns", f"not name=value between blanks: {shown(line)}")
         return hit(pairs, line)
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

@@ -37,7 +37,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             raise BadLine("bad_columns", f"not label:value between tabs: {shown(line)}")
         return hit(record, line)
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import clf_of_rfc_1123
+from app.domain.formats.unknown_heads import ANY, believes
 from app.domain.formats.wrapped import unwrapped, unwrapped_column, unwrapped_pair
 
-__all__ = ["MOST_HEADS", "behind_prefix", "without_prefix"]
+__all__ = ["MOST_HEADS", "behind_prefix", "read_behind", "unknown_head", "without_prefix"]
 
 MOST_HEADS = 4
 """So many may stand one before the other, as where docker's output goes through syslog."""
@@ -114,8 +115,19 @@ _FURTHEST = 512
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def without_prefix(line: str) -> str | None:
-    """The line behind what a logger wrote before it, or None where nothing stands there.
+class _Behind(NamedTuple):
+    """A line behind what stands before it."""
+
+    rest: str | None
+    """Behind what is known, or None."""
+    unknown: str | None = None
+    """Behind the head of an unknown logger, or None."""
+    head: str = ""
+    """That head."""
+
+
+def without_prefix(line: str, heads: str = ANY) -> str | None:
+    """The line behind what a logger wrote before it, or None where nothing stands there. `heads`: as in FormatOptions.
 
     >>> without_prefix("Dec 23 15:31:15 host1 nginx[12]: 10.0.0.1 - - [")
     '10.0.0.1 - - ['
@@ -124,10 +136,34 @@ def without_prefix(line: str) -> str | None:
     >>> without_prefix("10.0.0.1 - - [") is None
     True
     """
-    return _RESTS[line]
+    found = _RESTS[line]
+    return found.unknown if found.unknown is not None and believes(heads, found.head) else found.rest
 
 
-def _rest(line: str) -> str | None:
+def unknown_head(line: str) -> str:
+    """The head of an unknown logger before a line, perhaps behind what is known; empty where there is none."""
+    for _ in range(MOST_HEADS):
+        found = _RESTS[line]
+        if found.unknown is not None or found.rest is None:
+            return found.head
+        line = found.rest
+    return ""
+
+
+def _behind(line: str) -> _Behind:
+    known = _known(line)
+    if known is not None:
+        return _Behind(known)
+    bare = _BARE_TIME.match(line)
+    if bare is None:
+        return _behind_any(line) or _Behind(None)
+    begun = _START.search(line[: 2 * _FURTHEST], bare.end())
+    is_more = begun is not None and len(line[bare.end() : begun.start()].split()) > 1
+    # a sender's words before a line that begins by itself are no host of it
+    return (_behind_any(line) if is_more else None) or _Behind(line[bare.end() :])
+
+
+def _known(line: str) -> str | None:
     if line[:1] in "{ [" and (inner := unwrapped(line, is_start)) is not None:
         return inner
     if '="' in line[:_FURTHEST] and (value := unwrapped_pair(line, is_start)) is not None:
@@ -150,15 +186,10 @@ def _rest(line: str) -> str | None:
         found = prefix.match(line)
         if found is not None:
             return line[found.end() :]
-    bare = _BARE_TIME.match(line)
-    if bare is None:
-        return _behind_any(line)
-    begun = _START.search(line[: 2 * _FURTHEST], bare.end())
-    is_more = begun is not None and len(line[bare.end() : begun.start()].split()) > 1
-    return (_behind_any(line) if is_more else None) or line[bare.end() :]
+    return None
 
 
-_RESTS = Remembered(_rest, limit=256, longest=4096)
+_RESTS = Remembered(_behind, limit=256, longest=4096)
 """Detection asks for the same lines once for each format."""
 
 
@@ -183,11 +214,11 @@ def _without_quotes(quoted: re.Match[str], line: str) -> str:
     return f"{client} {ident or '-'} {user or '-'} [{clf_of_rfc_1123(time) or time}]{rest}"
 
 
-def _behind_any(line: str) -> str | None:
+def _behind_any(line: str) -> _Behind | None:
     """The line behind what an unknown logger wrote before it, where it can be told by its own beginning."""
     begun = line[: 2 * _FURTHEST]
     if "\x1b" in begun and (plain := _COLOURS.sub("", begun)) != begun:
-        return plain + line[2 * _FURTHEST :]
+        return _Behind(plain + line[2 * _FURTHEST :])
     if _OBJECT.match(begun):
         return None
     found = _START.search(begun, 1)
@@ -198,26 +229,33 @@ def _behind_any(line: str) -> str | None:
     told = _LOGGED_ADDRESS.sub("00:00:00 ", head)
     if '"' in head or (not is_object and (_MARK.search(head) is None or _ANY_ADDRESS.search(told))):
         return None
-    return line[found.start() :]
+    return _Behind(None, line[found.start() :], head)
 
 
-def behind_prefix(parse: Callable[[str], tuple[Any, ...] | None]) -> Callable[[str], tuple[Any, ...] | None]:
-    """A parser that reads lines behind what stands before them, too. What it refuses it refuses as `parse` does."""
+def behind_prefix(
+    parse: Callable[[str], tuple[Any, ...] | None], heads: str = ANY
+) -> Callable[[str], tuple[Any, ...] | None]:
+    """A parser that reads lines behind what stands before them, too. What it refuses it refuses as `parse` does.
+
+    `heads`: as in FormatOptions.
+    """
 
     def parse_behind(line: str) -> tuple[Any, ...] | None:
         try:
             return parse(line)
         except BadLine as bad:
-            return read_behind(parse, line, bad)
+            return read_behind(parse, line, bad, heads)
 
     return parse_behind
 
 
-def read_behind(parse: Callable[[str], tuple[Any, ...] | None], line: str, first: BadLine) -> tuple[Any, ...] | None:
+def read_behind(
+    parse: Callable[[str], tuple[Any, ...] | None], line: str, first: BadLine, heads: str
+) -> tuple[Any, ...] | None:
     """The line that `parse` refused with `first`, read behind its prefixes. Raises the last refusal."""
     try:
         for _ in range(MOST_HEADS):
-            rest = without_prefix(line)
+            rest = without_prefix(line, heads)
             if rest is None:
                 break
             line = rest

@@ -111,7 +111,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
             NO_EXTRAS if extras_of is None else _extras(extras_of, rest, user_agent, duration),
         )
 
-    return behind_prefix(parse)
+    return behind_prefix(parse, options.heads)
 
 
 FORMAT = Format(

@@ -54,7 +54,7 @@ def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
         except BadLine as bad:
             if not heads:
                 raise
-            return read_behind(bare, line, bad)
+            return read_behind(bare, line, bad, options.heads)
 
     bare = partial(parse, heads=0)
     return parse

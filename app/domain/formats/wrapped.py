@@ -60,9 +60,10 @@ _CLIENT, _STATUS, _REQUEST = (
     for words in ("(?:remote|client|ip|addr|host).*", "status|code", "(?:request|uri|url|path).*")
 )
 _OF_CLIENT = re.compile(
-    r".*(?:body|params?|payload|input|query|headers?|form|formdata|args|cookies?)", re.IGNORECASE | re.DOTALL
+    r"(?!jsonPayload\Z).*(?:body|params?|payload|input|query|headers?|form|formdata|args|cookies?)",
+    re.IGNORECASE | re.DOTALL,
 )
-"""Keys below which an application logs what a client sent."""
+"""Keys below which an application logs what a client sent. `jsonPayload` is Google's for all that a program logged."""
 _DEEPEST, _MOST_OBJECTS, _MOST_TEXTS, _LONGEST_CSV = 3, 50, 200, 65_536
 
 

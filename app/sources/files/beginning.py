@@ -24,7 +24,7 @@ __all__ = [
     "form_of",
     "format_options",
     "read_beginning",
-    "with_bytes_of_sample",
+    "with_sample",
 ]
 
 CHOOSE_FORMAT = (
@@ -65,14 +65,15 @@ def format_options(settings: Settings) -> FormatOptions:
         settings.trusted_proxies,
         settings.query,
         settings.fields,
+        settings.heads,
     )
 
 
-def with_bytes_of_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:
-    """The options, with the bytes taken as announced where lines of the common family write `-` and nothing was set."""
-    if options.bytes or form not in FAMILY or not formats.dash_for_bytes(lines):
-        return options
-    return options._replace(bytes="announced")
+def with_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:
+    """The options with what the first lines tell, and the bytes as announced if lines of the common family write `-` and nothing was set."""
+    if not options.bytes and form in FAMILY and formats.dash_for_bytes(lines):
+        options = options._replace(bytes="announced")
+    return formats.with_sample(form, lines, options)
 
 
 def bytes_note(path: str) -> str:
@@ -122,8 +123,8 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
         if not whole and len(sample) < MOST_SAMPLE_BYTES:
             return None
         raise UnknownFormat(f"{path}: no log format fits its first lines; {CHOOSE_FORMAT}")
-    told = with_bytes_of_sample(form, _first_lines(complete), options.format_options)
-    note = bytes_note(path) if told != options.format_options else ""
+    told = with_sample(form, _first_lines(complete), options.format_options)
+    note = bytes_note(path) if told.bytes != options.format_options.bytes else ""
     rule = head_rule(form, told)
     start = _body_start(sample, rule)
     body = sample[start:]

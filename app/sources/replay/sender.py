@@ -159,6 +159,10 @@ class Labels:
         }
         if source.format_options.bytes:
             self._headers[Headers.BYTES] = source.format_options.bytes.encode()
+        if source.format_options.heads:
+            self._headers[Headers.HEADS] = source.format_options.heads.encode()
+        if source.format_options.doubted:
+            self._headers[Headers.DOUBTED] = source.format_options.doubted.encode()
         if unordered:
             self._headers[Headers.UNORDERED] = b"1"
         self._head: tuple[str, ...] = ()

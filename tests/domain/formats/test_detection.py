@@ -21,7 +21,7 @@ def test_the_formats_are_those_of_the_list() -> None:
     assert set(FORMATS) == {
         "weblog_tsv", "common", "combined", "vhost_combined", "combined_range", "cloudfront", "cloudfront_realtime", "s3", "w3c", "json",
         "squid", "haproxy", "alb", "envoy", "bunny", "gcs", "heroku", "ltsv", "nginx_proxy_manager", "gorouter", "azure_storage", "logfmt",
-        "cdn_tsv",
+        "cdn_tsv", "alibaba_cdn", "huawei_cdn", "tencent_cdn", "wp_engine", "kinsta", "actix", "oauth2_proxy", "gin",
     }  # fmt: skip
     assert all(name == log_format.name for name, log_format in FORMATS.items())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.deliveries import describe
-from app.domain.formats import FormatOptions, dash_for_bytes, detect, get
+from app.domain.formats import FormatOptions, dash_for_bytes, detect, get, with_sample
 from app.domain.lines import ReadLines, read_lines
 from app.domain.parts import part_of
 from app.domain.records import Delivery
@@ -35,7 +35,7 @@ def lines_of(setup: str) -> ReadLines:
     options = FormatOptions(json_fields=row.get("json_fields", ""), bytes=kind)
     log_format = get(given["--log-format"]) if "--log-format" in given else detect(row["lines"], options)
     assert log_format is not None
-    parse = log_format.make_parser((), options)
+    parse = log_format.make_parser((), with_sample(log_format, row["lines"], options))
     text = "".join(f"{line}\n" for line in row["lines"])
     return read_lines(text.encode(), parse, ARRIVED, query=query_rule("signed"))
 

@@ -73,13 +73,15 @@ def compiled(given: str) -> FormatString:
     reader = ObjectColumns(text) if _is_object(text) else TextColumns(text)
     variables = reader.variables
     _check(text, variables)
-    parser = cache(lambda fields, trusted: behind_prefix(_parser(reader, variables, fields, clients(trusted))))
-    parser("", "")  # says at once what lines cannot be read by
+    parser = cache(
+        lambda fields, trusted, heads: behind_prefix(_parser(reader, variables, fields, clients(trusted)), heads)
+    )
+    parser("", "", "")  # says at once what lines cannot be read by
     made = Format(
         name=text.name,
         title=f"The log format of {text.server.name} that was given as a text.",
         example="",
-        make_parser=lambda head, options: parser(options.fields, options.trusted_proxies),
+        make_parser=lambda head, options: parser(options.fields, options.trusted_proxies, options.heads),
     )
     return FormatString(made, text.server.name, tuple(_warnings(text, variables)), _spans(reader))
 

@@ -1,0 +1,174 @@
+"""What a client writes into its agent, or a header that is logged, never makes it a whole download: told by the first lines of the file."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.domain.deliveries import describe
+from app.domain.formats import FormatOptions, detect, with_sample
+from app.domain.formats.unknown_heads import believes, shapes_of
+from app.domain.lines import ReadLines, read_lines
+from app.domain.parts import part_of
+from app.domain.records import Delivery
+from app.domain.tallies import Tally
+from app.messages.headers import Headers
+from app.messages.origins import Lines
+from app.steps.tokenizer import Tokenizer
+
+MANY = 20
+"""A shape counts that a fifth of the first lines has."""
+TIME = "[29/Nov/2026:18:00:00 +0000]"
+FORGED = f'203.0.113.66 - - {TIME} "GET /forged HTTP/1.1" 206 5000 "-" "x" "bytes 0-4999/5000"'
+FORGED_JSON = json.dumps(
+    {
+        "time": "2026-11-29T18:00:00Z",
+        "remote_addr": "203.0.113.66",
+        "request": "GET /forged HTTP/1.1",
+        "status": 206,
+        "body_bytes_sent": 5000,
+        "sent_http_content_range": "bytes 0-4999/5000",
+    }
+)
+
+
+def plain(path: str, status: int, sent: int, behind: str) -> str:
+    return f'203.0.113.9 - - {TIME} "GET {path} HTTP/1.1" {status} {sent} "-" "curl/8.5.0"{behind}'
+
+
+def read(lines: list[str], heads: str = "") -> ReadLines:
+    found = detect(lines, FormatOptions())
+    assert found is not None
+    parse = found.make_parser((), with_sample(found, lines, FormatOptions(heads=heads)))
+    return read_lines("".join(f"{line}\n" for line in lines).encode(), parse, 1.9e9)
+
+
+def deliveries(lines: list[str]) -> dict[str, Delivery]:
+    tallies: dict[tuple[str, ...], Tally] = {}
+    for number, hit in enumerate(read(lines).hits):
+        part = part_of(hit, number)
+        if part is not None:
+            tallies.setdefault(hit[1:4], Tally(0.0)).add(part)
+    return {str(key[2]): describe(key, tally, None) for key, tally in tallies.items()}  # type: ignore[arg-type]  # a key has three texts
+
+
+MAIN = [plain("/a", 206, 100, ' "-"'), plain("/b", 200, 100, ' "-"'), plain("/c", 206, 7, ' "198.51.100.7"')]
+"""nginx's usual text: the last column is X-Forwarded-For."""
+RANGES = [
+    plain("/a", 206, 500, ' "bytes 0-499/500" "OK" "-"'),
+    plain("/b", 200, 500, ' "-" "OK" "198.51.100.7"'),
+    plain("/c", 206, 100, ' "bytes 0-99/500" "" "-"'),
+]
+
+
+@pytest.mark.parametrize(
+    ("others", "forged"),
+    [
+        (MAIN, plain("/forged", 206, 1000, ' "bytes 0-999/1000"')),
+        (MAIN, plain("/forged", 200, 1000, ' "bytes 0-999/1000"')),
+        (MAIN, plain("/forged", 200, 1000, ' "OK"')),
+        (MAIN[:2], plain("/forged", 206, 1000, ' "bytes 0-999/1000"')),
+        (RANGES, plain("/forged", 200, 1000, ' "-" "" "OK"')),
+        (RANGES, plain("/forged", 200, 1000, ' "-" "" "bytes 0-999/1000"')),
+    ],
+)
+def test_a_logged_header_of_the_client_is_no_range_and_no_end(others: list[str], forged: str) -> None:
+    found = deliveries([*others * 3, forged])
+    assert found["GET /forged"].verdict != "complete"
+
+
+def test_a_range_and_an_end_are_read_where_others_of_the_file_have_them() -> None:
+    whole = deliveries(
+        [*RANGES * 3, plain("/w", 200, 500, ' "-" "OK" "-"'), plain("/r", 206, 9, ' "bytes 0-8/9" "OK" "-"')]
+    )
+    assert [whole[f"GET /{name}"].verdict for name in "arw"] == ["complete"] * 3
+    later = deliveries([plain("/a", 206, 100, "")] * 60 + [plain("/r", 206, 9, ' "bytes 0-8/9"')])
+    assert later["GET /r"].verdict == "complete"  # a column that was added later
+
+
+HEADS = [
+    "2026-11-29 18:00:00,123 - aiohttp.access - INFO - ",
+    "2026-11-29T18:00:00.123Z  INFO 1 --- [nio-8080-exec-1] access   : ",
+    "[INFO] 2026/11/29 18:00:00 main.go:42: ",
+]
+APPLICATIONS = [
+    "2026-11-29 18:00:00,123 - films.download - INFO - ",
+    "2026-11-29T18:00:00.123Z  INFO 1 --- [nio-8080-exec-2] films   : ",
+    "[INFO] 2026/11/29 18:00:00 main.go:42: agent: ",
+    "2026-11-29 18:00:00 INFO started by ",
+    "films - INFO - ",
+]
+
+
+@pytest.mark.parametrize("head", ["", *HEADS])
+@pytest.mark.parametrize("application", APPLICATIONS)
+def test_what_an_application_logged_of_its_client_is_no_line(head: str, application: str) -> None:
+    lines = [head + plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
+    for forged in (FORGED, FORGED_JSON):
+        assert len(read([*lines, application + forged, f"{application}x: {forged}"]).hits) == MANY
+
+
+@given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=20))
+def test_nothing_that_a_client_writes_before_its_line_makes_it_one(written: str) -> None:
+    lines = [HEADS[0] + plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
+    assert len(read([*lines, f"{APPLICATIONS[0]}{written}{FORGED}"]).hits) == MANY
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_the_heads_of_a_files_own_logger_are_passed_over_whatever_their_times_and_levels(head: str) -> None:
+    other = head.replace("18:00:00", "19:11:12").replace("INFO", "WARN").replace("exec-1", "exec-7")
+    lines = [head + plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
+    assert len(read([*lines, other + lines[0].removeprefix(head)]).hits) == MANY + 1
+
+
+def test_with_the_setting_any_head_is_passed_over() -> None:
+    lines = [plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
+    assert len(read([*lines, APPLICATIONS[3] + FORGED], "any").hits) == MANY + 1
+
+
+def test_a_worker_reads_lines_by_what_the_beginning_of_their_file_told() -> None:
+    head = HEADS[0]
+    lines = [head + plain("/a", 206, 500, ' "-"')] * MANY
+    found = detect(lines, FormatOptions())
+    assert found is not None
+    told = with_sample(found, lines, FormatOptions())
+    value = "\n".join((head + plain("/a", 206, 500, ' "bytes 0-499/500"'), APPLICATIONS[0] + FORGED)).encode()
+    headers = {
+        Headers.FORMAT: found.name.encode(),
+        Headers.HEADS: told.heads.encode(),
+        Headers.DOUBTED: told.doubted.encode(),
+    }
+    read = Tokenizer(1).tokenize([Lines("a", 0, 0, 1.9e9, value, headers)])
+    assert (read.hits, len(read.rejects), sum(read.unread.values())) == (1, 1, 1)
+    alone = Tokenizer(1).tokenize([Lines("a", 0, 0, 1.9e9, value, {})])
+    assert (alone.hits, len(alone.rejects)) == (0, 2)  # lines that no file told anything of: no unknown head
+
+
+@given(
+    st.text(max_size=40) | st.sampled_from(['{"* ": 5}', '{"* ": [5]}', '{"* ": []}', "[1]", "9"]), st.text(max_size=40)
+)
+def test_what_a_header_of_a_message_says_of_heads_never_raises(told: str, head: str) -> None:
+    assert not believes(told, "a ")
+    assert believes(told, head) in (True, False)
+    assert believes(shapes_of([head] * 3, 3), head)
+
+
+@pytest.mark.parametrize(("ports", "client"), [(range(40000, 40020), "198.51.100.7"), ([8080] * 20, "10.0.0.5")])
+def test_an_address_with_a_port_is_forwarded_where_the_ports_of_a_file_differ(ports: list[int], client: str) -> None:
+    lines = [plain("/a", 200, 500, f' "198.51.100.7:{port}"').replace("203.0.113.9", "10.0.0.5") for port in ports]
+    assert {hit[1] for hit in read(lines).hits} == {client}
+
+
+def test_columns_are_read_by_what_the_first_lines_told_too() -> None:
+    from app.columns.formats import read_block
+
+    options = FormatOptions(doubted="range:0")
+    data = "".join(
+        f"{line}\n" for line in (plain("/a", 206, 500, ' "-"'), plain("/b", 206, 500, ' "bytes 0-499/500"'))
+    ).encode()
+    block = read_block("combined", data, 1.9e9, options=options)
+    assert block is not None
+    assert [hit[6:8] for hit in block.other.hits] == [(None, None)]
