@@ -106,8 +106,8 @@ def exported() -> set[str]:
     """The names in app/web, as Prometheus sees them: a counter's ends in _total."""
     names = set()
     for path in (ROOT / "app" / "web").rglob("*.py"):
-        for kind, name in re.findall(r'(Counter|Gauge)MetricFamily\(\s*"(weblogs_\w+)"', path.read_text()):
-            names.add(f"{name}_total" if kind == "Counter" else name)
+        for kind, name in re.findall(r'_(counter|gauge)\(\s*"(weblogs_\w+)"', path.read_text()):
+            names.add(f"{name}_total" if kind == "counter" else name)
     return names
 
 
