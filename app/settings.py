@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from app.domain import formats
 from app.domain.extras import EXTRAS, chosen_extras
-from app.domain.formats import FORMATS, is_text
 from app.domain.formats.base import AUTO
 from app.domain.formats.clients import clients
 from app.domain.formats.format_strings import FormatTextError, compiled
@@ -447,10 +447,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.force_setattr(self, "broker", f"sqlite:///{quote(str(self.data_dir))}/weblogs-log.db")
         elif self.broker.split("://", 1)[0] not in ("sqlite", "kafka"):
             raise SettingsError(f"{PREFIX}BROKER={self.broker!r}: write sqlite:///FILE, or kafka://HOST:PORT")
-        if self.format != AUTO and self.format not in FORMATS and not is_text(self.format):
-            raise SettingsError(
-                f"{PREFIX}FORMAT={self.format!r:.300}: there is no such log format; `python -m app formats` lists them"
-            )
+        if self.format != AUTO:
+            try:
+                formats.get(self.format)
+            except LookupError as error:
+                raise SettingsError(
+                    f"{PREFIX}FORMAT={self.format!r:.300}: {error.args[0]:.300}; `python -m app formats` lists them"
+                ) from None
         if self.log_format:
             msgspec.structs.force_setattr(self, "format", _format_of(self.log_format))
         _ = self.retention_days, self.role_names, self.web_host_names

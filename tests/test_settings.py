@@ -208,3 +208,9 @@ def test_sizes_are_learned_only_where_raw_hits_are_kept() -> None:
     for kept in ("rejected", "none"):
         with pytest.raises(SettingsError, match=r"^WEBLOGS_LEARN_SIZES=1: .* set WEBLOGS_STORE_RAW=all$"):
             load({"WEBLOGS_LEARN_SIZES": "1", "WEBLOGS_STORE_RAW": kept})
+
+
+@pytest.mark.parametrize("text", ["csv:a,b", "csv:", "%", "$nothing"])
+def test_a_format_that_reads_no_line_is_refused_when_settings_are_read(text: str) -> None:
+    with pytest.raises(SettingsError, match="WEBLOGS_FORMAT="):
+        load({"WEBLOGS_FORMAT": text})

@@ -18,6 +18,9 @@ from threading import Event, Thread, Timer
 
 import pytest
 
+from app.domain.formats.base import AUTO
+from app.domain.formats.unknown_heads import believes
+from app.messages.headers import Headers
 from app.sources.files.beginning import ReadOptions
 from app.sources.following.follow import follow_files
 from app.sources.following.siblings import siblings_of
@@ -33,14 +36,14 @@ LINGER_S = 0.4
 class Following:
     """A follower in a thread."""
 
-    def __init__(self, paths: list[Path], to: MemoryLog, folder: Path) -> None:
+    def __init__(self, paths: list[Path], to: MemoryLog, folder: Path, form: str = AUTO) -> None:
         self.to = to
         self.said: list[str] = []
         self.stop = Event()
         self.result: ReplayResult | None = None
         identifier = Identifier(FolderRegistry(folder))
         options = ReplayOptions(
-            identifier, ReadOptions(chunk_bytes=4096), linger_s=LINGER_S, stop=self.stop, say=self.said.append
+            identifier, ReadOptions(form, chunk_bytes=4096), linger_s=LINGER_S, stop=self.stop, say=self.said.append
         )
 
         def run() -> None:
@@ -65,9 +68,9 @@ class Following:
 
 
 @contextmanager
-def follow(paths: Path | list[Path], to: MemoryLog | None = None) -> Iterator[Following]:
+def follow(paths: Path | list[Path], to: MemoryLog | None = None, form: str = AUTO) -> Iterator[Following]:
     listed = paths if isinstance(paths, list) else [paths]
-    each = Following(listed, to if to is not None else MemoryLog(), listed[0].parent / "sources")
+    each = Following(listed, to if to is not None else MemoryLog(), listed[0].parent / "sources", form)
     try:
         yield each
     finally:
@@ -276,6 +279,19 @@ def test_archives_are_read_once_and_directories_are_refused_while_others_are_fol
         each.until(lambda: bool(each.said))
     assert sent_once(each.to, log(3) + log(5, 100))
     assert each.finish().exit_code == 1 and "is a directory" in each.finish().errors[0]
+
+
+def test_how_lines_are_read_is_told_by_the_first_64_kib_however_few_were_there_at_first(path: Path) -> None:
+    head = "2026-11-29 18:00:00,123 - access - INFO - "
+    got = '203.0.113.9 - - [29/Nov/2026:18:00:00 +0000] "GET /a HTTP/1.1" 206 500 "-" "curl/8.5.0" "bytes 0-499/500"\n'
+    path.write_bytes(b"2026-11-29 17:59:59,001 - films.app - INFO - started\n" * 3)
+    with follow(path, form="combined_range") as each:
+        each.until_sent(3)
+        append(path, (head + got).encode() * 5)
+        each.until_sent(8)
+    first, *_, last = each.to.messages
+    assert Headers.HEADS not in first.headers
+    assert believes(last.headers[Headers.HEADS].decode(), head)
 
 
 def test_a_file_of_no_known_format_is_said_and_its_successor_is_read(path: Path) -> None:

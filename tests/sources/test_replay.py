@@ -239,7 +239,8 @@ class Printed(MemoryLog):
         sys.stdout.flush()
 
 path = Path(sys.argv[1])
-options = ReplayOptions(Identifier(FolderRegistry(path.parent / "sources")), ReadOptions(chunk_bytes=1024), rate=1000.0)
+# so slow that a machine that stands still for a second sends no more than a part of it at once
+options = ReplayOptions(Identifier(FolderRegistry(path.parent / "sources")), ReadOptions(chunk_bytes=1024), rate=100.0)
 sys.exit(replay_files([str(path)], Printed(), options).exit_code)
 """
 

@@ -30,7 +30,7 @@ from app.domain.formats import (
 )
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.csv_columns import PREFIX, csv_format
-from app.domain.formats.detection import best_format, dash_for_bytes, fits, with_sample
+from app.domain.formats.detection import best_format, dash_for_bytes, fits, has_hit, with_sample
 from app.domain.formats.format_strings import FormatTextError, compiled, is_format_string
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "detect",
     "fits",
     "get",
+    "has_hit",
     "is_text",
     "with_sample",
 ]

@@ -14,7 +14,16 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.values import shown
 
-__all__ = ["PLAIN_IPV4", "PRIVATE", "Clients", "addresses_of", "clients", "is_plain_ipv4", "without_port"]
+__all__ = [
+    "PLAIN_IPV4",
+    "PRIVATE",
+    "Clients",
+    "addresses_of",
+    "clients",
+    "clients_with_ports",
+    "is_plain_ipv4",
+    "without_port",
+]
 
 PRIVATE = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,169.254.0.0/16,fc00::/7,fe80::/10"
 """Loopback, private and link-local ranges: the proxies that are trusted where no setting says otherwise."""
@@ -105,6 +114,16 @@ def addresses_of(text: str, ports: bool = False) -> list[str] | None:
             return None
         found.append(str(address))
     return found or None
+
+
+def clients_with_ports(text: str) -> list[str] | None:
+    """The same of addresses with ports, unless all are private: those are servers that a proxy passed the request on to.
+
+    >>> clients_with_ports("203.0.113.7:31873, 10.0.2.7:29877"), clients_with_ports("10.0.2.7:31873")
+    (['203.0.113.7', '10.0.2.7'], None)
+    """
+    listed = addresses_of(text, ports=True)
+    return None if listed is None or all(map(clients("").is_proxy, listed)) else listed
 
 
 def without_port(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from app.domain.extras import NO_EXTRAS, shared_extras
 from app.domain.formats.base import BYTES_KINDS, BadLine, Format, FormatOptions, LineParser
-from app.domain.formats.clients import addresses_of
+from app.domain.formats.clients import addresses_of, clients_with_ports
 from app.domain.formats.combined_before import clients_before, host_and_client
 from app.domain.formats.combined_damaged import read_damaged
 from app.domain.formats.endings import ending_flags
@@ -131,7 +131,9 @@ def tail_of_columns(columns: Sequence[tuple[str, bool]], before_agent: int = 0, 
             ends_in_dash = is_last and last_was_range and not quoted
             last_was_range = quoted and text == "-"
             continue
-        elif (listed := addresses_of(text, f"ports:{place - before_agent}" in doubted)) is not None and not forwarded:
+        elif not forwarded and (
+            listed := addresses_of(text) or (f"ports:{place - before_agent}" in doubted and clients_with_ports(text))
+        ):
             forwarded = tuple(listed)
         else:
             number_of = place + (_FIRST_BEHIND_BYTES if place < before_agent else _FIRST_BEHIND_AGENT)

@@ -29,7 +29,7 @@ def host_and_client(before: str) -> tuple[str | None, str]:
     """The virtual host, if there is one, and the text that names the client in `host ident user`.
 
     The host may be a list of forwarded addresses, or have one behind it in parentheses; it may be empty, and ident and user may be
-    left out behind an address. A user may hold blanks. Raises BadLine for anything else.
+    left out behind an address. A user may hold blanks, but not behind a host name: those may be words of another logger. Raises BadLine for anything else.
 
     >>> host_and_client("10.0.0.1 - Ann Lee"), host_and_client("example.com:443 10.0.0.1 - -"), host_and_client("10.0.0.1, 10.0.0.2 - -")
     ((None, '10.0.0.1'), ('example.com:443', '10.0.0.1'), (None, '10.0.0.1, 10.0.0.2'))

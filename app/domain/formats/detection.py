@@ -82,6 +82,12 @@ def with_sample(log_format: Format, lines: Sequence[str], options: FormatOptions
     return options._replace(heads=shapes_of(found, len(told) - len(behind) + len(found)))
 
 
+def has_hit(log_format: Format, lines: Iterable[str], options: FormatOptions) -> bool:
+    """Whether some line is a hit, whatever head it has."""
+    parse = log_format.make_parser((), options._replace(heads=ANY))
+    return any(_is_hit(parse, line) for line in _telling(lines))
+
+
 def _is_hit(parse: LineParser, line: str) -> bool:
     try:
         return parse(line) is not None

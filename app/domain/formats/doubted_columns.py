@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from app.domain.formats.base import BadLine
-from app.domain.formats.clients import addresses_of
+from app.domain.formats.clients import addresses_of, clients_with_ports
 from app.domain.formats.combined_damaged import read_damaged
 from app.domain.formats.endings import ending_flags
 from app.domain.formats.prefixes import MOST_HEADS, without_prefix
@@ -25,7 +25,8 @@ _FEW, _SOME = 20, 4
 def doubted_columns(lines: Iterable[str]) -> str:
     """By `range:N` and `end:N`, parted by blanks: the column N behind the agent, from 0 on, is no range, or does not tell how a response ended.
 
-    `ports:N`: it holds forwarded addresses with the ports of clients, which differ from line to line, as those of servers do not.
+    `ports:N`: it holds forwarded addresses with the ports of clients, which differ from line to line; those of servers have
+    private addresses, or few ports.
 
     >>> line = '203.0.113.9 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500 "-" "curl" '
     >>> doubted_columns([line + '"-"', line + '"203.0.113.7"']), doubted_columns([line + '"bytes 0-499/500" "OK"'])
@@ -41,7 +42,7 @@ def doubted_columns(lines: Iterable[str]) -> str:
                 ranges[place] += 1
                 no_ends[place] += 1
                 continue
-            if quoted and addresses_of(text) is None and addresses_of(text, ports=True) is not None:
+            if quoted and addresses_of(text) is None and clients_with_ports(text):
                 with_port[place].append(text.rpartition(":")[2])
             others[place] += text not in ("-", "")
             empty[place] += status == "206"
@@ -54,7 +55,7 @@ def doubted_columns(lines: Iterable[str]) -> str:
     doubted += [
         f"ports:{place}"
         for place, ports in with_port.items()
-        if len(ports) >= _SOME and 2 * len(set(ports)) > len(ports)
+        if len(ports) >= _FEW and _FEW * len(set(ports)) >= (_FEW - 1) * len(ports)
     ]
     return " ".join(sorted(doubted))
 

@@ -13,6 +13,7 @@ from app.domain.formats.base import BadLine
 from app.domain.formats.remembered import Remembered
 from app.domain.formats.times import clf_of_rfc_1123
 from app.domain.formats.unknown_heads import ANY, believes
+from app.domain.formats.values import shown
 from app.domain.formats.wrapped import unwrapped, unwrapped_column, unwrapped_pair
 
 __all__ = ["MOST_HEADS", "behind_prefix", "read_behind", "unknown_head", "without_prefix"]
@@ -137,7 +138,16 @@ def without_prefix(line: str, heads: str = ANY) -> str | None:
     True
     """
     found = _RESTS[line]
-    return found.unknown if found.unknown is not None and believes(heads, found.head) else found.rest
+    if found.unknown is None:
+        return found.rest
+    if believes(heads, found.head):
+        return found.unknown
+    if found.rest is None:
+        raise BadLine(
+            "bad_columns",
+            f"behind a head that the first lines do not have; WEBLOGS_HEADS=any passes over it: {shown(line)}",
+        )
+    return found.rest
 
 
 def unknown_head(line: str) -> str:

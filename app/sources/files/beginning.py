@@ -17,6 +17,7 @@ from app.sources.identity.heads import HeadRule, Heads, head_rule, junk_before, 
 __all__ = [
     "CHOOSE_FORMAT",
     "MOST_SAMPLE_BYTES",
+    "SAMPLE_BYTES",
     "Beginning",
     "ReadOptions",
     "begin",
@@ -24,6 +25,7 @@ __all__ = [
     "form_of",
     "format_options",
     "read_beginning",
+    "told_by",
     "with_sample",
 ]
 
@@ -32,7 +34,8 @@ CHOOSE_FORMAT = (
     " with --log-format or WEBLOGS_LOG_FORMAT"
 )
 """What to do if no format fits; `run` and the worker have the settings alone."""
-_SAMPLE_BYTES = 64 << 10
+SAMPLE_BYTES = 64 << 10
+"""What is looked at first; less tells less."""
 MOST_SAMPLE_BYTES = 1 << 20
 """An input whose first bytes, this many, fit no format is not read."""
 _DETECT_LINES = 1000
@@ -74,6 +77,16 @@ def with_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> F
     if not options.bytes and form in FAMILY and formats.dash_for_bytes(lines):
         options = options._replace(bytes="announced")
     return formats.with_sample(form, lines, options)
+
+
+def told_by(form: Format, sample: bytes, options: FormatOptions) -> tuple[FormatOptions, bool]:
+    """The options with what a sample tells, and whether it has a hit; an application may have written much before its first request."""
+    lines = [text_of(line) for line in sample.split(b"\n") if line]
+    for at in range(0, len(lines), _DETECT_LINES):
+        some = lines[at : at + _DETECT_LINES]
+        if formats.has_hit(form, some, options):
+            return with_sample(form, some, options), True
+    return with_sample(form, lines[:_DETECT_LINES], options), False
 
 
 def bytes_note(path: str) -> str:
@@ -123,7 +136,9 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
         if not whole and len(sample) < MOST_SAMPLE_BYTES:
             return None
         raise UnknownFormat(f"{path}: no log format fits its first lines; {CHOOSE_FORMAT}")
-    told = with_sample(form, _first_lines(complete), options.format_options)
+    told, has_hit = told_by(form, complete, options.format_options)
+    if not has_hit and not whole and len(sample) < MOST_SAMPLE_BYTES:
+        return None  # more may tell which heads are passed over
     note = bytes_note(path) if told.bytes != options.format_options.bytes else ""
     rule = head_rule(form, told)
     start = _body_start(sample, rule)
@@ -140,7 +155,7 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
 
 def read_beginning(stream: ReadStream, path: str, options: ReadOptions) -> Beginning | None:
     """Reads as much as it takes; None for an empty input. An archive that is cut off ends where it is cut off."""
-    sample, whole, wanted = b"", False, _SAMPLE_BYTES
+    sample, whole, wanted = b"", False, SAMPLE_BYTES
     while not whole:
         try:
             data = stream.read(wanted)

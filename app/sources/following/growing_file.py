@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from app.errors import UnknownFormat
-from app.sources.files.beginning import MOST_SAMPLE_BYTES, Beginning, ReadOptions, begin
+from app.sources.files.beginning import MOST_SAMPLE_BYTES, SAMPLE_BYTES, Beginning, ReadOptions, begin, told_by
 from app.sources.identity.identifier import Identifier, SeenFile
 from app.sources.replay.run import ReplayRun
 from app.sources.replay.sender import Labels
@@ -65,6 +65,9 @@ class GrowingFile:
         """When something new was last read."""
         self.is_unreadable = False
         self._labels: Labels | None = None
+        self._told_bytes = 0
+        """So many bytes from the beginning have told how lines are read."""
+        self._has_hit = False
         self._scanned = 0
         self._line_end = 0
         self._first = b""
@@ -102,6 +105,7 @@ class GrowingFile:
         end = self._complete_end()
         if self.source is None and (not end or not self._identify(end, run, identifier, options, exclude, only)):
             return False
+        self._tell_more(end, run, options)
         return self._send(run, end)
 
     def finish(
@@ -118,6 +122,7 @@ class GrowingFile:
             not end or not self._identify(end, run, identifier, options, exclude, only, final=True)
         ):
             return
+        self._tell_more(end, run, options)
         while self._send(run, end):
             pass
         assert self.source is not None
@@ -166,6 +171,19 @@ class GrowingFile:
         self._first = sample[:_REMEMBERED_BYTES]
         self._remember()
         return True
+
+    def _tell_more(self, end: int, run: ReplayRun, options: ReadOptions) -> None:
+        """Few lines tell little of how the others are read: what comes next goes by all of the first 64 KiB, and by the first hit."""
+        source = self.source
+        assert source is not None
+        if self._told_bytes >= min(end, MOST_SAMPLE_BYTES) or (self._told_bytes >= SAMPLE_BYTES and self._has_hit):
+            return
+        sample = os.pread(self.fd, min(end, MOST_SAMPLE_BYTES), 0)
+        told, self._has_hit = told_by(source.format, sample[: sample.rfind(b"\n") + 1], options.format_options)
+        self._told_bytes = len(sample)
+        if told != source.format_options:
+            source.format_options = told
+            self._labels = Labels(source, run.partitions)
 
     def _beginning(self, sample: bytes, options: ReadOptions, final: bool) -> Beginning | None:
         try:

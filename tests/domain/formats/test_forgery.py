@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from io import BytesIO
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from app.domain.records import Delivery
 from app.domain.tallies import Tally
 from app.messages.headers import Headers
 from app.messages.origins import Lines
+from app.sources.files.beginning import SAMPLE_BYTES, ReadOptions, read_beginning
 from app.steps.tokenizer import Tokenizer
 
 MANY = 20
@@ -124,6 +126,51 @@ def test_the_heads_of_a_files_own_logger_are_passed_over_whatever_their_times_an
     assert len(read([*lines, other + lines[0].removeprefix(head)]).hits) == MANY + 1
 
 
+@pytest.mark.parametrize(
+    ("head", "later"),
+    [
+        ("31-Jul-2020 23:59:58.123 INFO [http-nio-8080-exec-3] access: ", "01-Aug-2020 00:00:01.004 INFO [http-nio-8080-exec-10] access: "),
+        ("31/Jul/2020 23:59:58 app: ", "01/Aug/2020 00:00:01 app: "),
+        ("Fri, 31 Jul 2020 23:59:58 GMT app> ", "Sat, 01 August 2020 00:59:58 BST app> "),
+        ("7/31/2020 11:59:58 AM INFO access: ", "10/1/2020 12:00:01 PM WARN access: "),
+        ("Wednesday 31 December 2020 11:59:58 CEST - access - ", "Thursday 1 January 2021 12:00:01 CET - access - "),
+    ],
+)  # fmt: skip
+def test_a_head_is_its_loggers_when_a_month_a_day_or_a_zone_has_another_name(head: str, later: str) -> None:
+    line = plain("/a", 206, 500, ' "bytes 0-499/500"')
+    assert len(read([head + line] * 40 + [later + line]).hits) == 41
+
+
+def test_two_loggers_of_one_file_are_both_its_own() -> None:
+    line = plain("/a", 206, 500, ' "bytes 0-499/500"')
+    heads = ["2026-11-29 18:00:00 INFO web-a - "] * 85 + ["2026-11-29 18:00:00 INFO web-b - "] * 15
+    assert len(read([head + line for head in heads]).hits) == 100
+
+
+def test_few_heads_bind_no_word_to_its_place() -> None:
+    line = plain("/a", 206, 500, ' "bytes 0-499/500"')
+    heads = [f"2026-11-29 18:00:00 INFO [req-{name}] access - " for name in ("abcdef", "fedcba")]
+    told = shapes_of(heads, 2)
+    assert believes(told, heads[0].replace("abcdef", "cafe")) and not believes(told, "INFO [req-abcdef] access - ")
+    assert len(read([head + line for head in heads]).hits) == 2
+
+
+def test_a_line_behind_another_head_says_how_it_would_be_read() -> None:
+    lines = [HEADS[0] + plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
+    (reject,) = read([*lines, APPLICATIONS[3] + FORGED]).rejects
+    assert "WEBLOGS_HEADS=any" in reject[1]
+
+
+def test_the_addresses_of_servers_with_ever_other_ports_are_no_clients() -> None:
+    lines = [
+        plain(
+            "/a", 206, 500, f' "-" "bytes {500 * (n % 2)}-{500 * (n % 2) + 499}/1000" "10.0.2.7:{31873 + 7 * n}"'
+        ).replace("203.0.113.9", f"192.168.1.{n}")
+        for n in range(40)
+    ]
+    assert {hit[1] for hit in read(lines).hits} == {f"192.168.1.{n}" for n in range(40)}
+
+
 def test_with_the_setting_any_head_is_passed_over() -> None:
     lines = [plain("/a", 206, 500, ' "bytes 0-499/500"')] * MANY
     assert len(read([*lines, APPLICATIONS[3] + FORGED], "any").hits) == MANY + 1
@@ -172,3 +219,15 @@ def test_columns_are_read_by_what_the_first_lines_told_too() -> None:
     block = read_block("combined", data, 1.9e9, options=options)
     assert block is not None
     assert [hit[6:8] for hit in block.other.hits] == [(None, None)]
+
+
+def test_a_named_format_reads_on_to_its_first_hit_for_what_a_file_tells() -> None:
+    started = b"".join(
+        b"2026-11-29 17:59:59,%03d - films.app - INFO - read the film %d\n" % (n % 1000, n) for n in range(3000)
+    )
+    got = (HEADS[0] + plain("/a", 206, 500, ' "bytes 0-499/500"') + "\n").encode()
+    assert len(started) > SAMPLE_BYTES
+    told = read_beginning(BytesIO(started + got * MANY), "films.log", ReadOptions("combined_range"))
+    assert told is not None and believes(told.options.heads, HEADS[0])
+    alone = read_beginning(BytesIO(started), "films.log", ReadOptions("combined_range"))
+    assert alone is not None and not alone.options.heads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import NamedTuple
 
 from app.domain.formats.base import Format, LineParser
@@ -73,7 +73,7 @@ def compiled(given: str) -> FormatString:
     reader = ObjectColumns(text) if _is_object(text) else TextColumns(text)
     variables = reader.variables
     _check(text, variables)
-    parser = cache(
+    parser = lru_cache(maxsize=64)(
         lambda fields, trusted, heads: behind_prefix(_parser(reader, variables, fields, clients(trusted)), heads)
     )
     parser("", "", "")  # says at once what lines cannot be read by
