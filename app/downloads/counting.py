@@ -11,25 +11,28 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from itertools import groupby, repeat
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from app.columns.blocks import Bools, Floats, Ints
 from app.domain.windows import DAY_S
-from app.downloads.columns import PIECES, windows_in
+from app.downloads.columns import PIECES, WindowColumns, windows_in
 from app.downloads.lists import Lists
+from app.downloads.prepared import MOST_HELD, windows_in_file
 from app.downloads.rules import CountedRequest, DownloadRules, Episode, Window, windows_of
-from app.downloads.sifting import Sifted, Sifting
 from app.output.columns import iso_time
 from app.process.temporary_database import TemporaryDatabase
 from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
-from app.reports.kept import KeptStore
 from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
 from app.sources.files.beginning import ReadOptions
+
+if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a small report
+    from app.downloads.sifting import Sifted
+    from app.reports.kept import KeptStore
 
 __all__ = ["BY", "Count", "DownloadPlan", "DownloadRow", "LeftOut", "count", "sorted_rows"]
 
@@ -74,7 +77,7 @@ class DownloadPlan(NamedTuple):
     on_left_out: Callable[[LeftOut], object] | None = None
     kept: KeptStore | None = None
     """A store, in place of paths."""
-    held_requests: int = 1 << 20
+    held_requests: int = MOST_HELD
     """So many are counted as columns; more go to disk, and so do all if each request that is left out is told, in order."""
 
 
@@ -109,11 +112,20 @@ def count(plan: DownloadPlan) -> Count:
     """
     found = Count()
     days = _Days(plan)
+    inputs = Inputs(plan.paths, plan.read, plan.processes, plan.on_progress, kept=plan.kept)
+    if plan.on_left_out is None and not plan.episodes:
+        prepared = windows_in_file(inputs, plan.asked, plan.zone, plan.lists)
+        if prepared is not None:
+            found.facts, found.left_out, windows = prepared
+            if windows is not None:
+                _count_windows(plan, days, windows, found)
+            return found
     with TemporaryDatabase(_TABLE) as database:
         gathered = _Gathered(database, plan.held_requests if plan.on_left_out is None else 0)
-        _read(plan, gathered, found)
+        _read(plan, inputs, gathered, found)
         if gathered.held:
-            _count_columns(plan, days, [table for _, table in gathered.held], found)
+            tables = [table for _, table in gathered.held]
+            _count_windows(plan, days, windows_in(tables, plan.asked, plan.episodes, days.of), found)
         _count(plan, days, database, found)
     return found
 
@@ -137,7 +149,9 @@ class _Gathered:
             self.held = []
 
 
-def _read(plan: DownloadPlan, gathered: _Gathered, found: Count) -> None:
+def _read(plan: DownloadPlan, inputs: Inputs, gathered: _Gathered, found: Count) -> None:
+    from app.downloads.sifting import Sifting
+
     sifting = Sifting(plan.lists, plan.asked, plan.on_left_out is not None)
     number_of = {path: at for at, path in enumerate(plan.paths)}
     if plan.kept is not None:
@@ -148,7 +162,6 @@ def _read(plan: DownloadPlan, gathered: _Gathered, found: Count) -> None:
     def take(path: str, sifted: Sifted) -> None:
         _take(sifted, number_of[path], plan, gathered, found)
 
-    inputs = Inputs(plan.paths, plan.read, plan.processes, plan.on_progress)
     read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, lambda: sifting, take, found.facts, _LATEST)
 
 
@@ -199,8 +212,7 @@ def day_text(day: int) -> str:
     return iso_time(day * DAY_S).partition("T")[0]
 
 
-def _count_columns(plan: DownloadPlan, days: _Days, tables: list[pa.Table], found: Count) -> None:
-    windows = windows_in(tables, plan.asked, plan.episodes, days.of)
+def _count_windows(plan: DownloadPlan, days: _Days, windows: WindowColumns, found: Count) -> None:
     is_in = days.are_in_period(windows.first)
     of_rule = np.bincount(windows.rule[is_in], windows.requests[is_in], len(windows.rules)).tolist()
     left_out = {"period": windows.requests[~is_in].sum(), **dict(zip(windows.rules[1:], of_rule[1:], strict=True))}

@@ -6,7 +6,7 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -52,6 +52,8 @@ def open_lists(data_centres: str | None = None) -> Lists:
     A line of it is a network or an address; behind a tab may stand whose. Raises SettingsError for a file that cannot be used.
     """
     networks, facts = _networks(Path(data_centres) if data_centres else _DATA_CENTRES)
+    if data_centres:
+        networks.has("")  # an odd line is told before anything is read
     is_player = re.compile("|".join(_PLAYERS)).search
     players = ListFacts(_PLAYERS_NAME, sha256("\n".join(_PLAYERS).encode()).hexdigest(), len(_PLAYERS))
 
@@ -79,37 +81,52 @@ def _networks(path: Path) -> tuple[_Networks, ListFacts]:
         if text.startswith("#") or not text:
             name = text.lstrip("# ") if number == 1 and text else name
             continue
-        try:
-            found.append(ip_network(text, strict=False))
-        except ValueError:
-            raise SettingsError(
-                f"{path}, line {number}: {text[:60]!r} is no network; write one as 192.0.2.0/24"
-            ) from None
-    return _Networks(found), ListFacts(name, sha256(data).hexdigest(), len(found))
+        found.append((number, text))
+    return _Networks(path, found), ListFacts(name, sha256(data).hexdigest(), len(found))
 
 
 class _Networks:
-    def __init__(self, networks: list[IPv4Network | IPv6Network]) -> None:
-        self._bounds: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
-        ends = ((each.version, int(each.network_address), int(each.broadcast_address)) for each in networks)
+    def __init__(self, path: Path, texts: list[tuple[int, str]]) -> None:
+        """`texts`: with the numbers of their lines."""
+        self._path, self._texts = path, texts
+        self.has = lru_cache(maxsize=_MOST_ADDRESSES)(self._has)
+
+    @cached_property
+    def bounds(self) -> dict[int, list[tuple[int, int]]]:
+        """First and last addresses by version; many, and not every count asks for them. Raises SettingsError."""
+        found: dict[int, list[tuple[int, int]]] = {4: [], 6: []}
+        ends = (
+            (each.version, int(each.network_address), int(each.broadcast_address))
+            for each in map(self._network, self._texts)
+        )
         for version, first, last in sorted(ends):
-            bounds = self._bounds[version]
+            bounds = found[version]
             if bounds and first <= bounds[-1][1] + 1:
                 bounds[-1] = (bounds[-1][0], max(bounds[-1][1], last))
             else:
                 bounds.append((first, last))
-        self.has = lru_cache(maxsize=_MOST_ADDRESSES)(self._has)
+        return found
+
+    def _network(self, numbered: tuple[int, str]) -> IPv4Network | IPv6Network:
+        number, text = numbered
+        try:
+            return ip_network(text, strict=False)
+        except ValueError:
+            raise SettingsError(
+                f"{self._path}, line {number}: {text[:60]!r} is no network; write one as 192.0.2.0/24"
+            ) from None
 
     def _has(self, text: str) -> bool:
+        all_bounds = self.bounds
         if is_plain_ipv4(text):
-            bounds, number = self._bounds[4], int.from_bytes(map(int, text.split(".")), "big")
+            bounds, number = all_bounds[4], int.from_bytes(map(int, text.split(".")), "big")
         else:
             try:
                 address = ip_address(text)
             except ValueError:
                 return False
             address = (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
-            bounds, number = self._bounds[address.version], int(address)
+            bounds, number = all_bounds[address.version], int(address)
         at = bisect_right(bounds, (number, 1 << 128)) - 1
         return at >= 0 and number <= bounds[at][1]
 

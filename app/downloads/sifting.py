@@ -60,6 +60,7 @@ class Sifting:
     def __init__(self, lists: Lists, asked: DownloadRules, tells: bool) -> None:
         self._reader = StretchReader(Rules(), every_status=True)
         self._lists, self._asked, self._tells = lists, asked, tells
+        lists.is_data_centre("")  # reads its list, once for all processes
 
     def read(self, stretch: Stretch) -> Sifted:
         sifted = Sifted(Facts(), Counter(), [], [])

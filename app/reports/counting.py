@@ -119,15 +119,16 @@ class GroupSums:
     def __init__(self, plan: Plan) -> None:
         self._keys = list(plan.keys)
         self._pending: list[pa.Table] = []
-        self._rows, self._limit = 0, _PENDING_ROWS
+        self.rows, self._limit = 0, _PENDING_ROWS
+        """Groups that are kept, those that wait counted each time."""
 
     def add(self, groups: pa.Table) -> None:
         self._pending.append(groups)
-        self._rows += groups.num_rows
-        if self._rows > self._limit:
+        self.rows += groups.num_rows
+        if self.rows > self._limit:
             self._pending = [self._together()]
-            self._rows = self._pending[0].num_rows
-            self._limit = 2 * self._rows + _PENDING_ROWS
+            self.rows = self._pending[0].num_rows
+            self._limit = 2 * self.rows + _PENDING_ROWS
 
     def table(self) -> pa.Table:
         """All groups, in no order; None-keys are groups, too."""

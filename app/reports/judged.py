@@ -1,15 +1,11 @@
-"""Deliveries that stand judged in a file of hits, between its row groups, where readers of Parquet pass them over.
-
-The metadata tell where, how they were judged, and of which rows. What does not fit in any of these is not taken: deliveries are
-judged from the hits then.
-"""
+"""Deliveries that stand judged in a file of hits; if they do not fit its hits or the question, they are judged from the hits."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,10 +17,11 @@ from app.domain.open_deliveries import no_sizes
 from app.reports.batches import NO_CLASSES, Batch, TextColumn, rows_batch
 from app.reports.crawlers import list_version
 from app.reports.open_hits import Judging
+from app.reports.prepared import Place, parts_in, written
 from app.reports.reading import Index, OnProgress
 from app.reports.zones import LogClock
 
-__all__ = ["JUDGED_FORM", "Judged", "Step", "judged_by", "steps_in", "write_steps"]
+__all__ = ["JUDGED_FORM", "Step", "judged_by", "steps_in", "write_steps"]
 
 JUDGED_FORM = 1
 """Rises with each change of what judges, cuts or classifies deliveries, or of how they are written."""
@@ -43,32 +40,20 @@ class _About(NamedTuple):
     """What the clock notes before."""
 
 
-class Judged(NamedTuple):
-    """What the metadata tell."""
-
-    by: str
-    rows: list[int]
-    """Hits of each row group."""
-    parts: list[tuple[int, int, str]]
-    """Where each begins in the file, its bytes, and their digest."""
-
-
 def judged_by(judging: Judging) -> str:
     """All that deliveries depend on beside the hits; empty if they depend on more than can be named."""
     return f"{JUDGED_FORM} {judging.rules} {list_version()}" if judging.size_of is no_sizes else ""
 
 
-def write_steps(steps: Iterable[Step], sink: pa.NativeFile) -> list[tuple[int, int, str]] | None:
+def write_steps(steps: Iterable[Step], sink: pa.NativeFile) -> list[Place] | None:
     """Writes each where the sink stands when it comes; None if a number is too large for 64 bits."""
-    parts: list[tuple[int, int, str]] = []
+    parts: list[Place] = []
     fits = True
     for noted, batches in steps:
         some = [rows_batch([]), *batches]
         fits = fits and all(getattr(batch, name).dtype != object for batch in some for name in (*_NUMBERS, "lo", "hi"))
         if fits:
-            data = _packed(noted, some)
-            parts.append((sink.tell(), data.size, _digest(data)))
-            sink.write(data)
+            parts.append(written(_packed(noted, some), sink))
     return parts if fits else None
 
 
@@ -99,10 +84,6 @@ def _coded(columns: list[TextColumn]) -> pa.DictionaryArray:
     return pa.concat_arrays(texts).dictionary_encode()
 
 
-def _digest(data: pa.Buffer) -> str:
-    return blake2b(memoryview(data), digest_size=16).hexdigest()
-
-
 def steps_in(
     path: str, index: Index, judging: Judging, is_ordered: bool, on_progress: OnProgress = lambda path, done, size: None
 ) -> Iterator[Step] | None:
@@ -110,26 +91,15 @@ def steps_in(
 
     `is_ordered`: with how clients fetched each.
     """
-    try:
-        judged = msgspec.convert(index.judged, Judged)
-    except msgspec.ValidationError:
+    parts = parts_in(path, index, index.judged, judged_by(judging))
+    if parts is None:
         return None
-    about = index.file.metadata
-    rows = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
-    if not judged.by or judged.by != judged_by(judging) or judged.rows != rows:
-        return None
-    mapped = pa.memory_map(path)
-    size = mapped.size()
-    if not all(0 <= begin <= begin + length <= size for begin, length, _ in judged.parts):
-        return None
-    # the digests of all first: nothing of a file counts twice
-    if any(_digest(mapped.read_at(length, begin)) != digest for begin, length, digest in judged.parts):
-        return None
+    size = Path(path).stat().st_size
 
     def steps() -> Iterator[Step]:
-        for begin, length, _ in judged.parts:
-            yield _read(mapped.read_at(length, begin), is_ordered)
-            on_progress(path, begin + length, size)
+        for end, data in parts:
+            yield _read(data, is_ordered)
+            on_progress(path, end, size)
 
     return steps()
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,8 +26,9 @@ from app.reports.counting import Counted, Plan, PlanWork
 from app.reports.deliveries import steps_of
 from app.reports.facts import Facts
 from app.reports.hits import HITS, PLAIN_NAMES, hit_table, in_log_order, put_together
-from app.reports.judged import Judged, judged_by, write_steps
+from app.reports.judged import judged_by, write_steps
 from app.reports.open_hits import Judging
+from app.reports.prepared import Prepared, Preparing, written
 from app.reports.reading import INDEX_ABOUT, INDEX_FORM, Indices, Inputs
 from app.reports.zones import line_offsets
 from app.sources.files.chunks import Chunk
@@ -139,14 +141,22 @@ def log_parts(
                 facts.errors.append(str(error))
 
 
-def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS), judging: Judging | None = None) -> Facts:
+def write_index(
+    inputs: Inputs,
+    path: Path,
+    fields: str = ",".join(EXTRAS),
+    judging: Judging | None = None,
+    preparing: Mapping[str, Preparing] = MappingProxyType({}),
+) -> Facts:
     """Writes the hits of some logs to a Parquet file, by row groups, and their deliveries between these; returns what was read.
 
-    `fields`: the optional fields that it keeps, comma-separated. The file is whole or not there. Its metadata `weblogs_hits` holds, as JSON, what
-    the rows do not tell: lines, rejects, notes, where the deliveries are. Raises OutputError, InputError.
+    `fields`: the optional fields that it keeps, comma-separated. `preparing`: makes answers that it keeps, by question. The file is whole or not
+    there. Its metadata `weblogs_hits` holds, as JSON, what the rows do not tell: lines, rejects, notes, where deliveries and answers are. Raises
+    OutputError, InputError.
     """
     judging = judging or Judging()
     wanted = [*PLAIN_NAMES, *sorted(chosen_extras(fields))]
+    preparing = {name: each for name, each in preparing.items() if set(each.columns) <= set(wanted)}
     schema = pa.schema([HITS.field(name) for name in wanted])
     facts = Facts()
     try:
@@ -162,6 +172,8 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS), judg
                 table = in_log_order(put_together(pending))
                 writer.write_table(table, row_group_size=1 << 30)
                 rows.append(table.num_rows)
+                for each in preparing.values():
+                    each.take(table.select(each.columns))
                 return table.select(PLAIN_NAMES)
 
             def tables() -> Iterator[pa.Table]:
@@ -180,7 +192,13 @@ def write_index(inputs: Inputs, path: Path, fields: str = ",".join(EXTRAS), judg
                 raise InputError("; ".join(facts.errors))
             about = _as_json(facts)
             if parts is not None:
-                about["deliveries"] = Judged(judged_by(judging), rows, parts)
+                about["deliveries"] = Prepared(judged_by(judging), rows, parts)
+            answers = {name: (each.by, each.data()) for name, each in preparing.items()}
+            about["answers"] = {
+                name: Prepared(by, rows, [written(data, sink)])
+                for name, (by, data) in answers.items()
+                if data is not None
+            }
             writer.add_key_value_metadata({INDEX_ABOUT: json.dumps(about)})
     except pa.ArrowInvalid as error:
         raise OutputError(f"{path}: cannot be written: {error}; name another file") from error

@@ -177,6 +177,8 @@ class Index(NamedTuple):
     facts: Facts
     judged: object
     """What its metadata tell of its deliveries."""
+    answers: object = None
+    """What they tell of answers, by question."""
 
 
 @contextmanager
@@ -205,7 +207,7 @@ def is_index(path: str) -> bool:
         return False
 
 
-def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> tuple[Facts, object]:
+def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> tuple[Facts, object, object]:
     """What the metadata tell. Raises InputError if the file is another one, or lacks an optional field that is wanted."""
     told = (file.metadata.metadata or {}).get(INDEX_ABOUT)
     if told is None:
@@ -236,4 +238,4 @@ def _about(path: str, file: pq.ParquetFile, wanted: Sequence[str]) -> tuple[Fact
         notes=[*about["notes"], "hits of " + ", ".join(about["inputs"])],
         inputs=[path],
     )
-    return facts, about.get("deliveries")
+    return facts, about.get("deliveries"), about.get("answers")

@@ -56,7 +56,7 @@ QUESTIONS = {
     "curve": _of_deliveries("How many deliveries reached 10 … 100 % of a file."),
     "heat": _of_deliveries("How many deliveries fetched each part of a file, by week."),
     "waste": _of_deliveries("Bytes of what was never whole, sent more than once, or sent to crawlers."),
-    "titles": Question("HLS and DASH titles: which segments their clients lack.", "playback"),
+    "titles": Question("HLS and DASH titles: which segments their clients lack.", "titles"),
     "qoe": Question(
         "How playback of HLS and DASH went: throughput and stalls, estimated; measured where CMCD is logged.",
         "playback",

@@ -22,9 +22,10 @@ from app.reports import deliveries, delivery_questions, judged, logs
 from app.reports.deliveries import steps_of
 from app.reports.delivery_questions import Deliveries
 from app.reports.hits import PLAIN_NAMES, in_log_order, put_together, rows_table
-from app.reports.judged import Judged, Step, steps_in, write_steps
+from app.reports.judged import Step, steps_in, write_steps
 from app.reports.logs import write_index
 from app.reports.open_hits import Judging, OpenHits
+from app.reports.prepared import Prepared
 from app.reports.questions import Asked
 from app.reports.reading import INDEX_ABOUT, Index, Inputs
 from app.reports.zones import LogClock
@@ -205,7 +206,7 @@ def index_with(by: str, parts: list[tuple[int, int, str]]) -> Index:
     pq.write_table(pa.table({}), sink)
     file: Any = pq.ParquetFile(pa.BufferReader(sink.getvalue()))
     rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    return Index(file, None, list(Judged(by, rows, parts)))  # type: ignore[arg-type]  # facts are not asked for
+    return Index(file, None, list(Prepared(by, rows, parts)))  # type: ignore[arg-type]  # facts are not asked for
 
 
 @pytest.mark.parametrize(

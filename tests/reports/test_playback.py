@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from app.__main__ import main
 from app.output.reports.writing import ENDINGS
-from app.reports.playback import estimated_stalls, qoe, segment_of, titles
+from app.reports.playback import estimated_stalls, qoe
+from app.reports.titles import segment_of, titles
 from tests.properties import examples
 from tests.reports.logs import asked, column, index_of, line, total, written
 

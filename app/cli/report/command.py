@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_PLAYED_KBIT = 2500.0
+
 
 def _by(choices: Iterable[str], default: str, text: str) -> Any:
     return click.option("--by", type=click.Choice(list(choices)), default=default, show_default=True, help=text)
@@ -58,7 +60,7 @@ _OWN_OPTIONS = {
     "titles": (click.option("--of", "title", metavar="TITLE", help="The clients of this title, as /film/.  [default: all titles]"),),
     "qoe": (
         click.option(
-            "--bit-rate", "bit_rate_kbit", type=Number(min=0, min_open=True), default=2500.0, show_default=True, metavar="KBIT",
+            "--bit-rate", "bit_rate_kbit", type=Number(min=0, min_open=True), default=_PLAYED_KBIT, show_default=True, metavar="KBIT",
             help="Kilobits a second of what is played, where CMCD does not tell how long a segment is.",
         ),
     ),
@@ -92,14 +94,20 @@ def command() -> None:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The file to write: .parquet.")
 def index(inputs: Any, output: Path, quiet: bool) -> None:
     """Write the hits of logs to one Parquet file, for repeated questions and for DuckDB."""
+    from app.downloads.prepared import PreparedDownloads
     from app.reports.logs import write_index
     from app.reports.open_hits import Judging
+    from app.reports.playback import PreparedQoe
 
     if output.suffix.lower() != ".parquet":
         raise WrongOutput(f"{output}: name a file that ends with .parquet")
     with late_progress(quiet) as on_progress:
         facts = write_index(
-            inputs._replace(on_progress=on_progress), output, settings().fields, Judging(settings().rules)
+            inputs._replace(on_progress=on_progress),
+            output,
+            settings().fields,
+            Judging(settings().rules),
+            {"downloads": PreparedDownloads(), "qoe": PreparedQoe(_PLAYED_KBIT)},
         )
     if not quiet:
         click.echo(
