@@ -15,7 +15,16 @@ import pyarrow as pa
 from app.columns.blocks import Floats
 from app.reports.facts import Facts
 from app.reports.filters import Filters, Sieve
-from app.reports.hits import duration_of, each, extensions_of, host_of_authority, host_of_referer, mapped, paths_of
+from app.reports.hits import (
+    TEXT,
+    duration_of,
+    each,
+    extensions_of,
+    host_of_authority,
+    host_of_referer,
+    mapped,
+    paths_of,
+)
 
 __all__ = ["BYTES", "Counted", "GroupSums", "Plan", "PlanWork"]
 
@@ -56,7 +65,7 @@ class Counted(NamedTuple):
     """What some hits come to."""
 
     groups: pa.Table
-    """The keys, `requests` and `bytes`; texts are plain."""
+    """The keys, `requests` and `bytes`; texts are plain if they are of all pieces."""
     facts: Facts
 
 
@@ -91,7 +100,7 @@ class PlanWork:
             columns["sent"] = sent.cast(BYTES) if most * max(1, table.num_rows) > _INT64 else sent
             measures.append(("sent", "sum"))
         found = pa.table(columns).group_by(list(self.plan.keys), use_threads=False).aggregate(measures)
-        made = [_plain(found.column(key)) for key in self.plan.keys]
+        made = [found.column(key) for key in self.plan.keys]
         sums = found.column("sent_sum").cast(BYTES).fill_null(0) if self.plan.with_bytes else _zeros(found.num_rows)
         return pa.table([*made, found.column("count_all"), sums], names=[*self.plan.keys, "requests", "bytes"])
 
@@ -101,12 +110,25 @@ class PlanWork:
         if key in _DERIVED:
             field, function = _DERIVED[key]
             column = table.column(field)
-            return mapped(column.chunk(0), function) if column.num_chunks else pa.nulls(0, pa.string())
+            return mapped(column.chunk(0), function) if column.num_chunks else pa.nulls(0, TEXT)
         return table.column(key)
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _of_one_dictionary(column: pa.ChunkedArray) -> Any:
+    """Numbers of texts are grouped faster than texts. pyarrow's `unify_dictionaries` crashes on some columns that `group_by` made."""
+    chunks = column.chunks
+    if len(chunks) < 2 or not pa.types.is_dictionary(column.type):
+        return column
+    import pyarrow.compute as pc  # its import takes as long as a small report
+
+    every = pa.concat_arrays([chunk.dictionary for chunk in chunks]).dictionary_encode()
+    starts = np.cumsum([0, *(len(chunk.dictionary) for chunk in chunks)]).tolist()
+    places = [pc.add(chunk.indices.cast(pa.int64()), start) for chunk, start in zip(chunks, starts, strict=False)]
+    return pa.DictionaryArray.from_arrays(every.indices.take(pa.concat_arrays(places)), every.dictionary)
 
 
 def _zeros(count: int) -> pa.Array:
@@ -132,10 +154,12 @@ class GroupSums:
 
     def table(self) -> pa.Table:
         """All groups, in no order; None-keys are groups, too."""
-        return self._together()
+        found = self._together()
+        return pa.table([_plain(column) for column in found.columns], names=found.column_names)
 
     def _together(self) -> pa.Table:
         whole = pa.concat_tables(self._pending)
+        whole = pa.table([_of_one_dictionary(column) for column in whole.columns], names=whole.column_names)
         found = whole.group_by(self._keys, use_threads=False).aggregate([("requests", "sum"), ("bytes", "sum")])
         names = [*self._keys, "requests_sum", "bytes_sum"]
         return found.select(names).rename_columns([*self._keys, "requests", "bytes"])

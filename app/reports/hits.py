@@ -53,7 +53,7 @@ _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes")
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
 _PLAIN = r"\A(?:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS) )?"
 _PLAIN_PATH = rf"{_PLAIN}(?P<path>/[^?#]*)"
-_PLAIN_EXTENSION = rf"{_PLAIN}/(?:[^?#]*/)?[^?#/\n]+\.(?P<extension>[A-Za-z0-9_-]{{1,16}})(?:[?#]|\z)"
+_EXTENSION = r"/[^/\n]+\.[A-Za-z0-9_-]{1,16}\z"
 
 
 def host_of_referer(referer: str) -> str:
@@ -101,9 +101,10 @@ def extensions_of(texts: pa.StringArray) -> pa.StringArray:
     """extension_of for each; most at once."""
     import pyarrow.compute as pc  # its import takes as long as a small report
 
-    found = pc.struct_field(pc.extract_regex(texts, _PLAIN_EXTENSION), "extension")
+    path = pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path")
+    behind = pc.ascii_lower(pc.replace_substring_regex(path, r"(?s)\A.*\.", ""))
     # a plain path without an extension has an empty one here
-    plain = pc.if_else(pc.match_substring_regex(texts, _PLAIN_PATH), pc.ascii_lower(pc.fill_null(found, "")), None)
+    plain = pc.if_else(pc.match_substring_regex(path, _EXTENSION), behind, "")
     made = _each(texts, plain, extension_of)
     return pc.if_else(pc.equal(made, ""), None, made)
 

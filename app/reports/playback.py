@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from copy import copy
-from math import ceil
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from math import ceil, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from app.columns.blocks import Ints
+from app.columns.blocks import Floats, Ints
 from app.output.reports.report import Column, Report
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
@@ -24,8 +24,6 @@ from app.reports.reading import Inputs, count
 from app.reports.titles import SEGMENT, TITLE, Titles, only_media, segment_of
 
 __all__ = ["QOE_FORM", "PreparedQoe", "qoe"]
-
-Value = TypeVar("Value")
 
 _PAUSE_S = 60.0
 QOE_FORM = 1
@@ -143,22 +141,40 @@ class _Texts:
     """A column of texts as numbers, which are in the order of the texts; a missing one is empty."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
+        if column.null_count == len(column):
+            column = pa.chunked_array([pa.repeat("", len(column))])
         encoded = column.combine_chunks().fill_null("").dictionary_encode()
         texts: list[str] = encoded.dictionary.to_pylist()
         self.texts = sorted({"", *texts})
         place = {text: at for at, text in enumerate(self.texts)}
         self.codes: Ints = np.array([place[text] for text in texts], np.int64)[encoded.indices.to_numpy()]
 
-    def each(self, function: Callable[[str], Value]) -> list[Value | None]:
-        """What a function makes of the text of each row, None of an empty one."""
-        made = [None, *map(function, self.texts[1:])]
-        return [made[code] for code in self.codes.tolist()]
+    def numbers(self, rows: Ints) -> Floats:
+        """Those that some rows name; NaN for none."""
+        return np.array([np.nan, *map(float, self.texts[1:])])[self.codes[rows]]
 
-    def at(self, rows: Ints) -> _Texts:
-        """Some rows."""
-        some = copy(self)
-        some.codes = self.codes[rows]
-        return some
+
+def _middles(values: Floats, bounds: Ints) -> list[int | None]:
+    """The median of the values between bounds, of two the smaller; those that are NaN are none.
+
+    >>> _middles(np.array([3.0, np.nan, 1.0, 2.0, np.nan]), np.array([0, 4, 5]))
+    [2, None]
+    """
+    if np.isnan(values).all():
+        return [None] * (len(bounds) - 1)
+    counts = np.add.reduceat((~np.isnan(values)).astype(np.int64), bounds[:-1])
+    ordered = values[np.lexsort((values, np.repeat(np.arange(len(counts)), np.diff(bounds))))]  # NaN are last
+    middle = ordered[bounds[:-1] + (counts - 1) // 2 * (counts > 0)].tolist()
+    return [round(value) if count else None for value, count in zip(middle, counts.tolist(), strict=True)]
+
+
+def _mean(sums: pa.ChunkedArray, counts: Ints) -> Ints:
+    """Each sum by its count, rounded down."""
+    try:
+        return np.asarray(sums.cast(pa.int64())) // counts
+    except pa.ArrowInvalid:  # a sum beyond 64 bits
+        pairs = zip(sums.to_pylist(), counts.tolist(), strict=True)
+        return np.array([int(each) // count for each, count in pairs], np.int64)
 
 
 def _playbacks(groups: pa.Table, bit_rate_kbit: float) -> Iterator[_Playback]:
@@ -175,10 +191,13 @@ def _playbacks(groups: pa.Table, bit_rate_kbit: float) -> Iterator[_Playback]:
     requests = groups.column("requests").to_numpy()
     rows = np.flatnonzero(title)
     times = groups.column("time").to_numpy()
-    sent = np.array([int(all_of) // of for all_of, of in zip(groups.column("bytes").to_pylist(), requests.tolist(), strict=True)], np.int64)  # fmt: skip
+    sent = _mean(groups.column("bytes"), requests)
     rows = np.repeat(rows, requests[rows])
     has_sid = sid.codes > 0
     keys = [title, np.where(has_sid, 0, address.codes), np.where(has_sid, 0, agent.codes), sid.codes]
+    sizes = [len(some) for some in (titles, address.texts, agent.texts, sid.texts)]
+    if prod(sizes) < 1 << 62:  # one key of the same order is sorted faster
+        keys = [np.ravel_multi_index(keys, sizes)]
     rows = rows[np.lexsort([column[rows] for column in (sent, times, *reversed(keys))])]
     if not len(rows):
         return
@@ -191,20 +210,19 @@ def _playbacks(groups: pa.Table, bit_rate_kbit: float) -> Iterator[_Playback]:
     empty = np.add.reduceat(
         np.array([text == "true" for text in ran_empty.texts])[ran_empty.codes[rows]].astype(np.int64), begins
     )
-    bytes_sent, at = sent[rows].tolist(), times[rows].tolist()
-    rates = [
-        size / 125 / took if size and took else None
-        for size, took in zip(bytes_sent, duration.at(rows).each(float), strict=True)
-    ]
-    lengths_s = length.at(rows).each(lambda text: float(text) / 1000)
-    held = [(time, size / 125 / bit_rate_kbit if length_s is None else length_s) for time, size, length_s in zip(at, bytes_sent, lengths_s, strict=True)]  # fmt: skip
-    measured = kbit.at(rows).each(int)
-    ends = [*begins[1:].tolist(), len(rows)]
-    for begin, end, number, is_told, times_empty in zip(begins.tolist(), ends, title[rows[begins]].tolist(), told.tolist(), empty.tolist(), strict=True):  # fmt: skip
-        yield _Playback(
-            titles[number], _middle(rates[begin:end]), *estimated_stalls(held[begin:end]), _middle(measured[begin:end]),
-            times_empty if is_told else None, end - begin,
-        )  # fmt: skip
+    bounds = np.append(begins, len(rows))
+    kbits = np.array([size / 125 for size in sent[rows].tolist()])
+    took, length_s = duration.numbers(rows), length.numbers(rows) / 1000
+    took[(took == 0) | (kbits == 0)] = np.nan
+    held_s = np.where(np.isnan(length_s), kbits / bit_rate_kbit, length_s)
+    held = list(zip(times[rows].tolist(), held_s.tolist(), strict=True))
+    stalled = (estimated_stalls(held[begin:end]) for begin, end in pairwise(bounds.tolist()))
+    found = (
+        (titles[number] for number in title[rows[begins]].tolist()), _middles(kbits / took, bounds), stalled,
+        _middles(kbit.numbers(rows), bounds), told.tolist(), empty.tolist(), np.diff(bounds).tolist(),
+    )  # fmt: skip
+    for name, rate, (stalls, stalled_s), measured, is_told, times_empty, count_of in zip(*found, strict=True):
+        yield _Playback(name, rate, stalls, stalled_s, measured, times_empty if is_told else None, count_of)
 
 
 def estimated_stalls(segments: Sequence[tuple[float, float]]) -> tuple[int, float]:
