@@ -281,14 +281,18 @@ def test_archives_are_read_once_and_directories_are_refused_while_others_are_fol
     assert each.finish().exit_code == 1 and "is a directory" in each.finish().errors[0]
 
 
-def test_how_lines_are_read_is_told_by_the_first_64_kib_however_few_were_there_at_first(path: Path) -> None:
+@pytest.mark.parametrize("lines", [3, 2000])
+def test_how_lines_are_read_is_told_by_the_first_hits_however_late_they_come(path: Path, lines: int) -> None:
     head = "2026-11-29 18:00:00,123 - access - INFO - "
     got = '203.0.113.9 - - [29/Nov/2026:18:00:00 +0000] "GET /a HTTP/1.1" 206 500 "-" "curl/8.5.0" "bytes 0-499/500"\n'
-    path.write_bytes(b"2026-11-29 17:59:59,001 - films.app - INFO - started\n" * 3)
+    started = b"2026-11-29 17:59:59,001 - films.app - INFO - started\n"
+    path.write_bytes(started * lines)
     with follow(path, form="combined_range") as each:
-        each.until_sent(3)
+        each.until_sent(lines)
+        append(path, started)
+        each.until_sent(lines + 1)
         append(path, (head + got).encode() * 5)
-        each.until_sent(8)
+        each.until_sent(lines + 6)
     first, *_, last = each.to.messages
     assert Headers.HEADS not in first.headers
     assert believes(last.headers[Headers.HEADS].decode(), head)

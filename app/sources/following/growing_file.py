@@ -178,9 +178,11 @@ class GrowingFile:
         assert source is not None
         if self._told_bytes >= min(end, MOST_SAMPLE_BYTES) or (self._told_bytes >= SAMPLE_BYTES and self._has_hit):
             return
-        sample = os.pread(self.fd, min(end, MOST_SAMPLE_BYTES), 0)
+        # beyond the first 64 KiB without a hit only what is new is looked at
+        begin = self._told_bytes if self._told_bytes >= SAMPLE_BYTES else 0
+        sample = os.pread(self.fd, min(end, MOST_SAMPLE_BYTES) - begin, begin)
         told, self._has_hit = told_by(source.format, sample[: sample.rfind(b"\n") + 1], options.format_options)
-        self._told_bytes = len(sample)
+        self._told_bytes = begin + len(sample)
         if told != source.format_options:
             source.format_options = told
             self._labels = Labels(source, run.partitions)
