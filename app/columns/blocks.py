@@ -22,12 +22,13 @@ from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "column_of", "have_plain_ends", "line_bounds",
-    "numbers_of", "of_length", "plain_line_ends", "protocol_flags", "statuses_of", "texts_of", "whole_lines",
+    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "have_plain_ends", "line_bounds",
+    "numbers_of", "of_length", "protocol_flags", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
 _STATUS_BYTES = 3
-_USUAL_PROTOCOLS = (" HTTP/1.1", " HTTP/2.0")
+_USUAL_PROTOCOLS = (b" HTTP/1.1", b" HTTP/2.0")
+_USUAL_BYTES = 9
 DIGITS_OF_MAX_BYTE = 14
 """Numbers of fewer digits are below MAX_BYTE."""
 ZERO = ord("0")
@@ -127,13 +128,6 @@ def have_plain_ends(data: bytes) -> bool:
     return b"\r" not in data or data.count(b"\r\n") == data.count(b"\r")
 
 
-def plain_line_ends(data: bytes) -> bytes | None:
-    """With newlines only; None where a carriage return stands elsewhere."""
-    if b"\r" not in data:
-        return data  # a replacement would look at each byte, much slower
-    return data.replace(b"\r\n", b"\n") if have_plain_ends(data) else None
-
-
 def line_bounds(data: bytes) -> tuple[Ints, Ints]:
     """Where each line begins and ends, its newline not counted."""
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
@@ -149,11 +143,6 @@ def whole_lines(data: bytes, starts: Ints, ends: Ints) -> bytes:
     cuts = np.flatnonzero(starts[1:] != ends[:-1] + 1)
     first, last = np.append(starts[0], starts[1:][cuts]).tolist(), np.append(ends[:-1][cuts], ends[-1]).tolist()
     return b"\n".join([data[start:end] for start, end in zip(first, last, strict=True)]) + b"\n"
-
-
-def column_of(table: pa.Table, name: str) -> pa.BinaryArray:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def bytes_of(column: pa.BinaryArray) -> tuple[Bytes, Ints]:
@@ -311,16 +300,16 @@ def assembled(
 
 
 def protocol_flags(requests: pa.BinaryArray) -> Ints:
-    """Of each request: one look for each whose protocol is not among the usual ones."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    flags, left = np.zeros(len(requests), np.int64), np.ones(len(requests), np.bool_)
+    """Of each request: one look for each that ends as one with a protocol may, but not with a usual one."""
+    values, bounds = bytes_of(requests)
+    flags = np.zeros(len(requests), np.int64)
+    long = np.flatnonzero(np.diff(bounds) >= _USUAL_BYTES)
+    ends = values[bounds[long + 1, None] + np.arange(-_USUAL_BYTES, 0)].view(f"S{_USUAL_BYTES}").ravel()
+    left = np.ones(len(requests), np.bool_)
     for usual in _USUAL_PROTOCOLS:
-        ends = pc.ends_with(requests, usual).to_numpy(zero_copy_only=False)
-        flags[ends] = PROTOCOLS[usual.strip()]
-        left &= ~ends
-        if not left.any():
-            return flags
+        found = long[ends == usual]
+        flags[found] = PROTOCOLS[usual.decode().strip()]
+        left[found] = False
     others = np.flatnonzero(left)
     if len(others):
         flags[others] = [PROTOCOLS[text.rpartition(" ")[2]] for text in texts_of(requests.take(pa.array(others)))]

@@ -79,7 +79,8 @@ class Groups:
         first = self._positions[self._begins]
         tallies: list[Tally | None] = [None] * len(keys) if self._tallies is None else self._tallies.made()
         parts = map(partial, repeat(self.parts), range(len(keys)))
-        groups = list(map(KeyHits, first.tolist(), keys, tallies, parts))
+        # past the constructor: they are made by the thousand
+        groups = list(map(tuple.__new__, repeat(KeyHits), zip(first.tolist(), keys, tallies, parts, strict=True)))
         return map(groups.__getitem__, np.argsort(first).tolist())
 
     def beside(self, placed: dict[Key, list[PlacedPart]]) -> Iterable[KeyHits]:

@@ -149,15 +149,20 @@ class Merger:
         self, deliveries: OpenDeliveries, names: dict[Key, bytes], head: dict[bytes, bytes | None]
     ) -> Iterator[MergeStep]:
         """Whole keys, as many as fit. The clocks go with the last slice: a crash before it repeats them all."""
-        records = deliveries.records
-        changed = (_Change(names[key], pack_entry(entry), records(key)) for key, entry in deliveries.open.items())
-        slices = split(changed, _Change.weight, self._max)
-        last: list[_Change] = next(slices, [])
-        for some in slices:
-            yield _step(last, {})
-            last = some
-        if last or head:
-            yield _step(last, head)
+        records: list[Delivery] = []
+        values: dict[bytes, bytes | None] = {}
+        bytes_of_step = 0
+        for key, entry in deliveries.open.items():
+            name, value, its = names[key], pack_entry(entry), deliveries.records(key)
+            weight = _weight(name, value, its)
+            if values and bytes_of_step + weight > self._max:
+                yield MergeStep(records, values)
+                records, values, bytes_of_step = [], {}, 0
+            records += its
+            values[name] = value
+            bytes_of_step += weight
+        if values or head:
+            yield MergeStep(records, values | head)
 
     def _sweep(self, partition: int, state: PartitionState, clocks: Clocks, now: float) -> Iterator[MergeStep]:
         """Evict what is over, or was not touched for the time to live."""
@@ -230,12 +235,16 @@ class _Change(NamedTuple):
     """To be written with it."""
 
     def weight(self) -> int:
-        """Bytes of a key with its value and its records in their message, about."""
-        weight = len(self.name) + len(self.value or b"")
-        for record in self.records:
-            items = len(record.ranges) + len(record.missing) + len(record.hit_ids)
-            weight += _DELIVERY_BYTES + len(record.user_agent) + len(record.request) + _ITEM_BYTES * items
-        return weight
+        return _weight(self.name, self.value, self.records)
+
+
+def _weight(name: bytes, value: bytes | None, records: list[Delivery]) -> int:
+    """Bytes of a key with its value and its records in their message, about."""
+    weight = len(name) + len(value or b"")
+    for record in records:
+        items = len(record.ranges) + len(record.missing) + len(record.hit_ids)
+        weight += _DELIVERY_BYTES + len(record.user_agent) + len(record.request) + _ITEM_BYTES * items
+    return weight
 
 
 def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeStep:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
 from app.columns.blocks import (
     DIGITS_OF_MAX_BYTE,
@@ -22,13 +21,11 @@ from app.columns.blocks import (
     Texts,
     assembled,
     bytes_of,
-    column_of,
+    have_plain_ends,
     line_bounds,
     numbers_of,
     of_length,
-    plain_line_ends,
     statuses_of,
-    whole_lines,
 )
 from app.columns.parts import MAX_BYTE
 from app.domain.formats.base import BadLine, FormatOptions
@@ -39,7 +36,7 @@ from app.domain.lines import FUTURE_S
 __all__ = ["read_block"]
 
 _TIME_BYTES, _MINUTE_BYTES = 19, 16
-_TAB, _DASH, _COLON = b"\t-:"
+_TAB, _DASH, _COLON, _RETURN = b"\t-:\r"
 _NAMES = ["date", "time", "ip_address", "user_agent", "request", "status", "byte_range"]
 
 
@@ -55,22 +52,21 @@ def read_block(
 
     `position`, `arrived` and `header_row` are those of read_lines. Unless `every_status`, the columns hold 200 and 206 alone.
     """
-    text = plain_line_ends(data)
-    if text is None:
+    if not have_plain_ends(data):
         return None
     block = Block(data, *line_bounds(data), position, arrived, header_row)
-    split = _split(data, text, block.starts, block.ends)
+    split = _split(data, block.starts, block.ends)
     if split is None:
         return None
-    table, at = split
-    times = _times(column_of(table, "time"))
-    codes = statuses_of(column_of(table, "status"))
-    lo, hi = _ranges(column_of(table, "byte_range"))
+    columns, at = split
+    times = _times(columns["time"])
+    codes = statuses_of(columns["status"])
+    lo, hi = _ranges(columns["byte_range"])
     plain = (times <= arrived + FUTURE_S) & (codes >= 0) & (lo >= 0)
     return assembled(
         block,
         make_parser((), options),
-        [Texts(column_of(table, name)) for name in ("ip_address", "user_agent", "request")],
+        [Texts(columns[name]) for name in ("ip_address", "user_agent", "request")],
         at,
         plain,
         times,
@@ -82,29 +78,27 @@ def read_block(
     )
 
 
-def _split(data: bytes, text: bytes, starts: Ints, ends: Ints) -> tuple[pa.Table, Ints] | None:
-    """The columns of the lines that have seven, and which lines these are. `text` is `data` with plain line ends."""
-    table, at = _table(text), np.arange(len(starts))
-    if table is None:  # some line has more or fewer
-        tabs = np.flatnonzero(np.frombuffer(data, np.uint8) == _TAB)
-        at = np.flatnonzero(np.searchsorted(tabs, ends) - np.searchsorted(tabs, starts) == len(_NAMES) - 1)
-        table = _table(whole_lines(data, starts[at], ends[at]).replace(b"\r\n", b"\n"))
-    return (table, at) if table is not None and table.num_rows == len(at) else None
-
-
-def _table(text: bytes) -> pa.Table | None:
-    """None where a line has not seven columns, or nothing is there."""
-    try:
-        return csv.read_csv(
-            pa.BufferReader(text),
-            csv.ReadOptions(use_threads=False, column_names=_NAMES, block_size=len(text) + 1),
-            csv.ParseOptions(delimiter="\t", quote_char=False, ignore_empty_lines=False),
-            csv.ConvertOptions(
-                check_utf8=False, column_types=dict.fromkeys(_NAMES, pa.binary()), include_columns=_NAMES[1:]
-            ),
-        )
-    except pa.ArrowInvalid:
+def _split(data: bytes, starts: Ints, ends: Ints) -> tuple[dict[str, pa.BinaryArray], Ints] | None:
+    """The columns of the lines that have seven, and which lines these are; None if there are none."""
+    if b"\r" in data:  # before a newline, and no part of the last column
+        ends = ends - (np.frombuffer(data, np.uint8)[ends - 1] == _RETURN)
+    tabs, at, inside = np.flatnonzero(np.frombuffer(data, np.uint8) == _TAB), np.arange(len(starts)), len(_NAMES) - 1
+    tabs_of = tabs.reshape(-1, inside) if len(tabs) == inside * len(starts) else None
+    if tabs_of is None or (tabs_of[:, 0] < starts).any() or (tabs_of[:, -1] >= ends).any():  # some line has more or fewer
+        first = np.searchsorted(tabs, starts)
+        at = np.flatnonzero(np.searchsorted(tabs, ends) - first == inside)
+        tabs_of, starts, ends = tabs[first[at, None] + np.arange(inside)], starts[at], ends[at]
+    if not len(at):
         return None
+    # every second of these pieces is a column, the others stand between two
+    bounds = np.empty((len(at), 2 * len(_NAMES)), np.int32)
+    bounds[:, 0], bounds[:, -1] = starts, ends
+    bounds[:, 1:-1:2], bounds[:, 2::2] = tabs_of, tabs_of + 1
+    pieces = pa.BinaryArray.from_buffers(
+        pa.binary(), bounds.size - 1, [None, pa.py_buffer(bounds.ravel()), pa.py_buffer(data)]
+    )
+    firsts = np.arange(len(at)) * bounds.shape[1]
+    return {name: pieces.take(pa.array(firsts + 2 * place)) for place, name in enumerate(_NAMES) if place}, at
 
 
 def _times(column: pa.BinaryArray) -> Floats:
