@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,7 +20,6 @@ from app.domain import formats
 from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats.base import AUTO
 from app.domain.formats.clients import clients
-from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
 from app.domain.requests import query_rule
 from app.domain.windows import Rules
@@ -559,6 +557,8 @@ def _format_of(text: str) -> str:
             f"{PREFIX}LOG_FORMAT={text!r} is the format of the logs that are read; how the worker's own log lines look is"
             f" {PREFIX}LOG_STYLE={text}"
         )
+    from app.domain.formats.format_strings import FormatTextError, compiled  # slow to load, and seldom needed
+
     try:
         return compiled(text).format.name
     except FormatTextError as error:
@@ -727,6 +727,8 @@ def _from_env_file() -> dict[str, str]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file that somebody wrote. Raises UnreadableFile that names it."""
+    import tomllib  # few commands read one
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

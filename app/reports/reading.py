@@ -17,7 +17,7 @@ from app.errors import InputError
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
 from app.reports.hits import HITS, put_together
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.words import SAME_LINES
 
 if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a small report

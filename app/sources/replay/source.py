@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from app.domain.formats.base import Format
-from app.sources.files.beginning import Beginning, ReadOptions, read_beginning
+from app.sources.files.beginning import Beginning, read_beginning
 from app.sources.files.chunks import Chunk, Chunker, ReadStream
 from app.sources.files.inputs import InputStream, open_input
 from app.sources.files.pipes import Pipe, PipeReader
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.digest import ContentDigest, DigestValue
 from app.sources.identity.heads import HeadRule
 from app.sources.identity.identifier import Identifier, SeenFile

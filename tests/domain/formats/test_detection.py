@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.formats import FORMATS, FormatOptions, dash_for_bytes, detect, fits, get
+from app.domain.formats import FORMATS, FormatOptions, get
+from app.domain.formats.detection import dash_for_bytes, detect, fits
 from tests.together import together
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500'
