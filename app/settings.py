@@ -627,11 +627,12 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError that names the variable, its value and what is allowed; unknown names count as mistakes.
     """
+    given_texts = {variable: text for variable, text in environ.items() if variable.startswith(PREFIX)}
+    if not given_texts:
+        return Settings()  # what each setting may hold takes longer to find out than a small report
     hints = _hints()
     values: dict[str, Any] = {}
-    for variable, text in environ.items():
-        if not variable.startswith(PREFIX):
-            continue
+    for variable, text in given_texts.items():
         name = variable[len(PREFIX) :].lower()
         if name not in hints:
             raise SettingsError(f"{variable} is no setting; `python -m app settings` lists them")

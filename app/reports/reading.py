@@ -16,7 +16,7 @@ from app.domain.extras import EXTRAS
 from app.errors import InputError
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
 from app.reports.facts import Facts
-from app.reports.hits import HITS, put_together
+from app.reports.hits import put_together
 from app.sources.files.read_options import ReadOptions
 from app.words import SAME_LINES
 
@@ -71,14 +71,12 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
     """The groups of a plan in all inputs. What cannot be read is noted in `facts.errors`; what was good before counts."""
     if inputs.kept is not None:
         return inputs.kept.count(plan)
-    facts, sums = Facts(), GroupSums(plan)
+    facts, sums, work = Facts(), GroupSums(plan), PlanWork(plan)
 
     def take(_: str, counted: Counted) -> None:
         sums.add(counted.groups)
         facts.add(counted.facts)
 
-    work = PlanWork(plan)
-    take("", work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
     fields = ",".join(name for name in plan.columns if name in EXTRAS)
     read_inputs(inputs.with_fields(fields), plan.columns, work.count, lambda: _counted_of_log(plan), take, facts)
     if inputs.errors is not None:
