@@ -16,7 +16,7 @@ from app.reports.filters import Filters, Sieve
 from app.reports.hits import duration_of, filled, host_of_authority, host_of_referer, texts_of
 from app.reports.sums import Numbers, summed
 
-__all__ = ["Counted", "GroupSums", "Groups", "Plan", "PlanWork"]
+__all__ = ["Counted", "GroupSums", "HitGroups", "Plan", "PlanWork"]
 
 _TIMES = {"day": 86400, "hour": 3600}
 """Keys that are numbers of days or hours since 1970 on the local clock."""
@@ -50,8 +50,14 @@ class Plan(NamedTuple):
                 wanted.add(_DERIVED[key][0] if key in _DERIVED else key)
         return sorted(wanted | ({"bytes_sent"} if self.with_bytes else set()))
 
+    @property
+    def needs_times(self) -> bool:
+        """Whether it is asked when a hit came, beside the first and the last of all."""
+        is_asked = self.filters != Filters(zone=self.filters.zone, geoip=self.filters.geoip)
+        return is_asked or not {"time", *_TIMES}.isdisjoint(self.keys)
 
-class Groups(NamedTuple):
+
+class HitGroups(NamedTuple):
     """What is counted, group by group."""
 
     codes: Mapping[str, Ints]
@@ -62,7 +68,7 @@ class Groups(NamedTuple):
     bytes: Numbers
 
     @classmethod
-    def none(cls, keys: Sequence[str]) -> Groups:
+    def none(cls, keys: Sequence[str]) -> HitGroups:
         """No group."""
         no_codes = np.zeros(0, np.int64)
         return cls(dict.fromkeys(keys, no_codes), dict.fromkeys(keys, ()), no_codes, no_codes)
@@ -76,23 +82,22 @@ class Groups(NamedTuple):
         """Keys, requests and bytes of each group."""
         return list(zip(*map(self.of, keys), self.requests.tolist(), self.bytes.tolist(), strict=True))
 
-    def by(self, *keys: str) -> Groups:
-        """The groups of fewer keys."""
-        rows, sums = summed(
-            [self.codes[key] for key in keys], [len(self.values[key]) for key in keys], [self.requests, self.bytes]
-        )
-        return Groups({key: self.codes[key][rows] for key in keys}, {key: self.values[key] for key in keys}, *sums)
+    def by(self, *keys: str) -> HitGroups:
+        """The groups of fewer keys, each value once."""
+        sums = GroupSums(keys)
+        sums.add(self)
+        return sums.table()
 
 
 class Counted(NamedTuple):
     """What some hits come to."""
 
-    groups: Groups
+    groups: HitGroups
     facts: Facts
 
 
 class PlanWork:
-    """Counts tables of hits, in whichever process. Tables are in one piece."""
+    """Counts tables of hits, in whichever process. Tables are in one piece; those of a plan that needs no times may be without."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -100,22 +105,24 @@ class PlanWork:
         self._derived = {key: Remembered(function, _REMEMBERED) for key, (_, function) in _DERIVED.items()}
 
     def count(self, table: pa.Table) -> Counted:
+        if "time" not in table.column_names:
+            return Counted(self._groups(table, np.zeros(0), slice(None)), Facts(counted=table.num_rows))
         local_s, offsets = self._sieve.local_s(table)
         passing = self._sieve.passing(table, local_s)
         chosen = slice(None) if passing is None else passing
         times, offsets = table.column("time").to_numpy()[chosen], offsets[chosen]
         facts = Facts(counted=len(times))
         if not len(times):
-            return Counted(Groups.none(self.plan.keys), facts)
+            return Counted(HitGroups.none(self.plan.keys), facts)
         for at in (int(times.argmin()), int(times.argmax())):
             moment = float(times[at]), int(offsets[at])
             facts.span(moment, moment)
         return Counted(self._groups(table, local_s, chosen), facts)
 
-    def _groups(self, table: pa.Table, local_s: Floats, chosen: Bools | slice) -> Groups:
+    def _groups(self, table: pa.Table, local_s: Floats, chosen: Bools | slice) -> HitGroups:
         field_of = {key: _DERIVED[key][0] if key in _DERIVED else key for key in self.plan.keys}
         fields = {name: _coded(name, table, local_s, chosen) for name in field_of.values()}
-        ones = np.ones(len(local_s[chosen]), np.int64)
+        ones = np.ones(table.num_rows, np.int64)[chosen]
         sent = filled(table.column("bytes_sent").chunk(0), 0)[chosen] if self.plan.with_bytes else np.zeros_like(ones)
         # by the fields first: what is derived of one has as many values at most
         rows, sums = summed(
@@ -129,7 +136,7 @@ class PlanWork:
                 derived = self._derived[key]
                 found = [None if text is None else derived[text] for text in found]
             values[key] = found
-        return Groups(codes, values, *sums)
+        return HitGroups(codes, values, *sums)
 
 
 def _coded(name: str, table: pa.Table, local_s: Floats, chosen: Bools | slice) -> tuple[Ints, Sequence[Any]]:
@@ -152,14 +159,14 @@ def _coded(name: str, table: pa.Table, local_s: Floats, chosen: Bools | slice) -
 class GroupSums:
     """Adds up the groups of all pieces; what waits is added together from time to time."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._keys = plan.keys
-        self._places: dict[str, dict[Any, int]] = {key: {} for key in plan.keys}
-        self._pending = [Groups.none(plan.keys)]
+    def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = keys
+        self._places: dict[str, dict[Any, int]] = {key: {} for key in keys}
+        self._pending = [HitGroups.none(keys)]
         self.rows, self._limit = 0, _PENDING_ROWS
-        """Groups that are kept, those that wait counted each time."""
+        """HitGroups that are kept, those that wait counted each time."""
 
-    def add(self, groups: Groups) -> None:
+    def add(self, groups: HitGroups) -> None:
         codes = {}
         for key, places in self._places.items():
             values = groups.values[key]
@@ -172,9 +179,12 @@ class GroupSums:
             self.rows = len(self._pending[0].requests)
             self._limit = 2 * self.rows + _PENDING_ROWS
 
-    def table(self) -> Groups:
+    def table(self) -> HitGroups:
         """All groups, in no order; None-keys are groups, too."""
         codes = {key: np.concatenate([each.codes[key] for each in self._pending]) for key in self._keys}
         values = {key: list(places) for key, places in self._places.items()}
         requests, sent = (np.concatenate([each[at] for each in self._pending]) for at in (2, 3))
-        return Groups(codes, values, requests, sent).by(*self._keys)
+        rows, sums = summed(
+            [codes[key] for key in self._keys], [len(values[key]) for key in self._keys], [requests, sent]
+        )
+        return HitGroups({key: codes[key][rows] for key in self._keys}, values, *sums)

@@ -24,7 +24,7 @@ from app.domain.totals import Totals
 from app.domain.windows import Rules
 from app.errors import SettingsError
 from app.flows.requests import NONE, REQUESTS
-from app.reports.counting import Counted, Groups, GroupSums, Plan, PlanWork
+from app.reports.counting import Counted, GroupSums, HitGroups, Plan, PlanWork
 from app.reports.countries import Countries
 from app.reports.facts import Facts
 from app.reports.filters import Filters, is_status
@@ -189,7 +189,7 @@ class KeptHits(KeptStore):
     """The raw hits of a store: they answer every question, and each is read."""
 
     def count(self, plan: Plan) -> Counted:
-        sums, work, facts = GroupSums(plan), PlanWork(plan), Facts()
+        sums, work, facts = GroupSums(plan.keys), PlanWork(plan), Facts()
         for hits in self.hits(facts):
             table, beyond = rows_table(hits, [hit.position for hit in hits], plan.columns, _utc, "")
             counted = work.count(table)
@@ -291,7 +291,7 @@ def _base_for(plan: Plan) -> _Base:
     return base
 
 
-def _asked(base: _Base, groups: _Groups, plan: Plan) -> Groups:
+def _asked(base: _Base, groups: _Groups, plan: Plan) -> HitGroups:
     """What is asked for of the sums, by the keys of the plan."""
     filters = plan.filters
     places: Any = Countries(filters.geoip) if filters.countries else None
@@ -311,9 +311,9 @@ def _asked(base: _Base, groups: _Groups, plan: Plan) -> Groups:
         for key, some in values.items():
             some.append(told[key])
         sums.append(of_group)
-    every = GroupSums(plan)
+    every = GroupSums(plan.keys)
     every.add(
-        Groups(
+        HitGroups(
             dict.fromkeys(plan.keys, np.arange(len(sums))),
             values,
             *(as_numbers([of[at] for of in sums]) for at in (0, 1)),

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from app.columns.blocks import Floats, Ints
 from app.output.reports.report import Column, Report
-from app.reports.counting import Counted, Groups, GroupSums, Plan, PlanWork
+from app.reports.counting import Counted, GroupSums, HitGroups, Plan, PlanWork
 from app.reports.facts import Facts
 from app.reports.filters import Filters
 from app.reports.prepared import answer_in
@@ -53,7 +53,7 @@ def qoe(asked: Asked, bit_rate_kbit: float) -> Report:
         counted = count(asked.inputs, plan)
         rows = _rows(counted.groups, bit_rate_kbit)
     else:
-        counted = Counted(Groups.none(()), prepared.facts)
+        counted = Counted(HitGroups.none(()), prepared.facts)
         counted.facts.counted, first, last, rows = json.loads(prepared.data.to_pybytes())
         counted.facts.span(first and tuple(first), last and tuple(last))
     asked = asked._replace(filters=plan.filters)
@@ -91,7 +91,7 @@ class PreparedQoe:
         plan = Plan(_QOE_KEYS, only_media(Asked(Inputs(()))).filters)
         self.by, self.columns = _qoe_by(bit_rate_kbit), plan.columns
         self._bit_rate_kbit, self._facts = bit_rate_kbit, Facts()
-        self._work, self._sums = PlanWork(plan), GroupSums(plan)
+        self._work, self._sums = PlanWork(plan), GroupSums(plan.keys)
 
     def take(self, table: pa.Table) -> None:
         if self._sums.rows <= _MOST_PREPARED:
@@ -106,7 +106,7 @@ class PreparedQoe:
         return pa.py_buffer(json.dumps((facts.counted, facts.first, facts.last, rows)).encode())
 
 
-def _rows(groups: Groups, bit_rate_kbit: float) -> list[tuple[Any, ...]]:
+def _rows(groups: HitGroups, bit_rate_kbit: float) -> list[tuple[Any, ...]]:
     """Of each title, and of all playbacks the last."""
     found = list(_playbacks(groups, bit_rate_kbit))
     by_title: dict[str, list[_Playback]] = defaultdict(list)
@@ -138,7 +138,7 @@ def _middle(values: Iterable[float | None]) -> int | None:
 class _Texts:
     """A column of texts as numbers, which are in the order of the texts; a missing one is empty."""
 
-    def __init__(self, groups: Groups, key: str) -> None:
+    def __init__(self, groups: HitGroups, key: str) -> None:
         texts = [text or "" for text in groups.values[key]]
         self.texts = sorted({"", *texts})
         place = {text: at for at, text in enumerate(self.texts)}
@@ -163,7 +163,7 @@ def _middles(values: Floats, bounds: Ints) -> list[int | None]:
     return [round(value) if count else None for value, count in zip(middle, counts.tolist(), strict=True)]
 
 
-def _playbacks(groups: Groups, bit_rate_kbit: float) -> Iterator[_Playback]:
+def _playbacks(groups: HitGroups, bit_rate_kbit: float) -> Iterator[_Playback]:
     """By title, client and time."""
     address, agent, path, duration, sid, length, kbit, ran_empty = (
         _Texts(groups, name) for name in _QOE_KEYS if name != "time"

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from app.domain.requests import extension_of
 from app.output.reports.report import Cell, Column, Report
-from app.reports.counting import Counted, Groups, Plan
+from app.reports.counting import Counted, HitGroups, Plan
 from app.reports.countries import UNKNOWN, Countries, is_address, resolved
 from app.reports.crawlers import crawler_of, list_version
 from app.reports.filters import Filters
@@ -81,7 +82,7 @@ class _Sums(NamedTuple):
     sent_bytes: int
 
 
-def _sums(groups: Groups) -> _Sums:
+def _sums(groups: HitGroups) -> _Sums:
     return _Sums(total_of(groups.requests), total_of(groups.bytes))
 
 
@@ -95,7 +96,7 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _ranked(groups: Groups, key: str, top: int | None, by: str = "requests") -> list[tuple[Any, int, int]]:
+def _ranked(groups: HitGroups, key: str, top: int | None, by: str = "requests") -> list[tuple[Any, int, int]]:
     """(key, requests, bytes), the greatest first; equal ones by name; rows without a name behind those with one."""
     numbers = groups.bytes if by == "bytes" else groups.requests
     rows = np.arange(len(numbers))
@@ -128,7 +129,7 @@ def _series(rows: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return [(number, *found.get(number, (0, 0))) for number in slots]
 
 
-def _by(groups: Groups, by: str, asked: Asked, order: str, default_top: int | None) -> list[tuple[Any, int, int]]:
+def _by(groups: HitGroups, by: str, asked: Asked, order: str, default_top: int | None) -> list[tuple[Any, int, int]]:
     """Rows of one key: a series in the order of time unless a top is asked for, else the greatest first."""
     if by not in _SERIES:
         return _ranked(groups, by, asked.top or default_top, order)
@@ -180,9 +181,12 @@ def hosts(asked: Asked) -> Report:
 
 def transfer(asked: Asked, by: str) -> Report:
     """Bytes by one of registry.TRANSFER_BY."""
-    counted = count(asked.inputs, Plan((by,) if by == "path" else (by, "path"), asked.filters))
-    sums = _sums(counted.groups)
-    rows = _by(counted.groups.by(by), by, asked, "bytes", 20 if by == "path" else None)
+    counted = count(asked.inputs, Plan(("path",) if by in ("path", "extension") else (by, "path"), asked.filters))
+    sums, groups = _sums(counted.groups), counted.groups
+    if by == "extension":  # that of the path
+        extensions = [extension_of(path) for path in groups.values["path"]]
+        groups = HitGroups({by: groups.codes["path"]}, {by: extensions}, groups.requests, groups.bytes)
+    rows = _by(groups.by(by), by, asked, "bytes", 20 if by == "path" else None)
     return report_of(
         asked, counted, "transfer", f"Bytes sent by {by}",
         (Column(by, "text" if by != "status" else "code"), Column("bytes", "bytes"), Column("share", "share"), Column("requests")),
@@ -320,7 +324,7 @@ def visitors(asked: Asked) -> Report:
     """Visitors by day."""
     counted = count(asked.inputs, Plan(("day", "ip_address", "user_agent"), asked.filters, with_bytes=False))
     groups = counted.groups
-    by_day = Groups(groups.codes, groups.values, np.ones_like(groups.requests), groups.requests).by("day")
+    by_day = HitGroups(groups.codes, groups.values, np.ones_like(groups.requests), groups.requests).by("day")
     rows = _by(by_day, "day", asked, "requests", None)
     return report_of(
         asked, counted, "visitors", "Visitors by day",

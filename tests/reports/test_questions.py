@@ -13,7 +13,7 @@ import pytest
 from app.domain.extras import EXTRAS
 from app.errors import SettingsError
 from app.reports import delivery_questions, questions
-from app.reports.counting import Groups, GroupSums, Plan
+from app.reports.counting import GroupSums, HitGroups, Plan
 from app.reports.delivery_questions import Deliveries
 from app.reports.filters import Filters, Sieve
 from app.reports.hits import HITS
@@ -188,8 +188,8 @@ def test_processes_and_chunks_change_no_number(tmp_path: Path) -> None:
 
 def test_groups_are_added_together_on_the_way_so_that_what_waits_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.reports.counting._PENDING_ROWS", 10)
-    sums = GroupSums(Plan(("status",)))
-    one = Groups({"status": np.array([0, 1])}, {"status": [200, 404]}, np.array([1, 2]), np.array([1, 1]))
+    sums = GroupSums(("status",))
+    one = HitGroups({"status": np.array([0, 1])}, {"status": [200, 404]}, np.array([1, 2]), np.array([1, 1]))
     waiting = []
     for _ in range(1000):
         sums.add(one)
