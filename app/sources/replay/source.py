@@ -86,6 +86,11 @@ class Source:
                 self.lines += chunk.lines
             yield chunk, self.mark
 
+    def cut_unmarked(self, stream: ReadStream) -> Iterator[Chunk]:
+        """The same without marks: content is not digested, which no other input is compared with, and lines are not counted."""
+        self._chunker.digest = None
+        return self._chunker.cut(stream)
+
     @property
     def mark(self) -> SourceMark:
         """Everything that was handed out so far."""
@@ -181,9 +186,15 @@ class Input:
                 found = zlib.crc32(data, found)
         return (length, found) == (wanted, crc)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """All chunks to the end, each acknowledged when the next one is asked for: for reading within one process."""
+    def chunks(self, is_last: bool = False) -> Iterator[Chunk]:
+        """All chunks to the end, each acknowledged when the next one is asked for: for reading within one process.
+
+        `is_last`: no other input comes that might be the same.
+        """
         if self.source is None:
+            return
+        if is_last:
+            yield from self.source.cut_unmarked(self.stream)
             return
         for chunk, mark in self.source.cut(self.stream):
             yield chunk
