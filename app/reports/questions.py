@@ -104,8 +104,9 @@ def _ranked(groups: HitGroups, key: str, top: int | None, by: str = "requests") 
         rows = np.flatnonzero(numbers >= np.sort(numbers)[-top])
     values = groups.values[key]
     names = [values[code] for code in groups.codes[key][rows].tolist()]
-    found = list(zip(names, groups.requests[rows].tolist(), groups.bytes[rows].tolist(), strict=True))
-    found.sort(key=lambda row: (row[0] is None, row[0]))
+    every = list(zip(names, groups.requests[rows].tolist(), groups.bytes[rows].tolist(), strict=True))
+    found = sorted((row for row in every if row[0] is not None), key=itemgetter(0))
+    found += [row for row in every if row[0] is None]
     found.sort(key=itemgetter(2 if by == "bytes" else 1), reverse=True)
     return found[:top]
 

@@ -162,6 +162,20 @@ def test_the_same_lines_twice_are_counted_once_and_told(tmp_path: Path) -> None:
         assert head(report)["hits"] == 30 and "in another input" in head(report)["note"]
 
 
+@pytest.mark.parametrize("other", ["+0000", "-0400"])
+@pytest.mark.parametrize("zone", ["", "Europe/Berlin"])
+def test_the_period_of_a_file_of_hits_is_that_of_its_log(tmp_path: Path, other: str, zone: str) -> None:
+    """A question that asks no times takes it from the metadata, if all lines write one offset."""
+    clocks = [f"18/May/2015:{hour:02}:00:07 +0000" for hour in (11, 10, 12)] + [f"18/May/2015:10:30:00 {other}"]
+    log = written(tmp_path / "a.log", [line(at=at) for at in clocks])
+    periods = {
+        head(report)["period"]
+        for path in (log, index_of(log))
+        for report in (questions.hosts(asked(path, zone=zone)), questions.requests(asked(path, zone=zone), "hour"))
+    }
+    assert len(periods) == 1
+
+
 def test_a_log_and_files_of_hits_are_counted_together(tmp_path: Path) -> None:
     first = index_of(written(tmp_path / "a.log", [line("10.0.0.1")]))
     report = questions.hosts(asked(first, written(tmp_path / "b.log", [line("10.0.0.2"), "no line"])))
