@@ -19,10 +19,9 @@ from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
-from app.domain.requests import extension_of, path_of
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "extensions_of", "filled", "hit_table", "host_of_authority", "host_of_referer", "in_log_order", "numbers_of", "paths_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "filled", "hit_table", "host_of_authority", "host_of_referer", "in_log_order", "numbers_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -51,9 +50,6 @@ PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 _BEYOND = 1 << 63
 _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
-_PLAIN = r"\A(?:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS) )?"
-_PLAIN_PATH = rf"{_PLAIN}(?P<path>/[^?#]*)"
-_EXTENSION = r"/[^/\n]+\.[A-Za-z0-9_-]{1,16}\z"
 
 
 def host_of_referer(referer: str) -> str:
@@ -88,36 +84,6 @@ def texts_of(column: pa.DictionaryArray) -> list[str]:
     """The texts that differ."""
     texts: list[str] = column.dictionary.to_pylist()
     return texts
-
-
-def paths_of(texts: pa.StringArray) -> pa.StringArray:
-    """path_of for each; most at once."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    return _each(texts, pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path"), path_of)
-
-
-def extensions_of(texts: pa.StringArray) -> pa.StringArray:
-    """extension_of for each; most at once."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    path = pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path")
-    behind = pc.ascii_lower(pc.replace_substring_regex(path, r"(?s)\A.*\.", ""))
-    # a plain path without an extension has an empty one here
-    plain = pc.if_else(pc.match_substring_regex(path, _EXTENSION), behind, "")
-    made = _each(texts, plain, extension_of)
-    return pc.if_else(pc.equal(made, ""), None, made)
-
-
-def _each(texts: pa.StringArray, made: pa.StringArray, function: Callable[[str], str | None]) -> pa.StringArray:
-    """What was made, and the function where nothing was."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    left = made.is_null()
-    if not pc.any(left).as_py():
-        return made
-    others = pa.array([function(text) for text in texts.filter(left).to_pylist()], pa.string())
-    return pc.replace_with_mask(made, left, others)
 
 
 def filled(column: pa.Array, none: int) -> Ints:
