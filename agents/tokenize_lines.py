@@ -13,7 +13,7 @@ from app.messages.origins import Lines, headers_of
 from app.messages.records import encode_rejects
 from app.messages.tokens import encode_tokens
 from app.process.crash_points import crash_point
-from app.sources.files.beginning import format_options
+from app.sources.files.read_options import format_options
 from app.steps.tokenizer import Tokenizer
 from app.transports.messages import Message
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,7 +20,6 @@ from app.domain import formats
 from app.domain.extras import EXTRAS, chosen_extras
 from app.domain.formats.base import AUTO
 from app.domain.formats.clients import clients
-from app.domain.formats.format_strings import FormatTextError, compiled
 from app.domain.proof import IN_FLIGHT_BYTES, Proof
 from app.domain.requests import query_rule
 from app.domain.windows import Rules
@@ -559,6 +557,8 @@ def _format_of(text: str) -> str:
             f"{PREFIX}LOG_FORMAT={text!r} is the format of the logs that are read; how the worker's own log lines look is"
             f" {PREFIX}LOG_STYLE={text}"
         )
+    from app.domain.formats.format_strings import FormatTextError, compiled  # slow to load, and seldom needed
+
     try:
         return compiled(text).format.name
     except FormatTextError as error:
@@ -627,11 +627,12 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     Raises SettingsError that names the variable, its value and what is allowed; unknown names count as mistakes.
     """
+    given_texts = {variable: text for variable, text in environ.items() if variable.startswith(PREFIX)}
+    if not given_texts:
+        return Settings()  # what each setting may hold takes longer to find out than a small report
     hints = _hints()
     values: dict[str, Any] = {}
-    for variable, text in environ.items():
-        if not variable.startswith(PREFIX):
-            continue
+    for variable, text in given_texts.items():
         name = variable[len(PREFIX) :].lower()
         if name not in hints:
             raise SettingsError(f"{variable} is no setting; `python -m app settings` lists them")
@@ -727,6 +728,8 @@ def _from_env_file() -> dict[str, str]:
 
 def read_toml(path: Path) -> dict[str, Any]:
     """A TOML file that somebody wrote. Raises UnreadableFile that names it."""
+    import tomllib  # few commands read one
+
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -243,13 +243,18 @@ MUST_NOT_COME_WITH_A_FILE_OF_HITS = (HEAVY - {"numpy", "pyarrow"}) | {
     "pandas",
     "app.cli.report.downloads",
     "app.columns.groups",
+    "app.domain.formats.combined",
+    "app.domain.formats.detection",
+    "app.domain.formats.format_strings",
     "app.domain.open_deliveries",
     "app.domain.usage",
     "app.reducing",
     "app.reports.logs",
     "app.sources.replay",
+    "pyarrow.acero",
+    "pyarrow.compute",
 }
-"""What reads logs, judges deliveries, shows a screen or asks a store."""
+"""What reads logs, judges deliveries, shows a screen or asks a store, and what takes longer to import than the hits to count."""
 
 
 def test_a_question_to_a_file_of_hits_imports_nothing_that_it_does_not_use(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from app.domain.windows import Rules
 from app.reducing.job import Job, Statistics
 from app.reducing.learning import learn, sizes_in
 from app.reducing.run import deliveries_of
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from tests.flow.content import reduced
 
 pytestmark = pytest.mark.real_logs

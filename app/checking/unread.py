@@ -23,7 +23,7 @@ from app.messages.progress import GroupProgress, Loss
 from app.messages.records import decode_rejects
 from app.messages.tokens import decode_tokens
 from app.settings import Settings
-from app.sources.files.beginning import format_options
+from app.sources.files.read_options import format_options
 from app.steps.tokenizer import Tokenizer
 from app.stores.contract import Store
 from app.transports.broker_view import BrokerView

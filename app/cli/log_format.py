@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import click
 
-from app.domain.formats.format_strings import FormatTextError, compiled
 from app.errors import SettingsError
 
 __all__ = ["AskedFormat", "log_format_options"]
@@ -41,6 +40,8 @@ class AskedFormat(NamedTuple):
             log_format = found.text
         if log_format is None:
             return self.format_name
+        from app.domain.formats.format_strings import FormatTextError, compiled  # slow to load, and seldom needed
+
         try:
             made = compiled(log_format)
         except FormatTextError as error:

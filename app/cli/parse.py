@@ -14,15 +14,17 @@ import click
 
 from app.cli.exit_codes import say
 from app.cli.log_format import AskedFormat, log_format_options
-from app.domain.formats import BadLine, Format, FormatOptions, LineParser, detect, get
+from app.domain.formats import BadLine, Format, FormatOptions, LineParser, get
 from app.domain.formats.base import AUTO, unread_by
+from app.domain.formats.detection import detect
 from app.domain.lines import parse_bare
 from app.domain.records import Parsed
 from app.errors import InputError, SettingsError, UnknownFormat, WeblogsError
 from app.settings import Settings, settings
-from app.sources.files.beginning import CHOOSE_FORMAT, bytes_note, format_options, with_sample
+from app.sources.files.beginning import CHOOSE_FORMAT, bytes_note, with_sample
 from app.sources.files.chunks import Chunker
 from app.sources.files.inputs import STDIN, InputStream, open_input
+from app.sources.files.read_options import format_options
 from app.sources.identity.heads import text_of
 
 __all__ = ["command"]

@@ -14,7 +14,7 @@ from app.domain.formats.base import AUTO
 from app.domain.requests import query_rule
 from app.errors import InputError, SettingsError, WrongOutput
 from app.settings import Settings
-from app.sources.files.beginning import ReadOptions, form_of
+from app.sources.files.read_options import ReadOptions, form_of
 
 if TYPE_CHECKING:
     from app.domain.open_deliveries import SizeOf

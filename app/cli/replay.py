@@ -19,7 +19,7 @@ from app.settings import Settings, settings
 from app.words import counted_text
 
 if TYPE_CHECKING:
-    from app.sources.files.beginning import ReadOptions
+    from app.sources.files.read_options import ReadOptions
     from app.sources.replay.run import Progress, ReplayOptions, ReplayResult
     from app.transports.producers import MessageProducer
 
@@ -105,7 +105,7 @@ def _read_options(
     configured: Settings, format_name: str | None, bytes_kind: str | None, chunk_bytes: int | None
 ) -> ReadOptions:
     from app.domain.formats.base import AUTO
-    from app.sources.files.beginning import ReadOptions, form_of
+    from app.sources.files.read_options import ReadOptions, form_of
 
     read = ReadOptions.of(configured)
     if format_name:

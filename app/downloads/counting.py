@@ -28,7 +28,7 @@ from app.reports.facts import Facts
 from app.reports.hits import PLAIN_NAMES
 from app.reports.reading import Inputs, read_inputs
 from app.reports.zones import ZoneOffsets, day_number, zone_named
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 
 if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a small report
     from app.downloads.sifting import Sifted

@@ -27,10 +27,9 @@ from app.reports.facts import Facts
 from app.reports.hits import (
     PLAIN_NAMES,
     HitNumbers,
-    extensions_of,
+    filled,
     hit_table,
     numbers_of,
-    paths_of,
     texts_of,
 )
 from app.words import writable
@@ -116,10 +115,9 @@ class Sifting:
         if not len(left):
             return
         address, agent, request, method = (_Texts.of_column(table.column(name).chunk(0)) for name in _TEXTS)
-        requests = table.column("request").chunk(0).dictionary
         positions, times = table.column("position").to_numpy(), table.column("time").to_numpy()
         status = table.column("status").to_numpy().astype(np.int64)
-        file, extension = (request.made(function(requests)) for function in (paths_of, extensions_of))
+        file, extension = request.made(path_of), request.made(extension_of)
         lists, lo, hi, sent, flags = self._lists, numbers.lo, numbers.hi, numbers.sent, numbers.flags
         is_few = (status == 206) & (flags & NOT_BODY == 0) & (sent >= 0) & (sent <= PROBE_BYTES)
         is_probe = np.where(hi >= lo, (lo == 0) & (hi < PROBE_BYTES), is_few)
@@ -179,11 +177,11 @@ class _Texts:
     @classmethod
     def of_column(cls, column: pa.DictionaryArray) -> _Texts:
         texts = texts_of(column)
-        return cls(column.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False), [*texts, None])
+        return cls(filled(column.indices, len(texts)), [*texts, None])
 
-    def made(self, texts: pa.StringArray) -> _Texts:
+    def made(self, function: Callable[[str | None], str | None]) -> _Texts:
         """The column of what is made of each text."""
-        return _Texts(self._codes, [*texts.to_pylist(), None])
+        return _Texts(self._codes, list(map(function, self._texts)))
 
     def are(self, is_asked: Callable[[Any], bool], rows: Ints) -> Bools:
         """Whether the text of each of some rows is what is asked for."""

@@ -12,8 +12,8 @@ from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery
 from app.domain.totals import Judged, Totals, judged
 from app.domain.windows import Rules
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import FILE_ORDER
+from app.sources.files.read_options import ReadOptions
 
 __all__ = ["Job", "Statistics"]
 

@@ -19,7 +19,7 @@ from app.domain.windows import Rules
 from app.errors import InputError
 from app.output.replacing import write_whole
 from app.reducing.stretches import Reading, Stretch, StretchReader
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.sizes import size_lines
 from app.sources.replay.source import open_source

@@ -12,8 +12,8 @@ from app.domain.lines import ReadLines, read_lines, read_too_long
 from app.domain.requests import query_rule
 from app.domain.windows import Rules
 from app.reducing.stretch_hits import StretchHits, stretch_hits
-from app.sources.files.beginning import form_of
 from app.sources.files.chunks import Chunk
+from app.sources.files.read_options import form_of
 
 if TYPE_CHECKING:
     from app.columns.blocks import LineColumns

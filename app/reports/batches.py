@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.columns.blocks import Bools, Floats, Ints
 from app.columns.verdicts import VERDICTS
 from app.domain.records import Delivery
 from app.reports.hit_order import CLASSES
+from app.reports.sums import Numbers, as_numbers
 
-__all__ = ["NO_CLASSES", "Batch", "TextColumn", "counted_by", "exact", "rows_batch", "total_of"]
+__all__ = ["NO_CLASSES", "Batch", "TextColumn", "rows_batch"]
 
-Numbers = NDArray[Any]
-"""int64, or Python's integers if one is larger."""
 NO_CLASSES: Ints = np.zeros(0, np.int64)
 
 
@@ -107,13 +105,13 @@ def rows_batch(found: Sequence[Delivery], classes: Sequence[str] = ()) -> Batch:
         np.array([one.first for one in found], np.float64),
         np.array([one.last for one in found], np.float64),
         np.array([one.hits for one in found], np.int64),
-        _numbers([one.covered_bytes if one.bytes_sent is None else one.bytes_sent for one in found]),
-        _numbers([one.covered_bytes for one in found]),
-        _numbers([-1 if one.total_bytes is None or not one.size_known else one.total_bytes for one in found]),
+        as_numbers([one.covered_bytes if one.bytes_sent is None else one.bytes_sent for one in found]),
+        as_numbers([one.covered_bytes for one in found]),
+        as_numbers([-1 if one.total_bytes is None or not one.size_known else one.total_bytes for one in found]),
         judged,
         list(codes),
-        _numbers([lo for lo, _ in pairs]),
-        _numbers([hi for _, hi in pairs]),
+        as_numbers([lo for lo, _ in pairs]),
+        as_numbers([hi for _, hi in pairs]),
         np.append(0, np.cumsum(np.array([len(one.ranges) for one in found], np.int64))),
         np.zeros(len(found), np.int64),
         np.array([list(CLASSES).index(name) for name in classes], np.int64),
@@ -124,34 +122,3 @@ def _texts(texts: list[str]) -> TextColumn:
     numbers: dict[str, int] = {}
     codes = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
     return TextColumn(codes, list(numbers))
-
-
-def _numbers(values: list[int]) -> Numbers:
-    try:
-        return np.array(values, np.int64)
-    except OverflowError:
-        return np.array(values, object)
-
-
-def exact(numbers: Numbers, times: int = 1) -> Numbers:
-    """The same, such that neither their sum nor `times` each of them is too large."""
-    if numbers.dtype == object or not len(numbers):
-        return numbers
-    most = max(abs(int(numbers.max())), abs(int(numbers.min())))
-    return numbers.astype(object) if most * max(times, len(numbers)) >= 1 << 62 else numbers
-
-
-def total_of(numbers: Numbers) -> int:
-    """Their sum."""
-    return int(exact(numbers).sum()) if len(numbers) else 0
-
-
-def counted_by(codes: Ints, count: int, numbers: Numbers) -> list[int]:
-    """The sum of some numbers for each code below `count`."""
-    sums = np.zeros(count, object)
-    if len(codes):
-        order = np.argsort(codes, kind="stable")
-        ordered = codes[order]
-        begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
-        sums[ordered[begins]] = np.add.reduceat(exact(numbers)[order], begins)
-    return [int(one) for one in sums]

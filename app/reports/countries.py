@@ -52,13 +52,11 @@ class Countries:
             self.list_version = f"{about.database_type}, built {built}"
 
     def _of(self, address: str) -> str:
-        if not is_address(address):
-            return UNKNOWN
         if self._reader is None:
             import iptocc
 
-            return iptocc.country_code(address) or UNKNOWN
-        if self._is_ipv4_only and ":" in address:
+            return iptocc.country_code(address) or UNKNOWN  # it knows what is no address, and finds out faster
+        if not is_address(address) or (self._is_ipv4_only and ":" in address):
             return UNKNOWN
         try:
             found = self._reader.get(address)

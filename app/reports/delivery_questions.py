@@ -11,7 +11,7 @@ import numpy as np
 
 from app.domain.requests import path_of
 from app.output.reports.report import Cell, Column, Report
-from app.reports.batches import Batch, counted_by, exact, total_of
+from app.reports.batches import Batch
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of, list_version
 from app.reports.deliveries import deliveries
@@ -20,6 +20,7 @@ from app.reports.filters import Sieve
 from app.reports.hit_order import CLASSES
 from app.reports.open_hits import Judging
 from app.reports.questions import TIES, Asked, share
+from app.reports.sums import counted_by, exact, total_of
 from app.words import VERDICTS, reason_label, reason_text
 
 __all__ = ["Deliveries", "classes", "curve", "files", "heat", "waste", "why"]

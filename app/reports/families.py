@@ -39,12 +39,11 @@ def families(asked: Asked) -> Report:
 
     counted = count(asked.inputs, Plan(("user_agent",), asked.filters))
     found: dict[str | None, list[int]] = defaultdict(lambda: [0, 0, 0])
-    columns = (counted.groups.column(name).to_pylist() for name in ("user_agent", "requests", "bytes"))
-    for agent, one, sent in zip(*columns, strict=True):
+    for agent, one, sent in counted.groups.rows("user_agent"):
         of = found[None if agent is None else family_of(agent)]
         of[0] += one
         of[1] += agent is not None
-        of[2] += int(sent)
+        of[2] += sent
     total = sum(requests for requests, _, _ in found.values())
     ordered = sorted(found.items(), key=lambda entry: (-entry[1][0], entry[0] is None, entry[0] or ""))
     return report_of(

@@ -31,10 +31,6 @@ def _is_own(host: str, own: Sequence[str]) -> bool:
     return any(host == one or host.endswith(f".{one}") for one in own)
 
 
-def _rows(counted: Counted, *names: str) -> list[tuple[Any, ...]]:
-    return list(zip(*(counted.groups.column(name).to_pylist() for name in names), strict=True))
-
-
 def _note_missing(counted: Counted, has_referer: bool) -> None:
     if counted.facts.counted and not has_referer:
         counted.facts.notes.append(_NO_REFERER)
@@ -43,11 +39,11 @@ def _note_missing(counted: Counted, has_referer: bool) -> None:
 def referers(asked: Asked, own: Sequence[str] = ()) -> Report:
     """Requests by the host of the page that named the file; `own`: hosts that are left out, in lower case."""
     counted = count(asked.inputs, Plan(("referer_host",), asked.filters))
-    rows = _rows(counted, "referer_host", "requests", "bytes")
+    rows = counted.groups.rows("referer_host")
     total = sum(requests for _, requests, _ in rows)
     apart = {host: requests for host, requests, _ in rows if not host}
     found = [
-        (host, requests, share(requests, total), int(sent))
+        (host, requests, share(requests, total), sent)
         for host, requests, sent in rows
         if host and not _is_own(host, own)
     ]
@@ -87,16 +83,14 @@ def hotlinks(asked: Asked, own: Sequence[str] = ()) -> Report:
     sent_bytes: Counter[str] = Counter()
     total = unnamed = 0
     knows_own = bool(own)
-    for path, host, asked_host, requests, sent in _rows(
-        counted, "path", "referer_host", "asked_host", "requests", "bytes"
-    ):
+    for path, host, asked_host, requests, sent in counted.groups.rows("path", "referer_host", "asked_host"):
         total += requests
         knows_own |= asked_host is not None
         if host is None:
             unnamed += requests
         if host and host != asked_host and not _is_own(host, own):
             sites[host][path] += requests
-            sent_bytes[host] += int(sent)
+            sent_bytes[host] += sent
     _note_missing(counted, unnamed < total)
     if sites and not knows_own:
         counted.facts.notes.append(
@@ -133,7 +127,7 @@ def latency(asked: Asked, by: str) -> Report:
     counted = count(asked.inputs, Plan((by, "duration"), asked.filters, with_bytes=False))
     found: dict[Any, Counter[float]] = defaultdict(Counter)
     every: Counter[float] = Counter()
-    for name, duration, requests in _rows(counted, by, "duration", "requests"):
+    for name, duration, requests, _ in counted.groups.rows(by, "duration"):
         if duration is not None:
             found[name][float(duration)] += requests
             every[float(duration)] += requests

@@ -14,7 +14,7 @@ from app.columns.blocks import Bools, Floats, Ints
 from app.domain.requests import extension_of
 from app.reports.countries import Countries
 from app.reports.crawlers import crawler_of
-from app.reports.hits import extensions_of, texts_of
+from app.reports.hits import filled, texts_of
 from app.reports.zones import LogClock, ZoneOffsets, day_number, zone_named
 
 if TYPE_CHECKING:  # of questions to deliveries
@@ -109,12 +109,8 @@ class Sieve:
         for name, is_asked in self._is_asked:
             column = table.column(name).chunk(0)
             # a missing text has the last place: it has no extension and no country, and is no crawler
-            if name == "request":
-                found = [text in filters.extensions for text in extensions_of(column.dictionary).to_pylist()]
-            else:
-                found = [is_asked(text) for text in texts_of(column)]
-            asked = np.array([*found, name == "user_agent"], np.bool_)
-            chosen &= asked[column.indices.fill_null(len(asked) - 1).to_numpy(zero_copy_only=False)]
+            asked = np.array([*map(is_asked, texts_of(column)), name == "user_agent"], np.bool_)
+            chosen &= asked[filled(column.indices, len(asked) - 1)]
         return None if chosen.all() else chosen
 
     def takes(self, batch: Batch) -> Bools:

@@ -19,10 +19,9 @@ from app.domain.extras import EXTRAS
 from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
-from app.domain.requests import extension_of, path_of
 from app.words import writable
 
-__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "each", "extensions_of", "hit_table", "host_of_authority", "host_of_referer", "in_log_order", "mapped", "numbers_of", "paths_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
+__all__ = ["HITS", "PLAIN_NAMES", "TEXT", "HitNumbers", "duration_of", "filled", "hit_table", "host_of_authority", "host_of_referer", "in_log_order", "numbers_of", "put_together", "rows_table", "texts_of", "without_large_numbers"]  # fmt: skip
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 HITS = pa.schema(
@@ -51,9 +50,6 @@ PLAIN_NAMES = [name for name in HITS.names if name not in EXTRAS]
 _BEYOND = 1 << 63
 _NUMBERS = slice(Parsed._fields.index("lo"), Parsed._fields.index("total_bytes") + 1)
 _HOST = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?(\[[^\]/?#]*\]|[^/?#:\[]+)")
-_PLAIN = r"\A(?:(?:GET|HEAD|POST|PUT|DELETE|OPTIONS) )?"
-_PLAIN_PATH = rf"{_PLAIN}(?P<path>/[^?#]*)"
-_EXTENSION = r"/[^/\n]+\.[A-Za-z0-9_-]{1,16}\z"
 
 
 def host_of_referer(referer: str) -> str:
@@ -90,45 +86,18 @@ def texts_of(column: pa.DictionaryArray) -> list[str]:
     return texts
 
 
-def paths_of(texts: pa.StringArray) -> pa.StringArray:
-    """path_of for each; most at once."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    return _each(texts, pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path"), path_of)
-
-
-def extensions_of(texts: pa.StringArray) -> pa.StringArray:
-    """extension_of for each; most at once."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    path = pc.struct_field(pc.extract_regex(texts, _PLAIN_PATH), "path")
-    behind = pc.ascii_lower(pc.replace_substring_regex(path, r"(?s)\A.*\.", ""))
-    # a plain path without an extension has an empty one here
-    plain = pc.if_else(pc.match_substring_regex(path, _EXTENSION), behind, "")
-    made = _each(texts, plain, extension_of)
-    return pc.if_else(pc.equal(made, ""), None, made)
-
-
-def _each(texts: pa.StringArray, made: pa.StringArray, function: Callable[[str], str | None]) -> pa.StringArray:
-    """What was made, and the function where nothing was."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
-    left = made.is_null()
-    if not pc.any(left).as_py():
-        return made
-    others = pa.array([function(text) for text in texts.filter(left).to_pylist()], pa.string())
-    return pc.replace_with_mask(made, left, others)
-
-
-def each(function: Callable[[str], str | None]) -> Callable[[pa.StringArray], pa.StringArray]:
-    """The function for many texts."""
-    return lambda texts: pa.array([function(text) for text in texts.to_pylist()], pa.string())
-
-
-def mapped(column: pa.DictionaryArray, function: Callable[[pa.StringArray], pa.StringArray]) -> pa.DictionaryArray:
-    """A column of what a function makes of the texts that differ; a missing text stays missing."""
-    made = function(column.dictionary).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(made.indices.take(column.indices), made.dictionary)
+def filled(column: pa.Array, none: int) -> Ints:
+    """The numbers of a column, with one where there is none. What pyarrow itself does for it takes long to import."""
+    if not len(column):
+        return np.zeros(0, np.int64)
+    is_there, data = column.buffers()
+    end = column.offset + len(column)
+    numbers = np.frombuffer(data, column.type.to_pandas_dtype(), end)[column.offset :]
+    if not column.null_count:
+        return numbers
+    return np.where(
+        np.unpackbits(np.frombuffer(is_there, np.uint8), count=end, bitorder="little")[column.offset :], numbers, none
+    )
 
 
 def put_together(tables: Sequence[pa.Table]) -> pa.Table:

@@ -7,12 +7,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from app.checking.digests import key_number
 from app.checking.shares import WHOLE, Share, TooMany, by_shares
@@ -27,12 +24,13 @@ from app.domain.totals import Totals
 from app.domain.windows import Rules
 from app.errors import SettingsError
 from app.flows.requests import NONE, REQUESTS
-from app.reports.counting import BYTES, Counted, GroupSums, Plan, PlanWork
+from app.reports.counting import Counted, GroupSums, HitGroups, Plan, PlanWork
 from app.reports.countries import Countries
 from app.reports.facts import Facts
 from app.reports.filters import Filters, is_status
 from app.reports.hit_order import HitOrder
-from app.reports.hits import HITS, rows_table
+from app.reports.hits import rows_table
+from app.reports.sums import as_numbers, total_of
 from app.reports.zones import day_number
 from app.settings import Settings
 from app.stores import open_store
@@ -191,8 +189,7 @@ class KeptHits(KeptStore):
     """The raw hits of a store: they answer every question, and each is read."""
 
     def count(self, plan: Plan) -> Counted:
-        sums, work, facts = GroupSums(plan), PlanWork(plan), Facts()
-        sums.add(work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()).groups)
+        sums, work, facts = GroupSums(plan.keys), PlanWork(plan), Facts()
         for hits in self.hits(facts):
             table, beyond = rows_table(hits, [hit.position for hit in hits], plan.columns, _utc, "")
             counted = work.count(table)
@@ -236,12 +233,10 @@ class KeptSums(KeptStore):
             raise SettingsError("requests are not counted: start the worker with WEBLOGS_COUNT_REQUESTS=true")
         filters, base = plan.filters, _base_for(plan)
         hours, groups = self._sums(base, filters)
-        table = _table(base, groups, plan)
-        sums = GroupSums(plan)
-        sums.add(table.select([*plan.keys, "requests", "bytes"]))
+        asked = _asked(base, groups, plan)
         total = sum(requests for requests, _ in hours.values())
         facts = self._facts(total, self._totals().rejects, self._settings.retention_days[1], "sums")
-        facts.counted = pc.sum(table.column("requests")).as_py() or 0
+        facts.counted = total_of(asked.requests)
         if not hours:
             facts.notes.append(
                 "the store has no sums yet: a worker counts requests if it has WEBLOGS_COUNT_REQUESTS=true"
@@ -250,7 +245,7 @@ class KeptSums(KeptStore):
         if days and not (filters.statuses or filters.extensions or filters.countries):
             facts.span((float(min(days)), 0), (float(max(days)), 0))
             facts.notes.append("the period is told in whole hours")
-        return Counted(sums.table(), facts)
+        return Counted(asked, facts)
 
     def _sums(self, base: _Base, filters: Filters) -> tuple[_Groups, _Groups]:
         """Of all hours, and of the base on the days that are asked for."""
@@ -296,13 +291,14 @@ def _base_for(plan: Plan) -> _Base:
     return base
 
 
-def _table(base: _Base, groups: _Groups, plan: Plan) -> pa.Table:
-    """What is asked for of the sums: what the base tells, `requests` and `bytes`."""
+def _asked(base: _Base, groups: _Groups, plan: Plan) -> HitGroups:
+    """What is asked for of the sums, by the keys of the plan."""
     filters = plan.filters
     places: Any = Countries(filters.geoip) if filters.countries else None
-    rows = []
-    for (group, start), (requests, sent) in groups.items():
-        value = None if group == NONE else group
+    values: dict[str, list[Any]] = {key: [] for key in plan.keys}
+    sums = []
+    for (group, start), of_group in groups.items():
+        value: Any = None if group == NONE else group
         extension = extension_of(value) if base.column == "path" else None
         if filters.statuses and not is_status(group, filters.statuses):
             continue
@@ -310,20 +306,20 @@ def _table(base: _Base, groups: _Groups, plan: Plan) -> pa.Table:
             continue
         if places is not None and (value is None or places.of(value) not in filters.countries):
             continue
-        rows.append((value, start // _DAY_S, start // _HOUR_S, extension, requests, Decimal(sent)))
-    values, days, hours, extensions, counts, sizes = zip(*rows, strict=True) if rows else ((),) * 6
-    made: dict[str, Any] = {
-        "day": pa.array(days, pa.int64()),
-        "hour": pa.array(hours, pa.int64()),
-        "extension": pa.array(extensions, pa.string()),
-        "requests": pa.array(counts, pa.int64()),
-        "bytes": pa.array(sizes, BYTES),
-    }
-    if base.column == "status":
-        made["status"] = pa.array(list(map(int, values)), pa.int16())
-    elif base.column:
-        made[base.column] = pa.array(values, pa.string())
-    return pa.table(made)
+        told = {"day": start // _DAY_S, "hour": start // _HOUR_S, "extension": extension}
+        told[base.column] = int(value) if base.column == "status" else value
+        for key, some in values.items():
+            some.append(told[key])
+        sums.append(of_group)
+    every = GroupSums(plan.keys)
+    every.add(
+        HitGroups(
+            dict.fromkeys(plan.keys, np.arange(len(sums))),
+            values,
+            *(as_numbers([of[at] for of in sums]) for at in (0, 1)),
+        )
+    )
+    return every.table()
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def log_parts(
     # what differs in a chunk is looked at once for the chunk: larger ones cost less
     options = inputs.read._replace(chunk_bytes=max(inputs.read.chunk_bytes, _STRETCH_BYTES))
     with Processes(work, inputs.processes) as processes:
-        for path in inputs.paths:
+        for number, path in enumerate(inputs.paths, 1):
             try:
                 with open_source(path, identifier, options) as opened:
                     facts.inputs.append(opened.file.shown)
@@ -134,7 +134,8 @@ def log_parts(
                         facts.notes.append(source.note)
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
-                    for part in processes.results(stretches(reading, opened.chunks(), _STRETCH_BYTES)):
+                    chunks = opened.chunks(is_last=number == len(inputs.paths))
+                    for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:

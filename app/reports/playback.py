@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from app.columns.blocks import Floats, Ints
 from app.output.reports.report import Column, Report
-from app.reports.counting import Counted, GroupSums, Plan, PlanWork
+from app.reports.counting import Counted, GroupSums, HitGroups, Plan, PlanWork
 from app.reports.facts import Facts
 from app.reports.filters import Filters
-from app.reports.hits import HITS
 from app.reports.prepared import answer_in
 from app.reports.questions import BYTES, Asked, report_of, share
 from app.reports.reading import Inputs, count
@@ -54,7 +53,7 @@ def qoe(asked: Asked, bit_rate_kbit: float) -> Report:
         counted = count(asked.inputs, plan)
         rows = _rows(counted.groups, bit_rate_kbit)
     else:
-        counted = Counted(pa.table({}), prepared.facts)
+        counted = Counted(HitGroups.none(()), prepared.facts)
         counted.facts.counted, first, last, rows = json.loads(prepared.data.to_pybytes())
         counted.facts.span(first and tuple(first), last and tuple(last))
     asked = asked._replace(filters=plan.filters)
@@ -92,8 +91,7 @@ class PreparedQoe:
         plan = Plan(_QOE_KEYS, only_media(Asked(Inputs(()))).filters)
         self.by, self.columns = _qoe_by(bit_rate_kbit), plan.columns
         self._bit_rate_kbit, self._facts = bit_rate_kbit, Facts()
-        self._work, self._sums = PlanWork(plan), GroupSums(plan)
-        self.take(pa.schema([HITS.field(name) for name in plan.columns]).empty_table())
+        self._work, self._sums = PlanWork(plan), GroupSums(plan.keys)
 
     def take(self, table: pa.Table) -> None:
         if self._sums.rows <= _MOST_PREPARED:
@@ -108,7 +106,7 @@ class PreparedQoe:
         return pa.py_buffer(json.dumps((facts.counted, facts.first, facts.last, rows)).encode())
 
 
-def _rows(groups: pa.Table, bit_rate_kbit: float) -> list[tuple[Any, ...]]:
+def _rows(groups: HitGroups, bit_rate_kbit: float) -> list[tuple[Any, ...]]:
     """Of each title, and of all playbacks the last."""
     found = list(_playbacks(groups, bit_rate_kbit))
     by_title: dict[str, list[_Playback]] = defaultdict(list)
@@ -140,14 +138,11 @@ def _middle(values: Iterable[float | None]) -> int | None:
 class _Texts:
     """A column of texts as numbers, which are in the order of the texts; a missing one is empty."""
 
-    def __init__(self, column: pa.ChunkedArray) -> None:
-        if column.null_count == len(column):
-            column = pa.chunked_array([pa.repeat("", len(column))])
-        encoded = column.combine_chunks().fill_null("").dictionary_encode()
-        texts: list[str] = encoded.dictionary.to_pylist()
+    def __init__(self, groups: HitGroups, key: str) -> None:
+        texts = [text or "" for text in groups.values[key]]
         self.texts = sorted({"", *texts})
         place = {text: at for at, text in enumerate(self.texts)}
-        self.codes: Ints = np.array([place[text] for text in texts], np.int64)[encoded.indices.to_numpy()]
+        self.codes: Ints = np.array([place[text] for text in texts], np.int64)[groups.codes[key]]
 
     def numbers(self, rows: Ints) -> Floats:
         """Those that some rows name; NaN for none."""
@@ -168,19 +163,10 @@ def _middles(values: Floats, bounds: Ints) -> list[int | None]:
     return [round(value) if count else None for value, count in zip(middle, counts.tolist(), strict=True)]
 
 
-def _mean(sums: pa.ChunkedArray, counts: Ints) -> Ints:
-    """Each sum by its count, rounded down."""
-    try:
-        return np.asarray(sums.cast(pa.int64())) // counts
-    except pa.ArrowInvalid:  # a sum beyond 64 bits
-        pairs = zip(sums.to_pylist(), counts.tolist(), strict=True)
-        return np.array([int(each) // count for each, count in pairs], np.int64)
-
-
-def _playbacks(groups: pa.Table, bit_rate_kbit: float) -> Iterator[_Playback]:
+def _playbacks(groups: HitGroups, bit_rate_kbit: float) -> Iterator[_Playback]:
     """By title, client and time."""
     address, agent, path, duration, sid, length, kbit, ran_empty = (
-        _Texts(groups.column(name)) for name in _QOE_KEYS if name != "time"
+        _Texts(groups, name) for name in _QOE_KEYS if name != "time"
     )
     known = Titles(path.texts)
     segments = map(segment_of, path.texts)
@@ -188,11 +174,10 @@ def _playbacks(groups: pa.Table, bit_rate_kbit: float) -> Iterator[_Playback]:
     titles = sorted({"", *title_of})
     numbers = {name: at for at, name in enumerate(titles)}
     title = np.array([numbers[name] for name in title_of], np.int64)[path.codes]
-    requests = groups.column("requests").to_numpy()
     rows = np.flatnonzero(title)
-    times = groups.column("time").to_numpy()
-    sent = _mean(groups.column("bytes"), requests)
-    rows = np.repeat(rows, requests[rows])
+    times = np.array(groups.values["time"], np.float64)[groups.codes["time"]]
+    sent = (groups.bytes // groups.requests).astype(np.int64)
+    rows = np.repeat(rows, groups.requests[rows])
     has_sid = sid.codes > 0
     keys = [title, np.where(has_sid, 0, address.codes), np.where(has_sid, 0, agent.codes), sid.codes]
     sizes = [len(some) for some in (titles, address.texts, agent.texts, sid.texts)]

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-import pyarrow as pa
+import numpy as np
 
+from app.domain.requests import extension_of
 from app.output.reports.report import Cell, Column, Report
-from app.reports.counting import Counted, Plan
+from app.reports.counting import Counted, HitGroups, Plan
 from app.reports.countries import UNKNOWN, Countries, is_address, resolved
 from app.reports.crawlers import crawler_of, list_version
 from app.reports.filters import Filters
 from app.reports.reading import Inputs, count
+from app.reports.sums import total_of
 
 __all__ = [
     "BYTES",
@@ -79,10 +82,13 @@ class _Sums(NamedTuple):
     sent_bytes: int
 
 
-def _sums(groups: pa.Table) -> _Sums:
-    import pyarrow.compute as pc  # its import takes as long as a small report
+def _sums(groups: HitGroups) -> _Sums:
+    return _Sums(total_of(groups.requests), total_of(groups.bytes))
 
-    return _Sums(pc.sum(groups.column("requests")).as_py() or 0, int(pc.sum(groups.column("bytes")).as_py() or 0))
+
+def _number_of(values: Iterable[Any]) -> int:
+    """How many there are that are not missing."""
+    return sum(value is not None for value in values)
 
 
 def share(part: int, whole: int) -> float | None:
@@ -90,11 +96,19 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _ranked(groups: pa.Table, key: str, top: int | None, by: str = "requests") -> list[tuple[Any, int, int]]:
+def _ranked(groups: HitGroups, key: str, top: int | None, by: str = "requests") -> list[tuple[Any, int, int]]:
     """(key, requests, bytes), the greatest first; equal ones by name; rows without a name behind those with one."""
-    first = groups.sort_by([(by, "descending"), (key, "ascending")]).slice(0, top)
-    columns = (first.column(name).to_pylist() for name in (key, "requests", "bytes"))
-    return [(value, requests, int(sent)) for value, requests, sent in zip(*columns, strict=True)]
+    numbers = groups.bytes if by == "bytes" else groups.requests
+    rows = np.arange(len(numbers))
+    if top is not None and top < len(numbers):
+        rows = np.flatnonzero(numbers >= np.sort(numbers)[-top])
+    values = groups.values[key]
+    names = [values[code] for code in groups.codes[key][rows].tolist()]
+    every = list(zip(names, groups.requests[rows].tolist(), groups.bytes[rows].tolist(), strict=True))
+    found = sorted((row for row in every if row[0] is not None), key=itemgetter(0))
+    found += [row for row in every if row[0] is None]
+    found.sort(key=itemgetter(2 if by == "bytes" else 1), reverse=True)
+    return found[:top]
 
 
 def clock(number: int, by: str) -> str:
@@ -116,7 +130,7 @@ def _series(rows: list[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     return [(number, *found.get(number, (0, 0))) for number in slots]
 
 
-def _by(groups: pa.Table, by: str, asked: Asked, order: str, default_top: int | None) -> list[tuple[Any, int, int]]:
+def _by(groups: HitGroups, by: str, asked: Asked, order: str, default_top: int | None) -> list[tuple[Any, int, int]]:
     """Rows of one key: a series in the order of time unless a top is asked for, else the greatest first."""
     if by not in _SERIES:
         return _ranked(groups, by, asked.top or default_top, order)
@@ -153,14 +167,13 @@ def hosts(asked: Asked) -> Report:
     sums = _sums(counted.groups)
     rows = _ranked(counted.groups, "ip_address", asked.top or 10)
     shown = sum(one for _, one, _ in rows)
-    named = counted.groups.num_rows - counted.groups.column("ip_address").null_count
     return report_of(
         asked, counted, "hosts", "Requests by host",
         (Column("host", "text"), Column("requests"), Column("share", "share"), Column("bytes", "bytes")),
         [(host, one, share(one, sums.requests), sent) for host, one, sent in rows],
         [REQUEST, "A host is a client's address or name, as the log writes it.", BYTES],
         totals=[
-            ("hosts", named), ("requests", sums.requests), ("bytes", sums.sent_bytes),
+            ("hosts", _number_of(counted.groups.of("ip_address"))), ("requests", sums.requests), ("bytes", sums.sent_bytes),
             ("share of the hosts shown", share(shown, sums.requests)),
         ],
         drawn="requests",
@@ -169,19 +182,18 @@ def hosts(asked: Asked) -> Report:
 
 def transfer(asked: Asked, by: str) -> Report:
     """Bytes by one of registry.TRANSFER_BY."""
-    counted = count(asked.inputs, Plan((by,) if by == "path" else (by, "path"), asked.filters))
+    counted = count(asked.inputs, Plan(("path",) if by in ("path", "extension") else (by, "path"), asked.filters))
     sums, groups = _sums(counted.groups), counted.groups
-    paths = len(groups.column("path").unique().drop_null())
-    if by != "path":
-        groups = groups.group_by([by]).aggregate([("requests", "sum"), ("bytes", "sum")])
-        groups = groups.select([by, "requests_sum", "bytes_sum"]).rename_columns([by, "requests", "bytes"])
-    rows = _by(groups, by, asked, "bytes", 20 if by == "path" else None)
+    if by == "extension":  # that of the path
+        extensions = [extension_of(path) for path in groups.values["path"]]
+        groups = HitGroups({by: groups.codes["path"]}, {by: extensions}, groups.requests, groups.bytes)
+    rows = _by(groups.by(by), by, asked, "bytes", 20 if by == "path" else None)
     return report_of(
         asked, counted, "transfer", f"Bytes sent by {by}",
         (Column(by, "text" if by != "status" else "code"), Column("bytes", "bytes"), Column("share", "share"), Column("requests")),
         [(name, sent, share(sent, sums.sent_bytes), one) for name, one, sent in rows],
         [BYTES, REQUEST, "A file is a path.", _EXTENSION, ZONE],
-        totals=[("bytes", sums.sent_bytes), ("requests", sums.requests), ("files", paths)],
+        totals=[("bytes", sums.sent_bytes), ("requests", sums.requests), ("files", _number_of(counted.groups.values["path"]))],
         drawn="bytes", is_series=by in _SERIES,
     )  # fmt: skip
 
@@ -235,7 +247,7 @@ def clients(asked: Asked) -> Report:
         [(agent, _crawler_name(agent), one, share(one, sums.requests), sent) for agent, one, sent in rows],
         [REQUEST, "A client program is a user agent, as the log writes it.", _CRAWLER, BYTES],
         [list_version()],
-        totals=[("agents", counted.groups.num_rows - counted.groups.column("user_agent").null_count), ("requests", sums.requests)],
+        totals=[("agents", _number_of(counted.groups.of("user_agent"))), ("requests", sums.requests)],
         drawn="requests",
     )  # fmt: skip
 
@@ -296,34 +308,25 @@ def not_found(asked: Asked) -> Report:
     asked = asked._replace(filters=filters._replace(statuses=filters.statuses or _LOST))
     counted = count(asked.inputs, Plan(("path", "ip_address"), asked.filters))
     sums = _sums(counted.groups)
-    groups = counted.groups.group_by(["path"]).aggregate([("requests", "sum"), ("ip_address", "count_distinct")])
-    groups = groups.rename_columns(
-        [
-            {"requests_sum": "requests", "ip_address_count_distinct": "bytes"}.get(name, name)
-            for name in groups.column_names
-        ]
-    )
+    is_known = np.array([host is not None for host in counted.groups.of("ip_address")], np.int64)
+    groups = counted.groups._replace(bytes=is_known).by("path")  # in place of the bytes the hosts
     rows = _ranked(groups, "path", asked.top or 20)
     return report_of(
         asked, counted, "not-found", "Paths that were not found",
         (Column("path", "text"), Column("requests"), Column("share", "share"), Column("hosts")),
         [(path, one, share(one, sums.requests), hosts) for path, one, hosts in rows],
         ["Not found are requests with status 404 or 410, unless --status names others.", "A path is as the log writes it, without the query."],
-        totals=[("paths", groups.num_rows), ("requests", sums.requests)],
+        totals=[("paths", len(groups.requests)), ("requests", sums.requests)],
         drawn="requests",
     )  # fmt: skip
 
 
 def visitors(asked: Asked) -> Report:
     """Visitors by day."""
-    import pyarrow.compute as pc  # its import takes as long as a small report
-
     counted = count(asked.inputs, Plan(("day", "ip_address", "user_agent"), asked.filters, with_bytes=False))
-    who = counted.groups.select(["ip_address", "user_agent"]).group_by(["ip_address", "user_agent"]).aggregate([])
-    by_day = counted.groups.group_by(["day"]).aggregate([([], "count_all"), ("requests", "sum")])
-    by_day = by_day.select(["day", "count_all", "requests_sum"]).rename_columns(["day", "requests", "bytes"])
+    groups = counted.groups
+    by_day = HitGroups(groups.codes, groups.values, np.ones_like(groups.requests), groups.requests).by("day")
     rows = _by(by_day, "day", asked, "requests", None)
-    hosts_of = counted.groups.column("ip_address").unique().drop_null()
     return report_of(
         asked, counted, "visitors", "Visitors by day",
         (Column("day", "text"), Column("visitors"), Column("requests")),
@@ -334,8 +337,8 @@ def visitors(asked: Asked) -> Report:
             ZONE, REQUEST,
         ],
         totals=[
-            ("visitors", who.num_rows), ("hosts", len(hosts_of)),
-            ("requests", pc.sum(counted.groups.column("requests")).as_py() or 0),
+            ("visitors", len(groups.by("ip_address", "user_agent").requests)), ("hosts", _number_of(groups.values["ip_address"])),
+            ("requests", total_of(groups.requests)),
         ],
         drawn="visitors", is_series=True,
     )  # fmt: skip

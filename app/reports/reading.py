@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 from app.domain.extras import EXTRAS
 from app.errors import InputError
 from app.reports.counting import Counted, GroupSums, Plan, PlanWork
-from app.reports.facts import Facts
-from app.reports.hits import HITS, put_together
-from app.sources.files.beginning import ReadOptions
+from app.reports.facts import Facts, Moment
+from app.reports.hits import put_together
+from app.reports.zones import ZoneOffsets, zone_named
+from app.sources.files.read_options import ReadOptions
 from app.words import SAME_LINES
 
 if TYPE_CHECKING:  # what reads stores or logs takes as long to import as a small report
@@ -42,6 +43,7 @@ OnProgress = Callable[[str, int, int | None], object]
 """Takes a file, the bytes consumed of it, and its bytes if they are known."""
 INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
+_TIMES = ("time", "zone_s")
 INDEX_ABOUT = b"weblogs_hits"
 """The key of the metadata."""
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
@@ -71,16 +73,17 @@ def count(inputs: Inputs, plan: Plan) -> Counted:
     """The groups of a plan in all inputs. What cannot be read is noted in `facts.errors`; what was good before counts."""
     if inputs.kept is not None:
         return inputs.kept.count(plan)
-    facts, sums = Facts(), GroupSums(plan)
+    facts, sums, work = Facts(), GroupSums(plan.keys), PlanWork(plan)
 
     def take(_: str, counted: Counted) -> None:
         sums.add(counted.groups)
         facts.add(counted.facts)
 
-    work = PlanWork(plan)
-    take("", work.count(pa.schema([HITS.field(name) for name in plan.columns]).empty_table()))
     fields = ",".join(name for name in plan.columns if name in EXTRAS)
-    read_inputs(inputs.with_fields(fields), plan.columns, work.count, lambda: _counted_of_log(plan), take, facts)
+    zone = None if plan.needs_times else plan.filters.zone
+    read_inputs(
+        inputs.with_fields(fields), plan.columns, work.count, lambda: _counted_of_log(plan), take, facts, period_in=zone
+    )
     if inputs.errors is not None:
         inputs.errors.extend(facts.errors)
     return Counted(sums.table(), facts)
@@ -100,15 +103,16 @@ def read_inputs(
     take: Callable[[str, Part], None],
     facts: Facts,
     now: float | None = None,
+    period_in: str | None = None,
 ) -> None:
     """Gives `take` each input's path with what is made of its parts. What cannot be read is noted in `facts.errors`.
 
-    `of_log`: makes what stretches of logs are given to. `now`: UTC seconds, in place of the clock.
+    `of_log`: makes what stretches of logs are given to. `now`: UTC seconds, in place of the clock. `period_in`: that of index_tables.
     """
     indices = Indices(inputs, facts)
     for path in indices.paths:
         try:
-            for table in index_tables(path, columns, facts, inputs.on_progress):
+            for table in index_tables(path, columns, facts, inputs.on_progress, period_in):
                 take(path, of_table(table))
         except InputError as error:
             facts.errors.append(str(error))
@@ -188,14 +192,36 @@ def open_index(path: str, wanted: Sequence[str]) -> Iterator[Index]:
         yield Index(file, *_about(path, file, wanted))
 
 
-def index_tables(path: str, wanted: Sequence[str], facts: Facts, on_progress: OnProgress) -> Iterator[pa.Table]:
-    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError."""
+def index_tables(
+    path: str, wanted: Sequence[str], facts: Facts, on_progress: OnProgress, period_in: str | None = None
+) -> Iterator[pa.Table]:
+    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError.
+
+    `period_in`: a zone, or empty for that of the lines. Then the tables may be without times: the period is noted in the facts.
+    """
     with open_index(path, wanted) as index:
         facts.add(index.facts)
+        period = None if period_in is None else _period(index, period_in)
+        if period is not None:
+            facts.span(*period)
+            wanted = [name for name in wanted if name not in _TIMES]
         file, size = index.file, Path(path).stat().st_size
         for number in range(file.num_row_groups):
             yield put_together([file.read_row_group(number, wanted)])
             on_progress(path, size * (number + 1) // file.num_row_groups, size)
+
+
+def _period(index: Index, zone: str) -> tuple[Moment, Moment] | None:
+    """The first and the last time of a file of hits, as its metadata tell them; None if they do not."""
+    about = index.file.metadata
+    place = about.schema.names.index("time")
+    told = [about.row_group(number).column(place).statistics for number in range(about.num_row_groups)]
+    if not told or not all(each is not None and each.has_min_max for each in told) or len(index.facts.zones_s) > 1:
+        return None
+    first, last = min(each.min for each in told), max(each.max for each in told)
+    offsets = ZoneOffsets(zone_named(zone)) if zone else None
+    own = next(iter(index.facts.zones_s), 0)
+    return (first, offsets.at(first) if offsets else own), (last, offsets.at(last) if offsets else own)
 
 
 def is_index(path: str) -> bool:

@@ -89,11 +89,10 @@ def titles(asked: Asked, title: str | None = None) -> Report:
     """Titles by clients, and the segments that these lack; of one title each client."""
     asked = only_media(asked)
     counted = count(asked.inputs, Plan(("path", "ip_address", "user_agent"), asked.filters, with_bytes=False))
-    columns = [counted.groups.column(name).to_pylist() for name in ("path", "ip_address", "user_agent")]
-    known = Titles(columns[0])
+    known = Titles(counted.groups.values["path"])
     tracks: dict[str, set[str]] = defaultdict(set)
     got: dict[str, dict[tuple[Any, Any], set[int]]] = defaultdict(lambda: defaultdict(set))
-    for path, address, agent in zip(*columns, strict=True):
+    for path, address, agent, _, _ in counted.groups.rows("path", "ip_address", "user_agent"):
         segment = segment_of(path) if path else None
         if segment is not None:
             name = known.of(segment.track)

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from app.columns.formats import has_columns, read_block
 from app.domain import formats
-from app.domain.formats import Format, FormatOptions
+from app.domain.formats import Format, FormatOptions, detection
 from app.domain.formats.base import AUTO, BYTES_KINDS
 from app.domain.key_hits import KEY_FIELDS
 from app.domain.lines import ReadLines, decode, read_lines, read_too_long, without_long_lines
@@ -257,10 +257,10 @@ class Tokenizer:
         lines = message.value[:_DETECT_BYTES].split(b"\n", DETECT_LINES)[:DETECT_LINES]
         first = [decode(line).removesuffix("\r") for line in lines]
         known = formats.FORMATS.get(self._found.get(origin.clock, ""))
-        if known is not None and formats.fits(known, first, self._options):
+        if known is not None and detection.fits(known, first, self._options):
             return known
         # none: every line will be rejected, with its reason
-        found = formats.detect(first, self._options) or known or formats.FORMATS["combined"]
+        found = detection.detect(first, self._options) or known or formats.FORMATS["combined"]
         if len(self._found) > 10_000:
             self._found.clear()
         self._found[origin.clock] = found.name

@@ -17,8 +17,8 @@ from app.output import open_writer
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
 from app.settings import settings
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import ORDERS
+from app.sources.files.read_options import ReadOptions
 from app.words import ranges_text, reason_label, time_text, visible
 
 __all__ = ["command"]

@@ -15,7 +15,7 @@ from app.__main__ import main
 from app.errors import SettingsError
 from app.messages.headers import Headers
 from app.settings import load, settings
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.files.server_config import configured_format
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry

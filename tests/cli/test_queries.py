@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from app.__main__ import main
 from app.domain.requests import key_request, query_rule
 from app.settings import Settings, settings
-from app.sources.files.beginning import format_options
+from app.sources.files.read_options import format_options
 from app.steps.tokenizer import Tokenizer
 from simulator.log import LogPlan, SimulatedLog
 from tests.steps.test_tokenizing import found_in, message

@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 
 from app.__main__ import main
 from app.settings import settings
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import ordered_chunks
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.replay.source import open_source
 from simulator.truth import Shot, WindowRule, answers

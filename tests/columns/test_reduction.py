@@ -22,7 +22,7 @@ from app.domain.windows import WINDOWS, Rules
 from app.reducing.job import Job, Statistics
 from app.reducing.run import deliveries_of
 from app.reducing.stretch_hits import stretch_hits
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from simulator.log import SHAPES, LogPlan, SimulatedLog
 from tests.columns.logs import logs
 from tests.domain.reducing import InBulk

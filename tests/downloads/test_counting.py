@@ -25,7 +25,7 @@ from app.downloads.rules import RULES, WINDOWS, DownloadRules, Episode
 from app.errors import SettingsError
 from app.reports.logs import write_index
 from app.reports.reading import Inputs
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from tests.properties import examples
 
 HEAD = "date\ttime\tip_address\tuser_agent\trequest\tstatus\tbyte_range\n"

@@ -19,7 +19,7 @@ from app.errors import WeblogsError
 from app.reducing.job import Job, Statistics
 from app.reducing.readers import Readers
 from app.reducing.run import deliveries_of
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
 from tests import ROOT
 

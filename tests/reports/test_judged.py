@@ -29,7 +29,7 @@ from app.reports.prepared import Prepared
 from app.reports.questions import Asked
 from app.reports.reading import INDEX_ABOUT, Index, Inputs
 from app.reports.zones import LogClock
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
 from tests.properties import examples
 from tests.reports.logs import asked, delivered, index_of, line, written

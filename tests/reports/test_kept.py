@@ -35,7 +35,7 @@ from app.reports.questions import Asked
 from app.reports.reading import Inputs
 from app.reports.registry import BY
 from app.settings import Settings
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.stores import open_store
 from simulator.log import LogPlan, SimulatedLog
 from tests.reports.flowed import Flowed, flowed

@@ -27,7 +27,7 @@ from app.reports.playback import QOE_FORM, PreparedQoe, qoe
 from app.reports.prepared import Preparing
 from app.reports.questions import Asked
 from app.reports.reading import INDEX_ABOUT, Inputs
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
 from tests.reports.logs import line, written
 

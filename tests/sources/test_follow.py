@@ -21,7 +21,7 @@ import pytest
 from app.domain.formats.base import AUTO
 from app.domain.formats.unknown_heads import believes
 from app.messages.headers import Headers
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.following.follow import follow_files
 from app.sources.following.siblings import siblings_of
 from app.sources.identity.identifier import Identifier
@@ -413,7 +413,7 @@ def test_siblings_are_what_rotation_leaves_and_nothing_else(tmp_path: Path) -> N
 KILLED = """
 import sys
 from pathlib import Path
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.following.follow import follow_files
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import InputError, OutputError
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier, fingerprint
 from app.sources.identity.registry import FolderRegistry, MemoryRegistry
 from app.sources.replay.source import Input, open_source

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InputError
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.orders import ordered_chunks
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.heads import HeadRule
 
 CONTENTS = st.lists(

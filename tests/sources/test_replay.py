@@ -16,7 +16,7 @@ import pytest
 
 from app.errors import LogError
 from app.messages.headers import Headers
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.run import ReplayOptions, ReplayResult, replay_files
@@ -225,7 +225,7 @@ def test_a_line_that_is_too_long_goes_with_its_length(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.run import ReplayOptions, replay_files

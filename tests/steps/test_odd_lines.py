@@ -15,7 +15,7 @@ from app.domain.fields import HIT
 from app.messages.origins import Lines
 from app.messages.tokens import hits_of
 from app.settings import Settings
-from app.sources.files.beginning import ReadOptions
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.run import ReplayOptions, replay_files

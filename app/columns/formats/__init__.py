@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from app.domain.formats import FORMATS
 from app.domain.formats.base import AUTO, FormatOptions
 from app.domain.formats.combined import COMBINED, COMBINED_RANGE
-from app.domain.formats.format_strings import compiled, is_format_string
 from app.domain.formats.weblog_tsv import FORMAT as WEBLOG_TSV
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ def has_columns(form: str) -> bool:
     >>> has_columns("combined"), has_columns("nginx:combined"), has_columns("s3")
     (True, True, False)
     """
-    return form in _NAMED or (is_format_string(form) and compiled(form).spans is not None)
+    if form in FORMATS:
+        return form in _NAMED
+    from app.domain.formats.format_strings import compiled, is_format_string  # slow to load
+
+    return is_format_string(form) and compiled(form).spans is not None
 
 
 def load_columns(form: str) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from app.domain.formats import CSV
 from app.domain.formats.base import BadLine, Format, FormatOptions, LineParser
 from app.domain.formats.json_lines import RecordParser
 from app.domain.formats.values import shown
 
-__all__ = ["PREFIX", "csv_format", "csv_of_sample"]
+__all__ = ["csv_format", "csv_of_sample"]
 
-PREFIX = "csv:"
 _FEWEST, _LONGEST = 5, 4096
 _NAME = re.compile(r"[A-Za-z_@][\w@.() /-]{0,99}")
 _DELIMITERS = ",;\t|"
@@ -42,7 +42,7 @@ def _names(line: str) -> tuple[list[str], str]:
 @lru_cache(maxsize=64)
 def csv_format(name: str) -> Format:
     """The format of `csv:` and names. Raises ValueError with a sentence."""
-    header = name.removeprefix(PREFIX)
+    header = name.removeprefix(CSV)
     names, delimiter = _names(header[:_LONGEST])
 
     def make_parser(head: Sequence[str], options: FormatOptions) -> LineParser:
@@ -73,7 +73,7 @@ def csv_of_sample(sample: Iterable[str], options: FormatOptions) -> Format | Non
     """The format whose names the first of some lines has, if the next ones are hits by them."""
     lines = list(sample)
     try:
-        found = csv_format(f"{PREFIX}{lines[0]}" if lines else PREFIX)
+        found = csv_format(f"{CSV}{lines[0]}" if lines else CSV)
     except ValueError:
         return None
     parse = found.make_parser((), options)

@@ -165,7 +165,7 @@ def _request(text: str) -> tuple[str, str | None, int]:
     return request, "GET" if _BARE_TARGET.match(request) else None, flags
 
 
-REQUESTS = Remembered(_request)
+REQUESTS = Remembered(_request, limit=1 << 15)
 """A logged request to (request without ` HTTP/…`, method, flags that the protocol sets). The method is None where the text is
 neither `METHOD target` nor a bare path or URL: `-`, empty or broken requests keep their text and never count."""
 

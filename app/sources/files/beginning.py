@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.domain import formats
+from app.domain.formats import detection
 from app.domain.formats.base import AUTO, Format, FormatOptions
 from app.domain.formats.combined import FAMILY
 from app.errors import InputError, UnknownFormat
-from app.settings import Settings
 from app.sources.files.chunks import ReadStream
+from app.sources.files.read_options import ReadOptions, form_of
 from app.sources.identity.digest import FINGERPRINT_BYTES
 from app.sources.identity.heads import HeadRule, Heads, head_rule, junk_before, text_of
 
@@ -19,11 +19,8 @@ __all__ = [
     "MOST_SAMPLE_BYTES",
     "SAMPLE_BYTES",
     "Beginning",
-    "ReadOptions",
     "begin",
     "bytes_note",
-    "form_of",
-    "format_options",
     "read_beginning",
     "told_by",
     "with_sample",
@@ -42,41 +39,11 @@ _DETECT_LINES = 1000
 """This many lines are looked at for those that tell the format."""
 
 
-class ReadOptions(NamedTuple):
-    """How inputs are read."""
-
-    format: str = AUTO
-    chunk_bytes: int = 512 << 10
-    max_line_bytes: int = 64 << 10
-    lines_per_message: int = 0
-    """0: as many as fit in chunk_bytes."""
-    format_options: FormatOptions = FormatOptions()
-
-    @classmethod
-    def of(cls, settings: Settings) -> ReadOptions:
-        """As the settings say."""
-        options = format_options(settings)._replace(fields="")  # deliveries need none
-        return cls(settings.format, settings.chunk_bytes, settings.max_line_bytes, 0, options)
-
-
-def format_options(settings: Settings) -> FormatOptions:
-    """What the settings say of formats."""
-    return FormatOptions(
-        settings.json_fields,
-        settings.realtime_fields,
-        settings.bytes,
-        settings.trusted_proxies,
-        settings.query,
-        settings.fields,
-        settings.heads,
-    )
-
-
 def with_sample(form: Format, lines: Sequence[str], options: FormatOptions) -> FormatOptions:
     """The options with what the first lines tell, and the bytes as announced if lines of the common family write `-` and nothing was set."""
-    if not options.bytes and form in FAMILY and formats.dash_for_bytes(lines):
+    if not options.bytes and form in FAMILY and detection.dash_for_bytes(lines):
         options = options._replace(bytes="announced")
-    return formats.with_sample(form, lines, options)
+    return detection.with_sample(form, lines, options)
 
 
 def told_by(form: Format, sample: bytes, options: FormatOptions) -> tuple[FormatOptions, bool]:
@@ -84,7 +51,7 @@ def told_by(form: Format, sample: bytes, options: FormatOptions) -> tuple[Format
     lines = [text_of(line) for line in sample.split(b"\n") if line]
     for at in range(0, len(lines), _DETECT_LINES):
         some = lines[at : at + _DETECT_LINES]
-        if formats.has_hit(form, some, options):
+        if detection.has_hit(form, some, options):
             return with_sample(form, some, options), True
     return with_sample(form, lines[:_DETECT_LINES], options), False
 
@@ -112,14 +79,6 @@ class Beginning(NamedTuple):
     """One sentence of what the sample told beside the format."""
 
 
-def form_of(name: str) -> Format:
-    """The format of that name. Raises UnknownFormat, which lists what there is."""
-    try:
-        return formats.get(name)
-    except LookupError as error:
-        raise UnknownFormat(str(error.args[0]) if error.args else f"there is no log format {name!r}") from None
-
-
 def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginning | None:
     """Reads a beginning; None where it is too short to tell. `whole`: the input ends with it.
 
@@ -129,7 +88,7 @@ def begin(sample: bytes, whole: bool, path: str, options: ReadOptions) -> Beginn
     form = (
         form_of(options.format)
         if options.format != AUTO
-        else formats.detect(_first_lines(complete), options.format_options)
+        else detection.detect(_first_lines(complete), options.format_options)
     )
     if form is None:
         # a line of endless length, or a sparse beginning, tells nothing: what comes behind it may

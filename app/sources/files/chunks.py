@@ -67,7 +67,8 @@ class Chunker:
         self._rule = head_rule or HeadRule()
         self._heads = Heads(head)
         self._lines_per_message = lines_per_message
-        self._digest = digest
+        self.digest = digest
+        """None: nothing is digested."""
 
     @property
     def head(self) -> tuple[str, ...]:
@@ -113,15 +114,15 @@ class Chunker:
             yield from self._by_head(data[start:end])
 
     def _too_long(self, kept: bytes, length: int, line: bytes) -> Chunk:
-        if self._digest is not None:
-            self._digest.feed(line)
+        if self.digest is not None:
+            self.digest.feed(line)
         chunk = Chunk(kept, self.position, None, self.head, length)
         self.position += length + 1
         return chunk
 
     def _long_line(self, rest: bytes, stream: ReadStream) -> tuple[Chunk, bytes]:
         """Reads over a line that no block holds. Returns its chunk and what was read behind it."""
-        kept, length, digest = rest[:KEPT_BYTES], len(rest), ContentDigest(self._digest.value if self._digest else None)
+        kept, length, digest = rest[:KEPT_BYTES], len(rest), ContentDigest(self.digest.value if self.digest else None)
         digest.feed(rest)
         behind = b""
         while block := stream.read(self._chunk_bytes):
@@ -137,14 +138,14 @@ class Chunker:
         else:
             self.unended = (length, digest.value.crc)
             return Chunk(kept, self.position, None, self.head, length), b""
-        if self._digest is not None:
-            self._digest.value = digest.value
+        if self.digest is not None:
+            self.digest.value = digest.value
         chunk = Chunk(kept, self.position, None, self.head, length)
         self.position += length + 1
         return chunk, behind
 
     def _last(self, line: bytes) -> Chunk:
-        digest = ContentDigest(self._digest.value if self._digest else None)
+        digest = ContentDigest(self.digest.value if self.digest else None)
         digest.feed(line)
         self.unended = (len(line), digest.value.crc)
         if self._is_head(line):
@@ -200,8 +201,8 @@ class Chunker:
             start = end
 
     def _chunk(self, data: bytes) -> Chunk:
-        if self._digest is not None:
-            self._digest.feed(data)
+        if self.digest is not None:
+            self.digest.feed(data)
         chunk = Chunk(data, self.position, None, self.head)
         self.position += len(data)
         return chunk

@@ -16,8 +16,8 @@ from typing import IO, Protocol
 
 from app.domain.lines import KEPT_BYTES
 from app.errors import InputError
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk, Chunker, ReadStream
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.heads import HeadRule
 
 __all__ = ["FILE_ORDER", "ORDERS", "ordered_chunks"]

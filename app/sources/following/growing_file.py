@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from app.errors import UnknownFormat
-from app.sources.files.beginning import MOST_SAMPLE_BYTES, SAMPLE_BYTES, Beginning, ReadOptions, begin, told_by
+from app.sources.files.beginning import MOST_SAMPLE_BYTES, SAMPLE_BYTES, Beginning, begin, told_by
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier, SeenFile
 from app.sources.replay.run import ReplayRun
 from app.sources.replay.sender import Labels

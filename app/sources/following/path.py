@@ -11,10 +11,10 @@ from contextlib import suppress
 
 from app.domain.formats.base import AUTO
 from app.errors import InputError
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.decompress import MAGIC_BYTES, compression_of
 from app.sources.files.inputs import reading_error
 from app.sources.files.plain_lines import flattener_for
+from app.sources.files.read_options import ReadOptions
 from app.sources.following.growing_file import GrowingFile, Truncated
 from app.sources.following.siblings import Sibling, siblings_of
 from app.sources.identity.registry import Followed, Key

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from app.errors import InputError, UnknownForm, WeblogsError
 from app.flows.deliveries import LINES
 from app.settings import Settings
-from app.sources.files.beginning import ReadOptions
 from app.sources.files.chunks import Chunk
 from app.sources.files.orders import FILE_ORDER, ordered_chunks
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.identifier import Identifier
 from app.sources.identity.registry import FolderRegistry
 from app.sources.replay.sender import Appends, Labels, Pace, ReplaySender, Stopped

@@ -9,10 +9,11 @@ from contextlib import ExitStack
 from typing import NamedTuple, Self
 
 from app.domain.formats.base import Format
-from app.sources.files.beginning import Beginning, ReadOptions, read_beginning
+from app.sources.files.beginning import Beginning, read_beginning
 from app.sources.files.chunks import Chunk, Chunker, ReadStream
 from app.sources.files.inputs import InputStream, open_input
 from app.sources.files.pipes import Pipe, PipeReader
+from app.sources.files.read_options import ReadOptions
 from app.sources.identity.digest import ContentDigest, DigestValue
 from app.sources.identity.heads import HeadRule
 from app.sources.identity.identifier import Identifier, SeenFile
@@ -84,6 +85,11 @@ class Source:
             if self._chunker.unended is None:
                 self.lines += chunk.lines
             yield chunk, self.mark
+
+    def cut_unmarked(self, stream: ReadStream) -> Iterator[Chunk]:
+        """The same without marks: content is not digested, which no other input is compared with, and lines are not counted."""
+        self._chunker.digest = None
+        return self._chunker.cut(stream)
 
     @property
     def mark(self) -> SourceMark:
@@ -180,9 +186,15 @@ class Input:
                 found = zlib.crc32(data, found)
         return (length, found) == (wanted, crc)
 
-    def chunks(self) -> Iterator[Chunk]:
-        """All chunks to the end, each acknowledged when the next one is asked for: for reading within one process."""
+    def chunks(self, is_last: bool = False) -> Iterator[Chunk]:
+        """All chunks to the end, each acknowledged when the next one is asked for: for reading within one process.
+
+        `is_last`: no other input comes that might be the same.
+        """
         if self.source is None:
+            return
+        if is_last:
+            yield from self.source.cut_unmarked(self.stream)
             return
         for chunk, mark in self.source.cut(self.stream):
             yield chunk

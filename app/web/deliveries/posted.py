@@ -8,13 +8,14 @@ from hashlib import blake2b
 from io import BytesIO
 
 from app.domain import formats
+from app.domain.formats import detection
 from app.domain.formats.base import AUTO, Format, FormatOptions
 from app.messages.headers import HEADERS_FORM, Headers
 from app.messages.origins import Lines
 from app.settings import Settings
-from app.sources.files.beginning import format_options
 from app.sources.files.chunks import Chunk, chunks
 from app.sources.files.plain_lines import with_plain_lines
+from app.sources.files.read_options import format_options
 from app.sources.identity.heads import HeadRule, head_rule, text_of
 from app.steps.tokenizer import Tokenizer
 
@@ -78,7 +79,7 @@ def _format(body: bytes, name: str, options: FormatOptions) -> Format | None:
     if name != AUTO:
         return formats.get(name)
     lines = body[:_BYTES_TO_DETECT_BY].split(b"\n", _LINES_TO_DETECT_BY)[:_LINES_TO_DETECT_BY]
-    return formats.detect([text_of(line) for line in lines], options)
+    return detection.detect([text_of(line) for line in lines], options)
 
 
 def _name(key: str) -> bytes:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, BadLine, FormatOptions, detect
+from app.domain.formats import FORMATS, BadLine, FormatOptions
 from app.domain.formats.cloudfront import FIELDS
+from app.domain.formats.detection import detect
 from app.domain.records import REASONS, HitFlag, Parsed
 from tests.domain.formats.reading import ODD_TEXTS, read
 from tests.together import together

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, FormatOptions, detect
+from app.domain.formats import FORMATS, FormatOptions
 from app.domain.formats.base import unread_by
 from app.domain.formats.combined import DASH_FOR_BYTES
+from app.domain.formats.detection import detect
 from app.domain.records import HitFlag
 from tests.domain.formats.reading import read, reject
 from tests.together import together

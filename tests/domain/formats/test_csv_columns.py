@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, BadLine, FormatOptions, detect, get
+from app.domain.formats import FORMATS, BadLine, FormatOptions, get
+from app.domain.formats.detection import detect
 from app.domain.records import HitFlag, Parsed
 from app.messages.headers import Headers
 from app.messages.origins import Lines

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 
-from app.domain.formats import FORMATS, FormatOptions, dash_for_bytes, detect, fits, get
+from app.domain import formats
+from app.domain.formats import FORMATS, Format, FormatOptions, get
+from app.domain.formats.detection import dash_for_bytes, detect, fits
 from tests.together import together
 
 LINE = '10.0.0.1 - - [31/Jul/2020:16:46:07 +0000] "GET /a HTTP/1.1" 206 500'
@@ -159,3 +164,9 @@ def test_a_hyphen_for_the_bytes_of_a_line_of_the_family_is_told() -> None:
     assert dash_for_bytes([LINE, LINE.replace(" 500", " - 0.0123")])
     assert dash_for_bytes([f"web-1  | {LINE.replace(' 500', ' - 0.0123')}"])
     assert not dash_for_bytes([LINE + " 0.0123", LINE.replace(" 206 500", " - -")])
+
+
+def test_every_format_of_the_package_is_listed_by_its_own_name() -> None:
+    modules = [import_module(f"{formats.__name__}.{each.name}") for each in iter_modules(formats.__path__)]
+    made = {one.name for module in modules for one in vars(module).values() if isinstance(one, Format)}
+    assert {name: FORMATS[name].name for name in FORMATS} == {name: name for name in made}

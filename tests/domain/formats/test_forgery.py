@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.deliveries import describe
-from app.domain.formats import FormatOptions, detect, with_sample
+from app.domain.formats import FormatOptions
+from app.domain.formats.detection import detect, with_sample
 from app.domain.formats.unknown_heads import believes, shapes_of
 from app.domain.lines import ReadLines, read_lines
 from app.domain.parts import part_of
@@ -18,7 +19,8 @@ from app.domain.records import Delivery
 from app.domain.tallies import Tally
 from app.messages.headers import Headers
 from app.messages.origins import Lines
-from app.sources.files.beginning import SAMPLE_BYTES, ReadOptions, read_beginning
+from app.sources.files.beginning import SAMPLE_BYTES, read_beginning
+from app.sources.files.read_options import ReadOptions
 from app.steps.tokenizer import Tokenizer
 
 MANY = 20

@@ -40,8 +40,8 @@ def test_nothing_is_kept_of_what_can_not_be_read() -> None:
 
 
 def test_the_requests_of_a_hostile_log_do_not_pile_up() -> None:
-    for at in range(10_500):
+    for at in range(33_000):
         assert REQUESTS[f"GET /{at} HTTP/1.1"] == (f"GET /{at}", "GET", 0)
     assert REQUESTS["/" + "x" * 60_000][1] == "GET"
-    assert len(REQUESTS) <= 10_000
+    assert len(REQUESTS) <= 1 << 15
     assert max(map(len, REQUESTS)) <= 512

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from app.domain.deliveries import describe
-from app.domain.formats import FormatOptions, dash_for_bytes, detect, get, with_sample
+from app.domain.formats import FormatOptions, get
+from app.domain.formats.detection import dash_for_bytes, detect, with_sample
 from app.domain.lines import ReadLines, read_lines
 from app.domain.parts import part_of
 from app.domain.records import Delivery

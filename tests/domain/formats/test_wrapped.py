@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.formats import FORMATS, BadLine, FormatOptions, detect
+from app.domain.formats import FORMATS, BadLine, FormatOptions
+from app.domain.formats.detection import detect
 from app.domain.formats.prefixes import without_prefix
 from tests.together import together
 
