@@ -159,16 +159,20 @@ def test_a_silent_pipe_holds_up_neither_the_lines_that_came_nor_the_end(
     os.mkfifo(pipe)
     running = start(tmp_path, "--quiet", str(pipe))
     stream = pipe.open("wb", buffering=0) if lines else None
-    if stream is not None:
-        stream.write(log(lines))
-    while not catches(running, signal.SIGTERM) or (lines > 3 and not sent(tmp_path)):
-        assert running.poll() is None
-        time.sleep(0.02)
-    running.send_signal(number)
-    _, said = running.communicate(timeout=20)
+    try:
+        if stream is not None:
+            stream.write(log(lines))
+        while not catches(running, signal.SIGTERM) or (lines > 3 and not sent(tmp_path)):
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=20)
+    finally:
+        running.kill()
+        running.communicate()
+        if stream is not None:
+            stream.close()
     assert (running.returncode, said) == (1, b"")
-    if stream is not None:
-        stream.close()
     assert sent(tmp_path) == log(lines if lines > 3 else 0)
 
 

@@ -23,7 +23,7 @@ from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import KafkaWorkerConsumer
 from app.transports.kafka.producer import KafkaProducer
-from app.transports.kafka.topics import altered_topics, check_topics, found_topics, on_broker, topic_problems
+from app.transports.kafka.topics import broker_problems, check_topics, found_topics, on_broker
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
 from app.transports.progress_reader import ProgressReader
@@ -92,9 +92,7 @@ class KafkaTransport(driver.Transport):
 
     async def topic_problems(self) -> list[str]:
         """What a worker that starts would refuse, and what the flow loses by, a sentence each."""
-        own = settings()
-        found = await asyncio.to_thread(found_topics, own)
-        return topic_problems(own, found) + altered_topics(found)
+        return await asyncio.to_thread(broker_problems, settings())
 
     async def made_anew(self) -> list[str]:
         """Topics on the broker that are others, of the same names, than when this process began. Raises LogError."""

@@ -14,7 +14,7 @@ from app.transports.broker_view import GroupPositions, StoredMessage, spans
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import client_options
-from app.transports.kafka.topics import altered_topics, describe, found_topics, off_broker, on_broker, topic_problems
+from app.transports.kafka.topics import broker_problems, describe, off_broker, on_broker
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -144,8 +144,7 @@ class KafkaView:
         return self._consumer
 
     def problems(self) -> list[str]:
-        found = found_topics(self._settings)
-        return topic_problems(self._settings, found) + altered_topics(found)
+        return broker_problems(self._settings)
 
     def incarnation(self, topic: str) -> str:
         with self._in_words():
