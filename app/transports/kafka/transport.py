@@ -65,6 +65,7 @@ class KafkaTransport(driver.Transport):
     Consumer: ClassVar[type] = KafkaWorkerConsumer
     Producer: ClassVar[type] = KafkaWorkerProducer
     _standing: KafkaView | None = None
+    _topics: KafkaView | None = None
     _progress: ProgressReader | None = None
     _asking: KafkaProducer | None = None
     _lock: WorkerLock | None = None
@@ -107,8 +108,14 @@ class KafkaTransport(driver.Transport):
         return KafkaTransport._asking.clock(progress_topic(settings().flow_id))
 
     async def incarnation(self, topic: str) -> str:
-        """What tells a topic from an earlier one of the same name: its offsets begin anew."""
-        return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
+        """What tells a topic from an earlier one of the same name: that of when this process began."""
+        return self._incarnations[on_broker(settings(), topic)]
+
+    async def is_anew(self, topic: str) -> bool:
+        """Whether the topic is another one by now. Takes a round trip. Raises LogError, also while it is missing."""
+        if self._topics is None:
+            self._topics = KafkaView(settings())
+        return await asyncio.to_thread(self._topics.incarnation, topic) != await self.incarnation(topic)
 
     async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
         """See app.transports.broker_view."""

@@ -148,7 +148,10 @@ class KafkaView:
 
     def incarnation(self, topic: str) -> str:
         with self._in_words():
-            return describe(self._client(), self._settings, [topic])[topic].incarnation
+            found = describe(self._client(), self._settings, [topic]).get(topic)
+        if found is None:
+            raise LogError(f"{self._settings.broker} has no topic {on_broker(self._settings, topic)} now")
+        return found.incarnation
 
     def read(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None
