@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from typing import Any
 
+from app.engine.losses import named_topic
 from app.engine.reading import Agent, acknowledge, batches
 from app.engine.sending import send_all
 from app.flows.deliveries import LINES, REJECTS, TOKENS
@@ -36,9 +37,9 @@ class LineTokenizing:
 
     async def run(self, stream: Any) -> None:
         """Read all that the stream brings."""
-        tokenizer, counters, topic = self._tokenizer, self._outside.counters, ""
+        tokenizer, counters = self._tokenizer, self._outside.counters
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
-            topic = topic or f"{LINES}@{await self._app.topics_log.incarnation(LINES)}"
+            topic = await named_topic(self._app, LINES)
             found = tokenizer.tokenize(
                 Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers))
                 for taken in batch

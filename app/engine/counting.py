@@ -12,6 +12,7 @@ from typing import Any
 from app.domain.counted import CountedKind
 from app.domain.records import Reject, raw_ids
 from app.engine.foreign import put_damage_aside
+from app.engine.losses import named_topic
 from app.engine.reading import TakenMessage, acknowledge, batches, by_partition
 from app.engine.sending import send_all
 from app.engine.table import BatchTable
@@ -50,9 +51,8 @@ class EventCounting:
 
     async def run(self, stream: Any) -> None:
         """Count all that the stream brings."""
-        topic = ""
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
-            topic = topic or f"{self._source}@{await self._app.topics_log.incarnation(self._source)}"
+            topic = await named_topic(self._app, self._source)
             # the partitions side by side: while one waits for the disk the next is computed, and one sync serves them all
             parts = by_partition(batch).values()
             for part, done in zip(

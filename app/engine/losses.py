@@ -19,10 +19,11 @@ from app.errors import LogError, UnknownForm
 from app.flows.registry import progress_topic
 from app.messages.progress import GroupMark, Loss, Place, progress_message
 from app.process.exit import EXIT_REFUSED
+from app.process.pauses import pauses
 from app.transports.kafka.topics import off_broker
 from app.transports.messages import Message
 
-__all__ = ["LossWatch", "end_if_made_anew", "is_hole_of_log", "note_read", "tell_losses"]
+__all__ = ["LossWatch", "end_if_made_anew", "is_hole_of_log", "named_topic", "note_read", "tell_losses"]
 
 log = logging.getLogger(__name__)
 LOOK_EVERY_S = 10.0
@@ -90,6 +91,21 @@ async def end_if_made_anew(app: Any, apps: Sequence[Any]) -> None:
             f"{are} deleted and made anew under this worker: {', '.join(names)}. What was in it and not read is gone. The next"
             " start reads from its beginning; if it was a changelog, then run `python -m app check`, and `repair`"
         )
+
+
+async def named_topic(app: Any, topic: str) -> str:
+    """`topic@incarnation`: with an offset it names what has no id of its own. Call it for each batch, after the batch came.
+
+    Ends the process if the topic is another one by now: a fetch goes on in it as if it were the old one.
+    """
+    async for pause_s in pauses(1.0, LOOK_EVERY_S):
+        try:
+            if not await app.topics_log.is_anew(topic):
+                break
+            await app.end_if_made_anew()
+        except LogError as error:
+            log.warning("whether %s was made anew is asked again in %.0f s: %s", topic, pause_s, error)
+    return f"{topic}@{await app.topics_log.incarnation(topic)}"
 
 
 class LossWatch(mode.Service):

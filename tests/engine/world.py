@@ -86,6 +86,9 @@ class App:
     async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
         return (topic, partition, begin, end) in self.empty
 
+    async def is_anew(self, _topic: str) -> bool:
+        return False
+
     async def incarnation(self, _topic: str) -> str:
         return "1"
 

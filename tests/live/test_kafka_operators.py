@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -62,20 +63,29 @@ def voted(live: Live) -> list[dict[str, int]]:
     return sorted(json.loads(ask(live, "result/")[1])[0], key=lambda each: each["candidate_id"])
 
 
-@pytest.mark.parametrize("more", [4, 30], ids=["fewer than before", "more than before"])
-def test_a_topic_made_anew_under_a_running_worker_loses_no_line(tmp_path: Path, broker: Server, more: int) -> None:
+@pytest.mark.parametrize(
+    ("more", "frozen"),
+    [(4, False), (30, False), (30, True)],
+    ids=["fewer than before", "more than before", "more than before, unseen"],
+)
+def test_a_topic_made_anew_under_a_running_worker_loses_no_line(
+    tmp_path: Path, broker: Server, more: int, frozen: bool
+) -> None:
     """By the incarnation of before, its lines would have the ids of lines that were counted."""
     with Live(tmp_path, broker, FORMAT="combined") as live:
         start(live)
         send_lines(live, 10)
         live.wait_drained()
+        worker = live.workers["worker"]
+        if frozen:  # its next fetch goes on in the new topic, where the old one ended
+            worker.signal(signal.SIGSTOP)
         make_anew(live, "weblogs")
         send_lines(live, more)
+        worker.signal(signal.SIGCONT)
         live.wait_until(lambda: len(live.raw_ids()[0]) >= 10 + more, "the lines of the new topic", HEALED_S)
         live.wait_drained()
         hits, _ = live.raw_ids()
         assert len(hits) == 10 + more
-        worker = live.workers["worker"]
         assert set(worker.exits) == {EXIT_CANNOT_GO_ON}, worker.text()[-2000:]
         assert "was deleted and made anew under this worker: weblogs." in worker.text()
         live.wait_until(lambda: problems(live) == [], "a healthy worker", HEALED_S)

@@ -10,6 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from app.domain.counted import added
@@ -18,6 +19,7 @@ from app.flows.registry import COUNTED, TABLES, TOPICS
 from app.process.exit import EXIT_REFUSED
 from app.settings import load
 from app.stores.contract import Store
+from app.transports.kafka.topics import create_topics
 from app.transports.kafka.view import KafkaView
 from tests import ROOT
 from tests.flow.content import differences, reduced
@@ -48,6 +50,30 @@ def test_partitions_added_under_a_running_worker_are_told(tmp_path: Path, broker
         assert done.returncode == 1 and "weblogs has 6 partitions" in done.stdout, done.stdout + done.stderr
         shown = app(live, "topics", "show")
         assert shown.returncode == 1 and "topic weblogs: 0 messages, 6 partitions" in shown.stdout, shown.stderr
+
+
+def test_a_flow_of_another_app_id_on_the_same_topics_is_told_to_both_and_by_check(
+    tmp_path: Path, broker: Server
+) -> None:
+    with Live(tmp_path, broker, FORMAT="combined") as live:
+        start(live)
+        other = f"{live.settings.app_id}-2"
+        create_topics(msgspec.structs.replace(live.settings, app_id=other))
+        live.start_worker("other", APP_ID=other, WINDOW="day")
+        send_lines(live, 10)
+        said = {"worker": other, "other": live.settings.app_id}
+        said = {name: f"The group {group} reads weblogs and weblogs_tokens, too." for name, group in said.items()}
+        live.wait_until(
+            lambda: all(any(told in each for each in problems(live, name)) for name, told in said.items()), "both", 90
+        )
+        assert all(told in live.workers[name].text() for name, told in said.items())
+        checked = app(live, "check", "--quiet")
+        assert checked.returncode == 1 and f"The group {other} reads" in checked.stdout, checked.stdout + checked.stderr
+        live.workers["other"].stop()
+        live.wait_until(lambda: problems(live) == [], "a healthy worker", 90)
+        checked = app(live, "check", "--quiet")  # a delivery by the other window stands there
+        assert "The group" not in checked.stdout and "its hits belong to the delivery" in checked.stdout
+        assert live.workers["worker"].exits == []
 
 
 def test_drop_refuses_while_a_worker_runs_and_leaves_other_prefixes_alone(tmp_path: Path, broker: Server) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +39,12 @@ def start(folder: Path, *arguments: str, **settings: object) -> subprocess.Popen
     return subprocess.Popen(command, cwd=ROOT, env=environ, stderr=subprocess.PIPE)
 
 
+def catches(running: subprocess.Popen[bytes], number: int) -> bool:
+    """Whether the process does something of its own at that signal."""
+    (caught,) = re.findall(r"^SigCgt:\s*(\w+)", Path(f"/proc/{running.pid}/status").read_text(), re.MULTILINE)
+    return bool(int(caught, 16) & 1 << (number - 1))
+
+
 def received(folder: Path) -> MemoryLog:
     """What stands in the real log, as a log in memory."""
     found, real = MemoryLog(), EmbeddedLog(folder / "var" / "weblogs-log.db")
@@ -46,6 +54,12 @@ def received(folder: Path) -> MemoryLog:
             found.messages.append(Message("weblogs", partition, record.key, record.value, headers, record.timestamp))
     real.close()
     return found
+
+
+def sent(folder: Path) -> bytes:
+    """The lines that stand in the real log, as a file."""
+    there = (folder / "var" / "weblogs-log.db").exists()
+    return b"".join(text + b"\n" for text in received(folder).texts()) if there else b""
 
 
 @pytest.fixture
@@ -134,6 +148,32 @@ def test_a_signal_stops_at_an_acknowledged_place_and_the_same_command_goes_on(tm
     assert running.returncode == 1 and b"stopped before the end, the same command goes on from there" in said
     assert command(tmp_path, str(path)).returncode == 0
     assert sent_once(received(tmp_path), CONTENT)
+
+
+@pytest.mark.parametrize("lines", [0, 3, 3000], ids=["no writer yet", "too few to tell the format", "a silent writer"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_silent_pipe_holds_up_neither_the_lines_that_came_nor_the_end(
+    tmp_path: Path, number: int, lines: int
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    running = start(tmp_path, "--quiet", str(pipe))
+    stream = pipe.open("wb", buffering=0) if lines else None
+    try:
+        if stream is not None:
+            stream.write(log(lines))
+        while not catches(running, signal.SIGTERM) or (lines > 3 and not sent(tmp_path)):
+            assert running.poll() is None
+            time.sleep(0.02)
+        running.send_signal(number)
+        _, said = running.communicate(timeout=20)
+    finally:
+        running.kill()
+        running.communicate()
+        if stream is not None:
+            stream.close()
+    assert (running.returncode, said) == (1, b"")
+    assert sent(tmp_path) == log(lines if lines > 3 else 0)
 
 
 @pytest.mark.long

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
+from app.errors import StoreError
 from app.stores.elasticsearch import searches
+from app.stores.elasticsearch.retention import ElasticsearchRetention
 from tests.stores import elastic, records
 from tests.stores.records import delivery, hit, reject
 
@@ -84,15 +87,57 @@ async def test_a_late_hit_for_an_index_that_is_being_dropped_is_not_lost() -> No
         assert sorted([one async for one in store.reads.all_hits()]) == sorted(late)
 
 
-async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away() -> None:
-    async with elastic.opened() as store:
+class Died(Exception):
+    pass
+
+
+async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    async with elastic.opened(clock=clock) as store:
         await store.writes.write_hits([hit(1)])
-        index = store.names.raw_index(hit(1).time)
-        await store.connection.call("PUT", f"/{index}/_settings", {"index.blocks.write": True})
+        looks = 0
+        look = ElasticsearchRetention._documents_all_old
+
+        async def dying(self: ElasticsearchRetention, *args: Any) -> int | None:
+            nonlocal looks
+            looks += 1
+            if looks == 2:
+                raise Died
+            return await look(self, *args)
+
+        with monkeypatch.context() as patch, pytest.raises(Died):
+            patch.setattr(ElasticsearchRetention, "_documents_all_old", dying)
+            await store.retention.retain(30 * DAY, raw_days=7, reduced_days=90)
         writing = asyncio.create_task(store.writes.write_hits([hit(2)]))
         await store.retention.retain(0.0, raw_days=7, reduced_days=90)
         assert await writing == []
         assert (await store.reads.counts()).hits == 2
+        await store._schema.create()  # as the next start does it: the form of the index is still there
+
+
+@pytest.mark.parametrize("block", ["write", "read_only"])
+@pytest.mark.parametrize("now", [0.0, 30 * DAY], ids=["some is young", "all is old"])
+async def test_an_index_that_an_operator_blocked_is_left_alone_and_said(
+    block: str, now: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    async with elastic.opened(clock=clock) as store:
+        other = hit(2, time=records.TIME + DAY)
+        await store.writes.write_hits([hit(1), other])
+        index = store.names.raw_index(hit(1).time)
+        await store.connection.call("PUT", f"/{index}/_settings", {f"index.blocks.{block}": True})
+        try:
+            gone = await store.retention.retain(now, raw_days=7, reduced_days=90)
+            told = await store.connection.call("GET", f"/{index}/_settings")
+            assert told[index]["settings"]["index"]["blocks"] == {block: "true"}
+            assert gone == (int(now > 0), 0)
+            assert [one async for one in store.reads.all_hits()] == [hit(1)] + [other] * (now == 0)
+            assert f"{index} is blocked ({block})" in caplog.text
+            assert isinstance(store.retention, ElasticsearchRetention)
+            with pytest.raises(StoreError, match=f"cannot delete .* blocked by: .*index {block.replace('_', '-')}"):
+                await store.retention._searches.delete_found(index, {"match_all": {}})
+        finally:
+            await store.connection.call("PUT", f"/{index}/_settings", {f"index.blocks.{block}": None})
 
 
 async def test_a_delivery_written_again_later_is_kept_from_then_on() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import bz2
 import gzip
+import lzma
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -143,6 +145,23 @@ async def test_broken_gzip_is_400_even_where_the_first_member_is_good(client: Cl
 
 async def test_many_thousand_gzip_members_are_400(client: Client, settings: Settings) -> None:
     await posted(client, 400, gzip.compress(b"") * (MAX_GZIP_MEMBERS + 1), Content_Encoding="gzip")
+    assert logged(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("packed", "data", "encoding"),
+    [
+        ("gzip", gzip.compress(LINES), "identity"),
+        ("gzip", gzip.compress(gzip.compress(LINES)), "gzip"),
+        ("bzip2", bz2.compress(LINES), "identity"),
+        ("xz", lzma.compress(LINES), "identity"),
+    ],
+)
+async def test_lines_that_are_still_packed_are_415_and_write_nothing(
+    client: Client, settings: Settings, packed: str, data: bytes, encoding: str
+) -> None:
+    answer = await posted(client, 415, data, Content_Encoding=encoding)
+    assert answer["error_message"].startswith(f"The lines are still packed with {packed};")
     assert logged(settings) == []
 
 

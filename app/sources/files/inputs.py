@@ -6,6 +6,7 @@ import os
 import select
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -13,12 +14,14 @@ from app.errors import InputError
 from app.sources.files.decompress import MAGIC_BYTES, Decompressed, RawStream, compression_of
 from app.sources.files.plain_lines import Flattener, flattener_for
 
-__all__ = ["STDIN", "InputStream", "open_input", "reading_error"]
+__all__ = ["STDIN", "InputStream", "Wait", "open_input", "reading_error"]
 
 STDIN = "-"
 _SAMPLE_BYTES = 4096
 _IDLE_S = 0.05
 """A pipe that is silent for this long hands out what it has, so that a live shipper is not held up."""
+Wait = Callable[[int], None]
+"""Called with the descriptor of a pipe before it is read; may return before there is something to read, and may raise."""
 
 
 def reading_error(path: str, error: OSError) -> InputError:
@@ -77,7 +80,13 @@ class _File:
 class _Pipe(_File):
     """A pipe or terminal: gathers what comes until the size is reached or the writer pauses."""
 
+    def __init__(self, fd: int, path: str, wait: Wait | None) -> None:
+        super().__init__(fd, path)
+        self._wait = wait
+
     def _from_system(self, size: int) -> bytes:
+        if self._wait is not None:
+            self._wait(self._fd)
         data = super()._from_system(size)
         parts, total = [data], len(data)
         while data and total < size and select.select([self._fd], [], [], _IDLE_S)[0]:
@@ -90,7 +99,7 @@ class _Pipe(_File):
 class InputStream:
     """One opened input: a context manager with `read(size)` of decompressed bytes."""
 
-    def __init__(self, fd: int, path: str, *, owned: bool) -> None:
+    def __init__(self, fd: int, path: str, wait: Wait | None = None, *, owned: bool) -> None:
         self.path = path
         self.shown = "stdin" if path == STDIN else path
         """The path for people."""
@@ -104,7 +113,7 @@ class InputStream:
         self.size_bytes = status.st_size if is_file else None
         self.inode = (status.st_dev, status.st_ino) if self.regular else None
         self.changed_s = status.st_mtime if self.regular else 0.0
-        self._raw = _File(fd, path) if is_file else _Pipe(fd, path)
+        self._raw = _File(fd, path) if is_file else _Pipe(fd, path, wait)
         self.compression = compression_of(self._raw.peek(MAGIC_BYTES))
         self._stream: RawStream = (
             Decompressed(self._raw, self.compression, self.shown) if self.compression else self._raw
@@ -162,19 +171,23 @@ class InputStream:
         self.close()
 
 
-def open_input(path: str | os.PathLike[str]) -> InputStream:
-    """Opens a file, a named pipe or `-` for stdin. Raises InputError with one sentence where that cannot be."""
+def open_input(path: str | os.PathLike[str], wait: Wait | None = None) -> InputStream:
+    """Opens a file, a named pipe or `-` for stdin. Raises InputError with one sentence where that cannot be.
+
+    With `wait` a named pipe is opened at once: it is waited for where it is read.
+    """
     text = os.fspath(path)
     if text == STDIN:
-        return InputStream(sys.stdin.fileno(), STDIN, owned=False)
+        return InputStream(sys.stdin.fileno(), STDIN, wait, owned=False)
     try:
-        fd = os.open(text, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(text, os.O_RDONLY | os.O_CLOEXEC | (0 if wait is None else os.O_NONBLOCK))
     except (OSError, ValueError) as error:
         raise reading_error(text, error if isinstance(error, OSError) else OSError(str(error))) from None
     try:
         if stat.S_ISDIR(os.fstat(fd).st_mode):
             raise reading_error(text, IsADirectoryError())
-        return InputStream(fd, text, owned=True)
+        os.set_blocking(fd, True)
+        return InputStream(fd, text, wait, owned=True)
     except BaseException:
         os.close(fd)
         raise

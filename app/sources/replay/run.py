@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from app.transports.producers import LogProducer
 from app.words import counted_text
 
 __all__ = ["Progress", "ReplayOptions", "ReplayResult", "ReplayRun", "registry_of", "replay_file", "replay_files"]
+
+_PIPE_POLL_S = 0.05
 
 
 def registry_of(settings: Settings, producer: LogProducer) -> FolderRegistry:
@@ -105,6 +108,13 @@ class ReplayRun:
         count = 1 if self.options.line_by_line else self.pace.lines_per_message
         return self.options.read._replace(lines_per_message=count)
 
+    def wait_for(self, fd: int) -> None:
+        """Until a pipe has something to read, or its end. What is held goes out meanwhile. Raises LogError, Stopped."""
+        while not select.select([fd], [], [], _PIPE_POLL_S)[0]:
+            self.sender.flush()
+            if self.options.stop.is_set():
+                raise Stopped
+
     def send(self, chunk: Chunk, labels: Labels, source: object, acknowledge: Callable[[], None]) -> bool:
         """True if what was gathered went out with it."""
         if self.options.stop.is_set():
@@ -173,7 +183,8 @@ def replay_file(path: str, run: ReplayRun) -> None:
     """One input, from its checkpoint to its end. Raises InputError, LogError, Stopped."""
     options = run.options
     ordered = options.order != FILE_ORDER
-    with open_source(path, options.identifier, run.read_options, again=options.again or ordered) as opened:
+    again = options.again or ordered
+    with open_source(path, options.identifier, run.read_options, again=again, wait=run.wait_for) as opened:
         source, shown = opened.source, opened.file.shown
         if source is not None and source.note:
             options.say(source.note)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 from app.domain.formats.base import Format
 from app.sources.files.beginning import Beginning, read_beginning
 from app.sources.files.chunks import Chunk, Chunker, ReadStream
-from app.sources.files.inputs import InputStream, open_input
+from app.sources.files.inputs import InputStream, Wait, open_input
 from app.sources.files.pipes import Pipe, PipeReader
 from app.sources.files.read_options import ReadOptions
 from app.sources.identity.digest import ContentDigest, DigestValue
@@ -136,6 +136,7 @@ class Input:
         *,
         again: bool = False,
         only: frozenset[str] | None = None,
+        wait: Wait | None = None,
     ) -> None:
         self.path = path
         self.source: Source | None = None
@@ -143,7 +144,7 @@ class Input:
         """The whole content was sent and its end announced before."""
         self.is_empty = False
         with ExitStack() as stack:
-            self.file = stack.enter_context(open_input(path))
+            self.file = stack.enter_context(open_input(path, wait))
             self._pipe = None if self.file.regular else Pipe(self.file)
             if self._pipe is not None:
                 stack.callback(self._pipe.close)
@@ -223,10 +224,15 @@ class Input:
 
 
 def open_source(
-    path: str | os.PathLike[str], identifier: Identifier, options: ReadOptions, *, again: bool = False
+    path: str | os.PathLike[str],
+    identifier: Identifier,
+    options: ReadOptions,
+    *,
+    again: bool = False,
+    wait: Wait | None = None,
 ) -> Input:
     """Opens an input, finds its format and which source it is. Raises InputError.
 
     `again`: from the beginning, though it may have been sent before; the checkpoint stays where it is meanwhile.
     """
-    return Input(os.fspath(path), identifier, options, again=again)
+    return Input(os.fspath(path), identifier, options, again=again, wait=wait)

@@ -201,6 +201,8 @@ class ElasticsearchConnection:
     @staticmethod
     def reason(answer: Any) -> str:
         """What the server said went wrong."""
+        if isinstance(answer, Mapping) and answer.get("failures"):  # of a query that deletes
+            return said(answer["failures"][0].get("cause"))
         return said(answer.get("error", answer) if isinstance(answer, Mapping) else answer)
 
     async def _perform(

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.domain.windows import DAY_S
 from app.stores.elasticsearch.connection import ElasticsearchConnection
+from app.stores.elasticsearch.documents import FORM
 from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.searches import ElasticsearchSearches
@@ -17,6 +18,8 @@ __all__ = ["ElasticsearchRetention"]
 
 _EARLIEST_MS = -8_640_000_000_000_000
 _WRITE_BLOCK = "index.blocks.write"
+_MARK = "dropping"
+"""In `_meta` of an index whose writes retention has blocked: an operator's block has none."""
 
 log = logging.getLogger(__name__)
 
@@ -46,42 +49,53 @@ class ElasticsearchRetention:
     async def _delete(self, kind: str, before: float) -> int:
         """Documents of a kind that were ingested before that time (UTC seconds); how many went."""
         before_ms = round(max(_EARLIEST_MS, min(-_EARLIEST_MS, before * 1000)))
-        query = {"range": {"ingested": {"lt": before_ms}}}
+        query: dict[str, Any] = {"range": {"ingested": {"lt": before_ms}}}
+        blocked, marked = await self._blocked(kind)
+        for index, how in blocked.items():
+            log.warning("the Elasticsearch index %s is blocked (%s): nothing is deleted from it", index, how)
         gone = 0
         if kind == "raw":
             for index in await self._schema.indices("raw"):
-                if index != self._names.first("raw"):
-                    gone += await self._drop_old(index, query, before_ms)
+                if index != self._names.first("raw") and index not in blocked:
+                    gone += await self._drop_old(index, query, before_ms, marked=index in marked)
+        if blocked:
+            query = {"bool": {"filter": query, "must_not": {"terms": {"_index": list(blocked)}}}}
         return gone + await self._searches.delete_found(self._names.pattern(kind), query)
 
-    async def _drop_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int:
+    async def _blocked(self, kind: str) -> tuple[dict[str, str], set[str]]:
+        """The indices that somebody else has blocked, and how; those that retention has marked."""
+        wanted = "*.settings.index.blocks,*.mappings._meta"
+        found = await self._connection.call("GET", f"/{self._names.pattern(kind)}", params={"filter_path": wanted})
+        marked = {index for index, each in found.items() if each.get("mappings", {}).get("_meta", {}).get(_MARK)}
+        blocks = {index: each["settings"]["index"]["blocks"] for index, each in found.items() if "settings" in each}
+        return {index: ", ".join(each) for index, each in blocks.items() if index not in marked}, marked
+
+    async def _drop_old(self, index: str, query: Mapping[str, Any], before_ms: int, *, marked: bool) -> int:
         """Drops the index where all in it is old, or it is old itself and empty; how many documents went.
 
         Writes are blocked before it is looked at again: what comes in between the look and the end would be lost though it was
-        acknowledged. Writers wait, and find the index gone.
+        acknowledged. Writers wait, and find the index gone. `marked`: a process that died here may have left its block.
         """
         if await self._documents_all_old(index, query, before_ms) is None:
-            await self._unblock(index)
+            if marked:
+                await self._block(index, None)
             return 0
-        await self._connection.call(
-            "PUT", f"/{index}/_settings", {_WRITE_BLOCK: True}, doing="delete from", ignore=(404,)
-        )
+        await self._block(index, True)
         documents = await self._documents_all_old(index, query, before_ms)
         if documents is None:
-            await self._unblock(index)
+            await self._block(index, None)
             return 0
         await self._connection.call("DELETE", f"/{index}", doing="delete from", ignore=(404,))
         self._schema.forget()
         log.info("the Elasticsearch index %s was past its retention: dropped, with %d documents", index, documents)
         return documents
 
-    async def _unblock(self, index: str) -> None:
-        """Takes the block away that this, or a process that died here, has set."""
-        answer = await self._connection.call("GET", f"/{index}/_settings/{_WRITE_BLOCK}", ignore=(404,))
-        if any(isinstance(one, Mapping) and one.get("settings") for one in answer.values()):
-            await self._connection.call(
-                "PUT", f"/{index}/_settings", {_WRITE_BLOCK: None}, doing="delete from", ignore=(404,)
-            )
+    async def _block(self, index: str, on: bool | None) -> None:
+        """The mark comes before the block, and goes after it."""
+        meta = {"form": FORM} | ({_MARK: True} if on else {})
+        steps = (f"/{index}/_mapping", {"_meta": meta}), (f"/{index}/_settings", {_WRITE_BLOCK: on})
+        for path, body in steps if on else steps[::-1]:
+            await self._connection.call("PUT", path, body, doing="delete from", ignore=(404,))
 
     async def _documents_all_old(self, index: str, query: Mapping[str, Any], before_ms: int) -> int | None:
         """How many documents it has, or None where not all are old."""

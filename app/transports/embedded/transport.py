@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from contextlib import closing
+from typing import Any
 
 import faust
 from faust.transport import base
@@ -38,6 +39,10 @@ class EmbeddedTransport(base.Transport):
     default_port = 0
     _progress: ProgressReader | None = None
     driver_version = f"sqlite faust={faust.__version__}"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._incarnations: dict[str, str] = {}
 
     def open_log(self) -> SharedLog:
         """The log of this process; who opens it releases it."""
@@ -85,16 +90,22 @@ class EmbeddedTransport(base.Transport):
         """None: a file that was removed ends the worker."""
         return []
 
+    async def is_anew(self, topic: str) -> bool:
+        """Never: as above."""
+        return False
+
     def clock(self) -> None:
         """The log goes by this machine's clock."""
 
     async def incarnation(self, topic: str) -> str:
         """What tells a topic from an earlier one of the same name: its offsets begin anew."""
-        log = self.open_log()
-        try:
-            return await log.run(log.log.incarnation, topic)
-        finally:
-            await log.release()
+        if topic not in self._incarnations:
+            log = self.open_log()
+            try:
+                self._incarnations[topic] = await log.run(log.log.incarnation, topic)
+            finally:
+                await log.release()
+        return self._incarnations[topic]
 
     async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
         """See app.transports.broker_view."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from app.errors import LogError, SettingsError
+from app.flows.deliveries import LINES, TOKENS
 from app.flows.registry import TABLES, TOPICS, changelog_topic, group_of, progress_topic
 from app.stores import STORES
 from app.transports.kafka.admin import open_admin
@@ -22,7 +23,7 @@ __all__ = [
     "Droppable",
     "KafkaTopic",
     "admin",
-    "altered_topics",
+    "broker_problems",
     "check_topics",
     "create_topics",
     "drop_topics",
@@ -30,7 +31,6 @@ __all__ = [
     "found_topics",
     "off_broker",
     "on_broker",
-    "topic_problems",
 ]
 
 CHANGELOG_KEEPS_TOMBSTONES_S = 7 * 86400
@@ -206,16 +206,38 @@ def check_topics(settings: Settings) -> dict[str, KafkaTopic]:
 
 
 def _refuse(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> None:
-    if problems := topic_problems(settings, found):
+    if problems := _topic_problems(settings, found):
         raise SettingsError(" ".join(problems))
 
 
-def altered_topics(found: Mapping[str, KafkaTopic | None]) -> list[str]:
-    """What somebody configured so that the flow loses by it, a sentence each: told, and no reason to stand still."""
-    return [sentence for each in found.values() if each for sentence in each.altered]
+def broker_problems(settings: Settings) -> list[str]:
+    """What a start would refuse, and what is told and no reason to stand still, a sentence each. Raises LogError."""
+    found = found_topics(settings)
+    altered = [sentence for each in found.values() if each for sentence in each.altered]
+    return _topic_problems(settings, found) + altered + _other_flows(settings)
 
 
-def topic_problems(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> list[str]:
+def _other_flows(settings: Settings) -> list[str]:
+    """A sentence for each flow of another app id that merges the same lines now: its deliveries go where ours go."""
+    both = {on_broker(settings, topic) for topic in (LINES, TOKENS)}
+    with admin(settings) as client:
+        read = _read_now(client)
+    return [
+        f"The group {group} reads {' and '.join(sorted(both))}, too. With another WEBLOGS_WINDOW its deliveries stand beside ours:"
+        " give one of the two another WEBLOGS_TOPIC_PREFIX, and stores of its own."
+        for group, topics in sorted(read.items())
+        if group != settings.flow_id and both <= topics
+    ]
+
+
+def _read_now(client: Any) -> dict[str, set[str]]:
+    """Group that has members -> the topics of which it has committed offsets."""
+    members = [each["group_id"] for each in client.list_groups() if each.get("group_state") not in ("Empty", "Dead")]
+    read = client.list_group_offsets(sorted(members)) if members else {}
+    return {group: {at.topic for at in places} for group, places in read.items()}
+
+
+def _topic_problems(settings: Settings, found: Mapping[str, KafkaTopic | None]) -> list[str]:
     """What is missing or has another number of partitions, a sentence for all topics of which the same is wrong."""
     names: dict[int, list[str]] = {}
     for topic, each in found.items():
@@ -247,11 +269,10 @@ def droppable(settings: Settings) -> Droppable:
     ours = {settings.flow_id, *(group_of(settings.flow_id, store) for store in STORES)}
     with admin(settings) as client:
         topics = sorted(topic.name for topic in describe(client, settings, _wanted(settings)).values())
-        state = {group["group_id"]: group.get("group_state") for group in client.list_groups()}
-        members = {group for group, each in state.items() if each not in ("Empty", "Dead")}
-        read = client.list_group_offsets(sorted(members)) if members else {}
-    others = {group for group, places in read.items() if any(at.topic in topics for at in places)}
-    return Droppable(topics, sorted(ours.intersection(state)), sorted(members & (ours | others)))
+        there = ours.intersection(group["group_id"] for group in client.list_groups())
+        read = _read_now(client)
+    active = [group for group, its in sorted(read.items()) if group in ours or its.intersection(topics)]
+    return Droppable(topics, sorted(there), active)
 
 
 def drop_topics(settings: Settings, found: Droppable) -> None:

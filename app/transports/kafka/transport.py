@@ -23,7 +23,7 @@ from app.transports.embedded.worker_lock import WorkerLock
 from app.transports.kafka.changelog import KafkaChangelog
 from app.transports.kafka.consumer import KafkaWorkerConsumer
 from app.transports.kafka.producer import KafkaProducer
-from app.transports.kafka.topics import altered_topics, check_topics, found_topics, on_broker, topic_problems
+from app.transports.kafka.topics import broker_problems, check_topics, found_topics, on_broker
 from app.transports.kafka.view import KafkaView
 from app.transports.messages import Message
 from app.transports.progress_reader import ProgressReader
@@ -65,6 +65,7 @@ class KafkaTransport(driver.Transport):
     Consumer: ClassVar[type] = KafkaWorkerConsumer
     Producer: ClassVar[type] = KafkaWorkerProducer
     _standing: KafkaView | None = None
+    _topics: KafkaView | None = None
     _progress: ProgressReader | None = None
     _asking: KafkaProducer | None = None
     _lock: WorkerLock | None = None
@@ -92,9 +93,7 @@ class KafkaTransport(driver.Transport):
 
     async def topic_problems(self) -> list[str]:
         """What a worker that starts would refuse, and what the flow loses by, a sentence each."""
-        own = settings()
-        found = await asyncio.to_thread(found_topics, own)
-        return topic_problems(own, found) + altered_topics(found)
+        return await asyncio.to_thread(broker_problems, settings())
 
     async def made_anew(self) -> list[str]:
         """Topics on the broker that are others, of the same names, than when this process began. Raises LogError."""
@@ -109,8 +108,14 @@ class KafkaTransport(driver.Transport):
         return KafkaTransport._asking.clock(progress_topic(settings().flow_id))
 
     async def incarnation(self, topic: str) -> str:
-        """What tells a topic from an earlier one of the same name: its offsets begin anew."""
-        return (await asyncio.to_thread(check_topics, settings()))[topic].incarnation
+        """What tells a topic from an earlier one of the same name: that of when this process began."""
+        return self._incarnations[on_broker(settings(), topic)]
+
+    async def is_anew(self, topic: str) -> bool:
+        """Whether the topic is another one by now. Takes a round trip. Raises LogError, also while it is missing."""
+        if self._topics is None:
+            self._topics = KafkaView(settings())
+        return await asyncio.to_thread(self._topics.incarnation, topic) != await self.incarnation(topic)
 
     async def is_empty(self, topic: str, partition: int, begin: int, end: int) -> bool:
         """See app.transports.broker_view."""

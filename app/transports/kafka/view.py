@@ -14,7 +14,7 @@ from app.transports.broker_view import GroupPositions, StoredMessage, spans
 from app.transports.kafka.admin import open_admin
 from app.transports.kafka.diagnosis import unreachable
 from app.transports.kafka.options import client_options
-from app.transports.kafka.topics import altered_topics, describe, found_topics, off_broker, on_broker, topic_problems
+from app.transports.kafka.topics import broker_problems, describe, off_broker, on_broker
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -144,12 +144,14 @@ class KafkaView:
         return self._consumer
 
     def problems(self) -> list[str]:
-        found = found_topics(self._settings)
-        return topic_problems(self._settings, found) + altered_topics(found)
+        return broker_problems(self._settings)
 
     def incarnation(self, topic: str) -> str:
         with self._in_words():
-            return describe(self._client(), self._settings, [topic])[topic].incarnation
+            found = describe(self._client(), self._settings, [topic]).get(topic)
+        if found is None:
+            raise LogError(f"{self._settings.broker} has no topic {on_broker(self._settings, topic)} now")
+        return found.incarnation
 
     def read(
         self, topic: str, begin: Mapping[int, int] | None = None, end: Mapping[int, int] | None = None

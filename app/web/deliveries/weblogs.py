@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from app.errors import LogError, LogFull
+from app.sources.files.decompress import MAGIC_BYTES, compression_of
 from app.web.service.answers import ApiError, json_answer
 from app.web.service.body import HeldBody, read_body
 from app.web.service.parts import PARTS
@@ -33,6 +34,12 @@ async def answer_weblogs(request: web.Request) -> web.Response:
         lines = await read_body(request, held, parts.settings.web_max_body_bytes)
         if not lines:
             raise ApiError(400, "The body is empty; send log lines separated by newlines.")
+        if packed := compression_of(lines[:MAGIC_BYTES]):  # its lines would be rejects, and the sender none the wiser
+            raise ApiError(
+                415,
+                f"The lines are still packed with {packed}; send them plain, or with gzip and Content-Encoding: gzip.",
+                {"Accept-Encoding": "gzip"},
+            )
         try:
             await parts.intake.append(lines, key)
         except LogFull as error:
