@@ -51,6 +51,8 @@ class CassandraConnection:
         self.keyspace = settings.cassandra_keyspace
         self.statements: dict[str, str] = {}
         """Name → CQL: what the capabilities of the store on this connection execute."""
+        self.tables: dict[str, str] = {}
+        """Name → CQL: what is made beside the tables of records."""
         self._prepared: dict[str, Any] = {}
         self.unset: Any = None
         """What the driver takes for a column that is not written."""

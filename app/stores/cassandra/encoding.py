@@ -16,7 +16,6 @@ from app.stores.cassandra.rows import (
     COLUMN_BYTES,
     DELIVERIES,
     SHARDS,
-    AnyKey,
     CqlRow,
     KeyBytes,
     class_of,
@@ -31,6 +30,7 @@ from app.stores.cassandra.rows import (
     stamp,
 )
 from app.stores.cassandra.values import bigint, int32
+from app.stores.identities import AnyKey
 
 __all__ = ["LONGEST_TTL_S", "Encoder", "WriteWork", "refusals", "ttl_s"]
 
