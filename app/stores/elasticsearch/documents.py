@@ -27,13 +27,10 @@ __all__ = [
     "LONGEST",
     "REJECTS",
     "SUM_SHIFT",
-    "Range",
     "delivery_document",
-    "encode",
     "hit_document",
     "is_summed",
     "key_id",
-    "key_of",
     "reject_document",
 ]
 
@@ -47,14 +44,14 @@ _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Years 1 to 9999."""
 
 
-class Range(msgspec.Struct):
+class _Range(msgspec.Struct):
     """Both ends inclusive, as Elasticsearch's long_range has it."""
 
     gte: int
     lte: int
 
 
-class Sums(msgspec.Struct):
+class _Sums(msgspec.Struct):
     covered_high: int
     covered_low: int
     sent_high: int
@@ -71,7 +68,7 @@ _Type: dict[Kind, tuple[Any, dict[str, Any]]] = {
     Kind.VERSION: (int, {"type": "long"}),
     Kind.TIME: (float | None, {"type": "double"}),
     Kind.BOOLEAN: (bool, {"type": "boolean"}),
-    Kind.RANGES: (list[Range], {"type": "long_range", "doc_values": False}),
+    Kind.RANGES: (list[_Range], {"type": "long_range", "doc_values": False}),
     Kind.WORDS: (list[str], _KEYWORD),
     Kind.SHORT_IDS: (list[str], {"type": "keyword", "index": False, "doc_values": False}),
     Kind.TEXTS: (dict[str, str], {"properties": {name: _EXTRA_TYPES.get(name, _KEYWORD) for name in EXTRAS}}),
@@ -93,9 +90,9 @@ _BESIDE: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "ingested": (int, msgspec.NODEFAULT, _DATE),
     "form": (int, msgspec.NODEFAULT, {"type": "short", "index": False, "doc_values": False}),
     "sums": (
-        Sums | None,
+        _Sums | None,
         None,
-        {"properties": {name: {"type": "long", "index": False} for name in Sums.__struct_fields__}},
+        {"properties": {name: {"type": "long", "index": False} for name in _Sums.__struct_fields__}},
     ),
     "unsummed": (bool, False, {"type": "boolean"}),
     "exact": (str | None, None, {"type": "keyword", "index": False, "doc_values": False}),
@@ -200,7 +197,7 @@ DOCUMENTS = {"raw": HITS, "reduced": DELIVERIES, "rejects": REJECTS}
 _encoder = msgspec.json.Encoder()
 
 
-def encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
+def _encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
     """The document as JSON. `fits`: every number of the record has its place in the fields.
 
     Raises ValueError for what cannot be written down at all.
@@ -268,26 +265,19 @@ def hit_document(hit: Hit, ingested_ms: int) -> bytes:
     fits = HITS.fit(hit)
     named = key_id(*_of_key_of_hit(hit))
     document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
-    return encode(document, hit, Hit._fields, fits=fits)
+    return _encode(document, hit, Hit._fields, fits=fits)
 
 
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
     """Raises ValueError for a reject that cannot be kept."""
     fits = REJECTS.fit(reject)
     document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
-    return encode(document, reject, Reject._fields, fits=fits)
+    return _encode(document, reject, Reject._fields, fits=fits)
 
 
-def key_of(source: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """The key of a hit's or a delivery's `_source`, of which only these fields may have been asked for."""
-    record = json.loads(source["exact"]) if source.get("exact") else source
-    ip_address, user_agent, request = map(record.get, KEY)
-    return ip_address, user_agent, request
-
-
-def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
+def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[_Range], bool]:
     """As long_range takes them, clipped to 64 bits, and whether that says it all."""
-    kept = [Range(lo, hi if hi <= LONGEST else LONGEST) for lo, hi in pairs if lo <= hi and -LONGEST <= lo <= LONGEST]
+    kept = [_Range(lo, hi if hi <= LONGEST else LONGEST) for lo, hi in pairs if lo <= hi and -LONGEST <= lo <= LONGEST]
     return kept, len(kept) == len(pairs) and all(hi <= LONGEST for _, hi in pairs)
 
 
@@ -308,7 +298,7 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
     if is_summed(delivery):
         covered, sent, low = delivery.covered_bytes, delivery.bytes_sent or 0, (1 << SUM_SHIFT) - 1
-        document.sums = Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
+        document.sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     else:
         document.unsummed = True
-    return encode(document, delivery, Delivery._fields, fits=fits)
+    return _encode(document, delivery, Delivery._fields, fits=fits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain.windows import DAY_S
@@ -34,7 +34,22 @@ class ElasticsearchRetention:
     ) -> None:
         self._connection, self._searches, self._names = connection, searches, names
         self._schema, self._ledgers = schema, ledgers
-        self.map, self.drop = schema.map, schema.drop
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """Templates anew, fields that are missing added to the indices there are."""
+        for kind in kinds:
+            await self._schema.put_template(kind, anew=True)
+        await self._schema.create()
+        for kind in kinds:
+            await self._schema.put_mapping(kind)
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Indices and templates, with all that is in them."""
+        for kind in kinds:
+            template = f"/_index_template/{self._names.alias(kind)}"
+            for path in (template, *(f"/{index}" for index in await self._schema.listed(kind))):
+                await self._connection.call("DELETE", path, doing="drop indices of", ignore=(404,))
+        self._schema.forget()
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
@@ -49,7 +64,7 @@ class ElasticsearchRetention:
         query = {"range": {"ingested": {"lt": before_ms}}}
         gone = 0
         if kind == "raw":
-            for index in await self._schema.indices("raw"):
+            for index in await self._schema.listed("raw"):
                 if index != self._names.first("raw"):
                     gone += await self._drop_old(index, query, before_ms)
         return gone + await self._searches.delete_found(self._names.pattern(kind), query)

@@ -58,7 +58,7 @@ class ElasticsearchWrites:
             await self.ledgers.create()
 
     async def close(self) -> None:
-        await self.sender.close()
+        await self.sender.ended()
         if self.ledgers is not None:
             await self.ledgers.close()
         self.schema.forget()
