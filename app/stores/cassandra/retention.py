@@ -57,10 +57,12 @@ def _drop(connection: CassandraConnection, keyspace: str, kinds: Iterable[str]) 
     asked = set(kinds)
     tables = tables_of(asked)
     there = tables_in(connection, keyspace)
-    needed = {kind for kind, table, _ in statements() if kind in ("raw", "reduced") and table in there} - asked
+    kinds_there = {kind for table, (kind, _) in statements().items() if table in there}
+    needed = kinds_there & {"raw", "reduced"} - asked
     if not needed:
         rest = (there & TABLES.keys()) - set(tables)  # they would be tables without a form
-        tables += [table for kind, table, _ in statements() if kind == "shared" and not (rest and table == "forms")]
+        shared = [table for table, (kind, _) in statements().items() if kind == "shared"]
+        tables += [table for table in shared if not (rest and table == "forms")]
     for table in tables:
         if table in there:
             connection.execute(f"DROP TABLE IF EXISTS {keyspace}.{table}", timeout_s=DDL_S)

@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
@@ -38,12 +39,11 @@ _TRIES = 8
 DDL_S = 60.0
 
 
-def statements() -> list[tuple[str, str, str]]:
-    """(kind, table, statement)"""
-    return [
-        (found[1], found[3], found[2].replace("{fields}", _columns(found[3])))
-        for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8"))
-    ]
+@cache
+def statements() -> dict[str, tuple[str, str]]:
+    """Table -> kind and the statement that makes it."""
+    found = _TABLE.finditer(_FILE.read_text(encoding="utf-8"))
+    return {each[3]: (each[1], each[2].replace("{fields}", _columns(each[3]))) for each in found}
 
 
 def _columns(table: str) -> str:
@@ -55,13 +55,13 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
     asked = set(kinds)
     if wrong := asked.difference(KINDS):
         raise SettingsError(f"{sorted(wrong)[0]!r} is no kind of record; there are {', '.join(KINDS)}")
-    return [table for kind, table, _ in statements() if kind in asked]
+    return [table for table, (kind, _) in statements().items() if kind in asked]
 
 
 def missing(connection: CassandraConnection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
     there = tables_in(connection, keyspace)
-    shared = [table for kind, table, _ in statements() if kind == "shared"]
+    shared = [table for table, (kind, _) in statements().items() if kind == "shared"]
     return [table for table in [*tables_of(kinds), *shared] if table not in there]
 
 
@@ -138,13 +138,14 @@ def create(connection: CassandraConnection, keyspace: str, replication: int, kin
                 timeout_s=DDL_S,
             )
             if lacking:  # first, and with its row: tables without a form are not ours
-                _create_forms(connection, keyspace)
+                _make(connection, keyspace, "forms")
+                connection.agree()
+                connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
             for table, column, kind in columns:
-                connection.execute(f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}", timeout_s=DDL_S)
-            for _, table, statement in statements():
-                if table in lacking and table != "forms":
-                    named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
-                    connection.execute(named, timeout_s=DDL_S)
+                added = f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}"
+                connection.execute(added, timeout_s=DDL_S)
+            for table in lacking:
+                _make(connection, keyspace, table)
             if not connection.agree():
                 raise StoreUnreachable(f"the nodes of {connection.where} do not agree on the schema")
             return
@@ -154,13 +155,9 @@ def create(connection: CassandraConnection, keyspace: str, replication: int, kin
             time.sleep(random.uniform(0.2, 1.0) * tried)
 
 
-def _create_forms(connection: CassandraConnection, keyspace: str) -> None:
-    for _, table, statement in statements():
-        if table == "forms":
-            named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
-            connection.execute(named, timeout_s=DDL_S)
-    connection.agree()
-    connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
+def _make(connection: CassandraConnection, keyspace: str, table: str) -> None:
+    statement = statements()[table][1].replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
+    connection.execute(statement, timeout_s=DDL_S)
 
 
 def create_beside(connection: CassandraConnection, keyspace: str) -> None:

@@ -56,20 +56,21 @@ def sum_key(kind: CountedKind[Any]) -> str:
 def ledger_tables() -> dict[str, str]:
     """Name of a table, index or view -> the statement that makes it if it is missing."""
     found = {each[1]: each[0] for each in _NAMED.finditer(_FILE.read_text(encoding="utf-8"))}
+
+    def index(name: str, rows: str) -> None:
+        found[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {rows}"
+
     for kind in EVENTS:
         events = kind.events_table
-        columns = ", ".join(
-            f"{field.name}{_TYPES[field.kind]}{'' if field.optional else ' NOT NULL'}" for field in kind.fields
-        )
+        columns = [f"{each.name}{_TYPES[each.kind]}{'' if each.optional else ' NOT NULL'}" for each in kind.fields]
         found[events] = (
-            f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {columns}, "
+            f"CREATE TABLE IF NOT EXISTS {events} ({number_column(kind)} INTEGER PRIMARY KEY, {', '.join(columns)}, "
             f"ingested INTEGER NOT NULL, UNIQUE ({', '.join(kind.id_fields)}))"
         )
-        found[f"{events}_by_ingest"] = f"CREATE INDEX IF NOT EXISTS {events}_by_ingest ON {events} (ingested)"
+        index(f"{events}_by_ingest", f"{events} (ingested)")
         if kind.by_group:
-            name = f"{events}_by_{kind.group_field.removesuffix('_id')}"
             order = ", ".join(dict.fromkeys((kind.group_field, "time", *kind.id_fields)))
-            found[name] = f"CREATE INDEX IF NOT EXISTS {name} ON {events} ({order})"
+            index(f"{events}_by_{kind.group_field.removesuffix('_id')}", f"{events} ({order})")
     for kind in LEDGERS:
         sums = kind.sums_table
         found[sums] = (
@@ -78,13 +79,9 @@ def ledger_tables() -> dict[str, str]:
             "repeats INTEGER NOT NULL, version INTEGER NOT NULL, ingested INTEGER NOT NULL, "
             f"PRIMARY KEY ({sum_key(kind)})) WITHOUT ROWID"
         )
-        found[f"{sums}_by_ingest"] = (
-            f"CREATE INDEX IF NOT EXISTS {sums}_by_ingest ON {sums} (resolution, ingested) WHERE resolution <> 'total'"
-        )
+        index(f"{sums}_by_ingest", f"{sums} (resolution, ingested) WHERE resolution <> 'total'")
         if kind.by_group:
-            found[f"{sums}_in_total"] = (
-                f"CREATE INDEX IF NOT EXISTS {sums}_in_total ON {sums} (grp, amount, events) WHERE resolution = 'total'"
-            )
+            index(f"{sums}_in_total", f"{sums} (grp, amount, events) WHERE resolution = 'total'")
     return found
 
 
