@@ -72,9 +72,7 @@ class ElasticsearchLedgerWrites:
     ) -> None:
         self._connection, self._schema, self._may_write = connection, schema, may_write
         self._prefix = settings.elasticsearch_prefix
-        self._sender = BulkSender(
-            connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self.create
-        )
+        self._sender = BulkSender(connection, settings, self.create)
         self.close = self._sender.ended
 
     async def create(self) -> None:

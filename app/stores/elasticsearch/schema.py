@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.errors import StoreError, UnknownStoreForm
@@ -146,27 +146,21 @@ class ElasticsearchSchema:
         """The concrete indices of a kind, with their aliases."""
         return await self._connection.call("GET", f"/{self._names.pattern(kind)}/_alias")
 
-    async def ensure_days(self, indices: Iterable[str]) -> None:
+    async def ensure_days(self, indices: Collection[str]) -> None:
         """Those of the raw indices that are missing."""
-        for _ in range(2):
-            wanted = sorted(set(indices) - self._days)
-            if not wanted:
+        for may_create in (True, True, False):
+            if not (wanted := sorted(set(indices) - self._days)):
                 return
             standing = await self.listed("raw")
             self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
-            room = DAILY_INDICES + 1 - len(standing)
-            for_other = []
-            for index in wanted:
-                if index in self._days:
-                    continue
+            room, for_other = DAILY_INDICES + 1 - len(standing), []
+            for index in (each for each in wanted if may_create and each not in self._days):
                 if room > 0 and await self.create_index(index, self._index("raw")):
                     room -= 1
                 else:
                     for_other.append(index)
             if for_other:
                 await self._add_to_other(for_other)
-        standing = await self.listed("raw")
-        self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
         if lacking := sorted(set(indices) - self._days):
             raise StoreError(
                 f"Elasticsearch at {self._connection.where} has no index {lacking[0]} and did not let us create it"

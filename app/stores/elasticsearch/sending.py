@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreError
 from app.process.pauses import pauses
+from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Verdicts, judge
 from app.stores.refused import all_taken
@@ -41,19 +42,14 @@ class Result(NamedTuple):
 
 
 class BulkSender:
-    """At most `in_flight` requests at a time, of about `bulk_bytes` each. `restore` makes indices that are gone."""
+    """Bulk requests, as many at a time and as large as the settings say. `restore` makes indices that are gone."""
 
     def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        bulk_bytes: int,
-        in_flight: int,
-        restore: Callable[[], Awaitable[None]],
+        self, connection: ElasticsearchConnection, settings: Settings, restore: Callable[[], Awaitable[None]]
     ) -> None:
-        self._connection = connection
-        self._bulk_bytes = bulk_bytes
-        self._lanes = Lanes(in_flight)
-        self._restore = restore
+        self._connection, self._restore = connection, restore
+        self._bulk_bytes = settings.elasticsearch_bulk_bytes
+        self._lanes = Lanes(settings.elasticsearch_in_flight)
         self.ended = self._lanes.ended
 
     async def send(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> Result:
