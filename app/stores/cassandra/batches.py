@@ -43,7 +43,8 @@ class BatchSender:
         Raises StoreUnreachable or StoreError when a batch could not be written by trying again; others may be written.
         """
         refused: dict[int, str] = {}
-        await self.lanes.send(self._batches(rows), lambda batch: self._write(batch, refused))
+        with self.lanes.call():
+            await self.lanes.send(self._batches(rows), lambda batch: self._write(batch, refused))
         return refused
 
     async def send_all(self, rows: Sequence[CqlRow]) -> None:

@@ -46,10 +46,13 @@ class ElasticsearchRetention:
     async def drop(self, kinds: Collection[str]) -> None:
         """Indices and templates, with all that is in them."""
         for kind in kinds:
-            template = f"/_index_template/{self._names.alias(kind)}"
-            for path in (template, *(f"/{index}" for index in await self._schema.listed(kind))):
-                await self._connection.call("DELETE", path, doing="drop indices of", ignore=(404,))
+            await self._delete_at(f"/_index_template/{self._names.alias(kind)}")
+            for index in await self._schema.listed(kind):
+                await self._delete_at(f"/{index}")
         self._schema.forget()
+
+    async def _delete_at(self, path: str) -> None:
+        await self._connection.call("DELETE", path, doing="drop indices of", ignore=(404,))
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
