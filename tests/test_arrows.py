@@ -42,6 +42,8 @@ LAYERS = (
 )
 """From the bottom up: a part imports from its own layer and from those below."""
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+STORES = ("sqlite", "elasticsearch", "cassandra")
 RANK = {part: rank for rank, layer in enumerate(LAYERS) for part in layer}
 WORKER_PARTS = {"agents", "tables", "app.engine", "app.web", "app.worker"}
 """What makes a Faust app or a web server when it is imported."""
@@ -268,6 +270,36 @@ def test_a_question_to_a_file_of_hits_imports_nothing_that_it_does_not_use(tmp_p
     )
     assert "10.0.0.1" in answer.read_text()
     assert {name for name in MUST_NOT_COME_WITH_A_FILE_OF_HITS if name in found} == set()
+
+
+def half_of(store: str, *modules: str) -> dict[str, int]:
+    """Module -> lines: these modules of a store, and what they import of it, directly or by way of others."""
+    found: dict[str, int] = {}
+    waiting = [f"app.stores.{store}.{module}" for module in modules]
+    while waiting:
+        module = waiting.pop()
+        if module not in found:
+            path = ROOT / f"{module.replace('.', '/')}.py"
+            found[module] = len(path.read_text().splitlines())
+            waiting += [each for each in own_imports(path) if each.startswith(f"app.stores.{store}.")]
+    return found
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_writing_half_of_a_store_has_no_more_lines_than_contributing_says(store: str) -> None:
+    row = re.search(rf"^\| {store} \| ([\d,]+) \| ([\d,]+) \|$", CONTRIBUTING, re.MULTILINE | re.IGNORECASE)
+    assert row
+    of_records, with_counted = (int(each.replace(",", "")) for each in row.groups())
+    assert sum(half_of(store, "writes").values()) <= of_records
+    assert sum(half_of(store, "writes", "ledger_writes").values()) <= with_counted
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_what_writes_imports_nothing_that_reads_back_mends_or_deletes(store: str) -> None:
+    half = {module.rpartition(".")[2] for module in half_of(store, "writes", "ledger_writes")}
+    assert half.isdisjoint(
+        {"answers", "counts", "ledgers", "mending", "queries", "reader", "reads", "retention", "searches"}
+    )
 
 
 def test_few_modules_are_loose() -> None:

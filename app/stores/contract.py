@@ -1,9 +1,8 @@
 """What stores can do, each capability apart.
 
 A worker needs Writes, and of the ledgers LedgerWrites: a new store begins as one class with these nine methods, and
-`Store(name, writes, ledgers=writes)`. Reads, Mending,
-Retention and ledgers are asked of by the client, the page, `check`, `repair` and `stores`; whoever asks a store for one that it
-does not have gets one sentence.
+`Store(name, writes, ledgers=writes)`. Reads, Mending, Retention and ledgers are asked of by the client, the page, `check`, `repair`
+and `stores`; whoever asks a store for one that it does not have gets one sentence.
 
 A write returns when the store has acknowledged durably. Writes are idempotent: the same raw id again changes nothing, an
 older version of a delivery is refused silently and counts as done, an equal one is the same record. What a write returns are

@@ -138,7 +138,7 @@ def test_health_says_until_the_end_of_an_ordered_stop_that_the_worker_is_stoppin
     (tmp_path / "held.py").write_text(
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from app.stores.sqlite.threads import SqliteThreads as Held\n"
+        "from app.stores.sqlite.thread import SqliteThread as Held\n"
         "close = Held.close\n"
         "async def held(self):\n"
         "    while not Path(sys.path[0], 'seen').exists():\n"

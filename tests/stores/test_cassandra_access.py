@@ -17,8 +17,9 @@ from app.errors import SettingsError, StoreError, StoreUnreachable
 from app.settings import Settings, settings
 from app.stores import open_store
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
+from app.stores.cassandra.retention import CassandraRetention
 from app.stores.cassandra.rows import TABLES
-from app.stores.cassandra.store import CassandraRetention, CassandraStore
+from app.stores.cassandra.store import CassandraStore
 from tests.services.cassandra_node import HOST, CassandraNode
 from tests.stores import records
 from tests.stores.cassandra_stores import cql, fresh_keyspace, own_settings, with_cassandra

@@ -7,8 +7,9 @@ import pytest
 from app.domain.counted import Sum
 from app.flows.spending import SPENDING, Transaction
 from app.flows.votes import VOTES, Vote
-from app.stores.cassandra.ledger_rows import SHARDS, bounds, days, event_row, sum_rows
+from app.stores.cassandra.ledger_rows import SHARDS, event_row, sum_rows
 from app.stores.cassandra.ledger_writes import insert_statements
+from app.stores.cassandra.ledgers import bounds, days
 from app.stores.cassandra.values import bigint, int32, text, varint
 
 TTL, STAMP = int32(77), bigint(5)

@@ -27,7 +27,7 @@ async def _pipeline(store: ElasticsearchStore, kind: str, condition: str) -> Non
     name = f"{store.names.prefix}poison"
     fail = {"fail": {"if": condition, "message": "this is poison"}}
     await store.connection.call("PUT", f"/_ingest/pipeline/{name}", {"processors": [fail]})
-    for index in await store._schema.indices(kind):
+    for index in await store._schema.listed(kind):
         await store.connection.call("PUT", f"/{index}/_settings", {"index.default_pipeline": name})
 
 
@@ -159,7 +159,7 @@ async def test_what_an_operator_altered_refuses_no_record_for_good(
 async def test_indices_that_were_deleted_under_a_running_store_come_again_with_their_mapping() -> None:
     async with elastic.opened() as store:
         await store.writes.write_deliveries([delivery(8)])
-        for index in await store._schema.indices("reduced"):
+        for index in await store._schema.listed("reduced"):
             await store.connection.call("DELETE", f"/{index}")
         assert await store.writes.write_deliveries([delivery(8)]) == []
         assert await elastic.search(store, store.names.reduced, {"term": {"byte_ranges": 3}}) != []
@@ -174,9 +174,9 @@ async def test_hostile_times_make_few_indices_and_a_day_that_has_none_stays_wher
         far = [-62135596800.0, 253402300799.0, 1e300, float("inf"), -1.0]
         hits = [hit(n, time=time) for n, time in enumerate([*far, *[86400.0 * day for day in range(40)]])]
         assert await store.writes.write_hits(hits) == []
-        assert len(await store._schema.indices("raw")) == 6
+        assert len(await store._schema.listed("raw")) == 6
         before = await elastic.documents(store)
-        dropped = next(index for index in await store._schema.indices("raw") if not index.endswith("other"))
+        dropped = next(index for index in await store._schema.listed("raw") if not index.endswith("other"))
         await store.connection.call("DELETE", f"/{dropped}")
         store._schema.forget()
         assert await store.writes.write_hits(hits) == []
@@ -219,7 +219,7 @@ async def test_a_reader_creates_nothing_and_finds_nothing_where_nothing_was_writ
             await store.writes.write_hits([hit(1)])
         assert isinstance(store, ElasticsearchStore)
         for kind in KINDS:
-            assert await store._schema.indices(kind) == []
+            assert not await store._schema.listed(kind)
     finally:
         await store.close()
 
@@ -248,7 +248,7 @@ async def test_drop_deletes_only_what_was_asked_for_and_map_makes_it_again() -> 
         counts = await store.reads.counts()
         assert counts.hits == 0 and counts.deliveries == {"complete": 1}
         await store.retention.map(["raw"])
-        assert await store._schema.indices("raw") == [store.names.first("raw")]
+        assert list(await store._schema.listed("raw")) == [store.names.first("raw")]
 
 
 async def test_a_server_that_is_not_there_is_named_with_what_to_do() -> None:

@@ -82,17 +82,6 @@ def test_what_is_no_fault_of_the_record_refuses_no_record(told: tuple[int, str])
     assert verdicts.refused == [] and told[1] in verdicts.blame
 
 
-def test_requests_hold_at_most_so_many_bytes_and_documents(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk, "BULK_DOCUMENTS", 4)
-    for largest, sizes in [(35, [3, 3, 3, 1]), (5, [1] * 10), (1000, [4, 4, 2])]:
-        portions = bulk.Portions[Any](largest)
-        made = [portion for item in _items(10) if (portion := portions.add(item))]
-        made.append(portions.rest())
-        assert [len(portion) for portion in made] == sizes
-        assert [item.record for portion in made for item in portion] == list(range(10))
-        assert portions.rest() == []
-
-
 def test_a_document_is_two_lines_whatever_is_in_the_record() -> None:
     names, hostile = IndexNames("p-"), 'a"\n{"delete":{}}\r\n\u2028\x00'
     made: list[bulk.Item[Any]] = [

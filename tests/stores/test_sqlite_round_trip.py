@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.records import Delivery, Hit, Reject, key_hash, key_text, raw_ids
-from app.stores.sqlite.rows import key_name
+from app.stores.identities import key_name
 from app.stores.sqlite.store import SqliteStore
 from tests.properties import examples
 from tests.stores import contract_rules, records

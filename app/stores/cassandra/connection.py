@@ -9,7 +9,6 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.errors import SettingsError, StoreError, StoreUnreachable
@@ -51,6 +50,8 @@ class CassandraConnection:
         self.keyspace = settings.cassandra_keyspace
         self.statements: dict[str, str] = {}
         """Name → CQL: what the capabilities of the store on this connection execute."""
+        self.tables: dict[str, str] = {}
+        """Name → CQL: what is made beside the tables of records."""
         self._prepared: dict[str, Any] = {}
         self.unset: Any = None
         """What the driver takes for a column that is not written."""
@@ -88,23 +89,21 @@ class CassandraConnection:
             request_timeout=REQUEST_S,
             row_factory=tuple_factory,
         )
-        make_cluster = partial(
-            Cluster,
-            [host.strip() for host in own.cassandra_hosts.split(",") if host.strip()],
-            port=own.cassandra_port,
-            auth_provider=PlainTextAuthProvider(own.cassandra_user, own.cassandra_password)
-            if own.cassandra_user
-            else None,
-            ssl_context=self._tls(),
-            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            connection_class=LibevConnection,
-            reconnection_policy=ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
-            protocol_version=5,  # Cassandra 4.0 and newer; to try from above costs a connection each, and a warning
-            connect_timeout=CONNECT_S,
-            control_connection_timeout=CONNECT_S,
-        )
+        auth = PlainTextAuthProvider(own.cassandra_user, own.cassandra_password) if own.cassandra_user else None
+        tls = self._tls()
         try:
-            cluster = make_cluster()
+            cluster = Cluster(
+                [host.strip() for host in own.cassandra_hosts.split(",") if host.strip()],
+                port=own.cassandra_port,
+                auth_provider=auth,
+                ssl_context=tls,
+                execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+                connection_class=LibevConnection,
+                reconnection_policy=ExponentialReconnectionPolicy(0.5, RECONNECT_S, max_attempts=None),
+                protocol_version=5,  # Cassandra 4.0 and newer; to try from above costs a connection each, and a warning
+                connect_timeout=CONNECT_S,
+                control_connection_timeout=CONNECT_S,
+            )
         except UnresolvableContactPoints:  # a name server may be away for as long as a node
             raise StoreUnreachable(
                 f"{self.where} does not answer: no name of WEBLOGS_CASSANDRA_HOSTS={own.cassandra_hosts!r} can be resolved"
@@ -143,11 +142,8 @@ class CassandraConnection:
         told = getattr(error, "errors", None)  # a list of nodes where none was tried
         causes = list(told.values()) if told and isinstance(told, dict) else [error]
         if any(isinstance(cause, AuthenticationFailed) for cause in causes):
-            who = (
-                f"refuses the user {own.cassandra_user!r} or the password"
-                if own.cassandra_user
-                else "asks for a user and a password"
-            )
+            user = own.cassandra_user
+            who = f"refuses the user {user!r} or the password" if user else "asks for a user and a password"
             return SettingsError(f"{self.where} {who}; set WEBLOGS_CASSANDRA_USER and WEBLOGS_CASSANDRA_PASSWORD")
         if own.cassandra_datacenter and centres and own.cassandra_datacenter not in centres:
             return SettingsError(

@@ -15,9 +15,10 @@ from typing import Any
 
 from app.domain.totals import Judged, Totals
 from app.errors import StoreError
+from app.stores.cassandra.answers import text_of
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.rows import KEY_COLUMNS, insert
-from app.stores.cassandra.values import bigint, text_of
+from app.stores.cassandra.values import bigint
 
 __all__ = ["COST_FACTOR", "WAIT_S", "Counter"]
 

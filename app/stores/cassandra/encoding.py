@@ -16,7 +16,6 @@ from app.stores.cassandra.rows import (
     COLUMN_BYTES,
     DELIVERIES,
     SHARDS,
-    AnyKey,
     CqlRow,
     KeyBytes,
     class_of,
@@ -31,6 +30,7 @@ from app.stores.cassandra.rows import (
     stamp,
 )
 from app.stores.cassandra.values import bigint, int32
+from app.stores.identities import AnyKey
 
 __all__ = ["LONGEST_TTL_S", "Encoder", "WriteWork", "refusals", "ttl_s"]
 
@@ -88,8 +88,8 @@ class Encoder:
         """Rows of raw_weblogs by partition, and the lookup rows they need. `nulls` writes absent columns as null."""
         work = WriteWork()
         unset = None if nulls else self._unset
-        using = [self._raw] if stamp_us is None else [self._raw, bigint(stamp_us)]
-        partitions: dict[tuple[Any, ...], tuple[KeyBytes, bytes, list[int]]] = {}
+        statement, using = ("hit", [self._raw]) if stamp_us is None else ("hit_at", [self._raw, bigint(stamp_us)])
+        partitions: dict[tuple[AnyKey, bytes], list[CqlRow]] = {}
         keys: dict[AnyKey, KeyBytes] = {}
         seen: set[tuple[Any, ...]] = set()
         for index, hit in enumerate(hits):
@@ -100,29 +100,22 @@ class Encoder:
                 if name in seen:
                     continue
                 seen.add(name)
+                encoded = keys.get(key)
+                if encoded is None:
+                    encoded = keys[key] = key_bytes(key)
                 day = day_bytes(time_s)
-                found = partitions.get((key, day))
-                if found is None:
-                    encoded = keys.get(key)
-                    if encoded is None:
-                        encoded = keys[key] = key_bytes(key)
-                    found = partitions[key, day] = (encoded, day, [])
-                found[2].append(index)
+                values = hit_values(hit, encoded, day, unset)
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
-        statement = "hit" if stamp_us is None else "hit_at"
-        for encoded, day, indices in partitions.values():
-            kept = None
-            for index in indices:
-                try:
-                    values = hit_values(hits[index], encoded, day, unset)
-                except _UNKEPT as error:
-                    work.refused[index] = _reason(error)
-                    continue
-                self._row(work, statement, values + using, index)
-                kept = index
-            if kept is not None:
-                self._lookups(work, encoded, day, kept, all_rows)
+                continue
+            values += using
+            rows = partitions.get((key, day))
+            if rows is None:
+                rows = partitions[key, day] = []
+            rows.append(self._row(statement, values, index))
+        for (key, day), rows in partitions.items():
+            work.records += rows
+            self._lookups(work, keys[key], day, rows[-1].record, all_rows)
         return work
 
     def rejects(self, rejects: Sequence[Reject]) -> WriteWork:
@@ -135,7 +128,7 @@ class Encoder:
                 continue
             seen.add(name)
             try:
-                self._row(work, "reject", [*reject_values(reject), self._raw], index)
+                work.records.append(self._row("reject", [*reject_values(reject), self._raw], index))
             except _UNKEPT as error:
                 work.refused[index] = _reason(error)
         return work
@@ -168,9 +161,9 @@ class Encoder:
             name_id = id_bytes(delivery)
             if floors:
                 at += floors.get(name_id, 0)
-            self._row(work, "delivery", [*values, self._reduced, bigint(at)], index)
+            work.records.append(self._row("delivery", [*values, self._reduced, bigint(at)], index))
             entry = index_values(delivery, encoded, name_id, self._unset)
-            self._row(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
+            self._beside(work, "by_last", [*entry, self._reduced], index, b"".join(entry[:3]))
             self._bucket(work, class_of(delivery), hour_of(delivery.last), index, all_rows)
             self._lookups(work, encoded, day, index, all_rows)
         return work
@@ -184,8 +177,10 @@ class Encoder:
         full = self._unset if key.full is None else key.full
         written = bigint(int(time.time() * 1000))
         shard = int32(key.digest[0] % SHARDS)
-        self._row(work, "by_hash", [key_hash, *key.parts, day, full, self._lookup], index, b"")
-        self._row(work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard)
+        self._beside(work, "by_hash", [key_hash, *key.parts, day, full, self._lookup], index, b"")
+        self._beside(
+            work, "by_day", [day, shard, key_hash, *key.parts, written, full, self._lookup], index, day + shard
+        )
         self._bucket(work, "keys", int.from_bytes(day, "big"), index, all_rows)
 
     def _bucket(self, work: WriteWork, kind: str, bucket: int, index: int, all_rows: bool) -> None:
@@ -193,17 +188,17 @@ class Encoder:
         if name in work.names or (name in self._written and not all_rows):
             return
         work.names[name] = None
-        self._row(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
+        self._beside(work, "bucket", [kind.encode(), bigint(bucket), self._lookup], index, kind.encode())
 
-    def _row(
-        self, work: WriteWork, statement: str, values: list[Any], index: int, partition: bytes | None = None
-    ) -> None:
+    def _beside(self, work: WriteWork, statement: str, values: list[Any], index: int, partition: bytes) -> None:
+        work.others.setdefault((statement, partition), []).append(self._row(statement, values, index))
+
+    def _row(self, statement: str, values: list[Any], index: int) -> CqlRow:
         unset = self._unset
         size = COLUMN_BYTES * len(values) + sum(
             [len(value) for value in values if value is not None and value is not unset]
         )
-        rows = work.records if partition is None else work.others.setdefault((statement, partition), [])
-        rows.append(_make_row(CqlRow, (statement, values, size, index)))
+        return _make_row(CqlRow, (statement, values, size, index))
 
 
 def refusals(records: Sequence[Any], reasons: dict[int, str]) -> list[tuple[Any, str]]:

@@ -13,26 +13,32 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.errors import StoreError, UnreadableRecord
-from app.stores.cassandra.batches import all_of
-from app.stores.cassandra.ledger_rows import (
-    FLOW_END_US,
-    LedgerTable,
-    event_row,
-    ledger_tables,
-    sum_id,
-    sum_of,
-    sum_rows,
-)
+from app.stores.cassandra.answers import sum_of
+from app.stores.cassandra.ledger_rows import FLOW_END_US, LedgerTable, event_row, ledger_tables, sum_id, sum_rows
 from app.stores.cassandra.ledger_writes import CassandraLedgerWrites
-from app.stores.cassandra.memory import FLOOR_END, STEPS_US, now_us
+from app.stores.cassandra.memory import now_us
 from app.stores.cassandra.rows import CqlRow
 from app.stores.cassandra.values import bigint, boolean, double, int32, varint
 from app.stores.cassandra.writes import CassandraWrites
 from app.words import counted_text
 
-__all__ = ["CassandraLedgerMending", "LedgerPlace"]
+__all__ = ["FLOOR_END", "STEPS_US", "CassandraLedgerMending", "LedgerPlace", "all_of"]
 
+STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
+"""How far above the clock and what is seen: a deletion cannot be seen, and was perhaps written by a clock that is ahead, or in ns."""
+FLOOR_END = 1 << 62
+_ASKED_AT_ONCE = 200
 Event = TypeVar("Event", bound=tuple[Any, ...])
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+async def all_of(work: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list[Answer]:
+    """What `work` returns for each, some of them under way at a time."""
+    answers: list[Answer] = []
+    for begin in range(0, len(items), _ASKED_AT_ONCE):
+        answers += await asyncio.gather(*map(work, items[begin : begin + _ASKED_AT_ONCE]))
+    return answers
 
 
 class LedgerPlace(NamedTuple):

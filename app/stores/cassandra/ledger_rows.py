@@ -7,45 +7,42 @@ partition of the topic (and share): add them up.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from hashlib import blake2b
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
+from app.domain import windows
 from app.domain.counted import CountedKind, EventKind, Sum
-from app.domain.windows import DAY_S
 from app.flows.registry import EVENTS, LEDGERS
 from app.stores.cassandra.rows import COLUMN_BYTES, CqlRow
-from app.stores.cassandra.values import bigint, boolean, double, int32, text, text_of, varint
+from app.stores.cassandra.values import bigint, boolean, double, int32, text, varint
 from app.stores.ledger_contract import SHORT_DAYS
 
 __all__ = [
+    "DAY_S",
     "FLOW_END_US",
     "SHARDS",
     "LedgerTable",
-    "bounds",
-    "days",
-    "event_of",
+    "count_columns",
+    "event_encoders",
     "event_row",
     "events_table",
     "ledger_tables",
     "name_row",
     "ranking_table",
     "sum_id",
-    "sum_of",
     "sum_rows",
     "sums_tables",
 ]
 
 SHARDS = 16
 """Partitions that hold the totals of all groups."""
-_DAY_S = int(DAY_S)
-_FIRST, _LAST = -(1 << 62), (1 << 62)
+DAY_S = int(windows.DAY_S)
 FLOW_END_US = 4_000_000_000_000_000
 """The year 2096: what the flow writes first of an event has the highest timestamp, below this, and stays; what mends is above."""
-_FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * _DAY_S))
+_FOR_EVER, _SHORT = int32(0), int32(int(SHORT_DAYS * DAY_S))
 """Times to live."""
 _TYPES = {"text": "text", "integer": "bigint", "time": "double", "boolean": "boolean"}
 _ENCODERS: Mapping[str, Callable[[Any], bytes]] = {"text": text, "integer": bigint, "time": double, "boolean": boolean}
@@ -97,7 +94,7 @@ def events_table(kind: EventKind[Any]) -> LedgerTable:
     return LedgerTable(kind.events_table, columns, partition, clustering, comment, list(columns)[len(key)])
 
 
-def _counts(kind: CountedKind[Any]) -> dict[str, str]:
+def count_columns(kind: CountedKind[Any]) -> dict[str, str]:
     amount = {kind.amount_field: "varint"} if kind.amount_field else {}
     return amount | {kind.many: "bigint", "repeats": "bigint"}
 
@@ -107,10 +104,12 @@ def sums_tables(kind: CountedKind[Any]) -> dict[str, LedgerTable]:
     """By resolution; empty for those of the common table."""
     group, place = kind.group_field, {"partition": "int", "share": "bigint"}
     if kind.by_group:
-        columns = {group: "text", "resolution": "text", "start": "bigint"} | place | _counts(kind)
+        columns = {group: "text", "resolution": "text", "start": "bigint"} | place | count_columns(kind)
         common = ([group, "resolution"], ["start", *place])
     else:
-        columns = {"resolution": "text", "day": "bigint", "start": "bigint", group: "text"} | place | _counts(kind)
+        columns = (
+            {"resolution": "text", "day": "bigint", "start": "bigint", group: "text"} | place | count_columns(kind)
+        )
         common = (["resolution", "day"], ["start", group, *place])
     resolutions = ", ".join(each.name for each in kind.resolutions if not each.within)
     found = {
@@ -122,15 +121,15 @@ def sums_tables(kind: CountedKind[Any]) -> dict[str, LedgerTable]:
             columns = {group: types[group], "day": "bigint", "window_start": "bigint", each.within: "text"}
             own = ([group, "day"], ["window_start", each.within, *place])
             comment = f"{kind.many.capitalize()} by {each.name} and window; {each.within} is empty where none is named"
-            found[each.name] = LedgerTable(each.table, columns | place | _counts(kind), *own, comment, kind.many)
+            found[each.name] = LedgerTable(each.table, columns | place | count_columns(kind), *own, comment, kind.many)
     return found
 
 
 @cache
 def ranking_table(kind: CountedKind[Any]) -> LedgerTable:
     """The totals of all groups, in some partitions."""
-    counts = {name: kind_of for name, kind_of in _counts(kind).items() if name != "repeats"}
-    columns = {"shard": "int", kind.group_field: "text", "partition": "int", "share": "bigint"} | counts
+    totals = {name: kind_of for name, kind_of in count_columns(kind).items() if name != "repeats"}
+    columns = {"shard": "int", kind.group_field: "text", "partition": "int", "share": "bigint"} | totals
     clustering = [kind.group_field, "partition", "share"]
     return LedgerTable(
         kind.ranking_table, columns, ["shard"], clustering, "Totals of all groups in some partitions", kind.many
@@ -165,24 +164,15 @@ def name_row(kind: str, one: str, name: str, number: int) -> CqlRow:
 
 
 @cache
-def _event_encoders(kind: EventKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
+def event_encoders(kind: EventKind[Any]) -> list[tuple[int, Callable[[Any], bytes]]]:
     places = {field.name: at for at, field in enumerate(kind.fields)}
     order = [places[name] for name in events_table(kind).columns]
     return [(at, _ENCODERS[kind.fields[at].kind]) for at in order]
 
 
 def event_row(kind: EventKind[Event], event: Event, stamp: bytes, ttl: bytes, number: int) -> CqlRow:
-    values = [None if event[at] is None else encode(event[at]) for at, encode in _event_encoders(kind)]
+    values = [None if event[at] is None else encode(event[at]) for at, encode in event_encoders(kind)]
     return _row(kind.events_table, [*values, stamp, ttl], number)
-
-
-def event_of(kind: EventKind[Event], row: Sequence[Any]) -> Event:
-    """From a row with the columns of `events_table`."""
-    values: list[Any] = [None] * len(kind.fields)
-    for (at, _), value in zip(_event_encoders(kind), row, strict=True):
-        values[at] = text_of(value) if kind.fields[at].kind == "text" else value
-    made: Event = kind.event._make(values)  # type: ignore[attr-defined]
-    return made
 
 
 def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: int = 0) -> list[CqlRow]:
@@ -192,7 +182,7 @@ def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: 
     place = [int32(each.partition), bigint(each.share)]
     known = [*([varint(each.amount)] if kind.amount_field else ()), bigint(each.events)]
     end = [bigint(each.version + floor), ttl]
-    day, start = bigint(each.start // _DAY_S), bigint(each.start)
+    day, start = bigint(each.start // DAY_S), bigint(each.start)
     if resolution.within:
         first, _, second = each.group.partition("/")
         integer = sums_tables(kind)[resolution.name].columns[kind.group_field] == "bigint"
@@ -206,26 +196,6 @@ def sum_rows(kind: CountedKind[Any], each: Sum, ttl: bytes, number: int, floor: 
     return rows
 
 
-def sum_of(kind: CountedKind[Any], resolution: str, row: Sequence[Any]) -> Sum:
-    """From a row of `sums_tables(kind)[resolution]`."""
-    *head, partition, share = row[: -len(_counts(kind))]
-    *amounts, events, repeats = row[-len(_counts(kind)) :]
-    amount = int(amounts[0]) if amounts else 0
-    if resolution:
-        first, _, start, second = head
-        return Sum(resolution, f"{_plain(first)}/{text_of(second)}", start, partition, share, events, amount, repeats)
-    if kind.by_group:
-        group, name, start = head
-    else:
-        name, _, start, group = head
-    return Sum(name, text_of(group), start, partition, share, events, amount, repeats)
-
-
-def _plain(value: Any) -> str:
-    """Of a text or an integer column."""
-    return str(text_of(value)) if isinstance(value, str) else str(value)
-
-
 def sum_id(kind: CountedKind[Any], each: Sum) -> bytes:
     """Names a sum among the floors."""
     return blake2b("\0".join((kind.name, *map(repr, each[:5]))).encode(), digest_size=16).digest()
@@ -234,12 +204,3 @@ def sum_id(kind: CountedKind[Any], each: Sum) -> bytes:
 def _row(table: str, values: list[Any], record: int) -> CqlRow:
     size = COLUMN_BYTES * len(values) + sum(len(value) for value in values if value)
     return CqlRow(f"insert {table}", values, size, record)
-
-
-def bounds(begin: float, end: float) -> tuple[int, int]:
-    """As whole seconds that a bucket may start at."""
-    return max(_FIRST, math.ceil(begin)), min(_LAST, math.ceil(end))
-
-
-def days(first: int, last: int) -> range:
-    return range(first // _DAY_S, (last - 1) // _DAY_S + 1) if first < last else range(0)

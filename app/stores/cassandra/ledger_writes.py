@@ -40,6 +40,7 @@ class CassandraLedgerWrites:
         self._floors = Floors(self._connection, writes.floors.age_s, "sum_floors", "sum_id")
         if not writes.read_only:
             self._connection.statements |= insert_statements(self._connection.keyspace)
+            self._connection.tables |= {each.name: each.create(self._connection.keyspace) for each in ledger_tables()}
 
     async def _send(
         self, records: Sequence[Record], rows_of: Callable[[Record, int], Iterable[CqlRow]]

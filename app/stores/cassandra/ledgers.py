@@ -4,33 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import cache, partial
 from typing import Any, TypeVar
 
 from app.domain.counted import CountedKind, EventKind, Sum, added
 from app.flows.registry import EVENTS, LEDGERS
+from app.stores.cassandra.answers import event_of, sum_of, text_of
 from app.stores.cassandra.ledger_mending import CassandraLedgerMending, LedgerPlace
-from app.stores.cassandra.ledger_rows import (
-    SHARDS,
-    bounds,
-    days,
-    event_of,
-    events_table,
-    ledger_tables,
-    ranking_table,
-    sum_of,
-    sums_tables,
-)
-from app.stores.cassandra.values import bigint, double, int32, text, text_of
+from app.stores.cassandra.ledger_rows import DAY_S, SHARDS, events_table, ledger_tables, ranking_table, sums_tables
+from app.stores.cassandra.values import bigint, double, int32, text
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.ledger_contract import Named, Top
 from app.stores.readable import OnUnreadable, event_reader, readable, sum_reader
 
-__all__ = ["CassandraLedgers"]
+__all__ = ["CassandraLedgers", "bounds", "days"]
 
 PAGE_ROWS = 5000
 _DDL_S = 60.0
+_FIRST, _LAST = -(1 << 62), (1 << 62)
 Event = TypeVar("Event", bound=tuple[Any, ...])
 
 
@@ -162,3 +155,12 @@ class CassandraLedgers(CassandraLedgerMending):
 def _ranked_sum_of(row: tuple[Any, ...]) -> Sum:
     _, group, partition, share, amount, events = row
     return Sum("total", text_of(group), 0, partition, share, events, int(amount), 0)
+
+
+def bounds(begin: float, end: float) -> tuple[int, int]:
+    """As whole seconds that a bucket may start at."""
+    return max(_FIRST, math.ceil(begin)), min(_LAST, math.ceil(end))
+
+
+def days(first: int, last: int) -> range:
+    return range(first // DAY_S, (last - 1) // DAY_S + 1) if first < last else range(0)

@@ -12,15 +12,12 @@ from collections.abc import Hashable, Iterable
 
 from app.stores.cassandra.connection import CassandraConnection
 
-__all__ = ["FLOOR_AGE_S", "FLOOR_END", "KEPT", "STEPS_US", "Floors", "Written", "now_us"]
+__all__ = ["FLOOR_AGE_S", "Floors", "Written", "now_us"]
 
 FLOOR_AGE_S = 5.0
 """A writer knows the floors of this many seconds ago, at the latest."""
-STEPS_US = (1_000_000, 86_400_000_000, 100 * 365 * 86_400_000_000, 2 * 10**18)
-"""How far above the clock and what is seen: a deletion cannot be seen, and was perhaps written by a clock that is ahead, or in ns."""
-FLOOR_END = 1 << 62
 _PAGE_ROWS = 5000
-KEPT = 200_000
+_KEPT = 200_000
 """Rows remembered, about 200 bytes each."""
 
 
@@ -50,7 +47,7 @@ class Written:
 
     def add(self, names: Iterable[Hashable]) -> None:
         """Only after the server has acknowledged."""
-        if time.monotonic() - self._since > self._age_s or len(self._young) > KEPT // 2:
+        if time.monotonic() - self._since > self._age_s or len(self._young) > _KEPT // 2:
             self._young, self._old, self._since = set(), self._young, time.monotonic()
         self._young.update(names)
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject, delivery_id, key_text
 from app.errors import StoreError, UnreadableRecord
-from app.stores.cassandra.batches import all_of
+from app.stores.cassandra.answers import of_key, record_reader, text_of
 from app.stores.cassandra.encoding import WriteWork
+from app.stores.cassandra.ledger_mending import FLOOR_END, STEPS_US, all_of
 from app.stores.cassandra.ledgers import CassandraLedgers
-from app.stores.cassandra.memory import FLOOR_END, STEPS_US, now_us
+from app.stores.cassandra.memory import now_us
 from app.stores.cassandra.reads import CassandraReads
 from app.stores.cassandra.rows import (
     DELIVERIES,
@@ -29,15 +30,16 @@ from app.stores.cassandra.rows import (
     id_bytes,
     insert,
     key_bytes,
-    of_key,
     reject_values,
     stamp,
 )
-from app.stores.cassandra.values import bigint, double, text_of
+from app.stores.cassandra.values import bigint, double
 from app.stores.cassandra.writes import CassandraWrites
 from app.stores.contract import Key
 
 __all__ = ["CassandraMending"]
+
+_hit_of = record_reader(HITS)
 
 
 class CassandraMending:
@@ -181,7 +183,7 @@ class CassandraMending:
         values = hit_values(hit, key, day, None)
         name = (*key.parts, day, values[HITS.at["time"]], values[HITS.at["raw_id"]])
         rows = await self._connection.ask(self._connection.bound("hit_of", name))
-        return bool(rows) and hit_values(HITS.record(rows[0]), key, day, None) == values
+        return bool(rows) and hit_values(_hit_of(rows[0]), key, day, None) == values
 
     async def remove_hits(self, hits: Sequence[Hit]) -> None:
         """These rows, named by key, time and raw id, are gone afterwards; they may be written again."""

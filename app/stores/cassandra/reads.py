@@ -10,22 +10,21 @@ from typing import Any
 
 from app.domain.records import Delivery, Hit, Reject
 from app.domain.totals import Totals
+from app.stores.cassandra.answers import PRIMARY, of_key, record_reader, text_of
 from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.rows import (
     DELIVERIES,
     HITS,
     KEY_COLUMNS,
-    PRIMARY,
     REJECTS,
     SHARDS,
     VERDICTS,
     Rows,
     class_of,
     key_bytes,
-    of_key,
 )
-from app.stores.cassandra.values import big, bigint, double, int32, text_of
+from app.stores.cassandra.values import big, bigint, double, int32
 from app.stores.contract import SEARCH_S, SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.readable import OnUnreadable, readable, reader_of
 
@@ -48,7 +47,7 @@ def _reader(record: str, rows: Rows) -> Callable[[tuple[Any, ...]], Any]:
         "cassandra",
         record,
         rows.table.fields,
-        rows.record,
+        record_reader(rows),
         lambda row: ", ".join(f"{name}={value!r}" for name, value in _place(rows, row).items()),
         lambda row: _place(rows, row),
     )

@@ -1,6 +1,6 @@
-"""Records as rows of Cassandra's tables, encoded, and back; and the statements that write them. No driver here.
+"""Records as rows of Cassandra's tables, encoded, and the statements that write them. No driver here.
 
-Columns, types and both directions follow from the tables of fields.
+Columns and types follow from the tables of fields; answers.py has the way back.
 """
 
 from __future__ import annotations
@@ -8,39 +8,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
-from operator import itemgetter
 from typing import Any, NamedTuple
 from zlib import crc32
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
 from app.domain.records import Delivery, Hit, Reject, delivery_id
-from app.stores.cassandra.values import (
-    COLUMNS,
-    big,
-    bigint,
-    day_number,
-    double,
-    int32,
-    key_part,
-    long_key,
-    text,
-    text_of,
-)
+from app.stores.cassandra.values import COLUMNS, big, bigint, day_number, double, int32, key_part, long_key, text
+from app.stores.identities import AnyKey, key_name
 
 __all__ = [
     "COLUMN_BYTES",
     "DELIVERIES",
-    "HIDDEN",
     "HITS",
     "KEY_COLUMNS",
-    "PRIMARY",
+    "LONG_KEY",
     "REJECTS",
     "SHARDS",
     "STAMPED_COLUMNS",
     "TABLES",
     "VERDICTS",
-    "AnyKey",
     "CqlRow",
     "KeyBytes",
     "Rows",
@@ -53,7 +39,6 @@ __all__ = [
     "index_values",
     "insert",
     "key_bytes",
-    "of_key",
     "reject_values",
     "stamp",
     "write_statements",
@@ -61,17 +46,16 @@ __all__ = [
 
 SHARDS = 8
 """Partitions that share one hour or day of an index: a busy hour is not one partition."""
-BUCKETS = 1024
+_BUCKETS = 1024
 """Partitions of the rejects of one reason."""
 VERDICTS = ("complete", "partial", "unknown")
-HIDDEN = "superseded"
+_HIDDEN = "superseded"
 """The class of superseded deliveries in deliveries_by_last; the others' is their verdict."""
 _VERSION_STEP = 1_000_000
 _KNOWN = 500_000
 _HOUR_S = 3600.0
 _HOURS_END = 1 << 50
 
-AnyKey = tuple[str | None, str | None, str | None]
 COLUMN_BYTES = 20
 """What a column takes in a batch beside its value, about as the server counts it."""
 
@@ -102,12 +86,10 @@ class KeyBytes(NamedTuple):
 
 
 def key_bytes(key: AnyKey) -> KeyBytes:
-    """Encoded, absent parts told from empty ones; the hash is records.key_hash where all parts are there."""
+    """Encoded, absent parts told from empty ones."""
     parts = [key_part(key[0]), key_part(key[1]), key_part(key[2])]
-    joined = "_".join([part or "" for part in key]).encode("utf-8", "surrogatepass")
-    digest = blake2b(joined, digest_size=16).digest()
-    lengths = b"".join([int32(-1 if part is None else len(part)) for part in key])
-    return KeyBytes(parts, long_key(parts, key), digest, digest + lengths)
+    name = key_name(*key)
+    return KeyBytes(parts, long_key(parts, key), name[:16], name)
 
 
 _short_text = lru_cache(maxsize=1024)(text)
@@ -116,13 +98,13 @@ _short_text = lru_cache(maxsize=1024)(text)
 
 _NAMES = {"ranges": "byte_ranges", "covered_bytes": "covered", "total_bytes": "total"}
 """Columns of reduced_weblogs that have another name than their field."""
-_LONG_KEY = "long_key"
+LONG_KEY = "long_key"
 
 
 def _encoder(table: Table, own: Sequence[Field]) -> Callable[[Sequence[Any], Any], list[Any]]:
     """A function written out for these fields: looping over them for each record was measured to take a fifth longer."""
     known: dict[str, Any] = {
-        f"encode_{field.name}": _short_text if field.name in ("method", "source") else COLUMNS[field.kind].encode
+        f"encode_{field.name}": _short_text if field.name in ("method", "source") else COLUMNS[field.kind][1]
         for field in own
     }
     values = [
@@ -143,57 +125,27 @@ class Rows:
     def __init__(self, table: Table, names: Mapping[str, str], beside: Mapping[str, str]) -> None:
         self.table = table
         self.keyed = set(KEY) <= table.at.keys()
-        own = table.without(*KEY) if self.keyed else table.fields
-        self._fields = (*(table[name] for name in KEY), *own) if self.keyed else own
-        self.types = {names.get(field.name, field.name): COLUMNS[field.kind].cql for field in self._fields} | dict(
-            beside
-        )
+        self.own = table.without(*KEY) if self.keyed else table.fields
+        self.fields = (*(table[name] for name in KEY), *self.own) if self.keyed else self.own
+        self.types = {names.get(each.name, each.name): COLUMNS[each.kind][0] for each in self.fields} | dict(beside)
         """CQL type by column."""
         self.columns = ", ".join(self.types)
         self.at = {name: at for at, name in enumerate(self.types)}
         """The index of each column."""
-        self.values = _encoder(table, own)
+        self.values = _encoder(table, self.own)
         """The fields of a record, encoded, without those of the key; its second argument stands for None.
 
-        Raises what `encode` raises for a value that no row can hold.
+        Raises what encoding raises for a value that no row can hold.
         """
-        self._decode = [
-            (at, COLUMNS[field.kind].decode, COLUMNS[field.kind].empty)
-            for at, field in enumerate(self._fields)
-            if field in own
-        ]
-        self._in_order = itemgetter(
-            *([field.name for field in self._fields].index(field.name) for field in table.fields)
-        )
-
-    def record(self, row: Sequence[Any]) -> Any:
-        """From `columns`. A row that a person wrote with less in it gives zeros and empty texts."""
-        values = list(row[: len(self._fields)])
-        if self.keyed:
-            full = row[self.at[_LONG_KEY]] or (None, None, None)
-            values[: len(KEY)] = map(text_of, row, full)
-        for at, decode, empty in self._decode:
-            value = values[at]
-            if value is not None:
-                values[at] = decode(value)
-            elif not (field := self._fields[at]).optional:
-                values[at] = empty() if field.needed else field.absent
-        return self.table.record._make(self._in_order(values))  # type: ignore[attr-defined]
 
 
-_LONG_KEY_TYPE = {_LONG_KEY: "frozen<tuple<text, text, text>>"}
+_LONG_KEY_TYPE = {LONG_KEY: "frozen<tuple<text, text, text>>"}
 HITS = Rows(HIT, {}, {"day": "date"} | _LONG_KEY_TYPE)
 DELIVERIES = Rows(DELIVERY, _NAMES, _LONG_KEY_TYPE)
 REJECTS = Rows(REJECT, {}, {"bucket": "int"})
 TABLES = {"raw_weblogs": HITS, "reduced_weblogs": DELIVERIES, "rejects": REJECTS}
-PRIMARY = {
-    "Hit": (*KEY, "day", "time", "raw_id"),
-    "Delivery": (*KEY, "window_start"),
-    "Reject": ("reason", "bucket", "raw_id"),
-}
-"""The columns that name a row, by record."""
 KEY_COLUMNS = ", ".join(KEY)
-STAMPED_COLUMNS = ", ".join(column for column in DELIVERIES.types if column not in (*KEY, "window_start", _LONG_KEY))
+STAMPED_COLUMNS = ", ".join(column for column in DELIVERIES.types if column not in (*KEY, "window_start", LONG_KEY))
 """Those of reduced_weblogs that have a time of writing of their own."""
 _STAMPED = [DELIVERIES.at[column] for column in STAMPED_COLUMNS.split(", ")]
 _REASON = REJECT.at["reason"]
@@ -210,7 +162,7 @@ def reject_values(reject: Reject) -> list[Any]:
     name = values[_REASON] = key_part(reject.reason)
     if name[:2] == b"\0h":
         raise ValueError(f"reason of {len(reject.reason)} characters is too long")
-    values.append(int32(int(reject.raw_id[:8], 16) % BUCKETS))
+    values.append(int32(int(reject.raw_id[:8], 16) % _BUCKETS))
     return values
 
 
@@ -233,7 +185,7 @@ def stamp(delivery: Delivery, values: Sequence[Any]) -> int:
 
 def class_of(delivery: Delivery) -> str:
     """Under which name deliveries_by_last has it."""
-    return HIDDEN if delivery.superseded_by is not None else delivery.verdict
+    return _HIDDEN if delivery.superseded_by is not None else delivery.verdict
 
 
 def hour_of(time_s: float) -> int:
@@ -270,15 +222,6 @@ def day_bytes(time_s: float) -> bytes:
     if math.isnan(time_s):
         raise ValueError("time is no number")
     return big(day_number(time_s))
-
-
-def of_key(*more: str) -> str:
-    """The condition for rows of one key, and for these columns.
-
-    >>> of_key("day")
-    'ip_address = ? AND user_agent = ? AND request = ? AND day = ?'
-    """
-    return " AND ".join(f"{column} = ?" for column in (*KEY, *more))
 
 
 def insert(table: str, columns: str, using: str) -> str:

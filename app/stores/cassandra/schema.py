@@ -6,16 +6,27 @@ import random
 import re
 import time
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from app.errors import SettingsError, StoreError, StoreUnreachable, UnknownStoreForm
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
-from app.stores.cassandra.ledger_rows import ledger_tables
 from app.stores.cassandra.rows import TABLES
 from app.stores.contract import KINDS
 from app.stores.shapes import refuse_shape
 
-__all__ = ["FORM", "check_form", "create", "create_ledgers", "drop", "missing", "missing_columns", "tables_of"]
+__all__ = [
+    "DDL_S",
+    "FORM",
+    "check_form",
+    "create",
+    "create_beside",
+    "missing",
+    "missing_columns",
+    "statements",
+    "tables_in",
+    "tables_of",
+]
 
 _FILE = Path(__file__).with_name("schema.cql")
 _TABLE = re.compile(
@@ -25,15 +36,14 @@ FORM = 1
 """The form of the tables, in the table `forms`. A column more is no other form: it is added."""
 _RECORDS = "records"
 _TRIES = 8
-_DDL_S = 60.0
+DDL_S = 60.0
 
 
-def _statements() -> list[tuple[str, str, str]]:
-    """(kind, table, statement)"""
-    return [
-        (found[1], found[3], found[2].replace("{fields}", _columns(found[3])))
-        for found in _TABLE.finditer(_FILE.read_text(encoding="utf-8"))
-    ]
+@cache
+def statements() -> dict[str, tuple[str, str]]:
+    """Table -> kind and the statement that makes it."""
+    found = _TABLE.finditer(_FILE.read_text(encoding="utf-8"))
+    return {each[3]: (each[1], each[2].replace("{fields}", _columns(each[3]))) for each in found}
 
 
 def _columns(table: str) -> str:
@@ -45,24 +55,24 @@ def tables_of(kinds: Iterable[str]) -> list[str]:
     asked = set(kinds)
     if wrong := asked.difference(KINDS):
         raise SettingsError(f"{sorted(wrong)[0]!r} is no kind of record; there are {', '.join(KINDS)}")
-    return [table for kind, table, _ in _statements() if kind in asked]
+    return [table for table, (kind, _) in statements().items() if kind in asked]
 
 
 def missing(connection: CassandraConnection, keyspace: str, kinds: Iterable[str] = KINDS) -> list[str]:
     """Tables of the kinds, and shared ones, that the keyspace lacks."""
-    there = _tables(connection, keyspace)
-    shared = [table for kind, table, _ in _statements() if kind == "shared"]
+    there = tables_in(connection, keyspace)
+    shared = [table for table, (kind, _) in statements().items() if kind == "shared"]
     return [table for table in [*tables_of(kinds), *shared] if table not in there]
 
 
-def _tables(connection: CassandraConnection, keyspace: str) -> set[str]:
+def tables_in(connection: CassandraConnection, keyspace: str) -> set[str]:
     asked = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s"
     return {row[0] for row in connection.execute(asked, (keyspace,))}
 
 
 def check_form(connection: CassandraConnection, keyspace: str) -> None:
     """Raises UnknownStoreForm if there are tables of another form, or of none."""
-    there = _tables(connection, keyspace)
+    there = tables_in(connection, keyspace)
     if not there & TABLES.keys():
         return
     rows = (
@@ -125,18 +135,17 @@ def create(connection: CassandraConnection, keyspace: str, replication: int, kin
             connection.execute(
                 f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = "
                 f"{{'class': 'NetworkTopologyStrategy', '{centre}': {replication}}}",
-                timeout_s=_DDL_S,
+                timeout_s=DDL_S,
             )
             if lacking:  # first, and with its row: tables without a form are not ours
-                _create_forms(connection, keyspace)
+                _make(connection, keyspace, "forms")
+                connection.agree()
+                connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
             for table, column, kind in columns:
-                connection.execute(
-                    f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}", timeout_s=_DDL_S
-                )
-            for _, table, statement in _statements():
-                if table in lacking and table != "forms":
-                    named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
-                    connection.execute(named, timeout_s=_DDL_S)
+                added = f"ALTER TABLE {keyspace}.{table} ADD IF NOT EXISTS {column} {kind}"
+                connection.execute(added, timeout_s=DDL_S)
+            for table in lacking:
+                _make(connection, keyspace, table)
             if not connection.agree():
                 raise StoreUnreachable(f"the nodes of {connection.where} do not agree on the schema")
             return
@@ -146,37 +155,15 @@ def create(connection: CassandraConnection, keyspace: str, replication: int, kin
             time.sleep(random.uniform(0.2, 1.0) * tried)
 
 
-def _create_forms(connection: CassandraConnection, keyspace: str) -> None:
-    for _, table, statement in _statements():
-        if table == "forms":
-            named = statement.replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
-            connection.execute(named, timeout_s=_DDL_S)
-    connection.agree()
-    connection.execute(f"INSERT INTO {keyspace}.forms (name, form) VALUES ('{_RECORDS}', {FORM})")
+def _make(connection: CassandraConnection, keyspace: str, table: str) -> None:
+    statement = statements()[table][1].replace(f"IF NOT EXISTS {table}", f"IF NOT EXISTS {keyspace}.{table}")
+    connection.execute(statement, timeout_s=DDL_S)
 
 
-def create_ledgers(connection: CassandraConnection, keyspace: str) -> None:
-    """Creates the missing tables of counted events, in a keyspace that is there."""
-    there = _tables(connection, keyspace)
-    lacking = [table for table in ledger_tables() if table.name not in there]
-    for table in lacking:
-        connection.execute(table.create(keyspace), timeout_s=_DDL_S)
-    if lacking:
+def create_beside(connection: CassandraConnection, keyspace: str) -> None:
+    """Creates what is missing of `connection.tables`, in a keyspace that is there."""
+    there = tables_in(connection, keyspace)
+    if lacking := [cql for name, cql in connection.tables.items() if name not in there]:
+        for cql in lacking:
+            connection.execute(cql, timeout_s=DDL_S)
         connection.agree()
-
-
-def drop(connection: CassandraConnection, keyspace: str, kinds: Iterable[str]) -> None:
-    """DROP TABLE of the tables of these kinds; of the shared ones, too, when nothing is left that needs them."""
-    asked = set(kinds)
-    tables = tables_of(asked)
-    there = _tables(connection, keyspace)
-    needed = {kind for kind, table, _ in _statements() if kind in ("raw", "reduced") and table in there} - asked
-    if not needed:
-        rest = (there & TABLES.keys()) - set(tables)  # they would be tables without a form
-        tables += [table for kind, table, _ in _statements() if kind == "shared" and not (rest and table == "forms")]
-    for table in tables:
-        if table in there:
-            connection.execute(f"DROP TABLE IF EXISTS {keyspace}.{table}", timeout_s=_DDL_S)
-    if "counts_taken" in there and "counts_taken" not in tables:
-        connection.execute(f"TRUNCATE {keyspace}.counts_taken", timeout_s=_DDL_S)
-    connection.agree()

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable
-
-from app.errors import StoreError
 from app.settings import Settings
 from app.stores.cassandra.counts import Counter
 from app.stores.cassandra.ledgers import CassandraLedgers
 from app.stores.cassandra.memory import FLOOR_AGE_S
 from app.stores.cassandra.mending import CassandraMending
 from app.stores.cassandra.reads import CassandraReads
-from app.stores.cassandra.schema import create, drop, missing
+from app.stores.cassandra.retention import CassandraRetention
 from app.stores.cassandra.writes import CassandraWrites
-from app.stores.contract import KINDS, Store
+from app.stores.contract import Store
 
-__all__ = ["CassandraRetention", "CassandraStore"]
-
-
-class CassandraRetention:
-    """The tables, made and dropped on the connection of `writes`, which need not be open. What is old goes by itself."""
-
-    def __init__(self, writes: CassandraWrites, settings: Settings) -> None:
-        self._writes, self._connection = writes, writes.connection
-        self._keyspace, self._replication = settings.cassandra_keyspace, settings.cassandra_replication
-
-    async def map(self, kinds: Iterable[str] = KINDS) -> None:
-        """Creates keyspace and tables of these kinds and the shared ones where they are missing; never drops."""
-        await self._in_thread(lambda: create(self._connection, self._keyspace, self._replication, kinds))
-
-    async def drop(self, kinds: Iterable[str]) -> None:
-        """DROP TABLE of the tables of these kinds, of the shared ones with the last of them; the keyspace stays.
-
-        An open store, of this process or another, raises StoreUnreachable until `map` or a restarted worker creates them again.
-        """
-        await self._in_thread(lambda: drop(self._connection, self._keyspace, kinds))
-        self._writes.written.forget()
-
-    async def _in_thread(self, work: Callable[[], None]) -> None:
-        if self._writes.read_only:
-            raise StoreError(f"{self._connection.where} was opened for reading only")
-        if self._connection.session is None:
-            await asyncio.to_thread(self._connection.connect)
-        await asyncio.to_thread(work)
-
-    async def missing(self) -> list[str]:
-        """Tables that the keyspace lacks."""
-        await self._writes.opened()
-        return await asyncio.to_thread(missing, self._connection, self._keyspace)
-
-    async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
-        """Nothing to do: each row was written with its time to live, from the setting retention at that time."""
-        return 0, 0
+__all__ = ["CassandraStore"]
 
 
 class CassandraStore(Store):

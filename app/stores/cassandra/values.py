@@ -1,4 +1,4 @@
-"""Values as they stand in Cassandra's columns, as the bytes of its native protocol, and back.
+"""Values as they stand in Cassandra's columns, as the bytes of its native protocol. answers.py has the way back.
 
 Rows are encoded here and not by the driver: it is twice as fast, and the size of a batch is known before it is sent.
 """
@@ -9,16 +9,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.domain.fields import Kind
 from app.domain.windows import DAY_S
+from app.stores.identities import given_id, packed_ids
 
 __all__ = [
     "COLUMNS",
-    "MAX_KEY_PART_BYTES",
-    "MAX_VERSION",
-    "CqlColumn",
     "big",
     "bigint",
     "boolean",
@@ -27,16 +25,13 @@ __all__ = [
     "int32",
     "key_part",
     "long_key",
-    "pairs",
     "text",
-    "text_of",
-    "texts",
     "varint",
 ]
 
-MAX_VERSION = 1 << 42
+_MAX_VERSION = 1 << 42
 """A version is the timestamp of its row."""
-MAX_KEY_PART_BYTES = 16_384
+_MAX_KEY_PART_BYTES = 16_384
 """A longer part of a key stands as its hash: Cassandra takes 65,535 bytes for all parts of a key together."""
 
 _TRUE, _FALSE = b"\1", b"\0"
@@ -74,7 +69,7 @@ def key_part(value: str | None) -> bytes:
     if value is None:
         return b"\0n"
     encoded = text(value)
-    if len(encoded) <= MAX_KEY_PART_BYTES:
+    if len(encoded) <= _MAX_KEY_PART_BYTES:
         return encoded
     begin = encoded[:100].decode("utf-8", "ignore").replace("\0", "").encode()
     return b"\0h" + begin + blake2b(encoded, digest_size=16).hexdigest().encode()
@@ -89,21 +84,6 @@ def long_key(parts: Sequence[bytes], key: Sequence[str | None]) -> bytes | None:
         full = text(value) if part[:2] == b"\0h" and value is not None else None
         packed += int32(-1) if full is None else int32(len(full)) + full
     return packed
-
-
-def text_of(stored: str | None, full: str | None = None) -> Any:
-    r"""The text, or None, from what `text` or `key_part` wrote; `full` comes from the row's long_key.
-
-    >>> text_of("\0n"), text_of("\0ea\\ud800"), text_of("x")
-    (None, 'a\ud800', 'x')
-    """
-    if stored is None or stored[:1] != "\0":
-        return stored
-    if stored[:2] == "\0e":
-        return stored[2:].encode().decode("unicode_escape")
-    if stored[:2] == "\0h" and full is not None:
-        return text_of(full)
-    return None if stored == "\0n" else stored
 
 
 def varint(value: int) -> bytes:
@@ -152,8 +132,7 @@ def day_number(time_s: float) -> int:
 
 
 def _raw_id(value: str) -> bytes:
-    if len(value) != 32 or bytes.fromhex(value).hex() != value:
-        raise ValueError(f"raw_id {value[:80]!r} is not 32 hex digits")
+    given_id(value)
     return value.encode()
 
 
@@ -168,51 +147,23 @@ def boolean(value: bool) -> bytes:
 
 
 def _version(value: int) -> bytes:
-    if not 0 <= value <= MAX_VERSION:
-        raise ValueError(f"version is not within 0..{MAX_VERSION}: it is the timestamp of the row")
+    if not 0 <= value <= _MAX_VERSION:
+        raise ValueError(f"version is not within 0..{_MAX_VERSION}: it is the timestamp of the row")
     return bigint(value)
 
 
-def _short_ids(ids: Sequence[str]) -> bytes:
-    joined = "".join(ids)
-    packed = bytes.fromhex(joined)
-    if packed.hex() != joined or not set(map(len, ids)) <= {16}:
-        raise ValueError("hit_ids are not 16 hex digits each")
-    return packed
-
-
-class CqlColumn(NamedTuple):
-    """How a kind of field is written: CQL type, both directions, and what a row that a person wrote without it gives."""
-
-    cql: str
-    encode: Callable[[Any], bytes]
-    decode: Callable[[Any], Any]
-    empty: Callable[[], Any]
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
 _RANGES = "frozen<list<frozen<tuple<varint, varint>>>>"
-COLUMNS: dict[Kind, CqlColumn] = {
-    Kind.TEXT: CqlColumn("text", text, text_of, str),
-    Kind.INTEGER: CqlColumn("varint", varint, _same, int),
-    Kind.SMALL: CqlColumn("int", int32, _same, int),
-    Kind.VERSION: CqlColumn("bigint", _version, _same, int),
-    Kind.TIME: CqlColumn("double", _time, _same, float),
-    Kind.BOOLEAN: CqlColumn("boolean", boolean, bool, bool),
-    Kind.RANGES: CqlColumn(_RANGES, pairs, lambda found: [[lo, hi] for lo, hi in found], list),
-    Kind.WORDS: CqlColumn("frozen<list<text>>", texts, lambda found: [text_of(word) for word in found], list),
-    Kind.SHORT_IDS: CqlColumn(
-        "blob", _short_ids, lambda packed: [packed[at : at + 8].hex() for at in range(0, len(packed), 8)], list
-    ),
-    Kind.RAW_ID: CqlColumn("text", _raw_id, _same, str),
-    Kind.TEXTS: CqlColumn(
-        "frozen<map<text, text>>",
-        texts_by_name,
-        lambda found: {text_of(name): text_of(one) for name, one in found.items()},
-        dict,
-    ),
+COLUMNS: dict[Kind, tuple[str, Callable[[Any], bytes]]] = {
+    Kind.TEXT: ("text", text),
+    Kind.INTEGER: ("varint", varint),
+    Kind.SMALL: ("int", int32),
+    Kind.VERSION: ("bigint", _version),
+    Kind.TIME: ("double", _time),
+    Kind.BOOLEAN: ("boolean", boolean),
+    Kind.RANGES: (_RANGES, pairs),
+    Kind.WORDS: ("frozen<list<text>>", texts),
+    Kind.SHORT_IDS: ("blob", packed_ids),
+    Kind.RAW_ID: ("text", _raw_id),
+    Kind.TEXTS: ("frozen<map<text, text>>", texts_by_name),
 }
-"""By the kind of a field."""
+"""CQL type, and how a value is written, by the kind of a field."""

@@ -17,7 +17,7 @@ from app.stores.cassandra.connection import CassandraConnection
 from app.stores.cassandra.encoding import Encoder, WriteWork, refusals, ttl_s
 from app.stores.cassandra.memory import FLOOR_AGE_S, Floors, Written
 from app.stores.cassandra.rows import write_statements
-from app.stores.cassandra.schema import check_form, create, create_ledgers, missing_columns
+from app.stores.cassandra.schema import check_form, create, create_beside, missing_columns
 
 __all__ = ["CassandraWrites"]
 
@@ -46,8 +46,6 @@ class CassandraWrites:
         self.before_close: Callable[[], Awaitable[None]] | None = None
         self._encoder: Encoder | None = None
         self._opening: asyncio.Lock | None = None
-        self._writing = 0
-        self._idle: asyncio.Event | None = None
         self._lost_tables = 0
 
     async def open(self) -> None:
@@ -57,9 +55,7 @@ class CassandraWrites:
         async with self._opening:
             if self._encoder is not None:
                 return
-            self.sender.renew()
-            self._idle = asyncio.Event()
-            self._idle.set()
+            self.sender.lanes.renew()
             try:
                 await asyncio.to_thread(self._start)
             except BaseException:
@@ -81,15 +77,14 @@ class CassandraWrites:
                 )
         else:
             create(self.connection, keyspace, self._settings.cassandra_replication)
-            create_ledgers(self.connection, keyspace)
+            create_beside(self.connection, keyspace)
         self.connection.prepare()
 
     async def close(self) -> None:
-        if self._idle is not None:
-            await self._idle.wait()
+        await self.sender.lanes.ended()
         if self.before_close is not None:
             await self.before_close()
-        self._encoder = self._opening = self._idle = None
+        self._encoder = self._opening = None
         await asyncio.to_thread(self.connection.shutdown)
 
     async def ping(self) -> None:
@@ -120,20 +115,15 @@ class CassandraWrites:
     async def _write(
         self, encode: Callable[..., WriteWork], records: Sequence[Record], *more: Any
     ) -> list[tuple[Record, str]]:
-        assert self._idle is not None
-        self._writing += 1
-        self._idle.clear()
-        try:
-            work = await asyncio.to_thread(encode, records, *more)
-            refused = await self.sender.send(work.rows)
-            if not refused:  # a lookup row may be among what was refused
-                self.written.add(work.names)
-            return refusals(records, work.refused | refused)
-        finally:
-            self.calls += 1
-            self._writing -= 1
-            if not self._writing:
-                self._idle.set()
+        with self.sender.lanes.call():
+            try:
+                work = await asyncio.to_thread(encode, records, *more)
+                refused = await self.sender.send(work.rows)
+                if not refused:  # a lookup row may be among what was refused
+                    self.written.add(work.names)
+                return refusals(records, work.refused | refused)
+            finally:
+                self.calls += 1
 
     async def write_hits(self, hits: Sequence[Hit]) -> list[tuple[Hit, str]]:
         return await self._write((await self.encoder()).hits, hits)

@@ -80,62 +80,6 @@ class _Ndjson(_Json):
         return _Body(data)
 
 
-class _Client:
-    """Makes the driver's client from the settings. Raises SettingsError for settings that it cannot use."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.hosts = [host.strip() for host in settings.elasticsearch_url.split(",") if host.strip()]
-        self.user = settings.elasticsearch_user
-        self._settings = settings
-        if not self.hosts or any(
-            urlsplit(host).scheme not in ("http", "https") or not urlsplit(host).hostname for host in self.hosts
-        ):
-            raise SettingsError(
-                f"{_NAME}URL={settings.elasticsearch_url!r}: write http://HOST:PORT or https://HOST:PORT, commas between"
-            )
-        if any(urlsplit(host).query or urlsplit(host).fragment for host in self.hosts):
-            raise SettingsError(f"{_NAME}URL={settings.elasticsearch_url!r}: write it without what follows ? or #")
-        if self.user and settings.elasticsearch_api_key:
-            raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
-        if settings.elasticsearch_ca and not Path(settings.elasticsearch_ca).is_file():
-            raise SettingsError(f"{_NAME}CA={settings.elasticsearch_ca!r}: there is no such file")
-
-    def make(self) -> AsyncElasticsearch:
-        from elasticsearch import AsyncElasticsearch
-
-        logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it tells of each request
-        logging.getLogger(
-            "elastic_transport.node"
-        ).propagate = False  # else it writes down each body, for whatever level
-        own = self._settings
-        options: dict[str, Any] = {}
-        serializers: dict[str, Any] = {
-            "application/json": _Json(),
-            "application/vnd.elasticsearch+json": _Json(),
-            "application/vnd.elasticsearch+x-ndjson": _Ndjson(),
-        }
-        if own.elasticsearch_api_key:
-            options["api_key"] = own.elasticsearch_api_key
-        elif self.user:
-            options["basic_auth"] = (self.user, own.elasticsearch_password)
-        if own.elasticsearch_ca and any(host.startswith("https:") for host in self.hosts):
-            options["ca_certs"] = own.elasticsearch_ca
-        try:
-            return AsyncElasticsearch(
-                [_with_port(host) for host in self.hosts],
-                request_timeout=TIMEOUT_S,
-                max_retries=0,
-                retry_on_status=(),
-                connections_per_node=own.elasticsearch_in_flight + 8,
-                serializers=serializers,
-                **options,
-            )
-        except (ValueError, OSError) as error:
-            raise SettingsError(
-                f"Elasticsearch cannot be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
-            ) from error
-
-
 def _with_port(host: str) -> str:
     """
     >>> _with_port("http://a"), _with_port("https://a:1/"), _with_port("http://a/es/")
@@ -146,12 +90,51 @@ def _with_port(host: str) -> str:
 
 
 class ElasticsearchConnection:
-    """Requests to the nodes of the settings; connects with the first one."""
+    """Requests to the nodes of the settings; connects with the first one. Raises SettingsError for settings that it cannot use."""
 
     def __init__(self, settings: Settings) -> None:
-        self._maker = _Client(settings)
-        self.where = ", ".join(self._maker.hosts)
+        self._settings = own = settings
+        self._hosts = [host.strip() for host in own.elasticsearch_url.split(",") if host.strip()]
+        self.where = ", ".join(self._hosts)
         self._client: AsyncElasticsearch | None = None
+        parts, url = [urlsplit(host) for host in self._hosts], f"{_NAME}URL={own.elasticsearch_url!r}"
+        if not parts or any(each.scheme not in ("http", "https") or not each.hostname for each in parts):
+            raise SettingsError(f"{url}: write http://HOST:PORT or https://HOST:PORT, commas between")
+        if any(each.query or each.fragment for each in parts):
+            raise SettingsError(f"{url}: write it without what follows ? or #")
+        if own.elasticsearch_user and own.elasticsearch_api_key:
+            raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
+        if own.elasticsearch_ca and not Path(own.elasticsearch_ca).is_file():
+            raise SettingsError(f"{_NAME}CA={own.elasticsearch_ca!r}: there is no such file")
+
+    def _connect(self) -> AsyncElasticsearch:
+        from elasticsearch import AsyncElasticsearch
+
+        own = self._settings
+        logging.getLogger("elastic_transport").setLevel(logging.ERROR)  # it tells of each request
+        # else it writes down each body, for whatever level
+        logging.getLogger("elastic_transport.node").propagate = False
+        json = {name: _Json() for name in ("application/json", "application/vnd.elasticsearch+json")}
+        options: dict[str, Any] = {"serializers": json | {"application/vnd.elasticsearch+x-ndjson": _Ndjson()}}
+        if own.elasticsearch_api_key:
+            options["api_key"] = own.elasticsearch_api_key
+        elif own.elasticsearch_user:
+            options["basic_auth"] = (own.elasticsearch_user, own.elasticsearch_password)
+        if own.elasticsearch_ca and any(host.startswith("https:") for host in self._hosts):
+            options["ca_certs"] = own.elasticsearch_ca
+        try:
+            return AsyncElasticsearch(
+                [_with_port(host) for host in self._hosts],
+                request_timeout=TIMEOUT_S,
+                max_retries=0,
+                retry_on_status=(),
+                connections_per_node=own.elasticsearch_in_flight + 8,
+                **options,
+            )
+        except (ValueError, OSError) as error:
+            raise SettingsError(
+                f"Elasticsearch cannot be asked with {_NAME}URL={own.elasticsearch_url!r}: {error}"
+            ) from error
 
     async def close(self) -> None:
         client, self._client = self._client, None
@@ -163,7 +146,7 @@ class ElasticsearchConnection:
         answer = await self.call("GET", "/", timeout_s=PING_TIMEOUT_S, ignore=(400, 404, 405))
         if isinstance(answer, Mapping) and "version" in answer:
             return
-        paths = [path for host in self._maker.hosts if (path := urlsplit(host).path.strip("/"))]
+        paths = [path for host in self._hosts if (path := urlsplit(host).path.strip("/"))]
         if paths and self.reason(answer).startswith(_NO_PATH):
             raise StoreRefused(
                 f"Elasticsearch answers at {self.where}, but not below the path /{paths[0]}: write {_NAME}URL without it"
@@ -218,9 +201,9 @@ class ElasticsearchConnection:
         from elasticsearch import ApiError, ConnectionTimeout, SerializationError, TransportError
 
         if self._client is None:
-            self._client = self._maker.make()
+            self._client = self._connect()
         client = self._client.options(request_timeout=timeout_s)
-        for nodes_left in range(len(self._maker.hosts) - 1, -1, -1):
+        for nodes_left in range(len(self._hosts) - 1, -1, -1):
             try:
                 response = await client.perform_request(method, path, params=params, headers=headers, body=body)
                 break
@@ -238,7 +221,7 @@ class ElasticsearchConnection:
                 ) from None
             except TransportError as error:
                 if not nodes_left:
-                    for host in self._maker.hosts:
+                    for host in self._hosts:
                         if scheme := await _other_scheme(host, str(error.message)):
                             raise StoreRefused(
                                 f"What answers at {host} speaks {scheme}: write {scheme}:// in {_NAME}URL"
@@ -267,13 +250,8 @@ class ElasticsearchConnection:
             )
         status = error.meta.status
         if status == 401:
-            who = (
-                f"the user {self._maker.user!r}"
-                if self._maker.user
-                else "the API key"
-                if self._has_key
-                else "a request without a user"
-            )
+            user, key = self._settings.elasticsearch_user, self._settings.elasticsearch_api_key
+            who = f"the user {user!r}" if user else "the API key" if key else "a request without a user"
             raise StoreRefused(
                 f"Elasticsearch at {self.where} refuses {who}: set {_NAME}USER and {_NAME}PASSWORD, or {_NAME}API_KEY, to what it knows"
             )
@@ -282,10 +260,6 @@ class ElasticsearchConnection:
                 f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it"
             )
         return status, error.body
-
-    @property
-    def _has_key(self) -> bool:
-        return bool(self._maker._settings.elasticsearch_api_key)  # noqa: SLF001
 
 
 async def _other_scheme(address: str, failure: str) -> str:

@@ -26,14 +26,12 @@ __all__ = [
     "HITS",
     "LONGEST",
     "REJECTS",
+    "SUMS",
     "SUM_SHIFT",
-    "Range",
     "delivery_document",
-    "encode",
     "hit_document",
     "is_summed",
     "key_id",
-    "key_of",
     "reject_document",
 ]
 
@@ -47,34 +45,26 @@ _FIRST_DATE, _LAST_DATE = -62_135_596_800.0, 253_402_300_799.0
 """Years 1 to 9999."""
 
 
-class Range(msgspec.Struct):
-    """Both ends inclusive, as Elasticsearch's long_range has it."""
-
-    gte: int
-    lte: int
-
-
-class Sums(msgspec.Struct):
+class _Sums(msgspec.Struct):
     covered_high: int
     covered_low: int
     sent_high: int
     sent_low: int
 
 
+SUMS = _Sums.__struct_fields__
 _KEYWORD = {"type": "keyword", "ignore_above": 8191}
 _EXTRA_NUMBERS = ("duration_s", "cmcd_bl", "cmcd_br", "cmcd_d", "cmcd_mtp", "cmcd_pr", "cmcd_tb")
 _EXTRA_TYPES = {name: {"type": "double", "ignore_malformed": True} for name in _EXTRA_NUMBERS}
-_Type: dict[Kind, tuple[Any, dict[str, Any]]] = {
-    Kind.TEXT: (str, _KEYWORD),
-    Kind.INTEGER: (int | None, {"type": "long"}),
-    Kind.SMALL: (int | None, {"type": "long"}),
-    Kind.VERSION: (int, {"type": "long"}),
-    Kind.TIME: (float | None, {"type": "double"}),
-    Kind.BOOLEAN: (bool, {"type": "boolean"}),
-    Kind.RANGES: (list[Range], {"type": "long_range", "doc_values": False}),
-    Kind.WORDS: (list[str], _KEYWORD),
-    Kind.SHORT_IDS: (list[str], {"type": "keyword", "index": False, "doc_values": False}),
-    Kind.TEXTS: (dict[str, str], {"properties": {name: _EXTRA_TYPES.get(name, _KEYWORD) for name in EXTRAS}}),
+_TYPES: dict[Kind, dict[str, Any]] = {
+    Kind.TEXT: _KEYWORD,
+    **{kind: {"type": "long"} for kind in (Kind.INTEGER, Kind.SMALL, Kind.VERSION)},
+    Kind.TIME: {"type": "double"},
+    Kind.BOOLEAN: {"type": "boolean"},
+    Kind.RANGES: {"type": "long_range", "doc_values": False},
+    Kind.WORDS: _KEYWORD,
+    Kind.SHORT_IDS: {"type": "keyword", "index": False, "doc_values": False},
+    Kind.TEXTS: {"properties": {name: _EXTRA_TYPES.get(name, _KEYWORD) for name in EXTRAS}},
 }
 _DATE = {"type": "date", "format": "epoch_millis"}
 _MORE: dict[str, dict[str, Any]] = {
@@ -85,22 +75,20 @@ _MORE: dict[str, dict[str, Any]] = {
     },
 }
 """What fields have beside what their kind says: networks, and dates beside numbers (`last` is `@timestamp`)."""
-_BESIDE: dict[str, tuple[Any, Any, dict[str, Any]]] = {
-    "timestamp": (int | None, msgspec.NODEFAULT, {**_DATE, "ignore_malformed": True}),
-    "key_hash": (str, msgspec.NODEFAULT, {"type": "keyword"}),
-    "key_id": (str, msgspec.NODEFAULT, {"type": "keyword"}),
-    "superseded": (bool, msgspec.NODEFAULT, {"type": "boolean"}),
-    "ingested": (int, msgspec.NODEFAULT, _DATE),
-    "form": (int, msgspec.NODEFAULT, {"type": "short", "index": False, "doc_values": False}),
-    "sums": (
-        Sums | None,
-        None,
-        {"properties": {name: {"type": "long", "index": False} for name in Sums.__struct_fields__}},
-    ),
-    "unsummed": (bool, False, {"type": "boolean"}),
-    "exact": (str | None, None, {"type": "keyword", "index": False, "doc_values": False}),
+_BESIDE: dict[str, dict[str, Any]] = {
+    "timestamp": {**_DATE, "ignore_malformed": True},
+    "key_hash": {"type": "keyword"},
+    "key_id": {"type": "keyword"},
+    "superseded": {"type": "boolean"},
+    "ingested": _DATE,
+    "form": {"type": "short", "index": False, "doc_values": False},
+    "sums": {"properties": {name: {"type": "long", "index": False} for name in SUMS}},
+    "unsummed": {"type": "boolean"},
+    "exact": {"type": "keyword", "index": False, "doc_values": False},
 }
-"""What documents have beside the fields of their records: type, default, mapping."""
+"""What documents have beside the fields of their records."""
+_LEFT_OUT = {"sums": None, "unsummed": False, "exact": None}
+"""What few documents have: elsewhere it is this, and not written."""
 _RENAMED = {"timestamp": "@timestamp"}
 
 
@@ -147,8 +135,8 @@ class Documents:
         self.table = table
         self.fields = tuple(field for field in table.fields if field.kind is not Kind.RAW_ID)
         self.beside = beside
-        declared: list[Any] = [(field.column, _Type[field.kind][0]) for field in self.fields]
-        declared += [(name, _BESIDE[name][0], _BESIDE[name][1]) for name in beside]
+        declared: list[Any] = [(field.column, Any) for field in self.fields]
+        declared += [(name, Any, _LEFT_OUT.get(name, msgspec.NODEFAULT)) for name in beside]
         name = f"{table.record.__name__}Document"
         self.make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
         """From the fields' values in their order, then those of `beside`."""
@@ -159,8 +147,8 @@ class Documents:
 
     def mapping(self) -> dict[str, Any]:
         """The mapping of their index, with the form of what is in it."""
-        properties = {field.column: {**_Type[field.kind][1], **_MORE.get(field.name, {})} for field in self.fields}
-        properties |= {_RENAMED.get(name, name): _BESIDE[name][2] for name in self.beside}
+        properties = {field.column: {**_TYPES[field.kind], **_MORE.get(field.name, {})} for field in self.fields}
+        properties |= {_RENAMED.get(name, name): _BESIDE[name] for name in self.beside}
         return {"dynamic": False, "_meta": {"form": FORM}, "properties": properties}
 
     def of(self, raw_id: str, source: Mapping[str, Any]) -> Any:
@@ -200,7 +188,7 @@ DOCUMENTS = {"raw": HITS, "reduced": DELIVERIES, "rejects": REJECTS}
 _encoder = msgspec.json.Encoder()
 
 
-def encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
+def _encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
     """The document as JSON. `fits`: every number of the record has its place in the fields.
 
     Raises ValueError for what cannot be written down at all.
@@ -231,8 +219,6 @@ def _mended(value: Any) -> Any:
         return [_mended(one) for one in value]
     if isinstance(value, dict):
         return {name: _mended(one) for name, one in value.items()}
-    if isinstance(value, bool):
-        return value
     if isinstance(value, int):
         return value if -LONGEST <= value <= LONGEST else None
     if isinstance(value, float):
@@ -254,7 +240,7 @@ def key_id(ip_address: str | None, user_agent: str | None, request: str | None) 
     'd:8:-:0'
     """
     hashed = key_hash(f"{ip_address or ''}_{user_agent or ''}_{request or ''}")
-    lengths = [("-" if part is None else str(len(part))) for part in (ip_address, user_agent, request)]
+    lengths = ["-" if part is None else str(len(part)) for part in (ip_address, user_agent, request)]
     return hashed, f"{hashed}:{':'.join(lengths)}"
 
 
@@ -268,26 +254,23 @@ def hit_document(hit: Hit, ingested_ms: int) -> bytes:
     fits = HITS.fit(hit)
     named = key_id(*_of_key_of_hit(hit))
     document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
-    return encode(document, hit, Hit._fields, fits=fits)
+    return _encode(document, hit, Hit._fields, fits=fits)
 
 
 def reject_document(reject: Reject, ingested_ms: int) -> bytes:
     """Raises ValueError for a reject that cannot be kept."""
     fits = REJECTS.fit(reject)
     document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
-    return encode(document, reject, Reject._fields, fits=fits)
+    return _encode(document, reject, Reject._fields, fits=fits)
 
 
-def key_of(source: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
-    """The key of a hit's or a delivery's `_source`, of which only these fields may have been asked for."""
-    record = json.loads(source["exact"]) if source.get("exact") else source
-    ip_address, user_agent, request = map(record.get, KEY)
-    return ip_address, user_agent, request
-
-
-def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[Range], bool]:
+def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[dict[str, int]], bool]:
     """As long_range takes them, clipped to 64 bits, and whether that says it all."""
-    kept = [Range(lo, hi if hi <= LONGEST else LONGEST) for lo, hi in pairs if lo <= hi and -LONGEST <= lo <= LONGEST]
+    kept = [
+        {"gte": lo, "lte": hi if hi <= LONGEST else LONGEST}
+        for lo, hi in pairs
+        if lo <= hi and -LONGEST <= lo <= LONGEST
+    ]
     return kept, len(kept) == len(pairs) and all(hi <= LONGEST for _, hi in pairs)
 
 
@@ -308,7 +291,7 @@ def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
     if is_summed(delivery):
         covered, sent, low = delivery.covered_bytes, delivery.bytes_sent or 0, (1 << SUM_SHIFT) - 1
-        document.sums = Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
+        document.sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
     else:
         document.unsummed = True
-    return encode(document, delivery, Delivery._fields, fits=fits)
+    return _encode(document, delivery, Delivery._fields, fits=fits)

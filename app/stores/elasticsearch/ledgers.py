@@ -5,21 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from hashlib import blake2b
 from typing import Any, TypeVar
 
-import msgspec
-
-from app.domain.counted import CountedKind, EventField, EventKind, Sum
+from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.windows import DAY_S
-from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
+from app.stores.elasticsearch.ledger_writes import SUM_KEY, ElasticsearchLedgerWrites, ledger_mappings, milliseconds
 from app.stores.elasticsearch.queries import events_of, sums_of
-from app.stores.elasticsearch.requests import Item
+from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.searches import ElasticsearchSearches
-from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import SHORT_DAYS, Named, Top
 from app.stores.readable import OnUnreadable, readable
 
@@ -28,42 +24,7 @@ __all__ = ["ElasticsearchLedgers"]
 _SLICE = 5000
 _GROUPS = 5000
 _MENDED_AT_ONCE = 500
-_SUM_KEY = ("resolution", "group", "start", "partition", "share")
-_encode = msgspec.json.Encoder().encode
-_TYPES = {"text": "keyword", "integer": "long", "time": "double", "boolean": "boolean"}
-_LONGEST_TERM = 8191
-"""Characters: the server takes terms of 32,766 bytes."""
-_TIME = {"type": "date", "format": "epoch_millis"}
-_WHEN = {"@timestamp": _TIME | {"ignore_malformed": True}, "ingested": _TIME}
-_SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "partition": "integer"} | dict.fromkeys(
-    ("share", "events", "amount", "repeats"), "long"
-)
 Event = TypeVar("Event", bound=tuple[Any, ...])
-
-
-def _name(*parts: object) -> str:
-    """An `_id`: the server takes 512 bytes, and texts may be longer."""
-    return blake2b(_encode(parts), digest_size=16).hexdigest()
-
-
-def _milliseconds(time: float) -> int:
-    return math.floor(time * 1000)
-
-
-def _mappings() -> dict[str, dict[str, Any]]:
-    """Index, without prefix -> its fields."""
-    found: dict[str, dict[str, Any]] = {}
-    for kind in EVENTS:
-        found[kind.events_table] = {field.name: _mapping(field) for field in kind.fields} | _WHEN
-    for kind in LEDGERS:
-        found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
-    return found | {"names": {name: {"type": "keyword"} for name in ("kind", "id", "name")}}
-
-
-def _mapping(field: EventField) -> dict[str, Any]:
-    """A text without a limit is kept whole, and found if it is not too long for a term."""
-    endless = {"ignore_above": _LONGEST_TERM} if field.kind == "text" and field.hi > _LONGEST_TERM else {}
-    return {"type": _TYPES[field.kind]} | endless
 
 
 def _within(field: str, begin: float, end: float) -> dict[str, Any]:
@@ -73,105 +34,32 @@ def _within(field: str, begin: float, end: float) -> dict[str, Any]:
     return {"range": {field: {"gte": begin, "lt": end}}}
 
 
-class ElasticsearchLedgers:
+class ElasticsearchLedgers(ElasticsearchLedgerWrites):
     """The Ledgers protocol. Every read refreshes first: it sees all that was acknowledged."""
 
     def __init__(
         self,
         connection: ElasticsearchConnection,
         searches: ElasticsearchSearches,
+        schema: ElasticsearchSchema,
         settings: Settings,
         may_write: Callable[[], int],
     ) -> None:
-        """`may_write` gives the time of ingest in milliseconds, or raises StoreError."""
-        self._connection, self._searches, self._may_write = connection, searches, may_write
+        super().__init__(connection, schema, settings, may_write)
+        self._searches = searches
         self.on_unreadable: OnUnreadable | None = None
-        self._prefix = settings.elasticsearch_prefix
-        self._shape = {
-            "number_of_shards": settings.elasticsearch_shards,
-            "number_of_replicas": settings.elasticsearch_replicas,
-        }
-        self._sender = BulkSender(
-            connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self.create
-        )
-
-    # -- indices
-
-    async def create(self) -> None:
-        """The missing ones; several workers may do it at once."""
-        for index, fields in _mappings().items():
-            alias = self._prefix + index
-            if "error" not in await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,)):
-                continue
-            body = {
-                # a deleted sum's version must not refuse the same sum written anew
-                "settings": {"index": self._shape | {"gc_deletes": "-1"}},
-                "mappings": {"dynamic": False, "properties": fields},
-                "aliases": {alias: {"is_write_index": True}},
-            }
-            answer = await self._connection.call("PUT", f"/{alias}-1", body, doing="map", ignore=(400,))
-            error = answer.get("error")
-            if error is not None and error["type"] != "resource_already_exists_exception":
-                raise StoreError(
-                    f"cannot create the index {alias}-1 in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
-                )
-
-    async def close(self) -> None:
-        await self._sender.close()
 
     async def drop(self) -> None:
         """The next write makes the indices again."""
-        await self._remove([index for index in _mappings() if index != "names"])
+        await self._remove([index for index in ledger_mappings() if index != "names"])
 
     async def remove(self) -> None:
         """All indices, that of the candidates and users among them."""
-        await self._remove(list(_mappings()))
+        await self._remove(list(ledger_mappings()))
 
     async def _remove(self, indices: Sequence[str]) -> None:
         for index in indices:
             await self._connection.call("DELETE", f"/{self._prefix}{index}-1", doing="drop indices of", ignore=(404,))
-
-    # -- writes
-
-    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
-        now = self._may_write()
-        return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
-
-    def _event_item(self, kind: EventKind[Event], event: Event, now: int) -> Item[Event]:
-        name = _name(*kind.id_of(event))
-        action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
-        document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
-        document |= {"@timestamp": _milliseconds(kind.time_of(event)), "ingested": now}
-        return Item(event, action.encode() + _encode(document) + b"\n")
-
-    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
-        """What is stored in this version or a newer one is a conflict, and done."""
-        now = self._may_write()
-        best: dict[tuple[Any, ...], Sum] = {}
-        for each in sums:
-            known = best.get(each[:5])
-            if known is None or known.version < each.version:
-                best[each[:5]] = each
-        return (await self._sender.send(best.values(), lambda each: self._sum_item(kind, each, now))).refused
-
-    def _sum_item(self, kind: CountedKind[Any], each: Sum, now: int) -> Item[Sum]:
-        action = (
-            f'{{"index":{{"_index":"{self._prefix}{kind.sums_table}","_id":"{_name(*each[:5])}","version":{each.version},'
-            '"version_type":"external","require_alias":true}}\n'
-        )
-        document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
-        return Item(each, action.encode() + _encode(document) + b"\n")
-
-    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
-        self._may_write()
-
-        def item(row: tuple[str, str]) -> Item[tuple[str, str]]:
-            action = (
-                f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
-            )
-            return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
-
-        await self._sender.send_all(names.items(), item)
 
     # -- reads
 
@@ -183,7 +71,7 @@ class ElasticsearchLedgers:
             filters.append({"prefix": {"group": f"{group}/"}})
         elif group is not None:
             filters.append({"term": {"group": group}})
-        return list(map(sums_of(kind), await self._found(kind.sums_table, filters, _SUM_KEY)))
+        return list(map(sums_of(kind), await self._found(kind.sums_table, filters, SUM_KEY)))
 
     async def events(self, kind: EventKind[Event], group: str, begin: float, end: float, limit: int) -> list[Event]:
         filters = [{"term": {kind.group_field: group}}, _within("time", begin, end)]
@@ -275,7 +163,7 @@ class ElasticsearchLedgers:
         await self._remove_copies(kind.events_table, kind.id_fields, list(map(kind.id_of, events)))
 
     async def remove_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> None:
-        await self._remove_copies(kind.sums_table, _SUM_KEY, [each[:5] for each in sums])
+        await self._remove_copies(kind.sums_table, SUM_KEY, [each[:5] for each in sums])
 
     async def _remove_copies(self, index: str, fields: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> None:
         """All documents with these keys, whatever their `_id` is: a person may have written one under another."""
@@ -307,5 +195,5 @@ class ElasticsearchLedgers:
         return gone["raw"], gone["reduced"] + gone["short"]
 
     async def _delete(self, index: str, filters: list[dict[str, Any]], before: float) -> int:
-        query = {"bool": {"filter": [*filters, {"range": {"ingested": {"lt": _milliseconds(before)}}}]}}
+        query = {"bool": {"filter": [*filters, {"range": {"ingested": {"lt": milliseconds(before)}}}]}}
         return await self._searches.delete_found(self._prefix + index, query)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from app.domain.counted import CountedKind, EventKind, Sum
 from app.domain.totals import Judged, Totals
 from app.stores.contract import Key
-from app.stores.elasticsearch.documents import SUM_SHIFT, key_id
+from app.stores.elasticsearch.documents import SUM_SHIFT, SUMS, key_id
 from app.stores.elasticsearch.schema import VISIBLE
 from app.stores.readable import event_reader, sum_reader
 
@@ -39,7 +39,6 @@ _HAS_FEW = {"range": {"hits": {"lt": FEW_HITS}}}
 _UNSUMMED = {"bool": {"should": [{"term": {"unsummed": True}}, {"bool": {"must_not": [_HAS_FEW]}}]}}
 UNSUMMED: dict[str, Any] = {"bool": {"filter": [_UNSUMMED, VISIBLE]}}
 """Deliveries whose bytes or hits are too many for sums of doubles."""
-_SUMS = ("covered_high", "covered_low", "sent_high", "sent_low")
 
 
 def of_key(ip_address: str | None, user_agent: str | None, request: str | None) -> dict[str, Any]:
@@ -101,7 +100,7 @@ def rejects_by_reason() -> dict[str, Any]:
 
 def counting() -> dict[str, Any]:
     """Visible deliveries by verdict, reason and evidence, with the sum of their hits, and of their bytes in two halves."""
-    sums = {name: {"sum": {"field": f"sums.{name}"}} for name in _SUMS}
+    sums = {name: {"sum": {"field": f"sums.{name}"}} for name in SUMS}
     evidence = {"terms": {"field": "evidence", "missing": "", "size": 1000}}
     reasons = {"terms": {"field": "reason", "missing": "", "size": 1000}, "aggs": {"evidence": evidence}}
     verdicts = {"terms": {"field": "verdict", "size": 1000}, "aggs": {"reasons": reasons}}
@@ -122,7 +121,7 @@ def counts_of(hits: int, rejects: Mapping[str, Any], deliveries: Mapping[str, An
             for evidence in reason["evidence"]["buckets"]:
                 judged[verdict["key"], reason["key"] or None, evidence["key"]] = evidence["doc_count"]
     merged = int(deliveries["merged"]["hits"]["value"]) if "merged" in deliveries else 0
-    sums = [int(deliveries[name]["value"]) if name in deliveries else 0 for name in _SUMS]
+    sums = [int(deliveries[name]["value"]) if name in deliveries else 0 for name in SUMS]
     covered, sent = ((sums[at] << SUM_SHIFT) + sums[at + 1] for at in (0, 2))
     return Totals(hits, by_reject, judged, merged, covered, sent)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -11,7 +12,7 @@ from app.domain.records import Delivery, Hit, Reject, key_text
 from app.domain.totals import Totals
 from app.stores.contract import SEARCHED_KEYS, FoundKeys, Key, place
 from app.stores.elasticsearch import queries
-from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed, key_of
+from app.stores.elasticsearch.documents import DELIVERIES, HITS, REJECTS, Documents, is_summed
 from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.readable import OnUnreadable, readable, reader_of
@@ -154,9 +155,16 @@ class ElasticsearchReads:
                 body["size"] = max(SMALLEST_SLICE, min(LARGEST_SLICE, 4 * body["size"], SLICE_CHARS // largest))
 
 
+def _key_of(source: Mapping[str, Any]) -> tuple[str | None, str | None, str | None]:
+    """The key of a hit's or a delivery's `_source`, of which only these fields may have been asked for."""
+    record = json.loads(source["exact"]) if source.get("exact") else source
+    ip_address, user_agent, request = map(record.get, KEY)
+    return ip_address, user_agent, request
+
+
 def _whole(found: Mapping[str, Any]) -> Key | None:
     """The key of a document, where it has all three parts."""
-    ip_address, user_agent, request = key_of(found["_source"])
+    ip_address, user_agent, request = _key_of(found["_source"])
     return None if ip_address is None or user_agent is None or request is None else (ip_address, user_agent, request)
 
 

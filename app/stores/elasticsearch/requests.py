@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.domain.fields import HIT
 from app.domain.records import Delivery, Hit, Reject, delivery_id, newest_by
 from app.stores.elasticsearch.documents import LONGEST, delivery_document, hit_document, reject_document
+from app.stores.identities import given_id, with_start
 
 __all__ = [
-    "BULK_DOCUMENTS",
     "FILTER_PATH",
     "Item",
     "NamedDelivery",
-    "Portions",
     "Verdicts",
     "delivery_item",
     "delivery_name",
     "hit_item",
-    "joined",
     "judge",
     "newest_of_each",
     "reject_item",
     "said",
 ]
 
-BULK_DOCUMENTS = 5000
-"""Documents in a bulk request at most."""
 FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
 _time_and_id = itemgetter(HIT.at["time"], HIT.at["raw_id"])
 Record = TypeVar("Record")
@@ -123,60 +119,20 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
     return verdicts._replace(blame=blame, why_again=why)
 
 
-def joined(first: Verdicts[Record], second: Verdicts[Record]) -> Verdicts[Record]:
-    """Those of two requests as those of one."""
-    return Verdicts(
-        first.again + second.again,
-        first.conflicts + second.conflicts,
-        first.lost + second.lost,
-        first.refused + second.refused,
-        first.blame or second.blame,
-        first.why_again or second.why_again,
-    )
-
-
-class Portions(Generic[Record]):
-    """Puts items together to requests of at most this many bytes (one item may have more) and BULK_DOCUMENTS documents."""
-
-    def __init__(self, largest_bytes: int) -> None:
-        self._largest_bytes = largest_bytes
-        self._items: list[Item[Record]] = []
-        self._bytes = 0
-
-    def add(self, item: Item[Record]) -> list[Item[Record]]:
-        """The request that is full, without this item; empty while there is room."""
-        full: list[Item[Record]] = []
-        if self._items and (self._bytes + len(item.lines) > self._largest_bytes or len(self._items) >= BULK_DOCUMENTS):
-            full = self.rest()
-        self._items.append(item)
-        self._bytes += len(item.lines)
-        return full
-
-    def rest(self) -> list[Item[Record]]:
-        """What is there; empty afterwards."""
-        items, self._items, self._bytes = self._items, [], 0
-        return items
-
-
-def _named(raw_id: str) -> str:
-    """Raises ValueError for anything but 32 lower-case hex digits: it is written into the action as it is."""
-    if len(raw_id) != 32 or bytes.fromhex(raw_id).hex() != raw_id:
-        raise ValueError(f"raw_id {raw_id[:80]!r} is not 32 hex digits")
-    return raw_id
-
-
 def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
     """Created once, in the index of its day. Raises ValueError for a hit that cannot be kept."""
     document = hit_document(hit, ingested_ms)
     time, raw_id = _time_and_id(hit)
-    action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{_named(raw_id)}"}}}}\n'
+    given_id(raw_id)  # it is written into the action as it is
+    action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{raw_id}"}}}}\n'
     return Item(hit, action.encode() + document + b"\n")
 
 
 def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
     """Created once. Raises ValueError for a reject that cannot be kept."""
     document = reject_document(reject, ingested_ms)
-    action = f'{{"create":{{"_index":"{index}","_id":"{_named(reject.raw_id)}","require_alias":true}}}}\n'
+    given_id(reject.raw_id)
+    action = f'{{"create":{{"_index":"{index}","_id":"{reject.raw_id}","require_alias":true}}}}\n'
     return Item(reject, action.encode() + document + b"\n")
 
 
@@ -202,12 +158,7 @@ def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_ty
     return Item(named, action.encode() + document + b"\n")
 
 
-def newest_of_each(deliveries: Iterable[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
+def newest_of_each(deliveries: Sequence[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
     """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
-    named = []
-    for delivery in deliveries:
-        if delivery.window_start != delivery.window_start:
-            refused.append((delivery, "window_start is no number"))
-        else:
-            named.append(delivery)
+    named = with_start(deliveries, refused)
     return newest_by(map(delivery_name, named), named)

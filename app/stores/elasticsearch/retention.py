@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.domain.windows import DAY_S
@@ -37,7 +37,25 @@ class ElasticsearchRetention:
     ) -> None:
         self._connection, self._searches, self._names = connection, searches, names
         self._schema, self._ledgers = schema, ledgers
-        self.map, self.drop = schema.map, schema.drop
+
+    async def map(self, kinds: Collection[str]) -> None:
+        """Templates anew, fields that are missing added to the indices there are."""
+        for kind in kinds:
+            await self._schema.put_template(kind, anew=True)
+        await self._schema.create()
+        for kind in kinds:
+            await self._schema.put_mapping(kind)
+
+    async def drop(self, kinds: Collection[str]) -> None:
+        """Indices and templates, with all that is in them."""
+        for kind in kinds:
+            await self._delete_at(f"/_index_template/{self._names.alias(kind)}")
+            for index in await self._schema.listed(kind):
+                await self._delete_at(f"/{index}")
+        self._schema.forget()
+
+    async def _delete_at(self, path: str) -> None:
+        await self._connection.call("DELETE", path, doing="drop indices of", ignore=(404,))
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
@@ -55,7 +73,7 @@ class ElasticsearchRetention:
             log.warning("the Elasticsearch index %s is blocked (%s): nothing is deleted from it", index, how)
         gone = 0
         if kind == "raw":
-            for index in await self._schema.indices("raw"):
+            for index in await self._schema.listed("raw"):
                 if index != self._names.first("raw") and index not in blocked:
                     gone += await self._drop_old(index, query, before_ms, marked=index in marked)
         if blocked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.errors import StoreError, UnknownStoreForm
@@ -29,7 +29,7 @@ class ElasticsearchSchema:
     def __init__(self, connection: ElasticsearchConnection, names: IndexNames, settings: Settings) -> None:
         self._connection = connection
         self._names = names
-        self._settings = {
+        self.settings = {
             "number_of_shards": settings.elasticsearch_shards,
             "number_of_replicas": settings.elasticsearch_replicas,
         }
@@ -41,7 +41,7 @@ class ElasticsearchSchema:
 
     def _index(self, kind: str) -> dict[str, Any]:
         """Settings, mapping and alias of an index of that kind."""
-        settings: dict[str, Any] = dict(self._settings)
+        settings: dict[str, Any] = dict(self.settings)
         alias: dict[str, Any] = {}
         if kind == "reduced":
             settings["gc_deletes"] = "-1"  # a deleted record's version must not refuse the same record written anew
@@ -56,16 +56,16 @@ class ElasticsearchSchema:
         """All that is missing: templates, indices, fields of indices. Raises UnknownStoreForm before anything is made."""
         lacking = await self.check()
         for kind in KINDS:
-            await self._put_template(kind, anew=kind in lacking)
+            await self.put_template(kind, anew=kind in lacking)
             if kind in lacking:
-                await self._put_mapping(kind)
-            if not await self._aliased(self._names.alias(kind)):
+                await self.put_mapping(kind)
+            if not await self.aliased(self._names.alias(kind)):
                 await self._create_alias(kind)
 
     async def _create_alias(self, kind: str) -> None:
         alias, first = self._names.alias(kind), self._names.first(kind)
-        await self._create_index(first, kind)
-        if await self._aliased(alias):
+        await self.create_index(first, self._index(kind))
+        if await self.aliased(alias):
             return
         add = {"index": first, "alias": alias, **self._index(kind)["aliases"][alias]}
         answer = await self._connection.call(
@@ -77,11 +77,12 @@ class ElasticsearchSchema:
                 "reindex and delete the index of that name"
             )
 
-    async def _aliased(self, alias: str) -> bool:
+    async def aliased(self, alias: str) -> bool:
+        """Whether there is such an alias."""
         answer = await self._connection.call("GET", f"/_alias/{alias}", ignore=(404,))
         return "error" not in answer
 
-    async def _put_template(self, kind: str, anew: bool = False) -> None:
+    async def put_template(self, kind: str, anew: bool = False) -> None:
         path = f"/_index_template/{self._names.alias(kind)}"
         if not anew and (await self._connection.call("GET", path, ignore=(404,))).get("index_templates"):
             return
@@ -93,9 +94,9 @@ class ElasticsearchSchema:
         template = {"index_patterns": [self._names.pattern(kind)], "priority": 200, "template": index}
         await self._connection.call("PUT", path, template, doing="map")
 
-    async def _create_index(self, index: str, kind: str) -> bool:
+    async def create_index(self, index: str, body: Mapping[str, Any]) -> bool:
         """False where the server has no room for another one."""
-        answer = await self._connection.call("PUT", f"/{index}", self._index(kind), doing="map", ignore=(400,))
+        answer = await self._connection.call("PUT", f"/{index}", body, doing="map", ignore=(400,))
         error = answer.get("error")
         if error is None or error["type"] in _THERE:
             return True
@@ -137,56 +138,29 @@ class ElasticsearchSchema:
             whole="form" not in mapping.get("_meta", {}),
         )
 
-    async def _put_mapping(self, kind: str) -> None:
+    async def put_mapping(self, kind: str) -> None:
         path = f"/{self._names.pattern(kind)}/_mapping"
         await self._connection.call("PUT", path, DOCUMENTS[kind].mapping(), doing="map")
 
-    async def map(self, kinds: Collection[str]) -> None:
-        """Templates anew, fields that are missing added to the indices there are."""
-        for kind in kinds:
-            await self._put_template(kind, anew=True)
-        await self.create()
-        for kind in kinds:
-            await self._put_mapping(kind)
-
-    async def drop(self, kinds: Collection[str]) -> None:
-        """Indices and templates, with all that is in them."""
-        for kind in kinds:
-            await self._connection.call(
-                "DELETE", f"/_index_template/{self._names.alias(kind)}", doing="drop indices of", ignore=(404,)
-            )
-            for index in await self.indices(kind):
-                await self._connection.call("DELETE", f"/{index}", doing="drop indices of", ignore=(404,))
-        self.forget()
-
-    async def indices(self, kind: str) -> list[str]:
-        """The concrete indices of a kind."""
-        return sorted(await self._listed(kind))
-
-    async def _listed(self, kind: str) -> dict[str, Any]:
+    async def listed(self, kind: str) -> dict[str, Any]:
+        """The concrete indices of a kind, with their aliases."""
         return await self._connection.call("GET", f"/{self._names.pattern(kind)}/_alias")
 
-    async def ensure_days(self, indices: Iterable[str]) -> None:
+    async def ensure_days(self, indices: Collection[str]) -> None:
         """Those of the raw indices that are missing."""
-        for _ in range(2):
-            wanted = sorted(set(indices) - self._days)
-            if not wanted:
+        for may_create in (True, True, False):
+            if not (wanted := sorted(set(indices) - self._days)):
                 return
-            standing = await self._listed("raw")
+            standing = await self.listed("raw")
             self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
-            room = DAILY_INDICES + 1 - len(standing)
-            for_other = []
-            for index in wanted:
-                if index in self._days:
-                    continue
-                if room > 0 and await self._create_index(index, "raw"):
+            room, for_other = DAILY_INDICES + 1 - len(standing), []
+            for index in (each for each in wanted if may_create and each not in self._days):
+                if room > 0 and await self.create_index(index, self._index("raw")):
                     room -= 1
                 else:
                     for_other.append(index)
             if for_other:
                 await self._add_to_other(for_other)
-        standing = await self._listed("raw")
-        self._days = standing.keys() | {name for index in standing.values() for name in index["aliases"]}
         if lacking := sorted(set(indices) - self._days):
             raise StoreError(
                 f"Elasticsearch at {self._connection.where} has no index {lacking[0]} and did not let us create it"
@@ -195,6 +169,6 @@ class ElasticsearchSchema:
     async def _add_to_other(self, indices: list[str]) -> None:
         """Aliases for days that get no index of their own: once a day is there, it stays there."""
         other = self._names.first("raw")
-        await self._create_index(other, "raw")
+        await self.create_index(other, self._index("raw"))
         actions = [{"add": {"index": other, "alias": index, "is_write_index": True}} for index in indices]
         await self._connection.call("POST", "/_aliases", {"actions": actions}, doing="map", ignore=(400,))

@@ -8,9 +8,11 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreError
 from app.process.pauses import pauses
+from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.requests import FILTER_PATH, Item, Portions, Verdicts, joined, judge
+from app.stores.elasticsearch.requests import FILTER_PATH, Item, Verdicts, judge
 from app.stores.refused import all_taken
+from app.stores.sending import Lanes, Portions
 from app.words import counted_text
 
 __all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result"]
@@ -22,7 +24,13 @@ LONGEST_PAUSE_S = 5.0
 _SLICE = 256
 """Documents encoded before others get their turn: some milliseconds."""
 _TOO_LARGE = 413
+BULK_DOCUMENTS = 5000
+"""Documents in a bulk request at most."""
 Record = TypeVar("Record")
+
+
+def _size_of(item: Item[Any]) -> int:
+    return len(item.lines)
 
 
 class Result(NamedTuple):
@@ -34,57 +42,24 @@ class Result(NamedTuple):
 
 
 class BulkSender:
-    """At most `in_flight` requests at a time, of about `bulk_bytes` each. `restore` makes indices that are gone."""
+    """Bulk requests, as many at a time and as large as the settings say. `restore` makes indices that are gone."""
 
     def __init__(
-        self,
-        connection: ElasticsearchConnection,
-        bulk_bytes: int,
-        in_flight: int,
-        restore: Callable[[], Awaitable[None]],
+        self, connection: ElasticsearchConnection, settings: Settings, restore: Callable[[], Awaitable[None]]
     ) -> None:
-        self._connection = connection
-        self._bulk_bytes = bulk_bytes
-        self._in_flight = in_flight
-        self._room = asyncio.Semaphore(in_flight)
-        self._restore = restore
-        self._under_way: set[asyncio.Task[None]] = set()
-
-    async def close(self) -> None:
-        """Returns when nothing is under way."""
-        while self._under_way:
-            await asyncio.wait(set(self._under_way))
+        self._connection, self._restore = connection, restore
+        self._bulk_bytes = settings.elasticsearch_bulk_bytes
+        self._lanes = Lanes(settings.elasticsearch_in_flight)
+        self.ended = self._lanes.ended
 
     async def send(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> Result:
         """Returns when every record was taken or refused for good. `make` raises ValueError for a record that cannot be kept.
 
         Raises StoreError where the server takes no more for now: the same call may come again.
         """
-        result, failures = Result([], []), list[BaseException]()
-        portions, turn = self._portions(records, make, result), asyncio.Lock()
-
-        async def work() -> None:
-            while not failures:
-                async with self._room:
-                    async with turn:
-                        portion = await anext(portions, None)
-                    if portion is None:
-                        return
-                    try:
-                        await self._deliver(portion, result)
-                    except BaseException as error:
-                        failures.append(error)
-                        raise
-
-        tasks = {asyncio.create_task(work()) for _ in range(self._in_flight)}
-        self._under_way |= tasks
-        try:
-            await asyncio.gather(*tasks, return_exceptions=True)
-        finally:
-            self._under_way -= tasks
-        for task in tasks:
-            if not task.cancelled() and (error := task.exception()):
-                raise failures[0] if failures else error
+        result = Result([], [])
+        with self._lanes.call():
+            await self._lanes.send(self._portions(records, make, result), lambda items: self._deliver(items, result))
         return result
 
     async def send_all(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
@@ -100,7 +75,7 @@ class BulkSender:
         self, records: Iterable[Record], make: Callable[[Record], Item[Record]], result: Result
     ) -> AsyncIterator[list[Item[Record]]]:
         """Encodes as requests are wanted, a slice at a time: the event loop goes on."""
-        portions = Portions[Record](self._bulk_bytes)
+        portions = Portions[Item[Record]](_size_of, self._bulk_bytes, BULK_DOCUMENTS)
         for number, record in enumerate(records, 1):
             try:
                 item = make(record)
@@ -119,14 +94,19 @@ class BulkSender:
         why, tries = "", 0
         async for _ in pauses(FIRST_PAUSE_S, LONGEST_PAUSE_S):
             tries += 1
-            verdicts = await self._request(items)
-            result.refused.extend(verdicts.refused)
-            result.conflicts.extend(item.record for item in verdicts.conflicts)
-            if verdicts.blame:
-                raise StoreError(f"Elasticsearch at {self._connection.where} takes nothing for now: {verdicts.blame}")
-            if verdicts.lost:
-                await self._restore()
-            items, why = verdicts.again + verdicts.lost, verdicts.why_again
+            left: list[Item[Record]] = []
+            async for verdicts in self._request(items):
+                result.refused.extend(verdicts.refused)
+                result.conflicts.extend(item.record for item in verdicts.conflicts)
+                if verdicts.blame:
+                    raise StoreError(
+                        f"Elasticsearch at {self._connection.where} takes nothing for now: {verdicts.blame}"
+                    )
+                if verdicts.lost:
+                    await self._restore()
+                left += verdicts.again + verdicts.lost
+                why = verdicts.why_again or why
+            items = left
             if not items:
                 return
             if tries == ATTEMPTS:
@@ -135,19 +115,22 @@ class BulkSender:
             f"Elasticsearch at {self._connection.where} has no room: {len(items)} documents still wait after {ATTEMPTS} tries: {why}"
         )
 
-    async def _request(self, items: list[Item[Record]]) -> Verdicts[Record]:
+    async def _request(self, items: list[Item[Record]]) -> AsyncIterator[Verdicts[Record]]:
         """One request; one that is refused as a whole is halved until the document that is the cause stands alone."""
         status, answer = await self._connection.bulk(
             b"".join([item.lines for item in items]), {"filter_path": FILTER_PATH}
         )
-        if status < 300:
-            return judge(items, answer)
-        reason = self._connection.reason(answer)
-        if status == 429 or status >= 500:
-            return Verdicts(items, [], [], [], "", f"status {status}, {reason}")
-        if status not in (400, _TOO_LARGE):
-            return Verdicts([], [], [], [], f"status {status}, {reason}", "")
-        if len(items) == 1:
-            return Verdicts([], [], [], [(items[0].record, f"status {status}, {reason}")], "", "")
-        middle = len(items) // 2
-        return joined(await self._request(items[:middle]), await self._request(items[middle:]))
+        reason = f"status {status}, {self._connection.reason(answer)}" if status >= 300 else ""
+        if not reason:
+            yield judge(items, answer)
+        elif status == 429 or status >= 500:
+            yield Verdicts(items, [], [], [], "", reason)
+        elif status not in (400, _TOO_LARGE):
+            yield Verdicts([], [], [], [], reason, "")
+        elif len(items) == 1:
+            yield Verdicts([], [], [], [(items[0].record, reason)], "", "")
+        else:
+            middle = len(items) // 2
+            for half in (items[:middle], items[middle:]):
+                async for verdicts in self._request(half):
+                    yield verdicts

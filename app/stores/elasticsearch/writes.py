@@ -44,9 +44,7 @@ class ElasticsearchWrites:
         self._connection, self.names, self.schema = connection, names, schema
         self._read_only, self._clock = read_only, clock
         self.ledgers: _Beside | None = None
-        self.sender = BulkSender(
-            connection, settings.elasticsearch_bulk_bytes, settings.elasticsearch_in_flight, self._restore
-        )
+        self.sender = BulkSender(connection, settings, self._restore)
 
     async def open(self) -> None:
         await self.ping()
@@ -58,7 +56,7 @@ class ElasticsearchWrites:
             await self.ledgers.create()
 
     async def close(self) -> None:
-        await self.sender.close()
+        await self.sender.ended()
         if self.ledgers is not None:
             await self.ledgers.close()
         self.schema.forget()

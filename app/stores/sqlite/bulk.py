@@ -90,27 +90,24 @@ class Insert:
             try:
                 self._execute(connection, rows[begin:end])
             except BAD_ROW:
-                self._run_encoded(connection, rows, begin, end, refused)
+                refused += self._run_encoded(connection, rows[begin:end], begin)
         return refused
 
     def _run_encoded(
-        self,
-        connection: sqlite3.Connection,
-        rows: Sequence[tuple[Any, ...]],
-        begin: int,
-        end: int,
-        refused: list[tuple[int, str]],
-    ) -> None:
-        """The slice again with every value encoded; halved until the bad rows stand alone."""
+        self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]], at: int
+    ) -> list[tuple[int, str]]:
+        """The rows again with every value encoded; halved until the bad ones stand alone. `at`: the index of the first."""
         try:
-            self._execute(connection, [tuple(map(stored, row)) for row in rows[begin:end]])
+            self._execute(connection, [tuple(map(stored, row)) for row in rows])
         except BAD_ROW as error:
-            if end - begin == 1:
-                refused.append((begin, f"SQLite cannot store it: {error}"))
-                return
-            middle = (begin + end) // 2
-            self._run_encoded(connection, rows, begin, middle, refused)
-            self._run_encoded(connection, rows, middle, end, refused)
+            if len(rows) == 1:
+                return [(at, f"SQLite cannot store it: {error}")]
+            middle = len(rows) // 2
+            return [
+                *self._run_encoded(connection, rows[:middle], at),
+                *self._run_encoded(connection, rows[middle:], at + middle),
+            ]
+        return []
 
     def _execute(self, connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
         values = ",".join([self._one] * len(rows))

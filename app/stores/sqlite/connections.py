@@ -4,47 +4,45 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote
 
-from app.errors import StoreError, StoreUnreachable, UnknownStoreForm
+from app.errors import StoreError, StoreUnreachable
 from app.process.folders import make_private
 from app.stores.sqlite.schema import add_missing, check_form, create, form_of, refuse_shapes
 
-__all__ = ["MIN_SQLITE", "failure", "look", "open_for_reading", "open_for_writing"]
+__all__ = ["KEPT_STATEMENTS", "failure", "open_for_writing"]
 
-MIN_SQLITE = (3, 24, 0)
+_MIN_SQLITE = (3, 24, 0)
 """The first that knows ON CONFLICT DO UPDATE."""
 _CACHE_KIB = 16 << 10
 """Of pages that the writer keeps; the system keeps the others, in memory that it can take back."""
 _CHECKPOINT_PAGES = 8000
 """About 32 MiB of write-ahead log: pages that are written again and again go to the file once."""
-_KEPT_STATEMENTS = 64
+KEPT_STATEMENTS = 64
 
 
-def open_for_writing(path: Path, busy_s: float) -> sqlite3.Connection:
-    """A connection whose commits are on disk when they return; creates what is missing: file, folder, tables, columns.
+def open_for_writing(path: Path, busy_s: float, more: Mapping[str, str]) -> sqlite3.Connection:
+    """A connection whose commits are on disk when they return; creates what is missing: file, folder, tables, columns, `more`.
 
     Waits up to `busy_s` seconds for other writers. Raises StoreUnreachable, or UnknownStoreForm.
     """
-    if sqlite3.sqlite_version_info < MIN_SQLITE:
+    if sqlite3.sqlite_version_info < _MIN_SQLITE:
         raise StoreUnreachable(
-            f"this Python's SQLite is {sqlite3.sqlite_version}; the store needs {'.'.join(map(str, MIN_SQLITE))} or newer"
+            f"this Python's SQLite is {sqlite3.sqlite_version}; the store needs {'.'.join(map(str, _MIN_SQLITE))} or newer"
         )
+    connection = None
     try:
         make_private(path.parent)
-        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
-    except (OSError, sqlite3.Error) as error:
-        raise failure(error, path, "open", StoreUnreachable) from error
-    try:
+        connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, cached_statements=KEPT_STATEMENTS)
         _prepare(connection, path, busy_s)
         check_form(connection, path)
-        add_missing(connection)
-    except sqlite3.Error as error:
-        connection.close()
-        raise failure(error, path, "open", StoreUnreachable) from error
-    except UnknownStoreForm:
-        connection.close()
+        add_missing(connection, more)
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, OSError | sqlite3.Error):
+            raise failure(error, path, "open", StoreUnreachable) from error
         raise
     return connection
 
@@ -57,7 +55,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, busy_s: float) -> None:
             break
         except (
             sqlite3.OperationalError
-        ) as error:  # two processes create the file at once: SQLite does not wait by itself here
+        ) as error:  # two processes create it at once: SQLite does not wait by itself here
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
             time.sleep(0.01)
@@ -71,56 +69,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, busy_s: float) -> None:
             refuse_shapes(connection, path)
             create(connection)
         connection.execute("COMMIT")
-
-
-def look(path: Path) -> None:
-    """Raises StoreUnreachable where there is no file, or none that may be seen."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        sentence = f"the store {path} is not there; start the worker, which makes it, set WEBLOGS_DATA_DIR to the folder it writes to, or WEBLOGS_STORES to the stores that it fills, as in .env"
-        raise StoreUnreachable(sentence) from None
-    except OSError as error:
-        raise failure(error, path, "open", StoreUnreachable) from error
-
-
-def open_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
-    """A connection that cannot write; works while others write. Raises StoreUnreachable where there is no store (yet)."""
-    look(path)
-    try:
-        connection = _connect_for_reading(path, busy_s, "mode=ro")
-    except sqlite3.OperationalError as error:
-        # a closed store in a folder where we may not write has no shared-memory file, and needs none
-        if Path(f"{path}-wal").exists():
-            raise failure(error, path, "open", StoreUnreachable) from error
-        try:
-            connection = _connect_for_reading(path, busy_s, "immutable=1")
-        except sqlite3.Error as again:
-            raise failure(again, path, "open", StoreUnreachable) from again
-    except sqlite3.Error as error:
-        raise failure(error, path, "open", StoreUnreachable) from error
-    if form_of(connection) == 0:
-        connection.close()
-        raise StoreUnreachable(f"{path} is no store yet: it has no tables; start the worker first")
-    try:
-        check_form(connection, path)
-    except UnknownStoreForm:
-        connection.close()
-        raise
-    return connection
-
-
-def _connect_for_reading(path: Path, busy_s: float, mode: str) -> sqlite3.Connection:
-    address = f"file:{quote(str(path.absolute()))}?{mode}"
-    connection = sqlite3.connect(
-        address, uri=True, timeout=busy_s, isolation_level=None, cached_statements=_KEPT_STATEMENTS
-    )
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
 
 
 _MEANINGS = {
@@ -147,8 +95,4 @@ def failure(error: sqlite3.Error | OSError, path: Path, doing: str, kind: type[S
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     kind = kind or (StoreUnreachable if code in _NOT_THERE else StoreError)
     meaning = _MEANINGS.get(code)
-    return kind(
-        f"cannot {doing} the store {path}: {meaning} ({error})"
-        if meaning
-        else f"cannot {doing} the store {path}: {error}"
-    )
+    return kind(f"cannot {doing} the store {path}: {f'{meaning} ({error})' if meaning else error}")

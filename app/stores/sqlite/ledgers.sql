@@ -1,5 +1,5 @@
 -- Names of candidates and users, and views for people with an SQL tool. The tables of events and sums derive from
--- their kinds: see app/stores/sqlite/ledgers.py.
+-- their kinds: see ledger_writes.py.
 
 CREATE TABLE IF NOT EXISTS candidates (id PRIMARY KEY, name NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS users (id PRIMARY KEY, name NOT NULL) WITHOUT ROWID;

@@ -9,12 +9,15 @@ from typing import Any, cast
 from app.domain.records import Delivery, Hit, Reject, raw_ids
 from app.errors import StoreError, UnreadableRecord
 from app.stores.contract import Key
+from app.stores.identities import given_id, key_name
 from app.stores.refused import all_taken
 from app.stores.sqlite.bulk import BAD_ROW, slices
-from app.stores.sqlite.rows import given_id, key_name, stored, text
-from app.stores.sqlite.tallies import COUNTED, tallies_differ, write_tallies
-from app.stores.sqlite.threads import SqliteThreads, reading, writing
-from app.stores.sqlite.writer import SqliteTransaction, SqliteWriter
+from app.stores.sqlite.counts import tallies_differ
+from app.stores.sqlite.reads import SqliteReads
+from app.stores.sqlite.rows import stored, text
+from app.stores.sqlite.tallies import COUNTED, write_tallies
+from app.stores.sqlite.thread import in_thread
+from app.stores.sqlite.writes import SqliteTransaction, SqliteWrites
 
 __all__ = ["SqliteMending"]
 
@@ -28,65 +31,67 @@ class SqliteMending:
     holds_no_doubles = True
     """Raw ids are unique by the schema."""
 
-    def __init__(self, threads: SqliteThreads) -> None:
-        self.threads = threads
+    def __init__(self, writes: SqliteWrites, reads: SqliteReads) -> None:
+        self.thread, self._writer, self._reads = writes.thread, writes.writer, reads
 
-    @writing
-    def mend_deliveries(self, writer: SqliteWriter, deliveries: Sequence[Delivery]) -> None:
-        with writer.transaction("mend deliveries of") as inside:
+    @in_thread
+    def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        with self._writer.transaction("mend deliveries of") as inside:
             _delete_deliveries(inside, [(delivery.key, delivery.window_start) for delivery in deliveries])
-            all_taken(writer.put_deliveries(inside, deliveries))
+            all_taken(self._writer.put_deliveries(inside, deliveries))
 
-    @writing
-    def mend_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> None:
-        with writer.transaction("mend hits of") as inside:
+    @in_thread
+    def mend_hits(self, hits: Sequence[Hit]) -> None:
+        with self._writer.transaction("mend hits of") as inside:
             _delete_raw(inside, "hits", hits)
-            all_taken(writer.put_hits(inside, hits))
+            all_taken(self._writer.put_hits(inside, hits))
 
-    @writing
-    def mend_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
-        with writer.transaction("mend rejects of") as inside:
+    @in_thread
+    def mend_rejects(self, rejects: Sequence[Reject]) -> None:
+        with self._writer.transaction("mend rejects of") as inside:
             _delete_raw(inside, "rejects", rejects)
-            all_taken(writer.put_rejects(inside, rejects))
+            all_taken(self._writer.put_rejects(inside, rejects))
 
-    @writing
-    def remove_deliveries(self, writer: SqliteWriter, names: Sequence[tuple[Key, float]]) -> None:
-        with writer.transaction("remove deliveries from") as inside:
+    @in_thread
+    def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
+        with self._writer.transaction("remove deliveries from") as inside:
             _delete_deliveries(inside, names)
 
-    @writing
-    def remove_hits(self, writer: SqliteWriter, hits: Sequence[Hit]) -> None:
-        with writer.transaction("remove hits from") as inside:
+    @in_thread
+    def remove_hits(self, hits: Sequence[Hit]) -> None:
+        with self._writer.transaction("remove hits from") as inside:
             _delete_raw(inside, "hits", hits)
 
-    @writing
-    def remove_rejects(self, writer: SqliteWriter, rejects: Sequence[Reject]) -> None:
-        with writer.transaction("remove rejects from") as inside:
+    @in_thread
+    def remove_rejects(self, rejects: Sequence[Reject]) -> None:
+        with self._writer.transaction("remove rejects from") as inside:
             _delete_raw(inside, "rejects", rejects)
 
-    @writing
-    def remove_unreadable(self, writer: SqliteWriter, found: Sequence[UnreadableRecord]) -> None:
-        with writer.transaction("remove damaged records from") as (connection, _):
+    @in_thread
+    def remove_unreadable(self, found: Sequence[UnreadableRecord]) -> None:
+        with self._writer.transaction("remove damaged records from") as (connection, _):
             for each in found:
                 table, key = cast(tuple[str, dict[str, Any]], each.place)
                 where = " AND ".join(f"{column} IS ?" for column in key)
                 connection.execute(f"DELETE FROM {table} WHERE {where}", tuple(key.values()))
             write_tallies(connection)
 
-    @reading
-    def miscounted(self) -> bool:
+    async def miscounted(self) -> bool:
+        return await self._reads.thread.call(self._miscounted)
+
+    def _miscounted(self) -> bool:
         """Looks at all records, in one transaction."""
-        self.threads.reader.ping()
-        with self.threads.reader.connection() as connection:
+        self._reads.reader.ping()
+        with self._reads.reader.connection() as connection:
             connection.execute("BEGIN")
             try:
                 return tallies_differ(connection)
             finally:
                 connection.execute("COMMIT")
 
-    @writing
-    def recount(self, writer: SqliteWriter) -> bool:
-        with writer.transaction("recount") as (connection, _):
+    @in_thread
+    def recount(self) -> bool:
+        with self._writer.transaction("recount") as (connection, _):
             wrong = tallies_differ(connection)
             if wrong:
                 write_tallies(connection)

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from sys import intern
 
-from app.domain.records import raw_ids
+from app.stores.identities import AnyKey, key_name
 from app.stores.sqlite.bulk import Insert, lookup
-from app.stores.sqlite.rows import key_name, stored
+from app.stores.sqlite.rows import stored
 
-__all__ = ["KEPT_CHARS", "KEPT_KEYS", "KeyNumbers", "RawIds"]
+__all__ = ["KEPT_CHARS", "KEPT_KEYS", "KEPT_SOURCES", "KeyNumbers"]
 
 KEPT_KEYS = 131_072
 """Keys remembered, give or take a batch."""
 KEPT_CHARS = 32 << 20
 """Characters in them: keys may be long."""
 KEPT_SOURCES = 1024
+"""Sources remembered."""
 
 _INSERT_KEYS = Insert("keys", "key_no, name, ip_address, user_agent, request")
-
-AnyKey = tuple[str | None, str | None, str | None]
-
-
-class RawIds:
-    """The function from position to raw id of each source, kept for the sources used last."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[str, Callable[[int], str]] = OrderedDict()
-
-    def __call__(self, source: str) -> Callable[[int], str]:
-        function = self._kept.get(source)
-        if function is None:
-            function = self._kept[source] = raw_ids(source)
-            if len(self._kept) > KEPT_SOURCES:
-                self._kept.popitem(last=False)
-        return function
 
 
 class KeyNumbers:
@@ -50,7 +33,7 @@ class KeyNumbers:
         self._young: dict[AnyKey, int] = {}
         self._old: dict[AnyKey, int] = {}
         self._young_chars = 0
-        self._sources: OrderedDict[str, int] = OrderedDict()
+        self._sources: dict[str, int] = {}
 
     def forget(self) -> None:
         """After a transaction that was rolled back, or one that removed keys."""
@@ -110,7 +93,7 @@ class KeyNumbers:
             text = stored(source)
             connection.execute("INSERT INTO sources (source) VALUES (?) ON CONFLICT DO NOTHING", (text,))
             number = connection.execute("SELECT source_no FROM sources WHERE source = ?", (text,)).fetchone()[0]
+            if len(self._sources) >= KEPT_SOURCES:
+                del self._sources[next(iter(self._sources))]
             self._sources[source] = number
-            if len(self._sources) > KEPT_SOURCES:
-                self._sources.popitem(last=False)
         return number

@@ -13,8 +13,7 @@ from app.stores.ledger_contract import Ledgers
 from app.stores.sqlite.bulk import slices
 from app.stores.sqlite.rows import text
 from app.stores.sqlite.tallies import COUNTED, Tallies
-from app.stores.sqlite.threads import SqliteThreads
-from app.stores.sqlite.writer import SqliteWriter
+from app.stores.sqlite.writes import SqliteWriter, SqliteWrites
 
 __all__ = ["SLICE_ROWS", "SqliteRetention"]
 
@@ -25,25 +24,27 @@ _AT_ONCE = 4096
 class SqliteRetention:
     """Deletes rows; the tables and the file stay. With the records, the votes and spending of `ledgers`."""
 
-    def __init__(self, threads: SqliteThreads, ledgers: Ledgers) -> None:
-        self._threads, self._ledgers = threads, ledgers
+    def __init__(self, writes: SqliteWrites, ledgers: Ledgers) -> None:
+        self._thread, self._writer, self._ledgers = writes.thread, writes.writer, ledgers
 
     async def map(self, kinds: Collection[str]) -> None:
         """All tables are made together."""
-        await self._threads.write(SqliteWriter.open)
+        await self._thread.call(self._writer.open)
 
     async def drop(self, kinds: Collection[str]) -> None:
         for kind, rows in (("raw", "hits"), ("rejects", "rejects")):
-            while kind in kinds and await self._threads.write(_delete_raw, math.inf, (rows,)) is not None:
+            while kind in kinds and await self._thread.call(_delete_raw, self._writer, math.inf, (rows,)) is not None:
                 pass
-        while "reduced" in kinds and await self._threads.write(_delete_deliveries, math.inf) is not None:
+        while "reduced" in kinds and await self._thread.call(_delete_deliveries, self._writer, math.inf) is not None:
             pass
 
     async def retain(self, now: float, raw_days: float, reduced_days: float) -> tuple[int, int]:
         raw, reduced = await self._ledgers.retain(now, raw_days, reduced_days)
-        while (gone := await self._threads.write(_delete_raw, now - raw_days * DAY_S)) is not None:
+        while (gone := await self._thread.call(_delete_raw, self._writer, now - raw_days * DAY_S)) is not None:
             raw += gone
-        while (gone := await self._threads.write(_delete_deliveries, now - reduced_days * DAY_S)) is not None:
+        while (
+            gone := await self._thread.call(_delete_deliveries, self._writer, now - reduced_days * DAY_S)
+        ) is not None:
             reduced += gone
         return raw, reduced
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,6 @@ from pathlib import Path
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Kind
 from app.errors import UnknownStoreForm
 from app.stores.shapes import refuse_shape
-from app.stores.sqlite.ledger_schema import statements
 from app.stores.sqlite.rows import TABLES, definition
 from app.stores.sqlite.tallies import are_kept, write_tallies
 
@@ -20,15 +20,10 @@ __all__ = ["FORM", "VIEWS", "add_missing", "check_form", "columns_of", "create",
 FORM = 1
 """The form of the file, in `PRAGMA user_version`. A column more is no other form: it is added."""
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_LEDGERS = Path(__file__).with_name("ledgers.sql")
-_NAMED_IN_LEDGERS = ("candidates", "users", "vote_windows", "spending")
-_INGESTED = (
-    "(SELECT time FROM ingests WHERE kind = '{0}' AND first_no <= {0}.{1} ORDER BY first_no DESC LIMIT 1) AS ingested"
-)
-_KEY_HASH = "lower(hex(substr(keys.name, 1, 16))) AS key_hash"
+_VIEW = re.compile(r"\s*CREATE VIEW (\w+)")
 
 
-def _shown(fields: tuple[Field, ...], alias: str, places: dict[str, str]) -> list[str]:
+def _shown(fields: tuple[Field, ...], alias: str, places: dict[str, str]) -> str:
     """The columns of a view: times first as a person reads them, at the end as numbers."""
 
     def expression(field: Field) -> str:
@@ -45,34 +40,23 @@ def _shown(fields: tuple[Field, ...], alias: str, places: dict[str, str]) -> lis
             shown.append(f"lower(hex({expression(field)})) AS {field.name}")
         else:
             shown.append(f"{expression(field)} AS {field.column}")
-    return shown + [f"{expression(field)} AS {field.name}" for field in fields if field.kind is Kind.TIME]
+    return ", ".join(shown + [f"{expression(field)} AS {field.name}" for field in fields if field.kind is Kind.TIME])
 
 
-_KEYS = {name: f"keys.{name}" for name in KEY}
-_SOURCE = {"source": "sources.source"}
+def _statements() -> list[str]:
+    keys, source = {name: f"keys.{name}" for name in KEY}, {"source": "sources.source"}
+    derived = {table: ",\n    ".join(map(definition, fields)) for table, fields in TABLES.items()} | {
+        "hits shown": _shown(HIT.fields, "hits", keys | source),
+        "rejects shown": _shown(REJECT.fields, "rejects", source),
+        "deliveries shown": _shown(DELIVERY.without("superseded_by"), "d", keys),
+    }
+    schema = _SCHEMA.read_text(encoding="utf-8")
+    for name, text in derived.items():
+        schema = schema.replace(f"{{{name}}}", text)
+    return schema.split(";\n")
 
 
-def _view(name: str, columns: list[str], rows: str) -> str:
-    return f"CREATE VIEW {name} AS SELECT {', '.join(columns)} FROM {rows}"
-
-
-VIEWS = {
-    "raw_weblogs": _view(
-        "raw_weblogs",
-        [*_shown(HIT.fields, "hits", _KEYS | _SOURCE), _KEY_HASH, _INGESTED.format("hits", "hit_no")],
-        "hits JOIN keys USING (key_no) JOIN sources USING (source_no)",
-    ),
-    "reduced_weblogs": _view(
-        "reduced_weblogs",
-        [*_shown(DELIVERY.without("superseded_by"), "d", _KEYS), _KEY_HASH, "d.ingested"],
-        "deliveries AS d JOIN keys USING (key_no) WHERE d.superseded_by IS NULL",
-    ),
-    "weblogs_rejects": _view(
-        "weblogs_rejects",
-        [*_shown(REJECT.fields, "rejects", _SOURCE), _INGESTED.format("rejects", "reject_no")],
-        "rejects JOIN sources USING (source_no)",
-    ),
-}
+VIEWS = {found[1]: " ".join(each.split()) for each in _statements() if (found := _VIEW.match(each))}
 """For people with an SQL tool. A null given_id means: the id follows from source and position."""
 
 
@@ -118,77 +102,36 @@ def columns_of(connection: sqlite3.Connection, table: str) -> frozenset[str]:
 
 def create(connection: sqlite3.Connection) -> None:
     """All tables, in an empty file. Within a transaction."""
-    _run(connection, _schema())
-    for view in VIEWS.values():
-        connection.execute(view)
-    connection.execute(f"PRAGMA user_version = {FORM}")
+    for statement in (*_statements(), f"PRAGMA user_version = {FORM}"):
+        view = _VIEW.match(statement)
+        connection.execute(VIEWS[view[1]] if view else statement)
 
 
-def _schema() -> str:
-    schema = _SCHEMA.read_text(encoding="utf-8")
-    for table, fields in TABLES.items():
-        schema = schema.replace(f"{{{table}}}", ",\n    ".join(map(definition, fields)))
-    return schema
-
-
-def add_missing(connection: sqlite3.Connection) -> None:
-    """Columns, views and tables that a file of this form lacks, because an older program made it."""
-    if not _lacks_something(connection):
+def add_missing(connection: sqlite3.Connection, more: Mapping[str, str]) -> None:
+    """Columns, views and tables that a file of this form lacks, because an older program made it; those of `more` among them."""
+    if not _lacking(connection, more):
         return
     connection.execute("BEGIN IMMEDIATE")
-    for table, field in _missing_columns(connection):  # still: nobody else was first
-        if field.former in columns_of(connection, table):
-            connection.execute(f"ALTER TABLE {table} RENAME COLUMN {field.former} TO {field.name}")
-        else:
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {definition(field)}")
-    if not are_kept(connection):
-        connection.execute("DROP TABLE tallies")
-        _run(connection, re.search(r"CREATE TABLE tallies .*?;", _schema(), re.DOTALL)[0])  # type: ignore[index]
+    counts = are_kept(connection)
+    for statement in _lacking(connection, more):  # still: nobody else was first
+        connection.execute(statement)
+    if not counts:
         write_tallies(connection)
-    for name, view in VIEWS.items():
-        if _written(connection, name) != view:
-            connection.execute(f"DROP VIEW IF EXISTS {name}")
-            connection.execute(view)
-    if _lacks_ledgers(connection):
-        for statement in statements().values():
-            connection.execute(statement)
-        _run(connection, _LEDGERS.read_text(encoding="utf-8"))
     connection.execute("COMMIT")
 
 
-def _lacks_something(connection: sqlite3.Connection) -> bool:
-    return (
-        bool(_missing_columns(connection))
-        or not are_kept(connection)
-        or any(_written(connection, name) != view for name, view in VIEWS.items())
-        or _lacks_ledgers(connection)
-    )
-
-
-def _lacks_ledgers(connection: sqlite3.Connection) -> bool:
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    return not {*statements(), *_NAMED_IN_LEDGERS} <= there
-
-
-def _missing_columns(connection: sqlite3.Connection) -> list[tuple[str, Field]]:
-    return [
-        (table, field)
-        for table, fields in TABLES.items()
-        for there in [columns_of(connection, table)]
-        for field in fields
-        if field.name not in there
-    ]
-
-
-def _written(connection: sqlite3.Connection, name: str) -> str | None:
-    row = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-    return row[0] if row else None
-
-
-def _run(connection: sqlite3.Connection, statements: str) -> None:
-    statement = ""
-    for line in statements.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            connection.execute(statement)
-            statement = ""
+def _lacking(connection: sqlite3.Connection, more: Mapping[str, str]) -> list[str]:
+    """The statements that add it."""
+    lacking = []
+    for table, fields in TABLES.items():
+        there = columns_of(connection, table)
+        for field in (each for each in fields if each.name not in there):
+            renamed, added = f"RENAME COLUMN {field.former} TO {field.name}", f"ADD COLUMN {definition(field)}"
+            lacking.append(f"ALTER TABLE {table} {renamed if field.former in there else added}")
+    if not are_kept(connection):
+        lacking += ["DROP TABLE tallies", *(each for each in _statements() if "CREATE TABLE tallies " in each)]
+    standing = dict(connection.execute("SELECT name, sql FROM sqlite_master"))
+    for name, view in VIEWS.items():
+        if standing.get(name) != view:
+            lacking += [f"DROP VIEW IF EXISTS {name}", view]
+    return lacking + [statement for name, statement in more.items() if name not in standing]

@@ -1,5 +1,5 @@
 -- The embedded store. Applied once, to an empty file, in one transaction. What stands in braces follows from the tables of fields
--- in app/domain/fields.py, and so do the views and `PRAGMA user_version`, the form of the file: see schema.py.
+-- in app/domain/fields.py: see schema.py, which also sets `PRAGMA user_version`, the form of the file.
 --
 -- Columns without a type keep what is put in: an integer above 2**63-1 stands as decimal text, a text with lone surrogates
 -- (no valid UTF-8) as a blob. Times are UTC seconds since 1970.
@@ -71,3 +71,17 @@ CREATE TABLE tallies (
     bytes_sent NOT NULL,
     PRIMARY KEY (kind, verdict, reason, evidence)
 ) WITHOUT ROWID;
+
+CREATE VIEW raw_weblogs AS SELECT
+    {hits shown}, lower(hex(substr(keys.name, 1, 16))) AS key_hash,
+    (SELECT time FROM ingests WHERE kind = 'hits' AND first_no <= hits.hit_no ORDER BY first_no DESC LIMIT 1) AS ingested
+FROM hits JOIN keys USING (key_no) JOIN sources USING (source_no);
+
+CREATE VIEW reduced_weblogs AS SELECT
+    {deliveries shown}, lower(hex(substr(keys.name, 1, 16))) AS key_hash, d.ingested
+FROM deliveries AS d JOIN keys USING (key_no) WHERE d.superseded_by IS NULL;
+
+CREATE VIEW weblogs_rejects AS SELECT
+    {rejects shown},
+    (SELECT time FROM ingests WHERE kind = 'rejects' AND first_no <= rejects.reject_no ORDER BY first_no DESC LIMIT 1) AS ingested
+FROM rejects JOIN sources USING (source_no);

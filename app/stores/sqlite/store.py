@@ -16,8 +16,7 @@ from app.stores.sqlite.mending import SqliteMending
 from app.stores.sqlite.reader import SqliteReader
 from app.stores.sqlite.reads import SqliteReads
 from app.stores.sqlite.retention import SqliteRetention
-from app.stores.sqlite.threads import SqliteThreads, SqliteWrites
-from app.stores.sqlite.writer import SqliteWriter
+from app.stores.sqlite.writes import SqliteWriter, SqliteWrites
 
 __all__ = ["SqliteStore"]
 
@@ -32,13 +31,14 @@ class SqliteStore(Store):
         self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time, busy_s: float = 10.0
     ) -> None:
         self.path = path
-        threads = SqliteThreads(SqliteReader(path, busy_s), None if read_only else SqliteWriter(path, clock, busy_s))
-        ledgers = SqliteLedgers(threads.read, threads.write, threads.reader, clock)
+        reads = SqliteReads(SqliteReader(path, busy_s))
+        writes = SqliteWrites(SqliteWriter(path, clock, busy_s, read_only), reads.ping, reads.thread)
+        ledgers = SqliteLedgers(writes, reads)
         super().__init__(
             "sqlite",
-            SqliteWrites(threads),
-            reads=SqliteReads(threads),
-            mending=SqliteMending(threads),
-            retention=SqliteRetention(threads, ledgers),
+            writes,
+            reads=reads,
+            mending=SqliteMending(writes, reads),
+            retention=SqliteRetention(writes, ledgers),
             ledgers=ledgers,
         )

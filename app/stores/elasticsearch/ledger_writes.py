@@ -1,0 +1,126 @@
+"""Writing counted events to Elasticsearch: for each kind an index of events and one of sums, behind aliases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, TypeVar
+
+import msgspec
+
+from app.domain.counted import CountedKind, EventField, EventKind, Sum
+from app.domain.records import newest_by
+from app.errors import StoreError
+from app.flows.registry import EVENTS, LEDGERS
+from app.settings import Settings
+from app.stores.elasticsearch.connection import ElasticsearchConnection
+from app.stores.elasticsearch.requests import Item
+from app.stores.elasticsearch.schema import ElasticsearchSchema
+from app.stores.elasticsearch.sending import BulkSender
+from app.stores.ledger_contract import Named
+
+__all__ = ["SUM_KEY", "ElasticsearchLedgerWrites", "ledger_mappings", "milliseconds"]
+
+SUM_KEY = ("resolution", "group", "start", "partition", "share")
+_encode = msgspec.json.Encoder().encode
+_TYPES = {"text": "keyword", "integer": "long", "time": "double", "boolean": "boolean"}
+_LONGEST_TERM = 8191
+"""Characters: the server takes terms of 32,766 bytes."""
+_TIME = {"type": "date", "format": "epoch_millis"}
+_WHEN = {"@timestamp": _TIME | {"ignore_malformed": True}, "ingested": _TIME}
+_SUM_TYPES = {"resolution": "keyword", "group": "keyword", "start": "long", "partition": "integer"} | dict.fromkeys(
+    ("share", "events", "amount", "repeats"), "long"
+)
+Event = TypeVar("Event", bound=tuple[Any, ...])
+
+
+def _name(*parts: object) -> str:
+    """An `_id`: the server takes 512 bytes, and texts may be longer."""
+    return blake2b(_encode(parts), digest_size=16).hexdigest()
+
+
+def milliseconds(time: float) -> int:
+    return math.floor(time * 1000)
+
+
+def ledger_mappings() -> dict[str, dict[str, Any]]:
+    """Index, without prefix -> its fields."""
+    found: dict[str, dict[str, Any]] = {}
+    for kind in EVENTS:
+        found[kind.events_table] = {field.name: _mapping(field) for field in kind.fields} | _WHEN
+    for kind in LEDGERS:
+        found[kind.sums_table] = {name: {"type": each} for name, each in _SUM_TYPES.items()} | _WHEN
+    return found | {"names": {name: {"type": "keyword"} for name in ("kind", "id", "name")}}
+
+
+def _mapping(field: EventField) -> dict[str, Any]:
+    """A text without a limit is kept whole, and found if it is not too long for a term."""
+    endless = {"ignore_above": _LONGEST_TERM} if field.kind == "text" and field.hi > _LONGEST_TERM else {}
+    return {"type": _TYPES[field.kind]} | endless
+
+
+class ElasticsearchLedgerWrites:
+    """The LedgerWrites protocol. `may_write` gives the time of ingest in milliseconds, or raises StoreError."""
+
+    def __init__(
+        self,
+        connection: ElasticsearchConnection,
+        schema: ElasticsearchSchema,
+        settings: Settings,
+        may_write: Callable[[], int],
+    ) -> None:
+        self._connection, self._schema, self._may_write = connection, schema, may_write
+        self._prefix = settings.elasticsearch_prefix
+        self._sender = BulkSender(connection, settings, self.create)
+        self.close = self._sender.ended
+
+    async def create(self) -> None:
+        """The missing indices; several workers may do it at once."""
+        for index, fields in ledger_mappings().items():
+            alias = self._prefix + index
+            if not await self._schema.aliased(alias):
+                body = {
+                    # a deleted sum's version must not refuse the same sum written anew
+                    "settings": {"index": self._schema.settings | {"gc_deletes": "-1"}},
+                    "mappings": {"dynamic": False, "properties": fields},
+                    "aliases": {alias: {"is_write_index": True}},
+                }
+                if not await self._schema.create_index(f"{alias}-1", body):
+                    raise StoreError(f"Elasticsearch at {self._connection.where} has no room for the index {alias}-1")
+
+    async def write_events(self, kind: EventKind[Event], events: Sequence[Event]) -> list[tuple[Event, str]]:
+        now = self._may_write()
+        return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
+
+    def _event_item(self, kind: EventKind[Event], event: Event, now: int) -> Item[Event]:
+        name = _name(*kind.id_of(event))
+        action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
+        document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
+        document |= {"@timestamp": milliseconds(kind.time_of(event)), "ingested": now}
+        return Item(event, action.encode() + _encode(document) + b"\n")
+
+    async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
+        """What is stored in this version or a newer one is a conflict, and done."""
+        now = self._may_write()
+        best = newest_by((each[:5] for each in sums), sums)
+        return (await self._sender.send(best.values(), lambda each: self._sum_item(kind, each, now))).refused
+
+    def _sum_item(self, kind: CountedKind[Any], each: Sum, now: int) -> Item[Sum]:
+        action = (
+            f'{{"index":{{"_index":"{self._prefix}{kind.sums_table}","_id":"{_name(*each[:5])}","version":{each.version},'
+            '"version_type":"external","require_alias":true}}\n'
+        )
+        document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
+        return Item(each, action.encode() + _encode(document) + b"\n")
+
+    async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
+        self._may_write()
+
+        def item(row: tuple[str, str]) -> Item[tuple[str, str]]:
+            action = (
+                f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
+            )
+            return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
+
+        await self._sender.send_all(names.items(), item)

@@ -1,0 +1,76 @@
+"""Batches on their way to a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from app.stores.sending import Lanes, Portions
+
+
+async def batches(*given: int) -> AsyncIterator[int]:
+    for each in given:
+        yield each
+
+
+def test_batches_hold_at_most_so_many_bytes_and_items() -> None:
+    for largest, sizes in [(35, [3, 3, 3, 1]), (5, [1] * 10), (1000, [4, 4, 2])]:
+        portions = Portions[bytes](len, largest, 4)
+        items = [bytes([n]) * 10 for n in range(10)]
+        made = [portion for item in items if (portion := portions.add(item))]
+        made.append(portions.rest())
+        assert [len(portion) for portion in made] == sizes
+        assert [item for portion in made for item in portion] == items
+        assert portions.rest() == []
+
+
+async def test_no_more_batches_are_under_way_than_there_are_lanes_whoever_sends_them() -> None:
+    lanes, under_way, most, done = Lanes(3), 0, 0, 0
+
+    async def deliver(batch: int) -> None:
+        nonlocal under_way, most, done
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        done += batch
+
+    await asyncio.gather(lanes.send(batches(1, 2, 3, 4), deliver), lanes.send(batches(5, 6, 7, 8), deliver))
+    assert (most, done) == (3, 36)
+
+
+async def test_the_first_failure_is_raised_when_the_others_have_ended_and_no_batch_follows() -> None:
+    lanes, ended = Lanes(2), []
+
+    async def deliver(batch: int) -> None:
+        if batch == 1:
+            raise ValueError("the first")
+        await asyncio.sleep(0)
+        ended.append(batch)
+
+    with pytest.raises(ValueError, match="the first"):
+        await lanes.send(batches(0, 1, 2, 3, 4, 5), deliver)
+    assert ended == [0]
+    await lanes.send(batches(6, 7, 8), deliver)  # all lanes are free again
+    assert ended == [0, 6, 7, 8]
+
+
+async def test_a_call_that_is_cancelled_leaves_all_lanes_free() -> None:
+    lanes, never = Lanes(2), asyncio.Event()
+
+    async def wait(batch: int) -> None:
+        await never.wait()
+
+    with lanes.call():
+        call = asyncio.create_task(lanes.send(batches(1, 2, 3), wait))
+        ended = asyncio.create_task(lanes.ended())
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert not ended.done()
+    await ended
+    never.set()
+    await lanes.send(batches(1, 2, 3), wait)
