@@ -84,7 +84,9 @@ def _split(data: bytes, starts: Ints, ends: Ints) -> tuple[dict[str, pa.BinaryAr
         ends = ends - (np.frombuffer(data, np.uint8)[ends - 1] == _RETURN)
     tabs, at, inside = np.flatnonzero(np.frombuffer(data, np.uint8) == _TAB), np.arange(len(starts)), len(_NAMES) - 1
     tabs_of = tabs.reshape(-1, inside) if len(tabs) == inside * len(starts) else None
-    if tabs_of is None or (tabs_of[:, 0] < starts).any() or (tabs_of[:, -1] >= ends).any():  # some line has more or fewer
+    if (
+        tabs_of is None or (tabs_of[:, 0] < starts).any() or (tabs_of[:, -1] >= ends).any()
+    ):  # some line has more or fewer
         first = np.searchsorted(tabs, starts)
         at = np.flatnonzero(np.searchsorted(tabs, ends) - first == inside)
         tabs_of, starts, ends = tabs[first[at, None] + np.arange(inside)], starts[at], ends[at]
