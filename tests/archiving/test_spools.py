@@ -116,13 +116,15 @@ def test_the_server_listens_on_loopback_and_ends_with_the_log(tmp_path: Path) ->
 def test_a_child_of_a_fork_does_not_hold_the_port(tmp_path: Path) -> None:
     port = free_port()
     log = served(tmp_path / "spool", port)
-    inside, outside = os.pipe()
+    inside, outside = socket.socketpair()
     child = os.fork()
-    if child == 0:  # it holds on until the parent has ended its log
-        os.close(outside)
-        os.read(inside, 1)
+    if child == 0:  # it says that it is there, and holds on until the parent has ended its log
+        outside.close()
+        inside.send(b"1")
+        inside.recv(1)
         os._exit(0)
-    os.close(inside)
+    inside.close()
+    outside.recv(1)
     try:
         assert log.stop()
         with socket.socket() as again:
@@ -130,7 +132,7 @@ def test_a_child_of_a_fork_does_not_hold_the_port(tmp_path: Path) -> None:
             again.bind(("127.0.0.1", port))
             again.listen()
     finally:
-        os.close(outside)
+        outside.close()
         os.waitpid(child, 0)
 
 
