@@ -27,6 +27,8 @@ from app.transports.messages import Message
 __all__ = ["RangeMerging", "merge_ranges"]
 
 MAX_BATCH_BYTES = 2 << 20
+ENOUGH_BYTES = 1 << 20
+"""What two batches of lines give. Each key of a batch is read from the state and written to it, its changelog and its topic once."""
 log = logging.getLogger(__name__)
 
 
@@ -47,7 +49,7 @@ class RangeMerging:
 
     async def run(self, stream: Any) -> None:
         """Merge all that the stream brings."""
-        async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
+        async for batch in batches(self._app, stream, MAX_BATCH_BYTES, ENOUGH_BYTES):
             for sizes in self._files:
                 if sizes.is_changed and (problem := await asyncio.to_thread(sizes.refresh)) is not None:
                     log.error("%s; the sizes known before stay", problem)

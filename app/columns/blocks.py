@@ -300,7 +300,7 @@ def assembled(
 
 
 def protocol_flags(requests: pa.BinaryArray) -> Ints:
-    """Of each request: one look for each that ends as one with a protocol may, but not with a usual one."""
+    """Of each request: one look for each whose protocol is not among the usual ones."""
     values, bounds = bytes_of(requests)
     flags = np.zeros(len(requests), np.int64)
     long = np.flatnonzero(np.diff(bounds) >= _USUAL_BYTES)

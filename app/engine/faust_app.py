@@ -26,9 +26,11 @@ from app.transports.kafka.worker_id import worker_id
 __all__ = ["App", "make_app", "make_topic"]
 
 
-FLOW_TIMES = 2
-"""The flow reads ahead so many times as much as a store: one file's lines are in one partition, messages of 512 KiB, and a batch of two
+FLOW_TIMES = 3
+"""The flow reads ahead so many times as much as a store: one file's lines are in one partition, messages of 512 KiB, and a batch of three
 gives larger messages from there on. It waits for no store, so that what it holds is not held for long."""
+FLOW_PARTITION_BYTES = 3 * (528 << 10)
+"""Three messages of 512 KiB with their heads: a broker cuts off what is beyond, in the middle of a message, and sends it again."""
 PARTITION_BYTES = 256 << 10
 """Of one partition a fetch asks for as much at least; a broker gives a larger message whole."""
 MESSAGE_BYTES = 1 << 10
@@ -160,7 +162,7 @@ def make_app(name: str, outside: Outside) -> App:
         logging_config=logging_config(settings),
         Worker="app.engine.faust_worker:Worker",
         worker_redirect_stdouts=False,
-        **_broker_options(settings, read_ahead_bytes * 3 // 8 if is_flow else read_ahead_bytes // 8),
+        **_broker_options(settings, FLOW_PARTITION_BYTES if is_flow else read_ahead_bytes // 8),
     )
     own.outside = outside
     own.next_offsets = {}

@@ -28,7 +28,7 @@ _DERIVED: dict[str, tuple[str, Callable[[str], str | None]]] = {
     "duration": ("duration_s", duration_of),
 }
 _PENDING_ROWS = 200_000
-_REMEMBERED = 1 << 17
+_REMEMBERED = 1 << 15
 _NARROW = 1 << 20
 """Numbers that lie in fewer are their own codes."""
 
@@ -105,6 +105,8 @@ class PlanWork:
         self._derived = {key: Remembered(function, _REMEMBERED) for key, (_, function) in _DERIVED.items()}
 
     def count(self, table: pa.Table) -> Counted:
+        if not table.num_rows:
+            return Counted(HitGroups.none(self.plan.keys), Facts())
         if "time" not in table.column_names:
             return Counted(self._groups(table, np.zeros(0), slice(None)), Facts(counted=table.num_rows))
         local_s, offsets = self._sieve.local_s(table)

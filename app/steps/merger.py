@@ -175,7 +175,7 @@ class Merger:
         damages: list[StateDamage] = []
         ended = self._ended(state, clocks, now, damages)
         for some in split(ended, _Change.weight, self._max):
-            yield _step(some, {})._replace(damages=list(damages))
+            yield _step(some)._replace(damages=list(damages))
             damages.clear()
 
     def _ended(
@@ -247,7 +247,7 @@ def _weight(name: bytes, value: bytes | None, records: list[Delivery]) -> int:
     return weight
 
 
-def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeStep:
+def _step(changes: Iterable[_Change]) -> MergeStep:
     records: list[Delivery] = []
     values: dict[bytes, bytes | None] = {}
     for name, value, its, clocks in changes:
@@ -255,7 +255,7 @@ def _step(changes: Iterable[_Change], head: dict[bytes, bytes | None]) -> MergeS
         values[name] = value
         if clocks:
             values |= clocks
-    return MergeStep(records, values | head)
+    return MergeStep(records, values)
 
 
 def _lost(clocks: Clocks, now: float) -> Entry:

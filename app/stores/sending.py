@@ -41,12 +41,13 @@ class Lanes:
     """At most `width` batches are under way at a time, whoever sends them. `renew` it for another event loop."""
 
     def __init__(self, width: int) -> None:
-        self._width = width
+        self._width, self._calls = width, 0
         self.renew()
 
     def renew(self) -> None:
-        self._room, self._idle, self._calls = asyncio.Semaphore(self._width), asyncio.Event(), 0
-        self._idle.set()
+        self._room, self._idle = asyncio.Semaphore(self._width), asyncio.Event()
+        if not self._calls:
+            self._idle.set()
 
     @contextmanager
     def call(self) -> Iterator[None]:
@@ -72,7 +73,8 @@ class Lanes:
         def done(task: asyncio.Task[None]) -> None:
             self._room.release()
             tasks.discard(task)
-            if not task.cancelled() and (error := task.exception()):
+            error = asyncio.CancelledError("a batch was cancelled") if task.cancelled() else task.exception()
+            if error is not None:
                 failures.append(error)
 
         try:
@@ -83,12 +85,13 @@ class Lanes:
                     break
                 tasks.add(task := asyncio.create_task(deliver(batch)))
                 task.add_done_callback(done)
+            if tasks:
+                await asyncio.wait(tasks)
         except BaseException:
             for task in tasks:
                 task.cancel()
-            raise
-        finally:
             if tasks:
                 await asyncio.wait(tasks)
+            raise
         if failures:
             raise failures[0]

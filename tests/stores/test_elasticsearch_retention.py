@@ -115,6 +115,18 @@ async def test_a_write_block_that_a_dead_process_left_behind_is_taken_away(monke
         await store._schema.create()  # as the next start does it: the form of the index is still there
 
 
+@pytest.mark.parametrize("blocks", [{"write": False}, {"read_only_allow_delete": True}], ids=["lifted", "full disk"])
+async def test_an_old_index_is_dropped_where_a_block_was_lifted_or_the_disk_is_full(blocks: dict[str, bool]) -> None:
+    async with elastic.opened(clock=Clock()) as store:
+        other = hit(2, time=records.TIME + DAY)
+        await store.writes.write_hits([hit(1), other])
+        index = store.names.raw_index(hit(1).time)
+        named = {f"index.blocks.{name}": on for name, on in blocks.items()}
+        await store.connection.call("PUT", f"/{index}/_settings", named)
+        assert await store.retention.retain(30 * DAY, raw_days=7, reduced_days=90) == (2, 0)
+        assert [one async for one in store.reads.all_hits()] == []
+
+
 @pytest.mark.parametrize("block", ["write", "read_only"])
 @pytest.mark.parametrize("now", [0.0, 30 * DAY], ids=["some is young", "all is old"])
 async def test_an_index_that_an_operator_blocked_is_left_alone_and_said(

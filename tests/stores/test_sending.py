@@ -57,20 +57,37 @@ async def test_the_first_failure_is_raised_when_the_others_have_ended_and_no_bat
     assert ended == [0, 6, 7, 8]
 
 
-async def test_a_call_that_is_cancelled_leaves_all_lanes_free() -> None:
-    lanes, never = Lanes(2), asyncio.Event()
+@pytest.mark.parametrize("count", [2, 3], ids=["all are under way", "one waits for a lane"])
+async def test_a_call_that_is_cancelled_ends_its_batches_and_leaves_all_lanes_free(count: int) -> None:
+    lanes, never, some = Lanes(2), asyncio.Event(), range(1, count + 1)
+
+    delivered = []
 
     async def wait(batch: int) -> None:
         await never.wait()
+        delivered.append(batch)
 
     with lanes.call():
-        call = asyncio.create_task(lanes.send(batches(1, 2, 3), wait))
+        call = asyncio.create_task(lanes.send(batches(*some), wait))
         ended = asyncio.create_task(lanes.ended())
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+        lanes.renew()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
         assert not ended.done()
-    await ended
+    await lanes.ended()
+    ended.cancel()
     never.set()
-    await lanes.send(batches(1, 2, 3), wait)
+    await asyncio.sleep(0.01)
+    assert delivered == []
+    await lanes.send(batches(*some), wait)
+    assert delivered == [*some]
+
+
+async def test_a_batch_that_was_cancelled_was_not_delivered() -> None:
+    async def cancelled(batch: int) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await Lanes(2).send(batches(1), cancelled)

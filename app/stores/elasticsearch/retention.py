@@ -18,6 +18,7 @@ __all__ = ["ElasticsearchRetention"]
 
 _EARLIEST_MS = -8_640_000_000_000_000
 _WRITE_BLOCK = "index.blocks.write"
+_ONLY_DELETES = "read_only_allow_delete"
 _MARK = "dropping"
 """In `_meta` of an index whose writes retention has blocked: an operator's block has none."""
 
@@ -68,40 +69,54 @@ class ElasticsearchRetention:
         """Documents of a kind that were ingested before that time (UTC seconds); how many went."""
         before_ms = round(max(_EARLIEST_MS, min(-_EARLIEST_MS, before * 1000)))
         query: dict[str, Any] = {"range": {"ingested": {"lt": before_ms}}}
-        blocked, marked = await self._blocked(kind)
+        blocked, marked, full = await self._blocked(kind)
         for index, how in blocked.items():
             log.warning("the Elasticsearch index %s is blocked (%s): nothing is deleted from it", index, how)
         gone = 0
         if kind == "raw":
             for index in await self._schema.listed("raw"):
                 if index != self._names.first("raw") and index not in blocked:
-                    gone += await self._drop_old(index, query, before_ms, marked=index in marked)
-        if blocked:
-            query = {"bool": {"filter": query, "must_not": {"terms": {"_index": list(blocked)}}}}
+                    gone += await self._drop_old(
+                        index, query, before_ms, marked=index in marked, takes_writes=index not in full
+                    )
+        if blocked or full:
+            query = {"bool": {"filter": query, "must_not": {"terms": {"_index": [*blocked, *full]}}}}
         return gone + await self._searches.delete_found(self._names.pattern(kind), query)
 
-    async def _blocked(self, kind: str) -> tuple[dict[str, str], set[str]]:
-        """The indices that somebody else has blocked, and how; those that retention has marked."""
+    async def _blocked(self, kind: str) -> tuple[dict[str, str], set[str], set[str]]:
+        """The indices that somebody else has blocked, and how; those that retention has marked; those that only take deletes.
+
+        The last are what Elasticsearch makes of all indices on a full disk: what is dropped there makes room.
+        """
         wanted = "*.settings.index.blocks,*.mappings._meta"
         found = await self._connection.call("GET", f"/{self._names.pattern(kind)}", params={"filter_path": wanted})
         marked = {index for index, each in found.items() if each.get("mappings", {}).get("_meta", {}).get(_MARK)}
-        blocks = {index: each["settings"]["index"]["blocks"] for index, each in found.items() if "settings" in each}
-        return {index: ", ".join(each) for index, each in blocks.items() if index not in marked}, marked
+        others: dict[str, set[str]] = {}
+        for index, each in found.items():
+            blocks = each.get("settings", {}).get("index", {}).get("blocks", {})
+            on = {name for name, value in blocks.items() if str(value).lower() == "true"}
+            others[index] = on - {"write"} if index in marked else on
+        full = {index for index, on in others.items() if on == {_ONLY_DELETES}}
+        blocked = {index: ", ".join(sorted(on)) for index, on in others.items() if on and index not in full}
+        return blocked, marked, full
 
-    async def _drop_old(self, index: str, query: Mapping[str, Any], before_ms: int, *, marked: bool) -> int:
+    async def _drop_old(
+        self, index: str, query: Mapping[str, Any], before_ms: int, *, marked: bool, takes_writes: bool
+    ) -> int:
         """Drops the index where all in it is old, or it is old itself and empty; how many documents went.
 
         Writes are blocked before it is looked at again: what comes in between the look and the end would be lost though it was
         acknowledged. Writers wait, and find the index gone. `marked`: a process that died here may have left its block.
         """
-        if await self._documents_all_old(index, query, before_ms) is None:
-            if marked:
-                await self._block(index, None)
-            return 0
-        await self._block(index, True)
         documents = await self._documents_all_old(index, query, before_ms)
-        if documents is None:
+        if documents is None and marked and takes_writes:
             await self._block(index, None)
+        if documents is not None and takes_writes:
+            await self._block(index, True)
+            documents = await self._documents_all_old(index, query, before_ms)
+            if documents is None:
+                await self._block(index, None)
+        if documents is None:
             return 0
         await self._connection.call("DELETE", f"/{index}", doing="delete from", ignore=(404,))
         self._schema.forget()

@@ -219,9 +219,13 @@ def broker_problems(settings: Settings) -> list[str]:
 
 def _other_flows(settings: Settings) -> list[str]:
     """A sentence for each flow of another app id that merges the same lines now: its deliveries go where ours go."""
-    both = {on_broker(settings, topic) for topic in (LINES, TOKENS)}
+    from kafka.errors import BrokerResponseError
+
+    both, read = {on_broker(settings, topic) for topic in (LINES, TOKENS)}, dict[str, set[str]]()
     with admin(settings) as client:
-        read = _read_now(client)
+        for group in _active(client):
+            with suppress(BrokerResponseError):  # one that ends now, or whose offsets nobody may see
+                read |= _read_by(client, [group])
     return [
         f"The group {group} reads {' and '.join(sorted(both))}, too. With another WEBLOGS_WINDOW its deliveries stand beside ours:"
         " give one of the two another WEBLOGS_TOPIC_PREFIX, and stores of its own."
@@ -230,10 +234,15 @@ def _other_flows(settings: Settings) -> list[str]:
     ]
 
 
-def _read_now(client: Any) -> dict[str, set[str]]:
-    """Group that has members -> the topics of which it has committed offsets."""
-    members = [each["group_id"] for each in client.list_groups() if each.get("group_state") not in ("Empty", "Dead")]
-    read = client.list_group_offsets(sorted(members)) if members else {}
+def _active(client: Any) -> list[str]:
+    """Groups that have members."""
+    states = {each["group_id"]: each.get("group_state") for each in client.list_groups()}
+    return sorted(group for group, state in states.items() if state not in ("Empty", "Dead"))
+
+
+def _read_by(client: Any, groups: list[str]) -> dict[str, set[str]]:
+    """The topics of which each has committed offsets."""
+    read = client.list_group_offsets(groups) if groups else {}
     return {group: {at.topic for at in places} for group, places in read.items()}
 
 
@@ -270,7 +279,7 @@ def droppable(settings: Settings) -> Droppable:
     with admin(settings) as client:
         topics = sorted(topic.name for topic in describe(client, settings, _wanted(settings)).values())
         there = ours.intersection(group["group_id"] for group in client.list_groups())
-        read = _read_now(client)
+        read = _read_by(client, _active(client))
     active = [group for group, its in sorted(read.items()) if group in ours or its.intersection(topics)]
     return Droppable(topics, sorted(there), active)
 
