@@ -102,15 +102,16 @@ def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
 
 def _numbered(columns: Sequence[Texts]) -> tuple[Ints, list[str]]:
     """For each line of some columns, one behind the other, the number of its text; the texts, each once."""
-    encoded = pa.chunked_array([texts.coded for texts in columns])
-    chunks = encoded.unify_dictionaries().chunks
+    chunks = [texts.coded for texts in columns]
+    if len(chunks) > 1:
+        chunks = pa.chunked_array(chunks).unify_dictionaries().chunks
     codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks]).astype(np.int64)
     return _one_number_a_text(codes, texts_of(chunks[-1].dictionary))
 
 
 def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:
+    if len(set(texts)) == len(texts):  # nearly always
+        return codes, texts
     numbers: dict[str, int] = {}
     number_of = [numbers.setdefault(text, len(numbers)) for text in texts]
-    if len(numbers) == len(texts):
-        return codes, texts
     return np.array(number_of)[codes], list(numbers)

@@ -227,14 +227,14 @@ class Tally:
 
     def pack(self) -> tuple[Any, ...]:
         """As plain values, for the changelog; a time equal to the start is None, whole seconds are an integer: both take less."""
-        start, first, last = self.start, self.first, self.last
+        start, first, last, ranges = self.start, self.first, self.last, self.ranges
         unproved = None
         if self.marks & UNPROVED:
             broken, answered = ([end for pair in some for end in pair] for some in (self.broken, self.answered))
             unproved = broken, answered, self.start_sent, self.start_aborted
         return (
             _shortest(start), None if first == start else _shortest(first), None if last == start else _shortest(last),
-            [end for pair in self.ranges for end in pair], self.ids.tobytes(),
+            [*ranges[0]] if len(ranges) == 1 else [end for pair in ranges for end in pair], self.ids.tobytes(),
             self.sent, self.total_min, self.total_max, self.marks, self.cut_hi, unproved,
         )  # fmt: skip
 
