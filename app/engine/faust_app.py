@@ -162,7 +162,9 @@ def make_app(name: str, outside: Outside) -> App:
         logging_config=logging_config(settings),
         Worker="app.engine.faust_worker:Worker",
         worker_redirect_stdouts=False,
-        **_broker_options(settings, FLOW_PARTITION_BYTES if is_flow else read_ahead_bytes // 8),
+        **_broker_options(
+            settings, max(FLOW_PARTITION_BYTES, read_ahead_bytes // 4) if is_flow else read_ahead_bytes // 8
+        ),
     )
     own.outside = outside
     own.next_offsets = {}

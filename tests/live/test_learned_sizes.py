@@ -78,13 +78,18 @@ def test_two_workers_of_which_one_is_killed_judge_by_sizes_that_they_learned_and
     for name in live.workers:
         live.wait_started(name)
 
-    def told(size: str) -> bool:
+    def names(size: str) -> list[bool]:
         files = [live.folder / name / "learned-sizes.tsv" for name in live.workers]
-        return all(file.exists() and f"GET /film.mp4\t{size}\t" in file.read_text() for file in files)
+        return [file.exists() and f"GET /film.mp4\t{size}\t" in file.read_text() for file in files]
+
+    def told(size: str) -> bool:
+        return all(names(size))
 
     live.replay(logs[0]).wait()
     live.wait_drained()
-    assert verdicts(live) == {(False, *UNKNOWN), (True, *UNKNOWN)}
+    before = verdicts(live)
+    if not any(names("1000")):  # a slow machine may have learned it while the log was read
+        assert before == {(False, *UNKNOWN), (True, *UNKNOWN)}
     live.wait_until(lambda: told("1000"), "both workers to learn the size")
     assert app(live, "one", "check") == (0, "no differences")
 

@@ -6,7 +6,11 @@ import os
 import subprocess
 import sys
 
+from app.settings import Settings
 from app.transports.kafka.consumer import FETCH_WAIT_MS
+
+HEADS_BYTES = 1 << 10
+"""Of a message of lines: its headers and its batch."""
 
 MADE = """
 import asyncio, faust
@@ -68,7 +72,12 @@ def test_a_fetch_that_finds_nothing_holds_up_the_others_for_a_moment_only() -> N
 def test_a_fetch_brings_no_more_than_the_setting_allows() -> None:
     fetched = run(FETCH, WEBLOGS_BROKER="kafka://127.0.0.1:9", WEBLOGS_READ_AHEAD_BYTES=str(16 << 20))
     assert [int(each) for each in fetched[-4:-2]] == [8 << 20, 2 << 20], "aiokafka's own is 50 MiB"
-    assert [int(each) for each in fetched[-2:]] == [16 << 20, 12 << 20], "the flow waits for no store"
+    assert [int(each) for each in fetched[-2:]] == [24 << 20, 12 << 20], "the flow waits for no store"
+
+
+def test_a_fetch_of_the_flow_brings_three_whole_messages_of_lines() -> None:
+    fetched = run(FETCH, WEBLOGS_BROKER="kafka://127.0.0.1:9")
+    assert 3 * (Settings().chunk_bytes + HEADS_BYTES) <= int(fetched[-1]) < 4 * Settings().chunk_bytes
 
 
 def test_offsets_that_were_refused_are_not_taken_for_committed() -> None:
