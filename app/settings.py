@@ -308,7 +308,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     linger: Annotated[
         float,
         _says(
-            "How long an agent waits to fill a batch. Higher: less CPU per line. Lower: less latency.",
+            "How long an agent waits to fill a batch, once; 0.05 s or longer while lines come fast, but never at 0. Higher: less CPU per line."
+            " Lower: less latency.",
             "s",
             ge=0,
             le=10,
@@ -317,7 +318,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     read_ahead_bytes: Annotated[
         int,
         _says(
-            "Messages that each store fetches before it works on them; the flow fetches twice as much. Most of a worker's"
+            "Messages that each store fetches before it works on them; the flow fetches three times as much. Most of a worker's"
             " memory follows from it while stores are away.",
             "bytes",
             ge=1 << 20,
@@ -450,7 +451,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 formats.get(self.format)
             except LookupError as error:
                 raise SettingsError(
-                    f"{PREFIX}FORMAT={self.format!r:.300}: {error.args[0]:.300}; `python -m app formats` lists them"
+                    f"{PREFIX}FORMAT={self.format!r:.300}: {error.args[0]:.500}; `python -m app formats` lists them"
                 ) from None
         if self.log_format:
             msgspec.structs.force_setattr(self, "format", _format_of(self.log_format))

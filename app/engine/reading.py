@@ -39,8 +39,9 @@ Agent = Callable[[Any], Awaitable[None]]
 """Reads a stream until it ends."""
 LITTLE_BYTES = 64 << 10
 """With less than this an agent waits for more, WEBLOGS_LINGER seconds at most."""
-BUSY_LINGERS = 10
-"""So many times as long waits an agent that has more than a little, but not enough: then messages come fast, and the next are on their way."""
+BUSY_LINGER_S = 0.05
+"""This long, or WEBLOGS_LINGER if that is longer, waits an agent that has more than a little, but not enough: messages come fast then, and
+the next are on their way."""
 
 
 class TakenMessage(NamedTuple):
@@ -101,7 +102,7 @@ async def batches(
 ) -> AsyncIterator[list[TakenMessage]]:
     """Messages that wait together, of whatever partitions, in order within each; bounded in number and bytes.
 
-    `enough_bytes`: a batch that is smaller waits once for more, LITTLE_BYTES or more.
+    A batch below `enough_bytes` waits once for more.
 
     One message a batch when they come slowly, many when they come fast: one append to the log and one write to the state
     then serve them all. The caller acknowledges what it is done with, last.
@@ -123,7 +124,7 @@ async def batches(
                     yield held
                     held, size, waited = [], 0, False
         if held and queue.empty() and size < enough_bytes and not waited and linger_s:
-            await asyncio.sleep(linger_s if size < LITTLE_BYTES else BUSY_LINGERS * linger_s)
+            await asyncio.sleep(linger_s if size < LITTLE_BYTES else max(linger_s, BUSY_LINGER_S))
             waited = True
         if held and (queue.empty() or size >= max_bytes or len(held) >= MAX_BATCH_MESSAGES):
             yield held
