@@ -39,7 +39,7 @@ class LineTokenizing:
         """Read all that the stream brings."""
         tokenizer, counters = self._tokenizer, self._outside.counters
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
-            topic = await named_topic(self._app, LINES)
+            topic = await named_topic(self._app, LINES, stream.channel.queue)
             found = tokenizer.tokenize(
                 Lines(topic, taken.partition, taken.offset, taken.timestamp, taken.value, headers_of(taken.headers))
                 for taken in batch

@@ -52,7 +52,7 @@ class EventCounting:
     async def run(self, stream: Any) -> None:
         """Count all that the stream brings."""
         async for batch in batches(self._app, stream, MAX_BATCH_BYTES):
-            topic = await named_topic(self._app, self._source)
+            topic = await named_topic(self._app, self._source, stream.channel.queue)
             # the partitions side by side: while one waits for the disk the next is computed, and one sync serves them all
             parts = by_partition(batch).values()
             for part, done in zip(

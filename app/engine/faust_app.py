@@ -51,6 +51,12 @@ class MessageBuffer(ThrowableQueue[Any]):
     """
 
     _bytes = 0
+    put_count = 0
+    """So many messages came so far."""
+    taken_count = 0
+    """So many of them, in the order in which they came, are here no more."""
+    asked_count = 0
+    """So many had come when the broker was last asked whether their topic is still the same: see named_topic."""
 
     def qsize(self) -> int:
         return self._bytes
@@ -58,13 +64,16 @@ class MessageBuffer(ThrowableQueue[Any]):
     def clear(self) -> None:
         super().clear()
         self._bytes = 0
+        self.taken_count = self.put_count
 
     def _put(self, item: Any) -> None:
         super()._put(item)
+        self.put_count += 1
         self._bytes += _held_bytes(item)
 
     def _get(self) -> Any:
         item = super()._get()
+        self.taken_count += 1
         self._bytes -= _held_bytes(item)
         return item
 

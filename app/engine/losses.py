@@ -93,18 +93,22 @@ async def end_if_made_anew(app: Any, apps: Sequence[Any]) -> None:
         )
 
 
-async def named_topic(app: Any, topic: str) -> str:
-    """`topic@incarnation`: with an offset it names what has no id of its own. Call it for each batch, after the batch came.
+async def named_topic(app: Any, topic: str, buffer: Any) -> str:
+    """`topic@incarnation`: with an offset it names what has no id of its own. Call it for each batch, after it came from `buffer`.
 
-    Ends the process if the topic is another one by now: a fetch goes on in it as if it were the old one.
+    Ends the process if the topic is another one by now: a fetch goes on in it as if it were the old one. An incarnation never comes
+    again. So one answer holds for all that had come when the broker was asked, and the batches that waited together ask once.
     """
-    async for pause_s in pauses(1.0, LOOK_EVERY_S):
-        try:
-            if not await app.topics_log.is_anew(topic):
-                break
-            await app.end_if_made_anew()
-        except LogError as error:
-            log.warning("whether %s was made anew is asked again in %.0f s: %s", topic, pause_s, error)
+    if buffer.taken_count > buffer.asked_count:
+        put_count = buffer.put_count
+        async for pause_s in pauses(1.0, LOOK_EVERY_S):
+            try:
+                if not await app.topics_log.is_anew(topic):
+                    break
+                await app.end_if_made_anew()
+            except LogError as error:
+                log.warning("whether %s was made anew is asked again in %.0f s: %s", topic, pause_s, error)
+        buffer.asked_count = put_count
     return f"{topic}@{await app.topics_log.incarnation(topic)}"
 
 

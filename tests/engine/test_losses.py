@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 
 import pytest
 from faust.types import TP
 
-from app.engine.losses import note_read, tell_losses
+from app.engine.losses import named_topic, note_read, tell_losses
 from app.flows.registry import progress_topic
 from app.messages.progress import GroupProgress, Loss
 from tests.engine.test_reading import read
@@ -67,6 +68,35 @@ async def test_offsets_that_begin_again_in_a_topic_made_anew_end_the_process_bef
         await read(world, Stream(again))
     assert "a topic was deleted and made anew under this worker: t." in world.ends.told[0][0]
     assert world.app.consumer.begun_anew == ["t"]
+
+
+async def test_one_answer_names_the_topic_of_all_that_had_come_when_it_was_asked_for_and_of_nothing_later(
+    world: World,
+) -> None:
+    """What comes after the answer may stand in another topic of the same name."""
+    buffer = Stream([]).channel.queue
+
+    async def asked_for(taken: int, coming: int) -> int:
+        """Take some and name their topic, while others come."""
+        for _ in range(taken):
+            buffer.get_nowait()
+        before = world.app.asked
+        naming = asyncio.ensure_future(named_topic(world.app, "t", buffer))
+        while world.app.asked == before and not naming.done():
+            await asyncio.sleep(0)
+        for offset in range(coming):
+            buffer.put_nowait(event(offset, b"a"))
+        assert await naming == "t@1"
+        return world.app.asked - before
+
+    for offset in range(4):
+        buffer.put_nowait(event(offset, b"a"))
+    assert await asked_for(1, coming=3) == 1
+    assert [await asked_for(1, coming=0) for _ in range(6)] == [0, 0, 0, 1, 0, 0]
+    assert await asked_for(0, coming=2) == 0
+    buffer.clear()
+    buffer.put_nowait(event(9, b"a"))
+    assert await asked_for(1, coming=0) == 1
 
 
 @pytest.mark.parametrize(("broker", "told"), [("kafka://h:1", []), ("sqlite:///log.db", [(1, 1)])])
