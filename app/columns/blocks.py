@@ -17,18 +17,16 @@ from numpy.typing import NDArray
 from app.domain.extras import chosen_cmcd
 from app.domain.formats.base import BYTES_KINDS, BadLine, FormatOptions, LineParser
 from app.domain.formats.clients import PLAIN_IPV4, clients
-from app.domain.formats.values import PROTOCOLS, STATUSES
+from app.domain.formats.values import REQUESTS, STATUSES
 from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
     "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "have_plain_ends", "line_bounds",
-    "numbers_of", "of_length", "protocol_flags", "statuses_of", "texts_of", "whole_lines",
+    "numbers_of", "of_length", "statuses_of", "whole_lines",
 ]  # fmt: skip
 
 _STATUS_BYTES = 3
-_USUAL_PROTOCOLS = (b" HTTP/1.1", b" HTTP/2.0")
-_USUAL_BYTES = 9
 DIGITS_OF_MAX_BYTE = 14
 """Numbers of fewer digits are below MAX_BYTE."""
 ZERO = ord("0")
@@ -60,10 +58,35 @@ class Texts:
         """The bytes of the texts, each once."""
         return self.coded.dictionary
 
+    @cached_property
+    def _read(self) -> tuple[list[str], bool]:
+        """The texts as lines are decoded, and whether some have bytes that are no UTF-8, which are escaped."""
+        values = self.values
+        try:
+            return values.cast(pa.string()).to_pylist(), False
+        except pa.ArrowInvalid:
+            return [decode(value) for value in values.to_pylist()], True
+
     @property
     def texts(self) -> list[str]:
         """Two of them are equal only if bytes that are no UTF-8 are escaped."""
-        return texts_of(self.values)
+        return self._read[0]
+
+    @property
+    def are_distinct(self) -> bool:
+        """Whether no two texts are equal."""
+        texts, are_escaped = self._read
+        return not are_escaped or len(set(texts)) == len(texts)
+
+    @cached_property
+    def requests(self) -> list[tuple[str, str | None, int]]:
+        """What each of the texts is as a request: see REQUESTS."""
+        return [REQUESTS[text] for text in self.texts]
+
+    @property
+    def protocol_flags(self) -> Ints:
+        """What the protocol of each of the requests sets."""
+        return np.array([flags for _, _, flags in self.requests], np.int64)
 
     def of(self, lines: Bools) -> Texts:
         """Those of some lines."""
@@ -150,15 +173,6 @@ def bytes_of(column: pa.BinaryArray) -> tuple[Bytes, Ints]:
     _, offsets, values = column.buffers()
     bounds = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
     return np.frombuffer(values, np.uint8) if values is not None and values.size else np.empty(0, np.uint8), bounds
-
-
-def texts_of(values: pa.BinaryArray) -> list[str]:
-    """As lines are decoded."""
-    try:
-        texts: list[str] = values.cast(pa.string()).to_pylist()
-    except pa.ArrowInvalid:
-        return [decode(value) for value in values.to_pylist()]
-    return texts
 
 
 def of_length(column: pa.BinaryArray, length: int) -> tuple[Bools, Bytes]:
@@ -271,7 +285,7 @@ def assembled(
     of_each = BYTES_KINDS[options.bytes]
     # that of a protocol alone changes nothing of what a body's bytes prove
     if flags is None and with_flags and (every_status or of_each):
-        of_requests = protocol_flags(request.values) | of_each
+        of_requests = request.protocol_flags | of_each
         flags = of_requests[request.codes] if of_requests.any() else None
     counts = plain if every_status else plain & ((codes == 206) | (codes == 200))
     if not counts.all():
@@ -299,23 +313,6 @@ def assembled(
     )
 
 
-def protocol_flags(requests: pa.BinaryArray) -> Ints:
-    """Of each request: one look for each whose protocol is not among the usual ones."""
-    values, bounds = bytes_of(requests)
-    flags = np.zeros(len(requests), np.int64)
-    long = np.flatnonzero(np.diff(bounds) >= _USUAL_BYTES)
-    ends = values[bounds[long + 1, None] + np.arange(-_USUAL_BYTES, 0)].view(f"S{_USUAL_BYTES}").ravel()
-    left = np.ones(len(requests), np.bool_)
-    for usual in _USUAL_PROTOCOLS:
-        found = long[ends == usual]
-        flags[found] = PROTOCOLS[usual.decode().strip()]
-        left[found] = False
-    others = np.flatnonzero(left)
-    if len(others):
-        flags[others] = [PROTOCOLS[text.rpartition(" ")[2]] for text in texts_of(requests.take(pa.array(others)))]
-    return flags
-
-
 def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools | None:
     """Which lines have a client that is written as the domain writes it: one look for each that differs. None if all have."""
     import pyarrow.compute as pc  # its import takes as long as a small report
@@ -323,7 +320,8 @@ def _are_themselves(some: Texts, read: Mapping[str, str | None]) -> Bools | None
     are = np.array(pc.match_substring_regex(some.values, rf"\A(?:{PLAIN_IPV4})\z"))
     others = np.flatnonzero(~are)
     if len(others):
-        are[others] = [_is_itself(read, text) for text in texts_of(some.values.take(pa.array(others)))]
+        texts = some.texts
+        are[others] = [_is_itself(read, texts[number]) for number in others.tolist()]
     return None if are.all() else are[some.codes]
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from app.columns.blocks import LineColumns, Texts, texts_of
-from app.domain.formats.values import REQUESTS
+from app.columns.blocks import LineColumns, Texts
 from app.domain.key_hits import Key
 from app.domain.proof import may_be_compressed
 
@@ -62,9 +61,9 @@ class TextKeys:
     def __init__(self, blocks: Sequence[LineColumns]) -> None:
         address, self._addresses = _numbered([block.ip_address for block in blocks])
         agent, self._agents = _numbered([block.user_agent for block in blocks])
-        request, logged = _numbered([block.request for block in blocks])
-        read = [REQUESTS[text] for text in logged]
-        request, self._requests = _one_number_a_text(request, [text for text, _, _ in read])
+        logged = _joined([block.request for block in blocks])
+        read = logged.requests
+        request, self._requests = _one_number_a_text(logged.codes.astype(np.int64), [text for text, _, _ in read])
         # one request text has one method, however its protocol was logged
         self._method_of: dict[str, str | None] = {text: method for text, method, _ in read}
         self.codes: Ints = (address * len(self._agents) + agent) * len(self._requests) + request
@@ -100,13 +99,20 @@ def _flags(requests: Sequence[str], numbers: Ints) -> Bools:
     return flags
 
 
+def _joined(columns: Sequence[Texts]) -> Texts:
+    """Some columns, one behind the other."""
+    if len(columns) == 1:
+        return columns[0]
+    chunks = pa.chunked_array([texts.coded for texts in columns]).unify_dictionaries().chunks
+    codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    return Texts(pa.DictionaryArray.from_arrays(codes, chunks[-1].dictionary))
+
+
 def _numbered(columns: Sequence[Texts]) -> tuple[Ints, list[str]]:
     """For each line of some columns, one behind the other, the number of its text; the texts, each once."""
-    chunks = [texts.coded for texts in columns]
-    if len(chunks) > 1:
-        chunks = pa.chunked_array(chunks).unify_dictionaries().chunks
-    codes = np.concatenate([chunk.indices.to_numpy() for chunk in chunks]).astype(np.int64)
-    return _one_number_a_text(codes, texts_of(chunks[-1].dictionary))
+    joined = _joined(columns)
+    codes = joined.codes.astype(np.int64)
+    return (codes, joined.texts) if joined.are_distinct else _one_number_a_text(codes, joined.texts)
 
 
 def _one_number_a_text(codes: Ints, texts: list[str]) -> tuple[Ints, list[str]]:

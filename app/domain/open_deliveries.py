@@ -35,9 +35,12 @@ class OpenDeliveries:
     """Entries by key, and the clocks of the sources that fed them."""
 
     def __init__(
-        self, rules: Rules, size_of: SizeOf = no_sizes, load: Callable[[Key], Entry | None] | None = None
+        self,
+        rules: Rules,
+        size_of: SizeOf = no_sizes,
+        load: Callable[[list[Key]], Iterable[tuple[Key, Entry]]] | None = None,
     ) -> None:
-        """With `load` an entry that is not open here is asked for, and `records` knows what changed."""
+        """With `load` the entries that are not open here are asked for, and `records` knows what changed."""
         self.rules = rules
         self.size_of = size_of
         self.clocks = Clocks()
@@ -51,12 +54,11 @@ class OpenDeliveries:
         `source` is the number of its clock, `now` when it arrived (wall clock, UTC seconds).
         """
         rules, known, changes = self.rules, self.open, self._changes
+        if self._load is not None:
+            groups = list(groups)
+            known.update(self._load([key for _, key, _, _ in groups if key not in known]))
         for _, key, tally, parts in groups:
             entry = known.get(key)
-            if entry is None and self._load is not None:
-                entry = self._load(key)
-                if entry is not None:
-                    known[key] = entry
             if entry is None:
                 if tally is None:
                     entry = entry_of(parts(), rules)

@@ -45,6 +45,9 @@ class StatePart(Protocol):
 
     def get(self, key: bytes) -> bytes | None: ...
 
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The value of each key, None if it has none."""
+
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
 
     def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
@@ -67,6 +70,9 @@ class MemoryPart(dict[bytes, bytes]):
         super().__init__()
         self.next_offset = 0
         self._named: set[bytes] = set()
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [*map(self.get, keys)]
 
     def apply(self, pairs: Iterable[Pair], next_offset: int) -> None:
         named = self._named
@@ -106,6 +112,9 @@ class DeliveriesPart:
     def get(self, key: bytes) -> bytes | None:
         short = self._keys.find(key)
         return None if short is None else self._values.get(short)
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [*map(self.get, keys)]
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """What changes meanwhile may be seen or not; what is gone is not."""
@@ -199,6 +208,10 @@ class RocksPart:
     def get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._db.get(key)
         return value
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        values: list[bytes | None] = self._db.get(keys)
+        return values
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """As they are now: what changes meanwhile is not seen."""

@@ -34,6 +34,7 @@ class StateForms(NamedTuple):
     def numbered(self, changes: Mapping[bytes, bytes | None]) -> list[Pair]:
         """As the changelog and the state take them."""
         number = bytes((self.newest,))
+        # what is joined here has no room to spare, whatever the values were made in
         return [(key, None if value is None else number + value) for key, value in changes.items()]
 
     def read(self, key: bytes, value: bytes, where: str) -> bytes:
@@ -82,6 +83,14 @@ class NumberedState:
         """The value of a key. Raises UnknownForm."""
         value = self._part.get(key)
         return None if value is None else self._forms.read(key, value, self._where)
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        """The value of each key, None if it has none. Raises UnknownForm."""
+        newest, read, where = bytes((self._forms.newest,)), self._forms.read, self._where
+        return [
+            value[1:] if value and value[:1] == newest else None if value is None else read(key, value, where)
+            for key, value in zip(keys, self._part.get_many(keys), strict=True)
+        ]
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """What changes meanwhile may be seen or not. Raises UnknownForm."""

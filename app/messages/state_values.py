@@ -60,11 +60,9 @@ def pack_entry(entry: Entry) -> bytes:
     tallies = [tally.pack() for tally in entry.tallies] if not entry.parts else ()
     packed = (entry.touched, entry.sources, tallies, cut, entry.parts)
     try:
-        value = _pack(packed)
+        return _pack(packed)
     except OverflowError:
-        value = _encode(packed)
-    # a copy: msgspec's own keeps the rest of the buffer that it was made in, a quarter more than it shows
-    return bytes(memoryview(value))
+        return _encode(packed)
 
 
 def entry_of_form_1(value: bytes) -> bytes:

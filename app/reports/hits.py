@@ -16,7 +16,6 @@ import pyarrow as pa
 from app.columns.blocks import Bools, Floats, Ints, LineColumns
 from app.columns.parts import MAX_BYTE
 from app.domain.extras import EXTRAS
-from app.domain.formats.values import REQUESTS
 from app.domain.lines import ReadLines
 from app.domain.records import Parsed
 from app.words import writable
@@ -164,7 +163,7 @@ def _of_columns(
 ) -> pa.Table:
     count = len(block.times)
     no_range = block.hi < block.lo
-    logged = [REQUESTS[text] for text in block.request.texts] if {"request", "method"} & set(wanted) else []
+    logged = block.request.requests if {"request", "method"} & set(wanted) else []
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
         "zone_s": lambda: pa.array(_zones_of(block, zones_s).astype(np.int32)),

@@ -42,9 +42,11 @@ _LOST_CLOCK = "how far this source has come is not known until its next line"
 
 
 class PartitionState(Protocol):
-    """What a dict and a part on disk have in common."""
+    """What parts in memory and on disk have in common."""
 
     def get(self, key: bytes) -> bytes | None: ...
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]: ...
 
     def items(self) -> Iterable[tuple[bytes, bytes]]: ...
 
@@ -79,10 +81,12 @@ class Merger:
         names: dict[Key, bytes] = {}
         now = max((message.now for message in messages), default=0.0)
 
-        def load(key: Key) -> Entry | None:
-            names[key] = name = key_bytes(key)
-            value = state.get(name)
-            return None if value is None else self._load(name, value, clocks, now, damages)
+        def load(keys: list[Key]) -> Iterator[tuple[Key, Entry]]:
+            its = [*map(key_bytes, keys)]
+            names.update(zip(keys, its, strict=True))
+            for key, name, value in zip(keys, its, state.get_many(its), strict=True):
+                if value is not None:
+                    yield key, self._load(name, value, clocks, now, damages)
 
         deliveries = OpenDeliveries(self._rules, self._size_of, load)
         clocks = deliveries.clocks

@@ -16,6 +16,7 @@ from app.domain.proof import Proof
 from app.domain.records import Delivery, raw_ids
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import DAY_S, Rules
+from app.engine.partition import MemoryPart
 from app.messages.state_values import key_bytes, pack_clock, pack_entry, unpack_clock, unpack_entry
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens
 from app.steps.merger import CLOCK
@@ -241,7 +242,8 @@ class Machine:
                 assert pack_clock(unpack_clock(value)) == value
             elif not name.startswith(b"\0"):
                 assert pack_entry(unpack_entry(value, self.rules)) == value
-        self.worker.state = dict(state)
+        self.worker.state = MemoryPart()
+        self.worker.state.apply(state.items(), 0)
         self.worker.merger = self.worker._make()
 
     # -- comparing

@@ -1,4 +1,4 @@
-"""Token messages through the merger with a dict as its state, as the worker runs it, crashes included."""
+"""Token messages through the merger with a state in memory, as the worker runs it, crashes included."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from app.domain.open_deliveries import SizeOf, no_sizes
 from app.domain.records import Delivery, raw_ids
 from app.domain.watermarks import Advance, source_number
 from app.domain.windows import Rules
+from app.engine.partition import MemoryPart
 from app.messages.records import decode_deliveries, encode_deliveries
 from app.messages.tokens import HitGroup, TokenMessage, decode_tokens, encode_tokens
 from app.steps.merger import Merger
@@ -83,7 +84,7 @@ class Worker:
         self._make: Callable[[], Merger] = lambda: Merger(rules, size_of, ttl_s, max_step_bytes)
         self._write = write
         self.merger = self._make()
-        self.state: dict[bytes, bytes] = {}
+        self.state = MemoryPart()
 
     def take(self, *messages: TokenMessage) -> int:
         """Merge a batch; gives the number of steps it took."""
@@ -109,11 +110,7 @@ class Worker:
         return True
 
     def apply(self, changes: dict[bytes, bytes | None]) -> None:
-        for key, value in changes.items():
-            if value is None:
-                self.state.pop(key, None)
-            else:
-                self.state[key] = value
+        self.state.apply(changes.items(), 0)
 
     def _send(self, records: list[Delivery]) -> None:
         self._write([record for value in encode_deliveries(records) for record in decode_deliveries(value)])

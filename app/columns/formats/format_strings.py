@@ -25,7 +25,6 @@ from app.columns.blocks import (
     Texts,
     assembled,
     line_bounds,
-    protocol_flags,
     statuses_of,
 )
 from app.columns.formats.spans import SpanPlaces, found_in
@@ -263,7 +262,7 @@ class _Values:
         if Role.REQUEST not in self._spans:
             return _flags(*self._of(*roles))
         flags = _flags(*self._of(*roles, line="GET / HTTP/1.1"))
-        framed = protocol_flags(request.values)
+        framed = request.protocol_flags
         if not framed.any():
             return flags
         return np.where(framed[request.codes], _flags(*self._of(*roles, line="GET / HTTP/2.0")), flags)
@@ -277,7 +276,7 @@ class _Values:
         if len(others):
             others_sizes = np.array([_number_of(hit.total_bytes) if hit else _TOO_LARGE for hit in hits])
             sizes = _with(sizes, others, others_sizes[numbers])
-        is_get = np.array([REQUESTS[text][1] == "GET" for text in request.texts])[request.codes]
+        is_get = np.array([method == "GET" for _, method, _ in request.requests], np.bool_)[request.codes]
         tells = (total < 0) & (statuses == 200) & (flags & _ENCODED == 0) & is_get
         return np.where(tells, sizes, total), ~tells | (sizes > _TOO_LARGE)
 
