@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import msgspec
 
@@ -210,8 +210,9 @@ class RocksPart:
         return value
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        values: list[bytes | None] = self._db.get(keys)
-        return values
+        many: Any = keys
+        values: Any = self._db.get(many)
+        return cast(list[bytes | None], values)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """As they are now: what changes meanwhile is not seen."""

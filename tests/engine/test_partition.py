@@ -54,6 +54,8 @@ def test_both_kinds_hold_what_the_changes_say_and_the_one_on_disk_holds_it_after
         assert {key: part.get(key) for key in (b"a", b"\0rules", b"none")} == {
             key: wanted.get(key) for key in (b"a", b"\0rules", b"none")
         }
+        asked = [b"none", *wanted, b"a"]
+        assert part.get_many(asked) == [*map(wanted.get, asked)] and part.get_many([]) == []
         assert part.next_offset == len(changes)
     assert memory.entries == len([key for key in wanted if key[0]])
     rocks.close()
@@ -72,6 +74,7 @@ def test_the_one_for_deliveries_holds_it_under_short_keys(changes: list[Batch]) 
         wanted = applied(changes[:number])
         assert dict(part.items()) == wanted
         assert {key: part.get(key) for key in deliveries} == {key: wanted.get(key) for key in deliveries}
+        assert part.get_many(deliveries) == [*map(wanted.get, deliveries)]
         assert part.entries == len([key for key in wanted if key[0]])
     assert part.next_offset == len(changes)
 
