@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -210,9 +210,8 @@ class RocksPart:
         return value
 
     def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        many: Any = keys
-        values: Any = self._db.get(many)
-        return cast(list[bytes | None], values)
+        values: list[Any] = [*map(self._db.get, keys)]  # a list at once takes RocksDB longer
+        return values
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """As they are now: what changes meanwhile is not seen."""
