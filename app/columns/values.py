@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.columns.blocks import DIGITS_OF_MAX_BYTE, ZERO, Bools, Bytes, Ints, bytes_of, numbers_of
+from app.columns.blocks import DIGITS_OF_MAX_BYTE, ZERO, Bools, Bytes, Ints, bytes_of, numbers_at
 from app.columns.parts import MAX_BYTE
 
 __all__ = ["content_ranges", "counts"]
@@ -22,12 +22,8 @@ def counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     """Numbers, -1 for `-`; and which values are one of both."""
     values, starts, lengths = _values_of(column)
     is_dash = _are_dashes(values, starts, lengths)
-    others = np.flatnonzero(values - np.uint8(ZERO) > 9)
-    if len(others) == np.count_nonzero(is_dash) and _are_short(lengths):
-        if len(others):
-            values = values.copy()
-            values[others] = ZERO
-        return np.where(is_dash, -1, numbers_of(values, lengths)), np.ones(len(lengths), np.bool_)
+    if np.count_nonzero(values - np.uint8(ZERO) > 9) == np.count_nonzero(is_dash) and _are_short(lengths):
+        return np.where(is_dash, -1, numbers_at(values, starts + lengths, lengths)), np.ones(len(lengths), np.bool_)
     return _odd_counts(column)
 
 
@@ -63,28 +59,44 @@ def content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
     values, starts, lengths = _values_of(column)
     ends = starts + lengths
     is_none = (lengths == 0) | _are_dashes(values, starts, lengths)
-    is_digit = values - np.uint8(ZERO) < 10
-    marks = np.flatnonzero(~is_digit)
-    bounds = np.searchsorted(marks, np.append(starts, len(values)))
-    usual = np.flatnonzero(np.diff(bounds) == len(_MARKS))
-    at = marks[bounds[usual, None] + np.arange(len(_MARKS))]
+    usual, at = _marks_of(values, starts, ends, is_none)
     digits = np.column_stack(
         (at[:, -2] - starts[usual] - len(_UNIT), at[:, -1] - at[:, -2] - 1, ends[usual] - at[:, -1] - 1)
     )
     is_usual = ((digits > 0) & (digits < DIGITS_OF_MAX_BYTE)).all(axis=1)
     is_usual &= (values[at] == np.frombuffer(_MARKS, np.uint8)).all(axis=1)
     is_usual &= at[:, len(_UNIT) - 1] == starts[usual] + len(_UNIT) - 1
-    usual, digits = usual[is_usual], digits[is_usual]
+    if not is_usual.all():
+        usual, digits, at = usual[is_usual], digits[is_usual], at[is_usual]
     are_usual = np.zeros(len(lengths), np.bool_)
     are_usual[usual] = True
     lo, hi, total = np.zeros(len(lengths), np.int64), np.full(len(lengths), -1), np.full(len(lengths), -1)
-    read = numbers_of(values[is_digit & np.repeat(are_usual, lengths)], digits.ravel()).reshape(-1, 3)
-    lo[usual], hi[usual], total[usual] = read.T
+    for numbers, end, count in zip((lo, hi, total), (at[:, -2], at[:, -1], ends[usual]), digits.T, strict=True):
+        numbers[usual] = numbers_at(values, end, count)
     are_read = is_none | (are_usual & (lo <= hi))
     others = np.flatnonzero(~is_none & ~are_usual)
     if len(others):
         lo[others], hi[others], total[others], are_read[others] = _odd_ranges(column.take(pa.array(others)))
     return lo, hi, total, are_read
+
+
+def _marks_of(values: Bytes, starts: Ints, ends: Ints, is_none: Bools) -> tuple[Ints, Ints]:
+    """The values that have as many other bytes than digits as a range, and where each of these stands."""
+    marks = np.flatnonzero(values - np.uint8(ZERO) > 9)
+    # nearly always each value is a range, a dash or empty: then it is known which marks are whose
+    stops = np.cumsum(np.where(is_none, ends - starts, len(_MARKS)))
+    if len(stops) and stops[-1] == len(marks):
+        usual = np.flatnonzero(~is_none)
+        at = marks[stops[usual, None] + np.arange(-len(_MARKS), 0)]
+        dashes = np.flatnonzero(is_none & (ends > starts))
+        if bool(
+            ((at[:, 0] >= starts[usual]) & (at[:, -1] < ends[usual])).all()
+            and (marks[stops[dashes] - 1] == starts[dashes]).all()
+        ):
+            return usual, at
+    bounds = np.searchsorted(marks, np.append(starts, len(values)))
+    usual = np.flatnonzero(np.diff(bounds) == len(_MARKS))
+    return usual, marks[bounds[usual, None] + np.arange(len(_MARKS))]
 
 
 def _odd_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
