@@ -157,7 +157,7 @@ def _places(block: Block) -> _Places:
     numbers = np.diff(bounds)
     some = [np.flatnonzero(numbers == 2 * columns) for columns in _QUOTED]
     columns, lines = max(zip(_QUOTED, some, strict=True), key=lambda one: len(one[1]))
-    at = np.ascontiguousarray(quotes[bounds[lines, None] + np.arange(2 * columns)].T)
+    at = np.stack([quotes[bounds[lines] + number] for number in range(2 * columns)])
     found = _Places(block.data, lines, block.starts[lines], at)
     fits = (found.dates - 1 > found.starts) & (at[-1] + 1 == ends[lines]) & (at[2] - at[1] > STATUS_BYTES + 4)
     found = found.of(fits)
@@ -198,7 +198,7 @@ def _two_digits(rows: Bytes, at: int) -> Ints:
     """The number behind a colon; 100 for none."""
     digits = rows[:, at : at + 2] - np.uint8(ZERO)
     found: Ints = digits[:, 0].astype(np.intp) * 10 + digits[:, 1]
-    found[(rows[:, at - 1] != _COLON) | (digits > 9).any(axis=1)] = 100
+    found[(rows[:, at - 1] != _COLON) | (digits[:, 0] > 9) | (digits[:, 1] > 9)] = 100
     return found
 
 
