@@ -105,7 +105,8 @@ def _tables_of_index(path: str, inputs: Inputs, facts: Facts) -> Iterator[pa.Tab
 def _tables_of_logs(inputs: Inputs, facts: Facts, indices: Indices) -> Iterator[pa.Table]:
     from app.reports.logs import HitsOfLog, log_parts
 
-    for _, part in log_parts(inputs._replace(paths=indices.logs), HitsOfLog(PLAIN_NAMES), facts, indices):
+    plain = inputs._replace(paths=indices.logs).with_fields("")
+    for _, part in log_parts(plain, HitsOfLog(PLAIN_NAMES), facts, indices):
         facts.add(part.facts)
         yield part.table
 

@@ -135,7 +135,7 @@ def log_parts(
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
                     chunks = opened.chunks(is_last=number == len(inputs.paths))
-                    for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES)):
+                    for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES // 2)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:
