@@ -107,8 +107,11 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def in_log_order(table: pa.Table) -> pa.Table:
-    """A table in one piece with the rows of each source by their positions: those read line by line stand behind columns."""
-    if not table.num_rows:
+    """A table in one piece with the rows of each source by their positions: those read line by line stand behind columns.
+
+    One that lacks positions or sources stays as it is.
+    """
+    if not table.num_rows or not {"position", "source"} <= set(table.column_names):
         return table
     positions, sources = table.column("position").to_numpy(), table.column("source").chunk(0).indices.to_numpy()
     if bool(((positions[1:] > positions[:-1]) | (sources[1:] != sources[:-1])).all()):

@@ -74,7 +74,7 @@ class HitsOfLog:
             facts.unread.update(read.unread)
             if rows is not read:
                 facts.unread.update(rows.unread)
-        table = put_together(tables)
+        table = in_log_order(put_together(tables))
         facts.hits = table.num_rows
         offsets, counts = np.unique(table.column("zone_s").to_numpy(), return_counts=True)
         facts.zones_s = Counter(dict(zip(offsets.tolist(), counts.tolist(), strict=True)))
