@@ -44,6 +44,7 @@ OnProgress = Callable[[str, int, int | None], object]
 INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
 _TIMES = ("time", "zone_s")
+_ROWS_AT_ONCE = 1_000_000
 INDEX_ABOUT = b"weblogs_hits"
 """The key of the metadata."""
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
@@ -206,9 +207,15 @@ def index_tables(
             facts.span(*period)
             wanted = [name for name in wanted if name not in _TIMES]
         file, size = index.file, Path(path).stat().st_size
-        for number in range(file.num_row_groups):
-            yield put_together([file.read_row_group(number, wanted)])
-            on_progress(path, size * (number + 1) // file.num_row_groups, size)
+        rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        begin = 0
+        while begin < len(rows):  # each text of these is looked at once
+            end = begin + 1
+            while end < len(rows) and sum(rows[begin : end + 1]) <= _ROWS_AT_ONCE:
+                end += 1
+            yield put_together([file.read_row_groups(range(begin, end), wanted)])
+            on_progress(path, size * end // len(rows), size)
+            begin = end
 
 
 def _period(index: Index, zone: str) -> tuple[Moment, Moment] | None:
