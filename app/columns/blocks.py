@@ -22,8 +22,8 @@ from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "have_plain_ends", "line_bounds",
-    "STATUS_BYTES", "numbers_at", "of_length", "protocol_flags", "rows_at", "status_codes", "statuses_of", "texts_of", "whole_lines",
+    "DIGITS_OF_MAX_BYTE", "STATUS_BYTES", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled",
+    "bytes_of", "have_plain_ends", "line_bounds", "numbers_at", "of_length", "protocol_flags", "rows_at", "status_codes", "statuses_of", "texts_of", "whole_lines",
 ]  # fmt: skip
 
 STATUS_BYTES = 3

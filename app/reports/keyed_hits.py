@@ -123,7 +123,10 @@ class CountingHits:
         return np.repeat(found, np.diff(np.append(begins, len(rows))))
 
     def keys(self, rows: Ints) -> list[tuple[str, str, str]]:
-        texts = [[of[code] for code in codes[rows].tolist()] for codes, of in zip(self.codes, self.texts.of_keys, strict=True)]
+        texts = [
+            [of[code] for code in codes[rows].tolist()]
+            for codes, of in zip(self.codes, self.texts.of_keys, strict=True)
+        ]
         return list(zip(*texts, strict=True))
 
     def added(self, rows: Ints) -> AddedColumns:

@@ -49,7 +49,11 @@ class SharedWork(NamedTuple):
         """`tables`: each in one piece, some rows of the log after the other."""
         table = pa.concat_tables(tables).unify_dictionaries()
         ends = np.cumsum([one.num_rows for one in tables])
-        pieces = [table.slice(end - one.num_rows, one.num_rows).combine_chunks() for end, one in zip(ends.tolist(), tables, strict=True) if one.num_rows]
+        pieces = [
+            table.slice(end - one.num_rows, one.num_rows).combine_chunks()
+            for end, one in zip(ends.tolist(), tables, strict=True)
+            if one.num_rows
+        ]
         return cls(hits, pieces, KeyTexts(table), old, shares)
 
     def read(self, share: int) -> list[Batch]:
