@@ -73,7 +73,12 @@ def by_columns(tables: list[Hits], sources: list[str], judging: Judging, shares:
     for at, (rows, source) in enumerate(zip(tables, sources, strict=True)):
         positions = list(range(position, position + len(rows)))
         position += len(rows)
-        table, _ = rows_table(rows, positions, PLAIN_NAMES, no_zone, source)
+        half = len(rows) // 2
+        some = [
+            rows_table(rows[of], positions[of], PLAIN_NAMES, no_zone, source)[0]
+            for of in (slice(half), slice(half, None))
+            if rows[of]
+        ]
         is_last = at == len(tables) - 1
         others = [deepcopy(hits) for _ in range(shares if is_last else 1)]
         for share, its in enumerate(others):
@@ -81,7 +86,8 @@ def by_columns(tables: list[Hits], sources: list[str], judging: Judging, shares:
                 # as in a process of its own, with what it has of this one
                 patch.setattr(shares_of, "shared", lambda *given, share=share: SharedWork.of(*given).read(share))
                 patch.setattr(open_hits, "_SHARED_ROWS", 0)
-                for batch in its.take([in_log_order(put_together([table]))], is_last):
+                patch.setattr(shares_of, "_ROWS_AT_ONCE", 3)
+                for batch in its.take([in_log_order(put_together([table])) for table in some], is_last):
                     found += delivered(batch)
         hits = others[0]
     return sorted(found, key=repr)
