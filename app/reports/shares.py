@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.columns.blocks import Ints, bytes_of
 from app.reducing.readers import Processes
-from app.reports.batches import Batch
+from app.reports.batches import Batch, joined
 from app.reports.hits import filled
 from app.reports.keyed_hits import KEY_NAMES, CountingHits, KeyTexts
 from app.reports.open_hits import OpenHits
@@ -63,7 +63,11 @@ class SharedWork(NamedTuple):
             columns = [pa.array(texts, pa.string()).dictionary_encode() for texts in zip(*keys, strict=True)]
             numbers = _numbers(columns, [_text_numbers(column.dictionary) for column in columns])
             self.hits.keep((numbers % self.shares == share).tolist())
-        return list(self.hits.merged(self._pieces(share), True))
+        found = list(self.hits.merged(self._pieces(share), True))
+        by_columns = [batch for batch in found if batch.request.texts is self.texts.request]
+        others = [batch for batch in found if batch.request.texts is not self.texts.request]
+        # a question looks at the texts of each batch
+        return [joined(by_columns), *others] if by_columns else others
 
     def _pieces(self, share: int) -> Iterator[tuple[CountingHits, int]]:
         """The hits of a share, some keys at a time: what is made of few rows stays in the caches, and in the same memory."""
