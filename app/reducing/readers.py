@@ -206,23 +206,23 @@ def _said(result: object, shared: mmap | None) -> bytes:
     pieces = [column.raw() for column in columns]
     sizes = [piece.nbytes for piece in pieces]
     if shared is None or sum(map(_room, sizes)) > len(shared):
-        return pickle.dumps((pickle.dumps(result, 5), []), 5)
+        return pickle.dumps((said, [], columns), 5)
     shared.seek(0)
     for piece in pieces:
         shared.write(piece)
         shared.seek(_room(piece.nbytes) - piece.nbytes, os.SEEK_CUR)
-    return pickle.dumps((said, sizes), 5)
+    return pickle.dumps((said, sizes, []), 5)
 
 
 def _received(said: bytes, shared: mmap | None) -> object:
     """The same. It is copied out of the shared memory, which the next lines need."""
-    result, sizes = pickle.loads(said)
-    if shared is None or not sizes:
-        return pickle.loads(result)
-    ends = list(accumulate(map(_room, sizes), initial=0))
-    shared.seek(0)
-    data = memoryview(shared.read(ends[-1]))
-    return pickle.loads(result, buffers=[data[end : end + size] for end, size in zip(ends, sizes, strict=False)])
+    result, sizes, columns = pickle.loads(said)
+    if shared is not None and sizes:
+        ends = list(accumulate(map(_room, sizes), initial=0))
+        shared.seek(0)
+        data = memoryview(shared.read(ends[-1]))
+        columns = [data[end : end + size] for end, size in zip(ends, sizes, strict=False)]
+    return pickle.loads(result, buffers=columns)
 
 
 def _room(size: int) -> int:

@@ -135,6 +135,7 @@ def log_parts(
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
                     chunks = opened.chunks(is_last=number == len(inputs.paths))
+                    # a chunk is a line shorter than what is read at once, or longer: each is a stretch, not now one and now two
                     for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES // 2)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
