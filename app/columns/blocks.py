@@ -22,11 +22,12 @@ from app.domain.lines import CMCD_PARAMETER, ReadLines, decode, read_lines
 from app.domain.requests import may_change, query_rule
 
 __all__ = [
-    "DIGITS_OF_MAX_BYTE", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled", "bytes_of", "have_plain_ends", "line_bounds",
-    "numbers_of", "of_length", "statuses_of", "whole_lines",
+    "DIGITS_OF_MAX_BYTE", "STATUS_BYTES", "ZERO", "Block", "Bools", "Bytes", "Extras", "Floats", "Ints", "LineColumns", "Texts", "assembled",
+    "bytes_of", "have_plain_ends", "line_bounds", "numbers_at", "of_length", "rows_at", "status_codes", "statuses_of", "whole_lines",
 ]  # fmt: skip
 
-_STATUS_BYTES = 3
+STATUS_BYTES = 3
+_WORD_BYTES = 8
 DIGITS_OF_MAX_BYTE = 14
 """Numbers of fewer digits are below MAX_BYTE."""
 ZERO = ord("0")
@@ -184,17 +185,31 @@ def of_length(column: pa.BinaryArray, length: int) -> tuple[Bools, Bytes]:
     return fits, values[bounds[:-1][fits, None] + np.arange(length)]
 
 
+def rows_at(data: bytes, begins: Ints, length: int) -> Bytes:
+    """So many bytes from each of some places on, as rows; all of them stand within the data."""
+    if not len(begins):
+        return np.empty((0, length), np.uint8)
+    windows = np.ndarray(len(data) - length + 1, f"V{length}", data, strides=(1,))
+    return windows[begins].view(np.uint8).reshape(-1, length)
+
+
 def statuses_of(column: pa.BinaryArray) -> Ints:
     """-1 for what is not in the plain form, or no status."""
-    fits, rows = of_length(column, _STATUS_BYTES)
-    found = np.full(len(fits), -1, np.int64)
-    hundreds, tens, ones = (rows - np.uint8(ZERO)).astype(np.intp).T
-    codes = _STATUSES[np.minimum(hundreds * 100 + tens * 10 + ones, 999)]
-    codes[(hundreds > 9) | (tens > 9) | (ones > 9)] = -1
-    if len(codes) == len(found):
+    fits, rows = of_length(column, STATUS_BYTES)
+    codes = status_codes(rows)
+    if len(codes) == len(fits):
         return codes
+    found = np.full(len(fits), -1, np.int64)
     found[fits] = codes
     return found
+
+
+def status_codes(rows: Bytes) -> Ints:
+    """The same of rows of three bytes."""
+    hundreds, tens, ones = (rows - np.uint8(ZERO)).astype(np.intp).T
+    codes: Ints = _STATUSES[np.minimum(hundreds * 100 + tens * 10 + ones, 999)]
+    codes[(hundreds > 9) | (tens > 9) | (ones > 9)] = -1
+    return codes
 
 
 def _status(number: int) -> int:
@@ -207,13 +222,25 @@ def _status(number: int) -> int:
 _STATUSES = np.array([_status(number) for number in range(1000)])
 
 
-def numbers_of(digits: Bytes, lengths: Ints) -> Ints:
-    """Numbers of this many digits each that stand one behind the other."""
-    bounds = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=bounds[1:])
-    texts = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(bounds), pa.py_buffer(digits))
-    numbers: Ints = texts.cast(pa.int64()).to_numpy()
+def numbers_at(values: Bytes, ends: Ints, lengths: Ints) -> Ints:
+    """Numbers of so many digits each, 1 to 16, that end before these places."""
+    padded = np.concatenate((np.zeros(2 * _WORD_BYTES, np.uint8), values))
+    words = np.ndarray(len(padded) - _WORD_BYTES + 1, "<u8", padded, strides=(1,))
+    numbers = _eight_digits(words[ends + _WORD_BYTES], np.minimum(lengths, _WORD_BYTES))
+    long = np.flatnonzero(lengths > _WORD_BYTES)
+    if len(long):
+        numbers[long] += 10**_WORD_BYTES * _eight_digits(words[ends[long]], lengths[long] - _WORD_BYTES)
     return numbers
+
+
+def _eight_digits(words: NDArray[np.uint64], counts: Ints) -> Ints:
+    """The number that the last so many of eight bytes write: pairs of digits, then pairs of these, are put together in place."""
+    none = (8 * (_WORD_BYTES - counts)).astype(np.uint64)
+    words = (words ^ np.uint64(0x3030303030303030)) >> none << none
+    words = words * np.uint64(10 * 256 + 1) >> np.uint64(8)
+    words = (words & np.uint64(0x00FF00FF00FF00FF)) * np.uint64((100 << 16) + 1) >> np.uint64(16)
+    words = (words & np.uint64(0x0000FFFF0000FFFF)) * np.uint64((10_000 << 32) + 1) >> np.uint64(32)
+    return words.view(np.int64)
 
 
 class Block(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ __all__ = ["MAX_ROWS", "Groups", "TallyColumns", "TotalColumns", "joined_ranges"
 
 _ONE_BY_ONE = UNPROVED & ~Mark.START
 """Marks of hits that no column here gathers: what responses had sent that broke."""
+_ROWS_A_GROUP = 30
+"""A list of so many rows is made while one group is cut out of columns."""
 MAX_ROWS = (1 << 63) // MAX_BYTE
 """Beyond this many hits at once a sum of lengths, or a position beside a group's number, may not fit 64 bits."""
 
@@ -96,14 +98,24 @@ class Groups:
         """The hits of a group in the order of the log, each with its position."""
         end = self._begins[number + 1] if number + 1 < len(self._begins) else self.counted
         at = slice(self._begins[number], end)
-        columns = [one[at].tolist() for one in (self._positions, self._times, self._ids, self._lo, self._hi)]
+        lists = self._lists
+        columns = [one[at].tolist() for one in self._columns] if lists is None else [one[at] for one in lists]
         if self._details is not None:
-            columns += [one[at].tolist() for one in self._details]
             return [(position, Part(*fields)) for position, *fields in zip(*columns, strict=True)]
         return [
             (position, Part(time, hit_id, lo, hi, hi - lo + 1, -1, RANGE_MARKS, -1))
             for position, time, hit_id, lo, hi in zip(*columns, strict=True)
         ]
+
+    @property
+    def _columns(self) -> list[NDArray[Any]]:
+        return [self._positions, self._times, self._ids, self._lo, self._hi, *(self._details or ())]
+
+    @cached_property
+    def _lists(self) -> list[list[Any]] | None:
+        """The columns as lists at once, if many groups will be asked for their parts: a piece of a list costs less."""
+        asked = len(self._keys) if self._tallies is None else int(np.count_nonzero(~self._tallies.columns.whole))
+        return [one.tolist() for one in self._columns] if asked * _ROWS_A_GROUP > self.counted else None
 
     def parts(self, number: int) -> list[Part]:
         """The same without positions."""

@@ -62,7 +62,7 @@ def added(
         sums = np.where(counted, sent, length)
         return lo, hi, Details(sums, total, np.full(len(lo), RANGE_MARKS), np.full(len(lo), -1))
     shape = np.where(named, np.where(counted, 2 - fewer, 0), np.where(statuses == 200, 3, 5) + counted)
-    marks = _marks()[0 if flags is None else flags & _ALL_FLAGS, shape, compressible().astype(np.intp)]
+    marks = _marks_by(flags)[0 if flags is None else flags & _ALL_FLAGS, shape, compressible().astype(np.intp)]
     ranged, cut = marks & Mark.OFFSETS != 0, marks & Mark.BROKEN != 0
     reach = np.where(counted, np.minimum(body, length), length)
     last = np.where(cut, lo + reach - 1 - (reach >= length), np.where(ranged, hi, -1))
@@ -91,20 +91,24 @@ _SHAPES = (
 """Status, first and last byte and bytes sent of a hit for each way in which they compare: its marks depend on nothing else of them."""
 
 
-@cache
-def _marks() -> Ints:
-    """The marks of the part that parts.part_of makes of a hit, by its flags, its shape, and whether servers compress what it asked for."""
+def _marks_by(flags: Ints | None) -> Ints:
+    """The marks of the part that parts.part_of makes of a hit, by its flags, its shape, and whether servers compress what it asked for.
 
-    def marks_of(flags: int, shape: tuple[int | None, ...], request: str) -> int:
+    Only those flags have marks that are among `flags`; 0 is, if there are none.
+    """
+    there = [0] if flags is None else np.flatnonzero(np.bincount(flags & _ALL_FLAGS)).tolist()
+    found = np.zeros((max(there, default=0) + 1, len(_SHAPES), 2), np.int64)
+    for one in there:
+        found[one] = _marks_of(one)
+    return found
+
+
+@cache
+def _marks_of(flags: int) -> list[list[int]]:
+    def marks_of(shape: tuple[int | None, ...], request: str) -> int:
         status, *numbers = shape
         part = part_of((0.0, "", "", request, "GET", status, *numbers, None, flags), 0)
         assert part is not None, "a GET with 200 or 206 and a key"
         return part.marks
 
-    requests = ("GET /a.mp4", "GET /a.html")
-    return np.array(
-        [
-            [[marks_of(flags, shape, request) for request in requests] for shape in _SHAPES]
-            for flags in range(_ALL_FLAGS + 1)
-        ]
-    )
+    return [[marks_of(shape, request) for request in ("GET /a.mp4", "GET /a.html")] for shape in _SHAPES]

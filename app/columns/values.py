@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.columns.blocks import DIGITS_OF_MAX_BYTE, ZERO, Bools, Bytes, Ints, bytes_of, numbers_of
+from app.columns.blocks import DIGITS_OF_MAX_BYTE, ZERO, Bools, Bytes, Ints, bytes_of, numbers_at
 from app.columns.parts import MAX_BYTE
 
 __all__ = ["content_ranges", "counts"]
 
-_DASH = ord("-")
+_DASH, _SLASH = b"-/"
 _UNIT = b"bytes "
 _MARKS = _UNIT + b"-/"
 _DIGITS = rf"[0-9]{{1,{DIGITS_OF_MAX_BYTE - 1}}}"
@@ -22,12 +24,8 @@ def counts(column: pa.BinaryArray) -> tuple[Ints, Bools]:
     """Numbers, -1 for `-`; and which values are one of both."""
     values, starts, lengths = _values_of(column)
     is_dash = _are_dashes(values, starts, lengths)
-    others = np.flatnonzero(values - np.uint8(ZERO) > 9)
-    if len(others) == np.count_nonzero(is_dash) and _are_short(lengths):
-        if len(others):
-            values = values.copy()
-            values[others] = ZERO
-        return np.where(is_dash, -1, numbers_of(values, lengths)), np.ones(len(lengths), np.bool_)
+    if np.count_nonzero(values - np.uint8(ZERO) > 9) == np.count_nonzero(is_dash) and _are_short(lengths):
+        return np.where(is_dash, -1, numbers_at(values, starts + lengths, lengths)), np.ones(len(lengths), np.bool_)
     return _odd_counts(column)
 
 
@@ -63,28 +61,66 @@ def content_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:
     values, starts, lengths = _values_of(column)
     ends = starts + lengths
     is_none = (lengths == 0) | _are_dashes(values, starts, lengths)
-    is_digit = values - np.uint8(ZERO) < 10
-    marks = np.flatnonzero(~is_digit)
-    bounds = np.searchsorted(marks, np.append(starts, len(values)))
-    usual = np.flatnonzero(np.diff(bounds) == len(_MARKS))
-    at = marks[bounds[usual, None] + np.arange(len(_MARKS))]
-    digits = np.column_stack(
-        (at[:, -2] - starts[usual] - len(_UNIT), at[:, -1] - at[:, -2] - 1, ends[usual] - at[:, -1] - 1)
-    )
-    is_usual = ((digits > 0) & (digits < DIGITS_OF_MAX_BYTE)).all(axis=1)
-    is_usual &= (values[at] == np.frombuffer(_MARKS, np.uint8)).all(axis=1)
-    is_usual &= at[:, len(_UNIT) - 1] == starts[usual] + len(_UNIT) - 1
-    usual, digits = usual[is_usual], digits[is_usual]
+    usual, marks = _marks_of(values, starts, ends, is_none)
+    begin, end = starts[usual] + len(_UNIT), ends[usual]
+    digits = (marks.dash - begin, marks.slash - marks.dash - 1, end - marks.slash - 1)
+    is_usual = (marks.blank == begin - 1) & (values[marks.dash] == _DASH) & (values[marks.slash] == _SLASH)
+    is_usual &= _have_unit(values, starts[usual])
+    for count in digits:
+        is_usual &= (count > 0) & (count < DIGITS_OF_MAX_BYTE)
+    at = (marks.dash, marks.slash, end)
+    if not is_usual.all():
+        usual, at, digits = usual[is_usual], tuple(one[is_usual] for one in at), tuple(one[is_usual] for one in digits)
     are_usual = np.zeros(len(lengths), np.bool_)
     are_usual[usual] = True
     lo, hi, total = np.zeros(len(lengths), np.int64), np.full(len(lengths), -1), np.full(len(lengths), -1)
-    read = numbers_of(values[is_digit & np.repeat(are_usual, lengths)], digits.ravel()).reshape(-1, 3)
-    lo[usual], hi[usual], total[usual] = read.T
+    for numbers, stop, count in zip((lo, hi, total), at, digits, strict=True):
+        numbers[usual] = numbers_at(values, stop, count)
     are_read = is_none | (are_usual & (lo <= hi))
     others = np.flatnonzero(~is_none & ~are_usual)
     if len(others):
         lo[others], hi[others], total[others], are_read[others] = _odd_ranges(column.take(pa.array(others)))
     return lo, hi, total, are_read
+
+
+class _Marks(NamedTuple):
+    """Where bytes that are no digits stand in each value: the first of them, and the last three."""
+
+    first: Ints
+    blank: Ints
+    dash: Ints
+    slash: Ints
+
+
+def _marks_of(values: Bytes, starts: Ints, ends: Ints, is_none: Bools) -> tuple[Ints, _Marks]:
+    """The values that have as many bytes that are no digits as a range, and where these stand."""
+    marks = np.flatnonzero(values - np.uint8(ZERO) > 9)
+    # nearly always each value is a range, a dash or empty: then it is known which marks are whose
+    stops = np.cumsum(np.where(is_none, ends - starts, len(_MARKS)))
+    if len(stops) and stops[-1] == len(marks):
+        usual, dashes = np.flatnonzero(~is_none), np.flatnonzero(is_none & (ends > starts))
+        found = _last_marks(marks, stops[usual])
+        if bool(
+            ((found.first >= starts[usual]) & (found.slash < ends[usual])).all()
+            and (marks[stops[dashes] - 1] == starts[dashes]).all()
+        ):
+            return usual, found
+    bounds = np.searchsorted(marks, np.append(starts, len(values)))
+    usual = np.flatnonzero(np.diff(bounds) == len(_MARKS))
+    return usual, _last_marks(marks, bounds[usual + 1])
+
+
+def _last_marks(marks: Ints, stops: Ints) -> _Marks:
+    return _Marks(*(marks[stops - back] for back in (len(_MARKS), 3, 2, 1)))
+
+
+def _have_unit(values: Bytes, starts: Ints) -> Bools:
+    """Which values begin with it, of some that have more bytes."""
+    if not len(starts):
+        return np.zeros(0, np.bool_)
+    words = np.ndarray(len(values) - 7, "<u8", values, strides=(1,))[starts]
+    found: Bools = words << np.uint64(16) == np.uint64(int.from_bytes(_UNIT, "little") << 16)
+    return found
 
 
 def _odd_ranges(column: pa.BinaryArray) -> tuple[Ints, Ints, Ints, Bools]:

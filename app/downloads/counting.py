@@ -162,7 +162,7 @@ def _read(plan: DownloadPlan, inputs: Inputs, gathered: _Gathered, found: Count)
     def take(path: str, sifted: Sifted) -> None:
         _take(sifted, number_of[path], plan, gathered, found)
 
-    read_inputs(inputs, PLAIN_NAMES, sifting.sift_table, lambda: sifting, take, found.facts, _LATEST)
+    read_inputs(inputs.with_fields(""), PLAIN_NAMES, sifting.sift_table, lambda: sifting, take, found.facts, _LATEST)
 
 
 def _take(sifted: Sifted, number: int, plan: DownloadPlan, gathered: _Gathered, found: Count) -> None:

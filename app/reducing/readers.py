@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
+import os
 import pickle
 import signal
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import accumulate, chain
 from mmap import mmap
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -32,7 +33,9 @@ __all__ = ["HitsByKey", "Processes", "Readers", "StretchWork"]
 
 _END_S = 5.0
 _SHARED_BYTES = 9 << 20
-"""Lines go to a reader through memory that both have: a pipe takes small pieces, and copies each. Longer ones go through the pipe."""
+"""Lines go to a reader, and columns come from it, through memory that both have: a pipe takes small pieces, and copies each. What is
+larger goes through the pipe."""
+_ALIGNED_BYTES = 64
 _make_part = tuple.__new__
 
 T = TypeVar("T")
@@ -160,7 +163,7 @@ class _Other(NamedTuple):
 
     def receive(self) -> object:
         try:
-            said = pickle.loads(self.pipe.recv_bytes())
+            said = _received(self.pipe.recv_bytes(), self.shared)
         except (OSError, EOFError) as error:
             raise self._ended() from error
         if isinstance(said, WeblogsError):
@@ -196,6 +199,37 @@ def _taken(stretch: Stretch, lengths: list[int], shared: mmap | None) -> Stretch
     return stretch._replace(chunks=chunks)
 
 
+def _said(result: object, shared: mmap | None) -> bytes:
+    """What is said for the pipe. Columns stand in the shared memory, if they fit: the lines there have been read."""
+    columns: list[pickle.PickleBuffer] = []
+    said = pickle.dumps(result, 5, buffer_callback=columns.append)
+    pieces = [column.raw() for column in columns]
+    sizes = [piece.nbytes for piece in pieces]
+    if shared is None or sum(map(_room, sizes)) > len(shared):
+        return pickle.dumps((said, [], columns), 5)
+    shared.seek(0)
+    for piece in pieces:
+        shared.write(piece)
+        shared.seek(_room(piece.nbytes) - piece.nbytes, os.SEEK_CUR)
+    return pickle.dumps((said, sizes, []), 5)
+
+
+def _received(said: bytes, shared: mmap | None) -> object:
+    """The same. It is copied out of the shared memory, which the next lines need."""
+    result, sizes, columns = pickle.loads(said)
+    if shared is not None and sizes:
+        ends = list(accumulate(map(_room, sizes), initial=0))
+        shared.seek(0)
+        data = memoryview(shared.read(ends[-1]))
+        columns = [data[end : end + size] for end, size in zip(ends, sizes, strict=False)]
+    return pickle.loads(result, buffers=columns)
+
+
+def _room(size: int) -> int:
+    """Bytes for a column, so that the next one is aligned."""
+    return -(-size // _ALIGNED_BYTES) * _ALIGNED_BYTES
+
+
 def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, work: Work[Any, Any]) -> None:
     """What a reading process does, until there is nobody to read for."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that merges says what becomes of it
@@ -215,7 +249,7 @@ def _serve(pipe: Connection, others: Sequence[Connection], shared: mmap | None, 
         except Exception:
             said = traceback.format_exc()
         try:
-            pipe.send_bytes(pickle.dumps(said, 5))
+            pipe.send_bytes(_said(said, shared))
         except OSError:
             return
 

@@ -13,7 +13,7 @@ from app.domain.records import Delivery
 from app.reports.hit_order import CLASSES
 from app.reports.sums import Numbers, as_numbers
 
-__all__ = ["NO_CLASSES", "Batch", "TextColumn", "rows_batch"]
+__all__ = ["NO_CLASSES", "Batch", "TextColumn", "joined", "rows_batch"]
 
 NO_CLASSES: Ints = np.zeros(0, np.int64)
 
@@ -91,6 +91,21 @@ class Batch(NamedTuple):
         some["range_bounds"] = np.append(0, np.cumsum(counts[rows]))
         some["classes"] = self.classes[rows] if len(self.classes) else self.classes
         return self._replace(**some)
+
+
+def joined(batches: Sequence[Batch]) -> Batch:
+    """Some batches as one, at least one: they have the same texts and verdicts."""
+    first = batches[0]
+    if len(batches) == 1:
+        return first
+    some: dict[str, Any] = {
+        name: getattr(first, name)._replace(codes=np.concatenate([getattr(batch, name).codes for batch in batches]))
+        for name in Batch._fields[:3]
+    }
+    for name in (*Batch._fields[3:10], "lo", "hi", "offset_s", "classes"):
+        some[name] = np.concatenate([getattr(batch, name) for batch in batches])
+    counts = [np.diff(batch.range_bounds) for batch in batches]
+    return first._replace(**some, range_bounds=np.append(0, np.cumsum(np.concatenate(counts))))
 
 
 def rows_batch(found: Sequence[Delivery], classes: Sequence[str] = ()) -> Batch:

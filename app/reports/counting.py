@@ -116,8 +116,8 @@ class PlanWork:
         facts = Facts(counted=len(times))
         if not len(times):
             return Counted(HitGroups.none(self.plan.keys), facts)
-        for at in (int(times.argmin()), int(times.argmax())):
-            moment = float(times[at]), int(offsets[at])
+        for time, choose in ((times.min(), np.min), (times.max(), np.max)):
+            moment = float(time), int(choose(offsets[times == time]))
             facts.span(moment, moment)
         return Counted(self._groups(table, local_s, chosen), facts)
 

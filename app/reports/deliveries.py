@@ -14,7 +14,7 @@ from app.reports.batches import Batch, rows_batch
 from app.reports.facts import Facts
 from app.reports.filters import Sieve
 from app.reports.hit_order import HitOrder, class_of
-from app.reports.hits import PLAIN_NAMES, in_log_order, put_together
+from app.reports.hits import PLAIN_NAMES, in_log_order
 from app.reports.judged import Step, steps_in
 from app.reports.open_hits import NO_HITS, Judging, OpenHits
 from app.reports.reading import Indices, Inputs, index_tables, open_index
@@ -72,12 +72,12 @@ def steps_of(tables: Iterable[pa.Table], judging: Judging, is_ordered: bool, pro
     some: list[pa.Table] = []
     for table in tables:
         if some and sum(one.num_rows for one in some) + table.num_rows > _MERGED_ROWS:
-            whole, some = put_together(some), []
+            whole, some = some, []
             yield clock, hits.take(whole)
             clock = LogClock()
         clock.note(table.column("time").to_numpy(), table.column("zone_s").to_numpy().astype(np.int64))
         some.append(in_log_order(table))
-    yield clock, hits.take(put_together(some) if some else NO_HITS, is_last=True)
+    yield clock, hits.take(some or [NO_HITS], is_last=True)
 
 
 def _steps_of_index(path: str, inputs: Inputs, judging: Judging, facts: Facts, is_ordered: bool) -> Iterator[Step]:
@@ -105,7 +105,8 @@ def _tables_of_index(path: str, inputs: Inputs, facts: Facts) -> Iterator[pa.Tab
 def _tables_of_logs(inputs: Inputs, facts: Facts, indices: Indices) -> Iterator[pa.Table]:
     from app.reports.logs import HitsOfLog, log_parts
 
-    for _, part in log_parts(inputs._replace(paths=indices.logs), HitsOfLog(PLAIN_NAMES), facts, indices):
+    plain = inputs._replace(paths=indices.logs).with_fields("")
+    for _, part in log_parts(plain, HitsOfLog(PLAIN_NAMES), facts, indices):
         facts.add(part.facts)
         yield part.table
 

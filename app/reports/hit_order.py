@@ -45,7 +45,9 @@ class HitOrder:
             lo, hi = tally.ranges[0] if tally.ranges else (0, tally.start_sent - 1)
             some = [_placed(tally.first, tally.ids[0], lo, hi, tally.sent, tally.marks)]
         else:
-            some = [_placed(*part[:5], part.marks) for part in group.parts()]
+            parts = group.parts()
+            some = [_placed(*part[:5], part.marks) for part in parts]
+            group = group._replace(parts=parts.copy)  # who merges it asks again
         known = self._open.setdefault(group.key, some)
         if known is not some:
             known.extend(some)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from app.columns.blocks import Bools, Floats, Ints, LineColumns
+from app.columns.blocks import Bools, Floats, Ints, LineColumns, Texts
 from app.columns.parts import MAX_BYTE
 from app.domain.extras import EXTRAS
 from app.domain.lines import ReadLines
@@ -106,8 +106,11 @@ def put_together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 def in_log_order(table: pa.Table) -> pa.Table:
-    """A table in one piece with the rows of each source by their positions: those read line by line stand behind columns."""
-    if not table.num_rows:
+    """A table in one piece with the rows of each source by their positions: those read line by line stand behind columns.
+
+    One that lacks positions or sources stays as it is.
+    """
+    if not table.num_rows or not {"position", "source"} <= set(table.column_names):
         return table
     positions, sources = table.column("position").to_numpy(), table.column("source").chunk(0).indices.to_numpy()
     if bool(((positions[1:] > positions[:-1]) | (sources[1:] != sources[:-1])).all()):
@@ -164,13 +167,14 @@ def _of_columns(
     count = len(block.times)
     no_range = block.hi < block.lo
     logged = block.request.requests if {"request", "method"} & set(wanted) else []
+    asked, methods, _ = zip(*logged, strict=True) if logged else ((), (), ())
     made: dict[str, Callable[[], Any]] = {
         "time": lambda: pa.array(block.times),
         "zone_s": lambda: pa.array(_zones_of(block, zones_s).astype(np.int32)),
-        "ip_address": lambda: _text(block.ip_address.codes, block.ip_address.texts),
-        "user_agent": lambda: _text(block.user_agent.codes, block.user_agent.texts),
-        "request": lambda: _text(block.request.codes, [request for request, _, _ in logged], False),
-        "method": lambda: _text(block.request.codes, [method for _, method, _ in logged], False),
+        "ip_address": lambda: _texts(block.ip_address),
+        "user_agent": lambda: _texts(block.user_agent),
+        "request": lambda: _text(block.request.codes, asked),
+        "method": lambda: _text(block.request.codes, methods),
         "status": lambda: pa.array(block.statuses.astype(np.int16)),
         "lo": lambda: pa.array(block.lo, mask=no_range),
         "hi": lambda: pa.array(block.hi, mask=no_range),
@@ -190,8 +194,8 @@ def _zones_of(block: LineColumns, zones_s: Callable[[Ints, Floats], Ints]) -> In
 
 def _optional(block: LineColumns, name: str) -> pa.DictionaryArray:
     if block.extras is None:
-        return _text(np.zeros(len(block.times), np.int32), [None], False)
-    return _text(block.extras.codes, [extras.get(name) for extras in block.extras.all_extras], False)
+        return _text(np.zeros(len(block.times), np.int32), [None])
+    return _text(block.extras.codes, [extras.get(name) for extras in block.extras.all_extras])
 
 
 def _schema(wanted: Sequence[str]) -> pa.Schema:
@@ -202,12 +206,18 @@ def _number(column: Ints | None, count: int) -> pa.Array:
     return pa.nulls(count, pa.int64()) if column is None else pa.array(column, mask=column < 0)
 
 
-def _text(codes: Any, texts: Sequence[str | None], distinct: bool = True) -> pa.DictionaryArray:
-    values = _strings(texts)
+def _texts(some: Texts) -> pa.DictionaryArray:
+    try:
+        values = some.values.cast(pa.string())  # no copy
+    except pa.ArrowInvalid:  # some have bytes that are no UTF-8
+        values = _strings(some.texts)
+    return pa.DictionaryArray.from_arrays(some.coded.indices, values)
+
+
+def _text(codes: Any, texts: Sequence[str | None]) -> pa.DictionaryArray:
+    """`texts` may be equal."""
+    made = _strings(texts).dictionary_encode()
     numbers = pa.array(codes.astype(np.int32, copy=False))
-    if distinct:
-        return pa.DictionaryArray.from_arrays(numbers, values)
-    made = values.dictionary_encode()
     return pa.DictionaryArray.from_arrays(made.indices.take(numbers), made.dictionary)
 
 

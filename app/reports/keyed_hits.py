@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,15 @@ import pyarrow as pa
 from app.columns.blocks import Bools, Ints
 from app.columns.groups import MAX_ROWS
 from app.columns.parts import Details, added
+from app.domain.key_hits import KEY_FIELDS
 from app.domain.proof import may_be_compressed
+from app.domain.records import Parsed
 from app.domain.windows import Rules
 from app.reports.hits import HitNumbers, numbers_of, texts_of
 
-__all__ = ["AddedColumns", "CountingHits", "KeyedRows"]
+__all__ = ["KEY_NAMES", "AddedColumns", "CountingHits", "KeyTexts", "KeyedRows"]
 
+KEY_NAMES = Parsed._fields[KEY_FIELDS]
 _ROWS_AT_ONCE = 262_144
 assert _ROWS_AT_ONCE * 2 <= MAX_ROWS
 
@@ -40,15 +44,31 @@ class AddedColumns(NamedTuple):
     rest: Details
 
 
+class KeyTexts:
+    """The texts that differ in the keys of some hits."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """A table in one piece, or with the same dictionaries in all of them."""
+        texts = [texts_of(table.column(name).chunk(0)) if table.num_rows else [] for name in KEY_NAMES]
+        self.ip_address, self.user_agent, self.request = self.of_keys = texts
+
+    @cached_property
+    def are_compressible(self) -> Bools:
+        """Of each request."""
+        return np.array([may_be_compressed(text) for text in self.request], np.bool_)
+
+
 class CountingHits:
     """The hits of a table that count for deliveries, by key."""
 
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, texts: KeyTexts | None = None) -> None:
+        """`texts`: those of its dictionaries, if they are known."""
+        self.table = table
         self.numbers: HitNumbers = numbers_of(table)
         self.are_plain = self.numbers.are_plain
         self.times = table.column("time").to_numpy()
         self.statuses = table.column("status").to_numpy().astype(np.int64)
-        names = ("ip_address", "user_agent", "request", "method", "source")
+        names = (*KEY_NAMES, "method", "source")
         columns = [table.column(name).chunk(0) for name in names] if table.num_rows else []
         counts = (self.statuses == 200) | (self.statuses == 206)
         for column in columns[:4]:
@@ -58,7 +78,7 @@ class CountingHits:
             (column.indices.fill_null(0) if column.null_count else column.indices).to_numpy().astype(np.int64)
             for column in columns
         ]
-        self.texts: list[list[str]] = [texts_of(column) for column in columns[:3]]
+        self.texts = texts or KeyTexts(table)
         self.codes = codes[:3]
         self.sources: list[str] = []
         if columns:
@@ -66,7 +86,6 @@ class CountingHits:
             counts &= np.array([*(text == "GET" for text in texts_of(columns[3])), False], np.bool_)[codes[3]]
             self.sources, self.source_codes = texts_of(columns[4]), codes[4]
         self._rows = np.flatnonzero(counts)
-        self._compressible: Bools | None = None
 
     def pieces(self, rules: Rules) -> Iterator[KeyedRows]:
         """All of them, some groups at a time."""
@@ -74,7 +93,7 @@ class CountingHits:
         if not len(rows):
             return
         ip, agent, request = (codes[rows] for codes in self.codes)
-        joined = (ip * len(self.texts[1]) + agent) * len(self.texts[2]) + request
+        joined = (ip * len(self.texts.user_agent) + agent) * len(self.texts.request) + request
         # small numbers of the keys above the places: one sort of integers, which is faster than any that gives places
         key = pa.array(joined).dictionary_encode().indices.to_numpy().astype(np.int64)
         ordered = np.sort((key << 32) | np.arange(len(rows)))
@@ -104,7 +123,10 @@ class CountingHits:
         return np.repeat(found, np.diff(np.append(begins, len(rows))))
 
     def keys(self, rows: Ints) -> list[tuple[str, str, str]]:
-        texts = [[of[code] for code in codes[rows].tolist()] for codes, of in zip(self.codes, self.texts, strict=True)]
+        texts = [
+            [of[code] for code in codes[rows].tolist()]
+            for codes, of in zip(self.codes, self.texts.of_keys, strict=True)
+        ]
         return list(zip(*texts, strict=True))
 
     def added(self, rows: Ints) -> AddedColumns:
@@ -121,11 +143,6 @@ class CountingHits:
                 total,
                 self.statuses[rows],
                 flags if flags.any() else None,
-                lambda: self._are_compressible()[self.codes[2][rows]],
+                lambda: self.texts.are_compressible[self.codes[2][rows]],
             )
         )
-
-    def _are_compressible(self) -> Bools:
-        if self._compressible is None:
-            self._compressible = np.array([may_be_compressed(text) for text in self.texts[2]], np.bool_)
-        return self._compressible

@@ -74,7 +74,7 @@ class HitsOfLog:
             facts.unread.update(read.unread)
             if rows is not read:
                 facts.unread.update(rows.unread)
-        table = put_together(tables)
+        table = in_log_order(put_together(tables))
         facts.hits = table.num_rows
         offsets, counts = np.unique(table.column("zone_s").to_numpy(), return_counts=True)
         facts.zones_s = Counter(dict(zip(offsets.tolist(), counts.tolist(), strict=True)))
@@ -135,7 +135,8 @@ def log_parts(
                     at = time.time() if now is None else now
                     reading = Reading(source.id, source.format.name, source.format_options, at, False, 0)
                     chunks = opened.chunks(is_last=number == len(inputs.paths))
-                    for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES)):
+                    # a chunk is a line shorter than what is read at once, or longer: each is a stretch, not now one and now two
+                    for part in processes.results(stretches(reading, chunks, _STRETCH_BYTES // 2)):
                         yield path, part
                         inputs.on_progress(opened.path, opened.consumed_bytes, opened.size_bytes)
             except InputError as error:

@@ -7,7 +7,8 @@ hits tell what columns do not hold: then they are merged as a worker merges them
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,6 +41,7 @@ _WAITING_ROWS = 1_000_000
 _FIELDS = [name for name in Parsed._fields if name in PLAIN_NAMES]
 _SHARED_ROWS = 100_000
 """So many rows are merged by several processes, if there may be some: fewer are merged before these begin."""
+_OBSERVED = ["source", "time", "position"]
 NO_HITS = pa.schema([HITS.field(name) for name in PLAIN_NAMES]).empty_table()
 
 
@@ -59,49 +61,66 @@ class OpenHits:
         self._order = HitOrder() if is_ordered else None
         self._processes = processes
         self._rows = OpenDeliveries(judging.rules, judging.size_of)
+        self._known: set[Key] = set()
+        """Of deliveries that were open before what is merged now."""
         self._waiting: pa.Table | None = None
         self._sources: dict[str, int] = {}
         self._position_of: dict[str, int] = {}
         self._is_plain = judging.rules.window != "first_touch"
 
-    def take(self, table: pa.Table, is_last: bool = False) -> Iterator[Batch]:
-        """The deliveries that are over with these rows, the next ones of the log, in one piece; with the last ones all."""
-        old = 0 if self._waiting is None else self._waiting.num_rows
-        begun = table
+    def take(self, tables: Sequence[pa.Table], is_last: bool = False) -> Iterator[Batch]:
+        """The deliveries that are over with these rows, the next ones of the log; with the last ones all. Each table is in one piece."""
+        self._observe(put_together([table.select(_OBSERVED) for table in tables]))
+        old = 0
         if self._waiting is not None:
-            table = put_together([self._waiting, table])
-        self._observe(begun)
-        if is_last and self._processes > 1 and table.num_rows >= _SHARED_ROWS and sys.platform == "linux":
+            old = self._waiting.num_rows
+            tables = [self._waiting, *tables]
+        rows = sum(table.num_rows for table in tables)
+        if is_last and self._processes > 1 and rows >= _SHARED_ROWS and sys.platform == "linux":
             from app.reports.shares import shared
 
-            yield from shared(self, table, old, self._processes)
+            yield from shared(self, [table.drop_columns("zone_s") for table in tables], old, self._processes)
         else:
-            yield from self.merged(table, old, is_last)
+            yield from self.merged([(CountingHits(put_together(tables)), old)], is_last)
 
-    def merged(self, table: pa.Table, old: int, is_last: bool) -> Iterator[Batch]:
-        """What is over of some rows, of which so many are old: they waited."""
-        hits = CountingHits(table)
+    def merged(self, some: Iterable[tuple[CountingHits, int]], is_last: bool) -> Iterator[Batch]:
+        """What is over of some hits, no key in two of them; of each so many rows are old: they waited."""
+        self._known = set(self._rows.open)
+        waiting: list[pa.Table] = []
+        for hits, old in some:
+            stays, batches = self._over(hits, old, is_last)
+            yield from batches
+            if len(stays):
+                waiting.append(_compact(hits.table.take(pa.array(stays))))
+        yield from self._swept(is_last)
+        self._waiting = put_together(waiting) if waiting else None
+
+    def _over(self, hits: CountingHits, old: int, is_last: bool) -> tuple[Ints, list[Batch]]:
+        """Rows that wait, and what columns judged; odd rows are merged."""
         passed = np.array([self._passed(source, is_last) for source in hits.sources], np.float64)
-        odd_rows: list[Ints] = []
-        waiting: list[Ints] = []
+        odd_rows, waiting, batches = list[Ints](), list[Ints](), list[Batch]()
         for piece in hits.pieces(self._judging.rules):
             odd, stays, batch = self._judged(hits, piece, passed)
             odd_rows.append(odd)
             waiting.append(stays)
             if batch is not None:
-                yield batch
+                batches.append(batch)
         left = np.sort(np.concatenate(waiting)) if waiting else np.zeros(0, np.int64)
         if len(left) > _WAITING_ROWS:
             odd_rows.append(left)
             left = left[:0]
         if odd_rows:
-            self._merge(table, np.sort(np.concatenate(odd_rows)), old)
-        yield from self._swept(is_last)
-        self._waiting = _compact(table.take(pa.array(left))) if len(left) else None
+            self._merge(hits.table, np.sort(np.concatenate(odd_rows)), old)
+        return left, batches
 
-    def keep(self, has: Callable[[Key], bool]) -> None:
-        """Forgets the open deliveries of other keys."""
-        self._rows.open = {key: entry for key, entry in self._rows.open.items() if has(key)}
+    @property
+    def open_keys(self) -> list[Key]:
+        """The keys of deliveries that are merged one by one and not over."""
+        return list(self._rows.open)
+
+    def keep(self, are_kept: Sequence[bool]) -> None:
+        """Forgets the open deliveries of all keys but some of open_keys."""
+        self._rows.open = dict(compress(self._rows.open.items(), are_kept))
 
     def _observe(self, table: pa.Table) -> None:
         """How far the time of each source has come, now that these rows of it were read."""
@@ -146,8 +165,8 @@ class OpenHits:
         if not self._is_plain:
             plain[:] = False
         firsts = rows[begins]
-        if self._rows.open:
-            plain &= ~np.array([key in self._rows.open for key in hits.keys(firsts)], np.bool_)
+        if self._known:
+            plain &= ~np.array([key in self._known for key in hits.keys(firsts)], np.bool_)
         over = plain & (_ends(tallies, rules) <= passed[sources[begins]])
         sizes, is_known = self._sizes(hits, firsts, tallies, over)
         told = judged(tallies, sizes, rules.proof.in_flight_bytes)
@@ -161,7 +180,7 @@ class OpenHits:
         if self._order is not None:
             classes = _classes(hits, piece, details)
         ip, agent, request = (
-            TextColumn(codes[firsts], texts) for codes, texts in zip(hits.codes, hits.texts, strict=True)
+            TextColumn(codes[firsts], texts) for codes, texts in zip(hits.codes, hits.texts.of_keys, strict=True)
         )
         batch = Batch(
             ip, agent, request, tallies.first, tallies.last, counts, sent, told.covered, told.total, told.verdict, VERDICTS,
@@ -175,7 +194,7 @@ class OpenHits:
         if self._judging.size_of is no_sizes:
             return sizes, is_known
         wanted = over if tallies.totals is None else over & (tallies.totals.greatest < 0)
-        texts, codes = hits.texts[2], hits.codes[2][firsts]
+        texts, codes = hits.texts.request, hits.codes[2][firsts]
         for at in np.flatnonzero(wanted).tolist():
             size = self._judging.size_of(texts[codes[at]], float(tallies.first[at]))
             if isinstance(size, LearnedSize) or (size or 0) >= MAX_BYTE:
@@ -229,9 +248,10 @@ def _classes(hits: CountingHits, piece: KeyedRows, details: AddedColumns) -> Int
         order = np.lexsort((times, group))
         lo, hi = lo[order], hi[order]
     agents = hits.codes[1][piece.rows[piece.begins]]
-    used = np.zeros(len(hits.texts[1]), np.bool_)
+    texts = hits.texts.user_agent
+    used = np.zeros(len(texts), np.bool_)
     used[agents] = True
-    crawl = np.array([there and crawler_of(text) is not None for text, there in zip(hits.texts[1], used.tolist(), strict=True)], np.bool_)  # fmt: skip
+    crawl = np.array([there and crawler_of(text) is not None for text, there in zip(texts, used.tolist(), strict=True)], np.bool_)  # fmt: skip
     return classes_of(crawl[agents], np.diff(bounds), group, lo, hi)
 
 

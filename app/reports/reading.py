@@ -44,6 +44,7 @@ OnProgress = Callable[[str, int, int | None], object]
 INDEX_FORM = 2
 """Files of form 1 hold no optional fields."""
 _TIMES = ("time", "zone_s")
+_ROWS_AT_ONCE = 1_000_000
 INDEX_ABOUT = b"weblogs_hits"
 """The key of the metadata."""
 _NO_INDEX = "{path}: is no file of hits that `report index` wrote; name a log, or write one with `report index LOG -o FILE.parquet`"
@@ -112,7 +113,7 @@ def read_inputs(
     indices = Indices(inputs, facts)
     for path in indices.paths:
         try:
-            for table in index_tables(path, columns, facts, inputs.on_progress, period_in):
+            for table in index_tables(path, columns, facts, inputs.on_progress, period_in, _ROWS_AT_ONCE):
                 take(path, of_table(table))
         except InputError as error:
             facts.errors.append(str(error))
@@ -193,9 +194,16 @@ def open_index(path: str, wanted: Sequence[str]) -> Iterator[Index]:
 
 
 def index_tables(
-    path: str, wanted: Sequence[str], facts: Facts, on_progress: OnProgress, period_in: str | None = None
+    path: str,
+    wanted: Sequence[str],
+    facts: Facts,
+    on_progress: OnProgress,
+    period_in: str | None = None,
+    most_rows: int = 0,
 ) -> Iterator[pa.Table]:
-    """The hits in a file of `report index`, a row group at a time in one piece; its facts are added. Raises InputError.
+    """The hits in a file of `report index`, a row group at a time in one piece, or several, if they have `most_rows` at most.
+
+    Its facts are added. Raises InputError.
 
     `period_in`: a zone, or empty for that of the lines. Then the tables may be without times: the period is noted in the facts.
     """
@@ -206,9 +214,15 @@ def index_tables(
             facts.span(*period)
             wanted = [name for name in wanted if name not in _TIMES]
         file, size = index.file, Path(path).stat().st_size
-        for number in range(file.num_row_groups):
-            yield put_together([file.read_row_group(number, wanted)])
-            on_progress(path, size * (number + 1) // file.num_row_groups, size)
+        rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
+        begin = 0
+        while begin < len(rows):  # each text of these is looked at once
+            end = begin + 1
+            while end < len(rows) and sum(rows[begin : end + 1]) <= most_rows:
+                end += 1
+            yield put_together([file.read_row_groups(range(begin, end), wanted)])
+            on_progress(path, size * end // len(rows), size)
+            begin = end
 
 
 def _period(index: Index, zone: str) -> tuple[Moment, Moment] | None:

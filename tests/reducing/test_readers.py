@@ -9,15 +9,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from app.columns.blocks import Ints
 from app.domain.lines import BadAt
 from app.domain.records import Delivery
 from app.domain.windows import Rules
 from app.errors import WeblogsError
+from app.reducing import readers
 from app.reducing.job import Job, Statistics
-from app.reducing.readers import Readers
+from app.reducing.readers import Processes, Readers
 from app.reducing.run import deliveries_of
 from app.sources.files.read_options import ReadOptions
 from simulator.log import LogPlan, SimulatedLog
@@ -41,9 +45,9 @@ def reduced(paths: list[Path], processes: int, order: str = "file") -> Reduced:
     options = ReadOptions(chunk_bytes=20_000, max_line_bytes=4096)
     job = Job([str(path) for path in paths], options, RULES, order, stretch_bytes=50_000, columns_from_bytes=200_000)
     statistics = Statistics()
-    with Readers(RULES, processes) as readers:
+    with Readers(RULES, processes) as reading:
         noted = job._replace(on_reject=lambda name, bad: rejects.append((name, bad)))
-        deliveries = list(deliveries_of(noted, statistics, readers))
+        deliveries = list(deliveries_of(noted, statistics, reading))
     statistics.seconds = 0.0
     return deliveries, statistics, rejects
 
@@ -93,11 +97,38 @@ def test_what_was_good_before_an_archive_breaks_counts(tmp_path: Path) -> None:
     assert statistics.lines > 1000
 
 
+class Columns:
+    """Work whose results are columns of so many bytes."""
+
+    def read(self, sizes: list[int]) -> dict[str, list[Ints]]:
+        return {"columns": [np.arange(size, dtype=np.int64) + at for at, size in enumerate(sizes)]}
+
+    def packed(self, result: dict[str, list[Ints]]) -> object:
+        return result
+
+    def unpacked(self, packed: Any) -> dict[str, list[Ints]]:
+        found: dict[str, list[Ints]] = packed
+        return found
+
+
+@pytest.mark.parametrize("room", [4096, 9 << 20])
+def test_columns_that_a_process_hands_back_are_whole_whether_they_fit_in_shared_memory_or_not(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "_SHARED_BYTES", room)
+    asked = [[3, 0, 5], [], [400, 100], [511, 1], [513], [1, 2, 3, 4], [100_000]]
+    with Processes(Columns(), 2) as processes:
+        found = list(processes.results(iter(asked)))  # all are kept: none may change when the memory is used again
+    for sizes, result in zip(asked, found, strict=True):
+        wanted = Columns().read(sizes)
+        assert [each.tolist() for each in result["columns"]] == [each.tolist() for each in wanted["columns"]]
+
+
 def test_a_reader_that_is_killed_ends_the_work_with_one_sentence(tmp_path: Path) -> None:
     path = simulated(tmp_path, "weblog_tsv")
-    with pytest.raises(WeblogsError, match="ended from outside"), Readers(RULES, 2) as readers:
-        os.kill(readers.pids[0], signal.SIGKILL)
-        list(deliveries_of(Job([str(path)], rules=RULES, stretch_bytes=50_000), Statistics(), readers))
+    with pytest.raises(WeblogsError, match="ended from outside"), Readers(RULES, 2) as reading:
+        os.kill(reading.pids[0], signal.SIGKILL)
+        list(deliveries_of(Job([str(path)], rules=RULES, stretch_bytes=50_000), Statistics(), reading))
 
 
 def test_readers_end_with_the_process_that_started_them() -> None:

@@ -73,15 +73,21 @@ def by_columns(tables: list[Hits], sources: list[str], judging: Judging, shares:
     for at, (rows, source) in enumerate(zip(tables, sources, strict=True)):
         positions = list(range(position, position + len(rows)))
         position += len(rows)
-        table, _ = rows_table(rows, positions, PLAIN_NAMES, no_zone, source)
+        half = len(rows) // 2
+        some = [
+            rows_table(rows[of], positions[of], PLAIN_NAMES, no_zone, source)[0]
+            for of in (slice(half), slice(half, None))
+            if rows[of]
+        ]
         is_last = at == len(tables) - 1
         others = [deepcopy(hits) for _ in range(shares if is_last else 1)]
         for share, its in enumerate(others):
             with pytest.MonkeyPatch.context() as patch:
                 # as in a process of its own, with what it has of this one
-                patch.setattr(shares_of, "shared", lambda *given, share=share: SharedWork(*given).read(share))
+                patch.setattr(shares_of, "shared", lambda *given, share=share: SharedWork.of(*given).read(share))
                 patch.setattr(open_hits, "_SHARED_ROWS", 0)
-                for batch in its.take(in_log_order(put_together([table])), is_last):
+                patch.setattr(shares_of, "_ROWS_AT_ONCE", 3)
+                for batch in its.take([in_log_order(put_together([table])) for table in some], is_last):
                     found += delivered(batch)
         hits = others[0]
     return sorted(found, key=repr)
@@ -180,7 +186,7 @@ def test_columns_judge_all_ways_to_fetch_a_file_of_four_bytes_as_rows_do() -> No
 def test_rows_of_a_file_of_hits_may_stand_in_any_order_within_a_table(order: list[int]) -> None:
     rows: Hits = [(float(at), "10.0.0.1", "agent", "GET /a.mp4", "GET", 206, at, at, 1, 6, 0, {}) for at in order]
     table, _ = rows_table(rows, order, PLAIN_NAMES, no_zone, "a")
-    [batch] = OpenHits(Judging(), is_ordered=True).take(in_log_order(put_together([table])), is_last=True)
+    [batch] = OpenHits(Judging(), is_ordered=True).take([in_log_order(put_together([table]))], is_last=True)
     assert delivered(batch) == [
         ("10.0.0.1", "agent", "GET /a.mp4", 0.0, 5.0, 6, 6, 6, 6, 0, "complete", None, [(0, 5)], "resumed")
     ]

@@ -27,7 +27,7 @@ from app.cli.reading import (
 from app.domain.windows import WINDOWS
 from app.errors import InputError, NotLogged, SettingsError
 from app.output.reports.writing import ENDINGS, check_report_ending, write_report
-from app.process.memory import no_collection
+from app.process.memory import keep_freed, no_collection
 from app.settings import settings
 from app.stores import STORES
 
@@ -155,6 +155,7 @@ def log_options(function: Callable[..., Any], stores: bool = False) -> Callable[
         spare_inputs((*files, *map(others.get, _READ)), map(others.get, _WRITTEN))
         configured = settings()
         read = read_options(asked_format, files, configured)
+        keep_freed()
         if not store:
             with no_collection(), unwinding_at_sigterm():
                 return function(inputs=Inputs(files, read, reading_processes(files, processes)), **others)

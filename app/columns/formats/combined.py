@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.columns.blocks import (
+    STATUS_BYTES,
     ZERO,
     Block,
     Bools,
@@ -27,8 +28,8 @@ from app.columns.blocks import (
     assembled,
     have_plain_ends,
     line_bounds,
-    of_length,
-    statuses_of,
+    rows_at,
+    status_codes,
 )
 from app.columns.formats.spans import free_quotes, values_between
 from app.columns.values import content_ranges, counts
@@ -42,8 +43,8 @@ __all__ = ["read_block"]
 
 _SPACE, _COLON, _OPEN, _CLOSE, _RETURN = b" :[]\r"
 _TIME_BYTES, _ZONE_BYTES, _MINUTE_BYTES = 21, 6, 17
+_MINUTES = 60
 _DATE_BYTES = _TIME_BYTES + 1 + _ZONE_BYTES
-_STATUS_BYTES = 3
 _NOBODY = b" - -"
 """Neither ident nor user."""
 _WORD = r"[!#-Z^-~]+"
@@ -74,12 +75,9 @@ def read_block(
     if not len(places.lines):
         return None
     begin, end, dates = places.quotes[1] + 2, places.quotes[2] - 1, places.dates
-    times, zones_s = _times(
-        values_between(data, dates, dates + _TIME_BYTES),
-        values_between(data, dates + _TIME_BYTES + 1, dates + _DATE_BYTES),
-    )
-    codes = statuses_of(values_between(data, begin, begin + _STATUS_BYTES))
-    sent, is_read = counts(values_between(data, begin + _STATUS_BYTES + 1, end))
+    times, zones_s = _times(rows_at(data, dates, _DATE_BYTES))
+    codes = status_codes(rows_at(data, begin, STATUS_BYTES))
+    sent, is_read = counts(values_between(data, begin + STATUS_BYTES + 1, end))
     dashes = sent < 0
     if len(places.quotes) > 2 * _QUOTED[0]:
         lo, hi, total, is_range = content_ranges(places.quoted(3))
@@ -159,13 +157,13 @@ def _places(block: Block) -> _Places:
     numbers = np.diff(bounds)
     some = [np.flatnonzero(numbers == 2 * columns) for columns in _QUOTED]
     columns, lines = max(zip(_QUOTED, some, strict=True), key=lambda one: len(one[1]))
-    at = np.ascontiguousarray(quotes[bounds[lines, None] + np.arange(2 * columns)].T)
+    at = np.stack([quotes[bounds[lines] + number] for number in range(2 * columns)])
     found = _Places(block.data, lines, block.starts[lines], at)
-    fits = (found.dates - 1 > found.starts) & (at[-1] + 1 == ends[lines]) & (at[2] - at[1] > _STATUS_BYTES + 4)
+    fits = (found.dates - 1 > found.starts) & (at[-1] + 1 == ends[lines]) & (at[2] - at[1] > STATUS_BYTES + 4)
     found = found.of(fits)
     at, dates = found.quotes, found.dates
     fits = (values[dates] == _OPEN) & (values[at[0] - 2] == _CLOSE)
-    for blanks in (dates - 1, dates + _TIME_BYTES, at[0] - 1, at[1] + 1, at[1] + _STATUS_BYTES + 2, at[2] - 1):
+    for blanks in (dates - 1, dates + _TIME_BYTES, at[0] - 1, at[1] + 1, at[1] + STATUS_BYTES + 2, at[2] - 1):
         fits &= values[blanks] == _SPACE
     for column in range(4, 2 * columns - 1, 2):
         fits &= (at[column] - at[column - 1] == 2) & (values[at[column] - 1] == _SPACE)
@@ -187,19 +185,33 @@ def _clients(places: _Places, ends: Ints) -> tuple[Texts, Bools]:
 # -- columns to values
 
 
-def _times(column: pa.BinaryArray, zones: pa.BinaryArray) -> tuple[Floats, Ints]:
-    """UTC seconds and the seconds east of UTC; NaN for what is not `[31/Jul/2020:16:46:07` and `+0530]`, or no time."""
-    _, rows = of_length(column, _TIME_BYTES)
-    _, zone_rows = of_length(zones, _ZONE_BYTES)
-    digits = rows[:, 19:] - np.uint8(ZERO)
-    second = digits[:, 0].astype(np.intp) * 10 + digits[:, 1]
-    second[(rows[:, 18] != _COLON) | (digits[:, 0] > 9) | (digits[:, 1] > 9)] = 100
-    texts, zone = _distinct(zone_rows[:, :-1])
+def _times(rows: Bytes) -> tuple[Floats, Ints]:
+    """UTC seconds and the seconds east of UTC; NaN for what is not `[31/Jul/2020:16:46:07 +0530]`, or no time."""
+    second = _two_digits(rows, _TIME_BYTES - 2)
+    texts, zone = _distinct(rows[:, _TIME_BYTES + 1 : _DATE_BYTES - 1])
     seconds = np.array([[_second(f":{number:02} {text}") for number in range(100)] + [np.nan] for text in texts])
     zones_s: Ints = np.array([_east_s(text) for text in texts], np.int64)[zone]
-    texts, minute = _distinct(rows[:, 1 : 1 + _MINUTE_BYTES])
-    times: Floats = np.array([_minute(text) for text in texts])[minute] + seconds[zone, second]
-    return times, zones_s
+    return _minutes(rows) + seconds[zone, second], zones_s
+
+
+def _two_digits(rows: Bytes, at: int) -> Ints:
+    """The number behind a colon; 100 for none."""
+    digits = rows[:, at : at + 2] - np.uint8(ZERO)
+    found: Ints = digits[:, 0].astype(np.intp) * 10 + digits[:, 1]
+    found[(rows[:, at - 1] != _COLON) | (digits[:, 0] > 9) | (digits[:, 1] > 9)] = 100
+    return found
+
+
+def _minutes(rows: Bytes) -> Floats:
+    """UTC seconds of the minutes."""
+    minute = _two_digits(rows, _MINUTE_BYTES - 1)
+    if bool((minute < _MINUTES).all()):  # an hour's first minute is looked up, not each
+        texts, hour = _distinct(rows[:, 1 : _MINUTE_BYTES - 2])
+        of_hours: Floats = np.array([_minute(f"{text}:00") for text in texts])[hour]
+        return of_hours + 60.0 * minute
+    texts, which = _distinct(rows[:, 1 : 1 + _MINUTE_BYTES])
+    found: Floats = np.array([_minute(text) for text in texts])[which]
+    return found
 
 
 def _distinct(rows: Bytes) -> tuple[list[str], Ints]:

@@ -15,6 +15,7 @@ from app.domain.formats.format_strings import LineSpans, Span, SpanEnd
 
 __all__ = ["SpanPlaces", "found_in", "free_quotes", "values_between"]
 
+_FEW_ESCAPES = 9
 _SPACE, _TAB, _COLON, _OPEN, _RETURN, _BACKSLASH, _QUOTE = b' \t:[\r\\"'
 
 
@@ -34,12 +35,23 @@ def free_quotes(data: bytes, values: Bytes) -> Ints:
     quotes = np.flatnonzero(values[: len(data)] == _QUOTE)
     if b"\\" not in data:
         return quotes
-    escapes = np.flatnonzero(values[: len(data)] == _BACKSLASH)
-    is_first = np.append(True, np.diff(escapes) > 1)
-    begins = np.maximum.accumulate(np.where(is_first, escapes, -1))
     behind = np.flatnonzero((quotes > 0) & (values[quotes - 1] == _BACKSLASH))
-    counts = quotes[behind] - begins[np.searchsorted(escapes, quotes[behind]) - 1]
-    return np.delete(quotes, behind[counts % 2 == 1])
+    return np.delete(quotes, behind[_escapes_before(values, quotes[behind]) % 2 == 1]) if len(behind) else quotes
+
+
+def _escapes_before(values: Bytes, places: Ints) -> Ints:
+    """How many backslashes stand before each place: at least one does."""
+    counts, left = np.ones(len(places), np.int64), np.arange(len(places))
+    for number in range(2, _FEW_ESCAPES):
+        left = left[places[left] >= number]
+        left = left[values[places[left] - number] == _BACKSLASH]
+        if not len(left):
+            return counts
+        counts[left] = number
+    escapes = np.flatnonzero(values[: places[-1]] == _BACKSLASH)
+    begins = np.maximum.accumulate(np.where(np.append(True, np.diff(escapes) > 1), escapes, -1))
+    found: Ints = places - begins[np.searchsorted(escapes, places) - 1]
+    return found
 
 
 class SpanPlaces(NamedTuple):

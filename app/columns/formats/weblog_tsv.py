@@ -23,7 +23,7 @@ from app.columns.blocks import (
     bytes_of,
     have_plain_ends,
     line_bounds,
-    numbers_of,
+    numbers_at,
     of_length,
     statuses_of,
 )
@@ -168,13 +168,9 @@ def _ranges(column: pa.BinaryArray) -> tuple[Ints, Ints]:
     if len(odd):
         fits &= np.diff(np.searchsorted(odd, bounds))[rows] == 0
     if not fits.all():
-        rows, before, behind = rows[fits], before[fits], behind[fits]
-    is_digit = ~is_dash
-    if len(rows) < len(lengths):
-        is_range = np.zeros(len(lengths), np.bool_)
-        is_range[rows] = True
-        is_digit &= np.repeat(is_range, lengths)
-    numbers = numbers_of(values[is_digit], np.column_stack((before, behind)).ravel())
+        rows, dash, before, behind = rows[fits], dash[fits], before[fits], behind[fits]
+    ends, digits = np.column_stack((dash, bounds[rows + 1])), np.column_stack((before, behind))
+    numbers = numbers_at(values, ends.ravel(), digits.ravel())
     first, last = numbers[::2], numbers[1::2]
     right = (first <= last) & (last < MAX_BYTE)
     lo[rows], hi[rows] = np.where(right, first, -1), np.where(right, last, -1)

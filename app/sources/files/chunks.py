@@ -82,11 +82,15 @@ class Chunker:
         """
         rest = b""
         while block := stream.read(self._chunk_bytes):
-            rest = rest + block if rest else block
-            end = rest.rfind(b"\n") + 1
+            end = block.rfind(b"\n") + 1
             if end:
-                yield from self._whole(rest, end)
-                rest = rest[end:]
+                # one copy of the whole lines, in memory that was just free
+                whole = b"".join((rest, memoryview(block)[:end]))
+                rest = block[end:]
+                del block
+                yield from self._whole(whole, len(whole))
+            else:
+                rest += block
             while len(rest) > self._max_line_bytes:
                 chunk, rest = self._long_line(rest, stream)
                 yield chunk
