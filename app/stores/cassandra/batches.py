@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from operator import attrgetter
 from typing import Any
 
 from app.errors import StoreError
 from app.stores.cassandra.connection import CassandraConnection, StatementRefused
 from app.stores.cassandra.rows import CqlRow
-from app.stores.sending import Lanes, Portions
+from app.stores.sending import Lanes, portions
 
 __all__ = ["BATCH_BYTES", "BATCH_ROWS", "BatchSender", "cut"]
 
@@ -20,14 +20,9 @@ BATCH_ROWS = 1000
 """The protocol's own bound is 65,535."""
 
 
-def cut(rows: Sequence[CqlRow]) -> Iterator[list[CqlRow]]:
+def cut(rows: Sequence[CqlRow]) -> AsyncIterator[list[CqlRow]]:
     """The rows in batches, in their order: neighbours of one partition stay together. A row larger than a batch goes alone."""
-    portions = Portions[CqlRow](attrgetter("size"), BATCH_BYTES, BATCH_ROWS)
-    for row in rows:
-        if full := portions.add(row):
-            yield full
-    if rest := portions.rest():
-        yield rest
+    return portions(rows, attrgetter("size"), BATCH_BYTES, BATCH_ROWS)
 
 
 class BatchSender:
@@ -61,7 +56,7 @@ class BatchSender:
                 node = self._connection.replica(self._connection.bound(row.statement, row.values))
                 by_node.setdefault(node, []).append(row)
         for same in by_node.values():
-            for batch in cut(same):
+            async for batch in cut(same):
                 yield batch
 
     async def _write(self, batch: list[CqlRow], refused: dict[int, str]) -> None:

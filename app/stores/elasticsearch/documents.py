@@ -1,4 +1,4 @@
-"""Records as Elasticsearch documents, and back: nothing is refused, nothing is lost, whatever the log held. No network here.
+"""Records as Elasticsearch documents (reads.py has the way back): nothing is refused, nothing is lost, whatever the log held. No network here.
 
 A document's fields are what people search. Where a field cannot hold the value (an integer beyond 64 bits, text that is no
 valid Unicode, an infinite time) the field is left out or mended, and `exact` has the whole record as a JSON object.
@@ -32,6 +32,7 @@ __all__ = [
     "hit_document",
     "is_summed",
     "key_id",
+    "refuse_form",
     "reject_document",
 ]
 
@@ -92,12 +93,6 @@ _LEFT_OUT = {"sums": None, "unsummed": False, "exact": None}
 _RENAMED = {"timestamp": "@timestamp"}
 
 
-_READ: dict[Kind, Callable[[Any], Any]] = {
-    Kind.TIME: float,
-    Kind.RANGES: lambda ranges: [[one["gte"], one["lte"]] for one in ranges],
-}
-
-
 def _no_number(name: str) -> None:
     raise ValueError(f"{name} is no number")
 
@@ -129,7 +124,7 @@ def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
 
 
 class Documents:
-    """One kind of documents: how they are made, read, and mapped. The raw id of a record is the id of its document."""
+    """One kind of documents: how they are made and mapped. The raw id of a record is the id of its document."""
 
     def __init__(self, table: Table, *beside: str) -> None:
         self.table = table
@@ -143,7 +138,6 @@ class Documents:
         self.values = table.picker(self.fields)
         self.fit = _fitting(table)
         """Whether numbers and times have their place in the fields. Raises ValueError for what no document can hold."""
-        self._read = [(field.column, field, _READ.get(field.kind)) for field in table.fields]
 
     def mapping(self) -> dict[str, Any]:
         """The mapping of their index, with the form of what is in it."""
@@ -151,28 +145,11 @@ class Documents:
         properties |= {_RENAMED.get(name, name): _BESIDE[name] for name in self.beside}
         return {"dynamic": False, "_meta": {"form": FORM}, "properties": properties}
 
-    def of(self, raw_id: str, source: Mapping[str, Any]) -> Any:
-        """The record, from `_id` and `_source`. Raises UnknownStoreForm, and KeyError for what no program of ours wrote."""
-        if source.get("form") != FORM:
-            raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
-        if exact := source.get("exact"):
-            return self._of_exact(json.loads(exact))
-        values = []
-        for name, field, read in self._read:
-            if field.kind is Kind.RAW_ID:
-                values.append(raw_id)
-            elif (value := source.get(name, source.get(field.former))) is not None:
-                values.append(value if read is None else read(value))
-            elif field.needed and not field.optional:
-                raise KeyError(name)
-            else:
-                values.append(field.absent)
-        return self.table.record._make(values)  # type: ignore[attr-defined]
 
-    def _of_exact(self, exact: Mapping[str, Any]) -> Any:
-        return self.table.record(
-            **{field.name: exact.get(field.name, exact.get(field.former, field.absent)) for field in self.table.fields}
-        )
+def refuse_form(raw_id: str, source: Mapping[str, Any]) -> None:
+    """Raises UnknownStoreForm for a document, from `_id` and `_source`, that this program does not know."""
+    if source.get("form") != FORM:
+        raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
 
 
 _LAST = "form"

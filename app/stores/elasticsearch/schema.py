@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
-from app.errors import StoreError, UnknownStoreForm
+from app.errors import StoreError
 from app.settings import Settings
 from app.stores.contract import KINDS
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import DOCUMENTS, FORM
+from app.stores.elasticsearch.documents import DOCUMENTS
 from app.stores.elasticsearch.names import IndexNames
-from app.stores.shapes import refuse_shape
 
 __all__ = ["DAILY_INDICES", "VISIBLE", "ElasticsearchSchema"]
 
@@ -24,11 +23,21 @@ _THERE = {"resource_already_exists_exception", "invalid_index_name_exception"}
 
 
 class ElasticsearchSchema:
-    """What stands on the server, and what this process knows of it."""
+    """What stands on the server, and what this process knows of it.
 
-    def __init__(self, connection: ElasticsearchConnection, names: IndexNames, settings: Settings) -> None:
+    `check` gives the kinds of which an index lacks fields, and raises UnknownStoreForm for an index of another form.
+    """
+
+    def __init__(
+        self,
+        connection: ElasticsearchConnection,
+        names: IndexNames,
+        settings: Settings,
+        check: Callable[[], Awaitable[set[str]]],
+    ) -> None:
         self._connection = connection
         self._names = names
+        self.check = check
         self.settings = {
             "number_of_shards": settings.elasticsearch_shards,
             "number_of_replicas": settings.elasticsearch_replicas,
@@ -104,38 +113,6 @@ class ElasticsearchSchema:
             return False
         raise StoreError(
             f"cannot create the index {index} in Elasticsearch at {self._connection.where}: {self._connection.reason(answer)}"
-        )
-
-    async def check(self) -> set[str]:
-        """The kinds of which an index lacks fields. Raises UnknownStoreForm for an index of another form."""
-        lacking = set()
-        for kind in KINDS:
-            wanted = DOCUMENTS[kind].mapping()["properties"]
-            answer = await self._connection.call("GET", f"/{self._names.pattern(kind)}/_mapping", ignore=(404,))
-            for index, found in ({} if "error" in answer else answer).items():
-                if not isinstance(found, Mapping) or "mappings" not in found:
-                    raise self._connection.no_answer(answer)
-                mapping = found["mappings"]
-                self._refuse_shape(kind, index, mapping)
-                if (form := mapping.get("_meta", {}).get("form")) != FORM:
-                    raise UnknownStoreForm(
-                        f"the index {index} of Elasticsearch at {self._connection.where}", form, FORM
-                    )
-                if not wanted.keys() <= mapping.get("properties", {}).keys():
-                    lacking.add(kind)
-        return lacking
-
-    def _refuse_shape(self, kind: str, index: str, mapping: Mapping[str, Any]) -> None:
-        found, wanted = (
-            {name: each.get("type", "object") for name, each in properties.items()}
-            for properties in (mapping.get("properties", {}), DOCUMENTS[kind].mapping()["properties"])
-        )
-        refuse_shape(
-            f"the index {index} of Elasticsearch at {self._connection.where}",
-            found,
-            wanted,
-            f"Copy what you need of it, then delete it (DELETE /{index}); `python -m app init` makes it anew, `repair` fills it",
-            whole="form" not in mapping.get("_meta", {}),
         )
 
     async def put_mapping(self, kind: str) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreError
@@ -12,7 +11,7 @@ from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.requests import FILTER_PATH, Item, Verdicts, judge
 from app.stores.refused import all_taken
-from app.stores.sending import Lanes, Portions
+from app.stores.sending import Lanes, portions
 from app.words import counted_text
 
 __all__ = ["ATTEMPTS", "FIRST_PAUSE_S", "LONGEST_PAUSE_S", "BulkSender", "Result"]
@@ -21,16 +20,10 @@ ATTEMPTS = 8
 """Tries of one item before the whole call fails: some 12 seconds."""
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
-_SLICE = 256
-"""Documents encoded before others get their turn: some milliseconds."""
 _TOO_LARGE = 413
 BULK_DOCUMENTS = 5000
 """Documents in a bulk request at most."""
 Record = TypeVar("Record")
-
-
-def _size_of(item: Item[Any]) -> int:
-    return len(item.lines)
 
 
 class Result(NamedTuple):
@@ -39,6 +32,16 @@ class Result(NamedTuple):
     refused: list[tuple[Any, str]]
     conflicts: list[Any]
     """Records that the store has already, in this version or a newer one."""
+
+
+def _made(
+    records: Iterable[Record], make: Callable[[Record], Item[Record]], refused: list[tuple[Any, str]]
+) -> Iterator[Item[Record]]:
+    for record in records:
+        try:
+            yield make(record)
+        except ValueError as error:
+            refused.append((record, str(error)))
 
 
 class BulkSender:
@@ -58,8 +61,10 @@ class BulkSender:
         Raises StoreError where the server takes no more for now: the same call may come again.
         """
         result = Result([], [])
+        items = _made(records, make, result.refused)
+        requests = portions(items, lambda item: len(item.lines), self._bulk_bytes, BULK_DOCUMENTS)
         with self._lanes.call():
-            await self._lanes.send(self._portions(records, make, result), lambda items: self._deliver(items, result))
+            await self._lanes.send(requests, lambda items: self._deliver(items, result))
         return result
 
     async def send_all(self, records: Iterable[Record], make: Callable[[Record], Item[Record]]) -> None:
@@ -70,24 +75,6 @@ class BulkSender:
             raise StoreError(
                 f"{counted_text(len(sent.conflicts), 'record')} cannot be mended: somebody writes them meanwhile; run it again"
             )
-
-    async def _portions(
-        self, records: Iterable[Record], make: Callable[[Record], Item[Record]], result: Result
-    ) -> AsyncIterator[list[Item[Record]]]:
-        """Encodes as requests are wanted, a slice at a time: the event loop goes on."""
-        portions = Portions[Item[Record]](_size_of, self._bulk_bytes, BULK_DOCUMENTS)
-        for number, record in enumerate(records, 1):
-            try:
-                item = make(record)
-            except ValueError as error:
-                result.refused.append((record, str(error)))
-                continue
-            if full := portions.add(item):
-                yield full
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-        if rest := portions.rest():
-            yield rest
 
     async def _deliver(self, items: list[Item[Record]], result: Result) -> None:
         """Sends until each item has found its end."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from app.settings import Settings
 from app.stores.contract import Store
 from app.stores.elasticsearch.connection import ElasticsearchConnection
+from app.stores.elasticsearch.forms import ElasticsearchForms
 from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
 from app.stores.elasticsearch.mending import ElasticsearchMending
 from app.stores.elasticsearch.names import IndexNames
@@ -26,7 +27,9 @@ class ElasticsearchStore(Store):
     def __init__(self, settings: Settings, *, read_only: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.names = names = IndexNames(settings.elasticsearch_prefix)
         self.connection = connection = ElasticsearchConnection(settings)
-        self._schema = schema = ElasticsearchSchema(connection, names, settings)
+        self._schema = schema = ElasticsearchSchema(
+            connection, names, settings, ElasticsearchForms(connection, names).check
+        )
         searches = ElasticsearchSearches(connection)
         writes = ElasticsearchWrites(connection, names, schema, settings, read_only, clock)
         self._sender = writes.sender

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
-from app.domain.fields import HIT
+import msgspec
+
+from app.domain.fields import DELIVERY, HIT
 from app.domain.records import Delivery, Hit, Reject
 from app.errors import StoreError
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.documents import DELIVERIES
+from app.stores.elasticsearch.documents import delivery_document, refuse_form
 from app.stores.elasticsearch.names import IndexNames
 from app.stores.elasticsearch.requests import NamedDelivery, delivery_item, hit_item, newest_of_each, reject_item
 from app.stores.elasticsearch.schema import ElasticsearchSchema
@@ -21,6 +23,8 @@ __all__ = ["ElasticsearchWrites"]
 _TIME = HIT.at["time"]
 _NAMED_AT_ONCE = 200
 """Documents that one request names."""
+_ABSENT = {field.column: field.absent for field in DELIVERY.fields if not field.needed}
+"""What documents lack that were written before the field was there."""
 
 
 class _Beside(Protocol):
@@ -104,9 +108,15 @@ class ElasticsearchWrites:
                 "POST", f"/{self.names.reduced}/_mget", {"ids": [name for name, _ in asked]}
             )
             for (name, delivery), stands in zip(asked, answer["docs"], strict=True):
-                stands_so = stands.get("found") and stands["_version"] == delivery.version
-                try:
-                    same = stands_so and DELIVERIES.of(name, stands["_source"]) == delivery
-                except (KeyError, ValueError, TypeError):  # what stands there could never have been written
-                    same = False
-                yield (name, delivery), bool(stands_so), bool(same)
+                stands_so = bool(stands.get("found") and stands["_version"] == delivery.version)
+                yield (name, delivery), stands_so, stands_so and _is_of(name, delivery, stands["_source"])
+
+
+def _is_of(name: str, delivery: Delivery, source: dict[str, Any]) -> bool:
+    """Whether the document that stands there is the one that this delivery becomes, whenever it was ingested."""
+    refuse_form(name, source)
+    try:
+        wanted: dict[str, Any] = msgspec.json.decode(delivery_document(delivery, 0))
+    except ValueError:
+        return False
+    return _ABSENT | source | {"ingested": 0} == wanted
