@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import Any
 
 import msgspec
 
 from app.domain.extras import EXTRAS
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Kind, Table
-from app.domain.records import Delivery, Hit, Reject, key_hash
+from app.domain.records import Delivery, key_hash
 from app.errors import UnknownStoreForm
 
 __all__ = [
@@ -29,11 +28,9 @@ __all__ = [
     "SUMS",
     "SUM_SHIFT",
     "delivery_document",
-    "hit_document",
     "is_summed",
     "key_id",
     "refuse_form",
-    "reject_document",
 ]
 
 FORM = 1
@@ -54,6 +51,7 @@ class _Sums(msgspec.Struct):
 
 
 SUMS = _Sums.__struct_fields__
+_encode = msgspec.json.Encoder().encode
 _KEYWORD = {"type": "keyword", "ignore_above": 8191}
 _EXTRA_NUMBERS = ("duration_s", "cmcd_bl", "cmcd_br", "cmcd_d", "cmcd_mtp", "cmcd_pr", "cmcd_tb")
 _EXTRA_TYPES = {name: {"type": "double", "ignore_malformed": True} for name in _EXTRA_NUMBERS}
@@ -124,20 +122,47 @@ def _fitting(table: Table) -> Callable[[Sequence[Any]], bool]:
 
 
 class Documents:
-    """One kind of documents: how they are made and mapped. The raw id of a record is the id of its document."""
+    """One kind of documents: how they are made and mapped. The raw id of a record is the id of its document.
 
-    def __init__(self, table: Table, *beside: str) -> None:
-        self.table = table
+    `time`: the field that their time is searched by; `more`: what they have beside the fields, and beside what all have.
+    """
+
+    def __init__(self, table: Table, time: str, *more: str) -> None:
+        self.table, self._time = table, table.at[time]
         self.fields = tuple(field for field in table.fields if field.kind is not Kind.RAW_ID)
-        self.beside = beside
+        keyed = set(KEY) <= table.at.keys()
+        self._key = table.picker(tuple(table[name] for name in KEY)) if keyed else None
+        self.beside = ("timestamp", *(("key_hash", "key_id") if keyed else ()), "ingested", "form", *more, "exact")
         declared: list[Any] = [(field.column, Any) for field in self.fields]
-        declared += [(name, Any, _LEFT_OUT.get(name, msgspec.NODEFAULT)) for name in beside]
+        declared += [(name, Any, _LEFT_OUT.get(name, msgspec.NODEFAULT)) for name in self.beside]
         name = f"{table.record.__name__}Document"
-        self.make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
-        """From the fields' values in their order, then those of `beside`."""
-        self.values = table.picker(self.fields)
-        self.fit = _fitting(table)
-        """Whether numbers and times have their place in the fields. Raises ValueError for what no document can hold."""
+        self._make: Any = msgspec.defstruct(name, declared, omit_defaults=True, rename=_RENAMED)
+        self._values = table.picker(self.fields)
+        self._fit = _fitting(table)
+
+    def json(
+        self, record: Any, ingested_ms: int, *more: Any, values: Sequence[Any] | None = None, fits: bool = True
+    ) -> bytes:
+        """The document of a record, with the values of `more`. Raises ValueError for a record that cannot be kept.
+
+        `values` stand where the record's would, of which they say it all if it `fits`.
+        """
+        fits = self._fit(record) and fits
+        named = () if self._key is None else key_id(*self._key(record))
+        times = _date(record[self._time]), *named, ingested_ms
+        document = self._make(*(values or self._values(record)), *times, FORM, *more)
+        if fits:
+            try:
+                return _encode(document)
+            except UnicodeEncodeError:  # lone surrogates
+                pass
+        try:
+            document.exact = json.dumps(dict(zip(self.table.at, record, strict=True)))
+        except ValueError:
+            raise ValueError("an integer of more than 4,300 digits") from None
+        for name in document.__struct_fields__:
+            setattr(document, name, _mended(getattr(document, name)))
+        return _encode(document)
 
     def mapping(self) -> dict[str, Any]:
         """The mapping of their index, with the form of what is in it."""
@@ -152,40 +177,10 @@ def refuse_form(raw_id: str, source: Mapping[str, Any]) -> None:
         raise UnknownStoreForm(f"the document {raw_id} of Elasticsearch", source.get("form"), FORM)
 
 
-_LAST = "form"
-HITS = Documents(HIT, "timestamp", "key_hash", "key_id", "ingested", _LAST, "exact")
-REJECTS = Documents(REJECT, "timestamp", "ingested", _LAST, "exact")
-DELIVERIES = Documents(
-    DELIVERY, "timestamp", "key_hash", "key_id", "superseded", "ingested", _LAST, "sums", "unsummed", "exact"
-)
+HITS, REJECTS = Documents(HIT, "time"), Documents(REJECT, "time")
+DELIVERIES = Documents(DELIVERY, "last", "superseded", "sums", "unsummed")
 DOCUMENTS = {"raw": HITS, "reduced": DELIVERIES, "rejects": REJECTS}
 """By the kind of index."""
-
-
-_encoder = msgspec.json.Encoder()
-
-
-def _encode(document: Any, record: Sequence[Any], names: Sequence[str], *, fits: bool) -> bytes:
-    """The document as JSON. `fits`: every number of the record has its place in the fields.
-
-    Raises ValueError for what cannot be written down at all.
-    """
-    if fits:
-        try:
-            return _encoder.encode(document)
-        except UnicodeEncodeError:  # lone surrogates
-            pass
-    document.exact = _exact(dict(zip(names, record, strict=True)))
-    for name in document.__struct_fields__:
-        setattr(document, name, _mended(getattr(document, name)))
-    return _encoder.encode(document)
-
-
-def _exact(record: Mapping[str, Any]) -> str:
-    try:
-        return json.dumps(record)
-    except ValueError:
-        raise ValueError("an integer of more than 4,300 digits") from None
 
 
 def _mended(value: Any) -> Any:
@@ -221,24 +216,7 @@ def key_id(ip_address: str | None, user_agent: str | None, request: str | None) 
     return hashed, f"{hashed}:{':'.join(lengths)}"
 
 
-_time_of_hit = itemgetter(HIT.at["time"])
-_of_key_of_hit = HIT.picker(tuple(HIT[name] for name in KEY))
 _RANGES = tuple(at for at, field in enumerate(DELIVERIES.fields) if field.kind is Kind.RANGES)
-
-
-def hit_document(hit: Hit, ingested_ms: int) -> bytes:
-    """Raises ValueError for a hit that cannot be kept."""
-    fits = HITS.fit(hit)
-    named = key_id(*_of_key_of_hit(hit))
-    document = HITS.make(*HITS.values(hit), _date(_time_of_hit(hit)), *named, ingested_ms, FORM)
-    return _encode(document, hit, Hit._fields, fits=fits)
-
-
-def reject_document(reject: Reject, ingested_ms: int) -> bytes:
-    """Raises ValueError for a reject that cannot be kept."""
-    fits = REJECTS.fit(reject)
-    document = REJECTS.make(*REJECTS.values(reject), _date(reject.time), ingested_ms, FORM)
-    return _encode(document, reject, Reject._fields, fits=fits)
 
 
 def _ranges(pairs: Sequence[Sequence[int]]) -> tuple[list[dict[str, int]], bool]:
@@ -258,17 +236,12 @@ def is_summed(delivery: Delivery) -> bool:
 
 def delivery_document(delivery: Delivery, ingested_ms: int) -> bytes:
     """Raises ValueError for a delivery that cannot be kept."""
-    fits = DELIVERIES.fit(delivery)
-    values: list[Any] = list(delivery)
+    values, fits, sums = list[Any](delivery), True, None
     for at in _RANGES:
         values[at], whole = _ranges(values[at])
         fits = fits and whole
-    named = key_id(delivery.ip_address, delivery.user_agent, delivery.request)
-    superseded = delivery.superseded_by is not None
-    document = DELIVERIES.make(*values, _date(delivery.last), *named, superseded, ingested_ms, FORM)
     if is_summed(delivery):
         covered, sent, low = delivery.covered_bytes, delivery.bytes_sent or 0, (1 << SUM_SHIFT) - 1
-        document.sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
-    else:
-        document.unsummed = True
-    return _encode(document, delivery, Delivery._fields, fits=fits)
+        sums = _Sums(covered >> SUM_SHIFT, covered & low, sent >> SUM_SHIFT, sent & low)
+    more = delivery.superseded_by is not None, sums, sums is None
+    return DELIVERIES.json(delivery, ingested_ms, *more, values=values, fits=fits)

@@ -15,7 +15,7 @@ from app.errors import StoreError
 from app.flows.registry import EVENTS, LEDGERS
 from app.settings import Settings
 from app.stores.elasticsearch.connection import ElasticsearchConnection
-from app.stores.elasticsearch.requests import Item
+from app.stores.elasticsearch.requests import Item, item, versioned
 from app.stores.elasticsearch.schema import ElasticsearchSchema
 from app.stores.elasticsearch.sending import BulkSender
 from app.stores.ledger_contract import Named
@@ -94,11 +94,9 @@ class ElasticsearchLedgerWrites:
         return (await self._sender.send(events, lambda each: self._event_item(kind, each, now))).refused
 
     def _event_item(self, kind: EventKind[Event], event: Event, now: int) -> Item[Event]:
-        name = _name(*kind.id_of(event))
-        action = f'{{"create":{{"_index":"{self._prefix}{kind.events_table}","_id":"{name}","require_alias":true}}}}\n'
         document = {field.name: value for field, value in zip(kind.fields, event, strict=True)}
         document |= {"@timestamp": milliseconds(kind.time_of(event)), "ingested": now}
-        return Item(event, action.encode() + _encode(document) + b"\n")
+        return item(event, "create", self._prefix + kind.events_table, _name(*kind.id_of(event)), _encode(document))
 
     async def write_sums(self, kind: CountedKind[Any], sums: Sequence[Sum]) -> list[tuple[Sum, str]]:
         """What is stored in this version or a newer one is a conflict, and done."""
@@ -107,20 +105,16 @@ class ElasticsearchLedgerWrites:
         return (await self._sender.send(best.values(), lambda each: self._sum_item(kind, each, now))).refused
 
     def _sum_item(self, kind: CountedKind[Any], each: Sum, now: int) -> Item[Sum]:
-        action = (
-            f'{{"index":{{"_index":"{self._prefix}{kind.sums_table}","_id":"{_name(*each[:5])}","version":{each.version},'
-            '"version_type":"external","require_alias":true}}\n'
-        )
         document = dict(zip(Sum._fields, each, strict=True)) | {"@timestamp": each.start * 1000, "ingested": now}
-        return Item(each, action.encode() + _encode(document) + b"\n")
+        index, more = self._prefix + kind.sums_table, versioned(each.version, "external")
+        return item(each, "index", index, _name(*each[:5]), _encode(document), more=more)
 
     async def put_names(self, kind: Named, names: Mapping[str, str]) -> None:
         self._may_write()
-
-        def item(row: tuple[str, str]) -> Item[tuple[str, str]]:
-            action = (
-                f'{{"index":{{"_index":"{self._prefix}names","_id":"{_name(kind, row[0])}","require_alias":true}}}}\n'
-            )
-            return Item(row, action.encode() + _encode({"kind": kind, "id": row[0], "name": row[1]}) + b"\n")
-
-        await self._sender.send_all(names.items(), item)
+        index = f"{self._prefix}names"
+        await self._sender.send_all(
+            names.items(),
+            lambda row: item(
+                row, "index", index, _name(kind, row[0]), _encode({"kind": kind, "id": row[0], "name": row[1]})
+            ),
+        )

@@ -8,7 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.domain.fields import HIT
 from app.domain.records import Delivery, Hit, Reject, delivery_id, newest_by
-from app.stores.elasticsearch.documents import LONGEST, delivery_document, hit_document, reject_document
+from app.stores.elasticsearch.documents import HITS, LONGEST, REJECTS, delivery_document
 from app.stores.identities import given_id, with_start
 
 __all__ = [
@@ -19,10 +19,12 @@ __all__ = [
     "delivery_item",
     "delivery_name",
     "hit_item",
+    "item",
     "judge",
     "newest_of_each",
     "reject_item",
     "said",
+    "versioned",
 ]
 
 FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by"
@@ -88,21 +90,21 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
     if not answer["errors"]:
         return verdicts
     blame, why, at_fault = "", "", 0
-    for item, told in zip(items, answer["items"], strict=True):
+    for one, told in zip(items, answer["items"], strict=True):
         (result,) = told.values()
         status, error = result["status"], result.get("error")
         if status < 300:
             continue
         kind = error.get("type", "") if isinstance(error, Mapping) else ""
         if status == 409:
-            verdicts.conflicts.append(item)
+            verdicts.conflicts.append(one)
         elif kind == _OF_THE_DOCUMENT:
-            verdicts.refused.append((item.record, said(error)))
+            verdicts.refused.append((one.record, said(error)))
         elif status in _RETRIED or kind == "cluster_block_exception":
-            verdicts.again.append(item)
+            verdicts.again.append(one)
             why = said(error)
         elif status == 404:
-            verdicts.lost.append(item)
+            verdicts.lost.append(one)
             why = said(error)
         elif (
             status in (401, 403)
@@ -111,7 +113,7 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
         ):
             blame = said(error)
         else:
-            verdicts.refused.append((item.record, said(error)))
+            verdicts.refused.append((one.record, said(error)))
             at_fault += 1
     if at_fault == len(items) >= _MANY:
         blame = f"of {len(items)} documents it refuses all, the first because: {verdicts.refused[0][1]}"
@@ -119,21 +121,31 @@ def judge(items: Sequence[Item[Record]], answer: Mapping[str, Any]) -> Verdicts[
     return verdicts._replace(blame=blame, why_again=why)
 
 
+def item(
+    record: Record, action: str, index: str, name: str, document: bytes, *, more: str = ',"require_alias":true'
+) -> Item[Record]:
+    """`index` and `name` are written as they are, and so is `more` of the action."""
+    line = f'{{"{action}":{{"_index":"{index}","_id":"{name}"{more}}}}}\n'
+    return Item(record, line.encode() + document + b"\n")
+
+
+def versioned(version: int, version_type: str) -> str:
+    """`more` of an item that is written where it is newer (`external`), or not older (`external_gte`)."""
+    return f',"version":{version},"version_type":"{version_type}","require_alias":true'
+
+
 def hit_item(hit: Hit, index_of: Callable[[float], str], ingested_ms: int) -> Item[Hit]:
     """Created once, in the index of its day. Raises ValueError for a hit that cannot be kept."""
-    document = hit_document(hit, ingested_ms)
+    document = HITS.json(hit, ingested_ms)
     time, raw_id = _time_and_id(hit)
-    given_id(raw_id)  # it is written into the action as it is
-    action = f'{{"create":{{"_index":"{index_of(time)}","_id":"{raw_id}"}}}}\n'
-    return Item(hit, action.encode() + document + b"\n")
+    given_id(raw_id)
+    return item(hit, "create", index_of(time), raw_id, document, more="")
 
 
 def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
     """Created once. Raises ValueError for a reject that cannot be kept."""
-    document = reject_document(reject, ingested_ms)
     given_id(reject.raw_id)
-    action = f'{{"create":{{"_index":"{index}","_id":"{reject.raw_id}","require_alias":true}}}}\n'
-    return Item(reject, action.encode() + document + b"\n")
+    return item(reject, "create", index, reject.raw_id, REJECTS.json(reject, ingested_ms))
 
 
 def delivery_name(delivery: Delivery) -> str:
@@ -146,16 +158,12 @@ NamedDelivery = tuple[str, Delivery]
 
 
 def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_type: str) -> Item[NamedDelivery]:
-    """Written where it is newer (`external`), or not older (`external_gte`). Raises ValueError for one that cannot be kept."""
+    """Of that version type. Raises ValueError for one that cannot be kept."""
     name, delivery = named
     if not 0 <= delivery.version <= LONGEST:
         raise ValueError(f"version {str(delivery.version)[:30]} is not within 0..2**63-1")
     document = delivery_document(delivery, ingested_ms)
-    action = (
-        f'{{"index":{{"_index":"{index}","_id":"{name}","version":{delivery.version},"version_type":"{version_type}",'
-        '"require_alias":true}}\n'
-    )
-    return Item(named, action.encode() + document + b"\n")
+    return item(named, "index", index, name, document, more=versioned(delivery.version, version_type))
 
 
 def newest_of_each(deliveries: Sequence[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
