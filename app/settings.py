@@ -487,6 +487,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return _names(self.stores)
 
     @property
+    def elasticsearch_hosts(self) -> tuple[str, ...]:
+        return _names(self.elasticsearch_url)
+
+    @property
     def role_names(self) -> tuple[str, ...]:
         """flow and stores. Raises SettingsError for a role that is neither."""
         asked = _names(self.roles)

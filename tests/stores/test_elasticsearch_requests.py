@@ -87,9 +87,7 @@ def test_a_document_is_two_lines_whatever_is_in_the_record() -> None:
     made: list[bulk.Item[Any]] = [
         bulk.hit_item(hit(1, user_agent=hostile, source=hostile), names.raw_index, 5),
         bulk.reject_item(reject(1, line=hostile), names.rejects, 5),
-        bulk.delivery_item(
-            (bulk.delivery_name(delivery()), delivery(user_agent=hostile)), names.reduced, 5, "external"
-        ),
+        bulk.delivery_item((delivery().id, delivery(user_agent=hostile)), names.reduced, 5, "external"),
     ]
     for item in made:
         lines = item.lines.split(b"\n")

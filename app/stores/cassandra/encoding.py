@@ -23,7 +23,6 @@ from app.stores.cassandra.rows import (
     delivery_values,
     hit_values,
     hour_of,
-    id_bytes,
     index_values,
     key_bytes,
     reject_values,
@@ -158,7 +157,7 @@ class Encoder:
                 best[name] = (at, index, values, encoded, day)
         for at, index, values, encoded, day in best.values():
             delivery = deliveries[index]
-            name_id = id_bytes(delivery)
+            name_id = bytes.fromhex(delivery.id)
             if floors:
                 at += floors.get(name_id, 0)
             work.records.append(self._row("delivery", [*values, self._reduced, bigint(at)], index))

@@ -27,7 +27,6 @@ from app.stores.cassandra.rows import (
     day_bytes,
     delivery_values,
     hit_values,
-    id_bytes,
     insert,
     key_bytes,
     reject_values,
@@ -98,7 +97,7 @@ class CassandraMending:
                 return False
         except ValueError:  # what stands there could never have been written
             return False
-        at = floors.get(id_bytes(delivery), 0) + stamp(delivery, wanted)
+        at = floors.get(bytes.fromhex(delivery.id), 0) + stamp(delivery, wanted)
         return await self._highest_stamp(key.parts, wanted[DELIVERIES.at["window_start"]]) == at
 
     async def _highest_stamp(self, parts: Sequence[bytes], window_start: bytes) -> int | None:
@@ -108,7 +107,7 @@ class CassandraMending:
 
     async def _raise_floors(self, deliveries: Sequence[Delivery], step_us: int) -> None:
         """Floors above the clock and above all that is seen, and known to every writer when this returns."""
-        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), id_bytes(one)) for one in deliveries]
+        ids = [(key_bytes(one.key).parts, double(one.window_start + 0.0), bytes.fromhex(one.id)) for one in deliveries]
         await self._set_floors(ids, step_us, now_us())
         await asyncio.sleep(
             2 * self._floors.age_s
@@ -136,7 +135,7 @@ class CassandraMending:
         """Each is gone afterwards, and may be written again. Raises StoreError that names the first that stays."""
         await self._writes.encoder()
         left = [
-            (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start + 0.0)), start)
+            (key_bytes(key).parts, double(start + 0.0), bytes.fromhex(delivery_id(*key, start)), start)
             for key, start in ids
         ]
         for step_us in (1, *STEPS_US):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from app.domain.fields import DELIVERY, HIT, KEY, REJECT, Field, Table
-from app.domain.records import Delivery, Hit, Reject, delivery_id
+from app.domain.records import Delivery, Hit, Reject
 from app.stores.cassandra.values import COLUMNS, big, bigint, day_number, double, int32, key_part, long_key, text
 from app.stores.identities import AnyKey, key_name
 
@@ -35,7 +35,6 @@ __all__ = [
     "delivery_values",
     "hit_values",
     "hour_of",
-    "id_bytes",
     "index_values",
     "insert",
     "key_bytes",
@@ -196,11 +195,6 @@ def hour_of(time_s: float) -> int:
     """
     hour = time_s / _HOUR_S
     return math.floor(hour) if -_HOURS_END < hour < _HOURS_END else int(math.copysign(_HOURS_END, hour))
-
-
-def id_bytes(delivery: Delivery) -> bytes:
-    """16 bytes that name the delivery in every store."""
-    return bytes.fromhex(delivery_id(*delivery.key, delivery.window_start + 0.0))
 
 
 def index_values(delivery: Delivery, key: KeyBytes, name: bytes, unset: Any) -> list[Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import logging
-import ssl
-from collections.abc import Callable, Collection, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,20 +17,15 @@ from app.stores.elasticsearch.requests import said
 if TYPE_CHECKING:
     from elasticsearch import ApiError, AsyncElasticsearch
 
-__all__ = ["BULK_TIMEOUT_S", "TIMEOUT_S", "ElasticsearchConnection"]
+__all__ = ["BULK_TIMEOUT_S", "DEFAULT_PORT", "TIMEOUT_S", "ElasticsearchConnection"]
 
 TIMEOUT_S = 30.0
 BULK_TIMEOUT_S = 60.0
 PING_TIMEOUT_S = 5.0
-_DEFAULT_PORT = 9200
-_LOOK_S = 3.0
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST")
-"""What OpenSSL says where the other side does not speak TLS."""
+DEFAULT_PORT = 9200
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 _NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _NAME = f"{PREFIX}ELASTICSEARCH_"
-_NO_PATH = ("index_not_found_exception", "invalid_index_name_exception", "no handler found", "Incorrect HTTP method")
-"""How Elasticsearch itself begins to say that it has nothing at a path."""
 
 
 class _Json:
@@ -86,26 +78,22 @@ def _with_port(host: str) -> str:
     ('http://a:9200', 'https://a:1/', 'http://a:9200/es/')
     """
     parts = urlsplit(host)
-    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{_DEFAULT_PORT}").geturl()
+    return host if parts.port else parts._replace(netloc=f"{parts.netloc}:{DEFAULT_PORT}").geturl()
 
 
 class ElasticsearchConnection:
-    """Requests to the nodes of the settings; connects with the first one. Raises SettingsError for settings that it cannot use."""
+    """Requests to the nodes of the settings; connects with the first one.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = own = settings
-        self._hosts = [host.strip() for host in own.elasticsearch_url.split(",") if host.strip()]
+    `wrong_address` says what to set, by the words of the server that was reached, or else of the client; None where waiting may mend it.
+    """
+
+    def __init__(
+        self, settings: Settings, wrong_address: Callable[[str, bool], Awaitable[StoreRefused | None]]
+    ) -> None:
+        self._settings, self._wrong_address = settings, wrong_address
+        self._hosts = settings.elasticsearch_hosts
         self.where = ", ".join(self._hosts)
         self._client: AsyncElasticsearch | None = None
-        parts, url = [urlsplit(host) for host in self._hosts], f"{_NAME}URL={own.elasticsearch_url!r}"
-        if not parts or any(each.scheme not in ("http", "https") or not each.hostname for each in parts):
-            raise SettingsError(f"{url}: write http://HOST:PORT or https://HOST:PORT, commas between")
-        if any(each.query or each.fragment for each in parts):
-            raise SettingsError(f"{url}: write it without what follows ? or #")
-        if own.elasticsearch_user and own.elasticsearch_api_key:
-            raise SettingsError(f"{_NAME}USER and {_NAME}API_KEY are both set: it is either a user or an API key")
-        if own.elasticsearch_ca and not Path(own.elasticsearch_ca).is_file():
-            raise SettingsError(f"{_NAME}CA={own.elasticsearch_ca!r}: there is no such file")
 
     def _connect(self) -> AsyncElasticsearch:
         from elasticsearch import AsyncElasticsearch
@@ -146,12 +134,7 @@ class ElasticsearchConnection:
         answer = await self.call("GET", "/", timeout_s=PING_TIMEOUT_S, ignore=(400, 404, 405))
         if isinstance(answer, Mapping) and "version" in answer:
             return
-        paths = [path for host in self._hosts if (path := urlsplit(host).path.strip("/"))]
-        if paths and self.reason(answer).startswith(_NO_PATH):
-            raise StoreRefused(
-                f"Elasticsearch answers at {self.where}, but not below the path /{paths[0]}: write {_NAME}URL without it"
-            )
-        raise self.no_answer(answer)
+        raise await self._wrong_address(self.reason(answer), True) or self.no_answer(answer)
 
     async def bulk(self, body: bytes, params: Mapping[str, str]) -> tuple[int, Any]:
         """(status, answer) of a bulk request. Raises StoreUnreachable or StoreRefused."""
@@ -221,12 +204,8 @@ class ElasticsearchConnection:
                 ) from None
             except TransportError as error:
                 if not nodes_left:
-                    for host in self._hosts:
-                        if scheme := await _other_scheme(host, str(error.message)):
-                            raise StoreRefused(
-                                f"What answers at {host} speaks {scheme}: write {scheme}:// in {_NAME}URL"
-                            ) from None
-                    raise StoreUnreachable(
+                    wrong = await self._wrong_address(str(error.message), False)
+                    raise wrong or StoreUnreachable(
                         f"Elasticsearch at {self.where} is not reachable ({str(error.message)[:300]}); "
                         f"start it, or set {_NAME}URL or, for https, {_NAME}CA"
                     ) from None
@@ -260,19 +239,3 @@ class ElasticsearchConnection:
                 f"Elasticsearch at {self.where} does not allow us to {doing} it: {self.reason(error.body)}; grant it"
             )
         return status, error.body
-
-
-async def _other_scheme(address: str, failure: str) -> str:
-    """The one of http and https that the server speaks instead: no waiting mends that; empty if it is not known. `failure`: the client's words."""
-    parts = urlsplit(address)
-    if parts.scheme == "https":
-        return "http" if any(word in failure for word in _NO_TLS) else ""
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only asked whether it speaks TLS
-    try:
-        async with asyncio.timeout(_LOOK_S):
-            _, writer = await asyncio.open_connection(parts.hostname, parts.port or _DEFAULT_PORT, ssl=context)
-    except (OSError, TimeoutError):
-        return ""
-    writer.close()
-    return "https"

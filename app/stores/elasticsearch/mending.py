@@ -8,7 +8,7 @@ from typing import cast
 from app.domain.records import Delivery, Hit, Reject, delivery_id
 from app.errors import UnreadableRecord
 from app.stores.contract import Key
-from app.stores.elasticsearch.requests import delivery_item, delivery_name, hit_item, reject_item
+from app.stores.elasticsearch.requests import delivery_item, hit_item, reject_item
 from app.stores.elasticsearch.searches import ElasticsearchSearches
 from app.stores.elasticsearch.writes import ElasticsearchWrites
 
@@ -31,7 +31,7 @@ class ElasticsearchMending:
     async def mend_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Each stands as given afterwards, in its own version. Raises StoreError for what cannot be written."""
         now = self._now_ms()
-        named = [(delivery_name(delivery), delivery) for delivery in deliveries]
+        named = [(delivery.id, delivery) for delivery in deliveries]
         off = [one async for one, stands, same in self._writes.standing(named) if not (stands and same)]
         # a higher version would refuse them; of a deleted document none is remembered (gc_deletes of the index)
         await self._searches.delete(self._names.reduced, [name for name, _ in off])
@@ -78,4 +78,4 @@ class ElasticsearchMending:
 
     async def remove_deliveries(self, names: Sequence[tuple[Key, float]]) -> None:
         self._now_ms()
-        await self._searches.delete(self._names.reduced, [delivery_id(*key, start + 0.0) for key, start in names])
+        await self._searches.delete(self._names.reduced, [delivery_id(*key, start) for key, start in names])

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.domain.fields import HIT
-from app.domain.records import Delivery, Hit, Reject, delivery_id, newest_by
+from app.domain.records import Delivery, Hit, Reject, newest_by
 from app.stores.elasticsearch.documents import HITS, LONGEST, REJECTS, delivery_document
 from app.stores.identities import given_id, with_start
 
@@ -17,7 +17,6 @@ __all__ = [
     "NamedDelivery",
     "Verdicts",
     "delivery_item",
-    "delivery_name",
     "hit_item",
     "item",
     "judge",
@@ -148,11 +147,6 @@ def reject_item(reject: Reject, index: str, ingested_ms: int) -> Item[Reject]:
     return item(reject, "create", index, reject.raw_id, REJECTS.json(reject, ingested_ms))
 
 
-def delivery_name(delivery: Delivery) -> str:
-    """Its `_id`; -0.0 and 0.0 are one time."""
-    return delivery_id(delivery.ip_address, delivery.user_agent, delivery.request, delivery.window_start + 0.0)
-
-
 NamedDelivery = tuple[str, Delivery]
 """`_id` and record."""
 
@@ -169,4 +163,4 @@ def delivery_item(named: NamedDelivery, index: str, ingested_ms: int, version_ty
 def newest_of_each(deliveries: Sequence[Delivery], refused: list[tuple[Delivery, str]]) -> dict[str, Delivery]:
     """The highest version of each delivery of a batch, by `_id`; the first of equal ones."""
     named = with_start(deliveries, refused)
-    return newest_by(map(delivery_name, named), named)
+    return newest_by((each.id for each in named), named)

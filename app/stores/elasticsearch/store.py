@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from app.settings import Settings
 from app.stores.contract import Store
+from app.stores.elasticsearch.address import refuse_settings, wrong_address
 from app.stores.elasticsearch.connection import ElasticsearchConnection
 from app.stores.elasticsearch.forms import ElasticsearchForms
 from app.stores.elasticsearch.ledgers import ElasticsearchLedgers
@@ -25,8 +27,9 @@ class ElasticsearchStore(Store):
     """The store on Elasticsearch 8. `clock` tells the time of ingest (UTC seconds)."""
 
     def __init__(self, settings: Settings, *, read_only: bool = False, clock: Callable[[], float] = time.time) -> None:
+        refuse_settings(settings)
         self.names = names = IndexNames(settings.elasticsearch_prefix)
-        self.connection = connection = ElasticsearchConnection(settings)
+        self.connection = connection = ElasticsearchConnection(settings, partial(wrong_address, settings))
         self._schema = schema = ElasticsearchSchema(
             connection, names, settings, ElasticsearchForms(connection, names).check
         )
